@@ -1,0 +1,1 @@
+"""payonce: payments that can't be charged twice."""

@@ -1,0 +1,152 @@
+"""The closed tree of errors that payonce raises. Adapters translate foreign errors into it once, at the edge.
+
+::
+
+    PayonceError
+    ├── RequestRejected                 the caller's request is wrong; nothing was stored
+    │   ├── BodyMalformed               not JSON, or not what the route takes
+    │   ├── BodyTooLarge
+    │   ├── CardNumberRefused           something that looks like a card number; never echoed, never logged
+    │   ├── Unauthenticated
+    │   ├── Forbidden
+    │   ├── NotFound
+    │   ├── PaymentStateConflict        the payment's state does not allow the operation
+    │   └── AmountExceedsAvailable      more than is left to capture or refund
+    ├── IdempotencyRejected             the idempotency contract was not met; nothing was executed
+    │   ├── KeyMissing
+    │   ├── KeyMalformed
+    │   ├── KeyReused                   the key belongs to a different request
+    │   ├── KeyInProgress               another execution holds the key
+    │   └── KeyExpired                  the replay window is over, the guard still stands
+    ├── NotExecuted                     certainly no effect; the claim is released, a retry is safe
+    │   ├── Throttled
+    │   ├── GatewayUnavailable
+    │   ├── StoreUnavailable
+    │   └── ResponseNotStorable         found before the effect, so that completion can't fail after it
+    ├── OutcomeUnknown                  an effect may have happened; the claim stays for recovery
+    ├── LeaseLost                       a newer owner holds the fence; this execution may write nothing more
+    ├── WriteConflict                   a business condition of a transaction failed; re-read and rebuild
+    └── MisconfiguredError              found at start-up; the process must not serve
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PayonceError(Exception):
+    """Base of every error payonce raises on purpose.
+
+    ``detail`` is a sentence for the caller: what is wrong and what to do. It holds no secret and no card number.
+    ``extensions`` are further members of the RFC 9457 problem document.
+    """
+
+    def __init__(self, detail: str, *, retry_after_seconds: int | None = None, **extensions: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+        self.extensions = extensions
+
+
+class RequestRejected(PayonceError):
+    """The caller's request is wrong; nothing was stored."""
+
+
+class BodyMalformed(RequestRejected):
+    """The body, a parameter or a header is not what the route takes."""
+
+
+class BodyTooLarge(RequestRejected):
+    """The body is over the route's limit."""
+
+
+class CardNumberRefused(RequestRejected):
+    """The body holds something that looks like a card number."""
+
+
+class Unauthenticated(RequestRejected):
+    """No API key, or one that is not known."""
+
+
+class Forbidden(RequestRejected):
+    """The API key lacks the scope of the route."""
+
+
+class NotFound(RequestRejected):
+    """The resource does not exist for this merchant."""
+
+
+class PaymentStateConflict(RequestRejected):
+    """The payment's state does not allow the operation."""
+
+
+class AmountExceedsAvailable(RequestRejected):
+    """More than is left to capture or refund, counting what other operations have reserved."""
+
+
+class IdempotencyRejected(PayonceError):
+    """The idempotency contract was not met; nothing was executed by this request."""
+
+
+class KeyMissing(IdempotencyRejected):
+    """An unsafe route was called with no idempotency key."""
+
+
+class KeyMalformed(IdempotencyRejected):
+    """The idempotency key is not 16-255 visible ASCII characters, or two headers disagree."""
+
+
+class KeyReused(IdempotencyRejected):
+    """The key was used before with a different request."""
+
+
+class KeyInProgress(IdempotencyRejected):
+    """The same request is still being executed after the bounded wait."""
+
+
+class KeyExpired(IdempotencyRejected):
+    """The replay window of the key is over; the first request did run, and its resource is linked."""
+
+
+class NotExecuted(PayonceError):
+    """Certainly no effect happened. The claim is released and a retry with the same key is safe."""
+
+
+class Throttled(NotExecuted):
+    """Refused to protect the service."""
+
+
+class GatewayUnavailable(NotExecuted):
+    """No gateway took the request."""
+
+
+class StoreUnavailable(NotExecuted):
+    """The database could not be reached before anything was done."""
+
+
+class ResponseNotStorable(NotExecuted):
+    """The response could not be stored for replay, which is checked before the effect."""
+
+
+class OutcomeUnknown(PayonceError):
+    """An effect may have happened. The claim stays open, and recovery resolves it by asking the gateway."""
+
+
+class LeaseLost(PayonceError):
+    """A newer owner holds the fence; nothing was written by this execution."""
+
+
+class WriteConflict(PayonceError):
+    """A business condition in a transaction did not hold; nothing was written.
+
+    ``index`` is the position of the first refused write, ``current`` the stored item there, if any.
+    """
+
+    def __init__(self, detail: str, *, index: int, current: dict[str, Any] | None) -> None:
+        super().__init__(detail)
+        self.index = index
+        self.current = current
+
+
+class MisconfiguredError(PayonceError):
+    """A setting is missing or outside its allowed range; found at start-up."""

@@ -1,0 +1,1 @@
+"""Adapters of the gateway port, one per payment gateway."""

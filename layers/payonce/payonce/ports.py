@@ -1,0 +1,171 @@
+"""The ports: what the use cases need from the outside, as Protocols.
+
+Every adapter of a port passes that port's one contract suite (tests/contract).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from payonce.domain.gateway import GatewayCapabilities, Instruction, LookupOutcome, SubmitOutcome
+
+
+class Clock(Protocol):
+    """The time of day. Injected, so that tests own it."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        ...
+
+
+class IdSource(Protocol):
+    """Fresh, unguessable, time-ordered identifiers. Injected, so that tests own them."""
+
+    def new(self, prefix: str) -> str:
+        """Return ``<prefix>_<26 characters of Crockford base32>``, never the same twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment, in epoch milliseconds, by which something has to be over."""
+
+    at_ms: int
+
+    def remaining_seconds(self, clock: Clock) -> float:
+        """Seconds left, never below zero."""
+        return max(0, self.at_ms - clock.now_ms()) / 1000
+
+    def earlier(self, at_ms: int) -> Deadline:
+        """Return the earlier of this deadline and ``at_ms``."""
+        return Deadline(min(self.at_ms, at_ms))
+
+
+class Gateway(Protocol):
+    """A payment gateway. Neither method raises for anything the gateway or the network does: that is an outcome.
+
+    Both are over by ``deadline``, the whole exchange included, however slowly the gateway drips its answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name under which the gateway is configured and stored."""
+        ...
+
+    @property
+    def capabilities(self) -> GatewayCapabilities:
+        """What the gateway promises."""
+        ...
+
+    def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
+        """Send the instruction at most once.
+
+        ``NeverSent`` only when it is certain that the gateway has not executed it and will not because of this call;
+        every doubt is ``Unknown``.
+        """
+        ...
+
+    def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
+        """Ask what became of the instruction, by its ``gateway_reference``. Changes nothing at the gateway."""
+        ...
+
+
+class Table(StrEnum):
+    """Logical tables. template.yaml is the one truth for their keys and indexes."""
+
+    IDEMPOTENCY = "idempotency"
+    PAYMENTS = "payments"
+    LEDGER = "ledger"
+    OUTBOX = "outbox"
+    MERCHANTS = "merchants"
+
+
+type Key = Mapping[str, str]
+type Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Put ``item`` on condition that nothing is stored under its key."""
+
+    table: Table
+    item: Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjust:
+    """Change one stored item in place, on conditions.
+
+    ``require``: attribute values that must be stored; ``minimum``: stored numbers that must be at least so large;
+    ``add``: integers added to stored numbers; ``set``: attributes overwritten; ``remove``: attributes dropped.
+    With ``upsert`` a missing item starts empty (then ``require`` and ``minimum`` must be empty); without it a missing
+    item is a conflict.
+    """
+
+    table: Table
+    key: Key
+    require: Mapping[str, Any] = field(default_factory=dict)
+    minimum: Mapping[str, int] = field(default_factory=dict)
+    add: Mapping[str, int] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+    remove: Sequence[str] = ()
+    upsert: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Delete one stored item, on condition that ``require`` holds."""
+
+    table: Table
+    key: Key
+    require: Mapping[str, Any]
+
+
+type Write = Insert | Adjust | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a query. ``next_key`` continues it; ``None`` at the end."""
+
+    items: list[Item]
+    next_key: Item | None
+
+
+class Database(Protocol):
+    """Conditional, transactional document storage. Strings, ints, bytes, bools, None, lists and dicts; no floats.
+
+    Raises ``WriteConflict`` when a condition failed (nothing was written), ``StoreUnavailable`` when certainly nothing
+    was written, ``OutcomeUnknown`` when a write may have happened.
+    """
+
+    def get(self, table: Table, key: Key) -> Item | None:
+        """Return the item under ``key``, strongly consistent, or ``None``."""
+        ...
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Apply all writes or none, in one round trip; a single write costs no transaction.
+
+        ``WriteConflict.index`` names the first refused write and ``current`` the item stored there.
+        """
+        ...
+
+    def query(
+        self,
+        table: Table,
+        *,
+        partition: tuple[str, str],
+        index: str | None = None,
+        sort_prefix: tuple[str, str] | None = None,
+        sort_at_most: tuple[str, int] | None = None,
+        descending: bool = False,
+        limit: int,
+        start: Item | None = None,
+    ) -> Page:
+        """Return up to ``limit`` items of one partition in sort order; ``partition`` is (attribute, value)."""
+        ...
