@@ -1,0 +1,68 @@
+"""Identifiers: time-ordered and unguessable for resources, content-derived for events and journal entries."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.ports import Clock
+
+CROCKFORD_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ID_TIME_BITS = 48  # milliseconds until the year 10889, as in a ULID
+ID_RANDOM_BYTES = 10  # 80 bits: no collision in practice and nothing to guess
+ID_LENGTH = 26  # base32 characters for 128 bits
+EVENT_NAMESPACE = "payonce/event/v1"
+JOURNAL_NAMESPACE = "payonce/journal/v1"
+
+
+def encode_base32(value: int, length: int) -> str:
+    """Return ``value`` as ``length`` characters of Crockford base32, most significant first."""
+    return "".join(CROCKFORD_ALPHABET[(value >> shift) & 31] for shift in range(5 * (length - 1), -1, -5))
+
+
+class UlidSource:
+    """Ids in the layout of a ULID (48 bits of milliseconds, 80 random bits), from an injected clock and randomness."""
+
+    def __init__(self, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def new(self, prefix: str) -> str:
+        """Return ``<prefix>_<26 characters>``."""
+        random = int.from_bytes(self._random_bytes(ID_RANDOM_BYTES), "big")
+        value = (self._clock.now_ms() & ((1 << ID_TIME_BITS) - 1)) << (8 * ID_RANDOM_BYTES) | random
+        return f"{prefix}_{encode_base32(value, ID_LENGTH)}"
+
+
+def content_id(prefix: str, *parts: str) -> str:
+    """Return ``<prefix>_<sha256 hex>`` of the length-prefixed parts.
+
+    The lengths keep ("ab", "c") and ("a", "bc") apart, so that no two different things share an id.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4, "big"))
+        digest.update(encoded)
+    return f"{prefix}_{digest.hexdigest()}"
+
+
+def event_id(merchant_id: str, resource_id: str, event_type: str, version: int) -> str:
+    """Return the one id of the event of this state change, whoever computes it and however often."""
+    return content_id("evt", EVENT_NAMESPACE, merchant_id, resource_id, event_type, str(version))
+
+
+def journal_entry_id(merchant_id: str, payment_id: str, version: int) -> str:
+    """Return the one id of the journal entry of this state change."""
+    return content_id("je", JOURNAL_NAMESPACE, merchant_id, payment_id, str(version))
+
+
+def gateway_reference(operation_id: str, attempt: int) -> str:
+    """Return the reference under which attempt ``attempt`` of our operation is known at the gateway.
+
+    Derived from our ids alone: a client's key is neither unique across merchants nor ours to show to a gateway.
+    """
+    return f"{operation_id}-{attempt}"

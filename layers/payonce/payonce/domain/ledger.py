@@ -1,0 +1,84 @@
+"""Double-entry journal entries, balanced by construction.
+
+An entry is only ever added. A correction is a new entry. Holds are booked in two memorandum accounts when a payment is
+authorized and reversed when it is captured or voided, so that money promised and money moved can't be confused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from payonce.domain.ids import journal_entry_id
+
+MERCHANT_PAYABLE = "merchant_payable"
+AUTHORIZATION_HOLD = "authorization_hold"
+AUTHORIZATION_COMMITMENT = "authorization_commitment"
+
+
+def gateway_receivable(gateway: str) -> str:
+    """Return the account of what ``gateway`` owes us."""
+    return f"gateway_receivable:{gateway}"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One line: a positive amount (debit) or a negative one (credit) in minor units on an account."""
+
+    account: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """Postings in one currency that sum to zero. Raises ``ValueError`` when they don't, or when there are none."""
+
+    merchant_id: str
+    payment_id: str
+    version: int
+    currency: str
+    description: str
+    booked_at_ms: int
+    postings: tuple[Posting, ...]
+
+    def __post_init__(self) -> None:
+        if not self.postings or any(posting.amount_minor == 0 for posting in self.postings):
+            raise ValueError("a journal entry needs postings, and none of zero")
+        if sum(posting.amount_minor for posting in self.postings) != 0:
+            raise ValueError("the postings of a journal entry must sum to zero")
+
+    @property
+    def entry_id(self) -> str:
+        """The id that every computation of this entry agrees on."""
+        return journal_entry_id(self.merchant_id, self.payment_id, self.version)
+
+    def by_account(self) -> dict[str, int]:
+        """Return the net amount per account, accounts that net to zero included."""
+        totals: dict[str, int] = {}
+        for posting in self.postings:
+            totals[posting.account] = totals.get(posting.account, 0) + posting.amount_minor
+        return totals
+
+
+def transfer(debit: str, credit: str, amount_minor: int) -> tuple[Posting, Posting]:
+    """Return the two postings that move ``amount_minor`` (positive) from ``credit`` to ``debit``."""
+    return Posting(debit, amount_minor), Posting(credit, -amount_minor)
+
+
+def hold(amount_minor: int) -> tuple[Posting, ...]:
+    """An authorization: the issuer has promised the amount."""
+    return transfer(AUTHORIZATION_HOLD, AUTHORIZATION_COMMITMENT, amount_minor)
+
+
+def release_hold(amount_minor: int) -> tuple[Posting, ...]:
+    """The promise is used up or given back."""
+    return transfer(AUTHORIZATION_COMMITMENT, AUTHORIZATION_HOLD, amount_minor)
+
+
+def charge(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Money captured: the gateway owes it to us, we owe it to the merchant."""
+    return transfer(gateway_receivable(gateway), MERCHANT_PAYABLE, amount_minor)
+
+
+def refund(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Money given back to the payer."""
+    return transfer(MERCHANT_PAYABLE, gateway_receivable(gateway), amount_minor)

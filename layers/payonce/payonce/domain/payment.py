@@ -1,0 +1,161 @@
+"""The payment: its states, the table of their transitions, and its amounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import CaptureMethod
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment stands."""
+
+    IN_DOUBT = "in_doubt"
+    AUTHORIZED = "authorized"
+    PARTIALLY_CAPTURED = "partially_captured"
+    CAPTURED = "captured"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    VOIDED = "voided"
+    DECLINED = "declined"
+    FAILED = "failed"
+
+
+class Change(StrEnum):
+    """What can happen to a payment. Each change has exactly one event."""
+
+    DOUBTED = "payment.in_doubt"
+    AUTHORIZED = "payment.authorized"
+    CHARGED = "payment.captured"
+    DECLINED = "payment.declined"
+    FAILED = "payment.failed"
+    CAPTURE_PART = "capture.succeeded_in_part"
+    CAPTURE_REST = "capture.succeeded"
+    CAPTURE_DOUBTED = "capture.in_doubt"
+    CAPTURE_DECLINED = "capture.declined"
+    CAPTURE_FAILED = "capture.failed"
+    VOID = "void.succeeded"
+    VOID_DOUBTED = "void.in_doubt"
+    VOID_DECLINED = "void.declined"
+    VOID_FAILED = "void.failed"
+    REFUND_PART = "refund.succeeded_in_part"
+    REFUND_ALL = "refund.succeeded"
+    REFUND_DOUBTED = "refund.in_doubt"
+    REFUND_DECLINED = "refund.declined"
+    REFUND_FAILED = "refund.failed"
+
+
+_S, _C = PaymentStatus, Change
+
+_CREATION = {
+    (None, _C.DOUBTED): _S.IN_DOUBT,
+    (None, _C.AUTHORIZED): _S.AUTHORIZED,
+    (None, _C.CHARGED): _S.CAPTURED,
+    (None, _C.DECLINED): _S.DECLINED,
+    (None, _C.FAILED): _S.FAILED,
+    (_S.IN_DOUBT, _C.AUTHORIZED): _S.AUTHORIZED,
+    (_S.IN_DOUBT, _C.CHARGED): _S.CAPTURED,
+    (_S.IN_DOUBT, _C.DECLINED): _S.DECLINED,
+    (_S.IN_DOUBT, _C.FAILED): _S.FAILED,
+}
+# A capture and a refund can be in flight together on a payment that is captured in parts, and each was reserved before
+# it was sent. So whichever commits last finds its row here: after an effect there is no "not allowed".
+_MONEY = {
+    (_S.AUTHORIZED, _C.CAPTURE_PART): _S.PARTIALLY_CAPTURED,
+    (_S.AUTHORIZED, _C.CAPTURE_REST): _S.CAPTURED,
+    (_S.PARTIALLY_CAPTURED, _C.CAPTURE_PART): _S.PARTIALLY_CAPTURED,
+    (_S.PARTIALLY_CAPTURED, _C.CAPTURE_REST): _S.CAPTURED,
+    (_S.PARTIALLY_REFUNDED, _C.CAPTURE_PART): _S.PARTIALLY_REFUNDED,
+    (_S.PARTIALLY_REFUNDED, _C.CAPTURE_REST): _S.PARTIALLY_REFUNDED,
+    (_S.REFUNDED, _C.CAPTURE_PART): _S.PARTIALLY_REFUNDED,
+    (_S.REFUNDED, _C.CAPTURE_REST): _S.PARTIALLY_REFUNDED,
+    (_S.AUTHORIZED, _C.VOID): _S.VOIDED,
+    (_S.PARTIALLY_CAPTURED, _C.REFUND_PART): _S.PARTIALLY_REFUNDED,
+    (_S.PARTIALLY_CAPTURED, _C.REFUND_ALL): _S.REFUNDED,
+    (_S.CAPTURED, _C.REFUND_PART): _S.PARTIALLY_REFUNDED,
+    (_S.CAPTURED, _C.REFUND_ALL): _S.REFUNDED,
+    (_S.PARTIALLY_REFUNDED, _C.REFUND_PART): _S.PARTIALLY_REFUNDED,
+    (_S.PARTIALLY_REFUNDED, _C.REFUND_ALL): _S.REFUNDED,
+}
+# A second capture may be in flight where the first one frees the remainder; the gateway declines it when all is captured.
+_CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, _S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED, _S.REFUNDED)
+_REFUNDS_IN_FLIGHT = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
+_WITHOUT_MONEY = {
+    (status, change): status
+    for change, statuses in {
+        _C.CAPTURE_DOUBTED: _CAPTURES_IN_FLIGHT,
+        _C.CAPTURE_DECLINED: _CAPTURES_IN_FLIGHT,
+        _C.CAPTURE_FAILED: _CAPTURES_IN_FLIGHT,
+        _C.VOID_DOUBTED: (_S.AUTHORIZED,),
+        _C.VOID_DECLINED: (_S.AUTHORIZED,),
+        _C.VOID_FAILED: (_S.AUTHORIZED,),
+        _C.REFUND_DOUBTED: _REFUNDS_IN_FLIGHT,
+        _C.REFUND_DECLINED: _REFUNDS_IN_FLIGHT,
+        _C.REFUND_FAILED: _REFUNDS_IN_FLIGHT,
+    }.items()
+    for status in statuses
+}
+TRANSITIONS: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = MappingProxyType(
+    {**_CREATION, **_MONEY, **_WITHOUT_MONEY}
+)
+
+
+class TransitionError(Exception):
+    """A change that the table does not allow in this state: a defect of payonce, never a caller's fault."""
+
+
+def next_status(status: PaymentStatus | None, change: Change) -> PaymentStatus:
+    """Return the status after ``change``; raise ``TransitionError`` when the table has no such row."""
+    try:
+        return TRANSITIONS[status, change]
+    except KeyError:
+        raise TransitionError(f"{change} is not possible in state {status}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment at one version. Amounts are integer minor units of ``currency``; times are epoch milliseconds.
+
+    ``capturable_minor`` and ``refundable_minor`` are what is left after subtracting what operations in flight have
+    reserved. ``version`` counts committed changes, and is the sequence number of the payment's events.
+    """
+
+    payment_id: str
+    merchant_id: str
+    status: PaymentStatus
+    amount_minor: int
+    currency: str
+    capture_method: CaptureMethod
+    payment_method: str
+    gateway: str
+    gateway_reference: str
+    created_at_ms: int
+    updated_at_ms: int
+    version: int
+    gateway_charge_id: str | None = None
+    captured_minor: int = 0
+    refunded_minor: int = 0
+    capturable_minor: int = 0
+    refundable_minor: int = 0
+    reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    decline_code: str | None = None
+
+    def changed(self, change: Change, *, at_ms: int) -> Payment:
+        """Return the next version after ``change``, amounts untouched."""
+        return replace(self, status=next_status(self.status, change), updated_at_ms=at_ms, version=self.version + 1)
+
+
+class OperationStatus(StrEnum):
+    """Where a capture, void or refund stands."""
+
+    IN_DOUBT = "in_doubt"
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    FAILED = "failed"

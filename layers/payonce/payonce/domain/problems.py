@@ -1,0 +1,80 @@
+"""RFC 9457 problem documents as data: each type's status, title, and whether a retry with the same key makes sense."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:payonce:problem:"
+DOCUMENTATION_URL = "https://payonce.example/docs/problems.md"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A stable ``slug`` (the last part of ``type``), the HTTP status, a title, and whether to retry unchanged."""
+
+    slug: str
+    status: int
+    title: str
+    retryable: bool = False
+
+
+DECLINED = ProblemType("declined", 402, "The payment was declined")
+NOT_EXECUTED = ProblemType("not-executed", 402, "The gateway did not execute the operation")
+
+PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
+    {
+        errors.BodyMalformed: ProblemType("invalid-request", 400, "The request is not valid"),
+        errors.BodyTooLarge: ProblemType("body-too-large", 413, "The body is too large"),
+        errors.CardNumberRefused: ProblemType("card-number-refused", 400, "Card numbers are refused"),
+        errors.Unauthenticated: ProblemType("unauthenticated", 401, "The API key is missing or not known"),
+        errors.Forbidden: ProblemType("forbidden", 403, "The API key may not do this"),
+        errors.NotFound: ProblemType("not-found", 404, "There is no such resource"),
+        errors.PaymentStateConflict: ProblemType("payment-state", 409, "The payment's state does not allow this"),
+        errors.AmountExceedsAvailable: ProblemType("amount-exceeds-available", 409, "The amount exceeds what is left"),
+        errors.KeyMissing: ProblemType("key-missing", 400, "An idempotency key is required"),
+        errors.KeyMalformed: ProblemType("key-malformed", 400, "The idempotency key is malformed"),
+        errors.KeyReused: ProblemType("key-reused", 422, "The idempotency key belongs to a different request"),
+        errors.KeyInProgress: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
+        errors.KeyExpired: ProblemType("key-expired", 409, "The idempotency key has expired"),
+        errors.Throttled: ProblemType("throttled", 429, "Too many requests", retryable=True),
+        errors.GatewayUnavailable: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
+        errors.StoreUnavailable: ProblemType("store-unavailable", 503, "Storage is not available", retryable=True),
+        errors.ResponseNotStorable: ProblemType("response-not-storable", 400, "The response could not be stored"),
+        errors.OutcomeUnknown: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
+        errors.LeaseLost: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
+        errors.WriteConflict: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
+        errors.MisconfiguredError: ProblemType("internal", 500, "The service is not configured"),
+    }
+)
+INTERNAL = ProblemType("internal", 500, "Something went wrong on our side", retryable=True)
+
+
+def problem_document(problem: ProblemType, detail: str, **extensions: Any) -> bytes:
+    """Return the document's exact bytes. ``extensions`` are further members, such as ``resource`` or ``errors``."""
+    document = {
+        "type": TYPE_PREFIX + problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "retryable": problem.retryable,
+        "documentation": f"{DOCUMENTATION_URL}#{problem.slug}",
+        **{name: value for name, value in extensions.items() if value not in (None, "")},
+    }
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def problem_of(error: errors.PayonceError) -> ProblemType:
+    """Return the problem type of an error: its own, or that of the nearest base class that has one."""
+    for cls in type(error).__mro__:
+        if cls in PROBLEMS:
+            return PROBLEMS[cls]
+    return INTERNAL

@@ -1,0 +1,95 @@
+"""Writing the conclusion of a claim: under its fence, in one transaction with the business writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.idempotency.records import Completed, InDoubt, KeyedResponse, RecordStatus, Released
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
+    from payonce.idempotency.settings import IdempotencySettings
+    from payonce.idempotency.store import IdempotencyStore
+    from payonce.ports import Clock
+
+# A business condition changes under a commit when another operation on the same payment commits first; each attempt
+# reads it anew, so more in a row than this is a defect or an outage and not contention.
+MAX_COMMIT_ATTEMPTS = 8
+COMMIT_PAUSE_SECONDS = 0.05  # between attempts while the database is busy
+
+
+class Concluder:
+    """Writes conclusions. After an effect it tries until the claim's deadline, and never reports "not executed"."""
+
+    def __init__(
+        self,
+        *,
+        store: IdempotencyStore,
+        settings: IdempotencySettings,
+        clock: Clock,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+
+    def write(self, claim: Claim, conclusion: Conclusion) -> KeyedResponse:
+        """Record the conclusion and return its response.
+
+        Raises the error of a ``Released`` conclusion once it is released, ``LeaseLost`` when a newer owner exists, and
+        ``OutcomeUnknown`` when it could not be recorded: the claim stays open and recovery will ask the gateway.
+        """
+        if isinstance(conclusion, Released):
+            self._store.release(claim.record, conclusion.writes)
+            raise conclusion.error
+        for _ in range(MAX_COMMIT_ATTEMPTS):
+            if self._clock.now_ms() >= claim.deadline.at_ms:
+                break
+            try:
+                return self._attempt(claim.record, conclusion)
+            except WriteConflict:
+                continue
+            except StoreUnavailable:
+                self._sleep(COMMIT_PAUSE_SECONDS)
+        raise OutcomeUnknown(
+            "The result could not be recorded yet. Retry with the same key: nothing will be executed twice."
+        )
+
+    def _attempt(self, owned: IdempotencyRecord, conclusion: Completed | InDoubt) -> KeyedResponse:
+        draft = conclusion.draft()
+        try:
+            if isinstance(conclusion, InDoubt):
+                stored = self._store.park(
+                    owned,
+                    draft.response,
+                    submit_horizon_ms=self._clock.now_ms() if conclusion.submitted else owned.submit_horizon_ms,
+                    retry_at_ms=conclusion.retry_at_ms,
+                    writes=draft.writes,
+                )
+            else:
+                stored = self._store.complete(
+                    owned,
+                    draft.response,
+                    purge_at_seconds=owned.created_at_ms // 1000 + self._settings.guard_seconds,
+                    writes=draft.writes,
+                )
+        except (LeaseLost, OutcomeUnknown) as error:
+            stored = self._own_conclusion(owned, error)
+        response = stored.response or draft.response
+        return KeyedResponse(response, replayed=False, expires_at_ms=stored.expires_at_ms)
+
+    def _own_conclusion(self, owned: IdempotencyRecord, error: LeaseLost | OutcomeUnknown) -> IdempotencyRecord:
+        """Return what this same owner has stored after all, when only the answer to its write was lost."""
+        stored = self._store.get(owned.record_id)
+        if (
+            stored is not None
+            and stored.claim_id == owned.claim_id
+            and stored.fence == owned.fence
+            and stored.status is not RecordStatus.IN_PROGRESS
+        ):
+            return stored
+        raise error

@@ -1,0 +1,234 @@
+"""Executes a keyed request at most once, waits for a copy in flight, replays, and recovers what was left open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+)
+
+from payonce.domain.errors import (
+    KeyExpired,
+    KeyInProgress,
+    LeaseLost,
+    OutcomeUnknown,
+    PayonceError,
+    ResponseNotStorable,
+    WriteConflict,
+)
+from payonce.idempotency.conclude import Concluder
+from payonce.idempotency.keys import record_id
+from payonce.idempotency.persistence import FencedPersistence
+from payonce.idempotency.records import (
+    Claim,
+    Conclusion,
+    IdempotencyRecord,
+    InDoubt,
+    KeyedResponse,
+    RecordStatus,
+    StoredResponse,
+)
+from payonce.idempotency.settings import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
+from payonce.ports import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.idempotency.records import KeyedRequest, Plan
+    from payonce.idempotency.settings import IdempotencySettings
+    from payonce.idempotency.store import IdempotencyStore
+    from payonce.ports import Clock
+
+FIRST_POLL_SECONDS = 0.05  # a gateway call takes some 100 ms: poll fast at first, then back off
+MAX_POLL_SECONDS = 0.5
+WAIT_RESERVE_MS = 1_500  # what the function needs after waiting, to answer before its own deadline
+
+
+class Work(Protocol):
+    """What is to be done once per key. Knows the business; the engine knows keys, leases and fences."""
+
+    def plan(self) -> Plan:
+        """Return what the claim stores. Called once, before anything happens."""
+        ...
+
+    def largest_response(self) -> StoredResponse:
+        """Return a response at least as large as any that can follow, to be checked before the effect."""
+        ...
+
+    def start(self, claim: Claim) -> Conclusion:
+        """Do it, for the first time under this claim."""
+        ...
+
+    def resume(self, claim: Claim) -> Conclusion:
+        """Go on after a takeover: an earlier owner may have done it, so ask before doing."""
+        ...
+
+
+class IdempotencyEngine:
+    """Runs ``Work`` under Powertools' idempotency utility with the fenced persistence layer."""
+
+    def __init__(
+        self,
+        *,
+        store: IdempotencyStore,
+        settings: IdempotencySettings,
+        clock: Clock,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+        self._conclude = Concluder(store=store, settings=settings, clock=clock, sleep=sleep)
+
+    def execute(self, request: KeyedRequest, work: Work) -> KeyedResponse:
+        """Return the one response of this key, executing ``work`` only if nobody has.
+
+        Raises ``KeyReused``, ``KeyInProgress``, ``KeyExpired``, the error of a ``Released`` conclusion, or
+        ``OutcomeUnknown`` when the effect may have happened and could not be recorded: the claim stays for recovery.
+        """
+        plan = work.plan()
+        self._check_storable(work.largest_response())
+        record = self._new_record(request, plan)
+        give_up_at_ms = min(
+            self._clock.now_ms() + int(request.wait_seconds * 1000), request.deadline.at_ms - WAIT_RESERVE_MS
+        )
+        while True:
+            persistence = FencedPersistence(
+                store=self._store,
+                clock=self._clock,
+                new_record=record,
+                writes=list(plan.writes),
+                owner_deadline_ms=request.deadline.at_ms,
+                conclude=self._conclude.write,
+            )
+            try:
+                return self._run(persistence, request, plan, work)
+            except IdempotencyAlreadyInProgressError:
+                self._wait_for_change(record.record_id, give_up_at_ms)
+            except LeaseLost:
+                # Another owner took over, or concluded, between our look and our write: look again.
+                self._wait_for_change(record.record_id, give_up_at_ms)
+
+    def recover(self, open_id: str, work_for: Callable[[IdempotencyRecord], Work], deadline: Deadline) -> bool:
+        """Take over an open claim whose lease ran out and carry it on. Return whether this call concluded it.
+
+        Never raises for a claim that somebody else took or finished.
+        """
+        observed = self._store.get(open_id)
+        if (
+            observed is None
+            or observed.status is RecordStatus.COMPLETED
+            or observed.lease_expires_at_ms >= self._clock.now_ms()
+        ):
+            return False
+        try:
+            taken = self._store.take_over(observed, lease_expires_at_ms=deadline.at_ms + LEASE_MARGIN_MS)
+            claim = Claim(taken, deadline)
+            conclusion = work_for(taken).resume(claim)
+            self._conclude.write(claim, conclusion)
+        except LeaseLost:
+            return False
+        return not isinstance(conclusion, InDoubt)
+
+    def _run(self, persistence: FencedPersistence, request: KeyedRequest, plan: Plan, work: Work) -> KeyedResponse:
+        def once(*, request: str) -> Conclusion:  # noqa: ARG001 - the name that Powertools looks for
+            claim = persistence.claim
+            return work.start(claim) if claim.record.fence == 1 else work.resume(claim)
+
+        def replay(_response: object, stored: object) -> KeyedResponse:
+            return self._replay(stored.record)  # type: ignore[attr-defined]
+
+        config = IdempotencyConfig(
+            lambda_context=_RemainingTime(request.deadline, self._clock),
+            response_hook=replay,
+            hash_function="sha256",
+        )
+        guarded = idempotent_function(
+            once,
+            data_keyword_argument="request",
+            persistence_store=persistence,
+            config=config,
+            key_prefix=request.operation,
+        )
+        try:
+            replayed = guarded(request=request.fingerprint)
+        except IdempotencyPersistenceLayerError as wrapped:
+            cause = wrapped.__cause__
+            if isinstance(cause, WriteConflict) and plan.on_conflict is not None and persistence.claimed is None:
+                raise plan.on_conflict(cause) from cause
+            if isinstance(cause, PayonceError):
+                raise cause from None
+            raise
+        return replayed if isinstance(replayed, KeyedResponse) else _present(persistence.concluded)
+
+    def _replay(self, record: IdempotencyRecord) -> KeyedResponse:
+        if record.status is RecordStatus.COMPLETED and record.expires_at_ms < self._clock.now_ms():
+            raise KeyExpired(
+                "The replay window of this idempotency key is over. The first request was executed: look at the linked "
+                "resource, and use a new key only for a new operation.",
+                resource=record.resource,
+            )
+        if record.response is None:  # pragma: no cover - Powertools asks only for records with a response
+            raise KeyInProgress("The same request is still in progress.", retry_after_seconds=1)
+        return KeyedResponse(
+            record.response, replayed=record.status is RecordStatus.COMPLETED, expires_at_ms=record.expires_at_ms
+        )
+
+    def _wait_for_change(self, waited_id: str, give_up_at_ms: int) -> None:
+        """Return once the record may be claimed, replayed or taken over; raise ``KeyInProgress`` when time is up."""
+        pause_seconds = FIRST_POLL_SECONDS
+        while True:
+            now_ms = self._clock.now_ms()
+            if now_ms + pause_seconds * 1000 > give_up_at_ms:
+                raise KeyInProgress(
+                    "A request with this idempotency key is still in progress. Retry with the same key and body.",
+                    retry_after_seconds=1,
+                )
+            self._sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 1.5, MAX_POLL_SECONDS)
+            record = self._store.get(waited_id)
+            if record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms():
+                return
+
+    def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:
+        now_ms = self._clock.now_ms()
+        return IdempotencyRecord(
+            record_id=record_id(request.scope, request.operation, request.key),
+            status=RecordStatus.IN_PROGRESS,
+            claim_id=plan.claim_id,
+            fence=1,
+            fingerprint=request.fingerprint,
+            created_at_ms=now_ms,
+            expires_at_ms=now_ms + self._settings.window_seconds * 1000,
+            lease_expires_at_ms=request.deadline.at_ms + LEASE_MARGIN_MS,
+            resource=plan.resource,
+            plan=plan.data,
+        )
+
+    def _check_storable(self, response: StoredResponse) -> None:
+        if len(response.body) > MAX_RESPONSE_BYTES:
+            raise ResponseNotStorable(
+                f"The response would be {len(response.body)} bytes; at most {MAX_RESPONSE_BYTES} can be stored for "
+                "replay. Nothing was executed. Shorten the metadata."
+            )
+
+
+class _RemainingTime:
+    """What Powertools asks a Lambda context: registered per call, because ``idempotent_function`` does not."""
+
+    def __init__(self, deadline: Deadline, clock: Clock) -> None:
+        self._deadline = deadline
+        self._clock = clock
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._deadline.remaining_seconds(self._clock) * 1000)
+
+
+def _present(concluded: KeyedResponse | None) -> KeyedResponse:
+    if concluded is None:  # pragma: no cover - Powertools stores every result
+        raise OutcomeUnknown("a result was not recorded")
+    return concluded

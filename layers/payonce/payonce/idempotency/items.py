@@ -1,0 +1,74 @@
+"""The stored form of idempotency records."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
+
+if TYPE_CHECKING:
+    from payonce.ports import Item
+
+OPEN_LEASE_SHARDS = 8  # one index partition takes about 1,000 writes a second, and each payment makes two
+COMPRESS_FROM_BYTES = 512  # a replay is billed by the stored item's size; below this zlib gains nothing
+
+
+def shard_of(record_id: str) -> int:
+    """Return the shard of the index of open leases that this record is listed in."""
+    return zlib.crc32(record_id.encode()) % OPEN_LEASE_SHARDS
+
+
+def response_attributes(response: StoredResponse) -> dict[str, Any]:
+    """Return the attributes that hold a response, its body compressed when that makes it smaller."""
+    packed = len(response.body) >= COMPRESS_FROM_BYTES
+    return {
+        "response_status": response.status,
+        "response_headers": dict(response.headers),
+        "response_body": zlib.compress(response.body) if packed else response.body,
+        "response_packed": packed,
+    }
+
+
+def to_item(record: IdempotencyRecord) -> Item:
+    """Return the stored form of an open claim."""
+    return {
+        "id": record.record_id,
+        "status": record.status.value,
+        "claim_id": record.claim_id,
+        "fence": record.fence,
+        "fingerprint": record.fingerprint,
+        "created_at_ms": record.created_at_ms,
+        "expires_at_ms": record.expires_at_ms,
+        "lease_expires_at_ms": record.lease_expires_at_ms,
+        "submit_horizon_ms": record.submit_horizon_ms,
+        "open_shard": str(shard_of(record.record_id)),
+        "resource": record.resource,
+        "plan": dict(record.plan),
+    }
+
+
+def from_item(item: Item) -> IdempotencyRecord:
+    """Return the record of a stored item."""
+    response = None
+    if "response_status" in item:
+        body = item["response_body"]
+        response = StoredResponse(
+            status=item["response_status"],
+            headers=item["response_headers"],
+            body=zlib.decompress(body) if item["response_packed"] else body,
+        )
+    return IdempotencyRecord(
+        record_id=item["id"],
+        status=RecordStatus(item["status"]),
+        claim_id=item["claim_id"],
+        fence=item["fence"],
+        fingerprint=item["fingerprint"],
+        created_at_ms=item["created_at_ms"],
+        expires_at_ms=item["expires_at_ms"],
+        lease_expires_at_ms=item.get("lease_expires_at_ms", 0),
+        submit_horizon_ms=item.get("submit_horizon_ms", 0),
+        resource=item["resource"],
+        plan=item.get("plan", {}),
+        response=response,
+    )

@@ -1,0 +1,72 @@
+"""The header contract: how a request names its idempotency key (IETF draft-ietf-httpapi-idempotency-key-header)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import BodyMalformed, KeyMalformed, KeyMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_HEADER = "x-idempotency-key"
+IETF_KEY_HEADER = "idempotency-key"
+MIN_KEY_CHARACTERS = 16  # shorter ones are counters or typos, and collide
+MAX_KEY_CHARACTERS = 255  # what other payment APIs take, so that a client's generator fits
+DEFAULT_WAIT_SECONDS = 5  # longer than nearly every gateway call, shorter than a client's patience
+MAX_WAIT_SECONDS = 20  # an API Gateway response must be under way by 29 s
+
+_VISIBLE_ASCII = re.compile(rf"[\x21-\x7e]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}")
+_PREFER_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([^",;\s]*)"?', re.IGNORECASE)
+_HOW_TO = f"Send X-Idempotency-Key with {MIN_KEY_CHARACTERS} to {MAX_KEY_CHARACTERS} visible ASCII characters, such as a UUID, and repeat it on every retry."
+
+
+def _bare(value: str) -> str:
+    """Return the key of a header value: a quoted structured-field string (RFC 8941) and the bare value are the same."""
+    value = value.strip(" \t")
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        return re.sub(r'\\(["\\])', r"\1", value[1:-1])
+    return value
+
+
+def parse_key(headers: Mapping[str, list[str]]) -> str:
+    """Return the idempotency key of a request; ``headers`` maps lower-case names to all their values.
+
+    Raises ``KeyMissing`` without one, ``KeyMalformed`` when it is not 16-255 visible ASCII characters or when several
+    values disagree.
+    """
+    values = [_bare(value) for name in (KEY_HEADER, IETF_KEY_HEADER) for value in headers.get(name, [])]
+    if not values or not any(values):
+        raise KeyMissing(f"This route needs an idempotency key. {_HOW_TO}")
+    if len(set(values)) > 1:
+        raise KeyMalformed(
+            "X-Idempotency-Key and Idempotency-Key (or repeated headers) name different keys. Send one key, once."
+        )
+    key = values[0]
+    if not _VISIBLE_ASCII.fullmatch(key):
+        raise KeyMalformed(f"The idempotency key is not usable. {_HOW_TO}")
+    return key
+
+
+def parse_wait_seconds(headers: Mapping[str, list[str]]) -> int:
+    """Return how long a duplicate may wait for the first request: ``Prefer: wait=N`` (RFC 7240), 5 s without it.
+
+    More than 20 is taken as 20, since a preference may be honoured in part. Raises ``BodyMalformed`` when N is no
+    number of whole seconds.
+    """
+    match = _PREFER_WAIT.search(", ".join(headers.get("prefer", [])))
+    if match is None:
+        return DEFAULT_WAIT_SECONDS
+    if not re.fullmatch(r"[0-9]{1,9}", match.group(1)):
+        raise BodyMalformed("Prefer: wait=N needs a whole number of seconds, for example: Prefer: wait=10")
+    return min(int(match.group(1)), MAX_WAIT_SECONDS)
+
+
+def record_id(scope: str, operation: str, key: str) -> str:
+    """Return the stored identity of (scope, operation, key).
+
+    It holds the SHA-256 of the key and no detail of a deployment: renaming a function must not forget a charge.
+    """
+    return f"{scope}#{operation}#{hashlib.sha256(key.encode('ascii')).hexdigest()}"

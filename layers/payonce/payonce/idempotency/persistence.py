@@ -1,0 +1,136 @@
+"""Powertools' idempotency utility over our fenced store.
+
+Powertools drives: claim before the function, replay what is stored, store the result after it. This layer decides how
+each of those is written. It is made anew for every request, so that nested calls can't complete under each other's key
+and no configuration of an earlier call sticks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from aws_lambda_powertools.utilities.idempotency import BasePersistenceLayer
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyItemAlreadyExistsError,
+    IdempotencyItemNotFoundError,
+)
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
+
+from payonce.domain.errors import KeyReused, OutcomeUnknown
+from payonce.idempotency.records import Claim, IdempotencyRecord, RecordStatus
+from payonce.idempotency.settings import LEASE_MARGIN_MS
+from payonce.idempotency.store import ClaimTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.idempotency.records import Conclusion, KeyedResponse
+    from payonce.idempotency.store import IdempotencyStore
+    from payonce.ports import Clock, Write
+
+
+class FencedDataRecord(DataRecord):  # type: ignore[misc]  # Powertools' class is untyped
+    """Shows Powertools a stored record: one with a response is replayed, one without is in progress.
+
+    Expiry is judged by the engine, which must answer 409 for an expired key where Powertools would execute again.
+    """
+
+    def __init__(self, record: IdempotencyRecord) -> None:
+        status = "INPROGRESS" if record.response is None else "COMPLETED"
+        super().__init__(idempotency_key=record.record_id, status=STATUS_CONSTANTS[status])
+        self.record = record
+
+
+class FencedPersistence(BasePersistenceLayer):  # type: ignore[misc]  # Powertools' class is untyped
+    """One request's persistence layer.
+
+    Adds to Powertools': fencing, a lease margin, takeover that keeps the claim's identity, the fingerprint check even on
+    a dead claim, completion in one transaction with the business writes, and an outcome policy in place of "any
+    exception deletes the record".
+    """
+
+    def __init__(
+        self,
+        *,
+        store: IdempotencyStore,
+        clock: Clock,
+        new_record: IdempotencyRecord,
+        writes: list[Write],
+        owner_deadline_ms: int,
+        conclude: Callable[[Claim, Conclusion], KeyedResponse],
+    ) -> None:
+        super().__init__()
+        self._store = store
+        self._clock = clock
+        self._new_record = new_record
+        self._writes = writes
+        self._owner_deadline_ms = owner_deadline_ms
+        self._conclude = conclude
+        self.claimed: IdempotencyRecord | None = None
+        self.concluded: KeyedResponse | None = None
+
+    def _get_hashed_idempotency_key(self, data: Any) -> str:  # noqa: ARG002
+        # The record id is made by idempotency.keys: no function name, SHA-256, and never missing.
+        return self._new_record.record_id
+
+    def _get_hashed_payload(self, data: Any) -> str:  # noqa: ARG002
+        return self._new_record.fingerprint
+
+    def _put_record(self, data_record: DataRecord) -> None:  # noqa: ARG002
+        # owner A   claim f=1 ─────▶ (frozen or dead) . . . . . . . . . . . .▶ any write: requires f=1, refused
+        # lease     |── A may run ──|─ margin ─|
+        # owner B                              take over f=2 ─▶ ask gateway ─▶ complete: requires f=2, done
+        #
+        # Only a lease that ran out is taken over, and only by whoever still sees the fence that it observed.
+        try:
+            self.claimed = self._store.claim(self._new_record, self._writes)
+        except ClaimTaken as taken:
+            existing = taken.record
+            if existing.fingerprint != self._new_record.fingerprint:
+                raise KeyReused(
+                    "This idempotency key was used before with a different request. Retry with the first body, or use "
+                    "a new key for a new request.",
+                    resource=existing.resource,
+                ) from None
+            if self._may_take_over(existing):
+                self.claimed = self._store.take_over(
+                    existing, lease_expires_at_ms=self._owner_deadline_ms + LEASE_MARGIN_MS
+                )
+                return
+            raise IdempotencyItemAlreadyExistsError(old_data_record=FencedDataRecord(existing)) from None
+
+    def _may_take_over(self, existing: IdempotencyRecord) -> bool:
+        return existing.status is not RecordStatus.COMPLETED and existing.lease_expires_at_ms < self._clock.now_ms()
+
+    def save_success(self, data: Any, result: Conclusion) -> None:  # noqa: ARG002
+        """Write the conclusion under the claim's fence."""
+        if self.claimed is None:  # pragma: no cover - Powertools claims first
+            raise OutcomeUnknown("a result without a claim")
+        self.concluded = self._conclude(self.claim, result)
+
+    def delete_record(self, data: Any, exception: Exception) -> None:
+        """Keep the claim. An exception says nothing about what the gateway did, so recovery will ask it.
+
+        What certainly did not happen is a ``Released`` conclusion, never an exception.
+        """
+
+    @property
+    def claim(self) -> Claim:
+        """The claim owned by this request. Raises ``OutcomeUnknown`` when there is none."""
+        if self.claimed is None:
+            raise OutcomeUnknown("this request owns no claim")
+        from payonce.ports import Deadline
+
+        return Claim(self.claimed, Deadline(self._owner_deadline_ms))
+
+    def _get_record(self, idempotency_key: str) -> DataRecord:
+        record = self._store.get(idempotency_key)
+        if record is None:
+            raise IdempotencyItemNotFoundError
+        return FencedDataRecord(record)
+
+    def _update_record(self, data_record: DataRecord) -> NoReturn:
+        raise NotImplementedError("an update that is not conditional on the fence")
+
+    def _delete_record(self, data_record: DataRecord) -> NoReturn:
+        raise NotImplementedError("a delete that is not conditional on the fence")

@@ -1,0 +1,140 @@
+"""The idempotency record: claim, lease, fence and stored response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from payonce.domain.errors import PayonceError, WriteConflict
+    from payonce.ports import Deadline, Write
+
+
+class RecordStatus(StrEnum):
+    """Where a claim stands. The words of Powertools' records, and one more."""
+
+    IN_PROGRESS = "INPROGRESS"
+    IN_DOUBT = "IN_DOUBT"
+    COMPLETED = "COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response as bytes: a replay is these bytes, not a new rendering of some object."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyRecord:
+    """One key's record, as stored. Times are epoch milliseconds.
+
+    ``claim_id`` names the claim for its whole life, and ``fence`` counts its owners: every later write requires both.
+    The fence alone would not do: after a release the next claim starts at 1 again, and a stale first owner would match.
+    ``submit_horizon_ms``: no owner before the present one can have sent anything after this moment.
+    ``lease_expires_at_ms``: until then nobody else may take over; for a record in doubt, when to ask again.
+    ``plan`` is what a new owner needs to go on: the identity that survives a takeover. Dropped at completion.
+    """
+
+    record_id: str
+    status: RecordStatus
+    claim_id: str
+    fence: int
+    fingerprint: str
+    created_at_ms: int
+    expires_at_ms: int
+    lease_expires_at_ms: int
+    submit_horizon_ms: int = 0
+    resource: str = ""
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    response: StoredResponse | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedRequest:
+    """A request with an idempotency key, as the engine sees it.
+
+    ``scope`` is the merchant (or any tenant), ``deadline`` the hard end of this execution.
+    """
+
+    scope: str
+    operation: str
+    key: str
+    fingerprint: str
+    deadline: Deadline
+    wait_seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedResponse:
+    """A response to a keyed request. ``replayed`` is true when it was stored by an earlier execution."""
+
+    response: StoredResponse
+    replayed: bool
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a claim stores before anything happens.
+
+    ``writes`` are business conditions (such as a reserved amount) that join the claim's transaction; ``on_conflict``
+    says which error a refused one is.
+    """
+
+    claim_id: str
+    resource: str
+    data: Mapping[str, Any]
+    writes: Sequence[Write] = ()
+    on_conflict: Callable[[WriteConflict], PayonceError] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An owned record: this execution may act until ``deadline``, and write while nobody has a higher fence."""
+
+    record: IdempotencyRecord
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A response together with the business writes that must become true with it."""
+
+    response: StoredResponse
+    writes: Sequence[Write]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The work is done for good. ``draft`` is called again when a business condition changed under it."""
+
+    draft: Callable[[], Draft]
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """An effect may have happened. The response is provisional, and ``retry_at_ms`` is when to ask again.
+
+    ``submitted``: whether this owner has sent something, which moves the horizon of what may still be on its way.
+    """
+
+    draft: Callable[[], Draft]
+    retry_at_ms: int
+    submitted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Certainly nothing happened: the claim is given back together with ``writes``, and ``error`` is the answer."""
+
+    error: PayonceError
+    writes: Sequence[Write] = ()
+
+
+type Conclusion = Completed | InDoubt | Released

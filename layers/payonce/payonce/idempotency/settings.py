@@ -1,0 +1,40 @@
+"""The limits of the idempotency contract, checked at start-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from payonce.domain.errors import MisconfiguredError
+
+HOUR_SECONDS = 3600
+DAY_SECONDS = 24 * HOUR_SECONDS
+MIN_WINDOW_SECONDS = 24 * HOUR_SECONDS
+MAX_WINDOW_SECONDS = 72 * HOUR_SECONDS
+DEFAULT_GUARD_SECONDS = 30 * DAY_SECONDS
+# Two machines' clocks may differ; a lease outlives its owner's hard deadline by this much, so that nobody takes over
+# from an owner that is still allowed to run.
+LEASE_MARGIN_MS = 5_000
+MAX_RESPONSE_BYTES = 64 * 1024  # a record may hold 400 KB; far below it nothing can fail after the effect
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencySettings:
+    """``window_seconds``: how long a key replays, 24-72 h. ``guard_seconds``: how long it then still blocks.
+
+    Raises ``MisconfiguredError`` outside the allowed range, so that a wrong setting stops the start and not a payment.
+    """
+
+    window_seconds: int = MIN_WINDOW_SECONDS
+    guard_seconds: int = DEFAULT_GUARD_SECONDS
+
+    def __post_init__(self) -> None:
+        if not MIN_WINDOW_SECONDS <= self.window_seconds <= MAX_WINDOW_SECONDS:
+            raise MisconfiguredError(
+                f"The idempotency window is {self.window_seconds} s; it must be from {MIN_WINDOW_SECONDS} (24 h) "
+                f"to {MAX_WINDOW_SECONDS} (72 h)."
+            )
+        if self.guard_seconds < self.window_seconds:
+            raise MisconfiguredError(
+                f"The idempotency guard ({self.guard_seconds} s) must not be shorter than the window "
+                f"({self.window_seconds} s): a late retry would be a second charge."
+            )

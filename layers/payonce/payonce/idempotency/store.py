@@ -1,0 +1,234 @@
+"""The store of idempotency records: five conditional transitions, written once over the database port.
+
+::
+
+            claim (nothing stored)
+                 │
+                 ▼
+    ┌────── INPROGRESS ──complete──▶ COMPLETED        every arrow out of a claim requires
+    │            │   ▲                   ▲            claim_id and fence as they were read:
+    │           park │ take over         │            a stale owner matches none of them
+    │            ▼   │ (fence + 1)       │
+    │         IN_DOUBT ──(take over, then complete)
+    │
+    └─ release ─▶ (nothing stored)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.idempotency.items import from_item, response_attributes, to_item
+from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
+from payonce.ports import Adjust, Delete, Insert, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payonce.ports import Database, Item, Write
+
+OPEN_LEASES_INDEX = "open-leases"
+
+
+class ClaimTaken(Exception):  # noqa: N818 - a result of claiming, not a failure
+    """The record exists; ``record`` is what is stored."""
+
+    def __init__(self, record: IdempotencyRecord) -> None:
+        super().__init__(record.record_id)
+        self.record = record
+
+
+class IdempotencyStore(Protocol):
+    """Port of the store. Every method is one round trip, and is refused as a whole or done as a whole."""
+
+    def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
+        """Store a new claim with the business ``writes``.
+
+        Raises ``ClaimTaken`` when the id is stored already, ``WriteConflict`` (index into ``writes``) when a business
+        condition failed.
+        """
+        ...
+
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
+        """Become the owner after ``observed``, fence + 1. Raises ``LeaseLost`` when it has changed since."""
+        ...
+
+    def complete(
+        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+    ) -> IdempotencyRecord:
+        """Finish for good. Raises ``LeaseLost``, or ``WriteConflict`` (index into ``writes``)."""
+        ...
+
+    def park(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        submit_horizon_ms: int,
+        retry_at_ms: int,
+        writes: Sequence[Write],
+    ) -> IdempotencyRecord:
+        """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``."""
+        ...
+
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
+        """Delete the claim, as nothing happened. Raises ``LeaseLost`` or ``WriteConflict``."""
+        ...
+
+    def get(self, record_id: str) -> IdempotencyRecord | None:
+        """Return the record, strongly consistent."""
+        ...
+
+    def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
+        """Return ids of claims in ``shard`` whose lease ended by then, oldest first. Eventually consistent."""
+        ...
+
+
+class DatabaseIdempotencyStore:
+    """The port over a ``Database``, with business writes in the same transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
+        """See the port."""
+        try:
+            self._database.write([Insert(Table.IDEMPOTENCY, to_item(record)), *writes])
+        except WriteConflict as conflict:
+            stored = conflict.current if conflict.index == 0 else self._item(record.record_id)
+            if stored is None:
+                raise _shifted(conflict) from conflict
+            return _own_or_taken(record, from_item(stored))
+        except OutcomeUnknown as unknown:
+            stored = self._item(record.record_id)
+            if stored is None:
+                raise StoreUnavailable("The request could not be recorded; nothing was executed.") from unknown
+            return _own_or_taken(record, from_item(stored))
+        return record
+
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
+        """See the port."""
+        # An owner that was cut off may have sent until its lease ended; one that parked the record had stopped before.
+        horizon_ms = observed.submit_horizon_ms
+        if observed.status is RecordStatus.IN_PROGRESS:
+            horizon_ms = max(horizon_ms, observed.lease_expires_at_ms)
+        taken = replace(
+            observed,
+            fence=observed.fence + 1,
+            status=RecordStatus.IN_PROGRESS,
+            lease_expires_at_ms=lease_expires_at_ms,
+            submit_horizon_ms=horizon_ms,
+        )
+        change = {
+            "fence": taken.fence,
+            "status": taken.status.value,
+            "lease_expires_at_ms": lease_expires_at_ms,
+            "submit_horizon_ms": horizon_ms,
+        }
+        self._change(observed, change, require_status=observed.status)
+        return taken
+
+    def complete(
+        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+    ) -> IdempotencyRecord:
+        """See the port."""
+        change = {
+            "status": RecordStatus.COMPLETED.value,
+            "purge_at": purge_at_seconds,
+            **response_attributes(response),
+        }
+        self._change(owned, change, writes, remove=("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms"))
+        return replace(owned, status=RecordStatus.COMPLETED, response=response)
+
+    def park(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        submit_horizon_ms: int,
+        retry_at_ms: int,
+        writes: Sequence[Write],
+    ) -> IdempotencyRecord:
+        """See the port."""
+        change = {
+            "status": RecordStatus.IN_DOUBT.value,
+            "lease_expires_at_ms": retry_at_ms,
+            "submit_horizon_ms": submit_horizon_ms,
+            **response_attributes(response),
+        }
+        self._change(owned, change, writes)
+        return replace(
+            owned,
+            status=RecordStatus.IN_DOUBT,
+            lease_expires_at_ms=retry_at_ms,
+            submit_horizon_ms=submit_horizon_ms,
+            response=response,
+        )
+
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
+        """See the port."""
+        delete = Delete(
+            table=Table.IDEMPOTENCY,
+            key={"id": owned.record_id},
+            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": RecordStatus.IN_PROGRESS.value},
+        )
+        self._write_owned(owned, [delete, *writes])
+
+    def get(self, record_id: str) -> IdempotencyRecord | None:
+        """See the port."""
+        item = self._item(record_id)
+        return None if item is None else from_item(item)
+
+    def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
+        """See the port."""
+        page = self._database.query(
+            Table.IDEMPOTENCY,
+            index=OPEN_LEASES_INDEX,
+            partition=("open_shard", str(shard)),
+            sort_at_most=("lease_expires_at_ms", lease_expired_at_ms),
+            limit=limit,
+        )
+        return [item["id"] for item in page.items]
+
+    def _item(self, record_id: str) -> Item | None:
+        return self._database.get(Table.IDEMPOTENCY, {"id": record_id})
+
+    def _change(
+        self,
+        owned: IdempotencyRecord,
+        change: dict[str, Any],
+        writes: Sequence[Write] = (),
+        *,
+        remove: Sequence[str] = (),
+        require_status: RecordStatus = RecordStatus.IN_PROGRESS,
+    ) -> None:
+        adjust = Adjust(
+            table=Table.IDEMPOTENCY,
+            key={"id": owned.record_id},
+            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": require_status.value},
+            set=change,
+            remove=remove,
+        )
+        self._write_owned(owned, [adjust, *writes])
+
+    def _write_owned(self, owned: IdempotencyRecord, writes: list[Write]) -> None:
+        try:
+            self._database.write(writes)
+        except WriteConflict as conflict:
+            if conflict.index == 0:
+                raise LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest") from conflict
+            raise _shifted(conflict) from conflict
+
+
+def _own_or_taken(mine: IdempotencyRecord, stored: IdempotencyRecord) -> IdempotencyRecord:
+    # Our own put may be what is stored: the SDK sends it again when its first answer was lost.
+    if stored.claim_id == mine.claim_id and stored.fence == mine.fence:
+        return stored
+    raise ClaimTaken(stored)
+
+
+def _shifted(conflict: WriteConflict) -> WriteConflict:
+    """Return the conflict with its index counted in the business writes, whose place is after the record's own."""
+    return WriteConflict(conflict.detail, index=conflict.index - 1, current=conflict.current)

@@ -1,0 +1,1 @@
+"""The payment use cases: claim, submit, commit; capture, void, refund; recovery and reads."""

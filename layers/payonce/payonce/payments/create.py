@@ -1,0 +1,191 @@
+"""Create a payment: authorize, or authorize and capture in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from payonce.domain.events import build_event
+from payonce.domain.gateway import CaptureMethod, Declined, Instruction, OperationKind, Succeeded
+from payonce.domain.ids import gateway_reference
+from payonce.domain.ledger import JournalEntry, charge, hold
+from payonce.domain.money import MAX_AMOUNT_MINOR, Money
+from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
+from payonce.idempotency.records import Draft, Plan, StoredResponse
+from payonce.payments.items import event_write, journal_writes, payment_from, payment_key, replace_payment
+from payonce.payments.operations import NewPayment, PaymentPlan
+from payonce.payments.representation import (
+    declined_response,
+    json_response,
+    not_executed_response,
+    payment_path,
+    payment_view,
+)
+from payonce.payments.rules import NeverExecuted
+from payonce.payments.work import Doubted, GatewayWork, Result, Services
+from payonce.ports import Table
+
+if TYPE_CHECKING:
+    from payonce.domain.ledger import Posting
+    from payonce.idempotency.records import Claim, Conclusion
+    from payonce.ports import Gateway, Write
+
+FIRST_ATTEMPT = 1
+LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
+
+
+def plan_payment(new: NewPayment, *, merchant_id: str, gateway: str, services: Services) -> PaymentPlan:
+    """Return the plan of a new payment: its identity is decided here, once, and survives every takeover."""
+    payment_id = services.ids.new("pay")
+    return PaymentPlan(
+        merchant_id=merchant_id,
+        payment_id=payment_id,
+        gateway=gateway,
+        gateway_reference=gateway_reference(payment_id, FIRST_ATTEMPT),
+        amount_minor=new.money.amount_minor,
+        currency=new.money.currency,
+        payment_method=new.payment_method,
+        capture_method=new.capture_method,
+        created_at_ms=services.clock.now_ms(),
+        reference=new.reference,
+        metadata=new.metadata,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    """What a gateway's answer makes of a payment."""
+
+    change: Change
+    charge_id: str | None = None
+    code: str | None = None
+    postings: tuple[Posting, ...] = ()
+
+
+class CreatePayment(GatewayWork):
+    """The work of ``POST /payments``."""
+
+    def __init__(self, plan: PaymentPlan, gateway: Gateway, services: Services) -> None:
+        super().__init__(services)
+        self._plan = plan
+        self._gateway = gateway
+        self._stored: Payment | None = None
+        self._look_up_stored = False
+
+    def plan(self) -> Plan:
+        """See ``Work``. The claim alone is written: one conditional put."""
+        return Plan(
+            claim_id=self._plan.payment_id,
+            resource=payment_path(self._plan.payment_id),
+            data=self._plan.to_data(),
+        )
+
+    def largest_response(self) -> StoredResponse:
+        """See ``Work``."""
+        widest = replace(
+            self._payment(_Charge(Change.DECLINED, code=LONGEST_TEXT), None),
+            captured_minor=MAX_AMOUNT_MINOR,
+            refunded_minor=MAX_AMOUNT_MINOR,
+        )
+        return self._response(widest, Declined(LONGEST_TEXT, LONGEST_TEXT))
+
+    def prepare(self) -> tuple[Gateway, Instruction]:
+        """See ``GatewayWork``. Everything is in the plan; nothing is read."""
+        plan = self._plan
+        return self._gateway, Instruction(
+            kind=OperationKind.PAYMENT,
+            gateway_reference=plan.gateway_reference,
+            merchant_id=plan.merchant_id,
+            payment_id=plan.payment_id,
+            money=Money(plan.amount_minor, plan.currency),
+            capture_method=plan.capture_method,
+            payment_method=plan.payment_method,
+            first_submitted_at_ms=plan.created_at_ms,
+        )
+
+    def resume(self, claim: Claim) -> Conclusion:
+        """See ``Work``. An earlier owner may have stored the payment in doubt, so it is looked up."""
+        self._look_up_stored = True
+        return super().resume(claim)
+
+    def draft(self, result: Result) -> Draft:
+        """See ``GatewayWork``. The first draft of a fresh payment reads nothing: there can't be one stored yet."""
+        if self._look_up_stored:
+            item = self._database.get(Table.PAYMENTS, payment_key(self._plan.merchant_id, self._plan.payment_id))
+            self._stored = None if item is None else payment_from(item)
+        self._look_up_stored = True  # a second draft means that the first met something stored
+        stored = self._stored
+        charged = self._charge(result)
+        payment = self._payment(charged, stored)
+        writes: list[Write] = [replace_payment(payment, expected=stored)]
+        if charged.postings:
+            writes += journal_writes(
+                JournalEntry(
+                    merchant_id=payment.merchant_id,
+                    payment_id=payment.payment_id,
+                    version=payment.version,
+                    currency=payment.currency,
+                    description=charged.change.value,
+                    booked_at_ms=payment.updated_at_ms,
+                    postings=charged.postings,
+                )
+            )
+        event = build_event(
+            charged.change,
+            merchant_id=payment.merchant_id,
+            payment_id=payment.payment_id,
+            version=payment.version,
+            created_at_ms=payment.updated_at_ms,
+            data=payment_view(payment),
+        )
+        return Draft(self._response(payment, result), [*writes, event_write(event)])
+
+    def _charge(self, result: Result) -> _Charge:
+        plan = self._plan
+        match result:
+            case Succeeded(charge_id, _) if plan.capture_method is CaptureMethod.AUTOMATIC:
+                return _Charge(Change.CHARGED, charge_id, postings=charge(plan.gateway, plan.amount_minor))
+            case Succeeded(charge_id, _):
+                return _Charge(Change.AUTHORIZED, charge_id, postings=hold(plan.amount_minor))
+            case Declined(code, _):
+                return _Charge(Change.DECLINED, code=code)
+            case NeverExecuted():
+                return _Charge(Change.FAILED, code="not_executed")
+            case Doubted():
+                return _Charge(Change.DOUBTED)
+
+    def _payment(self, charged: _Charge, stored: Payment | None) -> Payment:
+        plan = self._plan
+        captured = plan.amount_minor if charged.change is Change.CHARGED else 0
+        return Payment(
+            payment_id=plan.payment_id,
+            merchant_id=plan.merchant_id,
+            status=next_status(None if stored is None else stored.status, charged.change),
+            amount_minor=plan.amount_minor,
+            currency=plan.currency,
+            capture_method=plan.capture_method,
+            payment_method=plan.payment_method,
+            gateway=plan.gateway,
+            gateway_reference=plan.gateway_reference,
+            gateway_charge_id=charged.charge_id,
+            captured_minor=captured,
+            refundable_minor=captured,
+            capturable_minor=plan.amount_minor if charged.change is Change.AUTHORIZED else 0,
+            reference=plan.reference,
+            metadata=plan.metadata,
+            decline_code=charged.code,
+            created_at_ms=plan.created_at_ms,
+            updated_at_ms=self._clock.now_ms(),
+            version=1 if stored is None else stored.version + 1,
+        )
+
+    def _response(self, payment: Payment, result: Result) -> StoredResponse:
+        location = payment_path(payment.payment_id)
+        if isinstance(result, Declined):
+            return declined_response(
+                result.message, location=location, code=result.code, payment=payment_view(payment)
+            )
+        if isinstance(result, NeverExecuted):
+            return not_executed_response(location=location, payment=payment_view(payment))
+        status = 202 if payment.status is PaymentStatus.IN_DOUBT else 201
+        return json_response(status, payment_view(payment), location=location)

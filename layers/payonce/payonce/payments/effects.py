@@ -1,0 +1,120 @@
+"""What the outcome of a capture, void or refund does to its payment: pure, and total over every state it can meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import Declined, OperationKind, Succeeded
+from payonce.domain.ledger import charge, refund, release_hold
+from payonce.domain.payment import Change, OperationStatus, Payment
+from payonce.payments.rules import NeverExecuted
+from payonce.payments.work import Doubted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.domain.ledger import Posting
+    from payonce.payments.work import Result
+
+RESERVED_FROM: Mapping[OperationKind, str] = MappingProxyType(
+    {
+        OperationKind.CAPTURE: "capturable_minor",
+        OperationKind.VOID: "capturable_minor",
+        OperationKind.REFUND: "refundable_minor",
+    }
+)
+_WITHOUT_MONEY: Mapping[tuple[OperationKind, type], tuple[Change, OperationStatus]] = MappingProxyType(
+    {
+        (OperationKind.CAPTURE, Declined): (Change.CAPTURE_DECLINED, OperationStatus.DECLINED),
+        (OperationKind.CAPTURE, NeverExecuted): (Change.CAPTURE_FAILED, OperationStatus.FAILED),
+        (OperationKind.CAPTURE, Doubted): (Change.CAPTURE_DOUBTED, OperationStatus.IN_DOUBT),
+        (OperationKind.VOID, Declined): (Change.VOID_DECLINED, OperationStatus.DECLINED),
+        (OperationKind.VOID, NeverExecuted): (Change.VOID_FAILED, OperationStatus.FAILED),
+        (OperationKind.VOID, Doubted): (Change.VOID_DOUBTED, OperationStatus.IN_DOUBT),
+        (OperationKind.REFUND, Declined): (Change.REFUND_DECLINED, OperationStatus.DECLINED),
+        (OperationKind.REFUND, NeverExecuted): (Change.REFUND_FAILED, OperationStatus.FAILED),
+        (OperationKind.REFUND, Doubted): (Change.REFUND_DOUBTED, OperationStatus.IN_DOUBT),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """The payment after the outcome, the change and its event type, and what is booked.
+
+    ``exact`` names the amounts that were overwritten rather than moved, and must not have changed meanwhile.
+    """
+
+    payment: Payment
+    change: Change
+    status: OperationStatus
+    postings: tuple[Posting, ...] = ()
+    exact: tuple[str, ...] = ()
+
+
+def effect_of(
+    kind: OperationKind, result: Result, payment: Payment, amount_minor: int, *, at_ms: int, multiple_captures: bool
+) -> Effect:
+    """Return the effect of ``result`` on ``payment``, on which ``amount_minor`` is reserved for this operation."""
+    if not isinstance(result, Succeeded):
+        return _without_money(kind, result, payment, amount_minor, at_ms, multiple_captures=multiple_captures)
+    match kind:
+        case OperationKind.CAPTURE:
+            return _captured(payment, amount_minor, at_ms, multiple_captures=multiple_captures)
+        case OperationKind.VOID:
+            voided = payment.changed(Change.VOID, at_ms=at_ms)
+            return Effect(
+                payment=voided,
+                change=Change.VOID,
+                status=OperationStatus.SUCCEEDED,
+                postings=release_hold(payment.amount_minor),
+            )
+        case _:
+            return _refunded(payment, amount_minor, at_ms)
+
+
+def _without_money(
+    kind: OperationKind, result: Result, payment: Payment, amount_minor: int, at_ms: int, *, multiple_captures: bool
+) -> Effect:
+    change, status = _WITHOUT_MONEY[kind, type(result)]
+    changed = payment.changed(change, at_ms=at_ms)
+    # Where the first capture frees the remainder, there is nothing to give back to after it.
+    remainder_freed = kind is OperationKind.CAPTURE and not multiple_captures and payment.captured_minor > 0
+    if status is not OperationStatus.IN_DOUBT and not remainder_freed:
+        attribute = RESERVED_FROM[kind]
+        changed = replace(changed, **{attribute: getattr(payment, attribute) + amount_minor})
+    return Effect(payment=changed, change=change, status=status)
+
+
+def _captured(payment: Payment, amount_minor: int, at_ms: int, *, multiple_captures: bool) -> Effect:
+    captured_minor = payment.captured_minor + amount_minor
+    final = captured_minor == payment.amount_minor or not multiple_captures
+    change = Change.CAPTURE_REST if final else Change.CAPTURE_PART
+    freed_minor = amount_minor if multiple_captures else payment.amount_minor - payment.captured_minor
+    captured = replace(
+        payment.changed(change, at_ms=at_ms),
+        captured_minor=captured_minor,
+        refundable_minor=payment.refundable_minor + amount_minor,
+        capturable_minor=payment.capturable_minor if multiple_captures else 0,
+    )
+    return Effect(
+        payment=captured,
+        change=change,
+        status=OperationStatus.SUCCEEDED,
+        postings=charge(payment.gateway, amount_minor) + release_hold(freed_minor),
+        exact=() if multiple_captures else ("capturable_minor",),
+    )
+
+
+def _refunded(payment: Payment, amount_minor: int, at_ms: int) -> Effect:
+    refunded_minor = payment.refunded_minor + amount_minor
+    change = Change.REFUND_ALL if refunded_minor == payment.captured_minor else Change.REFUND_PART
+    refunded = replace(payment.changed(change, at_ms=at_ms), refunded_minor=refunded_minor)
+    return Effect(
+        payment=refunded,
+        change=change,
+        status=OperationStatus.SUCCEEDED,
+        postings=refund(payment.gateway, amount_minor),
+    )

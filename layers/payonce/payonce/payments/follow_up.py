@@ -1,0 +1,230 @@
+"""Captures, cancellations and refunds: operations on a payment that exists.
+
+Their claim reserves the amount on the payment in the same transaction, so that concurrent ones with different keys
+can't exceed what is there; a release or a decline gives it back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import (
+    AmountExceedsAvailable,
+    NotFound,
+    PaymentStateConflict,
+    PayonceError,
+    WriteConflict,
+)
+from payonce.domain.events import build_event
+from payonce.domain.gateway import Declined, Instruction, OperationKind, Succeeded
+from payonce.domain.ids import gateway_reference
+from payonce.domain.ledger import JournalEntry
+from payonce.domain.money import Money
+from payonce.domain.payment import OperationStatus, Payment, PaymentStatus
+from payonce.idempotency.records import Draft, Plan, StoredResponse
+from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
+from payonce.payments.items import (
+    adjust_payment,
+    event_write,
+    journal_writes,
+    operation_write,
+    payment_from,
+    payment_key,
+)
+from payonce.payments.operations import FollowUpPlan
+from payonce.payments.representation import (
+    declined_response,
+    json_response,
+    not_executed_response,
+    operation_view,
+    payment_path,
+)
+from payonce.payments.rules import NeverExecuted
+from payonce.payments.work import Doubted, GatewayWork, Result, Services
+from payonce.ports import Adjust, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.ports import Gateway, Write
+
+FIRST_ATTEMPT = 1
+ID_PREFIXES = {OperationKind.CAPTURE: "cap", OperationKind.VOID: "void", OperationKind.REFUND: "re"}
+LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
+
+
+def load_payment(services: Services, merchant_id: str, payment_id: str) -> Payment:
+    """Return the merchant's payment as stored now. Raises ``NotFound``."""
+    item = services.database.get(Table.PAYMENTS, payment_key(merchant_id, payment_id))
+    if item is None:
+        raise NotFound(f"There is no payment {payment_id}.")
+    return payment_from(item)
+
+
+def plan_follow_up(
+    kind: OperationKind, *, merchant_id: str, payment_id: str, amount_minor: int | None, services: Services
+) -> FollowUpPlan:
+    """Return the plan of a capture, void or refund; without an amount it is for all that is left.
+
+    Raises ``NotFound`` when the amount has to be read and the payment is not there.
+    """
+    if amount_minor is None:
+        payment = load_payment(services, merchant_id, payment_id)
+        # With nothing left, 1 is what the reservation will refuse; a replay of a finished operation comes before that.
+        amount_minor = max(1, getattr(payment, RESERVED_FROM[kind]))
+    operation_id = services.ids.new(ID_PREFIXES[kind])
+    return FollowUpPlan(
+        kind=kind,
+        merchant_id=merchant_id,
+        payment_id=payment_id,
+        operation_id=operation_id,
+        gateway_reference=gateway_reference(operation_id, FIRST_ATTEMPT),
+        amount_minor=amount_minor,
+        created_at_ms=services.clock.now_ms(),
+    )
+
+
+class FollowUp(GatewayWork):
+    """The work of ``POST /payments/{id}/captures``, ``/cancellations`` and ``/refunds``."""
+
+    def __init__(self, plan: FollowUpPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+        super().__init__(services)
+        self._plan = plan
+        self._services = services
+        self._gateway_named = gateway_named
+        self._payment: Payment | None = None
+
+    def plan(self) -> Plan:
+        """See ``Work``. The claim and the reservation are one transaction."""
+        return Plan(
+            claim_id=self._plan.operation_id,
+            resource=payment_path(self._plan.payment_id),
+            data=self._plan.to_data(),
+            writes=[self._reservation()],
+            on_conflict=self._refusal,
+        )
+
+    def largest_response(self) -> StoredResponse:
+        """See ``Work``. The payment's own largest response was stored before; an operation adds a bounded frame."""
+        return declined_response(LONGEST_TEXT, location=payment_path(self._plan.payment_id), code=LONGEST_TEXT)
+
+    def prepare(self) -> tuple[Gateway, Instruction]:
+        """See ``GatewayWork``. Reads the payment: its gateway, currency and charge."""
+        plan = self._plan
+        self._payment = payment = load_payment(self._services, plan.merchant_id, plan.payment_id)
+        instruction = Instruction(
+            kind=plan.kind,
+            gateway_reference=plan.gateway_reference,
+            merchant_id=plan.merchant_id,
+            payment_id=plan.payment_id,
+            money=Money(plan.amount_minor, payment.currency),
+            capture_method=payment.capture_method,
+            payment_method=payment.payment_method,
+            gateway_charge_id=payment.gateway_charge_id,
+            first_submitted_at_ms=plan.created_at_ms,
+        )
+        return self._gateway_named(payment.gateway), instruction
+
+    def undo_writes(self) -> Sequence[Write]:
+        """See ``GatewayWork``."""
+        plan = self._plan
+        return [
+            Adjust(
+                table=Table.PAYMENTS,
+                key=payment_key(plan.merchant_id, plan.payment_id),
+                add={RESERVED_FROM[plan.kind]: plan.amount_minor},
+            )
+        ]
+
+    def draft(self, result: Result) -> Draft:
+        """See ``GatewayWork``. The first draft uses the payment that ``prepare`` read; later ones read it anew."""
+        plan = self._plan
+        payment = self._payment or load_payment(self._services, plan.merchant_id, plan.payment_id)
+        self._payment = None
+        now_ms = self._clock.now_ms()
+        effect = effect_of(
+            plan.kind,
+            result,
+            payment,
+            plan.amount_minor,
+            at_ms=now_ms,
+            multiple_captures=self._gateway_named(payment.gateway).capabilities.multiple_captures,
+        )
+        code = result.code if isinstance(result, Declined) else None
+        writes = self._effect_writes(payment, effect, code, now_ms)
+        return Draft(self._response(effect, result, code), writes)
+
+    def _effect_writes(self, before: Payment, effect: Effect, code: str | None, now_ms: int) -> list[Write]:
+        plan = self._plan
+        after = effect.payment
+        event = build_event(
+            effect.change,
+            merchant_id=after.merchant_id,
+            payment_id=after.payment_id,
+            version=after.version,
+            created_at_ms=now_ms,
+            data=operation_view(plan, after, effect.status, code),
+        )
+        writes: list[Write] = [
+            adjust_payment(before, after, exact=effect.exact),
+            operation_write(plan, effect.status, code, now_ms),
+            event_write(event),
+        ]
+        if effect.postings:
+            entry = JournalEntry(
+                merchant_id=after.merchant_id,
+                payment_id=after.payment_id,
+                version=after.version,
+                currency=after.currency,
+                description=effect.change.value,
+                booked_at_ms=now_ms,
+                postings=effect.postings,
+            )
+            writes += journal_writes(entry)
+        return writes
+
+    def _response(self, effect: Effect, result: Result, code: str | None) -> StoredResponse:
+        location = payment_path(self._plan.payment_id)
+        view = operation_view(self._plan, effect.payment, effect.status, code)
+        match result:
+            case Declined(_, message):
+                return declined_response(message, location=location, code=code, operation=view)
+            case NeverExecuted():
+                return not_executed_response(location=location, operation=view)
+            case Doubted():
+                return json_response(202, view, location=location)
+            case Succeeded():
+                return json_response(201, view, location=location)
+
+    def _reservation(self) -> Write:
+        plan = self._plan
+        attribute = RESERVED_FROM[plan.kind]
+        require = {"status": PaymentStatus.AUTHORIZED.value} if plan.kind is OperationKind.VOID else {}
+        if plan.kind is OperationKind.VOID:
+            # A void is for the whole: a capture in flight has taken its part already, so the amount would not match.
+            require = {**require, "capturable_minor": plan.amount_minor, "amount_minor": plan.amount_minor}
+        return Adjust(
+            table=Table.PAYMENTS,
+            key=payment_key(plan.merchant_id, plan.payment_id),
+            require=require,
+            minimum={attribute: plan.amount_minor},
+            add={attribute: -plan.amount_minor},
+        )
+
+    def _refusal(self, conflict: WriteConflict) -> PayonceError:
+        plan = self._plan
+        if conflict.current is None:
+            return NotFound(f"There is no payment {plan.payment_id}.")
+        payment = payment_from(conflict.current)
+        available_minor = getattr(payment, RESERVED_FROM[plan.kind])
+        if available_minor > 0 and plan.kind is not OperationKind.VOID:
+            return AmountExceedsAvailable(
+                f"{plan.amount_minor} is more than the {available_minor} left for a {plan.kind.value}.",
+                available_minor=available_minor,
+                resource=payment_path(plan.payment_id),
+            )
+        return PaymentStateConflict(
+            f"The payment is {payment.status.value}, with {available_minor} left: no {plan.kind.value} is possible.",
+            payment_status=payment.status.value,
+            resource=payment_path(plan.payment_id),
+        )

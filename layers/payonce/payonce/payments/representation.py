@@ -1,0 +1,86 @@
+"""How payments and operations look in responses and events. Bytes are made once, here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, problem_document
+from payonce.idempotency.records import StoredResponse
+
+if TYPE_CHECKING:
+    from payonce.domain.payment import OperationStatus, Payment
+    from payonce.payments.operations import FollowUpPlan
+
+JSON_CONTENT_TYPE = "application/json"
+OPERATION_OBJECTS = {"capture": "capture", "void": "cancellation", "refund": "refund"}
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """Return the exact bytes of a JSON document."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def payment_path(payment_id: str) -> str:
+    """Return the path of a payment, which is also what problem documents link to."""
+    return f"/payments/{payment_id}"
+
+
+def payment_view(payment: Payment) -> dict[str, Any]:
+    """Return a payment as merchants see it."""
+    return {
+        "id": payment.payment_id,
+        "object": "payment",
+        "status": payment.status.value,
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "captured_minor": payment.captured_minor,
+        "refunded_minor": payment.refunded_minor,
+        "capturable_minor": payment.capturable_minor,
+        "refundable_minor": payment.refundable_minor,
+        "capture": payment.capture_method.value,
+        "payment_method": payment.payment_method,
+        "reference": payment.reference,
+        "metadata": dict(payment.metadata),
+        "gateway": payment.gateway,
+        "decline_code": payment.decline_code,
+        "created_at_ms": payment.created_at_ms,
+        "updated_at_ms": payment.updated_at_ms,
+        "version": payment.version,
+    }
+
+
+def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus, code: str | None) -> dict[str, Any]:
+    """Return a capture, cancellation or refund as merchants see it, with the payment as it is after it."""
+    return {
+        "id": plan.operation_id,
+        "object": OPERATION_OBJECTS[plan.kind.value],
+        "status": status.value,
+        "payment_id": plan.payment_id,
+        "amount_minor": plan.amount_minor,
+        "currency": payment.currency,
+        "decline_code": code,
+        "created_at_ms": plan.created_at_ms,
+        "payment": payment_view(payment),
+    }
+
+
+def json_response(status: int, document: dict[str, Any], *, location: str) -> StoredResponse:
+    """Return a JSON response with the headers that are stored and replayed with it."""
+    return StoredResponse(status, {"content-type": JSON_CONTENT_TYPE, "location": location}, encode(document))
+
+
+def declined_response(detail: str, *, location: str, **members: Any) -> StoredResponse:
+    """Return the 402 of a declined operation: final, and replayed like a success."""
+    headers = {"content-type": PROBLEM_CONTENT_TYPE, "location": location}
+    return StoredResponse(402, headers, problem_document(DECLINED, detail, **members))
+
+
+def not_executed_response(*, location: str, **members: Any) -> StoredResponse:
+    """Return the 402 of an operation that recovery found never executed, too late to send it now."""
+    detail = (
+        "The gateway did not take the operation and it is too late to send it again. Nobody was charged or "
+        "refunded. Use a new key for a new attempt."
+    )
+    headers = {"content-type": PROBLEM_CONTENT_TYPE, "location": location}
+    return StoredResponse(402, headers, problem_document(NOT_EXECUTED, detail, **members))

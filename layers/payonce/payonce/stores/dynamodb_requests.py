@@ -1,0 +1,114 @@
+"""How items and conditional writes are spelled for DynamoDB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from payonce.ports import Adjust, Delete, Insert, Item, Write
+from payonce.stores.schema import SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class _Deserializer(TypeDeserializer):
+    """Numbers are ints and binaries are bytes: payonce stores no fractions."""
+
+    def _deserialize_n(self, value: str) -> int:
+        return int(value)
+
+    def _deserialize_b(self, value: bytes) -> bytes:
+        return bytes(value)
+
+
+_SERIALIZER = TypeSerializer()
+_DESERIALIZER = _Deserializer()
+
+
+def to_attributes(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item in DynamoDB's attribute-value form."""
+    return {name: _SERIALIZER.serialize(value) for name, value in item.items()}
+
+
+def from_attributes(attributes: Mapping[str, Any]) -> Item:
+    """Return the plain item of attribute values."""
+    return {name: _DESERIALIZER.deserialize(value) for name, value in attributes.items()}
+
+
+def write_request(write: Write, table_name: str) -> tuple[str, dict[str, Any]]:
+    """Return the action (Put, Update or Delete) and the parameters of one conditional write."""
+    on_failure = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    match write:
+        case Insert(table, item):
+            return "Put", {
+                "TableName": table_name,
+                "Item": to_attributes(item),
+                "ConditionExpression": "attribute_not_exists(#k)",
+                "ExpressionAttributeNames": {"#k": SCHEMAS[table].key[0]},
+                **on_failure,
+            }
+        case Delete(key=key, require=require):
+            names, values = _Names(), _Values()
+            return "Delete", {
+                "TableName": table_name,
+                "Key": to_attributes(key),
+                "ConditionExpression": " AND ".join(f"{names[n]} = {values[v]}" for n, v in require.items()),
+                "ExpressionAttributeNames": names.used,
+                "ExpressionAttributeValues": to_attributes(values.used),
+                **on_failure,
+            }
+        case Adjust():
+            return "Update", {"TableName": table_name, **_update(write), **on_failure}
+
+
+class _Names:
+    """Placeholders for attribute names, so that no name can collide with a reserved word."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        for placeholder, known in self.used.items():
+            if known == name:
+                return placeholder
+        placeholder = f"#n{len(self.used)}"
+        self.used[placeholder] = name
+        return placeholder
+
+
+class _Values:
+    """Placeholders for values."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, Any] = {}
+
+    def __getitem__(self, value: Any) -> str:
+        placeholder = f":v{len(self.used)}"
+        self.used[placeholder] = value
+        return placeholder
+
+
+def _update(write: Adjust) -> dict[str, Any]:
+    names, values = _Names(), _Values()
+    conditions = [] if write.upsert else [f"attribute_exists({names[SCHEMAS[write.table].key[0]]})"]
+    conditions += [f"{names[name]} = {values[value]}" for name, value in write.require.items()]
+    conditions += [f"{names[name]} >= {values[least]}" for name, least in write.minimum.items()]
+    clauses = []
+    if write.set:
+        clauses.append("SET " + ", ".join(f"{names[name]} = {values[value]}" for name, value in write.set.items()))
+    if write.add:
+        clauses.append("ADD " + ", ".join(f"{names[name]} {values[amount]}" for name, amount in write.add.items()))
+    if write.remove:
+        clauses.append("REMOVE " + ", ".join(names[name] for name in write.remove))
+    request: dict[str, Any] = {
+        "Key": to_attributes(write.key),
+        "UpdateExpression": " ".join(clauses),
+        "ExpressionAttributeNames": names.used,
+    }
+    if conditions:
+        request["ConditionExpression"] = " AND ".join(conditions)
+    if values.used:
+        request["ExpressionAttributeValues"] = to_attributes(values.used)
+    return request

@@ -1,0 +1,44 @@
+"""Keys and indexes of the logical tables, as template.yaml declares them (a test compares the two)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from payonce.ports import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """Key attributes of a table (partition, then sort) and of its indexes."""
+
+    key: tuple[str, ...]
+    indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
+    {
+        Table.IDEMPOTENCY: TableSchema(("id",), {"open-leases": ("open_shard", "lease_expires_at_ms")}),
+        Table.PAYMENTS: TableSchema(("pk", "sk"), {"payments-by-merchant": ("merchant_id", "created_key")}),
+        Table.LEDGER: TableSchema(("pk", "sk")),
+        Table.OUTBOX: TableSchema(("pk", "sk")),
+        Table.MERCHANTS: TableSchema(("pk", "sk")),
+    }
+)
+
+
+def sort_attribute(table: Table, index: str | None) -> str | None:
+    """Return the attribute by which a query of ``table`` (or its ``index``) is sorted."""
+    if index is not None:
+        return SCHEMAS[table].indexes[index][1]
+    key = SCHEMAS[table].key
+    return key[1] if len(key) > 1 else None
+
+
+def primary_key(table: Table, item: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the values of the item's key attributes."""
+    return tuple(str(item[name]) for name in SCHEMAS[table].key)
