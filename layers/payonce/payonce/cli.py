@@ -1,0 +1,67 @@
+"""The operator's command: ``python -m payonce.cli --help``. Creates merchants and API keys."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from payonce.bootstrap import Application
+from payonce.domain.errors import PayonceError
+from payonce.merchants.api_keys import SCOPES, hash_api_key
+from payonce.ports import Table
+from payonce.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="payonce", description="Create merchants and their API keys.")
+    parser.add_argument("--table", help="the merchants table (default: $PAYONCE_MERCHANTS_TABLE)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    merchant = commands.add_parser("create-merchant", help="create a merchant and a first API key")
+    merchant.add_argument("name")
+    merchant.add_argument("--gateway", default="", help="route its payments to this gateway, not the default")
+    key = commands.add_parser("create-key", help="create a further API key of a merchant")
+    key.add_argument("merchant_id")
+    for command in (merchant, key):
+        command.add_argument("--scope", action="append", choices=SCOPES, help="repeat for several (default: all)")
+    revoke = commands.add_parser("revoke-key", help="revoke an API key, read from standard input")
+    revoke.set_defaults(scope=None)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 2 refused with a reason on standard error."""
+    options = _parser().parse_args(arguments)
+    environment = dict(os.environ)
+    if options.table:
+        environment["PAYONCE_MERCHANTS_TABLE"] = options.table
+    settings = load_settings(environment)
+    if Table.MERCHANTS not in settings.table_names:
+        sys.stderr.write("Name the merchants table with --table or PAYONCE_MERCHANTS_TABLE (an output of the stack).\n")
+        return 2
+    merchants = Application(settings).merchants
+    try:
+        if options.command == "revoke-key":
+            merchants.revoke_api_key(hash_api_key(sys.stdin.readline().strip()))
+            sys.stdout.write("revoked; the authorizer's cache forgets it within a minute\n")
+            return 0
+        merchant_id = (
+            merchants.create_merchant(options.name, gateway=options.gateway)
+            if options.command == "create-merchant"
+            else options.merchant_id
+        )
+        key_id, api_key = merchants.create_api_key(merchant_id, options.scope or SCOPES)
+    except PayonceError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 2
+    sys.stdout.write(f"merchant_id {merchant_id}\nkey_id {key_id}\napi_key {api_key}\n")
+    sys.stderr.write("Keep the API key safe: it is stored as a hash and can't be shown again.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

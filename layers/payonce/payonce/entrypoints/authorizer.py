@@ -1,0 +1,43 @@
+"""The Lambda authorizer: an API key becomes a merchant, its scopes and its gateway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.merchants.api_keys import Merchants
+
+
+class Unauthorized(Exception):  # noqa: N818 - API Gateway answers 401 to an error whose message is this very word
+    """Raised to API Gateway for a missing or unknown key."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
+
+
+def authorize(merchants: Merchants, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the policy and context of a TOKEN authorizer event. Raises ``Unauthorized``.
+
+    The policy allows the whole stage, because API Gateway caches it per token across routes; the routes check scopes.
+    """
+    try:
+        principal = merchants.authenticate(str(event.get("authorizationToken", "")))
+    except Unauthenticated:
+        raise Unauthorized from None
+    api, stage = str(event["methodArn"]).split("/")[:2]
+    return {
+        "principalId": principal.key_id,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*"}],
+        },
+        "context": {
+            "merchant_id": principal.merchant_id,
+            "scopes": " ".join(principal.scopes),
+            "gateway": principal.gateway,
+        },
+    }

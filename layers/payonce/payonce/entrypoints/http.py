@@ -1,0 +1,116 @@
+"""Serves the routes. The idempotency contract is enforced here, once, for every unsafe method.
+
+An unsafe route can't be written without it: it has no way to answer but to return ``Work``, which only the idempotency
+engine executes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import MisconfiguredError, PayonceError
+from payonce.entrypoints import responses
+from payonce.entrypoints.models import StrictModel, validate
+from payonce.entrypoints.requests import Request, parse_event, parse_json_object
+from payonce.idempotency.fingerprint import canonical_json, fingerprint
+from payonce.idempotency.keys import parse_key, parse_wait_seconds
+from payonce.idempotency.records import KeyedRequest
+from payonce.observability import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from payonce.bootstrap import Application
+    from payonce.idempotency.engine import Work
+
+UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route: what both kinds have. ``path`` is the template's resource path; ``operation`` its stable name."""
+
+    method: str
+    path: str
+    operation: str
+    scope: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRoute(Route):
+    """A safe route. Raises ``MisconfiguredError`` when declared with an unsafe method."""
+
+    read: Callable[[Application, Request, Any], dict[str, Any]]
+    query_model: type[StrictModel] | None = None
+
+    def __post_init__(self) -> None:
+        if self.method in UNSAFE_METHODS:
+            raise MisconfiguredError(f"{self.method} {self.path} changes something: declare it as a KeyedRoute.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedRoute(Route):
+    """An unsafe route: parses into ``Work``, which runs once per idempotency key."""
+
+    body_model: type[StrictModel]
+    work: Callable[[Application, Request, Any], Work]
+
+
+def serve(route: Route, application: Application, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Return the proxy response of ``event``. Never raises: what is not foreseen is logged and becomes a 500.
+
+    The 500 is made outside the idempotency engine, so it is never stored or replayed.
+    """
+    request_id = str((event.get("requestContext") or {}).get("requestId", ""))
+    try:
+        request = parse_event(event, context, application.clock)
+        request.require_scope(route.scope)
+        if isinstance(route, KeyedRoute):
+            return _serve_keyed(route, application, request)
+        if isinstance(route, ReadRoute):
+            return _serve_read(route, application, request)
+        raise MisconfiguredError(f"{route.operation} is neither a read nor a keyed route.")
+    except PayonceError as error:
+        get_logger().info(
+            "refused", extra={"operation": route.operation, "request_id": request_id, "error": type(error).__name__}
+        )
+        return responses.problem(error)
+    except Exception:
+        get_logger().exception("unforeseen error", extra={"operation": route.operation, "request_id": request_id})
+        return responses.internal_error(request_id)
+
+
+def _serve_keyed(route: KeyedRoute, application: Application, request: Request) -> dict[str, Any]:
+    key = parse_key(request.headers)
+    wait_seconds = parse_wait_seconds(request.headers)
+    value = parse_json_object(request.body)
+    body = validate(route.body_model, value)
+    keyed_request = KeyedRequest(
+        scope=request.merchant_id,
+        operation=route.operation,
+        key=key,
+        fingerprint=fingerprint(route.method, route.path, request.path_parameters, canonical_json(value)),
+        deadline=request.deadline,
+        wait_seconds=wait_seconds,
+    )
+    return responses.keyed(application.engine.execute(keyed_request, route.work(application, request, body)))
+
+
+def _serve_read(route: ReadRoute, application: Application, request: Request) -> dict[str, Any]:
+    query = None
+    if route.query_model is not None:
+        query = validate(route.query_model, _query_values(route.query_model, request.query))
+    return responses.plain(route.read(application, request, query))
+
+
+def _query_values(model: type[StrictModel], query: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Return the query's values, whole numbers as numbers where the model wants them. The last of repeats counts."""
+    values: dict[str, Any] = {}
+    for name, texts in query.items():
+        text = texts[-1]
+        field = model.model_fields.get(name)
+        wants_number = field is not None and field.annotation is int
+        values[name] = int(text) if wants_number and text.isascii() and text.isdecimal() and len(text) < 10 else text
+    return values

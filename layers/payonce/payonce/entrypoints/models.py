@@ -1,0 +1,116 @@
+"""The bodies and queries that the API takes, as strict pydantic models. They are also the source of openapi.json."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
+from payonce.domain.errors import BodyMalformed
+from payonce.domain.money import MAX_AMOUNT_MINOR, MIN_AMOUNT_MINOR
+from payonce.payments.reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+
+MAX_REFERENCE_CHARACTERS = 100
+MAX_METADATA_ENTRIES = 20
+MAX_METADATA_NAME_CHARACTERS = 40
+MAX_METADATA_VALUE_CHARACTERS = 500
+# A replay is billed by the stored record's size, so what a merchant can add to it is bounded as a whole too.
+MAX_METADATA_BYTES = 4096
+MAX_CURSOR_CHARACTERS = 200
+
+
+def _known_currency(code: str) -> str:
+    if code not in MINOR_UNIT_EXPONENTS:
+        raise ValueError("not an ISO 4217 currency code in use")
+    return code
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _bounded(metadata: dict[str, str]) -> dict[str, str]:
+    if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > MAX_METADATA_BYTES:
+        raise ValueError(f"names and values together are over {MAX_METADATA_BYTES} bytes")
+    return metadata
+
+
+AmountMinor = Annotated[
+    int,
+    Field(ge=MIN_AMOUNT_MINOR, le=MAX_AMOUNT_MINOR, description="Integer minor units: 1050 is 10.50 in EUR."),
+]
+Currency = Annotated[
+    str,
+    AfterValidator(_known_currency),
+    Field(description="ISO 4217 code.", json_schema_extra={"enum": sorted(MINOR_UNIT_EXPONENTS)}),
+]
+PaymentMethod = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_.:-]{2,99}$",
+        description="A payment method token of the gateway, never a card number.",
+    ),
+]
+Reference = Annotated[
+    str,
+    AfterValidator(_printable),
+    Field(min_length=1, max_length=MAX_REFERENCE_CHARACTERS, description="Your own reference, such as an order."),
+]
+MetadataName = Annotated[str, AfterValidator(_printable), Field(min_length=1, max_length=MAX_METADATA_NAME_CHARACTERS)]
+MetadataValue = Annotated[str, AfterValidator(_printable), Field(max_length=MAX_METADATA_VALUE_CHARACTERS)]
+Metadata = Annotated[
+    dict[MetadataName, MetadataValue],
+    AfterValidator(_bounded),
+    Field(max_length=MAX_METADATA_ENTRIES, description=f"Up to {MAX_METADATA_BYTES} bytes of your own data."),
+]
+
+
+class StrictModel(BaseModel):
+    """Takes what is declared and nothing else, without conversion."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class PaymentBody(StrictModel):
+    """Body of ``POST /payments``."""
+
+    amount_minor: AmountMinor
+    currency: Currency
+    payment_method: PaymentMethod
+    capture: Literal["automatic", "manual"] = "automatic"
+    reference: Reference | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class AmountBody(StrictModel):
+    """Body of ``POST /payments/{payment_id}/captures`` and ``/refunds``; without an amount, all that is left."""
+
+    amount_minor: AmountMinor | None = None
+
+
+class EmptyBody(StrictModel):
+    """Body of ``POST /payments/{payment_id}/cancellations``: an empty object, or none."""
+
+
+class PageQuery(StrictModel):
+    """Query of ``GET /payments``."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
+    cursor: Annotated[str, Field(min_length=1, max_length=MAX_CURSOR_CHARACTERS)] | None = None
+
+
+def validate[M: StrictModel](model: type[M], value: dict[str, Any]) -> M:
+    """Return ``value`` as ``model``. Raises ``BodyMalformed`` naming each wrong member, without repeating its value."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = [
+            {"pointer": "/" + "/".join(str(part) for part in item["loc"]), "detail": item["msg"]}
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        named = "; ".join(f"{problem['pointer']}: {problem['detail']}" for problem in problems[:3])
+        raise BodyMalformed(f"The request is not valid. {named}.", errors=problems) from None

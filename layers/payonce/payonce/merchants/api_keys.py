@@ -1,0 +1,139 @@
+"""Merchants and API keys: created by a command, looked up by the authorizer. Only the hash of a key is stored.
+
+A key is 32 random bytes, so a plain SHA-256 is enough: there is nothing to guess that a slow hash would protect.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import BodyMalformed, NotFound, Unauthenticated
+from payonce.ports import Adjust, Insert, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.ports import Clock, Database, IdSource
+
+SCOPES = ("payments:read", "payments:write", "refunds:write", "balances:read")
+KEY_PREFIX = "po_"
+KEY_RANDOM_BYTES = 32
+_KEY_FORM = re.compile(r"po_[A-Za-z0-9_-]{43}")
+_GATEWAY_NAME = re.compile(r"[a-z0-9_-]{0,40}")
+MAX_NAME_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who calls: the merchant, what the key may do, and the gateway the merchant is routed to ("" for the default)."""
+
+    merchant_id: str
+    key_id: str
+    scopes: tuple[str, ...]
+    gateway: str
+
+
+def hash_api_key(api_key: str) -> str:
+    """Return the SHA-256 (hex) under which a key is stored."""
+    return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+class Merchants:
+    """Creates merchants and keys, and authenticates keys."""
+
+    def __init__(
+        self, *, database: Database, clock: Clock, ids: IdSource, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._random_bytes = random_bytes
+
+    def create_merchant(self, name: str, *, gateway: str = "") -> str:
+        """Store a merchant and return its id. Raises ``BodyMalformed`` for an unusable name or gateway."""
+        if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+            raise BodyMalformed(f"A merchant's name has 1 to {MAX_NAME_CHARACTERS} characters.")
+        if not _GATEWAY_NAME.fullmatch(gateway):
+            raise BodyMalformed("A gateway's name has up to 40 characters of a-z, 0-9, _ and -.")
+        merchant_id = self._ids.new("mer")
+        self._database.write(
+            [
+                Insert(
+                    Table.MERCHANTS,
+                    {
+                        "pk": f"MERCHANT#{merchant_id}",
+                        "sk": "MERCHANT",
+                        "name": name,
+                        "gateway": gateway,
+                        "created_at_ms": self._clock.now_ms(),
+                    },
+                )
+            ]
+        )
+        return merchant_id
+
+    def create_api_key(self, merchant_id: str, scopes: Sequence[str] = SCOPES) -> tuple[str, str]:
+        """Store a new key of the merchant and return (key id, key). The key can't be shown again.
+
+        Raises ``NotFound`` without such a merchant, ``BodyMalformed`` for an unknown scope.
+        """
+        unknown = sorted(set(scopes) - set(SCOPES))
+        if unknown or not scopes:
+            raise BodyMalformed(f"Unknown scopes {unknown}; known are {', '.join(SCOPES)}.")
+        merchant = self._database.get(Table.MERCHANTS, {"pk": f"MERCHANT#{merchant_id}", "sk": "MERCHANT"})
+        if merchant is None:
+            raise NotFound(f"There is no merchant {merchant_id}.")
+        random = base64.urlsafe_b64encode(self._random_bytes(KEY_RANDOM_BYTES)).decode().rstrip("=")
+        api_key = KEY_PREFIX + random
+        key_id = self._ids.new("key")
+        # The key's item carries all that the authorizer needs, so that authenticating is one read.
+        self._database.write(
+            [
+                Insert(
+                    Table.MERCHANTS,
+                    {
+                        "pk": f"KEY#{hash_api_key(api_key)}",
+                        "sk": "KEY",
+                        "key_id": key_id,
+                        "merchant_id": merchant_id,
+                        "scopes": list(scopes),
+                        "gateway": merchant["gateway"],
+                        "enabled": True,
+                        "created_at_ms": self._clock.now_ms(),
+                    },
+                )
+            ]
+        )
+        return key_id, api_key
+
+    def revoke_api_key(self, api_key_hash: str) -> None:
+        """Disable the key with this hash. Raises ``WriteConflict`` when there is none."""
+        self._database.write(
+            [
+                Adjust(
+                    table=Table.MERCHANTS,
+                    key={"pk": f"KEY#{api_key_hash}", "sk": "KEY"},
+                    set={"enabled": False, "revoked_at_ms": self._clock.now_ms()},
+                )
+            ]
+        )
+
+    def authenticate(self, authorization: str) -> Principal:
+        """Return who ``Authorization: Bearer po_...`` is. Raises ``Unauthenticated``, saying nothing about why."""
+        scheme, _, api_key = authorization.partition(" ")
+        api_key = api_key.strip()
+        if scheme.lower() != "bearer" or not _KEY_FORM.fullmatch(api_key):
+            raise Unauthenticated("Send Authorization: Bearer <API key>.")
+        item = self._database.get(Table.MERCHANTS, {"pk": f"KEY#{hash_api_key(api_key)}", "sk": "KEY"})
+        if item is None or not item["enabled"]:
+            raise Unauthenticated("Send Authorization: Bearer <API key>.")
+        return Principal(
+            merchant_id=item["merchant_id"],
+            key_id=item["key_id"],
+            scopes=tuple(item["scopes"]),
+            gateway=item["gateway"],
+        )

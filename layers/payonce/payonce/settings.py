@@ -1,0 +1,98 @@
+"""Settings from the environment, read once and checked at start-up: a wrong one stops the start, never a payment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import MisconfiguredError
+from payonce.idempotency.settings import IdempotencySettings
+from payonce.ports import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+POWERTOOLS_OFF_SWITCH = "POWERTOOLS_IDEMPOTENCY_DISABLED"
+GATEWAY_KINDS = frozenset({"stripe", "sandbox_bank"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """One configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), and the adapter's options."""
+
+    name: str
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that differs between deployments."""
+
+    table_names: Mapping[Table, str]
+    idempotency: IdempotencySettings
+    gateways: Mapping[str, GatewaySettings]
+    default_gateway: str
+    gateway_secret_arn: str
+    endpoint_url: str | None = None
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings of ``environment``. Raises ``MisconfiguredError`` naming the variable and what it needs."""
+    if environment.get(POWERTOOLS_OFF_SWITCH, "").strip().lower() in {"1", "true", "yes", "y", "on", "t"}:
+        raise MisconfiguredError(
+            f"{POWERTOOLS_OFF_SWITCH} is set. It would turn off the protection against double charges; unset it."
+        )
+    defaults = IdempotencySettings()
+    gateways = _gateways(environment.get("PAYONCE_GATEWAYS", "[]"))
+    default_gateway = environment.get("PAYONCE_DEFAULT_GATEWAY", "")
+    if default_gateway and default_gateway not in gateways:
+        raise MisconfiguredError(f"PAYONCE_DEFAULT_GATEWAY is {default_gateway!r}, which PAYONCE_GATEWAYS lacks.")
+    return Settings(
+        table_names={
+            table: environment[f"PAYONCE_{table.name}_TABLE"]
+            for table in Table
+            if environment.get(f"PAYONCE_{table.name}_TABLE")
+        },
+        idempotency=IdempotencySettings(
+            window_seconds=_whole(environment, "PAYONCE_WINDOW_SECONDS", defaults.window_seconds),
+            guard_seconds=_whole(environment, "PAYONCE_GUARD_SECONDS", defaults.guard_seconds),
+        ),
+        gateways=gateways,
+        default_gateway=default_gateway,
+        gateway_secret_arn=environment.get("PAYONCE_GATEWAY_SECRET_ARN", ""),
+        endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
+    )
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal():
+        raise MisconfiguredError(f"{name} is {text!r}; it must be a whole number of seconds.")
+    return int(text)
+
+
+def _gateways(text: str) -> dict[str, GatewaySettings]:
+    try:
+        entries = json.loads(text)
+        found = [
+            GatewaySettings(
+                name=entry["name"],
+                kind=entry["kind"],
+                options={name: value for name, value in entry.items() if name not in {"name", "kind"}},
+            )
+            for entry in entries
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MisconfiguredError(
+            'PAYONCE_GATEWAYS must be a JSON list such as [{"name":"stripe","kind":"stripe"}].'
+        ) from error
+    for gateway in found:
+        if gateway.kind not in GATEWAY_KINDS:
+            raise MisconfiguredError(
+                f"PAYONCE_GATEWAYS names the kind {gateway.kind!r}; known are {', '.join(sorted(GATEWAY_KINDS))}."
+            )
+    return {gateway.name: gateway for gateway in found}
