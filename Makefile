@@ -1,0 +1,82 @@
+# payonce. `make demo` shows it, `make test` tests it; both do all the set-up they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
+PYTEST := $(PY) -m pytest
+# The slow suites print what they do; a failing one stops the run.
+
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice e2e demo up down sam-local bench openapi openapi-check lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
+
+setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is up to date)
+
+.venv/.ready: requirements/dev.txt tools/make_venv.sh
+	@tools/make_venv.sh .venv requirements/dev.txt
+
+.venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
+	@tools/make_venv.sh .venv-cloud requirements/cloud.txt
+
+test: setup lint unit contract functional simulation infrastructure crash-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
+	@echo "all suites passed"
+
+lint: setup ## ruff, mypy, dependency rule, template and security checks
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	.venv/bin/cfn-lint template.yaml
+	$(PY) -m bandit -q -r layers/payonce functions -ll
+	$(PY) tools/openapi.py --check
+
+unit: setup ## pure and moto tests, no sockets
+	$(PYTEST) tests/unit --disable-socket --allow-unix-socket
+
+contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, sandbox bank, localstripe)
+	$(PYTEST) tests/contract
+
+functional: setup ## the functions' handlers, fed from events/
+	$(PYTEST) tests/functional
+
+simulation: setup ## Hypothesis state machines over the whole protocol
+	$(PYTEST) tests/simulation
+
+infrastructure: setup ## assertions on template.yaml
+	$(PYTEST) tests/infrastructure
+
+crash-slice: setup
+	PAYONCE_CRASH_MATRIX=slice $(PYTEST) tests/crash_matrix
+
+crash-matrix: setup ## kill the process between every two steps, for every gateway behaviour
+	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix
+
+e2e: setup ## the deployed stack on the local cloud, IAM enforced
+	$(PYTEST) tests/e2e
+
+demo: setup ## deploy to the local cloud and show the main job with real HTTP
+	$(PY) -m local.demo
+
+up: setup ## start the local cloud and the bank, and deploy
+	$(PY) -m local.cloud up
+
+down: ## stop the local cloud and the bank
+	@if [ -x $(PY) ]; then $(PY) -m local.cloud down; else echo "nothing is installed, so nothing runs"; fi
+
+sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
+	local/sam_local.sh
+
+bench: setup ## round trips, write units and overhead of the request path
+	$(PY) benchmarks/request_path.py
+
+openapi: setup ## write openapi.json from the routes
+	$(PY) tools/openapi.py
+
+lock: setup ## renew the lock files from the .in files
+	tools/lock.sh
+
+clean: down ## remove everything that was installed or built
+	rm -rf .venv .venv-cloud .cache .local .aws-sam

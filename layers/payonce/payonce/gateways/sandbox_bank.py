@@ -1,0 +1,188 @@
+"""The gateway adapter of the sandbox bank, and an example for a plain HTTP gateway."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.gateway import (
+    Declined,
+    GatewayCapabilities,
+    Instruction,
+    LookupOutcome,
+    NeverSent,
+    NotFound,
+    OperationKind,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+)
+from payonce.gateways.http_exchange import Answered, HttpExchange, Lost, NotSent
+from payonce.observability import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.ports import Clock, Deadline
+
+DECLINE_CODES = frozenset({"declined", "insufficient_funds", "expired_card", "fraud_suspected"})
+MAX_MESSAGE_CHARACTERS = 200
+_PATHS = {OperationKind.CAPTURE: "captures", OperationKind.VOID: "voids", OperationKind.REFUND: "refunds"}
+
+
+class SandboxBankGateway:
+    """The Gateway port over the bank's HTTP API."""
+
+    def __init__(
+        self, *, name: str, base_url: str, token: str, capabilities: GatewayCapabilities, exchange: HttpExchange
+    ) -> None:
+        self._name = name
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._capabilities = capabilities
+        self._exchange = exchange
+
+    @property
+    def name(self) -> str:
+        """See ``Gateway``."""
+        return self._name
+
+    @property
+    def capabilities(self) -> GatewayCapabilities:
+        """See ``Gateway``."""
+        return self._capabilities
+
+    def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``."""
+        body: dict[str, Any] = {"reference": instruction.gateway_reference}
+        if instruction.kind is OperationKind.PAYMENT:
+            path = "/charges"
+            body["currency"] = instruction.money.currency
+            body["payment_method"] = instruction.payment_method
+            body["capture"] = instruction.capture_method.value
+        else:
+            path = f"/charges/{instruction.gateway_charge_id}/{_PATHS[instruction.kind]}"
+        body["amount_minor"] = instruction.money.amount_minor
+        outcome = self._exchange.send(
+            "POST",
+            self._base_url + path,
+            headers={**self._headers(), "idempotency-key": instruction.gateway_reference},
+            body=json.dumps(body).encode(),
+            deadline=deadline,
+        )
+        match outcome:
+            case NotSent(reason):
+                return NeverSent(reason)
+            case Lost(reason):
+                return Unknown(reason)
+            case Answered():
+                return self._judge(outcome, instruction)
+
+    def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
+        """See ``Gateway``. Several bookings under one reference are the bank's fault and are logged loudly."""
+        outcome = self._exchange.send(
+            "GET",
+            f"{self._base_url}/operations?reference={instruction.gateway_reference}",
+            headers=self._headers(),
+            body=None,
+            deadline=deadline,
+        )
+        if not isinstance(outcome, Answered) or outcome.status != 200:
+            return Unknown("the bank could not be asked")
+        operations = _json(outcome.body).get("operations")
+        if not isinstance(operations, list):
+            return Unknown("the bank's answer is not usable")
+        if not operations:
+            return NotFound()
+        succeeded = [row for row in operations if isinstance(row, dict) and row.get("status") == "succeeded"]
+        if len(succeeded) > 1:
+            get_logger().error(
+                "duplicate booking at gateway",
+                extra={"gateway": self._name, "reference": instruction.gateway_reference, "count": len(succeeded)},
+            )
+        return self._outcome((succeeded or operations)[0], instruction)
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._token}", "content-type": "application/json"}
+
+    def _judge(self, answer: Answered, instruction: Instruction) -> SubmitOutcome:
+        """Map an answer. The bank says of its 429 and 503 that they come before booking; of no other 5xx."""
+        document = _json(answer.body)
+        if answer.status == 201:
+            return self._outcome(document, instruction)
+        if answer.status == 402:
+            return _declined(_dict(document.get("error")))
+        if answer.status in {429, 503}:
+            retry_after = answer.headers.get("retry-after", "")
+            return NeverSent(f"HTTP {answer.status}", int(retry_after) if retry_after.isdecimal() else None)
+        if answer.status == 401:
+            get_logger().error("the gateway refuses our credentials", extra={"gateway": self._name})
+            return NeverSent("the gateway refuses our credentials")
+        if 400 <= answer.status < 500:
+            if answer.status == 422:
+                # Our own key with another body: one of us has a defect, and what was executed only a lookup can tell.
+                get_logger().error("the gateway knows our key with another request", extra={"gateway": self._name})
+                return Unknown("HTTP 422")
+            # Definitive also on a resubmission, which is only made where nothing was executed or the key is remembered.
+            return Declined("rejected_by_gateway", "The gateway rejected the operation; nothing was executed.")
+        return Unknown(f"HTTP {answer.status}")
+
+    def _outcome(self, row: Any, instruction: Instruction) -> Succeeded | Declined | Unknown:
+        row = _dict(row)
+        expected = (
+            instruction.gateway_reference,
+            instruction.kind.value,
+            instruction.money.amount_minor,
+            instruction.money.currency,
+        )
+        if (row.get("reference"), row.get("kind"), row.get("amount_minor"), row.get("currency")) != expected:
+            get_logger().error(
+                "gateway answered for another operation",
+                extra={"gateway": self._name, "reference": instruction.gateway_reference},
+            )
+            return Unknown("the answer is for another operation")
+        if row.get("status") == "declined":
+            return _declined({"code": row.get("code")})
+        charge_id, operation_id = row.get("charge_id"), row.get("operation_id")
+        if row.get("status") != "succeeded" or not isinstance(charge_id, str) or not isinstance(operation_id, str):
+            return Unknown("the answer is not usable")
+        return Succeeded(charge_id, operation_id)
+
+
+def sandbox_bank_from_options(
+    name: str, options: Mapping[str, Any], secrets: Mapping[str, str], clock: Clock
+) -> SandboxBankGateway:
+    """Return the adapter configured by one entry of PAYONCE_GATEWAYS.
+
+    ``url`` is required; ``key_retention_seconds`` (0: keys are ignored) and ``lookup_authoritative_after_seconds``
+    (30) must say what the bank at that URL does.
+    """
+    return SandboxBankGateway(
+        name=name,
+        base_url=str(options["url"]),
+        token=secrets["sandbox_bank_api_key"],
+        capabilities=GatewayCapabilities(
+            key_retention_seconds=int(options.get("key_retention_seconds", 0)),
+            lookup_by_reference=True,
+            lookup_authoritative_after_seconds=float(options.get("lookup_authoritative_after_seconds", 30)),
+            multiple_captures=True,
+            operations=frozenset(OperationKind),
+        ),
+        exchange=HttpExchange(clock),
+    )
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        return _dict(json.loads(body))
+    except ValueError:
+        return {}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _declined(error: Mapping[str, Any]) -> Declined:
+    code = error.get("code")
+    return Declined(code if code in DECLINE_CODES else "declined", "The payment was declined.")

@@ -1,0 +1,117 @@
+"""How a bank behaves: its settings, and the scenarios that a test or a demo sets."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+HOUR_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class BankSettings:
+    """``key_retention_seconds``: 0 ignores idempotency keys. ``visible_after_ms``: lookups find a booking that late."""
+
+    key_retention_seconds: int = 0
+    visible_after_ms: int = 0
+    latency_ms: int = 0
+
+
+PREDEFINED_BANKS = {
+    "honouring": BankSettings(key_retention_seconds=24 * HOUR_SECONDS),
+    "forgetful": BankSettings(),
+    "late": BankSettings(visible_after_ms=2_000),
+}
+MODES = frozenset(
+    {
+        "ok",
+        "decline",
+        "throttle",
+        "unavailable",
+        "slow",
+        "timeout_before_booking",
+        "timeout_after_booking",
+        "book_late",
+        "drop_before_booking",
+        "drop_after_booking",
+        "error_after_booking",
+        "garbage_body",
+        "huge_body",
+        "drip",
+        "wrong_reference",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A way to misbehave. ``times`` requests are affected (None: all); ``kinds`` limits it to some operations."""
+
+    mode: str = "ok"
+    times: int | None = None
+    delay_ms: int = 30_000
+    code: str = "declined"
+    retry_after_seconds: int = 2
+    kinds: tuple[str, ...] = ()
+
+
+# Tokens that trigger a scenario without an admin call: the demo and a curl line need nothing else.
+MAGIC_TOKENS = {
+    "pm_sandbox_declined": Scenario("decline"),
+    "pm_sandbox_insufficient_funds": Scenario("decline", code="insufficient_funds"),
+    "pm_sandbox_throttled": Scenario("throttle"),
+    "pm_sandbox_unavailable": Scenario("unavailable"),
+    "pm_sandbox_slow": Scenario("slow", delay_ms=2_000),
+    "pm_sandbox_timeout_before_booking": Scenario("timeout_before_booking"),
+    "pm_sandbox_timeout_after_booking": Scenario("timeout_after_booking"),
+    "pm_sandbox_drop_before_booking": Scenario("drop_before_booking"),
+    "pm_sandbox_drop_after_booking": Scenario("drop_after_booking"),
+    "pm_sandbox_error_after_booking": Scenario("error_after_booking"),
+    "pm_sandbox_book_late": Scenario("book_late", delay_ms=3_000),
+    "pm_sandbox_drip": Scenario("drip"),
+}
+
+
+@dataclass(slots=True)
+class Behaviours:
+    """The settings and scenarios of every bank; safe for threads."""
+
+    _settings: dict[str, BankSettings] = field(default_factory=lambda: dict(PREDEFINED_BANKS))
+    _scenarios: dict[str, Scenario] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def settings(self, bank: str) -> BankSettings:
+        """Return the settings of ``bank``; an unknown one is like ``forgetful``."""
+        with self._lock:
+            return self._settings.get(bank, BankSettings())
+
+    def configure(self, bank: str, values: dict[str, Any]) -> None:
+        """Change settings. Raises ``TypeError`` for an unknown one."""
+        with self._lock:
+            self._settings[bank] = replace(self._settings.get(bank, BankSettings()), **values)
+
+    def set_scenario(self, bank: str, values: dict[str, Any]) -> None:
+        """Set the scenario of ``bank``. Raises ``ValueError`` or ``TypeError`` for an unknown one."""
+        if values.get("mode") not in MODES:
+            raise ValueError(f"unknown mode; known are {', '.join(sorted(MODES))}")
+        scenario = Scenario(**{**values, "kinds": tuple(values.get("kinds", ()))})
+        with self._lock:
+            self._scenarios[bank] = scenario
+
+    def clear_scenario(self, bank: str) -> None:
+        """Behave again."""
+        with self._lock:
+            self._scenarios.pop(bank, None)
+
+    def next_scenario(self, bank: str, kind: str, payment_method: str) -> Scenario:
+        """Return how to treat one request, counting it against the scenario's ``times``."""
+        with self._lock:
+            scenario = self._scenarios.get(bank)
+            if scenario is not None and (not scenario.kinds or kind in scenario.kinds):
+                if scenario.times is None:
+                    return scenario
+                if scenario.times > 0:
+                    self._scenarios[bank] = replace(scenario, times=scenario.times - 1)
+                    return scenario
+        return MAGIC_TOKENS.get(payment_method, Scenario())

@@ -1,0 +1,183 @@
+"""The bank's books: every operation it really executed, on disk before it is answered."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS operations (
+    operation_id TEXT PRIMARY KEY, bank TEXT NOT NULL, charge_id TEXT NOT NULL, kind TEXT NOT NULL,
+    reference TEXT NOT NULL, status TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    payment_method TEXT NOT NULL, code TEXT, created_at_ms INTEGER NOT NULL, visible_at_ms INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS by_reference ON operations (bank, reference);
+CREATE TABLE IF NOT EXISTS charges (
+    charge_id TEXT PRIMARY KEY, bank TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    payment_method TEXT NOT NULL, captured_minor INTEGER NOT NULL, refunded_minor INTEGER NOT NULL,
+    voided INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS answers (
+    bank TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
+    body TEXT NOT NULL, kept_until_ms INTEGER NOT NULL, PRIMARY KEY (bank, idempotency_key));
+"""
+KINDS = {"captures": "capture", "voids": "void", "refunds": "refund"}
+
+
+class Refused(Exception):  # noqa: N818 - the bank's answer, not a failure of it
+    """The bank will not execute the request."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"code": code, "message": message}}
+
+
+def now_ms() -> int:
+    """Return the bank's own time in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Books:
+    """SQLite in WAL mode; one writer at a time."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.executescript(SCHEMA)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def execute_once(
+        self, bank: str, key: str, retention_seconds: int, request: dict[str, Any], operation: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        """Book ``operation``, or return what was answered to ``key`` before (``retention_seconds`` 0 keeps nothing)."""
+        spelled = json.dumps(request, sort_keys=True)
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                status, body = self._answer(bank, key, retention_seconds, spelled, operation)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+        return status, body
+
+    def _answer(
+        self, bank: str, key: str, retention_seconds: int, spelled: str, operation: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        if retention_seconds and key:
+            row = self._connection.execute(
+                "SELECT * FROM answers WHERE bank=? AND idempotency_key=? AND kept_until_ms>?", (bank, key, now_ms())
+            ).fetchone()
+            if row is not None:
+                if row["request"] != spelled:
+                    raise Refused(422, "key_reused", "this idempotency key was used with another request")
+                return row["status"], json.loads(row["body"])
+        status, body = self._book(bank, operation)
+        if retention_seconds and key:
+            kept_until_ms = now_ms() + retention_seconds * 1000
+            self._connection.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?,?)",
+                (bank, key, spelled, status, json.dumps(body), kept_until_ms),
+            )
+        return status, body
+
+    def _book(self, bank: str, operation: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        kind, declined = operation["kind"], operation.get("decline_code")
+        charge_id = operation.get("charge_id") or f"ch_{uuid.uuid4().hex}"
+        if kind == "payment":
+            if not declined:
+                captured = operation["amount_minor"] if operation["capture"] == "automatic" else 0
+                self._connection.execute(
+                    "INSERT INTO charges VALUES (?,?,?,?,?,?,0,0)",
+                    (
+                        charge_id,
+                        bank,
+                        operation["amount_minor"],
+                        operation["currency"],
+                        operation["payment_method"],
+                        captured,
+                    ),
+                )
+        else:
+            operation = self._checked(bank, charge_id, operation, declined=bool(declined))
+        row = {
+            "operation_id": f"op_{uuid.uuid4().hex}",
+            "bank": bank,
+            "charge_id": charge_id,
+            "kind": kind,
+            "reference": operation["reference"],
+            "status": "declined" if declined else "succeeded",
+            "amount_minor": operation["amount_minor"],
+            "currency": operation["currency"],
+            "payment_method": operation["payment_method"],
+            "code": declined,
+            "created_at_ms": now_ms(),
+            "visible_at_ms": now_ms() + operation["visible_after_ms"],
+        }
+        self._connection.execute(
+            "INSERT INTO operations VALUES (:operation_id,:bank,:charge_id,:kind,:reference,:status,:amount_minor,"
+            ":currency,:payment_method,:code,:created_at_ms,:visible_at_ms)",
+            row,
+        )
+        if declined:
+            return 402, {"error": {"code": declined, "message": "the issuer declined"}, "operation": row}
+        return 201, row
+
+    def _checked(self, bank: str, charge_id: str, operation: dict[str, Any], *, declined: bool) -> dict[str, Any]:
+        charge = self._connection.execute(
+            "SELECT * FROM charges WHERE bank=? AND charge_id=?", (bank, charge_id)
+        ).fetchone()
+        if charge is None:
+            raise Refused(404, "no_such_charge", "no such charge")
+        kind = operation["kind"]
+        left = {
+            "capture": 0 if charge["voided"] else charge["amount_minor"] - charge["captured_minor"],
+            "void": 0 if charge["voided"] or charge["captured_minor"] else charge["amount_minor"],
+            "refund": charge["captured_minor"] - charge["refunded_minor"],
+        }[kind]
+        amount = operation.get("amount_minor") or charge["amount_minor"]
+        if amount > left:
+            raise Refused(409, "not_possible", f"only {left} left to {kind}")
+        if not declined:
+            column = {"capture": "captured_minor", "refund": "refunded_minor"}.get(kind)
+            change = f"{column}={column}+{amount}" if column else "voided=1"
+            self._connection.execute(f"UPDATE charges SET {change} WHERE charge_id=?", (charge_id,))  # noqa: S608
+        return {
+            **operation,
+            "amount_minor": amount,
+            "currency": charge["currency"],
+            "payment_method": charge["payment_method"],
+        }
+
+    def find(self, bank: str, reference: str) -> list[dict[str, Any]]:
+        """Return the operations with ``reference`` that are visible now, oldest first."""
+        return self._rows(
+            "SELECT * FROM operations WHERE bank=? AND reference=? AND visible_at_ms<=? ORDER BY created_at_ms",
+            (bank, reference, now_ms()),
+        )
+
+    def all(self, filters: dict[str, str]) -> list[dict[str, Any]]:
+        """Return every operation really booked, visible or not, optionally of one bank, reference or token."""
+        names = [name for name in ("bank", "reference", "payment_method", "kind", "status") if name in filters]
+        where = " AND ".join(f"{name}=?" for name in names) or "1=1"
+        return self._rows(
+            f"SELECT * FROM operations WHERE {where} ORDER BY created_at_ms",  # noqa: S608
+            tuple(filters[name] for name in names),
+        )
+
+    def _rows(self, statement: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+        with self._lock:
+            return [dict(row) for row in self._connection.execute(statement, values).fetchall()]

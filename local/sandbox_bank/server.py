@@ -1,0 +1,195 @@
+"""The bank's HTTP server. Its 429 and 503 are given before anything is booked; its 500 may come after."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from local.sandbox_bank.behaviour import Behaviours, Scenario
+from local.sandbox_bank.books import KINDS, Books, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HUGE_BODY_BYTES = 64 * 1024 * 1024
+_CREATE = re.compile(r"/banks/([a-z0-9_-]+)/charges")
+_FOLLOW_UP = re.compile(r"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/(captures|voids|refunds)")
+_FIND = re.compile(r"/banks/([a-z0-9_-]+)/operations")
+_ADMIN = re.compile(r"/banks/([a-z0-9_-]+)/(settings|scenario)")
+
+
+class Bank(ThreadingHTTPServer):
+    """The server: books, behaviours and one thread per connection."""
+
+    daemon_threads = True
+    request_queue_size = 512  # a burst of connections must not be refused by the listen backlog
+
+    def __init__(self, host: str, port: int, books: Path | str) -> None:
+        super().__init__((host, port), Handler)
+        self.books = Books(books)
+        self.behaviours = Behaviours()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that hang up are what this bank is for."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Bank
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Log nothing."""
+
+    def do_GET(self) -> None:
+        """Look up operations by reference, or show the books."""
+        url = urlsplit(self.path)
+        query = dict(parse_qsl(url.query))
+        if match := _FIND.fullmatch(url.path):
+            scenario = self.server.behaviours.next_scenario(match[1], "find", "")
+            if scenario.mode in {"unavailable", "timeout_before_booking"}:
+                if scenario.mode.startswith("timeout"):
+                    time.sleep(scenario.delay_ms / 1000)
+                return self._send(503, {"error": {"code": "unavailable"}})
+            return self._send(200, {"operations": self.server.books.find(match[1], query.get("reference", ""))})
+        if url.path == "/books":
+            rows = self.server.books.all(query)
+            return self._send(200, {"count": len(rows), "operations": rows})
+        return self._send(404, {"error": {"code": "no_such_path"}})
+
+    def do_PUT(self) -> None:
+        """Change settings or set a scenario."""
+        body = self._body()
+        match = _ADMIN.fullmatch(self.path)
+        if match is None:
+            return self._send(404, {"error": {"code": "no_such_path"}})
+        try:
+            if match[2] == "settings":
+                self.server.behaviours.configure(match[1], body)
+            else:
+                self.server.behaviours.set_scenario(match[1], body)
+        except (TypeError, ValueError) as error:
+            return self._send(400, {"error": {"code": "bad_request", "message": str(error)}})
+        return self._send(200, {"ok": True})
+
+    def do_DELETE(self) -> None:
+        """Clear a scenario."""
+        match = _ADMIN.fullmatch(self.path)
+        if match is None or match[2] != "scenario":
+            return self._send(404, {"error": {"code": "no_such_path"}})
+        self.server.behaviours.clear_scenario(match[1])
+        return self._send(200, {"ok": True})
+
+    def do_POST(self) -> None:
+        """Execute an operation, in the manner of the scenario."""
+        body = self._body()
+        if not self.headers.get("Authorization", "").startswith("Bearer "):
+            return self._send(401, {"error": {"code": "unauthenticated"}})
+        if match := _CREATE.fullmatch(self.path):
+            operation = {**body, "kind": "payment"}
+        elif match := _FOLLOW_UP.fullmatch(self.path):
+            operation = {**body, "kind": KINDS[match[3]], "charge_id": match[2]}
+        else:
+            return self._send(404, {"error": {"code": "no_such_path"}})
+        bank, kind = match[1], operation["kind"]
+        scenario = self.server.behaviours.next_scenario(bank, kind, str(body.get("payment_method", "")))
+        return self._execute(bank, operation, scenario)
+
+    def _execute(self, bank: str, operation: dict[str, Any], scenario: Scenario) -> None:
+        settings = self.server.behaviours.settings(bank)
+        time.sleep(settings.latency_ms / 1000)
+        if self._misbehaved_before(scenario):
+            return None
+        operation = {**operation, "visible_after_ms": settings.visible_after_ms}
+        if scenario.mode == "decline":
+            operation["decline_code"] = scenario.code
+        request = {name: value for name, value in operation.items() if name != "decline_code"}
+        try:
+            status, answer = self.server.books.execute_once(
+                bank, self.headers.get("Idempotency-Key", ""), settings.key_retention_seconds, request, operation
+            )
+        except Refused as refused:
+            return self._send(refused.status, refused.body)
+        except KeyError as missing:
+            return self._send(400, {"error": {"code": "bad_request", "message": f"missing {missing}"}})
+        return self._answer(status, answer, scenario)
+
+    def _misbehaved_before(self, scenario: Scenario) -> bool:
+        """Do what the scenario does before booking; return whether that was all."""
+        delay_seconds = scenario.delay_ms / 1000
+        match scenario.mode:
+            case "throttle":
+                self._send(
+                    429, {"error": {"code": "throttled"}}, {"Retry-After": str(scenario.retry_after_seconds)}
+                )
+            case "unavailable":
+                self._send(503, {"error": {"code": "unavailable"}})
+            case "timeout_before_booking":
+                time.sleep(delay_seconds)
+                self._reset()
+            case "drop_before_booking":
+                self._reset()
+            case "slow" | "book_late":
+                time.sleep(delay_seconds)
+                return False
+            case _:
+                return False
+        return True
+
+    def _answer(self, status: int, answer: dict[str, Any], scenario: Scenario) -> None:
+        match scenario.mode:
+            case "timeout_after_booking":
+                time.sleep(scenario.delay_ms / 1000)
+                self._reset()
+            case "drop_after_booking":
+                self._reset()
+            case "error_after_booking":
+                self._send(500, {"error": {"code": "internal"}})
+            case "garbage_body":
+                self._send_bytes(status, b'{"operation_id": ')
+            case "huge_body":
+                self._send_bytes(status, b" " * HUGE_BODY_BYTES)
+            case "wrong_reference":
+                self._send(status, {**answer, "reference": "somebody-else"})
+            case "drip":
+                self._drip(json.dumps(answer).encode())
+            case _:
+                self._send(status, answer)
+
+    def _body(self) -> dict[str, Any]:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body: dict[str, Any] = json.loads(raw or b"{}")
+        return body
+
+    def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        self._send_bytes(status, json.dumps(body).encode(), headers)
+
+    def _send_bytes(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _drip(self, body: bytes) -> None:
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        for position in range(len(body)):
+            self.wfile.write(body[position : position + 1])
+            time.sleep(1)
+
+    def _reset(self) -> None:
+        # With a linger of zero the connection is reset instead of closed in an orderly way.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
