@@ -5,12 +5,11 @@ Everything is made when it is first used, so that a function pays at cold start 
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import GatewayUnavailable
 from payonce.domain.ids import UlidSource
@@ -150,13 +149,10 @@ class Application:
 
     @cached_property
     def _secrets(self) -> Mapping[str, str]:
-        """The gateways' credentials, read once per process; never logged."""
-        import boto3
+        """The gateways' credentials, read once per process."""
+        from payonce.gateways.secrets import read_secrets
 
-        client = boto3.client("secretsmanager", endpoint_url=self.settings.endpoint_url)
-        answer: dict[str, Any] = client.get_secret_value(SecretId=self.settings.gateway_secret_arn)  # type: ignore[assignment]
-        secrets: dict[str, str] = json.loads(answer["SecretString"])
-        return secrets
+        return read_secrets(self.settings.gateway_secret_arn, endpoint_url=self.settings.endpoint_url)
 
 
 def bootstrap() -> Application:

@@ -76,7 +76,7 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
         get_logger().info(
             "refused", extra={"operation": route.operation, "request_id": request_id, "error": type(error).__name__}
         )
-        return responses.problem(error)
+        return responses.problem(error, keyed=isinstance(route, KeyedRoute))
     except Exception:
         get_logger().exception("unforeseen error", extra={"operation": route.operation, "request_id": request_id})
         return responses.internal_error(request_id)

@@ -36,10 +36,12 @@ def plain(document: dict[str, Any]) -> dict[str, Any]:
     return _proxy(200, {**COMMON_HEADERS, "content-type": JSON_CONTENT_TYPE}, encode(document))
 
 
-def problem(error: PayonceError) -> dict[str, Any]:
-    """Return the proxy response of an error of the tree."""
+def problem(error: PayonceError, *, keyed: bool = False) -> dict[str, Any]:
+    """Return the proxy response of an error of the tree; ``keyed`` when the route takes an idempotency key."""
     kind = problem_of(error)
     headers = {**COMMON_HEADERS, "content-type": PROBLEM_CONTENT_TYPE}
+    if keyed:
+        headers["idempotency-replayed"] = "false"
     if error.retry_after_seconds is not None or kind.status in {429, 503}:
         headers["retry-after"] = str(error.retry_after_seconds or 1)
     return _proxy(kind.status, headers, problem_document(kind, error.detail, **error.extensions))
@@ -53,4 +55,5 @@ def internal_error(request_id: str) -> dict[str, Any]:
 
 
 def _proxy(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:
-    return {"statusCode": status, "headers": headers, "body": body.decode("utf-8"), "isBase64Encoded": False}
+    spelled = {"-".join(part.capitalize() for part in name.split("-")): value for name, value in headers.items()}
+    return {"statusCode": status, "headers": spelled, "body": body.decode("utf-8"), "isBase64Encoded": False}
