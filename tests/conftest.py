@@ -1,0 +1,25 @@
+"""What all suites share: a skip is a failure in CI, where everything is installed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.aws import FAKE_CREDENTIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+os.environ.update(FAKE_CREDENTIALS)  # before any client is made: no test may ever reach for real ones
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """Turn a skip into a failure in CI."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and in CI nothing is skipped: {report.longrepr}"

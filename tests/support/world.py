@@ -1,0 +1,226 @@
+"""A small world for protocol tests: a clock that tests own, a gateway with books, and the wiring between."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import (
+    CaptureMethod,
+    Declined,
+    GatewayCapabilities,
+    Instruction,
+    LookupOutcome,
+    NeverSent,
+    NotFound,
+    OperationKind,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+)
+from payonce.domain.ids import UlidSource
+from payonce.domain.money import Money
+from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.records import KeyedRequest, KeyedResponse
+from payonce.idempotency.settings import IdempotencySettings
+from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.payments.create import CreatePayment, plan_payment
+from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.operations import NewPayment
+from payonce.payments.recovery import Recovery, RecoveryReport
+from payonce.payments.work import Services
+from payonce.ports import Deadline
+from payonce.stores.memory import MemoryDatabase
+
+if TYPE_CHECKING:
+    from payonce.ports import Clock, Database
+
+MERCHANT = "mer_1"
+REQUEST_MS = 25_000
+
+
+@dataclass(slots=True)
+class ManualClock:
+    """Stands still until a test moves it."""
+
+    ms: int = 1_800_000_000_000
+
+    def now_ms(self) -> int:
+        """See ``Clock``."""
+        return self.ms
+
+    def sleep(self, seconds: float) -> None:
+        """Pass time without waiting; gives other threads a turn."""
+        self.ms += int(seconds * 1000)
+        time.sleep(0)
+
+
+class RealClock:
+    """The machine's clock, with an offset for jumping past leases."""
+
+    def __init__(self, offset_ms: int = 0) -> None:
+        self.offset_ms = offset_ms
+
+    def now_ms(self) -> int:
+        """See ``Clock``."""
+        return time.time_ns() // 1_000_000 + self.offset_ms
+
+
+HONOURING = GatewayCapabilities(
+    key_retention_seconds=86_400,
+    lookup_by_reference=True,
+    lookup_authoritative_after_seconds=None,
+    multiple_captures=True,
+    operations=frozenset(OperationKind),
+)
+FORGETFUL = replace(HONOURING, key_retention_seconds=0, lookup_authoritative_after_seconds=0)
+LATE = replace(FORGETFUL, lookup_authoritative_after_seconds=30)
+CAPABILITIES = {"honouring": HONOURING, "forgetful": FORGETFUL, "late": LATE}
+LATE_VISIBLE_MS = 20_000
+
+
+@dataclass(slots=True)
+class Booking:
+    """One execution at the gateway."""
+
+    instruction: Instruction
+    outcome: Succeeded | Declined
+    visible_at_ms: int
+
+
+@dataclass(slots=True)
+class ScriptedGateway:
+    """A gateway with books. ``script`` holds how the next submissions go; then they succeed.
+
+    Words of the script: ok, decline, never, lost (not booked, no answer), booked_lost (booked, no answer).
+    """
+
+    clock: Clock
+    name: str = "bank"
+    capabilities: GatewayCapabilities = FORGETFUL
+    visible_after_ms: int = 0
+    script: list[str] = field(default_factory=list)
+    lookup_fails: bool = False
+    bookings: list[Booking] = field(default_factory=list)
+    submissions: list[Instruction] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``."""
+        with self.lock:
+            assert self.clock.now_ms() <= deadline.at_ms
+            self.submissions.append(instruction)
+            word = self.script.pop(0) if self.script else "ok"
+            if word == "never":
+                return NeverSent("refused")
+            if word == "lost":
+                return Unknown("no answer")
+            outcome = self._book(instruction, word)
+            return Unknown("no answer") if word.endswith("lost") else outcome
+
+    def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
+        """See ``Gateway``."""
+        if self.lookup_fails:
+            return Unknown("the lookup failed")
+        now_ms = self.clock.now_ms()
+        with self.lock:
+            for booking in self.bookings:
+                if (
+                    booking.instruction.gateway_reference == instruction.gateway_reference
+                    and booking.visible_at_ms <= now_ms
+                ):
+                    return booking.outcome
+        return NotFound()
+
+    def succeeded(self, kind: OperationKind | None = None) -> list[Booking]:
+        """Return what was really executed."""
+        return [
+            booking
+            for booking in self.bookings
+            if isinstance(booking.outcome, Succeeded) and kind in (None, booking.instruction.kind)
+        ]
+
+    def _book(self, instruction: Instruction, word: str) -> Succeeded | Declined:
+        if self.capabilities.key_retention_seconds:
+            for booking in self.bookings:
+                if booking.instruction.gateway_reference == instruction.gateway_reference:
+                    return booking.outcome
+        outcome: Succeeded | Declined = (
+            Declined("declined", "The payment was declined.")
+            if word == "decline"
+            else Succeeded(instruction.gateway_charge_id or f"ch_{next(self._numbers)}", f"op_{next(self._numbers)}")
+        )
+        self.bookings.append(Booking(instruction, outcome, self.clock.now_ms() + self.visible_after_ms))
+        return outcome
+
+
+@dataclass(slots=True)
+class World:
+    """The protocol wired on a database and a gateway."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    database: Database = field(default_factory=MemoryDatabase)
+    gateway: ScriptedGateway = None  # type: ignore[assignment]
+    errors: list[Exception] = field(default_factory=list)
+    services: Services = field(init=False)
+    store: DatabaseIdempotencyStore = field(init=False)
+    engine: IdempotencyEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gateway = self.gateway or ScriptedGateway(self.clock)
+        counter = itertools.count(1)
+        ids = UlidSource(self.clock, lambda size: next(counter).to_bytes(size, "big"))
+        self.services = Services(database=self.database, clock=self.clock, ids=ids)
+        self.store = DatabaseIdempotencyStore(self.database)
+        self.engine = IdempotencyEngine(
+            store=self.store, settings=IdempotencySettings(), clock=self.clock, sleep=self.clock.sleep
+        )
+
+    def request(self, key: str, operation: str, fingerprint: str = "f", wait_seconds: float = 0) -> KeyedRequest:
+        """Return a keyed request of the test's merchant."""
+        return KeyedRequest(
+            scope=MERCHANT,
+            operation=operation,
+            key=key,
+            fingerprint=fingerprint,
+            deadline=Deadline(self.clock.now_ms() + REQUEST_MS),
+            wait_seconds=wait_seconds,
+        )
+
+    def create(
+        self,
+        key: str = "key",
+        *,
+        amount_minor: int = 1000,
+        capture: CaptureMethod = CaptureMethod.AUTOMATIC,
+        fingerprint: str = "f",
+        wait_seconds: float = 0,
+    ) -> KeyedResponse:
+        """Create a payment, or replay it."""
+        new = NewPayment(money=Money(amount_minor, "EUR"), payment_method="pm_visa", capture_method=capture)
+        plan = plan_payment(new, merchant_id=MERCHANT, gateway=self.gateway.name, services=self.services)
+        work = CreatePayment(plan, self.gateway, self.services)
+        return self.engine.execute(self.request(key, "create_payment", fingerprint, wait_seconds), work)
+
+    def follow_up(self, kind: OperationKind, payment_id: str, key: str, amount_minor: int | None = None) -> KeyedResponse:
+        """Capture, void or refund."""
+        plan = plan_follow_up(
+            kind, merchant_id=MERCHANT, payment_id=payment_id, amount_minor=amount_minor, services=self.services
+        )
+        work = FollowUp(plan, lambda _name: self.gateway, self.services)
+        return self.engine.execute(self.request(key, kind.value), work)
+
+    def recover(self) -> RecoveryReport:
+        """Run recovery now."""
+        recovery = Recovery(
+            store=self.store,
+            engine=self.engine,
+            services=self.services,
+            gateway_named=lambda _name: self.gateway,
+            report_error=lambda _id, error: self.errors.append(error),
+        )
+        return recovery.run(Deadline(self.clock.now_ms() + 10_000_000))
