@@ -47,14 +47,15 @@ class Concluder:
             self._store.release(claim.record, conclusion.writes)
             raise conclusion.error
         for _ in range(MAX_COMMIT_ATTEMPTS):
-            if self._clock.now_ms() >= claim.deadline.at_ms:
-                break
+            # The first attempt is made even after the deadline: the fence alone decides whether it may be written.
             try:
                 return self._attempt(claim.record, conclusion)
             except WriteConflict:
-                continue
+                pass
             except StoreUnavailable:
                 self._sleep(COMMIT_PAUSE_SECONDS)
+            if self._clock.now_ms() >= claim.deadline.at_ms:
+                break
         raise OutcomeUnknown(
             "The result could not be recorded yet. Retry with the same key: nothing will be executed twice."
         )

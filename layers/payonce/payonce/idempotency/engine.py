@@ -110,8 +110,9 @@ class IdempotencyEngine:
             except IdempotencyAlreadyInProgressError:
                 self._wait_for_change(record.record_id, give_up_at_ms)
             except LeaseLost:
-                # Another owner took over, or concluded, between our look and our write: look again.
-                self._wait_for_change(record.record_id, give_up_at_ms)
+                # Another owner took over, or concluded, between our look and our write: look at once, then wait.
+                if not self._has_changed(record.record_id):
+                    self._wait_for_change(record.record_id, give_up_at_ms)
 
     def recover(self, open_id: str, work_for: Callable[[IdempotencyRecord], Work], deadline: Deadline) -> bool:
         """Take over an open claim whose lease ran out and carry it on. Return whether this call concluded it.
@@ -190,9 +191,14 @@ class IdempotencyEngine:
                 )
             self._sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 1.5, MAX_POLL_SECONDS)
-            record = self._store.get(waited_id)
-            if record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms():
+            if self._has_changed(waited_id):
                 return
+
+    def _has_changed(self, waited_id: str) -> bool:
+        record = self._store.get(waited_id)
+        return (
+            record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms()
+        )
 
     def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:
         now_ms = self._clock.now_ms()
