@@ -91,7 +91,7 @@ class Booking:
     visible_at_ms: int
 
 
-@dataclass(slots=True)
+@dataclass
 class ScriptedGateway:
     """A gateway with books. ``script`` holds how the next submissions go; then they succeed.
 
@@ -203,7 +203,7 @@ class World:
         """Create a payment, or replay it."""
         new = NewPayment(money=Money(amount_minor, "EUR"), payment_method="pm_visa", capture_method=capture)
         plan = plan_payment(new, merchant_id=MERCHANT, gateway=self.gateway.name, services=self.services)
-        work = CreatePayment(plan, self.gateway, self.services)
+        work = CreatePayment(plan, lambda _name: self.gateway, self.services)
         return self.engine.execute(self.request(key, "create_payment", fingerprint, wait_seconds), work)
 
     def follow_up(self, kind: OperationKind, payment_id: str, key: str, amount_minor: int | None = None) -> KeyedResponse:

@@ -43,7 +43,7 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
     )
     gateway = application.route(request.gateway)
     plan = plan_payment(new, merchant_id=request.merchant_id, gateway=gateway, services=application.services)
-    return CreatePayment(plan, application.gateway(gateway), application.services)
+    return CreatePayment(plan, application.gateway, application.services)
 
 
 def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Work]:

@@ -62,6 +62,10 @@ class Work(Protocol):
         """Do it, for the first time under this claim."""
         ...
 
+    def adopt(self, record: IdempotencyRecord) -> Work:
+        """Return the work that the stored claim describes: after a takeover its identity counts, not this request's."""
+        ...
+
     def resume(self, claim: Claim) -> Conclusion:
         """Go on after a takeover: an earlier owner may have done it, so ask before doing."""
         ...
@@ -138,7 +142,9 @@ class IdempotencyEngine:
     def _run(self, persistence: FencedPersistence, request: KeyedRequest, plan: Plan, work: Work) -> KeyedResponse:
         def once(*, request: str) -> Conclusion:  # noqa: ARG001 - the name that Powertools looks for
             claim = persistence.claim
-            return work.start(claim) if claim.record.fence == 1 else work.resume(claim)
+            if claim.record.fence == 1:
+                return work.start(claim)
+            return work.adopt(claim.record).resume(claim)
 
         def replay(_response: object, stored: object) -> KeyedResponse:
             return self._replay(stored.record)  # type: ignore[attr-defined]

@@ -26,8 +26,10 @@ from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from payonce.domain.ledger import Posting
-    from payonce.idempotency.records import Claim, Conclusion
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
 FIRST_ATTEMPT = 1
@@ -65,10 +67,11 @@ class _Charge:
 class CreatePayment(GatewayWork):
     """The work of ``POST /payments``."""
 
-    def __init__(self, plan: PaymentPlan, gateway: Gateway, services: Services) -> None:
+    def __init__(self, plan: PaymentPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
         super().__init__(services)
         self._plan = plan
-        self._gateway = gateway
+        self._services = services
+        self._gateway_named = gateway_named
         self._stored: Payment | None = None
         self._look_up_stored = False
 
@@ -92,7 +95,7 @@ class CreatePayment(GatewayWork):
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``. Everything is in the plan; nothing is read."""
         plan = self._plan
-        return self._gateway, Instruction(
+        return self._gateway_named(plan.gateway), Instruction(
             kind=OperationKind.PAYMENT,
             gateway_reference=plan.gateway_reference,
             merchant_id=plan.merchant_id,
@@ -102,6 +105,10 @@ class CreatePayment(GatewayWork):
             payment_method=plan.payment_method,
             first_submitted_at_ms=plan.created_at_ms,
         )
+
+    def adopt(self, record: IdempotencyRecord) -> CreatePayment:
+        """See ``Work``: the payment id, gateway and reference of the claim."""
+        return CreatePayment(PaymentPlan.from_data(record.plan), self._gateway_named, self._services)
 
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``. An earlier owner may have stored the payment in doubt, so it is looked up."""

@@ -46,6 +46,7 @@ from payonce.ports import Adjust, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.idempotency.records import IdempotencyRecord
     from payonce.ports import Gateway, Write
 
 FIRST_ATTEMPT = 1
@@ -107,6 +108,10 @@ class FollowUp(GatewayWork):
     def largest_response(self) -> StoredResponse:
         """See ``Work``. The payment's own largest response was stored before; an operation adds a bounded frame."""
         return declined_response(LONGEST_TEXT, location=payment_path(self._plan.payment_id), code=LONGEST_TEXT)
+
+    def adopt(self, record: IdempotencyRecord) -> FollowUp:
+        """See ``Work``: the operation id, reference and amount of the claim."""
+        return FollowUp(FollowUpPlan.from_data(record.plan), self._gateway_named, self._services)
 
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``. Reads the payment: its gateway, currency and charge."""

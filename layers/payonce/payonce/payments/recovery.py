@@ -39,8 +39,7 @@ class RecoveryReport:
 def work_for(record: IdempotencyRecord, gateway_named: Callable[[str], Gateway], services: Services) -> Work:
     """Return the work that a stored claim describes."""
     if record.plan["kind"] == OperationKind.PAYMENT.value:
-        plan = PaymentPlan.from_data(record.plan)
-        return CreatePayment(plan, gateway_named(plan.gateway), services)
+        return CreatePayment(PaymentPlan.from_data(record.plan), gateway_named, services)
     return FollowUp(FollowUpPlan.from_data(record.plan), gateway_named, services)
 
 

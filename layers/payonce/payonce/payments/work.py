@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import GatewayUnavailable, StoreUnavailable
+from payonce.domain.errors import GatewayUnavailable, NotExecuted
 from payonce.domain.gateway import Declined, NeverSent, NotFound, Succeeded, Unknown
 from payonce.idempotency.records import Completed, Draft, InDoubt, Released
 from payonce.payments.rules import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payonce.domain.gateway import Instruction, LookupOutcome
-    from payonce.idempotency.records import Claim, Conclusion, Plan, StoredResponse
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, Plan, StoredResponse
     from payonce.ports import Clock, Database, Deadline, Gateway, IdSource, Write
 
 SUBMIT_TIMEOUT_MS = 8_000  # gateways answer in 1-3 s; 8 s still leaves time to ask and to commit within 25 s
@@ -76,6 +76,10 @@ class GatewayWork(ABC):
         """See ``Work``."""
 
     @abstractmethod
+    def adopt(self, record: IdempotencyRecord) -> GatewayWork:
+        """See ``Work``."""
+
+    @abstractmethod
     def prepare(self) -> tuple[Gateway, Instruction]:
         """Return the gateway and the instruction; reads what is needed for them."""
 
@@ -91,7 +95,7 @@ class GatewayWork(ABC):
         """See ``Work``: submit once."""
         try:
             gateway, instruction = self.prepare()
-        except StoreUnavailable as error:
+        except NotExecuted as error:
             return Released(error, self.undo_writes())
         match self._submit(gateway, instruction, claim):
             case Succeeded() | Declined() as result:

@@ -1,0 +1,180 @@
+"""The process that is killed: one operation or one recovery run, with a kill point between two steps.
+
+The points are put around the ports, so that production code knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from payonce.bootstrap import Application
+from payonce.domain.errors import PayonceError
+from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.domain.money import Money
+from payonce.gateways.sandbox_bank import sandbox_bank_from_options
+from payonce.idempotency.records import KeyedRequest
+from payonce.payments.create import CreatePayment, plan_payment
+from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.operations import NewPayment
+from payonce.ports import Deadline, Table
+from payonce.settings import load_settings
+from tests.support.aws import dynamodb_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.ports import Gateway, Write
+
+MERCHANT = "mer_crash"
+KILLED_EXIT_CODE = 137
+REQUEST_MS = 25_000
+
+
+class FileClock:
+    """The machine's clock plus an offset that the test moves, also under a frozen process."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def now_ms(self) -> int:
+        """See ``Clock``."""
+        return time.time_ns() // 1_000_000 + int(self._file.read_text() or 0)
+
+
+def strike(how: str) -> None:
+    """End or freeze this process, here and now."""
+    if how == "freeze":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    else:
+        os._exit(KILLED_EXIT_CODE)
+
+
+class Point:
+    """Strikes when its named step is reached: ``before:write:2``, ``after:submit:1``, ``during:submit:300``."""
+
+    def __init__(self, name: str, how: str) -> None:
+        self.name = name
+        self.how = how
+        self.counts: dict[str, int] = {}
+
+    def around(self, step: str, call: Callable[[], Any]) -> Any:
+        """Make the call, striking before, during or after it if that is the point."""
+        self.counts[step] = self.counts.get(step, 0) + 1
+        number = self.counts[step]
+        if self.name == f"before:{step}:{number}":
+            strike(self.how)
+        if self.name.startswith(f"during:{step}:"):
+            timer = threading.Timer(int(self.name.split(":")[2]) / 1000, strike, [self.how])
+            timer.daemon = True
+            timer.start()
+        result = call()
+        if self.name == f"after:{step}:{number}":
+            strike(self.how)
+        return result
+
+
+class StrikingDatabase:
+    """The database with the point around each write."""
+
+    def __init__(self, inner: Any, point: Point) -> None:
+        self._inner = inner
+        self._point = point
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """See ``Database``."""
+        self._point.around("write", lambda: self._inner.write(writes))
+
+
+class StrikingGateway:
+    """The gateway with the point around each call."""
+
+    def __init__(self, inner: Gateway, point: Point) -> None:
+        self._inner = inner
+        self._point = point
+        self.name = inner.name
+        self.capabilities = inner.capabilities
+
+    def submit(self, instruction: Any, deadline: Any) -> Any:
+        """See ``Gateway``."""
+        return self._point.around("submit", lambda: self._inner.submit(instruction, deadline))
+
+    def find(self, instruction: Any, deadline: Any) -> Any:
+        """See ``Gateway``."""
+        return self._point.around("find", lambda: self._inner.find(instruction, deadline))
+
+
+def application(task: dict[str, Any]) -> Application:
+    """Return the real application, with the striking ports around its adapters."""
+    point = Point(task.get("point", ""), task.get("how", "exit"))
+    clock = FileClock(Path(task["clock_file"]))
+    names = {Table(name): value for name, value in task["tables"].items()}
+    from payonce.stores.dynamodb import DynamoDatabase
+
+    database = StrikingDatabase(DynamoDatabase(dynamodb_client(task["dynamodb_url"]), names), point)
+    if task.get("stripe_url"):
+        from payonce.gateways.stripe_gateway import stripe_from_options
+
+        gateway: Any = stripe_from_options(
+            "bank", task["gateway"] | {"url": task["stripe_url"]}, {"stripe_api_key": "sk_test_12345"}, clock
+        )
+    else:
+        gateway = sandbox_bank_from_options("bank", task["gateway"], {"sandbox_bank_api_key": "x"}, clock)
+    return Application(
+        load_settings({}),
+        clock=clock,
+        database=database,  # type: ignore[arg-type]
+        gateways={"bank": StrikingGateway(gateway, point)},
+    )
+
+
+def run(task: dict[str, Any]) -> dict[str, Any]:
+    """Do the task and return what a client or an operator would see."""
+    app = application(task)
+    if task["do"] == "recover":
+        report = app.recovery.run(Deadline(app.clock.now_ms() + 300_000))
+        return {"concluded": report.concluded, "open": report.still_open, "failed": report.failed}
+    kind = OperationKind(task["do"])
+    if kind is OperationKind.PAYMENT:
+        new = NewPayment(
+            money=Money(1000, "EUR"),
+            payment_method=task["token"],
+            capture_method=CaptureMethod(task.get("capture", "automatic")),
+        )
+        plan = plan_payment(new, merchant_id=MERCHANT, gateway="bank", services=app.services)
+        work: Any = CreatePayment(plan, app.gateway, app.services)
+    else:
+        follow_up = plan_follow_up(
+            kind,
+            merchant_id=MERCHANT,
+            payment_id=task["payment_id"],
+            amount_minor=task.get("amount_minor"),
+            services=app.services,
+        )
+        work = FollowUp(follow_up, app.gateway, app.services)
+    request = KeyedRequest(
+        scope=MERCHANT,
+        operation=kind.value,
+        key=task["key"],
+        fingerprint="f",
+        deadline=Deadline(app.clock.now_ms() + REQUEST_MS),
+        wait_seconds=0,
+    )
+    try:
+        answer = app.engine.execute(request, work)
+    except PayonceError as error:
+        return {"error": type(error).__name__, "detail": error.detail}
+    return {"status": answer.response.status, "replayed": answer.replayed, "body": answer.response.body.decode()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(run(json.loads(sys.argv[1]))))

@@ -1,0 +1,48 @@
+"""Servers of the crash matrix, and its table at the end of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.dynamodb_local import running_dynamodb_local
+from local.sandbox_bank.running import running_bank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.sandbox_bank.running import BankHandle
+
+ROWS: list[tuple[str, str, str]] = []  # (kill point, gateway behaviour, what was found)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_url() -> Iterator[str]:
+    """DynamoDB Local."""
+    with running_dynamodb_local() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankHandle]:
+    """The sandbox bank."""
+    with running_bank(tmp_path_factory.mktemp("bank")) as handle:
+        handle.configure("late", visible_after_ms=900)
+        yield handle
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table: kill points down, gateway behaviours across."""
+    if not ROWS:
+        return
+    behaviours = sorted({behaviour for _, behaviour, _ in ROWS})
+    points = list(dict.fromkeys(point for point, _, _ in ROWS))
+    cells = {(point, behaviour): found for point, behaviour, found in ROWS}
+    width = max(len(point) for point in points)
+    column = max(len(found) for found in cells.values())
+    terminalreporter.write_sep("=", "crash matrix: charges in the bank's books / payment / client's answer")
+    terminalreporter.write_line(" " * width + "  " + "  ".join(name.ljust(column) for name in behaviours))
+    for point in points:
+        row = "  ".join(cells.get((point, behaviour), "").ljust(column) for behaviour in behaviours)
+        terminalreporter.write_line(f"{point.ljust(width)}  {row}")

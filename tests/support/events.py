@@ -1,0 +1,58 @@
+"""API Gateway proxy events for tests."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from payonce.entrypoints.http import serve
+from payonce.entrypoints.routes import ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.bootstrap import Application
+
+KEY = "0123456789abcdef"
+PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_visa"}
+ALL_SCOPES = "payments:read payments:write refunds:write balances:read"
+
+
+class Context:
+    """What a function gets beside its event."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """A fresh function's time."""
+        return 25_000
+
+
+def event(
+    body: Any = None,
+    *,
+    key: str | None = KEY,
+    headers: Mapping[str, str] | None = None,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    merchant_id: str = "mer_1",
+    scopes: str = ALL_SCOPES,
+    gateway: str = "bank",
+) -> dict[str, Any]:
+    """Return a REST API proxy event; ``body`` is a document or the raw text."""
+    spelled = {**({"X-Idempotency-Key": key} if key else {}), **(headers or {})}
+    return {
+        "headers": spelled,
+        "multiValueHeaders": {name: [value] for name, value in spelled.items()},
+        "pathParameters": dict(path or {}) or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in (query or {}).items()} or None,
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+        "requestContext": {
+            "requestId": "request-1",
+            "authorizer": {"merchant_id": merchant_id, "scopes": scopes, "gateway": gateway},
+        },
+    }
+
+
+def call(application: Application, operation: str, body: Any = PAYMENT, **options: Any) -> dict[str, Any]:
+    """Serve one event and return the proxy response."""
+    return serve(ROUTES[operation], application, event(body, **options), Context())

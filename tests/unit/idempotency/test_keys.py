@@ -1,0 +1,79 @@
+"""The header contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from payonce.domain.errors import BodyMalformed, KeyMalformed, KeyMissing, MisconfiguredError
+from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
+from payonce.idempotency.settings import IdempotencySettings
+
+KEY = "0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-idempotency-key": [KEY]},
+        {"idempotency-key": [KEY]},
+        {"idempotency-key": [f'"{KEY}"']},
+        {"x-idempotency-key": [f'  "{KEY}" ']},
+        {"x-idempotency-key": [KEY], "idempotency-key": [f'"{KEY}"']},
+        {"x-idempotency-key": [KEY, KEY]},
+    ],
+)
+def test_every_spelling_of_a_key_is_the_same_key(headers: dict[str, list[str]]) -> None:
+    """Fails when quotes or the second header name are not taken."""
+    assert parse_key(headers) == KEY
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-idempotency-key": [""]}, {"x-idempotency-key": ['""']}])
+def test_a_missing_key_is_refused(headers: dict[str, list[str]]) -> None:
+    with pytest.raises(KeyMissing):
+        parse_key(headers)
+
+
+@pytest.mark.parametrize(
+    "value", ["short", "x" * 15, "x" * 256, "x" * 16 + " x", "x" * 16 + "\n", "ключ-идемпотентности", "x" * 16 + "\x7f"]
+)
+def test_a_malformed_key_is_refused(value: str) -> None:
+    with pytest.raises(KeyMalformed):
+        parse_key({"x-idempotency-key": [value]})
+
+
+def test_headers_that_disagree_are_refused() -> None:
+    """Fails when the first header simply wins."""
+    with pytest.raises(KeyMalformed, match="different keys"):
+        parse_key({"x-idempotency-key": [KEY], "idempotency-key": [KEY + "0"]})
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [([], 5), (["wait=0"], 0), (["respond-async, wait=10"], 10), (["wait=99"], 20), (['Wait = "7"'], 7), (["a", "wait=3"], 3)],
+)
+def test_prefer_wait(prefer: list[str], seconds: int) -> None:
+    assert parse_wait_seconds({"prefer": prefer} if prefer else {}) == seconds
+
+
+@pytest.mark.parametrize("value", ["wait=", "wait=-1", "wait=1.5", "wait=soon"])
+def test_a_malformed_wait_is_refused(value: str) -> None:
+    with pytest.raises(BodyMalformed):
+        parse_wait_seconds({"prefer": [value]})
+
+
+def test_the_record_id_holds_neither_key_nor_deployment() -> None:
+    """Fails when a function name gets into it (a rename would forget every charge) or the key is stored in clear."""
+    assert record_id("m", "create_payment", KEY).startswith("m#create_payment#")
+    assert KEY not in record_id("m", "create_payment", KEY)
+    assert len({record_id(m, o, k) for m in ("a", "b") for o in ("x", "y") for k in (KEY, KEY + "0")}) == 8
+
+
+@pytest.mark.parametrize("seconds", [0, 3600, 86_399, 259_201])
+def test_a_window_outside_24_to_72_hours_stops_the_start(seconds: int) -> None:
+    with pytest.raises(MisconfiguredError, match="24 h"):
+        IdempotencySettings(window_seconds=seconds)
+
+
+def test_a_guard_shorter_than_the_window_stops_the_start() -> None:
+    with pytest.raises(MisconfiguredError, match="guard"):
+        IdempotencySettings(window_seconds=86_400, guard_seconds=86_399)

@@ -1,0 +1,235 @@
+"""The four operations against a scripted gateway: outcomes, reservations, events, journal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from payonce.domain.errors import AmountExceedsAvailable, GatewayUnavailable, NotFound, PaymentStateConflict
+from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.idempotency.records import KeyedResponse
+from payonce.payments import reads
+from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, World
+
+MINUTE_MS = 60_000
+
+
+def body(answer: KeyedResponse) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(answer.response.body)
+    return document
+
+
+def payment_id(answer: KeyedResponse) -> str:
+    return answer.response.headers["location"].split("/")[-1]
+
+
+def history(world: World, identity: str) -> list[str]:
+    entries = reads.get_history(world.services, MERCHANT, identity)["data"]
+    assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
+    return [entry["type"] for entry in entries]
+
+
+def balances(world: World) -> dict[str, int]:
+    found = reads.get_balances(world.services, MERCHANT)["data"]
+    assert sum(line["balance_minor"] for line in found) == 0
+    return {line["account"]: line["balance_minor"] for line in found if line["balance_minor"]}
+
+
+def test_a_captured_payment() -> None:
+    world = World()
+    answer = world.create()
+    assert (answer.response.status, body(answer)["status"], answer.replayed) == (201, "captured", False)
+    assert history(world, payment_id(answer)) == ["payment.captured"]
+    assert balances(world) == {"gateway_receivable:bank": 1000, "merchant_payable": -1000}
+
+
+def test_a_declined_payment_is_final_and_replayed() -> None:
+    world = World()
+    world.gateway.script = ["decline"]
+    first, again = world.create(), world.create()
+    assert (first.response.status, body(first)["code"]) == (402, "declined")
+    assert again.response == first.response
+    assert again.replayed
+    assert balances(world) == {}
+    assert history(world, payment_id(first)) == ["payment.declined"]
+
+
+def test_never_sent_stores_nothing_and_the_retry_pays() -> None:
+    world = World()
+    world.gateway.script = ["never"]
+    with pytest.raises(GatewayUnavailable):
+        world.create()
+    assert body(world.create())["status"] == "captured"
+
+
+@pytest.mark.parametrize("behaviour", list(CAPABILITIES))
+@pytest.mark.parametrize("word", ["lost", "booked_lost"])
+def test_an_unknown_outcome_is_resolved_by_asking(behaviour: str, word: str) -> None:
+    """Fails (two bookings) when recovery resubmits to a gateway that shows bookings late, or without asking."""
+    world = World()
+    world.gateway.capabilities = CAPABILITIES[behaviour]
+    world.gateway.visible_after_ms = LATE_VISIBLE_MS if behaviour == "late" else 0
+    world.gateway.script = [word]
+    first = world.create()
+    found_at_once = word == "booked_lost" and behaviour != "late"
+    assert (first.response.status, body(first)["status"]) == ((201, "captured") if found_at_once else (202, "in_doubt"))
+    for _ in range(10):
+        world.clock.ms += 10_000
+        world.recover()
+    final = world.create()
+    assert (final.response.status, body(final)["status"]) == (201, "captured")
+    assert len(world.gateway.bookings) == 1
+    assert world.create().response == final.response
+    expected = ["payment.captured"] if found_at_once else ["payment.in_doubt", "payment.captured"]
+    assert history(world, payment_id(final)) == expected
+    assert balances(world) == {"gateway_receivable:bank": 1000, "merchant_payable": -1000}
+    assert world.errors == []
+
+
+def test_a_doubt_that_lasts_makes_one_event_and_no_second_submission() -> None:
+    """Fails when every inquiry that finds nothing new is recorded as a change."""
+    world = World()
+    world.gateway.script = ["booked_lost"]
+    world.gateway.lookup_fails = True
+    first = world.create()
+    for _ in range(20):
+        world.clock.ms += 16 * MINUTE_MS
+        world.recover()
+    assert history(world, payment_id(first)) == ["payment.in_doubt"]
+    assert len(world.gateway.submissions) == 1
+    world.gateway.lookup_fails = False
+    world.clock.ms += 16 * MINUTE_MS
+    world.recover()
+    assert body(world.create())["status"] == "captured"
+
+
+def test_what_was_never_executed_is_not_sent_hours_later() -> None:
+    world = World()
+    world.gateway.script = ["lost"]
+    world.gateway.lookup_fails = True
+    world.create()
+    world.clock.ms += 120 * MINUTE_MS
+    world.gateway.lookup_fails = False
+    world.recover()
+    final = world.create()
+    assert (final.response.status, body(final)["payment"]["status"]) == (402, "failed")
+    assert world.gateway.bookings == []
+
+
+def test_authorize_capture_in_parts_refund_in_parts() -> None:
+    world = World()
+    created = world.create(capture=CaptureMethod.MANUAL)
+    identity = payment_id(created)
+    assert balances(world) == {"authorization_hold": 1000, "authorization_commitment": -1000}
+    first = world.follow_up(OperationKind.CAPTURE, identity, "capture-1", 400)
+    assert (first.response.status, body(first)["payment"]["status"]) == (201, "partially_captured")
+    rest = world.follow_up(OperationKind.CAPTURE, identity, "capture-2")
+    assert body(rest)["amount_minor"] == 600
+    assert body(rest)["payment"]["status"] == "captured"
+    assert balances(world) == {"gateway_receivable:bank": 1000, "merchant_payable": -1000}
+    assert world.follow_up(OperationKind.CAPTURE, identity, "capture-2").response == rest.response
+    part = world.follow_up(OperationKind.REFUND, identity, "refund-1", 999)
+    assert body(part)["payment"]["status"] == "partially_refunded"
+    assert body(world.follow_up(OperationKind.REFUND, identity, "refund-2"))["payment"]["status"] == "refunded"
+    assert balances(world) == {}
+    assert history(world, identity) == [
+        "payment.authorized",
+        "capture.succeeded_in_part",
+        "capture.succeeded",
+        "refund.succeeded_in_part",
+        "refund.succeeded",
+    ]
+
+
+def test_a_void_frees_the_hold_and_excludes_captures() -> None:
+    world = World()
+    identity = payment_id(world.create(capture=CaptureMethod.MANUAL))
+    assert body(world.follow_up(OperationKind.VOID, identity, "void"))["payment"]["status"] == "voided"
+    assert balances(world) == {}
+    with pytest.raises(PaymentStateConflict):
+        world.follow_up(OperationKind.CAPTURE, identity, "capture", 1)
+
+
+@pytest.mark.parametrize("word", ["never", "decline"])
+@pytest.mark.parametrize("kind", list(OperationKind)[1:])
+def test_a_reservation_is_given_back(kind: OperationKind, word: str) -> None:
+    """Fails when a release or a decline keeps the amount: the money could never be captured or refunded."""
+    world = World()
+    manual = CaptureMethod.AUTOMATIC if kind is OperationKind.REFUND else CaptureMethod.MANUAL
+    identity = payment_id(world.create(capture=manual))
+    world.gateway.script = [word]
+    if word == "never":
+        with pytest.raises(GatewayUnavailable):
+            world.follow_up(kind, identity, "key-1")
+    else:
+        assert world.follow_up(kind, identity, "key-1").response.status == 402
+    assert world.follow_up(kind, identity, "key-2").response.status == 201
+
+
+@pytest.mark.parametrize("kind", list(OperationKind)[1:])
+def test_a_follow_up_in_doubt_keeps_its_reservation_and_is_resolved(kind: OperationKind) -> None:
+    world = World()
+    manual = CaptureMethod.AUTOMATIC if kind is OperationKind.REFUND else CaptureMethod.MANUAL
+    identity = payment_id(world.create(capture=manual))
+    world.gateway.script = ["booked_lost"]
+    world.gateway.lookup_fails = True
+    doubtful = world.follow_up(kind, identity, "key-1")
+    assert (doubtful.response.status, body(doubtful)["status"]) == (202, "in_doubt")
+    with pytest.raises((PaymentStateConflict, AmountExceedsAvailable)):
+        world.follow_up(kind, identity, "key-2", 1000)
+    world.gateway.lookup_fails = False
+    world.clock.ms += MINUTE_MS
+    world.recover()
+    final = world.follow_up(kind, identity, "key-1")
+    assert (final.response.status, final.replayed) == (201, True)
+    assert len(world.gateway.succeeded(kind)) == 1
+    assert body(final)["id"] == body(doubtful)["id"]
+
+
+def test_more_than_is_left_is_refused_with_what_is_left() -> None:
+    world = World()
+    identity = payment_id(world.create())
+    with pytest.raises(AmountExceedsAvailable) as refused:
+        world.follow_up(OperationKind.REFUND, identity, "key", 1001)
+    assert refused.value.extensions["available_minor"] == 1000
+    with pytest.raises(NotFound):
+        world.follow_up(OperationKind.REFUND, "pay_unknown", "key-2", 1)
+
+
+def test_where_the_first_capture_frees_the_remainder() -> None:
+    world = World()
+    from dataclasses import replace
+
+    world.gateway.capabilities = replace(world.gateway.capabilities, multiple_captures=False)
+    identity = payment_id(world.create(capture=CaptureMethod.MANUAL))
+    captured = body(world.follow_up(OperationKind.CAPTURE, identity, "capture", 400))["payment"]
+    assert (captured["status"], captured["capturable_minor"], captured["refundable_minor"]) == ("captured", 0, 400)
+    assert balances(world) == {"gateway_receivable:bank": 400, "merchant_payable": -400}
+
+
+def test_in_doubt_never_goes_to_another_gateway() -> None:
+    """Fails when a takeover takes the retry's gateway: the route may have changed meanwhile."""
+    world = World()
+    world.gateway.script = ["booked_lost"]
+    world.gateway.lookup_fails = True
+    world.create()
+    world.gateway.lookup_fails = False
+    names: list[str] = []
+    original = world.gateway
+    from payonce.payments.create import CreatePayment, plan_payment
+    from payonce.payments.operations import NewPayment
+    from payonce.domain.money import Money
+
+    def named(name: str) -> Any:
+        names.append(name)
+        return original
+
+    world.clock.ms += MINUTE_MS
+    new = NewPayment(money=Money(1000, "EUR"), payment_method="pm_visa", capture_method=CaptureMethod.AUTOMATIC)
+    plan = plan_payment(new, merchant_id=MERCHANT, gateway="another", services=world.services)
+    answer = world.engine.execute(world.request("key", "create_payment"), CreatePayment(plan, named, world.services))
+    assert names == ["bank"]
+    assert body(answer)["gateway"] == "bank"
+    assert len(original.bookings) == 1

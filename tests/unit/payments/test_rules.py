@@ -1,0 +1,80 @@
+"""The decision after asking the gateway, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from payonce.domain.gateway import Declined, GatewayCapabilities, LookupOutcome, NotFound, Succeeded, Unknown
+from payonce.payments.rules import (
+    FIRST_INQUIRY_DELAY_MS,
+    KEY_RETENTION_MARGIN_MS,
+    MAX_INQUIRY_DELAY_MS,
+    MAX_RESUBMIT_AGE_MS,
+    AskLater,
+    Decision,
+    NeverExecuted,
+    Resubmit,
+    decide,
+)
+from tests.support.world import FORGETFUL, HONOURING, LATE
+
+NEVER_AUTHORITATIVE = replace(FORGETFUL, lookup_authoritative_after_seconds=None)
+NO_LOOKUP = replace(FORGETFUL, lookup_by_reference=False)
+SHORT_MEMORY = replace(NEVER_AUTHORITATIVE, key_retention_seconds=1200)
+SUBMITTED_MS = 1_000_000
+
+
+def judge(found: LookupOutcome, capabilities: GatewayCapabilities, age_ms: int, horizon_ms: int = 0, owners: int = 2) -> Decision:
+    return decide(
+        found,
+        capabilities,
+        now_ms=SUBMITTED_MS + age_ms,
+        submit_horizon_ms=SUBMITTED_MS + horizon_ms,
+        first_submitted_at_ms=SUBMITTED_MS,
+        owners=owners,
+    )
+
+
+@pytest.mark.parametrize("capabilities", [HONOURING, FORGETFUL, LATE, NO_LOOKUP])
+@pytest.mark.parametrize("found", [Succeeded("ch", "op"), Declined("declined", "no")])
+def test_what_is_found_is_believed(found: Succeeded | Declined, capabilities: GatewayCapabilities) -> None:
+    assert judge(found, capabilities, 60_000) is found
+
+
+@pytest.mark.parametrize(
+    ("found", "capabilities", "age_ms", "horizon_ms", "expected"),
+    [
+        (NotFound(), HONOURING, 60_000, 30_000, Resubmit),  # the key is remembered
+        (Unknown("x"), HONOURING, 60_000, 30_000, Resubmit),
+        (NotFound(), HONOURING, MAX_RESUBMIT_AGE_MS, 30_000, AskLater),  # too old to surprise the payer
+        (NotFound(), FORGETFUL, 60_000, 30_000, Resubmit),  # authoritatively not executed
+        (NotFound(), FORGETFUL, 30_000, 30_000, Resubmit),
+        (NotFound(), FORGETFUL, 29_999, 30_000, AskLater),  # something may still be on its way
+        (Unknown("x"), FORGETFUL, 60_000, 30_000, AskLater),
+        (NotFound(), FORGETFUL, MAX_RESUBMIT_AGE_MS, 30_000, NeverExecuted),
+        (NotFound(), LATE, 59_999, 30_000, AskLater),  # a booking may show up 30 s late
+        (NotFound(), LATE, 60_000, 30_000, Resubmit),
+        (NotFound(), NEVER_AUTHORITATIVE, MAX_RESUBMIT_AGE_MS * 9, 0, AskLater),
+        (NotFound(), NO_LOOKUP, 60_000, 0, AskLater),
+        (NotFound(), SHORT_MEMORY, 1_200_000 - KEY_RETENTION_MARGIN_MS - 1, 0, Resubmit),
+        (NotFound(), SHORT_MEMORY, 1_200_000 - KEY_RETENTION_MARGIN_MS, 0, AskLater),  # it may have forgotten the key
+    ],
+)
+def test_the_decision_table(
+    found: LookupOutcome, capabilities: GatewayCapabilities, age_ms: int, horizon_ms: int, expected: type
+) -> None:
+    """Each AskLater row next to a Resubmit row fails when its bound is dropped, and each is a double charge."""
+    assert isinstance(judge(found, capabilities, age_ms, horizon_ms), expected)
+
+
+def test_inquiries_are_spaced_out_and_never_sleep_past_the_settling_time() -> None:
+    delays = []
+    for owners in (1, 2, 3, 40):
+        decision = judge(Unknown("x"), NEVER_AUTHORITATIVE, 60_000, owners=owners)
+        assert isinstance(decision, AskLater)
+        delays.append(decision.at_ms - SUBMITTED_MS - 60_000)
+    assert delays == [FIRST_INQUIRY_DELAY_MS, 2 * FIRST_INQUIRY_DELAY_MS, 4 * FIRST_INQUIRY_DELAY_MS, MAX_INQUIRY_DELAY_MS]
+    settling = judge(NotFound(), LATE, 31_000, 30_000, owners=9)
+    assert settling == AskLater(SUBMITTED_MS + 60_000, "unknown")
