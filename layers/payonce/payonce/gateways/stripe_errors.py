@@ -1,0 +1,197 @@
+"""What an error of the Stripe SDK says about the operation: declined, never sent, or unknown.
+
+::
+
+    stripe.StripeError
+    ├── CardError (402)                     Declined        the issuer or Stripe refused this attempt, finally
+    ├── InvalidRequestError (400, 404)      Declined        refused before anything was done, except:
+    │     codes of "the state is different" Unknown         perhaps it is our own earlier execution that changed it
+    ├── RateLimitError (429)                NeverSent       the limiter runs before anything else, except:
+    │     any other code, as lock_timeout   Unknown         the lock may be asked for in the middle of the work
+    ├── AuthenticationError (401),
+    │   PermissionError (403)               NeverSent       refused at the door; the operator is told, the payer is not
+    ├── NothingSentError                    NeverSent       ours: not one byte went out
+    ├── APIConnectionError                  Unknown         the request may have arrived
+    ├── IdempotencyError                    Unknown         our key with another request: a defect on one side
+    ├── APIError (409, 5xx, unreadable)     Unknown
+    └── everything else                     Unknown         no other class is a promise that nothing happened
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import stripe
+
+from payonce.domain.gateway import Declined, NeverSent, Unknown
+from payonce.gateways.stripe_http import NothingSentError
+from payonce.observability import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AUTHENTICATION_REQUIRED = "authentication_required"
+AMOUNT_NOT_SUPPORTED = "amount_not_supported"
+ALREADY_CAPTURED = "already_captured"
+AUTHORIZATION_RELEASED = "authorization_released"
+CANCELED = "canceled"
+REFUND_FAILED = "refund_failed"
+REJECTED = "rejected_by_gateway"
+DECLINED = "declined"
+
+# Stripe's decline codes (and, for the cards that Stripe itself refuses, its error codes) → payonce's closed list. What
+# is not here is "declined", on purpose also lost_card, stolen_card, pickup_card, restricted_card, fraudulent and
+# merchant_blacklist: Stripe asks to show these as a plain decline, they tell a thief which card to try next.
+_PAYONCE_CODES = MappingProxyType(
+    {
+        "insufficient_funds": "insufficient_funds",
+        "expired_card": "expired_card",
+        "authentication_required": AUTHENTICATION_REQUIRED,
+        "authentication_not_handled": AUTHENTICATION_REQUIRED,
+        "payment_intent_authentication_failure": AUTHENTICATION_REQUIRED,
+        "incorrect_number": "invalid_card_details",
+        "invalid_number": "invalid_card_details",
+        "incorrect_cvc": "invalid_card_details",
+        "invalid_cvc": "invalid_card_details",
+        "incorrect_zip": "invalid_card_details",
+        "incorrect_address": "invalid_card_details",
+        "invalid_expiry_month": "invalid_card_details",
+        "invalid_expiry_year": "invalid_card_details",
+        "invalid_account": "invalid_card_details",
+        "incorrect_pin": "invalid_card_details",
+        "invalid_pin": "invalid_card_details",
+        "card_not_supported": "card_not_supported",
+        "card_velocity_exceeded": "limit_exceeded",
+        "withdrawal_count_limit_exceeded": "limit_exceeded",
+        "currency_not_supported": "currency_not_supported",
+        "invalid_amount": AMOUNT_NOT_SUPPORTED,
+        "issuer_not_available": "try_again_later",
+        "processing_error": "try_again_later",
+        "reenter_transaction": "try_again_later",
+        "try_again_later": "try_again_later",
+    }
+)
+_AMOUNT_CODES = frozenset(
+    {
+        "amount_too_large",
+        "amount_too_small",
+        "invalid_charge_amount",
+        "invalid_charge_amount_no_decimal_compatible",
+    }
+)
+DECLINE_CODES = frozenset(_PAYONCE_CODES.values()) | {
+    DECLINED,
+    REJECTED,
+    ALREADY_CAPTURED,
+    AUTHORIZATION_RELEASED,
+    CANCELED,
+    REFUND_FAILED,
+}
+# The object is not in the state that the request needs. An earlier sending of this very request may be the reason.
+STATE_CODES = frozenset(
+    {
+        "charge_already_captured",
+        "charge_already_refunded",
+        "charge_expired_for_capture",
+        "payment_intent_unexpected_state",
+    }
+)
+_LIMITER_CODES = frozenset({"rate_limit", ""})
+MAX_RETRY_AFTER_SECONDS = 3600  # more is not an answer to a payer who waits
+MESSAGES = MappingProxyType(
+    {
+        AUTHENTICATION_REQUIRED: "The issuer asks for the payer's authentication, which this payment can't offer.",
+        AMOUNT_NOT_SUPPORTED: "The gateway does not take this amount.",
+        REJECTED: "The gateway rejected the operation; nothing was executed.",
+        ALREADY_CAPTURED: "The payment was captured before, and can't be captured or voided any more.",
+        AUTHORIZATION_RELEASED: "The authorization was released; nothing can be captured any more.",
+        CANCELED: "The payment was canceled at the gateway.",
+        REFUND_FAILED: "The refund failed; the money was not given back.",
+    }
+)
+
+
+def declined(code: str) -> Declined:
+    """Return the decline with payonce's message. Stripe's own messages are free text and are never passed on."""
+    return Declined(code, MESSAGES.get(code, "The payment was declined."))
+
+
+def decline_of(error: Mapping[str, Any]) -> Declined:
+    """Return the decline that Stripe's error object (of an answer or a ``last_payment_error``) stands for."""
+    for name in ("decline_code", "code"):
+        stripe_code = error.get(name)
+        if isinstance(stripe_code, str) and stripe_code in _PAYONCE_CODES:
+            return declined(_PAYONCE_CODES[stripe_code])
+    return declined(DECLINED)
+
+
+def outcome_of_error(error: Exception, *, gateway: str, reference: str) -> Declined | NeverSent | Unknown:
+    """Return what an exception of a submission stands for; see the table above. Never raises."""
+    match error:
+        case NothingSentError():
+            return NeverSent(error.user_message or "no connection")
+        case stripe.CardError():
+            return decline_of(_error_object(error))
+        case stripe.RateLimitError() if _code(error) in _LIMITER_CODES:
+            return NeverSent("HTTP 429", _retry_after_seconds(error))
+        case stripe.AuthenticationError() | stripe.PermissionError():
+            _log("the gateway refuses our credentials", error, gateway, reference)
+            return NeverSent("the gateway refuses our credentials")
+        case stripe.InvalidRequestError():
+            return _outcome_of_invalid_request(error, gateway, reference)
+        case stripe.IdempotencyError():
+            _log("the gateway knows our idempotency key with another request", error, gateway, reference)
+            return Unknown("the gateway knows our idempotency key with another request")
+        case stripe.StripeError():
+            return Unknown(f"{type(error).__name__}, {error.http_status or 'no answer'} {_code(error)}".rstrip())
+        case _:
+            # The SDK stumbled over an answer that is not Stripe's. The request was sent.
+            _log("the gateway's answer could not be read", error, gateway, reference)
+            return Unknown(f"unreadable answer: {type(error).__name__}")
+
+
+def _outcome_of_invalid_request(error: stripe.InvalidRequestError, gateway: str, reference: str) -> Declined | Unknown:
+    code = _code(error)
+    if code in STATE_CODES:
+        return Unknown(code)
+    # A wrong payment method of the caller, or a defect of ours: the code tells which, and nobody has to get up for it.
+    get_logger().warning("the gateway rejects the request", extra=_log_fields(error, gateway, reference))
+    return declined(AMOUNT_NOT_SUPPORTED if code in _AMOUNT_CODES else REJECTED)
+
+
+def _error_object(error: stripe.StripeError) -> Mapping[str, Any]:
+    body = error.json_body
+    found = body.get("error") if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {"code": error.code}
+
+
+def _code(error: stripe.StripeError) -> str:
+    # Not error.code: the SDK leaves it empty for some classes.
+    code = _error_object(error).get("code")
+    return code if isinstance(code, str) else ""
+
+
+def _retry_after_seconds(error: stripe.StripeError) -> int | None:
+    text = str((error.headers or {}).get("retry-after", ""))
+    if not text.isascii() or not text.isdecimal():
+        return None
+    return min(int(text), MAX_RETRY_AFTER_SECONDS)
+
+
+def _log(message: str, error: Exception, gateway: str, reference: str) -> None:
+    get_logger().error(message, extra=_log_fields(error, gateway, reference))
+
+
+def _log_fields(error: Exception, gateway: str, reference: str) -> dict[str, Any]:
+    """Return what may be logged: the codes, for Stripe's texts may quote the request, or a part of the API key."""
+    fields: dict[str, Any] = {"gateway": gateway, "reference": reference, "error": type(error).__name__}
+    if isinstance(error, stripe.StripeError):
+        detail = _error_object(error)
+        fields |= {
+            "http_status": error.http_status,
+            "request_id": error.request_id,
+            "code": detail.get("code"),
+            "param": detail.get("param"),
+        }
+    return fields

@@ -1,0 +1,59 @@
+"""The official SDK's HTTP client on our own exchange: one deadline per call, and evidence of what was sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import stripe
+
+from payonce.gateways.http_exchange import Answered, Lost, NotSent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.gateways.http_exchange import Exchange
+    from payonce.ports import Deadline
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # a page of 100 payment intents is some 400 KB, metadata of strangers included
+
+
+class HttpExchange(Protocol):
+    """Sends one request; see ``DeadlineExchange``."""
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
+    ) -> Exchange:
+        """Return the outcome of one request, at the latest at ``deadline``."""
+        ...
+
+
+class NothingSentError(stripe.APIConnectionError):
+    """Not one byte of the request went out."""
+
+
+class BoundHttpClient(stripe.HTTPClient):
+    """The HTTP client of the calls under one deadline. It is made per operation and shared by nobody."""
+
+    name = "payonce"
+
+    def __init__(self, exchange: HttpExchange, deadline: Deadline) -> None:
+        super().__init__()
+        self._exchange = exchange
+        self._deadline = deadline
+
+    def request(  # type: ignore[override]
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """Send once. Raises ``NothingSentError`` or ``stripe.APIConnectionError`` when there is no answer."""
+        body = post_data.encode() if isinstance(post_data, str) else post_data
+        outcome = self._exchange.send(method.upper(), url, headers=headers or {}, body=body, deadline=self._deadline)
+        match outcome:
+            case NotSent(reason):
+                raise NothingSentError(reason)  # type: ignore[no-untyped-call]
+            case Lost(reason):
+                raise stripe.APIConnectionError(reason)  # type: ignore[no-untyped-call]
+            case Answered(status, answer_headers, answer):
+                return answer, status, answer_headers
+
+    def close(self) -> None:
+        """Do nothing: every exchange closes its own connection."""

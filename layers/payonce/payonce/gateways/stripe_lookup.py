@@ -1,0 +1,150 @@
+"""Finding an operation at Stripe by our reference, with bounded work. docs/adr/0004 tells why it is done this way.
+
+::
+
+    payment   list by time of creation, likely times first ── complete ─▶ found / not found
+                     └── too many ─▶ search ─ found ─▶ retrieve ─▶ found, else unknown
+    capture, void    retrieve the payment intent: its state is the answer
+    refund           list the payment intent's refunds
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.gateway import OperationKind, Succeeded, Unknown
+from payonce.gateways.stripe_objects import REFERENCE_KEY, choose, metadata_value, read_object
+from payonce.observability import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import stripe
+
+    from payonce.domain.gateway import Instruction, LookupOutcome
+    from payonce.gateways.stripe_objects import StripeDocument
+
+PAGE_SIZE = 100  # the most Stripe gives at once
+MAX_PAGES = 8  # of 0.2-0.4 s each: what fits into an inquiry of 4 s and leaves time to search
+MAX_SEARCH_RESULTS = 10  # there should be one
+CLOCK_SKEW_SECONDS = 300  # between our clock and Stripe's; minutes more than any synchronised clock is off
+# The last moment at which a submission can create the intent: payonce resubmits for an hour (payments.rules), the
+# submission takes seconds, and Stripe may work on it for minutes. tests/unit/gateways ties this to the rules.
+SUBMISSION_WINDOW_SECONDS = 2 * 3600
+# Seconds after the first submission, from-to, in the order in which they are looked through. Nearly every intent is
+# created within a request, so that the common case is one page however many payments the account makes in an hour.
+_SLICES = (
+    (-30, 60),
+    (60, SUBMISSION_WINDOW_SECONDS + CLOCK_SKEW_SECONDS),
+    (-CLOCK_SKEW_SECONDS, -30),
+)
+
+
+class _TooManyError(Exception):
+    """More pages than an inquiry may read."""
+
+
+class StripeLookup:
+    """One inquiry. Raises what the SDK raises; the adapter makes that an ``Unknown``."""
+
+    def __init__(self, client: stripe.StripeClient, *, gateway: str, now_ms: int, keys_are_honoured: bool) -> None:
+        self._client = client
+        self._gateway = gateway
+        self._now_ms = now_ms
+        self._keys_are_honoured = keys_are_honoured
+        self._pages_left = MAX_PAGES
+
+    def find(self, instruction: Instruction) -> LookupOutcome:
+        """Return what became of ``instruction``."""
+        if instruction.kind is OperationKind.PAYMENT:
+            return self._find_payment(instruction)
+        charge_id = instruction.gateway_charge_id
+        if charge_id is None:
+            return Unknown("the instruction names no charge")
+        if instruction.kind is OperationKind.REFUND:
+            return self._find_refund(instruction, charge_id)
+        return read_object(instruction, self._client.v1.payment_intents.retrieve(charge_id).to_dict())
+
+    def _find_payment(self, instruction: Instruction) -> LookupOutcome:
+        found: list[StripeDocument] = []
+        try:
+            for slice_filter in self._slices(instruction):
+                found += self._scan(instruction, self._list_intents, {"created": slice_filter})
+                outcome = self._judge(instruction, found)
+                if isinstance(outcome, Succeeded):
+                    return outcome
+        except _TooManyError:
+            return self._search_payment(instruction)
+        return self._judge(instruction, found)
+
+    def _slices(self, instruction: Instruction) -> list[dict[str, int]]:
+        """Return the slices as filters, without those that lie wholly in the future of either clock."""
+        first_seconds = instruction.first_submitted_at_ms // 1000
+        latest_seconds = self._now_ms // 1000 + CLOCK_SKEW_SECONDS
+        return [
+            {"gte": first_seconds + start, "lt": first_seconds + end}
+            for start, end in _SLICES
+            if first_seconds + start <= latest_seconds
+        ]
+
+    def _search_payment(self, instruction: Instruction) -> LookupOutcome:
+        """Search for it: the index lags behind, so that a hit is evidence and no hit is none."""
+        hits = self._client.v1.payment_intents.search(
+            {
+                "query": f"metadata['{REFERENCE_KEY}']:'{instruction.gateway_reference}'",
+                "limit": MAX_SEARCH_RESULTS,
+            }
+        )
+        # The indexed copy may be as old as the index: the state is read from the object itself.
+        found: list[StripeDocument] = [self._client.v1.payment_intents.retrieve(hit.id).to_dict() for hit in hits.data]
+        outcome = self._judge(instruction, found)
+        # Where a key is honoured there is one intent per reference, so what it says is final. Elsewhere there may be
+        # another one that the index does not know yet, and only money that moved is beyond doubt.
+        if isinstance(outcome, Succeeded) or (found and self._keys_are_honoured):
+            return outcome
+        return Unknown(f"more than {MAX_PAGES} pages to look through, and the search does not know it")
+
+    def _find_refund(self, instruction: Instruction, charge_id: str) -> LookupOutcome:
+        try:
+            found = self._scan(instruction, self._list_refunds, {"payment_intent": charge_id})
+        except _TooManyError:
+            return Unknown(f"more than {MAX_PAGES} pages of refunds")
+        return self._judge(instruction, found)
+
+    def _list_intents(self, params: Any) -> Mapping[str, Any]:
+        return self._client.v1.payment_intents.list(params).to_dict()
+
+    def _list_refunds(self, params: Any) -> Mapping[str, Any]:
+        return self._client.v1.refunds.list(params).to_dict()
+
+    def _scan(
+        self, instruction: Instruction, list_page: Callable[[Any], Mapping[str, Any]], filters: dict[str, Any]
+    ) -> list[StripeDocument]:
+        """Return every object of a listing that carries the reference. Raises ``_TooManyError``."""
+        found: list[StripeDocument] = []
+        params = {**filters, "limit": PAGE_SIZE}
+        while True:
+            if self._pages_left == 0:
+                raise _TooManyError
+            self._pages_left -= 1
+            page = list_page(params)
+            rows = page["data"]
+            found += [row for row in rows if metadata_value(row, REFERENCE_KEY) == instruction.gateway_reference]
+            if not page["has_more"]:
+                return found
+            params = {**params, "starting_after": rows[-1]["id"]}
+
+    def _judge(self, instruction: Instruction, found: list[StripeDocument]) -> LookupOutcome:
+        found = sorted(found, key=lambda row: int(row["created"]))
+        outcomes = [read_object(instruction, row) for row in found]
+        succeeded = [row for row, outcome in zip(found, outcomes, strict=True) if isinstance(outcome, Succeeded)]
+        if len(succeeded) > 1:
+            get_logger().error(
+                "duplicate booking at gateway",
+                extra={
+                    "gateway": self._gateway,
+                    "reference": instruction.gateway_reference,
+                    "ids": [row.get("id") for row in succeeded],
+                },
+            )
+        return choose(outcomes)

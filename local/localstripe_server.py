@@ -1,0 +1,222 @@
+"""localstripe, a stateful fake Stripe that ignores idempotency keys, taught what it lacks of Stripe's API.
+
+``python -m local.localstripe_server --port N``, or ``with running_localstripe() as url``. The adapter's requests are
+right for Stripe and are not changed for a fake; the fake is changed here instead. docs/adr/0004 lists what is taught.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import functools
+import json
+import operator
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+HOST = "127.0.0.1"
+TEST_KEY = "sk_test_12345"
+OPERATOR_TIMEOUT_SECONDS = 10
+ALL = 1_000_000  # as a page size: localstripe has no upper limit
+GOOD_CARD = "4242424242424242"
+DECLINED_CARD = "4000000000000341"
+AUTHENTICATION_CARD = "4000002500003155"
+_COMPARISONS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+
+
+def teach() -> None:
+    """Make localstripe in this process take and answer what Stripe does, where payonce depends on it."""
+    from localstripe import resources
+
+    # Its store is one pickle in the system's temporary folder, shared by every instance and written at every change.
+    resources.Store.dump_to_disk = lambda _store: None
+    _teach_creation(resources)
+    _teach_listing(resources)
+    _teach_capture_and_cancel(resources)
+    _teach_amounts(resources)
+
+
+def _teach_creation(resources: Any) -> None:
+    """``error_on_requires_action`` fails the attempt and leaves nothing to act on; redirects are never needed here."""
+    from localstripe.errors import UserError
+
+    create = resources.PaymentIntent._api_create
+
+    def api_create(
+        _cls: Any, /, error_on_requires_action: str = "false", automatic_payment_methods: Any = None, **data: Any
+    ) -> Any:
+        intent = create(**data)
+        if error_on_requires_action == "true" and intent.status == "requires_action":
+            intent.next_action = intent.payment_method = None
+            intent._authentication_failed = True
+            raise UserError(402, "Authentication is required.", {"code": "authentication_required"})
+        return intent
+
+    resources.PaymentIntent._api_create = classmethod(api_create)
+
+
+def _teach_listing(resources: Any) -> None:
+    """``created`` filters, and the newest first, as everywhere at Stripe."""
+    list_all = resources.PaymentIntent._api_list_all
+
+    def api_list_all(_cls: Any, /, url: str, created: dict[str, str] | None = None, **data: Any) -> Any:
+        page = list_all(url, **data)
+        bounds = [(_COMPARISONS[name], int(value)) for name, value in (created or {}).items()]
+        chosen = [intent for intent in page._list if all(holds(intent.created, bound) for holds, bound in bounds)]
+        page._list = chosen[::-1]
+        return page
+
+    resources.PaymentIntent._api_list_all = classmethod(api_list_all)
+
+
+def _teach_capture_and_cancel(resources: Any) -> None:
+    """``metadata`` on a capture, and Stripe's error code where the payment intent's state does not allow the call."""
+    from localstripe.errors import UserError
+
+    def refused_outside(states: set[str], method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def call(id: str, **data: Any) -> Any:
+            intent = resources.PaymentIntent._api_retrieve(id)
+            if intent.status not in states:
+                raise UserError(400, f"It is {intent.status}.", {"code": "payment_intent_unexpected_state"})
+            return method(id=id, **data)
+
+        return call
+
+    capture = resources.PaymentIntent._api_capture
+
+    def capture_with_metadata(id: str, metadata: dict[str, str] | None = None, **data: Any) -> Any:
+        intent = capture(id=id, **data)
+        intent.metadata = {**intent.metadata, **(metadata or {})}
+        return intent
+
+    waiting = {"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action"}
+    taught = {
+        "/v1/payment_intents/{id}/capture": refused_outside({"requires_capture"}, capture_with_metadata),
+        "/v1/payment_intents/{id}/cancel": refused_outside(waiting, resources.PaymentIntent._api_cancel),
+    }
+    resources.extra_apis[:] = [(method, path, taught.get(path, call)) for method, path, call in resources.extra_apis]
+
+
+def _teach_amounts(resources: Any) -> None:
+    """``amount_received``: what was captured. A partial capture frees the rest, which localstripe books as a refund."""
+
+    def amount_received(intent: Any) -> int:
+        charge = intent.latest_charge
+        if intent.status != "succeeded":
+            return 0
+        freed = sum(int(refund.amount) for refund in charge.refunds._list if refund.payment_intent is None)
+        return int(charge.amount) - freed
+
+    resources.PaymentIntent.amount_received = property(amount_received)
+
+
+def serve(port: int) -> None:
+    """Serve on loopback until stopped; the URL is printed once requests are taken."""
+    teach()
+    from aiohttp import web
+    from localstripe.server import app
+
+    sock = socket.create_server((HOST, port))
+    print(f"http://{HOST}:{sock.getsockname()[1]}", flush=True)
+    web.run_app(app, sock=sock, access_log=None, print=None)
+
+
+@contextmanager
+def running_localstripe(port: int = 0) -> Iterator[str]:
+    """Run it in its own process and yield its URL; it is stopped, and its books gone, whatever happens."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.localstripe_server", "--port", str(port)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if "http://" not in line:
+            raise RuntimeError("localstripe did not start")
+        yield line.strip()
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def call(url: str, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
+    """Call the fake as its operator, and return its JSON."""
+    body = urlencode(data).encode() if data else None
+    request = Request(url + path, data=body, method=method)
+    request.add_header("Authorization", "Basic " + base64.b64encode(f"{TEST_KEY}:".encode()).decode())
+    with urlopen(request, timeout=OPERATOR_TIMEOUT_SECONDS) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def make_payment_method(url: str, number: str = GOOD_CARD) -> str:
+    """Return a fresh payment method token for one of Stripe's test cards."""
+    card = {"card[number]": number, "card[exp_month]": "12", "card[exp_year]": "2040", "card[cvc]": "123"}
+    identity: str = call(url, "POST", "/v1/payment_methods", {"type": "card", **card})["id"]
+    return identity
+
+
+def all_intents(url: str) -> list[dict[str, Any]]:
+    """Return every payment intent, the newest first."""
+    rows: list[dict[str, Any]] = call(url, "GET", f"/v1/payment_intents?limit={ALL}")["data"]
+    return rows
+
+
+def all_refunds(url: str) -> list[dict[str, Any]]:
+    """Return every refund that somebody asked for; what a partial capture freed is not among them."""
+    rows: list[dict[str, Any]] = call(url, "GET", f"/v1/refunds?limit={ALL}")["data"]
+    return [row for row in rows if row["payment_intent"] is not None]
+
+
+def executed(url: str, reference: str) -> list[dict[str, Any]]:
+    """Return the objects that show an execution under payonce's ``reference``: what must be one, and never two.
+
+    Charges that moved or hold money, and refunds. A capture is counted by its mark on the payment intent.
+    """
+    charged = [intent for intent in all_intents(url) if intent["status"] in {"succeeded", "requires_capture"}]
+    return [
+        row
+        for row in [*charged, *all_refunds(url)]
+        if reference in (row["metadata"].get("payonce_reference"), row["metadata"].get("payonce_capture_reference"))
+    ]
+
+
+def charges_of(url: str, payment_method: str) -> list[dict[str, Any]]:
+    """Return the payment intents that hold or took money with this token: the fake's books."""
+    return [
+        intent
+        for intent in all_intents(url)
+        if intent["payment_method"] == payment_method and intent["status"] in {"succeeded", "requires_capture"}
+    ]
+
+
+def count_executed(url: str, payment_method: str, kind: str) -> int:
+    """Return how many operations of ``kind`` (payment, capture, void, refund) were executed with this token."""
+    if kind == "payment":
+        return len(charges_of(url, payment_method))
+    mine = [intent for intent in all_intents(url) if intent["payment_method"] == payment_method]
+    if kind == "refund":
+        ids = {intent["id"] for intent in mine}
+        return sum(refund["payment_intent"] in ids for refund in all_refunds(url))
+    wanted = "canceled" if kind == "void" else "succeeded"
+    return sum(intent["status"] == wanted for intent in mine)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Run localstripe, taught what payonce needs, on loopback.")
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    serve(parser.parse_args().port)
