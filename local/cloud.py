@@ -105,6 +105,7 @@ class LocalCloud:
     def __init__(self, folder: Path, ports: Ports) -> None:
         self.folder = folder
         self.ports = ports
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
     def endpoint_url(self) -> str:
@@ -192,6 +193,8 @@ class LocalCloud:
                 except ProcessLookupError:
                     pass
                 file.unlink()
+        for process in self._processes:
+            process.wait()
         return stopped
 
     def _spawn(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
@@ -205,6 +208,7 @@ class LocalCloud:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._processes.append(process)
         (self.folder / f"{name}.pid").write_text(str(process.pid))
 
     def _await(self, url: str, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.dynamodb_local import running_dynamodb_local
+from local.localstripe_server import running_localstripe
 from local.sandbox_bank.running import running_bank
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankHandle]:
     with running_bank(tmp_path_factory.mktemp("bank")) as handle:
         handle.configure("late", visible_after_ms=900)
         yield handle
+
+
+@pytest.fixture(scope="session")
+def stripe_url() -> Iterator[str]:
+    """localstripe."""
+    with running_localstripe() as url:
+        yield url
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,0 +1,165 @@
+"""``make demo``: deploys to the local cloud and shows the main job with real HTTP. Leaves everything running."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from local.cloud import CannotStart, default_cloud
+
+if TYPE_CHECKING:
+    from local.cloud import LocalCloud, Stack
+
+BURST = 20
+REQUEST_TIMEOUT_SECONDS = 60
+ATTEMPTS = 60
+console = Console()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A merchant's till: sends requests, and retries with the same key until it has an answer."""
+
+    url: str
+    api_key: str
+    pool: urllib3.PoolManager
+
+    def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
+        """Return the answer to one request, asked again while the local cloud is busy."""
+        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
+        if key:
+            headers["X-Idempotency-Key"] = key
+        raw = None if body is None else json.dumps(body).encode()
+        for attempt in range(ATTEMPTS):
+            answer = self.pool.request(method, self.url + path, body=raw, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS)
+            if answer.status not in {429, 500, 502, 503, 504}:
+                break
+            _pause(min(0.1 * 2**attempt, 1.0))
+        return answer
+
+
+def _pause(seconds: float) -> None:
+    import time
+
+    time.sleep(seconds)
+
+
+def deploy(cloud: LocalCloud) -> Stack:
+    """Start the cloud and the bank, build and deploy, with a line that moves. Raises ``CannotStart``."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting the local cloud (IAM enforced) and the sandbox bank")
+        cloud.start()
+        progress.update(task, description="sam build and sam deploy of template.yaml (half a minute the first time)")
+        with (cloud.folder / "deploy.log").open("wb") as log:
+            stack = cloud.deploy(log)
+        progress.update(task, description="deployed")
+    return stack
+
+
+def show(title: str, answer: urllib3.BaseHTTPResponse) -> None:
+    """Print one answer in a line or two."""
+    document = answer.json()
+    replayed = answer.headers.get("idempotency-replayed", "-")
+    status = document.get("status") if answer.status < 400 else document.get("type")
+    colour = "green" if answer.status < 300 else "yellow"
+    console.print(f"  [{colour}]{answer.status}[/] {title}: {document.get('id', '')} {status}  (replayed: {replayed})")
+
+
+def walk(stack: Stack, shop: Shop) -> None:
+    """The main job, step by step."""
+    charge = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-1"}
+    key = str(uuid.uuid4())
+    console.rule("a payment, and its retries")
+    show("a payment of 10.50 EUR", shop.call("POST", "/payments", charge, key))
+    show("the same request again, byte for byte", shop.call("POST", "/payments", charge, key))
+    show("the same key with another body", shop.call("POST", "/payments", {**charge, "amount_minor": 9999}, key))
+    show("no key at all", shop.call("POST", "/payments", charge))
+
+    console.rule(f"{BURST} copies of one request at the same time")
+    burst, burst_key = {**charge, "reference": "order-2"}, str(uuid.uuid4())
+    with ThreadPoolExecutor(BURST) as pool:
+        answers = list(pool.map(lambda _: shop.call("POST", "/payments", burst, burst_key), range(BURST)))
+    counted = Counter(answer.status for answer in answers)
+    bodies = {answer.data for answer in answers if answer.status == 201}
+    console.print(f"  answers: {dict(counted)}, {len(bodies)} different body")
+
+    console.rule("a bank that books and then drops the connection")
+    lost = {**charge, "payment_method": "pm_sandbox_drop_after_booking", "reference": "order-3"}
+    show("asked by reference, found, committed", shop.call("POST", "/payments", lost, str(uuid.uuid4())))
+
+    console.rule("a bank that drops the connection before booking: unknown, so in doubt")
+    doubt = {**charge, "payment_method": "pm_sandbox_visa", "reference": "order-4"}
+    doubt_key = str(uuid.uuid4())
+    stack.bank.scenario("forgetful", "drop_before_booking", times=1, kinds=["payment"])
+    first = shop.call("POST", "/payments", doubt, doubt_key)
+    show("not a failure and not a success yet", first)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        progress.add_task("recovery asks the bank until it can be sure that nothing is on its way")
+        for _ in range(ATTEMPTS):
+            stack.client("lambda").invoke(FunctionName=stack.outputs["RecoverPaymentsFunctionName"], Payload=b"{}")
+            if shop.call("GET", first.headers["location"]).json()["status"] != "in_doubt":
+                break
+            _pause(1)
+    show("the client's retry, same key", shop.call("POST", "/payments", doubt, doubt_key))
+
+
+def books(stack: Stack, shop: Shop) -> None:
+    """Print the bank's own books beside our payments, and our ledger."""
+    console.rule("the bank's own books: one charge each")
+    booked = Counter(row["reference"].rsplit("-", 1)[0] for row in stack.bank.charges(bank="forgetful"))
+    table = Table("payment", "reference", "amount", "our status", "charges at the bank")
+    for payment in shop.call("GET", "/payments").json()["data"]:
+        count = booked[payment["id"]]
+        amount = f"{payment['amount_minor']} {payment['currency']}"
+        colour = "green" if count == 1 else "red"
+        table.add_row(payment["id"], payment["reference"], amount, payment["status"], f"[{colour}]{count}[/]")
+    console.print(table)
+    ledger = Table("account", "currency", "balance (minor units)")
+    for line in shop.call("GET", "/balances").json()["data"]:
+        ledger.add_row(line["account"], line["currency"], str(line["balance_minor"]))
+    console.print(ledger)
+
+
+def main() -> int:
+    """Run the demo; return 1 with the reason when it can't start."""
+    cloud = default_cloud()
+    try:
+        stack = deploy(cloud)
+    except CannotStart as error:
+        console.print(f"[red]{error}[/]")
+        return 1
+    merchant_id, api_key = stack.create_merchant("Demo shop")
+    console.print(f"created merchant {merchant_id} (python -m payonce.cli create-merchant)")
+    shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
+    walk(stack, shop)
+    books(stack, shop)
+    console.rule("go on by hand")
+    console.print(
+        f"export API={stack.api_url} KEY={api_key}\n"
+        "curl -i $API/payments -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n"
+        "  -H 'X-Idempotency-Key: my-first-payment-01' \\\n"
+        '  -d \'{"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"}\'\n'
+        'curl $API/payments -H "Authorization: Bearer $KEY"\n'
+        f"curl {stack.bank.url}/books        # what the bank really booked\n"
+        "make down                             # stop everything",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

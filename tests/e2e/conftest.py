@@ -1,0 +1,85 @@
+"""The stack, built and deployed to a local cloud of its own, with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import urllib3
+
+from local.cloud import LocalCloud, Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.cloud import Stack
+
+REQUEST_TIMEOUT_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One deployment for the session, on free ports."""
+    folder = tmp_path_factory.mktemp("cloud")
+    cloud = LocalCloud(folder, Ports(free_port(), free_port()))
+    try:
+        cloud.start()
+        with (folder / "deploy.log").open("wb") as log:
+            yield cloud.deploy(log)
+    finally:
+        cloud.stop()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the document."""
+        return json.loads(self.body)
+
+
+class Client:
+    """A merchant's HTTP client, without any retries."""
+
+    def __init__(self, stack: Stack, api_key: str) -> None:
+        self.url = stack.api_url
+        self.api_key = api_key
+        self.pool = urllib3.PoolManager(maxsize=256, retries=False)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send one request; ``body`` is a document or raw bytes."""
+        sent = {"Content-Type": "application/json", "Authorization": f"Bearer {self.api_key}", **(headers or {})}
+        if key is not None:
+            sent["X-Idempotency-Key"] = key
+        raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        answer = self.pool.request(method, self.url + path, body=raw, headers=sent, timeout=REQUEST_TIMEOUT_SECONDS)
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
+
+
+@pytest.fixture(scope="session")
+def client(stack: Stack) -> Client:
+    """A merchant of the default gateway, the bank that ignores keys."""
+    return Client(stack, stack.create_merchant("Acme")[1])

@@ -1,0 +1,154 @@
+"""What template.yaml must say, whatever else it says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
+from payonce.entrypoints.routes import ROUTES
+from payonce.idempotency.settings import LEASE_MARGIN_MS
+from payonce.ports import Table
+from payonce.settings import POWERTOOLS_OFF_SWITCH
+from payonce.stores.schema import SCHEMAS
+from tests.support.aws import REPOSITORY, load_template, table_properties
+
+API_GATEWAY_TIMEOUT_SECONDS = 29
+TEMPLATE = load_template()
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+
+
+def api_events() -> list[tuple[str, str, str]]:
+    """Return (function, method, path) of every route."""
+    return [
+        (name, event["Properties"]["Method"], event["Properties"]["Path"])
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Api"
+    ]
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    return [statement for policy in FUNCTIONS[function]["Policies"] for statement in policy["Statement"]]
+
+
+def test_the_template_has_the_routes_of_the_code() -> None:
+    """Fails when a route is added on one side only."""
+    deployed = {(method, path, FUNCTIONS[name]["CodeUri"]) for name, method, path in api_events()}
+    assert deployed == {(route.method, route.path, f"functions/{route.operation}") for route in ROUTES.values()}
+
+
+@pytest.mark.parametrize(("name", "method", "path"), api_events())
+def test_an_unsafe_route_can_not_do_without_a_key(name: str, method: str, path: str) -> None:
+    """Calls the deployed function's own handler without a key. Fails for a route that is not keyed."""
+    route = next(route for route in ROUTES.values() if (route.method, route.path) == (method, path))
+    assert isinstance(route, KeyedRoute) == (method in UNSAFE_METHODS)
+    source = (REPOSITORY / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
+    assert f'ROUTES["{route.operation}"]' in source
+    assert "return serve(ROUTE, APPLICATION, event, context)" in source
+
+
+@pytest.mark.parametrize("table", list(Table))
+def test_keys_and_indexes_are_what_the_code_uses(table: Table) -> None:
+    properties = table_properties(table)
+    schema = SCHEMAS[table]
+    assert tuple(key["AttributeName"] for key in properties["KeySchema"]) == schema.key
+    indexes = {
+        index["IndexName"]: tuple(key["AttributeName"] for key in index["KeySchema"])
+        for index in properties.get("GlobalSecondaryIndexes", [])
+    }
+    assert indexes == dict(schema.indexes)
+
+
+@pytest.mark.parametrize("table", list(Table))
+def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
+    resource = TEMPLATE["Resources"][f"{table.value.capitalize()}Table"]
+    assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert resource["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+    assert resource["DeletionPolicy"].startswith("Retain")
+    assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_only_idempotency_records_are_forgotten() -> None:
+    assert table_properties(Table.IDEMPOTENCY)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
+    for table in set(Table) - {Table.IDEMPOTENCY}:
+        assert "TimeToLiveSpecification" not in table_properties(table)
+
+
+def test_the_outbox_streams_its_new_items() -> None:
+    assert table_properties(Table.OUTBOX)["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in api_events()}))
+def test_a_function_stops_before_api_gateway_gives_up(name: str) -> None:
+    """Fails when a function may go on after its caller was told that it failed."""
+    timeout = FUNCTIONS[name].get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"])
+    assert timeout < API_GATEWAY_TIMEOUT_SECONDS
+    assert LEASE_MARGIN_MS > 0
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_no_role_has_a_wildcard(name: str) -> None:
+    for statement in statements(name):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        assert all("*" not in action for action in actions)
+        assert all(resource != "*" for resource in resources)
+        assert all("dynamodb:Scan" != action for action in actions)
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_journal_entries_and_events_are_only_ever_added(name: str) -> None:
+    """Fails when a role may change or delete an entry: "never edited" is then only a habit."""
+    for statement in statements(name):
+        text = json.dumps(statement)
+        if "OutboxTable" in text:
+            assert not any(word in text for word in ("UpdateItem", "DeleteItem", "BatchWriteItem"))
+        if "LedgerTable" in text and "UpdateItem" in text:
+            assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["BALANCE#*"]}}
+        if "LedgerTable" in text:
+            assert "DeleteItem" not in text
+
+
+def test_throttling_comes_before_the_functions_and_every_route_is_authorized() -> None:
+    api = TEMPLATE["Resources"]["Api"]["Properties"]
+    assert api["MethodSettings"][0]["ThrottlingRateLimit"]
+    assert api["Auth"]["DefaultAuthorizer"] == "ApiKeyAuthorizer"
+    for function in FUNCTIONS.values():
+        for event in function.get("Events", {}).values():
+            assert event.get("Properties", {}).get("Auth", {}).get("Authorizer") != "NONE"
+
+
+def test_the_off_switch_of_powertools_is_nowhere() -> None:
+    assert POWERTOOLS_OFF_SWITCH not in (REPOSITORY / "template.yaml").read_text()
+
+
+def test_every_queue_holds_failures_or_has_a_dead_letter_queue() -> None:
+    queues = {name: r for name, r in TEMPLATE["Resources"].items() if r["Type"] == "AWS::SQS::Queue"}
+    text = json.dumps(TEMPLATE["Resources"])
+    for name, queue in queues.items():
+        is_dead_letter_queue = f'"TargetArn": {{"GetAtt": "{name}.Arn"}}' in text
+        assert is_dead_letter_queue or "RedrivePolicy" in queue["Properties"]
+
+
+def test_every_alarm_has_its_runbook() -> None:
+    for resource in TEMPLATE["Resources"].values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            runbook = resource["Properties"]["AlarmDescription"].split()[-1]
+            assert (REPOSITORY / runbook).is_file(), runbook
+
+
+def test_the_recovery_runs_every_minute() -> None:
+    events = FUNCTIONS["RecoverPaymentsFunction"]["Events"]
+    assert events["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
+
+
+def test_the_runtime_is_the_python_that_is_tested() -> None:
+    assert TEMPLATE["Globals"]["Function"]["Runtime"] == "python{}.{}".format(*sys.version_info[:2])
