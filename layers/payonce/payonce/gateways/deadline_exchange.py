@@ -88,6 +88,9 @@ class DeadlineExchange:
         wire_headers = {**headers, "Accept-Encoding": "identity", "Connection": "close", "Host": target.netloc}
         connection.request(method, path, body=body, headers=wire_headers)
         response = connection.getresponse()
+        if response.length is None and not response.chunked:
+            # It ends where the connection ends, be it in the middle; also when it breaks within the headers.
+            return Lost("the answer does not say how long it is")
         answer = b""
         while chunk := response.read(READ_CHUNK_BYTES):
             answer += chunk

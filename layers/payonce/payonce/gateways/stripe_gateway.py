@@ -207,7 +207,7 @@ def stripe_from_options(
     capabilities = replace(
         STRIPE_CAPABILITIES,
         key_retention_seconds=int(retention),
-        lookup_authoritative_after_seconds=float(authoritative),
+        lookup_authoritative_after_seconds=None if authoritative is None else float(authoritative),
     )
     return StripeGateway(name, api_key, api_base, capabilities, clock=clock)
 

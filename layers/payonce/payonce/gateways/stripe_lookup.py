@@ -135,9 +135,11 @@ class StripeLookup:
             params = {**params, "starting_after": rows[-1]["id"]}
 
     def _judge(self, instruction: Instruction, found: list[StripeDocument]) -> LookupOutcome:
-        found = sorted(found, key=lambda row: int(row["created"]))
-        outcomes = [read_object(instruction, row) for row in found]
-        succeeded = [row for row, outcome in zip(found, outcomes, strict=True) if isinstance(outcome, Succeeded)]
+        # Listed is the newest first, and created is in whole seconds: turned round, the stable sort keeps ties in order.
+        by_age = found[::-1]
+        by_age.sort(key=lambda row: int(row["created"]))
+        outcomes = [read_object(instruction, row) for row in by_age]
+        succeeded = [row for row, outcome in zip(by_age, outcomes, strict=True) if isinstance(outcome, Succeeded)]
         if len(succeeded) > 1:
             get_logger().error(
                 "duplicate booking at gateway",

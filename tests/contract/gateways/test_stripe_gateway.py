@@ -1,0 +1,269 @@
+"""The Stripe adapter on localstripe, which ignores idempotency keys: retries and crashes leave one charge there.
+
+What the port asks of every adapter is in test_gateway_contract.py; here is what only Stripe's has to show.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.localstripe_server import (
+    AUTHENTICATION_CARD,
+    DECLINED_CARD,
+    TEST_KEY,
+    all_intents,
+    call,
+    executed,
+    make_payment_method,
+    running_localstripe,
+)
+from payonce.domain.gateway import CaptureMethod, Declined, NotFound, OperationKind, Succeeded, Unknown
+from payonce.domain.money import Money
+from payonce.gateways.stripe_gateway import KEYLESS_STRIPE_CAPABILITIES, StripeGateway
+from payonce.gateways.stripe_lookup import MAX_PAGES, PAGE_SIZE
+from payonce.payments.rules import Resubmit, decide
+from payonce.ports import Deadline
+from tests.contract.gateways.stripe_child import payment as planned_payment
+from tests.support.aws import REPOSITORY
+from tests.support.tcp_faults import Fault, faulty_proxy
+from tests.support.world import RealClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from payonce.domain.gateway import Instruction
+    from tests.support.tcp_faults import FaultyProxy
+
+CLOCK = RealClock()
+VISA = "pm_card_visa"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """localstripe."""
+    with running_localstripe() as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(url: str) -> Iterator[FaultyProxy]:
+    """A way to localstripe that can break."""
+    with faulty_proxy(url) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(proxy: FaultyProxy) -> StripeGateway:
+    """The adapter, on that way."""
+    return gateway_at(proxy.url)
+
+
+def gateway_at(url: str) -> StripeGateway:
+    return StripeGateway("stripe", TEST_KEY, url, KEYLESS_STRIPE_CAPABILITIES, clock=CLOCK)
+
+
+def soon(seconds: float = 5) -> Deadline:
+    return Deadline(CLOCK.now_ms() + int(seconds * 1000))
+
+
+def reference(prefix: str = "pay") -> str:
+    return f"{prefix}_{uuid.uuid4().hex}-1"
+
+
+def payment(payment_method: str = VISA, capture: CaptureMethod = CaptureMethod.AUTOMATIC) -> Instruction:
+    return replace(planned_payment(reference(), payment_method, CLOCK.now_ms()), capture_method=capture)
+
+
+def prepared(gateway: StripeGateway, kind: OperationKind) -> Instruction:
+    """Return an instruction of ``kind``, with the payment that it needs made."""
+    if kind is OperationKind.PAYMENT:
+        return payment()
+    capture = CaptureMethod.AUTOMATIC if kind is OperationKind.REFUND else CaptureMethod.MANUAL
+    first = payment(capture=capture)
+    paid = gateway.submit(first, soon())
+    assert isinstance(paid, Succeeded)
+    amount = Money(1000 if kind is OperationKind.VOID else 400, "EUR")
+    return replace(
+        first,
+        kind=kind,
+        gateway_reference=reference(kind.value),
+        money=amount,
+        gateway_charge_id=paid.gateway_charge_id,
+    )
+
+
+def times_executed(url: str, instruction: Instruction) -> int:
+    """Count in localstripe's books, not in the adapter's words."""
+    if instruction.kind is OperationKind.VOID:
+        return sum(
+            row["id"] == instruction.gateway_charge_id and row["status"] == "canceled" for row in all_intents(url)
+        )
+    return len(executed(url, instruction.gateway_reference))
+
+
+def owner(gateway: StripeGateway, instruction: Instruction) -> object:
+    """Do what payonce's recovery does: ask, and submit again only where the rules allow it."""
+    decision = decide(
+        gateway.find(instruction, soon()),
+        gateway.capabilities,
+        now_ms=CLOCK.now_ms() + 60_000,  # long after every earlier owner
+        submit_horizon_ms=CLOCK.now_ms(),
+        first_submitted_at_ms=instruction.first_submitted_at_ms,
+        owners=2,
+    )
+    return gateway.submit(instruction, soon()) if isinstance(decision, Resubmit) else decision
+
+
+@pytest.mark.parametrize("kind", list(OperationKind))
+@pytest.mark.parametrize("fault", [Fault.DROP_ANSWER, Fault.CUT_ANSWER])
+def test_an_answer_that_never_arrives_is_found_and_leaves_one_execution(
+    url: str, proxy: FaultyProxy, gateway: StripeGateway, kind: OperationKind, fault: Fault
+) -> None:
+    """Fails when a lost answer counts as "never sent", or the lookup misses what was executed: two charges."""
+    instruction = prepared(gateway, kind)
+    proxy.fault = fault
+    assert isinstance(gateway.submit(instruction, soon()), Unknown)
+    for _ in range(3):
+        assert isinstance(owner(gateway, instruction), Succeeded)
+    assert times_executed(url, instruction) == 1
+
+
+@pytest.mark.parametrize("kind", list(OperationKind))
+def test_a_request_that_never_arrives_is_not_found_and_made_good(
+    url: str, proxy: FaultyProxy, gateway: StripeGateway, kind: OperationKind
+) -> None:
+    """Fails when the lookup finds what is not there: the payer would get goods that nobody paid for."""
+    instruction = prepared(gateway, kind)
+    proxy.fault = Fault.DROP_REQUEST
+    assert isinstance(gateway.submit(instruction, soon()), Unknown)
+    assert gateway.find(instruction, soon()) == NotFound()
+    proxy.fault = Fault.NONE
+    for _ in range(3):
+        assert isinstance(owner(gateway, instruction), Succeeded)
+    assert times_executed(url, instruction) == 1
+
+
+@pytest.mark.parametrize("kind", [OperationKind.CAPTURE, OperationKind.VOID])
+def test_a_capture_or_void_that_is_sent_twice_is_executed_once(
+    url: str, gateway: StripeGateway, kind: OperationKind
+) -> None:
+    """Fails when Stripe's "the state is another" counts as a refusal: what was executed would be reported as failed."""
+    instruction = prepared(gateway, kind)
+    first = gateway.submit(instruction, soon())
+    assert isinstance(first, Succeeded)
+    assert gateway.submit(instruction, soon()) == Unknown("payment_intent_unexpected_state")
+    assert gateway.find(instruction, soon()) == first
+    assert times_executed(url, instruction) == 1
+
+
+def test_a_process_killed_while_it_waits_leaves_one_charge(url: str, proxy: FaultyProxy) -> None:
+    """Fails when the successor submits without asking, or can't find what a process did that told nobody."""
+    instruction = payment(make_payment_method(url))
+    proxy.fault = Fault.HOLD_ANSWER
+    arguments = [proxy.url, instruction.gateway_reference, instruction.payment_method]
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.contract.gateways.stripe_child",
+            *arguments,
+            str(instruction.first_submitted_at_ms),
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert proxy.executed.wait(20)
+        process.send_signal(signal.SIGKILL)
+        output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (-signal.SIGKILL, b"")
+    outcomes = {owner(gateway_at(url), instruction) for _ in range(3)}
+    assert len(outcomes) == 1
+    assert isinstance(outcomes.pop(), Succeeded)
+    assert times_executed(url, instruction) == 1
+
+
+def test_an_intent_that_nobody_confirmed_is_no_charge_and_becomes_none(url: str, gateway: StripeGateway) -> None:
+    """Fails when it counts as found (the goods go out unpaid) or keeps the payment from being made."""
+    instruction = payment()
+    form = {"amount": 1000, "currency": "eur", "payment_method": VISA}
+    marked = {**form, "metadata[payonce_reference]": instruction.gateway_reference}
+    call(url, "POST", "/v1/payment_intents", marked)
+    assert gateway.find(instruction, soon()) == NotFound()
+    first = owner(gateway, instruction)
+    assert isinstance(first, Succeeded)
+    assert owner(gateway, instruction) == first
+    assert times_executed(url, instruction) == 1
+
+
+def test_an_intent_that_waits_for_a_payer_who_is_not_there_is_declined(url: str, gateway: StripeGateway) -> None:
+    """Fails when it stays in doubt for ever, or when the payment is made again beside it."""
+    instruction = payment(make_payment_method(url, AUTHENTICATION_CARD))
+    form = {"amount": 1000, "currency": "eur", "confirm": "true", "payment_method": instruction.payment_method}
+    call(url, "POST", "/v1/payment_intents", {**form, "metadata[payonce_reference]": instruction.gateway_reference})
+    found = owner(gateway, instruction)
+    assert isinstance(found, Declined)
+    assert found.code == "authentication_required"
+    assert times_executed(url, instruction) == 0
+
+
+def test_a_decline_whose_answer_is_lost_stays_a_decline(url: str, proxy: FaultyProxy, gateway: StripeGateway) -> None:
+    """Fails when a declined try is "not found", and is made again: the issuer might accept the second one."""
+    instruction = payment(make_payment_method(url, DECLINED_CARD))
+    proxy.fault = Fault.DROP_ANSWER
+    assert isinstance(gateway.submit(instruction, soon()), Unknown)
+    assert isinstance(owner(gateway, instruction), Declined)
+    assert times_executed(url, instruction) == 0
+
+
+def test_of_two_charges_the_first_is_reported(url: str, gateway: StripeGateway) -> None:
+    """Fails when the later of two bookings is taken: a follow-up would go to the charge nobody knows."""
+    instruction = payment()
+    first = gateway.submit(instruction, soon())
+    assert isinstance(gateway.submit(instruction, soon()), Succeeded)  # localstripe ignores the key
+    assert times_executed(url, instruction) == 2
+    assert gateway.find(instruction, soon()) == first
+
+
+def test_it_is_found_among_many_and_never_said_to_be_missing_among_too_many() -> None:
+    """Fails when only one page is read, or when reading too much ends in "not found"."""
+    with running_localstripe() as crowded:
+        gateway = gateway_at(crowded)
+        early = payment()
+        assert isinstance(gateway.submit(early, soon()), Succeeded)
+        stranger = {"amount": 1, "currency": "eur"}
+
+        def crowd(count: int) -> None:
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda _: call(crowded, "POST", "/v1/payment_intents", stranger), range(count)))
+
+        crowd(3 * PAGE_SIZE)
+        assert isinstance(gateway.find(early, soon()), Succeeded)
+        assert gateway.find(replace(early, gateway_reference=reference()), soon()) == NotFound()
+        crowd((MAX_PAGES - 3) * PAGE_SIZE)
+        outcome: Any = gateway.find(replace(early, gateway_reference=reference()), soon())
+        assert isinstance(outcome, Unknown)
+
+
+def test_the_amount_that_was_captured_and_given_back_is_the_one_that_was_asked_for(
+    url: str, gateway: StripeGateway
+) -> None:
+    """Fails when an amount is not passed on: Stripe would capture or refund everything."""
+    capture = prepared(gateway, OperationKind.CAPTURE)
+    assert isinstance(gateway.submit(capture, soon()), Succeeded)
+    refund = replace(capture, kind=OperationKind.REFUND, gateway_reference=reference("re"), money=Money(150, "EUR"))
+    assert isinstance(gateway.submit(refund, soon()), Succeeded)
+    (captured,), (given_back,) = executed(url, capture.gateway_reference), executed(url, refund.gateway_reference)
+    assert (captured["amount_received"], given_back["amount"]) == (400, 150)

@@ -1,0 +1,190 @@
+"""Every error of the SDK, and every error document of Stripe, has an outcome that somebody chose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import stripe
+import stripe.oauth_error  # imported lazily by the SDK
+
+from payonce.domain.gateway import Declined, NeverSent, OperationKind, Unknown
+from payonce.gateways.http_exchange import Answered, Lost, NotSent
+from payonce.gateways.stripe_errors import DECLINE_CODES, decline_of, outcome_of_error
+from payonce.gateways.stripe_http import NothingSentError
+from tests.unit.gateways.stripe_world import SOON, answer, error, gateway_on, instruction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Those of Stripe's API v2 and of OAuth can't come from the calls payonce makes: if they do, nothing is promised.
+EXPECTED: dict[str, type] = {
+    "StripeError": Unknown,
+    "APIError": Unknown,
+    "APIConnectionError": Unknown,
+    "NothingSentError": NeverSent,
+    "StripeErrorWithParamCode": Unknown,
+    "CardError": Declined,
+    "InvalidRequestError": Declined,
+    "IdempotencyError": Unknown,
+    "AuthenticationError": NeverSent,
+    "PermissionError": NeverSent,
+    "RateLimitError": NeverSent,
+    "SignatureVerificationError": Unknown,
+    "AlreadyCanceledError": Unknown,
+    "BlockedByStripeError": Unknown,
+    "CannotProceedError": Unknown,
+    "CapabilityNotEnabledError": Unknown,
+    "ControlledByAlternateResourceError": Unknown,
+    "FeatureNotEnabledError": Unknown,
+    "FinancialAccountNotOpenError": Unknown,
+    "FxQuoteNeedsRefreshError": Unknown,
+    "InsufficientFundsError": Unknown,
+    "InvalidPaymentMethodError": Unknown,
+    "InvalidPayoutMethodError": Unknown,
+    "InvalidVaultedCredentialError": Unknown,
+    "NotCancelableError": Unknown,
+    "QuotaExceededError": Unknown,
+    "RecipientNotNotifiableError": Unknown,
+    "TemporarySessionExpiredError": Unknown,
+    "VerificationAttemptFailedError": Unknown,
+    "VerificationExpiredError": Unknown,
+    "VerificationNotInitiatedError": Unknown,
+    "oauth.OAuthError": Unknown,
+    "oauth.InvalidClientError": Unknown,
+    "oauth.InvalidGrantError": Unknown,
+    "oauth.InvalidRequestError": Unknown,
+    "oauth.InvalidScopeError": Unknown,
+    "oauth.UnsupportedGrantTypeError": Unknown,
+    "oauth.UnsupportedResponseTypeError": Unknown,
+}
+
+
+def sdk_errors(cls: type[stripe.StripeError] = stripe.StripeError) -> Iterator[tuple[str, type[stripe.StripeError]]]:
+    prefix = "oauth." if cls.__module__ == "stripe.oauth_error" else ""
+    yield prefix + cls.__name__, cls
+    for child in cls.__subclasses__():
+        yield from sdk_errors(child)
+
+
+def bare(cls: type[stripe.StripeError]) -> stripe.StripeError:
+    """Return an instance with nothing known about it, however many arguments the class wants."""
+    made = cls.__new__(cls)
+    stripe.StripeError.__init__(made, "secret text")  # type: ignore[no-untyped-call]
+    return made
+
+
+def test_every_error_class_of_the_sdk_has_a_chosen_outcome() -> None:
+    """Fails when an SDK update brings a class: whoever updates decides what it means for money."""
+    assert {name for name, _ in sdk_errors()} == set(EXPECTED)
+
+
+@pytest.mark.parametrize(("name", "cls"), list(sdk_errors()))
+def test_an_error_class_maps_to_its_outcome(name: str, cls: type[stripe.StripeError]) -> None:
+    """Fails when a class moves, for instance a lost connection to "never sent"."""
+    outcome = outcome_of_error(bare(cls), gateway="stripe", reference="r")
+    assert isinstance(outcome, EXPECTED[name])
+    assert "secret text" not in str(outcome) or cls is NothingSentError
+
+
+ANSWERS: list[tuple[str, Any, Any]] = [
+    ("nothing sent", NotSent("no connection"), NeverSent("no connection")),
+    ("lost", Lost("reset"), Unknown("APIConnectionError, no answer")),
+    ("rate limited", answer({"error": {"code": "rate_limit"}}, 429, retry_after="7"), NeverSent("HTTP 429", 7)),
+    ("rate limited, old style", error(400, "rate_limit"), NeverSent("HTTP 429")),
+    ("rate limited till a date", answer({"error": {}}, 429, retry_after="Wed, 21 Oct"), NeverSent("HTTP 429")),
+    ("rate limited for ever", answer({"error": {}}, 429, retry_after="9" * 30), NeverSent("HTTP 429", 3600)),
+    ("a lock in the middle of the work", error(429, "lock_timeout"), Unknown("RateLimitError, 429 lock_timeout")),
+    ("key in use", error(409, "idempotency_key_in_use"), Unknown("APIError, 409 idempotency_key_in_use")),
+    ("500", error(500), Unknown("APIError, 500")),
+    ("503 that is not JSON", Answered(503, {}, b"<html>busy"), None),
+    ("wrong key", error(401), NeverSent("the gateway refuses our credentials")),
+    ("not allowed", error(403), NeverSent("the gateway refuses our credentials")),
+    (
+        "key with another request",
+        error(400, type="idempotency_error"),
+        Unknown("the gateway knows our idempotency key with another request"),
+    ),
+    ("already captured", error(400, "charge_already_captured"), Unknown("charge_already_captured")),
+    ("already refunded", error(400, "charge_already_refunded"), Unknown("charge_already_refunded")),
+    ("expired", error(400, "charge_expired_for_capture"), Unknown("charge_expired_for_capture")),
+    ("other state", error(400, "payment_intent_unexpected_state"), Unknown("payment_intent_unexpected_state")),
+    ("redirect", Answered(302, {"location": "https://example.com"}, b"{}"), None),
+    ("no JSON", Answered(200, {}, b"<html>"), None),
+    ("no UTF-8", Answered(200, {}, b"\xff\xfe"), None),
+    ("a list", answer([]), None),
+    ("a number", answer(7), None),
+    ("an error that is a list", answer({"error": [1]}, 400), None),
+    ("an error that is a text", answer({"error": "invalid_grant"}, 400), None),
+    ("an unknown error text", answer({"error": "whatever"}, 400), None),
+    ("no error", answer({}, 400), None),
+    ("an object with nothing in it", answer({}), None),
+    ("a null", answer(None), None),
+]
+
+
+@pytest.mark.parametrize(("_name", "given", "expected"), ANSWERS, ids=[name for name, _, _ in ANSWERS])
+@pytest.mark.parametrize("kind", list(OperationKind))
+def test_an_answer_has_its_outcome(kind: OperationKind, _name: str, given: Any, expected: Any) -> None:
+    """Fails when an answer raises, is retried, or when doubt becomes a refusal or the other way round."""
+    gateway, paper = gateway_on(given)
+    outcome = gateway.submit(instruction(kind), SOON)
+    if expected is None:
+        assert isinstance(outcome, Unknown)
+    else:
+        assert outcome == expected
+    assert len(paper.asked) == 1
+
+
+@pytest.mark.parametrize(("_name", "given", "expected"), ANSWERS, ids=[name for name, _, _ in ANSWERS])
+@pytest.mark.parametrize("kind", list(OperationKind))
+def test_a_lookup_that_fails_is_unknown(kind: OperationKind, _name: str, given: Any, expected: Any) -> None:
+    """Fails when a failed lookup counts as "not found": the charge would be made again."""
+    gateway, _ = gateway_on(given)
+    assert isinstance(gateway.find(instruction(kind), SOON), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("stripe_code", "code"),
+    [
+        ("insufficient_funds", "insufficient_funds"),
+        ("expired_card", "expired_card"),
+        ("incorrect_cvc", "invalid_card_details"),
+        ("authentication_required", "authentication_required"),
+        ("card_velocity_exceeded", "limit_exceeded"),
+        ("try_again_later", "try_again_later"),
+        ("stolen_card", "declined"),  # a thief must not learn which card to try next
+        ("fraudulent", "declined"),
+        ("a_code_of_next_year", "declined"),
+        (None, "declined"),
+    ],
+)
+def test_a_decline_gets_payonces_word_and_none_of_stripes_text(stripe_code: str | None, code: str) -> None:
+    """Fails when Stripe's codes or messages leak into the API: clients would depend on a gateway's words."""
+    given = error(402, "card_declined", decline_code=stripe_code, type="card_error")
+    outcome = gateway_on(given)[0].submit(instruction(), SOON)
+    assert isinstance(outcome, Declined)
+    assert outcome.code == code
+    assert code in DECLINE_CODES
+    assert "secret text" not in outcome.message
+
+
+def test_a_card_error_without_decline_code_is_told_by_its_code() -> None:
+    """Fails when only decline_code is read: Stripe's own refusals, as an expired card, have none."""
+    assert decline_of({"code": "expired_card"}).code == "expired_card"
+    assert decline_of({"code": 7, "decline_code": None}).code == "declined"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("resource_missing", "rejected_by_gateway"),
+        ("amount_too_small", "amount_not_supported"),
+        (None, "rejected_by_gateway"),
+    ],
+)
+def test_a_wrong_request_is_a_final_refusal(code: str | None, expected: str) -> None:
+    """Fails when a rejected request stays in doubt: it would be asked about for ever."""
+    outcome = gateway_on(error(400, code))[0].submit(instruction(), SOON)
+    assert isinstance(outcome, Declined)
+    assert outcome.code == expected
