@@ -135,7 +135,7 @@ class StripeLookup:
             params = {**params, "starting_after": rows[-1]["id"]}
 
     def _judge(self, instruction: Instruction, found: list[StripeDocument]) -> LookupOutcome:
-        # Listed is the newest first, and created is in whole seconds: turned round, the stable sort keeps ties in order.
+        # Listed is the newest first, and created is in whole seconds: turned round, a stable sort keeps ties right.
         by_age = found[::-1]
         by_age.sort(key=lambda row: int(row["created"]))
         outcomes = [read_object(instruction, row) for row in by_age]
