@@ -46,7 +46,7 @@ GATEWAYS = (
 )
 
 
-class CannotStart(Exception):  # noqa: N818 - says what to do, for people
+class CannotStart(Exception):
     """Something outside is missing or in the way."""
 
 
@@ -74,7 +74,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client with the local root credentials."""
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.endpoint_url,
             region_name=CREDENTIALS["AWS_REGION"],
@@ -153,7 +153,9 @@ class LocalCloud:
         }
         overrides = [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
         build_folder = self.folder / "build"
-        self._sam(["build", "--build-dir", str(build_folder), "--cache-dir", str(self.folder / "cache"), "--cached"], log)
+        self._sam(
+            ["build", "--build-dir", str(build_folder), "--cache-dir", str(self.folder / "cache"), "--cached"], log
+        )
         self._sam(
             [
                 "deploy",

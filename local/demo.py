@@ -41,7 +41,9 @@ class Shop:
             headers["X-Idempotency-Key"] = key
         raw = None if body is None else json.dumps(body).encode()
         for attempt in range(ATTEMPTS):
-            answer = self.pool.request(method, self.url + path, body=raw, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS)
+            answer = self.pool.request(
+                method, self.url + path, body=raw, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS
+            )
             if answer.status not in {429, 500, 502, 503, 504}:
                 break
             _pause(min(0.1 * 2**attempt, 1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -24,10 +25,8 @@ def main() -> int:
         return 2
     sys.stdout.write(f"sandbox bank ready on http://{options.host}:{bank.server_address[1]}\n")
     sys.stdout.flush()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         bank.serve_forever()
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS answers (
 KINDS = {"captures": "capture", "voids": "void", "refunds": "refund"}
 
 
-class Refused(Exception):  # noqa: N818 - the bank's answer, not a failure of it
+class Refused(Exception):
     """The bank will not execute the request."""
 
     def __init__(self, status: int, code: str, message: str) -> None:

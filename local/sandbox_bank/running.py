@@ -51,8 +51,8 @@ class BankHandle:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self.url + path, data=data, method=method)  # noqa: S310 - always our own loopback URL
-        with urlopen(request, timeout=10) as answer:  # noqa: S310
+        request = Request(self.url + path, data=data, method=method)
+        with urlopen(request, timeout=10) as answer:
             document: dict[str, Any] = json.load(answer)
         return document
 

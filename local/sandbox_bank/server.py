@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Log nothing."""
 
     def do_GET(self) -> None:
@@ -127,9 +127,7 @@ class Handler(BaseHTTPRequestHandler):
         delay_seconds = scenario.delay_ms / 1000
         match scenario.mode:
             case "throttle":
-                self._send(
-                    429, {"error": {"code": "throttled"}}, {"Retry-After": str(scenario.retry_after_seconds)}
-                )
+                self._send(429, {"error": {"code": "throttled"}}, {"Retry-After": str(scenario.retry_after_seconds)})
             case "unavailable":
                 self._send(503, {"error": {"code": "unavailable"}})
             case "timeout_before_booking":

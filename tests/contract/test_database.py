@@ -105,9 +105,7 @@ def test_queries_page_in_both_directions(database: Database) -> None:
     for descending in (False, True):
         seen, start = [], None
         while True:
-            page = database.query(
-                Table.LEDGER, partition=("pk", "p"), limit=3, descending=descending, start=start
-            )
+            page = database.query(Table.LEDGER, partition=("pk", "p"), limit=3, descending=descending, start=start)
             seen += [found["sk"] for found in page.items]
             start = page.next_key
             if start is None:
@@ -141,9 +139,7 @@ def test_concurrent_changes_are_all_counted(database: Database, request: pytest.
     database.write([Insert(Table.LEDGER, item(n=0))])
 
     def add(number: int) -> None:
-        database.write(
-            [Adjust(table=Table.LEDGER, key=KEY, add={"n": 1}), Insert(Table.OUTBOX, item(f"{number:03d}"))]
-        )
+        database.write([Adjust(table=Table.LEDGER, key=KEY, add={"n": 1}), Insert(Table.OUTBOX, item(f"{number:03d}"))])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(add, range(24)))

@@ -169,6 +169,10 @@ def test_a_conflict_in_completion_leaves_the_claim(store: DatabaseIdempotencySto
     record = store.claim(new_record())
     database.write([Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})])
     with pytest.raises(WriteConflict) as conflict:
-        complete(store, record, [Insert(Table.OUTBOX, {"pk": "p", "sk": "s"}), Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})])
+        complete(
+            store,
+            record,
+            [Insert(Table.OUTBOX, {"pk": "p", "sk": "s"}), Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})],
+        )
     assert conflict.value.index == 1
     assert store.get("m#op#k") == record

@@ -1,7 +1,7 @@
 """The process is killed, or frozen past its lease, between every two steps of the protocol.
 
-Real processes, DynamoDB Local and the sandbox bank over HTTP. After recovery and the client's retry there is one charge,
-one payment, one event per change, and a truthful answer. PAYONCE_CRASH_MATRIX=full runs every case.
+Real processes, DynamoDB Local and the sandbox bank over HTTP. After recovery and the client's retry there is one
+charge, one payment, one event per change, and a truthful answer. PAYONCE_CRASH_MATRIX=full runs every case.
 
 Seen to fail: with ``resume`` submitting without asking, every "after submit" row of forgetful and late shows 2 charges;
 with ``decide`` trusting every "not found", late shows 2 in "bank has booked" and "after submit".
@@ -154,9 +154,7 @@ class Case:
 
 
 @pytest.fixture(params=list(GATEWAYS))
-def case(
-    request: pytest.FixtureRequest, dynamodb_url: str, bank: BankHandle, stripe_url: str, tmp_path: Path
-) -> Case:
+def case(request: pytest.FixtureRequest, dynamodb_url: str, bank: BankHandle, stripe_url: str, tmp_path: Path) -> Case:
     made = Case(dynamodb_url, bank, request.param, tmp_path, stripe_url)
     made.behave()
     return made

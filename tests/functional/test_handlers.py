@@ -14,8 +14,8 @@ from payonce.payments.items import replace_payment
 from payonce.settings import load_settings
 from tests.support.aws import REPOSITORY, create_tables, dynamo_database, dynamodb_client, load_template
 from tests.support.events import Context
-from tests.support.world import ScriptedGateway, RealClock
 from tests.support.payments import stored_payment
+from tests.support.world import RealClock, ScriptedGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ def test_the_handler_answers_its_event(path: Any, application: Application, monk
         payment = stored_payment(merchant_id, event["pathParameters"]["payment_id"], captured=captured)
         application.database.write([replace_payment(payment, expected=None)])
     if path.parent.name == "authorize":
-        with pytest.raises(Exception, match="^Unauthorized$"):
+        with pytest.raises(Exception, match=r"^Unauthorized$"):
             handler(event, Context())
         return
     answer = handler(event, Context())
@@ -141,7 +141,9 @@ def test_round_trips_are_counted(application: Application, monkeypatch: pytest.M
     """Two DynamoDB calls for a fresh payment, one for a replay and for a conflict. Fails when somebody adds one."""
     calls: list[str] = []
     client = application.database._client  # type: ignore[attr-defined]
-    client.meta.events.register("before-send.dynamodb.*", lambda **sent: calls.append(sent["request"].headers["X-Amz-Target"]))
+    client.meta.events.register(
+        "before-send.dynamodb.*", lambda **sent: calls.append(sent["request"].headers["X-Amz-Target"])
+    )
     handler = load_handler("create_payment", application, monkeypatch)
     event = json.loads((REPOSITORY / "events/create_payment/captured.json").read_text())
 

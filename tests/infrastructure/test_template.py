@@ -77,7 +77,10 @@ def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
 
 
 def test_only_idempotency_records_are_forgotten() -> None:
-    assert table_properties(Table.IDEMPOTENCY)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
+    assert table_properties(Table.IDEMPOTENCY)["TimeToLiveSpecification"] == {
+        "AttributeName": "purge_at",
+        "Enabled": True,
+    }
     for table in set(Table) - {Table.IDEMPOTENCY}:
         assert "TimeToLiveSpecification" not in table_properties(table)
 
@@ -101,7 +104,7 @@ def test_no_role_has_a_wildcard(name: str) -> None:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         assert all("*" not in action for action in actions)
         assert all(resource != "*" for resource in resources)
-        assert all("dynamodb:Scan" != action for action in actions)
+        assert all(action != "dynamodb:Scan" for action in actions)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -74,7 +74,10 @@ def create_tables(client: DynamoDBClient, prefix: str = "") -> dict[Table, str]:
 def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
     """Return a client with the production's timeouts and a pool for many threads."""
     config = Config(
-        connect_timeout=1, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=64
+        connect_timeout=1,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=64,
     )
     return boto3.client("dynamodb", endpoint_url=endpoint_url, config=config, region_name=REGION)
 

@@ -173,7 +173,7 @@ class World:
     def __post_init__(self) -> None:
         self.gateway = self.gateway or ScriptedGateway(self.clock)
         counter = itertools.count(1)
-        ids = UlidSource(self.clock, lambda size: next(counter).to_bytes(size, "big"))
+        ids = UlidSource(self.clock.now_ms, lambda size: next(counter).to_bytes(size, "big"))
         self.services = Services(database=self.database, clock=self.clock, ids=ids)
         self.store = DatabaseIdempotencyStore(self.database)
         self.engine = IdempotencyEngine(
@@ -206,7 +206,9 @@ class World:
         work = CreatePayment(plan, lambda _name: self.gateway, self.services)
         return self.engine.execute(self.request(key, "create_payment", fingerprint, wait_seconds), work)
 
-    def follow_up(self, kind: OperationKind, payment_id: str, key: str, amount_minor: int | None = None) -> KeyedResponse:
+    def follow_up(
+        self, kind: OperationKind, payment_id: str, key: str, amount_minor: int | None = None
+    ) -> KeyedResponse:
         """Capture, void or refund."""
         plan = plan_follow_up(
             kind, merchant_id=MERCHANT, payment_id=payment_id, amount_minor=amount_minor, services=self.services

@@ -53,7 +53,7 @@ class Application:
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        self.ids = UlidSource(self.clock, os.urandom)
+        self.ids = UlidSource(self.clock.now_ms, os.urandom)
         self._database = database
         self._gateways: dict[str, Gateway] = dict(gateways or {})
 

@@ -19,7 +19,7 @@ GATEWAY_KINDS = frozenset({"stripe", "sandbox_bank"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """One configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), and the adapter's options."""
+    """One configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), its adapter's options."""
 
     name: str
     kind: str

@@ -49,7 +49,14 @@ def test_headers_that_disagree_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
-    [([], 5), (["wait=0"], 0), (["respond-async, wait=10"], 10), (["wait=99"], 20), (['Wait = "7"'], 7), (["a", "wait=3"], 3)],
+    [
+        ([], 5),
+        (["wait=0"], 0),
+        (["respond-async, wait=10"], 10),
+        (["wait=99"], 20),
+        (['Wait = "7"'], 7),
+        (["a", "wait=3"], 3),
+    ],
 )
 def test_prefer_wait(prefer: list[str], seconds: int) -> None:
     assert parse_wait_seconds({"prefer": prefer} if prefer else {}) == seconds

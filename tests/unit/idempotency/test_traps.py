@@ -17,7 +17,6 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from moto import mock_aws
 
-from payonce.bootstrap import Application
 from payonce.domain.errors import KeyExpired, KeyReused, MisconfiguredError, OutcomeUnknown, ResponseNotStorable
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.records import RecordStatus, StoredResponse
@@ -30,6 +29,8 @@ from tests.support.world import FORGETFUL, ManualClock, ScriptedGateway, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from payonce.bootstrap import Application
 
 HOUR_MS = 3_600_000
 
@@ -64,7 +65,6 @@ def test_trap_a_stale_owner_overwrites_the_newer_result(stock_layer: DynamoDBPer
     """Stock: the inner call stands for a second owner that finished; the first one overwrites it. Ours: see the
     contract suite (test_a_stale_owner_changes_nothing) and the concurrency suite.
     """
-    answers: list[dict[str, str]] = []
 
     def newer(*, data: str) -> dict[str, str]:
         stock_layer.client.delete_item(TableName="stock", Key=answers_key())
@@ -205,7 +205,9 @@ def test_trap_key_order_empty_objects_and_zero_change_in_the_replay(application:
     assert '"refunded_minor":0' in again["body"]
 
 
-def test_trap_the_stored_key_holds_the_functions_name(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trap_the_stored_key_holds_the_functions_name(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fails when AWS_LAMBDA_FUNCTION_NAME gets into the record's id."""
     first = call(application, "create_payment")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "renamed")
@@ -260,7 +262,9 @@ def test_trap_big_stored_responses_make_replays_expensive(application: Applicati
     body = {"amount_minor": 1, "currency": "EUR", "payment_method": "pm_visa", "metadata": {"note": "x" * 400}}
     assert call(application, "create_payment", body)["statusCode"] == 201
     record = next(iter(application.database._tables[Table.IDEMPOTENCY].values()))  # type: ignore[attr-defined]
-    size = sum(len(name) + len(value if isinstance(value, bytes) else json.dumps(value)) for name, value in record.items())
+    size = sum(
+        len(name) + len(value if isinstance(value, bytes) else json.dumps(value)) for name, value in record.items()
+    )
     assert size < 1024
 
 

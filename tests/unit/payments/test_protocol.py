@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from payonce.domain.errors import AmountExceedsAvailable, GatewayUnavailable, NotFound, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind
-from payonce.idempotency.records import KeyedResponse
 from payonce.payments import reads
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, World
+
+if TYPE_CHECKING:
+    from payonce.idempotency.records import KeyedResponse
 
 MINUTE_MS = 60_000
 
@@ -218,9 +220,9 @@ def test_in_doubt_never_goes_to_another_gateway() -> None:
     world.gateway.lookup_fails = False
     names: list[str] = []
     original = world.gateway
+    from payonce.domain.money import Money
     from payonce.payments.create import CreatePayment, plan_payment
     from payonce.payments.operations import NewPayment
-    from payonce.domain.money import Money
 
     def named(name: str) -> Any:
         names.append(name)

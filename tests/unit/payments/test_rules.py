@@ -26,7 +26,9 @@ SHORT_MEMORY = replace(NEVER_AUTHORITATIVE, key_retention_seconds=1200)
 SUBMITTED_MS = 1_000_000
 
 
-def judge(found: LookupOutcome, capabilities: GatewayCapabilities, age_ms: int, horizon_ms: int = 0, owners: int = 2) -> Decision:
+def judge(
+    found: LookupOutcome, capabilities: GatewayCapabilities, age_ms: int, horizon_ms: int = 0, owners: int = 2
+) -> Decision:
     return decide(
         found,
         capabilities,
@@ -75,6 +77,11 @@ def test_inquiries_are_spaced_out_and_never_sleep_past_the_settling_time() -> No
         decision = judge(Unknown("x"), NEVER_AUTHORITATIVE, 60_000, owners=owners)
         assert isinstance(decision, AskLater)
         delays.append(decision.at_ms - SUBMITTED_MS - 60_000)
-    assert delays == [FIRST_INQUIRY_DELAY_MS, 2 * FIRST_INQUIRY_DELAY_MS, 4 * FIRST_INQUIRY_DELAY_MS, MAX_INQUIRY_DELAY_MS]
+    assert delays == [
+        FIRST_INQUIRY_DELAY_MS,
+        2 * FIRST_INQUIRY_DELAY_MS,
+        4 * FIRST_INQUIRY_DELAY_MS,
+        MAX_INQUIRY_DELAY_MS,
+    ]
     settling = judge(NotFound(), LATE, 31_000, 30_000, owners=9)
     assert settling == AskLater(SUBMITTED_MS + 60_000, "unknown")

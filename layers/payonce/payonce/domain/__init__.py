@@ -1,1 +1,1 @@
-"""Pure domain: money, ids, payments, ledger, events and errors. Nothing here does I/O, reads a clock or draws randomness."""
+"""Pure domain: money, ids, payments, ledger, events, errors. No I/O, no clock and no randomness of its own."""

@@ -57,7 +57,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The gateway or the issuer refused, finally. ``code`` is payonce's own word, see DECLINE_CODES in each adapter."""
+    """The gateway or the issuer refused, finally. ``code`` is payonce's word, see the adapters' DECLINE_CODES."""
 
     code: str
     message: str
@@ -91,8 +91,8 @@ type LookupOutcome = Succeeded | Declined | NotFound | Unknown
 class GatewayCapabilities:
     """What a gateway promises, declared by its adapter.
 
-    ``key_retention_seconds``: for how long a repeated idempotency key is answered with the first result; 0 when keys are
-    ignored. Recovery never relies on a key past it.
+    ``key_retention_seconds``: for how long a repeated idempotency key is answered with the first result; 0 when keys
+    are ignored. Recovery never relies on a key past it.
     ``lookup_authoritative_after_seconds``: how long after the last moment at which the instruction can have been sent a
     "not found" is final; ``None`` when it never is (or when the gateway has no lookup).
     ``multiple_captures``: whether an authorization may be captured in several parts; when false a partial capture frees

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.ports import Clock
-
 CROCKFORD_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ID_TIME_BITS = 48  # milliseconds until the year 10889, as in a ULID
 ID_RANDOM_BYTES = 10  # 80 bits: no collision in practice and nothing to guess
@@ -26,14 +24,14 @@ def encode_base32(value: int, length: int) -> str:
 class UlidSource:
     """Ids in the layout of a ULID (48 bits of milliseconds, 80 random bits), from an injected clock and randomness."""
 
-    def __init__(self, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
-        self._clock = clock
+    def __init__(self, now_ms: Callable[[], int], random_bytes: Callable[[int], bytes]) -> None:
+        self._now_ms = now_ms
         self._random_bytes = random_bytes
 
     def new(self, prefix: str) -> str:
         """Return ``<prefix>_<26 characters>``."""
         random = int.from_bytes(self._random_bytes(ID_RANDOM_BYTES), "big")
-        value = (self._clock.now_ms() & ((1 << ID_TIME_BITS) - 1)) << (8 * ID_RANDOM_BYTES) | random
+        value = (self._now_ms() & ((1 << ID_TIME_BITS) - 1)) << (8 * ID_RANDOM_BYTES) | random
         return f"{prefix}_{encode_base32(value, ID_LENGTH)}"
 
 

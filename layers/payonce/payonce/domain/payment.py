@@ -7,10 +7,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import CaptureMethod
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from payonce.domain.gateway import CaptureMethod
 
 
 class PaymentStatus(StrEnum):
@@ -53,7 +53,7 @@ class Change(StrEnum):
 
 _S, _C = PaymentStatus, Change
 
-_CREATION = {
+_CREATION: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (None, _C.DOUBTED): _S.IN_DOUBT,
     (None, _C.AUTHORIZED): _S.AUTHORIZED,
     (None, _C.CHARGED): _S.CAPTURED,
@@ -66,11 +66,14 @@ _CREATION = {
 }
 # A capture and a refund can be in flight together on a payment that is captured in parts, and each was reserved before
 # it was sent. So whichever commits last finds its row here: after an effect there is no "not allowed".
-_MONEY = {
+_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (_S.AUTHORIZED, _C.CAPTURE_PART): _S.PARTIALLY_CAPTURED,
     (_S.AUTHORIZED, _C.CAPTURE_REST): _S.CAPTURED,
     (_S.PARTIALLY_CAPTURED, _C.CAPTURE_PART): _S.PARTIALLY_CAPTURED,
     (_S.PARTIALLY_CAPTURED, _C.CAPTURE_REST): _S.CAPTURED,
+    # Not to be expected where the first capture frees the remainder; but what a gateway has done is recorded.
+    (_S.CAPTURED, _C.CAPTURE_PART): _S.CAPTURED,
+    (_S.CAPTURED, _C.CAPTURE_REST): _S.CAPTURED,
     (_S.PARTIALLY_REFUNDED, _C.CAPTURE_PART): _S.PARTIALLY_REFUNDED,
     (_S.PARTIALLY_REFUNDED, _C.CAPTURE_REST): _S.PARTIALLY_REFUNDED,
     (_S.REFUNDED, _C.CAPTURE_PART): _S.PARTIALLY_REFUNDED,
@@ -83,10 +86,10 @@ _MONEY = {
     (_S.PARTIALLY_REFUNDED, _C.REFUND_PART): _S.PARTIALLY_REFUNDED,
     (_S.PARTIALLY_REFUNDED, _C.REFUND_ALL): _S.REFUNDED,
 }
-# A second capture may be in flight where the first one frees the remainder; the gateway declines it when all is captured.
+# A second capture may be in flight where the first one frees the remainder; the gateway declines it afterwards.
 _CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, _S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED, _S.REFUNDED)
 _REFUNDS_IN_FLIGHT = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
-_WITHOUT_MONEY = {
+_WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (status, change): status
     for change, statuses in {
         _C.CAPTURE_DOUBTED: _CAPTURES_IN_FLIGHT,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from payonce.merchants.api_keys import Merchants
 
 
-class Unauthorized(Exception):  # noqa: N818 - API Gateway answers 401 to an error whose message is this very word
+class Unauthorized(Exception):
     """Raised to API Gateway for a missing or unknown key."""
 
     def __init__(self) -> None:

@@ -139,7 +139,8 @@ def _operation(route: Route) -> dict[str, Any]:
     operation["responses"] = {
         **responses,
         **{
-            status: {"description": text, "content": _problem_content(status)} for status, text in sorted(problems.items())
+            status: {"description": text, "content": _problem_content(status)}
+            for status, text in sorted(problems.items())
         },
     }
     return operation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
 from aws_lambda_powertools.utilities.idempotency.exceptions import (
@@ -32,15 +32,18 @@ from payonce.idempotency.records import (
     StoredResponse,
 )
 from payonce.idempotency.settings import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
-from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from payonce.idempotency.persistence import FencedDataRecord
     from payonce.idempotency.records import KeyedRequest, Plan
     from payonce.idempotency.settings import IdempotencySettings
     from payonce.idempotency.store import IdempotencyStore
-    from payonce.ports import Clock
+    from payonce.ports import Clock, Deadline
 
 FIRST_POLL_SECONDS = 0.05  # a gateway call takes some 100 ms: poll fast at first, then back off
 MAX_POLL_SECONDS = 0.5
@@ -140,17 +143,18 @@ class IdempotencyEngine:
         return not isinstance(conclusion, InDoubt)
 
     def _run(self, persistence: FencedPersistence, request: KeyedRequest, plan: Plan, work: Work) -> KeyedResponse:
-        def once(*, request: str) -> Conclusion:  # noqa: ARG001 - the name that Powertools looks for
+        def once(*, request: str) -> Conclusion:
             claim = persistence.claim
             if claim.record.fence == 1:
                 return work.start(claim)
             return work.adopt(claim.record).resume(claim)
 
-        def replay(_response: object, stored: object) -> KeyedResponse:
-            return self._replay(stored.record)  # type: ignore[attr-defined]
+        def replay(response: Any, idempotent_data: DataRecord) -> KeyedResponse:
+            del response  # Powertools' rendering of it; ours is in the record, as bytes
+            return self._replay(cast("FencedDataRecord", idempotent_data).record)
 
         config = IdempotencyConfig(
-            lambda_context=_RemainingTime(request.deadline, self._clock),
+            lambda_context=cast("LambdaContext", _RemainingTime(request.deadline, self._clock)),
             response_hook=replay,
             hash_function="sha256",
         )
@@ -202,9 +206,7 @@ class IdempotencyEngine:
 
     def _has_changed(self, waited_id: str) -> bool:
         record = self._store.get(waited_id)
-        return (
-            record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms()
-        )
+        return record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms()
 
     def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:
         now_ms = self._clock.now_ms()

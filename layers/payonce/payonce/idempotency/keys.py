@@ -20,7 +20,10 @@ MAX_WAIT_SECONDS = 20  # an API Gateway response must be under way by 29 s
 
 _VISIBLE_ASCII = re.compile(rf"[\x21-\x7e]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}")
 _PREFER_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([^",;\s]*)"?', re.IGNORECASE)
-_HOW_TO = f"Send X-Idempotency-Key with {MIN_KEY_CHARACTERS} to {MAX_KEY_CHARACTERS} visible ASCII characters, such as a UUID, and repeat it on every retry."
+_HOW_TO = (
+    f"Send X-Idempotency-Key with {MIN_KEY_CHARACTERS} to {MAX_KEY_CHARACTERS} visible ASCII characters, such as a "
+    "UUID, and repeat it on every retry."
+)
 
 
 def _bare(value: str) -> str:

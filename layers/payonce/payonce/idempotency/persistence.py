@@ -20,6 +20,7 @@ from payonce.domain.errors import KeyReused, OutcomeUnknown
 from payonce.idempotency.records import Claim, IdempotencyRecord, RecordStatus
 from payonce.idempotency.settings import LEASE_MARGIN_MS
 from payonce.idempotency.store import ClaimTaken
+from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from payonce.ports import Clock, Write
 
 
-class FencedDataRecord(DataRecord):  # type: ignore[misc]  # Powertools' class is untyped
+class FencedDataRecord(DataRecord):
     """Shows Powertools a stored record: one with a response is replayed, one without is in progress.
 
     Expiry is judged by the engine, which must answer 409 for an expired key where Powertools would execute again.
@@ -41,11 +42,11 @@ class FencedDataRecord(DataRecord):  # type: ignore[misc]  # Powertools' class i
         self.record = record
 
 
-class FencedPersistence(BasePersistenceLayer):  # type: ignore[misc]  # Powertools' class is untyped
+class FencedPersistence(BasePersistenceLayer):
     """One request's persistence layer.
 
-    Adds to Powertools': fencing, a lease margin, takeover that keeps the claim's identity, the fingerprint check even on
-    a dead claim, completion in one transaction with the business writes, and an outcome policy in place of "any
+    Adds to Powertools': fencing, a lease margin, takeover that keeps the claim's identity, the fingerprint check even
+    on a dead claim, completion in one transaction with the business writes, and an outcome policy in place of "any
     exception deletes the record".
     """
 
@@ -59,7 +60,7 @@ class FencedPersistence(BasePersistenceLayer):  # type: ignore[misc]  # Powertoo
         owner_deadline_ms: int,
         conclude: Callable[[Claim, Conclusion], KeyedResponse],
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._store = store
         self._clock = clock
         self._new_record = new_record
@@ -69,14 +70,14 @@ class FencedPersistence(BasePersistenceLayer):  # type: ignore[misc]  # Powertoo
         self.claimed: IdempotencyRecord | None = None
         self.concluded: KeyedResponse | None = None
 
-    def _get_hashed_idempotency_key(self, data: Any) -> str:  # noqa: ARG002
+    def _get_hashed_idempotency_key(self, data: Any) -> str:
         # The record id is made by idempotency.keys: no function name, SHA-256, and never missing.
         return self._new_record.record_id
 
-    def _get_hashed_payload(self, data: Any) -> str:  # noqa: ARG002
+    def _get_hashed_payload(self, data: Any) -> str:
         return self._new_record.fingerprint
 
-    def _put_record(self, data_record: DataRecord) -> None:  # noqa: ARG002
+    def _put_record(self, data_record: DataRecord) -> None:
         # owner A   claim f=1 ─────▶ (frozen or dead) . . . . . . . . . . . .▶ any write: requires f=1, refused
         # lease     |── A may run ──|─ margin ─|
         # owner B                              take over f=2 ─▶ ask gateway ─▶ complete: requires f=2, done
@@ -102,8 +103,8 @@ class FencedPersistence(BasePersistenceLayer):  # type: ignore[misc]  # Powertoo
     def _may_take_over(self, existing: IdempotencyRecord) -> bool:
         return existing.status is not RecordStatus.COMPLETED and existing.lease_expires_at_ms < self._clock.now_ms()
 
-    def save_success(self, data: Any, result: Conclusion) -> None:  # noqa: ARG002
-        """Write the conclusion under the claim's fence."""
+    def save_success(self, data: dict[Any, Any], result: Any) -> None:
+        """Write the conclusion (``result`` is a ``Conclusion``) under the claim's fence."""
         if self.claimed is None:  # pragma: no cover - Powertools claims first
             raise OutcomeUnknown("a result without a claim")
         self.concluded = self._conclude(self.claim, result)
@@ -119,8 +120,6 @@ class FencedPersistence(BasePersistenceLayer):  # type: ignore[misc]  # Powertoo
         """The claim owned by this request. Raises ``OutcomeUnknown`` when there is none."""
         if self.claimed is None:
             raise OutcomeUnknown("this request owns no claim")
-        from payonce.ports import Deadline
-
         return Claim(self.claimed, Deadline(self._owner_deadline_ms))
 
     def _get_record(self, idempotency_key: str) -> DataRecord:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 OPEN_LEASES_INDEX = "open-leases"
 
 
-class ClaimTaken(Exception):  # noqa: N818 - a result of claiming, not a failure
+class ClaimTaken(Exception):
     """The record exists; ``record`` is what is stored."""
 
     def __init__(self, record: IdempotencyRecord) -> None:

@@ -189,9 +189,7 @@ class CreatePayment(GatewayWork):
     def _response(self, payment: Payment, result: Result) -> StoredResponse:
         location = payment_path(payment.payment_id)
         if isinstance(result, Declined):
-            return declined_response(
-                result.message, location=location, code=result.code, payment=payment_view(payment)
-            )
+            return declined_response(result.message, location=location, code=result.code, payment=payment_view(payment))
         if isinstance(result, NeverExecuted):
             return not_executed_response(location=location, payment=payment_view(payment))
         status = 202 if payment.status is PaymentStatus.IN_DOUBT else 201

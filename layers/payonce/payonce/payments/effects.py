@@ -92,7 +92,11 @@ def _captured(payment: Payment, amount_minor: int, at_ms: int, *, multiple_captu
     captured_minor = payment.captured_minor + amount_minor
     final = captured_minor == payment.amount_minor or not multiple_captures
     change = Change.CAPTURE_REST if final else Change.CAPTURE_PART
-    freed_minor = amount_minor if multiple_captures else payment.amount_minor - payment.captured_minor
+    if multiple_captures:
+        freed_minor = amount_minor
+    else:
+        # The first capture frees the whole hold; should the gateway take a second one all the same, none is left.
+        freed_minor = 0 if payment.captured_minor else payment.amount_minor
     captured = replace(
         payment.changed(change, at_ms=at_ms),
         captured_minor=captured_minor,
@@ -103,7 +107,7 @@ def _captured(payment: Payment, amount_minor: int, at_ms: int, *, multiple_captu
         payment=captured,
         change=change,
         status=OperationStatus.SUCCEEDED,
-        postings=charge(payment.gateway, amount_minor) + release_hold(freed_minor),
+        postings=charge(payment.gateway, amount_minor) + (release_hold(freed_minor) if freed_minor else ()),
         exact=() if multiple_captures else ("capturable_minor",),
     )
 

@@ -20,7 +20,7 @@ from payonce.domain.gateway import Declined, Instruction, OperationKind, Succeed
 from payonce.domain.ids import gateway_reference
 from payonce.domain.ledger import JournalEntry
 from payonce.domain.money import Money
-from payonce.domain.payment import OperationStatus, Payment, PaymentStatus
+from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
 from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
 from payonce.payments.items import (
@@ -204,10 +204,14 @@ class FollowUp(GatewayWork):
     def _reservation(self) -> Write:
         plan = self._plan
         attribute = RESERVED_FROM[plan.kind]
-        require = {"status": PaymentStatus.AUTHORIZED.value} if plan.kind is OperationKind.VOID else {}
+        require: dict[str, str | int] = {}
         if plan.kind is OperationKind.VOID:
             # A void is for the whole: a capture in flight has taken its part already, so the amount would not match.
-            require = {**require, "capturable_minor": plan.amount_minor, "amount_minor": plan.amount_minor}
+            require = {
+                "status": PaymentStatus.AUTHORIZED.value,
+                "capturable_minor": plan.amount_minor,
+                "amount_minor": plan.amount_minor,
+            }
         return Adjust(
             table=Table.PAYMENTS,
             key=payment_key(plan.merchant_id, plan.payment_id),

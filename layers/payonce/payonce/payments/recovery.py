@@ -81,7 +81,7 @@ class Recovery:
             concluded = self._engine.recover(
                 open_id, lambda record: work_for(record, self._gateway_named, self._services), deadline
             )
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             # One claim that can't be carried on must not keep the others waiting; its lease brings it back.
             report.failed += 1
             self._report_error(open_id, error)

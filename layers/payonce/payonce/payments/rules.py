@@ -50,9 +50,9 @@ def decide(
 ) -> Decision:
     """Return what to do with an operation that an earlier owner may have submitted.
 
-    ``submit_horizon_ms``: no earlier owner can have sent anything later. ``owners``: how many have held the claim, which
-    spaces the inquiries out. Resubmits only where it can't be executed twice: the gateway still remembers the key, or it
-    says with authority that nothing was executed.
+    ``submit_horizon_ms``: no earlier owner can have sent anything later. ``owners``: how many have held the claim,
+    which spaces the inquiries out. Resubmits only where it can't be executed twice: the gateway still remembers the
+    key, or it says with authority that nothing was executed.
 
     ::
 
@@ -86,7 +86,7 @@ def _key_is_remembered(capabilities: GatewayCapabilities, now_ms: int, first_sub
 
 
 def _next_inquiry_ms(now_ms: int, owners: int, settles_at_ms: int | None) -> int:
-    backoff_ms = min(FIRST_INQUIRY_DELAY_MS * 2 ** min(owners - 1, 16), MAX_INQUIRY_DELAY_MS)
+    backoff_ms = min(FIRST_INQUIRY_DELAY_MS << min(owners - 1, 16), MAX_INQUIRY_DELAY_MS)
     at_ms = now_ms + backoff_ms
     # No need to wait longer than until the gateway's "not found" becomes final.
     if settles_at_ms is not None and now_ms < settles_at_ms < at_ms:

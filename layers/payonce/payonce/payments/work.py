@@ -61,7 +61,7 @@ class Services:
 
 
 class GatewayWork(ABC):
-    """One operation on one gateway as ``idempotency.engine.Work``. Subclasses know what is asked and what is written."""
+    """One operation on one gateway, as the engine's ``Work``. Subclasses know what is asked and what is written."""
 
     def __init__(self, services: Services) -> None:
         self._database = services.database
@@ -101,11 +101,11 @@ class GatewayWork(ABC):
             case Succeeded() | Declined() as result:
                 return self._completed(result)
             case NeverSent(reason, retry_after_seconds):
-                error = GatewayUnavailable(
+                refused = GatewayUnavailable(
                     f"The gateway took no request ({reason}). Nothing was executed; retry with the same key.",
                     retry_after_seconds=retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
                 )
-                return Released(error, self.undo_writes())
+                return Released(refused, self.undo_writes())
             case Unknown():
                 return self._ask_at_once(gateway, instruction, claim)
 

@@ -57,9 +57,7 @@ class DynamoDatabase:
     def get(self, table: Table, key: Key) -> Item | None:
         """See ``Database``."""
         try:
-            answer = self._client.get_item(
-                TableName=self._names[table], Key=to_attributes(key), ConsistentRead=True
-            )
+            answer = self._client.get_item(TableName=self._names[table], Key=to_attributes(key), ConsistentRead=True)
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(error) from error
         return from_attributes(answer["Item"]) if "Item" in answer else None
@@ -134,7 +132,7 @@ class DynamoDatabase:
     def _write_all(self, requests: list[dict[str, Any]]) -> None:
         for attempt in range(MAX_CONFLICT_RETRIES + 1):
             try:
-                # botocore adds a ClientRequestToken, the same for its own retries of this call: a lost answer is harmless.
+                # botocore adds a ClientRequestToken, the same for its own retries: a lost answer is harmless.
                 self._client.transact_write_items(TransactItems=requests)  # type: ignore[arg-type]
                 return
             except self._client.exceptions.TransactionCanceledException as error:

@@ -1,0 +1,231 @@
+"""The contract of the Gateway port: the sandbox bank in its three characters, and Stripe's adapter on localstripe."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.localstripe_server import TEST_KEY, charges_of, make_payment_method, running_localstripe
+from local.sandbox_bank.running import BankHandle, running_bank
+from payonce.domain.gateway import (
+    CaptureMethod,
+    Declined,
+    Instruction,
+    NeverSent,
+    NotFound,
+    OperationKind,
+    Succeeded,
+    Unknown,
+)
+from payonce.domain.money import Money
+from payonce.gateways.sandbox_bank import sandbox_bank_from_options
+from payonce.gateways.stripe_gateway import stripe_from_options
+from payonce.ports import Deadline, Gateway
+from tests.support.world import RealClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CLOCK = RealClock()
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Subject:
+    """A gateway under test, a good and a declined token, and its real books."""
+
+    gateway: Gateway
+    token: Callable[[], str]
+    declined_token: Callable[[], str]
+    count_charges: Callable[[str], int]
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankHandle]:
+    with running_bank(tmp_path_factory.mktemp("bank")) as handle:
+        handle.configure("late", visible_after_ms=300)
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def stripe_url() -> Iterator[str]:
+    with running_localstripe() as url:
+        yield url
+
+
+@pytest.fixture(params=["honouring", "forgetful", "late", "stripe"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    if request.param == "stripe":
+        url = request.getfixturevalue("stripe_url")
+        gateway = stripe_from_options(
+            "stripe", {"url": url, "key_retention_seconds": 0}, {"stripe_api_key": TEST_KEY}, CLOCK
+        )
+        return Subject(
+            gateway,
+            lambda: make_payment_method(url),
+            lambda: make_payment_method(url, "4000000000000341"),
+            lambda token: len(charges_of(url, token)),
+        )
+    handle = request.getfixturevalue("bank")
+    handle.behave(request.param)
+    return Subject(
+        bank_gateway(handle, request.param),
+        lambda: f"pm_token_{next(_numbers)}",
+        lambda: "pm_sandbox_declined",
+        lambda token: len(handle.charges(payment_method=token)),
+    )
+
+
+def bank_gateway(handle: BankHandle, name: str) -> Gateway:
+    retention = 86_400 if name == "honouring" else 0
+    options = {"url": handle.base_url(name), "key_retention_seconds": retention}
+    return sandbox_bank_from_options(name, options, {"sandbox_bank_api_key": "x"}, CLOCK)
+
+
+def payment(token: str, capture: CaptureMethod = CaptureMethod.AUTOMATIC) -> Instruction:
+    number = next(_numbers)
+    return Instruction(
+        kind=OperationKind.PAYMENT,
+        gateway_reference=f"pay_{number}-1",
+        merchant_id="mer_1",
+        payment_id=f"pay_{number}",
+        money=Money(1000, "EUR"),
+        capture_method=capture,
+        payment_method=token,
+        first_submitted_at_ms=CLOCK.now_ms(),
+    )
+
+
+def follow_up(kind: OperationKind, first: Instruction, charge_id: str, amount_minor: int) -> Instruction:
+    return replace(
+        first,
+        kind=kind,
+        gateway_reference=f"{kind.value}_{next(_numbers)}-1",
+        money=Money(amount_minor, "EUR"),
+        gateway_charge_id=charge_id,
+    )
+
+
+def soon(seconds: float = 5) -> Deadline:
+    return Deadline(CLOCK.now_ms() + int(seconds * 1000))
+
+
+def found(gateway: Gateway, instruction: Instruction) -> object:
+    """Look it up, again if the bank shows bookings late."""
+    outcome: object = NotFound()
+    for _ in range(20):
+        outcome = gateway.find(instruction, soon())
+        if not isinstance(outcome, NotFound):
+            break
+        time.sleep(0.05)
+    return outcome
+
+
+def test_a_payment_is_executed_once_and_found_by_its_reference(subject: Subject) -> None:
+    instruction = payment(subject.token())
+    assert subject.gateway.find(instruction, soon()) == NotFound()
+    outcome = subject.gateway.submit(instruction, soon())
+    assert isinstance(outcome, Succeeded)
+    assert found(subject.gateway, instruction) == outcome
+    assert subject.count_charges(instruction.payment_method) == 1
+
+
+def test_a_decline_is_final(subject: Subject) -> None:
+    instruction = payment(subject.declined_token())
+    assert isinstance(subject.gateway.submit(instruction, soon()), Declined)
+    assert subject.count_charges(instruction.payment_method) == 0
+
+
+def test_keys_are_honoured_exactly_as_declared(subject: Subject) -> None:
+    """Fails when an adapter does not send the reference as the key, or declares what its gateway does not do."""
+    instruction = payment(subject.token())
+    first = subject.gateway.submit(instruction, soon())
+    again = subject.gateway.submit(instruction, soon())
+    honours = subject.gateway.capabilities.key_retention_seconds > 0
+    assert (first == again) == honours
+    assert subject.count_charges(instruction.payment_method) == (1 if honours else 2)
+
+
+@pytest.mark.parametrize("kind", [OperationKind.CAPTURE, OperationKind.VOID])
+def test_an_authorization_is_captured_or_voided(subject: Subject, kind: OperationKind) -> None:
+    first = payment(subject.token(), CaptureMethod.MANUAL)
+    authorized = subject.gateway.submit(first, soon())
+    assert isinstance(authorized, Succeeded)
+    instruction = follow_up(kind, first, authorized.gateway_charge_id, 1000)
+    assert subject.gateway.find(instruction, soon()) == NotFound()
+    outcome = subject.gateway.submit(instruction, soon())
+    assert isinstance(outcome, Succeeded)
+    assert isinstance(found(subject.gateway, instruction), Succeeded)
+    other = follow_up(kind, first, authorized.gateway_charge_id, 1000)
+    if kind is OperationKind.CAPTURE:
+        # Another operation's capture is not ours; where a charge is captured once, it is even known that ours can't be.
+        multiple = subject.gateway.capabilities.multiple_captures
+        assert isinstance(subject.gateway.find(other, soon()), NotFound if multiple else Declined)
+
+
+def test_refunds_are_told_apart_by_reference(subject: Subject) -> None:
+    first = payment(subject.token())
+    paid = subject.gateway.submit(first, soon())
+    assert isinstance(paid, Succeeded)
+    one = follow_up(OperationKind.REFUND, first, paid.gateway_charge_id, 300)
+    two = follow_up(OperationKind.REFUND, first, paid.gateway_charge_id, 300)
+    outcome = subject.gateway.submit(one, soon())
+    assert isinstance(outcome, Succeeded)
+    assert found(subject.gateway, one) == outcome
+    assert subject.gateway.find(two, soon()) == NotFound()
+
+
+def test_what_finds_nobody_listening_was_never_sent() -> None:
+    """Fails when a refused connection counts as unknown: every outage would leave payments in doubt."""
+    bank = sandbox_bank_from_options("b", {"url": "http://127.0.0.1:9"}, {"sandbox_bank_api_key": "x"}, CLOCK)
+    stripe = stripe_from_options("s", {"url": "http://127.0.0.1:9"}, {"stripe_api_key": TEST_KEY}, CLOCK)
+    for gateway in (bank, stripe):
+        instruction = payment("pm_token")
+        assert isinstance(gateway.submit(instruction, soon()), NeverSent)
+        assert isinstance(gateway.find(instruction, soon()), Unknown)
+        assert isinstance(gateway.submit(instruction, Deadline(CLOCK.now_ms() - 1)), NeverSent)
+
+
+def test_stripe_is_never_left_waiting_for_the_payer(stripe_url: str) -> None:
+    """Fails without error_on_requires_action: the payer could complete the payment after we said it failed."""
+    options = {"url": stripe_url, "key_retention_seconds": 0}
+    gateway = stripe_from_options("stripe", options, {"stripe_api_key": TEST_KEY}, CLOCK)
+    instruction = payment(make_payment_method(stripe_url, "4000000000003220"))
+    outcome = gateway.submit(instruction, soon())
+    assert isinstance(outcome, Declined)
+    assert outcome.code == "authentication_required"
+    assert charges_of(stripe_url, instruction.payment_method) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected", "charges"),
+    [
+        ("throttle", NeverSent, 0),
+        ("unavailable", NeverSent, 0),
+        ("decline", Declined, 0),
+        ("slow", Succeeded, 1),
+        ("timeout_before_booking", Unknown, 0),
+        ("timeout_after_booking", Unknown, 1),
+        ("drop_before_booking", Unknown, 0),
+        ("drop_after_booking", Unknown, 1),
+        ("error_after_booking", Unknown, 1),
+        ("garbage_body", Unknown, 1),
+        ("huge_body", Unknown, 1),
+        ("drip", Unknown, 1),
+        ("wrong_reference", Unknown, 1),
+    ],
+)
+def test_every_bad_habit_has_its_outcome(bank: BankHandle, mode: str, expected: type, charges: int) -> None:
+    """Fails when a timeout, a reset or a broken answer counts as a failure: the charge would be made again."""
+    bank.scenario("forgetful", mode, delay_ms=200 if mode == "slow" else 2_000, times=1)
+    gateway = bank_gateway(bank, "forgetful")
+    instruction = payment(f"pm_habit_{mode}")
+    began_ms = CLOCK.now_ms()
+    outcome = gateway.submit(instruction, soon(1))
+    assert isinstance(outcome, expected)
+    assert CLOCK.now_ms() - began_ms < 1_500  # over by the deadline, also when the answer drips
+    assert len(bank.charges(payment_method=instruction.payment_method)) == charges

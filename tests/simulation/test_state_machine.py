@@ -1,0 +1,207 @@
+"""Random interleavings of operations, crashes, gateway faults, clock jumps, retries and recovery.
+
+Whatever happens, nothing is executed twice at the gateway and the books balance. PAYONCE_SIMULATION=long runs more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from payonce.domain.errors import PayonceError
+from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.idempotency.records import RecordStatus
+from payonce.payments import reads
+from payonce.ports import Table
+from payonce.stores.memory import MemoryDatabase
+from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ScriptedGateway, World
+
+LONG = os.environ.get("PAYONCE_SIMULATION") == "long"
+WORDS = st.sampled_from(["ok", "ok", "ok", "decline", "never", "lost", "booked_lost"])
+KEYS = st.sampled_from([f"key-{number}" for number in range(6)])
+FOLLOW_UPS = st.sampled_from([OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND])
+
+
+class Killed(BaseException):
+    """The process is gone: nothing in production code catches this."""
+
+
+class KillableDatabase(MemoryDatabase):
+    """Kills before or after the nth write from now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fuse: int | None = None
+        self.after = False
+
+    def write(self, writes: Any) -> None:
+        """See ``Database``."""
+        burning = self.fuse is not None
+        if self.fuse is not None:
+            self.fuse -= 1
+        if burning and self.fuse == 0 and not self.after:
+            self.fuse = None
+            raise Killed
+        super().write(writes)
+        if burning and self.fuse == 0:
+            self.fuse = None
+            raise Killed
+
+
+class Payments(RuleBasedStateMachine):
+    """The protocol under fire."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.finals: dict[str, bytes] = {}
+        self.payments: list[str] = []
+
+    @initialize(behaviour=st.sampled_from(list(CAPABILITIES)), single=st.booleans())
+    def start(self, behaviour: str, single: bool) -> None:
+        self.database = KillableDatabase()
+        self.world = World(database=self.database)
+        capabilities = replace(CAPABILITIES[behaviour], multiple_captures=not single)
+        visible_after_ms = LATE_VISIBLE_MS if behaviour == "late" else 0
+        self.world.gateway = ScriptedGateway(
+            self.world.clock, capabilities=capabilities, visible_after_ms=visible_after_ms
+        )
+
+    def attempt(self, key: str, call: Any) -> None:
+        """Make a call as a client would, and remember its final answer."""
+        try:
+            answer = call()
+        except (PayonceError, Killed):
+            return
+        finally:
+            self.database.fuse = None
+        if answer.response.status == 202:
+            return
+        body = answer.response.body
+        assert self.finals.setdefault(key, body) == body
+        if answer.response.status == 201 and b'"object":"payment","status"' in body[:80]:
+            identity = json.loads(body)["id"]
+            if identity not in self.payments:
+                self.payments.append(identity)
+
+    @rule(key=KEYS, words=st.lists(WORDS, max_size=2), manual=st.booleans())
+    def create(self, key: str, words: list[str], manual: bool) -> None:
+        self.world.gateway.script = list(words)
+        capture = CaptureMethod.MANUAL if manual else CaptureMethod.AUTOMATIC
+        self.attempt(key, lambda: self.world.create(key, capture=capture, fingerprint=str(manual)))
+
+    @precondition(lambda self: self.payments)
+    @rule(data=st.data(), kind=FOLLOW_UPS, key=KEYS, words=st.lists(WORDS, max_size=2))
+    def follow_up(self, data: st.DataObject, kind: OperationKind, key: str, words: list[str]) -> None:
+        identity = data.draw(st.sampled_from(self.payments))
+        amount = None if kind is OperationKind.VOID else data.draw(st.sampled_from([None, 1, 400, 1000]))
+        self.world.gateway.script = list(words)
+        name = f"{kind.value}-{identity}-{key}-{amount}"
+        self.attempt(name, lambda: self.world.follow_up(kind, identity, name, amount))
+
+    @rule(fuse=st.integers(1, 3), after=st.booleans())
+    def kill_the_next_execution(self, fuse: int, after: bool) -> None:
+        self.database.fuse, self.database.after = fuse, after
+
+    @rule(seconds=st.sampled_from([1, 10, 31, 61, 600, 4000]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.clock.ms += seconds * 1000
+
+    @rule(fails=st.booleans())
+    def the_lookup_breaks_or_heals(self, fails: bool) -> None:
+        self.world.gateway.lookup_fails = fails
+
+    @rule(words=st.lists(WORDS, max_size=2))
+    def recovery_runs(self, words: list[str]) -> None:
+        self.world.gateway.script = list(words)
+        try:
+            self.world.recover()
+        except Killed:
+            pass
+        finally:
+            self.database.fuse = None
+
+    @invariant()
+    def nothing_is_executed_twice(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        executed = Counter(b.instruction.gateway_reference for b in self.world.gateway.succeeded())
+        assert not [reference for reference, count in executed.items() if count > 1]
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        journal: Counter[str] = Counter()
+        for item in self.database._tables[Table.LEDGER].values():
+            for posting in item.get("postings", []):
+                journal[posting["account"]] += posting["amount_minor"]
+        assert sum(journal.values()) == 0
+        balances = reads.get_balances(self.world.services, MERCHANT)["data"]
+        assert {line["account"]: line["balance_minor"] for line in balances} == dict(journal)
+
+    @invariant()
+    def amounts_and_events_agree(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        versions: dict[str, list[int]] = {}
+        for item in self.database._tables[Table.OUTBOX].values():
+            versions.setdefault(item["pk"], []).append(int(item["sk"]))
+        for item in self.database._tables[Table.PAYMENTS].values():
+            if item["sk"] != "PAYMENT":
+                continue
+            assert sorted(versions[item["pk"]]) == list(range(1, item["version"] + 1))
+            assert 0 <= item["refunded_minor"] <= item["captured_minor"] <= item["amount_minor"]
+            assert item["capturable_minor"] >= 0
+            assert 0 <= item["refundable_minor"] <= item["captured_minor"] - item["refunded_minor"]
+
+    @invariant()
+    def no_error_is_a_defect(self) -> None:
+        """TransitionError and the like: recovery reports what it could not carry on."""
+        if hasattr(self, "world"):
+            assert [error for error in self.world.errors if not isinstance(error, PayonceError)] == []
+
+    def teardown(self) -> None:
+        """In the end everything that the gateway can answer for is settled, and our books are the gateway's."""
+        if not hasattr(self, "world"):
+            return
+        self.database.fuse = None
+        self.world.gateway.lookup_fails = False
+        self.world.gateway.script = []
+        for _ in range(12):
+            self.world.clock.ms += 16 * 60_000
+            self.world.recover()
+        open_claims = [
+            item
+            for item in self.database._tables[Table.IDEMPOTENCY].values()
+            if item["status"] != RecordStatus.COMPLETED.value
+        ]
+        never_final = self.world.gateway.capabilities.lookup_authoritative_after_seconds is None
+        assert never_final or open_claims == []
+        self.no_error_is_a_defect()
+        executed: Counter[OperationKind] = Counter()
+        for booking in self.world.gateway.succeeded():
+            executed[booking.instruction.kind] += 1
+        stored = [item for item in self.database._tables[Table.PAYMENTS].values() if item["sk"] == "PAYMENT"]
+        paid = [item for item in stored if item["status"] not in {"declined", "failed", "in_doubt"}]
+        assert len(paid) == executed[OperationKind.PAYMENT]
+        refunded = sum(
+            booking.instruction.money.amount_minor for booking in self.world.gateway.succeeded(OperationKind.REFUND)
+        )
+        assert sum(item["refunded_minor"] for item in stored) == refunded
+
+
+TestPayments = Payments.TestCase
+TestPayments.settings = settings(
+    max_examples=3000 if LONG else 300,
+    stateful_step_count=60 if LONG else 40,
+    deadline=None,
+    derandomize=not LONG,
+    suppress_health_check=list(HealthCheck),
+)
