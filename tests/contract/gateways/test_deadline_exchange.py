@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from payonce.gateways import deadline_exchange
 from payonce.gateways.deadline_exchange import DeadlineExchange
-from payonce.gateways.http_exchange import Answered, Exchange, Lost, NotSent
+from payonce.gateways.exchange import Answered, Exchange, Lost, NotSent
 from payonce.ports import Deadline
 from tests.support.tcp_faults import read_request, serving
 from tests.support.world import RealClock

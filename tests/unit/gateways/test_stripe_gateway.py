@@ -21,7 +21,7 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
-from payonce.gateways.http_exchange import Lost, NotSent
+from payonce.gateways.exchange import Lost, NotSent
 from payonce.gateways.stripe_gateway import KEYLESS_STRIPE_CAPABILITIES, STRIPE_CAPABILITIES, stripe_from_options
 from tests.support.world import ManualClock
 from tests.unit.gateways.stripe_world import (
@@ -41,7 +41,7 @@ from tests.unit.gateways.stripe_world import (
 )
 
 if TYPE_CHECKING:
-    from payonce.gateways.http_exchange import Exchange
+    from payonce.gateways.exchange import Exchange
 
 DONE = Succeeded(INTENT, CHARGE)
 AUTO, MANUAL = CaptureMethod.AUTOMATIC, CaptureMethod.MANUAL

@@ -28,7 +28,7 @@ from tests.unit.gateways.stripe_world import (
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import GatewayCapabilities
-    from payonce.gateways.http_exchange import Answered
+    from payonce.gateways.exchange import Answered
     from tests.unit.gateways.stripe_world import Asked
 
 DONE = Succeeded(INTENT, CHARGE)

@@ -23,7 +23,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, cast
 from urllib.parse import SplitResult, urlsplit
 
-from payonce.gateways.http_exchange import Answered, Exchange, Lost, NotSent
+from payonce.gateways.exchange import Answered, Exchange, Lost, NotSent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
-from payonce.gateways.http_exchange import Answered, HttpExchange, Lost, NotSent
+from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.exchange import Answered, Lost, NotSent
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from payonce.ports import Clock, Deadline
 
 DECLINE_CODES = frozenset({"declined", "insufficient_funds", "expired_card", "fraud_suspected"})
-MAX_MESSAGE_CHARACTERS = 200
+MAX_ANSWER_BYTES = 256 * 1024  # an answer is some KB; anything near this is not one
 _PATHS = {OperationKind.CAPTURE: "captures", OperationKind.VOID: "voids", OperationKind.REFUND: "refunds"}
 
 
@@ -34,7 +35,7 @@ class SandboxBankGateway:
     """The Gateway port over the bank's HTTP API."""
 
     def __init__(
-        self, *, name: str, base_url: str, token: str, capabilities: GatewayCapabilities, exchange: HttpExchange
+        self, *, name: str, base_url: str, token: str, capabilities: GatewayCapabilities, exchange: DeadlineExchange
     ) -> None:
         self._name = name
         self._base_url = base_url.rstrip("/")
@@ -168,7 +169,7 @@ def sandbox_bank_from_options(
             multiple_captures=True,
             operations=frozenset(OperationKind),
         ),
-        exchange=HttpExchange(clock),
+        exchange=DeadlineExchange(clock, max_answer_bytes=MAX_ANSWER_BYTES),
     )
 
 

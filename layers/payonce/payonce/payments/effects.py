@@ -92,9 +92,8 @@ def _captured(payment: Payment, amount_minor: int, at_ms: int, *, multiple_captu
     captured_minor = payment.captured_minor + amount_minor
     final = captured_minor == payment.amount_minor or not multiple_captures
     change = Change.CAPTURE_REST if final else Change.CAPTURE_PART
-    if multiple_captures:
-        freed_minor = amount_minor
-    else:
+    freed_minor = amount_minor
+    if not multiple_captures:
         # The first capture frees the whole hold; should the gateway take a second one all the same, none is left.
         freed_minor = 0 if payment.captured_minor else payment.amount_minor
     captured = replace(
