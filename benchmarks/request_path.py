@@ -1,7 +1,7 @@
 """The request path, side by side in one run on DynamoDB Local: round trips, write units, overhead, import times.
 
-"""The request path, side by side in one run on DynamoDB Local: round trips, write units, overhead, imports.
-and an SQS send. Read the ratios: the absolute times are this machine's.
+Compared: payonce; (a) the same handler without idempotency; (b) Powertools' stock DynamoDB layer, a separate payment
+put and an SQS send. Read the ratios: the absolute times are this machine's.
 """
 
 from __future__ import annotations
