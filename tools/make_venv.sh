@@ -27,5 +27,5 @@ if ! "$folder/bin/python" -c "import sys; sys.exit(sys.version_info[:2] != tuple
   "$python" -m venv "$folder"
 fi
 echo "installing $(grep -cE '^[A-Za-z0-9]' "$lock") packages from $lock (a few minutes on the first run)"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+"$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
 touch "$folder/.ready"
