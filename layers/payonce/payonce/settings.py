@@ -62,7 +62,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         gateways=gateways,
         default_gateway=default_gateway,
         gateway_secret_arn=environment.get("PAYONCE_GATEWAY_SECRET_ARN", ""),
-        endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
+        endpoint_url=environment.get("PAYONCE_ENDPOINT_URL") or environment.get("AWS_ENDPOINT_URL") or None,
     )
 
 
