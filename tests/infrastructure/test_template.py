@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.settings import LEASE_MARGIN_MS
+from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.settings import POWERTOOLS_OFF_SWITCH
 from payonce.stores.schema import SCHEMAS
@@ -148,9 +150,40 @@ def test_every_alarm_has_its_runbook() -> None:
             assert (REPOSITORY / runbook).is_file(), runbook
 
 
+def test_every_alarm_can_notify_somebody() -> None:
+    alarms = [r["Properties"] for r in TEMPLATE["Resources"].values() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    assert alarms
+    assert all("HasAlarmTopic" in json.dumps(alarm["AlarmActions"]) for alarm in alarms)
+
+
+def test_what_metrics_count_is_what_the_code_logs() -> None:
+    """Fails when a log message is reworded and its alarm goes blind."""
+    sources = "".join(
+        file.read_text()
+        for folder in ("layers/payonce/payonce", "functions")
+        for file in (REPOSITORY / folder).rglob("*.py")
+    )
+    filters = [r["Properties"] for r in TEMPLATE["Resources"].values() if r["Type"] == "AWS::Logs::MetricFilter"]
+    alarms = [r["Properties"] for r in TEMPLATE["Resources"].values() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    watched = {alarm["MetricName"] for alarm in alarms}
+    for metric_filter in filters:
+        message = re.fullmatch(r'{ \$\.message = ("[^"]+") }', metric_filter["FilterPattern"])
+        assert message is not None
+        assert message.group(1) in sources
+        assert metric_filter["MetricTransformations"][0]["MetricName"] in watched
+    assert len(filters) >= 4
+
+
+def test_all_functions_log_to_the_group_that_is_counted_and_forgotten() -> None:
+    assert TEMPLATE["Globals"]["Function"]["LoggingConfig"] == {"LogGroup": {"Ref": "Logs"}}
+    assert all("LoggingConfig" not in function for function in FUNCTIONS.values())
+    assert TEMPLATE["Resources"]["Logs"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
 def test_the_recovery_runs_every_minute() -> None:
     events = FUNCTIONS["RecoverPaymentsFunction"]["Events"]
     assert events["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
+    assert RUN_INTERVAL_MS == 60_000
 
 
 def test_the_runtime_is_the_python_that_is_tested() -> None:

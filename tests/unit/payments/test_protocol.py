@@ -9,7 +9,9 @@ import pytest
 
 from payonce.domain.errors import AmountExceedsAvailable, GatewayUnavailable, NotFound, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.payments import reads
+from payonce.payments.recovery import RUN_INTERVAL_MS
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, World
 
 if TYPE_CHECKING:
@@ -235,3 +237,14 @@ def test_in_doubt_never_goes_to_another_gateway() -> None:
     assert names == ["bank"]
     assert body(answer)["gateway"] == "bank"
     assert len(original.bookings) == 1
+
+
+def test_no_shard_is_always_the_last_that_recovery_looks_at() -> None:
+    """Fails when every run starts with the same shard: claims there could keep the others waiting for ever."""
+    world = World()
+    looked_at: list[int] = []
+    world.store.open_claims = lambda shard, **_: looked_at.append(shard) or []  # type: ignore[method-assign, func-returns-value]
+    for _ in range(OPEN_LEASE_SHARDS):
+        world.recover()
+        world.clock.ms += RUN_INTERVAL_MS
+    assert set(looked_at[::OPEN_LEASE_SHARDS]) == set(looked_at) == set(range(OPEN_LEASE_SHARDS))

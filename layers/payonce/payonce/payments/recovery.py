@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # One claim may need an inquiry, a submission and a commit, each with its own timeout; it gets the time of a request.
 RECOVERY_TIMEOUT_PER_CLAIM_MS = 20_000
+RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
 MAX_CLAIMS_PER_SHARD = 50  # a run is bounded; the next one is a minute away and starts with the oldest
 
 
@@ -64,7 +65,9 @@ class Recovery:
     def run(self, deadline: Deadline) -> RecoveryReport:
         """Look at every shard, oldest claims first, until done or until no whole claim fits before ``deadline``."""
         report = RecoveryReport()
-        for shard in range(OPEN_LEASE_SHARDS):
+        # Where there are more claims than a run can look at, each run starts with another shard: none is always last.
+        first = self._services.clock.now_ms() // RUN_INTERVAL_MS
+        for shard in ((first + offset) % OPEN_LEASE_SHARDS for offset in range(OPEN_LEASE_SHARDS)):
             open_ids = self._store.open_claims(
                 shard, lease_expired_at_ms=self._services.clock.now_ms(), limit=MAX_CLAIMS_PER_SHARD
             )
