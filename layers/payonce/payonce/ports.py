@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from payonce.domain.delivery import Exchanged
     from payonce.domain.gateway import GatewayCapabilities, Instruction, LookupOutcome, SubmitOutcome
 
 
@@ -75,6 +76,42 @@ class Gateway(Protocol):
         ...
 
 
+class WebhookTransport(Protocol):
+    """Sends one webhook. Never raises for what the receiver, its name server or the network do: that is an outcome."""
+
+    def post(self, url: str, *, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Exchanged:
+        """Post ``body`` at most once, to a public address only. Over by ``deadline``, the whole exchange included."""
+        ...
+
+
+class Cipher(Protocol):
+    """Keeps secrets at rest. ``context`` binds a secret to its place: sealed for one, it opens for no other."""
+
+    def seal(self, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+        """Return ``plaintext`` sealed. Raises ``StoreUnavailable`` when the key service does not answer."""
+        ...
+
+    def open(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
+        """Return what was sealed. Raises ``SecretNotOpened`` for another context, a changed text or a lost key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """A message to be queued: its ``body`` (text), and how long it stays unseen."""
+
+    body: str
+    delay_seconds: int = 0
+
+
+class MessageQueue(Protocol):
+    """A queue that delivers each message at least once, in no order."""
+
+    def send(self, messages: Sequence[QueueMessage]) -> None:
+        """Queue all messages. Raises ``StoreUnavailable`` when that is not certain; some may have been queued."""
+        ...
+
+
 class Table(StrEnum):
     """Logical tables. template.yaml is the one truth for their keys and indexes."""
 
@@ -83,6 +120,8 @@ class Table(StrEnum):
     LEDGER = "ledger"
     OUTBOX = "outbox"
     MERCHANTS = "merchants"
+    ENDPOINTS = "endpoints"
+    DELIVERIES = "deliveries"
 
 
 type Key = Mapping[str, str]

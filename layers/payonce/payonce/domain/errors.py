@@ -25,6 +25,7 @@
     │   └── ResponseNotStorable         found before the effect, so that completion can't fail after it
     ├── OutcomeUnknown                  an effect may have happened; the claim stays for recovery
     ├── LeaseLost                       a newer owner holds the fence; this execution may write nothing more
+    ├── SecretNotOpened                 a stored secret can't be opened: another context, or its key is gone
     ├── WriteConflict                   a business condition of a transaction failed; re-read and rebuild
     └── MisconfiguredError              found at start-up; the process must not serve
 """
@@ -134,6 +135,10 @@ class OutcomeUnknown(PayonceError):
 
 class LeaseLost(PayonceError):
     """A newer owner holds the fence; nothing was written by this execution."""
+
+
+class SecretNotOpened(PayonceError):
+    """A stored secret can't be opened: it belongs to another context, was changed, or its key is gone."""
 
 
 class WriteConflict(PayonceError):

@@ -25,8 +25,17 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         Table.IDEMPOTENCY: TableSchema(("id",), {"open-leases": ("open_shard", "lease_expires_at_ms")}),
         Table.PAYMENTS: TableSchema(("pk", "sk"), {"payments-by-merchant": ("merchant_id", "created_key")}),
         Table.LEDGER: TableSchema(("pk", "sk")),
-        Table.OUTBOX: TableSchema(("pk", "sk")),
+        Table.OUTBOX: TableSchema(
+            ("pk", "sk"),
+            {
+                "events-by-merchant": ("merchant_id", "created_key"),
+                "events-by-id": ("event_id", "merchant_id"),
+                "unrelayed": ("relay_shard", "created_at_ms"),
+            },
+        ),
         Table.MERCHANTS: TableSchema(("pk", "sk")),
+        Table.ENDPOINTS: TableSchema(("pk", "sk")),
+        Table.DELIVERIES: TableSchema(("pk", "sk"), {"due-deliveries": ("due_shard", "due_at_ms")}),
     }
 )
 

@@ -1,0 +1,1 @@
+"""Adapters of AWS services other than the database."""

@@ -1,0 +1,1 @@
+"""Adapters that reach receivers over the network."""

@@ -1,0 +1,1 @@
+"""Webhooks: from the outbox to the receiver, and the receiver's own helper (``verify``)."""
