@@ -98,6 +98,8 @@ def test_delete_is_conditional(database: Database) -> None:
         database.write([Delete(table=Table.PAYMENTS, key=KEY, require={"fence": 1})])
     database.write([Delete(table=Table.PAYMENTS, key=KEY, require={"fence": 2})])
     assert database.get(Table.PAYMENTS, KEY) is None
+    with pytest.raises(WriteConflict):
+        database.write([Delete(table=Table.PAYMENTS, key=KEY, require={})])
 
 
 def test_queries_page_in_both_directions(database: Database) -> None:
@@ -112,6 +114,20 @@ def test_queries_page_in_both_directions(database: Database) -> None:
                 break
         assert seen == sorted(seen, reverse=descending)
         assert len(seen) == 7
+
+
+def test_a_query_is_bounded_on_both_sides(database: Database) -> None:
+    """Fails when one of the bounds is left out, or does not include itself."""
+    database.write([Insert(Table.LEDGER, item(f"{number:03d}")) for number in range(7)])
+
+    def found(**bounds: Any) -> list[str]:
+        page = database.query(Table.LEDGER, partition=("pk", "p"), limit=10, **bounds)
+        return [one["sk"] for one in page.items]
+
+    assert found(sort_at_least=("sk", "002"), sort_at_most=("sk", "004")) == ["002", "003", "004"]
+    assert found(sort_at_least=("sk", "005")) == ["005", "006"]
+    assert found(sort_at_most=("sk", "001")) == ["000", "001"]
+    assert found(sort_prefix=("sk", "00"), descending=True)[0] == "006"
 
 
 def test_an_index_lists_only_items_that_have_its_attributes(database: Database) -> None:

@@ -78,12 +78,11 @@ def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_only_idempotency_records_are_forgotten() -> None:
-    assert table_properties(Table.IDEMPOTENCY)["TimeToLiveSpecification"] == {
-        "AttributeName": "purge_at",
-        "Enabled": True,
-    }
-    for table in set(Table) - {Table.IDEMPOTENCY}:
+def test_only_idempotency_records_and_deliveries_are_forgotten() -> None:
+    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES}
+    for table in forgotten:
+        assert table_properties(table)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
+    for table in set(Table) - forgotten:
         assert "TimeToLiveSpecification" not in table_properties(table)
 
 

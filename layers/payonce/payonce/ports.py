@@ -201,10 +201,14 @@ class Database(Protocol):
         partition: tuple[str, str],
         index: str | None = None,
         sort_prefix: tuple[str, str] | None = None,
-        sort_at_most: tuple[str, int] | None = None,
+        sort_at_least: tuple[str, int | str] | None = None,
+        sort_at_most: tuple[str, int | str] | None = None,
         descending: bool = False,
         limit: int,
         start: Item | None = None,
     ) -> Page:
-        """Return up to ``limit`` items of one partition in sort order; ``partition`` is (attribute, value)."""
+        """Return up to ``limit`` items of one partition in sort order; ``partition`` is (attribute, value).
+
+        The sort attribute may be bounded by a prefix, or from below and above (both included).
+        """
         ...

@@ -108,7 +108,7 @@ def test_a_payment_that_is_undone_leaves_nothing(amount: int) -> None:
 
 def test_an_events_body_is_its_bytes() -> None:
     made = build_event(
-        Change.CHARGED, merchant_id="m", payment_id="p", version=3, created_at_ms=5, data={"reference": "ö☃"}
+        Change.CHARGED, merchant_id="m", resource_id="p", version=3, created_at_ms=5, data={"reference": "ö☃"}
     )
     body = json.loads(made.body)
     assert (body["id"], body["sequence"], body["type"]) == (made.event_id, 3, "payment.captured")

@@ -9,43 +9,61 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.ids import event_id
 
 if TYPE_CHECKING:
-    from payonce.domain.payment import Change
+    from enum import StrEnum
 
 API_VERSION = "2026-11-01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event and the exact bytes that every delivery of it carries."""
+    """An event and the exact bytes that every delivery of it carries.
+
+    ``version`` counts the changes of the resource; it is the ``sequence`` in the signed body, so that a consumer can
+    see gaps and what came after what. ``only_endpoint_id``: the event is for that endpoint alone, whatever it
+    subscribes to.
+    """
 
     event_id: str
     merchant_id: str
-    payment_id: str
+    resource_id: str
     version: int
-    event_type: Change
+    event_type: str
     created_at_ms: int
     body: bytes
+    only_endpoint_id: str | None = None
 
 
 def build_event(
-    change: Change, *, merchant_id: str, payment_id: str, version: int, created_at_ms: int, data: dict[str, Any]
+    change: StrEnum,
+    *,
+    merchant_id: str,
+    resource_id: str,
+    version: int,
+    created_at_ms: int,
+    data: dict[str, Any],
+    only_endpoint_id: str | None = None,
 ) -> Event:
     """Return the event of ``change``. ``data`` is the resource as it is after the change; ``version`` its sequence."""
-    identity = event_id(merchant_id, payment_id, change, version)
+    return Event(
+        event_id=(identity := event_id(merchant_id, resource_id, change, version)),
+        merchant_id=merchant_id,
+        resource_id=resource_id,
+        version=version,
+        event_type=change.value,
+        created_at_ms=created_at_ms,
+        body=event_body(identity, change.value, created_at_ms=created_at_ms, sequence=version, data=data),
+        only_endpoint_id=only_endpoint_id,
+    )
+
+
+def event_body(identity: str, event_type: str, *, created_at_ms: int, sequence: int, data: Any) -> bytes:
+    """Return the bytes that are stored, signed and sent: rendered once, when the event comes to be."""
     body = {
         "id": identity,
-        "type": change.value,
+        "type": event_type,
         "api_version": API_VERSION,
         "created_at_ms": created_at_ms,
-        "sequence": version,
+        "sequence": sequence,
         "data": data,
     }
-    return Event(
-        event_id=identity,
-        merchant_id=merchant_id,
-        payment_id=payment_id,
-        version=version,
-        event_type=change,
-        created_at_ms=created_at_ms,
-        body=json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(),
-    )
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()

@@ -51,7 +51,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.ResponseNotStorable: ProblemType("response-not-storable", 400, "The response could not be stored"),
         errors.OutcomeUnknown: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
         errors.LeaseLost: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
-        errors.SecretNotOpened: ProblemType("internal", 500, "Something went wrong on our side", retryable=True),
+        errors.SecretNotOpened: ProblemType("internal", 500, "A stored secret can't be opened"),
         errors.WriteConflict: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
         errors.MisconfiguredError: ProblemType("internal", 500, "The service is not configured"),
     }

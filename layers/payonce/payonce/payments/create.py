@@ -12,7 +12,8 @@ from payonce.domain.ledger import JournalEntry, charge, hold
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
 from payonce.idempotency.records import Draft, Plan, StoredResponse
-from payonce.payments.items import event_write, journal_writes, payment_from, payment_key, replace_payment
+from payonce.outbox import event_write
+from payonce.payments.items import journal_writes, payment_from, payment_key, replace_payment
 from payonce.payments.operations import NewPayment, PaymentPlan
 from payonce.payments.representation import (
     declined_response,
@@ -140,7 +141,7 @@ class CreatePayment(GatewayWork):
         event = build_event(
             charged.change,
             merchant_id=payment.merchant_id,
-            payment_id=payment.payment_id,
+            resource_id=payment.payment_id,
             version=payment.version,
             created_at_ms=payment.updated_at_ms,
             data=payment_view(payment),

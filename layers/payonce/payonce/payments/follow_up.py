@@ -22,10 +22,10 @@ from payonce.domain.ledger import JournalEntry
 from payonce.domain.money import Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
+from payonce.outbox import event_write
 from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
 from payonce.payments.items import (
     adjust_payment,
-    event_write,
     journal_writes,
     operation_write,
     payment_from,
@@ -165,7 +165,7 @@ class FollowUp(GatewayWork):
         event = build_event(
             effect.change,
             merchant_id=after.merchant_id,
-            payment_id=after.payment_id,
+            resource_id=after.payment_id,
             version=after.version,
             created_at_ms=now_ms,
             data=operation_view(plan, after, effect.status, code),

@@ -13,7 +13,6 @@ from payonce.ports import Adjust, Insert, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.domain.events import Event
     from payonce.domain.ledger import JournalEntry
     from payonce.payments.operations import FollowUpPlan
     from payonce.ports import Item, Key, Write
@@ -148,19 +147,3 @@ def journal_writes(entry: JournalEntry) -> list[Write]:
             upsert=True,
         ),
     ]
-
-
-def event_write(event: Event) -> Write:
-    """Return the write of an outbox event, with the bytes that every delivery will carry."""
-    return Insert(
-        Table.OUTBOX,
-        {
-            "pk": partition_of(event.merchant_id, event.payment_id),
-            "sk": f"{event.version:010d}",
-            "event_id": event.event_id,
-            "merchant_id": event.merchant_id,
-            "event_type": event.event_type.value,
-            "created_at_ms": event.created_at_ms,
-            "body": event.body,
-        },
-    )

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.ports import Item, Key, Page, Table, Write
-from payonce.stores.dynamodb_requests import from_attributes, to_attributes, write_request
+from payonce.stores.dynamodb_requests import from_attributes, key_condition, to_attributes, write_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,26 +77,16 @@ class DynamoDatabase:
         partition: tuple[str, str],
         index: str | None = None,
         sort_prefix: tuple[str, str] | None = None,
-        sort_at_most: tuple[str, int] | None = None,
+        sort_at_least: tuple[str, int | str] | None = None,
+        sort_at_most: tuple[str, int | str] | None = None,
         descending: bool = False,
         limit: int,
         start: Item | None = None,
     ) -> Page:
         """See ``Database``. Queries of an index are eventually consistent, others strongly."""
-        names = {"#p": partition[0]}
-        values: dict[str, Any] = {":p": partition[1]}
-        condition = "#p = :p"
-        if sort_prefix is not None:
-            names["#s"], values[":s"] = sort_prefix
-            condition += " AND begins_with(#s, :s)"
-        if sort_at_most is not None:
-            names["#s"], values[":s"] = sort_at_most[0], sort_at_most[1]
-            condition += " AND #s <= :s"
         request: dict[str, Any] = {
             "TableName": self._names[table],
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": to_attributes(values),
+            **key_condition(partition, prefix=sort_prefix, at_least=sort_at_least, at_most=sort_at_most),
             "ScanIndexForward": not descending,
             "Limit": limit,
             **({"IndexName": index} if index else {"ConsistentRead": True}),

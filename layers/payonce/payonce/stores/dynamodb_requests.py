@@ -51,16 +51,49 @@ def write_request(write: Write, table_name: str) -> tuple[str, dict[str, Any]]:
             }
         case Delete(key=key, require=require):
             names, values = _Names(), _Values()
+            conditions = [f"attribute_exists({names[SCHEMAS[write.table].key[0]]})"]
+            conditions += [f"{names[n]} = {values[v]}" for n, v in require.items()]
             return "Delete", {
                 "TableName": table_name,
                 "Key": to_attributes(key),
-                "ConditionExpression": " AND ".join(f"{names[n]} = {values[v]}" for n, v in require.items()),
+                "ConditionExpression": " AND ".join(conditions),
                 "ExpressionAttributeNames": names.used,
-                "ExpressionAttributeValues": to_attributes(values.used),
+                **({"ExpressionAttributeValues": to_attributes(values.used)} if values.used else {}),
                 **on_failure,
             }
         case Adjust():
             return "Update", {"TableName": table_name, **_update(write), **on_failure}
+
+
+def key_condition(
+    partition: tuple[str, str],
+    *,
+    prefix: tuple[str, str] | None,
+    at_least: tuple[str, int | str] | None,
+    at_most: tuple[str, int | str] | None,
+) -> dict[str, Any]:
+    """Return the parameters of a query that name the partition and bound the sort attribute."""
+    names = {"#p": partition[0]}
+    values: dict[str, Any] = {":p": partition[1]}
+    condition = "#p = :p"
+    if prefix is not None:
+        names["#s"], values[":s"] = prefix
+        condition += " AND begins_with(#s, :s)"
+    elif at_least is not None and at_most is not None:
+        # A key condition takes one clause for the sort attribute, so two bounds have to be a BETWEEN.
+        names["#s"], values[":l"], values[":m"] = at_least[0], at_least[1], at_most[1]
+        condition += " AND #s BETWEEN :l AND :m"
+    elif at_least is not None:
+        names["#s"], values[":l"] = at_least
+        condition += " AND #s >= :l"
+    elif at_most is not None:
+        names["#s"], values[":m"] = at_most
+        condition += " AND #s <= :m"
+    return {
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": to_attributes(values),
+    }
 
 
 class _Names:

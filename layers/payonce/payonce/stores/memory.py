@@ -43,7 +43,8 @@ class MemoryDatabase:
         partition: tuple[str, str],
         index: str | None = None,
         sort_prefix: tuple[str, str] | None = None,
-        sort_at_most: tuple[str, int] | None = None,
+        sort_at_least: tuple[str, int | str] | None = None,
+        sort_at_most: tuple[str, int | str] | None = None,
         descending: bool = False,
         limit: int,
         start: Item | None = None,
@@ -57,6 +58,7 @@ class MemoryDatabase:
                 if item.get(partition[0]) == partition[1]
                 and (sort is None or sort in item)
                 and (sort_prefix is None or str(item[sort_prefix[0]]).startswith(sort_prefix[1]))
+                and (sort_at_least is None or item[sort_at_least[0]] >= sort_at_least[1])
                 and (sort_at_most is None or item[sort_at_most[0]] <= sort_at_most[1])
             ]
         found.sort(key=lambda item: _position(table, sort, item), reverse=descending)

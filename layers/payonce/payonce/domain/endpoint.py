@@ -1,0 +1,123 @@
+"""Webhook endpoints: where a merchant wants its events, which of them, and under which keys they are signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from payonce.domain.payment import Change
+
+# A relay writes one delivery for each endpoint of an event, so what one event can cost is bounded by this.
+MAX_ENDPOINTS_PER_MERCHANT = 100
+MAX_EVENT_TYPES_PER_ENDPOINT = 50
+MAX_URL_CHARACTERS = 2048
+MAX_DESCRIPTION_CHARACTERS = 200
+ALL_EVENTS = "*"
+CUSTOM_PREFIX = "custom."
+# Consumers hold at most two keys at once while they change over; a third would make the header grow without need.
+MAX_ACTIVE_KEYS = 3
+DEFAULT_KEY_OVERLAP_SECONDS = 24 * 3600
+MAX_KEY_OVERLAP_SECONDS = 7 * 24 * 3600
+
+
+class EndpointStatus(StrEnum):
+    """Whether events are sent. While an endpoint is disabled they are held, not dropped."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class DisabledReason(StrEnum):
+    """Who or what disabled an endpoint."""
+
+    MERCHANT = "merchant"
+    GONE = "gone"  # the receiver answered 410
+    FAILING = "failing"  # nothing was accepted for days
+
+
+class EndpointChange(StrEnum):
+    """What can happen to an endpoint. Each change has exactly one event, like a payment's."""
+
+    CREATED = "webhook_endpoint.created"
+    UPDATED = "webhook_endpoint.updated"
+    ENABLED = "webhook_endpoint.enabled"
+    DISABLED = "webhook_endpoint.disabled"
+    KEY_ROTATED = "webhook_endpoint.key_rotated"
+    TESTED = "webhook_endpoint.test"
+    DELETED = "webhook_endpoint.deleted"
+
+
+EVENT_TYPES: tuple[str, ...] = tuple(sorted([*(change.value for change in Change), *EndpointChange]))
+
+
+class KeyKind(StrEnum):
+    """The two signatures of Standard Webhooks."""
+
+    HMAC_SHA256 = "v1"
+    ED25519 = "v1a"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointKey:
+    """A signing key, sealed. ``expires_at_ms`` is set when a newer key has taken over: until then both sign.
+
+    ``public_key`` (``whpk_...``) of an ed25519 key is what the merchant verifies with.
+    """
+
+    key_id: str
+    kind: KeyKind
+    sealed: bytes
+    created_at_ms: int
+    expires_at_ms: int | None = None
+    public_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A webhook endpoint of a merchant. ``version`` counts its changes, and is the sequence number of their events."""
+
+    merchant_id: str
+    endpoint_id: str
+    url: str
+    event_types: tuple[str, ...]
+    keys: tuple[EndpointKey, ...]
+    created_at_ms: int
+    updated_at_ms: int
+    description: str = ""
+    status: EndpointStatus = EndpointStatus.ENABLED
+    disabled_reason: DisabledReason | None = None
+    disabled_at_ms: int | None = None
+    version: int = 1
+
+    def wants(self, event_type: str) -> bool:
+        """Return whether the endpoint subscribes to events of this type (exactly, by ``prefix.*``, or to all)."""
+        return any(_matches(pattern, event_type) for pattern in self.event_types)
+
+    def active_keys(self, now_ms: int) -> tuple[EndpointKey, ...]:
+        """Return the keys that sign now, newest first."""
+        live = [key for key in self.keys if key.expires_at_ms is None or key.expires_at_ms > now_ms]
+        return tuple(sorted(live, key=lambda key: key.created_at_ms, reverse=True))
+
+    def changed(self, *, at_ms: int, **changes: Any) -> Endpoint:
+        """Return the endpoint after a change: ``changes`` made, version counted up."""
+        return replace(self, version=self.version + 1, updated_at_ms=at_ms, **changes)
+
+    def disabled(self, reason: DisabledReason, *, at_ms: int) -> Endpoint:
+        """Return the endpoint disabled for ``reason``."""
+        return self.changed(at_ms=at_ms, status=EndpointStatus.DISABLED, disabled_reason=reason, disabled_at_ms=at_ms)
+
+
+def is_subscribable(pattern: str) -> bool:
+    """Return whether ``pattern`` can match an event: ``*``, a known type, ``prefix.*`` of one, or a custom type."""
+    if pattern == ALL_EVENTS or pattern in EVENT_TYPES:
+        return True
+    if pattern.startswith(CUSTOM_PREFIX):
+        return True
+    return pattern.endswith(".*") and any(event_type.startswith(pattern[:-1]) for event_type in EVENT_TYPES)
+
+
+def _matches(pattern: str, event_type: str) -> bool:
+    if pattern.endswith(".*"):
+        return event_type.startswith(pattern[:-1])
+    return pattern in (ALL_EVENTS, event_type)

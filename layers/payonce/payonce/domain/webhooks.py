@@ -1,0 +1,156 @@
+"""Rules of delivery: when an attempt is repeated, when a receiver is left in peace, when it is given up. All pure.
+
+::
+
+              ┌──────────── redelivery, replay ─────────────┐
+              ▼                                             │
+    ──▶ PENDING ─ 2xx ─▶ DELIVERED ─────────────────────────┤
+         │  ▲ │                                             │
+         │  │ └─ no attempt left ─▶ FAILED ─────────────────┤
+         │  └─ enabled again ─┐                             │
+         ├─ endpoint disabled ┴▶ HELD                       │
+         └─ endpoint deleted ──▶ CANCELED (for good)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from payonce.domain.delivery import Answer
+from payonce.domain.endpoint import DisabledReason
+from payonce.domain.ids import ID_LENGTH, ID_RANDOM_BYTES, ID_TIME_BITS, encode_base32
+
+if TYPE_CHECKING:
+    from payonce.domain.delivery import Exchanged
+
+SECOND, MINUTE, HOUR = 1, 60, 3_600
+# Pauses before the second, third, ... attempt. Fast at first for a restart, then hours for an outage; 65 h in all, so
+# that even with all jitter added the last attempt is inside three days, the horizon that the consumer's dedupe window has to
+# cover.
+RETRY_PAUSES_SECONDS = (
+    5 * SECOND,
+    30 * SECOND,
+    2 * MINUTE,
+    10 * MINUTE,
+    30 * MINUTE,
+    2 * HOUR,
+    4 * HOUR,
+    8 * HOUR,
+    10 * HOUR,
+    12 * HOUR,
+    14 * HOUR,
+    14 * HOUR,
+)
+MAX_ATTEMPTS = len(RETRY_PAUSES_SECONDS) + 1
+RETRY_HORIZON_SECONDS = 3 * 24 * HOUR
+JITTER_SHARE = 0.1  # of a pause, taken off or added, so that what failed together does not come back together
+MAX_RETRY_AFTER_SECONDS = 24 * HOUR  # a receiver may ask for rest, but not for being forgotten
+
+BREAKER_FAILURES = 5  # in a row, by whichever deliveries: a deploy of the receiver fails fewer
+FIRST_COOLDOWN_MS = 60_000
+MAX_COOLDOWN_MS = 3_600_000
+COOLDOWN_SPREAD_MS = 30_000  # deferred deliveries come back over so long, not at once
+DISABLE_AFTER_FAILING_MS = 3 * 24 * HOUR * 1000  # with no success at all: as long as one delivery is tried
+DISABLE_AFTER_FAILURES = MAX_ATTEMPTS
+SLOT_COUNT = 10  # deliveries to one endpoint at the same time
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    HELD = "held"
+    CANCELED = "canceled"
+
+
+def delivery_id(event_id: str, endpoint_id: str, event_created_at_ms: int) -> str:
+    """Return the one id of the delivery of this event to this endpoint, whoever computes it and however often.
+
+    It has the layout of a ULID and sorts by the event's time.
+    """
+    digest = hashlib.sha256(f"payonce/delivery/v1\n{event_id}\n{endpoint_id}".encode()).digest()
+    tail = int.from_bytes(digest[:ID_RANDOM_BYTES], "big")
+    value = (event_created_at_ms & ((1 << ID_TIME_BITS) - 1)) << (8 * ID_RANDOM_BYTES) | tail
+    return f"whd_{encode_base32(value, ID_LENGTH)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The receiver has the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The attempt failed; the next one is due at ``at_ms``."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The attempt failed and was the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The receiver says 410: nothing is sent to this endpoint any more."""
+
+
+type Verdict = Accepted | TryAgain | GiveUp | Gone
+
+
+def judge(exchanged: Exchanged, *, attempts: int, now_ms: int, jitter: float) -> Verdict:
+    """Return what follows from an exchange that was attempt number ``attempts`` of its round.
+
+    ``jitter`` is uniform in [0, 1). ``Retry-After`` is honoured for any failure; it moves an attempt back, never
+    forward, and takes no attempt away.
+    """
+    retry_after_seconds = None
+    if isinstance(exchanged, Answer):
+        if 200 <= exchanged.status < 300:
+            return Accepted()
+        if exchanged.status == 410:
+            return Gone()
+        retry_after_seconds = exchanged.retry_after_seconds
+    if attempts >= MAX_ATTEMPTS:
+        return GiveUp()
+    pause_seconds = RETRY_PAUSES_SECONDS[attempts - 1] * (1 + JITTER_SHARE * (2 * jitter - 1))
+    if retry_after_seconds is not None:
+        pause_seconds = max(pause_seconds, min(retry_after_seconds, MAX_RETRY_AFTER_SECONDS))
+    return TryAgain(now_ms + int(pause_seconds * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What is known of a receiver: failures in a row, since when, and when the last one was (0: none)."""
+
+    consecutive_failures: int = 0
+    failing_since_ms: int = 0
+    last_failure_at_ms: int = 0
+
+    def cooldown_over_at_ms(self) -> int:
+        """Return until when the breaker is open; 0 when it is closed.
+
+        It follows from the failures alone, so there is no state to get stuck: after it one probe at a time is let
+        through (see ``slots``), and each that fails doubles the rest.
+        """
+        beyond = self.consecutive_failures - BREAKER_FAILURES
+        if beyond < 0:
+            return 0
+        return self.last_failure_at_ms + min(FIRST_COOLDOWN_MS << min(beyond, 16), MAX_COOLDOWN_MS)
+
+    def slots(self) -> int:
+        """Return how many deliveries may be under way at once: one while the receiver fails."""
+        return 1 if self.consecutive_failures else SLOT_COUNT
+
+    def disable_reason(self, now_ms: int) -> DisabledReason | None:
+        """Return why the endpoint is to be disabled after one more failure now, if it is."""
+        failing_ms = now_ms - self.failing_since_ms if self.failing_since_ms else 0
+        if self.consecutive_failures + 1 >= DISABLE_AFTER_FAILURES and failing_ms >= DISABLE_AFTER_FAILING_MS:
+            return DisabledReason.FAILING
+        return None

@@ -1,0 +1,173 @@
+"""Endpoints as they are stored, and every change of one: the item, its gate and its event in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.endpoint import (
+    MAX_ENDPOINTS_PER_MERCHANT,
+    DisabledReason,
+    Endpoint,
+    EndpointChange,
+    EndpointKey,
+    EndpointStatus,
+    KeyKind,
+)
+from payonce.domain.events import build_event
+from payonce.outbox import event_write
+from payonce.ports import Adjust, Delete, Insert, Table
+from payonce.webhooks.gate import gate_key, new_gate_item
+
+if TYPE_CHECKING:
+    from payonce.ports import Database, Item, Key, Write
+
+ENDPOINT_PREFIX = "ENDPOINT#"
+
+
+def endpoint_key(merchant_id: str, endpoint_id: str) -> Key:
+    """Return the key of the endpoint item. The merchant is the partition: no merchant reaches another's."""
+    return {"pk": merchant_id, "sk": ENDPOINT_PREFIX + endpoint_id}
+
+
+def load_endpoint(database: Database, merchant_id: str, endpoint_id: str) -> Endpoint | None:
+    """Return the endpoint as it is stored now, or ``None``."""
+    item = database.get(Table.ENDPOINTS, endpoint_key(merchant_id, endpoint_id))
+    return None if item is None else endpoint_from(item)
+
+
+def load_endpoints(database: Database, merchant_id: str) -> list[Endpoint]:
+    """Return all endpoints of a merchant, oldest first. One round trip: their number is bounded."""
+    page = database.query(
+        Table.ENDPOINTS,
+        partition=("pk", merchant_id),
+        sort_prefix=("sk", ENDPOINT_PREFIX),
+        limit=MAX_ENDPOINTS_PER_MERCHANT,
+    )
+    return [endpoint_from(item) for item in page.items]
+
+
+def create_writes(endpoint: Endpoint) -> list[Write]:
+    """Return the writes that make a new endpoint, with its gate and its first event."""
+    return [
+        Insert(Table.ENDPOINTS, _item(endpoint)),
+        Insert(Table.ENDPOINTS, new_gate_item(endpoint.merchant_id, endpoint.endpoint_id)),
+        event_write(_event(EndpointChange.CREATED, endpoint)),
+    ]
+
+
+def change_writes(before: Endpoint, after: Endpoint, change: EndpointChange) -> list[Write]:
+    """Return the writes that turn ``before`` into ``after``, if it is still as it was read, with the change's event."""
+    key = endpoint_key(before.merchant_id, before.endpoint_id)
+    changed = {name: value for name, value in _item(after).items() if name not in key}
+    return [
+        Adjust(table=Table.ENDPOINTS, key=key, require={"version": before.version}, set=changed),
+        event_write(_event(change, after)),
+    ]
+
+
+def delete_writes(before: Endpoint, *, at_ms: int) -> list[Write]:
+    """Return the writes that remove an endpoint and its gate. Its last event tells the others."""
+    return [
+        Delete(
+            table=Table.ENDPOINTS,
+            key=endpoint_key(before.merchant_id, before.endpoint_id),
+            require={"version": before.version},
+        ),
+        Delete(table=Table.ENDPOINTS, key=gate_key(before.merchant_id, before.endpoint_id), require={}),
+        event_write(_event(EndpointChange.DELETED, before.changed(at_ms=at_ms))),
+    ]
+
+
+def endpoint_view(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the endpoint as the API and its events show it. No secret is in it."""
+    return {
+        "id": endpoint.endpoint_id,
+        "object": "webhook_endpoint",
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "event_types": list(endpoint.event_types),
+        "status": endpoint.status.value,
+        "disabled_reason": endpoint.disabled_reason.value if endpoint.disabled_reason else None,
+        "disabled_at_ms": endpoint.disabled_at_ms,
+        "keys": [
+            {
+                "id": key.key_id,
+                "kind": key.kind.value,
+                "public_key": key.public_key,
+                "created_at_ms": key.created_at_ms,
+                "expires_at_ms": key.expires_at_ms,
+            }
+            for key in endpoint.keys
+        ],
+        "created_at_ms": endpoint.created_at_ms,
+        "updated_at_ms": endpoint.updated_at_ms,
+        "version": endpoint.version,
+    }
+
+
+def _event(change: EndpointChange, endpoint: Endpoint) -> Any:
+    return build_event(
+        change,
+        merchant_id=endpoint.merchant_id,
+        resource_id=endpoint.endpoint_id,
+        version=endpoint.version,
+        created_at_ms=endpoint.updated_at_ms,
+        data=endpoint_view(endpoint),
+        only_endpoint_id=endpoint.endpoint_id if change is EndpointChange.TESTED else None,
+    )
+
+
+def _item(endpoint: Endpoint) -> Item:
+    return {
+        **endpoint_key(endpoint.merchant_id, endpoint.endpoint_id),
+        "merchant_id": endpoint.merchant_id,
+        "endpoint_id": endpoint.endpoint_id,
+        "url": endpoint.url,
+        "event_types": list(endpoint.event_types),
+        "description": endpoint.description,
+        "status": endpoint.status.value,
+        "disabled_reason": endpoint.disabled_reason.value if endpoint.disabled_reason else None,
+        "disabled_at_ms": endpoint.disabled_at_ms,
+        "version": endpoint.version,
+        "created_at_ms": endpoint.created_at_ms,
+        "updated_at_ms": endpoint.updated_at_ms,
+        "keys": [
+            {
+                "key_id": key.key_id,
+                "kind": key.kind.value,
+                "sealed": key.sealed,
+                "public_key": key.public_key,
+                "created_at_ms": key.created_at_ms,
+                "expires_at_ms": key.expires_at_ms,
+            }
+            for key in endpoint.keys
+        ],
+    }
+
+
+def endpoint_from(item: Item) -> Endpoint:
+    """Return the endpoint of a stored item."""
+    return Endpoint(
+        merchant_id=item["merchant_id"],
+        endpoint_id=item["endpoint_id"],
+        url=item["url"],
+        event_types=tuple(item["event_types"]),
+        description=item["description"],
+        status=EndpointStatus(item["status"]),
+        disabled_reason=DisabledReason(item["disabled_reason"]) if item["disabled_reason"] else None,
+        disabled_at_ms=item["disabled_at_ms"],
+        version=item["version"],
+        created_at_ms=item["created_at_ms"],
+        updated_at_ms=item["updated_at_ms"],
+        keys=tuple(
+            EndpointKey(
+                key_id=key["key_id"],
+                kind=KeyKind(key["kind"]),
+                sealed=key["sealed"],
+                public_key=key["public_key"],
+                created_at_ms=key["created_at_ms"],
+                expires_at_ms=key["expires_at_ms"],
+            )
+            for key in item["keys"]
+        ),
+    )

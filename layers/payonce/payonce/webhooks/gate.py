@@ -1,0 +1,156 @@
+"""The gate of an endpoint: how many deliveries are under way to it, and how it has been doing.
+
+A slot is a lease and not a counter, because a sender that is killed gives nothing back::
+
+    sender A  ─ take slot 3 until 12:00:40 ─ send ─ ✗ killed
+    sender B        └ 3 is taken, takes 7                         sender C  ─ 12:00:41: takes 3
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import WriteConflict
+from payonce.domain.webhooks import SLOT_COUNT, Health
+from payonce.ports import Adjust, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from payonce.ports import Database, Item, Key
+
+GATE_PREFIX = "GATE#"
+SLOTS = tuple(f"slot_{number:02d}" for number in range(SLOT_COUNT))
+
+
+def gate_key(merchant_id: str, endpoint_id: str) -> Key:
+    """Return the key of an endpoint's gate."""
+    return {"pk": merchant_id, "sk": GATE_PREFIX + endpoint_id}
+
+
+def new_gate_item(merchant_id: str, endpoint_id: str) -> Item:
+    """Return the gate of a new endpoint: every slot free, no failure known."""
+    return {
+        **gate_key(merchant_id, endpoint_id),
+        **dict.fromkeys(SLOTS, 0),
+        "consecutive_failures": 0,
+        "failing_since_ms": 0,
+        "last_failure_at_ms": 0,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot that is held until ``lease_expires_at_ms``, unless it is given back before."""
+
+    name: str
+    lease_expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate as it was read."""
+
+    merchant_id: str
+    endpoint_id: str
+    health: Health
+    leases: Mapping[str, int]
+
+    def free_slots(self, now_ms: int) -> list[str]:
+        """Return the slots that may be tried now."""
+        return [name for name in SLOTS[: self.health.slots()] if self.leases[name] < now_ms]
+
+
+class Gates:
+    """Reads gates, takes and gives back slots."""
+
+    def __init__(self, database: Database, *, choose: Callable[[int], int]) -> None:
+        """``choose(n)`` returns a number below n; senders that start together should choose differently."""
+        self._database = database
+        self._choose = choose
+
+    def load(self, merchant_id: str, endpoint_id: str) -> Gate | None:
+        """Return the gate, or ``None`` when the endpoint is deleted."""
+        item = self._database.get(Table.ENDPOINTS, gate_key(merchant_id, endpoint_id))
+        return None if item is None else _gate(merchant_id, endpoint_id, item)
+
+    def take(self, gate: Gate, *, now_ms: int, lease_expires_at_ms: int) -> Slot | None:
+        """Return a slot that is ours alone until ``lease_expires_at_ms``, or ``None`` when none is free."""
+        observed: Gate | None = gate
+        # Every refusal means that somebody else has taken one, so it ends after as many tries as there are slots.
+        for _ in range(SLOT_COUNT):
+            free = observed.free_slots(now_ms) if observed is not None else []
+            if observed is None or not free:
+                return None
+            name = free[self._choose(len(free))]
+            try:
+                self._database.write(
+                    [
+                        Adjust(
+                            table=Table.ENDPOINTS,
+                            key=gate_key(gate.merchant_id, gate.endpoint_id),
+                            require={name: observed.leases[name]},
+                            set={name: lease_expires_at_ms},
+                        )
+                    ]
+                )
+            except WriteConflict as conflict:
+                current = conflict.current
+                observed = None if current is None else _gate(gate.merchant_id, gate.endpoint_id, current)
+                continue
+            return Slot(name, lease_expires_at_ms)
+        return None
+
+    def give_back(self, gate: Gate, slot: Slot) -> None:
+        """Free the slot, if it is still ours."""
+        self._release(gate, slot, {})
+
+    def succeeded(self, gate: Gate, slot: Slot) -> None:
+        """Free the slot after an exchange that the receiver answered well: the failures are over."""
+        healthy = gate.health == Health()
+        self._release(
+            gate, slot, {} if healthy else {"consecutive_failures": 0, "failing_since_ms": 0, "last_failure_at_ms": 0}
+        )
+
+    def failed(self, gate: Gate, slot: Slot, *, now_ms: int) -> None:
+        """Free the slot after a failure, and count it."""
+        since = {} if gate.health.failing_since_ms else {"failing_since_ms": now_ms}
+        self._release(gate, slot, {"last_failure_at_ms": now_ms, **since}, add={"consecutive_failures": 1})
+
+    def _release(
+        self, gate: Gate, slot: Slot, changes: Mapping[str, int], *, add: Mapping[str, int] | None = None
+    ) -> None:
+        key = gate_key(gate.merchant_id, gate.endpoint_id)
+        try:
+            self._database.write(
+                [
+                    Adjust(
+                        table=Table.ENDPOINTS,
+                        key=key,
+                        require={slot.name: slot.lease_expires_at_ms},
+                        set={slot.name: 0, **changes},
+                        add=add or {},
+                    )
+                ]
+            )
+        except WriteConflict as conflict:
+            if conflict.current is None or not (changes or add):
+                return  # the endpoint is gone, or the slot is another's by now: nothing is ours to give back
+            self._count_late(key, changes, add or {})
+
+    def _count_late(self, key: Key, changes: Mapping[str, int], add: Mapping[str, int]) -> None:
+        """Record how the exchange went although its slot ran out meanwhile: it is a fact about the receiver."""
+        try:
+            self._database.write([Adjust(table=Table.ENDPOINTS, key=key, set=changes, add=add)])
+        except WriteConflict:
+            return
+
+
+def _gate(merchant_id: str, endpoint_id: str, item: Item) -> Gate:
+    health = Health(
+        consecutive_failures=item["consecutive_failures"],
+        failing_since_ms=item["failing_since_ms"],
+        last_failure_at_ms=item["last_failure_at_ms"],
+    )
+    return Gate(merchant_id, endpoint_id, health, {name: item[name] for name in SLOTS})
