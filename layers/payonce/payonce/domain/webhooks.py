@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SECOND, MINUTE, HOUR = 1, 60, 3_600
 # Pauses before the second, third, ... attempt. Fast at first for a restart, then hours for an outage; 65 h in all, so
-# that even with all jitter added the last attempt is inside three days, the horizon that the consumer's dedupe window has to
+# that even with all jitter the last attempt is inside three days, which is what a consumer's dedupe window has to
 # cover.
 RETRY_PAUSES_SECONDS = (
     5 * SECOND,
