@@ -1,0 +1,71 @@
+"""Batches of a queue or a stream: each record on its own, and only those that failed come again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import PayonceError
+from payonce.observability import get_logger
+from payonce.stores.dynamodb_requests import from_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from payonce.ports import Item
+    from payonce.webhooks.relay import Relay
+
+
+def serve_queue(event: Mapping[str, Any], handle: Callable[[str], object]) -> dict[str, Any]:
+    """Handle the bodies of an SQS batch at the same time and return which messages have to come again.
+
+    One receiver that takes its whole time does not keep the others of its batch waiting, and one message that can't be
+    handled does not bring the others back. Even when all fail nothing is raised: a batch that fails as a whole would
+    slow the polling of the queue down for everybody.
+    """
+    records = list(event.get("Records", []))
+    if not records:
+        return {"batchItemFailures": []}
+
+    def one(record: Mapping[str, Any]) -> bool:
+        try:
+            outcome = handle(str(record["body"]))
+        except PayonceError as error:
+            get_logger().warning(
+                "message not handled",
+                extra={"message_id": record["messageId"], "error": type(error).__name__, "detail": error.detail},
+            )
+            return False
+        except Exception:
+            get_logger().exception("message not handled", extra={"message_id": record["messageId"]})
+            return False
+        get_logger().info("message handled", extra={"message_id": record["messageId"], "outcome": str(outcome)})
+        return True
+
+    with ThreadPoolExecutor(max_workers=len(records)) as pool:
+        handled = list(pool.map(one, records))
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": record["messageId"]} for record, done in zip(records, handled, strict=True) if not done
+        ]
+    }
+
+
+def serve_stream(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
+    """Relay the new items of a DynamoDB stream batch.
+
+    A stream goes on from the first record that is named as failed, so those after it come again too; they are the same
+    deliveries then. What keeps failing is left to the sweeper, by its mark.
+    """
+    records = [record for record in event.get("Records", []) if record.get("eventName") == "INSERT"]
+    events: list[Item] = [from_attributes(record["dynamodb"]["NewImage"]) for record in records]
+    report = relay.relay(events)
+    for position, error in sorted(report.failed.items()):
+        get_logger().error(
+            "event not relayed", extra={"event_id": events[position].get("event_id"), "error": repr(error)}
+        )
+    get_logger().info("events relayed", extra={"events": len(events), "deliveries": report.deliveries})
+    if not report.failed:
+        return {"batchItemFailures": []}
+    first = records[min(report.failed)]
+    return {"batchItemFailures": [{"itemIdentifier": first["dynamodb"]["SequenceNumber"]}]}

@@ -1,0 +1,96 @@
+"""The relay: writes the deliveries of each event and queues them. Safe to run any number of times on the same event.
+
+::
+
+    outbox event ─┬─ 1 insert one delivery per endpoint (refused when it is there)
+                  ├─ 2 queue the deliveries that were never tried
+                  └─ 3 take the mark off the event
+    killed before 3: the stream or the sweeper brings the event again; the ids are the same, so nothing is doubled
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from payonce.domain.endpoint import Endpoint, EndpointStatus
+from payonce.domain.errors import PayonceError, WriteConflict
+from payonce.domain.webhooks import DeliveryStatus
+from payonce.outbox import relayed_write
+from payonce.webhooks.deliveries import delivery_from, insert_write, message_of, new_delivery
+from payonce.webhooks.endpoints import load_endpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payonce.ports import Clock, Database, Item, MessageQueue, QueueMessage
+
+
+@dataclass(slots=True)
+class RelayReport:
+    """What one run did. ``failed`` holds the positions of the events that have to come again, and why."""
+
+    deliveries: int = 0
+    failed: dict[int, Exception] = field(default_factory=dict)
+
+
+class Relay:
+    """Turns outbox events into deliveries."""
+
+    def __init__(self, *, database: Database, queue: MessageQueue, clock: Clock) -> None:
+        self._database = database
+        self._queue = queue
+        self._clock = clock
+
+    def relay(self, events: Sequence[Item]) -> RelayReport:
+        """Relay stored events. One that can't be relayed keeps its mark and does not hold up the others."""
+        report = RelayReport()
+        endpoints: dict[str, list[Endpoint]] = {}
+        messages: dict[int, list[QueueMessage]] = {}
+        for position, event in enumerate(events):
+            try:
+                merchant_id = event["merchant_id"]
+                if merchant_id not in endpoints:
+                    # One look per run: an endpoint made after this moment is not owed an event from before it.
+                    endpoints[merchant_id] = load_endpoints(self._database, merchant_id)
+                messages[position] = self._deliver(event, endpoints[merchant_id])
+            except (PayonceError, KeyError) as error:
+                report.failed[position] = error
+        report.deliveries = sum(len(queued) for queued in messages.values())
+        try:
+            # One call for the whole run, because the queue bills by request and takes ten messages in each.
+            self._queue.send([message for queued in messages.values() for message in queued])
+        except PayonceError as error:
+            report.failed |= dict.fromkeys(messages, error)
+            return report
+        for position in messages:
+            try:
+                self._database.write([relayed_write(events[position])])
+            except PayonceError as error:
+                report.failed[position] = error
+        return report
+
+    def _deliver(self, event: Item, endpoints: Sequence[Endpoint]) -> list[QueueMessage]:
+        messages = []
+        for endpoint in endpoints:
+            if not _is_for(event, endpoint):
+                continue
+            enabled = endpoint.status is EndpointStatus.ENABLED
+            status = DeliveryStatus.PENDING if enabled else DeliveryStatus.HELD
+            delivery = new_delivery(event, endpoint.endpoint_id, status, now_ms=self._clock.now_ms())
+            try:
+                self._database.write([insert_write(delivery)])
+            except WriteConflict as conflict:
+                if conflict.current is None:  # pragma: no cover - the condition is that nothing is stored
+                    raise
+                delivery = delivery_from(conflict.current)
+            if delivery.status is DeliveryStatus.PENDING and delivery.attempt_count == 0:
+                messages.append(message_of(delivery))
+        return messages
+
+
+def _is_for(event: Item, endpoint: Endpoint) -> bool:
+    only_endpoint_id = event.get("only_endpoint_id")
+    if only_endpoint_id is not None:
+        return bool(only_endpoint_id == endpoint.endpoint_id)
+    return endpoint.wants(event["event_type"])

@@ -1,0 +1,150 @@
+"""The scheduler, once a minute: queues what is due, relays what the stream left, goes on with replays.
+
+It decides nothing about a delivery: it only asks the dispatcher for the next attempt, which finds out whether there is
+still one to make. So it may run twice at once, be killed anywhere, and look at an index that is a second behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import PayonceError, WriteConflict
+from payonce.domain.webhooks import DeliveryStatus
+from payonce.outbox import RELAY_SHARDS, unrelayed
+from payonce.ports import Table
+from payonce.webhooks.deliveries import (
+    DELIVERY_PREFIX,
+    DUE_INDEX,
+    DUE_SHARDS,
+    MESSAGE_GRACE_MS,
+    delivery_from,
+    message_of,
+    queued_write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.ports import Clock, Database, Deadline, Item, MessageQueue, QueueMessage
+    from payonce.webhooks.relay import Relay
+
+RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
+SWEEP_AFTER_MS = 120_000  # the stream brings an event within a second or two; what is older was left
+PAGE_SIZE = 100
+MAX_PAGES_PER_SHARD = 10  # 8,000 deliveries a run; more than that due in one minute is left for the next
+
+
+@dataclass(slots=True)
+class SchedulerReport:
+    """What one run did, as counts: deliveries queued, events swept or not, replays advanced, steps that failed."""
+
+    queued: int = 0
+    swept: int = 0
+    sweep_failed: int = 0
+    replays: int = 0
+    failed: int = 0
+
+
+class Scheduler:
+    """Brings back what waits. ``advance`` does one bounded step of a replay, given the key of its job."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queue: MessageQueue,
+        relay: Relay,
+        advance: Callable[[Item], object],
+        clock: Clock,
+        report_error: Callable[[str, Exception], None],
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._relay = relay
+        self._advance = advance
+        self._clock = clock
+        self._report_error = report_error
+
+    def run(self, deadline: Deadline) -> SchedulerReport:
+        """Look at every shard until done or until ``deadline``; what is left is for the next run."""
+        report = SchedulerReport()
+        first = self._clock.now_ms() // RUN_INTERVAL_MS
+        for shard in ((first + offset) % RELAY_SHARDS for offset in range(RELAY_SHARDS)):
+            if self._clock.now_ms() >= deadline.at_ms:
+                return report
+            self._sweep(shard, report)
+        # Where there is more than a run can do, each run starts with another shard: none is always last.
+        for shard in ((first + offset) % DUE_SHARDS for offset in range(DUE_SHARDS)):
+            self._queue_due(shard, deadline, report)
+        return report
+
+    def _sweep(self, shard: int, report: SchedulerReport) -> None:
+        before_ms = self._clock.now_ms() - SWEEP_AFTER_MS
+        events = unrelayed(self._database, shard, created_before_ms=before_ms, limit=PAGE_SIZE)
+        if not events:
+            return
+        relayed = self._relay.relay(events)
+        report.swept += len(events) - len(relayed.failed)
+        report.sweep_failed += len(relayed.failed)
+        for position, error in relayed.failed.items():
+            self._report_error(events[position]["event_id"], error)
+
+    def _queue_due(self, shard: int, deadline: Deadline, report: SchedulerReport) -> None:
+        until_ms = self._clock.now_ms() + RUN_INTERVAL_MS
+        start: Item | None = None
+        for _ in range(MAX_PAGES_PER_SHARD):
+            if self._clock.now_ms() >= deadline.at_ms:
+                return
+            page = self._database.query(
+                Table.DELIVERIES,
+                index=DUE_INDEX,
+                partition=("due_shard", str(shard)),
+                # What comes due before the next run is queued now, with a delay: nothing waits for a run.
+                sort_at_most=("due_at_ms", until_ms),
+                limit=PAGE_SIZE,
+                start=start,
+            )
+            self._queue_page(page.items, report)
+            start = page.next_key
+            if start is None:
+                return
+
+    def _queue_page(self, keys: list[Item], report: SchedulerReport) -> None:
+        messages: list[QueueMessage] = []
+        queued: list[Item] = []
+        for key in keys:
+            try:
+                if key["sk"].startswith(DELIVERY_PREFIX):
+                    message = self._message(key)
+                    if message is not None:
+                        messages.append(message)
+                        queued.append(key)
+                elif key["due_at_ms"] <= self._clock.now_ms():
+                    self._advance(key)
+                    report.replays += 1
+            except PayonceError as error:
+                report.failed += 1
+                self._report_error(key["sk"], error)
+        self._queue.send(messages)
+        report.queued += len(messages)
+        for key in queued:
+            # After the message, not before: killed in between, a delivery is asked for twice and not five minutes late.
+            self._look_away(key)
+
+    def _message(self, key: Item) -> QueueMessage | None:
+        item = self._database.get(Table.DELIVERIES, {"pk": key["pk"], "sk": key["sk"]})
+        if item is None or item.get("due_at_ms") != key["due_at_ms"]:
+            return None  # the index is behind: somebody has just seen to it
+        delivery = delivery_from(item)
+        if delivery.status is not DeliveryStatus.PENDING:
+            return None
+        wait_ms = max(0, delivery.not_before_ms - self._clock.now_ms())
+        return message_of(delivery, delay_seconds=-(-wait_ms // 1000))
+
+    def _look_away(self, key: Item) -> None:
+        due_at_ms = max(key["due_at_ms"], self._clock.now_ms()) + MESSAGE_GRACE_MS
+        try:
+            self._database.write([queued_write(key, due_at_ms=due_at_ms)])
+        except WriteConflict:
+            return

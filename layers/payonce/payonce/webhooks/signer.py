@@ -1,0 +1,54 @@
+"""Signs what is sent: opens an endpoint's sealed keys and makes the headers of Standard Webhooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import MisconfiguredError, SecretNotOpened
+from payonce.webhooks.signing import parse_signing_key, webhook_headers
+
+if TYPE_CHECKING:
+    from payonce.domain.endpoint import Endpoint
+    from payonce.ports import Cipher, Clock
+    from payonce.webhooks.signing import SigningKey
+
+USER_AGENT = "payonce-webhooks/1"
+
+
+def key_context(merchant_id: str, endpoint_id: str, key_id: str) -> dict[str, str]:
+    """Return the context that a signing key is sealed in: it opens for this endpoint of this merchant alone."""
+    return {"merchant_id": merchant_id, "endpoint_id": endpoint_id, "key_id": key_id}
+
+
+def seal_key(cipher: Cipher, key: SigningKey, context: dict[str, str]) -> bytes:
+    """Return a signing key as it is stored."""
+    return cipher.seal(key.text().encode(), context)
+
+
+class Signer:
+    """Makes the headers of a delivery."""
+
+    def __init__(self, *, cipher: Cipher, clock: Clock) -> None:
+        self._cipher = cipher
+        self._clock = clock
+
+    def headers(self, endpoint: Endpoint, event_id: str, body: bytes) -> dict[str, str]:
+        """Return the headers for these bytes: the same id in every attempt, the time of this one, a signature per key.
+
+        Raises ``SecretNotOpened`` when no key can be used, ``StoreUnavailable`` when the key service does not answer.
+        """
+        now_ms = self._clock.now_ms()
+        keys = []
+        for key in endpoint.active_keys(now_ms):
+            context = key_context(endpoint.merchant_id, endpoint.endpoint_id, key.key_id)
+            try:
+                keys.append(parse_signing_key(self._cipher.open(key.sealed, context).decode("ascii")))
+            except (MisconfiguredError, UnicodeDecodeError) as error:
+                raise SecretNotOpened("A stored signing key is not a signing key.") from error
+        if not keys:
+            raise SecretNotOpened("The endpoint has no signing key. Rotate its secret.")
+        return {
+            "content-type": "application/json",
+            "user-agent": USER_AGENT,
+            **webhook_headers(event_id, now_ms // 1000, body, keys),
+        }
