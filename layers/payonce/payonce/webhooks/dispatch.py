@@ -2,11 +2,11 @@
 
 ::
 
-    message ─ still asked for? ─ endpoint there? ─ breaker ─ slot ─ LEASE ─ POST ─ RECORD ─ slot back ─ message
+    message ─ asked for? ─ endpoint there? ─ breaker ─ slot ─ LEASE ─ POST ─ RECORD ─ slot back ─ message
                │ no: a copy        │ no: cancel      │ open: put off    │      │        └ requires the lease's fence
-               ▼ nothing           ▼ disabled: hold  ▼ no attempt lost  │      └ killed after it: sent once more, the same
-                                                                        └ killed after it: the scheduler finds the
-                                                                          delivery when its message is overdue
+               ▼ nothing           ▼ disabled: hold  ▼ no attempt lost  │      └ killed: sent again, the same
+                                                                        └ killed: the scheduler finds the delivery
+                                                                          when its message is overdue
 """
 
 from __future__ import annotations

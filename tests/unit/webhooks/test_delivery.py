@@ -1,0 +1,395 @@
+"""From the outbox to the receiver: every promise about one delivery, in memory and with a clock that stands still."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
+from payonce.domain.endpoint import DisabledReason, EndpointChange, EndpointStatus
+from payonce.domain.errors import StoreUnavailable
+from payonce.domain.webhooks import (
+    BREAKER_FAILURES,
+    FIRST_COOLDOWN_MS,
+    MAX_ATTEMPTS,
+    RETRY_HORIZON_SECONDS,
+    SLOT_COUNT,
+    DeliveryStatus,
+)
+from payonce.ports import Deadline, Table
+from payonce.webhooks.deliveries import DUE_SHARDS, MESSAGE_GRACE_MS
+from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS, LEASE_MARGIN_MS, MAX_MESSAGE_DELAY_MS, Dispatched
+from payonce.webhooks.endpoints import delete_writes, load_endpoint
+from payonce.webhooks.messages import parse_message
+from payonce.webhooks.scheduler import SWEEP_AFTER_MS
+from payonce.webhooks.signing import webhook_headers
+from tests.support.webhooks import MERCHANT, SECRET, WebhookWorld, ids_and_bytes, parsed
+
+TIMED_OUT = NoAnswer(reason=NoAnswerReason.TIMED_OUT, latency_ms=15_000, detail="timed out")
+REFUSED = Answer(status=500, latency_ms=5, excerpt="oops")
+
+
+@pytest.fixture
+def world() -> WebhookWorld:
+    return WebhookWorld()
+
+
+def test_an_event_reaches_every_endpoint_that_wants_it_with_the_outboxs_bytes(world: WebhookWorld) -> None:
+    one, two = world.endpoint("one"), world.endpoint("two", event_types=["payment.*"])
+    refunds = world.endpoint("refunds", event_types=["refund.*"])
+    other = world.endpoint("other", merchant_id="mer_2")
+    event = world.event()
+    world.relay_events(event)
+    assert world.dispatch() == [Dispatched.DELIVERED] * 2
+    assert {received.url for received in world.receivers.received} == {one.url, two.url}
+    assert ids_and_bytes(world.receivers.received) == {(event["event_id"], event["body"])}
+    assert world.deliveries(refunds) == world.deliveries(other) == []
+
+
+def test_the_signature_is_standard_webhooks_over_these_bytes(world: WebhookWorld) -> None:
+    world.endpoint("one")
+    event = world.event()
+    world.relay_events(event)
+    world.dispatch()
+    headers = world.receivers.received[0].headers
+    expected = webhook_headers(event["event_id"], world.clock.ms // 1000, event["body"], [SECRET])
+    assert {name: headers[name] for name in expected} == expected
+
+
+def test_a_relayed_event_loses_its_mark_and_one_that_was_not_keeps_it(world: WebhookWorld) -> None:
+    """Fails when the mark is taken off before the messages are queued: a crash in between would lose the event."""
+    endpoint = world.endpoint("one")
+    event = world.event()
+    key = {"pk": event["pk"], "sk": event["sk"]}
+    world.queue.down = True
+    assert list(world.relay_events(event).failed) == [0]
+    stored = world.database.get(Table.OUTBOX, key)
+    assert stored is not None
+    assert "relay_shard" in stored
+    world.queue.down = False
+    world.clock.ms += SWEEP_AFTER_MS + 1
+    report = world.schedule()
+    assert (report.swept, report.sweep_failed) == (1, 0)
+    stored = world.database.get(Table.OUTBOX, key)
+    assert stored is not None
+    assert "relay_shard" not in stored
+    world.dispatch()
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
+
+
+def test_an_event_read_twice_from_the_stream_is_one_delivery(world: WebhookWorld) -> None:
+    """Fails when delivery ids are drawn instead of derived."""
+    endpoint = world.endpoint("one")
+    event = world.event()
+    world.relay_events(event, event)
+    world.relay_events(event)
+    outcomes = world.dispatch()
+    assert sorted(outcomes) == [Dispatched.DELIVERED, Dispatched.NOT_ASKED_FOR, Dispatched.NOT_ASKED_FOR]
+    assert len(world.deliveries(endpoint)) == len(world.receivers.received) == 1
+    world.relay_events(event)
+    assert world.queue.take() == []
+
+
+def test_a_poisoned_event_does_not_hold_up_the_others(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    event = world.event()
+    report = world.relay_events({"event_id": "evt_broken"}, event)
+    assert list(report.failed) == [0]
+    world.dispatch()
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
+
+
+def test_an_event_for_one_endpoint_goes_to_no_other(world: WebhookWorld) -> None:
+    one, two = world.endpoint("one", event_types=["refund.*"]), world.endpoint("two")
+    world.relay_events(world.event(only_endpoint_id=one.endpoint_id))
+    world.dispatch()
+    assert [received.url for received in world.receivers.received] == [one.url]
+    assert world.deliveries(two) == []
+
+
+def test_retries_carry_the_same_id_and_bytes_and_a_fresh_time(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    event = world.event()
+    world.receivers.scripts[endpoint.url] = [REFUSED, TIMED_OUT]
+    world.relay_events(event)
+    world.run_until(world.clock.ms + 120_000)
+    assert ids_and_bytes(world.receivers.received) == {(event["event_id"], event["body"])}
+    times = [int(received.headers["webhook-timestamp"]) for received in world.receivers.received]
+    assert len(times) == len(set(times)) == 3
+    delivery = world.deliveries(endpoint)[0]
+    assert delivery.status is DeliveryStatus.DELIVERED
+    assert [attempt.get("status") or attempt["error"] for attempt in delivery.attempts] == [500, "timed_out", 200]
+    assert delivery.attempts[0]["response_excerpt"] == "oops"
+
+
+def test_a_delivery_is_tried_over_three_days_and_then_failed(world: WebhookWorld) -> None:
+    """The breaker's rests may put attempts off, but take none away. Fails when a deferral counts as an attempt."""
+    endpoint = world.endpoint("one")
+    world.receivers.always[endpoint.url] = REFUSED
+    world.relay_events(world.event())
+    began = world.clock.ms
+    world.run_until(began + RETRY_HORIZON_SECONDS * 1000 + 7_200_000, step_ms=5_000)
+    delivery = world.deliveries(endpoint)[0]
+    assert delivery.attempt_count == len(world.receivers.received) == MAX_ATTEMPTS
+    assert delivery.status in {DeliveryStatus.FAILED, DeliveryStatus.HELD}
+    assert world.receivers.received[-1].at_ms - began <= RETRY_HORIZON_SECONDS * 1000
+
+
+def test_a_short_pause_is_a_delayed_message_and_a_long_one_is_found_by_the_scheduler(world: WebhookWorld) -> None:
+    """Fails when the scheduler does not look at the index, or a long pause is left to the queue's delay."""
+    endpoint = world.endpoint("one")
+    world.receivers.scripts[endpoint.url] = [Answer(status=503, latency_ms=1, retry_after_seconds=3600)]
+    world.relay_events(world.event())
+    assert world.dispatch() == [Dispatched.RETRYING]
+    assert world.queue.sent == []
+    due = world.clock.ms + 3_600_000
+    world.clock.ms = due - 120_000
+    assert world.schedule().queued == 0
+    world.clock.ms = due - 30_000
+    assert world.schedule().queued == 1
+    assert world.queue.take() == []
+    world.clock.ms = due
+    assert world.dispatch() == [Dispatched.DELIVERED]
+    assert MAX_MESSAGE_DELAY_MS == 900_000
+
+
+def test_a_lost_message_is_replaced_and_a_queue_that_is_behind_is_not_flooded(world: WebhookWorld) -> None:
+    """Fails when the delivery is not on the index while its message is out, or is queued again in every run."""
+    endpoint = world.endpoint("one")
+    world.relay_events(world.event())
+    world.queue.take()  # lost
+    world.clock.ms += MESSAGE_GRACE_MS
+    assert [world.schedule().queued for _ in range(3)] == [1, 0, 0]
+    world.dispatch()
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
+
+
+def test_a_message_of_an_earlier_attempt_asks_for_nothing(world: WebhookWorld) -> None:
+    """Fails when the message does not name its attempt: a redriven copy would add attempts to the schedule."""
+    endpoint = world.endpoint("one")
+    world.receivers.scripts[endpoint.url] = [REFUSED]
+    world.relay_events(world.event())
+    [message] = world.queue.take()
+    assert world.handle(message) is Dispatched.RETRYING
+    world.clock.ms += 10_000
+    assert world.handle(message) is Dispatched.NOT_ASKED_FOR
+    assert parsed(message)["attempt"] == 1
+    assert world.dispatch() == [Dispatched.DELIVERED]
+
+
+def test_a_copy_of_a_message_in_flight_sends_nothing(world: WebhookWorld) -> None:
+    """Fails when the lease is not looked at or not conditional: two senders would post at once."""
+    world.endpoint("one")
+    world.relay_events(world.event())
+    [message] = world.queue.take()
+    inner: list[Dispatched] = []
+    world.receivers.before_answer = lambda: inner.append(world.handle(message)) if not inner else None
+    assert world.handle(message) is Dispatched.DELIVERED
+    assert inner == [Dispatched.NOT_ASKED_FOR]
+    assert len(world.receivers.received) == 1
+
+
+@pytest.mark.parametrize("newer", [Answer(status=200, latency_ms=1), TIMED_OUT])
+def test_a_stale_sender_changes_nothing(world: WebhookWorld, newer: Answer | NoAnswer) -> None:
+    """Fails without the fence in the record's condition (P5).
+
+    ::
+
+        A  lease ─ post ─ frozen ··············· 500: record ─ refused
+        B               lease over ─ post ─ 200, or no answer: record
+    """
+    endpoint = world.endpoint("one")
+    world.relay_events(world.event())
+    [message] = world.queue.take()
+    after_newer = []
+
+    def overtake() -> None:
+        world.receivers.before_answer = lambda: None
+        world.clock.ms += ATTEMPT_TIMEOUT_MS + LEASE_MARGIN_MS + 1
+        world.handle(message)
+        after_newer.extend(world.deliveries(endpoint))
+
+    world.receivers.scripts[endpoint.url] = [newer, REFUSED]
+    world.receivers.before_answer = overtake
+    assert world.handle(message) is Dispatched.OVERTAKEN
+    assert world.deliveries(endpoint) == after_newer
+    assert after_newer[0].attempt_count == 1
+    assert len(ids_and_bytes(world.receivers.received)) == 1
+
+
+def test_what_was_queued_before_the_merchant_disabled_the_endpoint_is_held(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    world.relay_events(world.event())
+    world.change(endpoint, EndpointChange.DISABLED, status=EndpointStatus.DISABLED)
+    assert world.dispatch() == [Dispatched.HELD]
+    assert world.receivers.received == []
+    assert world.statuses(endpoint) == [DeliveryStatus.HELD]
+
+
+def test_410_disables_the_endpoint_says_so_and_holds_what_comes(world: WebhookWorld) -> None:
+    endpoint, witness = world.endpoint("one"), world.endpoint("witness", event_types=["webhook_endpoint.*"])
+    world.receivers.always[endpoint.url] = Answer(status=410, latency_ms=1)
+    world.relay_events(world.event())
+    world.dispatch()
+    stored = load_endpoint(world.database, MERCHANT, endpoint.endpoint_id)
+    assert stored is not None
+    assert (stored.status, stored.disabled_reason) == (EndpointStatus.DISABLED, DisabledReason.GONE)
+    assert world.disabled == [(endpoint.endpoint_id, DisabledReason.GONE)]
+    world.clock.ms += SWEEP_AFTER_MS + 1
+    world.schedule()  # no stream here: the sweeper relays the endpoint's own event
+    world.relay_events(world.event("pay_2"))
+    world.dispatch()
+    assert world.statuses(endpoint) == [DeliveryStatus.HELD] * len(world.deliveries(endpoint))
+    assert len(world.deliveries(endpoint)) == 3
+    told = [received for received in world.receivers.received if received.url == witness.url]
+    assert [parsed(one.body.decode())["type"] for one in told] == ["webhook_endpoint.disabled"]
+    assert [received.url for received in world.receivers.received].count(endpoint.url) == 1
+
+
+def test_days_of_failure_disable_the_endpoint_once(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    world.receivers.always[endpoint.url] = TIMED_OUT
+    for number in range(3):
+        world.relay_events(world.event(f"pay_{number}"))
+    world.run_until(world.clock.ms + 4 * 86_400_000, step_ms=20_000)
+    assert world.disabled == [(endpoint.endpoint_id, DisabledReason.FAILING)]
+    assert DeliveryStatus.PENDING not in world.statuses(endpoint)
+
+
+def test_a_deleted_endpoints_deliveries_are_canceled(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    world.relay_events(world.event())
+    world.database.write(delete_writes(endpoint, at_ms=world.clock.ms)[:2])
+    assert world.dispatch() == [Dispatched.CANCELED]
+    assert world.receivers.received == []
+
+
+def test_the_breaker_defers_probes_and_drops_nothing(world: WebhookWorld) -> None:
+    """Fails when an open breaker lets attempts through, or when what it deferred is forgotten."""
+    endpoint = world.endpoint("one")
+    world.receivers.always[endpoint.url] = TIMED_OUT
+    for number in range(40):
+        world.relay_events(world.event(f"pay_{number:02d}"))
+    outcomes = []
+    began = world.clock.ms
+    while world.clock.ms < began + 10 * 60_000:
+        outcomes += world.dispatch()
+        world.clock.ms += 1_000
+        if world.clock.ms % 60_000 == 0:
+            world.schedule()
+    assert Dispatched.DEFERRED in outcomes
+    attempts_while_down = len(world.receivers.received)
+    # Five failures open it; in ten minutes come probes after 1, 2 and 4 minutes of rest.
+    assert attempts_while_down <= BREAKER_FAILURES + 4
+    world.receivers.always.clear()
+    world.run_until(world.clock.ms + 3_600_000, step_ms=5_000)
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED] * 40
+    assert len(ids_and_bytes(world.receivers.received)) == 40
+    assert FIRST_COOLDOWN_MS == 60_000
+
+
+def test_no_more_deliveries_at_once_than_there_are_slots(world: WebhookWorld) -> None:
+    """Fails without slots: a slow receiver would take every sender there is."""
+    world.endpoint("one")
+    for number in range(SLOT_COUNT + 5):
+        world.relay_events(world.event(f"pay_{number:02d}"))
+    messages = world.queue.take()
+    depth = []
+
+    def nest() -> None:
+        depth.append(None)
+        if messages:
+            inner.append(world.handle(messages.pop()))
+
+    inner: list[Dispatched] = []
+    world.receivers.before_answer = nest
+    outer = world.handle(messages.pop())
+    assert outer is Dispatched.DELIVERED
+    assert len(depth) == SLOT_COUNT
+    assert inner.count(Dispatched.BUSY) == 1
+    world.receivers.before_answer = lambda: None
+    for message in messages:
+        world.handle(message)
+    world.run_until(world.clock.ms + 60_000)
+    assert len(ids_and_bytes(world.receivers.received)) == SLOT_COUNT + 5
+
+
+def test_a_killed_senders_slot_and_delivery_come_back(world: WebhookWorld) -> None:
+    """Fails when slots are counters, or when a lease is for ever."""
+    endpoint = world.endpoint("one")
+    world.relay_events(world.event())
+
+    class Killed(BaseException):
+        pass
+
+    def die() -> None:
+        raise Killed
+
+    world.receivers.before_answer = die
+    with pytest.raises(Killed):
+        world.dispatch()
+    world.receivers.before_answer = lambda: None
+    world.run_until(world.clock.ms + MESSAGE_GRACE_MS + 120_000)
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
+    assert len(ids_and_bytes(world.receivers.received)) == 1
+    gate = world.gates.load(MERCHANT, endpoint.endpoint_id)
+    assert gate is not None
+    assert len(gate.free_slots(world.clock.ms)) == SLOT_COUNT
+
+
+def test_without_time_for_an_attempt_the_message_comes_again(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    world.relay_events(world.event())
+    [message] = world.queue.take()
+    with pytest.raises(StoreUnavailable):
+        world.dispatcher.handle(parse_message(message), Deadline(world.clock.ms + 6_000))
+    assert world.receivers.received == []
+    assert world.handle(message) is Dispatched.DELIVERED
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
+
+
+def test_a_secret_that_can_not_be_opened_is_an_attempt_that_sends_nothing_and_blames_nobody(
+    world: WebhookWorld,
+) -> None:
+    endpoint = world.endpoint("one")
+    good = load_endpoint(world.database, MERCHANT, endpoint.endpoint_id)
+    assert good is not None
+    broken = tuple(replace(key, key_id="another") for key in good.keys)
+    world.change(endpoint, EndpointChange.KEY_ROTATED, keys=broken)
+    world.relay_events(world.event())
+    assert world.dispatch() == [Dispatched.RETRYING]
+    assert world.receivers.received == []
+    assert world.deliveries(endpoint)[0].attempts[0]["error"] == "signing_failed"
+    gate = world.gates.load(MERCHANT, endpoint.endpoint_id)
+    assert gate is not None
+    assert gate.health.consecutive_failures == 0
+    world.change(endpoint, EndpointChange.KEY_ROTATED, keys=good.keys)
+    world.clock.ms += 6_000
+    assert world.dispatch() == [Dispatched.DELIVERED]
+
+
+def test_a_queue_outage_after_a_failed_attempt_loses_nothing(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    world.receivers.scripts[endpoint.url] = [REFUSED]
+    world.relay_events(world.event())
+    [message] = world.queue.take()
+    world.queue.down = True
+    assert world.handle(message) is Dispatched.RETRYING
+    world.queue.down = False
+    world.run_until(world.clock.ms + MESSAGE_GRACE_MS + 120_000)
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
+
+
+def test_the_scheduler_looks_at_every_shard_and_goes_on_after_an_error(world: WebhookWorld) -> None:
+    endpoint = world.endpoint("one")
+    for number in range(50):
+        world.relay_events(world.event(f"pay_{number:02d}"))
+    world.queue.take()  # all lost
+    world.clock.ms += MESSAGE_GRACE_MS
+    assert world.schedule().queued == 50
+    world.dispatch()
+    world.run_until(world.clock.ms + 60_000)
+    assert set(world.statuses(endpoint)) == {DeliveryStatus.DELIVERED}
+    assert DUE_SHARDS > 1
+    assert world.errors == []
