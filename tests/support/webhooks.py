@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,7 @@ class WebhookWorld:
     def __post_init__(self) -> None:
         self.queue = HandQueue(self.clock)
         self.receivers = Receivers(self.clock)
-        self.cipher = MemoryCipher()
+        self.cipher = MemoryCipher(self.clock, os.urandom)
         self.gates = Gates(self.database, choose=lambda _count: 0)
         self.relay = Relay(database=self.database, queue=self.queue, clock=self.clock)
         self.dispatcher = Dispatcher(
