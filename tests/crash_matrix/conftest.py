@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from local.sandbox_bank.running import BankHandle
 
 ROWS: list[tuple[str, str, str]] = []  # (kill point, gateway behaviour, what was found)
+WEBHOOK_ROWS: list[tuple[str, str, str, str]] = []  # (kill point, copies per endpoint, different copies, statuses)
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +42,15 @@ def stripe_url() -> Iterator[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table: kill points down, gateway behaviours across."""
-    if not ROWS:
-        return
+    """Print the tables."""
+    if ROWS:
+        _print_payments(terminalreporter)
+    if WEBHOOK_ROWS:
+        _print_webhooks(terminalreporter)
+
+
+def _print_payments(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print kill points down, gateway behaviours across."""
     behaviours = sorted({behaviour for _, behaviour, _ in ROWS})
     points = list(dict.fromkeys(point for point, _, _ in ROWS))
     cells = {(point, behaviour): found for point, behaviour, found in ROWS}
@@ -54,3 +61,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for point in points:
         row = "  ".join(cells.get((point, behaviour), "").ljust(column) for behaviour in behaviours)
         terminalreporter.write_line(f"{point.ljust(width)}  {row}")
+
+
+def _print_webhooks(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_sep("=", "webhook matrix: copies at two receivers / different (id, bytes) / deliveries")
+    width = max(len(label) for label, *_ in WEBHOOK_ROWS)
+    for label, copies, different, statuses in WEBHOOK_ROWS:
+        terminalreporter.write_line(f"{label.ljust(width)}  {copies.rjust(5)}  {different}  {statuses}")

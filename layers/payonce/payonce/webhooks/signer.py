@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from payonce.ports import Cipher, Clock
     from payonce.webhooks.signing import SigningKey
 
-USER_AGENT = "payonce-webhooks/1"
-
 
 def key_context(merchant_id: str, endpoint_id: str, key_id: str) -> dict[str, str]:
     """Return the context that a signing key is sealed in: it opens for this endpoint of this merchant alone."""
@@ -49,6 +47,5 @@ class Signer:
             raise SecretNotOpened("The endpoint has no signing key. Rotate its secret.")
         return {
             "content-type": "application/json",
-            "user-agent": USER_AGENT,
             **webhook_headers(event_id, now_ms // 1000, body, keys),
         }

@@ -1,0 +1,320 @@
+"""The relay, the dispatcher and the scheduler are killed between every two steps, and everything is delivered twice.
+
+Real processes, DynamoDB Local and a receiver over HTTP. Afterwards comes what the platform does by itself: the stream
+gives its batch again, the queue its message, the scheduler runs. No event is lost, and every copy that a receiver saw has
+the same ``webhook-id`` and the same bytes.
+
+Seen to fail: with ids drawn instead of derived, two ids in "relay" rows; without the scheduler, "dispatch after lease"
+and "message lost" stay pending; with the mark taken off first, "relay before send" is lost.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
+from payonce.domain.events import build_event
+from payonce.domain.payment import Change
+from payonce.outbox import event_key, event_write
+from payonce.webhooks.endpoints import create_writes
+from payonce.webhooks.signer import key_context, seal_key
+from payonce.webhooks.signing import HmacKey
+from payonce.webhooks.verify import Verifier
+from tests.crash_matrix.child import KILLED_EXIT_CODE, FileClock
+from tests.crash_matrix.conftest import WEBHOOK_ROWS
+from tests.crash_matrix.webhook_child import fixed_cipher, run
+from tests.support.aws import REPOSITORY, create_tables, dump, dynamo_database, dynamodb_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MERCHANT = "mer_hooks"
+KEY = HmacKey(b"s" * 32)
+VISIBILITY_TIMEOUT_MS = 180_000
+ROUND_MS = 6 * 60_000  # longer than a lost message's grace
+_numbers = itertools.count()
+
+# Two endpoints: the relay inserts twice, queues once and takes the mark off. The dispatcher takes a slot, leases,
+# posts, records, and gives the slot back.
+RELAY_POINTS = (
+    "before:write:1",
+    "after:write:1",
+    "after:write:2",
+    "before:send:1",
+    "after:send:1",
+    "before:write:3",
+    "after:write:3",
+)
+DISPATCH_POINTS = (
+    "before:write:1",
+    "after:write:1",
+    "before:write:2",
+    "after:write:2",
+    "before:post:1",
+    "during:post:50",
+    "after:post:1",
+    "before:write:3",
+    "after:write:3",
+    "before:write:4",
+    "after:write:4",
+)
+RETRY_POINTS = ("before:write:3", "after:write:3", "before:send:1", "after:send:1", "before:write:4", "after:write:4")
+GONE_POINTS = ("before:write:3", "after:write:3", "before:write:4", "after:write:4", "before:write:5", "after:write:5")
+SCHEDULE_POINTS = ("before:send:1", "after:send:1", "before:write:1", "after:write:1")
+TROUBLES = (
+    "stream read again",
+    "stream lost, sweeper",
+    "message twice",
+    "message lost",
+    "redriven after delivery",
+    "redriven while pending",
+)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps what it is sent, by path; ``statuses`` holds the next answers of a path, then 200; ``slow`` waits."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.received: list[tuple[str, dict[str, str], bytes]] = []
+        self.statuses: dict[str, list[int]] = {}
+        self.slow = 0.0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.received.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        threading.Event().wait(self.server.slow)
+        statuses = self.server.statuses.get(self.path, [])
+        try:
+            self.send_response(statuses.pop(0) if statuses else 200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+        except OSError:
+            return  # the sender was killed
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class Case:
+    """One event on its way to two endpoints, with tables, queue and clock of its own."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.client = dynamodb_client(url)
+        self.names = create_tables(self.client, f"hooks{next(_numbers)}-")
+        self.database = dynamo_database(self.client, self.names)
+        self.queue_folder = folder / "queue"
+        self.queue_folder.mkdir()
+        self.clock_file = folder / "clock"
+        self.clock_file.write_text("0")
+        self.clock = FileClock(self.clock_file)
+        self.receiver = Receiver()
+        threading.Thread(target=self.receiver.serve_forever, daemon=True).start()
+        self.paths = ("/one", "/two")
+        for path in self.paths:
+            self.database.write(create_writes(self._endpoint(path))[:2])
+        event = build_event(
+            Change.CHARGED,
+            merchant_id=MERCHANT,
+            resource_id="pay_1",
+            version=1,
+            created_at_ms=self.clock.now_ms(),
+            data={"text": "ö☃"},
+        )
+        self.event = event
+        self.database.write([event_write(event)])
+        self.task = {
+            "dynamodb_url": url,
+            "tables": {table.value: name for table, name in self.names.items()},
+            "queue_folder": str(self.queue_folder),
+            "clock_file": str(self.clock_file),
+        }
+        self.relay_task = {"do": "relay", "events": [event_key(MERCHANT, "pay_1", 1)]}
+
+    def _endpoint(self, path: str) -> Endpoint:
+        identity = path.removeprefix("/")
+        now_ms = self.clock.now_ms()
+        sealed = seal_key(fixed_cipher(self.clock), KEY, key_context(MERCHANT, identity, "whk_1"))
+        key = EndpointKey(key_id="whk_1", kind=KeyKind.HMAC_SHA256, sealed=sealed, created_at_ms=now_ms)
+        return Endpoint(
+            merchant_id=MERCHANT,
+            endpoint_id=identity,
+            url=f"http://127.0.0.1:{self.receiver.server_port}{path}",
+            event_types=("payment.*",),
+            keys=(key,),
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+
+    def run(self, **task: Any) -> dict[str, Any]:
+        """Run a task that nobody kills, in this process."""
+        return run({**self.task, **task})
+
+    def kill(self, point: str, **task: Any) -> None:
+        """Run a task in a process of its own that ends at ``point``."""
+        command = [
+            sys.executable,
+            "-m",
+            "tests.crash_matrix.webhook_child",
+            json.dumps({**self.task, **task, "point": point}),
+        ]
+        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == KILLED_EXIT_CODE, done.stderr
+
+    def take(self) -> list[str]:
+        """Return and remove the messages that are visible now."""
+        visible = [file for file in sorted(self.queue_folder.iterdir()) if int(file.name[:15]) <= self.clock.now_ms()]
+        bodies = [file.read_text() for file in visible]
+        for file in visible:
+            file.unlink()
+        return bodies
+
+    def pass_time(self, milliseconds: int) -> None:
+        self.clock_file.write_text(str(int(self.clock_file.read_text()) + milliseconds))
+
+    def settle(self) -> None:
+        """Let the platform go on: messages are delivered, time passes, the scheduler runs."""
+        for _ in range(3):
+            for message in self.take():
+                self.run(do="dispatch", message=message)
+            self.pass_time(ROUND_MS)
+            self.run(do="schedule")
+        for message in self.take():
+            self.run(do="dispatch", message=message)
+
+    def check(self, label: str, *, held: str | None = None) -> None:
+        """Every endpoint has the event; every copy is the same; nothing is left over."""
+        copies = Counter(path for path, _, _ in self.receiver.received)
+        seen = {(headers["webhook-id"], body) for _, headers, body in self.receiver.received}
+        tables = dump(self.client, self.names)
+        statuses = {item["endpoint_id"]["S"]: item["status"]["S"] for item in tables["deliveries"]}
+        WEBHOOK_ROWS.append((label, f"{copies['/one']}+{copies['/two']}", str(len(seen)), ", ".join(statuses.values())))
+        assert seen == {(self.event.event_id, self.event.body)}
+        assert set(copies) == set(self.paths)
+        assert statuses == {path[1:]: "held" if path == held else "delivered" for path in self.paths}
+        assert all("due_shard" not in item for item in tables["deliveries"])
+        assert all("relay_shard" not in item for item in tables["outbox"])
+        for _, headers, body in self.receiver.received:
+            clock = self.clock.now_ms() / 1000
+            verified = Verifier([KEY.text()], tolerance_seconds=3600, clock=lambda now=clock: now).verify(headers, body)
+            assert verified.id == self.event.event_id
+
+
+@pytest.fixture
+def case(dynamodb_url: str, tmp_path: Path) -> Iterator[Case]:
+    made = Case(dynamodb_url, tmp_path)
+    yield made
+    made.receiver.shutdown()
+    made.receiver.server_close()
+
+
+@pytest.mark.parametrize("point", RELAY_POINTS)
+def test_a_relay_killed_anywhere_loses_nothing(case: Case, point: str) -> None:
+    case.kill(point, **case.relay_task)
+    case.run(**case.relay_task)  # the stream gives the batch again
+    case.settle()
+    case.check(f"relay {point}")
+
+
+@pytest.mark.parametrize("point", ["before:send:1", "after:send:1"])
+def test_a_relay_killed_with_its_stream_lost_is_made_good_by_the_sweeper(case: Case, point: str) -> None:
+    case.kill(point, **case.relay_task)
+    case.settle()
+    case.check(f"relay {point}, stream lost")
+
+
+@pytest.mark.parametrize("point", DISPATCH_POINTS)
+def test_a_dispatcher_killed_anywhere_loses_nothing(case: Case, point: str) -> None:
+    case.run(**case.relay_task)
+    case.receiver.slow = 0.3 if point.startswith("during") else 0
+    first, *others = case.take()
+    case.kill(point, do="dispatch", message=first)
+    case.receiver.slow = 0
+    for message in others:
+        case.run(do="dispatch", message=message)
+    case.pass_time(VISIBILITY_TIMEOUT_MS)
+    case.run(do="dispatch", message=first)  # the queue gives the message again
+    case.settle()
+    case.check(f"dispatch {point}")
+
+
+@pytest.mark.parametrize("point", RETRY_POINTS)
+def test_a_dispatcher_killed_around_a_failed_attempt_loses_nothing(case: Case, point: str) -> None:
+    case.run(**case.relay_task)
+    first, *others = case.take()
+    case.receiver.statuses = {f"/{json.loads(first)['endpoint_id']}": [500]}
+    case.kill(point, do="dispatch", message=first)
+    for message in others:
+        case.run(do="dispatch", message=message)
+    case.pass_time(VISIBILITY_TIMEOUT_MS)
+    case.run(do="dispatch", message=first)
+    case.settle()
+    case.check(f"dispatch of a 500 {point}")
+
+
+@pytest.mark.parametrize("point", GONE_POINTS)
+def test_a_dispatcher_killed_around_a_410_holds_the_event(case: Case, point: str) -> None:
+    case.run(**case.relay_task)
+    first, *others = case.take()
+    path = f"/{json.loads(first)['endpoint_id']}"
+    case.receiver.statuses = {path: [410] * 9}
+    case.kill(point, do="dispatch", message=first)
+    for message in others:
+        case.run(do="dispatch", message=message)
+    case.pass_time(VISIBILITY_TIMEOUT_MS)
+    case.run(do="dispatch", message=first)
+    case.settle()
+    tables = dump(case.client, case.names)
+    changes = [item["event_type"]["S"] for item in tables["outbox"] if item["pk"]["S"] == f"{MERCHANT}#{path[1:]}"]
+    assert changes == ["webhook_endpoint.disabled"]
+    case.check(f"dispatch of a 410 {point}", held=path)
+
+
+@pytest.mark.parametrize("point", SCHEDULE_POINTS)
+def test_a_scheduler_killed_anywhere_loses_nothing(case: Case, point: str) -> None:
+    case.run(**case.relay_task)
+    case.take()  # both messages are lost
+    case.pass_time(ROUND_MS)
+    case.kill(point, do="schedule")
+    case.settle()
+    case.check(f"schedule {point}")
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_whatever_comes_twice_or_not_at_all_is_one_event(case: Case, trouble: str) -> None:
+    if trouble != "stream lost, sweeper":
+        case.run(**case.relay_task)
+    messages = case.take()
+    if trouble == "redriven while pending":
+        case.receiver.statuses = {path: [500] for path in case.paths}
+    if trouble != "message lost":
+        for message in messages:
+            case.run(do="dispatch", message=message)
+    if trouble == "stream read again":
+        case.run(**case.relay_task)
+    if trouble in {"message twice", "redriven after delivery", "redriven while pending"}:
+        case.pass_time(0 if trouble == "message twice" else VISIBILITY_TIMEOUT_MS)
+        for message in messages:
+            assert case.run(do="dispatch", message=message)["outcome"] == "not_asked_for"
+    case.settle()
+    case.check(trouble)
