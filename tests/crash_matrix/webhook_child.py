@@ -1,4 +1,4 @@
-"""The webhook process that is killed: the relay, the dispatcher or the scheduler, with a kill point between two steps."""
+"""The webhook process that is killed: relay, dispatcher or scheduler, with a kill point between two steps."""
 
 from __future__ import annotations
 
