@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import GatewayUnavailable
@@ -19,11 +19,16 @@ from payonce.settings import Settings, load_settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.domain.endpoint import DisabledReason
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.store import DatabaseIdempotencyStore
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery import Recovery
     from payonce.ports import Clock, Database, Gateway
+    from payonce.webhooks.dispatch import Dispatcher
+    from payonce.webhooks.inbox import Inbox
+    from payonce.webhooks.relay import Relay
+    from payonce.webhooks.scheduler import Scheduler
 
 # A healthy DynamoDB answers in milliseconds. Three tries of at most two seconds each fit into a request's budget.
 DATABASE_CONNECT_TIMEOUT_SECONDS = 1
@@ -120,6 +125,62 @@ class Application:
             gateway_named=self.gateway,
             report_error=report,
         )
+
+    @cached_property
+    def relay(self) -> Relay:
+        """The relay from the outbox to the delivery queue."""
+        from payonce.webhooks.relay import Relay
+
+        return Relay(database=self.database, queue=self.delivery_queue, clock=self.clock)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """The dispatcher of deliveries."""
+        from payonce.network.webhook_sender import WebhookSender
+        from payonce.observability import get_logger
+        from payonce.webhooks.dispatch import Dispatcher
+        from payonce.webhooks.gate import Gates
+        from payonce.webhooks.signer import Signer
+
+        def report_disabled(endpoint_id: str, reason: DisabledReason) -> None:
+            get_logger().warning("endpoint disabled", extra={"endpoint_id": endpoint_id, "reason": reason.value})
+
+        return Dispatcher(
+            database=self.database,
+            queue=self.delivery_queue,
+            transport=WebhookSender(self.clock, allow_local=self.settings.allow_local_endpoints),
+            signer=Signer(cipher=self.cipher, clock=self.clock),
+            gates=Gates(self.database, choose=random.randrange),
+            clock=self.clock,
+            jitter=random.random,
+            report_disabled=report_disabled,
+        )
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """The scheduler of deliveries and replays."""
+        from payonce.observability import get_logger
+        from payonce.webhooks.replays import advance_replay
+        from payonce.webhooks.scheduler import Scheduler
+
+        def report_error(name: str, error: Exception) -> None:
+            get_logger().error("not scheduled", extra={"item": name, "error": repr(error)})
+
+        return Scheduler(
+            database=self.database,
+            queue=self.delivery_queue,
+            relay=self.relay,
+            advance=partial(advance_replay, self.database, self.delivery_queue, self.clock),
+            clock=self.clock,
+            report_error=report_error,
+        )
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """The inbox of merchants' own events."""
+        from payonce.webhooks.inbox import Inbox
+
+        return Inbox(database=self.database, clock=self.clock)
 
     def route(self, merchant_gateway: str) -> str:
         """Return the gateway of a new payment. Raises ``GatewayUnavailable`` when none is configured."""

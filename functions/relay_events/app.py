@@ -1,0 +1,15 @@
+"""The relay: new outbox events of the stream become deliveries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payonce.bootstrap import bootstrap
+from payonce.entrypoints.batches import serve_stream
+
+APPLICATION = bootstrap()
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Relay one batch of the outbox's stream; name the first record that has to come again."""
+    return serve_stream(event, APPLICATION.relay)
