@@ -13,12 +13,10 @@ import statistics
 import subprocess
 import sys
 import threading
-import time
 import uuid
 import warnings
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.idempotency import (
@@ -27,9 +25,9 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent_function,
 )
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table as TextTable
 
+from benchmarks.meter import Meter, Row
 from local.dynamodb_local import running_dynamodb_local
 from payonce.bootstrap import Application
 from payonce.payments.create import plan_payment
@@ -39,9 +37,6 @@ from payonce.settings import load_settings
 from tests.support.aws import FAKE_CREDENTIALS, REGION, create_tables, dynamo_database, dynamodb_client
 from tests.support.events import ALL_SCOPES, PAYMENT, call
 from tests.support.world import RealClock, ScriptedGateway
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 REQUESTS = int(os.environ.get("PAYONCE_BENCH_REQUESTS", "300"))
 WARM_UP = 30
@@ -69,72 +64,6 @@ class FakeQueue(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
-
-
-@dataclass
-class Meter:
-    """Counts a client's calls and write units. A refused conditional put is billed by the stored item's size."""
-
-    calls: int = 0
-    write_units: float = 0
-    samples_ms: list[float] = field(default_factory=list)
-
-    def watch(self, client: Any) -> None:
-        """Count what ``client`` does from now on."""
-        client.meta.events.register("provide-client-params.dynamodb.*", self._ask_for_capacity)
-        client.meta.events.register("before-send.*.*", self._count)
-        client.meta.events.register("after-call.dynamodb.*", self._add)
-
-    def _ask_for_capacity(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {**params, "ReturnConsumedCapacity": "TOTAL"}
-
-    def _count(self, **_: Any) -> None:
-        self.calls += 1
-
-    def _add(self, parsed: dict[str, Any], **_: Any) -> None:
-        consumed = parsed.get("ConsumedCapacity") or []
-        for part in consumed if isinstance(consumed, list) else [consumed]:
-            self.write_units += part.get("WriteCapacityUnits", part.get("CapacityUnits", 0.0))
-        if "Item" in parsed and "Error" in parsed:
-            self.write_units += -(-item_size(parsed["Item"]) // 1024)
-
-    def measure(self, action: Callable[[int], object], label: str) -> Row:
-        """Run ``action`` REQUESTS times and return its row."""
-        for number in range(WARM_UP):
-            action(-number - 1)
-        self.calls, self.write_units, self.samples_ms = 0, 0, []
-        for number in track(range(REQUESTS), description=f"{label:44}", console=console):
-            began = time.perf_counter()
-            action(number)
-            self.samples_ms.append((time.perf_counter() - began) * 1000)
-        quantiles = statistics.quantiles(self.samples_ms, n=100)
-        return Row(label, self.calls / REQUESTS, self.write_units / REQUESTS, quantiles[49], quantiles[98])
-
-
-def item_size(item: dict[str, Any]) -> int:
-    """Return an item's size in bytes as DynamoDB counts it, about: names, text and binaries as they are."""
-    size = 0
-    for name, typed in item.items():
-        ((kind, value),) = typed.items()
-        size += len(name.encode())
-        if kind == "M":
-            size += item_size(value) + 3
-        elif kind == "N":
-            size += len(value) // 2 + 2
-        else:
-            size += len(value) if isinstance(value, str | bytes) else 1
-    return size
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    label: str
-    round_trips: float
-    write_units: float
-    p50_ms: float
-    p99_ms: float
 
 
 def main() -> int:
