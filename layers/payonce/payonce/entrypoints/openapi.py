@@ -14,7 +14,7 @@ from payonce.domain.problems import PROBLEM_CONTENT_TYPE
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
-from payonce.payments.representation import JSON_CONTENT_TYPE
+from payonce.idempotency.responses import JSON_CONTENT_TYPE
 
 SCHEMAS = "#/components/schemas/"
 INTEGER: dict[str, Any] = {"type": "integer"}

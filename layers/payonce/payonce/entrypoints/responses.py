@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.problems import INTERNAL, PROBLEM_CONTENT_TYPE, problem_document, problem_of
-from payonce.payments.representation import JSON_CONTENT_TYPE, encode
+from payonce.idempotency.responses import JSON_CONTENT_TYPE, encode
 
 if TYPE_CHECKING:
     from payonce.domain.errors import PayonceError
