@@ -1,4 +1,4 @@
-"""The consumer's verifier: takes what the sender signed, and refuses everything else with one closed family of errors."""
+"""The consumer's verifier takes what the sender signed, and refuses all else with one closed family of errors."""
 
 from __future__ import annotations
 
