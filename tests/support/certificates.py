@@ -6,11 +6,11 @@ import ipaddress
 import itertools
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
@@ -44,3 +44,42 @@ class Authority:
 
     def __post_init__(self) -> None:
         others = dict.fromkeys(OTHER_USAGES, False)
+        built = (
+            self._builder("payonce test authority", self.key, timedelta(0))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.KeyUsage(key_cert_sign=True, **others), critical=True)
+            .sign(self.key, hashes.SHA256())
+        )
+        self.ca_file = self.folder / "ca.pem"
+        self.ca_file.write_bytes(built.public_bytes(PEM))
+
+    def issue(self, host: str, *, shifted: timedelta = timedelta(0), signs_itself: bool = False) -> Path:
+        """Return a file with a certificate for ``host`` and its key, valid for a day around now plus ``shifted``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        issuer_key = key if signs_itself else self.key
+        built = (
+            self._builder(host, key, shifted, issuer=host if signs_itself else None)
+            .add_extension(x509.SubjectAlternativeName([_subject(host)]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+            .sign(issuer_key, hashes.SHA256())
+        )
+        file = self.folder / f"{next(self._numbers)}.pem"
+        plain = serialization.NoEncryption()
+        pkcs8 = serialization.PrivateFormat.PKCS8
+        file.write_bytes(built.public_bytes(PEM) + key.private_bytes(PEM, pkcs8, plain))
+        return file
+
+    def _builder(
+        self, subject: str, key: ec.EllipticCurvePrivateKey, shifted: timedelta, issuer: str | None = None
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC) + shifted
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_name(subject))
+            .issuer_name(_name(issuer or "payonce test authority"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + DAY)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        )
