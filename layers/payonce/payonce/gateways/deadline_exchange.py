@@ -12,25 +12,22 @@ answer is awaited raises the same ``ssl.SSLError`` as a failed handshake, and th
 
 from __future__ import annotations
 
-import io
-import queue
 import socket
 import ssl
-import threading
-from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, cast
 from urllib.parse import SplitResult, urlsplit
 
 from payonce.gateways.exchange import Answered, Exchange, Lost, NotSent
+from payonce.network.connect import ask_in_time, connect_to_any, start_tls
+from payonce.network.timed_socket import Budget, TimedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.ports import Clock, Deadline
 
-MAX_CONNECT_SECONDS = 2.0  # for each address; a connection takes milliseconds, and the next address deserves its chance
 READ_CHUNK_BYTES = 64 * 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -52,35 +49,29 @@ class DeadlineExchange:
     ) -> Exchange:
         """Return the outcome of one request, at the latest at ``deadline``. Redirects are not followed."""
         target = urlsplit(url)
-        budget = _Budget(self._clock, deadline)
+        budget = Budget(self._clock, deadline)
         try:
             sock = self._connect(target, budget)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a host that can't be encoded
             return NotSent(f"no connection: {type(error).__name__}")
         with sock:
             try:
-                return self._converse(_TimedSocket(sock, budget), method, target, headers, body)
+                return self._converse(TimedSocket(sock, budget), method, target, headers, body)
             except (OSError, HTTPException) as error:
                 return Lost(f"no complete answer: {type(error).__name__}")
 
-    def _connect(self, target: SplitResult, budget: _Budget) -> socket.socket:
-        host = target.hostname or ""
-        sock = _connect_to_any(_resolve(host, target.port or DEFAULT_PORTS[target.scheme], budget), budget)
-        if target.scheme == "http":
-            return sock
-        try:
-            sock.settimeout(budget.seconds())  # bounds the whole handshake, not each of its messages
-            return self._tls.wrap_socket(sock, server_hostname=host)
-        except BaseException:
-            sock.close()
-            raise
+    def _connect(self, target: SplitResult, budget: Budget) -> socket.socket:
+        host, port = target.hostname or "", target.port or DEFAULT_PORTS[target.scheme]
+        found = ask_in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), budget)
+        sock = connect_to_any(((family, address) for family, *_, address in found), budget)
+        return sock if target.scheme == "http" else start_tls(sock, self._tls, host, budget)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._ca_file)
 
     def _converse(
-        self, sock: _TimedSocket, method: str, target: SplitResult, headers: Mapping[str, str], body: bytes | None
+        self, sock: TimedSocket, method: str, target: SplitResult, headers: Mapping[str, str], body: bytes | None
     ) -> Exchange:
         connection = HTTPConnection(target.hostname or "", target.port or DEFAULT_PORTS[target.scheme])
         connection.sock = cast("socket.socket", sock)
@@ -99,90 +90,3 @@ class DeadlineExchange:
         if response.length:
             return Lost("the answer was cut short")
         return Answered(response.status, {name.lower(): value for name, value in response.getheaders()}, answer)
-
-
-@dataclass(frozen=True, slots=True)
-class _Budget:
-    """The time that is left for the exchange."""
-
-    clock: Clock
-    deadline: Deadline
-
-    def seconds(self) -> float:
-        """Return what is left. Raises ``TimeoutError`` when that is nothing: a socket takes 0 for "do not block"."""
-        remaining_seconds = self.deadline.remaining_seconds(self.clock)
-        if remaining_seconds <= 0:
-            raise TimeoutError("the deadline is over")
-        return remaining_seconds
-
-
-class _TimedSocket:
-    """What ``http.client`` needs of a socket. Each call gets the time that is left, so that dripping does not help."""
-
-    def __init__(self, sock: socket.socket, budget: _Budget) -> None:
-        self._sock = sock
-        self._budget = budget
-
-    def sendall(self, data: bytes) -> None:
-        """Send everything."""
-        self._sock.settimeout(self._budget.seconds())
-        self._sock.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return a reader of what is received."""
-        return io.BufferedReader(_TimedReader(self._sock, self._budget))
-
-    def close(self) -> None:
-        """Do nothing: the exchange closes the socket, after the answer has been read."""
-
-
-class _TimedReader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, budget: _Budget) -> None:
-        self._sock = sock
-        self._budget = budget
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        self._sock.settimeout(self._budget.seconds())
-        return self._sock.recv_into(buffer)
-
-
-type _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str | int, ...]]
-
-
-def _resolve(host: str, port: int, budget: _Budget) -> list[_Address]:
-    """Return the host's addresses. The system's resolver knows no deadline, so it is waited for from outside."""
-    answers: queue.SimpleQueue[list[_Address] | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(cast("list[_Address]", socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except (OSError, ValueError) as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=budget.seconds())
-    except queue.Empty:
-        raise TimeoutError("the name was not resolved in time") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def _connect_to_any(addresses: list[_Address], budget: _Budget) -> socket.socket:
-    failure = OSError("the name has no address")
-    for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(min(MAX_CONNECT_SECONDS, budget.seconds()))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.connect(address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise failure
