@@ -30,7 +30,7 @@ class SqsQueue:
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
         """See ``MessageQueue``. A longer delay than SQS knows is shortened: the message is then early, not lost."""
-        for batch in itertools.batched(messages, BATCH_MESSAGES):
+        for batch in itertools.batched(messages, BATCH_MESSAGES, strict=False):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {
                     "Id": str(number),

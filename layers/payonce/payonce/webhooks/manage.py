@@ -69,9 +69,7 @@ class CreateEndpoint(ManagementWork):
     kind = "webhook_endpoint.create"
 
     def __init__(self, new: NewEndpoint, *, merchant_id: str, keys: KeyMaker, services: Services) -> None:
-        super().__init__(
-            services, merchant_id, endpoint_id=services.ids.new("we"), key_id=services.ids.new("whk")
-        )
+        super().__init__(services, merchant_id, endpoint_id=services.ids.new("we"), key_id=services.ids.new("whk"))
         self._new = new
         self._keys = keys
         self._key: NewKey | None = None

@@ -161,9 +161,7 @@ def _over(status: ReplayStatus, now_ms: int) -> dict[str, Any]:
     return {"status": status.value, "purge_at": now_ms // 1000 + RETENTION_SECONDS}
 
 
-def _move(
-    database: Database, replay: Replay, changes: dict[str, Any], now_ms: int, *, opened: int, seen: int
-) -> bool:
+def _move(database: Database, replay: Replay, changes: dict[str, Any], now_ms: int, *, opened: int, seen: int) -> bool:
     """Store the step, unless another has. Return whether there is nothing left to do now."""
     stays_due = "status" not in changes
     try:

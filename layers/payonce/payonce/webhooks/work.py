@@ -55,7 +55,7 @@ class ManagementWork(ABC):
     def draft(self, record_id: str, now_ms: int) -> Draft:
         """Return response and writes, from what is stored now. Raises ``RequestRejected`` where it can't be done."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most works have nothing to prepare
         """Do once, before the first draft, what later drafts keep. Raises ``StoreUnavailable`` or a rejection."""
 
     def plan(self) -> Plan:
