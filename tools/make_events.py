@@ -10,7 +10,17 @@ EVENTS = Path(__file__).resolve().parents[1] / "events"
 PAYMENT_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 KEY = "7f9c24e8-3b12-4fef-91e0-5c1f0c2b7a55"
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-4711"}
-SCOPES = "payments:read payments:write refunds:write balances:read"
+SCOPES = "payments:read payments:write refunds:write balances:read events:read webhooks:read webhooks:write"
+PATH_IDS = {
+    "payment_id": PAYMENT_ID,
+    "endpoint_id": "we_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
+    "delivery_id": "whd_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
+    "replay_id": "rpl_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
+    "event_id": "evt_" + "5c" * 32,
+}
+ENDPOINTS = "/webhook_endpoints"
+ENDPOINT = ENDPOINTS + "/{endpoint_id}"
+DELIVERY = ENDPOINT + "/deliveries/{delivery_id}"
 
 
 def proxy(
@@ -23,7 +33,8 @@ def proxy(
     scopes: str = SCOPES,
 ) -> dict[str, Any]:
     """Return a REST API proxy event as API Gateway sends it."""
-    path = resource.replace("{payment_id}", PAYMENT_ID)
+    named = {name: value for name, value in PATH_IDS.items() if f"{{{name}}}" in resource}
+    path = resource.format(**named)
     headers = {
         "Accept": "application/json",
         "Authorization": "Bearer po_" + "x" * 43,
@@ -33,7 +44,7 @@ def proxy(
         "X-Forwarded-For": "203.0.113.7",
         "X-Forwarded-Port": "443",
         "X-Forwarded-Proto": "https",
-        **({"X-Idempotency-Key": key} if key and method == "POST" else {}),
+        **({"X-Idempotency-Key": key} if key and method != "GET" else {}),
     }
     return {
         "resource": resource,
@@ -43,7 +54,7 @@ def proxy(
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": query,
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
-        "pathParameters": {"payment_id": PAYMENT_ID} if "{payment_id}" in resource else None,
+        "pathParameters": named or None,
         "stageVariables": None,
         "requestContext": {
             "accountId": "123456789012",
@@ -113,6 +124,59 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "bad_cursor": proxy("GET", "/payments", query={"cursor": "nonsense"}),
     },
     "get_balances": {"all": proxy("GET", "/balances")},
+    "create_webhook_endpoint": {
+        "all_events": proxy("POST", ENDPOINTS, body={"url": "https://hooks.example.com/payonce"}),
+        "ed25519": proxy(
+            "POST",
+            ENDPOINTS,
+            body={"url": "https://hooks.example.com/payonce", "event_types": ["payment.*"], "key_kind": "v1a"},
+        ),
+        "unknown_event_type": proxy(
+            "POST", ENDPOINTS, body={"url": "https://hooks.example.com/", "event_types": ["payment.paid"]}
+        ),
+        "private_address": proxy("POST", ENDPOINTS, body={"url": "https://169.254.169.254/latest/meta-data/"}),
+        "no_key": proxy("POST", ENDPOINTS, body={"url": "https://hooks.example.com/payonce"}, key=None),
+    },
+    "list_webhook_endpoints": {"all": proxy("GET", ENDPOINTS)},
+    "get_webhook_endpoint": {"by_id": proxy("GET", ENDPOINT)},
+    "update_webhook_endpoint": {
+        "disable": proxy("PATCH", ENDPOINT, body={"status": "disabled"}),
+        "nothing": proxy("PATCH", ENDPOINT, body={}),
+        "no_key": proxy("PATCH", ENDPOINT, body={"status": "disabled"}, key=None),
+    },
+    "delete_webhook_endpoint": {
+        "by_id": proxy("DELETE", ENDPOINT),
+        "no_key": proxy("DELETE", ENDPOINT, key=None),
+    },
+    "rotate_webhook_secret": {
+        "overlap": proxy("POST", ENDPOINT + "/secret_rotations", body={"overlap_seconds": 3600}),
+        "too_long": proxy("POST", ENDPOINT + "/secret_rotations", body={"overlap_seconds": 604801}),
+        "no_key": proxy("POST", ENDPOINT + "/secret_rotations", key=None),
+    },
+    "test_webhook_endpoint": {
+        "test": proxy("POST", ENDPOINT + "/test_events"),
+        "no_key": proxy("POST", ENDPOINT + "/test_events", key=None),
+    },
+    "list_webhook_deliveries": {
+        "failed": proxy("GET", ENDPOINT + "/deliveries", query={"limit": "10", "status": "failed"}),
+        "bad_cursor": proxy("GET", ENDPOINT + "/deliveries", query={"cursor": "nonsense"}),
+    },
+    "get_webhook_delivery": {"by_id": proxy("GET", DELIVERY)},
+    "redeliver_webhook": {
+        "failed": proxy("POST", DELIVERY + "/redeliveries"),
+        "no_key": proxy("POST", DELIVERY + "/redeliveries", key=None),
+    },
+    "replay_webhooks": {
+        "an_hour": proxy("POST", ENDPOINT + "/replays", body={"from_ms": 1763985600000, "until_ms": 1763989200000}),
+        "backwards": proxy("POST", ENDPOINT + "/replays", body={"from_ms": 2, "until_ms": 1}),
+        "no_key": proxy("POST", ENDPOINT + "/replays", body={"from_ms": 1, "until_ms": 2}, key=None),
+    },
+    "get_webhook_replay": {"by_id": proxy("GET", ENDPOINT + "/replays/{replay_id}")},
+    "list_events": {
+        "first_page": proxy("GET", "/events", query={"limit": "10", "type": "payment.captured"}),
+        "bad_cursor": proxy("GET", "/events", query={"after": "nonsense"}),
+    },
+    "get_event": {"by_id": proxy("GET", "/events/{event_id}")},
     "recover_payments": {
         "scheduled": {
             "version": "0",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap import bootstrap
+from payonce.bootstrap_delivery import bootstrap_delivery
 from payonce.entrypoints.batches import serve_queue
 from payonce.ports import Deadline
 from payonce.webhooks.messages import parse_message
 
-APPLICATION = bootstrap()
+APPLICATION = bootstrap_delivery()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap import bootstrap
+from payonce.bootstrap_delivery import bootstrap_delivery
 from payonce.entrypoints.batches import serve_stream
 
-APPLICATION = bootstrap()
+APPLICATION = bootstrap_delivery()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

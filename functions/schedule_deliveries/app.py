@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from payonce.bootstrap import bootstrap
+from payonce.bootstrap_delivery import bootstrap_delivery
 from payonce.observability import get_logger
 from payonce.ports import Deadline
 
-APPLICATION = bootstrap()
+APPLICATION = bootstrap_delivery()
 STOP_BEFORE_TIMEOUT_MS = 5_000  # one page of due deliveries, and the log
 
 

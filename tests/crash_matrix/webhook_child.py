@@ -17,6 +17,7 @@ from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.gate import Gates
 from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay
+from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler
 from payonce.webhooks.signer import Signer
 from tests.crash_matrix.child import FileClock, Point, StrikingDatabase
@@ -85,7 +86,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
             database=database,
             queue=queue,
             relay=relay,
-            advance=lambda _key: None,
+            advance=lambda key: advance_replay(database, queue, clock, key),
             clock=clock,
             report_error=lambda _name, _error: None,
         )

@@ -77,9 +77,9 @@ def read_request(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
+def serving(handle: Callable[[socket.socket], None], *, host: str = HOST) -> Iterator[int]:
     """Accept connections on a free loopback port, each in a thread of its own; yield the port."""
-    listener = socket.create_server((HOST, 0))
+    listener = socket.create_server((host, 0))
     threads: list[threading.Thread] = []
 
     def work(client: socket.socket) -> None:

@@ -23,6 +23,7 @@ from payonce.webhooks.endpoints import change_writes, create_writes, load_endpoi
 from payonce.webhooks.gate import Gates
 from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay, RelayReport
+from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler, SchedulerReport
 from payonce.webhooks.signer import Signer, key_context, seal_key
 from payonce.webhooks.signing import HmacKey
@@ -104,7 +105,6 @@ class WebhookWorld:
     receivers: Receivers = field(init=False)
     disabled: list[tuple[str, DisabledReason]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
-    advanced: list[Item] = field(default_factory=list)
     jitter: float = 0.5
 
     def __post_init__(self) -> None:
@@ -127,7 +127,7 @@ class WebhookWorld:
             database=self.database,
             queue=self.queue,
             relay=self.relay,
-            advance=self.advanced.append,
+            advance=lambda key: advance_replay(self.database, self.queue, self.clock, key),
             clock=self.clock,
             report_error=lambda _name, error: self.errors.append(error),
         )

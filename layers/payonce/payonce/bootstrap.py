@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import random
 import time
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import GatewayUnavailable
+from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.ids import UlidSource
 from payonce.payments.work import Services
 from payonce.settings import Settings, load_settings
@@ -19,22 +19,22 @@ from payonce.settings import Settings, load_settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.domain.endpoint import DisabledReason
+    from botocore.config import Config
+
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.store import DatabaseIdempotencyStore
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery import Recovery
-    from payonce.ports import Clock, Database, Gateway
-    from payonce.webhooks.dispatch import Dispatcher
-    from payonce.webhooks.inbox import Inbox
-    from payonce.webhooks.relay import Relay
-    from payonce.webhooks.scheduler import Scheduler
+    from payonce.ports import Cipher, Clock, Database, Gateway, MessageQueue
+    from payonce.webhooks.keys import KeyMaker
+    from payonce.webhooks.work import Services as WebhookServices
 
-# A healthy DynamoDB answers in milliseconds. Three tries of at most two seconds each fit into a request's budget.
-DATABASE_CONNECT_TIMEOUT_SECONDS = 1
-DATABASE_READ_TIMEOUT_SECONDS = 2
-DATABASE_MAX_ATTEMPTS = 3
-DATABASE_MAX_CONNECTIONS = 10
+# Healthy DynamoDB, KMS and SQS answer in milliseconds. Three tries of at most two seconds each fit into a request's
+# budget.
+AWS_CONNECT_TIMEOUT_SECONDS = 1
+AWS_READ_TIMEOUT_SECONDS = 2
+AWS_MAX_ATTEMPTS = 3
+AWS_MAX_CONNECTIONS = 10
 
 
 class SystemClock:
@@ -46,7 +46,7 @@ class SystemClock:
 
 
 class Application:
-    """The wired application. ``clock``, ``database`` and ``gateways`` can be given by tests."""
+    """The wired application. Tests can give the adapters."""
 
     def __init__(
         self,
@@ -55,12 +55,16 @@ class Application:
         clock: Clock | None = None,
         database: Database | None = None,
         gateways: Mapping[str, Gateway] | None = None,
+        cipher: Cipher | None = None,
+        delivery_queue: MessageQueue | None = None,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.ids = UlidSource(self.clock.now_ms, os.urandom)
         self._database = database
         self._gateways: dict[str, Gateway] = dict(gateways or {})
+        self._cipher = cipher
+        self._delivery_queue = delivery_queue
 
     @cached_property
     def database(self) -> Database:
@@ -68,17 +72,10 @@ class Application:
         if self._database is not None:
             return self._database
         import boto3
-        from botocore.config import Config
 
         from payonce.stores.dynamodb import DynamoDatabase
 
-        config = Config(
-            connect_timeout=DATABASE_CONNECT_TIMEOUT_SECONDS,
-            read_timeout=DATABASE_READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": DATABASE_MAX_ATTEMPTS},
-            max_pool_connections=DATABASE_MAX_CONNECTIONS,
-        )
-        client = boto3.client("dynamodb", config=config, endpoint_url=self.settings.endpoint_url)
+        client = boto3.client("dynamodb", config=_client_config(), endpoint_url=self.settings.endpoint_url)
         return DynamoDatabase(client, self.settings.table_names, jitter=lambda: 0.5 + random.random())  # noqa: S311
 
     @cached_property
@@ -127,60 +124,52 @@ class Application:
         )
 
     @cached_property
-    def relay(self) -> Relay:
-        """The relay from the outbox to the delivery queue."""
-        from payonce.webhooks.relay import Relay
+    def cipher(self) -> Cipher:
+        """The cipher of the webhooks' secrets, unless a test gave another. Raises ``MisconfiguredError``."""
+        if self._cipher is not None:
+            return self._cipher
+        if not self.settings.secrets_key_arn:
+            raise MisconfiguredError("PAYONCE_SECRETS_KEY_ARN is not set: no secret can be sealed or opened.")
+        import boto3
 
-        return Relay(database=self.database, queue=self.delivery_queue, clock=self.clock)
+        from payonce.aws.envelope import EnvelopeCipher
 
-    @cached_property
-    def dispatcher(self) -> Dispatcher:
-        """The dispatcher of deliveries."""
-        from payonce.network.webhook_sender import WebhookSender
-        from payonce.observability import get_logger
-        from payonce.webhooks.dispatch import Dispatcher
-        from payonce.webhooks.gate import Gates
-        from payonce.webhooks.signer import Signer
-
-        def report_disabled(endpoint_id: str, reason: DisabledReason) -> None:
-            get_logger().warning("endpoint disabled", extra={"endpoint_id": endpoint_id, "reason": reason.value})
-
-        return Dispatcher(
-            database=self.database,
-            queue=self.delivery_queue,
-            transport=WebhookSender(self.clock, allow_local=self.settings.allow_local_endpoints),
-            signer=Signer(cipher=self.cipher, clock=self.clock),
-            gates=Gates(self.database, choose=random.randrange),
-            clock=self.clock,
-            jitter=random.random,
-            report_disabled=report_disabled,
-        )
+        client = boto3.client("kms", config=_client_config(), endpoint_url=self.settings.endpoint_url)
+        return EnvelopeCipher(client, self.settings.secrets_key_arn, self.clock, os.urandom)
 
     @cached_property
-    def scheduler(self) -> Scheduler:
-        """The scheduler of deliveries and replays."""
-        from payonce.observability import get_logger
-        from payonce.webhooks.replays import advance_replay
-        from payonce.webhooks.scheduler import Scheduler
+    def delivery_queue(self) -> MessageQueue:
+        """The queue of deliveries that are due, unless a test gave another. Raises ``MisconfiguredError``."""
+        if self._delivery_queue is not None:
+            return self._delivery_queue
+        if not self.settings.delivery_queue_url:
+            raise MisconfiguredError("PAYONCE_DELIVERY_QUEUE_URL is not set: no delivery can be queued.")
+        import boto3
 
-        def report_error(name: str, error: Exception) -> None:
-            get_logger().error("not scheduled", extra={"item": name, "error": repr(error)})
+        from payonce.aws.sqs import SqsQueue
 
-        return Scheduler(
-            database=self.database,
-            queue=self.delivery_queue,
-            relay=self.relay,
-            advance=partial(advance_replay, self.database, self.delivery_queue, self.clock),
-            clock=self.clock,
-            report_error=report_error,
-        )
+        client = boto3.client("sqs", config=_client_config(), endpoint_url=self.settings.endpoint_url)
+        return SqsQueue(client, self.settings.delivery_queue_url)
 
     @cached_property
-    def inbox(self) -> Inbox:
-        """The inbox of merchants' own events."""
-        from payonce.webhooks.inbox import Inbox
+    def webhook_services(self) -> WebhookServices:
+        """What the use cases of webhooks need."""
+        from payonce.webhooks.work import Services as WebhookServices
 
-        return Inbox(database=self.database, clock=self.clock)
+        return WebhookServices(database=self.database, clock=self.clock, ids=self.ids)
+
+    @cached_property
+    def key_maker(self) -> KeyMaker:
+        """What makes the endpoints' signing keys."""
+        from payonce.webhooks.keys import KeyMaker
+
+        return KeyMaker(self.cipher, os.urandom)
+
+    def check_endpoint_url(self, url: str) -> None:
+        """Raise ``BodyMalformed`` unless webhooks may be sent to ``url``."""
+        from payonce.network.webhook_urls import check_url
+
+        check_url(url, allow_local=self.settings.allow_local_endpoints)
 
     def route(self, merchant_gateway: str) -> str:
         """Return the gateway of a new payment. Raises ``GatewayUnavailable`` when none is configured."""
@@ -214,6 +203,17 @@ class Application:
         from payonce.gateways.secrets import read_secrets
 
         return read_secrets(self.settings.gateway_secret_arn, endpoint_url=self.settings.endpoint_url)
+
+
+def _client_config() -> Config:
+    from botocore.config import Config
+
+    return Config(
+        connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=AWS_READ_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": AWS_MAX_ATTEMPTS},
+        max_pool_connections=AWS_MAX_CONNECTIONS,
+    )
 
 
 def bootstrap() -> Application:

@@ -80,7 +80,11 @@ class WebhookTransport(Protocol):
     """Sends one webhook. Never raises for what the receiver, its name server or the network do: that is an outcome."""
 
     def post(self, url: str, *, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Exchanged:
-        """Post ``body`` at most once, to a public address only. Over by ``deadline``, the whole exchange included."""
+        """Post ``body`` at most once, to a public address only. Over by ``deadline``, the whole exchange included.
+
+        Raises ``ValueError`` for headers that are none or frame the request: the caller's mistake, before anything is
+        sent.
+        """
         ...
 
 

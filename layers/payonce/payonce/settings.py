@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 POWERTOOLS_OFF_SWITCH = "POWERTOOLS_IDEMPOTENCY_DISABLED"
+LOCAL_ENVIRONMENT = "local"  # of template.yaml's parameter Environment
 GATEWAY_KINDS = frozenset({"stripe", "sandbox_bank"})
 
 
@@ -36,6 +37,9 @@ class Settings:
     default_gateway: str
     gateway_secret_arn: str
     endpoint_url: str | None = None
+    secrets_key_arn: str = ""
+    delivery_queue_url: str = ""
+    allow_local_endpoints: bool = False
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -63,6 +67,10 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         default_gateway=default_gateway,
         gateway_secret_arn=environment.get("PAYONCE_GATEWAY_SECRET_ARN", ""),
         endpoint_url=environment.get("PAYONCE_ENDPOINT_URL") or environment.get("AWS_ENDPOINT_URL") or None,
+        secrets_key_arn=environment.get("PAYONCE_SECRETS_KEY_ARN", ""),
+        delivery_queue_url=environment.get("PAYONCE_DELIVERY_QUEUE_URL", ""),
+        # Webhooks to loopback, in the clear: for a receiver on the developer's own machine, and nowhere else.
+        allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import socket
 import ssl
 import struct
@@ -12,20 +10,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from payonce.gateways import deadline_exchange
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.exchange import Answered, Exchange, Lost, NotSent
 from payonce.ports import Deadline
+from tests.support.certificates import Authority
 from tests.support.tcp_faults import read_request, serving
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 CLOCK = RealClock()
 LIMIT_BYTES = 10_000
@@ -181,37 +176,16 @@ def test_the_next_address_gets_its_chance(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1, which signs itself, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    file.write_bytes(
-        built.public_bytes(encoding) + key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
-    )
-    return file
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority."""
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def over_tls(certificate: Path) -> Callable[[bytes, bytes], Callable[[socket.socket], None]]:
+def over_tls(authority: Authority) -> Callable[[bytes, bytes], Callable[[socket.socket], None]]:
     """Make a server behind TLS that reads a request and answers, or breaks the record layer by writing beside it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(authority.issue("127.0.0.1"))
 
     def make(answer: bytes, beside: bytes = b"") -> Callable[[socket.socket], None]:
         def handle(client: socket.socket) -> None:
@@ -225,17 +199,17 @@ def over_tls(certificate: Path) -> Callable[[bytes, bytes], Callable[[socket.soc
     return make
 
 
-def test_tls_answers(over_tls: Any, certificate: Path) -> None:
+def test_tls_answers(over_tls: Any, authority: Authority) -> None:
     """Fails when TLS does not work at all, which no other test would notice."""
     with serving(over_tls(OK)) as port:
-        assert isinstance(send(f"https://127.0.0.1:{port}/", ca_file=str(certificate)), Answered)
+        assert isinstance(send(f"https://127.0.0.1:{port}/", ca_file=str(authority.ca_file)), Answered)
 
 
 @pytest.mark.parametrize("beside", [b"", b"this is no TLS record"])
-def test_a_tls_connection_that_breaks_while_waiting_is_lost(over_tls: Any, certificate: Path, beside: bytes) -> None:
+def test_a_tls_connection_that_breaks_while_waiting_is_lost(over_tls: Any, authority: Authority, beside: bytes) -> None:
     """Fails when ``ssl.SSLError`` is taken for a failed handshake: what may be booked would be charged again."""
     with serving(over_tls(b"", beside)) as port:
-        assert isinstance(send(f"https://127.0.0.1:{port}/", ca_file=str(certificate)), Lost)
+        assert isinstance(send(f"https://127.0.0.1:{port}/", ca_file=str(authority.ca_file)), Lost)
 
 
 def test_a_failed_handshake_is_not_sent(over_tls: Any) -> None:

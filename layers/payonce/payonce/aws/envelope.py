@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock
 
-# The secret's own fault, or its key's for good: no retry helps. Everything else may be over in a moment.
+# The secret's own fault, or its key's for good: no retry helps. Everything else may be over in a moment, a right that
+# the role lacks included: an operator gives it back, and nothing is wrong with the secret.
 NOT_OPENED_CODES = frozenset(
     {
         "InvalidCiphertextException",  # changed, or sealed for another context
@@ -31,10 +32,6 @@ NOT_OPENED_CODES = frozenset(
         "NotFoundException",  # deleted
     }
 )
-ACCESS_DENIED = "AccessDeniedException"
-# KMS says "access denied" both for a role without the right, which an operator gives back, and for a text that names a
-# key which does not exist. Only the message tells; if it ever changes, the error is taken for the passing one.
-UNKNOWN_KEY_MESSAGE = "ciphertext refers to"
 
 
 class KmsDataKeys(DataKeys):
@@ -75,10 +72,7 @@ class EnvelopeCipher(EnvelopeSealing):
 
 
 def _translate(error: ClientError | BotoCoreError) -> NoReturn:
-    details = error.response.get("Error", {}) if isinstance(error, ClientError) else {}
-    code = details.get("Code")
-    unknown_key = code == ACCESS_DENIED and UNKNOWN_KEY_MESSAGE in details.get("Message", "")
-    if code in NOT_OPENED_CODES or unknown_key:
+    if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in NOT_OPENED_CODES:
         raise SecretNotOpened(
             "The secret can not be opened: it belongs to another context, was changed, or its key is disabled or gone."
         ) from error

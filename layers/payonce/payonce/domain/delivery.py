@@ -26,8 +26,10 @@ class NoAnswerReason(StrEnum):
 class Answer:
     """The receiver's answer. Any status counts, a redirect included: none is followed.
 
-    ``excerpt`` is the beginning of the body as text, at most ``MAX_EXCERPT_CHARACTERS``, with what is not printable
-    replaced. ``retry_after_seconds`` is what the receiver asks for, if it does.
+    It is one as soon as status and headers are there, which is what ``latency_ms`` measures; a body that breaks off or
+    drags on takes nothing back. ``excerpt`` is the beginning of the body as text, at most ``MAX_EXCERPT_CHARACTERS``,
+    with what is not printable replaced; of a compressed body, which is not unpacked, it says just that.
+    ``retry_after_seconds`` is what the receiver asks for, if it does.
     """
 
     status: int
@@ -38,7 +40,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """No whole answer came. ``detail`` says it in a sentence, for the merchant."""
+    """Status and headers did not come. ``detail`` says why in a sentence, for the merchant; no address is in it.
+
+    ``latency_ms`` is the time until that was clear. The receiver may have taken the webhook all the same if the reason
+    is ``TIMED_OUT``, ``CONNECTION_LOST`` or ``ANSWER_MALFORMED``.
+    """
 
     reason: NoAnswerReason
     latency_ms: int

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from payonce.domain.errors import EndpointStateConflict
 from payonce.domain.payment import Change
 
 # A relay writes one delivery for each endpoint of an event, so what one event can cost is bounded by this.
@@ -15,10 +17,13 @@ MAX_URL_CHARACTERS = 2048
 MAX_DESCRIPTION_CHARACTERS = 200
 ALL_EVENTS = "*"
 CUSTOM_PREFIX = "custom."
+MAX_EVENT_TYPE_CHARACTERS = 80
 # Consumers hold at most two keys at once while they change over; a third would make the header grow without need.
 MAX_ACTIVE_KEYS = 3
 DEFAULT_KEY_OVERLAP_SECONDS = 24 * 3600
 MAX_KEY_OVERLAP_SECONDS = 7 * 24 * 3600
+
+_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?")
 
 
 class EndpointStatus(StrEnum):
@@ -107,11 +112,30 @@ class Endpoint:
         """Return the endpoint disabled for ``reason``."""
         return self.changed(at_ms=at_ms, status=EndpointStatus.DISABLED, disabled_reason=reason, disabled_at_ms=at_ms)
 
+    def rotated(self, key: EndpointKey, *, overlap_ms: int, at_ms: int) -> Endpoint:
+        """Return the endpoint with a new key; the older ones go on signing for ``overlap_ms`` at the most.
+
+        Raises ``EndpointStateConflict`` when more than ``MAX_ACTIVE_KEYS`` would sign: to drop one that a consumer
+        still verifies with would be an outage, so the merchant decides.
+        """
+        ends_ms = at_ms + overlap_ms
+        older = [replace(old, expires_at_ms=min(old.expires_at_ms or ends_ms, ends_ms)) for old in self.keys]
+        changed = self.changed(at_ms=at_ms, keys=(key, *older))
+        active = changed.active_keys(at_ms)
+        if len(active) > MAX_ACTIVE_KEYS:
+            raise EndpointStateConflict(
+                f"The endpoint has {MAX_ACTIVE_KEYS} keys that still sign. Wait until one expires, or rotate with "
+                "overlap_seconds 0, which ends the older ones at once."
+            )
+        return replace(changed, keys=active)
+
 
 def is_subscribable(pattern: str) -> bool:
     """Return whether ``pattern`` can match an event: ``*``, a known type, ``prefix.*`` of one, or a custom type."""
     if pattern == ALL_EVENTS or pattern in EVENT_TYPES:
         return True
+    if not _PATTERN.fullmatch(pattern):
+        return False
     if pattern.startswith(CUSTOM_PREFIX):
         return True
     return pattern.endswith(".*") and any(event_type.startswith(pattern[:-1]) for event_type in EVENT_TYPES)

@@ -11,7 +11,10 @@
     │   ├── Forbidden
     │   ├── NotFound
     │   ├── PaymentStateConflict        the payment's state does not allow the operation
-    │   └── AmountExceedsAvailable      more than is left to capture or refund
+    │   ├── AmountExceedsAvailable      more than is left to capture or refund
+    │   ├── EndpointStateConflict       the webhook endpoint's state does not allow it
+    │   ├── EndpointLimitReached        the merchant has as many webhook endpoints as it may have
+    │   └── DeliveryStateConflict       the delivery's state does not allow it
     ├── IdempotencyRejected             the idempotency contract was not met; nothing was executed
     │   ├── KeyMissing
     │   ├── KeyMalformed
@@ -83,6 +86,18 @@ class PaymentStateConflict(RequestRejected):
 
 class AmountExceedsAvailable(RequestRejected):
     """More than is left to capture or refund, counting what other operations have reserved."""
+
+
+class EndpointStateConflict(RequestRejected):
+    """The webhook endpoint's state does not allow the operation."""
+
+
+class EndpointLimitReached(RequestRejected):
+    """The merchant has as many webhook endpoints as it may have."""
+
+
+class DeliveryStateConflict(RequestRejected):
+    """The delivery's state does not allow the operation."""
 
 
 class IdempotencyRejected(PayonceError):

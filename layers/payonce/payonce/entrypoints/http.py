@@ -6,7 +6,7 @@ engine executes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import MisconfiguredError, PayonceError
@@ -14,8 +14,9 @@ from payonce.entrypoints import responses
 from payonce.entrypoints.models import StrictModel, validate
 from payonce.entrypoints.requests import Request, parse_event, parse_json_object
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
-from payonce.idempotency.keys import parse_key, parse_wait_seconds
+from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
 from payonce.idempotency.records import KeyedRequest
+from payonce.idempotency.sealing import is_sealed, open_response
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -29,20 +30,27 @@ UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A route: what both kinds have. ``path`` is the template's resource path; ``operation`` its stable name."""
+    """A route: what both kinds have. ``path`` is the template's resource path; ``operation`` its stable name.
+
+    ``answers`` are the schemas of openapi.json by the status of success.
+    """
 
     method: str
     path: str
     operation: str
     scope: str
     summary: str
+    answers: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRoute(Route):
-    """A safe route. Raises ``MisconfiguredError`` when declared with an unsafe method."""
+    """A safe route; ``read`` returns a document, or the bytes of one.
 
-    read: Callable[[Application, Request, Any], dict[str, Any]]
+    Raises ``MisconfiguredError`` when declared with an unsafe method.
+    """
+
+    read: Callable[[Application, Request, Any], dict[str, Any] | bytes]
     query_model: type[StrictModel] | None = None
 
     def __post_init__(self) -> None:
@@ -52,10 +60,15 @@ class ReadRoute(Route):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedRoute(Route):
-    """An unsafe route: parses into ``Work``, which runs once per idempotency key."""
+    """An unsafe route: parses into ``Work``, which runs once per idempotency key.
+
+    ``after`` gets the work once it is committed. Nothing is lost when it fails or is not reached: it only makes
+    something happen at once that a schedule would do later.
+    """
 
     body_model: type[StrictModel]
     work: Callable[[Application, Request, Any], Work]
+    after: Callable[[Application, Any], None] | None = None
 
 
 def serve(route: Route, application: Application, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -95,7 +108,20 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
         deadline=request.deadline,
         wait_seconds=wait_seconds,
     )
-    return responses.keyed(application.engine.execute(keyed_request, route.work(application, request, body)))
+    work = route.work(application, request, body)
+    outcome = application.engine.execute(keyed_request, work)
+    if route.after is not None:
+        try:
+            route.after(application, work)
+        except PayonceError as error:
+            get_logger().warning(
+                "left to the schedule", extra={"operation": route.operation, "error": type(error).__name__}
+            )
+    if is_sealed(outcome.response):
+        sealed_for = record_id(keyed_request.scope, keyed_request.operation, keyed_request.key)
+        opened = open_response(application.cipher, outcome.response, sealed_for)
+        outcome = replace(outcome, response=opened)
+    return responses.keyed(outcome)
 
 
 def _serve_read(route: ReadRoute, application: Application, request: Request) -> dict[str, Any]:

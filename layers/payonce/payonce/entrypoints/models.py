@@ -27,7 +27,8 @@ def _known_currency(code: str) -> str:
     return code
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return ``text``. Raises ``ValueError`` for control characters and halves of surrogate pairs."""
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
         raise ValueError("control characters are not allowed")
     return text
@@ -57,16 +58,19 @@ PaymentMethod = Annotated[
 ]
 Reference = Annotated[
     str,
-    AfterValidator(_printable),
+    AfterValidator(printable),
     Field(min_length=1, max_length=MAX_REFERENCE_CHARACTERS, description="Your own reference, such as an order."),
 ]
-MetadataName = Annotated[str, AfterValidator(_printable), Field(min_length=1, max_length=MAX_METADATA_NAME_CHARACTERS)]
-MetadataValue = Annotated[str, AfterValidator(_printable), Field(max_length=MAX_METADATA_VALUE_CHARACTERS)]
+MetadataName = Annotated[str, AfterValidator(printable), Field(min_length=1, max_length=MAX_METADATA_NAME_CHARACTERS)]
+MetadataValue = Annotated[str, AfterValidator(printable), Field(max_length=MAX_METADATA_VALUE_CHARACTERS)]
 Metadata = Annotated[
     dict[MetadataName, MetadataValue],
     AfterValidator(_bounded),
     Field(max_length=MAX_METADATA_ENTRIES, description=f"Up to {MAX_METADATA_BYTES} bytes of your own data."),
 ]
+
+PageLimit = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
+Cursor = Annotated[str, Field(min_length=1, max_length=MAX_CURSOR_CHARACTERS)]
 
 
 class StrictModel(BaseModel):
@@ -93,14 +97,14 @@ class AmountBody(StrictModel):
 
 
 class EmptyBody(StrictModel):
-    """Body of ``POST /payments/{payment_id}/cancellations``: an empty object, or none."""
+    """Body of a request that says everything with its path: an empty object, or none."""
 
 
 class PageQuery(StrictModel):
     """Query of ``GET /payments``."""
 
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
-    cursor: Annotated[str, Field(min_length=1, max_length=MAX_CURSOR_CHARACTERS)] | None = None
+    limit: PageLimit = DEFAULT_PAGE_SIZE
+    cursor: Cursor | None = None
 
 
 def validate[M: StrictModel](model: type[M], value: dict[str, Any]) -> M:

@@ -9,61 +9,19 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from payonce.domain.events import API_VERSION
-from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
+from payonce.entrypoints.paths import PATTERNS
 from payonce.entrypoints.routes import ROUTES
+from payonce.entrypoints.schemas import SCHEMAS, TEXT, result_schemas
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
-from payonce.payments.representation import JSON_CONTENT_TYPE
+from payonce.idempotency.responses import JSON_CONTENT_TYPE
 
-SCHEMAS = "#/components/schemas/"
-INTEGER: dict[str, Any] = {"type": "integer"}
-TEXT: dict[str, Any] = {"type": "string"}
-NULLABLE_TEXT: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-PAYMENT_FIELDS: dict[str, dict[str, Any]] = {
-    "id": TEXT,
-    "object": {"const": "payment"},
-    "status": {"enum": [status.value for status in PaymentStatus]},
-    "amount_minor": INTEGER,
-    "currency": TEXT,
-    "captured_minor": INTEGER,
-    "refunded_minor": INTEGER,
-    "capturable_minor": INTEGER,
-    "refundable_minor": INTEGER,
-    "capture": {"enum": ["automatic", "manual"]},
-    "payment_method": TEXT,
-    "reference": NULLABLE_TEXT,
-    "metadata": {"type": "object", "additionalProperties": TEXT},
-    "gateway": TEXT,
-    "decline_code": NULLABLE_TEXT,
-    "created_at_ms": INTEGER,
-    "updated_at_ms": INTEGER,
-    "version": INTEGER,
-}
-OPERATION_FIELDS: dict[str, dict[str, Any]] = {
-    "id": TEXT,
-    "object": {"enum": ["capture", "cancellation", "refund"]},
-    "status": {"enum": [status.value for status in OperationStatus]},
-    "payment_id": TEXT,
-    "amount_minor": INTEGER,
-    "currency": TEXT,
-    "decline_code": NULLABLE_TEXT,
-    "created_at_ms": INTEGER,
-    "payment": {"$ref": SCHEMAS + "Payment"},
-}
-PROBLEM_FIELDS: dict[str, dict[str, Any]] = {
-    "type": TEXT,
-    "title": TEXT,
-    "status": INTEGER,
-    "detail": TEXT,
-    "retryable": {"type": "boolean", "description": "Whether to retry the same request with the same key."},
-    "documentation": TEXT,
-}
 PROBLEM_STATUSES = {
     "400": "The request or its idempotency key is not valid; nothing was stored",
     "401": "The API key is missing or not known",
     "403": "The API key lacks the scope",
-    "404": "No such payment",
+    "404": "No such resource",
     "429": "Throttled before anything happened",
     "500": "Unforeseen; a retry with the same key is safe",
     "503": "Nothing was executed, or the outcome is not recorded yet; retry with the same key",
@@ -73,7 +31,7 @@ PROBLEM_STATUSES = {
 MADE_BY_API_GATEWAY = frozenset({"401", "403", "404", "429", "500", "504"})
 KEYED_STATUSES = {
     "402": "Declined; final and replayed",
-    "409": "Still in progress, expired, or not possible in the payment's state",
+    "409": "Still in progress, expired, or not possible in the resource's state",
     "413": "The body is too large",
     "422": "The idempotency key belongs to a different request",
 }
@@ -97,18 +55,7 @@ def build_openapi() -> dict[str, Any]:
         "security": [{"apiKey": []}],
         "components": {
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-            "schemas": {
-                **definitions.get("$defs", {}),
-                "Payment": _object(PAYMENT_FIELDS),
-                "Operation": _object(OPERATION_FIELDS),
-                "Problem": {**_object(PROBLEM_FIELDS), "additionalProperties": True},
-                "GatewayMessage": {
-                    "type": "object",
-                    "properties": {"message": NULLABLE_TEXT},
-                    "required": ["message"],
-                },
-                "List": _list(),
-            },
+            "schemas": {**definitions.get("$defs", {}), **result_schemas()},
         },
     }
 
@@ -127,23 +74,28 @@ def _operation(route: Route) -> dict[str, Any]:
         model = {"$ref": SCHEMAS + route.body_model.__name__}
         required = any(field.is_required() for field in route.body_model.model_fields.values())
         operation["requestBody"] = {"required": required, "content": {JSON_CONTENT_TYPE: {"schema": model}}}
-        result = "Payment" if route.operation == "create_payment" else "Operation"
-        responses = {
-            "201": _response("Executed, now or by an earlier request with this key", result, keyed=True),
-            "202": _response("The outcome is not known yet: it is in doubt and will be resolved", result, keyed=True),
-        }
-    else:
-        if isinstance(route, ReadRoute) and route.query_model is not None:
-            operation["parameters"] += _query_parameters(route)
-        responses = {"200": _response("Found", "Payment" if route.operation == "get_payment" else "List")}
+    elif isinstance(route, ReadRoute) and route.query_model is not None:
+        operation["parameters"] += _query_parameters(route)
     operation["responses"] = {
-        **responses,
+        **_successes(route),
         **{
             status: {"description": text, "content": _problem_content(status)}
             for status, text in sorted(problems.items())
         },
     }
     return operation
+
+
+def _successes(route: Route) -> dict[str, Any]:
+    keyed = isinstance(route, KeyedRoute)
+    texts = {
+        200: "Executed, now or by an earlier request with this key" if keyed else "Found",
+        201: "Executed, now or by an earlier request with this key",
+        202: "The outcome is not known yet: it is in doubt and will be resolved"
+        if 201 in route.answers
+        else "Accepted, now or by an earlier request with this key; it is carried out soon",
+    }
+    return {str(status): _response(texts[status], schema, keyed=keyed) for status, schema in route.answers.items()}
 
 
 def _problem_content(status: str) -> dict[str, Any]:
@@ -198,7 +150,7 @@ def _path_parameter(name: str) -> dict[str, Any]:
         "name": name,
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "pattern": "^pay_[0-9A-HJKMNP-TV-Z]{26}$"},
+        "schema": {"type": "string", "pattern": f"^{PATTERNS[name]}$"},
     }
 
 
@@ -213,19 +165,3 @@ def _query_parameters(route: ReadRoute) -> list[dict[str, Any]]:
         plain = next((part for part in field.get("anyOf", []) if part.get("type") != "null"), field)
         parameters.append({"name": name, "in": "query", "required": False, "schema": plain})
     return parameters
-
-
-def _object(fields: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
-
-
-def _list() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {
-            "object": {"const": "list"},
-            "data": {"type": "array", "items": {"type": "object"}},
-            "next_cursor": NULLABLE_TEXT,
-        },
-        "required": ["object", "data"],
-    }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.problems import INTERNAL, PROBLEM_CONTENT_TYPE, problem_document, problem_of
-from payonce.payments.representation import JSON_CONTENT_TYPE, encode
+from payonce.idempotency.responses import JSON_CONTENT_TYPE, encode
 
 if TYPE_CHECKING:
     from payonce.domain.errors import PayonceError
@@ -31,9 +31,10 @@ def keyed(outcome: KeyedResponse) -> dict[str, Any]:
     return _proxy(outcome.response.status, headers, outcome.response.body)
 
 
-def plain(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the proxy response of a read."""
-    return _proxy(200, {**COMMON_HEADERS, "content-type": JSON_CONTENT_TYPE}, encode(document))
+def plain(document: dict[str, Any] | bytes) -> dict[str, Any]:
+    """Return the proxy response of a read; bytes are sent as they are."""
+    body = document if isinstance(document, bytes) else encode(document)
+    return _proxy(200, {**COMMON_HEADERS, "content-type": JSON_CONTENT_TYPE}, body)
 
 
 def problem(error: PayonceError, *, keyed: bool = False) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import NotFound
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
+from payonce.entrypoints.delivery_routes import DELIVERY_ROUTES
+from payonce.entrypoints.endpoint_routes import ENDPOINT_ROUTES
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.models import AmountBody, EmptyBody, PageQuery, PaymentBody
+from payonce.entrypoints.paths import path_id
 from payonce.payments import reads
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import FollowUp, plan_follow_up
@@ -23,14 +24,7 @@ if TYPE_CHECKING:
     from payonce.entrypoints.requests import Request
     from payonce.idempotency.engine import Work
 
-_PAYMENT_ID = re.compile(r"pay_[0-9A-HJKMNP-TV-Z]{26}")
-
-
-def _payment_id(request: Request) -> str:
-    payment_id = request.path_parameters.get("payment_id", "")
-    if not _PAYMENT_ID.fullmatch(payment_id):
-        raise NotFound("There is no such payment. A payment's id looks like pay_01JD0Z2VJ6K0Q5M8YB3W7T9XRA.")
-    return payment_id
+_OPERATION: Mapping[int, str] = MappingProxyType({201: "Operation", 202: "Operation"})
 
 
 def _create(application: Application, request: Request, body: PaymentBody) -> Work:
@@ -51,7 +45,7 @@ def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Wor
         plan = plan_follow_up(
             kind,
             merchant_id=request.merchant_id,
-            payment_id=_payment_id(request),
+            payment_id=path_id(request, "payment_id"),
             amount_minor=body.amount_minor if isinstance(body, AmountBody) else None,
             services=application.services,
         )
@@ -65,11 +59,11 @@ def _list(application: Application, request: Request, query: PageQuery) -> dict[
 
 
 def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
-    return reads.get_payment(application.services, request.merchant_id, _payment_id(request))
+    return reads.get_payment(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
 def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
-    return reads.get_history(application.services, request.merchant_id, _payment_id(request))
+    return reads.get_history(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
 def _balances(application: Application, request: Request, _query: None) -> dict[str, Any]:
@@ -86,6 +80,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="create_payment",
                 scope="payments:write",
                 summary="Create a payment",
+                answers={201: "Payment", 202: "Payment"},
                 body_model=PaymentBody,
                 work=_create,
             ),
@@ -95,6 +90,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="list_payments",
                 scope="payments:read",
                 summary="List payments, newest first",
+                answers={200: "List"},
                 read=_list,
                 query_model=PageQuery,
             ),
@@ -104,6 +100,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="get_payment",
                 scope="payments:read",
                 summary="Read a payment",
+                answers={200: "Payment"},
                 read=_get,
             ),
             ReadRoute(
@@ -112,6 +109,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="get_payment_history",
                 scope="payments:read",
                 summary="Read every change of a payment",
+                answers={200: "List"},
                 read=_history,
             ),
             KeyedRoute(
@@ -120,6 +118,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="capture_payment",
                 scope="payments:write",
                 summary="Capture an authorized payment, in whole or in part",
+                answers=_OPERATION,
                 body_model=AmountBody,
                 work=_follow_up(OperationKind.CAPTURE),
             ),
@@ -129,6 +128,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="cancel_payment",
                 scope="payments:write",
                 summary="Cancel (void) an authorized payment",
+                answers=_OPERATION,
                 body_model=EmptyBody,
                 work=_follow_up(OperationKind.VOID),
             ),
@@ -138,6 +138,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="refund_payment",
                 scope="refunds:write",
                 summary="Refund a captured payment, in whole or in part",
+                answers=_OPERATION,
                 body_model=AmountBody,
                 work=_follow_up(OperationKind.REFUND),
             ),
@@ -147,8 +148,11 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
                 operation="get_balances",
                 scope="balances:read",
                 summary="Read balances by currency and account",
+                answers={200: "List"},
                 read=_balances,
             ),
+            *ENDPOINT_ROUTES,
+            *DELIVERY_ROUTES,
         )
     }
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.records import Completed, InDoubt, KeyedResponse, RecordStatus, Released
@@ -44,8 +44,7 @@ class Concluder:
         ``OutcomeUnknown`` when it could not be recorded: the claim stays open and recovery will ask the gateway.
         """
         if isinstance(conclusion, Released):
-            self._store.release(claim.record, conclusion.writes)
-            raise conclusion.error
+            self._release(claim.record, conclusion)
         for _ in range(MAX_COMMIT_ATTEMPTS):
             # The first attempt is made even after the deadline: the fence alone decides whether it may be written.
             try:
@@ -62,6 +61,8 @@ class Concluder:
 
     def _attempt(self, owned: IdempotencyRecord, conclusion: Completed | InDoubt) -> KeyedResponse:
         draft = conclusion.draft()
+        if isinstance(draft, Released):
+            self._release(owned, draft)
         try:
             if isinstance(conclusion, InDoubt):
                 stored = self._store.park(
@@ -82,6 +83,10 @@ class Concluder:
             stored = self._own_conclusion(owned, error)
         response = stored.response or draft.response
         return KeyedResponse(response, replayed=False, expires_at_ms=stored.expires_at_ms)
+
+    def _release(self, owned: IdempotencyRecord, released: Released) -> NoReturn:
+        self._store.release(owned, released.writes)
+        raise released.error
 
     def _own_conclusion(self, owned: IdempotencyRecord, error: LeaseLost | OutcomeUnknown) -> IdempotencyRecord:
         """Return what this same owner has stored after all, when only the answer to its write was lost."""

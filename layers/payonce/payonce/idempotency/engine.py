@@ -121,10 +121,11 @@ class IdempotencyEngine:
                 if not self._has_changed(record.record_id):
                     self._wait_for_change(record.record_id, give_up_at_ms)
 
-    def recover(self, open_id: str, work_for: Callable[[IdempotencyRecord], Work], deadline: Deadline) -> bool:
+    def recover(self, open_id: str, work_for: Callable[[IdempotencyRecord], Work | None], deadline: Deadline) -> bool:
         """Take over an open claim whose lease ran out and carry it on. Return whether this call concluded it.
 
-        Never raises for a claim that somebody else took or finished.
+        Without ``Work`` the claim is given back: its whole work would have been in the commit that is missing. Never
+        raises for a claim that somebody else took or finished.
         """
         observed = self._store.get(open_id)
         if (
@@ -135,8 +136,12 @@ class IdempotencyEngine:
             return False
         try:
             taken = self._store.take_over(observed, lease_expires_at_ms=deadline.at_ms + LEASE_MARGIN_MS)
+            work = work_for(taken)
+            if work is None:
+                self._store.release(taken)
+                return True
             claim = Claim(taken, deadline)
-            conclusion = work_for(taken).resume(claim)
+            conclusion = work.resume(claim)
             self._conclude.write(claim, conclusion)
         except LeaseLost:
             return False

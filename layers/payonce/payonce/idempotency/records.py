@@ -111,10 +111,22 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """The work is done for good. ``draft`` is called again when a business condition changed under it."""
+class Released:
+    """Certainly nothing happened: the claim is given back together with ``writes``, and ``error`` is the answer."""
 
-    draft: Callable[[], Draft]
+    error: PayonceError
+    writes: Sequence[Write] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The work is done for good. ``draft`` is called again when a business condition changed under it.
+
+    Where all the work is in the writes, nothing has happened before they are written: then ``draft`` may find that by
+    now the request has to be refused, and return that.
+    """
+
+    draft: Callable[[], Draft | Released]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +139,6 @@ class InDoubt:
     draft: Callable[[], Draft]
     retry_at_ms: int
     submitted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """Certainly nothing happened: the claim is given back together with ``writes``, and ``error`` is the answer."""
-
-    error: PayonceError
-    writes: Sequence[Write] = ()
 
 
 type Conclusion = Completed | InDoubt | Released

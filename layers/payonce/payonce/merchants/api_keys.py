@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, Database, IdSource
 
-SCOPES = ("payments:read", "payments:write", "refunds:write", "balances:read")
+SCOPES = (
+    "payments:read",
+    "payments:write",
+    "refunds:write",
+    "balances:read",
+    "events:read",
+    "webhooks:read",
+    "webhooks:write",
+)
 KEY_PREFIX = "po_"
 KEY_RANDOM_BYTES = 32
 _KEY_FORM = re.compile(r"po_[A-Za-z0-9_-]{43}")

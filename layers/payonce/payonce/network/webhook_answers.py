@@ -40,20 +40,20 @@ def read_answer(sock: TimedSocket, budget: Budget, began_ms: int) -> Answer:
     Raises ``OSError`` when the connection is lost before that, ``HTTPException`` when it is no HTTP and
     ``ReceivedTooMuch`` when the headers are too long.
     """
-    response = HTTPResponse(cast("socket.socket", sock), method="POST")
-    _read_head(response, sock)
-    while response.status < HTTPStatus.OK:
-        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            raise HTTPException("switched protocols unasked")
-        response.headers = None  # type: ignore[assignment]  # makes begin() read the next head from the same buffer
+    with HTTPResponse(cast("socket.socket", sock), method="POST") as response:
         _read_head(response, sock)
-    now_ms = budget.clock.now_ms()
-    return Answer(
-        status=response.status,
-        latency_ms=max(0, now_ms - began_ms),
-        retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After"), now_ms),
-        excerpt=_read_excerpt(response, sock, budget),
-    )
+        while response.status < HTTPStatus.OK:
+            if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise HTTPException("switched protocols unasked")
+            response.headers = None  # type: ignore[assignment]  # makes begin() read the next head, from the same buffer
+            _read_head(response, sock)
+        now_ms = budget.clock.now_ms()
+        return Answer(
+            status=response.status,
+            latency_ms=max(0, now_ms - began_ms),
+            retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After"), now_ms),
+            excerpt=_read_excerpt(response, sock, budget),
+        )
 
 
 def _read_head(response: HTTPResponse, sock: TimedSocket) -> None:

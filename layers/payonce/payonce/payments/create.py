@@ -12,12 +12,12 @@ from payonce.domain.ledger import JournalEntry, charge, hold
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
 from payonce.idempotency.records import Draft, Plan, StoredResponse
+from payonce.idempotency.responses import json_response
 from payonce.outbox import event_write
 from payonce.payments.items import journal_writes, payment_from, payment_key, replace_payment
 from payonce.payments.operations import NewPayment, PaymentPlan
 from payonce.payments.representation import (
     declined_response,
-    json_response,
     not_executed_response,
     payment_path,
     payment_view,

@@ -22,6 +22,7 @@ from payonce.domain.ledger import JournalEntry
 from payonce.domain.money import Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
+from payonce.idempotency.responses import json_response
 from payonce.outbox import event_write
 from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
 from payonce.payments.items import (
@@ -34,7 +35,6 @@ from payonce.payments.items import (
 from payonce.payments.operations import FollowUpPlan
 from payonce.payments.representation import (
     declined_response,
-    json_response,
     not_executed_response,
     operation_view,
     payment_path,

@@ -37,8 +37,10 @@ class RecoveryReport:
     failed: int = 0
 
 
-def work_for(record: IdempotencyRecord, gateway_named: Callable[[str], Gateway], services: Services) -> Work:
-    """Return the work that a stored claim describes."""
+def work_for(record: IdempotencyRecord, gateway_named: Callable[[str], Gateway], services: Services) -> Work | None:
+    """Return the work that a stored claim describes, or ``None`` when no gateway has part in it."""
+    if record.plan["kind"] not in OperationKind:
+        return None
     if record.plan["kind"] == OperationKind.PAYMENT.value:
         return CreatePayment(PaymentPlan.from_data(record.plan), gateway_named, services)
     return FollowUp(FollowUpPlan.from_data(record.plan), gateway_named, services)

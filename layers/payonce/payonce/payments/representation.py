@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, problem_document
@@ -12,13 +11,7 @@ if TYPE_CHECKING:
     from payonce.domain.payment import OperationStatus, Payment
     from payonce.payments.operations import FollowUpPlan
 
-JSON_CONTENT_TYPE = "application/json"
 OPERATION_OBJECTS = {"capture": "capture", "void": "cancellation", "refund": "refund"}
-
-
-def encode(document: dict[str, Any]) -> bytes:
-    """Return the exact bytes of a JSON document."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def payment_path(payment_id: str) -> str:
@@ -63,11 +56,6 @@ def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus
         "created_at_ms": plan.created_at_ms,
         "payment": payment_view(payment),
     }
-
-
-def json_response(status: int, document: dict[str, Any], *, location: str) -> StoredResponse:
-    """Return a JSON response with the headers that are stored and replayed with it."""
-    return StoredResponse(status, {"content-type": JSON_CONTENT_TYPE, "location": location}, encode(document))
 
 
 def declined_response(detail: str, *, location: str, **members: Any) -> StoredResponse:

@@ -36,7 +36,8 @@ class Delivery:
     """One event on its way to one endpoint. Times are epoch milliseconds.
 
     ``attempt_count`` counts all attempts, ``round_attempts`` those of this round: a redelivery begins a new one.
-    ``not_before_ms``: when the next attempt is due; ``due_at_ms``: when the scheduler looks at it.
+    ``not_before_ms``: when the next attempt is due; ``due_at_ms``: when the scheduler looks at it. ``opened_by``: the
+    pass of a replay that began this round, if one did, so that a step which runs twice begins no second one.
     """
 
     merchant_id: str
@@ -56,6 +57,7 @@ class Delivery:
     due_at_ms: int = 0
     lease_expires_at_ms: int = 0
     fence: int = 0
+    opened_by: str | None = None
     attempts: tuple[dict[str, Any], ...] = ()
 
 
@@ -154,7 +156,7 @@ def defer_write(delivery: Delivery, *, not_before_ms: int, due_at_ms: int) -> Wr
     return _owned(delivery, {"not_before_ms": not_before_ms, "lease_expires_at_ms": 0}, due_at_ms, extra_removed=[])
 
 
-def reopen_write(delivery: Delivery, *, at_ms: int) -> Write:
+def reopen_write(delivery: Delivery, *, at_ms: int, opened_by: str | None = None) -> Write:
     """Return the write that begins a new round, from whatever state the delivery was read in."""
     return Adjust(
         table=Table.DELIVERIES,
@@ -168,6 +170,7 @@ def reopen_write(delivery: Delivery, *, at_ms: int) -> Write:
             "due_at_ms": at_ms + MESSAGE_GRACE_MS,
             "due_shard": shard_of(delivery.delivery_id),
             "purge_at": at_ms // 1000 + RETENTION_SECONDS,
+            "opened_by": opened_by,
         },
     )
 
@@ -231,6 +234,7 @@ def delivery_from(item: Item) -> Delivery:
         due_at_ms=item.get("due_at_ms", 0),
         lease_expires_at_ms=item["lease_expires_at_ms"],
         fence=item["fence"],
+        opened_by=item.get("opened_by"),
         attempts=tuple(item[name] for name in names),
     )
 
@@ -255,6 +259,7 @@ def _item(delivery: Delivery) -> Item:
         "not_before_ms": delivery.not_before_ms,
         "lease_expires_at_ms": delivery.lease_expires_at_ms,
         "fence": delivery.fence,
+        "opened_by": delivery.opened_by,
         "purge_at": delivery.created_at_ms // 1000 + RETENTION_SECONDS,
         **({"due_at_ms": delivery.due_at_ms, "due_shard": shard_of(delivery.delivery_id)} if pending else {}),
     }

@@ -49,7 +49,7 @@ def load_endpoints(database: Database, merchant_id: str) -> list[Endpoint]:
 def create_writes(endpoint: Endpoint) -> list[Write]:
     """Return the writes that make a new endpoint, with its gate and its first event."""
     return [
-        Insert(Table.ENDPOINTS, _item(endpoint)),
+        Insert(Table.ENDPOINTS, endpoint_item(endpoint)),
         Insert(Table.ENDPOINTS, new_gate_item(endpoint.merchant_id, endpoint.endpoint_id)),
         event_write(_event(EndpointChange.CREATED, endpoint)),
     ]
@@ -58,7 +58,7 @@ def create_writes(endpoint: Endpoint) -> list[Write]:
 def change_writes(before: Endpoint, after: Endpoint, change: EndpointChange) -> list[Write]:
     """Return the writes that turn ``before`` into ``after``, if it is still as it was read, with the change's event."""
     key = endpoint_key(before.merchant_id, before.endpoint_id)
-    changed = {name: value for name, value in _item(after).items() if name not in key}
+    changed = {name: value for name, value in endpoint_item(after).items() if name not in key}
     return [
         Adjust(table=Table.ENDPOINTS, key=key, require={"version": before.version}, set=changed),
         event_write(_event(change, after)),
@@ -117,7 +117,8 @@ def _event(change: EndpointChange, endpoint: Endpoint) -> Any:
     )
 
 
-def _item(endpoint: Endpoint) -> Item:
+def endpoint_item(endpoint: Endpoint) -> Item:
+    """Return the stored form of an endpoint."""
     return {
         **endpoint_key(endpoint.merchant_id, endpoint.endpoint_id),
         "merchant_id": endpoint.merchant_id,

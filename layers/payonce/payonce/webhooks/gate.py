@@ -147,10 +147,14 @@ class Gates:
             return
 
 
-def _gate(merchant_id: str, endpoint_id: str, item: Item) -> Gate:
-    health = Health(
+def health_of(item: Item) -> Health:
+    """Return the health that a stored gate tells of."""
+    return Health(
         consecutive_failures=item["consecutive_failures"],
         failing_since_ms=item["failing_since_ms"],
         last_failure_at_ms=item["last_failure_at_ms"],
     )
-    return Gate(merchant_id, endpoint_id, health, {name: item[name] for name in SLOTS})
+
+
+def _gate(merchant_id: str, endpoint_id: str, item: Item) -> Gate:
+    return Gate(merchant_id, endpoint_id, health_of(item), {name: item[name] for name in SLOTS})

@@ -26,7 +26,7 @@ from payonce.webhooks.deliveries import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.ports import Clock, Database, Deadline, Item, MessageQueue, QueueMessage
+    from payonce.ports import Clock, Database, Deadline, Item, Key, MessageQueue, QueueMessage
     from payonce.webhooks.relay import Relay
 
 RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
@@ -37,7 +37,7 @@ MAX_PAGES_PER_SHARD = 10  # 8,000 deliveries a run; more than that due in one mi
 
 @dataclass(slots=True)
 class SchedulerReport:
-    """What one run did, as counts: deliveries queued, events swept or not, replays advanced, steps that failed."""
+    """What one run did, as counts: deliveries queued, events swept or not, steps of replays, items that failed."""
 
     queued: int = 0
     swept: int = 0
@@ -47,7 +47,7 @@ class SchedulerReport:
 
 
 class Scheduler:
-    """Brings back what waits. ``advance`` does one bounded step of a replay, given the key of its job."""
+    """Brings back what waits. ``advance`` makes one bounded step of a replay and returns whether nothing is left now."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Scheduler:
         database: Database,
         queue: MessageQueue,
         relay: Relay,
-        advance: Callable[[Item], object],
+        advance: Callable[[Key], bool],
         clock: Clock,
         report_error: Callable[[str, Exception], None],
     ) -> None:
@@ -105,12 +105,12 @@ class Scheduler:
                 limit=PAGE_SIZE,
                 start=start,
             )
-            self._queue_page(page.items, report)
+            self._queue_page(page.items, deadline, report)
             start = page.next_key
             if start is None:
                 return
 
-    def _queue_page(self, keys: list[Item], report: SchedulerReport) -> None:
+    def _queue_page(self, keys: list[Item], deadline: Deadline, report: SchedulerReport) -> None:
         messages: list[QueueMessage] = []
         queued: list[Item] = []
         for key in keys:
@@ -121,8 +121,7 @@ class Scheduler:
                         messages.append(message)
                         queued.append(key)
                 elif key["due_at_ms"] <= self._clock.now_ms():
-                    self._advance(key)
-                    report.replays += 1
+                    report.replays += self._replay(key, deadline)
             except PayonceError as error:
                 report.failed += 1
                 self._report_error(key["sk"], error)
@@ -131,6 +130,13 @@ class Scheduler:
         for key in queued:
             # After the message, not before: killed in between, a delivery is asked for twice and not five minutes late.
             self._look_away(key)
+
+    def _replay(self, key: Item, deadline: Deadline) -> int:
+        """Return how many steps were made: until nothing is left to do now, or time is up."""
+        steps = 1
+        while not self._advance({"pk": key["pk"], "sk": key["sk"]}) and self._clock.now_ms() < deadline.at_ms:
+            steps += 1
+        return steps
 
     def _message(self, key: Item) -> QueueMessage | None:
         item = self._database.get(Table.DELIVERIES, {"pk": key["pk"], "sk": key["sk"]})

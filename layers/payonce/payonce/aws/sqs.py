@@ -1,0 +1,49 @@
+"""The queue port on SQS. Every AWS error is translated here, once."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from payonce.domain.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+    from payonce.ports import QueueMessage
+
+BATCH_MESSAGES = 10  # SQS takes no more in one request
+MAX_DELAY_SECONDS = 900  # SQS holds a message back no longer
+
+
+class SqsQueue:
+    """The port over a boto3 SQS client."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def send(self, messages: Sequence[QueueMessage]) -> None:
+        """See ``MessageQueue``. A longer delay than SQS knows is shortened: the message is then early, not lost."""
+        for batch in itertools.batched(messages, BATCH_MESSAGES, strict=False):
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {
+                    "Id": str(number),
+                    "MessageBody": message.body,
+                    "DelaySeconds": min(message.delay_seconds, MAX_DELAY_SECONDS),
+                }
+                for number, message in enumerate(batch)
+            ]
+            try:
+                answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            except (ClientError, BotoCoreError) as error:
+                raise StoreUnavailable("The queue did not confirm the messages. Send them again.") from error
+            if failed := answer.get("Failed"):
+                raise StoreUnavailable(
+                    f"The queue refused {len(failed)} of {len(batch)} messages ({failed[0]['Code']}). Send them again."
+                )

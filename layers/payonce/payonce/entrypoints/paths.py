@@ -1,0 +1,44 @@
+"""Ids in paths: their form, and the answer to one that can't be an id."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.entrypoints.requests import Request
+
+_ULID = "[0-9A-HJKMNP-TV-Z]{26}"
+PATTERNS: Mapping[str, str] = MappingProxyType(
+    {
+        "payment_id": f"pay_{_ULID}",
+        "endpoint_id": f"we_{_ULID}",
+        "delivery_id": f"whd_{_ULID}",
+        "replay_id": f"rpl_{_ULID}",
+        "event_id": "evt_[0-9a-f]{64}",
+    }
+)
+_NAMES = MappingProxyType(
+    {
+        "payment_id": ("payment", "pay_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
+        "endpoint_id": ("webhook endpoint", "we_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
+        "delivery_id": ("delivery", "whd_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
+        "replay_id": ("replay", "rpl_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
+        "event_id": ("event", "evt_ and 64 hexadecimal digits"),
+    }
+)
+
+
+def path_id(request: Request, name: str) -> str:
+    """Return the path parameter ``name``. Raises ``NotFound`` when it can't be such an id."""
+    text = request.path_parameters.get(name, "")
+    if not re.fullmatch(PATTERNS[name], text):
+        noun, example = _NAMES[name]
+        article = "An" if noun[0] in "aeiou" else "A"
+        raise NotFound(f"There is no such {noun}. {article} {noun}'s id looks like {example}.")
+    return text

@@ -1,0 +1,189 @@
+"""The schemas of what the API answers, for openapi.json. What it takes is described by the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payonce.domain.delivery import NoAnswerReason
+from payonce.domain.endpoint import DisabledReason, EndpointStatus, KeyKind
+from payonce.domain.payment import OperationStatus, PaymentStatus
+from payonce.domain.webhooks import DeliveryStatus
+from payonce.webhooks.replay_items import ReplayOnly, ReplayStatus
+
+SCHEMAS = "#/components/schemas/"
+INTEGER: dict[str, Any] = {"type": "integer"}
+TEXT: dict[str, Any] = {"type": "string"}
+NULLABLE_TEXT: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+PAYMENT_FIELDS: dict[str, dict[str, Any]] = {
+    "id": TEXT,
+    "object": {"const": "payment"},
+    "status": {"enum": [status.value for status in PaymentStatus]},
+    "amount_minor": INTEGER,
+    "currency": TEXT,
+    "captured_minor": INTEGER,
+    "refunded_minor": INTEGER,
+    "capturable_minor": INTEGER,
+    "refundable_minor": INTEGER,
+    "capture": {"enum": ["automatic", "manual"]},
+    "payment_method": TEXT,
+    "reference": NULLABLE_TEXT,
+    "metadata": {"type": "object", "additionalProperties": TEXT},
+    "gateway": TEXT,
+    "decline_code": NULLABLE_TEXT,
+    "created_at_ms": INTEGER,
+    "updated_at_ms": INTEGER,
+    "version": INTEGER,
+}
+OPERATION_FIELDS: dict[str, dict[str, Any]] = {
+    "id": TEXT,
+    "object": {"enum": ["capture", "cancellation", "refund"]},
+    "status": {"enum": [status.value for status in OperationStatus]},
+    "payment_id": TEXT,
+    "amount_minor": INTEGER,
+    "currency": TEXT,
+    "decline_code": NULLABLE_TEXT,
+    "created_at_ms": INTEGER,
+    "payment": {"$ref": SCHEMAS + "Payment"},
+}
+PROBLEM_FIELDS: dict[str, dict[str, Any]] = {
+    "type": TEXT,
+    "title": TEXT,
+    "status": INTEGER,
+    "detail": TEXT,
+    "retryable": {"type": "boolean", "description": "Whether to retry the same request with the same key."},
+    "documentation": TEXT,
+}
+NULLABLE_INTEGER: dict[str, Any] = {"anyOf": [INTEGER, {"type": "null"}]}
+KEY_FIELDS: dict[str, dict[str, Any]] = {
+    "id": TEXT,
+    "kind": {"enum": [kind.value for kind in KeyKind]},
+    "public_key": NULLABLE_TEXT,
+    "created_at_ms": INTEGER,
+    "expires_at_ms": NULLABLE_INTEGER,
+}
+ENDPOINT_FIELDS: dict[str, dict[str, Any]] = {
+    "id": TEXT,
+    "object": {"const": "webhook_endpoint"},
+    "url": TEXT,
+    "description": TEXT,
+    "event_types": {"type": "array", "items": TEXT},
+    "status": {"enum": [status.value for status in EndpointStatus]},
+    "disabled_reason": {"enum": [*(reason.value for reason in DisabledReason), None]},
+    "disabled_at_ms": NULLABLE_INTEGER,
+    "keys": {"type": "array", "items": {"$ref": SCHEMAS + "WebhookKey"}},
+    "created_at_ms": INTEGER,
+    "updated_at_ms": INTEGER,
+    "version": INTEGER,
+}
+SHOWN_ONCE: dict[str, dict[str, Any]] = {
+    "secret": {"type": "string", "description": "whsec_...: what v1 signatures are verified with. Keep it now."},
+    "public_key": {"type": "string", "description": "whpk_...: what v1a signatures are verified with."},
+}
+HEALTH_FIELDS: dict[str, dict[str, Any]] = {
+    "consecutive_failures": INTEGER,
+    "failing_since_ms": NULLABLE_INTEGER,
+    "breaker_open_until_ms": NULLABLE_INTEGER,
+}
+ATTEMPT_FIELDS: dict[str, dict[str, Any]] = {
+    "number": INTEGER,
+    "at_ms": INTEGER,
+    "latency_ms": INTEGER,
+    "status": NULLABLE_INTEGER,
+    "response_excerpt": NULLABLE_TEXT,
+    "error": {"enum": [*(reason.value for reason in NoAnswerReason), None]},
+    "detail": NULLABLE_TEXT,
+}
+DELIVERY_FIELDS: dict[str, dict[str, Any]] = {
+    "id": TEXT,
+    "object": {"const": "webhook_delivery"},
+    "endpoint_id": TEXT,
+    "event_id": TEXT,
+    "event_type": TEXT,
+    "event_created_at_ms": INTEGER,
+    "status": {"enum": [status.value for status in DeliveryStatus]},
+    "attempt_count": INTEGER,
+    "next_attempt_at_ms": NULLABLE_INTEGER,
+    "created_at_ms": INTEGER,
+    "updated_at_ms": INTEGER,
+    "attempts": {"type": "array", "items": {"$ref": SCHEMAS + "WebhookAttempt"}},
+}
+REPLAY_FIELDS: dict[str, dict[str, Any]] = {
+    "id": TEXT,
+    "object": {"const": "webhook_replay"},
+    "endpoint_id": TEXT,
+    "only": {"enum": [only.value for only in ReplayOnly]},
+    "from_ms": INTEGER,
+    "until_ms": INTEGER,
+    "status": {"enum": [status.value for status in ReplayStatus]},
+    "seen_count": INTEGER,
+    "queued_count": INTEGER,
+    "created_at_ms": INTEGER,
+    "updated_at_ms": INTEGER,
+}
+EVENT_FIELDS: dict[str, dict[str, Any]] = {
+    "id": TEXT,
+    "type": TEXT,
+    "api_version": TEXT,
+    "created_at_ms": INTEGER,
+    "sequence": INTEGER,
+    "data": {},
+}
+
+
+def result_schemas() -> dict[str, Any]:
+    """Return the schemas by name, in a stable order."""
+    return {
+        "Payment": _object(PAYMENT_FIELDS),
+        "Operation": _object(OPERATION_FIELDS),
+        "WebhookKey": _object(KEY_FIELDS),
+        "WebhookEndpoint": _object(ENDPOINT_FIELDS),
+        "WebhookEndpointHealth": _object({**ENDPOINT_FIELDS, "health": {"$ref": SCHEMAS + "WebhookHealth"}}),
+        "WebhookHealth": _object(HEALTH_FIELDS),
+        # One of the two, by the kind of the key.
+        "NewWebhookEndpoint": _object(ENDPOINT_FIELDS, SHOWN_ONCE),
+        "DeletedWebhookEndpoint": _object(
+            {"id": TEXT, "object": {"const": "webhook_endpoint"}, "deleted": {"const": True}}
+        ),
+        "TestEvent": _object({"object": {"const": "test_event"}, "event_id": TEXT, "endpoint_id": TEXT}),
+        "WebhookAttempt": _object(ATTEMPT_FIELDS),
+        "WebhookDelivery": _object(DELIVERY_FIELDS),
+        "WebhookReplay": _object(REPLAY_FIELDS),
+        # What is delivered may gain members.
+        "Event": {**_object(EVENT_FIELDS), "additionalProperties": True},
+        "EventList": _object(
+            {
+                "object": {"const": "list"},
+                "data": {"type": "array", "items": {"$ref": SCHEMAS + "Event"}},
+                "next_after": NULLABLE_TEXT,
+                "has_more": {"type": "boolean"},
+            }
+        ),
+        "Problem": {**_object(PROBLEM_FIELDS), "additionalProperties": True},
+        "GatewayMessage": {
+            "type": "object",
+            "properties": {"message": NULLABLE_TEXT},
+            "required": ["message"],
+        },
+        "List": _list(),
+    }
+
+
+def _object(fields: dict[str, dict[str, Any]], optional: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {**fields, **(optional or {})},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def _list() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "object": {"const": "list"},
+            "data": {"type": "array", "items": {"type": "object"}},
+            "next_cursor": NULLABLE_TEXT,
+        },
+        "required": ["object", "data"],
+    }

@@ -1,0 +1,20 @@
+"""Responses as they are stored: bytes made once, with the headers that are replayed with them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from payonce.idempotency.records import StoredResponse
+
+JSON_CONTENT_TYPE = "application/json"
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """Return the exact bytes of a JSON document."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def json_response(status: int, document: dict[str, Any], *, location: str) -> StoredResponse:
+    """Return a JSON response with the headers that are stored and replayed with it."""
+    return StoredResponse(status, {"content-type": JSON_CONTENT_TYPE, "location": location}, encode(document))

@@ -1,0 +1,36 @@
+"""Responses that hold a secret: stored sealed, opened on the way out, and so replayed byte for byte like any other.
+
+The seal is bound to the record: a response opens only for the merchant, operation and key that it was made for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.idempotency.records import StoredResponse
+
+if TYPE_CHECKING:
+    from payonce.ports import Cipher
+
+SEALED_HEADER = "payonce-sealed"  # of the stored response; never sent
+
+
+def seal_response(cipher: Cipher, response: StoredResponse, record_id: str) -> StoredResponse:
+    """Return the response with its body sealed. Raises ``StoreUnavailable``."""
+    body = cipher.seal(response.body, _context(record_id))
+    return StoredResponse(response.status, {**response.headers, SEALED_HEADER: "true"}, body)
+
+
+def is_sealed(response: StoredResponse) -> bool:
+    """Return whether the body has to be opened before it is sent."""
+    return SEALED_HEADER in response.headers
+
+
+def open_response(cipher: Cipher, response: StoredResponse, record_id: str) -> StoredResponse:
+    """Return the response as it was before it was sealed. Raises ``SecretNotOpened`` or ``StoreUnavailable``."""
+    headers = {name: value for name, value in response.headers.items() if name != SEALED_HEADER}
+    return StoredResponse(response.status, headers, cipher.open(response.body, _context(record_id)))
+
+
+def _context(record_id: str) -> dict[str, str]:
+    return {"merchant_id": record_id.split("#", 1)[0], "record_id": record_id}

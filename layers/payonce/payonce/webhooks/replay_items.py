@@ -1,0 +1,141 @@
+"""Replays as they are stored: beside the deliveries of their endpoint, and in the same index of what is due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from payonce.outbox import SETTLING_MS, created_key
+from payonce.ports import Insert, Table
+from payonce.webhooks.deliveries import DELIVERY_PREFIX, shard_of
+
+if TYPE_CHECKING:
+    from payonce.domain.endpoint import Endpoint
+    from payonce.ports import Item, Key, Write
+
+REPLAY_PREFIX = "REPLAY#"
+HELD_FIRST_PASS_MS = 5_000  # after enabling: most looks at the endpoint from before are over
+
+
+class ReplayOnly(StrEnum):
+    """Which deliveries a replay sends again. One under way is never begun anew."""
+
+    UNDELIVERED = "undelivered"  # failed, held, or never made
+    ALL = "all"  # those, and delivered ones
+    HELD = "held"  # made when an endpoint is enabled, never asked for
+
+
+class ReplayStatus(StrEnum):
+    """Where a replay stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELED = "canceled"  # the endpoint was disabled or deleted meanwhile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A replay as it is stored. Times are epoch milliseconds, both ends of the range included.
+
+    ``cursor``: the last thing that was looked at. ``seen_count`` counts what was looked at and ``queued_count`` what was
+    sent again, over all passes.
+    """
+
+    merchant_id: str
+    endpoint_id: str
+    replay_id: str
+    only: ReplayOnly
+    from_ms: int
+    until_ms: int
+    created_at_ms: int
+    updated_at_ms: int
+    due_at_ms: int
+    cursor: str
+    status: ReplayStatus = ReplayStatus.RUNNING
+    passes_left: int = 1
+    seen_count: int = 0
+    queued_count: int = 0
+
+
+def replay_key(merchant_id: str, endpoint_id: str, replay_id: str) -> Key:
+    """Return the key of a replay, in the partition of its endpoint's deliveries."""
+    return {"pk": f"{merchant_id}#{endpoint_id}", "sk": REPLAY_PREFIX + replay_id}
+
+
+def new_replay(
+    endpoint: Endpoint, replay_id: str, *, only: ReplayOnly, from_ms: int, until_ms: int, now_ms: int
+) -> Replay:
+    """Return a replay of events of the range. It begins once no event of the range can become visible any more."""
+    return Replay(
+        merchant_id=endpoint.merchant_id,
+        endpoint_id=endpoint.endpoint_id,
+        replay_id=replay_id,
+        only=only,
+        from_ms=from_ms,
+        until_ms=until_ms,
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+        due_at_ms=max(now_ms, until_ms + SETTLING_MS),
+        cursor=created_key(from_ms, ""),
+    )
+
+
+def held_replay(disabled: Endpoint, replay_id: str, *, now_ms: int) -> Replay:
+    """Return the replay of what was held, for an endpoint that is being enabled."""
+    return Replay(
+        merchant_id=disabled.merchant_id,
+        endpoint_id=disabled.endpoint_id,
+        replay_id=replay_id,
+        only=ReplayOnly.HELD,
+        from_ms=disabled.disabled_at_ms or disabled.created_at_ms,
+        until_ms=now_ms,
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+        due_at_ms=now_ms + HELD_FIRST_PASS_MS,
+        cursor=DELIVERY_PREFIX,
+        passes_left=2,
+    )
+
+
+def insert_replay_write(replay: Replay) -> Write:
+    """Return the write of a new replay."""
+    item = {
+        **replay_key(replay.merchant_id, replay.endpoint_id, replay.replay_id),
+        "merchant_id": replay.merchant_id,
+        "endpoint_id": replay.endpoint_id,
+        "replay_id": replay.replay_id,
+        "only": replay.only.value,
+        "from_ms": replay.from_ms,
+        "until_ms": replay.until_ms,
+        "created_at_ms": replay.created_at_ms,
+        "updated_at_ms": replay.updated_at_ms,
+        "status": replay.status.value,
+        "cursor": replay.cursor,
+        "passes_left": replay.passes_left,
+        "seen_count": replay.seen_count,
+        "queued_count": replay.queued_count,
+        "due_at_ms": replay.due_at_ms,
+        "due_shard": shard_of(replay.replay_id),
+    }
+    return Insert(Table.DELIVERIES, item)
+
+
+def replay_from(item: Item) -> Replay:
+    """Return the replay of a stored item."""
+    return Replay(
+        merchant_id=item["merchant_id"],
+        endpoint_id=item["endpoint_id"],
+        replay_id=item["replay_id"],
+        only=ReplayOnly(item["only"]),
+        from_ms=item["from_ms"],
+        until_ms=item["until_ms"],
+        created_at_ms=item["created_at_ms"],
+        updated_at_ms=item["updated_at_ms"],
+        due_at_ms=item.get("due_at_ms", 0),
+        status=ReplayStatus(item["status"]),
+        cursor=item["cursor"],
+        passes_left=item["passes_left"],
+        seen_count=item["seen_count"],
+        queued_count=item["queued_count"],
+    )
