@@ -16,13 +16,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.receiver import running_receiver
 from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
@@ -39,6 +38,8 @@ from tests.support.aws import REPOSITORY, create_tables, dump, dynamo_database, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from local.receiver import ReceiverServer
 
 MERCHANT = "mer_hooks"
 KEY = HmacKey(b"s" * 32)
@@ -83,41 +84,10 @@ TROUBLES = (
 )
 
 
-class Receiver(ThreadingHTTPServer):
-    """Keeps what it is sent, by path; ``statuses`` holds the next answers of a path, then 200; ``slow`` waits."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.received: list[tuple[str, dict[str, str], bytes]] = []
-        self.statuses: dict[str, list[int]] = {}
-        self.slow = 0.0
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.received.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-        threading.Event().wait(self.server.slow)
-        statuses = self.server.statuses.get(self.path, [])
-        try:
-            self.send_response(statuses.pop(0) if statuses else 200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-        except OSError:
-            return  # the sender was killed
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 class Case:
     """One event on its way to two endpoints, with tables, queue and clock of its own."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, receiver: ReceiverServer) -> None:
         self.client = dynamodb_client(url)
         self.names = create_tables(self.client, f"hooks{next(_numbers)}-")
         self.database = dynamo_database(self.client, self.names)
@@ -126,8 +96,7 @@ class Case:
         self.clock_file = folder / "clock"
         self.clock_file.write_text("0")
         self.clock = FileClock(self.clock_file)
-        self.receiver = Receiver()
-        threading.Thread(target=self.receiver.serve_forever, daemon=True).start()
+        self.receiver = receiver
         self.paths = ("/one", "/two")
         for path in self.paths:
             self.database.write(create_writes(self._endpoint(path))[:2])
@@ -157,7 +126,7 @@ class Case:
         return Endpoint(
             merchant_id=MERCHANT,
             endpoint_id=identity,
-            url=f"http://127.0.0.1:{self.receiver.server_port}{path}",
+            url=self.receiver.url + path,
             event_types=("payment.*",),
             keys=(key,),
             created_at_ms=now_ms,
@@ -205,8 +174,8 @@ class Case:
 
     def check(self, label: str, *, held: str | None = None) -> None:
         """Every endpoint has the event; every copy is the same; nothing is left over."""
-        copies = Counter(path for path, _, _ in self.receiver.received)
-        seen = {(headers["webhook-id"], body) for _, headers, body in self.receiver.received}
+        copies = Counter(one.path for one in self.receiver.received)
+        seen = {(one.headers["webhook-id"], one.body) for one in self.receiver.received}
         tables = dump(self.client, self.names)
         statuses = {item["endpoint_id"]["S"]: item["status"]["S"] for item in tables["deliveries"]}
         WEBHOOK_ROWS.append((label, f"{copies['/one']}+{copies['/two']}", str(len(seen)), ", ".join(statuses.values())))
@@ -216,18 +185,16 @@ class Case:
         assert statuses == {path[1:]: "held" if path == held else "delivered" for path in self.paths}
         assert all("due_shard" not in item for item in tables["deliveries"])
         assert all("relay_shard" not in item for item in tables["outbox"])
-        for _, headers, body in self.receiver.received:
-            clock = self.clock.now_ms() / 1000
-            verified = Verifier([KEY.text()], tolerance_seconds=3600, clock=lambda now=clock: now).verify(headers, body)
-            assert verified.id == self.event.event_id
+        now_seconds = self.clock.now_ms() / 1000
+        verifier = Verifier([KEY.text()], tolerance_seconds=3600, clock=lambda: now_seconds)
+        for one in self.receiver.received:
+            assert verifier.verify(one.headers, one.body).id == self.event.event_id
 
 
 @pytest.fixture
 def case(dynamodb_url: str, tmp_path: Path) -> Iterator[Case]:
-    made = Case(dynamodb_url, tmp_path)
-    yield made
-    made.receiver.shutdown()
-    made.receiver.server_close()
+    with running_receiver() as receiver:
+        yield Case(dynamodb_url, tmp_path, receiver)
 
 
 @pytest.mark.parametrize("point", RELAY_POINTS)
@@ -248,10 +215,10 @@ def test_a_relay_killed_with_its_stream_lost_is_made_good_by_the_sweeper(case: C
 @pytest.mark.parametrize("point", DISPATCH_POINTS)
 def test_a_dispatcher_killed_anywhere_loses_nothing(case: Case, point: str) -> None:
     case.run(**case.relay_task)
-    case.receiver.slow = 0.3 if point.startswith("during") else 0
+    case.receiver.delay_seconds = 0.3 if point.startswith("during") else 0
     first, *others = case.take()
     case.kill(point, do="dispatch", message=first)
-    case.receiver.slow = 0
+    case.receiver.delay_seconds = 0
     for message in others:
         case.run(do="dispatch", message=message)
     case.pass_time(VISIBILITY_TIMEOUT_MS)

@@ -47,7 +47,7 @@ class SchedulerReport:
 
 
 class Scheduler:
-    """Brings back what waits. ``advance`` makes one bounded step of a replay and returns whether nothing is left now."""
+    """Brings back what waits. ``advance`` makes one bounded step of a replay; true when nothing is left to do now."""
 
     def __init__(
         self,
