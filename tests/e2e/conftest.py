@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 import urllib3
 
@@ -31,7 +32,7 @@ def free_port() -> int:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One deployment for the session, on free ports."""
     folder = tmp_path_factory.mktemp("cloud")
-    cloud = LocalCloud(folder, Ports(free_port(), free_port()))
+    cloud = LocalCloud(folder, Ports(free_port(), free_port(), free_port()))
     try:
         cloud.start()
         with (folder / "deploy.log").open("wb") as log:
@@ -83,3 +84,18 @@ class Client:
 def client(stack: Stack) -> Client:
     """A merchant of the default gateway, the bank that ignores keys."""
     return Client(stack, stack.create_merchant("Acme")[1])
+
+
+def as_role(stack: Stack, function: str) -> Any:
+    """Return a DynamoDB client with the credentials of a function's role."""
+    roles = {role["RoleName"]: role["Arn"] for role in stack.client("iam").list_roles()["Roles"]}
+    arn = next(arn for name, arn in roles.items() if function in name)
+    got = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=stack.endpoint_url,
+        region_name="eu-central-1",
+        aws_access_key_id=got["AccessKeyId"],
+        aws_secret_access_key=got["SecretAccessKey"],
+        aws_session_token=got["SessionToken"],
+    )

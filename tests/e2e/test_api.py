@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.conftest import Answer, Client
+from tests.e2e.conftest import Answer, Client, as_role
 
 if TYPE_CHECKING:
     from local.cloud import Stack
@@ -246,27 +246,10 @@ def test_odd_unicode_is_kept_as_it_was(client: Client) -> None:
 
 def test_each_functions_role_allows_only_what_it_needs(stack: Stack) -> None:
     """IAM is enforced by the local cloud: with the credentials of a role, what its function does not do is refused."""
-    iam, sts = stack.client("iam"), stack.client("sts")
-    roles = {role["RoleName"]: role["Arn"] for role in iam.list_roles()["Roles"]}
-
-    def as_role(part: str) -> Any:
-        import boto3
-
-        arn = next(arn for name, arn in roles.items() if part in name)
-        got = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-        return boto3.client(
-            "dynamodb",
-            endpoint_url=stack.endpoint_url,
-            region_name="eu-central-1",
-            aws_access_key_id=got["AccessKeyId"],
-            aws_secret_access_key=got["SecretAccessKey"],
-            aws_session_token=got["SessionToken"],
-        )
-
     payments, ledger = stack.outputs["PaymentsTableName"], stack.outputs["LedgerTableName"]
     merchants, outbox = stack.outputs["MerchantsTableName"], stack.outputs["OutboxTableName"]
     key = {"pk": {"S": "x"}, "sk": {"S": "x"}}
-    assert "Item" not in as_role("GetPaymentFunction").get_item(TableName=payments, Key=key)  # allowed
+    assert "Item" not in as_role(stack, "GetPaymentFunction").get_item(TableName=payments, Key=key)  # allowed
     refused = [
         ("GetPaymentFunction", "put_item", {"TableName": payments, "Item": key}),
         ("GetPaymentFunction", "get_item", {"TableName": merchants, "Key": key}),
@@ -283,7 +266,7 @@ def test_each_functions_role_allows_only_what_it_needs(stack: Stack) -> None:
     ]
     for role, action, request in refused:
         with pytest.raises(ClientError, match="AccessDenied"):
-            getattr(as_role(role), action)(**request)
+            getattr(as_role(stack, role), action)(**request)
 
 
 def test_a_secret_is_never_logged(client: Client, stack: Stack) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -10,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local.cloud import CREDENTIALS, REPOSITORY
 from payonce.webhooks.verify import Verifier
-from tests.e2e.conftest import Client
+from tests.e2e.conftest import Client, as_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,8 +101,8 @@ def test_an_event_is_delivered_signed_and_as_it_is_stored(shop: Shop) -> None:
     stored = shop.send("GET", f"/events/{verified.id}")
     assert stored.body == came.body
     delivery = eventually(
-        lambda: [d for d in shop.deliveries() if d["event_id"] == verified.id and d["status"] == "delivered"],
-        "delivered",
+        lambda: [d for d in shop.deliveries() if (d["event_id"], d["status"]) == (verified.id, "delivered")],
+        "its delivery",
     )[0]
     attempts = shop.get(f"{shop.endpoint}/deliveries/{delivery['id']}")["attempts"]
     assert [attempt["status"] for attempt in attempts] == [200]
@@ -221,12 +225,6 @@ def test_a_url_that_is_not_public_is_refused(shop: Shop, url: str) -> None:
 
 
 def test_a_dead_letter_is_redriven_by_the_command(stack: Stack, shop: Shop) -> None:
-    import os
-    import subprocess
-    import sys
-
-    from local.cloud import CREDENTIALS, REPOSITORY
-
     payment = shop.post("/payments", PAYMENT)
     delivery = eventually(
         lambda: [d for d in shop.deliveries() if d["status"] == "delivered" and d["event_type"] == "payment.captured"],
@@ -251,43 +249,20 @@ def test_a_dead_letter_is_redriven_by_the_command(stack: Stack, shop: Shop) -> N
 
 def test_the_roles_of_the_webhook_functions_allow_only_what_they_need(stack: Stack) -> None:
     """IAM as the local cloud enforces it. Fails when a policy is widened."""
-    lambdas, iam, sts = stack.client("lambda"), stack.client("iam"), stack.client("sts")
-    del iam
-    import boto3
-
-    def as_role(function: str, service: str) -> Any:
-        physical = stack.client("cloudformation").describe_stack_resource(
-            StackName="payonce-local", LogicalResourceId=function
-        )["StackResourceDetail"]["PhysicalResourceId"]
-        role = lambdas.get_function_configuration(FunctionName=physical)["Role"]
-        keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=stack.endpoint_url,
-            region_name="eu-central-1",
-            aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"],
-            aws_session_token=keys["SessionToken"],
-        )
-
     outbox, endpoints = stack.outputs["OutboxTableName"], stack.outputs["EndpointsTableName"]
-    key = {"pk": {"S": "x"}, "sk": {"S": "y"}}
-    refused: list[Callable[[], object]] = [
-        lambda: as_role("RelayEventsFunction", "dynamodb").put_item(TableName=outbox, Item=key),
-        lambda: as_role("RelayEventsFunction", "dynamodb").delete_item(TableName=outbox, Key=key),
-        lambda: as_role("RelayEventsFunction", "dynamodb").update_item(
-            TableName=outbox,
-            Key=key,
-            UpdateExpression="SET body = :b",
-            ExpressionAttributeValues={":b": {"S": "forged"}},
-        ),
-        lambda: as_role("DispatchDeliveriesFunction", "dynamodb").delete_item(TableName=endpoints, Key=key),
-        lambda: as_role("DispatchDeliveriesFunction", "dynamodb").put_item(
-            TableName=stack.outputs["PaymentsTableName"], Item=key
-        ),
-        lambda: as_role("AcceptEventsFunction", "dynamodb").get_item(TableName=endpoints, Key=key),
-        lambda: as_role("CreatePaymentFunction", "dynamodb").get_item(TableName=endpoints, Key=key),
+    payments, key = stack.outputs["PaymentsTableName"], {"pk": {"S": "x"}, "sk": {"S": "y"}}
+    forged = {"UpdateExpression": "SET body = :b", "ExpressionAttributeValues": {":b": {"S": "forged"}}}
+    refused: list[tuple[str, str, dict[str, Any]]] = [
+        ("RelayEventsFunction", "put_item", {"TableName": outbox, "Item": key}),
+        ("RelayEventsFunction", "delete_item", {"TableName": outbox, "Key": key}),
+        ("RelayEventsFunction", "update_item", {"TableName": outbox, "Key": key, **forged}),
+        ("ScheduleDeliveriesFunction", "update_item", {"TableName": outbox, "Key": key, **forged}),
+        ("DispatchDeliveriesFunction", "update_item", {"TableName": outbox, "Key": key, **forged}),
+        ("DispatchDeliveriesFunction", "delete_item", {"TableName": endpoints, "Key": key}),
+        ("DispatchDeliveriesFunction", "put_item", {"TableName": payments, "Item": key}),
+        ("AcceptEventsFunction", "get_item", {"TableName": endpoints, "Key": key}),
+        ("CreatePaymentFunction", "get_item", {"TableName": endpoints, "Key": key}),
     ]
-    for call in refused:
+    for role, action, request in refused:
         with pytest.raises(ClientError, match="AccessDenied"):
-            call()
+            getattr(as_role(stack, role), action)(**request)

@@ -138,8 +138,32 @@ def test_every_queue_holds_failures_or_has_a_dead_letter_queue() -> None:
     queues = {name: r for name, r in TEMPLATE["Resources"].items() if r["Type"] == "AWS::SQS::Queue"}
     text = json.dumps(TEMPLATE["Resources"])
     for name, queue in queues.items():
-        is_dead_letter_queue = f'"TargetArn": {{"GetAtt": "{name}.Arn"}}' in text
+        is_dead_letter_queue = any(
+            f'"{member}": {{"GetAtt": "{name}.Arn"}}' in text for member in ("TargetArn", "deadLetterTargetArn")
+        )
         assert is_dead_letter_queue or "RedrivePolicy" in queue["Properties"]
+
+
+def test_a_message_is_seen_once_while_it_is_worked_on_and_put_aside_when_it_poisons() -> None:
+    queue = TEMPLATE["Resources"]["DeliveryQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] == 180
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"GetAtt": "DeliveryFailures.Arn"},
+        "maxReceiveCount": 5,
+    }
+
+
+def test_the_secrets_key_rotates_is_kept_and_serves_few() -> None:
+    """Fails when a role may use the key that has nothing to seal or open."""
+    key = TEMPLATE["Resources"]["SecretsKey"]
+    assert key["Properties"]["EnableKeyRotation"] is True
+    assert key["DeletionPolicy"].startswith("Retain")
+    users = {name for name in FUNCTIONS if "SecretsKey" in json.dumps(FUNCTIONS[name]["Policies"])}
+    assert {"CreateWebhookEndpointFunction", "RotateWebhookSecretFunction"} <= users
+    unsafe_routes = {name for name, method, _ in api_events() if method in UNSAFE_METHODS}
+    reads = {name for name, _, _ in api_events()} - unsafe_routes
+    assert not users & reads
+    assert users & unsafe_routes == {"CreateWebhookEndpointFunction", "RotateWebhookSecretFunction"}
 
 
 def test_every_alarm_has_its_runbook() -> None:

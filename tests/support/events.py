@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
+from payonce.merchants.api_keys import SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 KEY = "0123456789abcdef"
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_visa"}
-ALL_SCOPES = "payments:read payments:write refunds:write balances:read"
+ALL_SCOPES = " ".join(SCOPES)
 
 
 class Context:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from payonce.bootstrap import Application
 from payonce.settings import load_settings
 from payonce.stores.memory import MemoryDatabase
+from payonce.stores.memory_cipher import MemoryCipher
+from payonce.stores.memory_queue import MemoryQueue
 from tests.support.world import ManualClock, ScriptedGateway
 
 
 @pytest.fixture
 def application() -> Application:
-    """The wired application on a database in memory and a scripted gateway."""
+    """The wired application on adapters in memory and a scripted gateway."""
     clock = ManualClock()
     return Application(
-        load_settings({}), clock=clock, database=MemoryDatabase(), gateways={"bank": ScriptedGateway(clock)}
+        load_settings({}),
+        clock=clock,
+        database=MemoryDatabase(),
+        gateways={"bank": ScriptedGateway(clock)},
+        cipher=MemoryCipher(clock, os.urandom),
+        delivery_queue=MemoryQueue(),
     )
