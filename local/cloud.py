@@ -1,6 +1,7 @@
-"""The local cloud: ministack with IAM enforced, the sandbox bank beside it, and the real template deployed to both.
+"""The local cloud: ministack with IAM enforced, a sandbox bank, a webhook receiver, and the real template deployed.
 
-``python -m local.cloud up`` and ``down``. Ports: PAYONCE_CLOUD_PORT (4566) and PAYONCE_BANK_PORT (4700).
+``python -m local.cloud up`` and ``down``. Ports: PAYONCE_CLOUD_PORT (4566), PAYONCE_BANK_PORT (4700) and
+PAYONCE_RECEIVER_PORT (4800).
 """
 
 from __future__ import annotations
@@ -12,33 +13,24 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import boto3
-
+from local.receiver import ReceiverHandle
 from local.sandbox_bank.running import BankHandle
+from local.stack import CREDENTIALS, REPOSITORY, Ports, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 CLOUD_BIN = REPOSITORY / ".venv-cloud" / "bin"
 STACK_NAME = "payonce-local"
 START_TIMEOUT_SECONDS = 60
 # Each environment costs a cold start of about a second of processor time; more at once only wait for each other.
 # Requests beyond it are answered 429, and a client retries them with the same key.
 MAX_PARALLEL_ENVIRONMENTS = 10
-# The root credentials of the local cloud. They open nothing anywhere else.
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_REGION": "eu-central-1",
-}
 GATEWAYS = (
     {"name": "sandbox_bank", "bank": "forgetful", "lookup_authoritative_after_seconds": 2},
     {"name": "honouring_bank", "bank": "honouring", "key_retention_seconds": 86_400},
@@ -48,55 +40,6 @@ GATEWAYS = (
 
 class CannotStart(Exception):
     """Something outside is missing or in the way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the local cloud and the bank listen, on loopback."""
-
-    cloud: int
-    bank: int
-
-    @classmethod
-    def from_environment(cls) -> Ports:
-        """Return the ports that PAYONCE_CLOUD_PORT and PAYONCE_BANK_PORT name."""
-        return cls(int(os.environ.get("PAYONCE_CLOUD_PORT", "4566")), int(os.environ.get("PAYONCE_BANK_PORT", "4700")))
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """A deployed stack: the API's base URL, the outputs, the cloud's endpoint, and the bank's admin side."""
-
-    api_url: str
-    endpoint_url: str
-    outputs: Mapping[str, str]
-    bank: BankHandle
-
-    def client(self, service: str) -> Any:
-        """Return a boto3 client with the local root credentials."""
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=CREDENTIALS["AWS_REGION"],
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        )
-
-    def create_merchant(self, name: str, *, gateway: str = "", scopes: Sequence[str] = ()) -> tuple[str, str]:
-        """Run the operator's command and return (merchant id, API key)."""
-        command = [sys.executable, "-m", "payonce.cli", "create-merchant", name, "--gateway", gateway]
-        for scope in scopes:
-            command += ["--scope", scope]
-        environment = {
-            **os.environ,
-            **CREDENTIALS,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "PAYONCE_MERCHANTS_TABLE": self.outputs["MerchantsTableName"],
-            "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
-        }
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        words = done.stdout.split()
-        return words[1], words[5]
 
 
 class LocalCloud:
@@ -113,8 +56,12 @@ class LocalCloud:
         return f"http://127.0.0.1:{self.ports.cloud}"
 
     def start(self) -> None:
-        """Start both processes and wait until they answer. Raises ``CannotStart``."""
-        for port, variable in ((self.ports.cloud, "PAYONCE_CLOUD_PORT"), (self.ports.bank, "PAYONCE_BANK_PORT")):
+        """Start the processes and wait until they answer. Raises ``CannotStart``."""
+        for port, variable in (
+            (self.ports.cloud, "PAYONCE_CLOUD_PORT"),
+            (self.ports.bank, "PAYONCE_BANK_PORT"),
+            (self.ports.receiver, "PAYONCE_RECEIVER_PORT"),
+        ):
             _require_free(port, variable)
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {
@@ -132,9 +79,13 @@ class LocalCloud:
         self._spawn("cloud", [str(CLOUD_BIN / "ministack")], environment)
         books = self.folder / "books.sqlite"
         bank = [sys.executable, "-m", "local.sandbox_bank", "--port", str(self.ports.bank), "--books", str(books)]
-        self._spawn("bank", bank, {**os.environ, "PYTHONPATH": str(REPOSITORY)})
+        path = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        self._spawn("bank", bank, path)
+        receiver = [sys.executable, "-m", "local.receiver", "--port", str(self.ports.receiver)]
+        self._spawn("receiver", receiver, path)
         self._await(f"{self.endpoint_url}/_ministack/health", "cloud")
         self._await(f"http://127.0.0.1:{self.ports.bank}/books?reference=none", "bank")
+        self._await(f"http://127.0.0.1:{self.ports.receiver}/_received", "receiver")
 
     def deploy(self, log: BinaryIO) -> Stack:
         """Build and deploy template.yaml, and return the stack. Raises ``CannotStart`` with the end of the log."""
@@ -176,16 +127,18 @@ class LocalCloud:
 
     def stack(self) -> Stack:
         """Return the stack that is deployed."""
-        stack = Stack("", self.endpoint_url, {}, BankHandle(f"http://127.0.0.1:{self.ports.bank}"))
+        bank = BankHandle(f"http://127.0.0.1:{self.ports.bank}")
+        receiver = ReceiverHandle(f"http://127.0.0.1:{self.ports.receiver}")
+        stack = Stack("", self.endpoint_url, {}, bank, receiver)
         description = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
         api_url = f"{self.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{outputs['StageName']}"
-        return Stack(api_url, self.endpoint_url, outputs, stack.bank)
+        return Stack(api_url, self.endpoint_url, outputs, bank, receiver)
 
     def stop(self) -> list[str]:
         """Stop what was started here and return its names."""
         stopped = []
-        for name in ("cloud", "bank"):
+        for name in ("cloud", "bank", "receiver"):
             file = self.folder / f"{name}.pid"
             if file.exists():
                 try:
@@ -279,7 +232,9 @@ def main(arguments: Sequence[str]) -> int:
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"API  {stack.api_url}\nbank {stack.bank.url}\nstop with: make down")
+    print(
+        f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}\nstop with: make down"
+    )
     return 0
 
 

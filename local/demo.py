@@ -18,7 +18,8 @@ from rich.table import Table
 from local.cloud import CannotStart, default_cloud
 
 if TYPE_CHECKING:
-    from local.cloud import LocalCloud, Stack
+    from local.cloud import LocalCloud
+    from local.stack import Stack
 
 BURST = 20
 REQUEST_TIMEOUT_SECONDS = 60

@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from local.cloud import CREDENTIALS, default_cloud
+from local.cloud import default_cloud
+from local.stack import CREDENTIALS
 
 
 def main(file: str, host: str) -> None:

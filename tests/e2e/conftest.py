@@ -11,12 +11,13 @@ import boto3
 import pytest
 import urllib3
 
-from local.cloud import LocalCloud, Ports
+from local.cloud import LocalCloud
+from local.stack import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.cloud import Stack
+    from local.stack import Stack
 
 REQUEST_TIMEOUT_SECONDS = 60
 

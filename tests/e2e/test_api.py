@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from tests.e2e.conftest import Answer, Client, as_role
 
 if TYPE_CHECKING:
-    from local.cloud import Stack
+    from local.stack import Stack
 
 BURST_THREADS = 200
 # The local cloud runs a few environments at once. What it throttles gets 429, or 500 if that was the authorizer.

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.cloud import CREDENTIALS, REPOSITORY
+from local.stack import CREDENTIALS, REPOSITORY
 from payonce.webhooks.verify import Verifier
 from tests.e2e.conftest import Client, as_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.cloud import Stack
     from local.receiver import Received
+    from local.stack import Stack
 
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"}
 PATIENCE_SECONDS = 60
@@ -248,15 +248,17 @@ def test_a_dead_letter_is_redriven_by_the_command(stack: Stack, shop: Shop) -> N
 
 
 def test_the_roles_of_the_webhook_functions_allow_only_what_they_need(stack: Stack) -> None:
-    """IAM as the local cloud enforces it. Fails when a policy is widened."""
+    """IAM as the local cloud enforces it. Fails when a policy is widened.
+
+    That the relay may change nothing of an event but its mark is a condition (``dynamodb:Attributes``) that the local
+    cloud does not evaluate: the infrastructure suite looks at it.
+    """
     outbox, endpoints = stack.outputs["OutboxTableName"], stack.outputs["EndpointsTableName"]
     payments, key = stack.outputs["PaymentsTableName"], {"pk": {"S": "x"}, "sk": {"S": "y"}}
     forged = {"UpdateExpression": "SET body = :b", "ExpressionAttributeValues": {":b": {"S": "forged"}}}
     refused: list[tuple[str, str, dict[str, Any]]] = [
         ("RelayEventsFunction", "put_item", {"TableName": outbox, "Item": key}),
         ("RelayEventsFunction", "delete_item", {"TableName": outbox, "Key": key}),
-        ("RelayEventsFunction", "update_item", {"TableName": outbox, "Key": key, **forged}),
-        ("ScheduleDeliveriesFunction", "update_item", {"TableName": outbox, "Key": key, **forged}),
         ("DispatchDeliveriesFunction", "update_item", {"TableName": outbox, "Key": key, **forged}),
         ("DispatchDeliveriesFunction", "delete_item", {"TableName": endpoints, "Key": key}),
         ("DispatchDeliveriesFunction", "put_item", {"TableName": payments, "Item": key}),

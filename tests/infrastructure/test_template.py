@@ -12,13 +12,16 @@ import pytest
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.settings import LEASE_MARGIN_MS
+from payonce.outbox import SHARD_ATTRIBUTE
 from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.settings import POWERTOOLS_OFF_SWITCH
 from payonce.stores.schema import SCHEMAS
+from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS, LEASE_MARGIN_MS, RECORD_RESERVE_MS
 from tests.support.aws import REPOSITORY, load_template, table_properties
 
 API_GATEWAY_TIMEOUT_SECONDS = 29
+DEAD_LETTER_MEMBERS = ("TargetArn", "deadLetterTargetArn", "Destination")
 TEMPLATE = load_template()
 FUNCTIONS = {
     name: resource["Properties"]
@@ -114,7 +117,11 @@ def test_journal_entries_and_events_are_only_ever_added(name: str) -> None:
     for statement in statements(name):
         text = json.dumps(statement)
         if "OutboxTable" in text:
-            assert not any(word in text for word in ("UpdateItem", "DeleteItem", "BatchWriteItem"))
+            assert not any(word in text for word in ("DeleteItem", "BatchWriteItem"))
+        if "OutboxTable" in text and "UpdateItem" in text:
+            assert statement["Condition"] == {
+                "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", SHARD_ATTRIBUTE]}
+            }
         if "LedgerTable" in text and "UpdateItem" in text:
             assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["BALANCE#*"]}}
         if "LedgerTable" in text:
@@ -134,13 +141,29 @@ def test_the_off_switch_of_powertools_is_nowhere() -> None:
     assert POWERTOOLS_OFF_SWITCH not in (REPOSITORY / "template.yaml").read_text()
 
 
+@pytest.mark.parametrize("name", [name for name, f in FUNCTIONS.items() if "Queue" in f.get("Events", {})])
+def test_a_message_stays_unseen_for_longer_than_it_is_worked_on(name: str) -> None:
+    """Fails when the visibility timeout is shorter than the work: two senders would then have one message.
+
+    Six times the function's timeout is what AWS asks for, so that a throttled batch can be tried again.
+    """
+    event = FUNCTIONS[name]["Events"]["Queue"]["Properties"]
+    queue = TEMPLATE["Resources"][event["Queue"]["GetAtt"].split(".")[0]]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS[name]["Timeout"]
+    assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_an_attempt_and_its_record_fit_into_the_dispatchers_time() -> None:
+    timeout_ms = FUNCTIONS["DispatchDeliveriesFunction"]["Timeout"] * 1000
+    assert timeout_ms > ATTEMPT_TIMEOUT_MS + RECORD_RESERVE_MS
+    assert timeout_ms > ATTEMPT_TIMEOUT_MS + LEASE_MARGIN_MS
+
+
 def test_every_queue_holds_failures_or_has_a_dead_letter_queue() -> None:
     queues = {name: r for name, r in TEMPLATE["Resources"].items() if r["Type"] == "AWS::SQS::Queue"}
     text = json.dumps(TEMPLATE["Resources"])
     for name, queue in queues.items():
-        is_dead_letter_queue = any(
-            f'"{member}": {{"GetAtt": "{name}.Arn"}}' in text for member in ("TargetArn", "deadLetterTargetArn")
-        )
+        is_dead_letter_queue = any(f'"{member}": {{"GetAtt": "{name}.Arn"}}' in text for member in DEAD_LETTER_MEMBERS)
         assert is_dead_letter_queue or "RedrivePolicy" in queue["Properties"]
 
 

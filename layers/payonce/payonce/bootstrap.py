@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from botocore.config import Config
+    from mypy_boto3_sqs.client import SQSClient
 
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.store import DatabaseIdempotencyStore
@@ -144,12 +145,16 @@ class Application:
             return self._delivery_queue
         if not self.settings.delivery_queue_url:
             raise MisconfiguredError("PAYONCE_DELIVERY_QUEUE_URL is not set: no delivery can be queued.")
-        import boto3
-
         from payonce.aws.sqs import SqsQueue
 
-        client = boto3.client("sqs", config=_client_config(), endpoint_url=self.settings.endpoint_url)
-        return SqsQueue(client, self.settings.delivery_queue_url)
+        return SqsQueue(self.sqs_client, self.settings.delivery_queue_url)
+
+    @cached_property
+    def sqs_client(self) -> SQSClient:
+        """The client of the queues."""
+        import boto3
+
+        return boto3.client("sqs", config=_client_config(), endpoint_url=self.settings.endpoint_url)
 
     @cached_property
     def webhook_services(self) -> WebhookServices:

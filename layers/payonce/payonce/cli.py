@@ -1,4 +1,4 @@
-"""The operator's command: ``python -m payonce.cli --help``. Creates merchants and API keys."""
+"""The operator's command: ``python -m payonce.cli --help``. Creates merchants and API keys, redrives dead letters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="payonce", description="Create merchants and their API keys.")
+    parser = argparse.ArgumentParser(prog="payonce", description="Operate payonce.")
     parser.add_argument("--table", help="the merchants table (default: $PAYONCE_MERCHANTS_TABLE)")
     commands = parser.add_subparsers(dest="command", required=True)
     merchant = commands.add_parser("create-merchant", help="create a merchant and a first API key")
@@ -30,6 +30,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--scope", action="append", choices=SCOPES, help="repeat for several (default: all)")
     revoke = commands.add_parser("revoke-key", help="revoke an API key, read from standard input")
     revoke.set_defaults(scope=None)
+    dead = commands.add_parser("redrive", help="bring the messages of a dead-letter queue back to their queue")
+    dead.add_argument("--from", dest="source", required=True, help="URL of the dead-letter queue (a stack output)")
+    dead.add_argument("--to", dest="target", required=True, help="URL of the queue (a stack output)")
+    dead.add_argument("--at-most", type=int, help="stop after so many (default: as many as are there now)")
     return parser
 
 
@@ -40,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.table:
         environment["PAYONCE_MERCHANTS_TABLE"] = options.table
     settings = load_settings(environment)
+    if options.command == "redrive":
+        return _redrive(Application(settings), options)
     if Table.MERCHANTS not in settings.table_names:
         sys.stderr.write("Name the merchants table with --table or PAYONCE_MERCHANTS_TABLE (an output of the stack).\n")
         return 2
@@ -60,6 +66,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stdout.write(f"merchant_id {merchant_id}\nkey_id {key_id}\napi_key {api_key}\n")
     sys.stderr.write("Keep the API key safe: it is stored as a hash and can't be shown again.\n")
+    return 0
+
+
+def _redrive(application: Application, options: argparse.Namespace) -> int:
+    from payonce.aws.redrive import dead_letters, redrive
+
+    def moved(count: int) -> None:
+        sys.stderr.write(f"\r{count} of about {at_most}")
+        sys.stderr.flush()
+
+    try:
+        client = application.sqs_client
+        at_most = options.at_most if options.at_most is not None else dead_letters(client, options.source)
+        count = redrive(client, options.source, options.target, at_most=at_most, moved=moved)
+    except PayonceError as error:
+        sys.stderr.write(f"\n{error.detail}\n")
+        return 2
+    sys.stderr.write("\n" if count else "")
+    sys.stdout.write(f"{count} message{'' if count == 1 else 's'} redriven\n")
     return 0
 
 

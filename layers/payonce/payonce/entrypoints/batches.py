@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
 from payonce.observability import get_logger
-from payonce.stores.dynamodb_requests import from_attributes
+from payonce.stores.dynamodb_requests import from_stream_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ def serve_stream(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
     deliveries then. What keeps failing is left to the sweeper, by its mark.
     """
     records = [record for record in event.get("Records", []) if record.get("eventName") == "INSERT"]
-    events: list[Item] = [from_attributes(record["dynamodb"]["NewImage"]) for record in records]
+    events: list[Item] = [from_stream_image(record["dynamodb"]["NewImage"]) for record in records]
     report = relay.relay(events)
     for position, error in sorted(report.failed.items()):
         get_logger().error(

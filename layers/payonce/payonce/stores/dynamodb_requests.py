@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -23,8 +24,16 @@ class _Deserializer(TypeDeserializer):
         return bytes(value)
 
 
+class _StreamDeserializer(_Deserializer):
+    """A stream's records reach a function as JSON, in which a binary is base64 text."""
+
+    def _deserialize_b(self, value: str) -> bytes:  # type: ignore[override]
+        return base64.b64decode(value)
+
+
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = _Deserializer()
+_STREAM_DESERIALIZER = _StreamDeserializer()
 
 
 def to_attributes(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,6 +44,11 @@ def to_attributes(item: Mapping[str, Any]) -> dict[str, Any]:
 def from_attributes(attributes: Mapping[str, Any]) -> Item:
     """Return the plain item of attribute values."""
     return {name: _DESERIALIZER.deserialize(value) for name, value in attributes.items()}
+
+
+def from_stream_image(image: Mapping[str, Any]) -> Item:
+    """Return the plain item of a stream record's image, as a Lambda function is given it."""
+    return {name: _STREAM_DESERIALIZER.deserialize(value) for name, value in image.items()}
 
 
 def write_request(write: Write, table_name: str) -> tuple[str, dict[str, Any]]:

@@ -1,0 +1,82 @@
+"""A stack that is deployed to the local cloud: where it is, and a client's and an operator's hand on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from local.receiver import ReceiverHandle
+    from local.sandbox_bank.running import BankHandle
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# The root credentials of the local cloud. They open nothing anywhere else.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the local cloud, the bank and the receiver listen, on loopback."""
+
+    cloud: int
+    bank: int
+    receiver: int
+
+    @classmethod
+    def from_environment(cls) -> Ports:
+        """Return the ports that PAYONCE_CLOUD_PORT, PAYONCE_BANK_PORT and PAYONCE_RECEIVER_PORT name."""
+        return cls(
+            int(os.environ.get("PAYONCE_CLOUD_PORT", "4566")),
+            int(os.environ.get("PAYONCE_BANK_PORT", "4700")),
+            int(os.environ.get("PAYONCE_RECEIVER_PORT", "4800")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack: the API's base URL, the cloud's endpoint, the outputs, the bank's and the receiver's side."""
+
+    api_url: str
+    endpoint_url: str
+    outputs: Mapping[str, str]
+    bank: BankHandle
+    receiver: ReceiverHandle
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client with the local root credentials."""
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=CREDENTIALS["AWS_REGION"],
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def create_merchant(self, name: str, *, gateway: str = "", scopes: Sequence[str] = ()) -> tuple[str, str]:
+        """Run the operator's command and return (merchant id, API key)."""
+        command = [sys.executable, "-m", "payonce.cli", "create-merchant", name, "--gateway", gateway]
+        for scope in scopes:
+            command += ["--scope", scope]
+        environment = {
+            **os.environ,
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "PAYONCE_MERCHANTS_TABLE": self.outputs["MerchantsTableName"],
+            "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
+        }
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        words = done.stdout.split()
+        return words[1], words[5]
