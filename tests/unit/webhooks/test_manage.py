@@ -1,4 +1,4 @@
-"""Endpoints: created, changed, rotated, tested, deleted; concurrently, at their limits, and each merchant for itself."""
+"""Endpoints: created, changed, rotated, tested, deleted; at once, at their limits, and each merchant for itself."""
 
 from __future__ import annotations
 
