@@ -188,7 +188,8 @@ def test_a_redelivery_is_a_new_round_of_the_same_event_queued_once(
     # A message that is lost is missed by the scheduler, which looks here.
     assert (after.not_before_ms, after.due_at_ms) == (clock.ms, clock.ms + MESSAGE_GRACE_MS)
     path = {"endpoint_id": endpoint_id, "delivery_id": delivery.delivery_id}
-    assert document(answer) == document(call(application, "get_webhook_delivery", None, path=path))
+    view = document(call(application, "get_webhook_delivery", None, path=path))
+    assert document(answer) == {name: value for name, value in view.items() if name != "attempts"}
     again = redeliver(application, delivery)
     assert (again["body"], again["headers"]["Idempotency-Replayed"]) == (answer["body"], "true")
     assert [json.loads(message.body) for message in queue.messages] == [
