@@ -261,6 +261,17 @@ def test_to_a_disabled_endpoint_nothing_is_sent_again(
     assert (load_delivery(database, delivery), queue.messages) == (delivery, [])
 
 
+def test_with_its_endpoint_a_delivery_is_gone(
+    application: Application, database: MemoryDatabase, endpoint_id: str, clock: ManualClock
+) -> None:
+    event = store_event(database, 1, created_at_ms=clock.ms)
+    delivery = store_delivery(database, event, endpoint_id, DeliveryStatus.FAILED, now_ms=clock.ms)
+    path = {"endpoint_id": endpoint_id, "delivery_id": delivery.delivery_id}
+    call(application, "delete_webhook_endpoint", None, key="delete----------", path=path)
+    for operation in ("get_webhook_delivery", "list_webhook_deliveries", "redeliver_webhook"):
+        assert call(application, operation, None, path=path)["statusCode"] == 404
+
+
 def test_a_sender_that_finishes_in_between_is_seen(
     application: Application, database: MemoryDatabase, queue: MemoryQueue, endpoint_id: str, clock: ManualClock
 ) -> None:

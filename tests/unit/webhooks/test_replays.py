@@ -275,6 +275,38 @@ def test_two_steps_at_once_begin_each_round_once(
     assert (shown(application, endpoint_id, replay_id)["queued_count"], len(queue.messages)) == (1, 1)
 
 
+def test_a_step_that_was_frozen_does_not_move_the_replay_back(
+    application: Application,
+    database: MemoryDatabase,
+    queue: MemoryQueue,
+    endpoint_id: str,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It wakes up when others have gone on by two pages. Fails when the cursor is moved without its condition."""
+    monkeypatch.setattr(replays, "STEP_ITEMS", 1)
+    start = clock.ms
+    for number in range(4):
+        store_event(database, number, created_at_ms=start + 1 + number)
+    clock.ms += SETTLING_MS + 10
+    replay_id = document(ask(application, endpoint_id, from_ms=start + 1, until_ms=start + 9))["id"]
+    key = replay_key(MERCHANT, endpoint_id, replay_id)
+    send, pending = queue.send, [True]
+
+    def freeze(messages: Any) -> None:
+        send(messages)
+        if pending:
+            pending.clear()
+            assert [advance_replay(database, queue, clock, key) for _ in range(2)] == [False, False]
+
+    queue.send = freeze  # type: ignore[method-assign]
+    assert advance_replay(database, queue, clock, key)
+    assert shown(application, endpoint_id, replay_id)["queued_count"] == 2
+    run(application)
+    view = shown(application, endpoint_id, replay_id)
+    assert (view["status"], view["seen_count"], view["queued_count"]) == ("completed", 4, 4)
+
+
 def test_a_step_is_bounded(
     application: Application,
     database: MemoryDatabase,
