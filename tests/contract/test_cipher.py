@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -20,6 +21,7 @@ from payonce.stores.sealing import (
     MAX_CACHED_DATA_KEYS,
     MAX_PLAINTEXT_BYTES,
     MAX_SECRETS_PER_DATA_KEY,
+    MAX_WRAPPED_BYTES,
     NONCE_BYTES,
 )
 from tests.support.kms import StrictKms
@@ -158,6 +160,26 @@ def test_what_was_cut_short_or_lengthened_is_refused(world: World) -> None:
 def test_what_never_was_sealed_is_refused(world: World, garbage: bytes) -> None:
     with pytest.raises(SecretNotOpened):
         world.cipher.open(garbage, CONTEXT)
+
+
+@pytest.mark.parametrize("length", [0, MAX_WRAPPED_BYTES + 1])
+def test_a_data_key_that_can_not_be_one_costs_no_call(world: World, length: int) -> None:
+    """Fails when KMS is asked about whatever stands there."""
+    with pytest.raises(SecretNotOpened):
+        world.cipher.open(MAGIC + length.to_bytes(2, "big") + bytes(length + 100), CONTEXT)
+    assert world.calls() == 0
+
+
+def test_the_format_is_the_documented_one(world: World) -> None:
+    """Fails when what is sealed today, and read in years, changes without a new version."""
+    sealed = world.cipher.seal(SECRET, CONTEXT)
+    length = int.from_bytes(sealed[3:5], "big")
+    header, wrapped, rest = sealed[: 5 + length], sealed[5 : 5 + length], sealed[5 + length :]
+    key = world.cipher._data_keys.unwrap(wrapped, {"application": "payonce", "merchant_id": "mer_1"})  # type: ignore[attr-defined]
+    parts = [header, b"endpoint_id", b"we_1", b"merchant_id", b"mer_1"]
+    additional = b"payonce/sealed/v1" + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    assert sealed[:3] == b"po\x01"
+    assert AESGCM(key).decrypt(rest[:12], rest[12:], additional) == SECRET
 
 
 def test_two_secrets_parts_do_not_fit_together(world: World) -> None:

@@ -194,6 +194,9 @@ def test_a_signature_of_one_version_is_none_of_the_other() -> None:
     forged = signed(HmacKey(public.raw))
     with pytest.raises(SignatureMismatch):
         Verifier([public], clock=lambda: NOW).verify(forged, BODY)
+    relabelled = signed(PRIVATE)["webhook-signature"].replace("v1a,", "v2,")
+    with pytest.raises(SignatureMismatch):
+        BOTH.verify({**signed(PRIVATE), "webhook-signature": relabelled}, BODY)
     swapped = forged["webhook-signature"].replace("v1,", "v1a,")
     with pytest.raises(SignatureMismatch):
         BOTH.verify({**forged, "webhook-signature": swapped}, BODY)

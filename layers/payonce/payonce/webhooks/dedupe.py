@@ -167,8 +167,9 @@ class MemoryDedupeStore:
     def done(self, message_id: str) -> None:
         """See ``DedupeStore``."""
         with self._lock:
-            until = self._clock() + self._window_seconds
-            self._entries[message_id] = Entry(done=True, fence=next(self._fences), until=until)
+            known = self._entries.get(message_id)
+            fence = known.fence if known else next(self._fences)
+            self._entries[message_id] = Entry(done=True, fence=fence, until=self._clock() + self._window_seconds)
 
     def forget(self, message_id: str, fence: int) -> None:
         """See ``DedupeStore``."""
