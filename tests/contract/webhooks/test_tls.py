@@ -203,7 +203,7 @@ def sipping(client: socket.socket) -> None:
 def test_whoever_reads_slowly_is_left_at_the_deadline(
     tls_courier: Courier, authority: Authority, handle: Handler
 ) -> None:
-    """Fails when each part of a large request has the whole timeout, as ``ssl`` has it."""
+    """Fails when sending through TLS is outside the deadline, or each part of it has a timeout of its own."""
     with serving(behind_tls(authority.issue(HOST), handle)) as port:
         outcome = tls_courier.post(f"https://{HOST}:{port}/", body=b"x" * 32_000_000)
     assert reason(outcome) is NoAnswerReason.TIMED_OUT

@@ -45,6 +45,39 @@ def test_an_address_that_is_not_public_is_refused(text: str) -> None:
     assert refusal(ip_address(text))
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0.0.0.0", "unspecified"),  # noqa: S104
+        ("169.254.169.254", "link-local"),
+        ("168.63.129.16", "Azure"),
+        ("255.255.255.255", "broadcast"),
+        ("240.0.0.1", "reserved"),
+        ("::", "unspecified"),
+        ("::1", "loopback"),
+        ("::127.0.0.1", "IPv4-compatible"),
+        ("::ffff:127.0.0.1", "IPv4-mapped"),
+        ("::ffff:0:127.0.0.1", "IPv4-translated"),
+        ("64:ff9b::10.0.0.1", "NAT64 (RFC 6052) to an address that is private"),
+        ("64:ff9b:1::1", "local NAT64"),
+        ("100::1", "discard"),
+        ("2001::1", "Teredo"),
+        ("2001:2::1", "protocol assignments"),
+        ("2002::1", "6to4"),
+        ("5f00::1", "segment routing"),
+        ("fd00:ec2::254", "unique local"),
+        ("fe80::1", "link-local"),
+        ("fec0::1", "site-local"),
+        ("ff02::1", "multicast"),
+        ("2606:4700::1111%1", "scope id"),
+        ("4000::1", "not global unicast"),
+    ],
+)
+def test_the_reason_is_the_one_that_fits(text: str, reason: str) -> None:
+    """Fails when a row leaves the table whose addresses a wider rule refuses for another reason."""
+    assert reason in (refusal(ip_address(text)) or "")
+
+
 @pytest.mark.parametrize("text", PUBLIC)
 def test_a_public_address_is_admitted(text: str) -> None:
     """Fails when a network of the table is too wide, beside whose edges these lie."""

