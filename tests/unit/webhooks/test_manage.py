@@ -415,7 +415,8 @@ def test_a_route_needs_its_own_scope(application: Application, route: Any) -> No
     path = {"endpoint_id": an_id("we", 1), "delivery_id": an_id("whd", 1), "event_id": an_id("evt", 1)}
     answer = call(application, route.operation, body, scopes=others, path=path)
     assert answer["statusCode"] == 403
-    assert isinstance(route, KeyedRoute) == route.scope.endswith(":write")
+    name = "events" if route.path.startswith("/events") else "webhooks"
+    assert route.scope == f"{name}:{'write' if isinstance(route, KeyedRoute) else 'read'}"
 
 
 def test_a_card_number_in_a_description_is_refused(application: Application) -> None:
