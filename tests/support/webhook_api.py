@@ -8,24 +8,50 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.events import build_event
 from payonce.domain.ids import content_id
 from payonce.domain.payment import Change
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import event_item, event_write
 from payonce.ports import Table
-from payonce.webhooks.deliveries import Delivery, insert_write, new_delivery
+from payonce.webhooks.deliveries import (
+    Delivery,
+    attempt_entry,
+    attempt_write,
+    delivery_from,
+    insert_write,
+    key_of,
+    lease_write,
+    new_delivery,
+)
 from tests.support.events import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from payonce.bootstrap import Application
+    from payonce.domain.delivery import Exchanged
     from payonce.ports import Database, Item
     from payonce.stores.memory import MemoryDatabase
 
 URL = "https://hooks.example.com/payonce"
 MERCHANT = "mer_1"
+CREATED_AT_MS = 1_795_526_278_524
+
+
+def stored_endpoint(merchant_id: str, endpoint_id: str) -> Endpoint:
+    """Return an enabled endpoint for all events, as it would be stored. Its key is sealed by nobody."""
+    key = EndpointKey(key_id=an_id("whk", 1), kind=KeyKind.HMAC_SHA256, sealed=b"sealed", created_at_ms=CREATED_AT_MS)
+    return Endpoint(
+        merchant_id=merchant_id,
+        endpoint_id=endpoint_id,
+        url=URL,
+        event_types=("*",),
+        keys=(key,),
+        created_at_ms=CREATED_AT_MS,
+        updated_at_ms=CREATED_AT_MS,
+    )
 
 
 def document(answer: dict[str, Any]) -> Any:
@@ -78,7 +104,24 @@ def store_delivery(
         round_attempts=attempt_count,
     )
     database.write([insert_write(delivery)])
-    return delivery
+    return load_delivery(database, delivery)
+
+
+def load_delivery(database: Database, delivery: Delivery) -> Delivery:
+    """Return the delivery as it is stored now."""
+    item = database.get(Table.DELIVERIES, key_of(delivery))
+    assert item is not None
+    return delivery_from(item)
+
+
+def attempt(database: Database, delivery: Delivery, exchanged: Exchanged, status: DeliveryStatus) -> Delivery:
+    """Record an attempt, as a sender does, and return what is stored then."""
+    database.write([lease_write(delivery, lease_expires_at_ms=1)])
+    leased = load_delivery(database, delivery)
+    now_ms = delivery.updated_at_ms
+    due = now_ms + 5 if status is DeliveryStatus.PENDING else None
+    database.write([attempt_write(leased, attempt_entry(exchanged, at_ms=now_ms), status, at_ms=now_ms, due_at_ms=due)])
+    return load_delivery(database, delivery)
 
 
 def items_of(database: MemoryDatabase, table: Table) -> list[Item]:

@@ -1,4 +1,4 @@
-"""Endpoints: created, changed, rotated, tested, deleted; concurrently, at their limits, and each merchant for itself."""
+"""Endpoints: created, changed, rotated, tested, deleted; at once, at their limits, and each merchant for itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from payonce.domain.endpoint import (
 )
 from payonce.entrypoints.http import KeyedRoute
 from payonce.entrypoints.routes import ROUTES
-from payonce.ports import Table
+from payonce.ports import Adjust, Table
 from payonce.webhooks import quota
 from payonce.webhooks.endpoints import change_writes, load_endpoint
 from payonce.webhooks.gate import gate_key
@@ -190,6 +190,32 @@ def test_the_limit_holds_under_concurrent_creations(application: Application, mo
     assert [create(number)["statusCode"] for number in (100, 101)] == [201, 409]
 
 
+def test_the_last_place_is_taken_once(
+    application: Application, database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """::
+
+        A   reads: one is left ──────────────────────────── commits: refused, reads again ─▶ 409
+        B                       reads, commits the last one ▲
+
+    Fails when taking one is not conditional on what is left.
+    """
+    monkeypatch.setattr(quota, "MAX_ENDPOINTS_PER_MERCHANT", 2)
+    new_endpoint(application)
+    write, pending, inner = database.write, [True], []
+
+    def interleave(writes: Any) -> None:
+        if len(writes) > 1 and pending:
+            pending.clear()
+            inner.append(call(application, "create_webhook_endpoint", {"url": URL}, key="b---------------"))
+        write(writes)
+
+    database.write = interleave  # type: ignore[method-assign]
+    outer = call(application, "create_webhook_endpoint", {"url": URL}, key="a---------------")
+    assert (outer["statusCode"], inner[0]["statusCode"]) == (409, 201)
+    assert len(document(call(application, "list_webhook_endpoints", None))["data"]) == 2
+
+
 def test_the_hundredth_endpoint_is_the_last(application: Application) -> None:
     statuses = [
         call(application, "create_webhook_endpoint", {"url": URL}, key=f"create-{number:010d}")["statusCode"]
@@ -304,10 +330,8 @@ def test_the_health_is_that_of_the_gate(application: Application, database: Memo
     endpoint_id = new_endpoint(application)["id"]
     healthy = {"consecutive_failures": 0, "failing_since_ms": None, "breaker_open_until_ms": None}
     assert read(application, endpoint_id)["health"] == healthy
-    gate = database.get(Table.ENDPOINTS, gate_key(MERCHANT, endpoint_id))
-    assert gate is not None
-    gate |= {"consecutive_failures": 6, "failing_since_ms": clock.ms - 9, "last_failure_at_ms": clock.ms}
-    database._tables[Table.ENDPOINTS][(gate["pk"], gate["sk"])] = gate
+    failures = {"consecutive_failures": 6, "failing_since_ms": clock.ms - 9, "last_failure_at_ms": clock.ms}
+    database.write([Adjust(table=Table.ENDPOINTS, key=gate_key(MERCHANT, endpoint_id), set=failures)])
     assert read(application, endpoint_id)["health"] == {
         "consecutive_failures": 6,
         "failing_since_ms": clock.ms - 9,
@@ -315,6 +339,21 @@ def test_the_health_is_that_of_the_gate(application: Application, database: Memo
     }
     clock.ms += 120_000
     assert read(application, endpoint_id)["health"]["breaker_open_until_ms"] is None
+
+
+def test_an_endpoint_that_is_enabled_begins_anew(application: Application, database: MemoryDatabase) -> None:
+    """Fails when the failures are kept that it was disabled for: the next one would disable it again at once."""
+    endpoint_id = new_endpoint(application)["id"]
+    update(application, endpoint_id, "off", status="disabled")
+    key = gate_key(MERCHANT, endpoint_id)
+    failures = {"consecutive_failures": 40, "failing_since_ms": 1, "last_failure_at_ms": 2}
+    database.write([Adjust(table=Table.ENDPOINTS, key=key, set=failures)])
+    update(application, endpoint_id, "text", description="x")
+    assert read(application, endpoint_id)["health"]["consecutive_failures"] == 40
+    update(application, endpoint_id, "on", status="enabled")
+    gate = database.get(Table.ENDPOINTS, key)
+    assert gate is not None
+    assert {name: gate[name] for name in failures} == dict.fromkeys(failures, 0)
 
 
 WITH_ENDPOINT = [route for route in ROUTES.values() if "{endpoint_id}" in route.path]
@@ -338,20 +377,22 @@ def test_another_merchants_endpoint_does_not_exist(
 
 
 @pytest.mark.parametrize("route", WITH_ENDPOINT, ids=lambda route: route.operation)
-def test_what_can_not_be_an_id_is_not_found(application: Application, database: MemoryDatabase, route: Any) -> None:
+def test_what_can_not_be_an_id_reaches_no_key(
+    application: Application, database: MemoryDatabase, route: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fails when a path parameter gets into a key as it is: a # in it would reach into another partition."""
+
+    def reached(*_arguments: Any, **_options: Any) -> Any:
+        raise AssertionError("the database was asked")
+
+    for name in ("get", "query", "write"):
+        monkeypatch.setattr(database, name, reached)
     good = {"endpoint_id": an_id("we", 1), "delivery_id": an_id("whd", 1), "replay_id": an_id("rpl", 1)}
     for name in (name for name in good if f"{{{name}}}" in route.path):
-        for odd in ("", "we_1#x", an_id("pay", 1), good[name] + "\n", good[name].lower(), "../" + good[name]):
-            answer = call(
-                application,
-                route.operation,
-                BODIES.get(route.operation),
-                path={**good, name: odd},
-                key="odd-path-id-----",
-            )
+        for odd in ("", "we_1#x", an_id("pay", 1), good[name] + "\n", good[name].lower() + "x", "../" + good[name]):
+            body = BODIES.get(route.operation)
+            answer = call(application, route.operation, body, path={**good, name: odd}, key="odd-path-id-----")
             assert answer["statusCode"] == 404, (odd, answer["body"])
-    assert items_of(database, Table.IDEMPOTENCY) == []
 
 
 def test_two_merchants_with_the_same_key_have_their_own_endpoints(application: Application) -> None:
@@ -374,7 +415,8 @@ def test_a_route_needs_its_own_scope(application: Application, route: Any) -> No
     path = {"endpoint_id": an_id("we", 1), "delivery_id": an_id("whd", 1), "event_id": an_id("evt", 1)}
     answer = call(application, route.operation, body, scopes=others, path=path)
     assert answer["statusCode"] == 403
-    assert isinstance(route, KeyedRoute) == route.scope.endswith(":write")
+    name = "events" if route.path.startswith("/events") else "webhooks"
+    assert route.scope == f"{name}:{'write' if isinstance(route, KeyedRoute) else 'read'}"
 
 
 def test_a_card_number_in_a_description_is_refused(application: Application) -> None:

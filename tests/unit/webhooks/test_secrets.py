@@ -35,7 +35,7 @@ def stored(application: Application, endpoint_id: str) -> Endpoint:
 
 def opened(application: Application, endpoint: Endpoint, number: int = 0) -> str:
     key = endpoint.keys[number]
-    context = key_context(MERCHANT, endpoint.endpoint_id, key.key_id)
+    context = {"merchant_id": MERCHANT, "endpoint_id": endpoint.endpoint_id, "key_id": key.key_id}
     return application.cipher.open(key.sealed, context).decode()
 
 

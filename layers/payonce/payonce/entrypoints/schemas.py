@@ -105,8 +105,8 @@ DELIVERY_FIELDS: dict[str, dict[str, Any]] = {
     "next_attempt_at_ms": NULLABLE_INTEGER,
     "created_at_ms": INTEGER,
     "updated_at_ms": INTEGER,
-    "attempts": {"type": "array", "items": {"$ref": SCHEMAS + "WebhookAttempt"}},
 }
+ATTEMPTS: dict[str, Any] = {"type": "array", "items": {"$ref": SCHEMAS + "WebhookAttempt"}}
 REPLAY_FIELDS: dict[str, dict[str, Any]] = {
     "id": TEXT,
     "object": {"const": "webhook_replay"},
@@ -146,7 +146,8 @@ def result_schemas() -> dict[str, Any]:
         ),
         "TestEvent": _object({"object": {"const": "test_event"}, "event_id": TEXT, "endpoint_id": TEXT}),
         "WebhookAttempt": _object(ATTEMPT_FIELDS),
-        "WebhookDelivery": _object(DELIVERY_FIELDS),
+        "WebhookDelivery": _object({**DELIVERY_FIELDS, "attempts": ATTEMPTS}),
+        "WebhookDeliverySummary": _object(DELIVERY_FIELDS),
         "WebhookReplay": _object(REPLAY_FIELDS),
         # What is delivered may gain members.
         "Event": {**_object(EVENT_FIELDS), "additionalProperties": True},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from payonce.domain.endpoint import (
     DEFAULT_KEY_OVERLAP_SECONDS,
@@ -72,6 +72,8 @@ class EndpointBody(StrictModel):
 
 class EndpointPatchBody(StrictModel):
     """Body of ``PATCH /webhook_endpoints/{endpoint_id}``: what is to change, and at least one member."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     url: Url | None = None
     event_types: EventTypes | None = None

@@ -18,10 +18,11 @@ from payonce.ports import Adjust, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.ports import Database, Item, Key
+    from payonce.ports import Database, Item, Key, Write
 
 GATE_PREFIX = "GATE#"
 SLOTS = tuple(f"slot_{number:02d}" for number in range(SLOT_COUNT))
+FAILURES = ("consecutive_failures", "failing_since_ms", "last_failure_at_ms")
 
 
 def gate_key(merchant_id: str, endpoint_id: str) -> Key:
@@ -34,10 +35,16 @@ def new_gate_item(merchant_id: str, endpoint_id: str) -> Item:
     return {
         **gate_key(merchant_id, endpoint_id),
         **dict.fromkeys(SLOTS, 0),
-        "consecutive_failures": 0,
-        "failing_since_ms": 0,
-        "last_failure_at_ms": 0,
+        **dict.fromkeys(FAILURES, 0),
     }
+
+
+def forget_failures_write(merchant_id: str, endpoint_id: str) -> Write:
+    """Return the write that lets a receiver begin anew, with the enabling of its endpoint.
+
+    Else the first failure after it would find the old ones, and disable the endpoint again at once.
+    """
+    return Adjust(table=Table.ENDPOINTS, key=gate_key(merchant_id, endpoint_id), set=dict.fromkeys(FAILURES, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,7 @@ class Gates:
     def succeeded(self, gate: Gate, slot: Slot) -> None:
         """Free the slot after an exchange that the receiver answered well: the failures are over."""
         healthy = gate.health == Health()
-        self._release(
-            gate, slot, {} if healthy else {"consecutive_failures": 0, "failing_since_ms": 0, "last_failure_at_ms": 0}
-        )
+        self._release(gate, slot, {} if healthy else dict.fromkeys(FAILURES, 0))
 
     def failed(self, gate: Gate, slot: Slot, *, now_ms: int) -> None:
         """Free the slot after a failure, and count it."""

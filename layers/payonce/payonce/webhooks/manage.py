@@ -19,6 +19,7 @@ from payonce.idempotency.records import Draft
 from payonce.idempotency.responses import json_response
 from payonce.idempotency.sealing import seal_response
 from payonce.webhooks.endpoints import change_writes, create_writes, delete_writes, endpoint_view
+from payonce.webhooks.gate import forget_failures_write
 from payonce.webhooks.keys import KeyMaker, NewKey, key_context
 from payonce.webhooks.quota import give_back_write, take_write
 from payonce.webhooks.replay_items import held_replay, insert_replay_write
@@ -157,6 +158,7 @@ class UpdateEndpoint(EndpointWork):
         if change is EndpointChange.ENABLED:
             replay = held_replay(before, self._identities["replay_id"], now_ms=now_ms)
             writes.append(insert_replay_write(replay))
+            writes.append(forget_failures_write(self._merchant_id, self._endpoint_id))
         return Draft(_endpoint_response(200, after), writes)
 
 

@@ -13,7 +13,7 @@ from payonce.ports import Table
 from payonce.webhooks.deliveries import delivery_from, delivery_key, message_of, reopen_write
 from payonce.webhooks.manage import require_enabled
 from payonce.webhooks.replay_items import ReplayOnly, insert_replay_write, new_replay
-from payonce.webhooks.views import delivery_view, replay_view
+from payonce.webhooks.views import delivery_summary, replay_view
 from payonce.webhooks.work import EndpointWork, Services, endpoint_path
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Redeliver(EndpointWork):
             delivery, status=DeliveryStatus.PENDING, round_attempts=0, not_before_ms=now_ms, updated_at_ms=now_ms
         )
         self.messages[:] = [message_of(after)]
-        response = json_response(202, delivery_view(after), location=self.resource())
+        response = json_response(202, delivery_summary(after), location=self.resource())
         return Draft(response, [reopen_write(delivery, at_ms=now_ms)])
 
 

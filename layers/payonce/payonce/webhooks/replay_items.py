@@ -38,8 +38,8 @@ class ReplayStatus(StrEnum):
 class Replay:
     """A replay as it is stored. Times are epoch milliseconds, both ends of the range included.
 
-    ``cursor``: the last thing that was looked at. ``seen_count`` counts what was looked at, ``queued_count`` what was
-    sent again, over all passes.
+    ``cursor``: the last thing that was looked at. ``seen_count`` counts all that was, ``queued_count`` what was sent
+    again, over all passes.
     """
 
     merchant_id: str
