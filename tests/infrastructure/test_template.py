@@ -17,7 +17,6 @@ from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.settings import POWERTOOLS_OFF_SWITCH
 from payonce.stores.schema import SCHEMAS
-from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS, LEASE_MARGIN_MS, RECORD_RESERVE_MS
 from tests.support.aws import REPOSITORY, load_template, table_properties
 
 API_GATEWAY_TIMEOUT_SECONDS = 29
@@ -155,8 +154,8 @@ def test_a_message_stays_unseen_for_longer_than_it_is_worked_on(name: str) -> No
 
 def test_an_attempt_and_its_record_fit_into_the_dispatchers_time() -> None:
     timeout_ms = FUNCTIONS["DispatchDeliveriesFunction"]["Timeout"] * 1000
-    assert timeout_ms > ATTEMPT_TIMEOUT_MS + RECORD_RESERVE_MS
-    assert timeout_ms > ATTEMPT_TIMEOUT_MS + LEASE_MARGIN_MS
+    assert timeout_ms > dispatch.ATTEMPT_TIMEOUT_MS + dispatch.RECORD_RESERVE_MS
+    assert timeout_ms > dispatch.ATTEMPT_TIMEOUT_MS + dispatch.LEASE_MARGIN_MS
 
 
 def test_every_queue_holds_failures_or_has_a_dead_letter_queue() -> None:

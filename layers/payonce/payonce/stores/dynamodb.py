@@ -157,7 +157,8 @@ def _conflict(index: int, item: Any) -> WriteConflict:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"The database could not be read ({type(error).__name__}). Retry with the same key.")
+    name = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    return StoreUnavailable(f"The database could not be read ({name}). Retry with the same key.")
 
 
 def _write_error(error: ClientError | BotoCoreError) -> StoreUnavailable | OutcomeUnknown:
