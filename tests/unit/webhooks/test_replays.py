@@ -19,6 +19,7 @@ from payonce.webhooks.deliveries import (
     DELIVERY_PREFIX,
     DUE_INDEX,
     DUE_SHARDS,
+    RETENTION_SECONDS,
     delivery_from,
     status_write,
 )
@@ -164,6 +165,21 @@ def test_both_ends_of_the_range_are_in_it(
     ask(application, endpoint_id, from_ms=start + 1, until_ms=start + 2)
     run(application)
     assert deliveries(database).keys() == {event["event_id"] for event in events[2:6]}
+
+
+@pytest.mark.parametrize(("only", "sent"), [("undelivered", {2}), ("all", {1, 2})])
+def test_what_is_older_than_deliveries_are_kept_is_not_taken_for_undelivered(
+    application: Application, database: MemoryDatabase, endpoint_id: str, clock: ManualClock, only: str, sent: set[int]
+) -> None:
+    """Fails when a missing delivery is always one that was never made: a replay would send years again."""
+    start = clock.ms
+    old = store_event(database, 1, created_at_ms=start)
+    young = store_event(database, 2, created_at_ms=start + 1)
+    clock.ms += RETENTION_SECONDS * 1000
+    ask(application, endpoint_id, from_ms=start, until_ms=start + 1, only=only)
+    run(application)
+    events = {1: old["event_id"], 2: young["event_id"]}
+    assert deliveries(database).keys() == {events[number] for number in sent}
 
 
 def test_a_range_that_is_not_settled_yet_waits(

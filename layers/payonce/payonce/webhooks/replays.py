@@ -109,7 +109,7 @@ class _Step:
         mark = f"{self.replay.replay_id}#{self.replay.passes_left}"
         stored = self.database.get(Table.DELIVERIES, key)
         if stored is None:
-            if event is None:
+            if event is None or self._may_be_forgotten(event):
                 return None
             made = new_delivery(event, endpoint.endpoint_id, DeliveryStatus.PENDING, now_ms=self.now_ms)
             made = replace(made, opened_by=mark)
@@ -122,6 +122,11 @@ class _Step:
             return None
         self.database.write([reopen_write(delivery, at_ms=self.now_ms, opened_by=mark)])
         return replace(delivery, status=DeliveryStatus.PENDING)
+
+    def _may_be_forgotten(self, event: Item) -> bool:
+        """Return whether a missing delivery may have been purged: it was delivered, for all we know."""
+        purged_before_ms = self.now_ms - RETENTION_SECONDS * 1000
+        return self.replay.only is ReplayOnly.UNDELIVERED and event["created_at_ms"] <= purged_before_ms
 
 
 def _is_for(endpoint: Endpoint, event: Item) -> bool:
