@@ -36,9 +36,10 @@ from payonce.stores.memory_cipher import MemoryCipher
 from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS, Dispatcher
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.gate import Gates
+from payonce.webhooks.keys import key_context
 from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay
-from payonce.webhooks.signer import Signer, key_context, seal_key
+from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamo_database, dynamodb_client
 from tests.support.world import RealClock
@@ -128,7 +129,7 @@ class Rig:
     def add_endpoint(self, merchant_id: str, identity: str, url: str) -> None:
         """Store an endpoint for all events."""
         now_ms = self.clock.now_ms()
-        sealed = seal_key(self.cipher, HmacKey(b"s" * 32), key_context(merchant_id, identity, "whk_1"))
+        sealed = self.cipher.seal(HmacKey(b"s" * 32).text().encode(), key_context(merchant_id, identity, "whk_1"))
         key = EndpointKey(key_id="whk_1", kind=KeyKind.HMAC_SHA256, sealed=sealed, created_at_ms=now_ms)
         made = Endpoint(
             merchant_id=merchant_id,

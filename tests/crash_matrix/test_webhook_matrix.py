@@ -27,7 +27,7 @@ from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.outbox import event_key, event_write
 from payonce.webhooks.endpoints import create_writes
-from payonce.webhooks.signer import key_context, seal_key
+from payonce.webhooks.keys import key_context
 from payonce.webhooks.signing import HmacKey
 from payonce.webhooks.verify import Verifier
 from tests.crash_matrix.child import KILLED_EXIT_CODE, FileClock
@@ -121,7 +121,7 @@ class Case:
     def _endpoint(self, path: str) -> Endpoint:
         identity = path.removeprefix("/")
         now_ms = self.clock.now_ms()
-        sealed = seal_key(fixed_cipher(self.clock), KEY, key_context(MERCHANT, identity, "whk_1"))
+        sealed = fixed_cipher(self.clock).seal(KEY.text().encode(), key_context(MERCHANT, identity, "whk_1"))
         key = EndpointKey(key_id="whk_1", kind=KeyKind.HMAC_SHA256, sealed=sealed, created_at_ms=now_ms)
         return Endpoint(
             merchant_id=MERCHANT,

@@ -17,7 +17,8 @@ from payonce.payments.items import replace_payment
 from payonce.ports import Insert, Table
 from payonce.settings import load_settings
 from payonce.stores.dynamodb_requests import from_attributes
-from payonce.webhooks.deliveries import insert_write, new_delivery
+from payonce.webhooks.deliveries import new_delivery
+from payonce.webhooks.delivery_writes import insert_write
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.quota import LEFT, quota_key
 from payonce.webhooks.replay_items import ReplayOnly, insert_replay_write, new_replay

@@ -17,6 +17,7 @@ from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.settings import POWERTOOLS_OFF_SWITCH
 from payonce.stores.schema import SCHEMAS
+from payonce.webhooks import dispatch
 from tests.support.aws import REPOSITORY, load_template, table_properties
 
 API_GATEWAY_TIMEOUT_SECONDS = 29

@@ -15,16 +15,8 @@ from payonce.domain.payment import Change
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import event_item, event_write
 from payonce.ports import Table
-from payonce.webhooks.deliveries import (
-    Delivery,
-    attempt_entry,
-    attempt_write,
-    delivery_from,
-    insert_write,
-    key_of,
-    lease_write,
-    new_delivery,
-)
+from payonce.webhooks.deliveries import Delivery, attempt_entry, delivery_from, key_of, new_delivery
+from payonce.webhooks.delivery_writes import attempt_write, insert_write, lease_write
 from tests.support.events import call
 
 if TYPE_CHECKING:

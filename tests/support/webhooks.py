@@ -21,11 +21,12 @@ from payonce.webhooks.deliveries import Delivery, delivery_from
 from payonce.webhooks.dispatch import Dispatched, Dispatcher
 from payonce.webhooks.endpoints import change_writes, create_writes, load_endpoint
 from payonce.webhooks.gate import Gates
+from payonce.webhooks.keys import key_context
 from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay, RelayReport
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler, SchedulerReport
-from payonce.webhooks.signer import Signer, key_context, seal_key
+from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from tests.support.world import ManualClock
 
@@ -144,7 +145,7 @@ class WebhookWorld:
                 EndpointKey(
                     key_id="whk_1",
                     kind=KeyKind.HMAC_SHA256,
-                    sealed=seal_key(self.cipher, SECRET, context),
+                    sealed=self.cipher.seal(SECRET.text().encode(), context),
                     created_at_ms=self.clock.now_ms(),
                 ),
             ),

@@ -15,14 +15,8 @@ from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import SETTLING_MS
 from payonce.ports import Table
 from payonce.webhooks import replays
-from payonce.webhooks.deliveries import (
-    DELIVERY_PREFIX,
-    DUE_INDEX,
-    DUE_SHARDS,
-    RETENTION_SECONDS,
-    delivery_from,
-    status_write,
-)
+from payonce.webhooks.deliveries import DELIVERY_PREFIX, DUE_INDEX, DUE_SHARDS, RETENTION_SECONDS, delivery_from
+from payonce.webhooks.delivery_writes import status_write
 from payonce.webhooks.replay_items import HELD_FIRST_PASS_MS, REPLAY_PREFIX, replay_key
 from payonce.webhooks.replays import NEXT_PASS_MS, advance_replay
 from tests.support.events import call

@@ -1,8 +1,6 @@
 """Deliveries as they are stored: one item for each event and endpoint, with its attempts in it.
 
-Every write after the lease requires its fence, so that a sender which was frozen over its lease changes nothing (P5).
 The index ``due-deliveries`` lists what has to be looked at again, and when: a delivery that is under way, or whose
-message was lost, is in it as well as one that waits for its next attempt.
 """
 
 from __future__ import annotations
@@ -14,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.delivery import Answer, Exchanged
 from payonce.domain.webhooks import DeliveryStatus, delivery_id
-from payonce.ports import Adjust, Insert, QueueMessage, Table
+from payonce.ports import QueueMessage
 
 if TYPE_CHECKING:
-    from payonce.ports import Item, Key, Write
+    from payonce.ports import Item, Key
 
 DUE_INDEX = "due-deliveries"
 # One index partition takes about 1,000 writes a second, and a delivery makes two of them.
@@ -95,96 +93,6 @@ def new_delivery(event: Item, endpoint_id: str, status: DeliveryStatus, *, now_m
     )
 
 
-def insert_write(delivery: Delivery) -> Write:
-    """Return the write of a new delivery, refused when it is there already."""
-    return Insert(Table.DELIVERIES, _item(delivery))
-
-
-def lease_write(delivery: Delivery, *, lease_expires_at_ms: int) -> Write:
-    """Return the write by which a sender becomes the only one, if nothing has changed since ``delivery`` was read."""
-    return Adjust(
-        table=Table.DELIVERIES,
-        key=key_of(delivery),
-        require={
-            "status": DeliveryStatus.PENDING.value,
-            "attempt_count": delivery.attempt_count,
-            "fence": delivery.fence,
-            "lease_expires_at_ms": delivery.lease_expires_at_ms,
-        },
-        set={"lease_expires_at_ms": lease_expires_at_ms, "fence": delivery.fence + 1},
-    )
-
-
-def attempt_write(
-    leased: Delivery,
-    attempt: dict[str, Any],
-    status: DeliveryStatus,
-    *,
-    at_ms: int,
-    not_before_ms: int | None = None,
-    due_at_ms: int | None = None,
-) -> Write:
-    """Return the write that ends an attempt: what happened, and what follows. Refused to a stale owner.
-
-    ``due_at_ms`` is given while the delivery is to be looked at again, and takes it off the index when it is not.
-    """
-    number = leased.attempt_count + 1
-    forgotten = number - MAX_KEPT_ATTEMPTS
-    changes: dict[str, Any] = {
-        "status": status.value,
-        "attempt_count": number,
-        "round_attempts": leased.round_attempts + 1,
-        "lease_expires_at_ms": 0,
-        "updated_at_ms": at_ms,
-        "purge_at": at_ms // 1000 + RETENTION_SECONDS,
-        _attempt_name(number): {**attempt, "number": number},
-    }
-    if not_before_ms is not None:
-        changes["not_before_ms"] = not_before_ms
-    return _owned(leased, changes, due_at_ms, extra_removed=[_attempt_name(forgotten)] if forgotten > 0 else [])
-
-
-def status_write(delivery: Delivery, status: DeliveryStatus, *, at_ms: int) -> Write:
-    """Return the write that ends a delivery, or holds it, without an attempt."""
-    return _owned(
-        delivery, {"status": status.value, "lease_expires_at_ms": 0, "updated_at_ms": at_ms}, None, extra_removed=[]
-    )
-
-
-def defer_write(delivery: Delivery, *, not_before_ms: int, due_at_ms: int) -> Write:
-    """Return the write that puts an attempt off and takes none away."""
-    return _owned(delivery, {"not_before_ms": not_before_ms, "lease_expires_at_ms": 0}, due_at_ms, extra_removed=[])
-
-
-def reopen_write(delivery: Delivery, *, at_ms: int, opened_by: str | None = None) -> Write:
-    """Return the write that begins a new round, from whatever state the delivery was read in."""
-    return Adjust(
-        table=Table.DELIVERIES,
-        key=key_of(delivery),
-        require={"status": delivery.status.value, "attempt_count": delivery.attempt_count, "fence": delivery.fence},
-        set={
-            "status": DeliveryStatus.PENDING.value,
-            "round_attempts": 0,
-            "not_before_ms": at_ms,
-            "updated_at_ms": at_ms,
-            "due_at_ms": at_ms + MESSAGE_GRACE_MS,
-            "due_shard": shard_of(delivery.delivery_id),
-            "purge_at": at_ms // 1000 + RETENTION_SECONDS,
-            "opened_by": opened_by,
-        },
-    )
-
-
-def queued_write(item: Item, *, due_at_ms: int) -> Write:
-    """Return the write by which the scheduler looks away until ``due_at_ms``, if nothing has happened meanwhile."""
-    return Adjust(
-        table=Table.DELIVERIES,
-        key={"pk": item["pk"], "sk": item["sk"]},
-        require={"due_at_ms": item["due_at_ms"]},
-        set={"due_at_ms": due_at_ms},
-    )
-
-
 def message_of(delivery: Delivery, *, delay_seconds: int = 0) -> QueueMessage:
     """Return the message that asks for the delivery's next attempt. It names it: a copy asks for no other."""
     body = {
@@ -239,7 +147,7 @@ def delivery_from(item: Item) -> Delivery:
     )
 
 
-def _item(delivery: Delivery) -> Item:
+def delivery_item(delivery: Delivery) -> Item:
     pending = delivery.status is DeliveryStatus.PENDING
     return {
         **key_of(delivery),
@@ -265,24 +173,5 @@ def _item(delivery: Delivery) -> Item:
     }
 
 
-def _attempt_name(number: int) -> str:
+def attempt_name(number: int) -> str:
     return f"{ATTEMPT_PREFIX}{number:05d}"
-
-
-def _owned(delivery: Delivery, changes: dict[str, Any], due_at_ms: int | None, *, extra_removed: list[str]) -> Write:
-    removed = list(extra_removed)
-    if due_at_ms is None:
-        removed += ["due_at_ms", "due_shard"]
-    else:
-        changes = {**changes, "due_at_ms": due_at_ms, "due_shard": shard_of(delivery.delivery_id)}
-    return Adjust(
-        table=Table.DELIVERIES,
-        key=key_of(delivery),
-        require={
-            "status": DeliveryStatus.PENDING.value,
-            "fence": delivery.fence,
-            "attempt_count": delivery.attempt_count,
-        },
-        set=changes,
-        remove=removed,
-    )

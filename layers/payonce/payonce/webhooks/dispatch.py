@@ -28,17 +28,8 @@ from payonce.domain.webhooks import (
     judge,
 )
 from payonce.ports import Deadline, Table
-from payonce.webhooks.deliveries import (
-    MESSAGE_GRACE_MS,
-    attempt_entry,
-    attempt_write,
-    defer_write,
-    delivery_from,
-    delivery_key,
-    lease_write,
-    message_of,
-    status_write,
-)
+from payonce.webhooks.deliveries import MESSAGE_GRACE_MS, attempt_entry, delivery_from, delivery_key, message_of
+from payonce.webhooks.delivery_writes import attempt_write, defer_write, lease_write, status_write
 from payonce.webhooks.disabling import disable
 from payonce.webhooks.endpoints import load_endpoint
 

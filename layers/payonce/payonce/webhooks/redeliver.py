@@ -10,7 +10,8 @@ from payonce.domain.webhooks import DeliveryStatus
 from payonce.idempotency.records import Draft
 from payonce.idempotency.responses import json_response
 from payonce.ports import Table
-from payonce.webhooks.deliveries import delivery_from, delivery_key, message_of, reopen_write
+from payonce.webhooks.deliveries import delivery_from, delivery_key, message_of
+from payonce.webhooks.delivery_writes import reopen_write
 from payonce.webhooks.manage import require_enabled
 from payonce.webhooks.replay_items import ReplayOnly, insert_replay_write, new_replay
 from payonce.webhooks.views import delivery_summary, replay_view

@@ -17,7 +17,8 @@ from payonce.domain.endpoint import Endpoint, EndpointStatus
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import relayed_write
-from payonce.webhooks.deliveries import delivery_from, insert_write, message_of, new_delivery
+from payonce.webhooks.deliveries import delivery_from, message_of, new_delivery
+from payonce.webhooks.delivery_writes import insert_write
 from payonce.webhooks.endpoints import load_endpoints
 
 if TYPE_CHECKING:

@@ -28,11 +28,10 @@ from payonce.webhooks.deliveries import (
     Delivery,
     delivery_from,
     delivery_key,
-    insert_write,
     message_of,
     new_delivery,
-    reopen_write,
 )
+from payonce.webhooks.delivery_writes import insert_write, reopen_write
 from payonce.webhooks.endpoints import load_endpoint
 from payonce.webhooks.replay_items import Replay, ReplayOnly, ReplayStatus, replay_from, replay_key
 

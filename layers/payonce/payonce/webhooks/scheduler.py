@@ -20,8 +20,8 @@ from payonce.webhooks.deliveries import (
     MESSAGE_GRACE_MS,
     delivery_from,
     message_of,
-    queued_write,
 )
+from payonce.webhooks.delivery_writes import queued_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,22 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import MisconfiguredError, SecretNotOpened
+from payonce.webhooks.keys import key_context
 from payonce.webhooks.signing import parse_signing_key, webhook_headers
 
 if TYPE_CHECKING:
     from payonce.domain.endpoint import Endpoint
     from payonce.ports import Cipher, Clock
-    from payonce.webhooks.signing import SigningKey
-
-
-def key_context(merchant_id: str, endpoint_id: str, key_id: str) -> dict[str, str]:
-    """Return the context that a signing key is sealed in: it opens for this endpoint of this merchant alone."""
-    return {"merchant_id": merchant_id, "endpoint_id": endpoint_id, "key_id": key_id}
-
-
-def seal_key(cipher: Cipher, key: SigningKey, context: dict[str, str]) -> bytes:
-    """Return a signing key as it is stored."""
-    return cipher.seal(key.text().encode(), context)
 
 
 class Signer:
