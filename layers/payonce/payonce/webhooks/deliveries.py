@@ -1,6 +1,7 @@
 """Deliveries as they are stored: one item for each event and endpoint, with its attempts in it.
 
 The index ``due-deliveries`` lists what has to be looked at again, and when: a delivery that is under way, or whose
+message was lost, is in it as well as one that waits for its next attempt.
 """
 
 from __future__ import annotations
