@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
 PAYMENT_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
+MERCHANT_ID = "mer_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 KEY = "7f9c24e8-3b12-4fef-91e0-5c1f0c2b7a55"
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-4711"}
 SCOPES = "payments:read payments:write refunds:write balances:read events:read webhooks:read webhooks:write"
@@ -85,6 +87,100 @@ def authorizer(token: str) -> dict[str, Any]:
     """Return a TOKEN authorizer event."""
     arn = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/sandbox/POST/payments"
     return {"type": "TOKEN", "authorizationToken": token, "methodArn": arn}
+
+
+def stream_record(number: int, event_name: str, image: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of the outbox's stream as a function is given it: binaries are base64 text."""
+    table = "arn:aws:dynamodb:eu-central-1:123456789012:table/payonce-OutboxTable-1A2B3C"
+    keys = {name: image[name] for name in ("pk", "sk")}
+    return {
+        "eventID": f"{number:032x}",
+        "eventName": event_name,
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "eu-central-1",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1795576000,
+            "Keys": keys,
+            "NewImage": image,
+            "SequenceNumber": f"{100000 + number:021d}",
+            "SizeBytes": 900,
+            "StreamViewType": "NEW_IMAGE",
+        },
+        "eventSourceARN": f"{table}/stream/2026-11-25T00:00:00.000",
+    }
+
+
+def outbox_image(number: int) -> dict[str, Any]:
+    """Return a stored event as a stream shows it."""
+    event_id = f"evt_{number:064x}"
+    body = {"id": event_id, "type": "payment.captured", "sequence": 1, "data": {"id": PAYMENT_ID, "note": "ö☃"}}
+    raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    created_at_ms = 1795576000000 + number
+    return {
+        "pk": {"S": f"{MERCHANT_ID}#pay_{number:026d}"},
+        "sk": {"S": "0000000001"},
+        "event_id": {"S": event_id},
+        "merchant_id": {"S": MERCHANT_ID},
+        "event_type": {"S": "payment.captured"},
+        "created_at_ms": {"N": str(created_at_ms)},
+        "created_key": {"S": f"{created_at_ms:013d}#{event_id}"},
+        "relay_shard": {"S": "0"},
+        "body": {"B": base64.b64encode(raw).decode()},
+    }
+
+
+def queue_records(queue: str, *bodies: Any) -> dict[str, Any]:
+    """Return an SQS batch; a body that is no text is written as JSON."""
+    return {
+        "Records": [
+            {
+                "messageId": f"059f36b4-87a3-44ab-83d2-{number:012d}",
+                "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+                "body": body if isinstance(body, str) else json.dumps(body, separators=(",", ":")),
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": "1795576000000",
+                    "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+                    "ApproximateFirstReceiveTimestamp": "1795576000100",
+                },
+                "messageAttributes": {},
+                "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:eu-central-1:123456789012:payonce-{queue}",
+                "awsRegion": "eu-central-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def custom_event(**more: Any) -> dict[str, Any]:
+    """Return a message of the event inbox."""
+    return {"merchant_id": MERCHANT_ID, "type": "custom.order.shipped", "data": {"order": "4711", "parcels": 2}, **more}
+
+
+DELIVERY_MESSAGE = {
+    "merchant_id": MERCHANT_ID,
+    "endpoint_id": PATH_IDS["endpoint_id"],
+    "delivery_id": PATH_IDS["delivery_id"],
+    "attempt": 1,
+}
+
+
+def scheduled(rule: str) -> dict[str, Any]:
+    """Return an event of a schedule."""
+    return {
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "123456789012",
+        "time": "2026-11-24T12:44:00Z",
+        "region": "eu-central-1",
+        "resources": [f"arn:aws:events:eu-central-1:123456789012:rule/{rule}"],
+        "detail": {},
+    }
 
 
 CASES: dict[str, dict[str, dict[str, Any]]] = {
@@ -177,18 +273,32 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "bad_cursor": proxy("GET", "/events", query={"after": "nonsense"}),
     },
     "get_event": {"by_id": proxy("GET", "/events/{event_id}")},
-    "recover_payments": {
-        "scheduled": {
-            "version": "0",
-            "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
-            "detail-type": "Scheduled Event",
-            "source": "aws.events",
-            "account": "123456789012",
-            "time": "2026-11-24T12:44:00Z",
-            "region": "eu-central-1",
-            "resources": ["arn:aws:events:eu-central-1:123456789012:rule/payonce-recover"],
-            "detail": {},
-        }
+    "recover_payments": {"scheduled": scheduled("payonce-recover")},
+    "relay_events": {
+        "two_events": {"Records": [stream_record(n, "INSERT", outbox_image(n)) for n in (1, 2)]},
+        "one_is_no_event": {
+            "Records": [
+                stream_record(1, "INSERT", outbox_image(1)),
+                stream_record(2, "INSERT", {"pk": {"S": "x"}, "sk": {"S": "y"}}),
+            ]
+        },
+        "a_mark_taken_off": {"Records": [stream_record(1, "MODIFY", outbox_image(1))]},
+    },
+    "dispatch_deliveries": {
+        "unknown_delivery": queue_records("DeliveryQueue", DELIVERY_MESSAGE),
+        "one_is_no_message": queue_records("DeliveryQueue", DELIVERY_MESSAGE, "not JSON", {"attempt": "1"}),
+    },
+    "schedule_deliveries": {"scheduled": scheduled("payonce-schedule")},
+    "accept_events": {
+        "copies": queue_records("EventInbox", custom_event(), custom_event(), custom_event(id="order-4711")),
+        "some_are_refused": queue_records(
+            "EventInbox",
+            custom_event(),
+            custom_event(type="payment.captured"),
+            custom_event(data={"price": 10.5}),
+            custom_event(data={"card": "4111 1111 1111 1111"}),
+            "not JSON",
+        ),
     },
 }
 

@@ -1,0 +1,53 @@
+"""The functions' own handlers with a test's application: DynamoDB, SQS and KMS are moto's."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from payonce.bootstrap_delivery import DeliveryApplication
+from payonce.settings import load_settings
+from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client
+from tests.support.world import RealClock, ScriptedGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def application() -> Iterator[DeliveryApplication]:
+    clock = RealClock()
+    with mock_aws():
+        client = dynamodb_client()
+        database = dynamo_database(client, create_tables(client))
+        key_arn = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["Arn"]
+        queue_url = boto3.client("sqs", region_name=REGION).create_queue(QueueName="deliveries")["QueueUrl"]
+        yield DeliveryApplication(
+            load_settings(
+                {
+                    "PAYONCE_GATEWAYS": '[{"name":"bank","kind":"sandbox_bank","url":"http://127.0.0.1:9"}]',
+                    "PAYONCE_DEFAULT_GATEWAY": "bank",
+                    "PAYONCE_SECRETS_KEY_ARN": key_arn,
+                    "PAYONCE_DELIVERY_QUEUE_URL": queue_url,
+                }
+            ),
+            clock=clock,
+            database=database,
+            gateways={"bank": ScriptedGateway(clock)},
+        )
+
+
+def load_handler(function: str, application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import functions/<function>/app.py as the runtime does, with the test's application as its composition root."""
+    monkeypatch.setattr("payonce.bootstrap.bootstrap", lambda: application)
+    monkeypatch.setattr("payonce.bootstrap_delivery.bootstrap_delivery", lambda: application)
+    spec = importlib.util.spec_from_file_location(f"app_{function}", REPOSITORY / "functions" / function / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.handler
