@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from local.cloud import CannotStart, default_cloud
+from local.demo_webhooks import show_webhooks
 
 if TYPE_CHECKING:
     from local.cloud import LocalCloud
@@ -148,6 +149,7 @@ def main() -> int:
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
     walk(stack, shop)
     books(stack, shop)
+    endpoint = show_webhooks(stack, shop, console)
     console.rule("go on by hand")
     console.print(
         f"export API={stack.api_url} KEY={api_key}\n"
@@ -155,8 +157,10 @@ def main() -> int:
         "  -H 'X-Idempotency-Key: my-first-payment-01' \\\n"
         '  -d \'{"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"}\'\n'
         'curl $API/payments -H "Authorization: Bearer $KEY"\n'
-        f"curl {stack.bank.url}/books        # what the bank really booked\n"
-        "make down                             # stop everything",
+        f"curl {stack.bank.url}/books              # what the bank really booked\n"
+        f"curl '{stack.receiver.url}/_received'        # what the webhook receiver was sent\n"
+        f'curl $API{endpoint}/deliveries -H "Authorization: Bearer $KEY"\n'
+        "make down                                     # stop everything",
         soft_wrap=True,
         markup=False,
         highlight=False,

@@ -45,10 +45,8 @@ def event(function: str, case: str) -> Any:
 
 def queued(application: DeliveryApplication) -> list[dict[str, Any]]:
     sqs = boto3.client("sqs", region_name=REGION)
-    url = application.settings.delivery_queue_url
-    return [
-        json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-    ]
+    answer = sqs.receive_message(QueueUrl=application.settings.delivery_queue_url, MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
 
 def failed(answer: dict[str, Any]) -> list[str]:

@@ -1,0 +1,93 @@
+"""The demo's webhooks: a receiver that fails and recovers, one event twice, and how it is told from two."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from payonce.webhooks.dedupe import MemoryDedupeStore, Outcome
+from payonce.webhooks.rejections import WebhookRejected
+from payonce.webhooks.verify import Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from local.demo import Shop
+    from local.receiver import Received
+    from local.stack import Stack
+
+PATH = "/shop"
+PATIENCE_SECONDS = 120  # the local cloud starts a function's environment in seconds
+
+
+def show_webhooks(stack: Stack, shop: Shop, console: Console) -> str:
+    """Show delivery, a retry and a redelivery; return the endpoint's path in the API."""
+    console.rule("webhooks: a receiver that fails twice, and gets the same event until it takes it")
+    created = shop.call("POST", "/webhook_endpoints", _endpoint(stack), str(uuid.uuid4())).json()
+    endpoint = f"/webhook_endpoints/{created['id']}"
+    console.print(f"  endpoint {created['id']}, secret {created['secret'][:12]}... (shown once)")
+    stack.receiver.answer(PATH, 500, 503)
+    charge = {"amount_minor": 2500, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-5"}
+    payment = shop.call("POST", "/payments", charge, str(uuid.uuid4())).json()
+
+    def copies() -> list[Received]:
+        return [one for one in stack.receiver.received(PATH) if payment["id"] in one.body.decode()]
+
+    _wait(console, "the receiver answers 500, then 503; attempts after 5 and 30 seconds", lambda: len(copies()) >= 3)
+    delivery = _wait(console, "its delivery is recorded", lambda: _delivered(shop, endpoint, copies()[0]))
+    console.print("  one event is delivered again because somebody asked for it")
+    shop.call("POST", f"{endpoint}/deliveries/{delivery}/redeliveries", {}, str(uuid.uuid4()))
+    _wait(console, "the redelivery", lambda: len(copies()) >= 4)
+    console.print(_seen(copies(), created["secret"]))
+    forged = copies()[0]
+    try:
+        Verifier([created["secret"]]).verify(forged.headers, forged.body.replace(b"2500", b"9500"))
+    except WebhookRejected as error:
+        console.print(f"  the same webhook with another amount in it: [yellow]{type(error).__name__}[/]")
+    return endpoint
+
+
+def _endpoint(stack: Stack) -> dict[str, Any]:
+    return {"url": stack.receiver.url + PATH, "event_types": ["payment.*"], "description": "the demo's receiver"}
+
+
+def _seen(copies: list[Received], secret: str) -> Table:
+    """Return what a consumer does with each copy: verify it, and look whether it was here before."""
+    verifier, seen = Verifier([secret]), MemoryDedupeStore()
+    table = Table("copy", "webhook-id", "bytes", "signature", "to a consumer")
+    for number, copy in enumerate(copies, 1):
+        verified = verifier.verify(copy.headers, copy.body)
+        begun = seen.begin(verified.id)
+        if begun.outcome is Outcome.NEW:
+            seen.done(verified.id)
+        told = "[green]new: handled[/]" if begun.outcome is Outcome.NEW else "known: acknowledged, not handled again"
+        table.add_row(str(number), f"{verified.id[:20]}...", str(len(copy.body)), "[green]valid[/]", told)
+    return table
+
+
+def _delivered(shop: Shop, endpoint: str, copy: Received) -> str | None:
+    event_id = json.loads(copy.body)["id"]
+    for delivery in shop.call("GET", f"{endpoint}/deliveries").json()["data"]:
+        if (delivery["event_id"], delivery["status"]) == (event_id, "delivered"):
+            found: str = delivery["id"]
+            return found
+    return None
+
+
+def _wait[T](console: Console, what: str, look: Callable[[], T]) -> T:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    with Progress(*columns, console=console) as progress:
+        progress.add_task(what)
+        while not (found := look()):
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"not within {PATIENCE_SECONDS} seconds: {what}")
+            time.sleep(0.3)
+    return found
