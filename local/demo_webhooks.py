@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 PATH = "/shop"
+FAILURES = (500, 503)  # the receiver's first answers
 PATIENCE_SECONDS = 120  # the local cloud starts a function's environment in seconds
 
 
@@ -33,7 +34,7 @@ def show_webhooks(stack: Stack, shop: Shop, console: Console) -> str:
     created = shop.call("POST", "/webhook_endpoints", _endpoint(stack), str(uuid.uuid4())).json()
     endpoint = f"/webhook_endpoints/{created['id']}"
     console.print(f"  endpoint {created['id']}, secret {created['secret'][:12]}... (shown once)")
-    stack.receiver.answer(PATH, 500, 503)
+    stack.receiver.answer(PATH, *FAILURES)
     charge = {"amount_minor": 2500, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-5"}
     payment = shop.call("POST", "/payments", charge, str(uuid.uuid4())).json()
 
@@ -59,16 +60,23 @@ def _endpoint(stack: Stack) -> dict[str, Any]:
 
 
 def _seen(copies: list[Received], secret: str) -> Table:
-    """Return what a consumer does with each copy: verify it, and look whether it was here before."""
+    """Return what a consumer does with each copy: verify it, look whether it was handled before, handle it once."""
     verifier, seen = Verifier([secret]), MemoryDedupeStore()
-    table = Table("copy", "webhook-id", "bytes", "signature", "to a consumer")
-    for number, copy in enumerate(copies, 1):
+    table = Table("copy", "webhook-id", "bytes", "signature", "answer", "what the consumer does")
+    for number, copy in enumerate(copies):
         verified = verifier.verify(copy.headers, copy.body)
         begun = seen.begin(verified.id)
-        if begun.outcome is Outcome.NEW:
+        answer = FAILURES[number] if number < len(FAILURES) else 200
+        if begun.outcome is not Outcome.NEW:
+            told = "knows it: acknowledges only"
+        elif answer == 200:
             seen.done(verified.id)
-        told = "[green]new: handled[/]" if begun.outcome is Outcome.NEW else "known: acknowledged, not handled again"
-        table.add_row(str(number), f"{verified.id[:20]}...", str(len(copy.body)), "[green]valid[/]", told)
+            told = "[green]handles it[/]"
+        else:
+            seen.forget(verified.id, begun.fence)
+            told = "[yellow]fails, and forgets it[/]"
+        valid = "[green]valid[/]"
+        table.add_row(str(number + 1), f"{verified.id[:16]}...", str(len(copy.body)), valid, str(answer), told)
     return table
 
 
