@@ -1,4 +1,4 @@
-"""Whose conclusion it is, when the answer to a write was lost."""
+"""Whose conclusion it is when the answer to a write was lost, and how long it is kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from payonce.idempotency.conclude import Concluder
 from payonce.idempotency.records import Claim, Completed, Draft, IdempotencyRecord, RecordStatus, StoredResponse
 from payonce.idempotency.settings import IdempotencySettings
 from payonce.idempotency.store import DatabaseIdempotencyStore
-from payonce.ports import Deadline
+from payonce.ports import Deadline, Table
 from payonce.stores.memory import MemoryDatabase
 from tests.support.world import ManualClock
 
@@ -25,6 +25,8 @@ OURS = IdempotencyRecord(
     expires_at_ms=2_000,
     lease_expires_at_ms=1_500,
 )
+
+DAY_SECONDS = 86_400
 
 
 def answer(body: bytes) -> Completed:
@@ -47,3 +49,22 @@ def test_only_ones_own_conclusion_is_ones_own(stored: IdempotencyRecord) -> None
     else:
         with pytest.raises(LeaseLost):
             concluder.write(Claim(OURS, deadline), answer(b"again"))
+
+
+def test_a_completed_record_is_kept_through_the_guard_and_then_forgotten() -> None:
+    """Fails when the table's TTL deletes at the end of the replay window (a very late retry would be a second charge),
+    or is not in seconds (DynamoDB would never delete).
+    """
+    database, clock = MemoryDatabase(), ManualClock()
+    store = DatabaseIdempotencyStore(database)
+    concluder = Concluder(
+        store=store,
+        settings=IdempotencySettings(window_seconds=2 * DAY_SECONDS, guard_seconds=40 * DAY_SECONDS),
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    claimed = store.claim(replace(OURS, created_at_ms=clock.now_ms()))
+    concluder.write(Claim(claimed, Deadline(clock.now_ms() + 1_000)), answer(b""))
+    item = database.get(Table.IDEMPOTENCY, {"id": OURS.record_id}) or {}
+    assert item["purge_at"] == clock.now_ms() // 1000 + 40 * DAY_SECONDS
+    assert IdempotencySettings().guard_seconds == 30 * DAY_SECONDS

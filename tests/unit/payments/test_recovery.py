@@ -91,3 +91,16 @@ def test_recovery_leaves_a_live_owner_alone() -> None:
     world.gateway = Busy(world.clock)
     assert world.create().response.status == 201
     assert recovered == [False]
+
+
+def test_a_doubt_that_outlasts_the_window_is_still_a_doubt() -> None:
+    """Fails when the window also ends for what is in doubt: the client would be told that it was executed."""
+    world = World()
+    world.gateway.script = ["booked_lost"]
+    world.gateway.lookup_fails = True
+    first = world.create()
+    world.clock.ms += 25 * 60 * MINUTE_MS
+    world.recover()
+    assert world.create().response == first.response
+    assert first.response.status == 202
+    assert len(world.gateway.submissions) == 1
