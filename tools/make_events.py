@@ -189,9 +189,12 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "no_bearer": authorizer("Basic Zm9vOmJhcg=="),
     },
     "create_payment": {
+        # A key each: on one table the second with the same key would be refused as another request under a used key.
         "captured": proxy("POST", "/payments", body=PAYMENT),
-        "authorized": proxy("POST", "/payments", body={**PAYMENT, "capture": "manual"}),
-        "declined": proxy("POST", "/payments", body={**PAYMENT, "payment_method": "pm_sandbox_declined"}),
+        "authorized": proxy("POST", "/payments", body={**PAYMENT, "capture": "manual"}, key=f"{KEY}-authorized"),
+        "declined": proxy(
+            "POST", "/payments", body={**PAYMENT, "payment_method": "pm_sandbox_declined"}, key=f"{KEY}-declined"
+        ),
         "no_key": proxy("POST", "/payments", body=PAYMENT, key=None),
         "short_key": proxy("POST", "/payments", body=PAYMENT, key="short"),
         "float_amount": proxy("POST", "/payments", body={**PAYMENT, "amount_minor": 10.5}),

@@ -119,6 +119,32 @@ def test_a_stale_owner_changes_nothing(store: DatabaseIdempotencyStore, database
     assert database.get(Table.PAYMENTS, {"pk": "p", "sk": "s"}) is None
 
 
+@pytest.mark.parametrize("write", ["complete", "park", "release", "take_over"])
+def test_what_is_completed_stays_under_its_own_fence_too(
+    store: DatabaseIdempotencyStore, database: Database, write: str
+) -> None:
+    """Completion does not raise the fence, so the fence alone can't protect it.
+
+    ::
+
+        owner A     claim f=1 ──── lease over ──────── complete f=1
+        recovery B                   └─ look: f=1, open ─ ─ ─ ─ ┴─ take over f=1: refused, the status has changed
+
+    Fails for each write when the status is dropped from its condition: B would open a finished charge again.
+    """
+    owned = store.claim(new_record())
+    complete(store, owned)
+    before = database.get(Table.IDEMPOTENCY, {"id": "m#op#k"})
+    with pytest.raises(LeaseLost):
+        {
+            "complete": lambda: complete(store, owned),
+            "park": lambda: park(store, owned),
+            "release": lambda: store.release(owned),
+            "take_over": lambda: store.take_over(owned, lease_expires_at_ms=9_000),
+        }[write]()
+    assert database.get(Table.IDEMPOTENCY, {"id": "m#op#k"}) == before
+
+
 def test_a_released_claims_fence_does_not_open_the_next_claim(store: DatabaseIdempotencyStore) -> None:
     """After a release fences start at 1 again. Fails when the claim id is dropped from the condition."""
     stale = store.claim(new_record("c1"))

@@ -27,6 +27,7 @@ LONG = os.environ.get("PAYONCE_SIMULATION") == "long"
 WORDS = st.sampled_from(["ok", "ok", "ok", "decline", "never", "lost", "booked_lost"])
 KEYS = st.sampled_from([f"key-{number}" for number in range(6)])
 FOLLOW_UPS = st.sampled_from([OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND])
+PAST_THE_WINDOW_SECONDS = 25 * 3600
 
 
 class Killed(BaseException):
@@ -94,7 +95,11 @@ class Payments(RuleBasedStateMachine):
     def create(self, key: str, words: list[str], manual: bool) -> None:
         self.world.gateway.script = list(words)
         capture = CaptureMethod.MANUAL if manual else CaptureMethod.AUTOMATIC
-        self.attempt(key, lambda: self.world.create(key, capture=capture, fingerprint=str(manual)))
+        # The payment method tells the bookings of one key apart from those of another, whatever their payments' ids.
+        self.attempt(
+            key,
+            lambda: self.world.create(key, capture=capture, fingerprint=str(manual), payment_method=f"pm_{key}"),
+        )
 
     @precondition(lambda self: self.payments)
     @rule(data=st.data(), kind=FOLLOW_UPS, key=KEYS, words=st.lists(WORDS, max_size=2))
@@ -109,7 +114,7 @@ class Payments(RuleBasedStateMachine):
     def kill_the_next_execution(self, fuse: int, after: bool) -> None:
         self.database.fuse, self.database.after = fuse, after
 
-    @rule(seconds=st.sampled_from([1, 10, 31, 61, 600, 4000]))
+    @rule(seconds=st.sampled_from([1, 10, 31, 61, 600, 4000, PAST_THE_WINDOW_SECONDS]))
     def time_passes(self, seconds: int) -> None:
         self.world.clock.ms += seconds * 1000
 
@@ -133,6 +138,14 @@ class Payments(RuleBasedStateMachine):
             return
         executed = Counter(b.instruction.gateway_reference for b in self.world.gateway.succeeded())
         assert not [reference for reference, count in executed.items() if count > 1]
+
+    @invariant()
+    def no_key_is_charged_twice(self) -> None:
+        """Not under a second identity either, which has a reference of its own."""
+        if not hasattr(self, "world"):
+            return
+        charged = Counter(b.instruction.payment_method for b in self.world.gateway.succeeded(OperationKind.PAYMENT))
+        assert not [payment_method for payment_method, count in charged.items() if count > 1]
 
     @invariant()
     def the_books_balance(self) -> None:

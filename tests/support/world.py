@@ -199,9 +199,10 @@ class World:
         capture: CaptureMethod = CaptureMethod.AUTOMATIC,
         fingerprint: str = "f",
         wait_seconds: float = 0,
+        payment_method: str = "pm_visa",
     ) -> KeyedResponse:
         """Create a payment, or replay it."""
-        new = NewPayment(money=Money(amount_minor, "EUR"), payment_method="pm_visa", capture_method=capture)
+        new = NewPayment(money=Money(amount_minor, "EUR"), payment_method=payment_method, capture_method=capture)
         plan = plan_payment(new, merchant_id=MERCHANT, gateway=self.gateway.name, services=self.services)
         work = CreatePayment(plan, lambda _name: self.gateway, self.services)
         return self.engine.execute(self.request(key, "create_payment", fingerprint, wait_seconds), work)

@@ -75,7 +75,7 @@ def test_an_event_id_never_changes() -> None:
 
 @given(st.lists(st.integers(-(10**15), 10**15).filter(bool), min_size=1, max_size=6))
 def test_only_balanced_entries_exist(amounts: list[int]) -> None:
-    """Fails when the sum is not checked."""
+    """Fails when the sum is not checked, or when an entry may be empty or hold a posting of nothing."""
 
     def entry(postings: list[int]) -> JournalEntry:
         return JournalEntry(
@@ -94,6 +94,9 @@ def test_only_balanced_entries_exist(amounts: list[int]) -> None:
         entry([*amounts, -sum(amounts)])
     else:
         entry(amounts)
+    for pointless in ([], [*amounts, -sum(amounts), 0]):
+        with pytest.raises(ValueError, match="needs postings"):
+            entry(pointless)
 
 
 @given(st.integers(1, MAX_AMOUNT_MINOR))

@@ -1,0 +1,106 @@
+"""What recovery may conclude from a resubmission, and whom it leaves alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payonce.idempotency.keys import record_id
+from payonce.payments.work import COMMIT_RESERVE_MS
+from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ScriptedGateway, World
+
+if TYPE_CHECKING:
+    from payonce.domain.gateway import Instruction, SubmitOutcome
+    from payonce.ports import Deadline
+
+MINUTE_MS = 60_000
+
+
+def test_a_resubmission_that_was_never_sent_says_nothing_of_the_first_one() -> None:
+    """Fails (two bookings) when it releases the claim: the retry would pay under a new reference."""
+    world = World()
+    world.gateway.capabilities = CAPABILITIES["honouring"]
+    world.gateway.script = ["booked_lost", "never"]
+    world.gateway.lookup_fails = True
+    assert world.create().response.status == 202
+    world.clock.ms += MINUTE_MS
+    world.recover()
+    assert world.gateway.script == []
+    world.gateway.lookup_fails = False
+    assert world.create().response.status == 202
+    world.clock.ms += MINUTE_MS
+    world.recover()
+    assert world.create().response.status == 201
+    assert len(world.gateway.bookings) == 1
+
+
+def test_a_resubmission_moves_the_horizon() -> None:
+    """Fails (two bookings) when "not found" is taken as final for a resubmission that may still show up late.
+
+    ::
+
+        lost ── 40 s ── final "not found": sent again, booked, no answer ── 10 s ── "not found" is not final yet
+    """
+    world = World()
+    world.gateway.capabilities = CAPABILITIES["late"]
+    world.gateway.visible_after_ms = LATE_VISIBLE_MS
+    world.gateway.script = ["lost", "booked_lost"]
+    world.create()
+    world.clock.ms += 40_000
+    world.recover()
+    assert world.gateway.script == []
+    for _ in range(4):
+        world.clock.ms += 10_000
+        world.recover()
+    assert world.create().response.status == 201
+    assert len(world.gateway.bookings) == 1
+
+
+def test_the_end_of_a_lease_is_kept_free_for_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a submission may last until the deadline: nothing would be left to record its outcome."""
+    monkeypatch.setattr("tests.support.world.REQUEST_MS", 2 * COMMIT_RESERVE_MS)
+    world = World()
+    submit = world.gateway.submit
+    left_ms: list[int] = []
+
+    class Measuring(ScriptedGateway):
+        def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
+            left_ms.append(world.clock.ms + 2 * COMMIT_RESERVE_MS - deadline.at_ms)
+            return submit(instruction, deadline)
+
+    world.gateway = Measuring(world.clock)
+    world.create()
+    assert left_ms == [COMMIT_RESERVE_MS]
+
+
+def test_recovery_leaves_a_live_owner_alone() -> None:
+    """The index of open leases lags behind the records. Fails when recover() trusts the index: it would take the claim
+    from an owner that is still at work.
+    """
+    world = World()
+    submit = world.gateway.submit
+    recovered: list[bool] = []
+
+    class Busy(ScriptedGateway):
+        def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
+            open_id = record_id(MERCHANT, "create_payment", "key")
+            recovered.append(world.engine.recover(open_id, lambda _: pytest.fail("taken over"), deadline))
+            return submit(instruction, deadline)
+
+    world.gateway = Busy(world.clock)
+    assert world.create().response.status == 201
+    assert recovered == [False]
+
+
+def test_a_doubt_that_outlasts_the_window_is_still_a_doubt() -> None:
+    """Fails when the window also ends for what is in doubt: the client would be told that it was executed."""
+    world = World()
+    world.gateway.script = ["booked_lost"]
+    world.gateway.lookup_fails = True
+    first = world.create()
+    world.clock.ms += 25 * 60 * MINUTE_MS
+    world.recover()
+    assert world.create().response == first.response
+    assert first.response.status == 202
+    assert len(world.gateway.submissions) == 1
