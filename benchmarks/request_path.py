@@ -85,9 +85,9 @@ def main() -> int:
     bare = import_ms("import boto3; boto3.client('dynamodb', region_name='eu-central-1')")
     imports.add_row("boto3 and a DynamoDB client", f"{bare:.0f}", "1.00")
     for label, code in {
-        "create_payment (everything but Stripe)": "from payonce.entrypoints.routes import ROUTES\n"
+        "create_payment (everything but Stripe)": "from payonce.entrypoints.payment_routes import ROUTES\n"
         "from payonce.bootstrap import bootstrap\na = bootstrap(); a.engine; a.database",
-        "get_payment": "from payonce.entrypoints.routes import ROUTES\n"
+        "get_payment": "from payonce.entrypoints.payment_routes import ROUTES\n"
         "from payonce.bootstrap import bootstrap\na = bootstrap(); a.database",
     }.items():
         taken = import_ms(code)

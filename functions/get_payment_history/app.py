@@ -6,7 +6,7 @@ from typing import Any
 
 from payonce.bootstrap import bootstrap
 from payonce.entrypoints.http import serve
-from payonce.entrypoints.routes import ROUTES
+from payonce.entrypoints.payment_routes import ROUTES
 
 ROUTE = ROUTES["get_payment_history"]
 APPLICATION = bootstrap()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from payonce.bootstrap import bootstrap
+from payonce.entrypoints.endpoint_routes import ROUTES
 from payonce.entrypoints.http import serve
-from payonce.entrypoints.routes import ROUTES
 
 ROUTE = ROUTES["rotate_webhook_secret"]
 APPLICATION = bootstrap()

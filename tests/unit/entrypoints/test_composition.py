@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,3 +48,15 @@ def test_without_its_key_a_deployment_makes_no_endpoint(application: Application
     answer = call(bare, "create_webhook_endpoint", {"url": "https://hooks.example.com/"})
     assert answer["statusCode"] == 500
     assert "PAYONCE_SECRETS_KEY_ARN" in answer["body"]
+
+
+def test_a_payment_does_not_pay_for_webhooks_when_it_starts() -> None:
+    """Fails when the routes of payments import what only other functions need: that is time in every cold start."""
+    program = (
+        "import sys\n"
+        "import payonce.entrypoints.payment_routes\n"
+        "import payonce.bootstrap\n"
+        "print([name for name in sys.modules if name.startswith(('payonce.webhooks', 'payonce.network', 'stripe'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

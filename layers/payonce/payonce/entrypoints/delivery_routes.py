@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.entrypoints.endpoint_routes import ENDPOINT_PATH
-from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
+from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import EmptyBody
-from payonce.entrypoints.paths import path_id
+from payonce.entrypoints.paths import ENDPOINT_PATH, path_id
 from payonce.entrypoints.webhook_models import DeliveriesQuery, EventsQuery, ReplayBody
 from payonce.webhooks import reads
 from payonce.webhooks.redeliver import Redeliver, StartReplay
 from payonce.webhooks.replay_items import ReplayOnly
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payonce.bootstrap import Application
     from payonce.entrypoints.requests import Request
     from payonce.idempotency.engine import Work
@@ -89,7 +90,7 @@ def _get_event(application: Application, request: Request, _query: None) -> byte
     return reads.get_event(application.webhook_services, request.merchant_id, path_id(request, "event_id"))
 
 
-DELIVERY_ROUTES: tuple[Route, ...] = (
+ROUTES: Mapping[str, Route] = by_operation(
     ReadRoute(
         method="GET",
         path=ENDPOINT_PATH + "/deliveries",

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.endpoint import EndpointStatus, KeyKind
 from payonce.domain.errors import BodyMalformed
-from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
+from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import EmptyBody
-from payonce.entrypoints.paths import path_id
+from payonce.entrypoints.paths import ENDPOINT_PATH, path_id
 from payonce.entrypoints.webhook_models import EndpointBody, EndpointPatchBody, RotationBody
 from payonce.webhooks import manage, reads
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payonce.bootstrap import Application
     from payonce.entrypoints.requests import Request
     from payonce.idempotency.engine import Work
-
-ENDPOINT_PATH = "/webhook_endpoints/{endpoint_id}"
 
 
 def _check_url(application: Application, url: str) -> None:
@@ -81,7 +81,7 @@ def _get_endpoint(application: Application, request: Request, _query: None) -> d
     return reads.get_endpoint(application.webhook_services, request.merchant_id, path_id(request, "endpoint_id"))
 
 
-ENDPOINT_ROUTES: tuple[Route, ...] = (
+ROUTES: Mapping[str, Route] = by_operation(
     KeyedRoute(
         method="POST",
         path="/webhook_endpoints",

@@ -7,6 +7,7 @@ engine executes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import MisconfiguredError, PayonceError
@@ -69,6 +70,11 @@ class KeyedRoute(Route):
     body_model: type[StrictModel]
     work: Callable[[Application, Request, Any], Work]
     after: Callable[[Application, Any], None] | None = None
+
+
+def by_operation(*routes: Route) -> Mapping[str, Route]:
+    """Return the routes by the stable name of their operation."""
+    return MappingProxyType({route.operation: route for route in routes})
 
 
 def serve(route: Route, application: Application, event: Mapping[str, Any], context: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from payonce.entrypoints.requests import Request
 
+ENDPOINT_PATH = "/webhook_endpoints/{endpoint_id}"
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 PATTERNS: Mapping[str, str] = MappingProxyType(
     {

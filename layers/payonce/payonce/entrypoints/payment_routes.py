@@ -1,0 +1,149 @@
+"""The routes of payments and balances."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.domain.money import Money
+from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
+from payonce.entrypoints.models import AmountBody, EmptyBody, PageQuery, PaymentBody
+from payonce.entrypoints.paths import path_id
+from payonce.payments import reads
+from payonce.payments.create import CreatePayment, plan_payment
+from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.operations import NewPayment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from payonce.bootstrap import Application
+    from payonce.entrypoints.requests import Request
+    from payonce.idempotency.engine import Work
+
+_OPERATION: Mapping[int, str] = MappingProxyType({201: "Operation", 202: "Operation"})
+
+
+def _create(application: Application, request: Request, body: PaymentBody) -> Work:
+    new = NewPayment(
+        money=Money(body.amount_minor, body.currency),
+        payment_method=body.payment_method,
+        capture_method=CaptureMethod(body.capture),
+        reference=body.reference,
+        metadata=body.metadata,
+    )
+    gateway = application.route(request.gateway)
+    plan = plan_payment(new, merchant_id=request.merchant_id, gateway=gateway, services=application.services)
+    return CreatePayment(plan, application.gateway, application.services)
+
+
+def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Work]:
+    def work(application: Application, request: Request, body: AmountBody | EmptyBody) -> Work:
+        plan = plan_follow_up(
+            kind,
+            merchant_id=request.merchant_id,
+            payment_id=path_id(request, "payment_id"),
+            amount_minor=body.amount_minor if isinstance(body, AmountBody) else None,
+            services=application.services,
+        )
+        return FollowUp(plan, application.gateway, application.services)
+
+    return work
+
+
+def _list(application: Application, request: Request, query: PageQuery) -> dict[str, Any]:
+    return reads.list_payments(application.services, request.merchant_id, limit=query.limit, cursor=query.cursor)
+
+
+def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
+    return reads.get_payment(application.services, request.merchant_id, path_id(request, "payment_id"))
+
+
+def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
+    return reads.get_history(application.services, request.merchant_id, path_id(request, "payment_id"))
+
+
+def _balances(application: Application, request: Request, _query: None) -> dict[str, Any]:
+    return reads.get_balances(application.services, request.merchant_id)
+
+
+ROUTES: Mapping[str, Route] = by_operation(
+    KeyedRoute(
+        method="POST",
+        path="/payments",
+        operation="create_payment",
+        scope="payments:write",
+        summary="Create a payment",
+        answers={201: "Payment", 202: "Payment"},
+        body_model=PaymentBody,
+        work=_create,
+    ),
+    ReadRoute(
+        method="GET",
+        path="/payments",
+        operation="list_payments",
+        scope="payments:read",
+        summary="List payments, newest first",
+        answers={200: "List"},
+        read=_list,
+        query_model=PageQuery,
+    ),
+    ReadRoute(
+        method="GET",
+        path="/payments/{payment_id}",
+        operation="get_payment",
+        scope="payments:read",
+        summary="Read a payment",
+        answers={200: "Payment"},
+        read=_get,
+    ),
+    ReadRoute(
+        method="GET",
+        path="/payments/{payment_id}/history",
+        operation="get_payment_history",
+        scope="payments:read",
+        summary="Read every change of a payment",
+        answers={200: "List"},
+        read=_history,
+    ),
+    KeyedRoute(
+        method="POST",
+        path="/payments/{payment_id}/captures",
+        operation="capture_payment",
+        scope="payments:write",
+        summary="Capture an authorized payment, in whole or in part",
+        answers=_OPERATION,
+        body_model=AmountBody,
+        work=_follow_up(OperationKind.CAPTURE),
+    ),
+    KeyedRoute(
+        method="POST",
+        path="/payments/{payment_id}/cancellations",
+        operation="cancel_payment",
+        scope="payments:write",
+        summary="Cancel (void) an authorized payment",
+        answers=_OPERATION,
+        body_model=EmptyBody,
+        work=_follow_up(OperationKind.VOID),
+    ),
+    KeyedRoute(
+        method="POST",
+        path="/payments/{payment_id}/refunds",
+        operation="refund_payment",
+        scope="refunds:write",
+        summary="Refund a captured payment, in whole or in part",
+        answers=_OPERATION,
+        body_model=AmountBody,
+        work=_follow_up(OperationKind.REFUND),
+    ),
+    ReadRoute(
+        method="GET",
+        path="/balances",
+        operation="get_balances",
+        scope="balances:read",
+        summary="Read balances by currency and account",
+        answers={200: "List"},
+        read=_balances,
+    ),
+)
