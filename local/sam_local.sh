@@ -25,7 +25,7 @@ expected() {
 }
 image=public.ecr.aws/lambda/python:3.13-x86_64
 if ! docker info >/dev/null 2>&1; then
-  echo "make sam-local needs a running Docker engine (Debian: apt-get install docker.io; dockerd --storage-driver=vfs &)." >&2
+  echo "make sam-local needs a running Docker engine (Debian: apt-get install docker.io; dockerd &, which needs --storage-driver=vfs only where overlay2 does not work and is then three times slower)." >&2
   exit 2
 fi
 if ! docker image inspect "$image" >/dev/null 2>&1 && ! docker pull "$image" >/dev/null 2>&1; then
