@@ -24,16 +24,14 @@ from rich.table import Table as TextTable
 
 from benchmarks.meter import Meter, console
 from local.dynamodb_local import running_dynamodb_local
-from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
 from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.network.webhook_sender import WebhookSender
 from payonce.outbox import event_item, event_write
 from payonce.ports import Deadline, Table
-from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
-from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS, Dispatcher
+from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.gate import Gates
 from payonce.webhooks.keys import key_context
@@ -41,25 +39,19 @@ from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
+from tests.simulation.test_isolation import Run
 from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamo_database, dynamodb_client
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from payonce.domain.delivery import Exchanged
     from payonce.ports import Database, Item, QueueMessage, WebhookTransport
 
 DELIVERIES = int(os.environ.get("PAYONCE_BENCH_DELIVERIES", "400"))
-ISOLATION_SECONDS = float(os.environ.get("PAYONCE_BENCH_ISOLATION_SECONDS", "40"))
 FUNCTION_MS = 30_000
 BATCH = 10
-# Isolation: a hundred endpoints, each with one event a second, a receiver that takes 50 ms, and 50 executions as in
-# template.yaml. The dead one takes the whole time of every attempt.
-ENDPOINTS = 100
-RATE_PER_SECOND = 100
-RECEIVER_SECONDS = 0.05
-EXECUTIONS = 50
+ISOLATION_SEEDS = (1, 2, 3)
 RECEIVER = """
 import sys, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -160,22 +152,6 @@ class Rig:
         return self.dispatcher.handle(parse_message(body), Deadline(self.clock.now_ms() + FUNCTION_MS)).value
 
 
-class DeadOrAlive:
-    """Receivers without sockets: most answer after a while, the dead one never does."""
-
-    def __init__(self, *, dead: bool) -> None:
-        self.dead = dead
-
-    def post(self, url: str, *, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Exchanged:
-        """See ``WebhookTransport``."""
-        del headers, body, deadline
-        if self.dead and url.endswith("/0"):
-            time.sleep(ATTEMPT_TIMEOUT_MS / 1000)
-            return NoAnswer(reason=NoAnswerReason.TIMED_OUT, latency_ms=ATTEMPT_TIMEOUT_MS, detail="timed out")
-        time.sleep(RECEIVER_SECONDS)
-        return Answer(status=204, latency_ms=int(RECEIVER_SECONDS * 1000))
-
-
 def main() -> int:
     """Print the tables."""
     os.environ.update(FAKE_CREDENTIALS, POWERTOOLS_LOG_LEVEL="ERROR")
@@ -274,56 +250,14 @@ def growth(endpoint_url: str, url: str) -> None:
 
 
 def isolation() -> None:
-    """Print the healthy endpoints' latency with and without a dead one among them."""
+    """Print the healthy endpoints' latency with and without a dead one among them, in virtual time."""
     table = TextTable(
-        "of 100 endpoints", "healthy deliveries", "p50 ms", "p99 ms", "p99 ratio", title="isolation, queue to answer"
+        "of 100 endpoints, seed", "p99 ms, all healthy", "p99 ms, one dead", "ratio", title="isolation, queue to record"
     )
-    base = 0.0
-    for dead in (False, True):
-        samples = run_isolation(dead=dead)
-        quantiles = statistics.quantiles(samples, n=100)
-        base = base or quantiles[98]
-        cells = (str(len(samples)), f"{quantiles[49]:.1f}", f"{quantiles[98]:.1f}", f"{quantiles[98] / base:.2f}")
-        table.add_row("one is dead" if dead else "all are healthy", *cells)
+    for seed in ISOLATION_SEEDS:
+        healthy, dead = (Run(dead=dead, seed=seed).p99_ms() for dead in (False, True))
+        table.add_row(str(seed), f"{healthy:.1f}", f"{dead:.1f}", f"{dead / healthy:.3f}")
     console.print(table)
-
-
-def run_isolation(*, dead: bool) -> list[float]:
-    """Return the healthy deliveries' times from queue to answer, in ms, under steady load."""
-    rig = Rig(MemoryDatabase(), DeadOrAlive(dead=dead))
-    for number in range(ENDPOINTS):
-        rig.add_endpoint(f"mer_{number}", f"whe_{number}", f"https://e.example/{number}")
-    samples: list[float] = []
-    stop = threading.Event()
-
-    def execution() -> None:
-        """One Lambda execution: takes up to ten messages, handles them at once, and is busy until the last is done."""
-        while not stop.is_set():
-            taken = rig.queue.take(BATCH)
-            if not taken:
-                stop.wait(0.005)
-                continue
-            with ThreadPoolExecutor(len(taken)) as pool:
-                list(pool.map(one, taken))
-
-    def one(message: tuple[float, str]) -> None:
-        outcome = rig.handle(message[1])
-        if outcome == "delivered":
-            samples.append((time.perf_counter() - message[0]) * 1000)
-
-    threads = [threading.Thread(target=execution, daemon=True) for _ in range(EXECUTIONS)]
-    for thread in threads:
-        thread.start()
-    merchants = itertools.cycle(range(ENDPOINTS))
-    began = time.perf_counter()
-    total = int(ISOLATION_SECONDS * RATE_PER_SECOND)
-    label = "with a dead endpoint" if dead else "all healthy"
-    for number in track(range(total), description=f"isolation, {label}", console=console):
-        time.sleep(max(0.0, began + number / RATE_PER_SECOND - time.perf_counter()))
-        rig.relay.relay([rig.event(f"mer_{next(merchants)}")])
-    time.sleep(1.0)
-    stop.set()
-    return samples
 
 
 def _on_dynamodb(endpoint_url: str, prefix: str, transport: WebhookTransport) -> tuple[Rig, Meter]:

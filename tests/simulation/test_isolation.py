@@ -143,5 +143,5 @@ def test_without_slots_and_breaker_it_would(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("payonce.webhooks.gate.SLOTS", tuple(f"slot_{number:03d}" for number in range(MANY_SLOTS)))
     healthy = Run(dead=False, seed=1, seconds=SHORT_RUN_SECONDS)
     dead = Run(dead=True, seed=1, seconds=SHORT_RUN_SECONDS)
-    # Every execution holds a message of the dead endpoint after some seconds; the healthy ones wait for the first to end.
+    # After some seconds every execution holds a message of the dead endpoint, and the healthy ones wait.
     assert len(dead.latencies_ms) < 0.5 * len(healthy.latencies_ms)
