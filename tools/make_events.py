@@ -229,6 +229,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
             "POST",
             ENDPOINTS,
             body={"url": "https://hooks.example.com/payonce", "event_types": ["payment.*"], "key_kind": "v1a"},
+            key=f"{KEY}-ed25519",
         ),
         "unknown_event_type": proxy(
             "POST", ENDPOINTS, body={"url": "https://hooks.example.com/", "event_types": ["payment.paid"]}
