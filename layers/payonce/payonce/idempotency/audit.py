@@ -15,6 +15,8 @@ from payonce.domain.ids import content_id
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from payonce.idempotency.records import IdempotencyRecord
+
 AUDIT_NAMESPACE = "payonce/audit/v1"
 ENGINE_PRINCIPAL = "payonce"  # the engine made it: for a request, or in recovery
 MAX_NOTE_CHARACTERS = 1000  # of an operator's texts: a sentence or a ticket, not a file
@@ -100,20 +102,20 @@ class AuditEntry:
         return cls(**{**known, "transition": Transition(data["transition"])})
 
 
-def released_entry(
-    record_id: str, claim_id: str, fence: int, status: str, *, resource: str, fingerprint: str, by: ReleasedBy
-) -> AuditEntry:
+def released_entry(owned: IdempotencyRecord, by: ReleasedBy) -> AuditEntry:
     """Return the entry of an operator's release. Stores write it in the same transaction as the release."""
     return AuditEntry(
-        record_id=record_id,
-        claim_id=claim_id,
-        fence=fence,
+        record_id=owned.record_id,
+        claim_id=owned.claim_id,
+        fence=owned.fence,
         transition=Transition.RELEASED,
         at_ms=by.at_ms,
-        status=status,
+        status=owned.status.value,
         principal=f"operator:{by.operator}",
-        resource=resource,
-        fingerprint=fingerprint,
+        resource=owned.resource,
+        fingerprint=owned.fingerprint,
+        lease_expires_at_ms=owned.lease_expires_at_ms,
+        response_status=0 if owned.response is None else owned.response.status,
         reason=by.reason,
         finding=by.finding,
         forced=by.forced,
