@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_sqs.client import SQSClient
 
+    from payonce.idempotency.audit_items import DatabaseAuditTrail
     from payonce.idempotency.engine import IdempotencyEngine
+    from payonce.idempotency.release import ReleaseDesk
     from payonce.idempotency.store import DatabaseIdempotencyStore
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery import Recovery
@@ -89,7 +91,14 @@ class Application:
         """The store of idempotency records."""
         from payonce.idempotency.store import DatabaseIdempotencyStore
 
-        return DatabaseIdempotencyStore(self.database)
+        return DatabaseIdempotencyStore(self.database, audit_retention_seconds=self.settings.audit_retention_seconds)
+
+    @cached_property
+    def audit_trail(self) -> DatabaseAuditTrail:
+        """The audit trail of the idempotency records."""
+        from payonce.idempotency.audit_items import DatabaseAuditTrail
+
+        return DatabaseAuditTrail(self.database, self.settings.audit_retention_seconds)
 
     @cached_property
     def engine(self) -> IdempotencyEngine:
@@ -99,6 +108,13 @@ class Application:
         return IdempotencyEngine(
             store=self.store, settings=self.settings.idempotency, clock=self.clock, sleep=time.sleep
         )
+
+    @cached_property
+    def release_desk(self) -> ReleaseDesk:
+        """Where operators release claims."""
+        from payonce.payments.recovery import release_desk
+
+        return release_desk(self.store, self.gateway, self.services)
 
     @cached_property
     def merchants(self) -> Merchants:
