@@ -11,6 +11,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from payonce.clock import SystemClock
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.ids import UlidSource
 from payonce.payments.work import Services
@@ -38,14 +39,6 @@ AWS_CONNECT_TIMEOUT_SECONDS = 1
 AWS_READ_TIMEOUT_SECONDS = 2
 AWS_MAX_ATTEMPTS = 3
 AWS_MAX_CONNECTIONS = 10
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now_ms(self) -> int:
-        """See ``Clock``."""
-        return time.time_ns() // 1_000_000
 
 
 class Application:
