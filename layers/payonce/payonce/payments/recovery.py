@@ -56,7 +56,7 @@ def work_for(
         return None
     if kind not in OperationKind:
         raise MisconfiguredError(
-            f"The claim is of the kind {kind!r}, which this API does not know. Other programs need a table of their own."
+            f"The claim is of the kind {kind!r}, unknown to this API. Other programs need a table of their own."
         )
     if record.plan["kind"] == OperationKind.PAYMENT.value:
         return CreatePayment(PaymentPlan.from_data(record.plan), gateway_named, services)
