@@ -31,9 +31,9 @@ for event in events/*/*.json; do
   logical=$(.venv/bin/python -c "print(''.join(part.capitalize() for part in '$folder'.split('_')) + 'Function')")
   out=$(sam local invoke "$logical" --template .local/build/template.yaml --event "$event" --env-vars "$variables" \
     --skip-pull-image --container-host-interface 127.0.0.1 2>.local/sam-local.log) || out=""
-  # The authorizer refuses by raising "Unauthorized"; recovery answers with its counts; all others with a status below 500.
-  if printf '%s' "$out" | grep -qE '"statusCode": *[1-4][0-9][0-9]|"errorMessage": *"Unauthorized"|"seen":'; then
-    answer=$(printf '%s' "$out" | grep -oE '"statusCode": *[0-9]+|Unauthorized|"seen": *[0-9]+' | head -n 1)
+  # The authorizer refuses by raising "Unauthorized"; recovery answers with its counts, a batch with its failures; all others with a status below 500.
+  if printf '%s' "$out" | grep -qE '"statusCode": *[1-4][0-9][0-9]|"errorMessage": *"Unauthorized"|"seen":|"batchItemFailures": *\[\]'; then
+    answer=$(printf '%s' "$out" | grep -oE '"statusCode": *[0-9]+|Unauthorized|"seen": *[0-9]+|"batchItemFailures"' | head -n 1)
     echo "ok     $logical $(basename "$event" .json): $answer"
   else
     echo "FAILED $logical $(basename "$event" .json): $out"

@@ -125,7 +125,7 @@ def test_the_operators_entry_stands_when_the_stream_reports_the_same_release() -
     world.create()
     record = world.store.get(CREATE)
     assert record is not None
-    by = ReleasedBy(operator="ada", reason="ticket 7", finding="nothing there", at_ms=world.clock.ms)
+    by = ReleasedBy(operator="ada", reason="ticket 7", finding="nothing there", at_ms=world.clock.ms + 7)
     world.store.release(record, by=by)
     assert [e.principal for e in trail.history(CREATE)] == ["operator:ada"]  # before the stream was read
     assert audit(database, trail) == [("claimed", 1), ("parked", 1), ("released", 1)]
@@ -178,6 +178,7 @@ ITEM: dict[str, Any] = {"id": "m#op#k", "claim_id": "c", "fence": 2, "status": "
         ({**ITEM, "status": "COMPLETED"}, {**ITEM, "status": "INPROGRESS"}),  # reopened
         ({**ITEM, "status": "COMPLETED"}, {**ITEM, "fence": 3}),
         (ITEM, {**ITEM, "claim_id": "d"}),
+        (ITEM, {**ITEM, "claim_id": "d", "status": "COMPLETED"}),
         (ITEM, {**ITEM, "fence": 1}),
         (ITEM, {**ITEM, "fence": 4}),
         (ITEM, {**ITEM, "lease_expires_at_ms": 9}),
@@ -193,7 +194,9 @@ def test_what_the_engine_never_does_is_unforeseen(before: Item | None, after: It
     first = entry_of("m#op#k", before, after, at_ms=5, sequence="1")
     again = entry_of("m#op#k", before, after, at_ms=5, sequence="2")
     assert (first.transition, first.principal) == (Transition.UNFORESEEN, "unknown")
-    assert first.entry_id != again.entry_id  # each of them is kept
+    assert first.entry_id != again.entry_id
+    trail = DatabaseAuditTrail(MemoryDatabase(), RETENTION_SECONDS)
+    assert [trail.add(first), trail.add(again), trail.add(first)] == [True, True, False]  # each is kept, once
 
 
 def test_a_record_that_can_not_be_read_is_an_entry_and_stops_nobody() -> None:

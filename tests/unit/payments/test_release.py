@@ -166,6 +166,19 @@ def test_what_may_have_charged_is_released_only_after_a_look_at_the_gateway() ->
     release(dead, taken)
 
 
+def test_what_nobody_heard_of_leaves_no_trace_but_in_the_trail() -> None:
+    """The owner died before it could say that it was in doubt. Fails when a release makes a failed payment, or an
+    event, out of one that no merchant has seen.
+    """
+    world = World()
+    crashed(world, world.create)
+    record = stored(world)
+    release(world, record)
+    tables = world.database._tables  # type: ignore[attr-defined]
+    assert (tables[Table.PAYMENTS], tables[Table.OUTBOX], tables[Table.IDEMPOTENCY]) == ({}, {}, {})
+    assert len(tables[Table.AUDIT]) == 1
+
+
 def test_a_running_lease_is_released_by_force_alone() -> None:
     """Fails when the lease is not looked at."""
     world = World()
