@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import threading
 import time
@@ -23,6 +24,7 @@ from payonce.domain.errors import (
     LeaseLost,
     NotExecuted,
     OutcomeUnknown,
+    PayonceError,
     ResultNotStored,
     StoreUnavailable,
 )
@@ -793,3 +795,71 @@ def test_many_threads_execute_once() -> None:
     for thread in threads:
         thread.join()
     assert results == [{"shipment": 1, "boxes": 1}] * 16
+
+
+# ---------------------------------------------------------------- whatever happens
+class Crash(BaseException):
+    """The process dies."""
+
+
+@dataclass
+class Carrier:
+    """Where the effect happens, how the next call ends, and whether an inquiry is answered."""
+
+    clock: ManualClock
+    effects: dict[str, int] = field(default_factory=dict)
+    end: str = "returns"
+    answers: bool = True
+
+    def ship(self, order: str) -> int:
+        """Have the effect, or not, and end as told."""
+        if self.end == "late":
+            self.clock.ms += LEASE_MS
+        if self.end in BEFORE:
+            raise BEFORE[self.end]
+        self.effects[order] = self.effects.get(order, 0) + 1
+        if self.end in AFTER:
+            raise AFTER[self.end]
+        return self.effects[order]
+
+    def resolve(self, attempt: Attempt) -> Verdict:
+        """Answer honestly, or not at all."""
+        if not self.answers:
+            return NotKnown()
+        return WasExecuted(1) if attempt.key in self.effects else WasNotExecuted()
+
+
+BEFORE = {"not_executed": NotExecuted("closed"), "raises_before": ValueError("before"), "crashes_before": Crash()}
+AFTER = {"raises": ValueError("after"), "crashes": Crash()}
+STEP = st.tuples(
+    st.sampled_from(["order-1", "order-2"]),
+    st.sampled_from(["returns", "late", *BEFORE, *AFTER]),
+    st.booleans(),
+    st.integers(0, 40_000),
+)
+
+
+@given(steps=st.lists(STEP, min_size=1, max_size=8))
+def test_whatever_happens_each_effect_happens_once_and_every_result_is_the_same(
+    steps: list[tuple[str, str, bool, int]],
+) -> None:
+    """Calls that end in every way, time passing between them, and an honest ``resolve`` that at times knows nothing.
+    Fails when a doubt is taken for a failure, a crash for nothing, or a result is not the first one.
+    """
+    shop = Shop()
+    carrier = Carrier(shop.clock)
+
+    @shop.operation(scope="shop_name", resolve=carrier.resolve)
+    def ship(shop_name: str, order: str) -> int:
+        return carrier.ship(order)
+
+    for order, end, answers, passes_ms in steps:
+        carrier.end, carrier.answers = end, answers
+        with contextlib.suppress(PayonceError, ValueError, Crash):
+            assert ship("s", order) == 1
+        assert set(carrier.effects.values()) <= {1}
+        shop.clock.ms += passes_ms
+    carrier.end, carrier.answers = "returns", True
+    shop.clock.ms += LEASE_MS
+    assert {ship("s", order) for order, *_ in steps} == {1}
+    assert set(carrier.effects.values()) == {1}
