@@ -8,16 +8,16 @@ expected() {
   case $1 in
     authorize/*) echo '"errorMessage": *"Unauthorized"' ;; # the authorizer refuses by raising exactly this
     recover_payments/* | schedule_deliveries/*) echo '"failed": *0[,}]' ;;
-    dispatch_deliveries/unknown_delivery | relay_events/a_mark_taken_off) echo '"batchItemFailures": *\[\]' ;;
+    audit_idempotency/* | dispatch_deliveries/unknown_delivery | relay_events/a_mark_taken_off) echo '"batchItemFailures": *\[\]' ;;
     # Neither the merchant of the inbox's messages nor the events of the stream are in the local cloud: they come again.
     accept_events/* | dispatch_deliveries/* | relay_events/*) echo '"batchItemFailures": *\[\{' ;;
     create_webhook_endpoint/all_events | create_webhook_endpoint/ed25519) echo '"statusCode": *201' ;;
-    create_webhook_endpoint/* | */nothing | */too_long | */backwards) echo '"statusCode": *400' ;;
+    create_webhook_endpoint/* | */nothing | */too_long | */backwards | get_idempotency_key/bad_operation) echo '"statusCode": *400' ;;
     list_webhook_endpoints/* | list_events/first_page) echo '"statusCode": *200' ;;
     list_webhook_deliveries/*) echo '"statusCode": *404' ;;
     create_payment/captured | create_payment/authorized) echo '"statusCode": *201' ;;
     create_payment/declined) echo '"statusCode": *402' ;;
-    create_payment/no_scope) echo '"statusCode": *403' ;;
+    create_payment/no_scope | get_idempotency_key/no_scope) echo '"statusCode": *403' ;;
     create_payment/* | */no_key | */bad_cursor) echo '"statusCode": *400' ;;
     list_payments/* | get_balances/*) echo '"statusCode": *200' ;;
     *) echo '"statusCode": *404' ;;

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.entrypoints import delivery_routes, endpoint_routes, payment_routes
+from payonce.entrypoints.http import KeyedRoute, by_operation
+from payonce.entrypoints.key_routes import key_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,5 +18,11 @@ if TYPE_CHECKING:
     from payonce.entrypoints.http import Route
 
 ROUTES: Mapping[str, Route] = MappingProxyType(
-    {**payment_routes.ROUTES, **endpoint_routes.ROUTES, **delivery_routes.ROUTES}
+    {
+        **payment_routes.ROUTES,
+        **endpoint_routes.ROUTES,
+        **delivery_routes.ROUTES,
+        **by_operation(*key_routes(lambda: KEYED_OPERATIONS)),
+    }
 )
+KEYED_OPERATIONS: tuple[str, ...] = tuple(route.operation for route in ROUTES.values() if isinstance(route, KeyedRoute))
