@@ -19,7 +19,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
-from payonce.idempotency.items import from_item, response_attributes, to_item
+from payonce.idempotency.items import (
+    DROPPED_AT_COMPLETION,
+    from_item,
+    ownership_attributes,
+    response_attributes,
+    to_item,
+)
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.transitions import ClaimTaken, completed, own_or_taken, parked, taken_over
 from payonce.ports import Adjust, Delete, Insert, Table
@@ -106,13 +112,7 @@ class DatabaseIdempotencyStore:
     def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
         """See the port."""
         taken = taken_over(observed, lease_expires_at_ms)
-        change = {
-            "fence": taken.fence,
-            "status": taken.status.value,
-            "lease_expires_at_ms": lease_expires_at_ms,
-            "submit_horizon_ms": taken.submit_horizon_ms,
-        }
-        self._change(observed, change, require_status=observed.status)
+        self._change(observed, ownership_attributes(taken), require_status=observed.status)
         return taken
 
     def complete(
@@ -124,7 +124,7 @@ class DatabaseIdempotencyStore:
             "purge_at": purge_at_seconds,
             **response_attributes(response),
         }
-        self._change(owned, change, writes, remove=("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms"))
+        self._change(owned, change, writes, remove=DROPPED_AT_COMPLETION)
         return completed(owned, response)
 
     def park(
@@ -137,14 +137,9 @@ class DatabaseIdempotencyStore:
         writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
-        change = {
-            "status": RecordStatus.IN_DOUBT.value,
-            "lease_expires_at_ms": retry_at_ms,
-            "submit_horizon_ms": submit_horizon_ms,
-            **response_attributes(response),
-        }
-        self._change(owned, change, writes)
-        return parked(owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms)
+        stored = parked(owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms)
+        self._change(owned, {**ownership_attributes(stored), **response_attributes(response)}, writes)
+        return stored
 
     def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
         """See the port."""
