@@ -38,8 +38,8 @@ if stored[1] ~= ARGV[5] or stored[2] ~= ARGV[7] or stored[3] ~= ARGV[8] then
 end
 """
 
-# Every script: ARGV 1 name of the transition, 2 record id, 3 now in ms, 4 audit entries kept, 5 claim id, 6 fence of the
-# owner that makes the transition.
+# Every script: ARGV 1 name of the transition, 2 record id, 3 now in ms, 4 audit entries kept, 5 claim id, 6 fence of
+# the owner that makes the transition.
 
 # ARGV 7 lease end, 8... fields and values. Returns nothing when stored, otherwise the fields and values that are there.
 CLAIM = Script(
@@ -54,9 +54,9 @@ redis.call('ZADD', KEYS[2], ARGV[7], ARGV[2])
     + "return {}"
 )
 
-# ARGV 7 stored fence, 8 stored status, 9 new lease end or '' when the claim is no longer open, 10 when to purge in epoch
-# ms or '' for never, 11 number of dropped fields, 12... dropped fields, then fields and values. Returns 1, or 0 when
-# another owns it.
+# ARGV 7 stored fence, 8 stored status, 9 new lease end or '' when the claim is no longer open, 10 when to purge in
+# epoch ms or '' for never, 11 number of dropped fields, 12... dropped fields, then fields and values. Returns 1, or 0
+# when another owns it.
 CHANGE = Script(
     _OWNED
     + """
