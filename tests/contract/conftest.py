@@ -70,6 +70,12 @@ def store(request: pytest.FixtureRequest) -> Iterator[IdempotencyStore]:
         yield _address(request).open()
 
 
+@pytest.fixture(params=["memory", "dynamodb_local", "redis"])
+def concurrent_store(request: pytest.FixtureRequest) -> IdempotencyStore:
+    """Every store but moto's, whose conditions don't hold between threads: it compares, and writes later."""
+    return _address(request).open()
+
+
 @pytest.fixture(params=["dynamodb_local", "redis"])
 def shared_store(request: pytest.FixtureRequest) -> StoreAddress:
     """Every store that processes can share."""

@@ -29,8 +29,8 @@ class Durability(IntEnum):
 def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durability.ALWAYS) -> None:
     """Return if the server can be trusted with claims.
 
-    It must be a primary, evict nothing, keep what it acknowledges ``at_least`` so well, and agree about the time. Raises
-    ``MisconfiguredError`` if not, and ``StoreUnavailable`` when it does not answer.
+    It must be a primary, evict nothing, keep what it acknowledges ``at_least`` so well, and agree about the time.
+    Raises ``MisconfiguredError`` if not, and ``StoreUnavailable`` when it does not answer.
     """
     try:
         info: dict[str, Any] = client.info()
