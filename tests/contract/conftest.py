@@ -12,7 +12,7 @@ from local.dynamodb_local import running_dynamodb_local
 from local.redis_servers import running_redis
 from payonce.stores.memory import MemoryDatabase
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
-from tests.support.stores import StoreAddress, new_address
+from tests.support.stores import StoreAddress, close_client, new_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,7 @@ def redis_server() -> Iterator[RedisServer]:
     """One Redis or Valkey server for the session; each test has its own prefix. Not for tests that break servers."""
     with running_redis() as [server]:
         yield server
+        close_client(server.url)
 
 
 def _address(request: pytest.FixtureRequest) -> StoreAddress:

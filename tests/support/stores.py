@@ -31,6 +31,8 @@ from tests.support.world import RealClock
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from redis import Redis
+
     from payonce.idempotency.engine import Work
     from payonce.idempotency.records import Claim, Conclusion
     from payonce.idempotency.store import IdempotencyStore
@@ -40,6 +42,7 @@ RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"a":1}')
 PURGE_AT_SECONDS = 4_000_000_000  # the year 2096: a Redis server purges by its own clock, which no test owns
 OWNER_MS = 25_000  # how long an owner may run
 _prefixes = itertools.count()
+_clients: dict[str, Redis] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,24 @@ class StoreAddress:
         if self.kind == "memory":
             return DatabaseIdempotencyStore(MemoryDatabase())
         if self.kind == "redis":
-            return RedisIdempotencyStore(redis_client(self.url), prefix=self.prefix, clock=RealClock())
+            return RedisIdempotencyStore(shared_client(self.url), prefix=self.prefix, clock=RealClock())
         client = dynamodb_client(self.url or None)
         return DatabaseIdempotencyStore(
             dynamo_database(client, {table: f"{self.prefix}{table.value}" for table in Table})
         )
+
+
+def shared_client(url: str) -> Redis:
+    """Return this process's client of a Redis server."""
+    if url not in _clients:
+        _clients[url] = redis_client(url)
+    return _clients[url]
+
+
+def close_client(url: str) -> None:
+    """Close this process's client of a Redis server: an open socket is a warning, and so an error."""
+    if url in _clients:
+        _clients.pop(url).close()
 
 
 def new_address(kind: str, url: str = "") -> StoreAddress:
