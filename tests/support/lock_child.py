@@ -14,7 +14,7 @@ from payonce.domain.errors import LeaseLost
 from payonce.idempotency.records import StoredResponse
 from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
-from payonce.stores.redlock import RedlockIdempotencyStore, _redlock, lock_node
+from payonce.stores.redlock import RedlockIdempotencyStore, lock_node, redlock_class
 from tests.support.stores import PURGE_AT_SECONDS, new_record
 from tests.support.world import RealClock
 
@@ -28,7 +28,7 @@ def main() -> None:
     world, clock = redis_client(world_url), RealClock()
     nodes = [lock_node(url) for url in node_urls]
     if mode == "lock":
-        lock = _redlock()(key=KEY, masters=frozenset(nodes), auto_release_time=LOCK_MS / 1000)
+        lock = redlock_class()(key=KEY, masters=frozenset(nodes), auto_release_time=LOCK_MS / 1000)
         assert lock.acquire(blocking=False)
     else:
         store = RedlockIdempotencyStore(RedisIdempotencyStore(world, clock=clock), nodes, clock=clock)

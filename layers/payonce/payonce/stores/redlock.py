@@ -71,7 +71,7 @@ class RedlockIdempotencyStore:
         self._nodes = frozenset(nodes)
         self._prefix = prefix
         self._clock = clock
-        self._new_lock = _redlock()
+        self._new_lock = redlock_class()
         self._held: dict[tuple[str, str, int], tuple[Any, int]] = {}
         self._mutex = threading.Lock()
 
@@ -174,7 +174,7 @@ class RedlockIdempotencyStore:
             _unlock(lock)
 
 
-def _redlock() -> Callable[..., Any]:
+def redlock_class() -> Callable[..., Any]:
     """Return pottery's lock class."""
     # Importing pottery replaces json.dumps for the whole process, for the sake of its containers. Only its lock is
     # used here, and what others make of json.dumps is none of its business.
