@@ -86,6 +86,8 @@ class RedisServer:
         """Start it and wait until it answers. Raises ``RuntimeError`` with the end of its log."""
         log = self._folder / "server.log"
         settings = {"bind": HOST, "port": str(self.port), "dir": str(self._folder), **self._settings}
+        if settings.get("cluster-enabled") == "yes":  # by default 10,000 above the port, which may be no port at all
+            settings["cluster-port"] = str(_free_port())
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         with log.open("ab") as output:
             self._process = subprocess.Popen([server_binary(), *arguments], stdout=output, stderr=output)
