@@ -1,4 +1,7 @@
-"""The operator's command: ``python -m payonce.cli --help``. Creates merchants and API keys, redrives dead letters."""
+"""The operator's command: ``python -m payonce.cli --help``.
+
+Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from payonce import cli_audit, cli_keys
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -34,12 +38,21 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--from", dest="source", required=True, help="URL of the dead-letter queue (a stack output)")
     dead.add_argument("--to", dest="target", required=True, help="URL of the queue (a stack output)")
     dead.add_argument("--at-most", type=int, help="stop after so many (default: as many as are there now)")
+    cli_keys.add_commands(commands)
+    cli_audit.add_commands(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 2 refused with a reason on standard error."""
     options = _parser().parse_args(arguments)
+    if options.command in ("key", "audit"):
+        run = cli_keys.run if options.command == "key" else cli_audit.run
+        try:
+            return run(options, os.environ)
+        except PayonceError as error:
+            sys.stderr.write(f"{error.detail}\n")
+            return 2
     environment = dict(os.environ)
     if options.table:
         environment["PAYONCE_MERCHANTS_TABLE"] = options.table

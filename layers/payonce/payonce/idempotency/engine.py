@@ -134,9 +134,10 @@ class IdempotencyEngine:
             or observed.lease_expires_at_ms >= self._clock.now_ms()
         ):
             return False
+        # Asked before the takeover: a claim of which nothing is known stays as it is.
+        work = work_for(observed)
         try:
             taken = self._store.take_over(observed, lease_expires_at_ms=deadline.at_ms + LEASE_MARGIN_MS)
-            work = work_for(taken)
             if work is None:
                 self._store.release(taken)
                 return True

@@ -82,4 +82,5 @@ def from_item(item: Item) -> IdempotencyRecord:
         resource=item["resource"],
         plan=item.get("plan", {}),
         response=response,
+        purge_at_seconds=item.get("purge_at", 0),
     )

@@ -1,4 +1,4 @@
-"""The store of idempotency records: five conditional transitions, written once over the database port.
+"""The store of idempotency records: conditional transitions, written once over the database port.
 
 ::
 
@@ -19,6 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.idempotency.audit import released_entry
+from payonce.idempotency.audit_items import entry_write
 from payonce.idempotency.items import (
     DROPPED_AT_COMPLETION,
     from_item,
@@ -27,12 +29,14 @@ from payonce.idempotency.items import (
     to_item,
 )
 from payonce.idempotency.records import RecordStatus
+from payonce.idempotency.settings import DEFAULT_AUDIT_RETENTION_SECONDS
 from payonce.idempotency.transitions import ClaimTaken, completed, own_or_taken, parked, taken_over
 from payonce.ports import Adjust, Delete, Insert, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from payonce.idempotency.audit import ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Database, Item, Write
 
@@ -74,12 +78,20 @@ class IdempotencyStore(Protocol):
         """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``."""
         ...
 
-    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
-        """Delete the claim, as nothing happened. Raises ``LeaseLost`` or ``WriteConflict``."""
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """Delete the open claim, as nothing happened, if claim, fence and status are still those of ``owned``.
+
+        An operator's release (``by``) becomes an entry of the audit trail together with the deletion. Raises
+        ``LeaseLost``, also for a completed record, or ``WriteConflict``.
+        """
         ...
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
         """Return the record, strongly consistent."""
+        ...
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """Return those of up to 100 records that are stored, strongly consistent, in any order, in one round trip."""
         ...
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
@@ -90,8 +102,9 @@ class IdempotencyStore(Protocol):
 class DatabaseIdempotencyStore:
     """The port over a ``Database``, with business writes in the same transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS) -> None:
         self._database = database
+        self._audit_retention_seconds = audit_retention_seconds
 
     def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
         """See the port."""
@@ -141,19 +154,27 @@ class DatabaseIdempotencyStore:
         self._change(owned, {**ownership_attributes(stored), **response_attributes(response)}, writes)
         return stored
 
-    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
-        """See the port."""
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """See the port. The stream reports the deletion too: its entry has the same key, and the operator's stands."""
+        if owned.status is RecordStatus.COMPLETED:
+            raise LeaseLost(f"{owned.record_id} is completed; it is never released")
         delete = Delete(
             table=Table.IDEMPOTENCY,
             key={"id": owned.record_id},
-            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": RecordStatus.IN_PROGRESS.value},
+            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": owned.status.value},
         )
-        self._write_owned(owned, [delete, *writes])
+        audited = [] if by is None else [entry_write(released_entry(owned, by), self._audit_retention_seconds)]
+        self._write_owned(owned, [delete, *writes, *audited])
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
         """See the port."""
         item = self._item(record_id)
         return None if item is None else from_item(item)
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """See the port."""
+        items = self._database.get_many(Table.IDEMPOTENCY, [{"id": record_id} for record_id in record_ids])
+        return [from_item(item) for item in items]
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""
