@@ -140,6 +140,7 @@ class StoreMachine(RuleBasedStateMachine):
                     status=RecordStatus.COMPLETED,
                     response=response,
                     plan={},
+                    purge_at_seconds=PURGE_AT_SECONDS,
                     lease_expires_at_ms=0,
                     submit_horizon_ms=0,
                 ),
@@ -170,7 +171,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         owned = data.draw(st.sampled_from(self.seen))
-        taken = self.model.owns(owned)
+        taken = self.model.owns(owned, owned.status) and owned.status is not RecordStatus.COMPLETED
         self.attempt(taken, lambda: self.store.release(owned))
         if taken:
             del self.model.records[owned.record_id]

@@ -10,11 +10,13 @@ import pytest
 
 from local.redis_servers import running_redis
 from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.idempotency.audit import ReleasedBy, released_entry
 from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.store import ClaimTaken
 from payonce.ports import Insert, Table
-from payonce.stores import redis_calls, redis_idempotency
+from payonce.stores import redis_audit, redis_calls, redis_idempotency
+from payonce.stores.redis_audit import RedisAuditTrail
 from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from local.redis_servers import RedisServer
+    from payonce.idempotency.audit import AuditEntry
     from payonce.idempotency.records import IdempotencyRecord
 
 RECORD = new_record()
@@ -114,7 +117,7 @@ def test_a_transition_whose_answer_is_lost_is_unknown(
         assert proxy.lost == 1
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
     assert redis_store.get(RECORD.record_id) != RECORD
-    assert [entry.name for entry in redis_store.audit(SHARD, limit=9)] == ["claim", transition]
+    assert len(RedisAuditTrail(client).history(RECORD.record_id)) == 2
 
 
 @pytest.mark.parametrize("transition", TRANSITIONS)
@@ -259,7 +262,7 @@ def test_a_full_server_refuses_whole_transitions_and_lets_go(client: Redis, redi
     redis_store.release(RECORD)
     assert redis_store.get(RECORD.record_id) is None
     assert redis_store.open_claims(SHARD, lease_expired_at_ms=9_999, limit=9) == []
-    assert [entry.name for entry in redis_store.audit(SHARD, limit=9)] == ["claim", "release"]
+    assert transitions(RedisAuditTrail(client).history(RECORD.record_id)) == [("claimed", 1), ("released", 1)]
 
 
 def test_too_few_replicas_or_a_full_disk_are_refusals(client: Redis, redis_store: RedisIdempotencyStore) -> None:
@@ -308,7 +311,11 @@ def test_a_purged_key_is_free_again(redis_store: RedisIdempotencyStore) -> None:
     assert redis_store.claim(new_record("c2")) == new_record("c2")
 
 
-def test_every_transition_is_audited_and_no_refused_one(redis_store: RedisIdempotencyStore) -> None:
+def transitions(entries: list[AuditEntry]) -> list[tuple[str, int]]:
+    return [(entry.transition.value, entry.fence) for entry in entries]
+
+
+def test_every_transition_is_audited_and_no_refused_one(client: Redis, redis_store: RedisIdempotencyStore) -> None:
     """Fails when a script writes the record and not its entry, or an entry for a refused transition."""
     redis_store.claim(RECORD)
     for write in (lambda: redis_store.claim(new_record("c2")), lambda: complete(redis_store, new_record(fence=7))):
@@ -316,25 +323,66 @@ def test_every_transition_is_audited_and_no_refused_one(redis_store: RedisIdempo
             write()
     parked = park(redis_store)
     complete(redis_store, take_over(redis_store, parked))
-    first, *rest = redis_store.audit(SHARD, limit=9)
-    assert [(entry.name, entry.fence) for entry in (first, *rest)] == [
-        ("claim", 1),
-        ("park", 1),
-        ("take_over", 2),
-        ("complete", 2),
+    trail = RedisAuditTrail(client)
+    history = trail.history(RECORD.record_id)
+    assert transitions(history) == [("claimed", 1), ("parked", 1), ("taken_over", 2), ("completed", 2)]
+    assert [(entry.status, entry.lease_expires_at_ms, entry.response_status) for entry in history] == [
+        ("INPROGRESS", 1_500, 0),
+        ("IN_DOUBT", 9, 201),
+        ("INPROGRESS", 5_000, 201),
+        ("COMPLETED", 0, 201),
     ]
-    assert {(entry.record_id, entry.claim_id) for entry in rest} == {(RECORD.record_id, "c1")}
-    assert abs(first.at_ms - RealClock().now_ms()) < 10_000
-    assert redis_store.audit(SHARD, after=first.entry_id, limit=2) == rest[:2]
+    assert {(entry.claim_id, entry.resource, entry.fingerprint) for entry in history} == {("c1", "/payments/p", "f")}
+    assert trail.history(RECORD.record_id, newest_first=True, limit=3) == history[:0:-1]
+    assert trail.history("m#op#another") == []
 
 
-def test_the_audit_is_capped(redis_store: RedisIdempotencyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trail_is_read_by_time_and_scope(client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all shards and page by page. Fails when an entry at a page's end is lost, repeated or out of order."""
+    monkeypatch.setattr(redis_audit, "PAGE_SIZE", 3)
+    clock = RealClock(-50_000)  # a machine whose clock is behind the server's, as far as the start-up check lets it
+    store = RedisIdempotencyStore(client, clock=clock)
+    for number in range(60):
+        store.claim(new_record(record_id=f"m{number % 2}#op#{number}"))
+        time.sleep(0.002)  # shards have no order among them within one millisecond
+    trail, now_ms = RedisAuditTrail(client), clock.now_ms()
+    found = list(trail.entries(from_ms=now_ms - 40_000, until_ms=now_ms + 1))
+    assert [entry.record_id for entry in found] == [f"m{number % 2}#op#{number}" for number in range(60)]
+    assert list(trail.entries(from_ms=now_ms - 40_000, until_ms=now_ms + 1, scope="m1")) == found[1::2]
+    assert list(trail.entries(from_ms=now_ms + 1, until_ms=now_ms + 80_000)) == []
+    assert list(trail.entries(from_ms=0, until_ms=found[0].at_ms)) == []
+
+
+def test_an_operators_release_is_in_the_trail_with_its_reason(
+    client: Redis, redis_store: RedisIdempotencyStore
+) -> None:
+    """A claim in doubt too. Fails when the entry is the engine's, or when a completed record can be released."""
+    parked = park(redis_store, redis_store.claim(RECORD))
+    by = ReleasedBy(operator="ada", reason="ticket", finding="nothing", at_ms=5, forced=True)
+    redis_store.release(parked, by=by)
+    assert redis_store.get(RECORD.record_id) is None
+    trail = RedisAuditTrail(client)
+    assert trail.history(RECORD.record_id)[-1] == released_entry(parked, by)
+    redis_store.claim(RECORD)
+    complete(redis_store)
+    stored = redis_store.get(RECORD.record_id)
+    assert stored is not None
+    before = everything(client)
+    for record in (stored, RECORD, parked):
+        with pytest.raises(LeaseLost):
+            redis_store.release(record, by=by)
+    assert everything(client) == before
+
+
+def test_the_audit_is_capped(
+    client: Redis, redis_store: RedisIdempotencyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fails (a server that fills up, and refuses claims) when the stream grows without end."""
     monkeypatch.setattr(redis_idempotency, "AUDIT_ENTRIES_PER_SHARD", 200)
     for _ in range(500):
         redis_store.claim(RECORD)
         redis_store.release(RECORD)
-    assert 200 <= len(redis_store.audit(SHARD, limit=10_000)) < 500  # cut in whole nodes of the stream
+    assert 200 <= client.xlen(f"payonce{{{SHARD}}}:audit") < 500  # cut in whole nodes of the stream
 
 
 def test_business_writes_are_refused_and_nothing_is_stored(client: Redis, redis_store: RedisIdempotencyStore) -> None:
@@ -359,7 +407,7 @@ def test_prefixes_do_not_see_each_other(client: Redis) -> None:
     one.claim(RECORD)
     assert other.get(RECORD.record_id) is None
     assert other.open_claims(SHARD, lease_expired_at_ms=9_999, limit=9) == []
-    assert other.audit(SHARD, limit=9) == []
+    assert RedisAuditTrail(client, prefix="other").history(RECORD.record_id) == []
 
 
 @pytest.mark.parametrize("prefix", ["", "a{b}", "x" * 65, "with space"])

@@ -30,7 +30,7 @@ from payonce.idempotency.items import (
 )
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.settings import DEFAULT_AUDIT_RETENTION_SECONDS
-from payonce.idempotency.transitions import ClaimTaken, completed, own_or_taken, parked, taken_over
+from payonce.idempotency.transitions import ClaimTaken, completed, own_or_taken, parked, releasable, taken_over
 from payonce.ports import Adjust, Delete, Insert, Table
 
 if TYPE_CHECKING:
@@ -156,12 +156,10 @@ class DatabaseIdempotencyStore:
 
     def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
         """See the port. The stream reports the deletion too: its entry has the same key, and the operator's stands."""
-        if owned.status is RecordStatus.COMPLETED:
-            raise LeaseLost(f"{owned.record_id} is completed; it is never released")
         delete = Delete(
             table=Table.IDEMPOTENCY,
             key={"id": owned.record_id},
-            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": owned.status.value},
+            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": releasable(owned).value},
         )
         audited = [] if by is None else [entry_write(released_entry(owned, by), self._audit_retention_seconds)]
         self._write_owned(owned, [delete, *writes, *audited])

@@ -47,6 +47,13 @@ def taken_over(observed: IdempotencyRecord, lease_expires_at_ms: int) -> Idempot
     )
 
 
+def releasable(owned: IdempotencyRecord) -> RecordStatus:
+    """Return the status that a release requires. Raises ``LeaseLost`` when it is completed: that is never undone."""
+    if owned.status is RecordStatus.COMPLETED:
+        raise LeaseLost(f"{owned.record_id} is completed; it is never released")
+    return owned.status
+
+
 def completed(owned: IdempotencyRecord, response: StoredResponse) -> IdempotencyRecord:
     """Return the record finished for good."""
     return replace(owned, status=RecordStatus.COMPLETED, response=response)

@@ -77,8 +77,12 @@ class RedisCalls:
 
     def read(self, *command: str | int) -> Any:
         """Return the answer to a command that changes nothing. Raises ``StoreUnavailable``."""
+        return self.read_all([command])[0]
+
+    def read_all(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+        """Return the answers to commands that change nothing, in one round trip. Raises ``StoreUnavailable``."""
         try:
-            return self._exchange(*command)
+            return self._exchange(commands)
         except exceptions.RedisError as error:
             raise StoreUnavailable(
                 f"The store could not be read ({type(error).__name__}). Retry with the same key."
@@ -91,23 +95,30 @@ class RedisCalls:
         """
         try:
             try:
-                return self._exchange("EVALSHA", script.sha1, len(keys), *keys, *arguments)
+                return self._exchange([("EVALSHA", script.sha1, len(keys), *keys, *arguments)])[0]
             except exceptions.NoScriptError:  # a new server, or SCRIPT FLUSH: not executed, and taught with the source
-                return self._exchange("EVAL", script.source, len(keys), *keys, *arguments)
+                return self._exchange([("EVAL", script.source, len(keys), *keys, *arguments)])[0]
         except exceptions.RedisError as error:
             raise _write_error(error) from error
 
-    def _exchange(self, *command: str | bytes | int) -> Any:
+    def _exchange(self, commands: Sequence[tuple[str | bytes | int, ...]]) -> list[Any]:
+        if not commands:
+            return []
         try:
             connection = self._pool.get_connection()
         except exceptions.RedisError as error:
             raise _NotSentError(type(error).__name__) from error
+        unanswered = len(commands)
         try:
-            connection.send_command(*command)
-            return self._client.parse_response(connection, str(command[0]))  # type: ignore[no-untyped-call]
+            connection.send_packed_command(connection.pack_commands(commands))
+            answers = []
+            for command in commands:
+                unanswered -= 1  # an error is an answer too
+                answers.append(self._client.parse_response(connection, str(command[0])))  # type: ignore[no-untyped-call]
+            return answers
         except BaseException as error:
             # An answer that comes later must not be taken for the next command's.
-            if not isinstance(error, exceptions.ResponseError) or isinstance(error, RECONNECT_ERRORS):
+            if unanswered or not isinstance(error, exceptions.ResponseError) or isinstance(error, RECONNECT_ERRORS):
                 connection.disconnect()
             raise
         finally:

@@ -4,7 +4,7 @@
 
     <prefix>{0..7}:record:<id>   hash            the record; completed ones expire at their purge time, open ones never
     <prefix>{0..7}:open          sorted set      ids of open claims by the end of their lease
-    <prefix>{0..7}:audit         stream, capped  every transition: its name, id, claim id, fence, time
+    <prefix>{0..7}:audit         stream, capped  an entry of the audit trail for every transition
 
 Business writes can't be part of a script's transaction: payments belong on DynamoDB, and this store to what has no
 database of payonce's own behind it (proxy, sidecar). docs/stores.md says what a Redis server keeps, and what it loses.
@@ -12,11 +12,11 @@ database of payonce's own behind it (proxy, sidecar). docs/stores.md says what a
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+import json
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.idempotency.audit import AuditEntry, Transition, released_entry
 from payonce.idempotency.items import (
     DROPPED_AT_COMPLETION,
     from_item,
@@ -26,9 +26,10 @@ from payonce.idempotency.items import (
     to_item,
 )
 from payonce.idempotency.records import RecordStatus
-from payonce.idempotency.transitions import completed, own_or_taken, parked, taken_over
+from payonce.idempotency.transitions import completed, own_or_taken, parked, releasable, taken_over
 from payonce.stores.redis_calls import RedisCalls
 from payonce.stores.redis_fields import from_fields, to_fields
+from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
 from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE
 
 if TYPE_CHECKING:
@@ -36,26 +37,12 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from payonce.idempotency.audit import ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Clock, Write
     from payonce.stores.redis_scripts import Script
 
-DEFAULT_PREFIX = "payonce"
-AUDIT_ENTRIES_PER_SHARD = 100_000  # some 200 bytes each: 160 MB over all shards, and days at 10 claims a second
-
-_PREFIX = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")  # no braces: the shard alone decides the slot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One transition: ``name`` is claim, take_over, park, complete or release; ``fence`` the owner that made it."""
-
-    entry_id: str
-    name: str
-    record_id: str
-    claim_id: str
-    fence: int
-    at_ms: int
+AUDIT_ENTRIES_PER_SHARD = 20_000  # some 500 bytes each: 80 MB over all shards; export them before they are dropped
 
 
 class RedisIdempotencyStore:
@@ -66,18 +53,17 @@ class RedisIdempotencyStore:
     """
 
     def __init__(self, client: Redis, *, prefix: str = DEFAULT_PREFIX, clock: Clock) -> None:
-        if not _PREFIX.fullmatch(prefix):
-            raise MisconfiguredError(f"The prefix {prefix!r} must be 1 to 64 letters, digits or any of _ . : -")
         self._calls = RedisCalls(client)
-        self._prefix = prefix
+        self._keys = RedisKeys(prefix)
         self._clock = clock
 
     def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
         """See the port."""
         _refuse(writes)
-        arguments = [record.lease_expires_at_ms, *to_fields(to_item(record))]
         try:
-            flat = self._run(CLAIM, "claim", record, arguments, fence=record.fence)
+            flat = self._run(
+                CLAIM, Transition.CLAIMED, record, [record.lease_expires_at_ms, *to_fields(to_item(record))]
+            )
         except OutcomeUnknown as unknown:
             stored = self.get(record.record_id)
             if stored is None:
@@ -90,7 +76,7 @@ class RedisIdempotencyStore:
     def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
         """See the port."""
         taken = taken_over(observed, lease_expires_at_ms)
-        self._change("take_over", observed, ownership_attributes(taken), lease_expires_at_ms=lease_expires_at_ms)
+        self._change(Transition.TAKEN_OVER, observed, taken, ownership_attributes(taken))
         return taken
 
     def complete(
@@ -98,13 +84,10 @@ class RedisIdempotencyStore:
     ) -> IdempotencyRecord:
         """See the port."""
         _refuse(writes)
-        change = {
-            "status": RecordStatus.COMPLETED.value,
-            "purge_at": purge_at_seconds,
-            **response_attributes(response),
-        }
-        self._change("complete", owned, change, dropped=DROPPED_AT_COMPLETION, purge_at_ms=purge_at_seconds * 1000)
-        return completed(owned, response)
+        stored = completed(owned, response)
+        change = {"status": stored.status.value, "purge_at": purge_at_seconds, **response_attributes(response)}
+        self._change(Transition.COMPLETED, owned, stored, change, purge_at_ms=purge_at_seconds * 1000)
+        return stored
 
     def park(
         self,
@@ -119,88 +102,77 @@ class RedisIdempotencyStore:
         _refuse(writes)
         stored = parked(owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms)
         change = {**ownership_attributes(stored), **response_attributes(response)}
-        self._change("park", owned, change, lease_expires_at_ms=retry_at_ms)
+        self._change(Transition.PARKED, owned, stored, change)
         return stored
 
-    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
         """See the port."""
         _refuse(writes)
-        if not self._run(RELEASE, "release", owned, [owned.fence, RecordStatus.IN_PROGRESS.value], fence=owned.fence):
+        required: list[str | bytes | int] = [owned.claim_id, owned.fence, releasable(owned).value]
+        entry = None if by is None else released_entry(owned, by)
+        if not self._run(RELEASE, Transition.RELEASED, owned, required, entry):
             raise _lost(owned)
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
         """See the port. Strongly consistent, as the primary is asked."""
-        fields: dict[bytes, bytes] = self._calls.read("HGETALL", self._record_key(record_id))
-        return from_item(from_fields(fields.items())) if fields else None
+        found = self.get_many([record_id])
+        return found[0] if found else None
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """See the port."""
+        stored: list[dict[bytes, bytes]] = self._calls.read_all(
+            [("HGETALL", self._keys.record(record_id)) for record_id in record_ids]
+        )
+        return [from_item(from_fields(fields.items())) for fields in stored if fields]
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""
         found: list[bytes] = self._calls.read(
-            "ZRANGEBYSCORE", self._key(shard, "open"), "-inf", lease_expired_at_ms, "LIMIT", 0, limit
+            "ZRANGEBYSCORE", self._keys.open(shard), "-inf", lease_expired_at_ms, "LIMIT", 0, limit
         )
         return [open_id.decode() for open_id in found]
 
-    def audit(self, shard: int, *, after: str = "-", limit: int) -> list[AuditEntry]:
-        """Return up to ``limit`` transitions of a shard, oldest first; ``after`` is the last ``entry_id`` seen.
-
-        The oldest are dropped when a shard has more than ``AUDIT_ENTRIES_PER_SHARD``: export them before.
-        """
-        start = after if after == "-" else f"({after}"
-        entries = self._calls.read("XRANGE", self._key(shard, "audit"), start, "+", "COUNT", limit)
-        return [_entry(entry_id, fields) for entry_id, fields in entries]
-
     def _change(
         self,
-        name: str,
-        owned: IdempotencyRecord,
+        transition: Transition,
+        before: IdempotencyRecord,
+        after: IdempotencyRecord,
         change: dict[str, Any],
         *,
-        lease_expires_at_ms: int | None = None,
         purge_at_ms: int | None = None,
-        dropped: Sequence[str] = (),
     ) -> None:
         # What a record was read with is what must be stored: any takeover raises the fence, any new claim has another
         # id, and a status never comes back under the same fence. The lease needs no comparison of its own.
-        takes_over = name == "take_over"
-        required = owned.status if takes_over else RecordStatus.IN_PROGRESS
+        required = before.status if transition is Transition.TAKEN_OVER else RecordStatus.IN_PROGRESS
+        is_over = after.status is RecordStatus.COMPLETED
+        dropped = DROPPED_AT_COMPLETION if is_over else ()
         arguments = [
-            owned.fence,
+            before.claim_id,
+            before.fence,
             required.value,
-            "" if lease_expires_at_ms is None else lease_expires_at_ms,
+            "" if is_over else after.lease_expires_at_ms,
             "" if purge_at_ms is None else purge_at_ms,
             len(dropped),
             *dropped,
             *to_fields(change),
         ]
-        if not self._run(CHANGE, name, owned, arguments, fence=owned.fence + takes_over):
-            raise _lost(owned)
+        if not self._run(CHANGE, transition, after, arguments):
+            raise _lost(before)
 
     def _run(
         self,
         script: Script,
-        name: str,
-        record: IdempotencyRecord,
+        transition: Transition,
+        after: IdempotencyRecord,
         arguments: Sequence[str | bytes | int],
-        *,
-        fence: int,
+        entry: AuditEntry | None = None,
     ) -> Any:
-        shard = shard_of(record.record_id)
-        keys = [self._record_key(record.record_id), self._key(shard, "open"), self._key(shard, "audit")]
-        common: list[str | bytes | int] = [
-            name,
-            record.record_id,
-            self._clock.now_ms(),
-            AUDIT_ENTRIES_PER_SHARD,
-            record.claim_id,
-            fence,
-        ]
+        shard = shard_of(after.record_id)
+        keys = [self._keys.record(after.record_id), self._keys.open(shard), self._keys.audit(shard)]
+        entry = entry or _entry(transition, after, self._clock.now_ms())
+        written = json.dumps(entry.to_data(), separators=(",", ":"))
+        common: list[str | bytes | int] = [written, after.record_id, AUDIT_ENTRIES_PER_SHARD]
         return self._calls.run(script, keys, [*common, *arguments])
-
-    def _record_key(self, record_id: str) -> str:
-        return self._key(shard_of(record_id), f"record:{record_id}")
-
-    def _key(self, shard: int, name: str) -> str:
-        return f"{self._prefix}{{{shard}}}:{name}"
 
 
 def _refuse(writes: Sequence[Write]) -> None:
@@ -214,12 +186,17 @@ def _lost(owned: IdempotencyRecord) -> LeaseLost:
     return LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest")
 
 
-def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> AuditEntry:
+def _entry(transition: Transition, after: IdempotencyRecord, at_ms: int) -> AuditEntry:
+    is_over = after.status is RecordStatus.COMPLETED
     return AuditEntry(
-        entry_id=entry_id.decode(),
-        name=fields[b"transition"].decode(),
-        record_id=fields[b"id"].decode(),
-        claim_id=fields[b"claim_id"].decode(),
-        fence=int(fields[b"fence"]),
-        at_ms=int(fields[b"at_ms"]),
+        record_id=after.record_id,
+        claim_id=after.claim_id,
+        fence=after.fence,
+        transition=transition,
+        at_ms=at_ms,
+        status=after.status.value,
+        resource=after.resource,
+        fingerprint=after.fingerprint,
+        lease_expires_at_ms=0 if is_over else after.lease_expires_at_ms,
+        response_status=0 if after.response is None else after.response.status,
     )

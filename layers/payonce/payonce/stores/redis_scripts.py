@@ -27,58 +27,56 @@ class Script:
 
 
 _AUDIT = """
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'transition', ARGV[1], 'id', ARGV[2], 'at_ms', ARGV[3],
-    'claim_id', ARGV[5], 'fence', ARGV[6])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'entry', ARGV[1])
 """
 
 _OWNED = """
 local stored = redis.call('HMGET', KEYS[1], 'claim_id', 'fence', 'status')
-if stored[1] ~= ARGV[5] or stored[2] ~= ARGV[7] or stored[3] ~= ARGV[8] then
+if stored[1] ~= ARGV[4] or stored[2] ~= ARGV[5] or stored[3] ~= ARGV[6] then
     return 0
 end
 """
 
-# Every script: ARGV 1 name of the transition, 2 record id, 3 now in ms, 4 audit entries kept, 5 claim id, 6 fence of
-# the owner that makes the transition.
+# Every script: ARGV 1 audit entry, 2 record id, 3 audit entries kept. Those of an owner: 4 claim id, 5 fence, 6 status,
+# as they have to be stored.
 
-# ARGV 7 lease end, 8... fields and values. Returns nothing when stored, otherwise the fields and values that are there.
+# ARGV 4 lease end, 5... fields and values. Returns nothing when stored, otherwise the fields and values that are there.
 CLAIM = Script(
     """
 if redis.call('EXISTS', KEYS[1]) == 1 then
     return redis.call('HGETALL', KEYS[1])
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 8))
-redis.call('ZADD', KEYS[2], ARGV[7], ARGV[2])
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[2])
 """
     + _AUDIT
     + "return {}"
 )
 
-# ARGV 7 stored fence, 8 stored status, 9 new lease end or '' when the claim is no longer open, 10 when to purge in
-# epoch ms or '' for never, 11 number of dropped fields, 12... dropped fields, then fields and values. Returns 1, or 0
-# when another owns it.
+# ARGV 7 new lease end or '' when the claim is no longer open, 8 when to purge in epoch ms or '' for never, 9 number of
+# dropped fields, 10... dropped fields, then fields and values. Returns 1, or 0 when another owns it.
 CHANGE = Script(
     _OWNED
     + """
-local dropped = tonumber(ARGV[11])
-redis.call('HSET', KEYS[1], unpack(ARGV, 12 + dropped))
+local dropped = tonumber(ARGV[9])
+redis.call('HSET', KEYS[1], unpack(ARGV, 10 + dropped))
 if dropped > 0 then
-    redis.call('HDEL', KEYS[1], unpack(ARGV, 12, 11 + dropped))
+    redis.call('HDEL', KEYS[1], unpack(ARGV, 10, 9 + dropped))
 end
-if ARGV[9] == '' then
+if ARGV[7] == '' then
     redis.call('ZREM', KEYS[2], ARGV[2])
 else
-    redis.call('ZADD', KEYS[2], ARGV[9], ARGV[2])
+    redis.call('ZADD', KEYS[2], ARGV[7], ARGV[2])
 end
-if ARGV[10] ~= '' then
-    redis.call('PEXPIREAT', KEYS[1], ARGV[10])
+if ARGV[8] ~= '' then
+    redis.call('PEXPIREAT', KEYS[1], ARGV[8])
 end
 """
     + _AUDIT
     + "return 1"
 )
 
-# ARGV 7 stored fence, 8 stored status. Returns 1, or 0 when another owns it.
+# Returns 1, or 0 when another owns it.
 RELEASE = Script(
     _OWNED
     + """

@@ -29,6 +29,7 @@ from payonce.idempotency.transitions import own_or_taken
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.idempotency.audit import ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock, Write
@@ -118,13 +119,17 @@ class RedlockIdempotencyStore:
             ),
         )
 
-    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
-        """See the port."""
-        self._last(owned, lambda: self._store.release(owned, writes))
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """See the port. An operator's release is not held up by the lock: it is for owners that never come back."""
+        self._last(owned, lambda: self._store.release(owned, writes, by=by))
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
         """See the port."""
         return self._store.get(record_id)
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """See the port."""
+        return self._store.get_many(record_ids)
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""
