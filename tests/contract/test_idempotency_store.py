@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
+from payonce.idempotency.audit import ReleasedBy, released_entry
+from payonce.idempotency.audit_items import DatabaseAuditTrail
 from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.idempotency.records import RecordStatus, StoredResponse
 from payonce.idempotency.store import ClaimTaken, DatabaseIdempotencyStore
@@ -240,3 +242,57 @@ def test_a_conflict_in_completion_leaves_the_claim(database: Database) -> None:
         )
     assert conflict.value.index == 1
     assert store.get("m#op#k") == record
+
+
+def test_many_records_are_read_at_once(store: DatabaseIdempotencyStore) -> None:
+    """Fails when one of them is left out, or what is not stored is an error."""
+    made = {f"m#op#{n}": store.claim(new_record(record_id=f"m#op#{n}")) for n in range(60)}
+    complete(store, made["m#op#7"])
+    found = {record.record_id: record for record in store.get_many([*made, *(f"m#none#{n}" for n in range(40))])}
+    assert set(found) == set(made)
+    assert found["m#op#8"] == made["m#op#8"]
+    assert (found["m#op#7"].status, found["m#op#7"].purge_at_seconds) == (RecordStatus.COMPLETED, 99)
+
+
+@pytest.mark.parametrize("doubted", [False, True])
+def test_an_operators_release_frees_the_key_and_is_in_the_trail(
+    store: DatabaseIdempotencyStore, database: Database, doubted: bool
+) -> None:
+    """Fails when a claim in doubt can't be released, or the entry is not in the same transaction."""
+    owned = store.claim(new_record())
+    if doubted:
+        owned = park(store, owned)
+    by = ReleasedBy(operator="ada", reason="ticket", finding="nothing", at_ms=5, forced=True)
+    write = Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})
+    store.release(owned, [write], by=by)
+    assert store.get("m#op#k") is None
+    assert database.get(Table.PAYMENTS, {"pk": "p", "sk": "s"}) is not None
+    (entry,) = DatabaseAuditTrail(database, 1).history("m#op#k")
+    assert entry == released_entry(owned, by)
+    store.claim(new_record("c2"))
+
+
+def test_a_release_that_comes_too_late_leaves_no_trace(store: DatabaseIdempotencyStore, database: Database) -> None:
+    """Fails when the entry is written before, or apart from, the release."""
+    shown = park(store, store.claim(new_record()))
+    taken = store.take_over(shown, lease_expires_at_ms=5_000)
+    by = ReleasedBy(operator="ada", reason="ticket", at_ms=5)
+    with pytest.raises(LeaseLost):
+        store.release(shown, by=by)
+    complete(store, taken)
+    for record in (taken, replace(taken, status=RecordStatus.COMPLETED)):
+        with pytest.raises(LeaseLost):
+            store.release(record, by=by)
+    assert DatabaseAuditTrail(database, 1).history("m#op#k") == []
+
+
+def test_a_business_conflict_keeps_the_claim_at_an_operators_release(
+    store: DatabaseIdempotencyStore, database: Database
+) -> None:
+    owned = store.claim(new_record())
+    write = Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})
+    database.write([write])
+    with pytest.raises(WriteConflict) as conflict:
+        store.release(owned, [write], by=ReleasedBy(operator="ada", reason="ticket", at_ms=5))
+    assert conflict.value.index == 0
+    assert store.get("m#op#k") == owned
