@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -244,21 +245,20 @@ def test_a_conflict_in_completion_leaves_the_claim(database: Database) -> None:
     assert store.get("m#op#k") == record
 
 
-def test_many_records_are_read_at_once(store: DatabaseIdempotencyStore) -> None:
+def test_many_records_are_read_at_once(store: IdempotencyStore) -> None:
     """Fails when one of them is left out, or what is not stored is an error."""
     made = {f"m#op#{n}": store.claim(new_record(record_id=f"m#op#{n}")) for n in range(60)}
     complete(store, made["m#op#7"])
     found = {record.record_id: record for record in store.get_many([*made, *(f"m#none#{n}" for n in range(40))])}
     assert set(found) == set(made)
     assert found["m#op#8"] == made["m#op#8"]
-    assert (found["m#op#7"].status, found["m#op#7"].purge_at_seconds) == (RecordStatus.COMPLETED, 99)
+    assert (found["m#op#7"].status, found["m#op#7"].purge_at_seconds) == (RecordStatus.COMPLETED, PURGE_AT_SECONDS)
 
 
 @pytest.mark.parametrize("doubted", [False, True])
-def test_an_operators_release_frees_the_key_and_is_in_the_trail(
-    store: DatabaseIdempotencyStore, database: Database, doubted: bool
-) -> None:
+def test_an_operators_release_frees_the_key_and_is_in_the_trail(database: Database, doubted: bool) -> None:
     """Fails when a claim in doubt can't be released, or the entry is not in the same transaction."""
+    store = DatabaseIdempotencyStore(database)
     owned = store.claim(new_record())
     if doubted:
         owned = park(store, owned)
@@ -272,8 +272,9 @@ def test_an_operators_release_frees_the_key_and_is_in_the_trail(
     store.claim(new_record("c2"))
 
 
-def test_a_release_that_comes_too_late_leaves_no_trace(store: DatabaseIdempotencyStore, database: Database) -> None:
+def test_a_release_that_comes_too_late_leaves_no_trace(database: Database) -> None:
     """Fails when the entry is written before, or apart from, the release."""
+    store = DatabaseIdempotencyStore(database)
     shown = park(store, store.claim(new_record()))
     taken = store.take_over(shown, lease_expires_at_ms=5_000)
     by = ReleasedBy(operator="ada", reason="ticket", at_ms=5)
@@ -286,9 +287,8 @@ def test_a_release_that_comes_too_late_leaves_no_trace(store: DatabaseIdempotenc
     assert DatabaseAuditTrail(database, 1).history("m#op#k") == []
 
 
-def test_a_business_conflict_keeps_the_claim_at_an_operators_release(
-    store: DatabaseIdempotencyStore, database: Database
-) -> None:
+def test_a_business_conflict_keeps_the_claim_at_an_operators_release(database: Database) -> None:
+    store = DatabaseIdempotencyStore(database)
     owned = store.claim(new_record())
     write = Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})
     database.write([write])
