@@ -19,6 +19,7 @@ from payonce.stores import redis_audit, redis_calls, redis_idempotency
 from payonce.stores.redis_audit import RedisAuditTrail
 from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
+from payonce.stores.redis_keys import RedisKeys
 from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE
 from tests.support.redis_faults import redis_proxy
 from tests.support.stores import PURGE_AT_SECONDS, RESPONSE, FileEffects, FileWork, execute, new_record
@@ -214,6 +215,16 @@ def test_a_frozen_servers_late_answer_is_nobody_elses(server: RedisServer, monke
         assert store.claim(new_record("c9", record_id="third")).claim_id == "c9"
 
 
+def test_answers_that_were_not_read_are_nobody_elses(client: Redis, redis_store: RedisIdempotencyStore) -> None:
+    """One of many reads fails. Fails when the answers after it are left on a connection that is used again."""
+    redis_store.claim(RECORD)
+    client.set(RedisKeys("payonce").record("broken"), "no hash")
+    with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
+        redis_store.get_many([RECORD.record_id, "broken", RECORD.record_id])
+    assert redis_store.get("none") is None
+    assert redis_store.get_many([]) == []
+
+
 def test_acknowledged_claims_survive_a_killed_server(server: RedisServer, redis_store: RedisIdempotencyStore) -> None:
     """Fails when the server is run without appendonly yes."""
     for number in range(50):
@@ -234,12 +245,13 @@ def test_a_server_that_forgot_the_scripts_is_taught_again(client: Redis, redis_s
 
 
 def test_a_demoted_primary_does_nothing(client: Redis, redis_store: RedisIdempotencyStore) -> None:
-    """READONLY after a failover. Fails (unknown) when the refusal is not recognised."""
+    """READONLY after a failover. Fails (unknown) when the refusal is not recognised, or when we don't connect anew."""
     redis_store.claim(RECORD)
     client.replicaof("127.0.0.1", 1)
-    before = everything(client)
+    before, connection = everything(client), client.client_id()
     with pytest.raises(StoreUnavailable, match="ReadOnlyError"):
         redis_store.claim(new_record(record_id="other"))
+    assert client.client_id() != connection
     for transition in TRANSITIONS.values():
         with pytest.raises(StoreUnavailable, match="ReadOnlyError"):
             transition(redis_store)

@@ -43,7 +43,7 @@ REFUSED_ERRORS = (
     exceptions.TryAgainError,
 )
 # Codes that redis-py has no class for. The server checks them before a script's first write, never after it.
-REFUSED_CODES = frozenset({"BUSY", "MISCONF", "NOREPLICAS", "NOTBUSY", "UNKILLABLE", "DENIED"})
+REFUSED_CODES = frozenset({"BUSY", "MISCONF", "NOREPLICAS"})
 # This server won't take writes any more: look for the present primary instead of asking it again.
 RECONNECT_ERRORS = (exceptions.ReadOnlyError, exceptions.BusyLoadingError, exceptions.ClusterError)
 
@@ -84,9 +84,7 @@ class RedisCalls:
         try:
             return self._exchange(commands)
         except exceptions.RedisError as error:
-            raise StoreUnavailable(
-                f"The store could not be read ({type(error).__name__}). Retry with the same key."
-            ) from error
+            raise StoreUnavailable(f"The store could not be read ({_name(error)}). Retry with the same key.") from error
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """Run a script once and return its answer.
@@ -132,12 +130,15 @@ class _NotSentError(exceptions.RedisError):
 def _write_error(error: exceptions.RedisError) -> StoreUnavailable | OutcomeUnknown:
     """Tell "certainly not written" from "may have been written"; every doubt is the latter."""
     if isinstance(error, _NotSentError):
-        return StoreUnavailable(f"The store could not be reached ({error}); nothing was written. Retry.")
+        return StoreUnavailable(f"The store could not be reached ({_name(error)}); nothing was written. Retry.")
     if isinstance(error, REFUSED_ERRORS) or str(error).split(" ", 1)[0] in REFUSED_CODES:
         return StoreUnavailable(f"The store refused the write ({_name(error)}); nothing was written. Retry.")
     return OutcomeUnknown("The store did not confirm the write. Retry with the same key: nothing happens twice.")
 
 
 def _name(error: exceptions.RedisError) -> str:
+    """Return what a log or a caller may know: redis-py's class, or the server's code where it has none."""
+    if isinstance(error, _NotSentError):
+        return str(error)
     name = type(error).__name__
     return str(error).split(" ", 1)[0] if name == "ResponseError" else name
