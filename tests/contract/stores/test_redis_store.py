@@ -219,8 +219,10 @@ def test_answers_that_were_not_read_are_nobody_elses(client: Redis, redis_store:
     """One of many reads fails. Fails when the answers after it are left on a connection that is used again."""
     redis_store.claim(RECORD)
     client.set(RedisKeys("payonce").record("broken"), "no hash")
+    connection = client.client_id()
     with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
         redis_store.get_many([RECORD.record_id, "broken", RECORD.record_id])
+    assert client.client_id() != connection
     assert redis_store.get("none") is None
     assert redis_store.get_many([]) == []
 
