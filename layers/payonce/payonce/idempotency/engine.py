@@ -144,7 +144,7 @@ class IdempotencyEngine:
             claim = Claim(taken, deadline)
             conclusion = work.resume(claim)
             self._conclude.write(claim, conclusion)
-        except LeaseLost:
+        except (LeaseLost, KeyInProgress):  # somebody else has it, or still holds its lock
             return False
         return not isinstance(conclusion, InDoubt)
 
