@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from payonce import cli, cli_audit, cli_keys
+from payonce.cli_support import shown, time_of
 from payonce.idempotency.audit import AuditEntry, Transition
 from payonce.idempotency.keys import record_id
 from payonce.ports import Table
@@ -91,6 +93,19 @@ def test_a_time_that_is_none_is_refused(run: Any, since: str, until: str, says: 
     assert says in error
 
 
+def test_a_time_without_a_zone_is_utc_wherever_the_operator_sits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when the machine's own zone counts: two operators would export two different months."""
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        assert time_of("1970-01-01") == 0
+        assert time_of("1970-01-01T01:00:00+01:00") == 0
+        assert shown(1) == "1970-01-01 00:00:00 UTC"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_table_that_is_not_named_is_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +141,8 @@ def test_a_release_says_what_it_did_and_shows_in_the_history(application: Applic
     code, out, _ = run("key", "show", "--merchant", "mer_1", "--operation", "create_payment", KEY)
     assert "state          released" in out
     assert "released    fence 1  operator:ada: ticket 7" in out
+    (item,) = application.database._tables[Table.AUDIT].values()  # type: ignore[attr-defined]
+    assert item["purge_at"] == application.clock.now_ms() // 1000 + 400 * 86_400
 
 
 @pytest.mark.parametrize("missing", ["--operator", "--reason", "--claim-id", "--fence", "--operation", "--merchant"])
