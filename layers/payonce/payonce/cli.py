@@ -1,4 +1,4 @@
-"""The operator's command: ``python -m payonce.cli --help``. Creates merchants and API keys, redrives dead letters."""
+"""The operator's command: ``python -m payonce.cli --help``. Merchants, API keys, dead letters, the sidecar."""
 
 from __future__ import annotations
 
@@ -34,12 +34,16 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--from", dest="source", required=True, help="URL of the dead-letter queue (a stack output)")
     dead.add_argument("--to", dest="target", required=True, help="URL of the queue (a stack output)")
     dead.add_argument("--at-most", type=int, help="stop after so many (default: as many as are there now)")
+    sidecar = commands.add_parser("sidecar", help="run the idempotency sidecar in front of a service")
+    sidecar.add_argument("--config", required=True, help="TOML or JSON file, see docs/gateway.md")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 2 refused with a reason on standard error."""
     options = _parser().parse_args(arguments)
+    if options.command == "sidecar":
+        return _sidecar(options.config)
     environment = dict(os.environ)
     if options.table:
         environment["PAYONCE_MERCHANTS_TABLE"] = options.table
@@ -67,6 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"merchant_id {merchant_id}\nkey_id {key_id}\napi_key {api_key}\n")
     sys.stderr.write("Keep the API key safe: it is stored as a hash and can't be shown again.\n")
     return 0
+
+
+def _sidecar(config_file: str) -> int:
+    try:
+        from payonce.sidecar import run
+    except ImportError as error:
+        sys.stderr.write(f"The sidecar's packages are not installed ({error}). They are in requirements/sidecar.txt.\n")
+        return 2
+    try:
+        return run(config_file)
+    except PayonceError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 2
 
 
 def _redrive(application: Application, options: argparse.Namespace) -> int:
