@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 MAX_STORE_CONNECTIONS = 128  # threads of the sidecar that may talk to the store at a time
 
 
-def make_store(settings: Store | None, *, endpoint_url: str | None = None) -> IdempotencyStore:
-    """Return the configured store. Raises ``MisconfiguredError`` when there is none, or its package is missing."""
+def make_store(settings: Store | None, *, clock: Clock | None = None) -> IdempotencyStore:
+    """Return the configured store.
+
+    Raises ``MisconfiguredError`` when there is none, its package is missing, or it can't be trusted with claims;
+    ``StoreUnavailable`` when it does not answer.
+    """
     from payonce.idempotency.store import DatabaseIdempotencyStore
 
     if settings is None:
@@ -37,25 +41,25 @@ def make_store(settings: Store | None, *, endpoint_url: str | None = None) -> Id
 
         return DatabaseIdempotencyStore(MemoryDatabase())
     if settings.kind == "redis":
-        return _redis_store(str(settings.url))
+        return _redis_store(settings, clock or SystemClock())
     import boto3
 
     from payonce.stores.dynamodb import DynamoDatabase
 
-    client = boto3.client(
-        "dynamodb",
-        config=client_config(MAX_STORE_CONNECTIONS),
-        endpoint_url=settings.endpoint_url or endpoint_url,
-    )
+    client = boto3.client("dynamodb", config=client_config(MAX_STORE_CONNECTIONS), endpoint_url=settings.endpoint_url)
     return DatabaseIdempotencyStore(DynamoDatabase(client, {Table.IDEMPOTENCY: str(settings.table)}))
 
 
-def _redis_store(url: str) -> IdempotencyStore:
+def _redis_store(settings: Store, clock: Clock) -> IdempotencyStore:
     try:
-        module = importlib.import_module("payonce.stores.redis")
+        calls = importlib.import_module("payonce.stores.redis_calls")
+        checks = importlib.import_module("payonce.stores.redis_checks")
+        stores = importlib.import_module("payonce.stores.redis_idempotency")
     except ImportError as error:
-        raise MisconfiguredError(f"store.kind redis: {error}. Install the package redis.") from error
-    store: IdempotencyStore = module.RedisIdempotencyStore.from_url(url)
+        raise MisconfiguredError(f"store.kind redis: {error}. Install requirements/redis.txt.") from error
+    client = calls.redis_client(str(settings.url))
+    checks.check_redis(client, clock, at_least=checks.Durability[settings.durability.upper()])
+    store: IdempotencyStore = stores.RedisIdempotencyStore(client, prefix=settings.prefix, clock=clock)
     return store
 
 

@@ -212,12 +212,17 @@ class Overflow(Strict):
 
 
 class Store(Strict):
-    """Where the records are. ``table`` for dynamodb, ``url`` for redis; memory forgets everything when it stops."""
+    """Where the records are. ``table`` for dynamodb, ``url`` for redis; memory forgets everything when it stops.
+
+    ``durability`` is what the Redis server has to promise about what it has acknowledged, checked at start-up.
+    """
 
     kind: Literal["memory", "dynamodb", "redis"]
     table: str | None = None
     endpoint_url: str | None = None
     url: str | None = None
+    prefix: str = "payonce"
+    durability: Literal["always", "every_second", "none"] = "always"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
