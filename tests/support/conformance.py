@@ -1,7 +1,7 @@
 """What every way in promises its clients, as checks over one small interface: gateway, sidecar and payments API alike.
 
 A ``Subject`` says how to call a service and how to count what it executed; each check is a plain function that fails
-with what is wrong. A check that needs a path which a subject lacks does not apply to it, and ``checks_of`` leaves it out.
+with what is wrong. A check that needs a path which a subject lacks does not apply to it: ``checks_of`` leaves it out.
 """
 
 from __future__ import annotations

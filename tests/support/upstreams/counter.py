@@ -40,10 +40,11 @@ class Handler(BaseHTTPRequestHandler):
                 return self._answer(503, b"later", [("Retry-After", "3"), ("X-Reason", "busy")])
             if url.path == "/once-broken" and EXECUTED[reference] >= 1:
                 return self._answer(200, b"fine")
+            if url.path == "/honoured" and (known := BY_KEY.get(self.headers.get("Idempotency-Key", ""))):
+                return self._answer(201, known, [("Content-Type", "application/json")])
             EXECUTED[reference] += 1
             number = sum(EXECUTED.values())
-        order = json.dumps({"reference": reference, "number": number}).encode()
-        with LOCK:
+            order = json.dumps({"reference": reference, "number": number}).encode()
             BY_KEY[self.headers.get("Idempotency-Key", "")] = order
         time.sleep(int(query.get("delay_ms", "0")) / 1000)
         return self._as_asked(url.path, query, number, order)
