@@ -16,9 +16,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, PayonceError
+from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, PayonceError, RequestRejected
 from payonce.observability import get_logger
 from payonce.proxy.answers import problem
+from payonce.proxy.headers import check_request
 from payonce.proxy.messages import ProxyRequest, ProxyResponse
 from payonce.proxy.metrics import CONTENT_TYPE, Metrics
 
@@ -78,30 +79,35 @@ class Sidecar:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            response = await self._serve(scope, receive)
+            response, close = await self._serve(scope, receive), False
         except ClientGone:
             return
+        except RequestRejected as error:
+            # Where its body ends is not known, or was not reached: what comes next on this connection may be its rest,
+            # and would be taken for another request (RFC 9112, 6.3 and 11.2).
+            response, close = problem(error, keyed=False), True
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
         self._metrics.count(response.route, response.outcome, time.monotonic() - began)
-        await _answer(send, scope["method"], response)
+        await _answer(send, scope["method"], response, close=close)
 
     async def _serve(self, scope: Message, receive: Receive) -> ProxyResponse:
+        """Return the response. Raises ``RequestRejected`` before the request is whole, and ``ClientGone``."""
         target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
+        lines = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        check_request(scope["method"], target, lines)
         limit_bytes = self._service.body_limit(scope["method"], target)
         try:
             body = await asyncio.wait_for(_body(receive, limit_bytes), self._body_timeout_seconds)
         except TimeoutError:
-            return problem(BodyMalformed("The body did not come in time."), keyed=False)
-        except BodyTooLarge as error:
-            return problem(error, keyed=False)
+            raise BodyMalformed("The body did not come in time.") from None
         request = ProxyRequest(
             method=scope["method"],
             target=target,
-            lines=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
+            lines=lines,
             body=body,
             client=scope["client"][0] if scope.get("client") else "",
             scheme=scope.get("scheme", "http"),
