@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from payonce.bootstrap_gateway import bootstrap_gateway
+from payonce.bootstrap import bootstrap
+from payonce.bootstrap_gateway import gateway_of
 from payonce.entrypoints.gateway import serve
 
-GATEWAY = bootstrap_gateway()
+GATEWAY = gateway_of(bootstrap(), os.environ)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
-from payonce.idempotency.items import OPEN_LEASE_SHARDS
+from payonce.idempotency.items import OPEN_LEASE_SHARDS, response_attributes
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
 from payonce.idempotency.store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.ports import Insert, Table
@@ -176,3 +176,29 @@ def test_a_conflict_in_completion_leaves_the_claim(store: DatabaseIdempotencySto
         )
     assert conflict.value.index == 1
     assert store.get("m#op#k") == record
+
+
+def test_header_lines_keep_their_order_and_repetitions(store: DatabaseIdempotencyStore) -> None:
+    """Fails when repeated headers collapse, or a provisional response's lines are left behind."""
+    lines = (("Set-Cookie", "a=1"), ("X-A", ""), ("set-cookie", "b=2"), ("Set-Cookie", "a=1"))
+    record = store.claim(new_record())
+    parked = store.park(
+        record,
+        StoredResponse(409, {}, b"", lines),
+        submit_horizon_ms=7,
+        retry_at_ms=9,
+        writes=(),
+    )
+    assert store.get(record.record_id) == parked
+    taken = store.take_over(parked, lease_expires_at_ms=99)
+    store.complete(taken, RESPONSE, purge_at_seconds=99, writes=())
+    stored = store.get(record.record_id)
+    assert stored is not None
+    assert stored.response == RESPONSE
+    assert RESPONSE.header_lines() == tuple(RESPONSE.headers.items())
+
+
+def test_records_from_before_header_lines_are_read(store: DatabaseIdempotencyStore) -> None:
+    """The stored form of a response with plain headers is what it always was: a map."""
+    complete(store, store.claim(new_record()))
+    assert response_attributes(RESPONSE)["response_headers"] == dict(RESPONSE.headers)

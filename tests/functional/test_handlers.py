@@ -92,6 +92,15 @@ EXPECTED = {
     "list_events/first_page": 200,
     "list_events/bad_cursor": 400,
     "get_event/by_id": 200,
+    "idempotency_gateway/upstream_down": 503,
+    "idempotency_gateway/no_key": 400,
+    "idempotency_gateway/no_scope": 403,
+    "idempotency_gateway/no_route": 404,
+}
+# Port 9 takes no connection: certainly nothing is sent.
+GATEWAY_CONFIG = {
+    "upstreams": {"shop": {"url": "http://127.0.0.1:9"}},
+    "routes": [{"name": "orders", "path": "/orders", "upstream": "shop", "scope": {"claim": "merchant_id"}}],
 }
 
 
@@ -121,6 +130,7 @@ def application() -> Iterator[Application]:
 def load_handler(function: str, application: Application, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Import functions/<function>/app.py as the runtime does, with the test's application as its composition root."""
     monkeypatch.setattr("payonce.bootstrap.bootstrap", lambda: application)
+    monkeypatch.setenv("PAYONCE_GATEWAY_CONFIG", json.dumps(GATEWAY_CONFIG))
     spec = importlib.util.spec_from_file_location(f"app_{function}", REPOSITORY / "functions" / function / "app.py")
     assert spec is not None
     assert spec.loader is not None

@@ -87,7 +87,7 @@ def gateway_event(
         "requestContext": {
             "requestId": "request-1",
             "identity": {"sourceIp": "192.0.2.7"},
-            "authorizer": dict(claims if claims is not None else {"merchant_id": "mer_1"}),
+            "authorizer": dict(claims if claims is not None else {"merchant_id": "mer_1", "scopes": "gateway:use"}),
         },
     }
 

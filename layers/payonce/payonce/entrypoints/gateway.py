@@ -7,7 +7,7 @@ import binascii
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from payonce.domain.errors import BodyMalformed, PayonceError
+from payonce.domain.errors import BodyMalformed, Forbidden, PayonceError
 from payonce.ports import Deadline
 from payonce.proxy.answers import problem
 from payonce.proxy.messages import ProxyRequest
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from payonce.proxy.messages import Lines, ProxyResponse
     from payonce.proxy.service import ProxyService
 
+GATEWAY_SCOPE = "gateway:use"
 PREFIX = "/gateway"  # of the template's route; what comes after it is the upstream's path
 # What the authorizer has judged is a credential for this API, and none of the upstream's business.
 _NOT_FORWARDED = frozenset({"authorization"})
@@ -28,6 +29,8 @@ def serve(service: ProxyService, clock: Clock, event: Mapping[str, Any], context
     """Return the proxy response of a REST API event. Never raises."""
     try:
         request = parse_event(event)
+        if GATEWAY_SCOPE not in str(request.claims.get("scopes", "")).split():
+            raise Forbidden(f"This API key lacks the scope {GATEWAY_SCOPE}.")
     except PayonceError as error:
         return _to_event(problem(error, keyed=False))
     deadline = Deadline(clock.now_ms() + context.get_remaining_time_in_millis())

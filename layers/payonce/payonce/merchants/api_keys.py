@@ -27,6 +27,7 @@ SCOPES = (
     "events:read",
     "webhooks:read",
     "webhooks:write",
+    "gateway:use",
 )
 KEY_PREFIX = "po_"
 KEY_RANDOM_BYTES = 32
