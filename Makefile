@@ -36,7 +36,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit --disable-socket --allow-unix-socket
 
-contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, sandbox bank, localstripe)
+contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, Valkey, sandbox bank, localstripe)
 	$(PYTEST) tests/contract
 
 functional: setup ## the functions' handlers, fed from events/

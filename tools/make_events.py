@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
+MERCHANT_ID = "mer_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 PAYMENT_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 KEY = "7f9c24e8-3b12-4fef-91e0-5c1f0c2b7a55"
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-4711"}
 SCOPES = "payments:read payments:write refunds:write balances:read events:read webhooks:read webhooks:write"
+KEY_SCOPES = "idempotency:read"
 PATH_IDS = {
     "payment_id": PAYMENT_ID,
     "endpoint_id": "we_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "delivery_id": "whd_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "replay_id": "rpl_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "event_id": "evt_" + "5c" * 32,
+    "idempotency_key": KEY,
 }
+KEY_PATH = "/idempotency-keys/{idempotency_key}"
 ENDPOINTS = "/webhook_endpoints"
 ENDPOINT = ENDPOINTS + "/{endpoint_id}"
 DELIVERY = ENDPOINT + "/deliveries/{delivery_id}"
@@ -60,7 +65,7 @@ def proxy(
             "accountId": "123456789012",
             "apiId": "a1b2c3d4e5",
             "authorizer": {
-                "merchant_id": "mer_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
+                "merchant_id": MERCHANT_ID,
                 "scopes": scopes,
                 "gateway": "",
                 "principalId": "key_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
@@ -87,6 +92,57 @@ def authorizer(token: str) -> dict[str, Any]:
     return {"type": "TOKEN", "authorizationToken": token, "methodArn": arn}
 
 
+def claim_change(number: int, before: Any, after: Any, *, by_ttl: bool = False) -> dict[str, Any]:
+    """Return the stream record of one change of a claim."""
+    name = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
+    images = {image: item for image, item in (("OldImage", before), ("NewImage", after)) if item is not None}
+    return {
+        "eventID": f"{number:032x}",
+        "eventName": name,
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "eu-central-1",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1795526278 + number,
+            "Keys": {"id": CLAIM["id"]},
+            **images,
+            "SequenceNumber": f"{4421584500000000017450000 + number}",
+            "SizeBytes": 500,
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        },
+        "eventSourceARN": "arn:aws:dynamodb:eu-central-1:123456789012:table/payonce/stream/2026-11-24T00:00",
+        **({"userIdentity": {"principalId": "dynamodb.amazonaws.com", "type": "Service"}} if by_ttl else {}),
+    }
+
+
+def stream(*records: dict[str, Any]) -> dict[str, Any]:
+    """Return a batch of a DynamoDB stream."""
+    return {"Records": list(records)}
+
+
+CLAIM: dict[str, Any] = {
+    "id": {"S": f"{MERCHANT_ID}#create_payment#{hashlib.sha256(KEY.encode()).hexdigest()}"},
+    "status": {"S": "INPROGRESS"},
+    "claim_id": {"S": PAYMENT_ID},
+    "fence": {"N": "1"},
+    "fingerprint": {"S": "7e" * 32},
+    "created_at_ms": {"N": "1795526278524"},
+    "expires_at_ms": {"N": "1795612678524"},
+    "lease_expires_at_ms": {"N": "1795526308524"},
+    "submit_horizon_ms": {"N": "0"},
+    "open_shard": {"S": "3"},
+    "resource": {"S": f"/payments/{PAYMENT_ID}"},
+    "plan": {"M": {"kind": {"S": "payment"}, "amount_minor": {"N": "1050"}}},
+}
+DONE: dict[str, Any] = {
+    **{name: CLAIM[name] for name in CLAIM if name not in ("plan", "open_shard", "lease_expires_at_ms")},
+    "status": {"S": "COMPLETED"},
+    "purge_at": {"N": "1798118278"},
+    "response_status": {"N": "201"},
+    "response_headers": {"M": {"content-type": {"S": "application/json"}}},
+    "response_body": {"B": "e30="},
+    "response_packed": {"BOOL": False},
+}
 CASES: dict[str, dict[str, dict[str, Any]]] = {
     "authorize": {
         "unknown_key": authorizer("Bearer po_" + "x" * 43),
@@ -182,6 +238,22 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "no_key": proxy("POST", "/gateway/orders", body={"sku": "4711"}, key=None, scopes="gateway:use"),
         "no_scope": proxy("POST", "/gateway/orders", body={"sku": "4711"}),
         "no_route": proxy("POST", "/gateway/nothing", body={}, scopes="gateway:use"),
+    },
+    "get_idempotency_key": {
+        "any_operation": proxy("GET", KEY_PATH, scopes=KEY_SCOPES),
+        "one_operation": proxy("GET", KEY_PATH, query={"operation": "create_payment"}, scopes=KEY_SCOPES),
+        "bad_operation": proxy("GET", KEY_PATH, query={"operation": "create_payment#other"}, scopes=KEY_SCOPES),
+        "no_scope": proxy("GET", KEY_PATH, scopes="payments:read"),
+    },
+    "audit_idempotency": {
+        "life_of_a_claim": stream(
+            claim_change(1, None, CLAIM),
+            claim_change(2, CLAIM, {**CLAIM, "fence": {"N": "2"}, "lease_expires_at_ms": {"N": "1795526338524"}}),
+            claim_change(3, {**CLAIM, "fence": {"N": "2"}}, {**DONE, "fence": {"N": "2"}}),
+            claim_change(4, {**DONE, "fence": {"N": "2"}}, None, by_ttl=True),
+        ),
+        "released": stream(claim_change(1, None, CLAIM), claim_change(2, CLAIM, None)),
+        "changed_by_hand": stream(claim_change(1, DONE, {**DONE, "fingerprint": {"S": "00" * 32}})),
     },
     "recover_payments": {
         "scheduled": {

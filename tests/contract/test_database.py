@@ -162,3 +162,13 @@ def test_concurrent_changes_are_all_counted(database: Database, request: pytest.
     found = database.get(Table.LEDGER, KEY)
     assert found is not None
     assert found["n"] == 24
+
+
+def test_many_items_are_read_at_once(database: Database) -> None:
+    """More than the 16 MB of one answer of DynamoDB's. Fails when what it left out is not asked for again."""
+    keys = [{"pk": "p", "sk": f"{number:03d}"} for number in range(100)]
+    for key in keys[:60]:
+        database.write([Insert(Table.PAYMENTS, {**key, "blob": bytes(300_000)})])
+    found = database.get_many(Table.PAYMENTS, keys)
+    assert sorted(item["sk"] for item in found) == [key["sk"] for key in keys[:60]]
+    assert database.get_many(Table.PAYMENTS, keys[60:]) == []

@@ -1,4 +1,4 @@
-"""The contract of the IdempotencyStore port, on every database."""
+"""The contract of the IdempotencyStore port, on every store; business writes on every database."""
 
 from __future__ import annotations
 
@@ -8,54 +8,44 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
+from payonce.idempotency.audit import ReleasedBy, released_entry
+from payonce.idempotency.audit_items import DatabaseAuditTrail
 from payonce.idempotency.items import OPEN_LEASE_SHARDS, response_attributes
-from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
+from payonce.idempotency.records import RecordStatus, StoredResponse
 from payonce.idempotency.store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.ports import Insert, Table
+from tests.support.stores import PURGE_AT_SECONDS, RESPONSE, new_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from payonce.idempotency.records import IdempotencyRecord
+    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Database, Write
 
-RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"a":1}')
+
+def complete(store: IdempotencyStore, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
+    store.complete(record, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, writes=writes)
 
 
-@pytest.fixture
-def store(database: Database) -> DatabaseIdempotencyStore:
-    return DatabaseIdempotencyStore(database)
-
-
-def new_record(claim_id: str = "c1", **changes: Any) -> IdempotencyRecord:
-    record = IdempotencyRecord(
-        record_id="m#op#k",
-        status=RecordStatus.IN_PROGRESS,
-        claim_id=claim_id,
-        fence=1,
-        fingerprint="f",
-        created_at_ms=1_000,
-        expires_at_ms=2_000,
-        lease_expires_at_ms=1_500,
-        resource="/payments/p",
-        plan={"amount_minor": 5, "metadata": {}},
-    )
-    return replace(record, **changes)
-
-
-def complete(store: DatabaseIdempotencyStore, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
-    store.complete(record, RESPONSE, purge_at_seconds=99, writes=writes)
-
-
-def park(store: DatabaseIdempotencyStore, record: IdempotencyRecord) -> IdempotencyRecord:
+def park(store: IdempotencyStore, record: IdempotencyRecord) -> IdempotencyRecord:
     return store.park(record, RESPONSE, submit_horizon_ms=7, retry_at_ms=9, writes=())
 
 
-def test_a_claim_is_stored_whole(store: DatabaseIdempotencyStore) -> None:
+def open_ids(store: IdempotencyStore, lease_expired_at_ms: int) -> list[str]:
+    return [
+        open_id
+        for shard in range(OPEN_LEASE_SHARDS)
+        for open_id in store.open_claims(shard, lease_expired_at_ms=lease_expired_at_ms, limit=50)
+    ]
+
+
+def test_a_claim_is_stored_whole(store: IdempotencyStore) -> None:
     record = store.claim(new_record())
     assert store.get("m#op#k") == record == new_record()
 
 
-def test_a_second_claim_sees_the_first(store: DatabaseIdempotencyStore) -> None:
+def test_a_second_claim_sees_the_first(store: IdempotencyStore) -> None:
     """Fails when the claim is put without a condition."""
     store.claim(new_record())
     with pytest.raises(ClaimTaken) as taken:
@@ -63,7 +53,7 @@ def test_a_second_claim_sees_the_first(store: DatabaseIdempotencyStore) -> None:
     assert taken.value.record == new_record()
 
 
-def test_our_own_put_sent_again_is_our_claim(store: DatabaseIdempotencyStore) -> None:
+def test_our_own_put_sent_again_is_our_claim(store: IdempotencyStore) -> None:
     """The SDK repeats a put whose answer was lost. Fails without the comparison of claim ids: we would wait for us."""
     store.claim(new_record())
     assert store.claim(new_record()) == new_record()
@@ -81,7 +71,8 @@ def test_a_claim_whose_answer_was_lost_is_found_by_reading(database: Database) -
     assert DatabaseIdempotencyStore(LosesAnswers()).claim(new_record()) == new_record()
 
 
-def test_a_claim_joins_its_business_conditions(store: DatabaseIdempotencyStore, database: Database) -> None:
+def test_a_claim_joins_its_business_conditions(database: Database) -> None:
+    store = DatabaseIdempotencyStore(database)
     reservation = Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})
     store.claim(new_record(), [reservation])
     with pytest.raises(ClaimTaken):  # the record is looked at before the reservation: a replay is never a conflict
@@ -93,7 +84,7 @@ def test_a_claim_joins_its_business_conditions(store: DatabaseIdempotencyStore, 
     assert database.get(Table.PAYMENTS, {"pk": "p", "sk": "s"}) is not None
 
 
-def test_a_takeover_keeps_the_identity_and_raises_the_fence(store: DatabaseIdempotencyStore) -> None:
+def test_a_takeover_keeps_the_identity_and_raises_the_fence(store: IdempotencyStore) -> None:
     store.claim(new_record())
     taken = store.take_over(new_record(), lease_expires_at_ms=5_000)
     assert taken == new_record(fence=2, lease_expires_at_ms=5_000, submit_horizon_ms=1_500)
@@ -102,24 +93,100 @@ def test_a_takeover_keeps_the_identity_and_raises_the_fence(store: DatabaseIdemp
         store.take_over(new_record(), lease_expires_at_ms=6_000)
 
 
-@pytest.mark.parametrize("write", ["complete", "park", "release", "take_over"])
-def test_a_stale_owner_changes_nothing(store: DatabaseIdempotencyStore, database: Database, write: str) -> None:
+STALE_WRITES: dict[str, Callable[[IdempotencyStore, IdempotencyRecord], object]] = {
+    "complete": complete,
+    "park": park,
+    "release": lambda store, record: store.release(record),
+    "take_over": lambda store, record: store.take_over(record, lease_expires_at_ms=9_000),
+}
+
+
+@pytest.mark.parametrize("write", STALE_WRITES)
+def test_a_stale_owner_changes_nothing(store: IdempotencyStore, write: str) -> None:
     """Fails for each write when the fence is dropped from its condition."""
+    stale = store.claim(new_record())
+    taken = store.take_over(stale, lease_expires_at_ms=5_000)
+    with pytest.raises(LeaseLost):
+        STALE_WRITES[write](store, stale)
+    assert store.get("m#op#k") == taken
+    assert open_ids(store, 4_999) == []
+    assert open_ids(store, 5_000) == ["m#op#k"]
+
+
+def test_a_stale_owners_business_writes_are_refused_with_it(database: Database) -> None:
+    """Fails when the record's condition and the business writes are not one transaction."""
+    store = DatabaseIdempotencyStore(database)
     stale = store.claim(new_record())
     store.take_over(stale, lease_expires_at_ms=5_000)
     before = database.get(Table.IDEMPOTENCY, {"id": "m#op#k"})
     with pytest.raises(LeaseLost):
-        {
-            "complete": lambda: complete(store, stale, [Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})]),
-            "park": lambda: park(store, stale),
-            "release": lambda: store.release(stale),
-            "take_over": lambda: store.take_over(stale, lease_expires_at_ms=9_000),
-        }[write]()
+        complete(store, stale, [Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})])
     assert database.get(Table.IDEMPOTENCY, {"id": "m#op#k"}) == before
     assert database.get(Table.PAYMENTS, {"pk": "p", "sk": "s"}) is None
 
 
-def test_a_released_claims_fence_does_not_open_the_next_claim(store: DatabaseIdempotencyStore) -> None:
+@pytest.mark.parametrize("write", STALE_WRITES)
+@pytest.mark.parametrize("last", ["complete", "park", "release"])
+def test_a_concluded_claim_is_no_longer_its_owners(store: IdempotencyStore, write: str, last: str) -> None:
+    """The same claim and fence, another status. Fails for each write when the status is dropped from its condition."""
+    owned = store.claim(new_record())
+    STALE_WRITES[last](store, owned)
+    stored = store.get("m#op#k")
+    with pytest.raises(LeaseLost):
+        STALE_WRITES[write](store, owned)
+    assert store.get("m#op#k") == stored
+
+
+def test_nobody_takes_over_what_is_completed(store: IdempotencyStore) -> None:
+    """Fails (a second execution) when a takeover requires just the status that it saw."""
+    complete(store, store.claim(new_record()))
+    stored = store.get("m#op#k")
+    assert stored is not None
+    with pytest.raises(LeaseLost):
+        store.take_over(stored, lease_expires_at_ms=5_000)
+    assert store.get("m#op#k") == stored
+
+
+def test_a_parked_record_is_taken_over_and_completed(store: IdempotencyStore) -> None:
+    """Fails when a takeover forgets the horizon, or keeps the provisional response in place of the final one."""
+    parked = park(store, store.claim(new_record()))
+    assert (parked.status, parked.response) == (RecordStatus.IN_DOUBT, RESPONSE)
+    assert store.get("m#op#k") == parked
+    taken = store.take_over(parked, lease_expires_at_ms=5_000)
+    assert (taken.fence, taken.submit_horizon_ms, taken.response) == (2, 7, RESPONSE)
+    assert store.get("m#op#k") == taken
+    final = StoredResponse(402, {}, b"declined")
+    store.complete(taken, final, purge_at_seconds=PURGE_AT_SECONDS, writes=())
+    stored = store.get("m#op#k")
+    assert stored is not None
+    assert stored.response == final
+
+
+def test_a_released_key_is_free(store: IdempotencyStore) -> None:
+    """Fails when a release leaves the record, or its entry in the index of open leases."""
+    store.release(store.claim(new_record()))
+    assert store.get("m#op#k") is None
+    assert open_ids(store, 10_000) == []
+    assert store.claim(new_record("c2")) == new_record("c2")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {},
+        {"text": "\u00fc\U0001f4b6\x00", "none": None, "yes": True, "large": 2**53 + 1, "negative": -1},
+        {"body": b"\x00\xff", "nested": {"list": [b"", {"$bytes": "eA=="}, {"$$": "$", "$bytes": b"x"}]}},
+    ],
+)
+def test_a_plan_comes_back_as_it_was(store: IdempotencyStore, plan: dict[str, Any]) -> None:
+    """Fails when binaries, or names that look like the encoding of one, are lost or changed."""
+    store.claim(new_record(plan=plan))
+    stored = store.get("m#op#k")
+    assert stored is not None
+    assert stored.plan == plan
+
+
+def test_a_released_claims_fence_does_not_open_the_next_claim(store: IdempotencyStore) -> None:
     """After a release fences start at 1 again. Fails when the claim id is dropped from the condition."""
     stale = store.claim(new_record("c1"))
     taken = store.take_over(stale, lease_expires_at_ms=5_000)
@@ -131,11 +198,13 @@ def test_a_released_claims_fence_does_not_open_the_next_claim(store: DatabaseIde
     assert store.get("m#op#k") == new_record("c2")
 
 
-@pytest.mark.parametrize("body", [b"", b"\x00\xff binary", b'{"a":0}', b"x" * 50_000, bytes(range(256)) * 4])
-def test_a_completed_record_gives_back_the_bytes(store: DatabaseIdempotencyStore, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"", b"\x00\xff binary", b'{"a":0}', b"x" * 300_000, bytes(range(256)) * 4, b"\r\n$-1\r\n"]
+)
+def test_a_completed_record_gives_back_the_bytes(store: IdempotencyStore, body: bytes) -> None:
     record = store.claim(new_record())
     response = StoredResponse(201, {"location": "/p"}, body)
-    store.complete(record, response, purge_at_seconds=99, writes=())
+    store.complete(record, response, purge_at_seconds=PURGE_AT_SECONDS, writes=())
     stored = store.get("m#op#k")
     assert stored is not None
     assert stored.response == response
@@ -143,29 +212,27 @@ def test_a_completed_record_gives_back_the_bytes(store: DatabaseIdempotencyStore
     assert stored.plan == {}
 
 
-def test_only_a_completed_record_may_be_forgotten(store: DatabaseIdempotencyStore, database: Database) -> None:
+def test_only_a_completed_record_may_be_forgotten(database: Database) -> None:
     """Fails when the TTL attribute is set at the claim: TTL would delete the only trace of a charge in doubt."""
+    store = DatabaseIdempotencyStore(database)
     record = park(store, store.claim(new_record()))
     assert "purge_at" not in (database.get(Table.IDEMPOTENCY, {"id": "m#op#k"}) or {})
     complete(store, store.take_over(record, lease_expires_at_ms=5_000))
     item = database.get(Table.IDEMPOTENCY, {"id": "m#op#k"}) or {}
-    assert item["purge_at"] == 99
+    assert item["purge_at"] == PURGE_AT_SECONDS
     assert "open_shard" not in item
 
 
-def test_open_claims_are_listed_when_their_lease_ends(store: DatabaseIdempotencyStore) -> None:
+def test_open_claims_are_listed_when_their_lease_ends(store: IdempotencyStore) -> None:
     for number in range(30):
         store.claim(new_record(record_id=f"r{number}", lease_expires_at_ms=100 + number))
     complete(store, new_record(record_id="r3", lease_expires_at_ms=103))
-    found = [
-        open_id
-        for shard in range(OPEN_LEASE_SHARDS)
-        for open_id in store.open_claims(shard, lease_expired_at_ms=109, limit=50)
-    ]
+    found = open_ids(store, 109)
     assert sorted(found) == sorted(f"r{number}" for number in range(10) if number != 3)
 
 
-def test_a_conflict_in_completion_leaves_the_claim(store: DatabaseIdempotencyStore, database: Database) -> None:
+def test_a_conflict_in_completion_leaves_the_claim(database: Database) -> None:
+    store = DatabaseIdempotencyStore(database)
     record = store.claim(new_record())
     database.write([Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})])
     with pytest.raises(WriteConflict) as conflict:
@@ -178,7 +245,7 @@ def test_a_conflict_in_completion_leaves_the_claim(store: DatabaseIdempotencySto
     assert store.get("m#op#k") == record
 
 
-def test_header_lines_keep_their_order_and_repetitions(store: DatabaseIdempotencyStore) -> None:
+def test_header_lines_keep_their_order_and_repetitions(store: IdempotencyStore) -> None:
     """Fails when repeated headers collapse, or a provisional response's lines are left behind."""
     lines = (("Set-Cookie", "a=1"), ("X-A", ""), ("set-cookie", "b=2"), ("Set-Cookie", "a=1"))
     record = store.claim(new_record())
@@ -198,7 +265,60 @@ def test_header_lines_keep_their_order_and_repetitions(store: DatabaseIdempotenc
     assert RESPONSE.header_lines() == tuple(RESPONSE.headers.items())
 
 
-def test_records_from_before_header_lines_are_read(store: DatabaseIdempotencyStore) -> None:
+def test_records_from_before_header_lines_are_read(store: IdempotencyStore) -> None:
     """The stored form of a response with plain headers is what it always was: a map."""
     complete(store, store.claim(new_record()))
     assert response_attributes(RESPONSE)["response_headers"] == dict(RESPONSE.headers)
+
+
+def test_many_records_are_read_at_once(store: IdempotencyStore) -> None:
+    """Fails when one of them is left out, or what is not stored is an error."""
+    made = {f"m#op#{n}": store.claim(new_record(record_id=f"m#op#{n}")) for n in range(60)}
+    complete(store, made["m#op#7"])
+    found = {record.record_id: record for record in store.get_many([*made, *(f"m#none#{n}" for n in range(40))])}
+    assert set(found) == set(made)
+    assert found["m#op#8"] == made["m#op#8"]
+    assert (found["m#op#7"].status, found["m#op#7"].purge_at_seconds) == (RecordStatus.COMPLETED, PURGE_AT_SECONDS)
+
+
+@pytest.mark.parametrize("doubted", [False, True])
+def test_an_operators_release_frees_the_key_and_is_in_the_trail(database: Database, doubted: bool) -> None:
+    """Fails when a claim in doubt can't be released, or the entry is not in the same transaction."""
+    store = DatabaseIdempotencyStore(database)
+    owned = store.claim(new_record())
+    if doubted:
+        owned = park(store, owned)
+    by = ReleasedBy(operator="ada", reason="ticket", finding="nothing", at_ms=5, forced=True)
+    write = Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})
+    store.release(owned, [write], by=by)
+    assert store.get("m#op#k") is None
+    assert database.get(Table.PAYMENTS, {"pk": "p", "sk": "s"}) is not None
+    (entry,) = DatabaseAuditTrail(database, 1).history("m#op#k")
+    assert entry == released_entry(owned, by)
+    store.claim(new_record("c2"))
+
+
+def test_a_release_that_comes_too_late_leaves_no_trace(database: Database) -> None:
+    """Fails when the entry is written before, or apart from, the release."""
+    store = DatabaseIdempotencyStore(database)
+    shown = park(store, store.claim(new_record()))
+    taken = store.take_over(shown, lease_expires_at_ms=5_000)
+    by = ReleasedBy(operator="ada", reason="ticket", at_ms=5)
+    with pytest.raises(LeaseLost):
+        store.release(shown, by=by)
+    complete(store, taken)
+    for record in (taken, replace(taken, status=RecordStatus.COMPLETED)):
+        with pytest.raises(LeaseLost):
+            store.release(record, by=by)
+    assert DatabaseAuditTrail(database, 1).history("m#op#k") == []
+
+
+def test_a_business_conflict_keeps_the_claim_at_an_operators_release(database: Database) -> None:
+    store = DatabaseIdempotencyStore(database)
+    owned = store.claim(new_record())
+    write = Insert(Table.PAYMENTS, {"pk": "p", "sk": "s"})
+    database.write([write])
+    with pytest.raises(WriteConflict) as conflict:
+        store.release(owned, [write], by=ReleasedBy(operator="ada", reason="ticket", at_ms=5))
+    assert conflict.value.index == 0
+    assert store.get("m#op#k") == owned

@@ -13,6 +13,9 @@ from moto import mock_aws
 
 from payonce.bootstrap import Application
 from payonce.domain.webhooks import DeliveryStatus
+from payonce.idempotency.items import to_item
+from payonce.idempotency.keys import record_id
+from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.payments.items import replace_payment
 from payonce.ports import Insert, Table
 from payonce.settings import load_settings
@@ -92,6 +95,10 @@ EXPECTED = {
     "list_events/first_page": 200,
     "list_events/bad_cursor": 400,
     "get_event/by_id": 200,
+    "get_idempotency_key/any_operation": 200,
+    "get_idempotency_key/one_operation": 200,
+    "get_idempotency_key/bad_operation": 400,
+    "get_idempotency_key/no_scope": 403,
     "idempotency_gateway/upstream_down": 503,
     "idempotency_gateway/no_key": 400,
     "idempotency_gateway/no_scope": 403,
@@ -163,6 +170,9 @@ def test_the_handler_answers_its_event(path: Any, application: Application, monk
     if path.parent.name == "recover_payments":
         assert answer == {"seen": 0, "concluded": 0, "still_open": 0, "failed": 0}
         return
+    if path.parent.name == "audit_idempotency":
+        assert answer == {"batchItemFailures": []}
+        return
     assert answer["statusCode"] == EXPECTED[case], answer["body"]
     again = handler(event, Context())
     if event.get("httpMethod") != "GET" and answer["statusCode"] < 300:
@@ -191,9 +201,71 @@ def store_what_is_named(application: Application, function: str, event: dict[str
         endpoint = stored_endpoint(merchant_id, named["endpoint_id"])
         replay = new_replay(endpoint, named["replay_id"], only=ReplayOnly.ALL, from_ms=0, until_ms=1, now_ms=now_ms)
         database.write([insert_replay_write(replay)])
+    if "idempotency_key" in named:
+        one = record_id(merchant_id, "create_payment", named["idempotency_key"])
+        database.write([Insert(Table.IDEMPOTENCY, to_item(stored_claim(one, now_ms)))])
     if "event_id" in named:
         item = store_event(database, 1, created_at_ms=now_ms, merchant_id=merchant_id)
         database.write([Insert(Table.OUTBOX, {**item, "sk": "other", "event_id": named["event_id"]})])
+
+
+def stored_claim(one: str, now_ms: int) -> IdempotencyRecord:
+    return IdempotencyRecord(
+        record_id=one,
+        status=RecordStatus.IN_PROGRESS,
+        claim_id="pay_1",
+        fence=1,
+        fingerprint="f",
+        created_at_ms=now_ms,
+        expires_at_ms=now_ms + 1,
+        lease_expires_at_ms=now_ms + 1,
+    )
+
+
+def test_the_audit_function_writes_the_life_of_a_claim_once(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function's own handler and event, on the template's table. Fails when a batch that comes again adds entries,
+    or a deletion by TTL is not told from a release.
+    """
+    handler = load_handler("audit_idempotency", application, monkeypatch)
+    event = json.loads((REPOSITORY / "events/audit_idempotency/life_of_a_claim.json").read_text())
+    for _ in range(2):
+        assert handler(event, Context()) == {"batchItemFailures": []}
+    one = event["Records"][0]["dynamodb"]["Keys"]["id"]["S"]
+    history = application.audit_trail.history(one)
+    assert [(entry.transition.value, entry.fence, entry.principal) for entry in history] == [
+        ("claimed", 1, "payonce"),
+        ("taken_over", 2, "payonce"),
+        ("completed", 2, "payonce"),
+        ("expired", 2, "dynamodb.amazonaws.com"),
+    ]
+    found = list(application.audit_trail.entries(from_ms=0, until_ms=history[-1].at_ms, scope=history[0].scope))
+    assert found == history[:-1]
+
+
+def test_a_change_by_hand_is_reported(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fails when the alarm has nothing to count."""
+    handler = load_handler("audit_idempotency", application, monkeypatch)
+    handler(json.loads((REPOSITORY / "events/audit_idempotency/changed_by_hand.json").read_text()), Context())
+    assert "claim changed by hand" in caplog.messages
+
+
+def test_looking_at_a_key_is_one_round_trip(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when each operation is looked up on its own, or the trail is asked although the record is there."""
+    calls: list[str] = []
+    client = application.database._client  # type: ignore[attr-defined]
+    client.meta.events.register(
+        "before-send.dynamodb.*", lambda **sent: calls.append(str(sent["request"].headers["X-Amz-Target"]))
+    )
+    event = json.loads((REPOSITORY / "events/get_idempotency_key/any_operation.json").read_text())
+    store_what_is_named(application, "get_idempotency_key", event)
+    calls.clear()
+    assert load_handler("get_idempotency_key", application, monkeypatch)(event, Context())["statusCode"] == 200
+    assert len(calls) == 1
+    assert "BatchGetItem" in calls[0]
 
 
 def test_a_secret_is_sealed_by_kms_and_shown_again(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:

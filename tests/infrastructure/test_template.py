@@ -13,7 +13,13 @@ from payonce.bootstrap_gateway import FUNCTION_SECONDS
 from payonce.entrypoints.gateway import PREFIX
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.routes import ROUTES
-from payonce.idempotency.settings import DAY_SECONDS, LEASE_MARGIN_MS, MAX_WINDOW_SECONDS
+from payonce.idempotency.settings import (
+    DAY_SECONDS,
+    DEFAULT_AUDIT_RETENTION_SECONDS,
+    LEASE_MARGIN_MS,
+    MAX_WINDOW_SECONDS,
+    MIN_AUDIT_RETENTION_SECONDS,
+)
 from payonce.outbox import SHARD_ATTRIBUTE
 from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
@@ -85,8 +91,8 @@ def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_only_idempotency_records_and_deliveries_are_forgotten() -> None:
-    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES}
+def test_only_idempotency_records_their_trail_and_deliveries_are_forgotten() -> None:
+    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT}
     for table in forgotten:
         assert table_properties(table)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
     for table in set(Table) - forgotten:
@@ -95,6 +101,65 @@ def test_only_idempotency_records_and_deliveries_are_forgotten() -> None:
 
 def test_the_outbox_streams_its_new_items() -> None:
     assert table_properties(Table.OUTBOX)["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_the_audit_trail_is_read_from_the_stream_of_the_claims() -> None:
+    """Fails when an image is missing (no transition can be told), or batches are given up early or without a trace."""
+    assert table_properties(Table.IDEMPOTENCY)["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    (event,) = FUNCTIONS["AuditIdempotencyFunction"]["Events"].values()
+    properties = event["Properties"]
+    assert properties["Stream"] == {"GetAtt": "IdempotencyTable.StreamArn"}
+    assert properties["StartingPosition"] == "TRIM_HORIZON"
+    assert "FilterCriteria" not in properties
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert "MaximumRetryAttempts" not in properties  # time alone ends the tries
+    assert 20 * 3600 <= properties["MaximumRecordAgeInSeconds"] < 24 * 3600
+    assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"GetAtt": "AuditFailures.Arn"}
+
+
+def test_the_audit_function_may_put_entries_and_nothing_else() -> None:
+    assert statements("AuditIdempotencyFunction") == [
+        {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": {"GetAtt": "AuditTable.Arn"}},
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": {"GetAtt": "AuditFailures.Arn"}},
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_no_role_can_change_or_delete_an_audit_entry(name: str) -> None:
+    """Fails when a role may do more than add (the audit function) or query (the route): a trail that can be edited
+    proves nothing. No function of the request path may even add: its time is the payer's.
+    """
+    allowed = {"AuditIdempotencyFunction": {"dynamodb:PutItem"}, "GetIdempotencyKeyFunction": {"dynamodb:Query"}}
+    actions: set[str] = set()
+    for statement in statements(name):
+        if "AuditTable" in json.dumps(statement["Resource"]):
+            named = statement["Action"]
+            actions |= set(named if isinstance(named, list) else [named])
+    assert actions == allowed.get(name, set())
+
+
+def test_looking_at_a_key_needs_no_more_than_reading() -> None:
+    assert [s["Action"] for s in statements("GetIdempotencyKeyFunction")] == [
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+    ]
+
+
+def test_the_trail_is_kept_for_as_long_as_the_parameter_says() -> None:
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["PAYONCE_AUDIT_RETENTION_DAYS"] == {"Ref": "AuditRetentionDays"}
+    parameter = TEMPLATE["Parameters"]["AuditRetentionDays"]
+    assert parameter["MinValue"] * 86_400 == MIN_AUDIT_RETENTION_SECONDS
+    assert parameter["Default"] * 86_400 == DEFAULT_AUDIT_RETENTION_SECONDS
+
+
+def test_the_trail_is_alarmed_long_before_the_stream_forgets() -> None:
+    alarm = TEMPLATE["Resources"]["AuditBehindAlarm"]["Properties"]
+    assert (alarm["MetricName"], alarm["Namespace"]) == ("IteratorAge", "AWS/Lambda")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "AuditIdempotencyFunction"}}]
+    assert alarm["Threshold"] <= 3_600_000
+    failures = TEMPLATE["Resources"]["AuditFailuresAlarm"]["Properties"]
+    assert failures["Dimensions"] == [{"Name": "QueueName", "Value": {"GetAtt": "AuditFailures.QueueName"}}]
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _, _ in api_events()}))

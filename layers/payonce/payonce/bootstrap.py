@@ -11,6 +11,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from payonce.clock import SystemClock
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.ids import UlidSource
 from payonce.payments.work import Services
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_sqs.client import SQSClient
 
+    from payonce.idempotency.audit_items import DatabaseAuditTrail
     from payonce.idempotency.engine import IdempotencyEngine
+    from payonce.idempotency.release import ReleaseDesk
     from payonce.idempotency.store import DatabaseIdempotencyStore
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery import Recovery
@@ -36,14 +39,6 @@ AWS_CONNECT_TIMEOUT_SECONDS = 1
 AWS_READ_TIMEOUT_SECONDS = 2
 AWS_MAX_ATTEMPTS = 3
 AWS_MAX_CONNECTIONS = 10
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now_ms(self) -> int:
-        """See ``Clock``."""
-        return time.time_ns() // 1_000_000
 
 
 class Application:
@@ -89,7 +84,14 @@ class Application:
         """The store of idempotency records."""
         from payonce.idempotency.store import DatabaseIdempotencyStore
 
-        return DatabaseIdempotencyStore(self.database)
+        return DatabaseIdempotencyStore(self.database, audit_retention_seconds=self.settings.audit_retention_seconds)
+
+    @cached_property
+    def audit_trail(self) -> DatabaseAuditTrail:
+        """The audit trail of the idempotency records."""
+        from payonce.idempotency.audit_items import DatabaseAuditTrail
+
+        return DatabaseAuditTrail(self.database, self.settings.audit_retention_seconds)
 
     @cached_property
     def engine(self) -> IdempotencyEngine:
@@ -99,6 +101,13 @@ class Application:
         return IdempotencyEngine(
             store=self.store, settings=self.settings.idempotency, clock=self.clock, sleep=time.sleep
         )
+
+    @cached_property
+    def release_desk(self) -> ReleaseDesk:
+        """Where operators release claims."""
+        from payonce.payments.recovery import release_desk
+
+        return release_desk(self.store, self.gateway, self.services)
 
     @cached_property
     def merchants(self) -> Merchants:

@@ -5,12 +5,12 @@ The functions of the API import none of it.
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from typing import TYPE_CHECKING
 
-from payonce.bootstrap import SystemClock, client_config
+from payonce.bootstrap import client_config
+from payonce.clock import SystemClock
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.ids import UlidSource
 from payonce.gateways.deadline_exchange import DeadlineExchange
@@ -52,15 +52,14 @@ def make_store(settings: Store | None, *, clock: Clock | None = None) -> Idempot
 
 def _redis_store(settings: Store, clock: Clock) -> IdempotencyStore:
     try:
-        calls = importlib.import_module("payonce.stores.redis_calls")
-        checks = importlib.import_module("payonce.stores.redis_checks")
-        stores = importlib.import_module("payonce.stores.redis_idempotency")
+        from payonce.stores.redis_calls import redis_client
+        from payonce.stores.redis_checks import Durability, check_redis
+        from payonce.stores.redis_idempotency import RedisIdempotencyStore
     except ImportError as error:
         raise MisconfiguredError(f"store.kind redis: {error}. Install requirements/redis.txt.") from error
-    client = calls.redis_client(str(settings.url))
-    checks.check_redis(client, clock, at_least=checks.Durability[settings.durability.upper()])
-    store: IdempotencyStore = stores.RedisIdempotencyStore(client, prefix=settings.prefix, clock=clock)
-    return store
+    client = redis_client(str(settings.url))
+    check_redis(client, clock, at_least=Durability[settings.durability.upper()])
+    return RedisIdempotencyStore(client, prefix=settings.prefix, clock=clock)
 
 
 def make_blobs(settings: Overflow | None, *, endpoint_url: str | None = None) -> Blobs | None:

@@ -1,4 +1,8 @@
-"""The operator's command: ``python -m payonce.cli --help``. Merchants, API keys, dead letters, the sidecar."""
+"""The operator's command: ``python -m payonce.cli --help``.
+
+Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail, and
+runs the sidecar.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from payonce import cli_audit, cli_keys
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -36,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--at-most", type=int, help="stop after so many (default: as many as are there now)")
     sidecar = commands.add_parser("sidecar", help="run the idempotency sidecar in front of a service")
     sidecar.add_argument("--config", required=True, help="TOML or JSON file, see docs/gateway.md")
+    cli_keys.add_commands(commands)
+    cli_audit.add_commands(commands)
     return parser
 
 
@@ -44,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "sidecar":
         return _sidecar(options.config)
+    if options.command in ("key", "audit"):
+        run = cli_keys.run if options.command == "key" else cli_audit.run
+        try:
+            return run(options, os.environ)
+        except PayonceError as error:
+            sys.stderr.write(f"{error.detail}\n")
+            return 2
     environment = dict(os.environ)
     if options.table:
         environment["PAYONCE_MERCHANTS_TABLE"] = options.table

@@ -157,6 +157,7 @@ class Table(StrEnum):
     MERCHANTS = "merchants"
     ENDPOINTS = "endpoints"
     DELIVERIES = "deliveries"
+    AUDIT = "audit"
 
 
 type Key = Mapping[str, str]
@@ -220,6 +221,13 @@ class Database(Protocol):
 
     def get(self, table: Table, key: Key) -> Item | None:
         """Return the item under ``key``, strongly consistent, or ``None``."""
+        ...
+
+    def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
+        """Return the items stored under up to 100 different ``keys``, strongly consistent, in one round trip.
+
+        The order is any. All that are stored are returned, or ``StoreUnavailable`` is raised.
+        """
         ...
 
     def write(self, writes: Sequence[Write]) -> None:

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import MisconfiguredError
-from payonce.idempotency.settings import IdempotencySettings
+from payonce.idempotency.settings import (
+    DAY_SECONDS,
+    DEFAULT_AUDIT_RETENTION_SECONDS,
+    MIN_AUDIT_RETENTION_SECONDS,
+    IdempotencySettings,
+)
 from payonce.ports import Table
 
 if TYPE_CHECKING:
@@ -40,6 +45,7 @@ class Settings:
     secrets_key_arn: str = ""
     delivery_queue_url: str = ""
     allow_local_endpoints: bool = False
+    audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -71,15 +77,26 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         delivery_queue_url=environment.get("PAYONCE_DELIVERY_QUEUE_URL", ""),
         # Webhooks to loopback, in the clear: for a receiver on the developer's own machine, and nowhere else.
         allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,
+        audit_retention_seconds=_audit_retention_seconds(environment),
     )
 
 
-def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
+def _audit_retention_seconds(environment: Mapping[str, str]) -> int:
+    default_days = DEFAULT_AUDIT_RETENTION_SECONDS // DAY_SECONDS
+    seconds = _whole(environment, "PAYONCE_AUDIT_RETENTION_DAYS", default_days, "days") * DAY_SECONDS
+    if seconds < MIN_AUDIT_RETENTION_SECONDS:
+        raise MisconfiguredError(
+            f"PAYONCE_AUDIT_RETENTION_DAYS must be at least {MIN_AUDIT_RETENTION_SECONDS // DAY_SECONDS}."
+        )
+    return seconds
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, unit: str = "seconds") -> int:
     text = environment.get(name, "")
     if not text:
         return default
     if not text.isdecimal():
-        raise MisconfiguredError(f"{name} is {text!r}; it must be a whole number of seconds.")
+        raise MisconfiguredError(f"{name} is {text!r}; it must be a whole number of {unit}.")
     return int(text)
 
 

@@ -15,7 +15,8 @@
     │   ├── AmountExceedsAvailable      more than is left to capture or refund
     │   ├── EndpointStateConflict       the webhook endpoint's state does not allow it
     │   ├── EndpointLimitReached        the merchant has as many webhook endpoints as it may have
-    │   └── DeliveryStateConflict       the delivery's state does not allow it
+    │   ├── DeliveryStateConflict       the delivery's state does not allow it
+    │   └── ReleaseRefused              the claim may not be given back by an operator, or not like that
     ├── IdempotencyRejected             the idempotency contract was not met; nothing was executed
     │   ├── KeyMissing
     │   ├── KeyMalformed
@@ -31,6 +32,7 @@
     │   ├── StoreUnavailable
     │   └── ResponseNotStorable         found before the effect, so that completion can't fail after it
     ├── OutcomeUnknown                  an effect may have happened; the claim stays for recovery
+    ├── ResultNotStored                 executed in process, but its result can't be replayed
     ├── LeaseLost                       a newer owner holds the fence; this execution may write nothing more
     ├── SecretNotOpened                 a stored secret can't be opened: another context, or its key is gone
     ├── WriteConflict                   a business condition of a transaction failed; re-read and rebuild
@@ -111,6 +113,10 @@ class DeliveryStateConflict(RequestRejected):
     """The delivery's state does not allow the operation."""
 
 
+class ReleaseRefused(RequestRejected):
+    """The claim may not be released by an operator, or not without more; nothing was released."""
+
+
 class IdempotencyRejected(PayonceError):
     """The idempotency contract was not met; nothing was executed by this request."""
 
@@ -173,6 +179,10 @@ class ResponseNotStorable(NotExecuted):
 
 class OutcomeUnknown(PayonceError):
     """An effect may have happened. The claim stays open, and recovery resolves it by asking the gateway."""
+
+
+class ResultNotStored(PayonceError):
+    """An operation of a program's own was executed, but returned what can't be stored: no call returns it."""
 
 
 class LeaseLost(PayonceError):

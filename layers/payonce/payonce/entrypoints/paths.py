@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import NotFound
+from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "delivery_id": f"whd_{_ULID}",
         "replay_id": f"rpl_{_ULID}",
         "event_id": "evt_[0-9a-f]{64}",
+        "idempotency_key": f"[!-~]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}",
     }
 )
 _NAMES = MappingProxyType(

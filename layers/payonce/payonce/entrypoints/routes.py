@@ -10,6 +10,7 @@ from payonce.domain.money import Money
 from payonce.entrypoints.delivery_routes import DELIVERY_ROUTES
 from payonce.entrypoints.endpoint_routes import ENDPOINT_ROUTES
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
+from payonce.entrypoints.key_routes import key_routes
 from payonce.entrypoints.models import AmountBody, EmptyBody, PageQuery, PaymentBody
 from payonce.entrypoints.paths import path_id
 from payonce.payments import reads
@@ -153,6 +154,8 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
             ),
             *ENDPOINT_ROUTES,
             *DELIVERY_ROUTES,
+            *key_routes(lambda: KEYED_OPERATIONS),
         )
     }
 )
+KEYED_OPERATIONS: tuple[str, ...] = tuple(route.operation for route in ROUTES.values() if isinstance(route, KeyedRoute))

@@ -8,6 +8,7 @@ from payonce.domain.delivery import NoAnswerReason
 from payonce.domain.endpoint import DisabledReason, EndpointStatus, KeyKind
 from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.domain.webhooks import DeliveryStatus
+from payonce.idempotency.inspect import KeyState
 from payonce.webhooks.replay_items import ReplayOnly, ReplayStatus
 
 SCHEMAS = "#/components/schemas/"
@@ -120,6 +121,21 @@ REPLAY_FIELDS: dict[str, dict[str, Any]] = {
     "created_at_ms": INTEGER,
     "updated_at_ms": INTEGER,
 }
+RECORD_FIELDS: dict[str, dict[str, Any]] = {
+    "object": {"const": "idempotency_record"},
+    "operation": TEXT,
+    "state": {"enum": [state.value for state in KeyState]},
+    "claim_id": TEXT,
+    "fence": INTEGER,
+    "attempts": INTEGER,
+    "fingerprint": TEXT,
+    "lease_expires_at_ms": NULLABLE_INTEGER,
+    "resource": NULLABLE_TEXT,
+    "response_status": NULLABLE_INTEGER,
+    "created_at_ms": NULLABLE_INTEGER,
+    "expires_at_ms": NULLABLE_INTEGER,
+    "purge_at_ms": NULLABLE_INTEGER,
+}
 EVENT_FIELDS: dict[str, dict[str, Any]] = {
     "id": TEXT,
     "type": TEXT,
@@ -157,6 +173,13 @@ def result_schemas() -> dict[str, Any]:
                 "data": {"type": "array", "items": {"$ref": SCHEMAS + "Event"}},
                 "next_after": NULLABLE_TEXT,
                 "has_more": {"type": "boolean"},
+            }
+        ),
+        "IdempotencyRecord": _object(RECORD_FIELDS),
+        "IdempotencyRecordList": _object(
+            {
+                "object": {"const": "list"},
+                "data": {"type": "array", "items": {"$ref": SCHEMAS + "IdempotencyRecord"}},
             }
         ),
         "Problem": {**_object(PROBLEM_FIELDS), "additionalProperties": True},

@@ -146,9 +146,10 @@ class IdempotencyEngine:
             or not concerns(observed)
         ):
             return False
+        # Asked before the takeover: a claim of which nothing is known stays as it is.
+        work = work_for(observed)
         try:
             taken = self._store.take_over(observed, lease_expires_at_ms=deadline.at_ms + LEASE_MARGIN_MS)
-            work = work_for(taken)
             if work is None:
                 self._store.release(taken)
                 return True
@@ -159,7 +160,7 @@ class IdempotencyEngine:
                 self._store.release(taken, conclusion.writes)
                 return True
             self._conclude.write(claim, conclusion)
-        except LeaseLost:
+        except (LeaseLost, KeyInProgress):  # somebody else has it, or still holds its lock
             return False
         return not isinstance(conclusion, InDoubt)
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 OPEN_LEASE_SHARDS = 8  # one index partition takes about 1,000 writes a second, and each payment makes two
 COMPRESS_FROM_BYTES = 512  # a replay is billed by the stored item's size; below this zlib gains nothing
 
+# What recovery needs and a replay does not. A replay is billed by the item's size, and an item without a shard is in
+# no index.
+DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms")
+
 
 def shard_of(record_id: str) -> int:
     """Return the shard of the index of open leases that this record is listed in."""
@@ -32,18 +36,25 @@ def response_attributes(response: StoredResponse) -> dict[str, Any]:
     }
 
 
+def ownership_attributes(record: IdempotencyRecord) -> dict[str, Any]:
+    """Return the attributes that say who owns an open claim, and until when."""
+    return {
+        "fence": record.fence,
+        "status": record.status.value,
+        "lease_expires_at_ms": record.lease_expires_at_ms,
+        "submit_horizon_ms": record.submit_horizon_ms,
+    }
+
+
 def to_item(record: IdempotencyRecord) -> Item:
     """Return the stored form of an open claim."""
     return {
         "id": record.record_id,
-        "status": record.status.value,
         "claim_id": record.claim_id,
-        "fence": record.fence,
         "fingerprint": record.fingerprint,
         "created_at_ms": record.created_at_ms,
         "expires_at_ms": record.expires_at_ms,
-        "lease_expires_at_ms": record.lease_expires_at_ms,
-        "submit_horizon_ms": record.submit_horizon_ms,
+        **ownership_attributes(record),
         "open_shard": str(shard_of(record.record_id)),
         "resource": record.resource,
         "plan": dict(record.plan),
@@ -75,4 +86,5 @@ def from_item(item: Item) -> IdempotencyRecord:
         resource=item["resource"],
         plan=item.get("plan", {}),
         response=response,
+        purge_at_seconds=item.get("purge_at", 0),
     )

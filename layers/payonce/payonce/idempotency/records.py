@@ -47,6 +47,7 @@ class IdempotencyRecord:
     The fence alone would not do: after a release the next claim starts at 1 again, and a stale first owner would match.
     ``submit_horizon_ms``: no owner before the present one can have sent anything after this moment.
     ``lease_expires_at_ms``: until then nobody else may take over; for a record in doubt, when to ask again.
+    ``purge_at_seconds``: when a completed record is forgotten, epoch seconds; 0 while it is open.
     ``plan`` is what a new owner needs to go on: the identity that survives a takeover. Dropped at completion.
     """
 
@@ -62,6 +63,7 @@ class IdempotencyRecord:
     resource: str = ""
     plan: Mapping[str, Any] = field(default_factory=dict)
     response: StoredResponse | None = None
+    purge_at_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ DAY_SECONDS = 24 * HOUR_SECONDS
 MIN_WINDOW_SECONDS = 24 * HOUR_SECONDS
 MAX_WINDOW_SECONDS = 72 * HOUR_SECONDS
 DEFAULT_GUARD_SECONDS = 30 * DAY_SECONDS
+DEFAULT_AUDIT_RETENTION_SECONDS = 400 * DAY_SECONDS  # a year and the time to close its books
+MIN_AUDIT_RETENTION_SECONDS = 90 * DAY_SECONDS  # longer than any key is kept, window and guard together
 # Two machines' clocks may differ; a lease outlives its owner's hard deadline by this much, so that nobody takes over
 # from an owner that is still allowed to run.
 LEASE_MARGIN_MS = 5_000

@@ -1,4 +1,4 @@
-"""The store of idempotency records: five conditional transitions, written once over the database port.
+"""The store of idempotency records: conditional transitions, written once over the database port.
 
 ::
 
@@ -16,28 +16,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
-from payonce.idempotency.items import from_item, response_attributes, to_item
-from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
+from payonce.idempotency.audit import released_entry
+from payonce.idempotency.audit_items import entry_write
+from payonce.idempotency.items import (
+    DROPPED_AT_COMPLETION,
+    from_item,
+    ownership_attributes,
+    response_attributes,
+    to_item,
+)
+from payonce.idempotency.records import RecordStatus
+from payonce.idempotency.settings import DEFAULT_AUDIT_RETENTION_SECONDS
+from payonce.idempotency.transitions import ClaimTaken, completed, own_or_taken, parked, releasable, taken_over
 from payonce.ports import Adjust, Delete, Insert, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from payonce.idempotency.audit import ReleasedBy
+    from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Database, Item, Write
 
+__all__ = ["ClaimTaken", "DatabaseIdempotencyStore", "IdempotencyStore"]
+
 OPEN_LEASES_INDEX = "open-leases"
-
-
-class ClaimTaken(Exception):
-    """The record exists; ``record`` is what is stored."""
-
-    def __init__(self, record: IdempotencyRecord) -> None:
-        super().__init__(record.record_id)
-        self.record = record
 
 
 class IdempotencyStore(Protocol):
@@ -73,12 +78,20 @@ class IdempotencyStore(Protocol):
         """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``."""
         ...
 
-    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
-        """Delete the claim, as nothing happened. Raises ``LeaseLost`` or ``WriteConflict``."""
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """Delete the open claim, as nothing happened, if claim, fence and status are still those of ``owned``.
+
+        An operator's release (``by``) becomes an entry of the audit trail together with the deletion. Raises
+        ``LeaseLost``, also for a completed record, or ``WriteConflict``.
+        """
         ...
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
         """Return the record, strongly consistent."""
+        ...
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """Return those of up to 100 records that are stored, strongly consistent, in any order, in one round trip."""
         ...
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
@@ -89,8 +102,9 @@ class IdempotencyStore(Protocol):
 class DatabaseIdempotencyStore:
     """The port over a ``Database``, with business writes in the same transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS) -> None:
         self._database = database
+        self._audit_retention_seconds = audit_retention_seconds
 
     def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
         """See the port."""
@@ -100,34 +114,18 @@ class DatabaseIdempotencyStore:
             stored = conflict.current if conflict.index == 0 else self._item(record.record_id)
             if stored is None:
                 raise _shifted(conflict) from conflict
-            return _own_or_taken(record, from_item(stored))
+            return own_or_taken(record, from_item(stored))
         except OutcomeUnknown as unknown:
             stored = self._item(record.record_id)
             if stored is None:
                 raise StoreUnavailable("The request could not be recorded; nothing was executed.") from unknown
-            return _own_or_taken(record, from_item(stored))
+            return own_or_taken(record, from_item(stored))
         return record
 
     def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
         """See the port."""
-        # An owner that was cut off may have sent until its lease ended; one that parked the record had stopped before.
-        horizon_ms = observed.submit_horizon_ms
-        if observed.status is RecordStatus.IN_PROGRESS:
-            horizon_ms = max(horizon_ms, observed.lease_expires_at_ms)
-        taken = replace(
-            observed,
-            fence=observed.fence + 1,
-            status=RecordStatus.IN_PROGRESS,
-            lease_expires_at_ms=lease_expires_at_ms,
-            submit_horizon_ms=horizon_ms,
-        )
-        change = {
-            "fence": taken.fence,
-            "status": taken.status.value,
-            "lease_expires_at_ms": lease_expires_at_ms,
-            "submit_horizon_ms": horizon_ms,
-        }
-        self._change(observed, change, require_status=observed.status)
+        taken = taken_over(observed, lease_expires_at_ms)
+        self._change(observed, ownership_attributes(taken), require_status=observed.status)
         return taken
 
     def complete(
@@ -139,8 +137,8 @@ class DatabaseIdempotencyStore:
             "purge_at": purge_at_seconds,
             **response_attributes(response),
         }
-        self._change(owned, change, writes, remove=("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms"))
-        return replace(owned, status=RecordStatus.COMPLETED, response=response)
+        self._change(owned, change, writes, remove=DROPPED_AT_COMPLETION)
+        return completed(owned, response)
 
     def park(
         self,
@@ -152,34 +150,29 @@ class DatabaseIdempotencyStore:
         writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
-        change = {
-            "status": RecordStatus.IN_DOUBT.value,
-            "lease_expires_at_ms": retry_at_ms,
-            "submit_horizon_ms": submit_horizon_ms,
-            **response_attributes(response),
-        }
-        self._change(owned, change, writes)
-        return replace(
-            owned,
-            status=RecordStatus.IN_DOUBT,
-            lease_expires_at_ms=retry_at_ms,
-            submit_horizon_ms=submit_horizon_ms,
-            response=response,
-        )
+        stored = parked(owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms)
+        self._change(owned, {**ownership_attributes(stored), **response_attributes(response)}, writes)
+        return stored
 
-    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
-        """See the port."""
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """See the port. The stream reports the deletion too: its entry has the same key, and the operator's stands."""
         delete = Delete(
             table=Table.IDEMPOTENCY,
             key={"id": owned.record_id},
-            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": RecordStatus.IN_PROGRESS.value},
+            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": releasable(owned).value},
         )
-        self._write_owned(owned, [delete, *writes])
+        audited = [] if by is None else [entry_write(released_entry(owned, by), self._audit_retention_seconds)]
+        self._write_owned(owned, [delete, *writes, *audited])
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
         """See the port."""
         item = self._item(record_id)
         return None if item is None else from_item(item)
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """See the port."""
+        items = self._database.get_many(Table.IDEMPOTENCY, [{"id": record_id} for record_id in record_ids])
+        return [from_item(item) for item in items]
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""
@@ -220,13 +213,6 @@ class DatabaseIdempotencyStore:
             if conflict.index == 0:
                 raise LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest") from conflict
             raise _shifted(conflict) from conflict
-
-
-def _own_or_taken(mine: IdempotencyRecord, stored: IdempotencyRecord) -> IdempotencyRecord:
-    # Our own put may be what is stored: the SDK sends it again when its first answer was lost.
-    if stored.claim_id == mine.claim_id and stored.fence == mine.fence:
-        return stored
-    raise ClaimTaken(stored)
 
 
 def _shifted(conflict: WriteConflict) -> WriteConflict:

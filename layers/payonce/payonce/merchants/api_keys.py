@@ -27,6 +27,7 @@ SCOPES = (
     "events:read",
     "webhooks:read",
     "webhooks:write",
+    "idempotency:read",
     "gateway:use",
 )
 KEY_PREFIX = "po_"

@@ -27,7 +27,7 @@ from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from payonce.domain.ledger import Posting
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
@@ -115,6 +115,11 @@ class CreatePayment(GatewayWork):
         """See ``Work``. An earlier owner may have stored the payment in doubt, so it is looked up."""
         self._look_up_stored = True
         return super().resume(claim)
+
+    def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
+        """See ``GatewayWork``. The payment is stored when it was in doubt."""
+        self._look_up_stored = True
+        return super().abandon_writes(record)
 
     def draft(self, result: Result) -> Draft:
         """See ``GatewayWork``. The first draft of a fresh payment reads nothing: there can't be one stored yet."""

@@ -153,7 +153,9 @@ class FollowUp(GatewayWork):
             payment,
             plan.amount_minor,
             at_ms=now_ms,
-            multiple_captures=self._gateway_named(payment.gateway).capabilities.multiple_captures,
+            # Asked only where it counts: an operator's release of a refund needs no gateway to be configured.
+            multiple_captures=plan.kind is OperationKind.CAPTURE
+            and self._gateway_named(payment.gateway).capabilities.multiple_captures,
         )
         code = result.code if isinstance(result, Declined) else None
         writes = self._effect_writes(payment, effect, code, now_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payonce.domain.errors import MisconfiguredError
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.recovery import (
     MAX_CLAIMS_PER_SHARD,
@@ -13,26 +14,42 @@ from payonce.idempotency.recovery import (
     Sweep,
     carried_on_by,
 )
+from payonce.idempotency.release import ReleaseDesk
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.operations import FollowUpPlan, PaymentPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from payonce.idempotency.engine import IdempotencyEngine, Work
+    from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.records import IdempotencyRecord
     from payonce.idempotency.store import IdempotencyStore
-    from payonce.payments.work import Services
-    from payonce.ports import Deadline, Gateway
+    from payonce.payments.work import GatewayWork, Services
+    from payonce.ports import Deadline, Gateway, Write
 
 __all__ = ["MAX_CLAIMS_PER_SHARD", "RECOVERY_TIMEOUT_PER_CLAIM_MS", "RUN_INTERVAL_MS", "Recovery", "RecoveryReport"]
 
 
-def work_for(record: IdempotencyRecord, gateway_named: Callable[[str], Gateway], services: Services) -> Work | None:
-    """Return the work that a stored claim describes, or ``None`` when no gateway has part in it."""
-    if record.plan["kind"] not in OperationKind:
+# Claims whose whole work is in their commit: webhooks.work.ManagementWork.
+COMMIT_ONLY_PREFIXES = ("webhook_endpoint.", "webhook_delivery.", "webhook_replay.")
+
+
+def work_for(
+    record: IdempotencyRecord, gateway_named: Callable[[str], Gateway], services: Services
+) -> GatewayWork | None:
+    """Return the work that a stored claim describes, or ``None`` when all of it is in its commit.
+
+    Raises ``MisconfiguredError`` for a claim of another program, of which nothing is known: giving it back would let
+    its effect happen twice.
+    """
+    kind = str(record.plan.get("kind", ""))
+    if kind.startswith(COMMIT_ONLY_PREFIXES):
         return None
+    if kind not in OperationKind:
+        raise MisconfiguredError(
+            f"The claim is of the kind {kind!r}, unknown to this API. Other programs need a table of their own."
+        )
     if record.plan["kind"] == OperationKind.PAYMENT.value:
         return CreatePayment(PaymentPlan.from_data(record.plan), gateway_named, services)
     return FollowUp(FollowUpPlan.from_data(record.plan), gateway_named, services)
@@ -74,3 +91,19 @@ class Recovery:
             concerns=concerns,
         )
         return None if foreign else concluded
+
+
+def release_desk(store: IdempotencyStore, gateway_named: Callable[[str], Gateway], services: Services) -> ReleaseDesk:
+    """Return the desk where operators release claims of this API."""
+
+    def undo(record: IdempotencyRecord) -> Sequence[Write]:
+        if carried_on_by(record):
+            return ()  # a request at an upstream reserves nothing here
+        work = work_for(record, gateway_named, services)
+        return () if work is None else work.abandon_writes(record)
+
+    def may_have_charged(record: IdempotencyRecord) -> bool:
+        # Also the first owner's: it may have died between sending and writing, and nothing would tell.
+        return carried_on_by(record) != "" or work_for(record, gateway_named, services) is not None
+
+    return ReleaseDesk(store=store, clock=services.clock, undo=undo, may_have_happened=may_have_charged)

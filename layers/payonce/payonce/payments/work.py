@@ -91,6 +91,16 @@ class GatewayWork(ABC):
         """Return the writes that give back what the claim reserved, for a release."""
         return ()
 
+    def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
+        """Return the writes of a release by an operator, who has found that nothing was executed.
+
+        Where the doubt was made known (a payment or an operation in doubt is stored, with its event), its end is made
+        known too: as never executed. Raises ``NotFound`` or ``GatewayUnavailable``.
+        """
+        if record.response is None:
+            return self.undo_writes()
+        return self.draft(NeverExecuted()).writes
+
     def start(self, claim: Claim) -> Conclusion:
         """See ``Work``: submit once."""
         try:

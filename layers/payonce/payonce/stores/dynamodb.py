@@ -62,6 +62,24 @@ class DynamoDatabase:
             raise _unavailable(error) from error
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
+    def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
+        """See ``Database``. What a busy table leaves out of its answer is asked for again."""
+        name = self._names[table]
+        asked: list[Any] = [to_attributes(key) for key in keys]
+        items: list[Item] = []
+        for attempt in range(MAX_CONFLICT_RETRIES + 1):
+            try:
+                answer = self._client.batch_get_item(RequestItems={name: {"Keys": asked, "ConsistentRead": True}})
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable(error) from error
+            items += [from_attributes(item) for item in answer["Responses"].get(name, ())]
+            left = answer["UnprocessedKeys"].get(name)
+            if left is None:
+                return items
+            asked = list(left["Keys"])
+            self._pause(attempt)
+        raise StoreUnavailable("The database is busy. Retry with the same key.")
+
     def write(self, writes: Sequence[Write]) -> None:
         """See ``Database``."""
         requests = [write_request(write, self._names[write.table]) for write in writes]

@@ -26,6 +26,12 @@ class MemoryDatabase:
         with self._lock:
             return copy.deepcopy(self._tables[table].get(primary_key(table, key)))
 
+    def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
+        """See ``Database``."""
+        with self._lock:
+            found = [self._tables[table].get(primary_key(table, key)) for key in keys]
+            return [copy.deepcopy(item) for item in found if item is not None]
+
     def write(self, writes: Sequence[Write]) -> None:
         """See ``Database``."""
         with self._lock:

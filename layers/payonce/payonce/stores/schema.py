@@ -36,6 +36,10 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         Table.MERCHANTS: TableSchema(("pk", "sk")),
         Table.ENDPOINTS: TableSchema(("pk", "sk")),
         Table.DELIVERIES: TableSchema(("pk", "sk"), {"due-deliveries": ("due_shard", "due_at_ms")}),
+        Table.AUDIT: TableSchema(
+            ("record_id", "entry_key"),
+            {"audit-by-day": ("day_shard", "at_key"), "audit-by-scope": ("scope_shard", "at_key")},
+        ),
     }
 )
 

@@ -1,0 +1,17 @@
+"""Lambda function of the route get_idempotency_key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payonce.bootstrap import bootstrap
+from payonce.entrypoints.http import serve
+from payonce.entrypoints.routes import ROUTES
+
+ROUTE = ROUTES["get_idempotency_key"]
+APPLICATION = bootstrap()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Serve one API Gateway proxy event."""
+    return serve(ROUTE, APPLICATION, event, context)

@@ -1,0 +1,52 @@
+"""What the operator's commands share: tables by option or environment, and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from payonce.bootstrap import Application
+from payonce.domain.errors import BodyMalformed, MisconfiguredError
+from payonce.settings import load_settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Mapping
+
+    from payonce.ports import Table
+
+
+def add_table_options(parser: argparse.ArgumentParser, tables: Iterable[Table]) -> None:
+    """Add ``--<table>-table`` for each; the functions' environment variables are the defaults."""
+    for table in tables:
+        parser.add_argument(
+            f"--{table.value}-table", help=f"default: $PAYONCE_{table.name}_TABLE (an output of the stack)"
+        )
+
+
+def application_of(options: argparse.Namespace, environment: Mapping[str, str], tables: Iterable[Table]) -> Application:
+    """Return the application with the tables that the options name. Raises ``MisconfiguredError`` without one."""
+    named = dict(environment)
+    for table in tables:
+        variable = f"PAYONCE_{table.name}_TABLE"
+        named[variable] = getattr(options, f"{table.value}_table", None) or named.get(variable, "")
+        if not named[variable]:
+            raise MisconfiguredError(f"Name the {table.value} table with --{table.value}-table or {variable}.")
+    return Application(load_settings(named))
+
+
+def time_of(text: str) -> int:
+    """Return the epoch milliseconds of an ISO 8601 date or time, UTC where it names no zone.
+
+    Raises ``BodyMalformed``.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BodyMalformed(f"{text!r} is no time. Write 2026-11-01 or 2026-11-01T12:00:00Z.") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def shown(at_ms: int | None) -> str:
+    """Return a time for people, or a dash."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_ms else "-"

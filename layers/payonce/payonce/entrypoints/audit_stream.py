@@ -1,0 +1,76 @@
+"""The idempotency table's stream as audit entries."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import PayonceError
+from payonce.idempotency.audit import Transition
+from payonce.idempotency.audit_stream import entry_of
+from payonce.observability import get_logger
+from payonce.stores.dynamodb_requests import from_stream_image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.idempotency.audit import AuditEntry
+    from payonce.idempotency.audit_items import DatabaseAuditTrail
+    from payonce.ports import Item
+
+CONCURRENT_WRITES = 8  # entries do not depend on each other, and each is one small put
+UNREADABLE_ID = "unreadable"
+
+
+def serve_audit(event: Mapping[str, Any], trail: DatabaseAuditTrail) -> dict[str, Any]:
+    """Write one entry for each record of a batch; name the first that could not be written.
+
+    The stream goes on from there, and what was written already meets itself. There are no records that can't be
+    written for what they hold: one that can't be read is an entry that says so, and does not stop the others.
+    """
+    records = list(event.get("Records", []))
+    entries = [entry_of_record(record) for record in records]
+
+    def write(entry: AuditEntry) -> PayonceError | None:
+        try:
+            trail.add(entry)
+        except PayonceError as error:
+            return error
+        if entry.transition is Transition.UNFORESEEN:
+            get_logger().error("claim changed by hand", extra={"record_id": entry.record_id, "claim": entry.claim_id})
+        return None
+
+    with ThreadPoolExecutor(max_workers=CONCURRENT_WRITES) as pool:
+        failures = list(pool.map(write, entries))
+    failed = [(record, error) for record, error in zip(records, failures, strict=True) if error is not None]
+    get_logger().info("claims audited", extra={"entries": len(entries) - len(failed)})
+    if not failed:
+        return {"batchItemFailures": []}
+    first, error = failed[0]
+    get_logger().error("claim not audited", extra={"failed": len(failed), "error": repr(error)})
+    return {"batchItemFailures": [{"itemIdentifier": first["dynamodb"]["SequenceNumber"]}]}
+
+
+def entry_of_record(record: Mapping[str, Any]) -> AuditEntry:
+    """Return the entry of one stream record (``NEW_AND_OLD_IMAGES``), as a Lambda function is given it."""
+    change = record["dynamodb"]
+    key = change.get("Keys", {}).get("id", {}).get("S")
+    identity = record.get("userIdentity") or {}
+    return entry_of(
+        key or UNREADABLE_ID,
+        _image(change, "OldImage"),
+        _image(change, "NewImage"),
+        # Seconds, with the fraction that some sources give; the same whenever the record is read.
+        at_ms=int(change.get("ApproximateCreationDateTime", 0) * 1000),
+        sequence=str(change.get("SequenceNumber", "")),
+        deleted_by=str(identity.get("principalId", "")) if identity.get("type") == "Service" else "",
+    )
+
+
+def _image(change: Mapping[str, Any], name: str) -> Item | None:
+    if not change.get(name):
+        return None
+    try:
+        return from_stream_image(change[name])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}

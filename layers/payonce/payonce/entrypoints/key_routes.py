@@ -1,0 +1,80 @@
+"""The route that shows what became of an idempotency key, to the merchant that used it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
+
+from pydantic import Field
+
+from payonce.domain.errors import NotFound
+from payonce.entrypoints.http import ReadRoute, Route
+from payonce.entrypoints.models import StrictModel
+from payonce.entrypoints.paths import PATTERNS
+from payonce.idempotency.inspect import inspect_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.bootstrap import Application
+    from payonce.entrypoints.requests import Request
+
+# "#" separates the parts of a record's id: without it no operation can reach into another merchant's.
+OPERATION_PATTERN = '^[!-"$-~]{1,128}$'
+
+
+class KeyQuery(StrictModel):
+    """Query of ``GET /idempotency-keys/{idempotency_key}``."""
+
+    operation: (
+        Annotated[
+            str,
+            Field(
+                pattern=OPERATION_PATTERN,
+                description="Only this operation, such as create_payment; also tells of a claim that was given back.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+def key_routes(operations: Callable[[], Sequence[str]]) -> tuple[Route, ...]:
+    """Return the routes; ``operations`` are those that take a key, looked up where the query names none."""
+
+    def read(application: Application, request: Request, query: KeyQuery) -> dict[str, Any]:
+        views = inspect_keys(
+            application.store,
+            application.audit_trail,
+            request.merchant_id,
+            operations() if query.operation is None else [query.operation],
+            _readings(request.path_parameters.get("idempotency_key", "")),
+            now_ms=application.clock.now_ms(),
+        )
+        if not views:
+            raise NotFound("This key was not used in your account, or its records were deleted.")
+        return {"object": "list", "data": [view.to_document() for view in views]}
+
+    return (
+        ReadRoute(
+            method="GET",
+            path="/idempotency-keys/{idempotency_key}",
+            operation="get_idempotency_key",
+            scope="idempotency:read",
+            summary="Read what became of an idempotency key, by operation",
+            answers={200: "IdempotencyRecordList"},
+            read=read,
+            query_model=KeyQuery,
+        ),
+    )
+
+
+def _readings(text: str) -> list[str]:
+    """Return the keys that a path segment may mean: as it stands, and percent-decoded.
+
+    Not every API Gateway and not every client encodes and decodes alike. Both are looked up, in the same round trip.
+    """
+    keys = [key for key in dict.fromkeys((text, unquote(text))) if re.fullmatch(PATTERNS["idempotency_key"], key)]
+    if not keys:
+        raise NotFound("There is no such key. An idempotency key has 16 to 255 visible ASCII characters.")
+    return keys

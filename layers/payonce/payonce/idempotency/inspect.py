@@ -1,0 +1,132 @@
+"""What is known about a key: its state, owner, lease and times. Never a response body, a plan or the key itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from payonce.idempotency.audit import Transition
+from payonce.idempotency.keys import record_id
+from payonce.idempotency.records import RecordStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from payonce.idempotency.audit import AuditEntry, AuditTrail
+    from payonce.idempotency.records import IdempotencyRecord
+    from payonce.idempotency.store import IdempotencyStore
+
+MAX_RECORDS = 100  # what a store reads in one round trip
+
+
+class KeyState(StrEnum):
+    """The state of a key as others see it.
+
+    ``EXPIRED``: the window is over, and the key blocks until its record is deleted; ``RELEASED``: given back, so that
+    it may be used again.
+    """
+
+    IN_PROGRESS = "in_progress"
+    IN_DOUBT = "in_doubt"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyView:
+    """One operation's record of a key. Times are epoch milliseconds, ``None`` where there is none.
+
+    ``attempts``: how many owners the claim has had; the newest is (``claim_id``, ``fence``). ``lease_expires_at_ms``:
+    until then that owner may work; of a key in doubt, when it is asked about again. ``response_status``: of the stored
+    response, provisional while in doubt.
+    """
+
+    operation: str
+    state: KeyState
+    claim_id: str
+    fence: int
+    attempts: int
+    fingerprint: str
+    lease_expires_at_ms: int | None = None
+    resource: str | None = None
+    response_status: int | None = None
+    created_at_ms: int | None = None
+    expires_at_ms: int | None = None
+    purge_at_ms: int | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the view as a JSON document."""
+        return {"object": "idempotency_record", **asdict(self), "state": self.state.value}
+
+
+def inspect_keys(
+    store: IdempotencyStore,
+    trail: AuditTrail | None,
+    scope: str,
+    operations: Iterable[str],
+    keys: Iterable[str],
+    *,
+    now_ms: int,
+) -> list[KeyView]:
+    """Return what is stored of ``keys`` in ``scope`` alone, by operation, in one round trip.
+
+    With a single operation and key that are not stored, one more asks the ``trail`` whether a claim was there. Raises
+    ``ValueError`` for more than 100 pairs.
+    """
+    ids = {record_id(scope, operation, key): operation for operation in operations for key in dict.fromkeys(keys)}
+    if len(ids) > MAX_RECORDS:
+        raise ValueError(f"{len(ids)} records; at most {MAX_RECORDS} are read at once")
+    views = [view_of(record, ids[record.record_id], now_ms=now_ms) for record in store.get_many(list(ids))]
+    if not views and len(set(ids.values())) == 1 and trail is not None:
+        views = [gone for one in ids if (gone := _gone(trail, one)) is not None]
+    return sorted(views, key=lambda view: (view.operation, view.created_at_ms or 0))
+
+
+def view_of(record: IdempotencyRecord, operation: str, *, now_ms: int) -> KeyView:
+    """Return the view of a stored record."""
+    is_open = record.status is not RecordStatus.COMPLETED
+    return KeyView(
+        operation=operation,
+        state=_state(record, now_ms),
+        claim_id=record.claim_id,
+        fence=record.fence,
+        attempts=record.fence,
+        fingerprint=record.fingerprint,
+        lease_expires_at_ms=record.lease_expires_at_ms if is_open else None,
+        resource=record.resource or None,
+        response_status=None if record.response is None else record.response.status,
+        created_at_ms=record.created_at_ms,
+        expires_at_ms=record.expires_at_ms,
+        purge_at_ms=record.purge_at_seconds * 1000 or None,
+    )
+
+
+def _state(record: IdempotencyRecord, now_ms: int) -> KeyState:
+    match record.status:
+        case RecordStatus.COMPLETED:
+            return KeyState.EXPIRED if record.expires_at_ms < now_ms else KeyState.COMPLETED
+        case RecordStatus.IN_DOUBT:
+            return KeyState.IN_DOUBT
+        case RecordStatus.IN_PROGRESS:
+            return KeyState.IN_PROGRESS
+
+
+def _gone(trail: AuditTrail, one: str) -> KeyView | None:
+    """Return the view of a record that was deleted, from its last entry. The trail may be some seconds behind."""
+    newest = trail.history(one, newest_first=True, limit=1)
+    if not newest or newest[0].transition not in (Transition.RELEASED, Transition.EXPIRED):
+        return None
+    entry: AuditEntry = newest[0]
+    return KeyView(
+        operation=entry.operation,
+        state=KeyState.RELEASED if entry.transition is Transition.RELEASED else KeyState.EXPIRED,
+        claim_id=entry.claim_id,
+        fence=entry.fence,
+        attempts=entry.fence,
+        fingerprint=entry.fingerprint,
+        resource=entry.resource or None,
+        response_status=entry.response_status or None,
+        purge_at_ms=entry.at_ms if entry.transition is Transition.EXPIRED else None,
+    )

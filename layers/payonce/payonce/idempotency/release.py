@@ -1,0 +1,121 @@
+"""An operator gives a claim back, so that its key may be used again: conditional, with a reason, in the audit trail.
+
+::
+
+    operator   key show: claim c, fence 1 ──── looks at the gateway ────▶ release(c, 1): refused, nothing changes
+    recovery              take over: fence 2 ─▶ found there ─▶ completed
+
+A completed record is never released: it is what stands between a late retry and a second charge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import LeaseLost, NotFound, ReleaseRefused, WriteConflict
+from payonce.idempotency.audit import MAX_NOTE_CHARACTERS, ReleasedBy
+from payonce.idempotency.records import RecordStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.idempotency.records import IdempotencyRecord
+    from payonce.idempotency.store import IdempotencyStore
+    from payonce.ports import Clock, Write
+
+MAX_ATTEMPTS = 5  # what the claim reserved on may change under the release; each attempt reads it anew
+MAX_OPERATOR_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseOrder:
+    """What the operator wants: the claim as it was shown, who and why.
+
+    ``finding``: what was found where the effect would be, "" when nobody looked; ``force``: although the lease runs.
+    """
+
+    record_id: str
+    claim_id: str
+    fence: int
+    operator: str
+    reason: str
+    finding: str = ""
+    force: bool = False
+
+
+class ReleaseDesk:
+    """Releases open claims. ``undo`` returns the writes that give back what a claim holds, from what is stored now;
+    ``may_have_happened`` says whether a claim's effect is outside its commit, and so may be there already.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: IdempotencyStore,
+        clock: Clock,
+        undo: Callable[[IdempotencyRecord], Sequence[Write]],
+        may_have_happened: Callable[[IdempotencyRecord], bool],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._undo = undo
+        self._may_have_happened = may_have_happened
+
+    def release(self, order: ReleaseOrder) -> ReleasedBy:
+        """Release the claim and what it reserved, in one transaction, and return what the trail says about it.
+
+        Raises ``NotFound``, ``ReleaseRefused`` (and why), or ``LeaseLost`` when a newer owner has it.
+        """
+        by = ReleasedBy(
+            operator=_note("operator", order.operator, MAX_OPERATOR_CHARACTERS),
+            reason=_note("reason", order.reason, MAX_NOTE_CHARACTERS),
+            finding=_note("finding", order.finding, MAX_NOTE_CHARACTERS) if order.finding else "",
+            forced=order.force,
+            at_ms=self._clock.now_ms(),
+        )
+        for _ in range(MAX_ATTEMPTS):
+            record = self._checked(order)
+            try:
+                self._store.release(record, self._undo(record), by=by)
+            except WriteConflict:
+                continue
+            return by
+        raise ReleaseRefused("What the claim reserved on keeps changing. Nothing was released; try again.")
+
+    def _checked(self, order: ReleaseOrder) -> IdempotencyRecord:
+        record = self._store.get(order.record_id)
+        if record is None:
+            raise NotFound("There is no such claim: it was never made, or was released already.")
+        if record.status is RecordStatus.COMPLETED:
+            raise ReleaseRefused(
+                "The request was executed. Its record is never released: a retry with the same key would be executed "
+                "again, as a second charge. For a new operation, the merchant uses a new key."
+            )
+        if (record.claim_id, record.fence) != (order.claim_id, order.fence):
+            raise LeaseLost(
+                f"The claim is now {record.claim_id}, fence {record.fence}: somebody else has taken it since it was "
+                "shown. Nothing was released; look again."
+            )
+        running = record.status is RecordStatus.IN_PROGRESS and record.lease_expires_at_ms >= self._clock.now_ms()
+        if running and not order.force:
+            until = datetime.fromtimestamp(record.lease_expires_at_ms / 1000, UTC)
+            raise ReleaseRefused(
+                f"Its owner may be at work until {until:%H:%M:%S} UTC, and would go on after a release. Wait, or use "
+                "--force when that process is certainly gone."
+            )
+        if self._may_have_happened(record) and not order.finding:
+            raise ReleaseRefused(
+                "The claim may have charged already. Look at the gateway, by the reference that is shown; when nothing "
+                'is there, say so with --checked-at-gateway "what was found". When it is there, do not release: '
+                "recovery finds it and completes the request."
+            )
+        return record
+
+
+def _note(name: str, text: str, most: int) -> str:
+    stripped = " ".join(text.split())
+    if not stripped or len(stripped) > most:
+        raise ReleaseRefused(f"A release needs a {name} of 1 to {most} characters.")
+    return stripped

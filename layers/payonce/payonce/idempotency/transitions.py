@@ -1,0 +1,72 @@
+"""What a transition makes of a record: pure, so that every store writes and returns the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import LeaseLost
+from payonce.idempotency.records import IdempotencyRecord, RecordStatus
+
+if TYPE_CHECKING:
+    from payonce.idempotency.records import StoredResponse
+
+
+class ClaimTaken(Exception):
+    """The record exists; ``record`` is what is stored."""
+
+    def __init__(self, record: IdempotencyRecord) -> None:
+        super().__init__(record.record_id)
+        self.record = record
+
+
+def own_or_taken(mine: IdempotencyRecord, stored: IdempotencyRecord) -> IdempotencyRecord:
+    """Return ``stored`` when it is this very claim, sent again because its first answer was lost.
+
+    Raises ``ClaimTaken`` when it is another's.
+    """
+    if stored.claim_id == mine.claim_id and stored.fence == mine.fence:
+        return stored
+    raise ClaimTaken(stored)
+
+
+def taken_over(observed: IdempotencyRecord, lease_expires_at_ms: int) -> IdempotencyRecord:
+    """Return the record under its next owner. Raises ``LeaseLost`` when it is completed: nobody owns that again."""
+    if observed.status is RecordStatus.COMPLETED:
+        raise LeaseLost(f"{observed.record_id} is completed")
+    # An owner that was cut off may have sent until its lease ended; one that parked the record had stopped before.
+    horizon_ms = observed.submit_horizon_ms
+    if observed.status is RecordStatus.IN_PROGRESS:
+        horizon_ms = max(horizon_ms, observed.lease_expires_at_ms)
+    return replace(
+        observed,
+        fence=observed.fence + 1,
+        status=RecordStatus.IN_PROGRESS,
+        lease_expires_at_ms=lease_expires_at_ms,
+        submit_horizon_ms=horizon_ms,
+    )
+
+
+def releasable(owned: IdempotencyRecord) -> RecordStatus:
+    """Return the status that a release requires. Raises ``LeaseLost`` when it is completed: that is never undone."""
+    if owned.status is RecordStatus.COMPLETED:
+        raise LeaseLost(f"{owned.record_id} is completed; it is never released")
+    return owned.status
+
+
+def completed(owned: IdempotencyRecord, response: StoredResponse) -> IdempotencyRecord:
+    """Return the record finished for good."""
+    return replace(owned, status=RecordStatus.COMPLETED, response=response)
+
+
+def parked(
+    owned: IdempotencyRecord, response: StoredResponse, *, submit_horizon_ms: int, retry_at_ms: int
+) -> IdempotencyRecord:
+    """Return the record in doubt, with a provisional response."""
+    return replace(
+        owned,
+        status=RecordStatus.IN_DOUBT,
+        lease_expires_at_ms=retry_at_ms,
+        submit_horizon_ms=submit_horizon_ms,
+        response=response,
+    )

@@ -1,0 +1,60 @@
+"""The audit trail of a Redis store: what the scripts have appended to the streams, read page by page."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from payonce.idempotency.audit import AuditEntry
+from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
+from payonce.stores.redis_calls import RedisCalls
+from payonce.stores.redis_checks import MAX_CLOCK_DIFFERENCE_MS
+from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+
+PAGE_SIZE = 200  # entries that a reader holds of each shard: about 1 MB in all
+
+
+class RedisAuditTrail:
+    """The port over the streams of a store with the same ``prefix``. Raises ``StoreUnavailable``.
+
+    Entries come in the order in which the server made the transitions; their times are those of the machines that asked
+    for them. The streams are capped, and say nothing of a purge: a completed record's end is in its ``complete``.
+    """
+
+    def __init__(self, client: Redis, *, prefix: str = DEFAULT_PREFIX) -> None:
+        self._calls = RedisCalls(client)
+        self._keys = RedisKeys(prefix)
+
+    def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:
+        """See ``AuditTrail``."""
+        # A stream is in order of the server's clock, which may differ from ours by so much.
+        first_ms, last_ms = max(from_ms - MAX_CLOCK_DIFFERENCE_MS, 0), until_ms + MAX_CLOCK_DIFFERENCE_MS
+        shards = [self._shard(shard, str(first_ms), str(last_ms)) for shard in range(OPEN_LEASE_SHARDS)]
+        for _, entry in heapq.merge(*shards, key=lambda found: found[0]):
+            if from_ms <= entry.at_ms < until_ms and scope in (None, entry.scope):
+                yield entry
+
+    def history(self, record_id: str, *, newest_first: bool = False, limit: int = 100) -> list[AuditEntry]:
+        """See ``AuditTrail``. Reads the whole stream of the record's shard, unless the newest are asked for."""
+        shard = self._shard(shard_of(record_id), "-", "+", newest_first=newest_first)
+        return list(islice((entry for _, entry in shard if entry.record_id == record_id), limit))
+
+    def _shard(
+        self, shard: int, first: str, last: str, *, newest_first: bool = False
+    ) -> Iterator[tuple[tuple[int, int], AuditEntry]]:
+        command, start, end = ("XREVRANGE", last, first) if newest_first else ("XRANGE", first, last)
+        while True:
+            page = self._calls.read(command, self._keys.audit(shard), start, end, "COUNT", PAGE_SIZE)
+            for raw_id, fields in page:
+                milliseconds, number = raw_id.decode().split("-")
+                yield (int(milliseconds), int(number)), AuditEntry.from_data(json.loads(fields[b"entry"]))
+            if len(page) < PAGE_SIZE:
+                return
+            start = f"({page[-1][0].decode()}"

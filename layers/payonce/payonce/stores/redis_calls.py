@@ -1,0 +1,144 @@
+"""Calls of a Redis or Valkey server. Every error of redis-py is translated here, once.
+
+::
+
+    get a connection ─▶ send ─▶ read the answer
+    └ nothing sent:      └──────┴ may have been executed: OutcomeUnknown,
+      StoreUnavailable            unless the server says that it refused
+
+redis-py would send a command again when its answer is lost. That hides which of two executions an answer belongs to, so
+that commands are sent here on a connection of its pool, once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis, exceptions
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payonce.stores.redis_scripts import Script
+
+# A healthy server answers in less than a millisecond; these fit several times into a request's budget.
+CONNECT_TIMEOUT_SECONDS = 1
+READ_TIMEOUT_SECONDS = 2
+CONNECT_RETRIES = 2  # nothing has been sent yet, so that trying again is harmless
+CONNECT_PAUSE_SECONDS = 0.02
+
+REFUSED_ERRORS = (
+    exceptions.ReadOnlyError,  # a replica, or a primary that was demoted
+    exceptions.OutOfMemoryError,
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.NoPermissionError,
+    exceptions.BusyLoadingError,
+    exceptions.ClusterError,  # CLUSTERDOWN, MASTERDOWN
+    exceptions.AskError,  # ASK, MOVED
+    exceptions.TryAgainError,
+)
+# Codes that redis-py has no class for. The server checks them before a script's first write, never after it.
+REFUSED_CODES = frozenset({"BUSY", "MISCONF", "NOREPLICAS"})
+# This server won't take writes any more: look for the present primary instead of asking it again.
+RECONNECT_ERRORS = (exceptions.ReadOnlyError, exceptions.BusyLoadingError, exceptions.ClusterError)
+
+
+def redis_client(url: str) -> Redis:
+    """Return a client with payonce's timeouts for ``redis://``, ``rediss://`` (TLS) or ``unix://``."""
+    return Redis.from_url(
+        url,
+        protocol=2,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_timeout=READ_TIMEOUT_SECONDS,
+        retry=Retry(ExponentialBackoff(base=CONNECT_PAUSE_SECONDS), CONNECT_RETRIES),
+    )
+
+
+class RedisCalls:
+    """Calls over ``client``. Safe for threads. Raises ``MisconfiguredError`` for a client that can't be used."""
+
+    def __init__(self, client: Redis) -> None:
+        pool = getattr(client, "connection_pool", None)
+        if pool is None:
+            raise MisconfiguredError(
+                "The Redis client has no connection pool. Give a redis.Redis of the primary; RedisCluster is not taken."
+            )
+        if pool.get_encoder().decode_responses:
+            raise MisconfiguredError(
+                "The Redis client decodes answers, and bodies are bytes: set decode_responses=False."
+            )
+        self._client = client
+        self._pool = pool
+
+    def read(self, *command: str | int) -> Any:
+        """Return the answer to a command that changes nothing. Raises ``StoreUnavailable``."""
+        return self.read_all([command])[0]
+
+    def read_all(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+        """Return the answers to commands that change nothing, in one round trip. Raises ``StoreUnavailable``."""
+        try:
+            return self._exchange(commands)
+        except exceptions.RedisError as error:
+            raise StoreUnavailable(f"The store could not be read ({_name(error)}). Retry with the same key.") from error
+
+    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        """Run a script once and return its answer.
+
+        Raises ``StoreUnavailable`` when it was certainly not executed, ``OutcomeUnknown`` when it may have been.
+        """
+        try:
+            try:
+                return self._exchange([("EVALSHA", script.sha1, len(keys), *keys, *arguments)])[0]
+            except exceptions.NoScriptError:  # a new server, or SCRIPT FLUSH: not executed, and taught with the source
+                return self._exchange([("EVAL", script.source, len(keys), *keys, *arguments)])[0]
+        except exceptions.RedisError as error:
+            raise _write_error(error) from error
+
+    def _exchange(self, commands: Sequence[tuple[str | bytes | int, ...]]) -> list[Any]:
+        if not commands:
+            return []
+        try:
+            connection = self._pool.get_connection()
+        except exceptions.RedisError as error:
+            raise _NotSentError(type(error).__name__) from error
+        unanswered = len(commands)
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            answers = []
+            for command in commands:
+                unanswered -= 1  # an error is an answer too
+                answers.append(self._client.parse_response(connection, str(command[0])))  # type: ignore[no-untyped-call]
+            return answers
+        except BaseException as error:
+            # An answer that comes later must not be taken for the next command's.
+            if unanswered or not isinstance(error, exceptions.ResponseError) or isinstance(error, RECONNECT_ERRORS):
+                connection.disconnect()
+            raise
+        finally:
+            self._pool.release(connection)
+
+
+class _NotSentError(exceptions.RedisError):
+    """There was no connection to send on."""
+
+
+def _write_error(error: exceptions.RedisError) -> StoreUnavailable | OutcomeUnknown:
+    """Tell "certainly not written" from "may have been written"; every doubt is the latter."""
+    if isinstance(error, _NotSentError):
+        return StoreUnavailable(f"The store could not be reached ({_name(error)}); nothing was written. Retry.")
+    if isinstance(error, REFUSED_ERRORS) or str(error).split(" ", 1)[0] in REFUSED_CODES:
+        return StoreUnavailable(f"The store refused the write ({_name(error)}); nothing was written. Retry.")
+    return OutcomeUnknown("The store did not confirm the write. Retry with the same key: nothing happens twice.")
+
+
+def _name(error: exceptions.RedisError) -> str:
+    """Return what a log or a caller may know: redis-py's class, or the server's code where it has none."""
+    if isinstance(error, _NotSentError):
+        return str(error)
+    name = type(error).__name__
+    return str(error).split(" ", 1)[0] if name == "ResponseError" else name

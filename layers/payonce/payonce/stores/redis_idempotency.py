@@ -1,0 +1,202 @@
+"""The idempotency store on Redis or Valkey: every transition is one Lua script, fenced like the one on DynamoDB.
+
+::
+
+    <prefix>{0..7}:record:<id>   hash            the record; completed ones expire at their purge time, open ones never
+    <prefix>{0..7}:open          sorted set      ids of open claims by the end of their lease
+    <prefix>{0..7}:audit         stream, capped  an entry of the audit trail for every transition
+
+Business writes can't be part of a script's transaction: payments belong on DynamoDB, and this store to what has no
+database of payonce's own behind it (proxy, sidecar). docs/stores.md says what a Redis server keeps, and what it loses.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.idempotency.audit import AuditEntry, Transition, released_entry
+from payonce.idempotency.items import (
+    DROPPED_AT_COMPLETION,
+    from_item,
+    ownership_attributes,
+    response_attributes,
+    shard_of,
+    to_item,
+)
+from payonce.idempotency.records import RecordStatus
+from payonce.idempotency.transitions import completed, own_or_taken, parked, releasable, taken_over
+from payonce.stores.redis_calls import RedisCalls
+from payonce.stores.redis_fields import from_fields, to_fields
+from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
+from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+
+    from payonce.idempotency.audit import ReleasedBy
+    from payonce.idempotency.records import IdempotencyRecord, StoredResponse
+    from payonce.ports import Clock, Write
+    from payonce.stores.redis_scripts import Script
+
+AUDIT_ENTRIES_PER_SHARD = 20_000  # some 500 bytes each: 80 MB over all shards; export them before they are dropped
+
+
+class RedisIdempotencyStore:
+    """The port over a server's primary. ``writes`` must be empty: raises ``MisconfiguredError`` otherwise.
+
+    Also raises ``StoreUnavailable`` when certainly nothing was stored, ``OutcomeUnknown`` when a transition may have
+    been. ``clock`` dates the audit entries; purging goes by the server's clock.
+    """
+
+    def __init__(self, client: Redis, *, prefix: str = DEFAULT_PREFIX, clock: Clock) -> None:
+        self._calls = RedisCalls(client)
+        self._keys = RedisKeys(prefix)
+        self._clock = clock
+
+    def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
+        """See the port."""
+        _refuse(writes)
+        try:
+            flat = self._run(
+                CLAIM, Transition.CLAIMED, record, [record.lease_expires_at_ms, *to_fields(to_item(record))]
+            )
+        except OutcomeUnknown as unknown:
+            stored = self.get(record.record_id)
+            if stored is None:
+                raise StoreUnavailable("The request could not be recorded; nothing was executed.") from unknown
+            return own_or_taken(record, stored)
+        if flat:
+            return own_or_taken(record, from_item(from_fields(zip(flat[::2], flat[1::2], strict=True))))
+        return record
+
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
+        """See the port."""
+        taken = taken_over(observed, lease_expires_at_ms)
+        self._change(Transition.TAKEN_OVER, observed, taken, ownership_attributes(taken))
+        return taken
+
+    def complete(
+        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+    ) -> IdempotencyRecord:
+        """See the port."""
+        _refuse(writes)
+        stored = completed(owned, response)
+        change = {"status": stored.status.value, "purge_at": purge_at_seconds, **response_attributes(response)}
+        self._change(Transition.COMPLETED, owned, stored, change, purge_at_ms=purge_at_seconds * 1000)
+        return stored
+
+    def park(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        submit_horizon_ms: int,
+        retry_at_ms: int,
+        writes: Sequence[Write],
+    ) -> IdempotencyRecord:
+        """See the port."""
+        _refuse(writes)
+        stored = parked(owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms)
+        change = {**ownership_attributes(stored), **response_attributes(response)}
+        self._change(Transition.PARKED, owned, stored, change)
+        return stored
+
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """See the port."""
+        _refuse(writes)
+        required: list[str | bytes | int] = [owned.claim_id, owned.fence, releasable(owned).value]
+        entry = None if by is None else released_entry(owned, by)
+        if not self._run(RELEASE, Transition.RELEASED, owned, required, entry):
+            raise _lost(owned)
+
+    def get(self, record_id: str) -> IdempotencyRecord | None:
+        """See the port. Strongly consistent, as the primary is asked."""
+        found = self.get_many([record_id])
+        return found[0] if found else None
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """See the port."""
+        stored: list[dict[bytes, bytes]] = self._calls.read_all(
+            [("HGETALL", self._keys.record(record_id)) for record_id in record_ids]
+        )
+        return [from_item(from_fields(fields.items())) for fields in stored if fields]
+
+    def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
+        """See the port."""
+        found: list[bytes] = self._calls.read(
+            "ZRANGEBYSCORE", self._keys.open(shard), "-inf", lease_expired_at_ms, "LIMIT", 0, limit
+        )
+        return [open_id.decode() for open_id in found]
+
+    def _change(
+        self,
+        transition: Transition,
+        before: IdempotencyRecord,
+        after: IdempotencyRecord,
+        change: dict[str, Any],
+        *,
+        purge_at_ms: int | None = None,
+    ) -> None:
+        # What a record was read with is what must be stored: any takeover raises the fence, any new claim has another
+        # id, and a status never comes back under the same fence. The lease needs no comparison of its own.
+        required = before.status if transition is Transition.TAKEN_OVER else RecordStatus.IN_PROGRESS
+        is_over = after.status is RecordStatus.COMPLETED
+        dropped = DROPPED_AT_COMPLETION if is_over else ()
+        arguments = [
+            before.claim_id,
+            before.fence,
+            required.value,
+            "" if is_over else after.lease_expires_at_ms,
+            "" if purge_at_ms is None else purge_at_ms,
+            len(dropped),
+            *dropped,
+            *to_fields(change),
+        ]
+        if not self._run(CHANGE, transition, after, arguments):
+            raise _lost(before)
+
+    def _run(
+        self,
+        script: Script,
+        transition: Transition,
+        after: IdempotencyRecord,
+        arguments: Sequence[str | bytes | int],
+        entry: AuditEntry | None = None,
+    ) -> Any:
+        shard = shard_of(after.record_id)
+        keys = [self._keys.record(after.record_id), self._keys.open(shard), self._keys.audit(shard)]
+        entry = entry or _entry(transition, after, self._clock.now_ms())
+        written = json.dumps(entry.to_data(), separators=(",", ":"))
+        common: list[str | bytes | int] = [written, after.record_id, AUDIT_ENTRIES_PER_SHARD]
+        return self._calls.run(script, keys, [*common, *arguments])
+
+
+def _refuse(writes: Sequence[Write]) -> None:
+    if writes:
+        raise MisconfiguredError(
+            "A Redis store can't commit business writes together with the claim. Use the DynamoDB store for payments."
+        )
+
+
+def _lost(owned: IdempotencyRecord) -> LeaseLost:
+    return LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest")
+
+
+def _entry(transition: Transition, after: IdempotencyRecord, at_ms: int) -> AuditEntry:
+    is_over = after.status is RecordStatus.COMPLETED
+    return AuditEntry(
+        record_id=after.record_id,
+        claim_id=after.claim_id,
+        fence=after.fence,
+        transition=transition,
+        at_ms=at_ms,
+        status=after.status.value,
+        resource=after.resource,
+        fingerprint=after.fingerprint,
+        lease_expires_at_ms=0 if is_over else after.lease_expires_at_ms,
+        response_status=0 if after.response is None else after.response.status,
+    )

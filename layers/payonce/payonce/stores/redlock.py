@@ -1,0 +1,214 @@
+"""Redlock over independent Redis nodes as a lock around a claim, in front of any store (pottery's implementation).
+
+A lock is not a fence. Whoever holds it may be paused past its end and act all the same, a node may restart without
+its memory, a clock may jump: then there are two holders, and the lock says nothing to either. What the store's fence
+refuses stays refused; what the owners did outside is done twice unless the second one asks first (docs/stores.md).
+What the lock adds: its time is measured by the nodes, so that an owner is not taken over early by a machine whose clock
+is ahead.
+
+::
+
+    claim, take_over   lock the key for the lease ─▶ the store's transition ─▶ keep the lock
+    complete, park, release                          the store's transition ─▶ unlock
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from payonce.domain.errors import KeyInProgress, LeaseLost, MisconfiguredError, StoreUnavailable
+from payonce.idempotency.transitions import own_or_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.idempotency.audit import ReleasedBy
+    from payonce.idempotency.records import IdempotencyRecord, StoredResponse
+    from payonce.idempotency.store import IdempotencyStore
+    from payonce.ports import Clock, Write
+
+MIN_NODES = 3  # with fewer, one that is down stops everything
+# A node that does not answer at once is counted out: what is lost waiting for it is lost from the lock's life.
+NODE_TIMEOUT_SECONDS = 0.2
+MIN_LOCK_MS = 1_000  # far above the time that taking it needs
+RETRY_AFTER_SECONDS = 1
+
+
+def lock_node(url: str) -> Redis:
+    """Return a client for one node of a Redlock: quick to give up, and nothing is sent twice."""
+    return Redis.from_url(
+        url,
+        protocol=2,
+        socket_connect_timeout=NODE_TIMEOUT_SECONDS,
+        socket_timeout=NODE_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class RedlockIdempotencyStore:
+    """A store behind a lock. Same port, same guarantees as ``store``, whatever the lock does.
+
+    Also raises ``KeyInProgress`` while another holds the lock, and ``StoreUnavailable`` when a majority of the nodes
+    can't be reached; nothing was claimed then. Raises ``MisconfiguredError`` unless there are at least three nodes, an
+    odd number of them, each at another address.
+    """
+
+    def __init__(
+        self, store: IdempotencyStore, nodes: Sequence[Redis], *, prefix: str = "payonce", clock: Clock
+    ) -> None:
+        addresses = {repr(sorted(_address(node).items())) for node in nodes}
+        if len(nodes) < MIN_NODES or len(nodes) % 2 == 0 or len(addresses) != len(nodes):
+            raise MisconfiguredError(
+                f"Redlock needs an odd number of independent nodes, at least {MIN_NODES}, each with its own address."
+            )
+        self._store = store
+        self._nodes = frozenset(nodes)
+        self._prefix = prefix
+        self._clock = clock
+        self._new_lock = redlock_class()
+        self._held: dict[tuple[str, str, int], tuple[Any, int]] = {}
+        self._mutex = threading.Lock()
+
+    def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
+        """See the port."""
+        lock = self._acquire(record.record_id, record.lease_expires_at_ms)
+        if lock is None:
+            stored = self._store.get(record.record_id)
+            if stored is None:
+                raise _in_progress()
+            return own_or_taken(record, stored)
+        return self._under(lock, lambda: self._store.claim(record, writes))
+
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
+        """See the port."""
+        lock = self._acquire(observed.record_id, lease_expires_at_ms)
+        if lock is None:
+            raise _in_progress()
+        return self._under(lock, lambda: self._store.take_over(observed, lease_expires_at_ms=lease_expires_at_ms))
+
+    def complete(
+        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+    ) -> IdempotencyRecord:
+        """See the port."""
+        return self._last(
+            owned,
+            lambda: self._store.complete(owned, response, purge_at_seconds=purge_at_seconds, writes=writes),
+        )
+
+    def park(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        submit_horizon_ms: int,
+        retry_at_ms: int,
+        writes: Sequence[Write],
+    ) -> IdempotencyRecord:
+        """See the port."""
+        return self._last(
+            owned,
+            lambda: self._store.park(
+                owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms, writes=writes
+            ),
+        )
+
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """See the port. An operator's release is not held up by the lock: it is for owners that never come back."""
+        self._last(owned, lambda: self._store.release(owned, writes, by=by))
+
+    def get(self, record_id: str) -> IdempotencyRecord | None:
+        """See the port."""
+        return self._store.get(record_id)
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """See the port."""
+        return self._store.get_many(record_ids)
+
+    def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
+        """See the port."""
+        return self._store.open_claims(shard, lease_expired_at_ms=lease_expired_at_ms, limit=limit)
+
+    def _acquire(self, record_id: str, lease_expires_at_ms: int) -> Any | None:
+        """Return the lock, held until the lease ends, or ``None`` when another holds it."""
+        # The lock lasts as long as the lease by the owner's own clock: what the clock shows doesn't matter then.
+        lock_ms = max(lease_expires_at_ms - self._clock.now_ms(), MIN_LOCK_MS)
+        lock = self._new_lock(
+            key=f"{self._prefix}:{record_id}",
+            masters=self._nodes,
+            auto_release_time=lock_ms / 1000,
+            raise_on_redis_errors=True,
+        )
+        try:
+            return lock if lock.acquire(blocking=False) else None
+        except RuntimeError:  # pottery's QuorumIsImpossible; it holds the clients, which are nothing for a log
+            raise StoreUnavailable("Most of the lock's nodes can't be reached; nothing was executed. Retry.") from None
+
+    def _under(self, lock: Any, transition: Callable[[], IdempotencyRecord]) -> IdempotencyRecord:
+        try:
+            owned = transition()
+        except BaseException:
+            _unlock(lock)
+            raise
+        with self._mutex:
+            now_ms = self._clock.now_ms()
+            self._held = {name: held for name, held in self._held.items() if held[1] > now_ms}
+            self._held[_name(owned)] = (lock, max(owned.lease_expires_at_ms, now_ms + MIN_LOCK_MS))
+        return owned
+
+    def _last[T](self, owned: IdempotencyRecord, transition: Callable[[], T]) -> T:
+        """Make the owner's last transition, and unlock once it is clear that it owns nothing any more."""
+        try:
+            result = transition()
+        except LeaseLost:
+            self._unlock(owned)
+            raise
+        self._unlock(owned)
+        return result
+
+    def _unlock(self, owned: IdempotencyRecord) -> None:
+        with self._mutex:
+            lock, _ = self._held.pop(_name(owned), (None, 0))
+        if lock is not None:
+            _unlock(lock)
+
+
+def redlock_class() -> Callable[..., Any]:
+    """Return pottery's lock class."""
+    # Importing pottery replaces json.dumps for the whole process, for the sake of its containers. Only its lock is
+    # used here, and what others make of json.dumps is none of its business.
+    dumps = json.dumps
+    try:
+        from pottery import Redlock
+    finally:
+        json.dumps = dumps
+    return Redlock
+
+
+def _address(node: Redis) -> dict[str, Any]:
+    arguments = node.connection_pool.connection_kwargs
+    return {name: arguments.get(name) for name in ("host", "port", "path")}
+
+
+def _name(record: IdempotencyRecord) -> tuple[str, str, int]:
+    return record.record_id, record.claim_id, record.fence
+
+
+def _in_progress() -> KeyInProgress:
+    return KeyInProgress(
+        "A request with this idempotency key is still in progress. Retry with the same key and body.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+def _unlock(lock: Any) -> None:
+    try:
+        lock.release(raise_on_redis_errors=False)
+    except (RuntimeError, RedisError):
+        return  # it has ended by itself, or will: nothing depends on it
