@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from local.redis_servers import running_redis
 from payonce.bootstrap_proxy import make_store
 from payonce.ports import Table
 from payonce.proxy.config import Store
@@ -25,7 +26,7 @@ from tests.support.tcp_faults import Fault, FaultyProxy, serving
 from tests.support.upstreams.running import COUNTERS, running_counter, running_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 KEYS, RETRIES, CLIENTS = 100, 10, 16
@@ -118,8 +119,20 @@ def test_a_thousand_retries_with_dropped_upstream_connections_execute_once_per_k
     assert {reference: executed.get(reference) for _, reference in keys} == {reference: 1 for _, reference in keys}
 
 
+@pytest.fixture(params=["dynamodb", "redis"])
+def durable_store(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The configuration of a store that outlives a sidecar."""
+    if request.param == "redis":
+        with running_redis() as (server,):
+            yield {"kind": "redis", "url": server.url}
+    else:
+        url = request.getfixturevalue("dynamodb_local")
+        tables = create_tables(dynamodb_client(url), f"proxy-{fresh()[:8]}-")
+        yield {"kind": "dynamodb", "table": tables[Table.IDEMPOTENCY], "endpoint_url": url}
+
+
 def test_a_sidecar_that_is_killed_between_claim_and_answer_executes_nothing_twice(
-    counter: str, tmp_path: Path, dynamodb_local: str
+    counter: str, tmp_path: Path, durable_store: dict[str, str]
 ) -> None:
     """SIGKILL while the service works; another sidecar on the same store takes over by the route's policy.
 
@@ -131,7 +144,6 @@ def test_a_sidecar_that_is_killed_between_claim_and_answer_executes_nothing_twic
 
     Fails when a takeover forwards the request again to a service that ignores keys.
     """
-    tables = create_tables(dynamodb_client(dynamodb_local), f"proxy-{fresh()[:8]}-")
     policies = {
         "park": {"policy": "park"},
         "ask": ASK,
@@ -143,7 +155,7 @@ def test_a_sidecar_that_is_killed_between_claim_and_answer_executes_nothing_twic
             route(name=name, path=f"/{path}", timeout_seconds=2, unknown=policies[name])
             for name, path in (("park", "orders"), ("ask", "orders-asked"), ("resubmit", "honoured"))
         ],
-        "store": {"kind": "dynamodb", "table": tables[Table.IDEMPOTENCY], "endpoint_url": dynamodb_local},
+        "store": durable_store,
         "server": {"recovery_interval_seconds": 0},
     }
     paths = {"park": "/orders", "ask": "/orders-asked", "resubmit": "/honoured"}
