@@ -334,6 +334,12 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "bad_cursor": proxy("GET", "/events", query={"after": "nonsense"}),
     },
     "get_event": {"by_id": proxy("GET", "/events/{event_id}")},
+    "idempotency_gateway": {
+        "upstream_down": proxy("POST", "/gateway/orders", body={"sku": "4711"}, scopes="gateway:use"),
+        "no_key": proxy("POST", "/gateway/orders", body={"sku": "4711"}, key=None, scopes="gateway:use"),
+        "no_scope": proxy("POST", "/gateway/orders", body={"sku": "4711"}),
+        "no_route": proxy("POST", "/gateway/nothing", body={}, scopes="gateway:use"),
+    },
     "get_idempotency_key": {
         "any_operation": proxy("GET", KEY_PATH, scopes=KEY_SCOPES),
         "one_operation": proxy("GET", KEY_PATH, query={"operation": "create_payment"}, scopes=KEY_SCOPES),

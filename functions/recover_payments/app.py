@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
 from payonce.bootstrap import bootstrap
+from payonce.bootstrap_gateway import gateway_of, is_configured
 from payonce.observability import get_logger
 from payonce.ports import Deadline
 
 APPLICATION = bootstrap()
+GATEWAY = gateway_of(APPLICATION, os.environ) if is_configured(os.environ) else None
 STOP_BEFORE_TIMEOUT_MS = 2_000  # time to log and answer before the function is cut off
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
     """Run recovery until done or nearly out of time; return and log its counts."""
     remaining_ms = context.get_remaining_time_in_millis() - STOP_BEFORE_TIMEOUT_MS
-    report = APPLICATION.recovery.run(Deadline(APPLICATION.clock.now_ms() + remaining_ms))
-    counts = asdict(report)
-    get_logger().info("recovery run", extra=counts)
-    return counts
+    now_ms = APPLICATION.clock.now_ms()
+    deadline = Deadline(now_ms + remaining_ms)
+    # Half for each while both have much to do: an upstream that is down must not keep payments in doubt.
+    report = asdict(APPLICATION.recovery.run(Deadline(now_ms + remaining_ms // 2) if GATEWAY else deadline))
+    if GATEWAY:
+        others = asdict(GATEWAY.service.recover_all(_report_error, deadline))
+        report = {name: count + others[name] for name, count in report.items()}
+    get_logger().info("recovery run", extra=report)
+    return report
+
+
+def _report_error(open_id: str, error: Exception) -> None:
+    get_logger().error("claim not recovered", extra={"record_id": open_id, "error": repr(error)})

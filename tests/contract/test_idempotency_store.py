@@ -10,7 +10,7 @@ import pytest
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
 from payonce.idempotency.audit import ReleasedBy, released_entry
 from payonce.idempotency.audit_items import DatabaseAuditTrail
-from payonce.idempotency.items import OPEN_LEASE_SHARDS
+from payonce.idempotency.items import OPEN_LEASE_SHARDS, response_attributes
 from payonce.idempotency.records import RecordStatus, StoredResponse
 from payonce.idempotency.store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.ports import Insert, Table
@@ -243,6 +243,32 @@ def test_a_conflict_in_completion_leaves_the_claim(database: Database) -> None:
         )
     assert conflict.value.index == 1
     assert store.get("m#op#k") == record
+
+
+def test_header_lines_keep_their_order_and_repetitions(store: IdempotencyStore) -> None:
+    """Fails when repeated headers collapse, or a provisional response's lines are left behind."""
+    lines = (("Set-Cookie", "a=1"), ("X-A", ""), ("set-cookie", "b=2"), ("Set-Cookie", "a=1"))
+    record = store.claim(new_record())
+    parked = store.park(
+        record,
+        StoredResponse(409, {}, b"", lines),
+        submit_horizon_ms=7,
+        retry_at_ms=9,
+        writes=(),
+    )
+    assert store.get(record.record_id) == parked
+    taken = store.take_over(parked, lease_expires_at_ms=99)
+    store.complete(taken, RESPONSE, purge_at_seconds=99, writes=())
+    stored = store.get(record.record_id)
+    assert stored is not None
+    assert stored.response == RESPONSE
+    assert RESPONSE.header_lines() == tuple(RESPONSE.headers.items())
+
+
+def test_records_from_before_header_lines_are_read(store: IdempotencyStore) -> None:
+    """The stored form of a response with plain headers is what it always was: a map."""
+    complete(store, store.claim(new_record()))
+    assert response_attributes(RESPONSE)["response_headers"] == dict(RESPONSE.headers)
 
 
 def test_many_records_are_read_at_once(store: IdempotencyStore) -> None:

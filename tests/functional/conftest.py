@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,6 +17,13 @@ from tests.support.world import RealClock, ScriptedGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Port 9 takes no connection: certainly nothing is sent.
+GATEWAY_CONFIG = {
+    "upstreams": {"shop": {"url": "http://127.0.0.1:9"}},
+    "routes": [{"name": "orders", "path": "/orders", "upstream": "shop", "scope": {"claim": "merchant_id"}}],
+}
 
 
 @pytest.fixture
@@ -44,6 +52,7 @@ def application() -> Iterator[DeliveryApplication]:
 def load_handler(function: str, application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Import functions/<function>/app.py as the runtime does, with the test's application as its composition root."""
     monkeypatch.setattr("payonce.bootstrap.bootstrap", lambda: application)
+    monkeypatch.setenv("PAYONCE_GATEWAY_CONFIG", json.dumps(GATEWAY_CONFIG))
     monkeypatch.setattr("payonce.bootstrap_delivery.bootstrap_delivery", lambda: application)
     spec = importlib.util.spec_from_file_location(f"app_{function}", REPOSITORY / "functions" / function / "app.py")
     assert spec is not None

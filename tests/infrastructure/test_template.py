@@ -9,16 +9,21 @@ from typing import Any
 
 import pytest
 
+from payonce.bootstrap_gateway import FUNCTION_SECONDS
+from payonce.entrypoints.gateway import PREFIX
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.settings import (
+    DAY_SECONDS,
     DEFAULT_AUDIT_RETENTION_SECONDS,
     LEASE_MARGIN_MS,
+    MAX_WINDOW_SECONDS,
     MIN_AUDIT_RETENTION_SECONDS,
 )
 from payonce.outbox import SHARD_ATTRIBUTE
 from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
+from payonce.proxy.config import SAFE_METHODS
 from payonce.settings import POWERTOOLS_OFF_SWITCH
 from payonce.stores.schema import SCHEMAS
 from payonce.webhooks import dispatch
@@ -40,12 +45,13 @@ def api_events() -> list[tuple[str, str, str]]:
         (name, event["Properties"]["Method"], event["Properties"]["Path"])
         for name, function in FUNCTIONS.items()
         for event in function.get("Events", {}).values()
-        if event["Type"] == "Api"
+        if event["Type"] == "Api" and event["Properties"]["RestApiId"] == {"Ref": "Api"}
     ]
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    return [statement for policy in FUNCTIONS[function]["Policies"] for statement in policy["Statement"]]
+    policies = [policy["If"][1] if "If" in policy else policy for policy in FUNCTIONS[function]["Policies"]]
+    return [statement for policy in policies for statement in policy["Statement"]]
 
 
 def test_the_template_has_the_routes_of_the_code() -> None:
@@ -297,3 +303,35 @@ def test_the_recovery_runs_every_minute() -> None:
 
 def test_the_runtime_is_the_python_that_is_tested() -> None:
     assert TEMPLATE["Globals"]["Function"]["Runtime"] == "python{}.{}".format(*sys.version_info[:2])
+
+
+def test_the_gateway_is_there_only_where_it_is_configured() -> None:
+    """Fails when a stack without upstreams has an open proxy, or one with them lacks a method."""
+    function = FUNCTIONS["IdempotencyGatewayFunction"]
+    for name in ("GatewayApi", "GatewayAnswers", "IdempotencyGatewayFunction"):
+        assert TEMPLATE["Resources"][name]["Condition"] == "HasGateway"
+    assert TEMPLATE["Parameters"]["GatewayConfig"]["Default"] == ""
+    events = [event["Properties"] for event in function["Events"].values()]
+    assert {event["Method"] for event in events} == UNSAFE_METHODS | set(SAFE_METHODS)
+    assert {event["Path"] for event in events} == {f"{PREFIX}/{{proxy+}}"}
+    assert all(event["RestApiId"] == {"Ref": "GatewayApi"} for event in events)
+    api = TEMPLATE["Resources"]["GatewayApi"]["Properties"]
+    assert api["Auth"]["DefaultAuthorizer"] == "ApiKeyAuthorizer"
+    assert api["MethodSettings"][0]["ThrottlingRateLimit"]
+    assert api["BinaryMediaTypes"] == ["*~1*"]
+    assert function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]) == FUNCTION_SECONDS
+    recovery = FUNCTIONS["RecoverPaymentsFunction"]["Environment"]["Variables"]
+    assert recovery == function["Environment"]["Variables"]
+
+
+def test_the_gateway_may_touch_records_and_answers_alone() -> None:
+    text = json.dumps(statements("IdempotencyGatewayFunction"))
+    for other in ("PaymentsTable", "LedgerTable", "OutboxTable", "MerchantsTable", "secretsmanager", "kms:"):
+        assert other not in text
+
+
+def test_large_answers_are_private_and_outlive_every_replay() -> None:
+    bucket = TEMPLATE["Resources"]["GatewayAnswers"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    days = bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
+    assert days * DAY_SECONDS > MAX_WINDOW_SECONDS

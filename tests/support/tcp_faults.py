@@ -44,7 +44,7 @@ class FaultyProxy:
         if fault is Fault.DROP_REQUEST or not request:
             return
         with socket.create_connection(target, timeout=PATIENCE_SECONDS) as server:
-            server.sendall(request)
+            server.sendall(asking_to_close(request))
             answer = b"".join(iter(lambda: server.recv(READ_BYTES), b""))
         if fault is not Fault.NONE:
             self.executed.set()
@@ -54,6 +54,13 @@ class FaultyProxy:
             client.sendall(answer[: len(answer) // 2])
         elif fault is Fault.NONE:
             client.sendall(answer)
+
+
+def asking_to_close(request: bytes) -> bytes:
+    """Return the request with what ends the connection after its answer: the answer ends there for this proxy."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+    return b"\r\n".join([*lines, b"Connection: close"]) + b"\r\n\r\n" + body
 
 
 def read_request(client: socket.socket) -> bytes:

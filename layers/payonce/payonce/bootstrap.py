@@ -71,7 +71,7 @@ class Application:
 
         from payonce.stores.dynamodb import DynamoDatabase
 
-        client = boto3.client("dynamodb", config=_client_config(), endpoint_url=self.settings.endpoint_url)
+        client = boto3.client("dynamodb", config=client_config(), endpoint_url=self.settings.endpoint_url)
         return DynamoDatabase(client, self.settings.table_names, jitter=lambda: 0.5 + random.random())  # noqa: S311
 
     @cached_property
@@ -144,7 +144,7 @@ class Application:
 
         from payonce.aws.envelope import EnvelopeCipher
 
-        client = boto3.client("kms", config=_client_config(), endpoint_url=self.settings.endpoint_url)
+        client = boto3.client("kms", config=client_config(), endpoint_url=self.settings.endpoint_url)
         return EnvelopeCipher(client, self.settings.secrets_key_arn, self.clock, os.urandom)
 
     @cached_property
@@ -163,7 +163,7 @@ class Application:
         """The client of the queues."""
         import boto3
 
-        return boto3.client("sqs", config=_client_config(), endpoint_url=self.settings.endpoint_url)
+        return boto3.client("sqs", config=client_config(), endpoint_url=self.settings.endpoint_url)
 
     @cached_property
     def webhook_services(self) -> WebhookServices:
@@ -219,14 +219,15 @@ class Application:
         return read_secrets(self.settings.gateway_secret_arn, endpoint_url=self.settings.endpoint_url)
 
 
-def _client_config() -> Config:
+def client_config(max_connections: int = AWS_MAX_CONNECTIONS) -> Config:
+    """Return what every client of AWS is made with."""
     from botocore.config import Config
 
     return Config(
         connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
         read_timeout=AWS_READ_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": AWS_MAX_ATTEMPTS},
-        max_pool_connections=AWS_MAX_CONNECTIONS,
+        max_pool_connections=max_connections,
     )
 
 

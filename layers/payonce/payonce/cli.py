@@ -1,6 +1,7 @@
 """The operator's command: ``python -m payonce.cli --help``.
 
-Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail.
+Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail, and
+runs the sidecar.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--from", dest="source", required=True, help="URL of the dead-letter queue (a stack output)")
     dead.add_argument("--to", dest="target", required=True, help="URL of the queue (a stack output)")
     dead.add_argument("--at-most", type=int, help="stop after so many (default: as many as are there now)")
+    sidecar = commands.add_parser("sidecar", help="run the idempotency sidecar in front of a service")
+    sidecar.add_argument("--config", required=True, help="TOML or JSON file, see docs/gateway.md")
     cli_keys.add_commands(commands)
     cli_audit.add_commands(commands)
     return parser
@@ -46,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 2 refused with a reason on standard error."""
     options = _parser().parse_args(arguments)
+    if options.command == "sidecar":
+        return _sidecar(options.config)
     if options.command in ("key", "audit"):
         run = cli_keys.run if options.command == "key" else cli_audit.run
         try:
@@ -80,6 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"merchant_id {merchant_id}\nkey_id {key_id}\napi_key {api_key}\n")
     sys.stderr.write("Keep the API key safe: it is stored as a hash and can't be shown again.\n")
     return 0
+
+
+def _sidecar(config_file: str) -> int:
+    try:
+        from payonce.sidecar import run
+    except ImportError as error:
+        sys.stderr.write(f"The sidecar's packages are not installed ({error}). They are in requirements/sidecar.txt.\n")
+        return 2
+    try:
+        return run(config_file)
+    except PayonceError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 2
 
 
 def _redrive(application: Application, options: argparse.Namespace) -> int:

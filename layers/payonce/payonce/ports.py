@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from payonce.domain.delivery import Exchanged
+    from payonce.domain.exchange import Exchange, Oversized
     from payonce.domain.gateway import GatewayCapabilities, Instruction, LookupOutcome, SubmitOutcome
 
 
@@ -85,6 +86,36 @@ class WebhookTransport(Protocol):
         Raises ``ValueError`` for headers that are none or frame the request: the caller's mistake, before anything is
         sent.
         """
+        ...
+
+
+class UpstreamTransport(Protocol):
+    """Sends one HTTP request to an upstream. Never raises for what the network does: that is an outcome."""
+
+    def forward(
+        self,
+        method: str,
+        url: str,
+        *,
+        lines: Sequence[tuple[str, str]],
+        body: bytes | None,
+        deadline: Deadline,
+        max_answer_bytes: int,
+        unframed: bool = False,
+    ) -> Exchange | Oversized:
+        """Send exactly these header lines, and what frames them; over by ``deadline``. Raises ``ValueError`` before."""
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes that are too large for a record, under names of visible ASCII without slashes."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store ``data`` durably; the same again changes nothing. Raises ``StoreUnavailable``."""
+        ...
+
+    def get(self, name: str) -> bytes | None:
+        """Return what is stored, or ``None``. Raises ``StoreUnavailable``."""
         ...
 
 

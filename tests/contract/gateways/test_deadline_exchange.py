@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payonce.domain.exchange import Answered, Exchange, Lost, NotSent
 from payonce.gateways import deadline_exchange
 from payonce.gateways.deadline_exchange import DeadlineExchange
-from payonce.gateways.exchange import Answered, Exchange, Lost, NotSent
 from payonce.ports import Deadline
 from tests.support.certificates import Authority
 from tests.support.tcp_faults import read_request, serving

@@ -145,6 +145,9 @@ def test_only_what_a_retry_can_change_is_retryable() -> None:
         errors.Throttled,
         errors.GatewayUnavailable,
         errors.StoreUnavailable,
+        errors.UpstreamUnavailable,
+        errors.UpstreamRefused,
+        errors.Overloaded,
         errors.OutcomeUnknown,
         errors.WriteConflict,
     }

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import CaptureMethod, Instruction, OperationKind
 from payonce.domain.money import Money
-from payonce.gateways.exchange import Answered, Lost, NotSent
 from payonce.gateways.stripe_gateway import STRIPE_CAPABILITIES, StripeGateway
 from payonce.ports import Deadline
 from tests.support.world import ManualClock
@@ -17,8 +17,8 @@ from tests.support.world import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from payonce.domain.exchange import Exchange
     from payonce.domain.gateway import GatewayCapabilities
-    from payonce.gateways.exchange import Exchange
 
 API_KEY = "sk_live_VerySecret4711"
 REFERENCE = "pay_1-1"

@@ -8,8 +8,8 @@ import pytest
 import stripe
 import stripe.oauth_error  # imported lazily by the SDK
 
+from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import Declined, NeverSent, OperationKind, Unknown
-from payonce.gateways.exchange import Answered, Lost, NotSent
 from payonce.gateways.stripe_errors import DECLINE_CODES, decline_of, outcome_of_error
 from payonce.gateways.stripe_http import NothingSentError
 from tests.unit.gateways.stripe_world import SOON, answer, error, gateway_on, instruction

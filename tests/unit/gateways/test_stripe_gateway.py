@@ -12,6 +12,7 @@ import pytest
 import stripe
 
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
+from payonce.domain.exchange import Lost, NotSent
 from payonce.domain.gateway import (
     CaptureMethod,
     Declined,
@@ -21,7 +22,6 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
-from payonce.gateways.exchange import Lost, NotSent
 from payonce.gateways.stripe_gateway import KEYLESS_STRIPE_CAPABILITIES, STRIPE_CAPABILITIES, stripe_from_options
 from tests.support.world import ManualClock
 from tests.unit.gateways.stripe_world import (
@@ -41,7 +41,7 @@ from tests.unit.gateways.stripe_world import (
 )
 
 if TYPE_CHECKING:
-    from payonce.gateways.exchange import Exchange
+    from payonce.domain.exchange import Exchange
 
 DONE = Succeeded(INTENT, CHARGE)
 AUTO, MANUAL = CaptureMethod.AUTOMATIC, CaptureMethod.MANUAL

@@ -27,8 +27,8 @@ from tests.unit.gateways.stripe_world import (
 )
 
 if TYPE_CHECKING:
+    from payonce.domain.exchange import Answered
     from payonce.domain.gateway import GatewayCapabilities
-    from payonce.gateways.exchange import Answered
     from tests.unit.gateways.stripe_world import Asked
 
 DONE = Succeeded(INTENT, CHARGE)

@@ -10,6 +10,7 @@
     │   ├── Unauthenticated
     │   ├── Forbidden
     │   ├── NotFound
+    │   ├── MethodNotAllowed            the gateway's route does not take the method
     │   ├── PaymentStateConflict        the payment's state does not allow the operation
     │   ├── AmountExceedsAvailable      more than is left to capture or refund
     │   ├── EndpointStateConflict       the webhook endpoint's state does not allow it
@@ -25,6 +26,9 @@
     ├── NotExecuted                     certainly no effect; the claim is released, a retry is safe
     │   ├── Throttled
     │   ├── GatewayUnavailable
+    │   ├── UpstreamUnavailable         no byte of the request reached the upstream
+    │   │   └── UpstreamRefused         it answered that it did nothing; its answer is passed on
+    │   ├── Overloaded                  the sidecar has as much to do as it takes
     │   ├── StoreUnavailable
     │   └── ResponseNotStorable         found before the effect, so that completion can't fail after it
     ├── OutcomeUnknown                  an effect may have happened; the claim stays for recovery
@@ -37,7 +41,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from payonce.domain.exchange import Answered
 
 
 class PayonceError(Exception):
@@ -80,6 +87,10 @@ class Forbidden(RequestRejected):
 
 class NotFound(RequestRejected):
     """The resource does not exist for this merchant."""
+
+
+class MethodNotAllowed(RequestRejected):
+    """The gateway's route takes this path with other methods."""
 
 
 class PaymentStateConflict(RequestRejected):
@@ -140,6 +151,22 @@ class Throttled(NotExecuted):
 
 class GatewayUnavailable(NotExecuted):
     """No gateway took the request."""
+
+
+class UpstreamUnavailable(NotExecuted):
+    """The upstream took no request."""
+
+
+class UpstreamRefused(UpstreamUnavailable):
+    """The upstream answered that it did nothing, as its route's configuration says; ``answer`` is passed on."""
+
+    def __init__(self, detail: str, *, answer: Answered) -> None:
+        super().__init__(detail)
+        self.answer = answer
+
+
+class Overloaded(NotExecuted):
+    """The process has as many requests as it takes; refused before any claim."""
 
 
 class StoreUnavailable(NotExecuted):

@@ -28,6 +28,8 @@ class ProblemType:
 
 
 DECLINED = ProblemType("declined", 402, "The payment was declined")
+RESPONSE_TOO_LARGE = ProblemType("response-too-large", 502, "The response is too large to replay")
+IN_DOUBT = ProblemType("outcome-unknown", 409, "The outcome is not known yet", retryable=True)
 NOT_EXECUTED = ProblemType("not-executed", 402, "The gateway did not execute the operation")
 
 PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
@@ -38,6 +40,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.Unauthenticated: ProblemType("unauthenticated", 401, "The API key is missing or not known"),
         errors.Forbidden: ProblemType("forbidden", 403, "The API key may not do this"),
         errors.NotFound: ProblemType("not-found", 404, "There is no such resource"),
+        errors.MethodNotAllowed: ProblemType("method-not-allowed", 405, "The route does not take this method"),
         errors.PaymentStateConflict: ProblemType("payment-state", 409, "The payment's state does not allow this"),
         errors.AmountExceedsAvailable: ProblemType("amount-exceeds-available", 409, "The amount exceeds what is left"),
         errors.EndpointStateConflict: ProblemType("endpoint-state", 409, "The endpoint's state does not allow this"),
@@ -51,6 +54,9 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.KeyExpired: ProblemType("key-expired", 409, "The idempotency key has expired"),
         errors.Throttled: ProblemType("throttled", 429, "Too many requests", retryable=True),
         errors.GatewayUnavailable: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
+        errors.UpstreamUnavailable: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),
+        errors.UpstreamRefused: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),
+        errors.Overloaded: ProblemType("overloaded", 503, "There is too much to do", retryable=True),
         errors.StoreUnavailable: ProblemType("store-unavailable", 503, "Storage is not available", retryable=True),
         errors.ResponseNotStorable: ProblemType("response-not-storable", 400, "The response could not be stored"),
         errors.OutcomeUnknown: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),

@@ -12,24 +12,29 @@ answer is awaited raises the same ``ssl.SSLError`` as a failed handshake, and th
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, cast
 from urllib.parse import SplitResult, urlsplit
 
-from payonce.gateways.exchange import Answered, Exchange, Lost, NotSent
+from payonce.domain.exchange import Answered, Exchange, Lost, NotSent, Oversized
 from payonce.network.connect import ask_in_time, connect_to_any, start_tls
 from payonce.network.timed_socket import Budget, TimedSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from payonce.ports import Clock, Deadline
 
 READ_CHUNK_BYTES = 64 * 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_FOLD = re.compile(r"\r?\n[ \t]+")  # RFC 9112, 5.2: a folded value is the value with spaces
+
+type Lines = tuple[tuple[str, str], ...]
 
 
 class DeadlineExchange:
@@ -48,7 +53,32 @@ class DeadlineExchange:
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
     ) -> Exchange:
         """Return the outcome of one request, at the latest at ``deadline``. Redirects are not followed."""
+        wire = [*headers.items(), ("Accept-Encoding", "identity"), ("Host", urlsplit(url).netloc)]
+        outcome = self.forward(
+            method, url, lines=wire, body=body, deadline=deadline, max_answer_bytes=self._max_answer_bytes
+        )
+        if isinstance(outcome, Oversized):
+            return Lost(f"the answer is over {self._max_answer_bytes} bytes")
+        return outcome
+
+    def forward(
+        self,
+        method: str,
+        url: str,
+        *,
+        lines: Sequence[tuple[str, str]],
+        body: bytes | None,
+        deadline: Deadline,
+        max_answer_bytes: int,
+        unframed: bool = False,
+    ) -> Exchange | Oversized:
+        """Return the outcome of one request with exactly these header lines, and what frames it.
+
+        ``unframed`` takes answers that end where the connection ends: cut short ones then pass for whole ones. Raises
+        ``ValueError`` for a target or header line that is none, before anything is sent.
+        """
         target = urlsplit(url)
+        request = _prepared(method, target, lines, body)
         budget = Budget(self._clock, deadline)
         try:
             sock = self._connect(target, budget)
@@ -56,7 +86,7 @@ class DeadlineExchange:
             return NotSent(f"no connection: {type(error).__name__}")
         with sock:
             try:
-                return self._converse(TimedSocket(sock, budget), method, target, headers, body)
+                return _converse(request, TimedSocket(sock, budget), body, max_answer_bytes, unframed=unframed)
             except (OSError, HTTPException) as error:
                 return Lost(f"no complete answer: {type(error).__name__}")
 
@@ -70,23 +100,42 @@ class DeadlineExchange:
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._ca_file)
 
-    def _converse(
-        self, sock: TimedSocket, method: str, target: SplitResult, headers: Mapping[str, str], body: bytes | None
-    ) -> Exchange:
-        connection = HTTPConnection(target.hostname or "", target.port or DEFAULT_PORTS[target.scheme])
-        connection.sock = cast("socket.socket", sock)
-        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-        wire_headers = {**headers, "Accept-Encoding": "identity", "Connection": "close", "Host": target.netloc}
-        connection.request(method, path, body=body, headers=wire_headers)
-        response = connection.getresponse()
-        if response.length is None and not response.chunked:
-            # It ends where the connection ends, be it in the middle; also when it breaks within the headers.
-            return Lost("the answer does not say how long it is")
-        answer = b""
-        while chunk := response.read(READ_CHUNK_BYTES):
-            answer += chunk
-            if len(answer) > self._max_answer_bytes:
-                return Lost(f"the answer is over {self._max_answer_bytes} bytes")
-        if response.length:
-            return Lost("the answer was cut short")
-        return Answered(response.status, {name.lower(): value for name, value in response.getheaders()}, answer)
+
+def _prepared(method: str, target: SplitResult, lines: Sequence[tuple[str, str]], body: bytes | None) -> HTTPConnection:
+    """Return a connection that holds the request's head, not yet connected: what is wrong with it shows here."""
+    connection = HTTPConnection(target.hostname or "", target.port or DEFAULT_PORTS[target.scheme])
+    path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    except HTTPException as error:
+        raise ValueError(str(error)) from None
+    framing = [] if body is None else [("Content-Length", str(len(body)))]
+    for name, value in (*lines, *framing, ("Connection", "close")):
+        connection.putheader(name, value)
+    return connection
+
+
+def _converse(
+    connection: HTTPConnection, sock: TimedSocket, body: bytes | None, max_answer_bytes: int, *, unframed: bool
+) -> Exchange | Oversized:
+    connection.sock = cast("socket.socket", sock)
+    # The other side may refuse and close before it has read everything; then its answer is there to be read.
+    with suppress(ConnectionError):
+        connection.endheaders(body)
+    response = connection.getresponse()
+    while 100 <= response.status < 200:  # interim, such as 103; http.client itself skips 100 alone
+        response.headers = None  # type: ignore[assignment]  # makes begin() read the next head, from the same buffer
+        response.begin()
+    if response.length is None and not response.chunked and not (unframed and not sock.reader.ended):
+        # It ends where the connection ends, be it in the middle; also when it breaks within the headers.
+        return Lost("the answer does not say how long it is")
+    lines = tuple((name, _FOLD.sub(" ", value)) for name, value in response.getheaders())
+    chunks, received_bytes = [], 0
+    while chunk := response.read(READ_CHUNK_BYTES):
+        chunks.append(chunk)
+        received_bytes += len(chunk)
+        if received_bytes > max_answer_bytes:
+            return Oversized(response.status, lines)
+    if response.length:
+        return Lost("the answer was cut short")
+    return Answered(response.status, {name.lower(): value for name, value in lines}, b"".join(chunks), lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
     Declined,
     GatewayCapabilities,
@@ -18,7 +19,6 @@ from payonce.domain.gateway import (
     Unknown,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
-from payonce.gateways.exchange import Answered, Lost, NotSent
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import stripe
 
-from payonce.gateways.exchange import Answered, Lost, NotSent
+from payonce.domain.exchange import Answered, Lost, NotSent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.gateways.exchange import Exchange
+    from payonce.domain.exchange import Exchange
     from payonce.ports import Deadline
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # a page of 100 payment intents is some 400 KB, metadata of strangers included

@@ -29,6 +29,7 @@ from payonce.idempotency.records import (
     InDoubt,
     KeyedResponse,
     RecordStatus,
+    Released,
     StoredResponse,
 )
 from payonce.idempotency.settings import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
@@ -84,7 +85,9 @@ class IdempotencyEngine:
         settings: IdempotencySettings,
         clock: Clock,
         sleep: Callable[[float], None],
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
+        self._max_response_bytes = max_response_bytes
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -121,17 +124,26 @@ class IdempotencyEngine:
                 if not self._has_changed(record.record_id):
                     self._wait_for_change(record.record_id, give_up_at_ms)
 
-    def recover(self, open_id: str, work_for: Callable[[IdempotencyRecord], Work | None], deadline: Deadline) -> bool:
+    def recover(
+        self,
+        open_id: str,
+        work_for: Callable[[IdempotencyRecord], Work | None],
+        deadline: Deadline,
+        *,
+        concerns: Callable[[IdempotencyRecord], bool] = lambda _record: True,
+    ) -> bool:
         """Take over an open claim whose lease ran out and carry it on. Return whether this call concluded it.
 
-        Without ``Work`` the claim is given back: its whole work would have been in the commit that is missing. Never
-        raises for a claim that somebody else took or finished.
+        Without ``Work`` the claim is given back: its whole work would have been in the commit that is missing. A claim
+        that does not concern the caller is left as it is, untouched. Never raises for a claim that somebody else took
+        or finished.
         """
         observed = self._store.get(open_id)
         if (
             observed is None
             or observed.status is RecordStatus.COMPLETED
             or observed.lease_expires_at_ms >= self._clock.now_ms()
+            or not concerns(observed)
         ):
             return False
         # Asked before the takeover: a claim of which nothing is known stays as it is.
@@ -143,6 +155,10 @@ class IdempotencyEngine:
                 return True
             claim = Claim(taken, deadline)
             conclusion = work.resume(claim)
+            if isinstance(conclusion, Released):
+                # Nobody waits for its error here; the next request with this key begins anew.
+                self._store.release(taken, conclusion.writes)
+                return True
             self._conclude.write(claim, conclusion)
         except (LeaseLost, KeyInProgress):  # somebody else has it, or still holds its lock
             return False
@@ -230,10 +246,10 @@ class IdempotencyEngine:
         )
 
     def _check_storable(self, response: StoredResponse) -> None:
-        if len(response.body) > MAX_RESPONSE_BYTES:
+        if len(response.body) > self._max_response_bytes:
             raise ResponseNotStorable(
-                f"The response would be {len(response.body)} bytes; at most {MAX_RESPONSE_BYTES} can be stored for "
-                "replay. Nothing was executed. Shorten the metadata."
+                f"The response would be {len(response.body)} bytes; at most {self._max_response_bytes} can be stored "
+                "for replay. Nothing was executed. Shorten the metadata."
             )
 
 

@@ -28,7 +28,9 @@ def response_attributes(response: StoredResponse) -> dict[str, Any]:
     packed = len(response.body) >= COMPRESS_FROM_BYTES
     return {
         "response_status": response.status,
-        "response_headers": dict(response.headers),
+        # Lines where their order or a repetition counts, else a map. One attribute holds either, so that a completion
+        # leaves nothing of a provisional response behind.
+        "response_headers": [list(line) for line in response.lines] if response.lines else dict(response.headers),
         "response_body": zlib.compress(response.body) if packed else response.body,
         "response_packed": packed,
     }
@@ -63,11 +65,13 @@ def from_item(item: Item) -> IdempotencyRecord:
     """Return the record of a stored item."""
     response = None
     if "response_status" in item:
-        body = item["response_body"]
+        body, headers = item["response_body"], item["response_headers"]
+        in_lines = isinstance(headers, list)
         response = StoredResponse(
             status=item["response_status"],
-            headers=item["response_headers"],
+            headers={} if in_lines else headers,
             body=zlib.decompress(body) if item["response_packed"] else body,
+            lines=tuple((name, value) for name, value in headers) if in_lines else (),
         )
     return IdempotencyRecord(
         record_id=item["id"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import BodyMalformed, KeyMalformed, KeyMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 KEY_HEADER = "x-idempotency-key"
 IETF_KEY_HEADER = "idempotency-key"
@@ -20,10 +20,17 @@ MAX_WAIT_SECONDS = 20  # an API Gateway response must be under way by 29 s
 
 _VISIBLE_ASCII = re.compile(rf"[\x21-\x7e]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}")
 _PREFER_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([^",;\s]*)"?', re.IGNORECASE)
-_HOW_TO = (
-    f"Send X-Idempotency-Key with {MIN_KEY_CHARACTERS} to {MAX_KEY_CHARACTERS} visible ASCII characters, such as a "
-    "UUID, and repeat it on every retry."
-)
+
+
+def _spelled(names: Sequence[str]) -> str:
+    return " and ".join("-".join(part.capitalize() for part in name.split("-")) for name in names)
+
+
+def _how_to(names: Sequence[str]) -> str:
+    return (
+        f"Send {_spelled(names[:1])} with {MIN_KEY_CHARACTERS} to {MAX_KEY_CHARACTERS} visible ASCII characters, such "
+        "as a UUID, and repeat it on every retry."
+    )
 
 
 def _bare(value: str) -> str:
@@ -34,37 +41,42 @@ def _bare(value: str) -> str:
     return value
 
 
-def parse_key(headers: Mapping[str, list[str]]) -> str:
+def parse_key(headers: Mapping[str, list[str]], names: Sequence[str] = (KEY_HEADER, IETF_KEY_HEADER)) -> str:
     """Return the idempotency key of a request; ``headers`` maps lower-case names to all their values.
+
+    ``names`` are the headers that may hold it, in lower case.
 
     Raises ``KeyMissing`` without one, ``KeyMalformed`` when it is not 16-255 visible ASCII characters or when several
     values disagree.
     """
-    values = [_bare(value) for name in (KEY_HEADER, IETF_KEY_HEADER) for value in headers.get(name, [])]
+    values = [_bare(value) for name in names for value in headers.get(name, [])]
     if not values or not any(values):
-        raise KeyMissing(f"This route needs an idempotency key. {_HOW_TO}")
+        raise KeyMissing(f"This route needs an idempotency key. {_how_to(names)}")
     if len(set(values)) > 1:
-        raise KeyMalformed(
-            "X-Idempotency-Key and Idempotency-Key (or repeated headers) name different keys. Send one key, once."
-        )
+        raise KeyMalformed(f"{_spelled(names)} (or repeated headers) name different keys. Send one key, once.")
     key = values[0]
     if not _VISIBLE_ASCII.fullmatch(key):
-        raise KeyMalformed(f"The idempotency key is not usable. {_HOW_TO}")
+        raise KeyMalformed(f"The idempotency key is not usable. {_how_to(names)}")
     return key
 
 
-def parse_wait_seconds(headers: Mapping[str, list[str]]) -> int:
-    """Return how long a duplicate may wait for the first request: ``Prefer: wait=N`` (RFC 7240), 5 s without it.
+def parse_wait_seconds(
+    headers: Mapping[str, list[str]],
+    *,
+    default_seconds: int = DEFAULT_WAIT_SECONDS,
+    max_seconds: int = MAX_WAIT_SECONDS,
+) -> int:
+    """Return how long a duplicate may wait for the first request: ``Prefer: wait=N`` (RFC 7240), or the default.
 
-    More than 20 is taken as 20, since a preference may be honoured in part. Raises ``BodyMalformed`` when N is no
-    number of whole seconds.
+    More than ``max_seconds`` is taken as that, since a preference may be honoured in part. Raises ``BodyMalformed``
+    when N is no number of whole seconds.
     """
     match = _PREFER_WAIT.search(", ".join(headers.get("prefer", [])))
     if match is None:
-        return DEFAULT_WAIT_SECONDS
+        return default_seconds
     if not re.fullmatch(r"[0-9]{1,9}", match.group(1)):
         raise BodyMalformed("Prefer: wait=N needs a whole number of seconds, for example: Prefer: wait=10")
-    return min(int(match.group(1)), MAX_WAIT_SECONDS)
+    return min(int(match.group(1)), max_seconds)
 
 
 def record_id(scope: str, operation: str, key: str) -> str:

@@ -23,11 +23,20 @@ class RecordStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response as bytes: a replay is these bytes, not a new rendering of some object."""
+    """A response as bytes: a replay is these bytes, not a new rendering of some object.
+
+    ``lines`` are all header lines in their order, where a name may be repeated (such as Set-Cookie); then ``headers``
+    is empty.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    lines: tuple[tuple[str, str], ...] = ()
+
+    def header_lines(self) -> tuple[tuple[str, str], ...]:
+        """Return every header line as (name, value)."""
+        return self.lines or tuple(self.headers.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

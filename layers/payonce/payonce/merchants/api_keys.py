@@ -28,6 +28,7 @@ SCOPES = (
     "webhooks:read",
     "webhooks:write",
     "idempotency:read",
+    "gateway:use",
 )
 KEY_PREFIX = "po_"
 KEY_RANDOM_BYTES = 32

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.gateway import OperationKind
-from payonce.idempotency.items import OPEN_LEASE_SHARDS
+from payonce.idempotency.recovery import (
+    MAX_CLAIMS_PER_SHARD,
+    RECOVERY_TIMEOUT_PER_CLAIM_MS,
+    RUN_INTERVAL_MS,
+    RecoveryReport,
+    Sweep,
+    carried_on_by,
+)
 from payonce.idempotency.release import ReleaseDesk
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.operations import FollowUpPlan, PaymentPlan
-from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,22 +26,9 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord
     from payonce.idempotency.store import IdempotencyStore
     from payonce.payments.work import GatewayWork, Services
-    from payonce.ports import Gateway, Write
+    from payonce.ports import Deadline, Gateway, Write
 
-# One claim may need an inquiry, a submission and a commit, each with its own timeout; it gets the time of a request.
-RECOVERY_TIMEOUT_PER_CLAIM_MS = 20_000
-RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
-MAX_CLAIMS_PER_SHARD = 50  # a run is bounded; the next one is a minute away and starts with the oldest
-
-
-@dataclass(slots=True)
-class RecoveryReport:
-    """What one run did: claims looked at, concluded, still in doubt, and failed with an error (all counts)."""
-
-    seen: int = 0
-    concluded: int = 0
-    still_open: int = 0
-    failed: int = 0
+__all__ = ["MAX_CLAIMS_PER_SHARD", "RECOVERY_TIMEOUT_PER_CLAIM_MS", "RUN_INTERVAL_MS", "Recovery", "RecoveryReport"]
 
 
 # Claims whose whole work is in their commit: webhooks.work.ManagementWork.
@@ -64,7 +56,7 @@ def work_for(
 
 
 class Recovery:
-    """Resolves open claims whose lease ran out. Safe to run any number of times, in parallel, killed anywhere."""
+    """Resolves the open claims of payments and endpoints. Safe to run any number of times, in parallel."""
 
     def __init__(
         self,
@@ -75,54 +67,43 @@ class Recovery:
         gateway_named: Callable[[str], Gateway],
         report_error: Callable[[str, Exception], None],
     ) -> None:
-        self._store = store
         self._engine = engine
         self._services = services
         self._gateway_named = gateway_named
-        self._report_error = report_error
+        self._sweep = Sweep(store=store, clock=services.clock, recover=self._recover, report_error=report_error)
 
     def run(self, deadline: Deadline) -> RecoveryReport:
-        """Look at every shard, oldest claims first, until done or until no whole claim fits before ``deadline``."""
-        report = RecoveryReport()
-        # Where there are more claims than a run can look at, each run starts with another shard: none is always last.
-        first = self._services.clock.now_ms() // RUN_INTERVAL_MS
-        for shard in ((first + offset) % OPEN_LEASE_SHARDS for offset in range(OPEN_LEASE_SHARDS)):
-            open_ids = self._store.open_claims(
-                shard, lease_expired_at_ms=self._services.clock.now_ms(), limit=MAX_CLAIMS_PER_SHARD
-            )
-            for open_id in open_ids:
-                claim_deadline_ms = self._services.clock.now_ms() + RECOVERY_TIMEOUT_PER_CLAIM_MS
-                if claim_deadline_ms > deadline.at_ms:
-                    return report
-                self._recover(open_id, Deadline(claim_deadline_ms), report)
-        return report
+        """See ``Sweep.run``."""
+        return self._sweep.run(deadline)
 
-    def _recover(self, open_id: str, deadline: Deadline, report: RecoveryReport) -> None:
-        report.seen += 1
-        try:
-            concluded = self._engine.recover(
-                open_id, lambda record: work_for(record, self._gateway_named, self._services), deadline
-            )
-        except Exception as error:
-            # One claim that can't be carried on must not keep the others waiting; its lease brings it back.
-            report.failed += 1
-            self._report_error(open_id, error)
-            return
-        if concluded:
-            report.concluded += 1
-        else:
-            report.still_open += 1
+    def _recover(self, open_id: str, deadline: Deadline) -> bool | None:
+        foreign = False
+
+        def concerns(record: IdempotencyRecord) -> bool:
+            nonlocal foreign
+            foreign = carried_on_by(record) != ""
+            return not foreign
+
+        concluded = self._engine.recover(
+            open_id,
+            lambda record: work_for(record, self._gateway_named, self._services),
+            deadline,
+            concerns=concerns,
+        )
+        return None if foreign else concluded
 
 
 def release_desk(store: IdempotencyStore, gateway_named: Callable[[str], Gateway], services: Services) -> ReleaseDesk:
     """Return the desk where operators release claims of this API."""
 
     def undo(record: IdempotencyRecord) -> Sequence[Write]:
+        if carried_on_by(record):
+            return ()  # a request at an upstream reserves nothing here
         work = work_for(record, gateway_named, services)
         return () if work is None else work.abandon_writes(record)
 
     def may_have_charged(record: IdempotencyRecord) -> bool:
         # Also the first owner's: it may have died between sending and writing, and nothing would tell.
-        return work_for(record, gateway_named, services) is not None
+        return carried_on_by(record) != "" or work_for(record, gateway_named, services) is not None
 
     return ReleaseDesk(store=store, clock=services.clock, undo=undo, may_have_happened=may_have_charged)

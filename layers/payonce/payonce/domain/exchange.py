@@ -1,4 +1,4 @@
-"""How one HTTP exchange with a gateway can end: answered, certainly not sent, or lost."""
+"""How one HTTP exchange can end: answered, certainly not sent, or lost."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A complete answer. ``headers`` has lower-case names."""
+    """A complete answer. ``headers`` has lower-case names; ``lines`` has every header line as it came, in order."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    lines: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """An answer whose status and headers came, and whose body is over the limit: it was executed all the same."""
+
+    status: int
+    lines: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

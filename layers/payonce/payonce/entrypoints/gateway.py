@@ -1,0 +1,93 @@
+"""The gateway function: API Gateway proxy events in, the proxy's answers out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from payonce.domain.errors import BodyMalformed, Forbidden, PayonceError
+from payonce.ports import Deadline
+from payonce.proxy.answers import problem
+from payonce.proxy.messages import ProxyRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.ports import Clock
+    from payonce.proxy.messages import Lines, ProxyResponse
+    from payonce.proxy.service import ProxyService
+
+GATEWAY_SCOPE = "gateway:use"
+PREFIX = "/gateway"  # of the template's route; what comes after it is the upstream's path
+# What the authorizer has judged is a credential for this API, and none of the upstream's business.
+_NOT_FORWARDED = frozenset({"authorization"})
+
+
+def serve(service: ProxyService, clock: Clock, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Return the proxy response of a REST API event. Never raises."""
+    try:
+        request = parse_event(event)
+        if GATEWAY_SCOPE not in str(request.claims.get("scopes", "")).split():
+            raise Forbidden(f"This API key lacks the scope {GATEWAY_SCOPE}.")
+    except PayonceError as error:
+        return _to_event(problem(error, keyed=False))
+    deadline = Deadline(clock.now_ms() + context.get_remaining_time_in_millis())
+    return _to_event(service.handle(request, deadline))
+
+
+def parse_event(event: Mapping[str, Any]) -> ProxyRequest:
+    """Return the request in an event. Raises ``BodyMalformed``."""
+    caller = event.get("requestContext") or {}
+    lines = _lines(event)
+    return ProxyRequest(
+        method=str(event.get("httpMethod", "")),
+        target=_target(event),
+        lines=tuple(line for line in lines if line[0].lower() not in _NOT_FORWARDED),
+        body=_body(event),
+        client=str((caller.get("identity") or {}).get("sourceIp", "")),
+        scheme="https",
+        claims=caller.get("authorizer") or {},
+    )
+
+
+def _lines(event: Mapping[str, Any]) -> Lines:
+    many = event.get("multiValueHeaders") or {}
+    found = [(name, str(value)) for name, values in many.items() for value in values]
+    names = {name.lower() for name, _ in found}
+    found += [(name, str(value)) for name, value in (event.get("headers") or {}).items() if name.lower() not in names]
+    # API Gateway has taken the message apart: how it was framed on the way in says nothing about the body here.
+    return tuple(line for line in found if line[0].lower() not in {"content-length", "transfer-encoding"})
+
+
+def _target(event: Mapping[str, Any]) -> str:
+    """Return path and query as the upstream gets them; API Gateway gives the path as sent and the query decoded."""
+    path = str(event.get("path") or "/")
+    if path.startswith(PREFIX + "/"):
+        path = path.removeprefix(PREFIX)
+    path = quote(path, safe="/!$&'()*+,;=:@-._~%")
+    query = event.get("multiValueQueryStringParameters") or {}
+    pairs = [(name, value) for name, values in query.items() for value in values]
+    return path + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(text).encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise BodyMalformed("The body could not be decoded.") from None
+
+
+def _to_event(response: ProxyResponse) -> dict[str, Any]:
+    headers: dict[str, list[str]] = {}
+    for name, value in response.lines:
+        headers.setdefault("-".join(part.capitalize() for part in name.split("-")), []).append(value)
+    try:
+        text, encoded = response.body.decode("utf-8"), False
+    except UnicodeDecodeError:
+        text, encoded = base64.b64encode(response.body).decode(), True
+    return {"statusCode": response.status, "multiValueHeaders": headers, "body": text, "isBase64Encoded": encoded}

@@ -1,0 +1,86 @@
+"""The proxy's own answers: problems, what happened to the key, and what stands for an upstream's answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from payonce.domain.problems import (
+    IN_DOUBT,
+    INTERNAL,
+    PROBLEM_CONTENT_TYPE,
+    RESPONSE_TOO_LARGE,
+    problem_document,
+    problem_of,
+)
+from payonce.idempotency.records import StoredResponse
+from payonce.proxy.messages import ProxyResponse
+
+if TYPE_CHECKING:
+    from payonce.domain.errors import PayonceError
+    from payonce.idempotency.records import KeyedResponse
+    from payonce.proxy.messages import Lines
+
+IN_DOUBT_RETRY_AFTER_SECONDS = 5  # about one inquiry later
+_PROBLEM_LINES: Lines = (("Content-Type", PROBLEM_CONTENT_TYPE), ("Cache-Control", "no-store"))
+_IN_DOUBT_BODY = problem_document(
+    IN_DOUBT,
+    "The upstream may have executed the request, and its answer was lost. Retry with the same key and body: nothing "
+    "will be executed twice.",
+)
+_OUTCOMES = {
+    "key-reused": "reused",
+    "key-in-progress": "in_progress",
+    "key-expired": "expired",
+    "outcome-unknown": "unknown",
+    "upstream-unavailable": "unavailable",
+    "store-unavailable": "store_unavailable",
+    "overloaded": "overloaded",
+    "internal": "failed",
+}
+
+
+def keyed(outcome: KeyedResponse, response: StoredResponse, *, route: str) -> ProxyResponse:
+    """Return the response of a keyed request: ``response`` is what is stored, opened, with what happened to the key."""
+    expires = datetime.fromtimestamp(outcome.expires_at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    own = (
+        ("Idempotency-Replayed", "true" if outcome.replayed else "false"),
+        ("Idempotency-Expires", expires.replace("+00:00", "Z")),
+    )
+    in_doubt_now = response.body == _IN_DOUBT_BODY
+    happened = "unknown" if in_doubt_now else "replayed" if outcome.replayed else "executed"
+    return ProxyResponse(response.status, (*response.header_lines(), *own), response.body, route, happened)
+
+
+def problem(error: PayonceError, *, keyed: bool, route: str = "") -> ProxyResponse:
+    """Return the response of an error of the tree; ``keyed`` when the route takes an idempotency key."""
+    kind = problem_of(error)
+    lines = _PROBLEM_LINES
+    if keyed:
+        lines = (*lines, ("Idempotency-Replayed", "false"))
+    if error.retry_after_seconds is not None or kind.status in {429, 503}:
+        lines = (*lines, ("Retry-After", str(error.retry_after_seconds or 1)))
+    body = problem_document(kind, error.detail, **error.extensions)
+    return ProxyResponse(kind.status, lines, body, route, _OUTCOMES.get(kind.slug, "rejected"))
+
+
+def internal_error(route: str = "") -> ProxyResponse:
+    """Return the 500 of an unforeseen error. It promises only that a retry is safe."""
+    detail = "Something went wrong on our side. Retry with the same key: nothing will be executed twice."
+    return ProxyResponse(500, _PROBLEM_LINES, problem_document(INTERNAL, detail), route, "failed")
+
+
+def in_doubt(status: int) -> StoredResponse:
+    """Return the provisional answer of a request whose outcome is not known. With 202 as with 409, its body says so."""
+    lines = (*_PROBLEM_LINES, ("Retry-After", str(IN_DOUBT_RETRY_AFTER_SECONDS)))
+    return StoredResponse(status, {}, _IN_DOUBT_BODY, lines)
+
+
+def too_large(upstream_status: int, location: str) -> StoredResponse:
+    """Return what stands for an answer that can't be kept: the request was executed and is never executed again."""
+    detail = (
+        f"The upstream executed the request and answered {upstream_status}, with more than can be kept for a replay. "
+        "Look at the resource; a new key would execute it again."
+    )
+    document = problem_document(RESPONSE_TOO_LARGE, detail, upstream_status=upstream_status, resource=location)
+    return StoredResponse(RESPONSE_TOO_LARGE.status, {}, document, _PROBLEM_LINES)

@@ -1,0 +1,197 @@
+"""The sidecar as an ASGI application.
+
+::
+
+    admit ─ full? 503 ── read the body, up to the limit ── a thread of the pool: claim, forward, record ── answer
+                                                           └── goes on when the client goes away ──┘
+
+The engine blocks, so it runs in a bounded pool. What the pool and its queue can't take is refused before any claim: a
+retry is then nothing but a retry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, PayonceError, RequestRejected
+from payonce.observability import get_logger
+from payonce.proxy.answers import problem
+from payonce.proxy.headers import check_request
+from payonce.proxy.messages import ProxyRequest, ProxyResponse
+from payonce.proxy.metrics import CONTENT_TYPE, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from payonce.proxy.service import ProxyService
+
+    type Message = MutableMapping[str, Any]
+    type Receive = Callable[[], Awaitable[Message]]
+    type Send = Callable[[Message], Awaitable[None]]
+
+OWN_PREFIX = "/-/"  # no upstream's paths begin so
+READY_TIMEOUT_SECONDS = 3
+RETRY_AFTER_SECONDS = 1
+
+
+class ClientGone(Exception):
+    """The client went away before its request was whole: nothing was claimed."""
+
+
+class Sidecar:
+    """The application. ``draining`` refuses new requests while those in flight are finished."""
+
+    def __init__(self, service: ProxyService, metrics: Metrics) -> None:
+        self._service = service
+        self._metrics = metrics
+        server = service.config.server
+        self._limit = server.max_concurrency + server.max_queued
+        self._body_timeout_seconds = server.body_timeout_seconds
+        self._pool = ThreadPoolExecutor(server.max_concurrency, thread_name_prefix="request")
+        # The probes must not wait behind what they ask about.
+        self._probes = ThreadPoolExecutor(1, thread_name_prefix="probe")
+        self._in_flight = 0
+        self._recovery: asyncio.Task[None] | None = None
+        self.draining = False
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection scope."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:  # WebSocket: there is nothing idempotent about a conversation
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(OWN_PREFIX):
+            await _answer(send, scope["method"], await self._own(scope["path"]))
+            return
+        began = time.monotonic()
+        if self.draining or self._in_flight >= self._limit:
+            response = problem(_overloaded(self.draining), keyed=False)
+            self._metrics.count("", "overloaded", time.monotonic() - began)
+            await _answer(send, scope["method"], response, close=self.draining)
+            return
+        self._in_flight += 1
+        self._metrics.in_flight.inc()
+        try:
+            response, close = await self._serve(scope, receive), False
+        except ClientGone:
+            return
+        except RequestRejected as error:
+            # Where its body ends is not known, or was not reached: what comes next on this connection may be its rest,
+            # and would be taken for another request (RFC 9112, 6.3 and 11.2).
+            response, close = problem(error, keyed=False), True
+        finally:
+            self._in_flight -= 1
+            self._metrics.in_flight.dec()
+        self._metrics.count(response.route, response.outcome, time.monotonic() - began)
+        await _answer(send, scope["method"], response, close=close)
+
+    async def _serve(self, scope: Message, receive: Receive) -> ProxyResponse:
+        """Return the response. Raises ``RequestRejected`` before the request is whole, and ``ClientGone``."""
+        target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("latin-1")
+        lines = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        check_request(scope["method"], target, lines)
+        limit_bytes = self._service.body_limit(scope["method"], target)
+        try:
+            body = await asyncio.wait_for(_body(receive, limit_bytes), self._body_timeout_seconds)
+        except TimeoutError:
+            raise BodyMalformed("The body did not come in time.") from None
+        request = ProxyRequest(
+            method=scope["method"],
+            target=target,
+            lines=lines,
+            body=body,
+            client=scope["client"][0] if scope.get("client") else "",
+            scheme=scope.get("scheme", "http"),
+        )
+        # Not cancelled with this task: the upstream may be executing it, and its answer has to be recorded.
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._service.handle, request)
+        return await asyncio.shield(running)
+
+    async def _own(self, path: str) -> ProxyResponse:
+        text = (("Content-Type", "text/plain; charset=utf-8"),)
+        if path == "/-/health":
+            return ProxyResponse(200, text, b"alive\n")
+        if path == "/-/metrics":
+            return ProxyResponse(200, (("Content-Type", CONTENT_TYPE),), self._metrics.render())
+        if path == "/-/ready":
+            reason = "draining" if self.draining else await self._not_ready()
+            return ProxyResponse(503 if reason else 200, text, f"{reason or 'ready'}\n".encode())
+        return ProxyResponse(404, text, b"health, ready and metrics are here\n")
+
+    async def _not_ready(self) -> str:
+        asking = asyncio.get_running_loop().run_in_executor(self._probes, self._service.ready)
+        try:
+            await asyncio.wait_for(asyncio.shield(asking), READY_TIMEOUT_SECONDS)
+        except Exception as error:
+            return f"the store does not answer: {type(error).__name__}"
+        return ""
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                if self._service.config.server.recovery_interval_seconds:
+                    self._recovery = asyncio.create_task(self._recover())
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self.draining = True
+                if self._recovery:
+                    self._recovery.cancel()
+                # Whoever went away left work behind that still has to be recorded.
+                await asyncio.to_thread(self._pool.shutdown)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _recover(self) -> None:
+        def report(open_id: str, error: Exception) -> None:
+            get_logger().error("claim not recovered", extra={"record_id": open_id, "error": repr(error)})
+
+        interval_seconds = self._service.config.server.recovery_interval_seconds
+        while True:
+            await asyncio.sleep(interval_seconds)
+            try:
+                found = await asyncio.to_thread(self._service.recover_all, report)
+            except PayonceError as error:
+                get_logger().error("recovery run failed", extra={"error": repr(error)})
+                continue
+            self._metrics.recovered.inc(found.concluded)
+            self._metrics.open_claims.set(found.still_open)
+
+
+def _overloaded(draining: bool) -> Overloaded:
+    why = "The process is shutting down" if draining else "There are as many requests as are taken at a time"
+    return Overloaded(f"{why}. Nothing was executed; retry.", retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+async def _body(receive: Receive, limit_bytes: int) -> bytes:
+    """Return the body. Raises ``BodyTooLarge`` as soon as it is, and ``ClientGone``."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        if len(body) > limit_bytes:
+            raise BodyTooLarge(f"The body is over the {limit_bytes} bytes that are taken here.")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _answer(send: Send, method: str, response: ProxyResponse, *, close: bool = False) -> None:
+    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.lines]
+    bodiless = response.status in {204, 304} or method == "HEAD"
+    if not bodiless:
+        lines.append((b"content-length", str(len(response.body)).encode()))
+    if close:
+        lines.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status, "headers": lines})
+    await send({"type": "http.response.body", "body": b"" if bodiless else response.body})

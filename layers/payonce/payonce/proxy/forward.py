@@ -1,0 +1,283 @@
+"""Forwarding as the engine's ``Work``: once per key, and an upstream's silence is an unknown outcome.
+
+::
+
+    start   SEND ─ answered ─ store ───────────────────────────▶ Completed
+              │        ├───── release ─────────────────────────▶ Released, the answer is passed on
+              │        └───── neither ─┐
+              ├─ never sent ───────────┼───────────────────────▶ Released (503)
+              └─ lost ─────────────────┴─ the route's policy ──▶ Completed, or InDoubt
+    resume  (somebody may have sent before)
+              park ────────────────────────────────────────────▶ InDoubt, until an operator releases the key
+              ask ─ found ─────────────────────────────────────▶ Completed
+                └── not found, and that is final ── SEND anew, or Released without a request to send
+              resubmit ─ SEND the same downstream key, as long as the upstream honours it
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import UpstreamRefused, UpstreamUnavailable
+from payonce.domain.exchange import Answered, Lost, NotSent, Oversized
+from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released, StoredResponse
+from payonce.idempotency.recovery import CARRIED_ON_BY
+from payonce.proxy.answers import in_doubt, too_large
+from payonce.proxy.ask import Found, Missing, ask
+from payonce.proxy.config import Ask, Resubmit, status_in
+from payonce.proxy.headers import answer_lines, upstream_lines
+from payonce.proxy.messages import ProxyRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.domain.exchange import Exchange
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
+    from payonce.ports import Clock, UpstreamTransport
+    from payonce.proxy.config import Route, Upstream
+    from payonce.proxy.overflow import Keeper
+
+PROXY = "proxy"  # who carries these claims on, in their plans
+COMMIT_RESERVE_MS = 2_000  # kept free at the end of a claim's time, to record what happened
+MIN_SEND_MS = 100  # with less left it is better not to send at all
+FIRST_INQUIRY_DELAY_MS = 5_000
+MAX_INQUIRY_DELAY_MS = 15 * 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A route with what serves it."""
+
+    route: Route
+    upstream: Upstream
+    transport: UpstreamTransport
+    keeper: Keeper
+    max_answer_bytes: int
+    clock: Clock
+
+    def url(self, target: str) -> str:
+        """Return the upstream's URL of a request target."""
+        return self.upstream.url.rstrip("/") + target
+
+    @property
+    def host(self) -> str:
+        """The upstream's own Host."""
+        return self.upstream.url.split("://", 1)[1].split("/", 1)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardPlan:
+    """What the claim stores: enough to ask, and with a kept request enough to send again."""
+
+    route: str
+    method: str
+    target: str
+    downstream_key: str
+    kept: Mapping[str, Any] | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the stored form."""
+        data: dict[str, Any] = {
+            "kind": "forward",
+            CARRIED_ON_BY: PROXY,
+            "route": self.route,
+            "method": self.method,
+            "target": self.target,
+            "downstream_key": self.downstream_key,
+        }
+        return data if self.kept is None else {**data, "kept": dict(self.kept)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> ForwardPlan:
+        """Return the plan in a stored claim."""
+        return cls(
+            route=data["route"],
+            method=data["method"],
+            target=data["target"],
+            downstream_key=data["downstream_key"],
+            kept=data.get("kept"),
+        )
+
+
+def plan_forward(lane: Lane, request: ProxyRequest, claim_id: str) -> ForwardPlan:
+    """Return the plan of a request. The downstream key is our claim's: the client's is neither unique nor ours."""
+    keep, kept = lane.route.keep_request, None
+    if keep is not None and len(request.body) <= keep.max_bytes:
+        names = {name.lower() for name in keep.headers}
+        kept = {
+            "lines": [[name, value] for name, value in request.lines if name.lower() in names],
+            "body": base64.b64encode(request.body).decode(),
+        }
+    return ForwardPlan(
+        route=lane.route.name, method=request.method, target=request.target, downstream_key=claim_id, kept=kept
+    )
+
+
+class ForwardWork:
+    """One request to one upstream. ``request`` is what to send: the client's, or none when only its claim is left."""
+
+    def __init__(self, lane: Lane, plan: ForwardPlan, request: ProxyRequest | None) -> None:
+        self._lane = lane
+        self._plan = plan
+        self._request = request or _kept_request(plan)
+
+    def plan(self) -> Plan:
+        """See ``Work``."""
+        return Plan(claim_id=self._plan.downstream_key, resource="", data=self._plan.to_data())
+
+    def largest_response(self) -> StoredResponse:
+        """See ``Work``. What is larger is kept elsewhere, or stood for by a short answer."""
+        return StoredResponse(200, {}, bytes(self._lane.route.responses.max_inline_bytes))
+
+    def adopt(self, record: IdempotencyRecord) -> ForwardWork:
+        """See ``Work``. The same fingerprint means the same request, so this one's body is the first one's."""
+        return ForwardWork(self._lane, ForwardPlan.from_data(record.plan), self._request)
+
+    def start(self, claim: Claim) -> Conclusion:
+        """See ``Work``: send once."""
+        outcome = self._send(claim)
+        concluded = self._concluded(outcome, claim, only_sender=True)
+        if concluded is not None:
+            return concluded
+        policy = self._lane.route.unknown
+        if isinstance(policy, Ask):
+            # "Not found" means nothing yet: the request may still be on its way.
+            found = ask(self._lane, policy, self._plan.downstream_key, claim)
+            if isinstance(found, Found):
+                return self._completed(found.status, found.lines, found.body, claim)
+        if isinstance(policy, Resubmit):
+            again = self._concluded(self._send(claim), claim, only_sender=False)
+            if again is not None:
+                return again
+        return self._doubted(claim, submitted=True)
+
+    def resume(self, claim: Claim) -> Conclusion:
+        """See ``Work``: by the route's policy, and never by sending on a guess."""
+        policy = self._lane.route.unknown
+        if isinstance(policy, Ask):
+            return self._resume_asking(policy, claim)
+        if isinstance(policy, Resubmit) and self._request is not None and self._still_honoured(policy, claim):
+            concluded = self._concluded(self._send(claim), claim, only_sender=False)
+            return concluded or self._doubted(claim, submitted=True)
+        return self._doubted(claim, submitted=False)
+
+    def _resume_asking(self, policy: Ask, claim: Claim) -> Conclusion:
+        found = ask(self._lane, policy, self._plan.downstream_key, claim)
+        if isinstance(found, Found):
+            return self._completed(found.status, found.lines, found.body, claim)
+        final_after = policy.authoritative_after_seconds
+        final = (
+            isinstance(found, Missing)
+            and final_after is not None
+            and self._lane.clock.now_ms() > claim.record.submit_horizon_ms + final_after * 1000
+        )
+        if not final:
+            return self._doubted(claim, submitted=False)
+        if self._request is None:
+            return Released(UpstreamUnavailable("The upstream never executed the request. Retry with the same key."))
+        concluded = self._concluded(self._send(claim), claim, only_sender=True)
+        return concluded or self._doubted(claim, submitted=True)
+
+    def _still_honoured(self, policy: Resubmit, claim: Claim) -> bool:
+        age_ms = self._lane.clock.now_ms() - claim.record.created_at_ms
+        return age_ms + self._lane.route.timeout_seconds * 1000 < policy.honours_seconds * 1000
+
+    def _send(self, claim: Claim) -> Exchange | Oversized:
+        lane, request = self._lane, self._request
+        now_ms = lane.clock.now_ms()
+        deadline = claim.deadline.earlier(claim.deadline.at_ms - COMMIT_RESERVE_MS).earlier(
+            now_ms + int(lane.route.timeout_seconds * 1000)
+        )
+        if request is None or deadline.at_ms - now_ms < MIN_SEND_MS:
+            return NotSent("too little time was left to wait for an answer")
+        return lane.transport.forward(
+            self._plan.method,
+            lane.url(self._plan.target),
+            lines=self._lines(request),
+            body=request.body,
+            deadline=deadline,
+            max_answer_bytes=lane.max_answer_bytes,
+            unframed=lane.upstream.unframed_answers,
+        )
+
+    def _lines(self, request: ProxyRequest) -> tuple[tuple[str, str], ...]:
+        route = self._lane.route
+        ours = {"accept-encoding", route.downstream_key_header.lower(), *map(str.lower, self._lane.upstream.headers)}
+        theirs = set() if route.pass_client_key else {name.lower() for name in route.key_headers}
+        return (
+            *upstream_lines(
+                request,
+                host=self._lane.host,
+                preserve_host=self._lane.upstream.preserve_host,
+                trust_forwarded=self._lane.upstream.trust_forwarded,
+                without=frozenset(ours | theirs),
+            ),
+            # A retry may accept other codings than the first request did, and gets the same bytes.
+            ("Accept-Encoding", "identity"),
+            *self._lane.upstream.headers.items(),
+            (route.downstream_key_header, self._plan.downstream_key),
+        )
+
+    def _concluded(
+        self, outcome: Exchange | Oversized, claim: Claim, *, only_sender: bool
+    ) -> Completed | Released | None:
+        """Return what an outcome concludes, or ``None`` when it leaves in doubt what happened.
+
+        ``only_sender``: nobody else can have sent it, so that "did nothing" speaks of the request and not of one of
+        its copies alone.
+        """
+        match outcome:
+            case NotSent(reason) if only_sender:
+                return Released(
+                    UpstreamUnavailable(f"The upstream took no request ({reason}). Nothing was executed; retry.")
+                )
+            case NotSent() | Lost():
+                return None
+        responses = self._lane.route.responses
+        stored, released = (status_in(outcome.status, statuses) for statuses in (responses.store, responses.release))
+        if stored > released:
+            body = outcome.body if isinstance(outcome, Answered) else None
+            return self._completed(outcome.status, outcome.lines, body, claim)
+        if released and only_sender:
+            answer = outcome if isinstance(outcome, Answered) else Answered(outcome.status, {}, b"")
+            return Released(UpstreamRefused("The upstream did nothing.", answer=answer))
+        return None
+
+    def _completed(
+        self, status: int, lines: tuple[tuple[str, str], ...], body: bytes | None, claim: Claim
+    ) -> Completed:
+        allowed = answer_lines(lines, self._lane.route.responses.headers)
+        owner = f"{claim.record.claim_id}-{claim.record.fence}"
+
+        def response() -> StoredResponse:
+            if body is None:
+                location = next((value for name, value in allowed if name.lower() == "location"), "")
+                return too_large(status, location)
+            return self._lane.keeper.keep(status, allowed, body, owner=owner)
+
+        return Completed(lambda: Draft(response(), ()))
+
+    def _doubted(self, claim: Claim, *, submitted: bool) -> InDoubt:
+        provisional = claim.record.response or in_doubt(self._lane.route.unknown.status)
+        return InDoubt(lambda: Draft(provisional, ()), self._lane.clock.now_ms() + self._delay_ms(claim), submitted)
+
+    def _delay_ms(self, claim: Claim) -> int:
+        policy = self._lane.route.unknown
+        if isinstance(policy, Resubmit) and self._request is None:
+            return FIRST_INQUIRY_DELAY_MS  # only the client's retry can carry it on: it must not find the door shut
+        if not isinstance(policy, Ask | Resubmit):
+            return MAX_INQUIRY_DELAY_MS
+        return min(FIRST_INQUIRY_DELAY_MS << min(claim.record.fence - 1, 16), MAX_INQUIRY_DELAY_MS)
+
+
+def _kept_request(plan: ForwardPlan) -> ProxyRequest | None:
+    if plan.kept is None:
+        return None
+    return ProxyRequest(
+        method=plan.method,
+        target=plan.target,
+        lines=tuple((name, value) for name, value in plan.kept["lines"]),
+        body=base64.b64decode(plan.kept["body"]),
+    )

@@ -1,0 +1,127 @@
+"""Header lines on their way through: what ends here, what is added, and what must not come in at all.
+
+RFC 9110 (7.6.1 connection-specific fields, 7.6.3 Via), RFC 9112 (6.3 framing, 11.2 request smuggling), RFC 7239
+(Forwarded).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import BodyMalformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from payonce.proxy.messages import Lines, ProxyRequest
+
+# Of the connection and not of the message, whether or not Connection names them.
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"}
+    | {"transfer-encoding", "upgrade", "http2-settings"}
+)
+# Made anew on the way up: framing, and what the proxy itself answers.
+_REMADE = frozenset({"host", "content-length", "expect", "via"})
+FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
+OWN_ANSWERS = frozenset({"idempotency-replayed", "idempotency-expires"})
+PSEUDONYM = "1.1 payonce"  # in Via: the protocol it came by and who passed it on
+MAX_HEADER_BYTES = 32 * 1024  # all lines together; servers take 8 to 64 KB
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_TARGET = re.compile(r"/[!-~]*")
+_METHOD = re.compile(r"[A-Z]{3,20}")
+_UNRESERVED = re.compile(r"%(2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
+
+
+def check_request(method: str, target: str, lines: Lines) -> None:
+    """Raise ``BodyMalformed`` for a request that two servers could read in two ways, or that is none."""
+    if not _METHOD.fullmatch(method):
+        raise BodyMalformed("The method is not one.")
+    if not _TARGET.fullmatch(target) or "#" in target or "\\" in target:
+        raise BodyMalformed("The request target must be a path of visible ASCII characters; encode the others.")
+    if any(segment in {".", ".."} for segment in normal_path(target).split("/")):
+        raise BodyMalformed("The path holds a dot segment. Send the path that is meant.")
+    if any(not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) for name, value in lines):
+        raise BodyMalformed("A header's name or value holds a character that does not belong there.")
+    if sum(len(name) + len(value) for name, value in lines) > MAX_HEADER_BYTES:
+        raise BodyMalformed(f"The headers are over {MAX_HEADER_BYTES} bytes.")
+    _check_framing(lines)
+
+
+def _check_framing(lines: Lines) -> None:
+    lengths = [value.strip() for name, value in lines if name.lower() == "content-length"]
+    codings = [value.strip().lower() for name, value in lines if name.lower() == "transfer-encoding"]
+    if lengths and codings:
+        raise BodyMalformed("Content-Length and Transfer-Encoding together: where the body ends would be a guess.")
+    if len(set(lengths)) > 1 or any(not re.fullmatch(r"[0-9]{1,18}", length) for length in lengths):
+        raise BodyMalformed("Content-Length must be one number.")
+    if codings not in ([], ["chunked"]):
+        raise BodyMalformed("The only transfer coding taken is chunked.")
+
+
+def normal_path(target: str) -> str:
+    """Return the path of ``target`` with unreserved characters in their one spelling (RFC 3986, 6.2.2.2)."""
+    return _UNRESERVED.sub(lambda match: chr(int(match.group(1), 16)), target.split("?", 1)[0])
+
+
+def end_to_end(lines: Iterable[tuple[str, str]]) -> Lines:
+    """Return the lines that are not of the connection: neither known ones nor those that Connection names."""
+    kept = list(lines)
+    named = {
+        token.strip().lower() for name, value in kept if name.lower() == "connection" for token in value.split(",")
+    }
+    return tuple((name, value) for name, value in kept if name.lower() not in HOP_BY_HOP | named)
+
+
+def upstream_lines(
+    request: ProxyRequest, *, host: str, preserve_host: bool, trust_forwarded: bool, without: frozenset[str]
+) -> Lines:
+    """Return the lines of the forwarded request, without the names in ``without`` (lower case)."""
+    dropped = _REMADE | without | (frozenset() if trust_forwarded else FORWARDED)
+    lines = end_to_end(request.lines)
+    theirs = next((value for name, value in request.lines if name.lower() == "host"), "")
+    vias = [value for name, value in lines if name.lower() == "via"]
+    kept = [(name, value) for name, value in lines if name.lower() not in dropped]
+    return (
+        ("Host", theirs if preserve_host and theirs else host),
+        *_forwarded(kept, request, theirs),
+        ("Via", ", ".join([*vias, PSEUDONYM])),
+    )
+
+
+def _forwarded(lines: Sequence[tuple[str, str]], request: ProxyRequest, host: str) -> Lines:
+    """Return ``lines`` with who asked: added to what is there, which is there only when it is trusted."""
+    chain = [value for name, value in lines if name.lower() == "x-forwarded-for"]
+    elements = [value for name, value in lines if name.lower() == "forwarded"]
+    rest = [(name, value) for name, value in lines if name.lower() not in {"x-forwarded-for", "forwarded"}]
+    names = {name.lower() for name, _ in rest}
+    if request.client:
+        chain.append(request.client)
+        node = f'"[{request.client}]"' if ":" in request.client else request.client
+        quoted = host.replace("\\", "").replace('"', "")
+        elements.append(f'for={node};host="{quoted}";proto={request.scheme}')
+    if "x-forwarded-proto" not in names:
+        rest.append(("X-Forwarded-Proto", request.scheme))
+    if host and "x-forwarded-host" not in names:
+        rest.append(("X-Forwarded-Host", host))
+    if chain:
+        rest.append(("X-Forwarded-For", ", ".join(chain)))
+    if elements:
+        rest.append(("Forwarded", ", ".join(elements)))
+    return tuple(rest)
+
+
+def answer_lines(lines: Lines, allowed: Sequence[str], *, keep_length: bool = False) -> Lines:
+    """Return the lines of an answer that are passed on: end to end, allowed, well formed, and not ours to say."""
+    names = {name.lower() for name in allowed}
+    dropped = OWN_ANSWERS if keep_length else OWN_ANSWERS | {"content-length"}
+    return tuple(
+        (name, value.strip(" \t"))
+        for name, value in end_to_end(lines)
+        if ("*" in names or name.lower() in names)
+        and name.lower() not in dropped
+        and _NAME.fullmatch(name)
+        and _VALUE.fullmatch(value)
+    )

@@ -1,0 +1,87 @@
+"""Whose request it is, and which: the scope of a key, and the fingerprint of what it was used for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import BodyMalformed, Unauthenticated
+from payonce.idempotency.fingerprint import canonical_json, fingerprint
+
+if TYPE_CHECKING:
+    from payonce.proxy.config import Route, Scope
+    from payonce.proxy.messages import ProxyRequest
+
+_PLAIN_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_JSON = re.compile(r"application/(?:[!-~]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+
+
+def operation_of(route: Route) -> str:
+    """Return the operation's part of the stored key: no route of the payments API is called so."""
+    return f"proxy:{route.name}"
+
+
+def scope_of(scope: Scope, request: ProxyRequest) -> str:
+    """Return the scope of a request's key. Raises ``Unauthenticated`` or ``BodyMalformed`` when it has none.
+
+    A header's value is hashed: it may be a credential, and it may hold what separates the parts of a stored key.
+    """
+    if scope.fixed is not None:
+        return scope.fixed
+    if scope.claim is not None:
+        value = request.claims.get(scope.claim)
+        if value is None or value == "":
+            raise Unauthenticated("The request carries no identity to keep its key under. Authenticate.")
+        text = str(value)
+        return text if _PLAIN_SCOPE.fullmatch(text) else _hashed("claim", scope.claim, text)
+    name = str(scope.header)
+    values = set(request.headers().get(name.lower(), []))
+    if not values or values == {""}:
+        if name.lower() == "authorization":
+            raise Unauthenticated("Send the header Authorization: this route keeps keys apart by it.")
+        raise BodyMalformed(f"Send the header {name}: this route keeps keys apart by it.")
+    if len(values) > 1:
+        raise BodyMalformed(f"The header {name} has several values; whose key it is would be a guess.")
+    return _hashed("header", name.lower(), values.pop())
+
+
+def _hashed(source: str, name: str, value: str) -> str:
+    digest = hashlib.sha256(f"{source}\0{name}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()
+    return f"sha256:{digest}"
+
+
+def fingerprint_of(request: ProxyRequest, route: Route) -> str:
+    """Return the fingerprint: method, path and query as sent, and the body; JSON in any spelling is the same body."""
+    content_type = request.headers().get("content-type", [""])[0]
+    body = _canonical(request.body) if _JSON.fullmatch(content_type.strip()) else None
+    tagged = b"raw\0" + request.body if body is None else b"json\0" + body
+    return fingerprint(request.method, operation_of(route), {"target": request.target}, tagged)
+
+
+def _canonical(body: bytes) -> bytes | None:
+    """Return one spelling of a JSON body, or ``None`` where two readers could take it for two things."""
+    try:
+        value = json.loads(
+            body, parse_float=_number, parse_int=_number, parse_constant=_refuse, object_pairs_hook=_unique
+        )
+        return canonical_json(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(text: str) -> dict[str, str]:
+    # As it is written: 1.0 and 1 are two requests, and no digit is lost. A member named so is told apart by its NUL.
+    return {"\0number": text}
+
+
+def _refuse(_text: str) -> Any:
+    raise ValueError("not a JSON number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs) or "\0number" in found:
+        raise ValueError("a repeated or reserved member name")
+    return found

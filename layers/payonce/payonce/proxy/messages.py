@@ -1,0 +1,45 @@
+"""Requests and responses as the proxy sees them: header lines in their order, bodies as bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+type Lines = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyRequest:
+    """A request that came in. ``target`` is the path and query as sent; ``claims`` what an authorizer vouches for.
+
+    Header values are text of the characters U+0000 to U+00FF, one for each octet on the wire.
+    """
+
+    method: str
+    target: str
+    lines: Lines
+    body: bytes
+    client: str = ""
+    scheme: str = "http"
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+    def headers(self) -> dict[str, list[str]]:
+        """Return all values by lower-case name."""
+        found: dict[str, list[str]] = {}
+        for name, value in self.lines:
+            found.setdefault(name.lower(), []).append(value)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyResponse:
+    """A response to be sent. ``route`` and ``outcome`` are for metrics and logs, and are not sent."""
+
+    status: int
+    lines: Lines
+    body: bytes
+    route: str = ""
+    outcome: str = ""

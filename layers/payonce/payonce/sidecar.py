@@ -1,0 +1,56 @@
+"""The sidecar's process: uvicorn, one worker, and a shutdown that finishes what it has begun."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from payonce.bootstrap_proxy import make_service, make_store
+from payonce.proxy.asgi import Sidecar
+from payonce.proxy.config_load import load_file
+from payonce.proxy.metrics import Metrics
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+IDLE_SECONDS = 15  # a kept connection without a request; behind it is a client in the same pod
+
+
+class _Server(uvicorn.Server):
+    """Tells the application to refuse what is new as soon as the signal comes."""
+
+    def __init__(self, config: uvicorn.Config, sidecar: Sidecar) -> None:
+        super().__init__(config)
+        self._sidecar = sidecar
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._sidecar.draining = True
+        super().handle_exit(sig, frame)
+
+
+def run(config_file: str) -> int:
+    """Serve until a signal comes, and return the exit code. Raises ``MisconfiguredError``."""
+    config = load_file(config_file, os.environ)
+    sidecar = Sidecar(make_service(config, make_store(config.store)), Metrics())
+    server = _Server(
+        uvicorn.Config(
+            sidecar,
+            host=config.server.host,
+            port=config.server.port,
+            http="h11",  # strict about framing, and no native parser of its own opinion
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=config.server.shutdown_seconds,
+        ),
+        sidecar,
+    )
+    server.run()
+    return 0

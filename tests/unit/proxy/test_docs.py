@@ -1,0 +1,33 @@
+"""docs/gateway.md says what the code does: its example is read, and no setting is left out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payonce.proxy.config import Ask, KeptRequest, Overflow, Responses, Resubmit, Route, Server, Store, Strict, Upstream
+from payonce.proxy.config_load import load_file
+from tests.support.aws import REPOSITORY
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+TEXT = (REPOSITORY / "docs" / "gateway.md").read_text()
+
+
+def test_the_example_is_a_configuration() -> None:
+    config = load_file(REPOSITORY / "docs" / "gateway.toml", {})
+    route, _ = config.find("POST", "/orders")
+    assert route is not None
+    assert (route.name, route.unknown.policy) == ("create_order", "ask")
+    assert config.find("DELETE", "/orders/1")[0] is not None
+
+
+@pytest.mark.parametrize("model", [Upstream, Route, Responses, Overflow, Store, Server, Ask, Resubmit, KeptRequest])
+def test_every_setting_is_explained(model: type[BaseModel]) -> None:
+    """Fails when a setting is added without a word in the reference."""
+    assert issubclass(model, Strict)
+    for name in model.model_fields:
+        assert re.search(rf"\b{name}\b", TEXT), f"{model.__name__}.{name}"
