@@ -5,6 +5,7 @@ One client, one thread, loopback: what a store adds to a request, not what it ca
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
@@ -15,6 +16,7 @@ from local.dynamodb_local import running_dynamodb_local
 from local.redis_servers import running_redis
 from payonce.idempotency.records import StoredResponse
 from payonce.stores.redlock import RedlockIdempotencyStore, lock_node
+from tests.support.aws import FAKE_CREDENTIALS
 from tests.support.stores import PURGE_AT_SECONDS, close_client, new_address, new_record
 from tests.support.world import RealClock
 
@@ -66,6 +68,7 @@ def show(name: str, times: dict[str, list[float]]) -> None:
 
 def main() -> None:
     """Measure every store in turn."""
+    os.environ.update(FAKE_CREDENTIALS)  # DynamoDB Local takes any
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     print("microseconds, p50 and p99")
     show("memory", measure(new_address("memory").open(), rounds))
