@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.bootstrap import client_config
@@ -19,6 +20,10 @@ from payonce.proxy.config import MAX_ANSWER_BYTES
 from payonce.proxy.service import ProxyService
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from payonce.idempotency.audit import AuditEntry, AuditTrail
+    from payonce.idempotency.release import ReleaseDesk
     from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Blobs, Clock
     from payonce.proxy.config import Overflow, ProxyConfig, Store
@@ -34,14 +39,17 @@ def make_store(settings: Store | None, *, clock: Clock | None = None) -> Idempot
     """
     from payonce.idempotency.store import DatabaseIdempotencyStore
 
+    clock = clock or SystemClock()
     if settings is None:
         raise MisconfiguredError('The sidecar needs a [store], for example: kind = "dynamodb", table = "...".')
+    if settings.lock_nodes:
+        return _locked(make_store(settings.model_copy(update={"lock_nodes": ()}), clock=clock), settings, clock)
     if settings.kind == "memory":
         from payonce.stores.memory import MemoryDatabase
 
         return DatabaseIdempotencyStore(MemoryDatabase())
     if settings.kind == "redis":
-        return _redis_store(settings, clock or SystemClock())
+        return _redis_store(settings, clock)
     import boto3
 
     from payonce.stores.dynamodb import DynamoDatabase
@@ -60,6 +68,65 @@ def _redis_store(settings: Store, clock: Clock) -> IdempotencyStore:
     client = redis_client(str(settings.url))
     check_redis(client, clock, at_least=Durability[settings.durability.upper()])
     return RedisIdempotencyStore(client, prefix=settings.prefix, clock=clock)
+
+
+def _locked(store: IdempotencyStore, settings: Store, clock: Clock) -> IdempotencyStore:
+    try:
+        from payonce.stores.redlock import RedlockIdempotencyStore, lock_node
+    except ImportError as error:
+        raise MisconfiguredError(f"store.lock_nodes: {error}. Install requirements/redis.txt.") from error
+    nodes = [lock_node(url) for url in settings.lock_nodes]
+    return RedlockIdempotencyStore(store, nodes, prefix=settings.prefix, clock=clock)
+
+
+class NoAuditTrail:
+    """Of a store that keeps none. An operator who asks for it is told, and not shown an empty one."""
+
+    def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:
+        """Raise ``MisconfiguredError``."""
+        del from_ms, until_ms, scope
+        raise MisconfiguredError(
+            "This store keeps no audit trail. The stack's own table has one (from its stream), and so has Redis."
+        )
+
+    def history(self, record_id: str, *, newest_first: bool = False, limit: int = 100) -> list[AuditEntry]:
+        """Return nothing."""
+        del record_id, newest_first, limit
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarDesk:
+    """What the operator's commands need of a sidecar: its records, their trail, and where claims are released."""
+
+    store: IdempotencyStore
+    audit_trail: AuditTrail
+    release_desk: ReleaseDesk
+    clock: Clock
+    operations: tuple[str, ...]
+
+
+def desk_of(config: ProxyConfig, *, clock: Clock | None = None) -> SidecarDesk:
+    """Return the desk of the sidecar with this configuration.
+
+    Raises ``MisconfiguredError``, also for records in memory: they are in the sidecar's process alone.
+    """
+    from payonce.idempotency.release import ReleaseDesk
+    from payonce.proxy.identity import operation_of
+
+    if config.store is None or config.store.kind == "memory":
+        raise MisconfiguredError("The records are in the sidecar's memory: no other process can look at them.")
+    clock = clock or SystemClock()
+    store = make_store(config.store, clock=clock)
+    trail: AuditTrail = NoAuditTrail()
+    if config.store.kind == "redis":
+        from payonce.stores.redis_audit import RedisAuditTrail
+        from payonce.stores.redis_calls import redis_client
+
+        trail = RedisAuditTrail(redis_client(str(config.store.url)), prefix=config.store.prefix)
+    # A request at an upstream reserves nothing here, and may have been executed as soon as there is a claim.
+    desk = ReleaseDesk(store=store, clock=clock, undo=lambda _record: (), may_have_happened=lambda _record: True)
+    return SidecarDesk(store, trail, desk, clock, tuple(operation_of(route) for route in config.routes))
 
 
 def make_blobs(settings: Overflow | None, *, endpoint_url: str | None = None) -> Blobs | None:

@@ -6,7 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from payonce.cli_support import add_table_options, application_of, shown, time_of
+from payonce.cli_support import (
+    add_config_option,
+    add_table_options,
+    application_of,
+    desk_of_config,
+    shown,
+    time_of,
+)
 from payonce.domain.errors import BodyMalformed
 from payonce.idempotency.audit_export import EXPORTS
 from payonce.ports import Table
@@ -33,6 +40,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--format", choices=sorted(EXPORTS), default="jsonl")
     export.add_argument("--output", type=Path, help="a new file (default: standard output)")
     add_table_options(export, TABLES)
+    add_config_option(export)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -40,7 +48,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     since_ms, until_ms = time_of(options.since), time_of(options.until)
     if since_ms >= until_ms:
         raise BodyMalformed("--to must be later than --from.")
-    trail = application_of(options, environment, TABLES).audit_trail
+    named = desk_of_config(options.config, environment) if options.config else None
+    trail = (named or application_of(options, environment, TABLES)).audit_trail
     entries = trail.entries(from_ms=since_ms, until_ms=until_ms, scope=options.merchant)
 
     def progress(count: int, entry: AuditEntry) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from payonce.cli_support import add_table_options, application_of, shown
+from payonce.cli_support import add_config_option, add_table_options, application_of, desk_of_config, shown
 from payonce.domain.errors import NotFound
 from payonce.entrypoints.routes import KEYED_OPERATIONS
 from payonce.idempotency.inspect import KeyState, KeyView, inspect_keys
@@ -15,9 +15,10 @@ from payonce.ports import Table
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from payonce.bootstrap import Application
+    from payonce.bootstrap_proxy import SidecarDesk
 
 SHOW_TABLES = (Table.IDEMPOTENCY, Table.AUDIT)
 # A release gives back what the claim holds, and says so: in the payment, in its event, in the trail.
@@ -32,7 +33,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     release = actions.add_parser("release", help="give an open claim back, so that its key may be used again")
     for action in (show, release):
         action.add_argument("key", metavar="KEY", help="the idempotency key, as the merchant sent it")
-        action.add_argument("--merchant", required=True, help="the merchant's id")
+        action.add_argument("--merchant", required=True, help="the merchant's id, or the scope at a sidecar")
+        add_config_option(action)
     show.add_argument("--operation", help="such as create_payment (default: every operation of the API)")
     add_table_options(show, SHOW_TABLES)
     release.add_argument("--operation", required=True, help="such as create_payment")
@@ -49,14 +51,17 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Show or release. Raises ``PayonceError``."""
     if not options.key.isascii():
         raise NotFound("An idempotency key is ASCII; there is no such key.")
+    if options.config:
+        desk = desk_of_config(options.config, environment)
+        return _show(desk, options, desk.operations) if options.key_command == "show" else _release(desk, options)
     if options.key_command == "show":
-        return _show(application_of(options, environment, SHOW_TABLES), options)
+        return _show(application_of(options, environment, SHOW_TABLES), options, KEYED_OPERATIONS)
     return _release(application_of(options, environment, RELEASE_TABLES), options)
 
 
-def _show(application: Application, options: argparse.Namespace) -> int:
+def _show(application: Application | SidecarDesk, options: argparse.Namespace, known: Sequence[str]) -> int:
     now_ms = application.clock.now_ms()
-    operations = [options.operation] if options.operation else KEYED_OPERATIONS
+    operations = [options.operation] if options.operation else known
     views = inspect_keys(
         application.store, application.audit_trail, options.merchant, operations, [options.key], now_ms=now_ms
     )
@@ -120,7 +125,7 @@ def next_step(view: KeyView, now_ms: int) -> str:
             return "given back, nothing was executed: the key may be used again"
 
 
-def _release(application: Application, options: argparse.Namespace) -> int:
+def _release(application: Application | SidecarDesk, options: argparse.Namespace) -> int:
     order = ReleaseOrder(
         record_id=record_id(options.merchant, options.operation, options.key),
         claim_id=options.claim_id,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Mapping
 
+    from payonce.bootstrap_proxy import SidecarDesk
     from payonce.ports import Table
 
 
@@ -22,6 +23,19 @@ def add_table_options(parser: argparse.ArgumentParser, tables: Iterable[Table]) 
         parser.add_argument(
             f"--{table.value}-table", help=f"default: $PAYONCE_{table.name}_TABLE (an output of the stack)"
         )
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--config``, for the records of a sidecar."""
+    parser.add_argument("--config", metavar="FILE", help="the records of the sidecar with this configuration instead")
+
+
+def desk_of_config(file: str, environment: Mapping[str, str]) -> SidecarDesk:
+    """Return the desk of a sidecar. Raises ``MisconfiguredError``."""
+    from payonce.bootstrap_proxy import desk_of
+    from payonce.proxy.config_load import load_file
+
+    return desk_of(load_file(file, environment))
 
 
 def application_of(options: argparse.Namespace, environment: Mapping[str, str], tables: Iterable[Table]) -> Application:

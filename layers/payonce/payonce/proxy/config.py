@@ -215,6 +215,8 @@ class Store(Strict):
     """Where the records are. ``table`` for dynamodb, ``url`` for redis; memory forgets everything when it stops.
 
     ``durability`` is what the Redis server has to promise about what it has acknowledged, checked at start-up.
+    ``lock_nodes`` (URLs of three or more independent Redis servers) puts Redlock around each claim of any store;
+    docs/stores.md says what that adds and what it does not.
     """
 
     kind: Literal["memory", "dynamodb", "redis"]
@@ -223,6 +225,7 @@ class Store(Strict):
     url: str | None = None
     prefix: str = "payonce"
     durability: Literal["always", "every_second", "none"] = "always"
+    lock_nodes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
