@@ -69,8 +69,9 @@ down: ## stop the local cloud and the bank
 sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
 	local/sam_local.sh
 
-bench: setup ## round trips, write units and overhead of the request path
+bench: setup ## round trips, write units and overhead of the request path, and of the sidecar
 	$(PY) benchmarks/request_path.py
+	$(PY) benchmarks/gateway.py
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py
