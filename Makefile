@@ -69,9 +69,11 @@ down: ## stop the local cloud and the bank
 sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
 	local/sam_local.sh
 
-bench: setup ## round trips, write units and overhead of the request path; cost, speed and isolation of webhooks
+bench: setup ## round trips, write units, overhead and isolation: the request path, webhooks, stores, sidecar
 	$(PY) benchmarks/request_path.py
 	$(PY) benchmarks/webhooks.py
+	$(PY) benchmarks/stores.py
+	$(PY) benchmarks/gateway.py
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py

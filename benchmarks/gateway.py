@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 REQUESTS = int(os.environ.get("PAYONCE_BENCH_REQUESTS", "400"))
 WARM_UP = 40
 CLIENTS = 16
+QUIET = {**FAKE_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "ERROR"}
 BODY = b'{"reference":"bench"}'
 console = Console()
 
@@ -111,18 +112,18 @@ def stores() -> Iterator[dict[str, dict[str, Any]]]:
 
 def main() -> int:
     """Print the table."""
-    os.environ.update(FAKE_CREDENTIALS, POWERTOOLS_LOG_LEVEL="ERROR")
+    os.environ.update(QUIET)
     rows = []
     with tempfile.TemporaryDirectory() as name, running_counter("node") as upstream_url, stores() as configured:
         folder = Path(name)
         bare = configuration(
             upstream_url, route_changes={"methods": ["PUT"], "pass_methods": ["GET", "POST"]}, store={"kind": "memory"}
         )
-        with running_sidecar(bare, folder, POWERTOOLS_LOG_LEVEL="ERROR") as proxy:
+        with running_sidecar(bare, folder, **QUIET) as proxy:
             rows.append(measure("bare reverse proxy", proxy.url, lambda _: str(uuid4())))
         for label, store in configured.items():
             config = configuration(upstream_url, store=store, server={"recovery_interval_seconds": 0})
-            with running_sidecar(config, folder, POWERTOOLS_LOG_LEVEL="ERROR") as sidecar:
+            with running_sidecar(config, folder, **QUIET) as sidecar:
                 rows.append(measure(f"{label}: fresh keys", sidecar.url, lambda _: str(uuid4())))
                 rows.append(measure(f"{label}: replays", sidecar.url, lambda _: "the-same-key-every-time"))
     table = TextTable("case", "p50 ms", "added p50", "p99 ms", "added p99", "requests/s", "rate / bare")

@@ -258,7 +258,7 @@ def test_header_lines_keep_their_order_and_repetitions(store: IdempotencyStore) 
     )
     assert store.get(record.record_id) == parked
     taken = store.take_over(parked, lease_expires_at_ms=99)
-    store.complete(taken, RESPONSE, purge_at_seconds=99, writes=())
+    complete(store, taken)
     stored = store.get(record.record_id)
     assert stored is not None
     assert stored.response == RESPONSE

@@ -321,7 +321,8 @@ def test_the_gateway_is_there_only_where_it_is_configured() -> None:
     assert api["BinaryMediaTypes"] == ["*~1*"]
     assert function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]) == FUNCTION_SECONDS
     recovery = FUNCTIONS["RecoverPaymentsFunction"]["Environment"]["Variables"]
-    assert recovery == function["Environment"]["Variables"]
+    bucket = {"PAYONCE_GATEWAY_BUCKET": {"If": ["HasGateway", {"Ref": "GatewayAnswers"}, ""]}}
+    assert recovery == {**function["Environment"]["Variables"], **bucket}
 
 
 def test_the_gateway_may_touch_records_and_answers_alone() -> None:

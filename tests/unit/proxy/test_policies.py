@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from payonce.domain.errors import StoreUnavailable
+from payonce.domain.errors import ReleaseRefused, StoreUnavailable
 from payonce.domain.exchange import Answered, NotSent
 from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.idempotency.recovery import carried_on_by
+from payonce.idempotency.release import ReleaseOrder
+from payonce.payments.recovery import release_desk
 from payonce.proxy.forward import PROXY
 from payonce.proxy.headers import OWN_ANSWERS
 from tests.support.world import World as PaymentWorld
@@ -373,3 +376,37 @@ def test_the_fingerprint_is_of_the_request_as_sent() -> None:
         {"body": b'{"a":{"\\u0000number":"1"},"b":2}'},
     ):
         assert base.post(**changed).status == 422, changed  # type: ignore[arg-type]
+
+
+def test_an_unknown_outcome_can_be_found_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when an operator is left without the record's id, or the log shows the client's key."""
+    logged: list[dict[str, Any]] = []
+    logger = type("Logger", (), {"warning": lambda _self, message, extra: logged.append({"message": message, **extra})})
+    monkeypatch.setattr("payonce.proxy.service.get_logger", logger)
+    world = World()
+    world.upstream.script = [LOST]
+    world.post()
+    assert world.store.get(logged[0]["record_id"]) is not None
+    assert "0123456789abcdef" not in json.dumps(logged)
+
+
+def test_an_operator_releases_what_is_parked() -> None:
+    """The payments' desk takes the proxy's claims: they may have happened, and reserve nothing there."""
+    payments = PaymentWorld()
+    proxy = World(store=payments.store, clock=payments.clock)
+    proxy.upstream.script = [LOST]
+    proxy.post()
+    shards = range(OPEN_LEASE_SHARDS)
+    payments.clock.ms += 20 * MINUTE_MS
+    (open_id,) = [one for s in shards for one in payments.store.open_claims(s, lease_expired_at_ms=10**15, limit=9)]
+    record = payments.store.get(open_id)
+    assert record is not None
+    desk = release_desk(payments.store, lambda _name: payments.gateway, payments.services)
+    order = ReleaseOrder(
+        record_id=open_id, claim_id=record.claim_id, fence=record.fence, operator="ada", reason="ticket"
+    )
+    with pytest.raises(ReleaseRefused):
+        desk.release(order)  # not without having looked at the upstream
+    desk.release(replace(order, finding="nothing at the shop"))
+    assert replayed(proxy.post()) == "false"
+    assert len(proxy.upstream.sent) == 2

@@ -15,7 +15,7 @@ from payonce.domain.errors import (
 )
 from payonce.domain.exchange import Answered, NotSent, Oversized
 from payonce.idempotency.engine import IdempotencyEngine
-from payonce.idempotency.keys import parse_key, parse_wait_seconds
+from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
 from payonce.idempotency.records import KeyedRequest
 from payonce.idempotency.recovery import RUN_INTERVAL_MS, Sweep, carried_on_by
 from payonce.idempotency.settings import IdempotencySettings
@@ -170,7 +170,12 @@ class ProxyService:
         work = ForwardWork(lane, plan_forward(lane, request, self._ids.new("fwd")), request)
         outcome = self._engines[route.name].execute(keyed_request, work)
         response = lane.keeper.open(outcome.response)
-        return answers.keyed(outcome, response, route=route.name)
+        answer = answers.keyed(outcome, response, route=route.name)
+        if answer.outcome == "unknown":
+            # What an operator needs to find the claim; it holds no key and no scope in clear but a merchant's own id.
+            stored_id = record_id(scope, keyed_request.operation, key)
+            get_logger().warning("outcome unknown", extra={"route": route.name, "record_id": stored_id})
+        return answer
 
     def _budget_ms(self, route: Route) -> int:
         """How long one execution may take: send, perhaps once more or ask, and the headroom to claim and record."""
