@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -101,6 +101,7 @@ class LocalCloud:
             "Environment": "local",
             "Gateways": json.dumps(gateways, separators=(",", ":")),
             "DefaultGateway": "sandbox_bank",
+            "GatewayConfig": json.dumps(self._idempotency_gateway(), separators=(",", ":")),
         }
         overrides = [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
         build_folder = self.folder / "build"
@@ -124,6 +125,15 @@ class LocalCloud:
             log,
         )
         return self.stack()
+
+    def _idempotency_gateway(self) -> dict[str, Any]:
+        """Return a gateway in front of the receiver, which stands for any service that knows nothing of payonce."""
+        return {
+            "upstreams": {"receiver": {"url": f"http://127.0.0.1:{self.ports.receiver}"}},
+            "routes": [
+                {"name": "any", "path": "/{rest+}", "upstream": "receiver", "scope": {"claim": "merchant_id"}},
+            ],
+        }
 
     def stack(self) -> Stack:
         """Return the stack that is deployed."""
