@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from payonce.bootstrap import client_config
 from payonce.bootstrap_proxy import make_service
 from payonce.domain.errors import MisconfiguredError
-from payonce.proxy.config import CLAIM_HEADROOM_SECONDS, Ask, Overflow
+from payonce.proxy.config import CLAIM_HEADROOM_SECONDS, Ask
 from payonce.proxy.config_load import parse
+from payonce.proxy.config_process import Overflow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

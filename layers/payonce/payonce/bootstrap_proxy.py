@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from payonce.idempotency.release import ReleaseDesk
     from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Blobs, Clock
-    from payonce.proxy.config import Overflow, ProxyConfig, Store
+    from payonce.proxy.config import ProxyConfig
+    from payonce.proxy.config_process import Overflow, Store
 
 MAX_STORE_CONNECTIONS = 128  # threads of the sidecar that may talk to the store at a time
 

@@ -13,7 +13,7 @@ from payonce.bootstrap_proxy import make_store
 from payonce.clock import SystemClock
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
-from payonce.proxy.config import Store
+from payonce.proxy.config_process import Store
 from payonce.stores.redlock import RedlockIdempotencyStore
 
 if TYPE_CHECKING:

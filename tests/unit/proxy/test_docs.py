@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.proxy.config import Ask, KeptRequest, Overflow, Responses, Resubmit, Route, Server, Store, Strict, Upstream
+from payonce.proxy.config import Ask, KeptRequest, Responses, Resubmit, Route, Upstream
 from payonce.proxy.config_load import load_file
+from payonce.proxy.config_process import Overflow, Server, Store, Strict
 from tests.support.aws import REPOSITORY
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.idempotency.recovery import carried_on_by
 from payonce.idempotency.release import ReleaseOrder
 from payonce.payments.recovery import release_desk
-from payonce.proxy.forward import PROXY
 from payonce.proxy.headers import OWN_ANSWERS
+from payonce.proxy.plan import PROXY
 from tests.support.world import World as PaymentWorld
 from tests.unit.proxy.world import LINES, LOST, OK, World, replayed, slug
 

@@ -13,8 +13,8 @@ from payonce.proxy.config import status_in
 if TYPE_CHECKING:
     from payonce.idempotency.records import Claim
     from payonce.proxy.config import Ask
-    from payonce.proxy.forward import Lane
     from payonce.proxy.messages import Lines
+    from payonce.proxy.plan import Lane
 
 INQUIRY_RESERVE_MS = 1_000  # of the claim's time, to record what was found
 

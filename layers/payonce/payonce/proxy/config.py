@@ -9,10 +9,21 @@ import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, IETF_KEY_HEADER, KEY_HEADER, MAX_WAIT_SECONDS
 from payonce.idempotency.settings import DEFAULT_GUARD_SECONDS, MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
+from payonce.proxy.config_process import (
+    HeaderName,
+    HeaderPattern,
+    Method,
+    Name,
+    Overflow,
+    Server,
+    Statuses,
+    Store,
+    Strict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,19 +36,6 @@ MAX_KEPT_BODY_BYTES = 64 * 1024  # a kept request body is in the claim beside ev
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CLAIM_HEADROOM_SECONDS = 4  # beside the upstream's time: to claim before it and to record after it
-
-_HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2
-type HeaderName = Annotated[str, Field(pattern=rf"^{_HEADER}$")]
-type Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-type Method = Annotated[str, Field(pattern=r"^[A-Z]{3,20}$")]
-type Statuses = Annotated[str, Field(pattern=r"^([1-5]xx|[1-5][0-9][0-9])$")]
-type HeaderPattern = Annotated[str, Field(pattern=rf"^(\*|{_HEADER})$")]
-
-
-class Strict(BaseModel):
-    """Unknown members and values of another type are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Upstream(Strict):
@@ -196,56 +194,6 @@ class Route(Strict):
             raise ValueError("keep_request needs the policy ask or resubmit: what is parked is never sent again")
         _path_regex(self.path)
         return self
-
-
-class Overflow(Strict):
-    """Where answers go that are too large for a record: a folder (sidecar) or an S3 bucket."""
-
-    folder: str | None = None
-    bucket: str | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.folder is None) == (self.bucket is None):
-            raise ValueError("name one place: folder or bucket")
-        return self
-
-
-class Store(Strict):
-    """Where the records are. ``table`` for dynamodb, ``url`` for redis; memory forgets everything when it stops.
-
-    ``durability`` is what the Redis server has to promise about what it has acknowledged, checked at start-up.
-    ``lock_nodes`` (URLs of three or more independent Redis servers) puts Redlock around each claim of any store;
-    docs/stores.md says what that adds and what it does not.
-    """
-
-    kind: Literal["memory", "dynamodb", "redis"]
-    table: str | None = None
-    endpoint_url: str | None = None
-    url: str | None = None
-    prefix: str = "payonce"
-    durability: Literal["always", "every_second", "none"] = "always"
-    lock_nodes: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind == "dynamodb" and not self.table:
-            raise ValueError("kind dynamodb needs table")
-        if self.kind == "redis" and not self.url:
-            raise ValueError("kind redis needs url, such as redis://127.0.0.1:6379/0")
-        return self
-
-
-class Server(Strict):
-    """The sidecar's process."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8080, ge=0, le=65535)
-    max_concurrency: int = Field(default=32, ge=1, le=512)
-    max_queued: int = Field(default=64, ge=0, le=4096)
-    body_timeout_seconds: float = Field(default=30, gt=0)
-    shutdown_seconds: int = Field(default=30, ge=1)
-    recovery_interval_seconds: float = Field(default=15, ge=0)
 
 
 class ProxyConfig(Strict):

@@ -16,103 +16,26 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import UpstreamRefused, UpstreamUnavailable
 from payonce.domain.exchange import Answered, Lost, NotSent, Oversized
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released, StoredResponse
-from payonce.idempotency.recovery import CARRIED_ON_BY
 from payonce.proxy.answers import in_doubt, too_large
 from payonce.proxy.ask import Found, Missing, ask
 from payonce.proxy.config import Ask, Resubmit, status_in
 from payonce.proxy.headers import answer_lines, upstream_lines
-from payonce.proxy.messages import ProxyRequest
+from payonce.proxy.plan import ForwardPlan, Lane, kept_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from payonce.domain.exchange import Exchange
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
-    from payonce.ports import Clock, UpstreamTransport
-    from payonce.proxy.config import Route, Upstream
-    from payonce.proxy.overflow import Keeper
+    from payonce.proxy.messages import ProxyRequest
 
-PROXY = "proxy"  # who carries these claims on, in their plans
 COMMIT_RESERVE_MS = 2_000  # kept free at the end of a claim's time, to record what happened
 MIN_SEND_MS = 100  # with less left it is better not to send at all
 FIRST_INQUIRY_DELAY_MS = 5_000
 MAX_INQUIRY_DELAY_MS = 15 * 60_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """A route with what serves it."""
-
-    route: Route
-    upstream: Upstream
-    transport: UpstreamTransport
-    keeper: Keeper
-    max_answer_bytes: int
-    clock: Clock
-
-    def url(self, target: str) -> str:
-        """Return the upstream's URL of a request target."""
-        return self.upstream.url.rstrip("/") + target
-
-    @property
-    def host(self) -> str:
-        """The upstream's own Host."""
-        return self.upstream.url.split("://", 1)[1].split("/", 1)[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForwardPlan:
-    """What the claim stores: enough to ask, and with a kept request enough to send again."""
-
-    route: str
-    method: str
-    target: str
-    downstream_key: str
-    kept: Mapping[str, Any] | None = None
-
-    def to_data(self) -> dict[str, Any]:
-        """Return the stored form."""
-        data: dict[str, Any] = {
-            "kind": "forward",
-            CARRIED_ON_BY: PROXY,
-            "route": self.route,
-            "method": self.method,
-            "target": self.target,
-            "downstream_key": self.downstream_key,
-        }
-        return data if self.kept is None else {**data, "kept": dict(self.kept)}
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> ForwardPlan:
-        """Return the plan in a stored claim."""
-        return cls(
-            route=data["route"],
-            method=data["method"],
-            target=data["target"],
-            downstream_key=data["downstream_key"],
-            kept=data.get("kept"),
-        )
-
-
-def plan_forward(lane: Lane, request: ProxyRequest, claim_id: str) -> ForwardPlan:
-    """Return the plan of a request. The downstream key is our claim's: the client's is neither unique nor ours."""
-    keep, kept = lane.route.keep_request, None
-    if keep is not None and len(request.body) <= keep.max_bytes:
-        names = {name.lower() for name in keep.headers}
-        kept = {
-            "lines": [[name, value] for name, value in request.lines if name.lower() in names],
-            "body": base64.b64encode(request.body).decode(),
-        }
-    return ForwardPlan(
-        route=lane.route.name, method=request.method, target=request.target, downstream_key=claim_id, kept=kept
-    )
 
 
 class ForwardWork:
@@ -121,7 +44,7 @@ class ForwardWork:
     def __init__(self, lane: Lane, plan: ForwardPlan, request: ProxyRequest | None) -> None:
         self._lane = lane
         self._plan = plan
-        self._request = request or _kept_request(plan)
+        self._request = request or kept_request(plan)
 
     def plan(self) -> Plan:
         """See ``Work``."""
@@ -270,14 +193,3 @@ class ForwardWork:
         if not isinstance(policy, Ask | Resubmit):
             return MAX_INQUIRY_DELAY_MS
         return min(FIRST_INQUIRY_DELAY_MS << min(claim.record.fence - 1, 16), MAX_INQUIRY_DELAY_MS)
-
-
-def _kept_request(plan: ForwardPlan) -> ProxyRequest | None:
-    if plan.kept is None:
-        return None
-    return ProxyRequest(
-        method=plan.method,
-        target=plan.target,
-        lines=tuple((name, value) for name, value in plan.kept["lines"]),
-        body=base64.b64decode(plan.kept["body"]),
-    )

@@ -1,0 +1,102 @@
+"""What a claim holds of a forwarded request: enough for a new owner to go on without the client.
+
+It has the downstream key, under which the upstream may know the request, and the request itself if the route keeps it.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from payonce.idempotency.recovery import CARRIED_ON_BY
+from payonce.proxy.messages import ProxyRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.ports import Clock, UpstreamTransport
+    from payonce.proxy.config import Route, Upstream
+    from payonce.proxy.overflow import Keeper
+
+PROXY = "proxy"  # who carries these claims on, in their plans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A route with what serves it."""
+
+    route: Route
+    upstream: Upstream
+    transport: UpstreamTransport
+    keeper: Keeper
+    max_answer_bytes: int
+    clock: Clock
+
+    def url(self, target: str) -> str:
+        """Return the upstream's URL of a request target."""
+        return self.upstream.url.rstrip("/") + target
+
+    @property
+    def host(self) -> str:
+        """The upstream's own Host."""
+        return self.upstream.url.split("://", 1)[1].split("/", 1)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardPlan:
+    """What the claim stores: enough to ask, and with a kept request enough to send again."""
+
+    route: str
+    method: str
+    target: str
+    downstream_key: str
+    kept: Mapping[str, Any] | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the stored form."""
+        data: dict[str, Any] = {
+            "kind": "forward",
+            CARRIED_ON_BY: PROXY,
+            "route": self.route,
+            "method": self.method,
+            "target": self.target,
+            "downstream_key": self.downstream_key,
+        }
+        return data if self.kept is None else {**data, "kept": dict(self.kept)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> ForwardPlan:
+        """Return the plan in a stored claim."""
+        return cls(
+            route=data["route"],
+            method=data["method"],
+            target=data["target"],
+            downstream_key=data["downstream_key"],
+            kept=data.get("kept"),
+        )
+
+
+def plan_forward(lane: Lane, request: ProxyRequest, claim_id: str) -> ForwardPlan:
+    """Return the plan of a request. The downstream key is our claim's: the client's is neither unique nor ours."""
+    keep, kept = lane.route.keep_request, None
+    if keep is not None and len(request.body) <= keep.max_bytes:
+        names = {name.lower() for name in keep.headers}
+        kept = {
+            "lines": [[name, value] for name, value in request.lines if name.lower() in names],
+            "body": base64.b64encode(request.body).decode(),
+        }
+    return ForwardPlan(
+        route=lane.route.name, method=request.method, target=request.target, downstream_key=claim_id, kept=kept
+    )
+
+
+def kept_request(plan: ForwardPlan) -> ProxyRequest | None:
+    if plan.kept is None:
+        return None
+    return ProxyRequest(
+        method=plan.method,
+        target=plan.target,
+        lines=tuple((name, value) for name, value in plan.kept["lines"]),
+        body=base64.b64decode(plan.kept["body"]),
+    )
