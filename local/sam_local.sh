@@ -17,7 +17,9 @@ expected() {
     list_webhook_deliveries/*) echo '"statusCode": *404' ;;
     create_payment/captured | create_payment/authorized) echo '"statusCode": *201' ;;
     create_payment/declined) echo '"statusCode": *402' ;;
-    create_payment/no_scope | get_idempotency_key/no_scope) echo '"statusCode": *403' ;;
+    # The containers reach the local cloud and the bank, but not the gateway's upstream: certainly nothing is sent.
+    idempotency_gateway/upstream_down | idempotency_gateway/no_route) echo '"statusCode": *503' ;;
+    idempotency_gateway/no_scope | create_payment/no_scope | get_idempotency_key/no_scope) echo '"statusCode": *403' ;;
     create_payment/* | */no_key | */bad_cursor) echo '"statusCode": *400' ;;
     list_payments/* | get_balances/*) echo '"statusCode": *200' ;;
     *) echo '"statusCode": *404' ;;

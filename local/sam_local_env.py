@@ -10,22 +10,29 @@ import json
 import sys
 from pathlib import Path
 
-from local.cloud import default_cloud
+from local.cloud import STACK_NAME, default_cloud
 from local.stack import CREDENTIALS
 
 
 def main(file: str, host: str) -> None:
-    """Write the file that ``--env-vars`` takes."""
+    """Write the file that ``--env-vars`` takes: each function's own variables, by its name in the template."""
     stack = default_cloud().stack()
-    functions = stack.client("lambda").list_functions()["Functions"]
-    deployed = next(function for function in functions if "CreatePayment" in function["FunctionName"])
-    variables = {
-        **deployed["Environment"]["Variables"],
-        **CREDENTIALS,
-        "PAYONCE_ENDPOINT_URL": stack.endpoint_url,
-    }
-    reachable = {name: value.replace("127.0.0.1", host) for name, value in variables.items()}
-    Path(file).write_text(json.dumps({"Parameters": reachable}))
+    lambdas = stack.client("lambda")
+    resources = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    written = {}
+    for resource in resources:
+        if resource["ResourceType"] != "AWS::Lambda::Function":
+            continue
+        deployed = lambdas.get_function_configuration(FunctionName=resource["PhysicalResourceId"])
+        variables = {
+            **deployed["Environment"]["Variables"],
+            **CREDENTIALS,
+            "PAYONCE_ENDPOINT_URL": stack.endpoint_url,
+        }
+        written[resource["LogicalResourceId"]] = {
+            name: value.replace("127.0.0.1", host) for name, value in variables.items()
+        }
+    Path(file).write_text(json.dumps(written))
 
 
 if __name__ == "__main__":
