@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs `sam local invoke` on every function with each of its events, in containers, against the running local cloud.
-# Needs Docker. Where the Lambda base image can't be pulled, it is built from Debian and this machine's Python.
+# EVENTS='create_payment/*' runs only those. Needs Docker. Where the Lambda base image can't be pulled, it is built from Debian and this machine's Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # What each event must be answered with. What the events name is not in the local cloud, hence the 404s.
@@ -21,6 +21,8 @@ expected() {
     idempotency_gateway/upstream_down | idempotency_gateway/no_route) echo '"statusCode": *503' ;;
     idempotency_gateway/no_scope | create_payment/no_scope | get_idempotency_key/no_scope) echo '"statusCode": *403' ;;
     create_payment/* | */no_key | */bad_cursor) echo '"statusCode": *400' ;;
+    # create_payment/captured comes before them, and uses their key.
+    get_idempotency_key/any_operation | get_idempotency_key/one_operation) echo '"statusCode": *200' ;;
     list_payments/* | get_balances/*) echo '"statusCode": *200' ;;
     *) echo '"statusCode": *404' ;;
   esac
@@ -48,7 +50,7 @@ trap 'kill $relay 2>/dev/null' EXIT
 export PATH="$PWD/.venv-cloud/bin:$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
 sam build --build-dir .local/build --cached --cache-dir .local/cache >/dev/null 2>&1
 failed=0
-for event in events/*/*.json; do
+for event in events/${EVENTS:-*/*}.json; do
   folder=$(basename "$(dirname "$event")")
   logical=$(.venv/bin/python -c "print(''.join(part.capitalize() for part in '$folder'.split('_')) + 'Function')")
   out=$(sam local invoke "$logical" --template .local/build/template.yaml --event "$event" --env-vars "$variables" \
