@@ -59,7 +59,14 @@ def gateway_of(application: Application, environment: Mapping[str, str]) -> Gate
 
 def _fitting(config: ProxyConfig, source: str, bucket: str) -> ProxyConfig:
     """Return the configuration with the stack's bucket. Raises ``MisconfiguredError`` for what a function can't do."""
+    if config.overflow is not None and config.overflow.folder is not None:
+        raise MisconfiguredError(f"{source}: overflow.folder: executions share no folder; name a bucket, or nothing.")
     for index, route in enumerate(config.routes):
+        if route.scope.claim != "merchant_id":
+            raise MisconfiguredError(
+                f'{source}: routes.{index}.scope: must be {{"claim": "merchant_id"}}: with one that callers choose, '
+                "one merchant could replay another's answer."
+            )
         asking_seconds = route.unknown.timeout_seconds if isinstance(route.unknown, Ask) else 0
         if route.timeout_seconds + asking_seconds + CLAIM_HEADROOM_SECONDS > FUNCTION_SECONDS:
             raise MisconfiguredError(

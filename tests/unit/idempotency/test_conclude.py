@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from payonce.domain.errors import LeaseLost
+from payonce.domain.errors import LeaseLost, OutcomeUnknown, PayonceError, StoreUnavailable
 from payonce.idempotency.conclude import Concluder
 from payonce.idempotency.records import Claim, Completed, Draft, IdempotencyRecord, RecordStatus, StoredResponse
 from payonce.idempotency.settings import IdempotencySettings
@@ -68,3 +69,45 @@ def test_a_completed_record_is_kept_through_the_guard_and_then_forgotten() -> No
     item = database.get(Table.IDEMPOTENCY, {"id": OURS.record_id}) or {}
     assert item["purge_at"] == clock.now_ms() // 1000 + 40 * DAY_SECONDS
     assert IdempotencySettings().guard_seconds == 30 * DAY_SECONDS
+
+
+def test_a_doubt_that_outlasts_the_guard_is_still_replayed_for_a_window() -> None:
+    """Fails when a record concluded after its guard is forgotten at once: the next retry would execute again."""
+    database, clock = MemoryDatabase(), ManualClock()
+    store = DatabaseIdempotencyStore(database)
+    settings = IdempotencySettings(window_seconds=DAY_SECONDS, guard_seconds=3 * DAY_SECONDS)
+    concluder = Concluder(store=store, settings=settings, clock=clock, sleep=clock.sleep)
+    claimed = store.claim(replace(OURS, created_at_ms=clock.now_ms()))
+    clock.ms += 5 * DAY_SECONDS * 1000
+    concluder.write(Claim(claimed, Deadline(clock.now_ms() + 1_000)), answer(b""))
+    item = database.get(Table.IDEMPOTENCY, {"id": OURS.record_id}) or {}
+    assert item["purge_at"] == clock.now_ms() // 1000 + DAY_SECONDS
+
+
+class Failing(DatabaseIdempotencyStore):
+    """Does not record the first conclusions, in the way that ``error`` says."""
+
+    def __init__(self, error: PayonceError, times: int) -> None:
+        super().__init__(MemoryDatabase())
+        self.error, self.times = error, times
+
+    def complete(self, *arguments: Any, **named: Any) -> IdempotencyRecord:
+        """See ``IdempotencyStore``."""
+        if self.times:
+            self.times -= 1
+            raise self.error
+        return super().complete(*arguments, **named)
+
+
+@pytest.mark.parametrize(
+    ("error", "times"),
+    [(OutcomeUnknown("no answer"), 1), (OutcomeUnknown("no answer"), 5), (StoreUnavailable("busy"), 20)],
+)
+def test_what_is_known_is_recorded_for_as_long_as_the_claim_lasts(error: PayonceError, times: int) -> None:
+    """A short outage of the store. Fails when an effect that is known becomes a doubt after half a second."""
+    clock, store = ManualClock(), Failing(error, times)
+    concluder = Concluder(store=store, settings=IdempotencySettings(), clock=clock, sleep=clock.sleep)
+    claimed = store.claim(replace(OURS, created_at_ms=clock.now_ms()))
+    written = concluder.write(Claim(claimed, Deadline(clock.now_ms() + 30_000)), answer(b"known"))
+    assert written.response.body == b"known"
+    assert store.times == 0

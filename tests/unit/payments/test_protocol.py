@@ -248,3 +248,33 @@ def test_no_shard_is_always_the_last_that_recovery_looks_at() -> None:
         world.recover()
         world.clock.ms += RUN_INTERVAL_MS
     assert set(looked_at[::OPEN_LEASE_SHARDS]) == set(looked_at) == set(range(OPEN_LEASE_SHARDS))
+
+
+def test_a_claim_released_under_its_owner_does_not_charge_again() -> None:
+    """An operator's ``--force`` while the bank works. Fails (two charges) when the owner claims anew and starts over.
+
+    ::
+
+        owner     claim ─ submit ─────── booked ─ commit: lost ─ claim anew ─ in doubt ─▶ recovery asks: found
+        operator            └ release
+    """
+    world = World()
+    real = world.gateway.submit
+
+    def released_meanwhile(instruction: Any, deadline: Any) -> Any:
+        outcome = real(instruction, deadline)
+        for shard in range(8):
+            for open_id in world.store.open_claims(shard, lease_expired_at_ms=2**53, limit=9):
+                record = world.store.get(open_id)
+                assert record is not None
+                world.store.release(record)
+        return outcome
+
+    world.gateway.submit = released_meanwhile  # type: ignore[method-assign]
+    assert world.create().response.status == 202
+    assert len(world.gateway.succeeded()) == 1
+    world.gateway.submit = real  # type: ignore[method-assign]
+    world.clock.ms += 120_000
+    world.recover()
+    assert world.create().response.status == 201
+    assert len(world.gateway.succeeded()) == 1

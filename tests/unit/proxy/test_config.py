@@ -46,7 +46,7 @@ def test_defaults_are_the_contract_of_payonce() -> None:
         (with_route(pass_methods=["POST"]), "in methods and in pass_methods"),
         (with_route(path="/orders/{id"), "brace"),
         (with_route(responses={"store": ["4xx"]}), "store must hold 2xx"),
-        (with_route(responses={"store": ["2xx", "503"]}), "503 is in store and in release"),
+        (with_route(responses={"store": ["2xx", "429"]}), "429 is in store and in release"),
         (with_route(responses={"store": ["6xx"]}), "routes.0.responses.store.0: String should match"),
         (
             with_route(responses={"max_bytes": 900_000}),

@@ -98,12 +98,21 @@ def test_the_functions_own_end_bounds_the_request() -> None:
         ({"timeout_seconds": 22}, "routes.0.timeout_seconds"),
         ({"timeout_seconds": 18, "unknown": {"policy": "ask", "url": "/{downstream_key}"}}, "routes.0.timeout_seconds"),
         ({"responses": {"max_bytes": 8_000_000}}, "routes.0.responses.max_bytes"),
+        # One merchant would replay another's answer.
+        ({"scope": {"header": "X-Tenant"}}, "routes.0.scope"),
+        ({"scope": {"fixed": "all"}}, "routes.0.scope"),
     ],
 )
 def test_what_a_function_can_not_do_stops_the_start(changes: dict[str, Any], message: str) -> None:
-    config = {**configuration("http://up:9", route_changes=changes), "overflow": {"bucket": "b"}}
+    route = {"scope": {"claim": "merchant_id"}, **changes}
+    config = {**configuration("http://up:9", route_changes=route), "overflow": {"bucket": "b"}}
     with pytest.raises(MisconfiguredError, match=message):
         gateway_of(application(), environment(config))
+
+
+def test_large_answers_are_in_no_folder_of_one_execution() -> None:
+    with pytest.raises(MisconfiguredError, match=r"overflow\.folder"):
+        gateway_of(application(), environment({**CONFIG, "overflow": {"folder": "/tmp/answers"}}))  # noqa: S108
 
 
 def test_its_records_are_in_the_stacks_table() -> None:

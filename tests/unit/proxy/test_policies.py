@@ -14,6 +14,7 @@ from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.idempotency.recovery import carried_on_by
 from payonce.idempotency.release import ReleaseOrder
 from payonce.payments.recovery import release_desk
+from payonce.proxy.forward import OF_A_COPY
 from payonce.proxy.headers import OWN_ANSWERS
 from payonce.proxy.plan import PROXY
 from tests.support.world import World as PaymentWorld
@@ -59,7 +60,7 @@ def test_never_sent_is_released_and_the_next_try_executes() -> None:
 
 
 def test_a_released_status_is_passed_on_and_not_kept() -> None:
-    world = World()
+    world = World(responses={"release": ["429", "503"]})
     busy = Answered(503, {}, b"later", (("Retry-After", "7"), ("X-Reason", "busy")))
     world.upstream.script = [busy, Answered(429, {}, b"slow"), OK]
     first = world.post()
@@ -410,3 +411,77 @@ def test_an_operator_releases_what_is_parked() -> None:
     desk.release(replace(order, finding="nothing at the shop"))
     assert replayed(proxy.post()) == "false"
     assert len(proxy.upstream.sent) == 2
+
+
+@pytest.mark.parametrize("status", sorted(OF_A_COPY))
+def test_what_is_said_of_a_copy_is_not_the_keys_answer(status: int) -> None:
+    """The first sending may be at work: 409 "in progress" is not what became of it.
+
+    Fails (the refusal is replayed for ever, over an executed request) when a copy's refusal concludes the claim.
+    """
+    world = World(unknown=RESUBMIT)
+    world.upstream.script = [LOST, Answered(status, {}, b"in progress")]
+    assert slug(world.post()) == "outcome-unknown"
+    world.clock.ms += 60_000
+    assert (world.post().status, len(world.upstream.sent)) == (201, 3)
+
+
+def test_a_request_that_recovery_sends_is_not_refused_for_its_missing_credentials() -> None:
+    """Fails when 401, which is of the sender, becomes the answer that the client replays."""
+    world = World(unknown=RESUBMIT, keep_request=KEPT)
+    world.upstream.script = [LOST, LOST, Answered(401, {}, b"who are you")]
+    world.post()
+    world.clock.ms += 60_000
+    world.recover()
+    assert len(world.upstream.sent) == 3
+    world.clock.ms += 60_000
+    assert world.post().status == 201
+
+
+def test_a_copy_is_never_sent_after_the_upstreams_memory_is_over() -> None:
+    """Fails when the second sending of the same call does not look at the time."""
+    world = World(unknown={**RESUBMIT, "honours_seconds": 1})
+    world.upstream.script = [LOST]
+    assert slug(world.post()) == "outcome-unknown"
+    assert len(world.upstream.sent) == 1
+
+
+def test_a_claim_released_under_its_owner_is_not_executed_anew() -> None:
+    """An operator's ``--force``. Fails (two executions) when the owner claims again and starts over.
+
+    ::
+
+        owner     claim ─ send ─────── 201 ─ complete: lost ─ claim anew ─ in doubt
+        operator            └ release
+    """
+    world = World()
+    real = world.upstream.forward
+
+    def released_meanwhile(*arguments: Any, **named: Any) -> Any:
+        answer = real(*arguments, **named)
+        if len(world.upstream.sent) == 1:
+            shards = (world.store.open_claims(n, lease_expired_at_ms=2**53, limit=9) for n in range(8))
+            (open_id,) = (found for shard in shards for found in shard)
+            record = world.store.get(open_id)
+            assert record is not None
+            world.store.release(record)
+        return answer
+
+    world.upstream.forward = released_meanwhile  # type: ignore[method-assign]
+    assert slug(world.post()) == "outcome-unknown"
+    assert len(world.upstream.sent) == 1
+
+
+def test_an_upstreams_pointer_is_not_taken_for_ours() -> None:
+    """Fails when an upstream can name a stored answer of somebody else, or make its own unreadable."""
+    world = World()
+    world.upstream.script = [Answered(201, {}, b"x", (("Payonce-Overflow", "blob 00 18"),))]
+    assert [(answer.status, answer.body) for answer in (world.post(), world.post())] == [(201, b"x")] * 2
+
+
+def test_an_alias_of_a_header_does_not_stand_beside_ours() -> None:
+    """CGI folds _ and -. Fails when a client can add to the downstream key, or to who asked."""
+    world = World()
+    world.post(more=(("Idempotency_Key", "attacker"), ("X_Forwarded_For", "1.2.3.4")))
+    names = [name for name, _ in world.upstream.sent[0].lines]
+    assert not [name for name in names if "_" in name]

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 # A business condition changes under a commit when another operation on the same payment commits first; each attempt
 # reads it anew, so more in a row than this is a defect or an outage and not contention.
 MAX_COMMIT_ATTEMPTS = 8
-COMMIT_PAUSE_SECONDS = 0.05  # between attempts while the database is busy
+# While the database does not answer, what is known of the effect is in this process alone: it is worth trying for as
+# long as the claim lasts. The number only bounds a clock that stands still.
+MAX_STORE_ATTEMPTS = 100
+COMMIT_PAUSE_SECONDS = 0.05  # between attempts while the database is busy, then twice as long each time
+MAX_COMMIT_PAUSE_SECONDS = 1.0
 
 
 class Concluder:
@@ -45,15 +49,17 @@ class Concluder:
         """
         if isinstance(conclusion, Released):
             self._release(claim.record, conclusion)
-        for _ in range(MAX_COMMIT_ATTEMPTS):
+        conflicts, pause_seconds = 0, COMMIT_PAUSE_SECONDS
+        for _ in range(MAX_STORE_ATTEMPTS):
             # The first attempt is made even after the deadline: the fence alone decides whether it may be written.
             try:
                 return self._attempt(claim.record, conclusion)
             except WriteConflict:
-                pass
+                conflicts += 1
             except StoreUnavailable:
-                self._sleep(COMMIT_PAUSE_SECONDS)
-            if self._clock.now_ms() >= claim.deadline.at_ms:
+                self._sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, MAX_COMMIT_PAUSE_SECONDS)
+            if conflicts >= MAX_COMMIT_ATTEMPTS or self._clock.now_ms() >= claim.deadline.at_ms:
                 break
         raise OutcomeUnknown(
             "The result could not be recorded yet. Retry with the same key: nothing will be executed twice."
@@ -76,13 +82,21 @@ class Concluder:
                 stored = self._store.complete(
                     owned,
                     draft.response,
-                    purge_at_seconds=owned.created_at_ms // 1000 + self._settings.guard_seconds,
+                    purge_at_seconds=self._purge_at_seconds(owned),
                     writes=draft.writes,
                 )
         except (LeaseLost, OutcomeUnknown) as error:
             stored = self._own_conclusion(owned, error)
         response = stored.response or draft.response
         return KeyedResponse(response, replayed=False, expires_at_ms=stored.expires_at_ms)
+
+    def _purge_at_seconds(self, owned: IdempotencyRecord) -> int:
+        """Return when the record may be forgotten: after the guard, and not before the client has had its window.
+
+        A doubt can outlast the guard; concluded after it, the record would be gone before any retry could see it.
+        """
+        guarded = owned.created_at_ms // 1000 + self._settings.guard_seconds
+        return max(guarded, self._clock.now_ms() // 1000 + self._settings.window_seconds)
 
     def _release(self, owned: IdempotencyRecord, released: Released) -> NoReturn:
         self._store.release(owned, released.writes)
@@ -98,4 +112,11 @@ class Concluder:
             and stored.status is not RecordStatus.IN_PROGRESS
         ):
             return stored
+        if (
+            isinstance(error, OutcomeUnknown)
+            and stored is not None
+            and (stored.claim_id, stored.fence) == (owned.claim_id, owned.fence)
+        ):
+            # Not written, or not yet: the fence makes it safe to try again, and the first of the two counts.
+            raise StoreUnavailable("The conclusion is not recorded yet.") from error
         raise error

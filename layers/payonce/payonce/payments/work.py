@@ -66,6 +66,7 @@ class GatewayWork(ABC):
     def __init__(self, services: Services) -> None:
         self._database = services.database
         self._clock = services.clock
+        self._started = False
 
     @abstractmethod
     def plan(self) -> Plan:
@@ -102,7 +103,14 @@ class GatewayWork(ABC):
         return self.draft(NeverExecuted()).writes
 
     def start(self, claim: Claim) -> Conclusion:
-        """See ``Work``: submit once."""
+        """See ``Work``: submit once.
+
+        Started a second time, its claim was released under it by an operator: what it submitted may be booked, so the
+        new claim is in doubt, and recovery asks.
+        """
+        if self._started:
+            return self._doubted(claim, self._clock.now_ms() + FIRST_INQUIRY_DELAY_MS, submitted=True)
+        self._started = True
         try:
             gateway, instruction = self.prepare()
         except NotExecuted as error:

@@ -88,7 +88,7 @@ class Responses(Strict):
     """
 
     store: tuple[Statuses, ...] = ("2xx", "3xx", "4xx")
-    release: tuple[Statuses, ...] = ("429", "503")
+    release: tuple[Statuses, ...] = ("429",)
     headers: tuple[HeaderPattern, ...] = ("*",)
     max_inline_bytes: int = Field(default=64 * 1024, ge=1024, le=MAX_INLINE_BYTES)
     max_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MAX_ANSWER_BYTES)

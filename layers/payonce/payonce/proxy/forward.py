@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 COMMIT_RESERVE_MS = 2_000  # kept free at the end of a claim's time, to record what happened
 MIN_SEND_MS = 100  # with less left it is better not to send at all
 FIRST_INQUIRY_DELAY_MS = 5_000
+# What an upstream says of a copy and not of the request: the first sending may be at work, or was let in before.
+OF_A_COPY = frozenset({401, 403, 407, 408, 409, 425, 429})
+# What it says of a request that is sent without its client, and so without the client's credentials.
+OF_THE_SENDER = frozenset({401, 403, 407})
 MAX_INQUIRY_DELAY_MS = 15 * 60_000
 
 
@@ -45,6 +49,8 @@ class ForwardWork:
         self._lane = lane
         self._plan = plan
         self._request = request or kept_request(plan)
+        self._client_is_there = request is not None
+        self._started = False
 
     def plan(self) -> Plan:
         """See ``Work``."""
@@ -56,10 +62,14 @@ class ForwardWork:
 
     def adopt(self, record: IdempotencyRecord) -> ForwardWork:
         """See ``Work``. The same fingerprint means the same request, so this one's body is the first one's."""
-        return ForwardWork(self._lane, ForwardPlan.from_data(record.plan), self._request)
+        request = self._request if self._client_is_there else None
+        return ForwardWork(self._lane, ForwardPlan.from_data(record.plan), request)
 
     def start(self, claim: Claim) -> Conclusion:
-        """See ``Work``: send once."""
+        """See ``Work``: send once. Started a second time, its claim was released under it: nothing is sent anew."""
+        if self._started:
+            return self._doubted(claim, submitted=True)
+        self._started = True
         outcome = self._send(claim)
         concluded = self._concluded(outcome, claim, only_sender=True)
         if concluded is not None:
@@ -70,7 +80,7 @@ class ForwardWork:
             found = ask(self._lane, policy, self._plan.downstream_key, claim)
             if isinstance(found, Found):
                 return self._completed(found.status, found.lines, found.body, claim)
-        if isinstance(policy, Resubmit):
+        if isinstance(policy, Resubmit) and self._still_honoured(policy, claim):
             again = self._concluded(self._send(claim), claim, only_sender=False)
             if again is not None:
                 return again
@@ -158,6 +168,10 @@ class ForwardWork:
                 )
             case NotSent() | Lost():
                 return None
+        if not only_sender and outcome.status in OF_A_COPY:
+            return None
+        if not self._client_is_there and outcome.status in OF_THE_SENDER:
+            return None
         responses = self._lane.route.responses
         stored, released = (status_in(outcome.status, statuses) for statuses in (responses.store, responses.release))
         if stored > released:

@@ -24,7 +24,8 @@ HOP_BY_HOP = frozenset(
 # Made anew on the way up: framing, and what the proxy itself answers.
 _REMADE = frozenset({"host", "content-length", "expect", "via"})
 FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
-OWN_ANSWERS = frozenset({"idempotency-replayed", "idempotency-expires"})
+# What the proxy says of an answer itself; "payonce-overflow" tells where a stored answer's body is.
+OWN_ANSWERS = frozenset({"idempotency-replayed", "idempotency-expires", "payonce-overflow"})
 PSEUDONYM = "1.1 payonce"  # in Via: the protocol it came by and who passed it on
 MAX_HEADER_BYTES = 32 * 1024  # all lines together; servers take 8 to 64 KB
 
@@ -83,7 +84,9 @@ def upstream_lines(
     lines = end_to_end(request.lines)
     theirs = next((value for name, value in request.lines if name.lower() == "host"), "")
     vias = [value for name, value in lines if name.lower() == "via"]
-    kept = [(name, value) for name, value in lines if name.lower() not in dropped]
+    # To CGI and its kin X_Tenant and X-Tenant are one header: an alias would stand beside what is made anew here, or
+    # beside the scope. Web servers drop such names for the same reason.
+    kept = [(name, value) for name, value in lines if name.lower() not in dropped and "_" not in name]
     return (
         ("Host", theirs if preserve_host and theirs else host),
         *_forwarded(kept, request, theirs),
