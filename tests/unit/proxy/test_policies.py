@@ -474,7 +474,7 @@ def test_a_claim_released_under_its_owner_is_not_executed_anew() -> None:
 
 def test_an_upstreams_pointer_is_not_taken_for_ours() -> None:
     """Fails when an upstream can name a stored answer of somebody else, or make its own unreadable."""
-    world = World()
+    world = World(responses={"headers": ["*"]})
     world.upstream.script = [Answered(201, {}, b"x", (("Payonce-Overflow", "blob 00 18"),))]
     assert [(answer.status, answer.body) for answer in (world.post(), world.post())] == [(201, b"x")] * 2
 
@@ -485,3 +485,15 @@ def test_an_alias_of_a_header_does_not_stand_beside_ours() -> None:
     world.post(more=(("Idempotency_Key", "attacker"), ("X_Forwarded_For", "1.2.3.4")))
     names = [name for name, _ in world.upstream.sent[0].lines]
     assert not [name for name in names if "_" in name]
+
+
+def test_a_request_that_was_never_executed_is_not_answered_for_its_missing_credentials() -> None:
+    """Recovery sends it without its client. Fails when 401 becomes the answer that the client replays."""
+    world = World(unknown=ASK, keep_request=KEPT)
+    world.upstream.script = [LOST, Answered(401, {}, b"who are you")]
+    assert slug(world.post()) == "outcome-unknown"
+    world.clock.ms += 3_600_000
+    world.recover()
+    assert len(world.upstream.sent) == 2
+    world.clock.ms += 3_600_000
+    assert world.post().status == 201
