@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 STRIPE = (
-    "balance_transaction_id,created_utc,available_on_utc,currency,gross,fee,net,reporting_category,"
-    "automatic_payout_id,payment_intent_id,payment_metadata[payonce_reference],refund_metadata[payonce_reference]\n"
-    "txn_1,2026-03-01 09:30:00,2026-03-03 00:00:00,eur,100.00,1.75,98.25,charge,po_1,pi_1,pay_1,\n"
-    "txn_2,2026-03-01 10:00:00,2026-03-03 00:00:00,eur,-40.00,0.00,-40.00,refund,po_1,pi_1,pay_1,ref_1\n"
-    "txn_3,2026-03-01 11:00:00,2026-03-03 00:00:00,jpy,5000,180,4820,charge,po_2,pi_2,pay_2,\n"
-).encode()
+    b"balance_transaction_id,created_utc,available_on_utc,currency,gross,fee,net,reporting_category,"
+    b"automatic_payout_id,payment_intent_id,payment_metadata[payonce_reference],refund_metadata[payonce_reference]\n"
+    b"txn_1,2026-03-01 09:30:00,2026-03-03 00:00:00,eur,100.00,1.75,98.25,charge,po_1,pi_1,pay_1,\n"
+    b"txn_2,2026-03-01 10:00:00,2026-03-03 00:00:00,eur,-40.00,0.00,-40.00,refund,po_1,pi_1,pay_1,ref_1\n"
+    b"txn_3,2026-03-01 11:00:00,2026-03-03 00:00:00,jpy,5000,180,4820,charge,po_2,pi_2,pay_2,\n"
+)
 
 ADYEN = (
-    "Company Account,Merchant Account,Psp Reference,Merchant Reference,Payment Method,Creation Date,TimeZone,Type,"
-    "Modification Reference,Gross Currency,Gross Debit (GC),Gross Credit (GC),Exchange Rate,Net Currency,"
-    "Net Debit (NC),Net Credit (NC),Commission (NC),Markup (NC),Scheme Fees (NC),Interchange (NC),Batch Number\n"
-    "Co,Shop,PSP1,pay_1,visa,2026-03-01 10:30:00,CET,Settled,MOD1,EUR,,100.00,1,EUR,,98.25,,0.25,0.50,1.00,4\n"
-    "Co,Shop,PSP2,pay_2,visa,2026-06-01 10:30:00,CEST,Settled,MOD2,USD,,50.00,0.9,EUR,,44.00,1.00,,,,4\n"
-    "Co,Shop,PSP1,pay_1,visa,2026-03-02 10:30:00,UTC,Refunded,MOD3,EUR,40.00,,1,EUR,40.00,,,,,,4\n"
-    "Co,Shop,,,,2026-03-02 11:00:00,UTC,Fee,Transaction Fees,,,,,EUR,2.25,,,,,,4\n"
-    "Co,Shop,,,,2026-03-02 12:00:00,UTC,MerchantPayout,Payout 4,,,,,EUR,100.00,,,,,,4\n"
-).encode()
+    b"Company Account,Merchant Account,Psp Reference,Merchant Reference,Payment Method,Creation Date,TimeZone,Type,"
+    b"Modification Reference,Gross Currency,Gross Debit (GC),Gross Credit (GC),Exchange Rate,Net Currency,"
+    b"Net Debit (NC),Net Credit (NC),Commission (NC),Markup (NC),Scheme Fees (NC),Interchange (NC),Batch Number\n"
+    b"Co,Shop,PSP1,pay_1,visa,2026-03-01 10:30:00,CET,Settled,MOD1,EUR,,100.00,1,EUR,,98.25,,0.25,0.50,1.00,4\n"
+    b"Co,Shop,PSP2,pay_2,visa,2026-06-01 10:30:00,CEST,Settled,MOD2,USD,,50.00,0.9,EUR,,44.00,1.00,,,,4\n"
+    b"Co,Shop,PSP1,pay_1,visa,2026-03-02 10:30:00,UTC,Refunded,MOD3,EUR,40.00,,1,EUR,40.00,,,,,,4\n"
+    b"Co,Shop,,,,2026-03-02 11:00:00,UTC,Fee,Transaction Fees,,,,,EUR,2.25,,,,,,4\n"
+    b"Co,Shop,,,,2026-03-02 12:00:00,UTC,MerchantPayout,Payout 4,,,,,EUR,100.00,,,,,,4\n"
+)
 
 GENERIC = (
     b"kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id\n"

@@ -183,7 +183,15 @@ def _line(movement: Movement, texts: list[str], currency: str) -> StatementLine:
         currency=currency,
         booking_date=movement.booking_date,
         value_date=movement.value_date,
-        references=unique([details.end_to_end_id, movement.customer_reference, movement.bank_reference]),
+        references=unique(
+            # "KREF+" in :61: only says that the reference did not fit and is in :86:.
+            [
+                details.end_to_end_id,
+                details.customer_reference,
+                movement.customer_reference.removesuffix("KREF+"),
+                movement.bank_reference,
+            ]
+        ),
         end_to_end_id=details.end_to_end_id,
         counterparty=details.counterparty,
         description=" ".join(filter(None, (movement.supplement, details.text))),

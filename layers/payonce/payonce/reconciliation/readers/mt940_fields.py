@@ -55,6 +55,7 @@ class Details:
 
     text: str
     end_to_end_id: str | None
+    customer_reference: str | None
     counterparty: str | None
 
 
@@ -112,7 +113,7 @@ def details_of(lines: list[str]) -> Details:
     joined = "".join(lines)  # a field wraps after 65 characters, wherever that is
     parts = dict(_subfields(joined))
     if parts:
-        purpose = "".join(_ended(parts.get(number, "")) for number in _PURPOSE)
+        purpose = _purpose(parts)
         counterparty = (parts.get("32", "") + parts.get("33", "")).strip() or None
         text = " ".join(filter(None, (parts.get("00", "").strip(), " ".join(purpose.split("\n")).strip())))
         keywords = dict(_keyed(_SEPA_KEYWORD, purpose))
@@ -121,13 +122,22 @@ def details_of(lines: list[str]) -> Details:
         counterparty = keywords.get("NAME") or None
         text = " ".join(line.strip() for line in lines)
         keywords = keywords or dict(_keyed(_SEPA_KEYWORD, joined))
-    end_to_end = unique([keywords.get("EREF", "").split("\n")[0].strip().strip("/")])
-    return Details(text, end_to_end[0] if end_to_end else None, counterparty)
+    return Details(text, _reference(keywords, "EREF"), _reference(keywords, "KREF"), counterparty)
 
 
-def _ended(part: str) -> str:
-    """A subfield that is not full ends what it says; a full one goes on in the next."""
-    return part if not part or len(part) >= SUBFIELD_CHARACTERS else part + "\n"
+def _reference(keywords: dict[str, str], name: str) -> str | None:
+    found = unique([keywords.get(name, "").split("\n")[0].strip().strip("/")])
+    return found[0] if found else None
+
+
+def _purpose(parts: dict[str, str]) -> str:
+    """Join the purpose's subfields: a full one goes on in the next number, any other ends a line of it."""
+    text = ""
+    for number, following in zip(_PURPOSE, (*_PURPOSE[1:], ""), strict=True):
+        part = parts.get(number, "")
+        goes_on = len(part) >= SUBFIELD_CHARACTERS and following in parts
+        text += part if goes_on or not part else part + "\n"
+    return text
 
 
 def _subfields(text: str) -> Iterator[tuple[str, str]]:
