@@ -14,7 +14,7 @@ from payonce.reconciliation.readers.bai2_fields import Bai2Line, Bai2Summary, am
 from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS, MAX_ROWS
 from payonce.reconciliation.readers.proof import prove
 from payonce.reconciliation.readers.rows import Statement, StatementLine
-from payonce.reconciliation.readers.text import decoded_text
+from payonce.reconciliation.readers.text import decoded_text, lines_of
 from payonce.reconciliation.readers.values import currency_of, shown, six_digit_date
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _logical(data: bytes) -> Iterator[_Logical]:
     """Yield records with their 88 continuations joined on, as the list of fields they make together."""
     current: _Logical | None = None
     count = 0
-    for number, raw in enumerate(decoded_text(data).split("\n"), start=1):
+    for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
         text = raw.rstrip()
         if not text:
             continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.limits import MAX_CSV_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
+from payonce.reconciliation.readers.text import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def decoded(data: bytes) -> str:
 
 def header_of(text: str) -> tuple[str, ...]:
     """Return the column names of the first line."""
-    first = text.removeprefix("\ufeff").split("\n", 1)[0].rstrip("\r")
+    first = next(lines_of(text)).removeprefix("\ufeff").rstrip("\r")
     try:
         cells = next(csv.reader([first[:MAX_LINE_CHARACTERS]], strict=True), [])
     except csv.Error:
@@ -89,7 +90,7 @@ def _check_header(names: tuple[str, ...], required: frozenset[str]) -> None:
 
 
 def _bounded_lines(text: str) -> Iterator[str]:
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if len(line) > MAX_LINE_CHARACTERS:
             raise FileRejected(f"the line is longer than {MAX_LINE_CHARACTERS} characters", line=number)
         yield line + "\n"

@@ -15,7 +15,7 @@ from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS, MAX_ROWS
 from payonce.reconciliation.readers.mt940_fields import Balance, Movement, balance_of, details_of, movement_of
 from payonce.reconciliation.readers.proof import prove
 from payonce.reconciliation.readers.rows import Statement, StatementLine
-from payonce.reconciliation.readers.text import decoded_text
+from payonce.reconciliation.readers.text import decoded_text, lines_of
 from payonce.reconciliation.readers.values import shown, unique
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def read_mt940(data: bytes) -> tuple[Statement, ...]:
 def _fields(data: bytes) -> Iterator[_Field]:
     current: _Field | None = None
     count = 0
-    for number, raw in enumerate(decoded_text(data).split("\n"), start=1):
+    for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
         if len(raw) > MAX_LINE_CHARACTERS:
             raise FileRejected(f"the line is longer than {MAX_LINE_CHARACTERS} characters", line=number)
         text = raw.rstrip("\r").strip("\x01\x03")

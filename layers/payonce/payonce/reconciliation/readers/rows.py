@@ -42,7 +42,7 @@ class GatewayRow:
     """One movement of the merchant's balance at the gateway.
 
     ``amount_minor`` is signed as the balance sees it (a charge is positive, a refund or a payout negative),
-    ``fee_minor`` is positive when it costs the merchant; ``net_minor == amount_minor - fee_minor``; all in ``currency``.
+    ``fee_minor`` is positive when it costs the merchant; ``net_minor`` is amount less fee; all are in ``currency``.
     ``gateway_payment_id`` is the payment the movement belongs to, as the gateway names it.
     ``presented_minor`` and ``presented_currency`` are what the payer saw, where the gateway converted it.
     """

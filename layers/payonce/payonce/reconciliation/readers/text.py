@@ -1,10 +1,26 @@
-"""Text of formats that are older than UTF-8."""
+"""Text of files: line by line without a second copy of it, and of formats that are older than UTF-8."""
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from payonce.domain.errors import FileRejected
 
-ALLOWED_CONTROLS = frozenset("\t\r\n\x01\x03")  # some banks frame SWIFT messages in SOH and ETX
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Some banks frame SWIFT messages in SOH and ETX; every other control character but tab and line ends is damage.
+_DAMAGE = re.compile(r"[\x00\x02\x04-\x08\x0b\x0c\x0e-\x1f]")
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Yield the lines of ``text`` without their ``\\n``, one at a time: the largest file is not held twice."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def decoded_text(data: bytes) -> str:
@@ -16,8 +32,7 @@ def decoded_text(data: bytes) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("iso-8859-1")
-    for index, character in enumerate(text):
-        if character < " " and character not in ALLOWED_CONTROLS:
-            line = text.count("\n", 0, index) + 1
-            raise FileRejected(f"there is the control character {character!r}", line=line)
+    if (damage := _DAMAGE.search(text)) is not None:
+        line = text.count("\n", 0, damage.start()) + 1
+        raise FileRejected(f"there is the control character {damage[0]!r}", line=line)
     return text
