@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -234,3 +235,13 @@ def test_other_texts_are_shown_as_they_are() -> None:
 def test_every_format_has_a_reader_and_a_file_here() -> None:
     assert {*read.GATEWAY_READERS, *read.BANK_READERS} == set(FileFormat)
     assert {read_file(data).format for data in VALID.values()} == set(FileFormat)
+
+
+def test_the_documented_examples_are_read() -> None:
+    """Fails when docs/reconciliation-files.md shows a file that is refused."""
+    text = (Path(__file__).parents[3] / "docs" / "reconciliation-files.md").read_text()
+    examples = [block.split("```")[0].encode() for block in text.split("```csv\n")[1:]]
+    assert [read_file(example).format for example in examples] == [
+        FileFormat.GENERIC_GATEWAY_CSV,
+        FileFormat.GENERIC_BANK_CSV,
+    ]
