@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -245,3 +246,52 @@ def test_the_documented_examples_are_read() -> None:
         FileFormat.GENERIC_GATEWAY_CSV,
         FileFormat.GENERIC_BANK_CSV,
     ]
+
+
+PAGE_ONE = b":20:S\n:25:A\n:28C:1/1\n:60F:C251231EUR1,00\n:61:2601021231C2,00NTRFX\n:62M:C251231EUR3,00\n"
+PAGE_TWO = b":20:S\n:25:A\n:28C:1/2\n:60M:C251231EUR3,00\n:61:251231C1,00NTRFY\n:62F:C251231EUR4,00\n"
+
+
+def test_pages_of_mt940_follow_each_other() -> None:
+    """Fails when a page is taken although the one before ends with another balance or account, or is missing."""
+    first, second = read_file(PAGE_ONE + PAGE_TWO).statements
+    assert (first.closing_minor, second.opening_minor) == (300, 300)
+    other = PAGE_TWO.replace(b"C251231EUR3,00", b"C251231EUR2,00").replace(b"EUR4,00", b"EUR3,00")
+    assert "the page before ends with 300" in refused(PAGE_ONE + other).detail
+    assert "the page before ends with 300" in refused(PAGE_ONE + PAGE_TWO.replace(b":25:A", b":25:B")).detail
+    assert refused(PAGE_TWO.replace(b"62F", b"62M") + PAGE_ONE.replace(b"62M", b"62F")).field == ":60F:"
+
+
+def test_an_entry_date_belongs_to_the_year_next_to_its_value_date() -> None:
+    """Fails when 31 December of a value date in January lands a year late."""
+    line = read_file(PAGE_ONE + PAGE_TWO).statements[0].lines[0]
+    assert (line.value_date, line.booking_date) == (date(2026, 1, 2), date(2025, 12, 31))
+
+
+def test_a_page_of_camt_is_proved_by_its_interim_balances() -> None:
+    """Fails when ITBD is not taken as opening and closing."""
+    page = camt().replace(b"OPBD", b"ITBD").replace(b"CLBD", b"ITBD")
+    (statement,) = read_file(page).statements
+    assert (statement.opening_minor, statement.closing_minor) == (1000, 1325)
+    assert "lines are missing" in refused(page.replace(b"13.25", b"13.24")).detail
+
+
+def test_a_swift_envelope_is_taken_off() -> None:
+    framed = b"{1:F01BANKDEFFXXXX0000000000}{2:O9400000}{4:\r\n" + MT940.removesuffix(b"-\r\n") + b"-}{5:{CHK:1}}\r\n"
+    assert read_file(framed).statements == tuple(
+        replace(
+            statement,
+            lines=tuple(replace(line, row_number=line.row_number + 1) for line in statement.lines),
+        )
+        for statement in read_file(MT940).statements
+    )
+
+
+@pytest.mark.timeout(20)
+def test_many_continuations_take_linear_time() -> None:
+    """Fails (by the time limit) when each continuation copies the record it continues."""
+    many = 100_000
+    text = BAI2.replace(b"ACH, IN/\n", b"ACH, IN/\n" + b"88,x/\n" * many)
+    for before, records in ((b"3875,5/", 5), (b"3875,1,7/", 7), (b"3875,1,9/", 9)):
+        text = text.replace(before, before.replace(b"%d/" % records, b"%d/" % (records + many)))
+    assert len(read_file(text).statements[0].lines) == 2

@@ -54,8 +54,10 @@ def read_bai2(data: bytes) -> tuple[Statement, ...]:
     return tuple(statements)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Logical:
+    """A record with its continuations: its first line, its fields, and how many physical records it takes."""
+
     line: int
     code: str
     fields: list[str]
@@ -80,7 +82,8 @@ def _logical(data: bytes) -> Iterator[_Logical]:
         if code == "88":
             if current is None:
                 raise FileRejected("a continuation of nothing", line=number, field="88")
-            current = _Logical(current.line, current.code, current.fields + fields, current.physical + 1)
+            current.fields.extend(fields)  # in place: a new list each would be quadratic in the continuations
+            current.physical += 1
             continue
         if current is not None:
             yield current
