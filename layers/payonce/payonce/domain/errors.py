@@ -16,7 +16,8 @@
     │   ├── EndpointStateConflict       the webhook endpoint's state does not allow it
     │   ├── EndpointLimitReached        the merchant has as many webhook endpoints as it may have
     │   ├── DeliveryStateConflict       the delivery's state does not allow it
-    │   └── ReleaseRefused              the claim may not be given back by an operator, or not like that
+    │   ├── ReleaseRefused              the claim may not be given back by an operator, or not like that
+    │   └── FileRejected                a report or statement is malformed or contradicts itself; none of it was loaded
     ├── IdempotencyRejected             the idempotency contract was not met; nothing was executed
     │   ├── KeyMissing
     │   ├── KeyMalformed
@@ -115,6 +116,20 @@ class DeliveryStateConflict(RequestRejected):
 
 class ReleaseRefused(RequestRejected):
     """The claim may not be released by an operator, or not without more; nothing was released."""
+
+
+class FileRejected(RequestRejected):
+    """A gateway report or bank statement is malformed, unknown, or contradicts its own totals; none of it was loaded.
+
+    ``line`` counts from 1 (in XML and CSV the physical line, in BAI2 the record); ``field`` is the format's own name.
+    """
+
+    def __init__(self, problem: str, *, line: int | None = None, field: str | None = None) -> None:
+        where = ", ".join(part for part in (f"line {line}" if line else "", field or "") if part)
+        super().__init__(f"{where}: {problem}" if where else problem, line=line, field=field)
+        self.problem = problem
+        self.line = line
+        self.field = field
 
 
 class IdempotencyRejected(PayonceError):

@@ -1,0 +1,1 @@
+"""The self-audit: what the ledger, the gateways and the bank say about the same money."""

@@ -1,0 +1,224 @@
+"""BAI2 cash management balance reporting: records into accounts, with every control total checked.
+
+Amounts have no decimal sign; the currency's ISO 4217 exponent is implied. Source: BAI, Cash Management Balance
+Reporting Specifications, version 2; ANSI X9.121 (BTR3) keeps its records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.bai2_fields import Bai2Line, Bai2Summary, amount_of, detail_of, summaries_of
+from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS, MAX_ROWS
+from payonce.reconciliation.readers.proof import prove
+from payonce.reconciliation.readers.rows import Statement, StatementLine
+from payonce.reconciliation.readers.text import decoded_text, lines_of
+from payonce.reconciliation.readers.values import currency_of, shown, six_digit_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+DEFAULT_CURRENCY = "USD"  # the specification's, when neither account nor group names one
+OPENING_LEDGER, CLOSING_LEDGER, TOTAL_CREDITS, TOTAL_DEBITS = "010", "015", "100", "400"
+DELETION, TEST_ONLY = "2", "4"
+GROUP_STATUSES = ("1", "2", "3", "4")
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What a level has seen so far: amounts in minor units, its members and its physical records."""
+
+    amount: int = 0
+    members: int = 0
+    records: int = 0
+
+
+@dataclass(slots=True)
+class _Group:
+    as_of: date
+    currency: str
+    totals: _Totals = field(default_factory=_Totals)
+
+
+def read_bai2(data: bytes) -> tuple[Statement, ...]:
+    """Return one statement per account record. Raises ``FileRejected``.
+
+    Checked: nesting, the sums and record counts of accounts, groups and file, opening + details = closing where both
+    ledger balances are given, and total credits and debits where they state how many items they have.
+    """
+    reader = _Reader(_logical(data))
+    statements = reader.file()
+    return tuple(statements)
+
+
+@dataclass(slots=True)
+class _Logical:
+    """A record with its continuations: its first line, its fields, and how many physical records it takes."""
+
+    line: int
+    code: str
+    fields: list[str]
+    physical: int
+
+
+def _logical(data: bytes) -> Iterator[_Logical]:
+    """Yield records with their 88 continuations joined on, as the list of fields they make together."""
+    current: _Logical | None = None
+    count = 0
+    for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
+        text = raw.rstrip()
+        if not text:
+            continue
+        count += 1
+        if count > MAX_ROWS or len(text) > MAX_LINE_CHARACTERS:
+            raise FileRejected(f"over {MAX_ROWS} records or {MAX_LINE_CHARACTERS} characters in one", line=number)
+        code, comma, rest = text.partition(",")
+        if not comma or len(code) != 2:
+            raise FileRejected("not a record: a two-digit code and a comma are expected", line=number)
+        fields = rest.removesuffix("/").split(",")
+        if code == "88":
+            if current is None:
+                raise FileRejected("a continuation of nothing", line=number, field="88")
+            current.fields.extend(fields)  # in place: a new list each would be quadratic in the continuations
+            current.physical += 1
+            continue
+        if current is not None:
+            yield current
+        current = _Logical(number, code, fields, 1)
+    if current is not None:
+        yield current
+
+
+class _Reader:
+    def __init__(self, logical: Iterator[_Logical]) -> None:
+        self.rest = logical
+        self.line = 0
+
+    def next(self, *expected: str) -> _Logical:
+        record = next(self.rest, None)
+        if record is None:
+            raise FileRejected(f"the file ends where record {' or '.join(expected)} is expected", line=self.line + 1)
+        self.line = record.line
+        if record.code not in expected:
+            raise FileRejected(
+                f"record {shown(record.code)} where {' or '.join(expected)} is expected", line=record.line
+            )
+        return record
+
+    def file(self) -> list[Statement]:
+        header = self.next("01")
+        if _at(header, 7) not in ("2", ""):
+            raise FileRejected(f"version {shown(_at(header, 7))} is not 2", line=header.line, field="01 version")
+        totals = _Totals(records=header.physical)
+        statements: list[Statement] = []
+        while (record := self.next("02", "99")).code == "02":
+            statements += self.group(record, totals)
+        _check(record, totals, "99")
+        if (more := next(self.rest, None)) is not None:
+            raise FileRejected("a record after the file's trailer", line=more.line)
+        return statements
+
+    def group(self, header: _Logical, outer: _Totals) -> list[Statement]:
+        status = _at(header, 2)
+        if status in (DELETION, TEST_ONLY) or status not in GROUP_STATUSES:
+            problem = f"group status {shown(status)} is not read: only updates (1) and corrections (3) are booked"
+            raise FileRejected(problem, line=header.line, field="02 status")
+        as_of = six_digit_date(_at(header, 3), line=header.line, field="02 as-of date")
+        currency = currency_of(_at(header, 5) or DEFAULT_CURRENCY, line=header.line, field="02 currency")
+        group = _Group(as_of, currency, _Totals(records=header.physical))
+        statements: list[Statement] = []
+        while (record := self.next("03", "98")).code == "03":
+            statements.append(self.account(record, group))
+        _check(record, group.totals, "98")
+        _add(outer, group.totals)
+        return statements
+
+    def account(self, header: _Logical, group: _Group) -> Statement:
+        account = _at(header, 0)
+        if not account:
+            raise FileRejected("there is no account number", line=header.line, field="03 account")
+        currency = currency_of(_at(header, 1) or group.currency, line=header.line, field="03 currency")
+        summaries = summaries_of(header.fields[2:], line=header.line)
+        totals = _Totals(sum(summary.amount_minor for summary in summaries), 0, header.physical)
+        details: list[Bai2Line] = []
+        while (record := self.next("16", "49")).code == "16":
+            detail = detail_of(record.fields, line=record.line)
+            details.append(detail)
+            totals.amount += abs(detail.amount_minor)
+            totals.records += record.physical
+        totals.records += record.physical
+        _check_amount(record, totals.amount, "49")
+        _check_count(record, 1, totals.records, "49 number of records")
+        _add(group.totals, totals)
+        _check_items(summaries, details, line=header.line)
+        balances = {summary.type_code: summary.amount_minor for summary in summaries}
+        statement = Statement(
+            statement_id=f"{group.as_of.isoformat()}-line-{header.line}",
+            account=account,
+            currency=currency,
+            opening_minor=balances.get(OPENING_LEDGER),
+            closing_minor=balances.get(CLOSING_LEDGER),
+            lines=tuple(_statement_line(detail, currency, group.as_of) for detail in details),
+        )
+        return prove(statement, line=header.line, field="03 015")
+
+
+def _at(record: _Logical, index: int) -> str:
+    return record.fields[index].strip() if index < len(record.fields) else ""
+
+
+def _add(outer: _Totals, inner: _Totals) -> None:
+    outer.amount += inner.amount
+    outer.members += 1
+    outer.records += inner.records
+
+
+def _check(record: _Logical, totals: _Totals, code: str) -> None:
+    totals.records += record.physical
+    _check_amount(record, totals.amount, code)
+    _check_count(record, 1, totals.members, f"{code} number of members")
+    _check_count(record, 2, totals.records, f"{code} number of records")
+
+
+def _check_amount(record: _Logical, counted: int, code: str) -> None:
+    field_name = f"{code} control total"
+    stated = amount_of(_at(record, 0), line=record.line, field=field_name)
+    if stated != counted:
+        raise FileRejected(f"it says {stated}, the records make {counted}", line=record.line, field=field_name)
+
+
+def _check_count(record: _Logical, index: int, counted: int, field_name: str) -> None:
+    stated = amount_of(_at(record, index), line=record.line, field=field_name)
+    if stated != counted:
+        raise FileRejected(f"it says {stated}, there are {counted}", line=record.line, field=field_name)
+
+
+def _check_items(summaries: list[Bai2Summary], details: list[Bai2Line], *, line: int) -> None:
+    """Totals that state their number of items are compared with the details, unless the account has none at all."""
+    for summary in summaries:
+        if not details or summary.item_count is None or summary.type_code not in (TOTAL_CREDITS, TOTAL_DEBITS):
+            continue
+        sign = 1 if summary.type_code == TOTAL_CREDITS else -1
+        amounts = [detail.amount_minor for detail in details if detail.amount_minor * sign > 0]
+        if (len(amounts), abs(sum(amounts))) != (summary.item_count, abs(summary.amount_minor)):
+            raise FileRejected(
+                f"{summary.item_count} items of {summary.amount_minor} are stated, the details are {len(amounts)} "
+                f"of {abs(sum(amounts))}",
+                line=line,
+                field=f"03 {summary.type_code}",
+            )
+
+
+def _statement_line(detail: Bai2Line, currency: str, as_of: date) -> StatementLine:
+    return StatementLine(
+        row_number=detail.line,
+        amount_minor=detail.amount_minor,
+        currency=currency,
+        booking_date=as_of,
+        value_date=detail.value_date,
+        references=detail.references,
+        description=detail.text,
+    )

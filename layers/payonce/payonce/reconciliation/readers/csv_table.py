@@ -1,0 +1,96 @@
+"""CSV as RFC 4180 has it: UTF-8, one header, every record as wide as the header. Nothing is guessed."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.limits import MAX_CSV_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
+from payonce.reconciliation.readers.text import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: its physical line and its cells by column."""
+
+    line: int
+    cells: dict[str, str]
+
+    def optional(self, column: str) -> str | None:
+        """Return the cell without surrounding blanks, or ``None`` when it or its column is missing."""
+        return self.cells.get(column, "").strip() or None
+
+    def required(self, column: str) -> str:
+        """Return the cell without surrounding blanks, which must hold something."""
+        text = self.optional(column)
+        if text is None:
+            raise FileRejected("the cell is empty", line=self.line, field=column)
+        return text
+
+
+def decoded(data: bytes) -> str:
+    """Return the text of a UTF-8 file, with or without a byte order mark."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FileRejected(f"byte {error.start} is not UTF-8; export the file as UTF-8", line=line) from None
+    if "\0" in text:
+        raise FileRejected("there is a NUL character", line=text.count("\n", 0, text.index("\0")) + 1)
+    return text
+
+
+def header_of(text: str) -> tuple[str, ...]:
+    """Return the column names of the first line."""
+    first = next(lines_of(text)).removeprefix("\ufeff").rstrip("\r")
+    try:
+        cells = next(csv.reader([first[:MAX_LINE_CHARACTERS]], strict=True), [])
+    except csv.Error:
+        return ()
+    return tuple(cell.strip() for cell in cells)
+
+
+def records(data: bytes, *, required: frozenset[str]) -> Iterator[Record]:
+    """Yield the records below the header, which must have every ``required`` column once."""
+    text = decoded(data)
+    names = header_of(text)
+    _check_header(names, required)
+    reader = csv.reader(_bounded_lines(text), strict=True)
+    seen = 0
+    line = 1
+    try:
+        next(reader)
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                seen += 1
+                if seen > MAX_ROWS:
+                    raise FileRejected(f"there are more than {MAX_ROWS} rows; split the report", line=line)
+                if len(cells) != len(names):
+                    raise FileRejected(f"there are {len(cells)} cells, the header has {len(names)}", line=line)
+                yield Record(line, dict(zip(names, cells, strict=True)))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise FileRejected(f"not CSV: {error}", line=line) from None
+
+
+def _check_header(names: tuple[str, ...], required: frozenset[str]) -> None:
+    if missing := sorted(required.difference(names)):
+        raise FileRejected(f"the header lacks {', '.join(missing)}", line=1)
+    if len(names) > MAX_CSV_COLUMNS:
+        raise FileRejected(f"there are more than {MAX_CSV_COLUMNS} columns", line=1)
+    # Two columns of one name: a reader by name would silently take the last.
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise FileRejected(f"the header has {', '.join(twice)} more than once", line=1)
+
+
+def _bounded_lines(text: str) -> Iterator[str]:
+    for number, line in enumerate(lines_of(text), start=1):
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise FileRejected(f"the line is longer than {MAX_LINE_CHARACTERS} characters", line=number)
+        yield line + "\n"

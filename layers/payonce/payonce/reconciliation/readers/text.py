@@ -1,0 +1,38 @@
+"""Text of files: line by line without a second copy of it, and of formats that are older than UTF-8."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import FileRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Some banks frame SWIFT messages in SOH and ETX; every other control character but tab and line ends is damage.
+_DAMAGE = re.compile(r"[\x00\x02\x04-\x08\x0b\x0c\x0e-\x1f]")
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Yield the lines of ``text`` without their ``\\n``, one at a time: the largest file is not held twice."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
+
+
+def decoded_text(data: bytes) -> str:
+    """Return the text of a MT940 or BAI2 file: UTF-8 when it is, else ISO 8859-1.
+
+    Their amounts, dates and references are ASCII in every code page; only a name's accents depend on the choice.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("iso-8859-1")
+    if (damage := _DAMAGE.search(text)) is not None:
+        line = text.count("\n", 0, damage.start()) + 1
+        raise FileRejected(f"there is the control character {damage[0]!r}", line=line)
+    return text

@@ -1,0 +1,121 @@
+"""Amounts, currencies, dates and texts as files write them. Each refuses what it can't read exactly."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+
+from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
+from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.limits import MAX_AMOUNT_DIGITS
+
+# OWASP's list for CSV injection: what a spreadsheet takes for a formula, and blanks it skips before looking.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]*))?", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?", re.ASCII)
+_INSTANT = re.compile(_DATE_TIME.pattern + r"(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
+
+
+def neutralised(text: str) -> str:
+    """Return ``text`` as a spreadsheet shows it and never runs it: a leading quote before a formula's start.
+
+    The rows keep what the file says, because matching needs it; whatever shows or exports a text calls this.
+    Source: OWASP, CSV Injection.
+    """
+    return "'" + text if text.lstrip(" \u00a0").startswith(FORMULA_STARTS) or text.startswith(FORMULA_STARTS) else text
+
+
+def shown(text: str) -> str:
+    """Return a short, quoted form of a field for an error's message: a file must not write a page into it."""
+    return repr(text if len(text) <= 40 else text[:40] + "…")
+
+
+def currency_of(text: str, *, line: int, field: str) -> str:
+    """Return an ISO 4217 code in use, in capitals."""
+    code = text.strip().upper()
+    if code not in MINOR_UNIT_EXPONENTS:
+        raise FileRejected(f"{shown(text)} is not an ISO 4217 currency in use", line=line, field=field)
+    return code
+
+
+def minor_of(text: str, currency: str, *, line: int, field: str, decimal_sign: str = ".") -> int:
+    """Return a decimal in major units as an integer in minor units, exactly.
+
+    Zeros after the currency's last decimal are accepted (``18.150`` EUR); another digit there is not.
+    """
+    plain = text.strip()
+    if decimal_sign != ".":
+        plain = "refused" if "." in plain else plain.replace(decimal_sign, ".")
+    matched = _NUMBER.fullmatch(plain)
+    if matched is None:
+        raise FileRejected(
+            f"{shown(text)} is not an amount with the decimal sign {decimal_sign!r}", line=line, field=field
+        )
+    sign, whole, fraction = matched[1], matched[2], matched[3] or ""
+    exponent = MINOR_UNIT_EXPONENTS[currency]
+    kept, rest = fraction[:exponent].ljust(exponent, "0"), fraction[exponent:]
+    if rest.strip("0"):
+        raise FileRejected(
+            f"{shown(text)} has more decimals than {currency}, which has {exponent}", line=line, field=field
+        )
+    digits = (whole + kept).lstrip("0")
+    if len(digits) > MAX_AMOUNT_DIGITS:
+        raise FileRejected(f"the amount has more than {MAX_AMOUNT_DIGITS} digits", line=line, field=field)
+    return int(sign + (digits or "0"))
+
+
+def date_of(text: str, *, line: int, field: str) -> date:
+    """Return an ISO 8601 calendar date (``2026-02-28``)."""
+    plain = text.strip()
+    try:
+        if _DATE.fullmatch(plain):
+            return date.fromisoformat(plain)
+    except ValueError:
+        pass
+    raise FileRejected(f"{shown(text)} is not a date of the form 2026-02-28", line=line, field=field)
+
+
+def six_digit_date(text: str, *, line: int, field: str) -> date:
+    """Return ``YYMMDD`` as a date: 80 to 99 are of the last century, as SWIFT reads them.
+
+    29 and 30 February are real value dates of banks that count 30 days to a month; they become the month's last day.
+    """
+    try:
+        if len(text) != 6 or not (text.isascii() and text.isdigit()):
+            raise ValueError
+        year, month, day = int(text[:2]), int(text[2:4]), int(text[4:])
+        year += 1900 if year >= 80 else 2000
+        if month == 2 and day in (29, 30):
+            return date(year, 3, 1) - timedelta(days=1)
+        return date(year, month, day)
+    except ValueError:
+        raise FileRejected(f"{shown(text)} is not a date of the form YYMMDD", line=line, field=field) from None
+
+
+def instant_ms(text: str, *, line: int, field: str, utc_offset_minutes: int | None = None) -> int:
+    """Return epoch milliseconds UTC of an ISO 8601 date and time.
+
+    The text carries its offset (``Z``, ``+02:00``), unless the column or the file says which it is in
+    (``utc_offset_minutes``). A local time of no stated zone is refused: an hour's error would look like a break.
+    """
+    plain = text.strip()
+    pattern = _INSTANT if utc_offset_minutes is None else _DATE_TIME
+    try:
+        if pattern.fullmatch(plain) is None:
+            raise ValueError
+        moment = datetime.fromisoformat(plain)
+        if utc_offset_minutes is not None:
+            moment = moment.replace(tzinfo=timezone(timedelta(minutes=utc_offset_minutes)))
+        return (moment - EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        wanted = (
+            "with its offset from UTC (2026-02-28T09:30:00Z)" if utc_offset_minutes is None else "without an offset"
+        )
+        raise FileRejected(f"{shown(text)} is not a date and time {wanted}", line=line, field=field) from None
+
+
+def unique(texts: list[str | None]) -> tuple[str, ...]:
+    """Return the texts that say something, each once, in order."""
+    return tuple(dict.fromkeys(text for text in texts if text and text not in ("NONREF", "NOTPROVIDED")))
