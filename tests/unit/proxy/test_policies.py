@@ -475,7 +475,7 @@ def test_a_claim_released_under_its_owner_is_not_executed_anew() -> None:
 def test_an_upstreams_pointer_is_not_taken_for_ours() -> None:
     """Fails when an upstream can name a stored answer of somebody else, or make its own unreadable."""
     world = World(responses={"headers": ["*"]})
-    world.upstream.script = [Answered(201, {}, b"x", (("Payonce-Overflow", "blob 00 18"),))]
+    world.upstream.script = [Answered(201, {}, b"x", (("payonce-overflow", "blob 00 18"),))]
     assert [(answer.status, answer.body) for answer in (world.post(), world.post())] == [(201, b"x")] * 2
 
 
