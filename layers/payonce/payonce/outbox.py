@@ -26,14 +26,19 @@ SHARD_ATTRIBUTE = "relay_shard"
 SETTLING_MS = 15_000
 
 
+def partition_of(merchant_id: str, resource_id: str) -> str:
+    """Return the partition of everything about one resource. The merchant comes first: none reaches another's."""
+    return f"{merchant_id}#{resource_id}"
+
+
+def created_key(created_at_ms: int, identity: str) -> str:
+    """Return the sort key of a merchant's list of events, or of payments: by creation time, then id."""
+    return f"{created_at_ms:013d}#{identity}"
+
+
 def event_key(merchant_id: str, resource_id: str, version: int) -> Key:
-    """Return the key of the event of this version of a resource. The merchant comes first: none reaches another's."""
-    return {"pk": f"{merchant_id}#{resource_id}", "sk": f"{version:010d}"}
-
-
-def created_key(created_at_ms: int, event_id: str) -> str:
-    """Return the sort key of a merchant's list of events: by time, then id."""
-    return f"{created_at_ms:013d}#{event_id}"
+    """Return the key of the event of this version of a resource."""
+    return {"pk": partition_of(merchant_id, resource_id), "sk": f"{version:010d}"}
 
 
 def event_item(event: Event) -> Item:
@@ -60,7 +65,7 @@ def event_write(event: Event) -> Write:
 
 def relayed_write(item: Item) -> Write:
     """Return the write that takes the mark off an event whose deliveries are all written."""
-    return Adjust(table=Table.OUTBOX, key={"pk": item["pk"], "sk": item["sk"]}, remove=(SHARD_ATTRIBUTE,))
+    return Adjust(table=Table.OUTBOX, key=_key_of(item), remove=(SHARD_ATTRIBUTE,))
 
 
 def unrelayed(database: Database, shard: int, *, created_before_ms: int, limit: int) -> list[Item]:

@@ -20,6 +20,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, cast
 
 from payonce.domain.delivery import MAX_EXCERPT_CHARACTERS, Answer
+from payonce.domain.webhooks import MAX_RETRY_AFTER_SECONDS
 from payonce.network.timed_socket import ReceivedTooMuch
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 16 * 1024  # interim answers included; what servers commonly allow for a request's headers
 MAX_BODY_BYTES = 16 * 1024  # as received; an excerpt needs less, but a small answer should not end in a reset
 MAX_BODY_SECONDS = 2.0  # after the headers: longer than an honest small body takes, shorter than waiting is worth
-MAX_RETRY_AFTER_SECONDS = 24 * 3600  # a receiver may put a delivery off, but not past the end of its retries
 REPLACEMENT = "\ufffd"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import CaptureMethod
 from payonce.domain.payment import OperationStatus, Payment, PaymentStatus
+from payonce.outbox import created_key, partition_of
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
@@ -27,19 +28,9 @@ AMOUNT_FIELDS = ("captured_minor", "refunded_minor", "capturable_minor", "refund
 _PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
 
 
-def partition_of(merchant_id: str, payment_id: str) -> str:
-    """Return the partition of everything about one payment. The merchant comes first: no merchant reaches another's."""
-    return f"{merchant_id}#{payment_id}"
-
-
 def payment_key(merchant_id: str, payment_id: str) -> Key:
     """Return the key of the payment item."""
     return {"pk": partition_of(merchant_id, payment_id), "sk": PAYMENT_SORT_KEY}
-
-
-def created_key(created_at_ms: int, payment_id: str) -> str:
-    """Return the sort key of the list of payments: by creation time, then id."""
-    return f"{created_at_ms:013d}#{payment_id}"
 
 
 def payment_item(payment: Payment) -> Item:

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import BodyMalformed
+from payonce.outbox import partition_of
 from payonce.payments.follow_up import load_payment
 from payonce.payments.items import (
     ACCOUNT_PREFIX,
@@ -15,7 +16,6 @@ from payonce.payments.items import (
     BY_MERCHANT_INDEX,
     balance_partition,
     journal_partition,
-    partition_of,
     payment_from,
     payment_key,
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.delivery import Answer, Exchanged
 from payonce.domain.webhooks import DeliveryStatus, delivery_id
+from payonce.outbox import partition_of
 from payonce.ports import QueueMessage
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Delivery:
 
 def delivery_key(merchant_id: str, endpoint_id: str, identity: str) -> Key:
     """Return the key of a delivery."""
-    return {"pk": f"{merchant_id}#{endpoint_id}", "sk": DELIVERY_PREFIX + identity}
+    return {"pk": partition_of(merchant_id, endpoint_id), "sk": DELIVERY_PREFIX + identity}
 
 
 def key_of(delivery: Delivery) -> Key:

@@ -20,14 +20,14 @@ def disable(database: Database, merchant_id: str, endpoint_id: str, reason: Disa
 
     Raises ``WriteConflict`` when the endpoint kept changing under it: the attempt's message comes again.
     """
-    for last in (False,) * (MAX_TRIES - 1) + (True,):
+    for tries_left in reversed(range(MAX_TRIES)):
         endpoint = load_endpoint(database, merchant_id, endpoint_id)
         if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
             return False
         try:
             database.write(change_writes(endpoint, endpoint.disabled(reason, at_ms=now_ms), EndpointChange.DISABLED))
         except WriteConflict:
-            if last:
+            if not tries_left:
                 raise
         else:
             return True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import NotFound
 from payonce.domain.webhooks import Health
-from payonce.outbox import SETTLING_MS, created_key, events_of_merchant, find_event
+from payonce.outbox import SETTLING_MS, created_key, events_of_merchant, find_event, partition_of
 from payonce.ports import Table
 from payonce.webhooks.cursors import make_cursor, read_cursor
 from payonce.webhooks.deliveries import DELIVERY_PREFIX, delivery_from, delivery_key
@@ -53,7 +53,7 @@ def list_deliveries(
     start = None if cursor is None else dict(delivery_key(merchant_id, endpoint_id, read_cursor(cursor, scope)))
     page = services.database.query(
         Table.DELIVERIES,
-        partition=("pk", f"{merchant_id}#{endpoint_id}"),
+        partition=("pk", partition_of(merchant_id, endpoint_id)),
         sort_prefix=("sk", DELIVERY_PREFIX),
         descending=True,
         limit=limit if status is None else FILTER_ITEMS,

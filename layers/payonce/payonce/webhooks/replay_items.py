@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from payonce.outbox import SETTLING_MS, created_key
+from payonce.outbox import SETTLING_MS, created_key, partition_of
 from payonce.ports import Insert, Table
 from payonce.webhooks.deliveries import DELIVERY_PREFIX, shard_of
 
@@ -60,7 +60,7 @@ class Replay:
 
 def replay_key(merchant_id: str, endpoint_id: str, replay_id: str) -> Key:
     """Return the key of a replay, in the partition of its endpoint's deliveries."""
-    return {"pk": f"{merchant_id}#{endpoint_id}", "sk": REPLAY_PREFIX + replay_id}
+    return {"pk": partition_of(merchant_id, endpoint_id), "sk": REPLAY_PREFIX + replay_id}
 
 
 def new_replay(
