@@ -169,6 +169,11 @@ class Books:
             (bank, reference, now_ms()),
         )
 
+    def charge(self, bank: str, charge_id: str) -> dict[str, Any] | None:
+        """Return a charge as it stands, or ``None``."""
+        rows = self._rows("SELECT * FROM charges WHERE bank=? AND charge_id=?", (bank, charge_id))
+        return rows[0] if rows else None
+
     def all(self, filters: dict[str, str]) -> list[dict[str, Any]]:
         """Return every operation really booked, visible or not, optionally of one bank, reference or token."""
         names = [name for name in ("bank", "reference", "payment_method", "kind", "status") if name in filters]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HUGE_BODY_BYTES = 64 * 1024 * 1024
 _CREATE = re.compile(r"/banks/([a-z0-9_-]+)/charges")
 _FOLLOW_UP = re.compile(r"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/(captures|voids|refunds)")
+_CHARGE = re.compile(r"/banks/([a-z0-9_-]+)/charges/([A-Za-z0-9_-]+)")
 _FIND = re.compile(r"/banks/([a-z0-9_-]+)/operations")
 _ADMIN = re.compile(r"/banks/([a-z0-9_-]+)/(settings|scenario)")
 
@@ -60,10 +61,20 @@ class Handler(BaseHTTPRequestHandler):
                     time.sleep(scenario.delay_ms / 1000)
                 return self._send(503, {"error": {"code": "unavailable"}})
             return self._send(200, {"operations": self.server.books.find(match[1], query.get("reference", ""))})
+        if match := _CHARGE.fullmatch(url.path):
+            return self._charge(match[1], match[2])
         if url.path == "/books":
             rows = self.server.books.all(query)
             return self._send(200, {"count": len(rows), "operations": rows})
         return self._send(404, {"error": {"code": "no_such_path"}})
+
+    def _charge(self, bank: str, charge_id: str) -> None:
+        if self.server.behaviours.next_scenario(bank, "find", "").mode == "unavailable":
+            return self._send(503, {"error": {"code": "unavailable"}})
+        charge = self.server.books.charge(bank, charge_id)
+        if charge is None:
+            return self._send(404, {"error": {"code": "no_such_charge"}})
+        return self._send(200, charge)
 
     def do_PUT(self) -> None:
         """Change settings or set a scenario."""

@@ -112,6 +112,10 @@ class StrikingGateway:
         """See ``Gateway``."""
         return self._point.around("find", lambda: self._inner.find(instruction, deadline))
 
+    def read_charge(self, gateway_charge_id: str, deadline: Any) -> Any:
+        """See ``Gateway``."""
+        return self._point.around("read", lambda: self._inner.read_charge(gateway_charge_id, deadline))
+
 
 def application(task: dict[str, Any]) -> Application:
     """Return the real application, with the striking ports around its adapters."""

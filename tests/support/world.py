@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import (
     CaptureMethod,
+    ChargeOutcome,
+    ChargeState,
     Declined,
     GatewayCapabilities,
     Instruction,
@@ -135,6 +137,28 @@ class ScriptedGateway:
                 ):
                     return booking.outcome
         return NotFound()
+
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
+        """See ``Gateway``."""
+        if self.lookup_fails:
+            return Unknown("the lookup failed")
+        amounts = dict.fromkeys(OperationKind, 0)
+        for booking in self.succeeded():
+            if isinstance(booking.outcome, Succeeded) and booking.outcome.gateway_charge_id == gateway_charge_id:
+                amounts[booking.instruction.kind] += booking.instruction.money.amount_minor
+                if booking.instruction.capture_method is CaptureMethod.AUTOMATIC:
+                    captured = OperationKind.PAYMENT
+                else:
+                    captured = OperationKind.CAPTURE
+                currency = booking.instruction.money.currency
+        if not amounts[OperationKind.PAYMENT]:
+            return NotFound()
+        return ChargeState(
+            captured_minor=amounts[captured],
+            refunded_minor=amounts[OperationKind.REFUND],
+            voided=amounts[OperationKind.VOID] > 0,
+            currency=currency,
+        )
 
     def succeeded(self, kind: OperationKind | None = None) -> list[Booking]:
         """Return what was really executed."""

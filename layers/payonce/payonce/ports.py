@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from payonce.domain.delivery import Exchanged
     from payonce.domain.exchange import Exchange, Oversized
-    from payonce.domain.gateway import GatewayCapabilities, Instruction, LookupOutcome, SubmitOutcome
+    from payonce.domain.gateway import ChargeOutcome, GatewayCapabilities, Instruction, LookupOutcome, SubmitOutcome
 
 
 class Clock(Protocol):
@@ -49,9 +49,9 @@ class Deadline:
 
 
 class Gateway(Protocol):
-    """A payment gateway. Neither method raises for anything the gateway or the network does: that is an outcome.
+    """A payment gateway. No method raises for anything the gateway or the network does: that is an outcome.
 
-    Both are over by ``deadline``, the whole exchange included, however slowly the gateway drips its answer.
+    All are over by ``deadline``, the whole exchange included, however slowly the gateway drips its answer.
     """
 
     @property
@@ -74,6 +74,10 @@ class Gateway(Protocol):
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
         """Ask what became of the instruction, by its ``gateway_reference``. Changes nothing at the gateway."""
+        ...
+
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
+        """Return what the gateway holds of a charge, whoever made it. ``NotFound`` when it knows no such charge."""
         ...
 
 

@@ -12,6 +12,8 @@
     │   ├── NotFound
     │   ├── MethodNotAllowed            the gateway's route does not take the method
     │   ├── PaymentStateConflict        the payment's state does not allow the operation
+    │   ├── CorrectionStateConflict     the correction's state or version does not allow the decision
+    │   ├── SelfApprovalRefused         who proposed a correction may not approve it
     │   ├── AmountExceedsAvailable      more than is left to capture or refund
     │   ├── EndpointStateConflict       the webhook endpoint's state does not allow it
     │   ├── EndpointLimitReached        the merchant has as many webhook endpoints as it may have
@@ -96,6 +98,14 @@ class MethodNotAllowed(RequestRejected):
 
 class PaymentStateConflict(RequestRejected):
     """The payment's state does not allow the operation."""
+
+
+class CorrectionStateConflict(RequestRejected):
+    """The correction's state does not allow the decision, or its proposal has changed since it was read."""
+
+
+class SelfApprovalRefused(Forbidden):
+    """Who proposed a correction may not decide about it: a second person has to."""
 
 
 class AmountExceedsAvailable(RequestRejected):

@@ -83,8 +83,22 @@ class NotFound:
     """The gateway knows no operation with the reference now. Whether that is final, its capabilities say."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeState:
+    """A charge as the gateway holds it now. Amounts are integer minor units of ``currency`` (ISO 4217, upper case).
+
+    ``captured_minor`` is 0 while it is only authorized, and for ever once it is ``voided``.
+    """
+
+    captured_minor: int
+    refunded_minor: int
+    voided: bool
+    currency: str
+
+
 type SubmitOutcome = Succeeded | Declined | NeverSent | Unknown
 type LookupOutcome = Succeeded | Declined | NotFound | Unknown
+type ChargeOutcome = ChargeState | NotFound | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

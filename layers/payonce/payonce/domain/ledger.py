@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from payonce.domain.ids import journal_entry_id
+from payonce.domain.ids import content_id, journal_entry_id
 
+CORRECTION_NAMESPACE = "payonce/correction/v1"
 MERCHANT_PAYABLE = "merchant_payable"
+# What a gateway holds and nobody has claimed: a charge that our books did not know, until it is given back.
+RECONCILIATION_SUSPENSE = "reconciliation_suspense"
 AUTHORIZATION_HOLD = "authorization_hold"
 AUTHORIZATION_COMMITMENT = "authorization_commitment"
 
@@ -30,7 +33,11 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """Postings in one currency that sum to zero. Raises ``ValueError`` when they don't, or when there are none."""
+    """Postings in one currency that sum to zero. Raises ``ValueError`` when they don't, or when there are none.
+
+    An entry of a correction names its ``break_id``; its ``version`` then counts the entries of that correction, and not
+    the changes of the payment.
+    """
 
     merchant_id: str
     payment_id: str
@@ -39,6 +46,7 @@ class JournalEntry:
     description: str
     booked_at_ms: int
     postings: tuple[Posting, ...]
+    break_id: str | None = None
 
     def __post_init__(self) -> None:
         if not self.postings or any(posting.amount_minor == 0 for posting in self.postings):
@@ -49,6 +57,8 @@ class JournalEntry:
     @property
     def entry_id(self) -> str:
         """The id that every computation of this entry agrees on."""
+        if self.break_id is not None:
+            return content_id("je", CORRECTION_NAMESPACE, self.merchant_id, self.break_id, str(self.version))
         return journal_entry_id(self.merchant_id, self.payment_id, self.version)
 
     def by_account(self) -> dict[str, int]:
@@ -82,3 +92,13 @@ def charge(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
 def refund(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
     """Money given back to the payer."""
     return transfer(MERCHANT_PAYABLE, gateway_receivable(gateway), amount_minor)
+
+
+def recognition(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
+    """A charge that the gateway made and our books lack: it owes us the money, and we owe it to nobody known."""
+    return transfer(gateway_receivable(gateway), RECONCILIATION_SUSPENSE, amount_minor)
+
+
+def reversed_postings(postings: tuple[Posting, ...]) -> tuple[Posting, ...]:
+    """Return the postings that undo ``postings``."""
+    return tuple(Posting(posting.account, -posting.amount_minor) for posting in postings)

@@ -42,6 +42,10 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.NotFound: ProblemType("not-found", 404, "There is no such resource"),
         errors.MethodNotAllowed: ProblemType("method-not-allowed", 405, "The route does not take this method"),
         errors.PaymentStateConflict: ProblemType("payment-state", 409, "The payment's state does not allow this"),
+        errors.CorrectionStateConflict: ProblemType(
+            "correction-state", 409, "The correction can't be decided like this"
+        ),
+        errors.SelfApprovalRefused: ProblemType("self-approval", 403, "A second person has to decide"),
         errors.AmountExceedsAvailable: ProblemType("amount-exceeds-available", 409, "The amount exceeds what is left"),
         errors.EndpointStateConflict: ProblemType("endpoint-state", 409, "The endpoint's state does not allow this"),
         errors.EndpointLimitReached: ProblemType("endpoint-limit", 409, "There are too many webhook endpoints"),

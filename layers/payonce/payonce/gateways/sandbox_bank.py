@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
+    ChargeOutcome,
+    ChargeState,
     Declined,
     GatewayCapabilities,
     Instruction,
@@ -102,6 +105,33 @@ class SandboxBankGateway:
                 extra={"gateway": self._name, "reference": instruction.gateway_reference, "count": len(succeeded)},
             )
         return self._outcome((succeeded or operations)[0], instruction)
+
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
+        """See ``Gateway``."""
+        outcome = self._exchange.send(
+            "GET",
+            f"{self._base_url}/charges/{quote(gateway_charge_id, safe='')}",
+            headers=self._headers(),
+            body=None,
+            deadline=deadline,
+        )
+        if isinstance(outcome, Answered) and outcome.status == 404:
+            error = _dict(_json(outcome.body).get("error"))
+            return NotFound() if error.get("code") == "no_such_charge" else Unknown("HTTP 404")
+        if not isinstance(outcome, Answered) or outcome.status != 200:
+            return Unknown("the bank could not be asked")
+        row = _json(outcome.body)
+        captured, refunded, currency = row.get("captured_minor"), row.get("refunded_minor"), row.get("currency")
+        if (
+            row.get("charge_id") != gateway_charge_id
+            or not isinstance(captured, int)
+            or not isinstance(refunded, int)
+            or not isinstance(currency, str)
+        ):
+            return Unknown("the answer is not usable")
+        return ChargeState(
+            captured_minor=captured, refunded_minor=refunded, voided=bool(row.get("voided")), currency=currency
+        )
 
     def _headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self._token}", "content-type": "application/json"}

@@ -15,14 +15,17 @@ import stripe
 
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway import (
+    ChargeOutcome,
     Declined,
     GatewayCapabilities,
     NeverSent,
+    NotFound,
     OperationKind,
     Succeeded,
     Unknown,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.stripe_charge import read_charge
 from payonce.gateways.stripe_errors import (
     AMOUNT_NOT_SUPPORTED,
     AUTHENTICATION_REQUIRED,
@@ -137,6 +140,17 @@ class StripeGateway:
                     "request_id": getattr(error, "request_id", None),
                 },
             )
+            return Unknown(f"the gateway could not be asked: {type(error).__name__}")
+
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
+        """See ``Gateway``. A charge is a payment intent, here as everywhere."""
+        try:
+            return read_charge(self._client(deadline), gateway_charge_id)
+        except stripe.InvalidRequestError as error:
+            if error.http_status == 404:
+                return NotFound()
+            return Unknown("the gateway could not be asked: InvalidRequestError")
+        except Exception as error:
             return Unknown(f"the gateway could not be asked: {type(error).__name__}")
 
     def _client(self, deadline: Deadline) -> stripe.StripeClient:

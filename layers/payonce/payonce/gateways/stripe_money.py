@@ -62,5 +62,13 @@ def stripe_amount(money: Money) -> int:
     return scaled // _power_of_ten(MINOR_UNIT_EXPONENTS[money.currency])
 
 
+def amount_from_stripe(amount: int, currency: str) -> int | None:
+    """Return an amount of Stripe's in minor units of ISO 4217, or ``None`` where Stripe's unit is not known."""
+    exponent = _stripe_exponent(currency) if currency in MINOR_UNIT_EXPONENTS else None
+    if exponent is None:
+        return None
+    return amount * _power_of_ten(MINOR_UNIT_EXPONENTS[currency]) // _power_of_ten(exponent)
+
+
 def _power_of_ten(exponent: int) -> int:
     return int(10**exponent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -113,28 +114,43 @@ def balance_partition(merchant_id: str) -> str:
     return f"BALANCE#{merchant_id}"
 
 
-def journal_writes(entry: JournalEntry) -> list[Write]:
-    """Return the writes of a journal entry: the entry, which is never changed, and its sums on one balance counter."""
-    shard = zlib.crc32(entry.entry_id.encode()) % BALANCE_SHARDS
+def _journal_sort_key(entry: JournalEntry) -> str:
+    # Letters sort behind digits: corrections come after the payment's own entries, and never collide with them.
+    version = f"{entry.version:010d}"
+    return version if entry.break_id is None else f"CORRECTION#{entry.break_id}#{version}"
+
+
+def journal_writes(*entries: JournalEntry) -> list[Write]:
+    """Return the writes of journal entries, which are never changed, and of their sums on one balance counter.
+
+    Several entries are of one merchant and currency: a transaction may change the counter only once.
+    """
+    first = entries[0]
+    shard = zlib.crc32(first.entry_id.encode()) % BALANCE_SHARDS
+    totals: Counter[str] = Counter()
+    for entry in entries:
+        totals.update(entry.by_account())
     return [
-        Insert(
-            Table.LEDGER,
-            {
-                "pk": journal_partition(entry.merchant_id, entry.payment_id),
-                "sk": f"{entry.version:010d}",
-                "entry_id": entry.entry_id,
-                "currency": entry.currency,
-                "description": entry.description,
-                "booked_at_ms": entry.booked_at_ms,
-                "postings": [
-                    {"account": posting.account, "amount_minor": posting.amount_minor} for posting in entry.postings
-                ],
-            },
-        ),
+        *(_entry_write(entry) for entry in entries),
         Adjust(
             table=Table.LEDGER,
-            key={"pk": balance_partition(entry.merchant_id), "sk": f"{entry.currency}#{shard:02d}"},
-            add={ACCOUNT_PREFIX + account: amount for account, amount in entry.by_account().items()},
+            key={"pk": balance_partition(first.merchant_id), "sk": f"{first.currency}#{shard:02d}"},
+            add={ACCOUNT_PREFIX + account: amount for account, amount in totals.items()},
             upsert=True,
         ),
     ]
+
+
+def _entry_write(entry: JournalEntry) -> Write:
+    item: Item = {
+        "pk": journal_partition(entry.merchant_id, entry.payment_id),
+        "sk": _journal_sort_key(entry),
+        "entry_id": entry.entry_id,
+        "currency": entry.currency,
+        "description": entry.description,
+        "booked_at_ms": entry.booked_at_ms,
+        "postings": [{"account": posting.account, "amount_minor": posting.amount_minor} for posting in entry.postings],
+    }
+    if entry.break_id is not None:
+        item["break_id"] = entry.break_id
+    return Insert(Table.LEDGER, item)

@@ -15,6 +15,7 @@ from payonce.idempotency.recovery import (
     carried_on_by,
 )
 from payonce.idempotency.release import ReleaseDesk
+from payonce.payments.corrective import CorrectivePlan, corrective_work
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.operations import FollowUpPlan, PaymentPlan
@@ -43,6 +44,8 @@ def work_for(
     Raises ``MisconfiguredError`` for a claim of another program, of which nothing is known: giving it back would let
     its effect happen twice.
     """
+    if "correction" in record.plan:
+        return corrective_work(CorrectivePlan.from_data(record.plan), gateway_named, services)
     kind = str(record.plan.get("kind", ""))
     if kind.startswith(COMMIT_ONLY_PREFIXES):
         return None

@@ -1,0 +1,1 @@
+"""Corrections: what is done about a break, once."""

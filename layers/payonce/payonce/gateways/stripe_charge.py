@@ -1,0 +1,35 @@
+"""What Stripe holds of a payment intent: captured, refunded, canceled. Whoever made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import ChargeOutcome, ChargeState, Unknown
+from payonce.gateways.stripe_money import amount_from_stripe
+
+if TYPE_CHECKING:
+    import stripe
+
+PAGE_SIZE = 100  # the most Stripe gives at once; nobody refunds one payment in more parts
+# A refund under way will be paid: counting it as not refunded would refund twice.
+_REFUNDED = frozenset({"succeeded", "pending", "requires_action"})
+
+
+def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
+    """Return the state of a payment intent. Raises what the SDK raises."""
+    intent = client.v1.payment_intents.retrieve(intent_id).to_dict()
+    currency = str(intent.get("currency", "")).upper()
+    status = intent.get("status")
+    if intent.get("id") != intent_id or status not in {"succeeded", "requires_capture", "canceled"}:
+        return Unknown(f"the payment intent is {status}")
+    refunds = client.v1.refunds.list({"payment_intent": intent_id, "limit": PAGE_SIZE}).to_dict()
+    if refunds["has_more"]:
+        return Unknown(f"more than {PAGE_SIZE} refunds")
+    refunded = sum(int(row["amount"]) for row in refunds["data"] if row.get("status") in _REFUNDED)
+    captured_minor = amount_from_stripe(int(intent["amount_received"]) if status == "succeeded" else 0, currency)
+    refunded_minor = amount_from_stripe(refunded, currency)
+    if captured_minor is None or refunded_minor is None:
+        return Unknown(f"amounts in {currency} can't be read")
+    return ChargeState(
+        captured_minor=captured_minor, refunded_minor=refunded_minor, voided=status == "canceled", currency=currency
+    )

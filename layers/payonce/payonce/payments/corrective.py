@@ -1,0 +1,269 @@
+"""The effects of corrections, through the payment protocol: at most one per break, whatever is killed or repeated.
+
+The claim's key is the break's id, and so is what the gateway's reference is derived from. The claim requires the
+correction to be approved, and the commit marks it as corrected, each in the claim's own transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import CorrectionStateConflict, GatewayUnavailable, PayonceError, WriteConflict
+from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Succeeded
+from payonce.domain.ids import content_id, gateway_reference
+from payonce.domain.ledger import JournalEntry, recognition, reversed_postings
+from payonce.domain.money import Money
+from payonce.idempotency.records import Completed, Draft, Plan, Released, StoredResponse
+from payonce.idempotency.responses import json_response
+from payonce.outbox import partition_of
+from payonce.payments.follow_up import FollowUp, load_payment
+from payonce.payments.items import journal_writes
+from payonce.payments.operations import FollowUpPlan
+from payonce.payments.representation import payment_path
+from payonce.payments.work import Doubted, GatewayWork, Result, Services
+from payonce.ports import Adjust, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
+    from payonce.ports import Gateway, Key, Write
+
+OPERATION = "correct_break"
+APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
+FIRST_ATTEMPT = 1
+OPERATION_NAMESPACE = "payonce/corrective/v1"
+OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt far below the 64 of a gateway's reference
+LONGEST_TEXT = "x" * 256
+
+
+def correction_key(merchant_id: str, payment_id: str, break_id: str) -> Key:
+    """Return the key of a correction: it lies with its payment, so that no merchant reaches another's."""
+    return {"pk": partition_of(merchant_id, payment_id), "sk": f"CORRECTION#{break_id}"}
+
+
+def operation_id_of(break_id: str) -> str:
+    """Return the id of the one operation that corrects a break."""
+    return content_id("cor", OPERATION_NAMESPACE, break_id)[:OPERATION_ID_CHARACTERS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectivePlan:
+    """A correction about to be submitted, as the claim stores it.
+
+    ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack.
+    """
+
+    kind: OperationKind
+    break_id: str
+    merchant_id: str
+    payment_id: str
+    gateway: str
+    gateway_charge_id: str
+    amount_minor: int
+    currency: str
+    known: bool
+    proposal_version: int
+    created_at_ms: int
+
+    @property
+    def reference(self) -> str:
+        """The gateway's reference: of the break alone."""
+        return gateway_reference(operation_id_of(self.break_id), FIRST_ATTEMPT)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the storable form."""
+        return {**asdict(self), "kind": self.kind.value, "correction": True}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> CorrectivePlan:
+        """Return the plan of a stored claim."""
+        fields = {name: value for name, value in data.items() if name != "correction"}
+        return cls(**{**fields, "kind": OperationKind(data["kind"])})
+
+    def claim_write(self) -> Write:
+        """Return the condition of the claim: this very proposal is approved."""
+        return Adjust(
+            table=Table.PAYMENTS,
+            key=correction_key(self.merchant_id, self.payment_id, self.break_id),
+            require={"status": APPROVED, "proposal_version": self.proposal_version},
+            set={"claimed_at_ms": self.created_at_ms},
+        )
+
+    def mark_write(self, result: Result, now_ms: int) -> Write:
+        """Return the write that ends the correction."""
+        succeeded = isinstance(result, Succeeded)
+        return Adjust(
+            table=Table.PAYMENTS,
+            key=correction_key(self.merchant_id, self.payment_id, self.break_id),
+            require={"status": APPROVED},
+            set={
+                "status": CORRECTED if succeeded else FAILED,
+                "outcome": "executed" if succeeded else getattr(result, "code", "not_executed"),
+                "updated_at_ms": now_ms,
+            },
+        )
+
+
+def corrective_work(plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services) -> GatewayWork:
+    """Return the work of a correction."""
+    kind = CorrectiveRefund if plan.known else GiveBackSurplus
+    return kind(plan, gateway_named, services)
+
+
+def _refusal(plan: CorrectivePlan) -> PayonceError:
+    return CorrectionStateConflict(
+        f"The correction of {plan.break_id} is not approved, or its proposal has changed. Read it and decide again."
+    )
+
+
+class GiveBackSurplus(GatewayWork):
+    """Voids or refunds a charge that our books do not know, and books that it came and went."""
+
+    def __init__(self, plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+        super().__init__(services)
+        self._plan = plan
+        self._services = services
+        self._gateway_named = gateway_named
+
+    def plan(self) -> Plan:
+        """See ``Work``."""
+        return Plan(
+            claim_id=operation_id_of(self._plan.break_id),
+            resource=payment_path(self._plan.payment_id),
+            data=self._plan.to_data(),
+            writes=[self._plan.claim_write()],
+            on_conflict=lambda _conflict: _refusal(self._plan),
+        )
+
+    def largest_response(self) -> StoredResponse:
+        """See ``Work``."""
+        return self._response(Declined(LONGEST_TEXT, LONGEST_TEXT))
+
+    def adopt(self, record: IdempotencyRecord) -> GiveBackSurplus:
+        """See ``Work``: the claim's plan counts."""
+        return GiveBackSurplus(CorrectivePlan.from_data(record.plan), self._gateway_named, self._services)
+
+    def prepare(self) -> tuple[Gateway, Instruction]:
+        """See ``GatewayWork``."""
+        plan = self._plan
+        payment = load_payment(self._services, plan.merchant_id, plan.payment_id)
+        return self._gateway_named(plan.gateway), Instruction(
+            kind=plan.kind,
+            gateway_reference=plan.reference,
+            merchant_id=plan.merchant_id,
+            payment_id=plan.payment_id,
+            money=Money(plan.amount_minor, plan.currency),
+            capture_method=payment.capture_method,
+            payment_method=payment.payment_method,
+            gateway_charge_id=plan.gateway_charge_id,
+            first_submitted_at_ms=plan.created_at_ms,
+        )
+
+    def start(self, claim: Claim) -> Conclusion:
+        """See ``GatewayWork``. The charge is read once more: somebody may have given it back while approval waited.
+
+        Only before the first submission: afterwards what is gone may be our own doing, and only the reference tells.
+        """
+        if not self._started:
+            state = self._gateway_named(self._plan.gateway).read_charge(
+                self._plan.gateway_charge_id, self._inquiry_deadline(claim)
+            )
+            if not isinstance(state, ChargeState):
+                return Released(GatewayUnavailable("The charge could not be read again. Nothing was executed."))
+            if state.voided or (
+                self._plan.kind is OperationKind.REFUND and left_minor(state) < self._plan.amount_minor
+            ):
+                return Completed(lambda: self._settled())
+        return super().start(claim)
+
+    def draft(self, result: Result) -> Draft:
+        """See ``GatewayWork``. A doubt writes nothing: the correction stays approved until it is resolved."""
+        if isinstance(result, Doubted):
+            return Draft(self._response(result), ())
+        writes = [self._plan.mark_write(result, self._clock.now_ms())]
+        if isinstance(result, Succeeded) and self._plan.kind is OperationKind.REFUND:
+            writes += journal_writes(*self._entries())
+        return Draft(self._response(result), writes)
+
+    def _settled(self) -> Draft:
+        now_ms = self._clock.now_ms()
+        mark = self._plan.mark_write(Succeeded(self._plan.gateway_charge_id, ""), now_ms)
+        assert isinstance(mark, Adjust)  # noqa: S101 - narrows the type
+        settled = replace(mark, set={**mark.set, "outcome": "already_given_back"})
+        return Draft(self._response(Succeeded(self._plan.gateway_charge_id, "")), [settled])
+
+    def _entries(self) -> tuple[JournalEntry, JournalEntry]:
+        plan = self._plan
+        postings = recognition(plan.gateway, plan.amount_minor)
+        came = JournalEntry(
+            merchant_id=plan.merchant_id,
+            payment_id=plan.payment_id,
+            version=1,
+            currency=plan.currency,
+            description="correction.recognised",
+            booked_at_ms=self._clock.now_ms(),
+            postings=postings,
+            break_id=plan.break_id,
+        )
+        went = replace(came, version=2, description="correction.reversed", postings=reversed_postings(postings))
+        return came, went
+
+    def _response(self, result: Result) -> StoredResponse:
+        status = 202 if isinstance(result, Doubted) else 201 if isinstance(result, Succeeded) else 402
+        document = {
+            "break_id": self._plan.break_id,
+            "kind": self._plan.kind.value,
+            "amount_minor": self._plan.amount_minor,
+        }
+        if isinstance(result, Declined):
+            document |= {"code": result.code, "message": result.message}
+        return json_response(status, document, location=payment_path(self._plan.payment_id))
+
+
+class CorrectiveRefund(FollowUp):
+    """Refunds a payment of ours, reserved and booked as any refund, keyed by the break."""
+
+    def __init__(self, plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+        self._corrective = plan
+        follow_up = FollowUpPlan(
+            kind=OperationKind.REFUND,
+            merchant_id=plan.merchant_id,
+            payment_id=plan.payment_id,
+            operation_id=operation_id_of(plan.break_id),
+            gateway_reference=plan.reference,
+            amount_minor=plan.amount_minor,
+            created_at_ms=plan.created_at_ms,
+        )
+        super().__init__(follow_up, gateway_named, services)
+
+    def plan(self) -> Plan:
+        """See ``Work``."""
+        reserved = super().plan()
+
+        def refused(conflict: WriteConflict) -> PayonceError:
+            return self._refusal(conflict) if conflict.index == 0 else _refusal(self._corrective)
+
+        return replace(
+            reserved,
+            data=self._corrective.to_data(),
+            writes=[*reserved.writes, self._corrective.claim_write()],
+            on_conflict=refused,
+        )
+
+    def adopt(self, record: IdempotencyRecord) -> CorrectiveRefund:
+        """See ``Work``."""
+        return CorrectiveRefund(CorrectivePlan.from_data(record.plan), self._gateway_named, self._services)
+
+    def draft(self, result: Result) -> Draft:
+        """See ``FollowUp``."""
+        draft = super().draft(result)
+        if isinstance(result, Doubted):
+            return draft
+        return Draft(draft.response, [*draft.writes, self._corrective.mark_write(result, self._clock.now_ms())])
+
+
+def left_minor(state: ChargeState) -> int:
+    """Return what of a charge has not been given back."""
+    return 0 if state.voided else state.captured_minor - state.refunded_minor

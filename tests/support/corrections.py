@@ -1,0 +1,107 @@
+"""A world with a payment that the gateway charged twice, and the corrections wired to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from payonce.corrections.policy import Policy
+from payonce.corrections.workflow import Corrections, Identity
+from payonce.domain.gateway import Instruction, OperationKind, Succeeded
+from payonce.domain.ledger import RECONCILIATION_SUSPENSE
+from payonce.payments.items import journal_partition
+from payonce.payments.reads import get_balances
+from payonce.ports import Deadline, Table
+from payonce.reconciliation.model import Break
+from payonce.reconciliation.taxonomy import BreakClass
+from tests.support.world import MERCHANT, World
+
+if TYPE_CHECKING:
+    from payonce.domain.gateway import CaptureMethod
+
+AUTOMATIC = Policy(automatic={(BreakClass.DUPLICATE_CAPTURE, "EUR"): 5000, (BreakClass.DOUBLE_CHARGE, "EUR"): 5000})
+STEP_MS = 25_000
+
+
+def corrections_in(world: World, policy: Policy = AUTOMATIC) -> Corrections:
+    """Return the use cases on the world's adapters."""
+    return Corrections(
+        services=world.services, engine=world.engine, gateway_named=lambda _name: world.gateway, policy=policy
+    )
+
+
+def deadline(world: World) -> Deadline:
+    """Return the end of one step."""
+    return Deadline(world.clock.now_ms() + STEP_MS)
+
+
+def duplicate_capture(world: World, capture: CaptureMethod | None = None) -> Break:
+    """Create a payment, let the gateway charge its reference once more, and return the break of it."""
+    created = world.create() if capture is None else world.create(capture=capture)
+    first: Instruction = world.gateway.submissions[-1]
+    surplus = world.gateway.submit(first, deadline(world))
+    assert isinstance(surplus, Succeeded)
+    return Break(
+        break_class=BreakClass.DUPLICATE_CAPTURE,
+        subject=("bank", first.gateway_reference, surplus.gateway_charge_id),
+        amount_minor=1000,
+        currency="EUR",
+        occurred_at_ms=world.clock.now_ms(),
+        merchant_id=MERCHANT,
+        payment_id=payment_id_of(created),
+        gateway="bank",
+        surplus_gateway_payment_id=surplus.gateway_charge_id,
+    )
+
+
+def double_charge(world: World) -> Break:
+    """Create two payments of one sale, under two keys, and return the break of the later one."""
+    world.create("key-1")
+    later = payment_id_of(world.create("key-2"))
+    return replace(
+        Break(
+            break_class=BreakClass.DOUBLE_CHARGE,
+            subject=("bank", later),
+            amount_minor=1000,
+            currency="EUR",
+            occurred_at_ms=world.clock.now_ms(),
+        ),
+        merchant_id=MERCHANT,
+        payment_id=later,
+        gateway="bank",
+    )
+
+
+def payment_id_of(created: Any) -> str:
+    """Return the id of a created payment."""
+    return str(json.loads(created.response.body)["id"])
+
+
+def identity_of(found: Break) -> Identity:
+    """Return where the correction of a break is stored."""
+    return Identity(found.merchant_id or "", found.payment_id or "", found.break_id)
+
+
+def check_corrected(world: World, found: Break) -> None:
+    """One refund at the gateway, a journal whose every entry and whose sums are zero, nothing left in suspense."""
+    refunds = world.gateway.succeeded(OperationKind.REFUND)
+    assert len(refunds) == 1
+    assert refunds[0].instruction.money.amount_minor == 1000
+    check_journal(world, found)
+
+
+def check_journal(world: World, found: Break) -> None:
+    """Every entry sums to zero, and so do the balances; nothing stays in suspense."""
+    partition = journal_partition(found.merchant_id or "", found.payment_id or "")
+    entries = world.database.query(Table.LEDGER, partition=("pk", partition), limit=100).items
+    for entry in entries:
+        assert sum(posting["amount_minor"] for posting in entry["postings"]) == 0
+    linked = [entry for entry in entries if entry.get("break_id") == found.break_id]
+    assert len(linked) == (2 if found.break_class is BreakClass.DUPLICATE_CAPTURE else 0)
+    balances = get_balances(world.services, MERCHANT)["data"]
+    assert sum(row["balance_minor"] for row in balances) == 0
+    by_account = {row["account"]: row["balance_minor"] for row in balances}
+    assert by_account.get(RECONCILIATION_SUSPENSE, 0) == 0
+    assert by_account["merchant_payable"] == -1000
+    assert by_account["gateway_receivable:bank"] == 1000
