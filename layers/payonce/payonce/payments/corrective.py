@@ -128,9 +128,13 @@ class GiveBackSurplus(GatewayWork):
         self._gateway_named = gateway_named
 
     def plan(self) -> Plan:
-        """See ``Work``."""
+        """See ``Work``.
+
+        The claim's id is fresh: with that of the break, a driver started anew would take its dead predecessor's claim
+        for its own, and submit without asking.
+        """
         return Plan(
-            claim_id=operation_id_of(self._plan.break_id),
+            claim_id=self._services.ids.new("cor"),
             resource=payment_path(self._plan.payment_id),
             data=self._plan.to_data(),
             writes=[self._plan.claim_write()],
@@ -247,6 +251,7 @@ class CorrectiveRefund(FollowUp):
 
         return replace(
             reserved,
+            claim_id=self._services.ids.new("cor"),  # fresh, as above
             data=self._corrective.to_data(),
             writes=[*reserved.writes, self._corrective.claim_write()],
             on_conflict=refused,
