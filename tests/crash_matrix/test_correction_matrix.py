@@ -131,7 +131,11 @@ class Case:
 
 @pytest.mark.timeout(3_600 if FULL else 300)
 def test_a_correction_killed_anywhere_refunds_once(dynamodb_url: str, bank: BankHandle, tmp_path: Path) -> None:
-    """Fails (2 refunds) when ``GatewayWork.resume`` submits without asking the bank for the break's reference."""
+    """Fails when ``GatewayWork.resume`` submits without asking, or when a claim's id follows from the break.
+
+    The bank then refuses the second refund of a charge that it has refunded whole, and the correction ends as failed,
+    with the refund that did happen not in our books.
+    """
     client = dynamodb_client(dynamodb_url)
     names = create_tables(client, "corrections-")
     cases, kills = [], 0

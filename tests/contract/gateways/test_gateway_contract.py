@@ -13,6 +13,7 @@ from local.localstripe_server import TEST_KEY, charges_of, make_payment_method, 
 from local.sandbox_bank.running import BankHandle, running_bank
 from payonce.domain.gateway import (
     CaptureMethod,
+    ChargeState,
     Declined,
     Instruction,
     NeverSent,
@@ -179,6 +180,33 @@ def test_refunds_are_told_apart_by_reference(subject: Subject) -> None:
     assert subject.gateway.find(two, soon()) == NotFound()
 
 
+def test_a_charge_is_read_as_it_stands(subject: Subject) -> None:
+    """Fails when a refund is not counted: a correction would pay it back once more."""
+    first = payment(subject.token())
+    paid = subject.gateway.submit(first, soon())
+    assert isinstance(paid, Succeeded)
+    whole = ChargeState(captured_minor=1000, refunded_minor=0, voided=False, currency="EUR")
+    assert subject.gateway.read_charge(paid.gateway_charge_id, soon()) == whole
+    part = follow_up(OperationKind.REFUND, first, paid.gateway_charge_id, 300)
+    assert isinstance(subject.gateway.submit(part, soon()), Succeeded)
+    assert subject.gateway.read_charge(paid.gateway_charge_id, soon()) == replace(whole, refunded_minor=300)
+
+
+def test_an_authorization_is_read_as_not_captured_then_voided(subject: Subject) -> None:
+    first = payment(subject.token(), CaptureMethod.MANUAL)
+    authorized = subject.gateway.submit(first, soon())
+    assert isinstance(authorized, Succeeded)
+    held = ChargeState(captured_minor=0, refunded_minor=0, voided=False, currency="EUR")
+    assert subject.gateway.read_charge(authorized.gateway_charge_id, soon()) == held
+    void = follow_up(OperationKind.VOID, first, authorized.gateway_charge_id, 1000)
+    assert isinstance(subject.gateway.submit(void, soon()), Succeeded)
+    assert subject.gateway.read_charge(authorized.gateway_charge_id, soon()) == replace(held, voided=True)
+
+
+def test_a_charge_that_is_not_there_is_not_found(subject: Subject) -> None:
+    assert subject.gateway.read_charge("pi_or_ch_of_nobody", soon()) == NotFound()
+
+
 def test_what_finds_nobody_listening_was_never_sent() -> None:
     """Fails when a refused connection counts as unknown: every outage would leave payments in doubt."""
     bank = sandbox_bank_from_options("b", {"url": "http://127.0.0.1:9"}, {"sandbox_bank_api_key": "x"}, CLOCK)
@@ -187,6 +215,7 @@ def test_what_finds_nobody_listening_was_never_sent() -> None:
         instruction = payment("pm_token")
         assert isinstance(gateway.submit(instruction, soon()), NeverSent)
         assert isinstance(gateway.find(instruction, soon()), Unknown)
+        assert isinstance(gateway.read_charge("ch_1", soon()), Unknown)
         assert isinstance(gateway.submit(instruction, Deadline(CLOCK.now_ms() - 1)), NeverSent)
 
 

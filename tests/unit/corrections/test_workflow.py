@@ -48,7 +48,7 @@ def waiting(world: World) -> tuple[Corrections, Identity, Break]:
 
 @pytest.mark.parametrize("make", [duplicate_capture, double_charge])
 def test_what_the_policy_lets_pass_is_given_back_once(world: World, make: Callable[[World], Break]) -> None:
-    """Fails (several refunds) when ``operation_id_of`` is random and the record's status is not looked at."""
+    """Each driver starts from the beginning, as a new process does."""
     found = make(world)
     for _ in range(3):
         assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.CORRECTED
@@ -56,7 +56,7 @@ def test_what_the_policy_lets_pass_is_given_back_once(world: World, make: Callab
 
 
 def test_after_the_keys_window_it_is_still_once(world: World) -> None:
-    """Fails when only the idempotency record, which is forgotten after 30 days, stands against a second refund."""
+    """The correction's own record outlives the idempotency record, whose guard is 30 days."""
     found = duplicate_capture(world)
     corrections_in(world).advance(found, deadline(world))
     world.clock.ms += 40 * 24 * 3_600_000
