@@ -23,8 +23,14 @@ class TableSchema:
 SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
     {
         Table.IDEMPOTENCY: TableSchema(("id",), {"open-leases": ("open_shard", "lease_expires_at_ms")}),
-        Table.PAYMENTS: TableSchema(("pk", "sk"), {"payments-by-merchant": ("merchant_id", "created_key")}),
-        Table.LEDGER: TableSchema(("pk", "sk")),
+        Table.PAYMENTS: TableSchema(
+            ("pk", "sk"),
+            {
+                "payments-by-merchant": ("merchant_id", "created_key"),
+                "payments-by-gateway-reference": ("gateway_reference", "sk"),
+            },
+        ),
+        Table.LEDGER: TableSchema(("pk", "sk"), {"movements-by-day": ("day_shard", "booked_key")}),
         Table.OUTBOX: TableSchema(
             ("pk", "sk"),
             {
