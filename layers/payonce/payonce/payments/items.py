@@ -115,9 +115,6 @@ def movement_attributes(entry: JournalEntry) -> Item:
         return {}
     return {
         "day_shard": day_partition(entry.booked_at_ms, zlib.crc32(entry.entry_id.encode()) % MOVEMENT_SHARDS),
-        "booked_key": created_key(entry.booked_at_ms, entry.entry_id),
-        "merchant_id": entry.merchant_id,
-        "payment_id": entry.payment_id,
         "moved_minor": entry.moved_minor,
         "movement": {**asdict(movement), "kind": movement.kind.value},
     }
@@ -131,6 +128,12 @@ def day_partition(at_ms: int, shard: int) -> str:
 def journal_partition(merchant_id: str, payment_id: str) -> str:
     """Return the partition of the journal entries of one payment."""
     return f"JOURNAL#{merchant_id}#{payment_id}"
+
+
+def journal_owner(partition: str) -> tuple[str, str]:
+    """Return merchant id and payment id of a partition of journal entries."""
+    _, merchant_id, payment_id = partition.split("#")
+    return merchant_id, payment_id
 
 
 def balance_partition(merchant_id: str) -> str:

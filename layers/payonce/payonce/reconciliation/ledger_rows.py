@@ -13,6 +13,7 @@ from payonce.payments.items import (
     MOVEMENTS_BY_DAY_INDEX,
     PAYMENT_SORT_KEY,
     day_partition,
+    journal_owner,
     payment_from,
 )
 from payonce.ports import Table
@@ -42,9 +43,8 @@ def booked_rows(database: Database, *, from_ms: int, until_ms: int) -> Iterator[
     """
     for day in range(from_ms // DAY_MS, (until_ms - 1) // DAY_MS + 1):
         for shard in range(MOVEMENT_SHARDS):
-            for item in _movements(database, day_partition(day * DAY_MS, shard)):
-                if from_ms <= item["booked_at_ms"] < until_ms:
-                    yield _booked(item)
+            for item in _movements(database, day_partition(day * DAY_MS, shard), from_ms, until_ms):
+                yield _booked(item)
 
 
 def held_rows(database: Database, references: Iterable[str]) -> Iterator[LedgerRow]:
@@ -62,11 +62,17 @@ def held_rows(database: Database, references: Iterable[str]) -> Iterator[LedgerR
                 yield row
 
 
-def _movements(database: Database, partition: str) -> Iterator[Item]:
+def _movements(database: Database, partition: str, from_ms: int, until_ms: int) -> Iterator[Item]:
     start: Item | None = None
     while True:
         page = database.query(
-            Table.LEDGER, index=MOVEMENTS_BY_DAY_INDEX, partition=("day_shard", partition), limit=PAGE_SIZE, start=start
+            Table.LEDGER,
+            index=MOVEMENTS_BY_DAY_INDEX,
+            partition=("day_shard", partition),
+            sort_at_least=("booked_at_ms", from_ms),
+            sort_at_most=("booked_at_ms", until_ms - 1),
+            limit=PAGE_SIZE,
+            start=start,
         )
         yield from page.items
         start = page.next_key
@@ -76,10 +82,11 @@ def _movements(database: Database, partition: str) -> Iterator[Item]:
 
 def _booked(item: Item) -> LedgerRow:
     movement = item["movement"]
+    merchant_id, payment_id = journal_owner(item["pk"])
     return LedgerRow(
         entry_id=item["entry_id"],
-        merchant_id=item["merchant_id"],
-        payment_id=item["payment_id"],
+        merchant_id=merchant_id,
+        payment_id=payment_id,
         gateway=movement["gateway"],
         kind=LedgerKind(movement["kind"]),
         state=LedgerState.BOOKED,

@@ -30,7 +30,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
                 "payments-by-gateway-reference": ("gateway_reference", "sk"),
             },
         ),
-        Table.LEDGER: TableSchema(("pk", "sk"), {"movements-by-day": ("day_shard", "booked_key")}),
+        Table.LEDGER: TableSchema(("pk", "sk"), {"movements-by-day": ("day_shard", "booked_at_ms")}),
         Table.OUTBOX: TableSchema(
             ("pk", "sk"),
             {
