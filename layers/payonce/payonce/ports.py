@@ -170,6 +170,7 @@ class Table(StrEnum):
     ENDPOINTS = "endpoints"
     DELIVERIES = "deliveries"
     AUDIT = "audit"
+    RECONCILIATION = "reconciliation"
 
 
 type Key = Mapping[str, str]
