@@ -83,7 +83,8 @@ def test_a_run_recorded_twice_changes_nothing_more(database: Database) -> None:
 def test_a_run_that_looked_earlier_judges_nothing_later(database: Database) -> None:
     """Fails when a slow run closes what a newer one has found, or reopens what a newer one has closed."""
     store, found = CaseStore(database), a_break()
-    record(store, "new", found, hours=2)
+    record(store, "first", found)
+    assert record(store, "new", found, hours=2) == RunCounts(seen=1)
     assert record(store, "old", hours=1) == RunCounts()
     assert store.get(found.break_id).status is CaseStatus.OPEN
     record(store, "newer", hours=3)
