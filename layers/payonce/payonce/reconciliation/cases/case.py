@@ -92,8 +92,8 @@ def next_status(status: CaseStatus | None, change: CaseChange) -> CaseStatus:
 class Case:
     """A break and what became of it, at one version. Times are epoch milliseconds, the amount minor units.
 
-    ``due_at_ms`` is when somebody has to have looked at it. ``merchant_id`` is ``None`` where no row names a merchant; then
-    the case is the operator's. ``correction`` is what was proposed and done. ``version`` counts the changes.
+    ``due_at_ms`` is when somebody has to have looked at it. ``merchant_id`` is ``None`` where no row names a
+    merchant: the case is the operator's. ``correction`` is what was proposed and done. ``version`` counts the changes.
     """
 
     break_id: str
