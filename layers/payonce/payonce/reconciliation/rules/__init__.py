@@ -1,11 +1,11 @@
 """The one source of the matching rules: SQL files in DuckDB's dialect, from which those of other engines are compiled.
 
-A family is a folder; its files run in the order of their names, each statement in the order of the file. A statement is
-``CREATE TABLE name AS SELECT ...`` or ``CREATE VIEW name AS SELECT ...`` and ends with ``;`` at the end of a line (so no
-comment ends a line with one). Names begin with the family (``transactions_``, ``bank_``), so that families don't collide.
+A family is a folder; its files run in the order of their names, each statement in the order of the file. A statement
+is ``CREATE TABLE name AS SELECT ...`` or ``CREATE VIEW name AS SELECT ...`` and ends with ``;`` at the end of a line
+(so no comment ends a line with one). Names begin with the family (``transactions_``, ``bank_``).
 
-What a family reads: the tables ``ledger``, ``gateway_row``, ``bank_line``, ``bank_statement``, ``settings`` (one row) and
-``fee_rule``. What it leaves behind:
+What a family reads: the tables ``ledger``, ``gateway_row``, ``bank_line``, ``bank_statement``, ``settings`` (one row)
+and ``fee_rule``. What it leaves behind:
 
 ``<family>_outcome(source, row_key, outcome, break_class, currency, amount_minor)``
     each of its input rows exactly once; ``break_class`` is '' where there is no break.
@@ -20,9 +20,9 @@ merchant_id, payment_id, gateway, surplus_gateway_payment_id)``
     rows that were settled in bulk and are therefore not in ``<family>_outcome``; ``pair_hash`` is a sum over pairs.
     A family that settles nothing in bulk leaves it out.
 
-Only what every engine computes alike: integers (``//`` divides positive numbers), no floats, no frames on LAG, no QUALIFY,
-no order without a tie-break by content, no function beyond those the compiled rules are tested with. ``row_hash(text)``
-is the one function that each engine has to bring: see ``reconciliation/digest.py``.
+Only what every engine computes alike: integers (``//`` divides positive numbers), no floats, no frames on LAG, no
+QUALIFY, no order without a tie-break by content, no function beyond those the compiled rules are tested with.
+``row_hash(text)`` is the one function that each engine has to bring: see ``reconciliation/digest.py``.
 """
 
 from __future__ import annotations
