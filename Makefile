@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 PYTEST := $(PY) -m pytest
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice e2e demo up down sam-local bench openapi openapi-check lock clean
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice e2e demo up down sam-local bench bench-reconciliation openapi openapi-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -74,6 +74,9 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 	$(PY) benchmarks/webhooks.py
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/gateway.py
+
+bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
+	$(PY) benchmarks/reconciliation.py
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py

@@ -126,13 +126,3 @@ FROM (
 GROUP BY
     plain, CASE WHEN plain = 0 THEN gateway END, kind, CASE WHEN plain = 0 THEN reference END,
     CASE WHEN plain = 1 THEN currency END;
-
-CREATE VIEW transactions_bulk AS
-SELECT
-    source, 'matched' AS outcome, currency, CAST(sum(row_count) AS BIGINT) AS row_count,
-    CAST(sum(amount_minor) AS BIGINT) AS amount_minor,
-    CAST(sum(CASE WHEN source = 'ledger' THEN pair_hash ELSE 0 END) AS BIGINT) AS pair_hash
-FROM transactions_settled
-CROSS JOIN (SELECT 'ledger' AS source UNION ALL SELECT 'gateway' AS source) AS sources
-WHERE plain = 1
-GROUP BY source, currency;
