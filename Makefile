@@ -32,6 +32,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m bandit -q -r layers/payonce functions -ll
 	$(PY) tools/openapi.py --check
+	$(PY) tools/compile_rules.py --check
 
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit --disable-socket --allow-unix-socket
