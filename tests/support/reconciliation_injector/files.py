@@ -19,30 +19,14 @@ if TYPE_CHECKING:
     from payonce.reconciliation.readers.rows import GatewayRow
     from tests.support.reconciliation_injector.model import BankStatement
 
-GATEWAY_HEADER = [
-    "kind",
-    "transaction_id",
-    "reference",
-    "amount",
-    "fee",
-    "net",
-    "currency",
-    "created_at",
-    "available_at",
+GATEWAY_HEADER = (
+    "kind", "transaction_id", "reference", "amount", "fee", "net", "currency", "created_at", "available_at",
     "payout_id",
-]
-BANK_HEADER = [
-    "record",
-    "account",
-    "currency",
-    "booking_date",
-    "value_date",
-    "amount",
-    "reference",
-    "end_to_end_id",
-    "counterparty",
-    "description",
-]
+)  # fmt: skip
+BANK_HEADER = (
+    "record", "account", "currency", "booking_date", "value_date", "amount", "reference", "end_to_end_id",
+    "counterparty", "description",
+)  # fmt: skip
 DIGITS = {"JPY": 0, "KWD": 3}
 
 
