@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from payonce.reconciliation.model import Source
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tests.support.reconciliation_injector.model import BankLine, BankStatement, Payout
     from tests.support.reconciliation_injector.world import World
+
+
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class Bank:
@@ -99,7 +102,7 @@ def _payout_returned(bank: Bank) -> Planted:
 
 
 def _statement(break_class: BreakClass, statement: BankStatement) -> Planted:
-    rows = (RowName(Source.STATEMENT, statement.statement_id),)
+    rows = (RowName(Source.STATEMENT, f"{statement.account}|{statement.day.toordinal() - EPOCH_DAY}"),)
     return Planted(break_class=break_class, subject=(statement.account,), rows=rows)
 
 

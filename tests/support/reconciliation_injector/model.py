@@ -81,7 +81,7 @@ class BankStatement:
 
 @dataclass(frozen=True, slots=True)
 class RowName:
-    """A row: by ``entry_id``, ``gateway|transaction_id``, the bank line's description or the statement's id."""
+    """A row: by ``entry_id``, ``gateway|transaction_id``, the bank line's description or ``account|day number``."""
 
     source: Source
     name: str
