@@ -1,4 +1,4 @@
-"""The rules on DuckDB, in the process: files and ledger rows in, a ``RunResult`` out. Nothing is fetched or installed."""
+"""The rules on DuckDB, in the process: files and ledger rows in, a ``RunResult`` out. Nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ SHA-256 over one canonical JSON document of what does not depend on order:
     the sum over all matched pairs of ``row_hash(entry_id) * row_hash(transaction_id) mod (2^31 - 1)``. Two pairs that
     swap their partners leave counts and amounts alone; a product of both sides they do not.
 
-``row_hash(text)`` is the one function that an engine has to bring. Of the MD5 of the UTF-8 text it is bytes 8 to 11, read
-as a little-endian integer, modulo 2^31 - 1: so a product of two fits a signed 64-bit integer. It guards against defects,
-not against an opponent, who could choose its text but not our rules.
+``row_hash(text)`` is the one function that an engine has to bring. Of the MD5 of the UTF-8 text it is bytes 8 to 11,
+read as a little-endian integer, modulo 2^31 - 1: so a product of two fits a signed 64-bit integer. It guards against
+defects, not against an opponent, who could choose its text but not our rules.
 """
 
 from __future__ import annotations

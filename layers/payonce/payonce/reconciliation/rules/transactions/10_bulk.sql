@@ -85,11 +85,11 @@ FROM (
             END AS special,
             l.amount_minor,
             l.currency,
-            row_hash(l.entry_id) AS ledger_hash,
+            l.id_hash AS ledger_hash,
             CAST(0 AS BIGINT) AS gateway_hash
-        FROM ledger AS l
+        FROM (SELECT *, row_hash(entry_id) AS id_hash FROM ledger) AS l
         LEFT JOIN transactions_reversed AS v ON v.entry_id = l.entry_id
-        LEFT JOIN transactions_seen_twice AS t ON t.source = 'ledger' AND t.id_hash = row_hash(l.entry_id)
+        LEFT JOIN transactions_seen_twice AS t ON t.source = 'ledger' AND t.id_hash = l.id_hash
         LEFT JOIN transactions_unreferenced AS u
             ON u.gateway = l.gateway AND u.kind = l.kind AND u.gateway_payment_id = l.gateway_payment_id
         UNION ALL
@@ -111,11 +111,11 @@ FROM (
             g.amount_minor,
             g.currency,
             CAST(0 AS BIGINT) AS ledger_hash,
-            row_hash(g.transaction_id) AS gateway_hash
-        FROM gateway_row AS g
+            g.id_hash AS gateway_hash
+        FROM (SELECT *, row_hash(transaction_id) AS id_hash FROM gateway_row) AS g
         CROSS JOIN settings AS s
         LEFT JOIN fee_rule AS f ON f.gateway = g.gateway AND f.currency = g.currency
-        LEFT JOIN transactions_seen_twice AS t ON t.source = 'gateway' AND t.id_hash = row_hash(g.transaction_id)
+        LEFT JOIN transactions_seen_twice AS t ON t.source = 'gateway' AND t.id_hash = g.id_hash
         LEFT JOIN transactions_overpaid AS o
             ON g.kind = 'refund' AND o.gateway = g.gateway AND o.gateway_payment_id = g.gateway_payment_id
             AND o.currency = g.currency
@@ -126,13 +126,3 @@ FROM (
 GROUP BY
     plain, CASE WHEN plain = 0 THEN gateway END, kind, CASE WHEN plain = 0 THEN reference END,
     CASE WHEN plain = 1 THEN currency END;
-
-CREATE VIEW transactions_bulk AS
-SELECT
-    source, 'matched' AS outcome, currency, CAST(sum(row_count) AS BIGINT) AS row_count,
-    CAST(sum(amount_minor) AS BIGINT) AS amount_minor,
-    CAST(sum(CASE WHEN source = 'ledger' THEN pair_hash ELSE 0 END) AS BIGINT) AS pair_hash
-FROM transactions_settled
-CROSS JOIN (SELECT 'ledger' AS source UNION ALL SELECT 'gateway' AS source) AS sources
-WHERE plain = 1
-GROUP BY source, currency;

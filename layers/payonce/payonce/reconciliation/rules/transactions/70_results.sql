@@ -61,3 +61,25 @@ SELECT f.break_class, f.subject_1, f.subject_2, f.subject_3, f.subject_4, v.sour
 FROM transactions_found AS f
 JOIN transactions_verdict AS v ON v.gateway = f.subject_1 AND v.subject_2 = f.subject_2
 WHERE f.subject_3 <> '';
+
+-- What was settled in bulk. The matched pairs of the finer rules add their hashes (and no rows, which are among the
+-- outcomes): a pair has the same hash whichever way it went.
+CREATE VIEW transactions_bulk AS
+SELECT
+    source, 'matched' AS outcome, currency, CAST(sum(row_count) AS BIGINT) AS row_count,
+    CAST(sum(amount_minor) AS BIGINT) AS amount_minor,
+    CAST(sum(CASE WHEN source = 'ledger' THEN pair_hash ELSE 0 END) AS BIGINT) AS pair_hash
+FROM (
+    SELECT currency, row_count, amount_minor, pair_hash
+    FROM transactions_settled
+    WHERE plain = 1
+    UNION ALL
+    SELECT
+        m.currency, CAST(0 AS BIGINT) AS row_count, CAST(0 AS BIGINT) AS amount_minor,
+        (row_hash(p.entry_id) * row_hash(m.transaction_id)) % 2147483647 AS pair_hash
+    FROM transactions_pair_verdict AS p
+    JOIN transactions_movement AS m ON m.row_key = p.row_key
+    WHERE p.break_class = ''
+) AS pairs
+CROSS JOIN (SELECT 'ledger' AS source UNION ALL SELECT 'gateway' AS source) AS sources
+GROUP BY source, currency;
