@@ -18,7 +18,7 @@ from tests.reconciliation.scoring import NOTHING, Scores, table
 from tests.support.reconciliation_injector.compose import compose
 
 FULL = os.environ.get("PAYONCE_RECALL") == "full"
-SEEDS = range(200) if FULL else range(40)
+SEEDS = range(200) if FULL else range(24)
 PER_CLASS = 30
 STATEMENT_CLASSES = {BreakClass.STATEMENT_GAP, BreakClass.BALANCE_BREAK}
 

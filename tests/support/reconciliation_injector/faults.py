@@ -112,18 +112,28 @@ def _duplicate_posting(world: World) -> Planted:
 def _payload_conflict(world: World) -> Planted:
     payment = world.take(Shape.SINGLE)
     row = payment.reported[0]
+    if world.maker.rng.random() < 0.3:
+        return _one_id_with_two_contents(payment, row)
     other = row.amount_minor + world.maker.rng.choice((-1, 1)) * world.maker.rng.randrange(1, 800)
     added = world.maker.report(payment, row.reference, other, row.created_at_ms + 60_000)
     subject = (row.reference or "", added.transaction_id)
     return _planted(BreakClass.PAYLOAD_CONFLICT, payment, *subject, rows=[_key(payment, added)])
 
 
+def _one_id_with_two_contents(payment: Payment, row: GatewayRow) -> Planted:
+    """A second report tells of the same transaction otherwise; it was paid out once, so only one is settled."""
+    other = replace(row, amount_minor=row.amount_minor + 7, net_minor=row.net_minor + 7, available_at_ms=None)
+    payment.reported.append(other)
+    subject = (row.reference or "", row.transaction_id)
+    return _planted(BreakClass.PAYLOAD_CONFLICT, payment, *subject, rows=[_key(payment, row)])
+
+
 def _amount_mismatch(world: World) -> Planted:
-    payment = world.take(Shape.SINGLE)
-    row = payment.ledger[0]
+    payment = world.take(world.maker.rng.choice((Shape.SINGLE, Shape.REFUNDED)))
+    row = payment.ledger[-1]
     off = world.maker.rng.choice((-1, 1)) * world.maker.rng.choice((1, 90, 800))
-    payment.ledger[0] = replace(row, amount_minor=row.amount_minor + off)
-    return _pair(BreakClass.AMOUNT_MISMATCH, payment)
+    payment.ledger[-1] = replace(row, amount_minor=row.amount_minor + off)
+    return _pair(BreakClass.AMOUNT_MISMATCH, payment, -1)
 
 
 def _currency_mismatch(world: World) -> Planted:
@@ -186,17 +196,21 @@ def _dispute(world: World) -> Planted:
 
 
 def _ambiguous(world: World) -> Planted:
-    """Two equal charges without reference or payment id; either could be either of ours."""
+    """Two equal charges without reference or payment id: either could be either of ours, or one could be of two."""
     first = world.take(Shape.SINGLE)
     row = first.ledger[0]
     second = world.maker.payment(Shape.OTHER, first.gateway, first.currency)
     world.maker.pair(second, row.amount_minor, row.booked_at_ms + 2 * HOUR_MS)
     world.add(second)
     rows = []
+    if world.maker.rng.random() < 0.3:
+        # One side has a row less. That one is missing is certain, but not which.
+        side = world.maker.rng.choice((second.ledger, second.reported))
+        side.clear()
     for payment in (first, second):
-        nameless = replace(payment.reported[0], reference=None, gateway_payment_id=None)
-        payment.reported[0] = nameless
-        rows += [_entry(payment.ledger[0]), _key(payment, nameless)]
+        nameless = [replace(row, reference=None, gateway_payment_id=None) for row in payment.reported]
+        payment.reported[:] = nameless
+        rows += [*map(_entry, payment.ledger), *(_key(payment, row) for row in nameless)]
     return Planted(break_class=BreakClass.AMBIGUOUS, subject=(first.gateway,), rows=tuple(rows))
 
 
