@@ -80,7 +80,8 @@ def calibrate(merchant_id: str, history: Iterable[Sequence[int]]) -> Calibration
     """Return the largest window whose rate of repeats in ``history`` is surely below the target.
 
     ``history``: for each (payer, currency, amount) the sorted times of charges that were not given back. All must be
-    earlier than what is judged. Doubles nobody gave back count as legitimate: they can only shorten the window.
+    earlier than what is judged. Doubles nobody gave back count as legitimate: they can only shorten the window. Where
+    no window is surely below the target, the default is used unless it is surely above; then there is none.
     """
     groups = list(history)
     charges = sum(len(times) for times in groups)
@@ -103,13 +104,12 @@ def calibrate(merchant_id: str, history: Iterable[Sequence[int]]) -> Calibration
     def pairs_in(window: int) -> int:
         return sum(flagged(times, window * SECOND_MS) for times in repeating)
 
-    if charges < MIN_HISTORY:
-        pairs = pairs_in(DEFAULT_WINDOW_SECONDS)
-        if wilson(pairs, charges, upper=False) > target:
-            return result(0, Basis.TOO_NOISY, pairs)
-        return result(DEFAULT_WINDOW_SECONDS, Basis.DEFAULT, pairs)
-    for window in reversed(WINDOWS_SECONDS):
-        pairs = pairs_in(window)
-        if wilson(pairs, charges, upper=True) <= target:
-            return result(window, Basis.HISTORY, pairs)
-    return result(0, Basis.TOO_NOISY, pairs_in(WINDOWS_SECONDS[0]))
+    if charges >= MIN_HISTORY:
+        for window in reversed(WINDOWS_SECONDS):
+            pairs = pairs_in(window)
+            if wilson(pairs, charges, upper=True) <= target:
+                return result(window, Basis.HISTORY, pairs)
+    pairs = pairs_in(DEFAULT_WINDOW_SECONDS)
+    if wilson(pairs, charges, upper=False) > target:
+        return result(0, Basis.TOO_NOISY, pairs)
+    return result(DEFAULT_WINDOW_SECONDS, Basis.DEFAULT, pairs)
