@@ -48,7 +48,7 @@ class Scores:
         for planted in (one for one in case.planted if one.break_class in classes):
             self.planted[planted.break_class.value] += 1
             near = [one for row in planted.rows for one in by_row[row.source.value, row.name]]
-            right = next((one for one in near if one.break_id not in used and _is(planted, one, near)), None)
+            right = next((one for one in near if one.break_id not in used and _is(planted, one)), None)
             if right is None:
                 missed.append(planted)
             else:
@@ -82,12 +82,13 @@ def name_of(evidence: Evidence) -> str:
     return evidence.row_key
 
 
-def _is(planted: Planted, one: Break, near: list[Break]) -> bool:
+def _is(planted: Planted, one: Break) -> bool:
     """Tell whether the break has the class, the subject and every row of what was planted."""
+    shown = {(evidence.source.value, name_of(evidence)) for evidence in one.evidence}
     return (
         one.break_class is planted.break_class
         and one.subject[: len(planted.subject)] == planted.subject
-        and sum(other.break_id == one.break_id for other in near) == len(planted.rows)
+        and {(row.source.value, row.name) for row in planted.rows} <= shown
     )
 
 
