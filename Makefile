@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 PYTEST := $(PY) -m pytest
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice e2e demo up down sam-local bench openapi openapi-check lock clean
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice e2e demo up down sam-local bench bench-reconciliation openapi openapi-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -32,6 +32,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m bandit -q -r layers/payonce functions -ll
 	$(PY) tools/openapi.py --check
+	$(PY) tools/compile_rules.py --check
 
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit --disable-socket --allow-unix-socket
@@ -74,6 +75,9 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 	$(PY) benchmarks/webhooks.py
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/gateway.py
+
+bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
+	$(PY) benchmarks/reconciliation.py
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py
