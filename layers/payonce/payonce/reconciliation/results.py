@@ -17,6 +17,9 @@ from payonce.reconciliation.taxonomy import BreakClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from payonce.reconciliation.model import LedgerRow
+    from payonce.reconciliation.readers.rows import ReconciliationFile
+
     Row = Sequence[Any]
     Query = Callable[[str], Iterable[Row]]
 
@@ -58,6 +61,22 @@ class ReconciliationEngine(Protocol):
         ``progress`` is called with the step's name, the steps done and their total. Raises ``ConservationViolated`` if
         a row was lost or counted twice, ``StoreUnavailable`` if the engine can't work.
         """
+        ...
+
+
+class Workspace(ReconciliationEngine, Protocol):
+    """An engine that is filled row by row and file by file."""
+
+    def add_ledger(self, rows: Iterable[LedgerRow]) -> None:
+        """Add our own rows. The same row again is the same row."""
+        ...
+
+    def add_file(self, file: ReconciliationFile, *, gateway: str | None = None) -> None:
+        """Add a file's rows; the same file again is a no-op. A gateway's report needs the gateway's name."""
+        ...
+
+    def unknown_references(self) -> list[tuple[str, str]]:
+        """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number."""
         ...
 
 
