@@ -10,3 +10,4 @@ MAX_XML_DEPTH = 32  # camt nests 14 deep at most
 MAX_XML_TEXT_CHARACTERS = 10_000  # the longest text of camt is Max500Text; this leaves room for indented blanks
 MAX_AMOUNT_DIGITS = 18  # ISO 20022's totalDigits of an amount; fits a signed 64-bit column
 DETECT_BYTES = 65_536  # the format shows in a file's beginning
+MAX_SEQUENCE_DIGITS = 18  # of ISO 20022's Number; it fits 64 bits
