@@ -1,7 +1,7 @@
 """The operator's command: ``python -m payonce.cli --help``.
 
-Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail, and
-runs the sidecar, and reconciles files.
+Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail,
+reconciles files, lists what reconciliation found, and runs the sidecar.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import cli_audit, cli_keys, cli_reconcile
+from payonce import cli_audit, cli_breaks, cli_keys, cli_reconcile
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -21,10 +21,12 @@ from payonce.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-# Commands that need no merchants table, each in its own module.
-APART: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {
+
+# Commands in a module of their own, which need no merchants table.
+FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {
     "key": cli_keys.run,
     "audit": cli_audit.run,
+    "breaks": cli_breaks.run,
     "reconcile": cli_reconcile.run,
 }
 
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     sidecar.add_argument("--config", required=True, help="TOML or JSON file, see docs/gateway.md")
     cli_keys.add_commands(commands)
     cli_audit.add_commands(commands)
+    cli_breaks.add_commands(commands)
     cli_reconcile.add_commands(commands)
     return parser
 
@@ -59,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "sidecar":
         return _sidecar(options.config)
-    if options.command in APART:
+    if options.command in FAMILIES:
         try:
-            return APART[options.command](options, os.environ)
+            return FAMILIES[options.command](options, os.environ)
         except PayonceError as error:
             sys.stderr.write(f"{error.detail}\n")
             return 2

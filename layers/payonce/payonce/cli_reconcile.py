@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,26 +14,19 @@ from payonce.domain.errors import BodyMalformed, FileRejected, MisconfiguredErro
 from payonce.reconciliation.intake import CountedStream, Intake
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
+from payonce.reconciliation.rules import rule_files
 from payonce.reconciliation.run_policy import RunPolicy, load_policy
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Protocol
 
     from rich.progress import Progress
 
-    from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
-    from payonce.reconciliation.readers.rows import ReconciliationFile
+    from payonce.engines.duckdb_engine import DuckDbWorkspace
+    from payonce.reconciliation.model import RunResult, RunSettings
     from payonce.reconciliation.report.contents import Contents
-
-    class Workspace(Protocol):
-        """Where rows are gathered and the rules run."""
-
-        def add_ledger(self, rows: Iterable[LedgerRow]) -> None: ...
-        def add_file(self, file: ReconciliationFile, *, gateway: str | None = None) -> None: ...
-        def run(self, settings: RunSettings, progress: Callable[[str, int, int], None]) -> RunResult: ...
-
+    from payonce.reconciliation.results import Workspace
 
 NO_BREAKS, BREAKS_FOUND, REFUSED = 0, 1, 2
 PACKAGES = "The packages of reconcile are not installed ({}). They are in requirements/reconcile.txt."
@@ -74,7 +67,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         from rich.console import Console
         from rich.progress import Progress
 
-        workspace = new_workspace()
+        opened = new_workspace()
         if options.report is not None:
             from payonce.reconciliation.report import html  # noqa: F401  # found missing now, not after the run
     except ImportError as error:
@@ -84,8 +77,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     files = named_files(options.files, options.gateway)
     check_outputs(options, files)
     errors = Console(stderr=True)
-    intake = Intake()
-    with Progress(console=errors, transient=not errors.is_terminal) as progress:
+    intake = Intake(bank_compared=bool(rule_files("bank")))
+    with opened as workspace, Progress(console=errors) as progress:
         refusals = take_in(options.ledger, files, workspace, intake, progress)
         if refusals:
             progress.stop()
@@ -102,11 +95,11 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return BREAKS_FOUND if result.breaks else NO_BREAKS
 
 
-def new_workspace() -> Workspace:
+def new_workspace() -> DuckDbWorkspace:
     """Return an empty workspace. Raises ``ImportError`` without DuckDB."""
-    from payonce.engines.duckdb_engine import DuckDbWorkspace  # type: ignore[import-not-found]
+    from payonce.engines.duckdb_engine import DuckDbWorkspace
 
-    return DuckDbWorkspace()  # type: ignore[no-any-return]
+    return DuckDbWorkspace()
 
 
 def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
@@ -209,6 +202,10 @@ def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake,
     from payonce.reconciliation.report.contents import Contents, as_json
 
     contents = Contents(settings, intake, result)
+    if options.manifest is not None:
+        from payonce.reconciliation.report.chain import add_to_chain
+
+        contents = replace(contents, manifest_hash=add_to_chain(options.manifest, contents))
     if options.json is not None:
         write_whole(options.json, json.dumps(as_json(contents), indent=1, ensure_ascii=False) + "\n")
     if options.report is not None:

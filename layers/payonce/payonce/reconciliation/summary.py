@@ -114,12 +114,18 @@ def conservation(tallies: Iterable[Tally], read: Mapping[tuple[Source, str], tup
         rows.setdefault(key, dict.fromkeys(Outcome, 0))[tally.outcome] += tally.rows
         sums.setdefault(key, dict.fromkeys(Outcome, 0))[tally.outcome] += tally.amount_minor
     order = tuple(Source)
-    return tuple(
-        Conserved(
-            source, currency, rows[source, currency], sums[source, currency], *read.get((source, currency), (0, 0))
-        )
-        for source, currency in sorted(rows, key=lambda key: (order.index(key[0]), key[1]))
-    )
+    proof = []
+    for source, currency in sorted(rows, key=lambda key: (order.index(key[0]), key[1])):
+        ended = (sum(rows[source, currency].values()), sum(sums[source, currency].values()))
+        # Statements are made from their lines by the engine, which proves them; no reader counts them.
+        counted = ended if source is Source.STATEMENT else read.get((source, currency), (0, 0))
+        proof.append(Conserved(source, currency, rows[source, currency], sums[source, currency], *counted))
+    return tuple(proof)
+
+
+def uncompared(rows: int) -> str:
+    """Return what to say of rows that no rule looked at; "" where there are none."""
+    return f"{rows:,} payouts and bank lines were read and not compared: there are no rules for them." if rows else ""
 
 
 def verdict(result: RunResult, proof: Iterable[Conserved]) -> str:

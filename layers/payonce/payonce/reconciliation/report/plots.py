@@ -94,10 +94,10 @@ def _by_class(contents: Contents) -> Plot | None:
         severity = CLASSES[name].severity
         colour, hatch = SEVERITY_STYLE[severity]
         axes.barh(place, counts[name], color=colour, hatch=hatch, edgecolor="#333333", linewidth=0.6)
-        axes.text(counts[name], place, f" {counts[name]:,} {severity.value}", va="center")
+        _label(axes, counts[name], place, f"{counts[name]:,} {severity.value}")
     axes.set_yticks(range(len(names)), [_words(name) for name in names])
     axes.invert_yaxis()
-    axes.margins(x=0.16)
+    axes.margins(x=0.16, y=0.02)
     axes.set_xlabel("breaks")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     most = max(counts, key=lambda name: (counts[name], name))
@@ -124,10 +124,10 @@ def _at_stake(contents: Contents) -> Plot | None:
         largest_first = sorted(amounts[currency].items(), key=lambda item: (-item[1], item[0]))
         for place, (_, amount_minor) in enumerate(largest_first):
             axes.barh(place, amount_minor, color="#0072b2", edgecolor="#333333", linewidth=0.6)
-            axes.text(amount_minor, place, f" {grouped(amount_minor, currency)} {currency}", va="center")
+            _label(axes, amount_minor, place, f"{grouped(amount_minor, currency)} {currency}")
         axes.set_yticks(range(len(largest_first)), [_words(name) for name, _ in largest_first])
         axes.invert_yaxis()
-        axes.margins(x=0.2)
+        axes.margins(x=0.2, y=0.02)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
         axes.set_title(currency, loc="left", fontsize=10, fontweight="bold")
@@ -237,6 +237,10 @@ def _distribution(name: str, measured: Mapping[str, Counter[int]]) -> Plot | Non
         )
     panels[-1].set_xlabel(unit)
     return Plot(name, title, "; ".join(said) + ".", _svg(figure, name))
+
+
+def _label(axes: Axes, length: int, place: int, text: str) -> None:
+    axes.annotate(text, (length, place), xytext=(4, 0), textcoords="offset points", va="center")
 
 
 def _histogram(axes: Axes, values: list[float], weights: list[int], low: float, high: float) -> None:
