@@ -7,6 +7,7 @@ authorized and reversed when it is captured or voided, so that money promised an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from payonce.domain.ids import content_id, journal_entry_id
 
@@ -31,9 +32,35 @@ class Posting:
     amount_minor: int
 
 
+class MovementKind(StrEnum):
+    """The two movements of money that a gateway reports too."""
+
+    CHARGE = "charge"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """What a journal entry says that ``gateway`` moved, in the words by which its report can be compared with it.
+
+    ``gateway_payment_id`` is the gateway's id of the charge, ``payer`` the payment-method token.
+    ``reverses_entry_id`` is set on an entry that takes back an earlier one, whose kind it keeps.
+    """
+
+    kind: MovementKind
+    gateway: str
+    gateway_reference: str
+    gateway_payment_id: str | None
+    payer: str
+    idempotency_record_id: str | None = None
+    reverses_entry_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
     """Postings in one currency that sum to zero. Raises ``ValueError`` when they don't, or when there are none.
+
+    ``movement`` is set where money moved at a gateway, not for holds.
 
     An entry of a correction names its ``break_id``; its ``version`` then counts the entries of that correction, and not
     the changes of the payment.
@@ -47,12 +74,15 @@ class JournalEntry:
     booked_at_ms: int
     postings: tuple[Posting, ...]
     break_id: str | None = None
+    movement: Movement | None = None
 
     def __post_init__(self) -> None:
         if not self.postings or any(posting.amount_minor == 0 for posting in self.postings):
             raise ValueError("a journal entry needs postings, and none of zero")
         if sum(posting.amount_minor for posting in self.postings) != 0:
             raise ValueError("the postings of a journal entry must sum to zero")
+        if self.movement is not None and self.moved_minor == 0:
+            raise ValueError("a movement needs a posting on its gateway's account")
 
     @property
     def entry_id(self) -> str:
@@ -60,6 +90,11 @@ class JournalEntry:
         if self.break_id is not None:
             return content_id("je", CORRECTION_NAMESPACE, self.merchant_id, self.break_id, str(self.version))
         return journal_entry_id(self.merchant_id, self.payment_id, self.version)
+
+    @property
+    def moved_minor(self) -> int:
+        """What the gateway owes us more (or, negative, less) because of this entry."""
+        return 0 if self.movement is None else self.by_account().get(gateway_receivable(self.movement.gateway), 0)
 
     def by_account(self) -> dict[str, int]:
         """Return the net amount per account, accounts that net to zero included."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.events import build_event
 from payonce.domain.gateway import CaptureMethod, Declined, Instruction, OperationKind, Succeeded
 from payonce.domain.ids import gateway_reference
-from payonce.domain.ledger import JournalEntry, charge, hold
+from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge, hold
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
 from payonce.idempotency.records import Draft, Plan, StoredResponse
@@ -141,6 +141,7 @@ class CreatePayment(GatewayWork):
                     description=charged.change.value,
                     booked_at_ms=payment.updated_at_ms,
                     postings=charged.postings,
+                    movement=self._movement(payment) if charged.change is Change.CHARGED else None,
                 )
             )
         event = build_event(
@@ -152,6 +153,16 @@ class CreatePayment(GatewayWork):
             data=payment_view(payment),
         )
         return Draft(self._response(payment, result), [*writes, event_write(event)])
+
+    def _movement(self, payment: Payment) -> Movement:
+        return Movement(
+            kind=MovementKind.CHARGE,
+            gateway=payment.gateway,
+            gateway_reference=payment.gateway_reference,
+            gateway_payment_id=payment.gateway_charge_id,
+            payer=payment.payment_method,
+            idempotency_record_id=self._record_id,
+        )
 
     def _charge(self, result: Result) -> _Charge:
         plan = self._plan

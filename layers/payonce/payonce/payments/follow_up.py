@@ -18,7 +18,7 @@ from payonce.domain.errors import (
 from payonce.domain.events import build_event
 from payonce.domain.gateway import Declined, Instruction, OperationKind, Succeeded
 from payonce.domain.ids import gateway_reference
-from payonce.domain.ledger import JournalEntry
+from payonce.domain.ledger import JournalEntry, Movement, MovementKind
 from payonce.domain.money import Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 FIRST_ATTEMPT = 1
 ID_PREFIXES = {OperationKind.CAPTURE: "cap", OperationKind.VOID: "void", OperationKind.REFUND: "re"}
+MOVEMENTS = {OperationKind.CAPTURE: MovementKind.CHARGE, OperationKind.REFUND: MovementKind.REFUND}
 LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 
@@ -186,9 +187,23 @@ class FollowUp(GatewayWork):
                 description=effect.change.value,
                 booked_at_ms=now_ms,
                 postings=effect.postings,
+                movement=self._movement(after),
             )
             writes += journal_writes(entry)
         return writes
+
+    def _movement(self, payment: Payment) -> Movement | None:
+        kind = MOVEMENTS.get(self._plan.kind)
+        if kind is None:
+            return None
+        return Movement(
+            kind=kind,
+            gateway=payment.gateway,
+            gateway_reference=self._plan.gateway_reference,
+            gateway_payment_id=payment.gateway_charge_id,
+            payer=payment.payment_method,
+            idempotency_record_id=self._record_id,
+        )
 
     def _response(self, effect: Effect, result: Result, code: str | None) -> StoredResponse:
         location = payment_path(self._plan.payment_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import CaptureMethod
@@ -25,6 +25,11 @@ ACCOUNT_PREFIX = "account:"
 # A merchant's balance is the sum of so many counters, because concurrent commits to one item would conflict. At 10 ms a
 # commit, 16 of them take about 160 payments a second for one merchant and currency before one in ten has to try again.
 BALANCE_SHARDS = 16
+MOVEMENTS_BY_DAY_INDEX = "movements-by-day"
+BY_REFERENCE_INDEX = "payments-by-gateway-reference"
+DAY_MS = 86_400_000
+# One index partition takes about 1,000 writes a second, and each payment makes one or two.
+MOVEMENT_SHARDS = 8
 AMOUNT_FIELDS = ("captured_minor", "refunded_minor", "capturable_minor", "refundable_minor")
 _PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
 
@@ -104,9 +109,32 @@ def operation_write(plan: FollowUpPlan, status: OperationStatus, code: str | Non
     )
 
 
+def movement_attributes(entry: JournalEntry) -> Item:
+    """Return what puts a movement into the index by day; empty for an entry that moved nothing at a gateway."""
+    movement = entry.movement
+    if movement is None:
+        return {}
+    return {
+        "day_shard": day_partition(entry.booked_at_ms, zlib.crc32(entry.entry_id.encode()) % MOVEMENT_SHARDS),
+        "moved_minor": entry.moved_minor,
+        "movement": {**asdict(movement), "kind": movement.kind.value},
+    }
+
+
+def day_partition(at_ms: int, shard: int) -> str:
+    """Return the partition of a UTC day's movements."""
+    return f"{at_ms // DAY_MS}#{shard}"
+
+
 def journal_partition(merchant_id: str, payment_id: str) -> str:
     """Return the partition of the journal entries of one payment."""
     return f"JOURNAL#{merchant_id}#{payment_id}"
+
+
+def journal_owner(partition: str) -> tuple[str, str]:
+    """Return merchant id and payment id of a partition of journal entries."""
+    _, merchant_id, payment_id = partition.split("#")
+    return merchant_id, payment_id
 
 
 def balance_partition(merchant_id: str) -> str:
@@ -143,6 +171,7 @@ def journal_writes(*entries: JournalEntry) -> list[Write]:
 
 def _entry_write(entry: JournalEntry) -> Write:
     item: Item = {
+        **movement_attributes(entry),
         "pk": journal_partition(entry.merchant_id, entry.payment_id),
         "sk": _journal_sort_key(entry),
         "entry_id": entry.entry_id,

@@ -67,6 +67,8 @@ class GatewayWork(ABC):
         self._database = services.database
         self._clock = services.clock
         self._started = False
+        # Known once it is claimed; what is booked says under which key it came.
+        self._record_id: str | None = None
 
     @abstractmethod
     def plan(self) -> Plan:
@@ -111,6 +113,7 @@ class GatewayWork(ABC):
         if self._started:
             return self._doubted(claim, self._clock.now_ms() + FIRST_INQUIRY_DELAY_MS, submitted=True)
         self._started = True
+        self._record_id = claim.record.record_id
         try:
             gateway, instruction = self.prepare()
         except NotExecuted as error:
@@ -129,6 +132,7 @@ class GatewayWork(ABC):
 
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``: ask first, then decide."""
+        self._record_id = claim.record.record_id
         gateway, instruction = self.prepare()
         record = claim.record
         decision = decide(

@@ -28,6 +28,7 @@ class LedgerState(StrEnum):
     """What we hold of a movement. Only ``booked`` moved money."""
 
     BOOKED = "booked"
+    AUTHORIZED = "authorized"
     IN_DOUBT = "in_doubt"
     DECLINED = "declined"
     FAILED = "failed"

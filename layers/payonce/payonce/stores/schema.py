@@ -23,8 +23,14 @@ class TableSchema:
 SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
     {
         Table.IDEMPOTENCY: TableSchema(("id",), {"open-leases": ("open_shard", "lease_expires_at_ms")}),
-        Table.PAYMENTS: TableSchema(("pk", "sk"), {"payments-by-merchant": ("merchant_id", "created_key")}),
-        Table.LEDGER: TableSchema(("pk", "sk")),
+        Table.PAYMENTS: TableSchema(
+            ("pk", "sk"),
+            {
+                "payments-by-merchant": ("merchant_id", "created_key"),
+                "payments-by-gateway-reference": ("gateway_reference", "sk"),
+            },
+        ),
+        Table.LEDGER: TableSchema(("pk", "sk"), {"movements-by-day": ("day_shard", "booked_at_ms")}),
         Table.OUTBOX: TableSchema(
             ("pk", "sk"),
             {
@@ -39,6 +45,10 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         Table.AUDIT: TableSchema(
             ("record_id", "entry_key"),
             {"audit-by-day": ("day_shard", "at_key"), "audit-by-scope": ("scope_shard", "at_key")},
+        ),
+        Table.RECONCILIATION: TableSchema(
+            ("pk", "sk"),
+            {"cases-by-status": ("case_status", "due_key"), "cases-by-merchant": ("merchant_id", "due_key")},
         ),
     }
 )
