@@ -60,10 +60,19 @@ def test_generic_gateway_and_bank() -> None:
     charge, refund = read_file(GENERIC).gateway_rows
     assert charge.created_at_ms == at_ms(2026, 3, 1, 9, 30)
     assert (refund.available_at_ms, refund.payout_id, refund.amount_minor) == (None, None, -4000)
+    assert charge.gateway_payment_id is None
     (statement,) = read_file(BANK).statements
     assert (statement.opening_minor, statement.closing_minor) == (1000, 1325)
     assert [line.amount_minor for line in statement.lines] == [550, -225]
     assert statement.lines[0].references == ("E1", "R1")
+
+
+def test_generic_gateway_names_the_payment_where_it_has_the_column() -> None:
+    """Fails when the optional column is not read, or an empty cell of it is taken for a name."""
+    first, *rest = GENERIC.splitlines()
+    cells = (b",gateway_payment_id", b",ch_1", b",", b",")
+    wider = b"\n".join(line + cell for line, cell in zip((first, *rest), cells, strict=True))
+    assert [row.gateway_payment_id for row in read_file(wider).gateway_rows] == ["ch_1", None]
 
 
 def test_mt940() -> None:

@@ -35,6 +35,7 @@ def rows(draw: st.DrawFn) -> GatewayRow:
         created_at_ms=draw(INSTANTS),
         available_at_ms=draw(st.none() | INSTANTS),
         payout_id=draw(st.none() | TEXTS),
+        gateway_payment_id=draw(st.none() | TEXTS),
     )
 
 

@@ -30,6 +30,7 @@ GATEWAY_COLUMNS = (
     "available_at",
     "payout_id",
 )
+OPTIONAL_GATEWAY_COLUMNS = ("gateway_payment_id",)
 TOTAL = "total"
 
 
@@ -65,7 +66,7 @@ def write_generic_gateway_csv(rows: Iterable[GatewayRow]) -> bytes:
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(GATEWAY_COLUMNS)
+    writer.writerow((*GATEWAY_COLUMNS, *OPTIONAL_GATEWAY_COLUMNS))
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for row in rows:
         amounts = (row.amount_minor, row.fee_minor, row.net_minor)
@@ -73,10 +74,11 @@ def write_generic_gateway_csv(rows: Iterable[GatewayRow]) -> bytes:
         created, available = instant_text(row.created_at_ms), instant_text(row.available_at_ms)
         texts = [decimal_text(amount, row.currency) for amount in amounts]
         head = [row.kind.value, row.transaction_id, row.reference or ""]
-        writer.writerow([*head, *texts, row.currency, created, available, row.payout_id or ""])
+        tail = [row.currency, created, available, row.payout_id or "", row.gateway_payment_id or ""]
+        writer.writerow([*head, *texts, *tail])
     for currency, (count, *amounts_) in sums.items():
         texts = [decimal_text(amount, currency) for amount in amounts_]
-        writer.writerow([TOTAL, count, "", *texts, currency, "", "", ""])
+        writer.writerow([TOTAL, count, "", *texts, currency, "", "", "", ""])
     return out.getvalue().encode()
 
 
@@ -121,4 +123,5 @@ def _row(record: Record, currency: str, amounts: tuple[int, int, int]) -> Gatewa
         created_at_ms=instant_ms(record.required("created_at"), line=record.line, field="created_at"),
         available_at_ms=None if available is None else instant_ms(available, line=record.line, field="available_at"),
         payout_id=record.optional("payout_id"),
+        gateway_payment_id=record.optional("gateway_payment_id"),
     )
