@@ -60,7 +60,8 @@ class Correction:
     """One correction of one break. ``proposal_version`` counts what was proposed: a decision names the one it saw.
 
     ``kind``: refund or void, once the gateway was read. ``proposed_by`` and ``decided_by`` are API key ids, or
-    ``policy`` and ``reconciliation`` for the program's own doing. ``revision`` guards every change.
+    ``policy`` and ``reconciliation`` for the program's own doing. ``charge_reference`` is the reference under which a
+    surplus charge was made. ``revision`` guards every change.
     """
 
     break_id: str
@@ -82,6 +83,7 @@ class Correction:
     task_token: str = ""
     expires_at_ms: int = 0
     outcome: str = ""
+    charge_reference: str = ""
     revision: int = 1
 
 

@@ -111,6 +111,7 @@ class Corrections:
                 gateway_charge_id=charge_id,
                 currency=found.currency,
                 amount_minor=found.amount_minor,
+                charge_reference=found.subject[1] if action is Action.GIVE_BACK_SURPLUS else "",
                 created_at_ms=now_ms,
                 updated_at_ms=now_ms,
                 proposed_by=BY_RECONCILIATION,
@@ -214,6 +215,7 @@ class Corrections:
             currency=correction.currency,
             known=correction.action is Action.REFUND_PAYMENT,
             proposal_version=correction.proposal_version,
+            charge_reference=correction.charge_reference,
             created_at_ms=self._clock.now_ms(),
         )
         said = {"amount_minor": plan.amount_minor, "kind": plan.kind.value, "charge": plan.gateway_charge_id}

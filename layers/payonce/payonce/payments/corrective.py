@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import CorrectionStateConflict, GatewayUnavailable, PayonceError, WriteConflict
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Succeeded
 from payonce.domain.ids import content_id, gateway_reference
-from payonce.domain.ledger import JournalEntry, recognition, reversed_postings
+from payonce.domain.ledger import JournalEntry, Movement, MovementKind, recognition, reversed_postings
 from payonce.domain.money import Money
 from payonce.idempotency.records import Completed, Draft, Plan, Released, StoredResponse
 from payonce.idempotency.responses import json_response
@@ -52,7 +52,8 @@ def operation_id_of(break_id: str) -> str:
 class CorrectivePlan:
     """A correction about to be submitted, as the claim stores it.
 
-    ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack.
+    ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack, made
+    under ``charge_reference``.
     """
 
     kind: OperationKind
@@ -66,6 +67,7 @@ class CorrectivePlan:
     known: bool
     proposal_version: int
     created_at_ms: int
+    charge_reference: str = ""
 
     @property
     def reference(self) -> str:
@@ -201,6 +203,16 @@ class GiveBackSurplus(GatewayWork):
     def _entries(self) -> tuple[JournalEntry, JournalEntry]:
         plan = self._plan
         postings = recognition(plan.gateway, plan.amount_minor)
+        # What a later run compares with the gateway's report: a charge under the reference that was charged twice, and
+        # its refund under the correction's own.
+        charged = Movement(
+            kind=MovementKind.CHARGE,
+            gateway=plan.gateway,
+            gateway_reference=plan.charge_reference,
+            gateway_payment_id=plan.gateway_charge_id,
+            payer=load_payment(self._services, plan.merchant_id, plan.payment_id).payment_method,
+            idempotency_record_id=self._record_id,
+        )
         came = JournalEntry(
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
@@ -210,8 +222,15 @@ class GiveBackSurplus(GatewayWork):
             booked_at_ms=self._clock.now_ms(),
             postings=postings,
             break_id=plan.break_id,
+            movement=charged,
         )
-        went = replace(came, version=2, description="correction.reversed", postings=reversed_postings(postings))
+        went = replace(
+            came,
+            version=2,
+            description="correction.reversed",
+            postings=reversed_postings(postings),
+            movement=replace(charged, kind=MovementKind.REFUND, gateway_reference=plan.reference),
+        )
         return came, went
 
     def _response(self, result: Result) -> StoredResponse:

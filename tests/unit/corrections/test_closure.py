@@ -1,0 +1,65 @@
+"""From the report that shows a double charge to the run that proves it gone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from payonce.corrections.record import CorrectionStatus
+from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.reconciliation.cases.store import RunCounts
+from payonce.reconciliation.model import Break
+from payonce.reconciliation.taxonomy import BreakClass
+from tests.support.corrections import check_corrected, corrections_in, deadline
+from tests.unit.reconciliation.test_runs import HEADER, Desk
+
+
+def report_of_the_bank(desk: Desk) -> None:
+    """The bank's report of everything that it really did arrives."""
+    lines, total = [HEADER + ",gateway_payment_id"], 0
+    for booking in desk.world.gateway.succeeded():
+        assert isinstance(booking.outcome, Succeeded)
+        at = datetime.fromtimestamp(booking.visible_at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        sign = -1 if booking.instruction.kind is OperationKind.REFUND else 1
+        kind = "refund" if sign < 0 else "charge"
+        euros = sign * booking.instruction.money.amount_minor // 100
+        total += euros
+        lines.append(
+            f"{kind},{booking.outcome.gateway_operation_id},{booking.instruction.gateway_reference},{euros}.00,0.00,"
+            f"{euros}.00,EUR,{at},,,{booking.outcome.gateway_charge_id}"
+        )
+    lines.append(f"total,{len(lines) - 1},,{total}.00,0.00,{total}.00,EUR,,,,")
+    desk.reports += 1
+    name = f"incoming/gateway/bank/{desk.reports}.csv"
+    desk.files.stored[name] = ("\n".join(lines) + "\n").encode()
+    desk.inbox.accept(name)
+
+
+def test_a_double_charge_is_found_given_back_and_proved_gone() -> None:
+    """Fails when the correction's entries are no movements: the surplus charge would be a break for ever."""
+    desk = Desk()
+    desk.pay("a-key")
+    desk.world.gateway.submit(desk.world.gateway.submissions[-1], deadline(desk.world))
+    report_of_the_bank(desk)
+    assert desk.run(hours=1).counts == RunCounts(opened=1)
+    (case,) = desk.opened()
+    assert case.break_class is BreakClass.DUPLICATE_CAPTURE
+    found = Break(
+        break_class=case.break_class,
+        subject=case.subject,
+        amount_minor=case.amount_minor,
+        currency=case.currency,
+        occurred_at_ms=case.occurred_at_ms,
+        merchant_id=case.merchant_id,
+        payment_id=case.payment_id,
+        gateway=case.gateway,
+        surplus_gateway_payment_id=case.surplus_gateway_payment_id,
+    )
+    assert found.break_id == case.break_id
+    step = corrections_in(desk.world).advance(found, deadline(desk.world))
+    assert step.correction.status is CorrectionStatus.CORRECTED
+    check_corrected(desk.world, found)
+
+    desk.world.clock.ms += 1_000
+    report_of_the_bank(desk)
+    report = desk.run(hours=48)
+    assert (report.breaks, report.counts) == (0, RunCounts(closed=1))
