@@ -197,14 +197,15 @@ def test_a_break_is_shown_commented_and_assigned(application: Application, run: 
     """Fails when a report's text reaches the terminal as it is."""
     _, break_id, _ = add_breaks(application, application.clock.now_ms())
     assert run("breaks", "comment", break_id, "Asked the gateway.", "--operator", "anna")[0] == 0
-    assert run("breaks", "assign", break_id, "anna")[1] == "assigned to anna\n"
+    assert run("breaks", "assign", break_id, "anna", "--operator", "ben")[1] == "assigned to anna\n"
     code, out, _ = run("breaks", "show", break_id)
     assert code == 0
     assert "operator:anna: Asked the gateway." in out
     assert "found      run:run_1" in out
+    assert "assigned   operator:ben to anna" in out
     assert "text='=1+1" in out
     assert "\x1b" not in out
-    assert run("breaks", "assign", break_id, "")[1] == "assigned to nobody\n"
+    assert run("breaks", "assign", break_id, "", "--operator", "ben")[1] == "assigned to nobody\n"
 
 
 def test_a_break_that_is_not_there_is_said(run: Any) -> None:

@@ -39,8 +39,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for action in (show, comment, assign):
         action.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
     comment.add_argument("text")
-    comment.add_argument("--operator", required=True, help="who you are")
     assign.add_argument("assignee")
+    for action in (comment, assign):
+        action.add_argument("--operator", required=True, help="who you are")
     for action in (listing, show, comment, assign):
         add_table_options(action, TABLES)
 
@@ -57,9 +58,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         case "comment":
             return _comment(application, store, options)
         case _:
-            case_now = store.assign(options.break_id, options.assignee or None)
-            sys.stdout.write(f"assigned to {case_now.assignee or 'nobody'}\n")
-            return 0
+            return _assign(application, store, options)
 
 
 def _list(store: CaseStore, options: argparse.Namespace, now_ms: int) -> int:
@@ -135,6 +134,17 @@ def _plain(value: str | int) -> str:
     if isinstance(value, int):
         return str(value)
     return neutralised(value if value.isprintable() else ascii(value))
+
+
+def _assign(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    case = store.assign(
+        options.break_id,
+        options.assignee or None,
+        by=f"operator:{options.operator}",
+        at_ms=application.clock.now_ms(),
+    )
+    sys.stdout.write(f"assigned to {case.assignee or 'nobody'}\n")
+    return 0
 
 
 def _comment(application: Application, store: CaseStore, options: argparse.Namespace) -> int:

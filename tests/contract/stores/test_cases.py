@@ -154,11 +154,13 @@ def test_comments_and_assignment(database: Database) -> None:
     with pytest.raises(NotFound):
         store.comment(found.break_id, "com_1", text="?", by="key_1", at_ms=NOW_MS)
     with pytest.raises(NotFound):
-        store.assign(found.break_id, "anna")
+        store.assign(found.break_id, "anna", by="key_1", at_ms=NOW_MS)
     record(store, "run_1", found)
     store.comment(found.break_id, "com_1", text="The bank's file came twice.", by="key_1", at_ms=NOW_MS)
     store.comment(found.break_id, "com_1", text="again", by="key_1", at_ms=NOW_MS)
-    assert store.assign(found.break_id, "anna").assignee == "anna"
+    assert store.assign(found.break_id, "anna", by="key_1", at_ms=NOW_MS + 1).assignee == "anna"
+    last = store.history(found.break_id)[-1]
+    assert (last["change"], last["by"], last["note"], last["at_ms"]) == ("assigned", "key_1", "to anna", NOW_MS + 1)
     assert store.comments(found.break_id) == [
         {"id": "com_1", "text": "The bank's file came twice.", "by": "key_1", "at_ms": NOW_MS}
     ]

@@ -52,6 +52,7 @@ class CaseChange(StrEnum):
     GIVEN_UP = "given_up"
     PROVED = "proved"
     REOPENED = "reopened"
+    ASSIGNED = "assigned"
 
 
 _S, _C = CaseStatus, CaseChange
@@ -72,6 +73,8 @@ TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = Mapping
         (_S.AWAITING_APPROVAL, _C.PROVED): _S.CLOSED,
         (_S.CORRECTED, _C.PROVED): _S.CLOSED,
         (_S.CLOSED, _C.REOPENED): _S.OPEN,
+        # Who looks at it is no matter of where it stands.
+        **{(status, _C.ASSIGNED): status for status in _S},
     }
 )
 

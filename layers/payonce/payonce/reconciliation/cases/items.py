@@ -78,15 +78,20 @@ def case_from(item: Item) -> Case:
     )
 
 
-def case_writes(before: Case | None, after: Case, change: CaseChange, *, by: str, note: str | None) -> list[Write]:
-    """Return the writes of a change: the case, if it is still as it was read, and an entry that is only ever added."""
+def case_writes(
+    before: Case | None, after: Case, change: CaseChange, *, by: str, note: str | None, at_ms: int | None = None
+) -> list[Write]:
+    """Return the writes of a change: the case, if it is still as it was read, and an entry that is only ever added.
+
+    ``at_ms``: when it was made, where that is not the time of the case's last change.
+    """
     item = case_item(after)
     entry = {
         "pk": case_partition(after.break_id),
         "sk": f"{CHANGE_PREFIX}{after.version:010d}",
         "change": change.value,
         "case_status": after.status.value,
-        "at_ms": after.updated_at_ms,
+        "at_ms": after.updated_at_ms if at_ms is None else at_ms,
         "by": by,
         "note": note,
     }

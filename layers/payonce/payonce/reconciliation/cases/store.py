@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import NotFound, WriteConflict
@@ -68,22 +68,14 @@ class CaseStore:
         self._database.write(case_writes(case, after, change, by=by, note=note))
         return after
 
-    def assign(self, break_id: str, assignee: str | None) -> Case:
-        """Hand the case to ``assignee``, or to nobody. Raises ``NotFound``."""
-        try:
-            self._database.write(
-                [
-                    Adjust(
-                        table=Table.RECONCILIATION,
-                        key=case_key(break_id),
-                        require={"break_id": break_id},
-                        set={"assignee": assignee},
-                    )
-                ]
-            )
-        except WriteConflict as conflict:
-            raise NotFound(f"There is no break {break_id}.") from conflict
-        return self.get(break_id)
+    def assign(self, break_id: str, assignee: str | None, *, by: str, at_ms: int) -> Case:
+        """Hand the case to ``assignee``, or to nobody, and note who did. Raises ``NotFound`` and ``WriteConflict``."""
+        case = self.get(break_id)
+        # The time of the last change stays: it says which run may judge the case, and this changes nothing to judge.
+        after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), assignee=assignee)
+        note = f"to {assignee}" if assignee else "to nobody"
+        self._database.write(case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms))
+        return after
 
     def comment(self, break_id: str, comment_id: str, *, text: str, by: str, at_ms: int) -> None:
         """Add a comment; the same id again changes nothing. Raises ``NotFound``."""
