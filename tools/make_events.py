@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
 PAYMENT_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
@@ -172,6 +173,26 @@ DELIVERY_MESSAGE = {
     "delivery_id": PATH_IDS["delivery_id"],
     "attempt": 1,
 }
+
+
+def arrived(key: str) -> dict[str, Any]:
+    """Return a bucket's notification of a new object; its key is encoded as in a form."""
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "awsRegion": "eu-central-1",
+                "eventTime": "2026-11-25T06:00:00.000Z",
+                "eventName": "ObjectCreated:Put",
+                "s3": {
+                    "s3SchemaVersion": "1.0",
+                    "bucket": {"name": "payonce-reconciliation", "arn": "arn:aws:s3:::payonce-reconciliation"},
+                    "object": {"key": quote_plus(key, safe="/"), "size": 1024, "sequencer": "0A1B2C3D4E5F678901"},
+                },
+            }
+        ]
+    }
 
 
 def scheduled(rule: str) -> dict[str, Any]:
@@ -372,6 +393,11 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "one_is_no_message": queue_records("DeliveryQueue", DELIVERY_MESSAGE, "not JSON", {"attempt": "1"}),
     },
     "schedule_deliveries": {"scheduled": scheduled("payonce-schedule")},
+    "reconcile": {
+        "scheduled": scheduled("payonce-reconcile"),
+        "report": arrived("incoming/gateway/bank/24 November.csv"),
+        "wrong_folder": arrived("incoming/notes.txt"),
+    },
     "accept_events": {
         "copies": queue_records("EventInbox", custom_event(), custom_event(), custom_event(id="order-4711")),
         "some_are_refused": queue_records(

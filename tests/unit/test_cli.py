@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce import cli, cli_audit, cli_keys
+from payonce import cli, cli_audit, cli_breaks, cli_keys
 from payonce.cli_support import shown, time_of
 from payonce.idempotency.audit import AuditEntry, Transition
 from payonce.idempotency.keys import record_id
 from payonce.ports import Table
+from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.model import Break, Evidence, Source
+from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.events import KEY, call
 from tests.support.world import ScriptedGateway
 
@@ -28,7 +31,7 @@ EXPORT = ("audit", "export", "--audit-table", "a")
 @pytest.fixture
 def run(application: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command on the application in memory; return (exit code, standard output, standard error)."""
-    for module in (cli_keys, cli_audit):
+    for module in (cli_keys, cli_audit, cli_breaks):
         monkeypatch.setattr(module, "application_of", lambda *_: application)
 
     def command(*arguments: str) -> tuple[int, str, str]:
@@ -153,3 +156,57 @@ def test_a_release_needs_all_of_it(run: Any, missing: str) -> None:
     del options[missing]
     with pytest.raises(SystemExit):
         run("key", "release", KEY, *(word for pair in options.items() for word in pair))
+
+
+def add_breaks(application: Application, at_ms: int) -> list[str]:
+    breaks = [
+        Break(
+            break_class=break_class,
+            subject=("bank", reference),
+            amount_minor=1050,
+            currency="EUR",
+            occurred_at_ms=at_ms,
+            merchant_id=merchant_id,
+            evidence=(Evidence(source=Source.GATEWAY, row_key="k", fields={"text": "=1+1", "cursor": "\x1b[2J"}),),
+        )
+        for break_class, reference, merchant_id in (
+            (BreakClass.LATE_SETTLEMENT, "r1", "mer_1"),
+            (BreakClass.DUPLICATE_CAPTURE, "r2", "mer_2"),
+            (BreakClass.MISSING_IN_LEDGER, "r3", None),
+        )
+    ]
+    CaseStore(application.database).record_run("run_1", breaks, as_of_ms=at_ms, covers=lambda _case: True)
+    return [each.break_id for each in breaks]
+
+
+def test_breaks_are_listed_most_urgent_first_and_say_when_they_are_late(application: Application, run: Any) -> None:
+    late, duplicate, missing = add_breaks(application, application.clock.now_ms() - 5 * 3_600_000)
+    code, out, _ = run("breaks", "list", "--reconciliation-table", "r")
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines()[:2]} == {duplicate, missing}
+    assert ["overdue" in line for line in out.splitlines()] == [True, True, False]
+    _, out, _ = run("breaks", "list", "--merchant", "mer_1", "--class", "late_settlement")
+    assert [line.split()[0] for line in out.splitlines()] == [late]
+    _, out, _ = run("breaks", "list", "--limit", "1")
+    assert len(out.splitlines()) == 2
+    _, out, _ = run("breaks", "list", "--status", "closed")
+    assert out == "no break is closed\n"
+
+
+def test_a_break_is_shown_commented_and_assigned(application: Application, run: Any) -> None:
+    """Fails when a report's text reaches the terminal as it is."""
+    _, break_id, _ = add_breaks(application, application.clock.now_ms())
+    assert run("breaks", "comment", break_id, "Asked the gateway.", "--operator", "anna")[0] == 0
+    assert run("breaks", "assign", break_id, "anna")[1] == "assigned to anna\n"
+    code, out, _ = run("breaks", "show", break_id)
+    assert code == 0
+    assert "operator:anna: Asked the gateway." in out
+    assert "found      run:run_1" in out
+    assert "text='=1+1" in out
+    assert "\x1b" not in out
+    assert run("breaks", "assign", break_id, "")[1] == "assigned to nobody\n"
+
+
+def test_a_break_that_is_not_there_is_said(run: Any) -> None:
+    code, _, error = run("breaks", "show", "brk_0")
+    assert (code, error) == (2, "There is no break brk_0.\n")

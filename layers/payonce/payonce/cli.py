@@ -1,7 +1,7 @@
 """The operator's command: ``python -m payonce.cli --help``.
 
-Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail, and
-runs the sidecar.
+Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail,
+reconciles files, lists what reconciliation found, and runs the sidecar.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import cli_audit, cli_keys
+from payonce import cli_audit, cli_breaks, cli_keys, cli_reconcile
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -19,7 +19,16 @@ from payonce.ports import Table
 from payonce.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+
+# Commands in a module of their own, which need no merchants table.
+FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {
+    "key": cli_keys.run,
+    "audit": cli_audit.run,
+    "breaks": cli_breaks.run,
+    "reconcile": cli_reconcile.run,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,18 +52,19 @@ def _parser() -> argparse.ArgumentParser:
     sidecar.add_argument("--config", required=True, help="TOML or JSON file, see docs/gateway.md")
     cli_keys.add_commands(commands)
     cli_audit.add_commands(commands)
+    cli_breaks.add_commands(commands)
+    cli_reconcile.add_commands(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 2 refused with a reason on standard error."""
+    """Run the command and return its exit code: 0 done, 1 breaks found, 2 refused with a reason on standard error."""
     options = _parser().parse_args(arguments)
     if options.command == "sidecar":
         return _sidecar(options.config)
-    if options.command in ("key", "audit"):
-        run = cli_keys.run if options.command == "key" else cli_audit.run
+    if options.command in FAMILIES:
         try:
-            return run(options, os.environ)
+            return FAMILIES[options.command](options, os.environ)
         except PayonceError as error:
             sys.stderr.write(f"{error.detail}\n")
             return 2

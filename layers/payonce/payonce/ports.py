@@ -119,6 +119,18 @@ class Blobs(Protocol):
         ...
 
 
+class FileStore(Protocol):
+    """Files under names with slashes, such as a bucket's."""
+
+    def read(self, name: str, *, max_bytes: int) -> bytes | None:
+        """Return the file, or ``None``. Raises ``FileRejected`` for a larger one and ``StoreUnavailable``."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Store the file durably, in place of one of that name. Raises ``StoreUnavailable``."""
+        ...
+
+
 class Cipher(Protocol):
     """Keeps secrets at rest. ``context`` binds a secret to its place: sealed for one, it opens for no other."""
 
@@ -158,6 +170,7 @@ class Table(StrEnum):
     ENDPOINTS = "endpoints"
     DELIVERIES = "deliveries"
     AUDIT = "audit"
+    RECONCILIATION = "reconciliation"
 
 
 type Key = Mapping[str, str]

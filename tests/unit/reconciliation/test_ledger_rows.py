@@ -10,7 +10,7 @@ import pytest
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, Posting, charge
 from payonce.payments.items import DAY_MS
-from payonce.reconciliation.ledger_rows import booked_rows, held_rows
+from payonce.reconciliation.ledger_rows import booked_rows, rows_of
 from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState
 from tests.support.world import MERCHANT, World
 
@@ -84,6 +84,18 @@ def test_the_period_is_half_open_and_crosses_midnight() -> None:
     assert len(list(both)) == 4
 
 
+def test_what_was_booked_before_the_period_is_found_by_its_reference() -> None:
+    """Fails when a late report's old movement is looked for in the period alone: it would be missing in our ledger."""
+    world = World()
+    payment_id = payment_of(world.create("old"))
+    world.follow_up(OperationKind.REFUND, payment_id, "old-refund", 100)
+    references = [instruction.gateway_reference for instruction in world.gateway.submissions]
+    assert sorted(rows_of(world.database, references), key=lambda row: row.entry_id) == sorted(
+        rows(world), key=lambda row: row.entry_id
+    )
+    assert [row.amount_minor for row in rows_of(world.database, references[:1])] == [1000]
+
+
 def test_what_we_hold_without_having_booked_it() -> None:
     """Fails when a reference that moved no money at ours looks like one that we never heard of."""
     world = World()
@@ -97,11 +109,12 @@ def test_what_we_hold_without_having_booked_it() -> None:
     world.follow_up(OperationKind.REFUND, booked, "declined-refund", 100)
     refund = world.gateway.submissions[-1].gateway_reference
     asked = [f"{name}-1" for name in (declined, doubtful, authorized, booked)] + [refund, "not-ours", refund]
-    held = {row.reference: row for row in held_rows(world.database, asked)}
+    held = {row.reference: row for row in rows_of(world.database, asked)}
     assert {reference: row.state for reference, row in held.items()} == {
         f"{declined}-1": LedgerState.DECLINED,
         f"{doubtful}-1": LedgerState.IN_DOUBT,
         f"{authorized}-1": LedgerState.AUTHORIZED,
+        f"{booked}-1": LedgerState.BOOKED,
         refund: LedgerState.DECLINED,
     }
     assert (held[refund].kind, held[refund].amount_minor, held[refund].payment_id) == (LedgerKind.REFUND, -100, booked)

@@ -36,6 +36,7 @@
     ├── ResultNotStored                 executed in process, but its result can't be replayed
     ├── LeaseLost                       a newer owner holds the fence; this execution may write nothing more
     ├── SecretNotOpened                 a stored secret can't be opened: another context, or its key is gone
+    ├── ConservationViolated            a reconciliation run lost a row or counted one twice: a defect, nothing is told
     ├── WriteConflict                   a business condition of a transaction failed; re-read and rebuild
     └── MisconfiguredError              found at start-up; the process must not serve
 """
@@ -206,6 +207,10 @@ class LeaseLost(PayonceError):
 
 class SecretNotOpened(PayonceError):
     """A stored secret can't be opened: it belongs to another context, was changed, or its key is gone."""
+
+
+class ConservationViolated(PayonceError):
+    """A reconciliation run does not account for each of its rows exactly once. A defect; its result is not given."""
 
 
 class WriteConflict(PayonceError):

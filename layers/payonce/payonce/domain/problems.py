@@ -65,6 +65,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.LeaseLost: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
         errors.SecretNotOpened: ProblemType("internal", 500, "A stored secret can't be opened"),
         errors.WriteConflict: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
+        errors.ConservationViolated: ProblemType("internal", 500, "A reconciliation run does not add up"),
         errors.MisconfiguredError: ProblemType("internal", 500, "The service is not configured"),
     }
 )

@@ -14,6 +14,7 @@ from payonce.payments.items import (
     PAYMENT_SORT_KEY,
     day_partition,
     journal_owner,
+    journal_partition,
     payment_from,
 )
 from payonce.ports import Table
@@ -47,19 +48,19 @@ def booked_rows(database: Database, *, from_ms: int, until_ms: int) -> Iterator[
                 yield _booked(item)
 
 
-def held_rows(database: Database, references: Iterable[str]) -> Iterator[LedgerRow]:
-    """Yield what we hold, without having booked it, of the gateway references: authorized, in doubt, declined, failed.
+def rows_of(database: Database, references: Iterable[str]) -> Iterator[LedgerRow]:
+    """Yield what we hold of the gateway references, whenever that was: what was booked, or that nothing was.
 
-    A reference that is not ours, or that is booked, yields nothing. Raises ``StoreUnavailable``.
+    For references in a report that the period's movements lack: one from before the period is known all the same, and
+    one that is in doubt, declined or failed is not unknown. Yields nothing of a reference that is not ours. Raises
+    ``StoreUnavailable``.
     """
     for reference in dict.fromkeys(references):
         page = database.query(
             Table.PAYMENTS, index=BY_REFERENCE_INDEX, partition=("gateway_reference", reference), limit=2
         )
         for key in page.items:
-            row = _held(database, key["pk"], key["sk"])
-            if row is not None:
-                yield row
+            yield from _held(database, key["pk"], key["sk"])
 
 
 def _movements(database: Database, partition: str, from_ms: int, until_ms: int) -> Iterator[Item]:
@@ -101,16 +102,25 @@ def _booked(item: Item) -> LedgerRow:
     )
 
 
-def _held(database: Database, partition: str, sort_key: str) -> LedgerRow | None:
+def _held(database: Database, partition: str, sort_key: str) -> Iterator[LedgerRow]:
     keys = [{"pk": partition, "sk": name} for name in dict.fromkeys((PAYMENT_SORT_KEY, sort_key))]
     items = {item["sk"]: item for item in database.get_many(Table.PAYMENTS, keys)}
     if PAYMENT_SORT_KEY not in items or sort_key not in items:
-        return None
+        return
     payment, item = payment_from(items[PAYMENT_SORT_KEY]), items[sort_key]
+    booked = list(_booked_of(database, payment, item["gateway_reference"]))
     state = _STATES.get(item["status"])
-    if state is None or item.get("kind") == OperationKind.VOID.value:
-        return None
-    return _held_row(payment, item, state)
+    if booked:
+        yield from booked
+    elif state is not None and item.get("kind") != OperationKind.VOID.value:
+        yield _held_row(payment, item, state)
+
+
+def _booked_of(database: Database, payment: Payment, reference: str) -> Iterator[LedgerRow]:
+    partition = ("pk", journal_partition(payment.merchant_id, payment.payment_id))
+    for item in database.query(Table.LEDGER, partition=partition, limit=PAGE_SIZE).items:
+        if "movement" in item and item["movement"]["gateway_reference"] == reference:
+            yield _booked(item)
 
 
 def _held_row(payment: Payment, item: Item, state: LedgerState) -> LedgerRow:

@@ -46,6 +46,10 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             ("record_id", "entry_key"),
             {"audit-by-day": ("day_shard", "at_key"), "audit-by-scope": ("scope_shard", "at_key")},
         ),
+        Table.RECONCILIATION: TableSchema(
+            ("pk", "sk"),
+            {"cases-by-status": ("case_status", "due_key"), "cases-by-merchant": ("merchant_id", "due_key")},
+        ),
     }
 )
 

@@ -162,6 +162,8 @@ class _Reader:
             opening_minor=balances.get(OPENING_LEDGER),
             closing_minor=balances.get(CLOSING_LEDGER),
             lines=tuple(_statement_line(detail, currency, group.as_of) for detail in details),
+            first_day=group.as_of,
+            last_day=group.as_of,
         )
         return prove(statement, line=header.line, field="03 015")
 

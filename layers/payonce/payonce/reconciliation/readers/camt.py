@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.readers.camt_checks import check_summary, is_closing, is_opening
-from payonce.reconciliation.readers.camt_entries import entry_of, money_of
+from payonce.reconciliation.readers.camt_checks import check_summary, is_closing, is_opening, sequence_of
+from payonce.reconciliation.readers.camt_entries import day_at, entry_of, money_of
 from payonce.reconciliation.readers.camt_xml import Closed, Node, Opened, events
 from payonce.reconciliation.readers.limits import MAX_ROWS
 from payonce.reconciliation.readers.proof import prove
@@ -20,11 +20,23 @@ from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.values import currency_of, shown
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from payonce.reconciliation.readers.camt_xml import Event
 
 NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.(053|054)\.001\.(0[2-9]|1[0-3])")
 MESSAGES = {"053": ("BkToCstmrStmt", "Stmt"), "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}
+SEQUENCES = ("ElctrncSeqNb", "LglSeqNb")  # the first that a statement has is its number
 ACCOUNT_PATHS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/UPIC", "Id/PrtryAcct/Id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Balance:
+    kind: str
+    currency: str
+    amount_minor: int
+    line: int
+    day: date | None
 
 
 @dataclass(slots=True)
@@ -35,7 +47,8 @@ class _Open:
     statement_id: str | None = None
     account: str | None = None
     currency: str | None = None
-    balances: list[tuple[str, str, int, int]] = field(default_factory=list)  # type, currency, minor units, line
+    sequences: dict[str, int] = field(default_factory=dict)
+    balances: list[_Balance] = field(default_factory=list)
     summary: Node | None = None
     lines: list[StatementLine] = field(default_factory=list)
 
@@ -87,6 +100,8 @@ class _Reader:
     def child(self, statement: _Open, node: Node) -> None:
         if node.name == "Id":
             statement.statement_id = node.text.strip()
+        elif node.name in SEQUENCES:
+            statement.sequences[node.name] = sequence_of(node)
         elif node.name == "Acct":
             statement.account = next(filter(None, map(node.value, ACCOUNT_PATHS)), None)
             code = node.value("Ccy")
@@ -95,7 +110,7 @@ class _Reader:
             kind = node.value("Tp/CdOrPrtry/Cd")
             if kind is not None and (is_opening(kind) or is_closing(kind)):
                 currency, amount = money_of(node, "Bal")
-                statement.balances.append((kind, currency, amount, node.line))
+                statement.balances.append(_Balance(kind, currency, amount, node.line, day_at(node, "Dt")))
         elif node.name == "TxsSummry":
             statement.summary = node
         elif node.name == "Ntry":
@@ -112,7 +127,7 @@ def _closed(found: _Open, message: str) -> Statement:
         raise FileRejected("there is no account identification", line=found.line, field="Acct/Id")
     if found.summary is not None:
         check_summary(found.summary, found.lines)
-    currencies = [currency for _, currency, _, _ in found.balances] + [line.currency for line in found.lines]
+    currencies = [balance.currency for balance in found.balances] + [line.currency for line in found.lines]
     currency = found.currency or next(iter(currencies), None)
     if currency is None:
         raise FileRejected("neither account, balance nor entry names a currency", line=found.line, field="Acct/Ccy")
@@ -121,26 +136,28 @@ def _closed(found: _Open, message: str) -> Statement:
         statement_id=found.statement_id or f"line-{found.line}",
         account=found.account,
         currency=currency,
-        opening_minor=opening[1] if opening else None,
-        closing_minor=closing[1] if closing else None,
+        opening_minor=opening.amount_minor if opening else None,
+        closing_minor=closing.amount_minor if closing else None,
         lines=tuple(found.lines),
+        sequence=next((found.sequences[name] for name in SEQUENCES if name in found.sequences), None),
+        first_day=opening.day if opening else None,
+        last_day=closing.day if closing else None,
     )
-    return prove(statement, line=closing[0] if closing else found.line, field="Bal" if closing else "Ntry/Amt")
+    return prove(statement, line=closing.line if closing else found.line, field="Bal" if closing else "Ntry/Amt")
 
 
-def _balances(found: _Open, currency: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return line and amount of the opening and of the closing balance.
+def _balances(found: _Open, currency: str) -> tuple[_Balance, _Balance]:
+    """Return the opening and the closing balance.
 
     A page of a statement opens and closes with interim balances (ITBD): the first opens, the last closes.
     """
-    for kind, of_currency, _, line in found.balances:
-        if of_currency != currency:
-            raise FileRejected(
-                f"balance {kind} is in {of_currency}, the account in {currency}", line=line, field="Bal/Amt"
-            )
-    interim = [(line, amount) for kind, _, amount, line in found.balances if kind == "ITBD"]
-    openings = [(line, amount) for kind, _, amount, line in found.balances if kind in ("OPBD", "PRCD")]
-    closings = [(line, amount) for kind, _, amount, line in found.balances if kind == "CLBD"]
+    for balance in found.balances:
+        if balance.currency != currency:
+            problem = f"balance {balance.kind} is in {balance.currency}, the account in {currency}"
+            raise FileRejected(problem, line=balance.line, field="Bal/Amt")
+    interim = [balance for balance in found.balances if balance.kind == "ITBD"]
+    openings = [balance for balance in found.balances if balance.kind in ("OPBD", "PRCD")]
+    closings = [balance for balance in found.balances if balance.kind == "CLBD"]
     if not openings:
         openings, interim = interim[:1], interim[1:]
     if not closings:
@@ -152,6 +169,6 @@ def _balances(found: _Open, currency: str) -> tuple[tuple[int, int], tuple[int, 
                 line=found.line,
                 field="Bal",
             )
-        if len({amount for _, amount in balances}) > 1:
-            raise FileRejected(f"there are several {name} balances", line=balances[1][0], field="Bal")
+        if len({balance.amount_minor for balance in balances}) > 1:
+            raise FileRejected(f"there are several {name} balances", line=balances[1].line, field="Bal")
     return openings[0], closings[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.limits import MAX_SEQUENCE_DIGITS
 from payonce.reconciliation.readers.values import minor_of, shown
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ def is_opening(kind: str) -> bool:
 def is_closing(kind: str) -> bool:
     """Whether a balance type closes a statement or a page of it."""
     return kind in ("CLBD", "ITBD")
+
+
+def sequence_of(node: Node) -> int:
+    """Return a statement's number. Raises ``FileRejected``."""
+    text = node.text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_SEQUENCE_DIGITS):
+        raise FileRejected(f"{shown(text)} is not a statement's number", line=node.line, field=node.name)
+    return int(text)
 
 
 def check_summary(summary: Node, lines: list[StatementLine]) -> None:

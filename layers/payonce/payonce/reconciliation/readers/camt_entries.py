@@ -54,8 +54,8 @@ def entry_of(node: Node) -> StatementLine | None:
     if status != BOOKED:
         raise FileRejected(f"status {shown(status)} is not known", line=node.line, field="Ntry/Sts")
     currency, amount = money_of(node, "Ntry")
-    booking_date = _date(node, "BookgDt")
-    value_date = _date(node, "ValDt")
+    booking_date = day_at(node, "BookgDt")
+    value_date = day_at(node, "ValDt")
     if booking_date is None and value_date is None:
         raise FileRejected("there is neither booking nor value date", line=node.line, field="Ntry/BookgDt")
     details = list(node.each("NtryDtls/TxDtls"))
@@ -80,11 +80,12 @@ def entry_of(node: Node) -> StatementLine | None:
     )
 
 
-def _date(node: Node, name: str) -> date | None:
+def day_at(node: Node, name: str) -> date | None:
+    """Return the date in ``Dt`` or ``DtTm`` of a child, the day as the bank wrote it. Raises ``FileRejected``."""
     text = node.value(f"{name}/Dt") or node.value(f"{name}/DtTm")
     if text is None:
         return None
-    field = f"Ntry/{name}"
+    field = f"{node.name}/{name}"
     if "T" in text:
         # The whole text is checked; the day is the one the bank wrote.
         day, _, clock = text.partition("T")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.limits import MAX_CSV_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
@@ -12,6 +13,13 @@ from payonce.reconciliation.readers.text import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class LineStream(Protocol):
+    """A binary stream, of which lines are asked."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Return the next line with its end, at most ``size`` bytes of it; nothing at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,20 @@ def records(data: bytes, *, required: frozenset[str]) -> Iterator[Record]:
     text = decoded(data)
     names = header_of(text)
     _check_header(names, required)
-    reader = csv.reader(_bounded_lines(text), strict=True)
+    yield from _records(_bounded_lines(text), names, MAX_ROWS)
+
+
+def streamed_records(stream: LineStream, *, required: frozenset[str], max_rows: int) -> Iterator[Record]:
+    """Yield the same of a stream, holding one line at a time. A refusal may follow after records were yielded."""
+    lines = _decoded_lines(stream)
+    header = next(lines, "")
+    names = header_of(header)
+    _check_header(names, required)
+    yield from _records(chain((header,), lines), names, max_rows)
+
+
+def _records(lines: Iterator[str], names: tuple[str, ...], max_rows: int) -> Iterator[Record]:
+    reader = csv.reader(lines, strict=True)
     seen = 0
     line = 1
     try:
@@ -69,8 +90,8 @@ def records(data: bytes, *, required: frozenset[str]) -> Iterator[Record]:
         for cells in reader:
             if cells:
                 seen += 1
-                if seen > MAX_ROWS:
-                    raise FileRejected(f"there are more than {MAX_ROWS} rows; split the report", line=line)
+                if seen > max_rows:
+                    raise FileRejected(f"there are more than {max_rows} rows; split the report", line=line)
                 if len(cells) != len(names):
                     raise FileRejected(f"there are {len(cells)} cells, the header has {len(names)}", line=line)
                 yield Record(line, dict(zip(names, cells, strict=True)))
@@ -94,3 +115,19 @@ def _bounded_lines(text: str) -> Iterator[str]:
         if len(line) > MAX_LINE_CHARACTERS:
             raise FileRejected(f"the line is longer than {MAX_LINE_CHARACTERS} characters", line=number)
         yield line + "\n"
+
+
+def _decoded_lines(stream: LineStream) -> Iterator[str]:
+    number = 0
+    # A line without an end would be read whole: no more of it is read than may be kept.
+    while line := stream.readline(MAX_LINE_CHARACTERS * 4):
+        number += 1
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise FileRejected("the line is not UTF-8; export the file as UTF-8", line=number) from None
+        if len(text) > MAX_LINE_CHARACTERS:
+            raise FileRejected(f"the line is longer than {MAX_LINE_CHARACTERS} characters", line=number)
+        if "\0" in text:
+            raise FileRejected("there is a NUL character", line=number)
+        yield text

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.csv_table import Record, records
+from payonce.reconciliation.readers.limits import MAX_SEQUENCE_DIGITS
 from payonce.reconciliation.readers.proof import prove
 from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.values import currency_of, date_of, minor_of, shown, unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
 BANK_COLUMNS = (
     "record",
@@ -60,11 +62,30 @@ def _statement(opening: Record, rest: Iterator[Record]) -> Statement:
                 opening_minor=minor_of(opening.required("amount"), currency, line=opening.line, field="amount"),
                 closing_minor=minor_of(record.required("amount"), currency, line=record.line, field="amount"),
                 lines=tuple(lines),
+                sequence=_sequence(opening),
+                first_day=_day(opening),
+                last_day=_day(record),
             )
             return prove(statement, line=record.line, field="amount")
         else:
             raise FileRejected(f"{shown(kind)} is neither line nor closing", line=record.line, field="record")
     raise FileRejected("the statement has no closing record; the file may have lost its end", line=opening.line)
+
+
+def _sequence(opening: Record) -> int | None:
+    """Return the number in the optional column ``sequence`` of an opening record."""
+    text = opening.optional("sequence")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_SEQUENCE_DIGITS):
+        raise FileRejected(f"{shown(text)} is not a statement's number", line=opening.line, field="sequence")
+    return int(text)
+
+
+def _day(record: Record) -> date | None:
+    """Return the booking date of an opening or closing record, which may leave it out."""
+    text = record.optional("booking_date")
+    return None if text is None else date_of(text, line=record.line, field="booking_date")
 
 
 def _line(record: Record, currency: str) -> StatementLine:

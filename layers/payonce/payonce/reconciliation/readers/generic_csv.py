@@ -8,14 +8,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.csv_table import Record, records
 from payonce.reconciliation.readers.rows import GatewayRow, RowKind
-from payonce.reconciliation.readers.values import EPOCH, currency_of, instant_ms, minor_of, shown
+from payonce.reconciliation.readers.values import currency_of, decimal_text, instant_ms, instant_text, minor_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +71,7 @@ def write_generic_gateway_csv(rows: Iterable[GatewayRow]) -> bytes:
     for row in rows:
         amounts = (row.amount_minor, row.fee_minor, row.net_minor)
         sums[row.currency] = [before + more for before, more in zip(sums[row.currency], (1, *amounts), strict=True)]
-        created, available = _instant_text(row.created_at_ms), _instant_text(row.available_at_ms)
+        created, available = instant_text(row.created_at_ms), instant_text(row.available_at_ms)
         texts = [decimal_text(amount, row.currency) for amount in amounts]
         head = [row.kind.value, row.transaction_id, row.reference or ""]
         tail = [row.currency, created, available, row.payout_id or "", row.gateway_payment_id or ""]
@@ -82,20 +80,6 @@ def write_generic_gateway_csv(rows: Iterable[GatewayRow]) -> bytes:
         texts = [decimal_text(amount, currency) for amount in amounts_]
         writer.writerow([TOTAL, count, "", *texts, currency, "", "", "", ""])
     return out.getvalue().encode()
-
-
-def decimal_text(amount_minor: int, currency: str) -> str:
-    """Return an amount in major units with exactly the currency's decimals."""
-    exponent = MINOR_UNIT_EXPONENTS[currency]
-    digits = str(abs(amount_minor)).rjust(exponent + 1, "0")
-    sign = "-" if amount_minor < 0 else ""
-    return sign + (f"{digits[:-exponent]}.{digits[-exponent:]}" if exponent else digits)
-
-
-def _instant_text(at_ms: int | None) -> str:
-    if at_ms is None:
-        return ""
-    return (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")
 
 
 def _amounts(record: Record, currency: str) -> tuple[int, int, int]:

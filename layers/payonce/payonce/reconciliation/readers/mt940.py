@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS, MAX_ROWS
-from payonce.reconciliation.readers.mt940_fields import Balance, Movement, balance_of, details_of, movement_of
+from payonce.reconciliation.readers.mt940_fields import (
+    Balance,
+    Movement,
+    balance_of,
+    details_of,
+    movement_of,
+    sequence_of,
+)
 from payonce.reconciliation.readers.proof import prove
 from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.text import decoded_text, lines_of
@@ -170,6 +177,9 @@ def _finish(current: _Open, pending: _Open | None, statements: list[Statement]) 
         opening_minor=opening.amount_minor,
         closing_minor=closing.amount_minor,
         lines=tuple(_line(movement, texts, opening.currency) for movement, texts in current.movements),
+        sequence=sequence_of(current.number),
+        first_day=opening.day,
+        last_day=closing.day,
     )
     statements.append(prove(statement, line=line, field=f":{closing_tag}:"))
     return current if closing_tag == "62M" else None

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.limits import MAX_SEQUENCE_DIGITS
 from payonce.reconciliation.readers.values import currency_of, minor_of, shown, six_digit_date, unique
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ def balance_of(text: str, *, line: int, field: str) -> Balance:
     amount = minor_of(matched[4], currency, line=line, field=field, decimal_sign=",")
     day = six_digit_date(matched[2], line=line, field=field)
     return Balance(amount if matched[1] == "C" else -amount, currency, day)
+
+
+def sequence_of(number: str) -> int | None:
+    """Return the statement's number of a :28C: (``60/1`` is page 1 of 60), or ``None`` where it is no number."""
+    statement = number.partition("/")[0].strip()
+    if not (statement.isascii() and statement.isdigit() and len(statement) <= MAX_SEQUENCE_DIGITS):
+        return None
+    return int(statement) or None  # SWIFT leaves 0 for banks that do not number
 
 
 def movement_of(lines: list[str], currency: str, *, line: int) -> Movement:

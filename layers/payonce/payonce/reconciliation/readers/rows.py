@@ -87,6 +87,8 @@ class Statement:
     """One account's lines, in one currency. Where both balances are set, opening + lines = closing was checked.
 
     camt.054 notifies of single movements and has no balances; BAI2 may leave them out: then they are ``None``.
+    ``sequence`` is the bank's number of the statement, where it has one; ``first_day`` and ``last_day`` are the dates
+    of its balances.
     """
 
     statement_id: str
@@ -95,6 +97,9 @@ class Statement:
     opening_minor: int | None
     closing_minor: int | None
     lines: tuple[StatementLine, ...]
+    sequence: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

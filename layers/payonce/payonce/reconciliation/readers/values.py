@@ -66,6 +66,20 @@ def minor_of(text: str, currency: str, *, line: int, field: str, decimal_sign: s
     return int(sign + (digits or "0"))
 
 
+def decimal_text(amount_minor: int, currency: str) -> str:
+    """Return an amount in major units with exactly the currency's decimals."""
+    exponent = MINOR_UNIT_EXPONENTS[currency]
+    digits = str(abs(amount_minor)).rjust(exponent + 1, "0")
+    sign = "-" if amount_minor < 0 else ""
+    return sign + (f"{digits[:-exponent]}.{digits[-exponent:]}" if exponent else digits)
+
+
+def grouped(amount_minor: int, currency: str) -> str:
+    """Return an amount in major units for people, its thousands apart: ``1,234,567.89``."""
+    whole, point, fraction = decimal_text(abs(amount_minor), currency).partition(".")
+    return f"{'-' if amount_minor < 0 else ''}{int(whole):,}{point}{fraction}"
+
+
 def date_of(text: str, *, line: int, field: str) -> date:
     """Return an ISO 8601 calendar date (``2026-02-28``)."""
     plain = text.strip()
@@ -114,6 +128,11 @@ def instant_ms(text: str, *, line: int, field: str, utc_offset_minutes: int | No
             "with its offset from UTC (2026-02-28T09:30:00Z)" if utc_offset_minutes is None else "without an offset"
         )
         raise FileRejected(f"{shown(text)} is not a date and time {wanted}", line=line, field=field) from None
+
+
+def instant_text(at_ms: int | None) -> str:
+    """Return an instant as the CSV formats write it, in UTC to the millisecond; "" where there is none."""
+    return "" if at_ms is None else (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")
 
 
 def unique(texts: list[str | None]) -> tuple[str, ...]:

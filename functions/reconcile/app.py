@@ -1,0 +1,15 @@
+"""A file arrived, or it is time: accepts what arrived, compares journal and files, brings the cases up to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payonce.bootstrap_reconciliation import bootstrap_reconciliation
+from payonce.entrypoints.reconciliation import reconcile
+
+APPLICATION = bootstrap_reconciliation()
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Return and log what was accepted and what the run found."""
+    return reconcile(APPLICATION, event)

@@ -1,0 +1,149 @@
+"""``breaks list``, ``show``, ``comment`` and ``assign``: what reconciliation found, for the operator, who sees all."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from payonce.cli_support import add_table_options, application_of, shown
+from payonce.ports import Table
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.views import is_overdue
+from payonce.reconciliation.readers.values import neutralised
+from payonce.reconciliation.taxonomy import CLASSES, BreakClass
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from payonce.bootstrap import Application
+    from payonce.reconciliation.cases.case import Case
+
+TABLES = (Table.RECONCILIATION,)
+DEFAULT_LIMIT = 50
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    breaks = commands.add_parser("breaks", help="list, read, comment on and assign what reconciliation found")
+    actions = breaks.add_subparsers(dest="breaks_command", required=True)
+    listing = actions.add_parser("list", help="list breaks, most urgent first")
+    listing.add_argument("--status", choices=[status.value for status in CaseStatus], default=CaseStatus.OPEN.value)
+    listing.add_argument("--class", dest="break_class", choices=[each.value for each in BreakClass])
+    listing.add_argument("--merchant", help="only this merchant's")
+    listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT})")
+    show = actions.add_parser("show", help="show one with its evidence, history and comments")
+    comment = actions.add_parser("comment", help="add a comment")
+    assign = actions.add_parser("assign", help="hand it to somebody, or with '' to nobody")
+    for action in (show, comment, assign):
+        action.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
+    comment.add_argument("text")
+    comment.add_argument("--operator", required=True, help="who you are")
+    assign.add_argument("assignee")
+    for action in (listing, show, comment, assign):
+        add_table_options(action, TABLES)
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Run the command. Raises ``PayonceError``."""
+    application = application_of(options, environment, TABLES)
+    store = CaseStore(application.database)
+    match options.breaks_command:
+        case "list":
+            return _list(store, options, application.clock.now_ms())
+        case "show":
+            return _show(store, options.break_id, application.clock.now_ms())
+        case "comment":
+            return _comment(application, store, options)
+        case _:
+            case_now = store.assign(options.break_id, options.assignee or None)
+            sys.stdout.write(f"assigned to {case_now.assignee or 'nobody'}\n")
+            return 0
+
+
+def _list(store: CaseStore, options: argparse.Namespace, now_ms: int) -> int:
+    listed = 0
+    for case in _chosen(store, options):
+        if listed == options.limit:
+            sys.stdout.write(f"there are more: --limit {2 * options.limit}\n")
+            break
+        sys.stdout.write(line_of(case, now_ms) + "\n")
+        listed += 1
+    if not listed:
+        sys.stdout.write(f"no break is {options.status}\n")
+    return 0
+
+
+def _chosen(store: CaseStore, options: argparse.Namespace) -> Iterator[Case]:
+    status = CaseStatus(options.status)
+    for case in store.with_status(status):
+        fits = options.break_class in (None, case.break_class.value)
+        if fits and options.merchant in (None, case.merchant_id):
+            yield case
+
+
+def line_of(case: Case, now_ms: int) -> str:
+    """Return a case in one line."""
+    late = "overdue" if is_overdue(case, now_ms) else f"due {shown(case.due_at_ms)}"
+    severity = CLASSES[case.break_class].severity.value
+    return (
+        f"{case.break_id}  {severity:<8}  {case.break_class.value:<22}  {amount_of(case):>16}  {late}  "
+        f"{case.assignee or '-'}"
+    )
+
+
+def amount_of(case: Case) -> str:
+    """Return the amount at stake in minor units; a break of no money has none."""
+    return f"{case.amount_minor} {case.currency}" if case.currency else "-"
+
+
+def _show(store: CaseStore, break_id: str, now_ms: int) -> int:
+    case = store.get(break_id)
+    rule = CLASSES[case.break_class]
+    lines = [
+        f"break      {case.break_id}",
+        f"class      {case.break_class.value}: {rule.meaning}",
+        f"severity   {rule.severity.value}{', overdue' if is_overdue(case, now_ms) else ''}",
+        f"status     {case.status.value}",
+        f"amount     {amount_of(case)} (minor units)",
+        f"about      {', '.join(case.subject)}",
+        f"merchant   {case.merchant_id or '-'}",
+        f"payment    {case.payment_id or '-'}",
+        f"why        {case.why or '-'}",
+        f"assignee   {case.assignee or '-'}",
+        f"occurred   {shown(case.occurred_at_ms)}",
+        f"opened     {shown(case.opened_at_ms)}, to be looked at by {shown(case.due_at_ms)}",
+        f"last seen  {shown(case.last_seen_at_ms)} by {case.last_seen_run_id}",
+        "evidence",
+        *(f"  {row.source.value:<10} {_fields(row.fields)}" for row in case.evidence),
+        "history",
+        *(f"  {shown(e['at_ms'])}  {e['change']:<10} {e['by']} {e['note'] or ''}" for e in store.history(break_id)),
+        "comments",
+        *(f"  {shown(c['at_ms'])}  {c['by']}: {c['text']}" for c in store.comments(break_id)),
+    ]
+    sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
+    return 0
+
+
+def _fields(fields: Mapping[str, str | int | None]) -> str:
+    return " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
+
+
+def _plain(value: str | int) -> str:
+    # A report's text is a stranger's: in a terminal it moves no cursor, and pasted into a spreadsheet it is no formula.
+    if isinstance(value, int):
+        return str(value)
+    return neutralised(value if value.isprintable() else ascii(value))
+
+
+def _comment(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    store.comment(
+        options.break_id,
+        application.ids.new("com"),
+        text=options.text,
+        by=f"operator:{options.operator}",
+        at_ms=application.clock.now_ms(),
+    )
+    sys.stdout.write("commented\n")
+    return 0

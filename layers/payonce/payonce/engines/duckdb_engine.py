@@ -1,0 +1,211 @@
+"""The rules on DuckDB, in the process: files and ledger rows in, a ``RunResult`` out. Nothing is downloaded."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+
+from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
+from payonce.reconciliation.results import read_result
+from payonce.reconciliation.rules import FAMILIES, rule_files
+from payonce.reconciliation.tables import INPUT_TABLES, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
+    from payonce.reconciliation.readers.rows import ReconciliationFile
+
+INSERT_BATCH_ROWS: Final = 10_000  # as columns, for one statement; 14 columns of it are a few MB
+UNKNOWN_REFERENCES_LIMIT: Final = 10_000  # each is looked up in the store; a file of strangers is no reason for a storm
+# Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian.
+_ROW_HASH: Final = "CREATE MACRO row_hash(t) AS CAST((md5_number_lower(t) % 4294967296) % 2147483647 AS BIGINT)"
+_RUN_SCHEMA: Final = "run"
+
+
+class DuckDbWorkspace:
+    """See ``ReconciliationEngine``. Rows are added first, then the rules run as often as wished.
+
+    ``folder`` keeps what does not fit into ``memory_limit_mb``; without it a temporary one, removed by ``close``.
+    Not for several threads at once.
+    """
+
+    def __init__(self, folder: Path | None = None, *, memory_limit_mb: int = 512, threads: int = 2) -> None:
+        self._own_folder = tempfile.TemporaryDirectory(prefix="payonce-") if folder is None else None
+        self._folder = Path(self._own_folder.name) if self._own_folder else Path(str(folder))
+        self._files: set[tuple[str, str | None]] = set()
+        self._parquet: dict[str, list[str]] = {table: [] for table in INPUT_TABLES}
+        with _translated():
+            self._connection = duckdb.connect(
+                ":memory:",
+                config={
+                    "memory_limit": f"{memory_limit_mb}MB",
+                    "threads": threads,
+                    "temp_directory": str(self._folder / "spill"),
+                    "preserve_insertion_order": False,
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                    "allow_community_extensions": False,
+                },
+            )
+            self._connection.execute(_ROW_HASH)
+            for table in INPUT_TABLES:
+                columns = ", ".join(f"{name} {kind}" for name, kind in TABLES[table].items())
+                self._connection.execute(f"CREATE TABLE own_{table} ({columns})")
+
+    def close(self) -> None:
+        """Give back memory and the temporary folder. Safe to repeat."""
+        self._connection.close()
+        if self._own_folder:
+            self._own_folder.cleanup()
+
+    def __enter__(self) -> DuckDbWorkspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add_ledger(self, rows: Iterable[LedgerRow]) -> None:
+        """Add our own rows. The same row again is the same row."""
+        names = tuple(TABLES["ledger"])
+        self._insert("ledger", (tuple(getattr(row, name) for name in names) for row in rows))
+
+    def add_file(self, file: ReconciliationFile, *, gateway: str | None = None) -> None:
+        """Add a file's rows; the same file again is a no-op. A gateway's report needs the gateway's name.
+
+        Raises ``BodyMalformed`` where the name is missing.
+        """
+        if (file.file_id, gateway) in self._files:
+            return
+        if file.gateway_rows and not gateway:
+            raise BodyMalformed("The report of a gateway needs the gateway's name, as the ledger has it.")
+        names = tuple(TABLES["gateway_row"])[1:]
+        self._insert("gateway_row", ((gateway, *(getattr(row, name) for name in names)) for row in file.gateway_rows))
+        self._files.add((file.file_id, gateway))
+
+    def add_parquet(self, table: str, paths: Sequence[str]) -> None:
+        """Add parquet files with the columns of ``table``; they are read by each run, where they lie.
+
+        Raises ``FileRejected`` if they can't be read or lack a column.
+        """
+        if table not in INPUT_TABLES:
+            raise BodyMalformed(f"No table {table!r}; there are {', '.join(INPUT_TABLES)}.")
+        source = _parquet(table, paths)
+        try:
+            self._connection.execute(f"SELECT * FROM ({source}) AS probe LIMIT 0")  # noqa: S608
+        except duckdb.Error as error:
+            raise FileRejected(f"The parquet files of {table} can't be read: {_first_line(error)}") from error
+        self._parquet[table].append(source)
+
+    def run(self, settings: RunSettings, progress: Callable[[str, int, int], None] | None = None) -> RunResult:
+        """See ``ReconciliationEngine``."""
+        steps = [(family, file) for family in FAMILIES for file in rule_files(family)]
+        with _translated():
+            self._prepare(settings)
+            for done, (_, file) in enumerate(steps):
+                if progress:
+                    progress(file.name, done, len(steps) + 1)
+                for statement in file.statements:
+                    self._connection.execute(statement)
+            if progress:
+                progress("results", len(steps), len(steps) + 1)
+            families = [family for family in FAMILIES if rule_files(family)]
+            made = {row[0] for row in self._query("SELECT table_name FROM information_schema.tables")}
+            result = read_result(self._query, families, [f for f in families if f"{f}_bulk" in made])
+        if progress:
+            progress("results", len(steps) + 1, len(steps) + 1)
+        return result
+
+    def unknown_references(self) -> list[tuple[str, str]]:
+        """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number.
+
+        They are what the store is asked for: an attempt that we know of but did not book.
+        """
+        with _translated():
+            self._make_inputs()
+            rows = self._query(
+                "SELECT DISTINCT g.gateway, g.reference FROM gateway_row AS g "  # noqa: S608
+                "WHERE g.kind IN ('charge', 'refund') AND g.reference <> '' AND NOT EXISTS (SELECT 1 FROM ledger AS l "
+                "WHERE l.gateway = g.gateway AND l.reference = g.reference) "
+                f"ORDER BY g.gateway, g.reference LIMIT {UNKNOWN_REFERENCES_LIMIT}"
+            )
+            return [(row[0], row[1]) for row in rows]
+
+    def _prepare(self, settings: RunSettings) -> None:
+        execute = self._connection.execute
+        execute(f"DROP SCHEMA IF EXISTS {_RUN_SCHEMA} CASCADE")
+        execute("SET search_path = 'main'")
+        self._make_inputs()
+        rows = {
+            "settings": [tuple(getattr(settings, name) for name in TABLES["settings"])],
+            "fee_rule": [tuple(getattr(fee, name) for name in TABLES["fee_rule"]) for fee in settings.fees],
+        }
+        if len({row[:2] for row in rows["fee_rule"]}) != len(rows["fee_rule"]):
+            raise BodyMalformed("The settings have two fee rules for one gateway and currency; keep one.")
+        for table, values in rows.items():
+            columns = ", ".join(f"{name} {kind}" for name, kind in TABLES[table].items())
+            execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
+            for row in values:
+                execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        execute(f"CREATE SCHEMA {_RUN_SCHEMA}")
+        execute(f"SET search_path = '{_RUN_SCHEMA},main'")
+
+    def _make_inputs(self) -> None:
+        for table in INPUT_TABLES:
+            [[own]] = self._query(f"SELECT count(*) FROM main.own_{table}")  # noqa: S608
+            parts = list(self._parquet[table])
+            if own or not parts:
+                parts.append(f"SELECT * FROM main.own_{table}")  # noqa: S608
+            self._connection.execute(f"CREATE OR REPLACE VIEW main.{table} AS {' UNION ALL '.join(parts)}")
+
+    def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Insert all rows or none, a batch of columns at a time: DuckDB is slow row by row."""
+        kinds = list(TABLES[table].values())
+        values = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in kinds)
+        with _translated():
+            self._connection.begin()
+            try:
+                for batch in _batches(rows):
+                    columns = [list(column) for column in zip(*batch, strict=True)]
+                    self._connection.execute(f"INSERT INTO main.own_{table} SELECT {values}", columns)
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+    def _query(self, text: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(text).fetchall()
+
+
+def _parquet(table: str, paths: Sequence[str]) -> str:
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    columns = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in TABLES[table].items())
+    return f"SELECT {columns} FROM read_parquet([{quoted}])"  # noqa: S608
+
+
+def _batches(rows: Iterable[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:
+    batch: list[tuple[object, ...]] = []
+    for row in rows:
+        batch.append(tuple(str(value) if isinstance(value, str) else value for value in row))
+        if len(batch) == INSERT_BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Translate what DuckDB raises, once."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreUnavailable(f"DuckDB could not do its part: {_first_line(error)}") from error

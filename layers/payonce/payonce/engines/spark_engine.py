@@ -1,0 +1,86 @@
+"""The compiled rules on Spark, for what one machine no longer holds. The same result as DuckDB's, digest included.
+
+PySpark is not in the Lambda layers: a job on EMR Serverless, or a machine of one's own, brings it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from payonce.domain.errors import BodyMalformed, StoreUnavailable
+from payonce.reconciliation.results import read_result
+from payonce.reconciliation.rules import FAMILIES, rule_files
+from payonce.reconciliation.tables import INPUT_TABLES, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.reconciliation.model import RunResult, RunSettings
+
+# Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian.
+_ROW_HASH: Final = (
+    "CREATE OR REPLACE TEMPORARY FUNCTION row_hash(t STRING) RETURNS BIGINT RETURN CAST(CONV(CONCAT("
+    "SUBSTR(MD5(t), 23, 2), SUBSTR(MD5(t), 21, 2), SUBSTR(MD5(t), 19, 2), SUBSTR(MD5(t), 17, 2)), 16, 10) AS BIGINT)"
+    " % 2147483647"
+)
+_SPARK_TYPES: Final = {"VARCHAR": "STRING", "BIGINT": "BIGINT"}
+
+
+class SparkEngine:
+    """See ``ReconciliationEngine``. ``session`` is a ``SparkSession`` whose current database is this run's alone."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._parquet: dict[str, list[str]] = {table: [] for table in INPUT_TABLES}
+
+    def add_parquet(self, table: str, paths: Sequence[str]) -> None:
+        """Add parquet files with the columns of ``table``."""
+        if table not in INPUT_TABLES:
+            raise BodyMalformed(f"No table {table!r}; there are {', '.join(INPUT_TABLES)}.")
+        self._parquet[table].extend(paths)
+
+    def run(self, settings: RunSettings, progress: Callable[[str, int, int], None] | None = None) -> RunResult:
+        """See ``ReconciliationEngine``."""
+        from pyspark.errors import PySparkException  # type: ignore[import-not-found,unused-ignore]
+
+        steps = [file for family in FAMILIES for file in rule_files(family, "spark")]
+        families = [family for family in FAMILIES if rule_files(family, "spark")]
+        try:
+            self._prepare(settings)
+            for done, file in enumerate(steps):
+                if progress:
+                    progress(file.name, done, len(steps) + 1)
+                for statement in file.statements:
+                    self._session.sql(statement)
+            made = {row["tableName"] for row in self._session.sql("SHOW TABLES").collect()}
+            result = read_result(self._query, families, [f for f in families if f"{f}_bulk" in made])
+        except PySparkException as error:
+            raise StoreUnavailable(f"Spark could not do its part: {str(error).partition(chr(10))[0]}") from error
+        if progress:
+            progress("results", len(steps) + 1, len(steps) + 1)
+        return result
+
+    def _prepare(self, settings: RunSettings) -> None:
+        for row in self._session.sql("SHOW TABLES").collect():
+            kind = "VIEW" if self._session.catalog.getTable(row["tableName"]).tableType == "VIEW" else "TABLE"
+            self._session.sql(f"DROP {kind} IF EXISTS {row['tableName']}")
+        self._session.sql(_ROW_HASH)
+        for table in INPUT_TABLES:
+            columns = ", ".join(f"CAST({name} AS {_SPARK_TYPES[kind]}) AS {name}" for name, kind in _columns(table))
+            parts = [f"SELECT {columns} FROM parquet.`{path}`" for path in self._parquet[table]]  # noqa: S608
+            empty = ", ".join(f"CAST(NULL AS {_SPARK_TYPES[kind]}) AS {name}" for name, kind in _columns(table))
+            self._session.sql(f"CREATE VIEW {table} AS {' UNION ALL '.join(parts) or f'SELECT {empty} WHERE FALSE'}")
+        self._own("settings", [settings])
+        self._own("fee_rule", list(settings.fees))
+
+    def _own(self, table: str, rows: Sequence[object]) -> None:
+        schema = ", ".join(f"{name} {_SPARK_TYPES[kind]}" for name, kind in _columns(table))
+        values = [tuple(getattr(row, name) for name, _ in _columns(table)) for row in rows]
+        self._session.createDataFrame(values, schema).write.saveAsTable(table)
+
+    def _query(self, text: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._session.sql(text).collect()]
+
+
+def _columns(table: str) -> list[tuple[str, str]]:
+    return list(TABLES[table].items())

@@ -1,0 +1,165 @@
+"""A break case, and the table of what can happen to it. Pure.
+
+::
+
+            found          proposed              approved
+    (none) ──────▶ OPEN ──────────▶ AWAITING ──────────────▶ APPROVED ─ started ─▶ CORRECTING ─ corrected ─▶ CORRECTED
+                    │ ▲ ◀── rejected ── APPROVAL                 │                     │                        │
+                    │ └──────────────────── given_up ────────────┴─────────────────────┘                        │
+                    │ proved                                                                                    │ proved
+                    └──────────────▶ CLOSED ◀───────────────────────────────────────────────────────────────────┘
+                                       └─ reopened ─▶ OPEN
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.reconciliation.model import Evidence, Source
+from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.reconciliation.model import Break
+
+HOUR_MS = 3_600_000
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands."""
+
+    OPEN = "open"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"
+    CORRECTING = "correcting"
+    CORRECTED = "corrected"
+    CLOSED = "closed"
+
+
+class CaseChange(StrEnum):
+    """What can happen to a case."""
+
+    FOUND = "found"
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    STARTED = "started"
+    CORRECTED = "corrected"
+    GIVEN_UP = "given_up"
+    PROVED = "proved"
+    REOPENED = "reopened"
+
+
+_S, _C = CaseStatus, CaseChange
+
+TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = MappingProxyType(
+    {
+        (None, _C.FOUND): _S.OPEN,
+        (_S.OPEN, _C.PROPOSED): _S.AWAITING_APPROVAL,
+        (_S.OPEN, _C.APPROVED): _S.APPROVED,
+        (_S.AWAITING_APPROVAL, _C.APPROVED): _S.APPROVED,
+        (_S.AWAITING_APPROVAL, _C.REJECTED): _S.OPEN,
+        (_S.APPROVED, _C.STARTED): _S.CORRECTING,
+        (_S.CORRECTING, _C.CORRECTED): _S.CORRECTED,
+        (_S.APPROVED, _C.GIVEN_UP): _S.OPEN,
+        (_S.CORRECTING, _C.GIVEN_UP): _S.OPEN,
+        # Only a run closes a case. One that is being corrected is left alone: its money may be on the way.
+        (_S.OPEN, _C.PROVED): _S.CLOSED,
+        (_S.AWAITING_APPROVAL, _C.PROVED): _S.CLOSED,
+        (_S.CORRECTED, _C.PROVED): _S.CLOSED,
+        (_S.CLOSED, _C.REOPENED): _S.OPEN,
+    }
+)
+
+
+class CaseTransitionError(Exception):
+    """A change that the table does not allow: a defect of payonce, never a caller's fault."""
+
+
+def next_status(status: CaseStatus | None, change: CaseChange) -> CaseStatus:
+    """Return the status after ``change``; raise ``CaseTransitionError`` when the table has no such row."""
+    try:
+        return TRANSITIONS[status, change]
+    except KeyError:
+        raise CaseTransitionError(f"{change} is not possible for a case that is {status}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A break and what became of it, at one version. Times are epoch milliseconds, the amount minor units.
+
+    ``due_at_ms`` is when somebody has to have looked at it. ``merchant_id`` is ``None`` where no row names a
+    merchant: the case is the operator's. ``correction`` is what was proposed and done. ``version`` counts the changes.
+    """
+
+    break_id: str
+    break_class: BreakClass
+    status: CaseStatus
+    subject: tuple[str, ...]
+    amount_minor: int
+    currency: str
+    occurred_at_ms: int
+    opened_at_ms: int
+    updated_at_ms: int
+    due_at_ms: int
+    version: int
+    last_seen_run_id: str
+    last_seen_at_ms: int
+    merchant_id: str | None = None
+    payment_id: str | None = None
+    gateway: str | None = None
+    surplus_gateway_payment_id: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    why: str | None = None
+    assignee: str | None = None
+    closed_by_run_id: str | None = None
+    correction: Mapping[str, Any] | None = None
+
+    def changed(self, change: CaseChange, *, at_ms: int, **values: Any) -> Case:
+        """Return the next version after ``change``."""
+        status = next_status(self.status, change)
+        return replace(self, status=status, updated_at_ms=at_ms, version=self.version + 1, **values)
+
+
+def opened(found: Break, *, run_id: str, at_ms: int) -> Case:
+    """Return the case of a break that a run found for the first time."""
+    return Case(
+        break_id=found.break_id,
+        break_class=found.break_class,
+        status=next_status(None, CaseChange.FOUND),
+        subject=found.subject,
+        amount_minor=found.amount_minor,
+        currency=found.currency,
+        occurred_at_ms=found.occurred_at_ms,
+        opened_at_ms=at_ms,
+        updated_at_ms=at_ms,
+        due_at_ms=due_at_ms(found.break_class, at_ms),
+        version=1,
+        last_seen_run_id=run_id,
+        last_seen_at_ms=at_ms,
+        merchant_id=found.merchant_id,
+        payment_id=found.payment_id,
+        gateway=found.gateway,
+        surplus_gateway_payment_id=found.surplus_gateway_payment_id,
+        evidence=found.evidence,
+        why=found.why,
+    )
+
+
+def due_at_ms(break_class: BreakClass, opened_at_ms: int) -> int:
+    """Return when a break of this class has to have been looked at."""
+    return opened_at_ms + SLA_HOURS[CLASSES[break_class].severity] * HOUR_MS
+
+
+def evidence_document(evidence: Evidence) -> dict[str, Any]:
+    """Return a row of evidence as it is stored and shown."""
+    return {"source": evidence.source.value, "row_key": evidence.row_key, "fields": dict(evidence.fields)}
+
+
+def evidence_from(document: Mapping[str, Any]) -> Evidence:
+    """Return the evidence of a stored document."""
+    return Evidence(source=Source(document["source"]), row_key=document["row_key"], fields=document["fields"])

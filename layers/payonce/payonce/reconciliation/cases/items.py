@@ -1,0 +1,130 @@
+"""Stored forms of cases, their history and their comments, in the table ``reconciliation``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payonce.outbox import created_key
+from payonce.ports import Adjust, Insert, Table
+from payonce.reconciliation.cases.case import Case, CaseStatus, evidence_document, evidence_from
+from payonce.reconciliation.taxonomy import BreakClass
+
+if TYPE_CHECKING:
+    from payonce.ports import Item, Key, Write
+    from payonce.reconciliation.cases.case import CaseChange
+
+BY_STATUS_INDEX = "cases-by-status"
+BY_MERCHANT_INDEX = "cases-by-merchant"
+CASE_SORT_KEY = "CASE"
+CHANGE_PREFIX = "CHANGE#"
+COMMENT_PREFIX = "COMMENT#"
+_PLAIN = (
+    "break_id",
+    "amount_minor",
+    "currency",
+    "occurred_at_ms",
+    "opened_at_ms",
+    "updated_at_ms",
+    "due_at_ms",
+    "version",
+    "last_seen_run_id",
+    "last_seen_at_ms",
+    "payment_id",
+    "gateway",
+    "surplus_gateway_payment_id",
+    "why",
+    "assignee",
+    "closed_by_run_id",
+)
+
+
+def case_partition(break_id: str) -> str:
+    """Return the partition of everything about one break."""
+    return f"BREAK#{break_id}"
+
+
+def case_key(break_id: str) -> Key:
+    """Return the key of the case."""
+    return {"pk": case_partition(break_id), "sk": CASE_SORT_KEY}
+
+
+def case_item(case: Case) -> Item:
+    """Return the stored form of a case. Without a merchant it is in no merchant's list."""
+    item: Item = {name: getattr(case, name) for name in _PLAIN}
+    item |= {
+        **case_key(case.break_id),
+        "break_class": case.break_class.value,
+        "case_status": case.status.value,
+        "subject": list(case.subject),
+        "evidence": [evidence_document(row) for row in case.evidence],
+        "correction": None if case.correction is None else dict(case.correction),
+        "due_key": created_key(case.due_at_ms, case.break_id),
+    }
+    if case.merchant_id is not None:
+        item["merchant_id"] = case.merchant_id
+    return item
+
+
+def case_from(item: Item) -> Case:
+    """Return the case of a stored item."""
+    return Case(
+        **{name: item[name] for name in _PLAIN},
+        break_class=BreakClass(item["break_class"]),
+        status=CaseStatus(item["case_status"]),
+        subject=tuple(item["subject"]),
+        evidence=tuple(evidence_from(row) for row in item["evidence"]),
+        correction=item["correction"],
+        merchant_id=item.get("merchant_id"),
+    )
+
+
+def case_writes(before: Case | None, after: Case, change: CaseChange, *, by: str, note: str | None) -> list[Write]:
+    """Return the writes of a change: the case, if it is still as it was read, and an entry that is only ever added."""
+    item = case_item(after)
+    entry = {
+        "pk": case_partition(after.break_id),
+        "sk": f"{CHANGE_PREFIX}{after.version:010d}",
+        "change": change.value,
+        "case_status": after.status.value,
+        "at_ms": after.updated_at_ms,
+        "by": by,
+        "note": note,
+    }
+    if before is None:
+        return [Insert(Table.RECONCILIATION, item), Insert(Table.RECONCILIATION, entry)]
+    key = case_key(after.break_id)
+    written = Adjust(
+        table=Table.RECONCILIATION,
+        key=key,
+        require={"version": before.version},
+        set={name: value for name, value in item.items() if name not in key},
+    )
+    return [written, Insert(Table.RECONCILIATION, entry)]
+
+
+def comment_item(break_id: str, comment_id: str, *, text: str, by: str, at_ms: int) -> Item:
+    """Return the stored form of a comment."""
+    return {
+        "pk": case_partition(break_id),
+        "sk": f"{COMMENT_PREFIX}{created_key(at_ms, comment_id)}",
+        "comment_id": comment_id,
+        "text": text,
+        "by": by,
+        "at_ms": at_ms,
+    }
+
+
+def history_document(item: Item) -> dict[str, Any]:
+    """Return an entry of the history as it is shown."""
+    return {
+        "change": item["change"],
+        "status": item["case_status"],
+        "at_ms": item["at_ms"],
+        "by": item["by"],
+        "note": item["note"],
+    }
+
+
+def comment_document(item: Item) -> dict[str, Any]:
+    """Return a comment as it is shown."""
+    return {"id": item["comment_id"], "text": item["text"], "by": item["by"], "at_ms": item["at_ms"]}

@@ -1,0 +1,58 @@
+"""The digest of a run: the same for the same rows, in whatever order, files or engine they came.
+
+SHA-256 over one canonical JSON document of what does not depend on order:
+
+``tallies``
+    sorted [source, currency, outcome, rows, amount_minor].
+``breaks``
+    SHA-256 over the sorted JSON arrays of the found rows, each ended by a line feed.
+``links``
+    the sum over all links of ``row_hash("class|subject_1|subject_2|subject_3|subject_4|source|row_key")``.
+``pairs``
+    the sum over all matched pairs of ``row_hash(entry_id) * row_hash(transaction_id) mod (2^31 - 1)``. Two pairs that
+    swap their partners leave counts and amounts alone; a product of both sides they do not.
+
+``row_hash(text)`` is the one function that an engine has to bring. Of the MD5 of the UTF-8 text it is bytes 8 to 11,
+read as a little-endian integer, modulo 2^31 - 1: so a product of two fits a signed 64-bit integer. It guards against
+defects, not against an opponent, who could choose its text but not our rules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from payonce.reconciliation.model import Tally
+
+DIGEST_VERSION: Final = 1
+ROW_HASH_MODULUS: Final = 2**31 - 1
+
+
+def row_hash(text: str) -> int:
+    """Return what every engine has to return for this text."""
+    md5 = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(md5[8:12], "little") % ROW_HASH_MODULUS
+
+
+def canonical_json(value: object) -> bytes:
+    """Return the one spelling of a JSON value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def run_digest(tallies: Iterable[Tally], found: Iterable[Sequence[str | int | None]], *, links: int, pairs: int) -> str:
+    """Return the hex digest of a run."""
+    breaks = hashlib.sha256()
+    for line in sorted(canonical_json(list(row)) for row in found):
+        breaks.update(line + b"\n")
+    document = {
+        "version": DIGEST_VERSION,
+        "tallies": sorted([t.source.value, t.currency, t.outcome.value, t.rows, t.amount_minor] for t in tallies),
+        "breaks": breaks.hexdigest(),
+        "links": links,
+        "pairs": pairs,
+    }
+    return hashlib.sha256(canonical_json(document)).hexdigest()

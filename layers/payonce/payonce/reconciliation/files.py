@@ -1,0 +1,97 @@
+"""Files that were accepted, each once by its content, and the head of the chain of run manifests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import WriteConflict
+from payonce.outbox import created_key
+from payonce.ports import Adjust, Insert, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from payonce.ports import Database, Item
+
+# A few files a day: one partition lists them all.
+FILES_PARTITION = "FILES"
+CHAIN_KEY = {"pk": "CHAIN", "sk": "HEAD"}
+PAGE_SIZE = 100
+NO_MANIFEST = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFile:
+    """A file that was accepted. ``gateway`` is ``None`` for a bank's statement."""
+
+    file_id: str
+    name: str
+    file_format: str
+    gateway: str | None
+    received_at_ms: int
+
+
+def remember_file(database: Database, file: KnownFile) -> bool:
+    """Note the file; return ``False`` where it was there before, under whatever name. Raises ``StoreUnavailable``."""
+    fields: Item = {
+        "file_id": file.file_id,
+        "name": file.name,
+        "file_format": file.file_format,
+        "gateway": file.gateway,
+        "received_at_ms": file.received_at_ms,
+    }
+    once = {**fields, "pk": f"FILE#{file.file_id}", "sk": "FILE"}
+    listed = {**fields, "pk": FILES_PARTITION, "sk": created_key(file.received_at_ms, file.file_id)}
+    try:
+        database.write([Insert(Table.RECONCILIATION, once), Insert(Table.RECONCILIATION, listed)])
+    except WriteConflict:
+        return False
+    return True
+
+
+def files_since(database: Database, received_from_ms: int) -> Iterator[KnownFile]:
+    """Yield the files received since then, oldest first."""
+    start: Item | None = None
+    while True:
+        page = database.query(
+            Table.RECONCILIATION,
+            partition=("pk", FILES_PARTITION),
+            sort_at_least=("sk", f"{received_from_ms:013d}"),
+            limit=PAGE_SIZE,
+            start=start,
+        )
+        for item in page.items:
+            yield KnownFile(
+                file_id=item["file_id"],
+                name=item["name"],
+                file_format=item["file_format"],
+                gateway=item["gateway"],
+                received_at_ms=item["received_at_ms"],
+            )
+        start = page.next_key
+        if start is None:
+            return
+
+
+def chain_head(database: Database) -> str:
+    """Return the hash of the last run's manifest; empty before the first."""
+    item = database.get(Table.RECONCILIATION, CHAIN_KEY)
+    return NO_MANIFEST if item is None else str(item["manifest_hash"])
+
+
+def move_chain(database: Database, *, previous: str, manifest_hash: str) -> None:
+    """Make ``manifest_hash`` the head. Raises ``WriteConflict`` when another run has moved it since ``previous``."""
+    if previous == NO_MANIFEST:
+        database.write([Insert(Table.RECONCILIATION, {**CHAIN_KEY, "manifest_hash": manifest_hash})])
+        return
+    database.write(
+        [
+            Adjust(
+                table=Table.RECONCILIATION,
+                key=CHAIN_KEY,
+                require={"manifest_hash": previous},
+                set={"manifest_hash": manifest_hash},
+            )
+        ]
+    )

@@ -1,0 +1,91 @@
+"""What both reports tell, in one place: settings, files, breaks, proof."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from payonce.reconciliation.summary import age_hours, by_class, conservation, is_overdue, urgent_first
+from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
+
+if TYPE_CHECKING:
+    from payonce.reconciliation.intake import Intake
+    from payonce.reconciliation.model import Break, RunResult, RunSettings
+    from payonce.reconciliation.summary import ClassSummary, Conserved
+
+JSON_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A finished run. ``manifest_hash`` is the hash of its link in the chain, ``None`` without a chain."""
+
+    settings: RunSettings
+    intake: Intake
+    result: RunResult
+    manifest_hash: str | None = None
+
+    @property
+    def breaks(self) -> list[Break]:
+        """The breaks, the most urgent first."""
+        return sorted(self.result.breaks, key=urgent_first)
+
+    @property
+    def classes(self) -> tuple[ClassSummary, ...]:
+        """Counts and amounts by class and currency."""
+        return by_class(self.result.breaks, self.settings.as_of_ms)
+
+    @property
+    def proof(self) -> tuple[Conserved, ...]:
+        """The proof of conservation."""
+        return conservation(self.result.tallies, self.intake.read)
+
+
+def as_json(contents: Contents) -> dict[str, Any]:
+    """Return the whole run for machines: every break, amounts in minor units, times in epoch milliseconds."""
+    return {
+        "version": JSON_VERSION,
+        "settings": asdict(contents.settings),
+        "files": [asdict(facts) for facts in contents.intake.files],
+        "digest": contents.result.digest,
+        "manifest_hash": contents.manifest_hash,
+        "uncompared_rows": contents.intake.uncompared_rows,
+        "conservation": [
+            {
+                "source": one.source,
+                "currency": one.currency,
+                "read_rows": one.read_rows,
+                "read_minor": one.read_minor,
+                "rows": dict(one.rows),
+                "amount_minor": dict(one.amount_minor),
+                "holds": one.holds,
+            }
+            for one in contents.proof
+        ],
+        "breaks": [_break(found, contents.settings.as_of_ms) for found in contents.breaks],
+    }
+
+
+def _break(found: Break, as_of_ms: int) -> dict[str, Any]:
+    rule = CLASSES[found.break_class]
+    return {
+        "break_id": found.break_id,
+        "break_class": found.break_class,
+        "severity": rule.severity,
+        "meaning": rule.meaning,
+        "subject": list(found.subject),
+        "amount_minor": found.amount_minor,
+        "currency": found.currency,
+        "occurred_at_ms": found.occurred_at_ms,
+        "age_hours": age_hours(found, as_of_ms),
+        "sla_hours": SLA_HOURS[rule.severity],
+        "overdue": is_overdue(found, as_of_ms),
+        "merchant_id": found.merchant_id,
+        "payment_id": found.payment_id,
+        "gateway": found.gateway,
+        "surplus_gateway_payment_id": found.surplus_gateway_payment_id,
+        "why": found.why,
+        "evidence": [
+            {"source": one.source, "row_key": one.row_key, "fields": dict(one.fields)} for one in found.evidence
+        ],
+    }

@@ -1,0 +1,159 @@
+"""The report as one HTML file: it loads nothing, runs nothing, and escapes every text of a file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from payonce.reconciliation.model import Outcome
+from payonce.reconciliation.readers.values import EPOCH, grouped, neutralised
+from payonce.reconciliation.report.plots import plots_of
+from payonce.reconciliation.summary import age_hours, is_overdue, uncompared, verdict
+from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
+
+if TYPE_CHECKING:
+    from payonce.reconciliation.model import Break, Evidence, RunSettings
+    from payonce.reconciliation.report.contents import Contents
+    from payonce.reconciliation.summary import ClassSummary, Conserved
+
+TEMPLATE = "report.html.jinja"
+MAX_BREAKS = 1_000  # a browser lays out this many with their evidence in a second; the JSON has them all
+REPLACEMENT = "\ufffd"
+
+
+def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
+    """Return the report. The same run gives the same text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    proof = contents.proof
+    files = contents.intake.files
+    as_of_ms = contents.settings.as_of_ms
+    return environment.get_template(
+        TEMPLATE
+    ).render(
+        as_of=_time(as_of_ms),
+        rows=f"{sum(facts.rows for facts in files):,}",
+        verdict=verdict(contents.result, proof),
+        remark=uncompared(contents.intake.uncompared_rows),
+        holds=all(one.holds for one in proof),
+        classes=[_class(one) for one in contents.classes],
+        # The one markup that is not escaped: made by matplotlib, which escapes the texts it is given.
+        plots=[
+            {"name": plot.name, "title": plot.title, "says": plain(plot.says), "svg": Markup(plot.svg)}  # noqa: S704  # nosec B704
+            for plot in plots_of(contents)
+        ],
+        outcomes=[outcome.value for outcome in Outcome],
+        proof=[_conserved(one) for one in proof],
+        breaks=[_break(found, as_of_ms) for found in contents.breaks[:max_breaks]],
+        breaks_total=len(contents.result.breaks),
+        files=[
+            {
+                "name": plain(facts.name),
+                "format": facts.format,
+                "gateway": plain(facts.gateway or ""),
+                "rows": f"{facts.rows:,}",
+                "file_id": facts.file_id,
+            }
+            for facts in files
+        ],
+        settings=_settings(contents.settings),
+        digest=contents.result.digest,
+        manifest_hash=contents.manifest_hash,
+    )
+
+
+def plain(text: str) -> str:
+    """Return a text of a file as it may be shown, and copied into a spreadsheet: no formula, nothing invisible.
+
+    Control and direction characters could make a text look like another one. Escaping is the template's.
+    """
+    return neutralised("".join(letter if letter.isprintable() else REPLACEMENT for letter in text))
+
+
+def _class(one: ClassSummary) -> dict[str, Any]:
+    return {
+        "name": one.break_class.value.replace("_", " "),
+        "severity": one.severity.value,
+        "count": f"{one.count:,}",
+        "amount": f"{grouped(one.amount_minor, one.currency)} {one.currency}",
+        "overdue": f"{one.overdue:,}",
+        "meaning": CLASSES[one.break_class].meaning,
+    }
+
+
+def _conserved(one: Conserved) -> dict[str, Any]:
+    return {
+        "source": one.source.value,
+        "currency": one.currency,
+        "read_rows": f"{one.read_rows:,}",
+        "read_amount": grouped(one.read_minor, one.currency),
+        "parts": [
+            {"rows": f"{one.rows[outcome]:,}", "amount": grouped(one.amount_minor[outcome], one.currency)}
+            for outcome in Outcome
+        ],
+        "repeated": f"{one.repeated:,}",
+        "holds": one.holds,
+    }
+
+
+def _break(found: Break, as_of_ms: int) -> dict[str, Any]:
+    rule = CLASSES[found.break_class]
+    return {
+        "break_id": found.break_id,
+        "name": found.break_class.value.replace("_", " "),
+        "severity": rule.severity.value,
+        "meaning": rule.meaning,
+        "why": plain(found.why) if found.why else "",
+        "amount": f"{grouped(found.amount_minor, found.currency)} {found.currency}",
+        "subject": [plain(part) for part in found.subject],
+        "occurred_at": _time(found.occurred_at_ms),
+        "age": _hours(age_hours(found, as_of_ms)),
+        "sla_hours": SLA_HOURS[rule.severity],
+        "overdue": is_overdue(found, as_of_ms),
+        "surplus": plain(found.surplus_gateway_payment_id or ""),
+        "evidence": [_evidence(row) for row in found.evidence],
+    }
+
+
+def _evidence(row: Evidence) -> dict[str, Any]:
+    fields = []
+    for name, value in row.fields.items():
+        if value is None or value == "":
+            continue
+        if name.endswith("_at_ms") and isinstance(value, int):
+            fields.append((name.removesuffix("_ms"), _time(value)))
+        else:
+            # A number is ours and may begin with a minus; a text is the file's.
+            fields.append((name, str(value) if isinstance(value, int) else plain(value)))
+    return {"source": row.source.value, "row_key": plain(row.row_key), "fields": fields}
+
+
+def _settings(settings: RunSettings) -> list[tuple[str, str]]:
+    shown = [
+        ("in transit", f"{settings.in_transit_hours} h"),
+        ("settlement", f"within {settings.settlement_sla_hours} h"),
+        ("payout", f"at the bank within {settings.payout_sla_days} days"),
+        ("exchange rate", f"within {settings.fx_tolerance_basis_points} basis points of the day's median"),
+    ]
+    for fee in settings.fees:
+        fixed = f"{grouped(fee.fixed_minor, fee.currency)} {fee.currency}"
+        rule = f"{fixed} + {fee.basis_points} basis points, within {fee.tolerance_minor} minor units"
+        shown.append((f"fee of {plain(fee.gateway)} in {fee.currency}", rule))
+    return shown
+
+
+def _hours(hours: int) -> str:
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
+
+
+def _time(at_ms: int) -> str:
+    return f"{EPOCH + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S} UTC"

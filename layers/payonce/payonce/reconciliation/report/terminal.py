@@ -1,0 +1,63 @@
+"""The run's summary for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from payonce.reconciliation.model import Outcome
+from payonce.reconciliation.readers.values import grouped
+from payonce.reconciliation.summary import uncompared, verdict
+from payonce.reconciliation.taxonomy import Severity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from payonce.reconciliation.report.contents import Contents
+    from payonce.reconciliation.summary import Conserved
+
+SEVERITY_STYLES = {
+    Severity.CRITICAL: "bold red",
+    Severity.HIGH: "yellow",
+    Severity.MEDIUM: "cyan",
+    Severity.LOW: "dim",
+}
+
+
+def show(contents: Contents, console: Console) -> None:
+    """Write classes, conservation and the verdict."""
+    if contents.classes:
+        classes = Table("class", "severity", title="Breaks", title_justify="left", box=None, pad_edge=False)
+        for heading in ("breaks", "at stake", "overdue"):
+            classes.add_column(heading, justify="right")
+        for one in contents.classes:
+            amount = f"{grouped(one.amount_minor, one.currency)} {one.currency}"
+            severity = Text(one.severity.value, style=SEVERITY_STYLES[one.severity])
+            classes.add_row(one.break_class.value, severity, f"{one.count:,}", amount, f"{one.overdue:,}")
+        console.print(classes)
+        console.print()
+    proof = Table("source", "", title="Conservation", title_justify="left", box=None, pad_edge=False)
+    for heading in ("read", *(outcome.value for outcome in Outcome), "repeated"):
+        proof.add_column(heading, justify="right")
+    proof.add_column("holds")
+    for conserved in contents.proof:
+        proof.add_row(*_cells(conserved))
+    console.print(proof)
+    console.print()
+    console.print(Text(verdict(contents.result, contents.proof)))
+    if remark := uncompared(contents.intake.uncompared_rows):
+        console.print(Text(remark))
+    console.print(Text(f"digest {contents.result.digest}"))
+    if contents.manifest_hash:
+        console.print(Text(f"manifest {contents.manifest_hash}"))
+
+
+def _cells(one: Conserved) -> list[str]:
+    def cell(rows: int, amount_minor: int) -> str:
+        return f"{rows:,}\n{grouped(amount_minor, one.currency)}"
+
+    parts = (cell(one.rows[outcome], one.amount_minor[outcome]) for outcome in Outcome)
+    holds = "yes" if one.holds else "NO"
+    return [one.source.value, one.currency, cell(one.read_rows, one.read_minor), *parts, f"{one.repeated:,}", holds]

@@ -1,0 +1,191 @@
+-- Compiled from the rules in DuckDB's dialect by tools/compile_rules.py. Not edited by hand.
+/* The rows of the groups that are not plain, each content once, and every gateway row that belongs to no group. */
+CREATE TABLE transactions_ledger_row AS
+SELECT
+  l.entry_id,
+  l.merchant_id,
+  l.payment_id,
+  l.gateway,
+  l.kind,
+  l.state,
+  CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END AS ref,
+  l.amount_minor,
+  l.currency,
+  l.booked_at_ms,
+  l.gateway_payment_id,
+  l.reverses_entry_id,
+  COUNT(*) AS copies
+FROM ledger AS l
+JOIN transactions_settled AS k
+  ON k.plain = 0
+  AND k.gateway = l.gateway
+  AND k.kind = l.kind
+  AND k.reference = CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END
+GROUP BY
+  l.entry_id,
+  l.merchant_id,
+  l.payment_id,
+  l.gateway,
+  l.kind,
+  l.state,
+  l.reference,
+  l.amount_minor,
+  l.currency,
+  l.booked_at_ms,
+  l.gateway_payment_id,
+  l.reverses_entry_id;
+
+/* An entry and the first one that takes it back consume each other. */
+CREATE TABLE transactions_cancelled AS
+SELECT
+  reversal.entry_id AS entry_id,
+  reversal.reverses_entry_id AS other_entry_id
+FROM (
+  SELECT
+    entry_id,
+    reverses_entry_id,
+    amount_minor,
+    currency,
+    ROW_NUMBER() OVER (
+      PARTITION BY reverses_entry_id
+      ORDER BY booked_at_ms NULLS LAST, entry_id NULLS LAST
+    ) AS ordinal
+  FROM transactions_ledger_row
+  WHERE
+    NOT reverses_entry_id IS NULL AND state = 'booked'
+) AS reversal
+JOIN transactions_ledger_row AS entry
+  ON entry.entry_id = reversal.reverses_entry_id
+  AND entry.amount_minor = -reversal.amount_minor
+  AND entry.currency = reversal.currency
+  AND entry.state = 'booked'
+WHERE
+  reversal.ordinal = 1;
+
+CREATE TABLE transactions_gateway_content AS
+SELECT
+  g.gateway,
+  g.transaction_id,
+  g.kind,
+  CASE WHEN g.reference = '' THEN NULL ELSE g.reference END AS reference,
+  g.gateway_payment_id,
+  g.amount_minor,
+  g.fee_minor,
+  g.net_minor,
+  g.currency,
+  g.created_at_ms,
+  g.available_at_ms,
+  g.payout_id,
+  g.presented_minor,
+  g.presented_currency,
+  COUNT(*) AS copies
+FROM gateway_row AS g
+LEFT JOIN transactions_settled AS k
+  ON k.plain = 0
+  AND k.gateway = g.gateway
+  AND k.kind = g.kind
+  AND k.reference = g.reference
+WHERE
+  g.kind <> 'payout'
+  AND (
+    NOT k.reference IS NULL
+    OR NOT g.kind IN ('charge', 'refund')
+    OR COALESCE(g.reference, '') = ''
+  )
+GROUP BY
+  g.gateway,
+  g.transaction_id,
+  g.kind,
+  CASE WHEN g.reference = '' THEN NULL ELSE g.reference END,
+  g.gateway_payment_id,
+  g.amount_minor,
+  g.fee_minor,
+  g.net_minor,
+  g.currency,
+  g.created_at_ms,
+  g.available_at_ms,
+  g.payout_id,
+  g.presented_minor,
+  g.presented_currency;
+
+/* One id with several contents: the one that agrees with our ledger is chosen, else the first by content. The others are */
+/* conflicts, whatever else they are. */
+CREATE TABLE transactions_gateway_row AS
+SELECT
+  g.*,
+  g.gateway || '|' || g.transaction_id AS row_key,
+  ROW_NUMBER() OVER (
+    PARTITION BY g.gateway, g.transaction_id
+    ORDER BY CASE WHEN l.ref IS NULL THEN 1 ELSE 0 END NULLS LAST, g.kind NULLS LAST, COALESCE(g.reference, '') NULLS LAST, g.currency NULLS LAST, g.amount_minor NULLS LAST, g.fee_minor NULLS LAST, g.net_minor NULLS LAST, g.created_at_ms NULLS LAST, COALESCE(g.available_at_ms, -1) NULLS LAST, COALESCE(g.gateway_payment_id, '') NULLS LAST, COALESCE(g.payout_id, '') NULLS LAST, COALESCE(g.presented_minor, -1) NULLS LAST, COALESCE(g.presented_currency, '') NULLS LAST
+  ) AS version
+FROM transactions_gateway_content AS g
+LEFT JOIN (
+  SELECT DISTINCT
+    gateway,
+    kind,
+    ref,
+    currency,
+    amount_minor
+  FROM transactions_ledger_row
+  WHERE
+    state = 'booked'
+) AS l
+  ON l.gateway = g.gateway
+  AND l.kind = g.kind
+  AND l.ref = g.reference
+  AND l.currency = g.currency
+  AND l.amount_minor = g.amount_minor;
+
+/* Every row that the family accounts for, counted from the tables; a row that two files have in common counts once. */
+CREATE VIEW transactions_input AS
+SELECT
+  source,
+  currency,
+  CAST(SUM(row_count) AS BIGINT) AS row_count,
+  CAST(SUM(amount_minor) AS BIGINT) AS amount_minor
+FROM (
+  SELECT
+    'ledger' AS source,
+    currency,
+    COUNT(*) AS row_count,
+    SUM(amount_minor) AS amount_minor
+  FROM ledger
+  GROUP BY
+    currency
+  UNION ALL
+  SELECT
+    'gateway' AS source,
+    currency,
+    COUNT(*) AS row_count,
+    SUM(amount_minor) AS amount_minor
+  FROM gateway_row
+  WHERE
+    kind <> 'payout'
+  GROUP BY
+    currency
+  UNION ALL
+  SELECT
+    'ledger' AS source,
+    currency,
+    SUM(1 - copies) AS row_count,
+    SUM((
+      1 - copies
+    ) * amount_minor) AS amount_minor
+  FROM transactions_ledger_row
+  GROUP BY
+    currency
+  UNION ALL
+  SELECT
+    'gateway' AS source,
+    currency,
+    SUM(1 - copies) AS row_count,
+    SUM((
+      1 - copies
+    ) * amount_minor) AS amount_minor
+  FROM transactions_gateway_row
+  GROUP BY
+    currency
+) AS counted
+GROUP BY
+  source,
+  currency;

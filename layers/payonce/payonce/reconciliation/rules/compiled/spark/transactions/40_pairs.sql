@@ -1,0 +1,207 @@
+-- Compiled from the rules in DuckDB's dialect by tools/compile_rules.py. Not edited by hand.
+/* Consuming pairs within a group: the first of one side with the first of the other, so that a second copy stays over. */
+/* basis: 'exact' (amount and currency agree), 'presented' (what the payer saw agrees), 'first' (nothing agrees). */
+CREATE TABLE transactions_exact AS
+SELECT
+  l.entry_id,
+  g.row_key
+FROM (
+  SELECT
+    entry_id,
+    gateway,
+    kind,
+    ref,
+    currency,
+    amount_minor,
+    ROW_NUMBER() OVER (
+      PARTITION BY gateway, kind, ref, currency, amount_minor
+      ORDER BY booked_at_ms NULLS LAST, entry_id NULLS LAST
+    ) AS ordinal
+  FROM transactions_entry
+  WHERE
+    state = 'booked'
+) AS l
+JOIN (
+  SELECT
+    row_key,
+    gateway,
+    kind,
+    ref,
+    currency,
+    amount_minor,
+    ROW_NUMBER() OVER (
+      PARTITION BY gateway, kind, ref, currency, amount_minor
+      ORDER BY created_at_ms NULLS LAST, transaction_id NULLS LAST
+    ) AS ordinal
+  FROM transactions_movement
+) AS g
+  ON g.gateway = l.gateway
+  AND g.kind = l.kind
+  AND g.ref = l.ref
+  AND g.currency = l.currency
+  AND g.amount_minor = l.amount_minor
+  AND g.ordinal = l.ordinal;
+
+CREATE TABLE transactions_presented AS
+SELECT
+  l.entry_id,
+  g.row_key
+FROM (
+  SELECT
+    e.entry_id,
+    e.gateway,
+    e.kind,
+    e.ref,
+    e.currency,
+    e.amount_minor,
+    ROW_NUMBER() OVER (
+      PARTITION BY e.gateway, e.kind, e.ref, e.currency, e.amount_minor
+      ORDER BY e.booked_at_ms NULLS LAST, e.entry_id NULLS LAST
+    ) AS ordinal
+  FROM transactions_entry AS e
+  LEFT JOIN transactions_exact AS x
+    ON x.entry_id = e.entry_id
+  WHERE
+    e.state = 'booked' AND x.entry_id IS NULL
+) AS l
+JOIN (
+  SELECT
+    m.row_key,
+    m.gateway,
+    m.kind,
+    m.ref,
+    m.presented_currency,
+    m.presented_minor,
+    m.amount_minor,
+    ROW_NUMBER() OVER (
+      PARTITION BY m.gateway, m.kind, m.ref, m.presented_currency, ABS(m.presented_minor)
+      ORDER BY m.created_at_ms NULLS LAST, m.transaction_id NULLS LAST
+    ) AS ordinal
+  FROM transactions_movement AS m
+  LEFT JOIN transactions_exact AS x
+    ON x.row_key = m.row_key
+  WHERE
+    x.row_key IS NULL
+    AND NOT m.presented_minor IS NULL
+    AND m.presented_currency <> m.currency
+) AS g
+  ON g.gateway = l.gateway
+  AND g.kind = l.kind
+  AND g.ref = l.ref
+  AND g.presented_currency = l.currency
+  AND ABS(g.presented_minor) = ABS(l.amount_minor)
+  AND g.ordinal = l.ordinal;
+
+CREATE TABLE transactions_agreed AS
+SELECT
+  entry_id,
+  row_key,
+  'exact' AS basis
+FROM transactions_exact
+UNION ALL
+SELECT
+  entry_id,
+  row_key,
+  'presented' AS basis
+FROM transactions_presented;
+
+/* What is left of either side, in order of time, beside how many of the group agreed. */
+CREATE TABLE transactions_left_entry AS
+SELECT
+  e.*,
+  ROW_NUMBER() OVER (
+    PARTITION BY e.gateway, e.kind, e.ref, CASE WHEN e.state = 'booked' THEN 1 ELSE 0 END
+    ORDER BY e.booked_at_ms NULLS LAST, e.entry_id NULLS LAST
+  ) AS ordinal
+FROM transactions_entry AS e
+LEFT JOIN transactions_agreed AS a
+  ON a.entry_id = e.entry_id
+WHERE
+  a.entry_id IS NULL;
+
+CREATE TABLE transactions_left_movement AS
+SELECT
+  m.*,
+  ROW_NUMBER() OVER (
+    PARTITION BY m.gateway, m.kind, m.ref
+    ORDER BY m.created_at_ms NULLS LAST, m.transaction_id NULLS LAST
+  ) AS ordinal
+FROM transactions_movement AS m
+LEFT JOIN transactions_agreed AS a
+  ON a.row_key = m.row_key
+WHERE
+  a.row_key IS NULL;
+
+CREATE TABLE transactions_group AS
+SELECT
+  gateway,
+  kind,
+  ref,
+  CAST(SUM(agreed) AS BIGINT) AS agreed,
+  CAST(SUM(booked) AS BIGINT) AS booked,
+  CAST(SUM(unbooked) AS BIGINT) AS unbooked,
+  CAST(SUM(moved) AS BIGINT) AS moved,
+  MAX(merchant_id) AS merchant_id,
+  MAX(payment_id) AS payment_id
+FROM (
+  SELECT
+    e.gateway,
+    e.kind,
+    e.ref,
+    CASE WHEN NOT a.entry_id IS NULL THEN 1 ELSE 0 END AS agreed,
+    CASE WHEN a.entry_id IS NULL AND e.state = 'booked' THEN 1 ELSE 0 END AS booked,
+    CASE WHEN e.state <> 'booked' THEN 1 ELSE 0 END AS unbooked,
+    0 AS moved,
+    e.merchant_id,
+    e.payment_id
+  FROM transactions_entry AS e
+  LEFT JOIN transactions_agreed AS a
+    ON a.entry_id = e.entry_id
+  UNION ALL
+  SELECT
+    gateway,
+    kind,
+    ref,
+    0 AS agreed,
+    0 AS booked,
+    0 AS unbooked,
+    1 AS moved,
+    CAST(NULL AS STRING) AS merchant_id,
+    CAST(NULL AS STRING) AS payment_id
+  FROM transactions_left_movement
+) AS members
+GROUP BY
+  gateway,
+  kind,
+  ref;
+
+/* The first of either side where nothing agreed: the same movement with another amount, currency or state. */
+CREATE TABLE transactions_pair AS
+SELECT
+  entry_id,
+  row_key,
+  basis
+FROM transactions_agreed
+UNION ALL
+SELECT
+  e.entry_id,
+  m.row_key,
+  CASE WHEN e.state = 'booked' THEN 'first' ELSE 'state' END AS basis
+FROM transactions_left_entry AS e
+JOIN transactions_group AS k
+  ON k.gateway = e.gateway AND k.kind = e.kind AND k.ref = e.ref
+JOIN transactions_left_movement AS m
+  ON m.gateway = e.gateway
+  AND m.kind = e.kind
+  AND m.ref = e.ref
+  AND m.ordinal = e.ordinal
+WHERE
+  k.agreed = 0
+  AND (
+    (
+      e.state = 'booked' AND e.ordinal = 1
+    )
+    OR (
+      e.state <> 'booked' AND k.booked = 0
+    )
+  );

@@ -1,0 +1,178 @@
+-- Compiled from the rules in DuckDB's dialect by tools/compile_rules.py. Not edited by hand.
+/* What the family leaves behind. Amounts and times come from the rows once more, so that a rule that loses a row or takes */
+/* one twice shows in the sums. */
+CREATE TABLE transactions_judged AS
+SELECT
+  v.*,
+  l.currency,
+  l.amount_minor,
+  l.booked_at_ms AS at_ms
+FROM transactions_verdict AS v
+JOIN transactions_ledger_row AS l
+  ON l.entry_id = v.row_key
+WHERE
+  v.source = 'ledger'
+UNION ALL
+SELECT
+  v.*,
+  g.currency,
+  g.amount_minor,
+  g.created_at_ms AS at_ms
+FROM transactions_verdict AS v
+JOIN transactions_gateway_row AS g
+  ON g.row_key = v.row_key AND g.version = v.version
+WHERE
+  v.source = 'gateway';
+
+CREATE VIEW transactions_outcome AS
+SELECT
+  source,
+  row_key,
+  CASE WHEN break_class = '' THEN settled ELSE 'break' END AS outcome,
+  break_class,
+  currency,
+  amount_minor
+FROM transactions_judged;
+
+/* Whose a row is that only the gateway has: by its reference, or by the payment that it belongs to. */
+CREATE TABLE transactions_unowned AS
+SELECT DISTINCT
+  v.row_key,
+  g.gateway,
+  g.reference,
+  g.gateway_payment_id
+FROM transactions_verdict AS v
+JOIN transactions_gateway_row AS g
+  ON g.row_key = v.row_key AND g.version = v.version
+WHERE
+  v.source = 'gateway' AND v.break_class <> '' AND v.merchant_id IS NULL;
+
+CREATE TABLE transactions_owner AS
+SELECT
+  row_key,
+  MAX(merchant_id) AS merchant_id,
+  MAX(payment_id) AS payment_id
+FROM (
+  SELECT
+    u.row_key,
+    l.merchant_id,
+    l.payment_id
+  FROM ledger AS l
+  JOIN transactions_unowned AS u
+    ON u.gateway = l.gateway AND u.reference = l.reference
+  UNION ALL
+  SELECT
+    u.row_key,
+    l.merchant_id,
+    l.payment_id
+  FROM ledger AS l
+  JOIN transactions_unowned AS u
+    ON u.gateway = l.gateway AND u.gateway_payment_id = l.gateway_payment_id
+) AS owners
+GROUP BY
+  row_key;
+
+CREATE TABLE transactions_found AS
+SELECT
+  v.break_class,
+  v.gateway AS subject_1,
+  v.subject_2,
+  v.subject_3,
+  '' AS subject_4,
+  CAST(CASE
+    WHEN v.break_class = 'dispute'
+    THEN MAX(v.stake_minor)
+    ELSE SUM(v.stake_minor)
+  END AS BIGINT) AS amount_minor,
+  MAX(v.stake_currency) AS currency,
+  MAX(v.at_ms) AS occurred_at_ms,
+  MAX(COALESCE(v.merchant_id, o.merchant_id)) AS merchant_id,
+  MAX(COALESCE(v.payment_id, o.payment_id)) AS payment_id,
+  v.gateway,
+  MAX(v.surplus_gateway_payment_id) AS surplus_gateway_payment_id
+FROM transactions_judged AS v
+LEFT JOIN transactions_owner AS o
+  ON v.source = 'gateway' AND o.row_key = v.row_key
+WHERE
+  v.break_class <> ''
+GROUP BY
+  v.break_class,
+  v.gateway,
+  v.subject_2,
+  v.subject_3;
+
+/* A surplus shows only beside what it is too many of. */
+CREATE TABLE transactions_link AS
+SELECT DISTINCT
+  break_class,
+  gateway AS subject_1,
+  subject_2,
+  subject_3,
+  '' AS subject_4,
+  source,
+  row_key
+FROM transactions_verdict
+WHERE
+  break_class <> ''
+UNION
+SELECT
+  f.break_class,
+  f.subject_1,
+  f.subject_2,
+  f.subject_3,
+  f.subject_4,
+  v.source,
+  v.row_key
+FROM transactions_found AS f
+JOIN transactions_verdict AS v
+  ON v.gateway = f.subject_1 AND v.subject_2 = f.subject_2
+WHERE
+  f.subject_3 <> '';
+
+/* What was settled in bulk. The matched pairs of the finer rules add their hashes (and no rows, which are among the */
+/* outcomes): a pair has the same hash whichever way it went. */
+CREATE VIEW transactions_bulk AS
+SELECT
+  source,
+  'matched' AS outcome,
+  currency,
+  CAST(SUM(row_count) AS BIGINT) AS row_count,
+  CAST(SUM(amount_minor) AS BIGINT) AS amount_minor,
+  CAST(SUM(CASE WHEN source = 'ledger' THEN pair_hash ELSE 0 END) AS BIGINT) AS pair_hash
+FROM (
+  SELECT
+    currency,
+    row_count,
+    amount_minor,
+    pair_hash
+  FROM transactions_settled
+  WHERE
+    plain = 1
+  UNION ALL
+  SELECT
+    m.currency,
+    CAST(0 AS BIGINT) AS row_count,
+    CAST(0 AS BIGINT) AS amount_minor,
+    (
+      (
+        FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(p.entry_id)), 9, 4)))) % 2147483647
+      ) * (
+        FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(m.transaction_id)), 9, 4)))) % 2147483647
+      )
+    ) % 2147483647 AS pair_hash
+  FROM transactions_pair_verdict AS p
+  JOIN transactions_movement AS m
+    ON m.row_key = p.row_key
+  WHERE
+    p.break_class = ''
+) AS pairs
+CROSS JOIN (
+  SELECT
+    'ledger' AS source
+  UNION ALL
+  SELECT
+    'gateway' AS source
+) AS sources
+GROUP BY
+  source,
+  currency;

@@ -1,0 +1,103 @@
+"""What a run judges by, as an operator writes it: TOML in, ``RunSettings`` out. See docs/reconciliation.md."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
+from payonce.domain.errors import MisconfiguredError
+from payonce.reconciliation.model import FeeRule, RunSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_HOURS = 24 * 366  # a year: beyond it nothing is in transit, and a larger number is a slip in the unit
+MAX_DAYS = 366
+MAX_BASIS_POINTS = 10_000  # all of the amount
+MAX_FIXED_MINOR = 10**9  # ten million in most currencies: more is a slip in the unit
+DEFAULTS = RunSettings(as_of_ms=0)
+
+Hours = Annotated[int, Field(ge=0, le=MAX_HOURS)]
+BasisPoints = Annotated[int, Field(ge=0, le=MAX_BASIS_POINTS)]
+Minor = Annotated[int, Field(ge=0, le=MAX_FIXED_MINOR)]
+
+
+class _Table(BaseModel):
+    # Strict: 24.5 hours or "24" is a slip, and an unknown setting one that would silently do nothing.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class FeePolicy(_Table):
+    """``[[fees]]``: what one gateway may take of a charge in one currency."""
+
+    gateway: Annotated[str, Field(min_length=1, max_length=100)]
+    currency: str
+    fixed_minor: Minor = 0
+    basis_points: BasisPoints = 0
+    tolerance_minor: Minor = 1
+
+    @field_validator("currency")
+    @classmethod
+    def _in_use(cls, code: str) -> str:
+        if code not in MINOR_UNIT_EXPONENTS:
+            raise ValueError("is not an ISO 4217 currency in use, in capitals")
+        return code
+
+
+class RunPolicy(_Table):
+    """The whole file. What it leaves out has the default of ``RunSettings``."""
+
+    in_transit_hours: Hours = DEFAULTS.in_transit_hours
+    settlement_sla_hours: Hours = DEFAULTS.settlement_sla_hours
+    payout_sla_days: Annotated[int, Field(ge=0, le=MAX_DAYS)] = DEFAULTS.payout_sla_days
+    fx_tolerance_basis_points: BasisPoints = DEFAULTS.fx_tolerance_basis_points
+    fees: list[FeePolicy] = Field(default_factory=list)
+
+    @field_validator("fees")
+    @classmethod
+    def _one_rule_each(cls, fees: list[FeePolicy]) -> list[FeePolicy]:
+        named = [(fee.gateway, fee.currency) for fee in fees]
+        if twice := sorted(
+            {f"{gateway} in {currency}" for gateway, currency in named if named.count((gateway, currency)) > 1}
+        ):
+            raise ValueError(f"there is more than one rule for {', '.join(twice)}")
+        return fees
+
+    def settings(self, as_of_ms: int) -> RunSettings:
+        """Return what the rules take."""
+        return RunSettings(
+            as_of_ms=as_of_ms,
+            in_transit_hours=self.in_transit_hours,
+            settlement_sla_hours=self.settlement_sla_hours,
+            payout_sla_days=self.payout_sla_days,
+            fx_tolerance_basis_points=self.fx_tolerance_basis_points,
+            fees=tuple(FeeRule(**fee.model_dump()) for fee in self.fees),
+        )
+
+
+def load_policy(file: Path) -> RunPolicy:
+    """Return the policy in a TOML file. Raises ``MisconfiguredError`` with the file, the setting and what is wrong."""
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MisconfiguredError(f"{file}: the file can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise MisconfiguredError(f"{file}: not TOML: {error}") from None
+    try:
+        return RunPolicy.model_validate(data)
+    except ValidationError as error:
+        raise MisconfiguredError("\n".join(_lines(str(file), error))) from None
+
+
+def _lines(source: str, error: ValidationError) -> list[str]:
+    lines = []
+    for one in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in one["loc"])
+        message = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            message = "there is no such setting; docs/reconciliation.md lists them"
+        lines.append(f"{source}: {place + ': ' if place else ''}{message}")
+    return lines

@@ -1,0 +1,86 @@
+"""The function that reconciles, fed with events/: S3 and DynamoDB are moto's, DuckDB is real."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from payonce.bootstrap_reconciliation import BUCKET_VARIABLE, ReconciliationApplication
+from payonce.domain.errors import MisconfiguredError
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.store import CaseStore
+from tests.functional.conftest import load_handler
+from tests.support.aws import REGION, REPOSITORY
+from tests.support.events import Context
+from tests.unit.reconciliation.test_inbox import REPORT
+
+if TYPE_CHECKING:
+    from payonce.bootstrap import Application
+
+BUCKET = "reports"
+
+
+@pytest.fixture
+def reconciling(application: Application, monkeypatch: pytest.MonkeyPatch) -> ReconciliationApplication:
+    boto3.client("s3", region_name=REGION).create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    monkeypatch.setenv(BUCKET_VARIABLE, BUCKET)
+    return ReconciliationApplication(application.settings, clock=application.clock, database=application.database)
+
+
+@pytest.fixture
+def run(reconciling: ReconciliationApplication, application: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("payonce.bootstrap_reconciliation.bootstrap_reconciliation", lambda: reconciling)
+    handler = load_handler("reconcile", application, monkeypatch)
+
+    def invoke(case: str) -> Any:
+        event = json.loads((REPOSITORY / "events" / "reconcile" / f"{case}.json").read_text())
+        return json.loads(json.dumps(handler(event, Context())))
+
+    return invoke
+
+
+def put(key: str, data: bytes) -> None:
+    boto3.client("s3", region_name=REGION).put_object(Bucket=BUCKET, Key=key, Body=data)
+
+
+def test_a_report_is_accepted_compared_and_known_the_second_time(
+    run: Any, reconciling: ReconciliationApplication
+) -> None:
+    """Fails when a key with a blank is looked up as the event spells it, or a repeated event opens a second case."""
+    put("incoming/gateway/bank/24 November.csv", REPORT)
+    answer = run("report")
+    assert [file["state"] for file in answer["accepted"]] == ["accepted"]
+    assert (answer["run"]["files"], answer["run"]["opened"]) == (1, 1)
+    (case,) = CaseStore(reconciling.database).with_status(CaseStatus.OPEN)
+    assert (case.break_class.value, case.subject[:2], case.amount_minor) == (
+        "missing_in_ledger",
+        ("bank", "pay_1"),
+        10000,
+    )
+    again = run("report")
+    assert ([file["state"] for file in again["accepted"]], again["run"]["opened"]) == (["known"], 0)
+
+
+def test_a_file_in_the_wrong_place_is_refused_and_starts_no_run(run: Any) -> None:
+    put("incoming/notes.txt", b"hello")
+    answer = run("wrong_folder")
+    assert (answer["accepted"], answer["run"]) == ([], None)
+    assert "incoming/bank/" in answer["refused"][0]["reason"]
+
+
+def test_the_daily_run_needs_no_file(run: Any) -> None:
+    answer = run("scheduled")
+    assert (answer["run"]["files"], answer["run"]["breaks"], len(answer["run"]["digest"])) == (0, 0, 64)
+
+
+def test_without_a_bucket_it_says_which_variable(
+    reconciling: ReconciliationApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(BUCKET_VARIABLE)
+    with pytest.raises(MisconfiguredError, match=BUCKET_VARIABLE):
+        _ = reconciling.files

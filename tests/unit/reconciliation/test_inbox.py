@@ -1,0 +1,109 @@
+"""Files on their way in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from payonce.domain.errors import FileRejected, NotFound
+from payonce.reconciliation.files import files_since
+from payonce.reconciliation.inbox import KEPT, Inbox
+from payonce.stores.memory import MemoryDatabase
+from payonce.stores.memory_files import MemoryFiles
+from tests.support.world import ManualClock
+
+REPORT = b"""kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id
+charge,t1,pay_1,100.00,1.75,98.25,EUR,2026-03-01T10:30:00+01:00,2026-03-03T00:00:00Z,p1
+total,1,,100.00,1.75,98.25,EUR,,,
+"""
+STATEMENT = b"""record,account,currency,booking_date,value_date,amount,reference,end_to_end_id,counterparty,description
+opening,NL26BANK0001,EUR,,,10.00,2026-060,,,
+line,NL26BANK0001,EUR,2026-03-01,2026-03-02,5.50,BANK1,pay_1,Shop,Order 7
+closing,NL26BANK0001,EUR,,,15.50,,,,
+"""
+
+
+class World:
+    def __init__(self) -> None:
+        self.files = MemoryFiles()
+        self.database = MemoryDatabase()
+        self.clock = ManualClock()
+        self.inbox = Inbox(files=self.files, database=self.database, clock=self.clock, gateways=("bank_a", "bank_b"))
+
+    def put(self, name: str, data: bytes) -> Any:
+        self.files.stored[name] = data
+        return self.inbox.accept(name)
+
+
+def test_a_file_is_kept_as_it_came_and_comes_back_as_rows() -> None:
+    world = World()
+    report = world.put("incoming/gateway/bank_a/2026-03-01.csv", REPORT)
+    world.clock.ms += 1
+    statement = world.put("incoming/bank/march/first.csv", STATEMENT)
+    assert (report.new, report.file.gateway, statement.file.gateway) == (True, "bank_a", None)
+    assert world.files.stored[KEPT + report.file.file_id] == REPORT
+    (first, rows), (second, lines) = world.inbox.accepted_since(0)
+    assert (first, second) == (report.file, statement.file)
+    assert [row.transaction_id for row in rows.gateway_rows] == ["t1"]
+    assert [line.amount_minor for line in lines.statements[0].lines] == [550]
+
+
+def test_the_same_bytes_again_are_a_no_op_under_any_name() -> None:
+    """Fails when a repeated file is loaded a second time."""
+    world = World()
+    world.put("incoming/gateway/bank_a/a.csv", REPORT)
+    again = world.put("incoming/gateway/bank_a/b.csv", REPORT)
+    assert not again.new
+    assert len(list(world.inbox.accepted_since(0))) == 1
+
+
+def test_a_refused_file_leaves_nothing() -> None:
+    """Fails when a file is kept or remembered before all of it was read."""
+    world = World()
+    with pytest.raises(FileRejected, match="line 2"):
+        world.put("incoming/gateway/bank_a/a.csv", REPORT.replace(b"98.25,EUR,2026", b"98.24,EUR,2026"))
+    assert list(world.files.stored) == ["incoming/gateway/bank_a/a.csv"]
+    assert list(files_since(world.database, 0)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("incoming/gateway/bank_c/a.csv", REPORT, "known: bank_a, bank_b"),
+        ("incoming/gateway/a.csv", REPORT, "belongs under"),
+        ("incoming/bank/", STATEMENT, "belongs under"),
+        ("files/abc", REPORT, "belongs under"),
+        ("incoming/bank/a.csv", REPORT, "a gateway's report, which belongs into the other folder"),
+        ("incoming/gateway/bank_a/a.csv", STATEMENT, "a bank's statement, which belongs into the other folder"),
+    ],
+)
+def test_a_file_in_the_wrong_place_is_refused_with_the_right_one(name: str, data: bytes, says: str) -> None:
+    with pytest.raises(FileRejected, match=says):
+        World().put(name, data)
+
+
+def test_a_crash_between_keeping_and_remembering_is_made_good_by_the_next_try() -> None:
+    world = World()
+    world.files.stored["incoming/gateway/bank_a/a.csv"] = REPORT
+    written = world.database.write
+
+    def broken(_writes: object) -> None:
+        raise RuntimeError("killed")
+
+    world.database.write = broken  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        world.inbox.accept("incoming/gateway/bank_a/a.csv")
+    world.database.write = written  # type: ignore[method-assign]
+    assert list(world.inbox.accepted_since(0)) == []
+    assert world.inbox.accept("incoming/gateway/bank_a/a.csv").new
+
+
+def test_what_is_gone_is_said() -> None:
+    world = World()
+    with pytest.raises(NotFound, match="no file incoming/bank/a"):
+        world.inbox.accept("incoming/bank/a")
+    arrival = world.put("incoming/gateway/bank_a/a.csv", REPORT)
+    del world.files.stored[KEPT + arrival.file.file_id]
+    with pytest.raises(NotFound, match="is gone"):
+        list(world.inbox.accepted_since(0))
