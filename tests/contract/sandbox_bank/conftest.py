@@ -40,7 +40,8 @@ class Till:
 
     def settle(self, days: int = 0) -> list[dict[str, Any]]:
         """Settle what was booked until now, as of so many days later."""
-        newest = max(row.created_at_ms for row in self.report())
+        booked = [row["created_at_ms"] for row in self.handle.books(bank=self.bank)]
+        newest = max([*booked, *(row.created_at_ms for row in self.report())])  # a lost row is booked all the same
         return self.handle.settle(self.bank, newest + days * 86_400_000)
 
     def fault(self, fault: str, **values: Any) -> dict[str, Any]:
