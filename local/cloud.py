@@ -19,7 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from local.receiver import ReceiverHandle
-from local.sandbox_bank.running import BankHandle
+from local.sandbox_bank.running import BANK_PYTHONPATH, BankHandle
 from local.stack import CREDENTIALS, REPOSITORY, Ports, Stack
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class LocalCloud:
         self._spawn("cloud", [str(CLOUD_BIN / "ministack")], environment)
         books = self.folder / "books.sqlite"
         bank = [sys.executable, "-m", "local.sandbox_bank", "--port", str(self.ports.bank), "--books", str(books)]
-        path = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        path = {**os.environ, "PYTHONPATH": BANK_PYTHONPATH}
         self._spawn("bank", bank, path)
         receiver = [sys.executable, "-m", "local.receiver", "--port", str(self.ports.receiver)]
         self._spawn("receiver", receiver, path)

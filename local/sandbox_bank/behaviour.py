@@ -11,11 +11,18 @@ HOUR_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class BankSettings:
-    """``key_retention_seconds``: 0 ignores idempotency keys. ``visible_after_ms``: lookups find a booking that late."""
+    """``key_retention_seconds``: 0 ignores idempotency keys. ``visible_after_ms``: lookups find a booking that late.
+
+    Of each charge the bank takes ``fee_fixed_minor`` and ``fee_basis_points`` of its amount, and the rest is available
+    after ``settlement_delay_hours``. A change applies to what is booked from then on.
+    """
 
     key_retention_seconds: int = 0
     visible_after_ms: int = 0
     latency_ms: int = 0
+    fee_fixed_minor: int = 25
+    fee_basis_points: int = 140
+    settlement_delay_hours: int = 48
 
 
 PREDEFINED_BANKS = {

@@ -5,42 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import time
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from local.sandbox_bank.movements import Refused, Terms, insert_charge, insert_operation, move, new_charge_id, now_ms
+from local.sandbox_bank.schema import prepare
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS operations (
-    operation_id TEXT PRIMARY KEY, bank TEXT NOT NULL, charge_id TEXT NOT NULL, kind TEXT NOT NULL,
-    reference TEXT NOT NULL, status TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
-    payment_method TEXT NOT NULL, code TEXT, created_at_ms INTEGER NOT NULL, visible_at_ms INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS by_reference ON operations (bank, reference);
-CREATE TABLE IF NOT EXISTS charges (
-    charge_id TEXT PRIMARY KEY, bank TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
-    payment_method TEXT NOT NULL, captured_minor INTEGER NOT NULL, refunded_minor INTEGER NOT NULL,
-    voided INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS answers (
-    bank TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
-    body TEXT NOT NULL, kept_until_ms INTEGER NOT NULL, PRIMARY KEY (bank, idempotency_key));
-"""
 KINDS = {"captures": "capture", "voids": "void", "refunds": "refund"}
-
-
-class Refused(Exception):
-    """The bank will not execute the request."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": {"code": code, "message": message}}
-
-
-def now_ms() -> int:
-    """Return the bank's own time in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Books:
@@ -51,7 +27,7 @@ class Books:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(SCHEMA)
+        prepare(self._connection)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -59,23 +35,34 @@ class Books:
         with self._lock:
             self._connection.close()
 
-    def execute_once(
-        self, bank: str, key: str, retention_seconds: int, request: dict[str, Any], operation: dict[str, Any]
-    ) -> tuple[int, dict[str, Any]]:
-        """Book ``operation``, or return what was answered to ``key`` before (``retention_seconds`` 0 keeps nothing)."""
-        spelled = json.dumps(request, sort_keys=True)
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the books to one writer, whose changes are kept all or not at all."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                status, body = self._answer(bank, key, retention_seconds, spelled, operation)
+                yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
-        return status, body
+
+    def execute_once(
+        self,
+        bank: str,
+        key: str,
+        retention_seconds: int,
+        request: dict[str, Any],
+        operation: dict[str, Any],
+        terms: Terms,
+    ) -> tuple[int, dict[str, Any]]:
+        """Book ``operation``, or return what was answered to ``key`` before (``retention_seconds`` 0 keeps nothing)."""
+        spelled = json.dumps(request, sort_keys=True)
+        with self.transaction():
+            return self._answer(bank, key, retention_seconds, spelled, operation, terms)
 
     def _answer(
-        self, bank: str, key: str, retention_seconds: int, spelled: str, operation: dict[str, Any]
+        self, bank: str, key: str, retention_seconds: int, spelled: str, operation: dict[str, Any], terms: Terms
     ) -> tuple[int, dict[str, Any]]:
         if retention_seconds and key:
             row = self._connection.execute(
@@ -85,7 +72,7 @@ class Books:
                 if row["request"] != spelled:
                     raise Refused(422, "key_reused", "this idempotency key was used with another request")
                 return row["status"], json.loads(row["body"])
-        status, body = self._book(bank, operation)
+        status, body = self._book(bank, operation, terms)
         if retention_seconds and key:
             kept_until_ms = now_ms() + retention_seconds * 1000
             self._connection.execute(
@@ -94,25 +81,15 @@ class Books:
             )
         return status, body
 
-    def _book(self, bank: str, operation: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _book(self, bank: str, operation: dict[str, Any], terms: Terms) -> tuple[int, dict[str, Any]]:
         kind, declined = operation["kind"], operation.get("decline_code")
-        charge_id = operation.get("charge_id") or f"ch_{uuid.uuid4().hex}"
-        if kind == "payment":
-            if not declined:
-                captured = operation["amount_minor"] if operation["capture"] == "automatic" else 0
-                self._connection.execute(
-                    "INSERT INTO charges VALUES (?,?,?,?,?,?,0,0)",
-                    (
-                        charge_id,
-                        bank,
-                        operation["amount_minor"],
-                        operation["currency"],
-                        operation["payment_method"],
-                        captured,
-                    ),
-                )
-        else:
+        charge_id = operation.get("charge_id") or new_charge_id()
+        moved = kind in {"capture", "refund"}
+        if kind != "payment":
             operation = self._checked(bank, charge_id, operation, declined=bool(declined))
+        elif not declined:
+            moved = operation["capture"] == "automatic"
+            insert_charge(self._connection, bank, charge_id, operation, operation["amount_minor"] if moved else 0)
         row = {
             "operation_id": f"op_{uuid.uuid4().hex}",
             "bank": bank,
@@ -127,13 +104,11 @@ class Books:
             "created_at_ms": now_ms(),
             "visible_at_ms": now_ms() + operation["visible_after_ms"],
         }
-        self._connection.execute(
-            "INSERT INTO operations VALUES (:operation_id,:bank,:charge_id,:kind,:reference,:status,:amount_minor,"
-            ":currency,:payment_method,:code,:created_at_ms,:visible_at_ms)",
-            row,
-        )
+        insert_operation(self._connection, row)
         if declined:
             return 402, {"error": {"code": declined, "message": "the issuer declined"}, "operation": row}
+        if moved:
+            move(self._connection, row, terms)
         return 201, row
 
     def _checked(self, bank: str, charge_id: str, operation: dict[str, Any], *, declined: bool) -> dict[str, Any]:

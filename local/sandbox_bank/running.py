@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+BANK_PYTHONPATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,44 @@ class BankHandle:
         """Clear a bank's scenario."""
         self._call("DELETE", f"/banks/{bank}/scenario")
 
+    def report(self, bank: str, *, from_ms: int | None = None, to_ms: int | None = None) -> bytes:
+        """Return the bank's report of the movements of a period, as a file in payonce's gateway CSV."""
+        return self._fetch("GET", f"/banks/{bank}/report?{_query(from_ms, to_ms)}")
+
+    def settle(self, bank: str, as_of_ms: int) -> list[dict[str, Any]]:
+        """Let the bank pay out what is unsettled; return the payouts: payout_id, currency and amount_minor."""
+        answer = self._call("POST", f"/banks/{bank}/settlements", {"as_of_ms": as_of_ms})
+        payouts: list[dict[str, Any]] = answer["payouts"]
+        return payouts
+
+    def statement(
+        self, bank: str, *, account: str | None = None, from_ms: int | None = None, to_ms: int | None = None
+    ) -> bytes:
+        """Return the statements of a period as a camt.053 file, of one account or of all that ``bank`` pays to.
+
+        Raises ``HTTPError`` (404) when there is none.
+        """
+        return self._fetch("GET", f"/banks/{bank}/statement?{_query(from_ms, to_ms, account)}")
+
+    def fault(self, bank: str, fault: str, **values: Any) -> dict[str, Any]:
+        """Commit a fault (``faults.FAULTS``) and return the ids of what it made. Raises ``HTTPError`` if refused."""
+        return self._call("PUT", f"/banks/{bank}/fault", {"fault": fault, **values})
+
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self._fetch(method, path, body))
+        return document
+
+    def _fetch(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         data = None if body is None else json.dumps(body).encode()
         request = Request(self.url + path, data=data, method=method)
         with urlopen(request, timeout=10) as answer:
-            document: dict[str, Any] = json.load(answer)
-        return document
+            raw: bytes = answer.read()
+        return raw
+
+
+def _query(from_ms: int | None, to_ms: int | None, account: str | None = None) -> str:
+    given = {"from": from_ms, "to": to_ms, "account": account}
+    return urlencode({name: value for name, value in given.items() if value is not None})
 
 
 @contextmanager
@@ -63,6 +97,7 @@ def running_bank(folder: Path, port: int = 0) -> Iterator[BankHandle]:
     process = subprocess.Popen(
         [sys.executable, "-m", "local.sandbox_bank", "--port", str(port), "--books", str(folder / "books.sqlite")],
         cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": BANK_PYTHONPATH},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from local.sandbox_bank.back_office import BackOffice
 from local.sandbox_bank.behaviour import Behaviours, Scenario
-from local.sandbox_bank.books import KINDS, Books, Refused
+from local.sandbox_bank.books import KINDS, Books
+from local.sandbox_bank.movements import Refused, Terms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +24,9 @@ _CREATE = re.compile(r"/banks/([a-z0-9_-]+)/charges")
 _FOLLOW_UP = re.compile(r"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/(captures|voids|refunds)")
 _CHARGE = re.compile(r"/banks/([a-z0-9_-]+)/charges/([A-Za-z0-9_-]+)")
 _FIND = re.compile(r"/banks/([a-z0-9_-]+)/operations")
-_ADMIN = re.compile(r"/banks/([a-z0-9_-]+)/(settings|scenario)")
+_ADMIN = re.compile(r"/banks/([a-z0-9_-]+)/(settings|scenario|fault)")
+_FILE = re.compile(r"/banks/([a-z0-9_-]+)/(report|statement)")
+_SETTLE = re.compile(r"/banks/([a-z0-9_-]+)/settlements")
 
 
 class Bank(ThreadingHTTPServer):
@@ -35,6 +39,7 @@ class Bank(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.books = Books(books)
         self.behaviours = Behaviours()
+        self.back_office = BackOffice(self.books, self.behaviours)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients that hang up are what this bank is for."""
@@ -51,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
     def do_GET(self) -> None:
-        """Look up operations by reference, or show the books."""
+        """Look up operations by reference, show the books, or give a report or a statement."""
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query))
         if match := _FIND.fullmatch(url.path):
@@ -63,6 +68,14 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(200, {"operations": self.server.books.find(match[1], query.get("reference", ""))})
         if match := _CHARGE.fullmatch(url.path):
             return self._charge(match[1], match[2])
+        if match := _FILE.fullmatch(url.path):
+            try:
+                content_type, file = self.server.back_office.file(match[1], match[2], query)
+            except Refused as refused:
+                return self._send(refused.status, refused.body)
+            except ValueError as error:
+                return self._bad_request(error)
+            return self._send_bytes(200, file, {"Content-Type": content_type})
         if url.path == "/books":
             rows = self.server.books.all(query)
             return self._send(200, {"count": len(rows), "operations": rows})
@@ -77,19 +90,24 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(200, charge)
 
     def do_PUT(self) -> None:
-        """Change settings or set a scenario."""
+        """Change settings, set a scenario, or commit a fault."""
         body = self._body()
         match = _ADMIN.fullmatch(self.path)
         if match is None:
             return self._send(404, {"error": {"code": "no_such_path"}})
+        answer: dict[str, Any] = {"ok": True}
         try:
             if match[2] == "settings":
                 self.server.behaviours.configure(match[1], body)
-            else:
+            elif match[2] == "scenario":
                 self.server.behaviours.set_scenario(match[1], body)
+            else:
+                answer = self.server.back_office.commit_fault(match[1], body)
+        except Refused as refused:
+            return self._send(refused.status, refused.body)
         except (TypeError, ValueError) as error:
-            return self._send(400, {"error": {"code": "bad_request", "message": str(error)}})
-        return self._send(200, {"ok": True})
+            return self._bad_request(error)
+        return self._send(200, answer)
 
     def do_DELETE(self) -> None:
         """Clear a scenario."""
@@ -100,8 +118,10 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(200, {"ok": True})
 
     def do_POST(self) -> None:
-        """Execute an operation, in the manner of the scenario."""
+        """Execute an operation, in the manner of the scenario, or settle."""
         body = self._body()
+        if match := _SETTLE.fullmatch(self.path):
+            return self._settle(match[1], body)
         if not self.headers.get("Authorization", "").startswith("Bearer "):
             return self._send(401, {"error": {"code": "unauthenticated"}})
         if match := _CREATE.fullmatch(self.path):
@@ -114,6 +134,14 @@ class Handler(BaseHTTPRequestHandler):
         scenario = self.server.behaviours.next_scenario(bank, kind, str(body.get("payment_method", "")))
         return self._execute(bank, operation, scenario)
 
+    def _settle(self, bank: str, body: dict[str, Any]) -> None:
+        try:
+            return self._send(201, self.server.back_office.settle(bank, body))
+        except Refused as refused:
+            return self._send(refused.status, refused.body)
+        except ValueError as error:
+            return self._bad_request(error)
+
     def _execute(self, bank: str, operation: dict[str, Any], scenario: Scenario) -> None:
         settings = self.server.behaviours.settings(bank)
         time.sleep(settings.latency_ms / 1000)
@@ -124,8 +152,9 @@ class Handler(BaseHTTPRequestHandler):
             operation["decline_code"] = scenario.code
         request = {name: value for name, value in operation.items() if name != "decline_code"}
         try:
+            key = self.headers.get("Idempotency-Key", "")
             status, answer = self.server.books.execute_once(
-                bank, self.headers.get("Idempotency-Key", ""), settings.key_retention_seconds, request, operation
+                bank, key, settings.key_retention_seconds, request, operation, Terms.of(settings)
             )
         except Refused as refused:
             return self._send(refused.status, refused.body)
@@ -177,6 +206,9 @@ class Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body: dict[str, Any] = json.loads(raw or b"{}")
         return body
+
+    def _bad_request(self, error: Exception) -> None:
+        self._send(400, {"error": {"code": "bad_request", "message": str(error)}})
 
     def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self._send_bytes(status, json.dumps(body).encode(), headers)

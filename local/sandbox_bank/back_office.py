@@ -1,0 +1,49 @@
+"""The side of the bank that a merchant's accounting sees: reports, settlements, statements, and their faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from local.sandbox_bank.faults import Desk, commit_fault
+from local.sandbox_bank.movements import Terms
+from local.sandbox_bank.report import report
+from local.sandbox_bank.settlement import settle
+from local.sandbox_bank.statement import statement
+
+if TYPE_CHECKING:
+    from local.sandbox_bank.behaviour import Behaviours
+    from local.sandbox_bank.books import Books
+
+FOR_EVER_MS = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class BackOffice:
+    """Answers from the books. Raises ``Refused``, and ``ValueError`` or ``TypeError`` for values that are wrong."""
+
+    books: Books
+    behaviours: Behaviours
+
+    def file(self, bank: str, kind: str, query: dict[str, str]) -> tuple[str, bytes]:
+        """Return content type and bytes of a ``report`` or a ``statement`` of the period in ``query``."""
+        from_ms, to_ms = int(query.get("from", "0")), int(query.get("to", str(FOR_EVER_MS)))
+        with self.books.transaction() as connection:
+            if kind == "report":
+                return "text/csv; charset=utf-8", report(connection, bank, from_ms, to_ms)
+            return "application/xml", statement(connection, bank, query.get("account"), from_ms, to_ms)
+
+    def settle(self, bank: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Close a batch as of ``as_of_ms``."""
+        as_of_ms = body.get("as_of_ms")
+        if not isinstance(as_of_ms, int):
+            raise ValueError("as_of_ms is missing: the time, in epoch milliseconds, up to which is settled")
+        with self.books.transaction() as connection:
+            return settle(connection, bank, as_of_ms)
+
+    def commit_fault(self, bank: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Commit the ``fault`` that ``body`` names, with its other values."""
+        values = {name: value for name, value in body.items() if name != "fault"}
+        terms = Terms.of(self.behaviours.settings(bank))
+        with self.books.transaction() as connection:
+            return commit_fault(Desk(connection, bank, terms), str(body.get("fault")), values)

@@ -1,0 +1,70 @@
+"""The tables of the bank's books. A file of an earlier bank is opened as it is, and gets what it lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS operations (
+    operation_id TEXT PRIMARY KEY, bank TEXT NOT NULL, charge_id TEXT NOT NULL, kind TEXT NOT NULL,
+    reference TEXT NOT NULL, status TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    payment_method TEXT NOT NULL, code TEXT, created_at_ms INTEGER NOT NULL, visible_at_ms INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS by_reference ON operations (bank, reference);
+CREATE TABLE IF NOT EXISTS charges (
+    charge_id TEXT PRIMARY KEY, bank TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    payment_method TEXT NOT NULL, captured_minor INTEGER NOT NULL, refunded_minor INTEGER NOT NULL,
+    voided INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS answers (
+    bank TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
+    body TEXT NOT NULL, kept_until_ms INTEGER NOT NULL, PRIMARY KEY (bank, idempotency_key));
+CREATE TABLE IF NOT EXISTS settlements (
+    bank TEXT NOT NULL, batch INTEGER NOT NULL, as_of_ms INTEGER NOT NULL, PRIMARY KEY (bank, batch));
+CREATE TABLE IF NOT EXISTS statements (
+    account TEXT NOT NULL, sequence INTEGER NOT NULL, bank TEXT NOT NULL, currency TEXT NOT NULL,
+    as_of_ms INTEGER NOT NULL, opening_minor INTEGER NOT NULL, closing_minor INTEGER NOT NULL,
+    skipped INTEGER NOT NULL, PRIMARY KEY (account, sequence));
+CREATE TABLE IF NOT EXISTS entries (
+    account TEXT NOT NULL, sequence INTEGER NOT NULL, number INTEGER NOT NULL, payout_id TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL, description TEXT NOT NULL, PRIMARY KEY (account, sequence, number));
+CREATE TABLE IF NOT EXISTS report_faults (
+    transaction_id TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (transaction_id, name));
+CREATE TABLE IF NOT EXISTS armed_faults (
+    bank TEXT NOT NULL, currency TEXT NOT NULL, fault TEXT NOT NULL, PRIMARY KEY (bank, currency, fault));
+"""
+# Every movement of the merchant's balance; a payout takes out what the movements with its id brought in.
+MOVEMENTS = """
+CREATE TABLE movements (
+    transaction_id TEXT PRIMARY KEY, bank TEXT NOT NULL, kind TEXT NOT NULL, charge_id TEXT, reference TEXT,
+    amount_minor INTEGER NOT NULL, fee_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL, available_at_ms INTEGER, payout_id TEXT)
+"""
+# An older file does not say which payments were captured automatically: those that captured more than captures did.
+FROM_OPERATIONS = """
+INSERT INTO movements
+SELECT o.operation_id, o.bank, CASE o.kind WHEN 'refund' THEN 'refund' ELSE 'charge' END, o.charge_id, o.reference,
+       CASE o.kind WHEN 'refund' THEN -o.amount_minor ELSE o.amount_minor END, 0, o.currency, o.created_at_ms,
+       NULL, NULL
+FROM operations o JOIN charges c ON c.charge_id = o.charge_id
+WHERE o.status = 'succeeded' AND (
+    o.kind IN ('capture', 'refund') OR (o.kind = 'payment' AND c.captured_minor > (
+        SELECT COALESCE(SUM(p.amount_minor), 0) FROM operations p
+        WHERE p.charge_id = o.charge_id AND p.kind = 'capture' AND p.status = 'succeeded')))
+"""
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Create the tables that are missing, and fill the movements of a file that has none yet from its operations.
+
+    Both happen in one transaction: a process that dies in between leaves the file as it was.
+    """
+    connection.executescript(SCHEMA)
+    connection.execute("BEGIN IMMEDIATE")
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'movements'").fetchone()
+    if known is None:
+        connection.execute(MOVEMENTS)
+        connection.execute("CREATE INDEX movements_by_time ON movements (bank, created_at_ms)")
+        connection.execute(FROM_OPERATIONS)
+    connection.execute("COMMIT")
