@@ -6,6 +6,7 @@ import re
 import time
 import unicodedata
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ def test_200_threads_with_one_key_make_one_charge(client: Client, stack: Stack) 
         nonlocal throttled
         for attempt in range(200):
             answer = client.call("POST", "/payments", payment, key=key, headers={"Prefer": "wait=5"})
-            if answer.status not in RETRIED:
+            # 202 is provisional: on a machine that does other things too, the bank may have been too slow.
+            if answer.status not in RETRIED | {202}:
                 return answer
             throttled += 1
             time.sleep(min(0.05 * 2**attempt, 1.0))
@@ -67,7 +69,7 @@ def test_200_threads_with_one_key_make_one_charge(client: Client, stack: Stack) 
         answers = list(pool.map(go, range(BURST_THREADS)))
     created = [answer for answer in answers if answer.status == 201]
     conflicts = [answer for answer in answers if answer.status == 409]
-    assert len(created) + len(conflicts) == BURST_THREADS
+    assert len(created) + len(conflicts) == BURST_THREADS, Counter(answer.status for answer in answers)
     assert len({answer.body for answer in created}) == 1
     assert all(answer.json()["retryable"] for answer in conflicts)
     assert len(stack.bank.charges(payment_method=payment["payment_method"])) == 1
