@@ -100,8 +100,8 @@ def _by_class(contents: Contents) -> Plot | None:
     axes.margins(x=0.16, y=0.02)
     axes.set_xlabel("breaks")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    most = max(counts, key=lambda name: (counts[name], name))
-    says = f"{sum(counts.values()):,} breaks of {len(counts)} classes; most are {_words(most)} ({counts[most]:,})."
+    named = ", ".join(f"{_words(name)} {counts[name]:,}" for name in names)
+    says = f"{sum(counts.values()):,} breaks of {len(counts)} classes: {named}."
     return Plot("by-class", "Breaks by class and severity", says, _svg(figure, "by-class"))
 
 
@@ -200,7 +200,7 @@ def _over_time(contents: Contents) -> Plot | None:
     period = "day" if step == 1 else f"{step} days"
     worst = max(range(bars), key=lambda bar: (below[bar], -bar))
     worst_day = _day(first + worst * step)
-    says = f"From {_day(first)} to {_day(last)}, UTC; most, {below[worst]:,}, in the {period} of {worst_day}."
+    says = f"From {_day(first)} to {_day(last)}, UTC; most, {below[worst]:,}, in the {period} from {worst_day}."
     return Plot("over-time", f"Breaks per {period}, by the time of their latest row", says, _svg(figure, "over-time"))
 
 
