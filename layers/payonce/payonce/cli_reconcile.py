@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payonce.cli_support import time_of
-from payonce.domain.errors import BodyMalformed, FileRejected, MisconfiguredError
+from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
 from payonce.reconciliation.intake import CountedStream, Intake
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
 from payonce.reconciliation.rules import rule_files
 from payonce.reconciliation.run_policy import RunPolicy, load_policy
+from payonce.reconciliation.summary import verdict
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from payonce.engines.duckdb_engine import DuckDbWorkspace
     from payonce.reconciliation.model import RunResult, RunSettings
     from payonce.reconciliation.report.contents import Contents
     from payonce.reconciliation.results import Workspace
@@ -67,9 +67,11 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         from rich.console import Console
         from rich.progress import Progress
 
-        opened = new_workspace()
+        # What is missing is said now, not after the run.
+        from payonce.engines.duckdb_engine import DuckDbWorkspace
+
         if options.report is not None:
-            from payonce.reconciliation.report import html  # noqa: F401  # found missing now, not after the run
+            from payonce.reconciliation.report import html  # noqa: F401
     except ImportError as error:
         raise MisconfiguredError(PACKAGES.format(error)) from None
     policy = load_policy(options.policy) if options.policy else RunPolicy()
@@ -78,7 +80,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     check_outputs(options, files)
     errors = Console(stderr=True)
     intake = Intake(bank_compared=bool(rule_files("bank")))
-    with opened as workspace, Progress(console=errors) as progress:
+    with DuckDbWorkspace() as workspace, Progress(console=errors) as progress:
         refusals = take_in(options.ledger, files, workspace, intake, progress)
         if refusals:
             progress.stop()
@@ -90,16 +92,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from payonce.reconciliation.report.terminal import show
 
     show(contents, Console())
-    if not all(one.holds for one in contents.proof):
-        return REFUSED
     return BREAKS_FOUND if result.breaks else NO_BREAKS
-
-
-def new_workspace() -> DuckDbWorkspace:
-    """Return an empty workspace. Raises ``ImportError`` without DuckDB."""
-    from payonce.engines.duckdb_engine import DuckDbWorkspace
-
-    return DuckDbWorkspace()
 
 
 def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
@@ -198,10 +191,16 @@ def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -
 
 
 def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake, result: RunResult) -> Contents:
-    """Write what was asked for and return it. Raises ``BodyMalformed`` when a file can't be written."""
+    """Write what was asked for and return it.
+
+    Raises ``ConservationViolated`` before anything is written, ``BodyMalformed`` when a file can't be.
+    """
     from payonce.reconciliation.report.contents import Contents, as_json
 
     contents = Contents(settings, intake, result)
+    # The engine proves what it was given; this proves that it was given what the files hold.
+    if not all(one.holds for one in contents.proof):
+        raise ConservationViolated(verdict(result, contents.proof))
     if options.manifest is not None:
         from payonce.reconciliation.report.chain import add_to_chain
 

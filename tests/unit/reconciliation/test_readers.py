@@ -14,6 +14,7 @@ from payonce.domain.errors import FileRejected
 from payonce.domain.problems import problem_of
 from payonce.reconciliation.readers import csv_table, limits, read
 from payonce.reconciliation.readers.camt_xml import CHUNK_BYTES
+from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import read_file
 from payonce.reconciliation.readers.rows import FileFormat, RowKind
 from payonce.reconciliation.readers.values import neutralised
@@ -251,10 +252,12 @@ def test_the_documented_examples_are_read() -> None:
     """Fails when docs/reconciliation-files.md shows a file that is refused."""
     text = (Path(__file__).parents[3] / "docs" / "reconciliation-files.md").read_text()
     examples = [block.split("```")[0].encode() for block in text.split("```csv\n")[1:]]
-    assert [read_file(example).format for example in examples] == [
+    *reports, ledger = examples
+    assert [read_file(example).format for example in reports] == [
         FileFormat.GENERIC_GATEWAY_CSV,
         FileFormat.GENERIC_BANK_CSV,
     ]
+    assert [row.amount_minor for row in read_ledger_csv(io.BytesIO(ledger))] == [10050, -50]
 
 
 PAGE_ONE = b":20:S\n:25:A\n:28C:1/1\n:60F:C251231EUR1,00\n:61:2601021231C2,00NTRFX\n:62M:C251231EUR3,00\n"

@@ -1,65 +1,55 @@
-"""A chain of runs as JSON lines: each names the hash of the one before; none can be changed or dropped unseen."""
+"""The manifests of runs as JSON lines in a file: a chain, of which none can be changed, moved or dropped unseen."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed
-from payonce.reconciliation.digest import canonical_json
+from payonce.reconciliation.manifest import Manifest, manifest_of, verify_chain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from payonce.reconciliation.report.contents import Contents
 
-VERSION = 1
-FIRST = "0" * 64  # what the first run names as the one before it
 
+def add_to_chain(file: Path, contents: Contents) -> str:
+    """Add the run's manifest to the chain in ``file`` and return its hash.
 
-def add_to_chain(chain: Path, contents: Contents) -> str:
-    """Add the run to the chain and return its hash: the SHA-256 of its line. The order of the files is no part of it.
-
-    Raises ``BodyMalformed`` if a line does not follow from the one before, or the file can't be written.
+    Raises ``BodyMalformed`` if a line does not follow from the one before, or the file can't be read or written.
     """
     try:
-        previous = _head(chain)
-        line = canonical_json({**_document(contents), "previous": previous})
-        with chain.open("ab") as file:
-            file.write(line + b"\n")
+        chain = _manifests(file)
+        manifest = manifest_of(
+            contents.result,
+            file_ids=[facts.file_id for facts in contents.intake.files],
+            settings=contents.settings,
+            previous=chain[-1] if chain else None,
+        )
+        with file.open("ab") as opened:
+            opened.write(manifest.to_bytes() + b"\n")
     except OSError as error:
-        raise BodyMalformed(f"{chain} can't be read or written: {error.strerror}") from None
-    return hashlib.sha256(line).hexdigest()
+        raise BodyMalformed(f"{file} can't be read or written: {error.strerror}") from None
+    return manifest.hash
 
 
-def _head(chain: Path) -> str:
-    previous = FIRST
-    if not chain.exists():
-        return previous
-    with chain.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                follows = json.loads(line)["previous"] == previous and line.endswith(b"\n")
-            except (ValueError, KeyError, TypeError):
-                follows = False
-            if not follows:
-                problem = "the line does not follow from the one before: the chain was changed, or lost a line"
-                raise BodyMalformed(f"{chain}: line {number}: {problem}. Keep it, and begin a new one.")
-            previous = hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
-    return previous
-
-
-def _document(contents: Contents) -> dict[str, Any]:
-    result = contents.result
-    return {
-        "version": VERSION,
-        "settings": asdict(contents.settings),
-        "files": sorted([facts.file_id, facts.format, facts.gateway or ""] for facts in contents.intake.files),
-        "tallies": sorted(
-            [one.source.value, one.currency, one.outcome.value, one.rows, one.amount_minor] for one in result.tallies
-        ),
-        "breaks": sorted(found.break_id for found in result.breaks),
-        "digest": result.digest,
-    }
+def _manifests(file: Path) -> list[Manifest]:
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    chain: list[Manifest] = []
+    for line in lines:
+        try:
+            manifest = Manifest(json.loads(line))
+        except ValueError:
+            break
+        # Another spelling of the same content, or half a line, is not what was written.
+        if not isinstance(manifest.document, dict) or manifest.to_bytes() + b"\n" != line:
+            break
+        chain.append(manifest)
+    wrong = verify_chain(chain)
+    if wrong is None and len(chain) < len(lines):
+        wrong = len(chain)
+    if wrong is not None:
+        problem = "the manifest does not follow from the one before: the chain was changed, or lost a line"
+        raise BodyMalformed(f"{file}: line {wrong + 1}: {problem}. Keep it as it is, and begin a new one.")
+    return chain

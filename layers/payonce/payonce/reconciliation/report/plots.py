@@ -5,19 +5,16 @@ Each says its numbers in text and tells its parts apart by hatching too, so that
 
 from __future__ import annotations
 
-import io
-import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from payonce.reconciliation.model import Outcome, Source
-from payonce.reconciliation.readers.values import EPOCH, grouped
+from payonce.reconciliation.readers.values import grouped
+from payonce.reconciliation.report.drawing import ROW_INCHES, STYLE, WIDTH_INCHES, Plot, day_text, label, svg_of, words
 from payonce.reconciliation.summary import SEVERITIES
 from payonce.reconciliation.taxonomy import CLASSES, Severity
 
@@ -45,28 +42,6 @@ MAX_GATEWAYS = len(GATEWAY_COLOURS)  # more in one plot can't be told apart
 MAX_CURRENCIES = 4  # panels side by side that still can be read; the table has them all
 MAX_DAYS = 92  # a bar per day up to a quarter, then per week
 BINS = 40  # of a distribution
-WIDTH_INCHES = 9.0
-ROW_INCHES = 0.34
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "payonce",  # ids follow from the content, not from a random number
-    "svg.fonttype": "none",  # text stays text, for readers of screens and for searching
-    "text.parse_math": False,  # a gateway's name may hold a dollar sign
-    "font.family": ["sans-serif"],
-    "font.size": 10.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "hatch.linewidth": 0.6,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """``svg`` is markup made here. ``title`` and ``says`` are its heading and its text alternative."""
-
-    name: str
-    title: str
-    says: str
-    svg: str
 
 
 def plots_of(contents: Contents) -> list[Plot]:
@@ -94,15 +69,15 @@ def _by_class(contents: Contents) -> Plot | None:
         severity = CLASSES[name].severity
         colour, hatch = SEVERITY_STYLE[severity]
         axes.barh(place, counts[name], color=colour, hatch=hatch, edgecolor="#333333", linewidth=0.6)
-        _label(axes, counts[name], place, f"{counts[name]:,} {severity.value}")
-    axes.set_yticks(range(len(names)), [_words(name) for name in names])
+        label(axes, counts[name], place, f"{counts[name]:,} {severity.value}")
+    axes.set_yticks(range(len(names)), [words(name) for name in names])
     axes.invert_yaxis()
     axes.margins(x=0.16, y=0.02)
     axes.set_xlabel("breaks")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    most = max(counts, key=lambda name: (counts[name], name))
-    says = f"{sum(counts.values()):,} breaks of {len(counts)} classes; most are {_words(most)} ({counts[most]:,})."
-    return Plot("by-class", "Breaks by class and severity", says, _svg(figure, "by-class"))
+    named = ", ".join(f"{words(name)} {counts[name]:,}" for name in names)
+    says = f"{sum(counts.values()):,} breaks of {len(counts)} classes: {named}."
+    return Plot("by-class", "Breaks by class and severity", says, svg_of(figure, "by-class"))
 
 
 def _at_stake(contents: Contents) -> Plot | None:
@@ -124,8 +99,8 @@ def _at_stake(contents: Contents) -> Plot | None:
         largest_first = sorted(amounts[currency].items(), key=lambda item: (-item[1], item[0]))
         for place, (_, amount_minor) in enumerate(largest_first):
             axes.barh(place, amount_minor, color="#0072b2", edgecolor="#333333", linewidth=0.6)
-            _label(axes, amount_minor, place, f"{grouped(amount_minor, currency)} {currency}")
-        axes.set_yticks(range(len(largest_first)), [_words(name) for name, _ in largest_first])
+            label(axes, amount_minor, place, f"{grouped(amount_minor, currency)} {currency}")
+        axes.set_yticks(range(len(largest_first)), [words(name) for name, _ in largest_first])
         axes.invert_yaxis()
         axes.margins(x=0.2, y=0.02)
         axes.set_xticks([])
@@ -133,7 +108,7 @@ def _at_stake(contents: Contents) -> Plot | None:
         axes.set_title(currency, loc="left", fontsize=10, fontweight="bold")
     totals = ", ".join(f"{grouped(sum(amounts[one].values()), one)} {one}" for one in currencies)
     more = f" The {len(amounts) - len(currencies)} other currencies are in the table." if len(amounts) > 4 else ""
-    return Plot("at-stake", "Amount at stake by class", f"In all {totals}.{more}", _svg(figure, "at-stake"))
+    return Plot("at-stake", "Amount at stake by class", f"In all {totals}.{more}", svg_of(figure, "at-stake"))
 
 
 def _outcomes(contents: Contents) -> Plot | None:
@@ -166,7 +141,7 @@ def _outcomes(contents: Contents) -> Plot | None:
         bar.set_height(0.4)  # type: ignore[attr-defined]  # room for the numbers above it
     axes.set_xlabel("per cent of the source's rows")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return Plot("outcomes", "Where the rows of each source ended", "; ".join(said) + ".", _svg(figure, "outcomes"))
+    return Plot("outcomes", "Where the rows of each source ended", "; ".join(said) + ".", svg_of(figure, "outcomes"))
 
 
 def _over_time(contents: Contents) -> Plot | None:
@@ -192,16 +167,16 @@ def _over_time(contents: Contents) -> Plot | None:
             )  # fmt: skip
             below = [under + more for under, more in zip(below, heights, strict=True)]
     ticks = range(0, bars, max(1, -(-bars // 10)))
-    axes.set_xticks(list(ticks), [_day(first + tick * step) for tick in ticks])
+    axes.set_xticks(list(ticks), [day_text(first + tick * step) for tick in ticks])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("breaks")
     axes.set_xlim(-0.6, max(bars, 7) - 0.4)
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
     period = "day" if step == 1 else f"{step} days"
     worst = max(range(bars), key=lambda bar: (below[bar], -bar))
-    worst_day = _day(first + worst * step)
-    says = f"From {_day(first)} to {_day(last)}, UTC; most, {below[worst]:,}, in the {period} of {worst_day}."
-    return Plot("over-time", f"Breaks per {period}, by the time of their latest row", says, _svg(figure, "over-time"))
+    worst_day = day_text(first + worst * step)
+    says = f"From {day_text(first)} to {day_text(last)}, UTC; most, {below[worst]:,}, in the {period} from {worst_day}."
+    return Plot("over-time", f"Breaks per {period}, by the time of their latest row", says, svg_of(figure, "over-time"))
 
 
 def _distribution(name: str, measured: Mapping[str, Counter[int]]) -> Plot | None:
@@ -236,11 +211,7 @@ def _distribution(name: str, measured: Mapping[str, Counter[int]]) -> Plot | Non
             f"to {values[-1] / scale:.2f} {unit}"
         )
     panels[-1].set_xlabel(unit)
-    return Plot(name, title, "; ".join(said) + ".", _svg(figure, name))
-
-
-def _label(axes: Axes, length: int, place: int, text: str) -> None:
-    axes.annotate(text, (length, place), xytext=(4, 0), textcoords="offset points", va="center")
+    return Plot(name, title, "; ".join(said) + ".", svg_of(figure, name))
 
 
 def _histogram(axes: Axes, values: list[float], weights: list[int], low: float, high: float) -> None:
@@ -254,21 +225,3 @@ def _median(counted: Counter[int]) -> int:
         if passed >= half:
             return value
     return 0
-
-
-def _day(number: int) -> str:
-    return (EPOCH + timedelta(days=number)).date().isoformat()
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _svg(figure: Figure, name: str) -> str:
-    """Return the figure's SVG element. Its ids begin with ``name``: an HTML file has each id once."""
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    svg = out.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r'(\sid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-title {name}-says" ', 1)

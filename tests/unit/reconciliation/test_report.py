@@ -1,0 +1,206 @@
+"""The report: harmless whatever the files say, the same bytes for the same run, and a proof that can fail."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payonce.domain.errors import BodyMalformed
+from payonce.reconciliation.intake import FileFacts, Intake
+from payonce.reconciliation.model import Break, Evidence, FeeRule, Outcome, RunResult, RunSettings, Source, Tally
+from payonce.reconciliation.report.chain import add_to_chain
+from payonce.reconciliation.report.contents import Contents, as_json
+from payonce.reconciliation.report.html import as_html
+from payonce.reconciliation.summary import by_class, conservation, is_overdue, verdict
+from payonce.reconciliation.taxonomy import CLASSES, BreakClass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOUR_MS = 3_600_000
+NOON_MS = 1_772_366_400_000  # 2026-03-01 12:00 UTC
+SCRIPT, FORMULA, BOLD = "<script>alert(1)</script>", '=HYPERLINK("http://x")', "ad$yen$</svg><b id=x>"
+
+
+def found(name: BreakClass, number: int, *, amount_minor: int = 1_000, currency: str = "EUR") -> Break:
+    fields = {
+        "description": SCRIPT,
+        "reference": FORMULA,
+        "amount_minor": -1_000,
+        "created_at_ms": NOON_MS,
+        "payer": None,
+    }
+    return Break(
+        break_class=name,
+        subject=("bank", f"{SCRIPT}{number}"),
+        amount_minor=amount_minor,
+        currency=currency,
+        occurred_at_ms=NOON_MS - number * HOUR_MS,
+        gateway="bank",
+        surplus_gateway_payment_id=SCRIPT,
+        evidence=(Evidence(source=Source.GATEWAY, row_key=f"bank|{number}", fields=fields),),
+        why="\u202egnorw",
+    )
+
+
+def contents(*breaks: Break) -> Contents:
+    intake = Intake(files=[FileFacts(f"{SCRIPT}.csv", "a" * 64, "ledger_csv", SCRIPT, 3)])
+    intake.read = {(Source.LEDGER, "EUR"): (3, 300), (Source.GATEWAY, "EUR"): (3, 300)}
+    for value in (150, 150, 175, 900):
+        intake.fees[BOLD][value] += 1
+        intake.delays[BOLD][value] += 1
+    tallies = tuple(
+        Tally(source=source, currency="EUR", outcome=outcome, rows=1, amount_minor=100)
+        for source in (Source.LEDGER, Source.GATEWAY)
+        for outcome in Outcome
+    )
+    fee = FeeRule(gateway=SCRIPT, currency="EUR", fixed_minor=25, basis_points=150)
+    settings = RunSettings(as_of_ms=NOON_MS, fees=(fee,))
+    return Contents(settings, intake, RunResult(breaks=breaks, tallies=tallies, digest="d" * 64))
+
+
+EVERY_CLASS = contents(*(found(name, number) for number, name in enumerate(BreakClass)))
+
+
+class Elements(HTMLParser):
+    """Collects element names, ids and attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+
+
+def test_nothing_of_a_file_becomes_markup_or_a_formula() -> None:
+    """Fails when autoescape is off, when a plot's text is not escaped, and without ``neutralised``."""
+    text = as_html(EVERY_CLASS)
+    page = Elements(text)
+    assert not {"script", "b", "iframe", "img", "link"} & set(page.names)
+    assert ("id", "x") not in page.attributes
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert ">=HYPERLINK" not in text
+    assert "&#39;=HYPERLINK(&#34;http://x&#34;)" in text
+    assert "\u202e" not in text
+    assert "amount_minor</span>-1000" in text  # a number of ours is no formula
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+
+
+def test_the_page_loads_nothing() -> None:
+    """Fails when a font, script, style or picture is named, and without the policy that forbids it."""
+    page = Elements(as_html(EVERY_CLASS))
+    links = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "action")]
+    assert links
+    assert all(link and link.startswith("#") for link in links)
+    assert "default-src 'none'" in dict(page.attributes).get("content", "") or any(
+        value and value.startswith("default-src 'none'") for _, value in page.attributes
+    )
+
+
+def test_every_plot_has_a_title_and_says_what_it_shows() -> None:
+    """Fails when two elements share an id, or a plot names a title that is not there."""
+    page = Elements(as_html(EVERY_CLASS))
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    labels = [value for name, value in page.attributes if name == "aria-labelledby"]
+    assert len(labels) == page.names.count("svg") == page.names.count("figure") == 6
+    assert all(part in ids for label in labels for part in (label or "").split())
+
+
+def test_the_same_run_gives_the_same_bytes() -> None:
+    """Fails without the hash salt, with a date in the pictures, and when breaks keep the engine's order."""
+    turned = replace(EVERY_CLASS, result=replace(EVERY_CLASS.result, breaks=EVERY_CLASS.result.breaks[::-1]))
+    assert as_html(EVERY_CLASS) == as_html(turned)
+    assert as_json(EVERY_CLASS) == as_json(turned)
+    assert "<dc:date>" not in as_html(EVERY_CLASS)
+
+
+def test_every_break_is_there_with_its_id_meaning_and_age() -> None:
+    text, document = as_html(EVERY_CLASS), json.loads(json.dumps(as_json(EVERY_CLASS)))
+    for one in EVERY_CLASS.result.breaks:
+        assert f'id="{one.break_id}"' in text
+    assert {one["break_class"] for one in document["breaks"]} == set(BreakClass)
+    assert document["breaks"][0]["severity"] == "critical"
+    assert all(one["meaning"] == CLASSES[BreakClass(one["break_class"])].meaning for one in document["breaks"])
+    assert document["breaks"][0]["evidence"][0]["fields"]["reference"] == FORMULA
+
+
+def test_a_long_list_is_cut_and_said_so() -> None:
+    text = as_html(EVERY_CLASS, max_breaks=2)
+    assert text.count("<article") == 2
+    assert f"The 2 most urgent of {len(BreakClass)}" in text
+
+
+def test_a_run_without_breaks_says_so() -> None:
+    text = as_html(contents())
+    assert "No breaks" in text
+    assert "<article" not in text
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount_minor", "shown"), [("JPY", 1_234_567, "1,234,567 JPY"), ("BHD", 5, "0.005 BHD")]
+)
+def test_amounts_have_the_decimals_of_their_currency(currency: str, amount_minor: int, shown: str) -> None:
+    assert shown in as_html(contents(found(BreakClass.DISPUTE, 1, amount_minor=amount_minor, currency=currency)))
+
+
+def test_breaks_are_overdue_after_the_time_of_their_severity() -> None:
+    critical = found(BreakClass.MISSING_IN_LEDGER, 4)
+    assert not is_overdue(critical, NOON_MS)
+    assert is_overdue(critical, NOON_MS + HOUR_MS)
+    [one] = by_class([critical, replace(critical, subject=("other",))], NOON_MS + HOUR_MS)
+    assert (one.count, one.amount_minor, one.overdue) == (2, 2_000, 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "read", "holds"),
+    [
+        (Source.LEDGER, (3, 300), True),
+        (Source.LEDGER, (3, 301), False),  # a cent
+        (Source.LEDGER, (4, 300), False),  # a row
+        (Source.GATEWAY, (2, 200), False),  # more came out than went in
+        (Source.GATEWAY, (4, 400), True),  # one came twice, in an overlapping file
+        (Source.GATEWAY, (0, 0), False),
+    ],
+)
+def test_what_was_read_and_what_ended_must_agree(source: Source, read: tuple[int, int], holds: bool) -> None:
+    """Fails when the proof holds whatever the readers counted."""
+    tallies = [one for one in EVERY_CLASS.result.tallies if one.source is source]
+    proof = conservation(tallies, {(source, "EUR"): read})
+    assert [one.holds for one in proof] == [holds]
+    assert ("Conservation failed" in verdict(EVERY_CLASS.result, proof)) is not holds
+
+
+def test_rows_that_nothing_accounts_for_do_not_hold() -> None:
+    assert [one.holds for one in conservation([], {(Source.GATEWAY, "EUR"): (2, 200)})] == [False]
+
+
+def test_a_chain_grows_and_shows_what_was_done_to_it(tmp_path: Path) -> None:
+    """Fails when a line is added to a chain that was changed, cut or moved."""
+    chain = tmp_path / "chain.jsonl"
+    hashes = [add_to_chain(chain, EVERY_CLASS) for _ in range(3)]
+    assert len(set(hashes)) == 3
+    lines = chain.read_bytes().splitlines(keepends=True)
+    assert json.loads(lines[2])["previous"] == hashes[1]
+    for spoiled, wrong in (
+        ([lines[0], lines[2]], 2),
+        ([lines[1]], 1),
+        ([lines[0], lines[1][:-1]], 2),
+        ([lines[0].replace(b'"breaks":22', b'"breaks":21'), lines[1]], 2),
+        ([lines[0], b"{}\n"], 2),
+        ([b"nonsense\n"], 1),
+    ):
+        assert spoiled != lines[: len(spoiled)]
+        chain.write_bytes(b"".join(spoiled))
+        with pytest.raises(BodyMalformed, match=re.escape(f"line {wrong}")):
+            add_to_chain(chain, EVERY_CLASS)
+        assert chain.read_bytes() == b"".join(spoiled)

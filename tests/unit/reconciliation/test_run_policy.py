@@ -1,0 +1,73 @@
+"""The policy file: what it leaves out has its default; what it has wrong is refused by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payonce.domain.errors import MisconfiguredError
+from payonce.reconciliation.model import FeeRule, RunSettings
+from payonce.reconciliation.run_policy import RunPolicy, load_policy
+from tests.support.aws import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FEE = '[[fees]]\ngateway = "bank"\ncurrency = "EUR"\n'
+
+
+def test_an_empty_policy_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("")
+    assert load_policy(tmp_path / "p.toml").settings(7) == RunSettings(as_of_ms=7) == RunPolicy().settings(7)
+
+
+def test_every_setting_arrives(tmp_path: Path) -> None:
+    """Fails when a setting is read and not handed on."""
+    (tmp_path / "p.toml").write_text(
+        "in_transit_hours = 1\nsettlement_sla_hours = 2\npayout_sla_days = 3\nfx_tolerance_basis_points = 4\n"
+        + FEE
+        + "fixed_minor = 5\nbasis_points = 6\ntolerance_minor = 7\n"
+    )
+    assert load_policy(tmp_path / "p.toml").settings(9) == RunSettings(
+        as_of_ms=9,
+        in_transit_hours=1,
+        settlement_sla_hours=2,
+        payout_sla_days=3,
+        fx_tolerance_basis_points=4,
+        fees=(FeeRule(gateway="bank", currency="EUR", fixed_minor=5, basis_points=6, tolerance_minor=7),),
+    )
+
+
+def test_the_example_and_the_documentation_name_every_setting() -> None:
+    documented = (REPOSITORY / "docs" / "reconciliation.md").read_text()
+    assert all(f"`{name}`" in documented for name in RunPolicy.model_fields)
+    assert load_policy(REPOSITORY / "docs/examples/reconciliation/policy.toml").fees[0].basis_points == 150
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("in_transit_hour = 1", "in_transit_hour: there is no such setting"),
+        (FEE + "fixed = 1", "fees.0.fixed: there is no such setting"),
+        ("in_transit_hours = 1.5", "in_transit_hours"),
+        ('in_transit_hours = "1"', "in_transit_hours"),
+        ("in_transit_hours = -1", "in_transit_hours"),
+        ("payout_sla_days = 400", "payout_sla_days"),
+        (FEE.replace("EUR", "eur"), "fees.0.currency: is not an ISO 4217 currency"),
+        (FEE + "basis_points = 10001", "fees.0.basis_points"),
+        (FEE + FEE, "fees: there is more than one rule for bank in EUR"),
+        ("in_transit_hours =", "not TOML"),
+    ],
+)
+def test_a_wrong_policy_is_refused_by_name(text: str, says: str, tmp_path: Path) -> None:
+    """Fails for each bound that is removed, and when an unknown setting is ignored."""
+    (tmp_path / "p.toml").write_text(text)
+    with pytest.raises(MisconfiguredError) as caught:
+        load_policy(tmp_path / "p.toml")
+    assert f"{tmp_path / 'p.toml'}: {says}" in caught.value.detail
+
+
+def test_a_policy_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MisconfiguredError, match="can't be read"):
+        load_policy(tmp_path / "none.toml")
