@@ -9,6 +9,7 @@ import pytest
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.model import FeeRule, LedgerKind, LedgerRow, LedgerState, RunSettings
 from payonce.reconciliation.readers.read import read_file
+from payonce.reconciliation.readers.rows import RowKind
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def _entry(bank: str, operation: dict[str, Any]) -> LedgerRow:
     )
 
 
-def breaks(till: Till, ledger: list[LedgerRow]) -> list[Break]:
-    """Settle, and return what the rules find between the ledger and the bank's two files."""
-    till.settle()
+def breaks(till: Till, ledger: list[LedgerRow], after_days: int = AS_OF_DAYS) -> list[Break]:
+    """Settle, and return what the rules find so much later between the ledger and the bank's two files."""
+    if not any(row.kind is RowKind.PAYOUT for row in till.report()):
+        till.settle()
     settings = RunSettings(
-        as_of_ms=max(row.created_at_ms for row in till.report()) + AS_OF_DAYS * DAY_MS,
+        as_of_ms=max(row.created_at_ms for row in till.report()) + after_days * DAY_MS,
         fees=(FeeRule(gateway=till.bank, currency="EUR", fixed_minor=25, basis_points=140, tolerance_minor=0),),
     )
     with DuckDbWorkspace(threads=1) as workspace:
@@ -88,3 +90,38 @@ def test_a_fault_is_the_break_it_is_meant_to_be(
     assert [each.break_class for each in found if CLASSES[each.break_class].family is not Family.BANK] == [expected]
     if expected is BreakClass.DUPLICATE_CAPTURE:
         assert found[0].surplus_gateway_payment_id == made["charge_id"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("credit_twice", BreakClass.DUPLICATE_CREDIT),
+        ("return_payout", BreakClass.PAYOUT_RETURNED),
+        ("withhold_payout", BreakClass.PAYOUT_MISSING),
+    ],
+)
+def test_a_fault_at_the_bank_is_the_break_it_is_meant_to_be(till: Till, fault: str, expected: BreakClass) -> None:
+    """Fails when the statement does not show what was done, or the rules take it for another break."""
+    ledger = a_day(till)
+    till.charge("pay_yen", 90_000, "JPY")
+    till.fault(fault, currency="EUR")
+    till.settle()
+    later = till.charge("pay_3", 700)
+    ledger += [_entry(till.bank, later)]
+    till.settle(days=1)
+    found = breaks(till, ledger, after_days=9)
+    in_euro = [each.break_class for each in found if each.currency == "EUR"]
+    assert in_euro == [expected]
+
+
+def test_a_statement_that_the_bank_skips_is_a_gap(till: Till) -> None:
+    """Fails when the lost statement's payout is missed too late, or the next one passes for the one after the first."""
+    ledger = a_day(till)
+    till.settle()
+    for number in (3, 4):
+        if number == 3:
+            till.fault("skip_statement", currency="EUR")
+        ledger.append(_entry(till.bank, till.charge(f"pay_{number}", 700)))
+        till.settle(days=number)
+    found = breaks(till, ledger, after_days=20)
+    assert sorted(each.break_class for each in found) == [BreakClass.PAYOUT_MISSING, BreakClass.STATEMENT_GAP]

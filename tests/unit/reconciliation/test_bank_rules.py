@@ -131,6 +131,8 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
         [],
     ),
     "a short id in somebody else's reference": ([payout("42")], [line(), line(99, 1, "42")], []),
+    "a short id with letters": ([payout("po_1")], [line(4000, 1, "po_1"), line()], [("payout_different", 1000)]),
+    "a shorter one is like a number": ([payout("po1")], [line(4000, 1, "po1"), line()], []),
     "a short id beside the right amount": ([payout("42")], [line(5000, 9, "42"), line()], []),
     "missing": ([payout()], [ELSEWHERE], [("payout_missing", 5000)]),
     "on its way": ([payout(on=26)], [ELSEWHERE], []),
@@ -142,6 +144,11 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
     ),
     "its movements add up, in two files": (
         [payout(), member("a", 3000), member("b", 2000), member("a", 3000)], [line(5000, 1, PO)], [],
+    ),
+    "its movements add up only because one is in two files": (
+        [payout(), member("a", 3000), member("b", 1980), member("c", 10), member("c", 10)],
+        [line(5000, 1, PO)],
+        [("payout_different", 10)],
     ),
     "credited thrice": (
         [payout()],
@@ -220,7 +227,7 @@ def test_a_notification_and_its_statement_tell_of_one_credit() -> None:
 
 def test_a_statement_in_two_formats_is_told_once() -> None:
     """Fails when both renditions count: every payout would be credited twice."""
-    long, short = stated(1, line(5000, 1, "bank-1", PO)), stated(1, line(5000, 1, description="PAYOUT"))
+    long, short = stated(1, line(5000, 1, "bank-1", PO)), stated(1, line(5000, 1, PO, description="PAYOUT"))
     for order in ([long, short], [short, long]):
         result = reconcile([payout()], order, one_by_one=True)
         assert seen(result) == []

@@ -25,7 +25,7 @@ SELECT DISTINCT gateway, payout_id, currency, transaction_id AS token
 FROM bank_payout_row
 WHERE version = 1;
 
--- A short id, such as the number of a batch, may stand in any reference: it counts beside the right amount alone. Banks
+-- A short number, such as that of a batch, may stand in any reference: it counts beside the right amount alone. Banks
 -- put references into capitals and drop what is neither letter nor digit: a long one is known without them, too. A short
 -- one is not, for po_1_12 and po_11_2 would be the same.
 CREATE TABLE bank_named AS
@@ -35,6 +35,7 @@ JOIN bank_token AS t ON t.token = n.token
 JOIN bank_row AS l ON l.line_key = t.line_key AND l.currency = n.currency
 JOIN bank_payout AS p ON p.gateway = n.gateway AND p.payout_id = n.payout_id AND p.currency = n.currency
 WHERE length(n.token) >= 6 OR l.amount_minor = p.expected_minor
+    OR (length(n.token) >= 4 AND translate(n.token, '0123456789', '') <> '')
 UNION
 SELECT l.line_key, n.gateway, n.payout_id, n.currency
 FROM (

@@ -44,7 +44,7 @@ FROM bank_payout_row
 WHERE
   version = 1;
 
-/* A short id, such as the number of a batch, may stand in any reference: it counts beside the right amount alone. Banks */
+/* A short number, such as that of a batch, may stand in any reference: it counts beside the right amount alone. Banks */
 /* put references into capitals and drop what is neither letter nor digit: a long one is known without them, too. A short */
 /* one is not, for po_1_12 and po_11_2 would be the same. */
 CREATE TABLE bank_named AS
@@ -61,7 +61,11 @@ JOIN bank_row AS l
 JOIN bank_payout AS p
   ON p.gateway = n.gateway AND p.payout_id = n.payout_id AND p.currency = n.currency
 WHERE
-  LENGTH(n.token) >= 6 OR l.amount_minor = p.expected_minor
+  LENGTH(n.token) >= 6
+  OR l.amount_minor = p.expected_minor
+  OR (
+    LENGTH(n.token) >= 4 AND TRANSLATE(n.token, '0123456789', '') <> ''
+  )
 UNION
 SELECT
   l.line_key,
