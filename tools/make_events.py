@@ -21,6 +21,7 @@ PATH_IDS = {
     "delivery_id": "whd_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "replay_id": "rpl_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "event_id": "evt_" + "5c" * 32,
+    "break_id": "brk_" + "b7" * 32,
     "idempotency_key": KEY,
 }
 ENDPOINTS = "/webhook_endpoints"
@@ -30,6 +31,9 @@ DELIVERY = ENDPOINT + "/deliveries/{delivery_id}"
 KEY_PATH = "/idempotency-keys/{idempotency_key}"
 
 KEY_SCOPES = "idempotency:read"
+BREAKS = "/breaks"
+BREAK = BREAKS + "/{break_id}"
+BREAK_SCOPES = "breaks:read breaks:write"
 
 
 def proxy(
@@ -366,6 +370,29 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "one_operation": proxy("GET", KEY_PATH, query={"operation": "create_payment"}, scopes=KEY_SCOPES),
         "bad_operation": proxy("GET", KEY_PATH, query={"operation": "create_payment#other"}, scopes=KEY_SCOPES),
         "no_scope": proxy("GET", KEY_PATH, scopes="payments:read"),
+    },
+    "list_breaks": {
+        "first_page": proxy("GET", BREAKS, query={"limit": "10", "status": "open"}, scopes=BREAK_SCOPES),
+        "one_class": proxy("GET", BREAKS, query={"class": "duplicate_capture"}, scopes=BREAK_SCOPES),
+        "unknown_status": proxy("GET", BREAKS, query={"status": "forgotten"}, scopes=BREAK_SCOPES),
+        "bad_cursor": proxy("GET", BREAKS, query={"cursor": "nonsense"}, scopes=BREAK_SCOPES),
+        "no_scope": proxy("GET", BREAKS),
+    },
+    "get_break": {
+        "by_id": proxy("GET", BREAK, scopes=BREAK_SCOPES),
+        "no_scope": proxy("GET", BREAK),
+    },
+    "get_break_history": {"by_id": proxy("GET", BREAK + "/history", scopes=BREAK_SCOPES)},
+    "comment_on_break": {
+        "comment": proxy("POST", BREAK + "/comments", body={"text": "Order 4711 was paid once."}, scopes=BREAK_SCOPES),
+        "empty": proxy("POST", BREAK + "/comments", body={"text": ""}, scopes=BREAK_SCOPES),
+        "no_key": proxy("POST", BREAK + "/comments", body={"text": "x"}, key=None, scopes=BREAK_SCOPES),
+        "no_scope": proxy("POST", BREAK + "/comments", body={"text": "x"}, scopes="breaks:read"),
+    },
+    "assign_break": {
+        "somebody": proxy("POST", BREAK + "/assignments", body={"assignee": "anna"}, scopes=BREAK_SCOPES),
+        "nobody": proxy("POST", BREAK + "/assignments", body={"assignee": None}, scopes=BREAK_SCOPES),
+        "no_key": proxy("POST", BREAK + "/assignments", body={"assignee": "anna"}, key=None, scopes=BREAK_SCOPES),
     },
     "audit_idempotency": {
         "life_of_a_claim": stream(

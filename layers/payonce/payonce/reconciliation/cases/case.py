@@ -97,6 +97,8 @@ class Case:
 
     ``due_at_ms`` is when somebody has to have looked at it. ``merchant_id`` is ``None`` where no row names a
     merchant: the case is the operator's. ``correction`` is what was proposed and done. ``version`` counts the changes.
+    ``assignee`` is the operator's person, ``merchant_assignee`` the merchant's; neither sees or takes the other's.
+    ``why_reason`` is the name of why it arose (reconciliation.why), ``why`` its text.
     """
 
     break_id: str
@@ -118,7 +120,9 @@ class Case:
     surplus_gateway_payment_id: str | None = None
     evidence: tuple[Evidence, ...] = ()
     why: str | None = None
+    why_reason: str | None = None
     assignee: str | None = None
+    merchant_assignee: str | None = None
     closed_by_run_id: str | None = None
     correction: Mapping[str, Any] | None = None
 

@@ -13,6 +13,7 @@ from payonce.reconciliation.cases.items import (
     BY_STATUS_INDEX,
     CHANGE_PREFIX,
     COMMENT_PREFIX,
+    Visibility,
     case_from,
     case_key,
     case_partition,
@@ -20,6 +21,7 @@ from payonce.reconciliation.cases.items import (
     comment_document,
     comment_item,
     history_document,
+    merchant_index_key,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 KEYS_AT_ONCE = 100  # what one read of several keys takes
 PAGE_SIZE = 100
-HISTORY_LIMIT = 200  # changes and comments shown of one case
+HISTORY_LIMIT = 200  # changes and comments shown of one case, the newest ones
 ATTEMPTS = 5  # a conflict means that somebody changed the case meanwhile; five times in a row, something is wrong
 # A corrected case and one that waits for approval are closed by a run like an open one.
 PROVABLE = (CaseStatus.OPEN, CaseStatus.AWAITING_APPROVAL, CaseStatus.CORRECTED)
@@ -77,30 +79,50 @@ class CaseStore:
         self._database.write(case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms))
         return after
 
-    def comment(self, break_id: str, comment_id: str, *, text: str, by: str, at_ms: int) -> None:
+    def comment(
+        self,
+        break_id: str,
+        comment_id: str,
+        *,
+        text: str,
+        by: str,
+        at_ms: int,
+        visibility: Visibility = Visibility.INTERNAL,
+    ) -> None:
         """Add a comment; the same id again changes nothing. Raises ``NotFound``."""
         self.get(break_id)
-        item = comment_item(break_id, comment_id, text=text, by=by, at_ms=at_ms)
+        item = comment_item(break_id, comment_id, text=text, by=by, at_ms=at_ms, visibility=visibility)
         try:
             self._database.write([Insert(Table.RECONCILIATION, item)])
         except WriteConflict:
             return
 
     def history(self, break_id: str) -> list[dict[str, Any]]:
-        """Return the changes of a case, oldest first."""
+        """Return the last ``HISTORY_LIMIT`` changes of a case, oldest first."""
         return [history_document(item) for item in self._under(break_id, CHANGE_PREFIX)]
 
     def comments(self, break_id: str) -> list[dict[str, Any]]:
-        """Return the comments on a case, oldest first."""
+        """Return the last ``HISTORY_LIMIT`` comments on a case, oldest first."""
         return [comment_document(item) for item in self._under(break_id, COMMENT_PREFIX)]
 
     def with_status(self, status: CaseStatus) -> Iterator[Case]:
         """Yield every case of the status, most urgent first. Eventually consistent."""
         yield from self._all(BY_STATUS_INDEX, ("case_status", status.value))
 
-    def of_merchant(self, merchant_id: str) -> Iterator[Case]:
-        """Yield every case of the merchant, most urgent first. Eventually consistent."""
-        yield from self._all(BY_MERCHANT_INDEX, ("merchant_id", merchant_id))
+    def of_merchant(self, merchant_id: str, *, limit: int, after: str | None = None) -> tuple[list[Case], bool]:
+        """Return up to ``limit`` cases of the merchant, newest first, and whether there are more.
+
+        ``after`` is the ``position_of`` the last case of the page before. Eventually consistent.
+        """
+        page = self._database.query(
+            Table.RECONCILIATION,
+            index=BY_MERCHANT_INDEX,
+            partition=("merchant_id", merchant_id),
+            descending=True,
+            limit=limit,
+            start=None if after is None else merchant_index_key(merchant_id, after),
+        )
+        return [case_from(item) for item in page.items], page.next_key is not None
 
     def record_run(
         self, run_id: str, breaks: Sequence[Break], *, as_of_ms: int, covers: Callable[[Case], bool]
@@ -192,9 +214,10 @@ class CaseStore:
             Table.RECONCILIATION,
             partition=("pk", case_partition(break_id)),
             sort_prefix=("sk", prefix),
+            descending=True,
             limit=HISTORY_LIMIT,
         )
-        return page.items
+        return page.items[::-1]
 
     def _all(self, index: str, partition: tuple[str, str]) -> Iterator[Case]:
         start: Item | None = None
