@@ -34,6 +34,10 @@ KEY_SCOPES = "idempotency:read"
 BREAKS = "/breaks"
 BREAK = BREAKS + "/{break_id}"
 BREAK_SCOPES = "breaks:read breaks:write"
+APPROVER_SCOPES = "breaks:read breaks:approve"
+CORRECTION = BREAK + "/correction"
+SEEN = {"proposal_version": 1}
+PROPOSAL = {**SEEN, "amount_minor": 500}
 
 
 def proxy(
@@ -393,6 +397,25 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "somebody": proxy("POST", BREAK + "/assignments", body={"assignee": "anna"}, scopes=BREAK_SCOPES),
         "nobody": proxy("POST", BREAK + "/assignments", body={"assignee": None}, scopes=BREAK_SCOPES),
         "no_key": proxy("POST", BREAK + "/assignments", body={"assignee": "anna"}, key=None, scopes=BREAK_SCOPES),
+    },
+    "get_correction": {"by_id": proxy("GET", CORRECTION, scopes=BREAK_SCOPES)},
+    "propose_correction": {
+        "half": proxy("POST", CORRECTION + "/proposals", body=PROPOSAL, scopes=BREAK_SCOPES),
+        "old_version": proxy(
+            "POST", CORRECTION + "/proposals", body={**PROPOSAL, "proposal_version": 9}, scopes=BREAK_SCOPES
+        ),
+        "no_key": proxy("POST", CORRECTION + "/proposals", body=PROPOSAL, key=None, scopes=BREAK_SCOPES),
+    },
+    "approve_correction": {
+        "first_version": proxy("POST", CORRECTION + "/approvals", body=SEEN, scopes=APPROVER_SCOPES),
+        "old_version": proxy("POST", CORRECTION + "/approvals", body={"proposal_version": 9}, scopes=APPROVER_SCOPES),
+        "no_key": proxy("POST", CORRECTION + "/approvals", body=SEEN, key=None, scopes=APPROVER_SCOPES),
+        "no_scope": proxy("POST", CORRECTION + "/approvals", body=SEEN, scopes=BREAK_SCOPES),
+    },
+    "reject_correction": {
+        "first_version": proxy("POST", CORRECTION + "/rejections", body=SEEN, scopes=APPROVER_SCOPES),
+        "no_key": proxy("POST", CORRECTION + "/rejections", body=SEEN, key=None, scopes=APPROVER_SCOPES),
+        "no_scope": proxy("POST", CORRECTION + "/rejections", body=SEEN, scopes=BREAK_SCOPES),
     },
     "audit_idempotency": {
         "life_of_a_claim": stream(

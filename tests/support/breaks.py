@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from payonce.corrections.actions import Action
+from payonce.corrections.record import Correction, CorrectionStatus, insert_correction
 from payonce.payments.items import replace_payment
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.items import case_writes
@@ -73,6 +75,30 @@ def break_of(merchant_id: str | None, payment_id: str | None, **values: Any) -> 
         evidence=() if payment_id is None else evidence_of(payment_id),
     )
     return replace(found, **values)
+
+
+def store_proposal(database: Database, case: Case, **values: Any) -> Correction:
+    """Store the correction of the case as it waits for approval: the refund of what was charged too much."""
+    correction = Correction(
+        break_id=case.break_id,
+        break_class=case.break_class,
+        action=Action.GIVE_BACK_SURPLUS,
+        merchant_id=case.merchant_id or "",
+        payment_id=case.payment_id or "",
+        gateway="bank",
+        gateway_charge_id="ch_2",
+        currency="EUR",
+        amount_minor=1050,
+        created_at_ms=case.opened_at_ms,
+        updated_at_ms=case.opened_at_ms,
+        status=CorrectionStatus.AWAITING_APPROVAL,
+        kind="refund",
+        proposal_version=1,
+        proposed_by="reconciliation",
+        task_token="token-of-the-workflow",
+        expires_at_ms=case.opened_at_ms + 3_600_000,
+    )
+    return insert_correction(database, replace(correction, **values))
 
 
 def store_break(

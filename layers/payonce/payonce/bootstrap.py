@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_sqs.client import SQSClient
 
+    from payonce.corrections.workflow import Corrections
     from payonce.idempotency.audit_items import DatabaseAuditTrail
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.release import ReleaseDesk
@@ -115,6 +116,14 @@ class Application:
         from payonce.merchants.api_keys import Merchants
 
         return Merchants(database=self.database, clock=self.clock, ids=self.ids, random_bytes=os.urandom)
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """The use cases of corrections."""
+        from payonce.corrections.policy import Policy
+        from payonce.corrections.workflow import Corrections
+
+        return Corrections(services=self.services, engine=self.engine, gateway_named=self.gateway, policy=Policy())
 
     @cached_property
     def recovery(self) -> Recovery:

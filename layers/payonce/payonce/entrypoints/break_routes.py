@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from payonce.corrections.requests import correction_view
+from payonce.corrections.workflow import Identity
 from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.paths import BREAK_PATH, path_id
@@ -31,9 +33,10 @@ def _list(application: Application, request: Request, query: BreaksQuery) -> dic
 
 
 def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
-    return merchant.get_break(
-        application.database, request.merchant_id, path_id(request, "break_id"), now_ms=application.clock.now_ms()
-    )
+    break_id = path_id(request, "break_id")
+    view = merchant.get_break(application.database, request.merchant_id, break_id, now_ms=application.clock.now_ms())
+    correction = application.corrections.find(Identity(request.merchant_id, view["payment_id"], break_id))
+    return {**view, "correction": None if correction is None else correction_view(correction)}
 
 
 def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
@@ -76,7 +79,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         path=BREAK_PATH,
         operation="get_break",
         scope="breaks:read",
-        summary="Read a break, its evidence and why it arose",
+        summary="Read a break, its evidence, why it arose and its correction",
         answers={200: "Break"},
         read=_get,
     ),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.entrypoints.schemas import INTEGER, NULLABLE_TEXT, SCHEMAS, TEXT, closed_object
+from payonce.corrections.actions import Action
+from payonce.corrections.record import CorrectionStatus
+from payonce.entrypoints.schemas import INTEGER, NULLABLE_INTEGER, NULLABLE_TEXT, SCHEMAS, TEXT, closed_object
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
 from payonce.reconciliation.cases.evidence import SHOWN_FIELDS
 from payonce.reconciliation.taxonomy import BreakClass, Family, Severity
@@ -48,6 +50,24 @@ COMMENT_FIELDS: dict[str, dict[str, Any]] = {
     "by": {"type": "string", "description": "The id of your API key, or operator."},
     "at_ms": INTEGER,
 }
+CORRECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "object": {"const": "correction"},
+    "break_id": TEXT,
+    "payment_id": TEXT,
+    "status": {"enum": [status.value for status in CorrectionStatus]},
+    "action": {"enum": [action.value for action in Action]},
+    "kind": NULLABLE_TEXT,
+    "amount_minor": INTEGER,
+    "currency": TEXT,
+    "proposal_version": {"type": "integer", "description": "What a proposal or a decision has to name."},
+    "proposed_by": TEXT,
+    "decided_by": NULLABLE_TEXT,
+    "expires_at_ms": NULLABLE_INTEGER,
+    "outcome": NULLABLE_TEXT,
+    "created_at_ms": INTEGER,
+    "updated_at_ms": INTEGER,
+    "links": {"$ref": SCHEMAS + "CorrectionLinks"},
+}
 CHANGE_FIELDS: dict[str, dict[str, Any]] = {
     "object": {"const": "change"},
     "change": {"enum": [change.value for change in CaseChange]},
@@ -60,13 +80,16 @@ CHANGE_FIELDS: dict[str, dict[str, Any]] = {
 
 def break_schemas() -> dict[str, Any]:
     """Return the schemas by name, in a stable order."""
+    correction = {"anyOf": [{"$ref": SCHEMAS + "Correction"}, {"type": "null"}]}
     evidence = {"type": "array", "items": {"$ref": SCHEMAS + "BreakEvidence"}}
     return {
         "BreakWhy": closed_object(WHY_FIELDS),
         "BreakLinks": closed_object(LINK_FIELDS),
         "BreakEvidence": closed_object(EVIDENCE_FIELDS),
         "BreakSummary": closed_object(BREAK_FIELDS),
-        "Break": closed_object({**BREAK_FIELDS, "evidence": evidence}),
+        "Break": closed_object({**BREAK_FIELDS, "evidence": evidence, "correction": correction}),
+        "CorrectionLinks": closed_object({"self": TEXT, "break": TEXT}),
+        "Correction": closed_object(CORRECTION_FIELDS),
         "BreakComment": closed_object(COMMENT_FIELDS),
         "BreakChange": closed_object(CHANGE_FIELDS),
         "BreakList": closed_object(
