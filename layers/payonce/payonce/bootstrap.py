@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery import Recovery
     from payonce.ports import Cipher, Clock, Database, Gateway, MessageQueue
+    from payonce.reconciliation.explain import Explainer
     from payonce.webhooks.keys import KeyMaker
     from payonce.webhooks.work import Services as WebhookServices
 
@@ -116,6 +117,13 @@ class Application:
         from payonce.merchants.api_keys import Merchants
 
         return Merchants(database=self.database, clock=self.clock, ids=self.ids, random_bytes=os.urandom)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What says why breaks arose."""
+        from payonce.reconciliation.explain import Explainer
+
+        return Explainer(database=self.database, store=self.store, trail=self.audit_trail)
 
     @cached_property
     def corrections(self) -> Corrections:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.reconciliation.model import Break
+    from payonce.reconciliation.why import Why
 
 HOUR_MS = 3_600_000
 
@@ -132,8 +133,9 @@ class Case:
         return replace(self, status=status, updated_at_ms=at_ms, version=self.version + 1, **values)
 
 
-def opened(found: Break, *, run_id: str, at_ms: int) -> Case:
-    """Return the case of a break that a run found for the first time."""
+def opened(found: Break, *, run_id: str, at_ms: int, why: Why | None = None) -> Case:
+    """Return the case of a break that a run found for the first time. Its ``why`` precedes what the run says itself."""
+    texts = [text for text in (why.text if why else None, found.why) if text]
     return Case(
         break_id=found.break_id,
         break_class=found.break_class,
@@ -153,7 +155,8 @@ def opened(found: Break, *, run_id: str, at_ms: int) -> Case:
         gateway=found.gateway,
         surplus_gateway_payment_id=found.surplus_gateway_payment_id,
         evidence=found.evidence,
-        why=found.why,
+        why=" ".join(texts) or None,
+        why_reason=None if why is None else why.reason.value,
     )
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from payonce.ports import Database, Item
     from payonce.reconciliation.cases.case import Case
+    from payonce.reconciliation.explain import Explain
     from payonce.reconciliation.model import Break
+    from payonce.reconciliation.why import Why
 
 KEYS_AT_ONCE = 100  # what one read of several keys takes
 PAGE_SIZE = 100
@@ -125,18 +127,25 @@ class CaseStore:
         return [case_from(item) for item in page.items], page.next_key is not None
 
     def record_run(
-        self, run_id: str, breaks: Sequence[Break], *, as_of_ms: int, covers: Callable[[Case], bool]
+        self,
+        run_id: str,
+        breaks: Sequence[Break],
+        *,
+        as_of_ms: int,
+        covers: Callable[[Case], bool],
+        explain: Explain | None = None,
     ) -> RunCounts:
         """Bring the cases up to what a run found of everything up to ``as_of_ms``; again changes nothing.
 
         Opens what is new, reopens what was closed and is there again, and closes what the run would have found (says
-        ``covers``) and did not. A case that a later run has judged is left as it is.
+        ``covers``) and did not. A case that a later run has judged is left as it is. ``explain`` is asked about what is
+        new, and about nothing else.
         """
         found = {each.break_id: each for each in breaks}
         stored = self._stored(list(found))
         counts = {"opened": 0, "seen": 0, "reopened": 0, "closed": 0}
         for break_id, each in found.items():
-            happened = self._found(each, stored.get(break_id), run_id, as_of_ms)
+            happened = self._found(each, stored.get(break_id), run_id, as_of_ms, explain)
             if happened:
                 counts[happened] += 1
         for status in PROVABLE:
@@ -145,20 +154,23 @@ class CaseStore:
                     counts["closed"] += 1
         return RunCounts(**counts)
 
-    def _found(self, found: Break, case: Case | None, run_id: str, as_of_ms: int) -> str | None:
+    def _found(
+        self, found: Break, case: Case | None, run_id: str, as_of_ms: int, explain: Explain | None
+    ) -> str | None:
+        why = None if case is not None or explain is None else explain(found)
         for attempt in range(ATTEMPTS):
             try:
-                return self._found_once(found, case, run_id, as_of_ms)
+                return self._found_once(found, case, run_id, as_of_ms, why)
             except WriteConflict:
                 if attempt == ATTEMPTS - 1:
                     raise
                 case = self.get(found.break_id)
         return None
 
-    def _found_once(self, found: Break, case: Case | None, run_id: str, as_of_ms: int) -> str | None:
+    def _found_once(self, found: Break, case: Case | None, run_id: str, as_of_ms: int, why: Why | None) -> str | None:
         by = f"run:{run_id}"
         if case is None:
-            new = opened(found, run_id=run_id, at_ms=as_of_ms)
+            new = opened(found, run_id=run_id, at_ms=as_of_ms, why=why)
             self._database.write(case_writes(None, new, CaseChange.FOUND, by=by, note=None))
             return "opened"
         if case.last_seen_at_ms >= as_of_ms:
