@@ -66,7 +66,7 @@ def _harmless(row: LedgerRow) -> LedgerRow:
 @contextmanager
 def _new_file(path: Path) -> Iterator[TextIO]:
     """Give a file that gets its name when all of it is written. Raises ``BodyMalformed``."""
-    if path.exists():
+    if path.exists():  # said before anything is read
         raise BodyMalformed(f"{path} exists. Name a new file.")
     part = path.with_name(f".{path.name}.part")
     try:
