@@ -119,6 +119,16 @@ def test_a_proposal_again_is_the_same_proposal(application: Application) -> None
     assert (too_much["statusCode"], "1 to 500" in too_much["body"]) == (409, True)
 
 
+def test_of_two_proposals_at_once_one_is_made(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other comes between look and change. Fails when the version is compared with what was looked at alone."""
+    before = a_proposal(application)
+    application.corrections.propose(Identity("mer_1", PAYMENT_ID, ID), amount_minor=400, actor="key_2")
+    monkeypatch.setattr(application.corrections, "find", lambda _identity: before)
+    assert ask(application, "propose", HALF)["statusCode"] == 409
+    monkeypatch.undo()
+    assert (stored(application).proposed_by, stored(application).amount_minor) == ("key_2", 400)
+
+
 def test_too_late_is_a_conflict(application: Application) -> None:
     a_proposal(application, expires_at_ms=application.clock.now_ms() - 1)
     answer = ask(application, "approve")

@@ -338,6 +338,36 @@ def test_the_trail_is_searched_for_a_bounded_number_of_entries(monkeypatch: pyte
     assert shop.why(found) is WhyReason.FORGOTTEN
 
 
+def test_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a break costs more reads than docs/reconciliation-cases.md says."""
+    shop = Shop()
+    payment_id = shop.pay()
+    shop.later(5_000)
+    shop.pay("second-key")
+    reference = shop.killed_before_the_commit("third-key")
+    reads: list[str] = []
+    for name in ("get", "get_many", "query"):
+        read = getattr(shop.database, name)
+        monkeypatch.setattr(
+            shop.database, name, lambda *a, read=read, name=name, **k: (reads.append(name), read(*a, **k))[1]
+        )
+
+    def cost(look: Any) -> int:
+        serve_audit({"Records": shop.database.stream}, shop.trail)
+        reads.clear()
+        assert look() is not None
+        return len(reads)
+
+    booked = shop.break_of(f"{payment_id}-1", BreakClass.DUPLICATE_CAPTURE, payment_id=payment_id, merchant_id=MERCHANT)
+    assert cost(lambda: shop.explainer.explain(booked)) == 3
+    unbooked = shop.break_of(reference, BreakClass.MISSING_IN_LEDGER)
+    assert cost(lambda: shop.explainer.explain(unbooked)) == 8 + 2
+    twice: list[Break] = []
+    monkeypatch.setattr(shop, "why", twice.append)
+    shop.why_twice()
+    assert cost(lambda: shop.explainer.explain(twice[0])) == 5
+
+
 def test_a_store_that_fails_leaves_a_break_without_its_why(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop()
     payment_id = shop.pay()

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.workflow import Corrections, Identity
-from payonce.domain.errors import CorrectionStateConflict, MisconfiguredError, NotFound
+from payonce.domain.errors import MisconfiguredError, NotFound
 from payonce.idempotency.records import Draft
 from payonce.idempotency.responses import json_response
 from payonce.reconciliation.cases.merchant import break_path, require_break, shown_by
@@ -97,11 +97,12 @@ class ProposeCorrection(CorrectionWork):
         made = (self._proposal_version + 1, self._actor, self._amount_minor)
         if (before.proposal_version, before.proposed_by, before.amount_minor) == made:
             return before
-        if before.proposal_version != self._proposal_version:
-            raise CorrectionStateConflict(
-                f"The proposal is at version {before.proposal_version} by now. Read it again and propose from there."
-            )
-        return self._corrections.propose(identity, amount_minor=self._amount_minor, actor=self._actor)
+        return self._corrections.propose(
+            identity,
+            amount_minor=self._amount_minor,
+            actor=self._actor,
+            proposal_version=self._proposal_version,
+        )
 
 
 class ApproveCorrection(CorrectionWork):
