@@ -1,4 +1,4 @@
-"""``breaks list``, ``show``, ``comment`` and ``assign``: what reconciliation found, for the operator, who sees all."""
+"""``breaks list``, ``show``, ``comment``, ``assign``, ``dismiss``: what reconciliation found, for the operator."""
 
 from __future__ import annotations
 
@@ -45,9 +45,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     comment.add_argument("text")
     comment.add_argument("--for-merchant", action="store_true", help="the merchant reads it too")
     assign.add_argument("assignee")
-    for action in (comment, assign):
+    dismiss = actions.add_parser("dismiss", help="decide that a probable break is none, such as a double charge")
+    dismiss.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
+    dismiss.add_argument("reason", help="why: it stays in the history")
+    for action in (comment, assign, dismiss):
         action.add_argument("--operator", required=True, help="who you are")
-    for action in (listing, show, comment, assign):
+    for action in (listing, show, comment, assign, dismiss):
         add_table_options(action, TABLES)
     add_table_options(show, WHY_TABLES)
 
@@ -64,6 +67,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             return _show(application, store, options.break_id, explaining=explaining)
         case "comment":
             return _comment(application, store, options)
+        case "dismiss":
+            return _dismiss(application, store, options)
         case _:
             return _assign(application, store, options)
 
@@ -170,6 +175,13 @@ def _assign(application: Application, store: CaseStore, options: argparse.Namesp
         at_ms=application.clock.now_ms(),
     )
     sys.stdout.write(f"assigned to {case.assignee or 'nobody'}\n")
+    return 0
+
+
+def _dismiss(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    by = f"operator:{options.operator}"
+    store.dismiss(options.break_id, reason=options.reason, by=by, at_ms=application.clock.now_ms())
+    sys.stdout.write("dismissed: no run will open it again\n")
     return 0
 
 

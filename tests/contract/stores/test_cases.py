@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.domain.errors import NotFound, WriteConflict
+from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
 from payonce.reconciliation.cases.items import position_of
-from payonce.reconciliation.cases.store import HISTORY_LIMIT, CaseStore, RunCounts
+from payonce.reconciliation.cases.recording import RunCounts
+from payonce.reconciliation.cases.store import HISTORY_LIMIT, CaseStore
 from payonce.reconciliation.files import KnownFile, chain_head, files_since, move_chain, remember_file
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
@@ -68,17 +69,42 @@ def test_a_break_is_opened_once_seen_again_closed_and_reopened(database: Databas
     ]
 
 
-def test_a_run_recorded_twice_changes_nothing_more(database: Database) -> None:
-    """Fails without the time of the last run on the case: a run that is tried again would count and write again."""
-    store, found = CaseStore(database), a_break()
+def test_a_run_recorded_twice_changes_nothing_more_and_counts_the_same(database: Database) -> None:
+    """Fails without the time of the last run on the case (a second try would write again), or when counts are those of
+    the last attempt alone.
+    """
+    store, found, other = CaseStore(database), a_break(), a_break("pay_2-1")
+    # The first attempt got as far as the first case, and the second one looks a little later.
     record(store, "run_1", found)
     before = store.get(found.break_id)
-    assert record(store, "run_1", found) == RunCounts()
+    assert record(store, "run_1", found) == RunCounts(opened=1)
     assert store.get(found.break_id) == before
-    record(store, "run_2", hours=1)
-    closed = store.get(found.break_id)
-    assert record(store, "run_2", hours=1) == RunCounts()
-    assert store.get(found.break_id) == closed
+    assert record(store, "run_1", found, other, hours=1) == RunCounts(opened=2)
+    assert record(store, "run_2", found, hours=2) == RunCounts(seen=1, closed=1)
+    closed = store.get(other.break_id)
+    assert record(store, "run_2", found, hours=2) == RunCounts(seen=1, closed=1)
+    assert store.get(other.break_id) == closed
+    assert record(store, "run_3", found, other, hours=3) == RunCounts(seen=1, reopened=1)
+    assert record(store, "run_3", found, other, hours=4) == RunCounts(seen=1, reopened=1)
+    assert sorted(store.changes_of("run_1")) == sorted(
+        [(found.break_id, CaseChange.FOUND), (other.break_id, CaseChange.FOUND)]
+    )
+
+
+def test_what_a_person_dismissed_no_run_opens_or_closes(database: Database) -> None:
+    """Fails when a run that finds it again opens it, or when a certain class can be dismissed."""
+    store = CaseStore(database)
+    probable, certain = a_break(break_class=BreakClass.DOUBLE_CHARGE), a_break()
+    record(store, "run_1", probable, certain)
+    with pytest.raises(CorrectionStateConflict, match="follows from the rows"):
+        store.dismiss(certain.break_id, reason="no", by="operator:ann", at_ms=NOW_MS + 1)
+    store.dismiss(probable.break_id, reason="two coffees", by="operator:ann", at_ms=NOW_MS + 1)
+    assert record(store, "run_2", probable, certain, hours=1) == RunCounts(seen=1)
+    assert record(store, "run_3", certain, hours=2) == RunCounts(seen=1)
+    assert store.get(probable.break_id).status is CaseStatus.DISMISSED
+    assert store.history(probable.break_id)[-1]["note"] == "two coffees"
+    with pytest.raises(CorrectionStateConflict, match="Only an open one"):
+        store.dismiss(probable.break_id, reason="again", by="operator:bob", at_ms=NOW_MS + 2)
 
 
 def test_a_run_that_looked_earlier_judges_nothing_later(database: Database) -> None:

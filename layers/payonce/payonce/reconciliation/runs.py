@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, Database, FileStore, IdSource
     from payonce.reconciliation.cases.case import Case
-    from payonce.reconciliation.cases.store import CaseStore, RunCounts
+    from payonce.reconciliation.cases.recording import RunCounts
+    from payonce.reconciliation.cases.store import CaseStore
     from payonce.reconciliation.explain import Explain
     from payonce.reconciliation.files import KnownFile
     from payonce.reconciliation.inbox import Inbox

@@ -9,6 +9,8 @@
                     │ proved                                                                                    │ proved
                     └──────────────▶ CLOSED ◀───────────────────────────────────────────────────────────────────┘
                                        └─ reopened ─▶ OPEN
+
+    OPEN ─ dismissed ─▶ DISMISSED       a person's word on what is only probable; no run changes it
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.errors import CaseTransitionError
 from payonce.reconciliation.model import Evidence, Source
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass
 
@@ -39,6 +42,7 @@ class CaseStatus(StrEnum):
     CORRECTING = "correcting"
     CORRECTED = "corrected"
     CLOSED = "closed"
+    DISMISSED = "dismissed"
 
 
 class CaseChange(StrEnum):
@@ -54,6 +58,7 @@ class CaseChange(StrEnum):
     PROVED = "proved"
     REOPENED = "reopened"
     ASSIGNED = "assigned"
+    DISMISSED = "dismissed"
 
 
 _S, _C = CaseStatus, CaseChange
@@ -74,14 +79,16 @@ TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = Mapping
         (_S.AWAITING_APPROVAL, _C.PROVED): _S.CLOSED,
         (_S.CORRECTED, _C.PROVED): _S.CLOSED,
         (_S.CLOSED, _C.REOPENED): _S.OPEN,
+        # Only of a class that is not certain: see CaseStore.dismiss.
+        (_S.OPEN, _C.DISMISSED): _S.DISMISSED,
         # Who looks at it is no matter of where it stands.
         **{(status, _C.ASSIGNED): status for status in _S},
     }
 )
 
 
-class CaseTransitionError(Exception):
-    """A change that the table does not allow: a defect of payonce, never a caller's fault."""
+# What a run may close: a corrected case and one that waits for approval like an open one.
+PROVABLE = tuple(status for status in CaseStatus if (status, CaseChange.PROVED) in TRANSITIONS)
 
 
 def next_status(status: CaseStatus | None, change: CaseChange) -> CaseStatus:

@@ -19,6 +19,7 @@ BY_MERCHANT_INDEX = "cases-by-merchant"
 CASE_SORT_KEY = "CASE"
 CHANGE_PREFIX = "CHANGE#"
 COMMENT_PREFIX = "COMMENT#"
+RUN_CHANGE_PREFIX = "CASE#"
 _PLAIN = (
     "break_id",
     "amount_minor",
@@ -126,6 +127,18 @@ def case_writes(
         set={name: value for name, value in item.items() if name not in key},
     )
     return [written, Insert(Table.RECONCILIATION, entry)]
+
+
+def run_partition(run_id: str) -> str:
+    """Return the partition of what a run did to cases."""
+    return f"RUN#{run_id}"
+
+
+def run_change(run_id: str, break_id: str, change: CaseChange) -> Write:
+    """Return the write by which a run remembers a change, beside the change itself: a run that is resumed counts it."""
+    key = {"pk": run_partition(run_id), "sk": f"{RUN_CHANGE_PREFIX}{break_id}#{change.value}"}
+    values = {"break_id": break_id, "change": change.value}
+    return Adjust(table=Table.RECONCILIATION, key=key, set=values, upsert=True)
 
 
 def comment_item(
