@@ -21,6 +21,7 @@ PATH_IDS = {
     "delivery_id": "whd_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "replay_id": "rpl_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "event_id": "evt_" + "5c" * 32,
+    "break_id": "brk_" + "b7" * 32,
     "idempotency_key": KEY,
 }
 ENDPOINTS = "/webhook_endpoints"
@@ -30,6 +31,13 @@ DELIVERY = ENDPOINT + "/deliveries/{delivery_id}"
 KEY_PATH = "/idempotency-keys/{idempotency_key}"
 
 KEY_SCOPES = "idempotency:read"
+BREAKS = "/breaks"
+BREAK = BREAKS + "/{break_id}"
+BREAK_SCOPES = "breaks:read breaks:write"
+APPROVER_SCOPES = "breaks:read breaks:approve"
+CORRECTION = BREAK + "/correction"
+SEEN = {"proposal_version": 1}
+PROPOSAL = {**SEEN, "amount_minor": 500}
 
 
 def proxy(
@@ -366,6 +374,48 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "one_operation": proxy("GET", KEY_PATH, query={"operation": "create_payment"}, scopes=KEY_SCOPES),
         "bad_operation": proxy("GET", KEY_PATH, query={"operation": "create_payment#other"}, scopes=KEY_SCOPES),
         "no_scope": proxy("GET", KEY_PATH, scopes="payments:read"),
+    },
+    "list_breaks": {
+        "first_page": proxy("GET", BREAKS, query={"limit": "10", "status": "open"}, scopes=BREAK_SCOPES),
+        "one_class": proxy("GET", BREAKS, query={"class": "duplicate_capture"}, scopes=BREAK_SCOPES),
+        "unknown_status": proxy("GET", BREAKS, query={"status": "forgotten"}, scopes=BREAK_SCOPES),
+        "bad_cursor": proxy("GET", BREAKS, query={"cursor": "nonsense"}, scopes=BREAK_SCOPES),
+        "no_scope": proxy("GET", BREAKS),
+    },
+    "get_break": {
+        "by_id": proxy("GET", BREAK, scopes=BREAK_SCOPES),
+        "no_scope": proxy("GET", BREAK),
+    },
+    "get_break_history": {"by_id": proxy("GET", BREAK + "/history", scopes=BREAK_SCOPES)},
+    "comment_on_break": {
+        "comment": proxy("POST", BREAK + "/comments", body={"text": "Order 4711 was paid once."}, scopes=BREAK_SCOPES),
+        "empty": proxy("POST", BREAK + "/comments", body={"text": ""}, scopes=BREAK_SCOPES),
+        "no_key": proxy("POST", BREAK + "/comments", body={"text": "x"}, key=None, scopes=BREAK_SCOPES),
+        "no_scope": proxy("POST", BREAK + "/comments", body={"text": "x"}, scopes="breaks:read"),
+    },
+    "assign_break": {
+        "somebody": proxy("POST", BREAK + "/assignments", body={"assignee": "anna"}, scopes=BREAK_SCOPES),
+        "nobody": proxy("POST", BREAK + "/assignments", body={"assignee": None}, scopes=BREAK_SCOPES),
+        "no_key": proxy("POST", BREAK + "/assignments", body={"assignee": "anna"}, key=None, scopes=BREAK_SCOPES),
+    },
+    "get_correction": {"by_id": proxy("GET", CORRECTION, scopes=BREAK_SCOPES)},
+    "propose_correction": {
+        "half": proxy("POST", CORRECTION + "/proposals", body=PROPOSAL, scopes=BREAK_SCOPES),
+        "old_version": proxy(
+            "POST", CORRECTION + "/proposals", body={**PROPOSAL, "proposal_version": 9}, scopes=BREAK_SCOPES
+        ),
+        "no_key": proxy("POST", CORRECTION + "/proposals", body=PROPOSAL, key=None, scopes=BREAK_SCOPES),
+    },
+    "approve_correction": {
+        "first_version": proxy("POST", CORRECTION + "/approvals", body=SEEN, scopes=APPROVER_SCOPES),
+        "old_version": proxy("POST", CORRECTION + "/approvals", body={"proposal_version": 9}, scopes=APPROVER_SCOPES),
+        "no_key": proxy("POST", CORRECTION + "/approvals", body=SEEN, key=None, scopes=APPROVER_SCOPES),
+        "no_scope": proxy("POST", CORRECTION + "/approvals", body=SEEN, scopes=BREAK_SCOPES),
+    },
+    "reject_correction": {
+        "first_version": proxy("POST", CORRECTION + "/rejections", body=SEEN, scopes=APPROVER_SCOPES),
+        "no_key": proxy("POST", CORRECTION + "/rejections", body=SEEN, key=None, scopes=APPROVER_SCOPES),
+        "no_scope": proxy("POST", CORRECTION + "/rejections", body=SEEN, scopes=BREAK_SCOPES),
     },
     "audit_idempotency": {
         "life_of_a_claim": stream(

@@ -28,6 +28,7 @@ from tests.support.aws import (
     dump,
     load_template,
 )
+from tests.support.breaks import store_break, store_proposal
 from tests.support.events import Context
 from tests.support.payments import stored_payment
 from tests.support.webhook_api import holds_secret, store_event, stored_endpoint
@@ -91,6 +92,32 @@ EXPECTED = {
     "list_events/first_page": 200,
     "list_events/bad_cursor": 400,
     "get_event/by_id": 200,
+    "list_breaks/first_page": 200,
+    "list_breaks/one_class": 200,
+    "list_breaks/unknown_status": 400,
+    "list_breaks/bad_cursor": 400,
+    "list_breaks/no_scope": 403,
+    "get_break/by_id": 200,
+    "get_break/no_scope": 403,
+    "get_break_history/by_id": 200,
+    "comment_on_break/comment": 201,
+    "comment_on_break/empty": 400,
+    "comment_on_break/no_key": 400,
+    "comment_on_break/no_scope": 403,
+    "assign_break/somebody": 201,
+    "assign_break/nobody": 201,
+    "assign_break/no_key": 400,
+    "get_correction/by_id": 200,
+    "propose_correction/half": 201,
+    "propose_correction/old_version": 409,
+    "propose_correction/no_key": 400,
+    "approve_correction/first_version": 200,
+    "approve_correction/old_version": 409,
+    "approve_correction/no_key": 400,
+    "approve_correction/no_scope": 403,
+    "reject_correction/first_version": 200,
+    "reject_correction/no_key": 400,
+    "reject_correction/no_scope": 403,
     "get_idempotency_key/any_operation": 200,
     "get_idempotency_key/one_operation": 200,
     "get_idempotency_key/bad_operation": 400,
@@ -160,6 +187,8 @@ def store_what_is_named(application: Application, function: str, event: dict[str
     if "idempotency_key" in named:
         one = record_id(merchant_id, "create_payment", named["idempotency_key"])
         database.write([Insert(Table.IDEMPOTENCY, to_item(stored_claim(one, now_ms)))])
+    if "break_id" in named:
+        store_proposal(database, store_break(database, merchant_id, named["break_id"], now_ms))
     if "event_id" in named:
         item = store_event(database, 1, created_at_ms=now_ms, merchant_id=merchant_id)
         database.write([Insert(Table.OUTBOX, {**item, "sk": "other", "event_id": named["event_id"]})])

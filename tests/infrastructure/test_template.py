@@ -126,10 +126,14 @@ def test_the_audit_function_may_put_entries_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_no_role_can_change_or_delete_an_audit_entry(name: str) -> None:
-    """Fails when a role may do more than add (the audit function) or query (the route): a trail that can be edited
-    proves nothing. No function of the request path may even add: its time is the payer's.
+    """Fails when a role may do more than add (the audit function) or query (the route, and runs): a trail that can be
+    edited proves nothing. No function of the request path may even add: its time is the payer's.
     """
-    allowed = {"AuditIdempotencyFunction": {"dynamodb:PutItem"}, "GetIdempotencyKeyFunction": {"dynamodb:Query"}}
+    allowed = {
+        "AuditIdempotencyFunction": {"dynamodb:PutItem"},
+        "GetIdempotencyKeyFunction": {"dynamodb:Query"},
+        "ReconcileFunction": {"dynamodb:Query"},
+    }
     actions: set[str] = set()
     for statement in statements(name):
         if "AuditTable" in json.dumps(statement["Resource"]):
@@ -143,6 +147,42 @@ def test_looking_at_a_key_needs_no_more_than_reading() -> None:
         "dynamodb:BatchGetItem",
         "dynamodb:Query",
     ]
+
+
+BREAK_FUNCTIONS = {name for name, _, path in api_events() if path.startswith("/breaks")}
+ONLY_BREAKS = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["BREAK#*"]}}
+
+
+@pytest.mark.parametrize("name", sorted(BREAK_FUNCTIONS))
+def test_a_merchants_routes_reach_breaks_and_nothing_else_of_reconciliation(name: str) -> None:
+    """Fails when such a role may read the files' list or move the chain of manifests, change or delete a comment, or
+    touch a ledger, a secret or the bucket.
+    """
+    for statement in statements(name):
+        text = json.dumps(statement)
+        if '"ReconciliationTable.Arn"' in text:
+            assert statement["Condition"] == ONLY_BREAKS
+        for other in ("LedgerTable", "OutboxTable", "AuditTable", "MerchantsTable", "secretsmanager", "s3:", "kms:"):
+            assert other not in text
+        assert "DeleteItem" not in text or "IdempotencyTable" in text
+    reads = {name for name, method, _ in api_events() if method == "GET"}
+    if name in reads:
+        assert not any(word in json.dumps(statements(name)) for word in ("PutItem", "UpdateItem", "DeleteItem"))
+
+
+def test_only_decisions_and_proposals_change_a_correction() -> None:
+    changing = {
+        name
+        for name in BREAK_FUNCTIONS
+        for statement in statements(name)
+        if "PaymentsTable" in json.dumps(statement["Resource"]) and "UpdateItem" in json.dumps(statement["Action"])
+    }
+    assert changing == {"ProposeCorrectionFunction", "ApproveCorrectionFunction", "RejectCorrectionFunction"}
+
+
+def test_a_run_only_reads_the_claims_that_it_explains_by() -> None:
+    claims = [s for s in statements("ReconcileFunction") if "IdempotencyTable" in json.dumps(s["Resource"])]
+    assert [statement["Action"] for statement in claims] == ["dynamodb:GetItem"]
 
 
 def test_the_trail_is_kept_for_as_long_as_the_parameter_says() -> None:

@@ -37,6 +37,7 @@ def event(
     merchant_id: str = "mer_1",
     scopes: str = ALL_SCOPES,
     gateway: str = "bank",
+    key_id: str = "key_1",
 ) -> dict[str, Any]:
     """Return a REST API proxy event; ``body`` is a document or the raw text."""
     spelled = {**({"X-Idempotency-Key": key} if key else {}), **(headers or {})}
@@ -49,7 +50,12 @@ def event(
         "isBase64Encoded": False,
         "requestContext": {
             "requestId": "request-1",
-            "authorizer": {"merchant_id": merchant_id, "scopes": scopes, "gateway": gateway},
+            "authorizer": {
+                "merchant_id": merchant_id,
+                "scopes": scopes,
+                "gateway": gateway,
+                "principalId": key_id,
+            },
         },
     }
 

@@ -14,6 +14,7 @@ from payonce.cli_support import shown, time_of
 from payonce.idempotency.audit import AuditEntry, Transition
 from payonce.idempotency.keys import record_id
 from payonce.ports import Table
+from payonce.reconciliation.cases.items import Visibility
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
@@ -206,6 +207,37 @@ def test_a_break_is_shown_commented_and_assigned(application: Application, run: 
     assert "text='=1+1" in out
     assert "\x1b" not in out
     assert run("breaks", "assign", break_id, "", "--operator", "ben")[1] == "assigned to nobody\n"
+
+
+def test_what_a_merchant_wrote_moves_no_cursor_and_who_reads_a_comment_is_said(
+    application: Application, run: Any
+) -> None:
+    """Fails when a comment's text reaches the terminal as it is, or an internal one becomes the merchant's."""
+    _, break_id, _ = add_breaks(application, application.clock.now_ms())
+    store, at_ms = CaseStore(application.database), application.clock.now_ms()
+    store.comment(break_id, "com_1", text="\u202egnorw", by="key_1", at_ms=at_ms, visibility=Visibility.MERCHANT)
+    run("breaks", "comment", break_id, "Under review.", "--operator", "anna")
+    run("breaks", "comment", break_id, "We are looking.", "--operator", "anna", "--for-merchant")
+    _, out, _ = run("breaks", "show", break_id)
+    assert "key_1 (the merchant reads it): '\\u202egnorw'" in out
+    assert "operator:anna: Under review." in out
+    assert "operator:anna (the merchant reads it): We are looking." in out
+    assert "\u202e" not in out
+
+
+def test_why_a_break_arose_is_looked_up_where_its_run_did_not(
+    application: Application, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the tables are needed to show a break, or a break's why is asked of what has no part in it."""
+    late, _, missing = add_breaks(application, application.clock.now_ms())
+    _, out, _ = run("breaks", "show", missing)
+    assert "why        not looked up; name the tables idempotency, audit, payments, ledger to do it now" in out
+    for table in cli_breaks.WHY_TABLES:
+        monkeypatch.setenv(f"PAYONCE_{table.name}_TABLE", "t")
+    _, out, _ = run("breaks", "show", missing)
+    assert "why        never_submitted: It bears no reference of payonce" in out
+    _, out, _ = run("breaks", "show", late)
+    assert "why        -\n" in out
 
 
 def test_a_break_that_is_not_there_is_said(run: Any) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_sqs.client import SQSClient
 
+    from payonce.corrections.workflow import Corrections
     from payonce.idempotency.audit_items import DatabaseAuditTrail
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.release import ReleaseDesk
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery import Recovery
     from payonce.ports import Cipher, Clock, Database, Gateway, MessageQueue
+    from payonce.reconciliation.explain import Explainer
     from payonce.webhooks.keys import KeyMaker
     from payonce.webhooks.work import Services as WebhookServices
 
@@ -115,6 +117,21 @@ class Application:
         from payonce.merchants.api_keys import Merchants
 
         return Merchants(database=self.database, clock=self.clock, ids=self.ids, random_bytes=os.urandom)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What says why breaks arose."""
+        from payonce.reconciliation.explain import Explainer
+
+        return Explainer(database=self.database, store=self.store, trail=self.audit_trail)
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """The use cases of corrections."""
+        from payonce.corrections.policy import Policy
+        from payonce.corrections.workflow import Corrections
+
+        return Corrections(services=self.services, engine=self.engine, gateway_named=self.gateway, policy=Policy())
 
     @cached_property
     def recovery(self) -> Recovery:

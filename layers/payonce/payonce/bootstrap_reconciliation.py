@@ -55,6 +55,7 @@ class ReconciliationApplication(Application):
             ids=self.ids,
             workspace=lambda: DuckDbWorkspace(memory_limit_mb=ENGINE_MEMORY_MB),
             settings_at=lambda as_of_ms: RunSettings(as_of_ms=as_of_ms),
+            explain=self.explainer.for_run,
         )
 
 

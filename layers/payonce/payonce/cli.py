@@ -1,7 +1,7 @@
 """The operator's command: ``python -m payonce.cli --help``.
 
-Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail,
-reconciles files, lists what reconciliation found, and runs the sidecar.
+Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail
+and the ledger, reconciles files, lists what reconciliation found, and runs the sidecar.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import cli_audit, cli_breaks, cli_keys, cli_reconcile
+from payonce import cli_audit, cli_breaks, cli_keys, cli_ledger, cli_reconcile
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "key": cli_keys.run,
     "audit": cli_audit.run,
     "breaks": cli_breaks.run,
+    "ledger": cli_ledger.run,
     "reconcile": cli_reconcile.run,
 }
 
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_keys.add_commands(commands)
     cli_audit.add_commands(commands)
     cli_breaks.add_commands(commands)
+    cli_ledger.add_commands(commands)
     cli_reconcile.add_commands(commands)
     return parser
 

@@ -1,17 +1,19 @@
-"""``breaks list``, ``show``, ``comment`` and ``assign``: what reconciliation found, for the operator, who sees all."""
+"""``breaks list``, ``show``, ``comment``, ``assign``, ``dismiss``: what reconciliation found, for the operator."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from payonce.cli_support import add_table_options, application_of, shown
+from payonce.cli_support import add_table_options, application_of, names_tables, shown
 from payonce.ports import Table
 from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.items import Visibility
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.cases.views import is_overdue
 from payonce.reconciliation.readers.values import neutralised
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass
+from payonce.reconciliation.why import EXPLAINED
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
 
 TABLES = (Table.RECONCILIATION,)
+# What why a break arose is looked up in, when its run did not.
+WHY_TABLES = (Table.IDEMPOTENCY, Table.AUDIT, Table.PAYMENTS, Table.LEDGER)
 DEFAULT_LIMIT = 50
 
 
@@ -39,24 +43,32 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for action in (show, comment, assign):
         action.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
     comment.add_argument("text")
+    comment.add_argument("--for-merchant", action="store_true", help="the merchant reads it too")
     assign.add_argument("assignee")
-    for action in (comment, assign):
+    dismiss = actions.add_parser("dismiss", help="decide that a probable break is none, such as a double charge")
+    dismiss.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
+    dismiss.add_argument("reason", help="why: it stays in the history")
+    for action in (comment, assign, dismiss):
         action.add_argument("--operator", required=True, help="who you are")
-    for action in (listing, show, comment, assign):
+    for action in (listing, show, comment, assign, dismiss):
         add_table_options(action, TABLES)
+    add_table_options(show, WHY_TABLES)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Raises ``PayonceError``."""
-    application = application_of(options, environment, TABLES)
+    explaining = options.breaks_command == "show" and names_tables(options, environment, WHY_TABLES)
+    application = application_of(options, environment, (*TABLES, *WHY_TABLES) if explaining else TABLES)
     store = CaseStore(application.database)
     match options.breaks_command:
         case "list":
             return _list(store, options, application.clock.now_ms())
         case "show":
-            return _show(store, options.break_id, application.clock.now_ms())
+            return _show(application, store, options.break_id, explaining=explaining)
         case "comment":
             return _comment(application, store, options)
+        case "dismiss":
+            return _dismiss(application, store, options)
         case _:
             return _assign(application, store, options)
 
@@ -97,8 +109,8 @@ def amount_of(case: Case) -> str:
     return f"{case.amount_minor} {case.currency}" if case.currency else "-"
 
 
-def _show(store: CaseStore, break_id: str, now_ms: int) -> int:
-    case = store.get(break_id)
+def _show(application: Application, store: CaseStore, break_id: str, *, explaining: bool) -> int:
+    case, now_ms = store.get(break_id), application.clock.now_ms()
     rule = CLASSES[case.break_class]
     lines = [
         f"break      {case.break_id}",
@@ -109,20 +121,39 @@ def _show(store: CaseStore, break_id: str, now_ms: int) -> int:
         f"about      {', '.join(case.subject)}",
         f"merchant   {case.merchant_id or '-'}",
         f"payment    {case.payment_id or '-'}",
-        f"why        {case.why or '-'}",
-        f"assignee   {case.assignee or '-'}",
+        f"why        {_why(application, case, explaining=explaining)}",
+        f"assignee   {_plain(case.assignee or '-')}; the merchant's: {_plain(case.merchant_assignee or '-')}",
         f"occurred   {shown(case.occurred_at_ms)}",
         f"opened     {shown(case.opened_at_ms)}, to be looked at by {shown(case.due_at_ms)}",
         f"last seen  {shown(case.last_seen_at_ms)} by {case.last_seen_run_id}",
         "evidence",
         *(f"  {row.source.value:<10} {_fields(row.fields)}" for row in case.evidence),
         "history",
-        *(f"  {shown(e['at_ms'])}  {e['change']:<10} {e['by']} {e['note'] or ''}" for e in store.history(break_id)),
+        *(
+            f"  {shown(e['at_ms'])}  {e['change']:<10} {e['by']} {_plain(e['note'] or '')}"
+            for e in store.history(break_id)
+        ),
         "comments",
-        *(f"  {shown(c['at_ms'])}  {c['by']}: {c['text']}" for c in store.comments(break_id)),
+        *(f"  {shown(c['at_ms'])}  {_comment_line(c)}" for c in store.comments(break_id)),
     ]
     sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
     return 0
+
+
+def _why(application: Application, case: Case, *, explaining: bool) -> str:
+    if case.why is not None:
+        return f"{case.why_reason}: {case.why}" if case.why_reason else case.why
+    if case.break_class not in EXPLAINED:
+        return "-"
+    if not explaining:
+        return f"not looked up; name the tables {', '.join(WHY_TABLES)} to do it now"
+    why = application.explainer.explain(case)
+    return "-" if why is None else f"{why.reason.value}: {why.text}"
+
+
+def _comment_line(comment: Mapping[str, str]) -> str:
+    read_by = " (the merchant reads it)" if comment["visibility"] == Visibility.MERCHANT.value else ""
+    return f"{comment['by']}{read_by}: {_plain(comment['text'])}"
 
 
 def _fields(fields: Mapping[str, str | int | None]) -> str:
@@ -147,6 +178,13 @@ def _assign(application: Application, store: CaseStore, options: argparse.Namesp
     return 0
 
 
+def _dismiss(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    by = f"operator:{options.operator}"
+    store.dismiss(options.break_id, reason=options.reason, by=by, at_ms=application.clock.now_ms())
+    sys.stdout.write("dismissed: no run will open it again\n")
+    return 0
+
+
 def _comment(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
     store.comment(
         options.break_id,
@@ -154,6 +192,7 @@ def _comment(application: Application, store: CaseStore, options: argparse.Names
         text=options.text,
         by=f"operator:{options.operator}",
         at_ms=application.clock.now_ms(),
+        visibility=Visibility.MERCHANT if options.for_merchant else Visibility.INTERNAL,
     )
     sys.stdout.write("commented\n")
     return 0

@@ -49,6 +49,14 @@ def application_of(options: argparse.Namespace, environment: Mapping[str, str], 
     return Application(load_settings(named))
 
 
+def names_tables(options: argparse.Namespace, environment: Mapping[str, str], tables: Iterable[Table]) -> bool:
+    """Return whether options or environment name each of the tables."""
+    return all(
+        getattr(options, f"{table.value}_table", None) or environment.get(f"PAYONCE_{table.name}_TABLE")
+        for table in tables
+    )
+
+
 def time_of(text: str) -> int:
     """Return the epoch milliseconds of an ISO 8601 date or time, UTC where it names no zone.
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.domain.errors import NotFound, WriteConflict
+from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
-from payonce.reconciliation.cases.store import CaseStore, RunCounts
+from payonce.reconciliation.cases.items import position_of
+from payonce.reconciliation.cases.recording import RunCounts
+from payonce.reconciliation.cases.store import HISTORY_LIMIT, CaseStore
 from payonce.reconciliation.files import KnownFile, chain_head, files_since, move_chain, remember_file
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
@@ -67,17 +69,42 @@ def test_a_break_is_opened_once_seen_again_closed_and_reopened(database: Databas
     ]
 
 
-def test_a_run_recorded_twice_changes_nothing_more(database: Database) -> None:
-    """Fails without the time of the last run on the case: a run that is tried again would count and write again."""
-    store, found = CaseStore(database), a_break()
+def test_a_run_recorded_twice_changes_nothing_more_and_counts_the_same(database: Database) -> None:
+    """Fails without the time of the last run on the case (a second try would write again), or when counts are those of
+    the last attempt alone.
+    """
+    store, found, other = CaseStore(database), a_break(), a_break("pay_2-1")
+    # The first attempt got as far as the first case, and the second one looks a little later.
     record(store, "run_1", found)
     before = store.get(found.break_id)
-    assert record(store, "run_1", found) == RunCounts()
+    assert record(store, "run_1", found) == RunCounts(opened=1)
     assert store.get(found.break_id) == before
-    record(store, "run_2", hours=1)
-    closed = store.get(found.break_id)
-    assert record(store, "run_2", hours=1) == RunCounts()
-    assert store.get(found.break_id) == closed
+    assert record(store, "run_1", found, other, hours=1) == RunCounts(opened=2)
+    assert record(store, "run_2", found, hours=2) == RunCounts(seen=1, closed=1)
+    closed = store.get(other.break_id)
+    assert record(store, "run_2", found, hours=2) == RunCounts(seen=1, closed=1)
+    assert store.get(other.break_id) == closed
+    assert record(store, "run_3", found, other, hours=3) == RunCounts(seen=1, reopened=1)
+    assert record(store, "run_3", found, other, hours=4) == RunCounts(seen=1, reopened=1)
+    assert sorted(store.changes_of("run_1")) == sorted(
+        [(found.break_id, CaseChange.FOUND), (other.break_id, CaseChange.FOUND)]
+    )
+
+
+def test_what_a_person_dismissed_no_run_opens_or_closes(database: Database) -> None:
+    """Fails when a run that finds it again opens it, or when a certain class can be dismissed."""
+    store = CaseStore(database)
+    probable, certain = a_break(break_class=BreakClass.DOUBLE_CHARGE), a_break()
+    record(store, "run_1", probable, certain)
+    with pytest.raises(CorrectionStateConflict, match="follows from the rows"):
+        store.dismiss(certain.break_id, reason="no", by="operator:ann", at_ms=NOW_MS + 1)
+    store.dismiss(probable.break_id, reason="two coffees", by="operator:ann", at_ms=NOW_MS + 1)
+    assert record(store, "run_2", probable, certain, hours=1) == RunCounts(seen=1)
+    assert record(store, "run_3", certain, hours=2) == RunCounts(seen=1)
+    assert store.get(probable.break_id).status is CaseStatus.DISMISSED
+    assert store.history(probable.break_id)[-1]["note"] == "two coffees"
+    with pytest.raises(CorrectionStateConflict, match="Only an open one"):
+        store.dismiss(probable.break_id, reason="again", by="operator:bob", at_ms=NOW_MS + 2)
 
 
 def test_a_run_that_looked_earlier_judges_nothing_later(database: Database) -> None:
@@ -139,14 +166,39 @@ def test_of_many_who_change_a_case_at_once_one_does(database: Database) -> None:
     assert [entry["change"] for entry in store.history(found.break_id)] == ["found", "approved"]
 
 
-def test_lists_are_by_urgency_and_a_merchant_sees_its_own(database: Database) -> None:
+def test_lists_are_by_urgency_and_a_merchants_are_its_own(database: Database) -> None:
     store = CaseStore(database)
     late = a_break("late", break_class=BreakClass.LATE_SETTLEMENT)
     other, nobodys = a_break("other", merchant_id="mer_2"), a_break("nobody", merchant_id=None)
     record(store, "run_1", late, other, nobodys, a_break())
     assert len(list(store.with_status(CaseStatus.OPEN))) == 4
-    assert [case.subject[1] for case in store.of_merchant("mer_1")] == ["pay_1-1", "late"]
-    assert [case.break_id for case in store.of_merchant("mer_2")] == [other.break_id]
+    assert {case.subject[1] for case in store.of_merchant("mer_1", limit=9)[0]} == {"pay_1-1", "late"}
+    assert [case.break_id for case in store.of_merchant("mer_2", limit=9)[0]] == [other.break_id]
+
+
+def test_a_merchants_list_is_newest_first_and_goes_on_where_it_ended(database: Database) -> None:
+    """Fails when the list is by urgency, or a page begins anew."""
+    store = CaseStore(database)
+    for number in range(5):
+        late = a_break(f"r{number}", break_class=BreakClass.LATE_SETTLEMENT)
+        record(store, f"run_{number}", late if number % 2 else a_break(f"r{number}"), hours=number)
+    pages, after, more = [], None, True
+    while more:
+        cases, more = store.of_merchant("mer_1", limit=2, after=after)
+        pages.append([case.subject[1] for case in cases])
+        after = position_of(cases[-1])
+    assert pages == [["r4", "r3"], ["r2", "r1"], ["r0"]]
+
+
+def test_of_a_long_history_the_newest_is_shown(database: Database) -> None:
+    """Fails when a case that was commented on often hides what was said last."""
+    store, found = CaseStore(database), a_break()
+    record(store, "run_1", found)
+    for number in range(HISTORY_LIMIT + 1):
+        store.comment(found.break_id, f"com_{number}", text=str(number), by="key_1", at_ms=NOW_MS + number)
+    assert [entry["text"] for entry in store.comments(found.break_id)] == [
+        str(number) for number in range(1, HISTORY_LIMIT + 1)
+    ]
 
 
 def test_comments_and_assignment(database: Database) -> None:
@@ -162,7 +214,13 @@ def test_comments_and_assignment(database: Database) -> None:
     last = store.history(found.break_id)[-1]
     assert (last["change"], last["by"], last["note"], last["at_ms"]) == ("assigned", "key_1", "to anna", NOW_MS + 1)
     assert store.comments(found.break_id) == [
-        {"id": "com_1", "text": "The bank's file came twice.", "by": "key_1", "at_ms": NOW_MS}
+        {
+            "id": "com_1",
+            "text": "The bank's file came twice.",
+            "by": "key_1",
+            "at_ms": NOW_MS,
+            "visibility": "internal",
+        }
     ]
     # A run that sees it again, and one that closes it, leave the assignment.
     record(store, "run_2", found, hours=1)

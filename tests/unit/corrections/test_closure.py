@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.gateway import OperationKind, Succeeded
-from payonce.reconciliation.cases.store import RunCounts
+from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.corrections import check_corrected, corrections_in, deadline

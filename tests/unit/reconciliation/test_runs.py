@@ -13,7 +13,8 @@ from payonce.domain.errors import NotFound, StoreUnavailable
 from payonce.domain.gateway import OperationKind
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
-from payonce.reconciliation.cases.store import CaseStore, RunCounts
+from payonce.reconciliation.cases.recording import RunCounts
+from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.files import chain_head
 from payonce.reconciliation.inbox import KEPT, Inbox
 from payonce.reconciliation.model import RunSettings

@@ -168,9 +168,18 @@ class Corrections:
             )
         )
 
-    def propose(self, identity: Identity, *, amount_minor: int, actor: str) -> Correction:
-        """Change what is proposed; whoever does becomes the proposer. Raises ``CorrectionStateConflict``."""
+    def propose(
+        self, identity: Identity, *, amount_minor: int, actor: str, proposal_version: int | None = None
+    ) -> Correction:
+        """Change what is proposed; whoever does becomes the proposer. ``proposal_version`` is the one it has seen.
+
+        Raises ``CorrectionStateConflict``.
+        """
         correction = self._load(identity)
+        if proposal_version not in (None, correction.proposal_version):
+            raise CorrectionStateConflict(
+                f"The proposal is at version {correction.proposal_version} by now. Read it again and start from there."
+            )
         if correction.status is not _S.AWAITING_APPROVAL:
             raise CorrectionStateConflict(f"The correction is {correction.status.value}: nothing can be proposed now.")
         if not 0 < amount_minor <= correction.amount_minor or (

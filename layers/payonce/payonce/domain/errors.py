@@ -39,6 +39,7 @@
     ├── LeaseLost                       a newer owner holds the fence; this execution may write nothing more
     ├── SecretNotOpened                 a stored secret can't be opened: another context, or its key is gone
     ├── ConservationViolated            a reconciliation run lost a row or counted one twice: a defect, nothing is told
+    ├── CaseTransitionError             a change of a break case that its table does not allow: a defect
     ├── WriteConflict                   a business condition of a transaction failed; re-read and rebuild
     └── MisconfiguredError              found at start-up; the process must not serve
 """
@@ -221,6 +222,10 @@ class SecretNotOpened(PayonceError):
 
 class ConservationViolated(PayonceError):
     """A reconciliation run does not account for each of its rows exactly once. A defect; its result is not given."""
+
+
+class CaseTransitionError(PayonceError):
+    """A change of a break case that the table of transitions does not allow: a defect, never a caller's fault."""
 
 
 class WriteConflict(PayonceError):

@@ -12,6 +12,7 @@ CROCKFORD_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ID_TIME_BITS = 48  # milliseconds until the year 10889, as in a ULID
 ID_RANDOM_BYTES = 10  # 80 bits: no collision in practice and nothing to guess
 ID_LENGTH = 26  # base32 characters for 128 bits
+ID_PATTERN = f"[{CROCKFORD_ALPHABET}]{{{ID_LENGTH}}}"
 EVENT_NAMESPACE = "payonce/event/v1"
 JOURNAL_NAMESPACE = "payonce/journal/v1"
 
@@ -19,6 +20,17 @@ JOURNAL_NAMESPACE = "payonce/journal/v1"
 def encode_base32(value: int, length: int) -> str:
     """Return ``value`` as ``length`` characters of Crockford base32, most significant first."""
     return "".join(CROCKFORD_ALPHABET[(value >> shift) & 31] for shift in range(5 * (length - 1), -1, -5))
+
+
+def time_of_id(identity: str) -> int:
+    """Return the milliseconds since the epoch at which ``<prefix>_<26 characters>`` was made.
+
+    Raises ``ValueError`` for another form.
+    """
+    value = 0
+    for character in identity.rpartition("_")[2]:
+        value = value << 5 | CROCKFORD_ALPHABET.index(character)
+    return value >> (8 * ID_RANDOM_BYTES)
 
 
 class UlidSource:

@@ -70,6 +70,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.SecretNotOpened: ProblemType("internal", 500, "A stored secret can't be opened"),
         errors.WriteConflict: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
         errors.ConservationViolated: ProblemType("internal", 500, "A reconciliation run does not add up"),
+        errors.CaseTransitionError: ProblemType("internal", 500, "A break case can't change like that"),
         errors.MisconfiguredError: ProblemType("internal", 500, "The service is not configured"),
     }
 )

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from payonce.domain.events import API_VERSION
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
+from payonce.entrypoints.break_schemas import break_schemas
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.paths import PATTERNS
 from payonce.entrypoints.routes import ROUTES
@@ -55,7 +56,7 @@ def build_openapi() -> dict[str, Any]:
         "security": [{"apiKey": []}],
         "components": {
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**definitions.get("$defs", {}), **result_schemas()},
+            "schemas": {**definitions.get("$defs", {}), **result_schemas(), **break_schemas()},
         },
     }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from payonce.entrypoints.requests import Request
 
 ENDPOINT_PATH = "/webhook_endpoints/{endpoint_id}"
+BREAK_PATH = "/breaks/{break_id}"
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 PATTERNS: Mapping[str, str] = MappingProxyType(
     {
@@ -23,6 +24,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "delivery_id": f"whd_{_ULID}",
         "replay_id": f"rpl_{_ULID}",
         "event_id": "evt_[0-9a-f]{64}",
+        "break_id": "brk_[0-9a-f]{64}",
         "idempotency_key": f"[!-~]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}",
     }
 )
@@ -33,6 +35,7 @@ _NAMES = MappingProxyType(
         "delivery_id": ("delivery", "whd_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "replay_id": ("replay", "rpl_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "event_id": ("event", "evt_ and 64 hexadecimal digits"),
+        "break_id": ("break", "brk_ and 64 hexadecimal digits"),
     }
 )
 

@@ -33,6 +33,7 @@ class Request:
     headers: Mapping[str, list[str]]
     body: bytes
     merchant_id: str
+    key_id: str
     scopes: frozenset[str]
     gateway: str
     request_id: str
@@ -42,6 +43,12 @@ class Request:
         """Raise ``Forbidden`` unless the API key has ``scope``."""
         if scope not in self.scopes:
             raise Forbidden(f"This API key lacks the scope {scope}.")
+
+    def require_key_id(self) -> str:
+        """Return the id of the API key that acts. Raises ``Unauthenticated`` when the authorizer named none."""
+        if not self.key_id:
+            raise Unauthenticated("Send Authorization: Bearer <API key>.")
+        return self.key_id
 
 
 def parse_event(event: Mapping[str, Any], context: Any, clock: Clock) -> Request:
@@ -60,6 +67,7 @@ def parse_event(event: Mapping[str, Any], context: Any, clock: Clock) -> Request
         headers=_headers(event),
         body=_body(event),
         merchant_id=merchant_id,
+        key_id=str(authorizer.get("principalId") or ""),
         scopes=frozenset(str(authorizer.get("scopes", "")).split()),
         gateway=authorizer.get("gateway") or "",
         request_id=str((event.get("requestContext") or {}).get("requestId", "")),

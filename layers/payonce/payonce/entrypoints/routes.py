@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.entrypoints import delivery_routes, endpoint_routes, payment_routes
+from payonce.entrypoints import break_routes, correction_routes, delivery_routes, endpoint_routes, payment_routes
 from payonce.entrypoints.http import KeyedRoute, by_operation
 from payonce.entrypoints.key_routes import key_routes
 
@@ -22,6 +22,8 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         **payment_routes.ROUTES,
         **endpoint_routes.ROUTES,
         **delivery_routes.ROUTES,
+        **break_routes.ROUTES,
+        **correction_routes.ROUTES,
         **by_operation(*key_routes(lambda: KEYED_OPERATIONS)),
     }
 )

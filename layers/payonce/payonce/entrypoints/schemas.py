@@ -149,25 +149,25 @@ EVENT_FIELDS: dict[str, dict[str, Any]] = {
 def result_schemas() -> dict[str, Any]:
     """Return the schemas by name, in a stable order."""
     return {
-        "Payment": _object(PAYMENT_FIELDS),
-        "Operation": _object(OPERATION_FIELDS),
-        "WebhookKey": _object(KEY_FIELDS),
-        "WebhookEndpoint": _object(ENDPOINT_FIELDS),
-        "WebhookEndpointHealth": _object({**ENDPOINT_FIELDS, "health": {"$ref": SCHEMAS + "WebhookHealth"}}),
-        "WebhookHealth": _object(HEALTH_FIELDS),
+        "Payment": closed_object(PAYMENT_FIELDS),
+        "Operation": closed_object(OPERATION_FIELDS),
+        "WebhookKey": closed_object(KEY_FIELDS),
+        "WebhookEndpoint": closed_object(ENDPOINT_FIELDS),
+        "WebhookEndpointHealth": closed_object({**ENDPOINT_FIELDS, "health": {"$ref": SCHEMAS + "WebhookHealth"}}),
+        "WebhookHealth": closed_object(HEALTH_FIELDS),
         # One of the two, by the kind of the key.
-        "NewWebhookEndpoint": _object(ENDPOINT_FIELDS, SHOWN_ONCE),
-        "DeletedWebhookEndpoint": _object(
+        "NewWebhookEndpoint": closed_object(ENDPOINT_FIELDS, SHOWN_ONCE),
+        "DeletedWebhookEndpoint": closed_object(
             {"id": TEXT, "object": {"const": "webhook_endpoint"}, "deleted": {"const": True}}
         ),
-        "TestEvent": _object({"object": {"const": "test_event"}, "event_id": TEXT, "endpoint_id": TEXT}),
-        "WebhookAttempt": _object(ATTEMPT_FIELDS),
-        "WebhookDelivery": _object({**DELIVERY_FIELDS, "attempts": ATTEMPTS}),
-        "WebhookDeliverySummary": _object(DELIVERY_FIELDS),
-        "WebhookReplay": _object(REPLAY_FIELDS),
+        "TestEvent": closed_object({"object": {"const": "test_event"}, "event_id": TEXT, "endpoint_id": TEXT}),
+        "WebhookAttempt": closed_object(ATTEMPT_FIELDS),
+        "WebhookDelivery": closed_object({**DELIVERY_FIELDS, "attempts": ATTEMPTS}),
+        "WebhookDeliverySummary": closed_object(DELIVERY_FIELDS),
+        "WebhookReplay": closed_object(REPLAY_FIELDS),
         # What is delivered may gain members.
-        "Event": {**_object(EVENT_FIELDS), "additionalProperties": True},
-        "EventList": _object(
+        "Event": {**closed_object(EVENT_FIELDS), "additionalProperties": True},
+        "EventList": closed_object(
             {
                 "object": {"const": "list"},
                 "data": {"type": "array", "items": {"$ref": SCHEMAS + "Event"}},
@@ -175,14 +175,14 @@ def result_schemas() -> dict[str, Any]:
                 "has_more": {"type": "boolean"},
             }
         ),
-        "IdempotencyRecord": _object(RECORD_FIELDS),
-        "IdempotencyRecordList": _object(
+        "IdempotencyRecord": closed_object(RECORD_FIELDS),
+        "IdempotencyRecordList": closed_object(
             {
                 "object": {"const": "list"},
                 "data": {"type": "array", "items": {"$ref": SCHEMAS + "IdempotencyRecord"}},
             }
         ),
-        "Problem": {**_object(PROBLEM_FIELDS), "additionalProperties": True},
+        "Problem": {**closed_object(PROBLEM_FIELDS), "additionalProperties": True},
         "GatewayMessage": {
             "type": "object",
             "properties": {"message": NULLABLE_TEXT},
@@ -192,7 +192,10 @@ def result_schemas() -> dict[str, Any]:
     }
 
 
-def _object(fields: dict[str, dict[str, Any]], optional: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+def closed_object(
+    fields: dict[str, dict[str, Any]], optional: dict[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Return the schema of an object that has these members and no other."""
     return {
         "type": "object",
         "properties": {**fields, **(optional or {})},

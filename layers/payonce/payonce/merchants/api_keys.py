@@ -28,6 +28,9 @@ SCOPES = (
     "webhooks:read",
     "webhooks:write",
     "idempotency:read",
+    "breaks:read",
+    "breaks:write",
+    "breaks:approve",
     "gateway:use",
 )
 KEY_PREFIX = "po_"

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["MAX_CLAIMS_PER_SHARD", "RECOVERY_TIMEOUT_PER_CLAIM_MS", "RUN_INTERVAL_MS", "Recovery", "RecoveryReport"]
 
 
-# Claims whose whole work is in their commit: webhooks.work.ManagementWork.
-COMMIT_ONLY_PREFIXES = ("webhook_endpoint.", "webhook_delivery.", "webhook_replay.")
+# Claims whose whole work is in their commit: webhooks.work.ManagementWork. A decision about a correction is not, but is
+# the same when it is made again (corrections.requests).
+COMMIT_ONLY_PREFIXES = ("webhook_endpoint.", "webhook_delivery.", "webhook_replay.", "break.")
 
 
 def work_for(

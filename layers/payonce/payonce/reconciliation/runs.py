@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, Database, FileStore, IdSource
     from payonce.reconciliation.cases.case import Case
-    from payonce.reconciliation.cases.store import CaseStore, RunCounts
+    from payonce.reconciliation.cases.recording import RunCounts
+    from payonce.reconciliation.cases.store import CaseStore
+    from payonce.reconciliation.explain import Explain
     from payonce.reconciliation.files import KnownFile
     from payonce.reconciliation.inbox import Inbox
     from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
@@ -60,7 +62,10 @@ class RunReport:
 
 
 class Reconciliation:
-    """Runs. ``workspace`` opens an empty engine; ``settings_at`` gives what a run at that time judges by."""
+    """Runs. ``workspace`` opens an empty engine; ``settings_at`` gives what a run at that time judges by.
+
+    ``explain`` gives what a run asks why its new breaks arose.
+    """
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class Reconciliation:
         ids: IdSource,
         workspace: Callable[[], AbstractContextManager[Workspace]],
         settings_at: Callable[[int], RunSettings],
+        explain: Callable[[], Explain] | None = None,
     ) -> None:
         self._inbox = inbox
         self._files = files
@@ -82,6 +88,7 @@ class Reconciliation:
         self._ids = ids
         self._workspace = workspace
         self._settings_at = settings_at
+        self._explain = explain
 
     def run(self) -> RunReport:
         """Compare everything up to now and return what was found.
@@ -97,7 +104,11 @@ class Reconciliation:
             result = workspace.run(settings)
         unproved = {break_id for break_id, reference in corrections.items() if reference not in seen}
         counts = self._cases.record_run(
-            run_id, result.breaks, as_of_ms=as_of_ms, covers=lambda case: self._covers(case, as_of_ms, unproved)
+            run_id,
+            result.breaks,
+            as_of_ms=as_of_ms,
+            covers=lambda case: self._covers(case, as_of_ms, unproved),
+            explain=None if self._explain is None else self._explain(),
         )
         manifest_hash = self._chain(_manifest(run_id, settings, known, result))
         return RunReport(

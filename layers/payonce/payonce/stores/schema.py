@@ -48,7 +48,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         ),
         Table.RECONCILIATION: TableSchema(
             ("pk", "sk"),
-            {"cases-by-status": ("case_status", "due_key"), "cases-by-merchant": ("merchant_id", "due_key")},
+            {"cases-by-status": ("case_status", "due_key"), "cases-by-merchant": ("merchant_id", "opened_key")},
         ),
     }
 )

@@ -9,6 +9,8 @@
                     │ proved                                                                                    │ proved
                     └──────────────▶ CLOSED ◀───────────────────────────────────────────────────────────────────┘
                                        └─ reopened ─▶ OPEN
+
+    OPEN ─ dismissed ─▶ DISMISSED       a person's word on what is only probable; no run changes it
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.errors import CaseTransitionError
 from payonce.reconciliation.model import Evidence, Source
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.reconciliation.model import Break
+    from payonce.reconciliation.why import Why
 
 HOUR_MS = 3_600_000
 
@@ -38,6 +42,7 @@ class CaseStatus(StrEnum):
     CORRECTING = "correcting"
     CORRECTED = "corrected"
     CLOSED = "closed"
+    DISMISSED = "dismissed"
 
 
 class CaseChange(StrEnum):
@@ -53,6 +58,7 @@ class CaseChange(StrEnum):
     PROVED = "proved"
     REOPENED = "reopened"
     ASSIGNED = "assigned"
+    DISMISSED = "dismissed"
 
 
 _S, _C = CaseStatus, CaseChange
@@ -73,14 +79,16 @@ TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = Mapping
         (_S.AWAITING_APPROVAL, _C.PROVED): _S.CLOSED,
         (_S.CORRECTED, _C.PROVED): _S.CLOSED,
         (_S.CLOSED, _C.REOPENED): _S.OPEN,
+        # Only of a class that is not certain: see CaseStore.dismiss.
+        (_S.OPEN, _C.DISMISSED): _S.DISMISSED,
         # Who looks at it is no matter of where it stands.
         **{(status, _C.ASSIGNED): status for status in _S},
     }
 )
 
 
-class CaseTransitionError(Exception):
-    """A change that the table does not allow: a defect of payonce, never a caller's fault."""
+# What a run may close: a corrected case and one that waits for approval like an open one.
+PROVABLE = tuple(status for status in CaseStatus if (status, CaseChange.PROVED) in TRANSITIONS)
 
 
 def next_status(status: CaseStatus | None, change: CaseChange) -> CaseStatus:
@@ -97,6 +105,8 @@ class Case:
 
     ``due_at_ms`` is when somebody has to have looked at it. ``merchant_id`` is ``None`` where no row names a
     merchant: the case is the operator's. ``correction`` is what was proposed and done. ``version`` counts the changes.
+    ``assignee`` is the operator's person, ``merchant_assignee`` the merchant's; neither sees or takes the other's.
+    ``why_reason`` is the name of why it arose (reconciliation.why), ``why`` its text.
     """
 
     break_id: str
@@ -118,7 +128,9 @@ class Case:
     surplus_gateway_payment_id: str | None = None
     evidence: tuple[Evidence, ...] = ()
     why: str | None = None
+    why_reason: str | None = None
     assignee: str | None = None
+    merchant_assignee: str | None = None
     closed_by_run_id: str | None = None
     correction: Mapping[str, Any] | None = None
 
@@ -128,8 +140,9 @@ class Case:
         return replace(self, status=status, updated_at_ms=at_ms, version=self.version + 1, **values)
 
 
-def opened(found: Break, *, run_id: str, at_ms: int) -> Case:
-    """Return the case of a break that a run found for the first time."""
+def opened(found: Break, *, run_id: str, at_ms: int, why: Why | None = None) -> Case:
+    """Return the case of a break that a run found for the first time. Its ``why`` precedes what the run says itself."""
+    texts = [text for text in (why.text if why else None, found.why) if text]
     return Case(
         break_id=found.break_id,
         break_class=found.break_class,
@@ -149,7 +162,8 @@ def opened(found: Break, *, run_id: str, at_ms: int) -> Case:
         gateway=found.gateway,
         surplus_gateway_payment_id=found.surplus_gateway_payment_id,
         evidence=found.evidence,
-        why=found.why,
+        why=" ".join(texts) or None,
+        why_reason=None if why is None else why.reason.value,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from payonce.outbox import created_key
@@ -18,6 +19,7 @@ BY_MERCHANT_INDEX = "cases-by-merchant"
 CASE_SORT_KEY = "CASE"
 CHANGE_PREFIX = "CHANGE#"
 COMMENT_PREFIX = "COMMENT#"
+RUN_CHANGE_PREFIX = "CASE#"
 _PLAIN = (
     "break_id",
     "amount_minor",
@@ -36,6 +38,14 @@ _PLAIN = (
     "assignee",
     "closed_by_run_id",
 )
+_MAY_LACK = ("why_reason", "merchant_assignee")
+
+
+class Visibility(StrEnum):
+    """Who reads a comment: the operator alone, or the merchant too."""
+
+    INTERNAL = "internal"
+    MERCHANT = "merchant"
 
 
 def case_partition(break_id: str) -> str:
@@ -48,9 +58,19 @@ def case_key(break_id: str) -> Key:
     return {"pk": case_partition(break_id), "sk": CASE_SORT_KEY}
 
 
+def position_of(case: Case) -> str:
+    """Return where a case stands in its merchant's list."""
+    return created_key(case.opened_at_ms, case.break_id)
+
+
+def merchant_index_key(merchant_id: str, position: str) -> Item:
+    """Return the key of the case at ``position`` in the merchant's list."""
+    return {**case_key(position.partition("#")[2]), "merchant_id": merchant_id, "opened_key": position}
+
+
 def case_item(case: Case) -> Item:
     """Return the stored form of a case. Without a merchant it is in no merchant's list."""
-    item: Item = {name: getattr(case, name) for name in _PLAIN}
+    item: Item = {name: getattr(case, name) for name in (*_PLAIN, *_MAY_LACK)}
     item |= {
         **case_key(case.break_id),
         "break_class": case.break_class.value,
@@ -59,6 +79,7 @@ def case_item(case: Case) -> Item:
         "evidence": [evidence_document(row) for row in case.evidence],
         "correction": None if case.correction is None else dict(case.correction),
         "due_key": created_key(case.due_at_ms, case.break_id),
+        "opened_key": position_of(case),
     }
     if case.merchant_id is not None:
         item["merchant_id"] = case.merchant_id
@@ -67,8 +88,9 @@ def case_item(case: Case) -> Item:
 
 def case_from(item: Item) -> Case:
     """Return the case of a stored item."""
+    plain: dict[str, Any] = {name: item[name] for name in _PLAIN} | {name: item.get(name) for name in _MAY_LACK}
     return Case(
-        **{name: item[name] for name in _PLAIN},
+        **plain,
         break_class=BreakClass(item["break_class"]),
         status=CaseStatus(item["case_status"]),
         subject=tuple(item["subject"]),
@@ -107,7 +129,21 @@ def case_writes(
     return [written, Insert(Table.RECONCILIATION, entry)]
 
 
-def comment_item(break_id: str, comment_id: str, *, text: str, by: str, at_ms: int) -> Item:
+def run_partition(run_id: str) -> str:
+    """Return the partition of what a run did to cases."""
+    return f"RUN#{run_id}"
+
+
+def run_change(run_id: str, break_id: str, change: CaseChange) -> Write:
+    """Return the write by which a run remembers a change, beside the change itself: a run that is resumed counts it."""
+    key = {"pk": run_partition(run_id), "sk": f"{RUN_CHANGE_PREFIX}{break_id}#{change.value}"}
+    values = {"break_id": break_id, "change": change.value}
+    return Adjust(table=Table.RECONCILIATION, key=key, set=values, upsert=True)
+
+
+def comment_item(
+    break_id: str, comment_id: str, *, text: str, by: str, at_ms: int, visibility: Visibility = Visibility.INTERNAL
+) -> Item:
     """Return the stored form of a comment."""
     return {
         "pk": case_partition(break_id),
@@ -116,6 +152,7 @@ def comment_item(break_id: str, comment_id: str, *, text: str, by: str, at_ms: i
         "text": text,
         "by": by,
         "at_ms": at_ms,
+        "visibility": visibility.value,
     }
 
 
@@ -132,4 +169,10 @@ def history_document(item: Item) -> dict[str, Any]:
 
 def comment_document(item: Item) -> dict[str, Any]:
     """Return a comment as it is shown."""
-    return {"id": item["comment_id"], "text": item["text"], "by": item["by"], "at_ms": item["at_ms"]}
+    return {
+        "id": item["comment_id"],
+        "text": item["text"],
+        "by": item["by"],
+        "at_ms": item["at_ms"],
+        "visibility": item.get("visibility", Visibility.INTERNAL.value),
+    }

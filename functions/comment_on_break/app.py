@@ -1,0 +1,17 @@
+"""Lambda function of the route comment_on_break."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payonce.bootstrap import bootstrap
+from payonce.entrypoints.break_routes import ROUTES
+from payonce.entrypoints.http import serve
+
+ROUTE = ROUTES["comment_on_break"]
+APPLICATION = bootstrap()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Serve one API Gateway proxy event."""
+    return serve(ROUTE, APPLICATION, event, context)

@@ -1,0 +1,166 @@
+"""What a merchant asks of a correction over HTTP: propose, approve, reject, each the ``Work`` of an idempotency key.
+
+The decision is made before the claim's commit and not in it. That is safe because it is the same when it is made again:
+by the same key about the same version it changes nothing, and gives the same answer::
+
+    claim ─ decided ─ killed ✗         retry (or a new owner): decides again, a no-op ─ commit ─▶ the same answer
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from payonce.corrections.workflow import Corrections, Identity
+from payonce.domain.errors import MisconfiguredError, NotFound
+from payonce.idempotency.records import Draft
+from payonce.idempotency.responses import json_response
+from payonce.reconciliation.cases.merchant import break_path, require_break, shown_by
+from payonce.reconciliation.cases.work import BreakWork
+
+if TYPE_CHECKING:
+    from payonce.corrections.record import Correction
+    from payonce.ports import Database
+    from payonce.webhooks.work import Services
+
+
+class CorrectionWork(BreakWork):
+    """Work on the correction of one break of the merchant."""
+
+    status = 200
+
+    def __init__(
+        self,
+        services: Services,
+        merchant_id: str,
+        break_id: str,
+        *,
+        corrections: Corrections,
+        proposal_version: int,
+        actor: str,
+    ) -> None:
+        super().__init__(services, merchant_id, break_id, actor=actor)
+        self._corrections = corrections
+        self._proposal_version = proposal_version
+        self._correction: Correction | None = None
+
+    def resource(self) -> str:
+        """See ``ManagementWork``."""
+        return correction_path(self._break_id)
+
+    def prepare(self) -> None:
+        """See ``ManagementWork``. Makes the decision, again where an earlier owner may have made it."""
+        identity = identity_of(self._services.database, self._merchant_id, self._break_id)
+        self._correction = self.act(identity)
+
+    @abstractmethod
+    def act(self, identity: Identity) -> Correction:
+        """Make the decision; made again, change nothing. Raises a ``RequestRejected`` where it can't be made."""
+
+    def draft(self, record_id: str, now_ms: int) -> Draft:
+        """See ``ManagementWork``."""
+        if self._correction is None:  # pragma: no cover - the engine starts before it asks for a draft
+            raise MisconfiguredError("a draft without its decision")
+        return Draft(json_response(self.status, correction_view(self._correction), location=self.resource()), ())
+
+
+class ProposeCorrection(CorrectionWork):
+    """The work of ``POST /breaks/{id}/correction/proposals``."""
+
+    kind = "break.propose"
+    status = 201
+
+    def __init__(
+        self,
+        services: Services,
+        merchant_id: str,
+        break_id: str,
+        *,
+        corrections: Corrections,
+        proposal_version: int,
+        amount_minor: int,
+        actor: str,
+    ) -> None:
+        super().__init__(
+            services,
+            merchant_id,
+            break_id,
+            corrections=corrections,
+            proposal_version=proposal_version,
+            actor=actor,
+        )
+        self._amount_minor = amount_minor
+
+    def act(self, identity: Identity) -> Correction:
+        """See ``CorrectionWork``. A proposal makes the next version, so what it made before is told by that."""
+        before = require_correction(self._corrections, identity)
+        made = (self._proposal_version + 1, self._actor, self._amount_minor)
+        if (before.proposal_version, before.proposed_by, before.amount_minor) == made:
+            return before
+        return self._corrections.propose(
+            identity,
+            amount_minor=self._amount_minor,
+            actor=self._actor,
+            proposal_version=self._proposal_version,
+        )
+
+
+class ApproveCorrection(CorrectionWork):
+    """The work of ``POST /breaks/{id}/correction/approvals``."""
+
+    kind = "break.approve"
+
+    def act(self, identity: Identity) -> Correction:
+        """See ``CorrectionWork``."""
+        return self._corrections.approve(identity, proposal_version=self._proposal_version, actor=self._actor)
+
+
+class RejectCorrection(CorrectionWork):
+    """The work of ``POST /breaks/{id}/correction/rejections``."""
+
+    kind = "break.reject"
+
+    def act(self, identity: Identity) -> Correction:
+        """See ``CorrectionWork``."""
+        return self._corrections.reject(identity, proposal_version=self._proposal_version, actor=self._actor)
+
+
+def identity_of(database: Database, merchant_id: str, break_id: str) -> Identity:
+    """Return where the correction of the merchant's break is stored. Raises ``NotFound`` for another's break."""
+    case = require_break(database, merchant_id, break_id)
+    return Identity(merchant_id, case.payment_id or "", break_id)
+
+
+def require_correction(corrections: Corrections, identity: Identity) -> Correction:
+    """Return the correction. Raises ``NotFound``."""
+    found = corrections.find(identity)
+    if found is None:
+        raise NotFound(f"There is no correction of {identity.break_id}: nothing is proposed.")
+    return found
+
+
+def correction_path(break_id: str) -> str:
+    """Return the path of a break's correction."""
+    return f"{break_path(break_id)}/correction"
+
+
+def correction_view(correction: Correction) -> dict[str, Any]:
+    """Return a correction as its merchant sees it: what is proposed, by whom, and what became of it."""
+    return {
+        "object": "correction",
+        "break_id": correction.break_id,
+        "payment_id": correction.payment_id,
+        "status": correction.status.value,
+        "action": correction.action.value,
+        "kind": correction.kind or None,
+        "amount_minor": correction.amount_minor,
+        "currency": correction.currency,
+        "proposal_version": correction.proposal_version,
+        "proposed_by": shown_by(correction.proposed_by),
+        "decided_by": shown_by(correction.decided_by) if correction.decided_by else None,
+        "expires_at_ms": correction.expires_at_ms or None,
+        "outcome": correction.outcome or None,
+        "created_at_ms": correction.created_at_ms,
+        "updated_at_ms": correction.updated_at_ms,
+        "links": {"self": correction_path(correction.break_id), "break": break_path(correction.break_id)},
+    }

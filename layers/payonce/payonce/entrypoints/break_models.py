@@ -1,0 +1,71 @@
+"""The bodies and queries of the breaks' routes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from payonce.entrypoints.models import AmountMinor, Cursor, PageLimit, StrictModel, printable
+from payonce.payments.reads import DEFAULT_PAGE_SIZE
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.taxonomy import BreakClass
+
+MAX_COMMENT_CHARACTERS = 1000  # a paragraph, as an operator's notes in the audit trail
+MAX_ASSIGNEE_CHARACTERS = 100
+MAX_PROPOSAL_VERSION = 1_000_000  # only a bound: a proposal is changed a few times
+
+_FILTERS = "Filters within a bounded page: it may be short, or empty, and yet have a next_cursor."
+ProposalVersion = Annotated[
+    int, Field(ge=1, le=MAX_PROPOSAL_VERSION, description="proposal_version of the correction as you have read it.")
+]
+
+
+class BreaksQuery(StrictModel):
+    """Query of ``GET /breaks``."""
+
+    limit: PageLimit = DEFAULT_PAGE_SIZE
+    cursor: Cursor | None = None
+    status: (
+        Annotated[
+            str,
+            Field(pattern=f"^({'|'.join(CaseStatus)})$", description=_FILTERS),
+        ]
+        | None
+    ) = None
+    # ``class`` is a word of the language.
+    break_class: Annotated[str, Field(pattern=f"^({'|'.join(BreakClass)})$", description=_FILTERS)] | None = Field(
+        default=None, alias="class"
+    )
+
+
+class CommentBody(StrictModel):
+    """Body of ``POST /breaks/{break_id}/comments``."""
+
+    text: Annotated[
+        str,
+        AfterValidator(printable),
+        Field(min_length=1, max_length=MAX_COMMENT_CHARACTERS, description="The operator reads it too."),
+    ]
+
+
+class AssignmentBody(StrictModel):
+    """Body of ``POST /breaks/{break_id}/assignments``."""
+
+    assignee: Annotated[
+        Annotated[str, AfterValidator(printable), Field(min_length=1, max_length=MAX_ASSIGNEE_CHARACTERS)] | None,
+        Field(description="Who of yours looks at it; null for nobody."),
+    ]
+
+
+class ProposalBody(StrictModel):
+    """Body of ``POST /breaks/{break_id}/correction/proposals``."""
+
+    amount_minor: AmountMinor
+    proposal_version: ProposalVersion
+
+
+class DecisionBody(StrictModel):
+    """Body of ``POST /breaks/{break_id}/correction/approvals`` and ``/rejections``."""
+
+    proposal_version: ProposalVersion

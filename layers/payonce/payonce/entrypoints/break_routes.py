@@ -1,0 +1,115 @@
+"""The routes of breaks: what reconciliation found of a merchant's payments, and what is done about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payonce.corrections.requests import correction_view
+from payonce.corrections.workflow import Identity
+from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody
+from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
+from payonce.entrypoints.paths import BREAK_PATH, path_id
+from payonce.reconciliation.cases import merchant
+from payonce.reconciliation.cases.work import AssignBreak, CommentOnBreak
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.bootstrap import Application
+    from payonce.entrypoints.requests import Request
+    from payonce.idempotency.engine import Work
+
+
+def _list(application: Application, request: Request, query: BreaksQuery) -> dict[str, Any]:
+    return merchant.list_breaks(
+        application.database,
+        request.merchant_id,
+        now_ms=application.clock.now_ms(),
+        limit=query.limit,
+        cursor=query.cursor,
+        status=query.status,
+        break_class=query.break_class,
+    )
+
+
+def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
+    break_id = path_id(request, "break_id")
+    view = merchant.get_break(application.database, request.merchant_id, break_id, now_ms=application.clock.now_ms())
+    correction = application.corrections.find(Identity(request.merchant_id, view["payment_id"], break_id))
+    return {**view, "correction": None if correction is None else correction_view(correction)}
+
+
+def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
+    return merchant.get_history(application.database, request.merchant_id, path_id(request, "break_id"))
+
+
+def _comment(application: Application, request: Request, body: CommentBody) -> Work:
+    return CommentOnBreak(
+        application.webhook_services,
+        request.merchant_id,
+        path_id(request, "break_id"),
+        text=body.text,
+        actor=request.require_key_id(),
+    )
+
+
+def _assign(application: Application, request: Request, body: AssignmentBody) -> Work:
+    return AssignBreak(
+        application.webhook_services,
+        request.merchant_id,
+        path_id(request, "break_id"),
+        assignee=body.assignee,
+        actor=request.require_key_id(),
+    )
+
+
+ROUTES: Mapping[str, Route] = by_operation(
+    ReadRoute(
+        method="GET",
+        path="/breaks",
+        operation="list_breaks",
+        scope="breaks:read",
+        summary="List the discrepancies that reconciliation found, newest first",
+        answers={200: "BreakList"},
+        read=_list,
+        query_model=BreaksQuery,
+    ),
+    ReadRoute(
+        method="GET",
+        path=BREAK_PATH,
+        operation="get_break",
+        scope="breaks:read",
+        summary="Read a break, its evidence, why it arose and its correction",
+        answers={200: "Break"},
+        read=_get,
+    ),
+    ReadRoute(
+        method="GET",
+        path=BREAK_PATH + "/history",
+        operation="get_break_history",
+        scope="breaks:read",
+        summary="Read the changes of a break and the comments on it, oldest first",
+        answers={200: "BreakHistory"},
+        read=_history,
+    ),
+    KeyedRoute(
+        method="POST",
+        path=BREAK_PATH + "/comments",
+        operation="comment_on_break",
+        scope="breaks:write",
+        summary="Comment on a break",
+        answers={201: "BreakComment"},
+        body_model=CommentBody,
+        work=_comment,
+    ),
+    KeyedRoute(
+        method="POST",
+        path=BREAK_PATH + "/assignments",
+        operation="assign_break",
+        scope="breaks:write",
+        summary="Hand a break to somebody of yours, or to nobody",
+        answers={201: "BreakSummary"},
+        body_model=AssignmentBody,
+        work=_assign,
+    ),
+)

@@ -1,0 +1,100 @@
+"""The routes of corrections: what is proposed about a break, and the decision of a second person."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from payonce.corrections.requests import (
+    ApproveCorrection,
+    ProposeCorrection,
+    RejectCorrection,
+    correction_view,
+    identity_of,
+    require_correction,
+)
+from payonce.entrypoints.break_models import DecisionBody, ProposalBody
+from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
+from payonce.entrypoints.paths import BREAK_PATH, path_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.bootstrap import Application
+    from payonce.entrypoints.requests import Request
+    from payonce.idempotency.engine import Work
+
+CORRECTION_PATH = BREAK_PATH + "/correction"
+
+
+def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
+    identity = identity_of(application.database, request.merchant_id, path_id(request, "break_id"))
+    return correction_view(require_correction(application.corrections, identity))
+
+
+def _propose(application: Application, request: Request, body: ProposalBody) -> Work:
+    return ProposeCorrection(
+        application.webhook_services,
+        request.merchant_id,
+        path_id(request, "break_id"),
+        corrections=application.corrections,
+        proposal_version=body.proposal_version,
+        amount_minor=body.amount_minor,
+        actor=request.require_key_id(),
+    )
+
+
+def _decide(
+    kind: type[ApproveCorrection | RejectCorrection], application: Application, request: Request, body: DecisionBody
+) -> Work:
+    return kind(
+        application.webhook_services,
+        request.merchant_id,
+        path_id(request, "break_id"),
+        corrections=application.corrections,
+        proposal_version=body.proposal_version,
+        actor=request.require_key_id(),
+    )
+
+
+ROUTES: Mapping[str, Route] = by_operation(
+    ReadRoute(
+        method="GET",
+        path=CORRECTION_PATH,
+        operation="get_correction",
+        scope="breaks:read",
+        summary="Read the correction of a break",
+        answers={200: "Correction"},
+        read=_get,
+    ),
+    KeyedRoute(
+        method="POST",
+        path=CORRECTION_PATH + "/proposals",
+        operation="propose_correction",
+        scope="breaks:write",
+        summary="Change what is proposed; whoever does can't decide about it",
+        answers={201: "Correction"},
+        body_model=ProposalBody,
+        work=_propose,
+    ),
+    KeyedRoute(
+        method="POST",
+        path=CORRECTION_PATH + "/approvals",
+        operation="approve_correction",
+        scope="breaks:approve",
+        summary="Approve the proposal as it was read; it is carried out soon",
+        answers={200: "Correction"},
+        body_model=DecisionBody,
+        work=partial(_decide, ApproveCorrection),
+    ),
+    KeyedRoute(
+        method="POST",
+        path=CORRECTION_PATH + "/rejections",
+        operation="reject_correction",
+        scope="breaks:approve",
+        summary="Reject the proposal as it was read",
+        answers={200: "Correction"},
+        body_model=DecisionBody,
+        work=partial(_decide, RejectCorrection),
+    ),
+)

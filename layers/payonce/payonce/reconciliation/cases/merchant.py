@@ -1,0 +1,187 @@
+"""A merchant's breaks: lists, one break, its history. Always within one merchant; all else is not there.
+
+Not a merchant's: a break that names no payment of its own (an ambiguous group may hold rows of several merchants), and
+what operators write among themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import BodyMalformed, NotFound
+from payonce.payments.representation import payment_path
+from payonce.reconciliation.cases.case import CaseChange
+from payonce.reconciliation.cases.evidence import own_payments, shown_evidence
+from payonce.reconciliation.cases.items import Visibility, position_of
+from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.views import is_overdue
+from payonce.reconciliation.taxonomy import CLASSES, Family
+from payonce.webhooks.cursors import make_cursor, read_cursor
+
+if TYPE_CHECKING:
+    from payonce.ports import Database
+    from payonce.reconciliation.cases.case import Case
+
+# A filter looks at so many cases for one page, whether they fit or not: an answer in bounded time, and a cursor.
+FILTER_CASES = 200
+KEY_PREFIX = "key_"  # who acts with an API key is named by the key's id, as in corrections
+RUN_PREFIX = "run:"
+PROGRAMS = frozenset({"policy", "reconciliation"})
+OPERATOR = "operator"
+_POSITION = re.compile(r"[0-9]{13}#brk_[0-9a-f]{64}", re.ASCII)
+_OPERATORS_FAMILIES = frozenset({Family.BANK, Family.AMBIGUOUS})
+
+
+def is_merchants(case: Case, merchant_id: str) -> bool:
+    """Return whether the merchant may see the case."""
+    own = case.merchant_id == merchant_id and case.payment_id is not None
+    return own and CLASSES[case.break_class].family not in _OPERATORS_FAMILIES
+
+
+def require_break(database: Database, merchant_id: str, break_id: str) -> Case:
+    """Return the merchant's case as stored now. Raises ``NotFound``, alike for no case and for another's."""
+    try:
+        case = CaseStore(database).get(break_id)
+    except NotFound:
+        case = None
+    if case is None or not is_merchants(case, merchant_id):
+        raise NotFound(f"There is no break {break_id}.")
+    return case
+
+
+def list_breaks(
+    database: Database,
+    merchant_id: str,
+    *,
+    now_ms: int,
+    limit: int,
+    cursor: str | None,
+    status: str | None,
+    break_class: str | None,
+) -> dict[str, Any]:
+    """Return a page of breaks, newest first, and the cursor of the next one.
+
+    With a filter at most ``FILTER_CASES`` are looked at, so a page may hold fewer than ``limit``, or none, and yet have
+    a next one. Raises ``BodyMalformed`` for a cursor of another list.
+    """
+    scope = f"breaks#{merchant_id}"
+    filtered = status is not None or break_class is not None
+    cases, more = CaseStore(database).of_merchant(
+        merchant_id,
+        limit=FILTER_CASES if filtered else limit,
+        after=None if cursor is None else _position(cursor, scope),
+    )
+    taken: list[Case] = []
+    last: Case | None = None
+    for number, case in enumerate(cases, 1):
+        last = case
+        fits = status in (None, case.status.value) and break_class in (None, case.break_class.value)
+        if fits and is_merchants(case, merchant_id):
+            taken.append(case)
+        if len(taken) == limit:
+            more = more or number < len(cases)
+            break
+    return {
+        "object": "list",
+        "data": [merchant_view(case, now_ms) for case in taken],
+        "next_cursor": make_cursor(position_of(last), scope) if more and last is not None else None,
+    }
+
+
+def get_break(database: Database, merchant_id: str, break_id: str, *, now_ms: int) -> dict[str, Any]:
+    """Return the break with the evidence that is the merchant's own. Raises ``NotFound``."""
+    case = require_break(database, merchant_id, break_id)
+    return {**merchant_view(case, now_ms), "evidence": shown_evidence(case, own_payments(database, case))}
+
+
+def get_history(database: Database, merchant_id: str, break_id: str) -> dict[str, Any]:
+    """Return the changes and comments that concern the merchant, oldest first. Raises ``NotFound``."""
+    require_break(database, merchant_id, break_id)
+    store = CaseStore(database)
+    changes = [_change(entry) for entry in store.history(break_id) if _concerns(entry)]
+    comments = [
+        comment_view(entry) for entry in store.comments(break_id) if entry["visibility"] == Visibility.MERCHANT.value
+    ]
+    return {"object": "list", "data": sorted([*changes, *comments], key=lambda entry: int(entry["at_ms"]))}
+
+
+def merchant_view(case: Case, now_ms: int) -> dict[str, Any]:
+    """Return a case as its merchant sees it."""
+    rule = CLASSES[case.break_class]
+    path = break_path(case.break_id)
+    return {
+        "id": case.break_id,
+        "object": "break",
+        "class": case.break_class.value,
+        "family": rule.family.value,
+        "severity": rule.severity.value,
+        "meaning": rule.meaning,
+        "status": case.status.value,
+        "amount_minor": case.amount_minor,
+        "currency": case.currency,
+        "gateway": case.gateway,
+        "payment_id": case.payment_id,
+        "subject": list(case.subject),
+        "why": None if case.why is None else {"reason": case.why_reason, "text": case.why},
+        "assignee": case.merchant_assignee,
+        "occurred_at_ms": case.occurred_at_ms,
+        "opened_at_ms": case.opened_at_ms,
+        "due_at_ms": case.due_at_ms,
+        "overdue": is_overdue(case, now_ms),
+        "updated_at_ms": case.updated_at_ms,
+        "version": case.version,
+        "links": {
+            "self": path,
+            "history": f"{path}/history",
+            "correction": f"{path}/correction",
+            "payment": payment_path(case.payment_id or ""),
+        },
+    }
+
+
+def comment_view(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a comment as a merchant sees it."""
+    return {
+        "object": "comment",
+        "id": entry["id"],
+        "text": entry["text"],
+        "by": shown_by(entry["by"]),
+        "at_ms": entry["at_ms"],
+    }
+
+
+def break_path(break_id: str) -> str:
+    """Return the path of a break."""
+    return f"/breaks/{break_id}"
+
+
+def shown_by(by: str) -> str:
+    """Return who did it as a merchant sees it: its own key, a program, or the operator, whoever that is."""
+    if by.startswith(KEY_PREFIX) or by in PROGRAMS:
+        return by
+    return "reconciliation" if by.startswith(RUN_PREFIX) else OPERATOR
+
+
+def _concerns(entry: dict[str, Any]) -> bool:
+    # Whom the operator hands a case to is its own matter.
+    return entry["change"] != CaseChange.ASSIGNED.value or str(entry["by"]).startswith(KEY_PREFIX)
+
+
+def _change(entry: dict[str, Any]) -> dict[str, Any]:
+    note = entry["note"] if entry["by"].startswith(KEY_PREFIX) else None
+    return {
+        "object": "change",
+        "change": entry["change"],
+        "status": entry["status"],
+        "by": shown_by(entry["by"]),
+        "note": note,
+        "at_ms": entry["at_ms"],
+    }
+
+
+def _position(cursor: str, scope: str) -> str:
+    position = read_cursor(cursor, scope)
+    if not _POSITION.fullmatch(position):
+        raise BodyMalformed("The cursor is not one that this API returned for this list. Start again without it.")
+    return position

@@ -1,0 +1,133 @@
+"""What a run does to the cases: opens, sees again, reopens, closes. A run that died is resumed under its own id."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import WriteConflict
+from payonce.ports import Adjust, Table
+from payonce.reconciliation.cases.case import PROVABLE, CaseChange, CaseStatus, evidence_document, opened
+from payonce.reconciliation.cases.items import case_from, case_key, case_writes, run_change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.ports import Database
+    from payonce.reconciliation.cases.case import Case
+    from payonce.reconciliation.cases.store import CaseStore
+    from payonce.reconciliation.explain import Explain
+    from payonce.reconciliation.model import Break
+    from payonce.reconciliation.why import Why
+
+KEYS_AT_ONCE = 100  # what one read of several keys takes
+ATTEMPTS = 5  # a conflict means that somebody changed the case meanwhile; five times in a row, something is wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCounts:
+    """What a run did to the cases, in all its attempts; ``seen`` were there before and are there still."""
+
+    opened: int = 0
+    seen: int = 0
+    reopened: int = 0
+    closed: int = 0
+
+
+class Recorder:
+    """Brings the cases up to what the run ``run_id`` found of everything up to ``as_of_ms``."""
+
+    def __init__(self, store: CaseStore, database: Database, run_id: str, as_of_ms: int) -> None:
+        self._store = store
+        self._database = database
+        self._run_id = run_id
+        self._by = f"run:{run_id}"
+        self._as_of_ms = as_of_ms
+
+    def record(self, breaks: Sequence[Break], *, covers: Callable[[Case], bool], explain: Explain | None) -> RunCounts:
+        """See ``CaseStore.record_run``."""
+        found = {each.break_id: each for each in breaks}
+        stored = self._stored(list(found))
+        judged = {break_id for break_id, each in found.items() if self._found(each, stored.get(break_id), explain)}
+        for status in PROVABLE:
+            for case in self._store.with_status(status):
+                if case.break_id not in found and covers(case):
+                    self._prove(case)
+        # Counted from what is stored: what an attempt that died has done is this run's too.
+        did: dict[CaseChange, set[str]] = {change: set() for change in CaseChange}
+        for break_id, change in self._store.changes_of(self._run_id):
+            did[change].add(break_id)
+        return RunCounts(
+            opened=len(did[CaseChange.FOUND]),
+            seen=len(judged - did[CaseChange.FOUND] - did[CaseChange.REOPENED]),
+            reopened=len(did[CaseChange.REOPENED]),
+            closed=len(did[CaseChange.PROVED]),
+        )
+
+    def _found(self, found: Break, case: Case | None, explain: Explain | None) -> bool:
+        """Bring the case of a break up to date; return whether it is this run that has judged it last."""
+        why = None if case is not None or explain is None else explain(found)
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._found_once(found, case, why)
+            except WriteConflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                case = self._store.get(found.break_id)
+        return False
+
+    def _found_once(self, found: Break, case: Case | None, why: Why | None) -> bool:
+        if case is None:
+            self._change(None, opened(found, run_id=self._run_id, at_ms=self._as_of_ms, why=why), CaseChange.FOUND)
+            return True
+        if case.status is CaseStatus.DISMISSED:
+            return False
+        if case.last_seen_at_ms >= self._as_of_ms:
+            return case.last_seen_run_id == self._run_id
+        seen: dict[str, Any] = {"last_seen_run_id": self._run_id, "last_seen_at_ms": self._as_of_ms}
+        if case.status is CaseStatus.CLOSED:
+            values = {**seen, "evidence": found.evidence, "closed_by_run_id": None}
+            reopened = case.changed(CaseChange.REOPENED, at_ms=self._as_of_ms, **values)
+            self._change(case, reopened, CaseChange.REOPENED)
+            return True
+        self._database.write(
+            [
+                Adjust(
+                    table=Table.RECONCILIATION,
+                    key=case_key(case.break_id),
+                    require={"version": case.version, "last_seen_at_ms": case.last_seen_at_ms},
+                    set={**seen, "evidence": [evidence_document(row) for row in found.evidence]},
+                )
+            ]
+        )
+        return True
+
+    def _prove(self, case: Case) -> None:
+        # The list may be behind, and somebody may be at work on the case: it is read again, and closed only as read.
+        case = self._store.get(case.break_id)
+        judged_later = case.last_seen_at_ms >= self._as_of_ms or case.updated_at_ms > self._as_of_ms
+        if case.status not in PROVABLE or judged_later:
+            return
+        closed = case.changed(
+            CaseChange.PROVED,
+            at_ms=self._as_of_ms,
+            closed_by_run_id=self._run_id,
+            last_seen_at_ms=self._as_of_ms,
+            last_seen_run_id=self._run_id,
+        )
+        # Somebody changed it meanwhile: the next run judges what it is then.
+        with suppress(WriteConflict):
+            self._change(case, closed, CaseChange.PROVED)
+
+    def _change(self, before: Case | None, after: Case, change: CaseChange) -> None:
+        writes = case_writes(before, after, change, by=self._by, note=None)
+        self._database.write([*writes, run_change(self._run_id, after.break_id, change)])
+
+    def _stored(self, break_ids: Sequence[str]) -> dict[str, Case]:
+        stored: dict[str, Case] = {}
+        for start in range(0, len(break_ids), KEYS_AT_ONCE):
+            keys = [case_key(break_id) for break_id in break_ids[start : start + KEYS_AT_ONCE]]
+            for item in self._database.get_many(Table.RECONCILIATION, keys):
+                stored[item["break_id"]] = case_from(item)
+        return stored
