@@ -179,6 +179,16 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
     "one credit names two, the other came alone": (
         [payout(), payout(OTHER, 300)], [line(300, 1, OTHER), line(5000, 2, PO, OTHER)], [],
     ),
+    "one credit for two, and one of them came alone with less": (
+        [payout(), payout(OTHER, 300)],
+        [line(5300, 1, PO, OTHER), line(100, 2, OTHER)],
+        [("ambiguous", 5300)],
+    ),
+    "a credit that names another payout of the same amount": (
+        [payout(), payout(OTHER)],
+        [line(5000, 1, OTHER)],
+        [("payout_missing", 5000)],
+    ),
     "two payouts, one credit that fits both": ([payout(), payout(OTHER)], [line()], [("ambiguous", 5000)]),
     "two credits that fit": ([payout()], [line(), line(5000, 2)], [("ambiguous", 5000)]),
     "equal amounts a month apart": (
