@@ -13,6 +13,7 @@ from payonce.corrections.workflow import Corrections
 from payonce.ports import Deadline
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
+from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.crash_matrix import child
 
 REQUEST_MS = 25_000
@@ -42,7 +43,13 @@ def found_of(task: dict[str, Any]) -> Break:
 def run(task: dict[str, Any]) -> dict[str, Any]:
     """Drive the correction as far as it goes."""
     app = child.application(task)
-    corrections = Corrections(services=app.services, engine=app.engine, gateway_named=app.gateway, policy=POLICY)
+    corrections = Corrections(
+        services=app.services,
+        engine=app.engine,
+        gateway_named=app.gateway,
+        policy=lambda: POLICY,
+        notifier=MemoryWorkflows(),
+    )
     step = corrections.advance(found_of(task), Deadline(app.clock.now_ms() + REQUEST_MS))
     return {"status": step.correction.status.value, "retry_later": step.retry_later}
 
