@@ -131,8 +131,9 @@ class Approvals:
     def _change(
         self, correction: Correction, *, beside: list[Write] | None = None, quiet: bool = False, **changes: object
     ) -> Correction:
-        now_ms = self._clock.now_ms()
-        return change(self._database, correction, beside=beside or (), quiet=quiet, **changes, updated_at_ms=now_ms)
+        # What nobody decided is as old as it was: a workflow that waits anew makes it no younger.
+        at_ms = correction.updated_at_ms if quiet else self._clock.now_ms()
+        return change(self._database, correction, beside=beside or (), quiet=quiet, **changes, updated_at_ms=at_ms)
 
     def _load(self, identity: Identity) -> Correction:
         return load_correction(self._database, identity.merchant_id, identity.payment_id, identity.break_id)
