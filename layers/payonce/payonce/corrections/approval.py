@@ -59,7 +59,7 @@ class Approvals:
 
         Raises ``CorrectionStateConflict``.
         """
-        correction = self._load(identity)
+        correction = self.load(identity)
         if proposal_version not in (None, correction.proposal_version):
             raise CorrectionStateConflict(
                 f"The proposal is at version {correction.proposal_version} by now. Read it again and start from there."
@@ -94,7 +94,7 @@ class Approvals:
 
     def _decide(self, identity: Identity, status: CorrectionStatus, proposal_version: int, actor: str) -> Correction:
         for attempt in range(ATTEMPTS):
-            correction = self._load(identity)
+            correction = self.load(identity)
             try:
                 decided = self._decide_once(correction, status, proposal_version, actor)
             except CorrectionStateConflict as conflict:
@@ -131,8 +131,10 @@ class Approvals:
     def _change(
         self, correction: Correction, *, beside: list[Write] | None = None, quiet: bool = False, **changes: object
     ) -> Correction:
-        now_ms = self._clock.now_ms()
-        return change(self._database, correction, beside=beside or (), quiet=quiet, **changes, updated_at_ms=now_ms)
+        # What nobody decided is as old as it was: a workflow that waits anew makes it no younger.
+        at_ms = correction.updated_at_ms if quiet else self._clock.now_ms()
+        return change(self._database, correction, beside=beside or (), quiet=quiet, **changes, updated_at_ms=at_ms)
 
-    def _load(self, identity: Identity) -> Correction:
+    def load(self, identity: Identity) -> Correction:
+        """Return the correction as stored now. Raises ``NotFound``."""
         return load_correction(self._database, identity.merchant_id, identity.payment_id, identity.break_id)

@@ -9,6 +9,7 @@ from payonce.corrections.record import Correction, CorrectionStatus, find_correc
 from payonce.corrections.workflow import MAX_ATTEMPTS
 from payonce.domain.gateway import OperationKind
 from payonce.payments.corrective import EXECUTED, corrective_reference
+from payonce.reconciliation.model import Break
 from payonce.reconciliation.runs import Standing
 
 if TYPE_CHECKING:
@@ -58,6 +59,21 @@ def standing_of(correction: Correction) -> Standing:
         in_flight=correction.status is CorrectionStatus.APPROVED,
         gateway_reference=corrective_reference(correction.break_id) if refunded else None,
         since_ms=correction.updated_at_ms if correction.status is CorrectionStatus.CORRECTED else 0,
+    )
+
+
+def break_of(case: Case) -> Break:
+    """Return the break of a case."""
+    return Break(
+        break_class=case.break_class,
+        subject=case.subject,
+        amount_minor=case.amount_minor,
+        currency=case.currency,
+        occurred_at_ms=case.occurred_at_ms,
+        merchant_id=case.merchant_id,
+        payment_id=case.payment_id,
+        gateway=case.gateway,
+        surplus_gateway_payment_id=case.surplus_gateway_payment_id,
     )
 
 

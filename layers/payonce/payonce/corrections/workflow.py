@@ -94,7 +94,7 @@ class Corrections(Approvals):
 
     def reread(self, identity: Identity, deadline: Deadline) -> Step:
         """Ask the gateway what it holds now. Already given back: corrected with no effect. Unknown: again later."""
-        correction = self._load(identity)
+        correction = self.load(identity)
         if correction.status is not _S.OPEN:
             return Step(correction)
         if correction.action is Action.REVERSE_POSTING:
@@ -107,7 +107,7 @@ class Corrections(Approvals):
 
     def decide(self, identity: Identity) -> Step:
         """Approve what the policy lets pass, else wait for a person. Off by the kill switch: nothing passes."""
-        correction = self._load(identity)
+        correction = self.load(identity)
         if correction.status is not _S.CHECKED:
             return Step(correction)
         policy = self._policy()
@@ -118,7 +118,7 @@ class Corrections(Approvals):
 
     def wait(self, identity: Identity, task_token: str) -> Step:
         """Remember what wakes the workflow when somebody decides. It is decided already: wake it now."""
-        correction = self._load(identity)
+        correction = self.load(identity)
         if correction.status is _S.AWAITING_APPROVAL:
             if correction.task_token != task_token:
                 correction = self._change(correction, quiet=True, task_token=task_token)
@@ -128,7 +128,7 @@ class Corrections(Approvals):
 
     def reconsider(self, identity: Identity) -> Step:
         """Look whether it was decided, whoever was or was not told of it; expire what nobody decided in time."""
-        correction = self._load(identity)
+        correction = self.load(identity)
         if correction.status is not _S.AWAITING_APPROVAL:
             return Step(correction)
         if correction.expires_at_ms < self._clock.now_ms():
@@ -137,7 +137,7 @@ class Corrections(Approvals):
 
     def execute(self, identity: Identity, deadline: Deadline) -> Step:
         """Carry out what is approved, at most once per break, whatever was killed before."""
-        correction = self._load(identity)
+        correction = self.load(identity)
         if correction.status is not _S.APPROVED:
             return Step(correction)
         if not self._policy().enabled:
