@@ -206,7 +206,7 @@ def test_the_workflow_may_call_its_one_function_and_nothing_else() -> None:
 def test_the_workflows_arn_that_functions_are_told_is_the_workflows() -> None:
     """Fails when one of the two is renamed: runs would start nothing, for ever."""
     told = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["PAYONCE_CORRECTIONS_ARN"]["Sub"]
-    assert told.rpartition(":")[2] == WORKFLOW["Name"]["Sub"]
+    assert told.partition(":stateMachine:")[2] == WORKFLOW["Name"]["Sub"]
 
 
 def test_who_starts_a_workflow_and_who_wakes_one() -> None:
