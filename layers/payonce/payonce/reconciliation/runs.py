@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import WriteConflict
 from payonce.reconciliation.cases.case import CaseStatus
@@ -17,7 +17,7 @@ from payonce.reconciliation.files import chain_head, move_chain
 from payonce.reconciliation.ledger_rows import booked_rows, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from payonce.ports import Clock, Database, FileStore, IdSource
@@ -61,6 +61,31 @@ class RunReport:
         return {**document, **document.pop("counts")}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where the correction of a break stands. ``in_flight``: its money may be on the way, so nothing is proved now.
+
+    ``gateway_reference``: the refund that the gateway has to report before the break is proved gone. ``since_ms``: when
+    it was corrected, 0 before.
+    """
+
+    in_flight: bool = False
+    gateway_reference: str | None = None
+    since_ms: int = 0
+
+
+class RunCorrections(Protocol):
+    """Corrections, as runs see them: corrections.following."""
+
+    def standing(self, cases: Iterable[Case]) -> Mapping[str, Standing]:
+        """Return where the corrections of the cases stand, by break; without one a case is not in it."""
+        ...
+
+    def begin(self, cases: Iterable[Case]) -> None:
+        """Start the corrections that the cases need and have not had; again starts none twice."""
+        ...
+
+
 class Reconciliation:
     """Runs. ``workspace`` opens an empty engine; ``settings_at`` gives what a run at that time judges by.
 
@@ -79,6 +104,7 @@ class Reconciliation:
         workspace: Callable[[], AbstractContextManager[Workspace]],
         settings_at: Callable[[int], RunSettings],
         explain: Callable[[], Explain] | None = None,
+        corrections: RunCorrections | None = None,
     ) -> None:
         self._inbox = inbox
         self._files = files
@@ -89,6 +115,7 @@ class Reconciliation:
         self._workspace = workspace
         self._settings_at = settings_at
         self._explain = explain
+        self._corrections = corrections
 
     def run(self) -> RunReport:
         """Compare everything up to now and return what was found.
@@ -97,12 +124,13 @@ class Reconciliation:
         case was touched.
         """
         run_id, as_of_ms = self._ids.new("run"), self._clock.now_ms()
-        corrections = self._corrections()
+        standing = self._standing()
+        watched = {each.gateway_reference for each in standing.values() if each.gateway_reference}
         settings = self._settings_at(as_of_ms)
         with self._workspace() as workspace:
-            known, seen = self._fill(workspace, as_of_ms, set(corrections.values()))
+            known, seen = self._fill(workspace, as_of_ms, watched)
             result = workspace.run(settings)
-        unproved = {break_id for break_id, reference in corrections.items() if reference not in seen}
+        unproved = {break_id for break_id, each in standing.items() if _is_unproved(each, seen, as_of_ms)}
         counts = self._cases.record_run(
             run_id,
             result.breaks,
@@ -111,6 +139,7 @@ class Reconciliation:
             explain=None if self._explain is None else self._explain(),
         )
         manifest_hash = self._chain(_manifest(run_id, settings, known, result))
+        self._begin(run_id)
         return RunReport(
             run_id=run_id,
             as_of_ms=as_of_ms,
@@ -139,13 +168,14 @@ class Reconciliation:
             # A reference at another gateway than the one we gave it to is not that movement.
             yield from (row for row in rows_of(self._database, [reference]) if row.gateway == gateway)
 
-    def _corrections(self) -> dict[str, str]:
-        """Return the gateway reference of each correction that waits for its proof, by break."""
-        return {
-            case.break_id: str(case.correction["gateway_reference"])
-            for case in self._cases.with_status(CaseStatus.CORRECTED)
-            if case.correction and case.correction.get("gateway_reference")
-        }
+    def _standing(self) -> Mapping[str, Standing]:
+        return {} if self._corrections is None else self._corrections.standing(self._cases.with_status(CaseStatus.OPEN))
+
+    def _begin(self, run_id: str) -> None:
+        """Have corrected what this run has found, whenever it was opened: an earlier run may have died before this."""
+        if self._corrections is not None:
+            cases = self._cases.with_status(CaseStatus.OPEN)
+            self._corrections.begin([case for case in cases if case.last_seen_run_id == run_id])
 
     def _covers(self, case: Case, as_of_ms: int, unproved: set[str]) -> bool:
         # What the gateway has not reported yet proves nothing: the refund may still be on its way.
@@ -166,6 +196,11 @@ class Reconciliation:
                 continue
             return manifest_hash
         return ""
+
+
+def _is_unproved(standing: Standing, seen: set[str], as_of_ms: int) -> bool:
+    waits = standing.gateway_reference is not None and standing.gateway_reference not in seen
+    return standing.in_flight or waits or standing.since_ms > as_of_ms
 
 
 def _reported(file: ReconciliationFile, watched: set[str]) -> set[str]:
