@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
+from payonce.reconciliation.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
 from payonce.reconciliation.results import read_result
 from payonce.reconciliation.rules import FAMILIES, rule_files
 from payonce.reconciliation.tables import INPUT_TABLES, TABLES
@@ -86,8 +87,10 @@ class DuckDbWorkspace:
             return
         if file.gateway_rows and not gateway:
             raise BodyMalformed("The report of a gateway needs the gateway's name, as the ledger has it.")
-        names = tuple(TABLES["gateway_row"])[1:]
-        self._insert("gateway_row", ((gateway, *(getattr(row, name) for name in names)) for row in file.gateway_rows))
+        if gateway:
+            self._insert("gateway_row", gateway_table_rows(file, gateway))
+        self._insert("bank_line", bank_line_rows(file))
+        self._insert("bank_statement", bank_statement_rows(file))
         self._files.add((file.file_id, gateway))
 
     def add_parquet(self, table: str, paths: Sequence[str]) -> None:
