@@ -107,6 +107,14 @@ class DuckDbWorkspace:
             raise FileRejected(f"The parquet files of {table} can't be read: {_first_line(error)}") from error
         self._parquet[table].append(source)
 
+    def write_parquet(self, folder: Path) -> None:
+        """Write ``<table>.parquet`` for each input table: what a run of another engine takes."""
+        with _translated():
+            self._make_inputs()
+            for table in INPUT_TABLES:
+                path = str(folder / f"{table}.parquet").replace("'", "''")
+                self._connection.execute(f"COPY (SELECT * FROM main.{table}) TO '{path}' (FORMAT parquet)")  # noqa: S608
+
     def run(self, settings: RunSettings, progress: Callable[[str, int, int], None] | None = None) -> RunResult:
         """See ``ReconciliationEngine``."""
         steps = [(family, file) for family in FAMILIES for file in rule_files(family)]

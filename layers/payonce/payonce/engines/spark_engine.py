@@ -14,6 +14,7 @@ from payonce.reconciliation.tables import INPUT_TABLES, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from payonce.reconciliation.model import RunResult, RunSettings
 
@@ -24,6 +25,32 @@ _ROW_HASH: Final = (
     " % 2147483647"
 )
 _SPARK_TYPES: Final = {"VARCHAR": "STRING", "BIGINT": "BIGINT"}
+
+
+def local_session(folder: Path, *, memory_mb: int, partitions: int, cores: int = 2) -> Any:
+    """Return a Spark session in this process, for tests and measurements; what it keeps and spills lies in ``folder``.
+
+    One Java process has one session: the memory of the first one stays.
+    """
+    from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
+
+    settings = {
+        "spark.driver.memory": f"{memory_mb}m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(folder / "spill"),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.sql.shuffle.partitions": str(partitions),
+        "spark.sql.session.timeZone": "UTC",
+    }
+    builder = SparkSession.builder.master(f"local[{cores}]").appName("payonce")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
 
 
 class SparkEngine:
