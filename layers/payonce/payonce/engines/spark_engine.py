@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import RunResult, RunSettings
 
 # Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian.
-_ROW_HASH: Final = (
+ROW_HASH: Final = (
     "CREATE OR REPLACE TEMPORARY FUNCTION row_hash(t STRING) RETURNS BIGINT RETURN CAST(CONV(CONCAT("
     "SUBSTR(MD5(t), 23, 2), SUBSTR(MD5(t), 21, 2), SUBSTR(MD5(t), 19, 2), SUBSTR(MD5(t), 17, 2)), 16, 10) AS BIGINT)"
     " % 2147483647"
@@ -91,7 +91,7 @@ class SparkEngine:
         for row in self._session.sql("SHOW TABLES").collect():
             kind = "VIEW" if self._session.catalog.getTable(row["tableName"]).tableType == "VIEW" else "TABLE"
             self._session.sql(f"DROP {kind} IF EXISTS {row['tableName']}")
-        self._session.sql(_ROW_HASH)
+        self._session.sql(ROW_HASH)
         for table in INPUT_TABLES:
             columns = ", ".join(f"CAST({name} AS {_SPARK_TYPES[kind]}) AS {name}" for name, kind in _columns(table))
             parts = [f"SELECT {columns} FROM parquet.`{path}`" for path in self._parquet[table]]  # noqa: S608
