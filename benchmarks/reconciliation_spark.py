@@ -1,7 +1,7 @@
 """The same rows on DuckDB and on Spark: ``python benchmarks/reconciliation_spark.py [millions ...]``.
 
-With the Python of ``.venv-spark``. Spark runs in one local process with two cores, and spills to disk. Fails unless both
-give one digest.
+With the Python of ``.venv-spark``. Spark runs in one local process with two cores, and spills to disk. Fails unless
+both give one digest.
 """
 
 from __future__ import annotations
