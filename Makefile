@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 PYTEST := $(PY) -m pytest
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation openapi openapi-check lock clean
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -88,6 +88,18 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
 	$(PY) benchmarks/reconciliation.py
 
+# Not part of `make test`: it takes a package of 400 MB, Java, and minutes. It fails without Java; it never skips.
+spark: .venv-spark/.ready ## the compiled rules on Spark in this machine, against DuckDB (needs Java)
+	@tools/need_java.sh
+	.venv-spark/bin/python -m pytest tests/spark --timeout=900
+
+bench-spark: .venv-spark/.ready ## 5 million rows a side on DuckDB and on Spark: one digest (needs Java, 4 GB, minutes)
+	@tools/need_java.sh
+	.venv-spark/bin/python benchmarks/reconciliation_spark.py 5
+
+.venv-spark/.ready: requirements/spark.txt tools/make_venv.sh
+	@tools/make_venv.sh .venv-spark requirements/spark.txt
+
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py
 
@@ -95,4 +107,4 @@ lock: setup ## renew the lock files from the .in files
 	tools/lock.sh
 
 clean: down ## remove everything that was installed or built
-	rm -rf .venv .venv-cloud .cache .local .aws-sam
+	rm -rf .venv .venv-cloud .venv-spark .cache .local .aws-sam

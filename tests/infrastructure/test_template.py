@@ -423,6 +423,37 @@ def test_the_gateway_may_touch_records_and_answers_alone() -> None:
         assert other not in text
 
 
+def test_the_cluster_is_there_only_where_it_is_asked_for() -> None:
+    """Fails when a stack has an EMR application by default, or a cluster without a limit or that never stops."""
+    assert TEMPLATE["Parameters"]["ReconciliationCluster"]["Default"] == "off"
+    clusters = {n: r for n, r in TEMPLATE["Resources"].items() if "EMR" in r["Type"] or "JobRole" in n}
+    assert {r["Condition"] for r in clusters.values()} == {"HasReconciliationCluster"}
+    assert TEMPLATE["Conditions"]["HasReconciliationCluster"] == {"Equals": [{"Ref": "ReconciliationCluster"}, "on"]}
+    application = TEMPLATE["Resources"]["ReconciliationApplication"]["Properties"]
+    assert application["AutoStopConfiguration"]["Enabled"] is True
+    assert set(application["MaximumCapacity"]) == {"Cpu", "Memory", "Disk"}
+
+
+def test_a_job_touches_its_own_folders_alone() -> None:
+    """Fails when the job's role reaches the reports, the manifests or another bucket, or may change what it runs."""
+    role = TEMPLATE["Resources"]["ReconciliationJobRole"]["Properties"]
+    trusted = role["AssumeRolePolicyDocument"]["Statement"]
+    assert [one["Principal"] for one in trusted] == [{"Service": "emr-serverless.amazonaws.com"}]
+    assert {"StringEquals", "ArnLike"} <= trusted[0]["Condition"].keys()
+    [policy] = role["Policies"]
+    for statement in policy["PolicyDocument"]["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        assert all(action.startswith("s3:") and "*" not in action for action in actions)
+        paths = [resource["Sub"][0].partition("${Bucket}")[2] for resource in resources]
+        if actions == ["s3:ListBucket"]:
+            assert (paths, statement["Condition"]) == ([""], {"StringLike": {"s3:prefix": ["cluster/*"]}})
+            continue
+        assert all(re.fullmatch(r"/cluster/(code|in|work|out)/\*", path) for path in paths)
+        if actions != ["s3:GetObject"]:
+            assert paths == ["/cluster/work/*", "/cluster/out/*"]
+
+
 def test_large_answers_are_private_and_outlive_every_replay() -> None:
     bucket = TEMPLATE["Resources"]["GatewayAnswers"]["Properties"]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}

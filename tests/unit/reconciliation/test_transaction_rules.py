@@ -341,6 +341,53 @@ def test_a_rule_that_loses_a_row_has_no_result(monkeypatch: pytest.MonkeyPatch) 
         reconcile([entry(1)], [])
 
 
+@pytest.mark.parametrize("side", ["ledger", "gateway"])
+def test_a_row_that_ends_twice_in_place_of_another_has_no_result(monkeypatch: pytest.MonkeyPatch, side: str) -> None:
+    """Two rows of equal amount: counts and sums hold. Fails when the keys of rows are not proved."""
+    first = {"ledger": "e1", "gateway": "bank|t1"}[side]
+
+    def doubled(family: str) -> tuple[RuleFile, ...]:
+        return tuple(
+            RuleFile(file.name, tuple(_double(text) for text in file.statements)) for file in rule_files(family)
+        )
+
+    def _double(text: str) -> str:
+        if not text.rpartition("--")[2].partition("CREATE TABLE ")[2].startswith("transactions_judged"):
+            return text
+        return text.replace("SELECT v.*,", f"SELECT v.* REPLACE ('{first}' AS row_key),")
+
+    monkeypatch.setattr(duckdb_engine, "rule_files", doubled)
+    rows = ([entry(1), entry(2)], []) if side == "ledger" else ([], [moved(1), moved(2)])
+    with pytest.raises(ConservationViolated, match=f"{side} rows: their keys"):
+        reconcile(*rows)
+
+
+def test_a_pair_in_bulk_that_ends_twice_in_place_of_another_has_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when what was settled in bulk is left out of the proof of keys."""
+
+    def crossed(family: str) -> tuple[RuleFile, ...]:
+        wrong = f"CASE WHEN l.id_hash = {row_hash('e2')} THEN {row_hash('e1')} ELSE l.id_hash END + 1 + CASE"
+        return tuple(
+            RuleFile(file.name, tuple(text.replace("l.id_hash + 1 + CASE", wrong) for text in file.statements))
+            for file in rule_files(family)
+        )
+
+    monkeypatch.setattr(duckdb_engine, "rule_files", crossed)
+    with pytest.raises(ConservationViolated, match="ledger rows: their keys"):
+        reconcile([entry(1), entry(2)], [moved(1), moved(2)])
+
+
+def test_amounts_beyond_the_pass_in_bulk_are_judged_all_the_same() -> None:
+    """Fails when an amount that does not fit the packed number is cut, or taken for another one's equal."""
+    huge = 10**18 - 1
+    ledger = [entry(1, amount_minor=huge), entry(2, amount_minor=huge), entry(3, amount_minor=2**45)]
+    gateway = [moved(1, amount_minor=huge), moved(2, amount_minor=huge - 2**61), moved(3, amount_minor=2**45)]
+    result = reconcile(ledger, gateway)
+    assert seen(result) == [("amount_mismatch", "r2")]
+    matched = {t.source: t.amount_minor for t in result.tallies if t.outcome is Outcome.MATCHED}
+    assert matched == {Source.LEDGER: huge + 2**45, Source.GATEWAY: huge + 2**45}
+
+
 def test_two_pairs_that_swap_partners_change_the_digest() -> None:
     """Fails when the digest is made of counts and sums alone."""
     straight = reconcile([entry(1), entry(2)], [moved(1), moved(2)])

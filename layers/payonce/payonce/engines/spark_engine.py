@@ -14,16 +14,43 @@ from payonce.reconciliation.tables import INPUT_TABLES, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from payonce.reconciliation.model import RunResult, RunSettings
 
 # Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian.
-_ROW_HASH: Final = (
+ROW_HASH: Final = (
     "CREATE OR REPLACE TEMPORARY FUNCTION row_hash(t STRING) RETURNS BIGINT RETURN CAST(CONV(CONCAT("
     "SUBSTR(MD5(t), 23, 2), SUBSTR(MD5(t), 21, 2), SUBSTR(MD5(t), 19, 2), SUBSTR(MD5(t), 17, 2)), 16, 10) AS BIGINT)"
     " % 2147483647"
 )
 _SPARK_TYPES: Final = {"VARCHAR": "STRING", "BIGINT": "BIGINT"}
+
+
+def local_session(folder: Path, *, memory_mb: int, partitions: int, cores: int = 2) -> Any:
+    """Return a Spark session in this process, for tests and measurements; what it keeps and spills lies in ``folder``.
+
+    One Java process has one session: the memory of the first one stays.
+    """
+    from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
+
+    settings = {
+        "spark.driver.memory": f"{memory_mb}m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(folder / "spill"),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.sql.shuffle.partitions": str(partitions),
+        "spark.sql.session.timeZone": "UTC",
+    }
+    builder = SparkSession.builder.master(f"local[{cores}]").appName("payonce")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
 
 
 class SparkEngine:
@@ -64,7 +91,7 @@ class SparkEngine:
         for row in self._session.sql("SHOW TABLES").collect():
             kind = "VIEW" if self._session.catalog.getTable(row["tableName"]).tableType == "VIEW" else "TABLE"
             self._session.sql(f"DROP {kind} IF EXISTS {row['tableName']}")
-        self._session.sql(_ROW_HASH)
+        self._session.sql(ROW_HASH)
         for table in INPUT_TABLES:
             columns = ", ".join(f"CAST({name} AS {_SPARK_TYPES[kind]}) AS {name}" for name, kind in _columns(table))
             parts = [f"SELECT {columns} FROM parquet.`{path}`" for path in self._parquet[table]]  # noqa: S608

@@ -9,8 +9,9 @@ SHA-256 over one canonical JSON document of what does not depend on order:
 ``links``
     the sum over all links of ``row_hash("class|subject_1|subject_2|subject_3|subject_4|source|row_key")``.
 ``pairs``
-    the sum over all matched pairs of ``row_hash(entry_id) * row_hash(transaction_id) mod (2^31 - 1)``. Two pairs that
-    swap their partners leave counts and amounts alone; a product of both sides they do not.
+    the sum over all matched pairs of ``row_hash(entry_id) * row_hash("gateway|transaction_id") mod (2^31 - 1)``, the
+    two row keys. Two pairs that swap their partners leave counts and amounts alone; a product of both sides they do
+    not.
 
 ``row_hash(text)`` is the one function that an engine has to bring. Of the MD5 of the UTF-8 text it is bytes 8 to 11,
 read as a little-endian integer, modulo 2^31 - 1: so a product of two fits a signed 64-bit integer. It guards against
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.model import Tally
 
-DIGEST_VERSION: Final = 1
+DIGEST_VERSION: Final = 2  # 1 hashed the transaction's id without its gateway
 ROW_HASH_MODULUS: Final = 2**31 - 1
 
 

@@ -16,6 +16,9 @@ merchant_id, payment_id, gateway, surplus_gateway_payment_id)``
     the rows that show a break.
 ``<family>_input(source, currency, row_count, amount_minor)``
     rows and signed sum that the family has to account for, counted from the tables and not from its outcomes.
+``<family>_keys(source, taken, given)``
+    the sum of ``row_hash(row_key)`` over the rows that went in, each content once, and over the outcomes, those in bulk
+    included.
 ``<family>_bulk(source, outcome, currency, row_count, amount_minor, pair_hash)``
     rows that were settled in bulk and are therefore not in ``<family>_outcome``; ``pair_hash`` is a sum over pairs.
     A family that settles nothing in bulk leaves it out.

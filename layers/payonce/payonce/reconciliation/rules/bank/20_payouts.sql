@@ -24,17 +24,18 @@ JOIN (
     GROUP BY gateway, payout_id, currency
 ) AS m ON m.gateway = p.gateway AND m.payout_id = p.payout_id AND m.currency = p.currency
 WHERE m.net_minor <> p.net_minor
-    OR (SELECT count(*) FROM transactions_seen_twice WHERE source = 'gateway') > 0;
+    OR (SELECT count(*) FROM transactions_gateway_row WHERE copies > 1 OR version > 1) > 0;
 
 CREATE TABLE bank_off AS
 SELECT r.gateway, r.payout_id, r.currency, CAST(abs(r.net_minor - sum(g.net_minor)) AS BIGINT) AS off_minor
 FROM bank_recheck AS r
 JOIN (
     -- Of an id with two contents one is taken: the other is a conflict of its own.
-    SELECT gateway, transaction_id, payout_id, currency, min(net_minor) AS net_minor
-    FROM gateway_row
-    WHERE kind <> 'payout' AND payout_id <> ''
-    GROUP BY gateway, transaction_id, payout_id, currency
+    SELECT m.gateway, m.transaction_id, m.payout_id, m.currency, min(m.net_minor) AS net_minor
+    FROM gateway_row AS m
+    JOIN bank_recheck AS c ON c.gateway = m.gateway AND c.payout_id = m.payout_id AND c.currency = m.currency
+    WHERE m.kind <> 'payout'
+    GROUP BY m.gateway, m.transaction_id, m.payout_id, m.currency
 ) AS g ON g.gateway = r.gateway AND g.payout_id = r.payout_id AND g.currency = r.currency
 GROUP BY r.gateway, r.payout_id, r.currency, r.net_minor
 HAVING sum(g.net_minor) <> r.net_minor;

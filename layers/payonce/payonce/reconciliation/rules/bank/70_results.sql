@@ -80,3 +80,29 @@ SELECT f.break_class, f.subject_1, f.subject_2, f.subject_3, f.subject_4, v.sour
 FROM bank_found AS f
 JOIN bank_verdict AS v ON v.subject_1 = f.subject_1 AND v.subject_2 = f.subject_2
 WHERE f.subject_3 <> '' AND f.break_class IN ('duplicate_credit', 'payload_conflict');
+
+-- What the keys of the rows that went in add up to, each row once, and what those of the outcomes do.
+CREATE VIEW bank_keys AS
+SELECT source, CAST(sum(taken) AS BIGINT) AS taken, CAST(sum(given) AS BIGINT) AS given
+FROM (
+    SELECT 'gateway' AS source, row_hash(gateway || '|' || transaction_id) AS taken, CAST(0 AS BIGINT) AS given
+    FROM gateway_row
+    WHERE kind = 'payout'
+    UNION ALL
+    SELECT 'gateway' AS source, (1 - copies) * row_hash(row_key) AS taken, CAST(0 AS BIGINT) AS given
+    FROM bank_payout_row
+    UNION ALL
+    SELECT 'bank' AS source, row_hash(line_key) AS taken, CAST(0 AS BIGINT) AS given
+    FROM (SELECT DISTINCT line_key, currency, amount_minor FROM bank_line) AS lines
+    UNION ALL
+    SELECT 'statement' AS source, row_hash(statement_key) AS taken, CAST(0 AS BIGINT) AS given
+    FROM (
+        SELECT DISTINCT
+            statement_key, currency, coalesce(closing_minor, 0) - coalesce(opening_minor, 0) AS turnover_minor
+        FROM bank_statement
+    ) AS statements
+    UNION ALL
+    SELECT source, CAST(0 AS BIGINT) AS taken, row_hash(row_key) AS given
+    FROM bank_outcome
+) AS summed
+GROUP BY source;

@@ -7,19 +7,22 @@ SELECT DISTINCT reverses_entry_id AS entry_id
 FROM ledger
 WHERE reverses_entry_id IS NOT NULL;
 
--- Identities that occur twice, as hashes: two files overlap, or one id has two contents. A collision of two hashes only
--- sends their rows through the finer rules.
-CREATE TABLE transactions_seen_twice AS
-SELECT 'gateway' AS source, row_hash(transaction_id) AS id_hash
-FROM gateway_row
-WHERE kind <> 'payout'
-GROUP BY row_hash(transaction_id)
-HAVING count(*) > 1
-UNION ALL
-SELECT 'ledger' AS source, row_hash(entry_id) AS id_hash
-FROM ledger
-GROUP BY row_hash(entry_id)
-HAVING count(*) > 1;
+-- Every row's key as a hash, counted: one row per source with what all keys add up to, and one per key that occurs twice
+-- (two files overlap, or one id has two contents). A collision of two hashes only sends their rows through the finer rules.
+CREATE TABLE transactions_identity AS
+SELECT
+    source, CASE WHEN row_count > 1 THEN id_hash END AS repeated_hash,
+    CAST(sum(row_count * id_hash) AS BIGINT) AS key_hash
+FROM (
+    SELECT 'gateway' AS source, id_hash, count(*) AS row_count
+    FROM (SELECT row_hash(gateway || '|' || transaction_id) AS id_hash FROM gateway_row WHERE kind <> 'payout') AS ids
+    GROUP BY id_hash
+    UNION ALL
+    SELECT 'ledger' AS source, id_hash, count(*) AS row_count
+    FROM (SELECT row_hash(entry_id) AS id_hash FROM ledger) AS ids
+    GROUP BY id_hash
+) AS counted
+GROUP BY source, CASE WHEN row_count > 1 THEN id_hash END;
 
 -- Payments of gateway rows that carry no reference: their ledger rows are looked at closely.
 CREATE TABLE transactions_unreferenced AS
@@ -46,83 +49,112 @@ JOIN (
 GROUP BY r.gateway, r.gateway_payment_id, r.currency, r.refunded_minor
 HAVING r.refunded_minor > min(c.amount_minor);
 
--- One row per (kind, currency) of what is settled, and one per group that is not. 1099511627777 is 2^40 + 1: exactly one
--- row of either side, whatever the size of the group.
+-- Gateway, kind and currency as one small number each way, so that the pass below carries numbers and not texts:
+-- book is (gateway, kind), lane (gateway, kind, currency). A lane has the terms that its rows are judged by.
+CREATE TABLE transactions_lane AS
+SELECT
+    c.gateway, c.kind, c.currency,
+    CAST(dense_rank() OVER (ORDER BY c.gateway, c.kind) AS BIGINT) AS book,
+    CAST(row_number() OVER (ORDER BY c.gateway, c.kind, c.currency) AS BIGINT) AS lane,
+    f.fixed_minor, f.basis_points, f.tolerance_minor,
+    CASE WHEN c.kind = 'charge' THEN s.settlement_sla_hours * 3600000 END AS settlement_sla_ms
+FROM (
+    SELECT gateway, kind, currency FROM ledger
+    UNION
+    SELECT gateway, kind, currency FROM gateway_row WHERE kind IN ('charge', 'refund')
+) AS c
+CROSS JOIN settings AS s
+LEFT JOIN fee_rule AS f ON c.kind = 'charge' AND f.gateway = c.gateway AND f.currency = c.currency;
+
+-- One row per lane of what is settled, and one per group that is not. A group is plain if it is exactly two rows, one of
+-- either side, nothing special about them, and equal in amount and currency. What that takes is packed into two numbers,
+-- since the pass keeps them for every group at once:
+--   content: (amount_minor + 2^45) * 2^16 + lane, equal on both sides. 2^45 is 35 times the largest amount there is.
+--   hashes:  ledger hash + 1, or (gateway hash + 1) * 2^31, and 2^62 where the row is special. A hash is below 2^31 - 1.
+-- A row that does not fit is special: the finer rules take any amount.
 CREATE TABLE transactions_settled AS
 SELECT
     plain,
-    CASE WHEN plain = 0 THEN gateway END AS gateway,
-    kind,
+    CASE WHEN plain = 0 THEN book END AS book,
     CASE WHEN plain = 0 THEN reference END AS reference,
-    CASE WHEN plain = 1 THEN currency END AS currency,
+    CASE WHEN plain = 1 THEN content % 65536 END AS lane,
     count(*) AS row_count,
-    CAST(sum(amount_minor) AS BIGINT) AS amount_minor,
-    CAST(sum(CASE WHEN plain = 1 THEN (ledger_hash * gateway_hash) % 2147483647 ELSE 0 END) AS BIGINT) AS pair_hash
+    CAST(sum(content // 65536 - 35184372088832) AS BIGINT) AS amount_minor,
+    CAST(sum(hashes % 2147483648 - 1) AS BIGINT) AS ledger_hash,
+    CAST(sum(hashes // 2147483648 - 1) AS BIGINT) AS gateway_hash,
+    CAST(sum(((hashes % 2147483648 - 1) * (hashes // 2147483648 - 1)) % 2147483647) AS BIGINT) AS pair_hash
 FROM (
     SELECT
-        gateway,
-        kind,
+        book,
         reference,
         CASE
-            WHEN sum(side) = 1099511627777 AND max(special) = 0
-                AND min(amount_minor) = max(amount_minor) AND min(currency) = max(currency) THEN 1
+            WHEN count(*) = 2 AND min(content) = max(content) AND bit_or(hashes) < 4611686018427387904
+                AND bit_or(hashes) % 2147483648 > 0 AND bit_or(hashes) // 2147483648 > 0 THEN 1
             ELSE 0
         END AS plain,
-        max(currency) AS currency,
-        max(amount_minor) AS amount_minor,
-        max(ledger_hash) AS ledger_hash,
-        max(gateway_hash) AS gateway_hash
+        CASE
+            WHEN count(*) = 2 AND min(content) = max(content) AND bit_or(hashes) < 4611686018427387904
+                AND bit_or(hashes) % 2147483648 > 0 AND bit_or(hashes) // 2147483648 > 0 THEN bit_or(hashes)
+            ELSE 2147483649 -- no hash on either side
+        END AS hashes,
+        max(content) AS content
     FROM (
         SELECT
-            l.gateway,
-            l.kind,
+            b.book,
             CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END AS reference,
-            CAST(1 AS BIGINT) AS side,
             CASE
-                WHEN l.state <> 'booked' OR l.reverses_entry_id IS NOT NULL OR v.entry_id IS NOT NULL
-                    OR t.id_hash IS NOT NULL OR u.gateway_payment_id IS NOT NULL THEN 1
+                WHEN l.amount_minor BETWEEN -35184372088831 AND 35184372088831 AND b.lane < 65536
+                    THEN (l.amount_minor + 35184372088832) * 65536 + b.lane
                 ELSE 0
-            END AS special,
-            l.amount_minor,
-            l.currency,
-            l.id_hash AS ledger_hash,
-            CAST(0 AS BIGINT) AS gateway_hash
+            END AS content,
+            l.id_hash + 1 + CASE
+                WHEN l.state <> 'booked' OR l.reverses_entry_id IS NOT NULL OR v.entry_id IS NOT NULL
+                    OR t.repeated_hash IS NOT NULL OR u.gateway_payment_id IS NOT NULL OR b.lane >= 65536
+                    OR l.amount_minor NOT BETWEEN -35184372088831 AND 35184372088831 THEN 4611686018427387904
+                ELSE 0
+            END AS hashes
         FROM (SELECT *, row_hash(entry_id) AS id_hash FROM ledger) AS l
+        JOIN transactions_lane AS b ON b.gateway = l.gateway AND b.kind = l.kind AND b.currency = l.currency
         LEFT JOIN transactions_reversed AS v ON v.entry_id = l.entry_id
-        LEFT JOIN transactions_seen_twice AS t ON t.source = 'ledger' AND t.id_hash = l.id_hash
+        LEFT JOIN transactions_identity AS t ON t.source = 'ledger' AND t.repeated_hash = l.id_hash
         LEFT JOIN transactions_unreferenced AS u
             ON u.gateway = l.gateway AND u.kind = l.kind AND u.gateway_payment_id = l.gateway_payment_id
         UNION ALL
         SELECT
-            g.gateway,
-            g.kind,
+            b.book,
             g.reference,
-            CAST(1099511627776 AS BIGINT) AS side,
             CASE
-                WHEN t.id_hash IS NOT NULL OR o.gateway_payment_id IS NOT NULL
-                    OR coalesce(g.presented_currency, g.currency) <> g.currency
-                    OR (g.kind = 'charge' AND (
-                        coalesce(g.available_at_ms - g.created_at_ms, 0) > s.settlement_sla_hours * 3600000
-                        OR coalesce(abs(g.fee_minor - f.fixed_minor
-                            - (abs(g.amount_minor) * f.basis_points + 5000) // 10000) > f.tolerance_minor, FALSE)
-                    )) THEN 1
+                WHEN g.amount_minor BETWEEN -35184372088831 AND 35184372088831 AND b.lane < 65536
+                    THEN (g.amount_minor + 35184372088832) * 65536 + b.lane
                 ELSE 0
-            END AS special,
-            g.amount_minor,
-            g.currency,
-            CAST(0 AS BIGINT) AS ledger_hash,
-            g.id_hash AS gateway_hash
-        FROM (SELECT *, row_hash(transaction_id) AS id_hash FROM gateway_row) AS g
-        CROSS JOIN settings AS s
-        LEFT JOIN fee_rule AS f ON f.gateway = g.gateway AND f.currency = g.currency
-        LEFT JOIN transactions_seen_twice AS t ON t.source = 'gateway' AND t.id_hash = g.id_hash
+            END AS content,
+            (g.id_hash + 1) * 2147483648 + CASE
+                WHEN t.repeated_hash IS NOT NULL OR o.gateway_payment_id IS NOT NULL
+                    OR coalesce(g.presented_currency, g.currency) <> g.currency OR b.lane >= 65536
+                    OR g.amount_minor NOT BETWEEN -35184372088831 AND 35184372088831
+                    OR coalesce(g.available_at_ms - g.created_at_ms > b.settlement_sla_ms, FALSE)
+                    OR coalesce(abs(g.fee_minor - b.fixed_minor
+                        - (abs(g.amount_minor) * b.basis_points + 5000) // 10000) > b.tolerance_minor, FALSE)
+                    THEN 4611686018427387904
+                ELSE 0
+            END AS hashes
+        FROM (SELECT *, row_hash(gateway || '|' || transaction_id) AS id_hash FROM gateway_row) AS g
+        JOIN transactions_lane AS b ON b.gateway = g.gateway AND b.kind = g.kind AND b.currency = g.currency
+        LEFT JOIN transactions_identity AS t ON t.source = 'gateway' AND t.repeated_hash = g.id_hash
         LEFT JOIN transactions_overpaid AS o
             ON g.kind = 'refund' AND o.gateway = g.gateway AND o.gateway_payment_id = g.gateway_payment_id
             AND o.currency = g.currency
         WHERE g.kind IN ('charge', 'refund') AND coalesce(g.reference, '') <> ''
     ) AS side_rows
-    GROUP BY gateway, kind, reference
+    GROUP BY book, reference
 ) AS keyed
 GROUP BY
-    plain, CASE WHEN plain = 0 THEN gateway END, kind, CASE WHEN plain = 0 THEN reference END,
-    CASE WHEN plain = 1 THEN currency END;
+    plain, CASE WHEN plain = 0 THEN book END, CASE WHEN plain = 0 THEN reference END,
+    CASE WHEN plain = 1 THEN content % 65536 END;
+
+-- The groups that are left to the finer rules.
+CREATE TABLE transactions_open AS
+SELECT b.gateway, b.kind, k.reference
+FROM transactions_settled AS k
+JOIN (SELECT DISTINCT book, gateway, kind FROM transactions_lane) AS b ON b.book = k.book
+WHERE k.plain = 0;

@@ -6,8 +6,8 @@ SELECT
     CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END AS ref,
     l.amount_minor, l.currency, l.booked_at_ms, l.gateway_payment_id, l.reverses_entry_id, count(*) AS copies
 FROM ledger AS l
-JOIN transactions_settled AS k
-    ON k.plain = 0 AND k.gateway = l.gateway AND k.kind = l.kind
+JOIN transactions_open AS k
+    ON k.gateway = l.gateway AND k.kind = l.kind
     AND k.reference = CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END
 GROUP BY
     l.entry_id, l.merchant_id, l.payment_id, l.gateway, l.kind, l.state, l.reference, l.amount_minor, l.currency,
@@ -34,8 +34,7 @@ SELECT
     g.gateway_payment_id, g.amount_minor, g.fee_minor, g.net_minor, g.currency, g.created_at_ms, g.available_at_ms,
     g.payout_id, g.presented_minor, g.presented_currency, count(*) AS copies
 FROM gateway_row AS g
-LEFT JOIN transactions_settled AS k
-    ON k.plain = 0 AND k.gateway = g.gateway AND k.kind = g.kind AND k.reference = g.reference
+LEFT JOIN transactions_open AS k ON k.gateway = g.gateway AND k.kind = g.kind AND k.reference = g.reference
 WHERE g.kind <> 'payout'
     AND (k.reference IS NOT NULL OR g.kind NOT IN ('charge', 'refund') OR coalesce(g.reference, '') = '')
 GROUP BY

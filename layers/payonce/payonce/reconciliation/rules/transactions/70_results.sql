@@ -70,16 +70,44 @@ SELECT
     CAST(sum(amount_minor) AS BIGINT) AS amount_minor,
     CAST(sum(CASE WHEN source = 'ledger' THEN pair_hash ELSE 0 END) AS BIGINT) AS pair_hash
 FROM (
-    SELECT currency, row_count, amount_minor, pair_hash
-    FROM transactions_settled
-    WHERE plain = 1
+    SELECT b.currency, k.row_count, k.amount_minor, k.pair_hash
+    FROM transactions_settled AS k
+    JOIN transactions_lane AS b ON b.lane = k.lane
+    WHERE k.plain = 1
     UNION ALL
     SELECT
         m.currency, CAST(0 AS BIGINT) AS row_count, CAST(0 AS BIGINT) AS amount_minor,
-        (row_hash(p.entry_id) * row_hash(m.transaction_id)) % 2147483647 AS pair_hash
+        (row_hash(p.entry_id) * row_hash(m.row_key)) % 2147483647 AS pair_hash
     FROM transactions_pair_verdict AS p
     JOIN transactions_movement AS m ON m.row_key = p.row_key
     WHERE p.break_class = ''
 ) AS pairs
 CROSS JOIN (SELECT 'ledger' AS source UNION ALL SELECT 'gateway' AS source) AS sources
 GROUP BY source, currency;
+
+-- What the keys of the rows that went in add up to, each row once, and what those of the outcomes do: equal counts could
+-- hide a row that ended twice in place of another one.
+CREATE VIEW transactions_keys AS
+SELECT source, CAST(sum(taken) AS BIGINT) AS taken, CAST(sum(given) AS BIGINT) AS given
+FROM (
+    SELECT source, key_hash AS taken, CAST(0 AS BIGINT) AS given
+    FROM transactions_identity
+    UNION ALL
+    SELECT 'ledger' AS source, (1 - copies) * row_hash(entry_id) AS taken, CAST(0 AS BIGINT) AS given
+    FROM transactions_ledger_row
+    UNION ALL
+    SELECT 'gateway' AS source, (1 - copies) * row_hash(row_key) AS taken, CAST(0 AS BIGINT) AS given
+    FROM transactions_gateway_row
+    UNION ALL
+    SELECT 'ledger' AS source, CAST(0 AS BIGINT) AS taken, ledger_hash AS given
+    FROM transactions_settled
+    WHERE plain = 1
+    UNION ALL
+    SELECT 'gateway' AS source, CAST(0 AS BIGINT) AS taken, gateway_hash AS given
+    FROM transactions_settled
+    WHERE plain = 1
+    UNION ALL
+    SELECT source, CAST(0 AS BIGINT) AS taken, row_hash(row_key) AS given
+    FROM transactions_outcome
+) AS summed
+GROUP BY source;

@@ -47,9 +47,9 @@ WHERE
   OR (
     SELECT
       COUNT(*)
-    FROM transactions_seen_twice
+    FROM transactions_gateway_row
     WHERE
-      source = 'gateway'
+      copies > 1 OR version > 1
   ) > 0;
 
 CREATE TABLE bank_off AS
@@ -62,19 +62,21 @@ FROM bank_recheck AS r
 JOIN (
   /* Of an id with two contents one is taken: the other is a conflict of its own. */
   SELECT
-    gateway,
-    transaction_id,
-    payout_id,
-    currency,
-    MIN(net_minor) AS net_minor
-  FROM gateway_row
+    m.gateway,
+    m.transaction_id,
+    m.payout_id,
+    m.currency,
+    MIN(m.net_minor) AS net_minor
+  FROM gateway_row AS m
+  JOIN bank_recheck AS c
+    ON c.gateway = m.gateway AND c.payout_id = m.payout_id AND c.currency = m.currency
   WHERE
-    kind <> 'payout' AND payout_id <> ''
+    m.kind <> 'payout'
   GROUP BY
-    gateway,
-    transaction_id,
-    payout_id,
-    currency
+    m.gateway,
+    m.transaction_id,
+    m.payout_id,
+    m.currency
 ) AS g
   ON g.gateway = r.gateway AND g.payout_id = r.payout_id AND g.currency = r.currency
 GROUP BY

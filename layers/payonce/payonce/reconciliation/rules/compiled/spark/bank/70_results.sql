@@ -180,3 +180,114 @@ JOIN bank_verdict AS v
   ON v.subject_1 = f.subject_1 AND v.subject_2 = f.subject_2
 WHERE
   f.subject_3 <> '' AND f.break_class IN ('duplicate_credit', 'payload_conflict');
+
+/* What the keys of the rows that went in add up to, each row once, and what those of the outcomes do. */
+CREATE VIEW bank_keys AS
+SELECT
+  source,
+  CAST(SUM(taken) AS BIGINT) AS taken,
+  CAST(SUM(given) AS BIGINT) AS given
+FROM (
+  SELECT
+    'gateway' AS source,
+    (
+      CAST(CONV(
+        CONCAT(
+          SUBSTRING(MD5(gateway || '|' || transaction_id), 23, 2),
+          SUBSTRING(MD5(gateway || '|' || transaction_id), 21, 2),
+          SUBSTRING(MD5(gateway || '|' || transaction_id), 19, 2),
+          SUBSTRING(MD5(gateway || '|' || transaction_id), 17, 2)
+        ),
+        16,
+        10
+      ) AS BIGINT) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM gateway_row
+  WHERE
+    kind = 'payout'
+  UNION ALL
+  SELECT
+    'gateway' AS source,
+    (
+      1 - copies
+    ) * (
+      CAST(CONV(
+        CONCAT(
+          SUBSTRING(MD5(row_key), 23, 2),
+          SUBSTRING(MD5(row_key), 21, 2),
+          SUBSTRING(MD5(row_key), 19, 2),
+          SUBSTRING(MD5(row_key), 17, 2)
+        ),
+        16,
+        10
+      ) AS BIGINT) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM bank_payout_row
+  UNION ALL
+  SELECT
+    'bank' AS source,
+    (
+      CAST(CONV(
+        CONCAT(
+          SUBSTRING(MD5(line_key), 23, 2),
+          SUBSTRING(MD5(line_key), 21, 2),
+          SUBSTRING(MD5(line_key), 19, 2),
+          SUBSTRING(MD5(line_key), 17, 2)
+        ),
+        16,
+        10
+      ) AS BIGINT) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM (
+    SELECT DISTINCT
+      line_key,
+      currency,
+      amount_minor
+    FROM bank_line
+  ) AS lines
+  UNION ALL
+  SELECT
+    'statement' AS source,
+    (
+      CAST(CONV(
+        CONCAT(
+          SUBSTRING(MD5(statement_key), 23, 2),
+          SUBSTRING(MD5(statement_key), 21, 2),
+          SUBSTRING(MD5(statement_key), 19, 2),
+          SUBSTRING(MD5(statement_key), 17, 2)
+        ),
+        16,
+        10
+      ) AS BIGINT) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM (
+    SELECT DISTINCT
+      statement_key,
+      currency,
+      COALESCE(closing_minor, 0) - COALESCE(opening_minor, 0) AS turnover_minor
+    FROM bank_statement
+  ) AS statements
+  UNION ALL
+  SELECT
+    source,
+    CAST(0 AS BIGINT) AS taken,
+    (
+      CAST(CONV(
+        CONCAT(
+          SUBSTRING(MD5(row_key), 23, 2),
+          SUBSTRING(MD5(row_key), 21, 2),
+          SUBSTRING(MD5(row_key), 19, 2),
+          SUBSTRING(MD5(row_key), 17, 2)
+        ),
+        16,
+        10
+      ) AS BIGINT) % 2147483647
+    ) AS given
+  FROM bank_outcome
+) AS summed
+GROUP BY
+  source;

@@ -16,9 +16,8 @@ SELECT
   l.reverses_entry_id,
   COUNT(*) AS copies
 FROM ledger AS l
-JOIN transactions_settled AS k
-  ON k.plain = 0
-  AND k.gateway = l.gateway
+JOIN transactions_open AS k
+  ON k.gateway = l.gateway
   AND k.kind = l.kind
   AND k.reference = CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END
 GROUP BY
@@ -80,11 +79,8 @@ SELECT
   g.presented_currency,
   COUNT(*) AS copies
 FROM gateway_row AS g
-LEFT JOIN transactions_settled AS k
-  ON k.plain = 0
-  AND k.gateway = g.gateway
-  AND k.kind = g.kind
-  AND k.reference = g.reference
+LEFT JOIN transactions_open AS k
+  ON k.gateway = g.gateway AND k.kind = g.kind AND k.reference = g.reference
 WHERE
   g.kind <> 'payout'
   AND (

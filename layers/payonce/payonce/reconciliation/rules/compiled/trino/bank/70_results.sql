@@ -180,3 +180,84 @@ JOIN bank_verdict AS v
   ON v.subject_1 = f.subject_1 AND v.subject_2 = f.subject_2
 WHERE
   f.subject_3 <> '' AND f.break_class IN ('duplicate_credit', 'payload_conflict');
+
+/* What the keys of the rows that went in add up to, each row once, and what those of the outcomes do. */
+CREATE VIEW bank_keys AS
+SELECT
+  source,
+  CAST(SUM(taken) AS BIGINT) AS taken,
+  CAST(SUM(given) AS BIGINT) AS given
+FROM (
+  SELECT
+    'gateway' AS source,
+    (
+      FROM_BIG_ENDIAN_64(
+        CONCAT(
+          x'00000000',
+          REVERSE(
+            SUBSTR(
+              MD5(
+                TO_UTF8(
+                  CONCAT(CAST(gateway AS VARCHAR), CAST('|' AS VARCHAR), CAST(transaction_id AS VARCHAR))
+                )
+              ),
+              9,
+              4
+            )
+          )
+        )
+      ) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM gateway_row
+  WHERE
+    kind = 'payout'
+  UNION ALL
+  SELECT
+    'gateway' AS source,
+    (
+      1 - copies
+    ) * (
+      FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(row_key)), 9, 4)))) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM bank_payout_row
+  UNION ALL
+  SELECT
+    'bank' AS source,
+    (
+      FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(line_key)), 9, 4)))) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM (
+    SELECT DISTINCT
+      line_key,
+      currency,
+      amount_minor
+    FROM bank_line
+  ) AS lines
+  UNION ALL
+  SELECT
+    'statement' AS source,
+    (
+      FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(statement_key)), 9, 4)))) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM (
+    SELECT DISTINCT
+      statement_key,
+      currency,
+      COALESCE(closing_minor, 0) - COALESCE(opening_minor, 0) AS turnover_minor
+    FROM bank_statement
+  ) AS statements
+  UNION ALL
+  SELECT
+    source,
+    CAST(0 AS BIGINT) AS taken,
+    (
+      FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(row_key)), 9, 4)))) % 2147483647
+    ) AS given
+  FROM bank_outcome
+) AS summed
+GROUP BY
+  source;

@@ -141,13 +141,15 @@ SELECT
   CAST(SUM(CASE WHEN source = 'ledger' THEN pair_hash ELSE 0 END) AS BIGINT) AS pair_hash
 FROM (
   SELECT
-    currency,
-    row_count,
-    amount_minor,
-    pair_hash
-  FROM transactions_settled
+    b.currency,
+    k.row_count,
+    k.amount_minor,
+    k.pair_hash
+  FROM transactions_settled AS k
+  JOIN transactions_lane AS b
+    ON b.lane = k.lane
   WHERE
-    plain = 1
+    k.plain = 1
   UNION ALL
   SELECT
     m.currency,
@@ -157,7 +159,7 @@ FROM (
       (
         FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(p.entry_id)), 9, 4)))) % 2147483647
       ) * (
-        FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(m.transaction_id)), 9, 4)))) % 2147483647
+        FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(m.row_key)), 9, 4)))) % 2147483647
       )
     ) % 2147483647 AS pair_hash
   FROM transactions_pair_verdict AS p
@@ -176,3 +178,64 @@ CROSS JOIN (
 GROUP BY
   source,
   currency;
+
+/* What the keys of the rows that went in add up to, each row once, and what those of the outcomes do: equal counts could */
+/* hide a row that ended twice in place of another one. */
+CREATE VIEW transactions_keys AS
+SELECT
+  source,
+  CAST(SUM(taken) AS BIGINT) AS taken,
+  CAST(SUM(given) AS BIGINT) AS given
+FROM (
+  SELECT
+    source,
+    key_hash AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM transactions_identity
+  UNION ALL
+  SELECT
+    'ledger' AS source,
+    (
+      1 - copies
+    ) * (
+      FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(entry_id)), 9, 4)))) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM transactions_ledger_row
+  UNION ALL
+  SELECT
+    'gateway' AS source,
+    (
+      1 - copies
+    ) * (
+      FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(row_key)), 9, 4)))) % 2147483647
+    ) AS taken,
+    CAST(0 AS BIGINT) AS given
+  FROM transactions_gateway_row
+  UNION ALL
+  SELECT
+    'ledger' AS source,
+    CAST(0 AS BIGINT) AS taken,
+    ledger_hash AS given
+  FROM transactions_settled
+  WHERE
+    plain = 1
+  UNION ALL
+  SELECT
+    'gateway' AS source,
+    CAST(0 AS BIGINT) AS taken,
+    gateway_hash AS given
+  FROM transactions_settled
+  WHERE
+    plain = 1
+  UNION ALL
+  SELECT
+    source,
+    CAST(0 AS BIGINT) AS taken,
+    (
+      FROM_BIG_ENDIAN_64(CONCAT(x'00000000', REVERSE(SUBSTR(MD5(TO_UTF8(row_key)), 9, 4)))) % 2147483647
+    ) AS given
+  FROM transactions_outcome
+) AS summed
+GROUP BY
+  source;
