@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
+from payonce.reconciliation.anomalies.find import find_anomalies
+from payonce.reconciliation.anomalies.findings import judged_from_ms
 from payonce.reconciliation.results import read_result
 from payonce.reconciliation.rules import FAMILIES, rule_files
 from payonce.reconciliation.tables import INPUT_TABLES, TABLES
@@ -17,10 +19,12 @@ from payonce.reconciliation.tables import INPUT_TABLES, TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from payonce.reconciliation.anomalies.findings import Anomalies
     from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
 INSERT_BATCH_ROWS: Final = 10_000  # as columns, for one statement; 14 columns of it are a few MB
+FETCH_ROWS: Final = 10_000
 UNKNOWN_REFERENCES_LIMIT: Final = 10_000  # each is looked up in the store; a file of strangers is no reason for a storm
 # Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian.
 _ROW_HASH: Final = "CREATE MACRO row_hash(t) AS CAST((md5_number_lower(t) % 4294967296) % 2147483647 AS BIGINT)"
@@ -120,6 +124,12 @@ class DuckDbWorkspace:
             progress("results", len(steps) + 1, len(steps) + 1)
         return result
 
+    def anomalies(self, settings: RunSettings) -> Anomalies:
+        """See ``Workspace``. The whole of it passes through the engine; only what is suspect comes here."""
+        with _translated():
+            self._make_inputs()
+            return find_anomalies(self._stream, judged_from_ms=judged_from_ms(settings))
+
     def unknown_references(self) -> list[tuple[str, str]]:
         """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number.
 
@@ -176,6 +186,16 @@ class DuckDbWorkspace:
                 self._connection.rollback()
                 raise
             self._connection.commit()
+
+    def _stream(self, text: str) -> Iterator[tuple[Any, ...]]:
+        """Run the statement now and return its rows as they are asked for. One at a time: the next one ends it."""
+        answer = self._connection.execute(text)
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            while batch := answer.fetchmany(FETCH_ROWS):
+                yield from batch
+
+        return rows()
 
     def _query(self, text: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(text).fetchall()

@@ -17,6 +17,7 @@ from payonce.reconciliation.taxonomy import BreakClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from payonce.reconciliation.anomalies.findings import Anomalies
     from payonce.reconciliation.model import LedgerRow
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
@@ -77,6 +78,10 @@ class Workspace(ReconciliationEngine, Protocol):
 
     def unknown_references(self) -> list[tuple[str, str]]:
         """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number."""
+        ...
+
+    def anomalies(self, settings: RunSettings) -> Anomalies:
+        """Return what is unusual among the rows, whatever the rules say of them. Raises ``StoreUnavailable``."""
         ...
 
 
