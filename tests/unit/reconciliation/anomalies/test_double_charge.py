@@ -136,11 +136,12 @@ def test_what_was_given_back_in_the_history_is_no_repeat_of_it() -> None:
 
 SALES = st.lists(
     st.tuples(
-        st.integers(-40_000, 40_000).map(lambda second: second * 5),
-        st.sampled_from(["pm_1", "pm_2", None]),
-        st.sampled_from([500, 700]),
-        st.sampled_from(["none", "refund", "part", "same_payment", "held"]),
+        st.sampled_from([1, 20, 45, 250, 5_000, 20_000, 40_000]),  # seconds after the one before
+        st.sampled_from(["pm_1", "pm_1", "pm_2", None]),
+        st.sampled_from([500, 500, 700]),
+        st.sampled_from(["none", "none", "refund", "part", "same_payment", "held"]),
     ),
+    min_size=4,
     max_size=30,
 )
 
@@ -152,7 +153,9 @@ def test_the_engine_finds_what_the_definition_says(
 ) -> None:
     """Fails when the engine leaves out, beforehand, a charge that counts: such as one at the far end of a window."""
     rows: list[LedgerRow] = []
-    for number, (second, payer, amount_minor, happens) in enumerate(sales):
+    second = -sum(after for after, *_ in sales) // 2
+    for number, (after, payer, amount_minor, happens) in enumerate(sales):
+        second += after
         row = charge(f"{number:02d}", second, payer=payer, amount_minor=amount_minor)
         rows.append(replace(row, state=LedgerState.AUTHORIZED) if happens == "held" else row)
         if happens in ("refund", "part"):
