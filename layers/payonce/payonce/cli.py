@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import cli_audit, cli_breaks, cli_keys, cli_ledger, cli_reconcile
+from payonce import cli_audit, cli_breaks, cli_keys, cli_ledger, cli_manifests, cli_reconcile
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -29,6 +29,7 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "breaks": cli_breaks.run,
     "ledger": cli_ledger.run,
     "reconcile": cli_reconcile.run,
+    "verify-manifests": cli_manifests.run,
 }
 
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_breaks.add_commands(commands)
     cli_ledger.add_commands(commands)
     cli_reconcile.add_commands(commands)
+    cli_manifests.add_commands(commands)
     return parser
 
 
