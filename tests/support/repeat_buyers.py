@@ -39,7 +39,7 @@ HABITS = (
     Habit("coffee", 2_000, (250, 320, 480), 400, (240, 14_400)),
     Habit("subscription", 4_000, (999, 1_499), 0, (0, 0), every_days=30),
     # A flash sale: nearly all within an hour, and some buy a second piece at once.
-    Habit("flash_sale", 20_000, (4_900,), 60, (45, 900), rush=0.9),
+    Habit("flash_sale", 100_000, (4_900,), 60, (45, 900), rush=0.9),
     Habit("tickets", 5_000, (280,), 300, (90, 600)),
     Habit("arcade", 500, (100, 200), 2_000, (5, 60)),
 )
