@@ -43,7 +43,7 @@ def on_duckdb(case: Case, folder: Path) -> RunResult:
             for number, part in enumerate((rows[: len(rows) * 2 // 3], rows[len(rows) // 3 :])):
                 workspace.add_file(gateway_file(part, f"{gateway} {number}"), gateway=gateway)
         workspace.add_file(statement_file(case.statements, "bank"))
-        workspace.write_parquet(folder)
+        workspace.write_inputs(folder)
         return workspace.run(case.settings)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from payonce.cli_support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
 from payonce.reconciliation.intake import CountedStream, Intake
+from payonce.reconciliation.model import with_anomalies
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
 from payonce.reconciliation.run_policy import RunPolicy, load_policy
@@ -180,13 +181,15 @@ def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Ca
 
 
 def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -> RunResult:
-    """Run the rules under a bar of their own."""
+    """Run the rules and look for anomalies, under a bar of their own."""
     bar = progress.add_task("Matching", total=None)
 
     def step(rule: str, done: int, total: int) -> None:
         progress.update(bar, description=f"Matching: {rule}", completed=done, total=total)
 
-    return workspace.run(settings, step)
+    result = workspace.run(settings, step)
+    progress.update(bar, description="Anomalies")
+    return with_anomalies(result, workspace.anomalies(settings))
 
 
 def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake, result: RunResult) -> Contents:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import Break, RunResult, RunSettings
     from payonce.reconciliation.summary import ClassSummary, Conserved
 
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def as_json(contents: Contents) -> dict[str, Any]:
             }
             for one in contents.proof
         ],
+        "anomalies": contents.result.anomalies.to_document() if contents.result.anomalies else None,
         "breaks": [_break(found, contents.settings.as_of_ms) for found in contents.breaks],
     }
 
