@@ -443,6 +443,12 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "one_is_no_message": queue_records("DeliveryQueue", DELIVERY_MESSAGE, "not JSON", {"attempt": "1"}),
     },
     "schedule_deliveries": {"scheduled": scheduled("payonce-schedule")},
+    "correct_break": {
+        "start": {"step": "start", "break_id": PATH_IDS["break_id"], "attempt": 1},
+        "reread": {"step": "reread", "break_id": PATH_IDS["break_id"], "tries": 0},
+        "wait": {"step": "wait", "break_id": PATH_IDS["break_id"], "task_token": "a-task-token"},
+        "execute": {"step": "execute", "break_id": PATH_IDS["break_id"], "tries": 3},
+    },
     "reconcile": {
         "scheduled": scheduled("payonce-reconcile"),
         "report": arrived("incoming/gateway/bank/24 November.csv"),

@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
@@ -150,7 +151,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     kind = OperationKind(task["do"])
     if kind is OperationKind.PAYMENT:
         new = NewPayment(
-            money=Money(1000, "EUR"),
+            money=Money(task.get("charge_minor", 1000), "EUR"),
             payment_method=task["token"],
             capture_method=CaptureMethod(task.get("capture", "automatic")),
         )
@@ -178,6 +179,24 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     except PayonceError as error:
         return {"error": type(error).__name__, "detail": error.detail}
     return {"status": answer.response.status, "replayed": answer.replayed, "body": answer.response.body.decode()}
+
+
+def charge_again(task: dict[str, Any], reference: str) -> str:
+    """Have the bank charge the reference once more, by its own fault; return the id of that charge."""
+    body = {
+        "reference": reference,
+        "currency": "EUR",
+        "payment_method": task["token"],
+        "capture": "automatic",
+        "amount_minor": task.get("charge_minor", 1000),
+    }
+    request = Request(
+        f"{task['gateway']['url']}/charges",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": "Bearer x", "Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=10) as answer:
+        return str(json.load(answer)["charge_id"])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROWS: list[tuple[str, str, str]] = []  # (kill point, gateway behaviour, what was found)
 WEBHOOK_ROWS: list[tuple[str, str, str, str]] = []  # (kill point, copies per endpoint, different copies, statuses)
+CORRECTION_ROWS: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the tables."""
     if ROWS:
         _print_payments(terminalreporter)
+    if CORRECTION_ROWS:
+        terminalreporter.write_sep("=", "corrections")
+        for row in CORRECTION_ROWS:
+            terminalreporter.write_line(row)
     if WEBHOOK_ROWS:
         _print_webhooks(terminalreporter)
 

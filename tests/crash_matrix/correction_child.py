@@ -1,4 +1,8 @@
-"""The correction driver that is killed, with a kill point between two calls of its ports."""
+"""The correction worker that is killed, with a kill point before and after every call of a port.
+
+A server: it reads a task per line, and does each in a process of its own, forked from this one, which has imported
+everything. A task is killed by SIGKILL, as the kernel does when a machine is taken away: nothing of it runs after that.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +10,185 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from payonce.corrections.policy import Policy
-from payonce.corrections.workflow import Corrections
-from payonce.ports import Deadline
+from payonce.bootstrap import Application
+from payonce.corrections.policy import POLICY_FILE
+from payonce.corrections.record import CorrectionStatus
+from payonce.corrections.workflow import Identity
+from payonce.domain.errors import PayonceError
+from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge
+from payonce.entrypoints.corrections import correct
+from payonce.gateways.sandbox_bank import sandbox_bank_from_options
+from payonce.payments.follow_up import load_payment
+from payonce.payments.items import journal_writes
+from payonce.ports import Deadline, Table
+from payonce.reconciliation.cases.case import CaseChange, opened
+from payonce.reconciliation.cases.items import case_writes
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
+from payonce.settings import load_settings
+from payonce.stores.dynamodb import DynamoDatabase
+from payonce.stores.memory_files import MemoryFiles
+from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.crash_matrix import child
+from tests.support.aws import dynamodb_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REQUEST_MS = 25_000
-POLICY = Policy(automatic={(BreakClass.DUPLICATE_CAPTURE, "EUR"): 5000, (BreakClass.DOUBLE_CHARGE, "EUR"): 5000})
+CORRECTED_MINOR = 1_000
+AUTOMATIC = b"".join(
+    b"[automatic.%s]\nEUR = 5000\n" % name for name in (b"duplicate_capture", b"double_charge", b"duplicate_posting")
+)
+CHECKER = "key_checker"
 
 
-def kill(_how: str) -> None:
-    """End this process as the kernel does: nothing of it runs after this."""
-    os.kill(os.getpid(), signal.SIGKILL)
+class Fuse:
+    """Kills this process before or after the n-th call of all ports; 0 for never."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        self.at, self.after, self.calls = at, after, 0
+
+    def around(self, call: Callable[[], Any]) -> Any:
+        """Make the call, or die at it."""
+        self.calls += 1
+        if self.calls == self.at and not self.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = call()
+        if self.calls == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
 
 
-def found_of(task: dict[str, Any]) -> Break:
-    """Return the break that the task is about."""
-    return Break(
-        break_class=BreakClass(task["break_class"]),
-        subject=tuple(task["subject"]),
-        amount_minor=1000,
-        currency="EUR",
-        occurred_at_ms=0,
-        merchant_id=child.MERCHANT,
-        payment_id=task["payment_id"],
-        gateway="bank",
-        surplus_gateway_payment_id=task["surplus"],
+class Fused:
+    """A port with the fuse around each of its calls."""
+
+    def __init__(self, inner: Any, fuse: Fuse) -> None:
+        self._inner, self._fuse = inner, fuse
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in {"name", "capabilities"}:
+            return found
+        return lambda *given, **named: self._fuse.around(lambda: found(*given, **named))
+
+
+def application(task: dict[str, Any], fuse: Fuse) -> Application:
+    """Return the real application, with the fuse around its adapters."""
+    clock = child.FileClock(Path(task["clock_file"]))
+    names = {Table(name): value for name, value in task["tables"].items()}
+    files = MemoryFiles()
+    if task["automatic"]:
+        files.stored[POLICY_FILE] = AUTOMATIC
+    gateway = sandbox_bank_from_options("bank", task["gateway"], {"sandbox_bank_api_key": "x"}, clock)
+    return Application(
+        load_settings({}),
+        clock=clock,
+        database=Fused(DynamoDatabase(dynamodb_client(task["dynamodb_url"]), names), fuse),  # type: ignore[arg-type]
+        gateways={"bank": Fused(gateway, fuse)},  # type: ignore[dict-item]
+        workflows=Fused(MemoryWorkflows(), fuse),  # type: ignore[arg-type]
+        files=Fused(files, fuse),  # type: ignore[arg-type]
     )
 
 
-def run(task: dict[str, Any]) -> dict[str, Any]:
-    """Drive the correction as far as it goes."""
-    app = child.application(task)
-    corrections = Corrections(services=app.services, engine=app.engine, gateway_named=app.gateway, policy=POLICY)
-    step = corrections.advance(found_of(task), Deadline(app.clock.now_ms() + REQUEST_MS))
-    return {"status": step.correction.status.value, "retry_later": step.retry_later}
+def drive(task: dict[str, Any]) -> dict[str, Any]:
+    """Make the steps of the state machine, and a person's approval where one is needed, as far as they lead."""
+    fuse = Fuse(task.get("at", 0), after=task.get("after", False))
+    app = application(task, fuse)
+    identity = Identity(child.MERCHANT, task["payment_id"], task["break_id"])
+
+    def step(name: str, **values: Any) -> Any:
+        deadline = Deadline(app.clock.now_ms() + REQUEST_MS)
+        return correct(app, {"step": name, "break_id": task["break_id"], **values}, deadline)
+
+    try:
+        step("start", attempt=1)
+        step("reread")
+        if step("decide")["status"] == CorrectionStatus.AWAITING_APPROVAL.value:
+            step("wait", task_token=f"token-{os.getpid()}")
+            version = app.corrections.load(identity).proposal_version
+            app.corrections.approve(identity, proposal_version=version, actor=CHECKER)
+        answer = step("execute")
+    except PayonceError as error:
+        return {"status": type(error).__name__, "calls": fuse.calls}
+    return {"status": answer["status"], "calls": fuse.calls}
+
+
+def prepare(task: dict[str, Any]) -> dict[str, Any]:
+    """Make the payment that something happened to twice, and the case that a run opens of it."""
+    keys = ("first", "second") if task["break_class"] == BreakClass.DOUBLE_CHARGE else ("only",)
+    for key in keys:
+        made = child.run({**task, "do": "payment", "key": f"key-{task['number']}-{key}-of-the-client"})
+    payment_id = json.loads(made["body"])["id"]
+    app = application({**task, "automatic": True}, Fuse(0, after=False))
+    payment = load_payment(app.services, child.MERCHANT, payment_id)
+    reference, surplus, third = payment.gateway_reference, None, "none"
+    if task["break_class"] == BreakClass.DUPLICATE_CAPTURE:
+        # The gateway's own fault: it charged the same reference twice, and only one of the two is in our books.
+        surplus = third = child.charge_again(task, reference)
+    if task["break_class"] == BreakClass.DUPLICATE_POSTING:
+        entry = JournalEntry(
+            merchant_id=child.MERCHANT,
+            payment_id=payment_id,
+            version=99,
+            currency="EUR",
+            description="imported",
+            booked_at_ms=app.clock.now_ms(),
+            postings=charge("bank", CORRECTED_MINOR),
+            movement=Movement(
+                kind=MovementKind.CHARGE,
+                gateway="bank",
+                gateway_reference=reference,
+                gateway_payment_id=payment.gateway_charge_id,
+                payer=task["token"],
+            ),
+        )
+        app.database.write(journal_writes(entry))
+        third = entry.entry_id
+    found = Break(
+        break_class=BreakClass(task["break_class"]),
+        subject=("bank", reference, third),
+        amount_minor=CORRECTED_MINOR,
+        currency="EUR",
+        occurred_at_ms=app.clock.now_ms(),
+        merchant_id=child.MERCHANT,
+        payment_id=payment_id,
+        gateway="bank",
+        surplus_gateway_payment_id=surplus,
+    )
+    case = opened(found, run_id="run_1", at_ms=app.clock.now_ms())
+    app.database.write(case_writes(None, case, CaseChange.FOUND, by="run:run_1", note=None))
+    return {"payment_id": payment_id, "break_id": found.break_id}
+
+
+def forked(task: dict[str, Any]) -> dict[str, Any]:
+    """Do the task in a process of its own; return what it says, or that it was killed."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(reading)
+        result = prepare(task) if task["do"] == "prepare" else drive(task)
+        os.write(writing, json.dumps(result).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return {"exit": status, **(json.loads(said) if said else {})}
+
+
+def main() -> None:
+    """Serve tasks until standard input ends."""
+    dynamodb_client("http://127.0.0.1:9")  # what its making reads is read before the forks
+    # What the application logs is not the answer.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        answers.write(json.dumps(forked(json.loads(line))) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    child.strike = kill
-    sys.stdout.write(json.dumps(run(json.loads(sys.argv[1]))))
+    main()

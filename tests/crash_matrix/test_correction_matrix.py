@@ -1,7 +1,7 @@
-"""The correction driver is killed (SIGKILL) at every step, on DynamoDB Local and a bank that ignores keys.
+"""The correction worker is killed (SIGKILL) at every call, on DynamoDB Local and a bank that ignores keys.
 
-After it was started anew often enough there is one refund per double charge in the bank's books, a journal that sums
-to zero, and a corrected correction. PAYONCE_CRASH_MATRIX=full kills a thousand processes; a slice runs in CI.
+Each charge is three times what is to be given back, so the bank would accept a second and a third refund: that there is
+one is the protocol's doing alone. PAYONCE_CRASH_MATRIX=full kills a thousand processes; a slice runs in CI.
 """
 
 from __future__ import annotations
@@ -9,151 +9,219 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.crash_matrix import child, correction_child
-from tests.support.aws import REPOSITORY, create_tables, dump, dynamodb_client
+from payonce.payments.corrective import correction_key, corrective_reference
+from tests.crash_matrix import child
+from tests.crash_matrix.conftest import CORRECTION_ROWS
+from tests.crash_matrix.correction_child import CORRECTED_MINOR
+from tests.support.aws import REPOSITORY, create_tables, dynamodb_client
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from local.sandbox_bank.running import BankHandle
 
 FULL = os.environ.get("PAYONCE_CRASH_MATRIX") == "full"
-KILLS = 1_000 if FULL else 18
+KILLS = 1_000 if FULL else 24
+WORKERS = 4 if FULL else 2
+CHARGE_MINOR = 3 * CORRECTED_MINOR
 LEASE_JUST_OVER_MS = 31_000
 MOST_STARTS = 6
-# Writes: 1 the correction, 2 checked, 3 approved, 4 the claim, 5 the commit. Reads: 1 rereads, 2 before the effect.
-POINTS = [
-    "before:write:1",
-    "after:write:1",
-    "after:read:1",
-    "after:write:2",
-    "after:write:3",
-    "after:write:4",
-    "before:submit:1",
-    "after:submit:1",
-    "before:write:5",
-    "after:write:5",
-]
-_numbers = itertools.count()
+MOST_CALLS = 40  # far more calls of ports than one correction makes
+REFUNDED = ("duplicate_capture", "double_charge")
+KINDS = tuple(itertools.product((*REFUNDED, "duplicate_posting"), (True, False)))
+
+
+class Server:
+    """The process that forks the workers."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash_matrix.correction_child"],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": path, "AWS_MAX_ATTEMPTS": "3"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Have a process of its own do the task."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert answer["exit"] in {0, -signal.SIGKILL}, answer
+        return answer
+
+    def stop(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
 
 
 class Case:
-    """One double charge, its tables, its clock, and the processes that correct it."""
+    """One break, its clock, and the processes that correct it, one after the other."""
 
-    def __init__(self, url: str, bank: BankHandle, names: Any, folder: Path, break_class: str) -> None:
-        self.number = next(_numbers)
-        self.bank, self.offset_ms = bank, 0
-        self.clock_file = folder / "clock"
+    def __init__(self, server: Server, task: dict[str, Any], number: int, folder: Path) -> None:
+        self.server, self.number, self.kills, self.offset_ms = server, number, 0, 0
+        self.break_class, self.automatic = KINDS[number % len(KINDS)]
+        self.clock_file = folder / f"clock-{number}"
         self.clock_file.write_text("0")
-        self.token = f"pm_correction_{self.number}_{os.getpid()}"
-        self.task: dict[str, Any] = {
-            "dynamodb_url": url,
-            "tables": {table.value: name for table, name in names.items()},
-            "gateway": {"url": bank.base_url("forgetful"), "lookup_authoritative_after_seconds": 0},
-            "clock_file": str(self.clock_file),
+        self.token = f"pm_correction_{number}_{os.getpid()}"
+        self.task = task | {
+            "number": number,
             "token": self.token,
-            "break_class": break_class,
+            "clock_file": str(self.clock_file),
+            "break_class": self.break_class,
+            "automatic": self.automatic,
+            "charge_minor": CHARGE_MINOR,
         }
-        keys = 1 if break_class == "duplicate_capture" else 2
-        for copy in range(keys):
-            made = child.run({**self.task, "do": "payment", "key": f"key-{self.number}-{copy}-of-the-client"})
-        payment_id = json.loads(made["body"])["id"]
-        surplus = None
-        if break_class == "duplicate_capture":
-            # The gateway's own fault: it charged the same reference twice, and only one of the two is in our books.
-            surplus = self._charge_again(self.bank.charges(payment_method=self.token)[0]["reference"])
-        self.task |= {"payment_id": payment_id, "surplus": surplus, "subject": ["bank", payment_id]}
+        self.made = server.ask({**self.task, "do": "prepare"})
+        self.task |= {name: self.made[name] for name in ("payment_id", "break_id")}
 
-    def _charge_again(self, reference: str) -> str:
-        body = {
-            "reference": reference,
-            "currency": "EUR",
-            "payment_method": self.token,
-            "capture": "automatic",
-            "amount_minor": 1000,
-        }
-        request = Request(
-            f"{self.bank.base_url('forgetful')}/charges",
-            data=json.dumps(body).encode(),
-            headers={"Authorization": "Bearer x", "Content-Type": "application/json"},
-        )
-        with urlopen(request, timeout=10) as answer:
-            return str(json.load(answer)["charge_id"])
+    def killed(self, at: int, *, after: bool) -> bool:
+        """Start a worker that dies at a call; return whether it came so far."""
+        answer = self.server.ask({**self.task, "do": "correct", "at": at, "after": after})
+        self._later()
+        killed = answer["exit"] != 0
+        self.kills += killed
+        return killed
 
-    def killed(self, point: str) -> bool:
-        """Start the driver with a kill point; return whether it was reached."""
-        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
-        process = subprocess.run(
-            [sys.executable, "-m", "tests.crash_matrix.correction_child", json.dumps({**self.task, "point": point})],
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        assert process.returncode in {0, -signal.SIGKILL}, process.stderr.decode()
-        return process.returncode != 0
+    def calls(self) -> int:
+        """Correct it without a fault, and return how many calls of ports that took."""
+        answer = self.server.ask({**self.task, "do": "correct"})
+        assert answer["status"] == "corrected", answer
+        return int(answer["calls"])
 
     def finish(self) -> None:
         """Start it anew until it is done, each time after the dead owner's lease."""
         for _ in range(MOST_STARTS):
-            self.offset_ms += LEASE_JUST_OVER_MS
-            self.clock_file.write_text(str(self.offset_ms))
-            seen = correction_child.run(self.task)
-            if seen["status"] == "corrected":
+            answer = self.server.ask({**self.task, "do": "correct"})
+            if answer["status"] == "corrected":
                 return
-        raise AssertionError(f"the correction did not come to an end: {seen}")
+            self._later()
+        raise AssertionError(f"the correction did not come to an end: {answer}")
 
-    def check(self, tables: dict[str, list[dict[str, Any]]]) -> None:
-        """One refund at the bank, and books of ours that say so."""
-        refunds = self.bank.books(payment_method=self.token, kind="refund", status="succeeded")
-        assert [row["amount_minor"] for row in refunds] == [1000]
-        payment_id = self.task["payment_id"]
-        entries = [item for item in tables["ledger"] if "postings" in item and payment_id in item["pk"]["S"]]
+    def _later(self) -> None:
+        self.offset_ms += LEASE_JUST_OVER_MS
+        self.clock_file.write_text(str(self.offset_ms))
+
+    def check(self, bank: BankHandle, client: Any, names: dict[str, str]) -> None:
+        """One refund at the bank, whatever its reference and its end, and books of ours that say so."""
+        refunds = bank.books(payment_method=self.token, kind="refund")
+        expected = [(CORRECTED_MINOR, "succeeded", corrective_reference(self.task["break_id"]))]
+        assert [(row["amount_minor"], row["status"], row["reference"]) for row in refunds] == (
+            expected if self.break_class in REFUNDED else []
+        ), (self.break_class, self.number)
+        entries = items(client, names["ledger"], f"JOURNAL#{child.MERCHANT}#{self.task['payment_id']}")
         sums = [sum(int(row["M"]["amount_minor"]["N"]) for row in item["postings"]["L"]) for item in entries]
-        # The charge; then its refund, or the surplus that came and went.
-        assert sums == [0] * (3 if self.task["surplus"] else 2)
-        corrections = [
-            item
-            for item in tables["payments"]
-            if payment_id in item["pk"]["S"] and item["sk"]["S"].startswith("CORRECTION#")
-        ]
-        assert [item["status"]["S"] for item in corrections] == ["corrected"]
+        # The charge; and its refund, or the surplus that came and went, or the second booking and its reversal.
+        assert sums == [0] * (2 if self.break_class == "double_charge" else 3), (self.break_class, self.number)
+        key = correction_key(child.MERCHANT, self.task["payment_id"], self.task["break_id"])
+        stored = client.get_item(
+            TableName=names["payments"], Key={name: {"S": value} for name, value in key.items()}, ConsistentRead=True
+        )["Item"]
+        assert stored["correction_status"]["S"] == "corrected"
+        changes = items(client, names["reconciliation"], f"BREAK#{self.task['break_id']}")
+        assert [item["change"]["S"] for item in changes if "change" in item] == ["found", "correcting"]
+
+
+def items(client: Any, table: str, partition: str) -> list[dict[str, Any]]:
+    """Return a partition."""
+    found: list[dict[str, Any]] = client.query(
+        TableName=table,
+        KeyConditionExpression="pk = :p",
+        ExpressionAttributeValues={":p": {"S": partition}},
+        ConsistentRead=True,
+    )["Items"]
+    return found
+
+
+@pytest.fixture
+def servers() -> Iterator[list[Server]]:
+    """As many as there is work at once."""
+    started = [Server() for _ in range(WORKERS)]
+    yield started
+    for server in started:
+        server.stop()
 
 
 @pytest.mark.timeout(3_600 if FULL else 300)
-def test_a_correction_killed_anywhere_refunds_once(dynamodb_url: str, bank: BankHandle, tmp_path: Path) -> None:
-    """Fails when ``GatewayWork.resume`` submits without asking, or when a claim's id follows from the break.
-
-    The bank then refuses the second refund of a charge that it has refunded whole, and the correction ends as failed,
-    with the refund that did happen not in our books.
-    """
+def test_a_correction_killed_anywhere_refunds_once(
+    dynamodb_url: str,
+    bank: BankHandle,
+    tmp_path: Path,
+    servers: list[Server],
+) -> None:
+    """Fails when ``GatewayWork.resume`` submits without asking, or when a claim's id follows from the break."""
     client = dynamodb_client(dynamodb_url)
-    names = create_tables(client, "corrections-")
-    cases, kills = [], 0
-    rounds = itertools.cycle(itertools.product(POINTS, ["duplicate_capture", "double_charge"]))
-    while kills < KILLS:
-        point, break_class = next(rounds)
-        case = Case(dynamodb_url, bank, names, tmp_path, break_class)
-        kills += case.killed(point)
-        if FULL and kills < KILLS:
-            case.offset_ms += LEASE_JUST_OVER_MS
-            case.clock_file.write_text(str(case.offset_ms))
-            kills += case.killed("after:find:1")  # the one that takes over dies as well, where there is one
+    tables = create_tables(client, "corrections-")
+    names = {table.value: name for table, name in tables.items()}
+    task = {
+        "dynamodb_url": dynamodb_url,
+        "tables": names,
+        "gateway": {"url": bank.base_url("forgetful"), "lookup_authoritative_after_seconds": 0},
+    }
+    began = time.monotonic()
+    undisturbed = [Case(servers[0], task, number, tmp_path) for number in range(len(KINDS))]
+    calls = [case.calls() for case in undisturbed]
+    assert all(10 < count < MOST_CALLS for count in calls)
+    points = [
+        (kind, at, after) for kind, count in enumerate(calls) for at in range(1, count + 1) for after in (False, True)
+    ]
+    # In the slice some steps; in full every step of each kind, again and again. Those who take over die too.
+    chance = random.Random(KILLS)
+    numbers = itertools.count(1)
+    reached: Counter[tuple[int, int, bool]] = Counter()
+
+    def one(server: Server, point: tuple[int, int, bool]) -> Case:
+        kind, at, after = point
+        case = Case(server, task, next(numbers) * len(KINDS) + kind, tmp_path)
+        reached[point] += case.killed(at, after=after)
+        for _ in range(chance.randrange(3)):
+            case.killed(chance.randint(1, calls[kind]), after=chance.random() < 0.5)
         case.finish()
-        cases.append(case)
-    tables = dump(client, names)
-    for case in cases:
-        case.check(tables)
-    balance = [item for item in tables["ledger"] if item["pk"]["S"].startswith("BALANCE#")]
-    accounts = [int(value["N"]) for item in balance for name, value in item.items() if name.startswith("account:")]
+        return case
+
+    order = [point for _ in range(1 + KILLS // len(points)) for point in chance.sample(points, len(points))]
+    cases: list[Case] = []
+
+    def work(server: Server) -> None:
+        while order and sum(case.kills for case in cases) < KILLS:
+            cases.append(one(server, order.pop()))
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done in [pool.submit(work, server) for server in servers]:
+            done.result()
+    for case in [*undisturbed, *cases]:
+        case.check(bank, client, names)
+    balances = items(client, names["ledger"], f"BALANCE#{child.MERCHANT}")
+    accounts = [int(value["N"]) for item in balances for name, value in item.items() if name.startswith("account:")]
+    assert accounts
     assert sum(accounts) == 0
+    kills = sum(case.kills for case in cases)
     assert kills >= KILLS
+    if FULL:
+        assert {point for point, count in reached.items() if count} == set(points)
+    CORRECTION_ROWS.append(
+        f"{kills} workers killed in {len(cases)} corrections, first at {len(+reached)} of {len(points)} points, in "
+        f"{time.monotonic() - began:.0f} s: one refund of each double charge, sums of zero"
+    )

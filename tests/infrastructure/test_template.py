@@ -11,6 +11,7 @@ import pytest
 
 from payonce.bootstrap_gateway import FUNCTION_SECONDS
 from payonce.bootstrap_reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
+from payonce.corrections.policy import POLICY_FILE
 from payonce.entrypoints.gateway import PREFIX
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.routes import ROUTES
@@ -179,6 +180,57 @@ def test_only_decisions_and_proposals_change_a_correction() -> None:
         if "PaymentsTable" in json.dumps(statement["Resource"]) and "UpdateItem" in json.dumps(statement["Action"])
     }
     assert changing == {"ProposeCorrectionFunction", "ApproveCorrectionFunction", "RejectCorrectionFunction"}
+
+
+WORKFLOW = TEMPLATE["Resources"]["CorrectionsWorkflow"]["Properties"]
+
+
+def test_the_workflow_may_call_its_one_function_and_nothing_else() -> None:
+    """Fails when it may do more, or an approval could not wait: Express workflows have no task tokens."""
+    assert WORKFLOW["Type"] == "STANDARD"
+    assert WORKFLOW["Policies"] == [
+        {
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "lambda:InvokeFunction",
+                    "Resource": {"GetAtt": "CorrectBreakFunction.Arn"},
+                }
+            ]
+        }
+    ]
+    text = json.dumps(WORKFLOW["Definition"])
+    tasks = [state for state in WORKFLOW["Definition"]["States"].values() if state["Type"] == "Task"]
+    assert text.count('"FunctionName": {"GetAtt": "CorrectBreakFunction.Arn"}') == len(tasks)
+
+
+def test_the_workflows_arn_that_functions_are_told_is_the_workflows() -> None:
+    """Fails when one of the two is renamed: runs would start nothing, for ever."""
+    told = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["PAYONCE_CORRECTIONS_ARN"]["Sub"]
+    assert told.partition(":stateMachine:")[2] == WORKFLOW["Name"]["Sub"]
+
+
+def test_who_starts_a_workflow_and_who_wakes_one() -> None:
+    """Fails when a role may start or wake corrections that has nothing to do with them."""
+    starting = {name for name in FUNCTIONS if "states:StartExecution" in json.dumps(FUNCTIONS[name].get("Policies"))}
+    waking = {name for name in FUNCTIONS if "states:SendTaskSuccess" in json.dumps(FUNCTIONS[name].get("Policies"))}
+    assert starting == {"ReconcileFunction"}
+    assert waking == {"ApproveCorrectionFunction", "RejectCorrectionFunction", "CorrectBreakFunction"}
+    for name in waking:
+        (statement,) = [s for s in statements(name) if s["Action"] == "states:SendTaskSuccess"]
+        condition, _, otherwise = statement["Resource"]["If"]
+        assert condition == "IsLocal"
+        assert otherwise["Sub"].endswith("-corrections")
+
+
+def test_a_correction_reads_its_policy_and_no_other_file() -> None:
+    """Fails when the worker of corrections may read reports, or write anything to the bucket."""
+    files = [s for s in statements("CorrectBreakFunction") if "s3:" in json.dumps(s["Action"])]
+    assert [statement["Action"] for statement in files] == ["s3:GetObject", "s3:ListBucket"]
+    assert files[0]["Resource"]["Sub"][0].endswith(f"/{POLICY_FILE}")
+    for statement in statements("CorrectBreakFunction"):
+        if '"ReconciliationTable.Arn"' in json.dumps(statement):
+            assert statement["Condition"] == ONLY_BREAKS
 
 
 def test_a_run_only_reads_the_claims_that_it_explains_by() -> None:

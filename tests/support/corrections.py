@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.policy import Policy
@@ -13,8 +12,11 @@ from payonce.domain.ledger import RECONCILIATION_SUSPENSE
 from payonce.payments.items import journal_partition
 from payonce.payments.reads import get_balances
 from payonce.ports import Deadline, Table
+from payonce.reconciliation.cases.case import CaseChange, opened
+from payonce.reconciliation.cases.items import case_writes
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
+from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.world import MERCHANT, World
 
 if TYPE_CHECKING:
@@ -24,10 +26,14 @@ AUTOMATIC = Policy(automatic={(BreakClass.DUPLICATE_CAPTURE, "EUR"): 5000, (Brea
 STEP_MS = 25_000
 
 
-def corrections_in(world: World, policy: Policy = AUTOMATIC) -> Corrections:
+def corrections_in(world: World, policy: Policy = AUTOMATIC, notifier: MemoryWorkflows | None = None) -> Corrections:
     """Return the use cases on the world's adapters."""
     return Corrections(
-        services=world.services, engine=world.engine, gateway_named=lambda _name: world.gateway, policy=policy
+        services=world.services,
+        engine=world.engine,
+        gateway_named=lambda _name: world.gateway,
+        policy=lambda: policy,
+        notifier=notifier or MemoryWorkflows(),
     )
 
 
@@ -42,34 +48,45 @@ def duplicate_capture(world: World, capture: CaptureMethod | None = None) -> Bre
     first: Instruction = world.gateway.submissions[-1]
     surplus = world.gateway.submit(first, deadline(world))
     assert isinstance(surplus, Succeeded)
-    return Break(
-        break_class=BreakClass.DUPLICATE_CAPTURE,
-        subject=("bank", first.gateway_reference, surplus.gateway_charge_id),
-        amount_minor=1000,
-        currency="EUR",
-        occurred_at_ms=world.clock.now_ms(),
-        merchant_id=MERCHANT,
-        payment_id=payment_id_of(created),
-        gateway="bank",
-        surplus_gateway_payment_id=surplus.gateway_charge_id,
+    return with_case(
+        world,
+        Break(
+            break_class=BreakClass.DUPLICATE_CAPTURE,
+            subject=("bank", first.gateway_reference, surplus.gateway_charge_id),
+            amount_minor=1000,
+            currency="EUR",
+            occurred_at_ms=world.clock.now_ms(),
+            merchant_id=MERCHANT,
+            payment_id=payment_id_of(created),
+            gateway="bank",
+            surplus_gateway_payment_id=surplus.gateway_charge_id,
+        ),
     )
+
+
+def with_case(world: World, found: Break) -> Break:
+    """Open the case of a break, as a run does, and return the break."""
+    case = opened(found, run_id="run_1", at_ms=world.clock.now_ms())
+    world.database.write(case_writes(None, case, CaseChange.FOUND, by="run:run_1", note=None))
+    return found
 
 
 def double_charge(world: World) -> Break:
     """Create two payments of one sale, under two keys, and return the break of the later one."""
     world.create("key-1")
     later = payment_id_of(world.create("key-2"))
-    return replace(
+    return with_case(
+        world,
         Break(
             break_class=BreakClass.DOUBLE_CHARGE,
             subject=("bank", later),
             amount_minor=1000,
             currency="EUR",
             occurred_at_ms=world.clock.now_ms(),
+            merchant_id=MERCHANT,
+            payment_id=later,
+            gateway="bank",
         ),
-        merchant_id=MERCHANT,
-        payment_id=later,
-        gateway="bank",
     )
 
 

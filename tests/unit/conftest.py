@@ -10,7 +10,9 @@ from payonce.bootstrap import Application
 from payonce.settings import load_settings
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
+from payonce.stores.memory_files import MemoryFiles
 from payonce.stores.memory_queue import MemoryQueue
+from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.world import ManualClock, ScriptedGateway
 
 
@@ -25,4 +27,6 @@ def application() -> Application:
         gateways={"bank": ScriptedGateway(clock)},
         cipher=MemoryCipher(clock, os.urandom),
         delivery_queue=MemoryQueue(),
+        workflows=MemoryWorkflows(),
+        files=MemoryFiles(),
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_sqs.client import SQSClient
 
+    from payonce.corrections.policy import PolicySource
     from payonce.corrections.workflow import Corrections
     from payonce.idempotency.audit_items import DatabaseAuditTrail
     from payonce.idempotency.engine import IdempotencyEngine
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.store import DatabaseIdempotencyStore
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery import Recovery
-    from payonce.ports import Cipher, Clock, Database, Gateway, MessageQueue
+    from payonce.ports import Cipher, Clock, Database, FileStore, Gateway, MessageQueue, Workflows
     from payonce.reconciliation.explain import Explainer
     from payonce.webhooks.keys import KeyMaker
     from payonce.webhooks.work import Services as WebhookServices
@@ -41,6 +42,7 @@ AWS_CONNECT_TIMEOUT_SECONDS = 1
 AWS_READ_TIMEOUT_SECONDS = 2
 AWS_MAX_ATTEMPTS = 3
 AWS_MAX_CONNECTIONS = 10
+BUCKET_VARIABLE = "PAYONCE_RECONCILIATION_BUCKET"
 
 
 class Application:
@@ -55,6 +57,8 @@ class Application:
         gateways: Mapping[str, Gateway] | None = None,
         cipher: Cipher | None = None,
         delivery_queue: MessageQueue | None = None,
+        workflows: Workflows | None = None,
+        files: FileStore | None = None,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
@@ -63,6 +67,9 @@ class Application:
         self._gateways: dict[str, Gateway] = dict(gateways or {})
         self._cipher = cipher
         self._delivery_queue = delivery_queue
+        self._workflows = workflows
+        if files is not None:
+            self.files = files
 
     @cached_property
     def database(self) -> Database:
@@ -128,10 +135,46 @@ class Application:
     @cached_property
     def corrections(self) -> Corrections:
         """The use cases of corrections."""
-        from payonce.corrections.policy import Policy
         from payonce.corrections.workflow import Corrections
 
-        return Corrections(services=self.services, engine=self.engine, gateway_named=self.gateway, policy=Policy())
+        return Corrections(
+            services=self.services,
+            engine=self.engine,
+            gateway_named=self.gateway,
+            # Read by the steps that decide and execute alone: only the worker may read the bucket.
+            policy=lambda: self._correction_policy(),
+            notifier=self.workflows,
+        )
+
+    @cached_property
+    def _correction_policy(self) -> PolicySource:
+        from payonce.corrections.policy import PolicySource
+
+        return PolicySource(self.files, self.clock)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """The workflows of corrections, unless a test gave others."""
+        if self._workflows is not None:
+            return self._workflows
+        import boto3
+
+        from payonce.aws.step_functions import StepFunctionsWorkflows
+
+        client = boto3.client("stepfunctions", config=client_config(), endpoint_url=self.settings.endpoint_url)
+        return StepFunctionsWorkflows(client, self.settings.corrections_arn)
+
+    @cached_property
+    def files(self) -> FileStore:
+        """The bucket of reports, statements and policies. Raises ``MisconfiguredError``."""
+        bucket = os.environ.get(BUCKET_VARIABLE, "")
+        if not bucket:
+            raise MisconfiguredError(f"{BUCKET_VARIABLE} is not set: there is no place for reports and statements.")
+        import boto3
+
+        from payonce.aws.s3_files import S3Files
+
+        return S3Files(boto3.client("s3", config=client_config(), endpoint_url=self.settings.endpoint_url), bucket)
 
     @cached_property
     def recovery(self) -> Recovery:

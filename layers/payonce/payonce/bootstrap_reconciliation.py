@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-from payonce.bootstrap import Application, client_config
-from payonce.domain.errors import MisconfiguredError
+from payonce.bootstrap import BUCKET_VARIABLE, Application
+from payonce.corrections.following import CorrectionsOfRuns
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.inbox import Inbox
@@ -16,10 +15,8 @@ from payonce.reconciliation.runs import Reconciliation
 from payonce.reconciliation.stored_policy import StoredPolicy
 from payonce.settings import load_settings
 
-if TYPE_CHECKING:
-    from payonce.ports import FileStore
+__all__ = ["BUCKET_VARIABLE", "ReconciliationApplication", "bootstrap_reconciliation"]
 
-BUCKET_VARIABLE = "PAYONCE_RECONCILIATION_BUCKET"
 # The limits of a run, which are those of its function; tests/infrastructure holds template.yaml to them. A run that
 # needs more time is killed, tried again twice and then an alarm; it has measured some minutes at five million rows.
 RUN_TIMEOUT_SECONDS = 900  # the most that a function may have
@@ -32,18 +29,6 @@ SCRATCH_MB = 4096
 
 class ReconciliationApplication(Application):
     """The wired application with inbox and runs."""
-
-    @cached_property
-    def files(self) -> FileStore:
-        """The bucket of reports and statements. Raises ``MisconfiguredError``."""
-        bucket = os.environ.get(BUCKET_VARIABLE, "")
-        if not bucket:
-            raise MisconfiguredError(f"{BUCKET_VARIABLE} is not set: there is no place for reports and statements.")
-        import boto3
-
-        from payonce.aws.s3_files import S3Files
-
-        return S3Files(boto3.client("s3", config=client_config(), endpoint_url=self.settings.endpoint_url), bucket)
 
     @cached_property
     def inbox(self) -> Inbox:
@@ -75,6 +60,7 @@ class ReconciliationApplication(Application):
             ids=self.ids,
             workspace=open_workspace,
             explain=self.explainer.for_run,
+            corrections=CorrectionsOfRuns(self.database, self.workflows),
         )
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import cli_audit, cli_breaks, cli_keys, cli_ledger, cli_manifests, cli_reconcile
+from payonce import cli_audit, cli_breaks, cli_corrections, cli_keys, cli_ledger, cli_manifests, cli_reconcile
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "key": cli_keys.run,
     "audit": cli_audit.run,
     "breaks": cli_breaks.run,
+    "corrections": cli_corrections.run,
     "ledger": cli_ledger.run,
     "reconcile": cli_reconcile.run,
     "verify-manifests": cli_manifests.run,
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_keys.add_commands(commands)
     cli_audit.add_commands(commands)
     cli_breaks.add_commands(commands)
+    cli_corrections.add_commands(commands)
     cli_ledger.add_commands(commands)
     cli_reconcile.add_commands(commands)
     cli_manifests.add_commands(commands)

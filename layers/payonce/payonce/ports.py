@@ -175,6 +175,32 @@ class MessageQueue(Protocol):
         ...
 
 
+class CorrectionStarter(Protocol):
+    """Starts the workflow that corrects a break."""
+
+    def start(self, break_id: str, attempt: int) -> None:
+        """Start it, under a name made of both: the same break and attempt again is a no-op, for 90 days at least.
+
+        Raises ``StoreUnavailable`` when that is not certain. Start it again.
+        """
+        ...
+
+
+class ApprovalNotifier(Protocol):
+    """Wakes a workflow that waits for people."""
+
+    def decided(self, task_token: str) -> None:
+        """Say that a decision is stored. A workflow that waits no longer is none to be told: it has looked by itself.
+
+        Raises ``StoreUnavailable`` when that is not certain. Say it again.
+        """
+        ...
+
+
+class Workflows(CorrectionStarter, ApprovalNotifier, Protocol):
+    """Both."""
+
+
 class Table(StrEnum):
     """Logical tables. template.yaml is the one truth for their keys and indexes."""
 

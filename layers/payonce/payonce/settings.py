@@ -44,6 +44,7 @@ class Settings:
     endpoint_url: str | None = None
     secrets_key_arn: str = ""
     delivery_queue_url: str = ""
+    corrections_arn: str = ""
     allow_local_endpoints: bool = False
     audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS
 
@@ -75,6 +76,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         endpoint_url=environment.get("PAYONCE_ENDPOINT_URL") or environment.get("AWS_ENDPOINT_URL") or None,
         secrets_key_arn=environment.get("PAYONCE_SECRETS_KEY_ARN", ""),
         delivery_queue_url=environment.get("PAYONCE_DELIVERY_QUEUE_URL", ""),
+        corrections_arn=environment.get("PAYONCE_CORRECTIONS_ARN", ""),
         # Webhooks to loopback, in the clear: for a receiver on the developer's own machine, and nowhere else.
         allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,
         audit_retention_seconds=_audit_retention_seconds(environment),

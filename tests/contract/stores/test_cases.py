@@ -10,7 +10,7 @@ import pytest
 
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
-from payonce.reconciliation.cases.items import position_of
+from payonce.reconciliation.cases.items import correcting_writes, position_of
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.cases.store import HISTORY_LIMIT, CaseStore
 from payonce.reconciliation.files import KnownFile, chain_head, files_since, move_chain, remember_file
@@ -126,44 +126,53 @@ def test_what_a_run_did_not_look_at_stays_open(database: Database) -> None:
     assert (counts, store.get(found.break_id).status) == (RunCounts(), CaseStatus.OPEN)
 
 
-def test_a_case_that_is_being_corrected_is_not_closed_under_it(database: Database) -> None:
-    """Fails when a run closes a case whose refund may be on its way."""
+def test_a_case_whose_correction_was_claimed_is_not_closed_by_a_run_that_looked_before(database: Database) -> None:
+    """Fails when the claim of a correction does not change the case: its refund may be on its way."""
     store, found = CaseStore(database), a_break()
     record(store, "run_1", found)
-    case = store.change(store.get(found.break_id), CaseChange.APPROVED, by="policy", at_ms=NOW_MS + 1)
-    case = store.change(case, CaseChange.STARTED, by="worker", at_ms=NOW_MS + 2)
-    assert record(store, "run_2", hours=1) == RunCounts()
-    case = store.change(case, CaseChange.CORRECTED, by="worker", at_ms=NOW_MS + 2 * HOUR_MS, correction={"n": 1})
-    # That run looked before the correction was done: what it did not find proves nothing.
-    assert record(store, "run_3", hours=1) == RunCounts()
-    assert record(store, "run_4", hours=3) == RunCounts(closed=1)
-    assert store.get(found.break_id).correction == {"n": 1}
+    claimed = correcting_writes(store.get(found.break_id), by="key_2", note="refund", at_ms=NOW_MS + HOUR_MS)
+    database.write(claimed)
+    assert record(store, "run_2", hours=1) == RunCounts(closed=1)
+    record(store, "run_3", found, hours=2)
+    database.write(correcting_writes(store.get(found.break_id), by="key_2", note="refund", at_ms=NOW_MS + 4 * HOUR_MS))
+    assert record(store, "run_4", hours=3) == RunCounts()
+    case = store.get(found.break_id)
+    assert (case.status, store.history(found.break_id)[-1]["change"]) == (CaseStatus.OPEN, "correcting")
+
+
+def test_no_correction_is_claimed_of_a_case_that_was_closed_meanwhile(database: Database) -> None:
+    store, found = CaseStore(database), a_break()
+    record(store, "run_1", found)
+    writes = correcting_writes(store.get(found.break_id), by="key_2", note="refund", at_ms=NOW_MS + 1)
+    record(store, "run_2", hours=1)
+    with pytest.raises(WriteConflict):
+        database.write(writes)
 
 
 @pytest.mark.parametrize("database", ["memory", "dynamodb_local"], indirect=True)  # moto's transactions are not atomic
 def test_of_many_who_change_a_case_at_once_one_does(database: Database) -> None:
-    """Fails without the condition on the version: two approvers would both have approved."""
+    """Fails without the condition on the version: two workers would both have begun."""
     store, found = CaseStore(database), a_break()
     record(store, "run_1", found)
     case = store.get(found.break_id)
     results: list[str] = []
     barrier = threading.Barrier(8)
 
-    def approve(number: int) -> None:
+    def begin(number: int) -> None:
         barrier.wait()
         try:
-            store.change(case, CaseChange.APPROVED, by=f"key_{number}", at_ms=NOW_MS)
+            store.change(case, CaseChange.CORRECTING, by=f"key_{number}", at_ms=NOW_MS)
             results.append("done")
         except WriteConflict:
             results.append("conflict")
 
-    threads = [threading.Thread(target=approve, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(results) == ["conflict"] * 7 + ["done"]
-    assert [entry["change"] for entry in store.history(found.break_id)] == ["found", "approved"]
+    assert [entry["change"] for entry in store.history(found.break_id)] == ["found", "correcting"]
 
 
 def test_lists_are_by_urgency_and_a_merchants_are_its_own(database: Database) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.gateway import OperationKind, Succeeded
-from payonce.reconciliation.cases.store import RunCounts
+from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.corrections import check_corrected, corrections_in, deadline
@@ -55,11 +55,15 @@ def test_a_double_charge_is_found_given_back_and_proved_gone() -> None:
         surplus_gateway_payment_id=case.surplus_gateway_payment_id,
     )
     assert found.break_id == case.break_id
+    assert desk.workflows.started == [(case.break_id, 1)]
     step = corrections_in(desk.world).advance(found, deadline(desk.world))
     assert step.correction.status is CorrectionStatus.CORRECTED
     check_corrected(desk.world, found)
 
+    # The bank has not reported the refund yet: the books agree, and nothing is proved.
+    assert desk.run(hours=1).counts == RunCounts()
     desk.world.clock.ms += 1_000
     report_of_the_bank(desk)
     report = desk.run(hours=48)
     assert (report.breaks, report.counts) == (0, RunCounts(closed=1))
+    assert desk.workflows.started == [(case.break_id, 1)]

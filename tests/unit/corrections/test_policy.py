@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from payonce.corrections.policy import MAX_AUTOMATIC_MINOR, Policy, parse_policy
+from payonce.corrections.policy import (
+    CACHE_MS,
+    MAX_AUTOMATIC_MINOR,
+    MAX_POLICY_BYTES,
+    POLICY_FILE,
+    Policy,
+    PolicySource,
+    parse_policy,
+)
 from payonce.domain.errors import MisconfiguredError
 from payonce.reconciliation.taxonomy import BreakClass
+from payonce.stores.memory_files import MemoryFiles
+from tests.support.world import ManualClock
 
 
 def test_by_default_nothing_is_automatic() -> None:
@@ -48,3 +58,39 @@ def test_a_setting_that_is_not_known_or_out_of_range_is_refused(text: str) -> No
 def test_the_kill_switch_is_read() -> None:
     assert not parse_policy("enabled = false").enabled
     assert Policy().enabled
+
+
+def source(clock: ManualClock) -> tuple[PolicySource, MemoryFiles]:
+    files = MemoryFiles()
+    return PolicySource(files, clock), files
+
+
+def test_without_a_document_the_default_counts_and_nothing_is_automatic() -> None:
+    policy, _ = source(ManualClock())
+    assert policy() == Policy()
+
+
+def test_a_kill_switch_is_seen_after_the_cache_and_not_before() -> None:
+    """Fails when the policy is read once per process, or for every step."""
+    clock = ManualClock()
+    policy, files = source(clock)
+    files.stored[POLICY_FILE] = b"enabled = true"
+    assert policy().enabled
+    files.stored[POLICY_FILE] = b"enabled = false"
+    clock.ms += CACHE_MS - 1
+    assert policy().enabled
+    clock.ms += 1
+    assert not policy().enabled
+
+
+@pytest.mark.parametrize("document", [b"enabled =", b"\xff", b"x" * (MAX_POLICY_BYTES + 1), b'enabled = "no"'])
+def test_a_document_that_is_none_stops_everything(document: bytes) -> None:
+    """Fails when the last good policy goes on: it would not know of a switch that was turned off with a mistake."""
+    clock = ManualClock()
+    policy, files = source(clock)
+    assert policy().enabled
+    files.stored[POLICY_FILE] = document
+    clock.ms += CACHE_MS
+    for _ in range(2):
+        with pytest.raises(MisconfiguredError, match="polic"):
+            policy()

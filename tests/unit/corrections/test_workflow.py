@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.corrections.policy import Policy
-from payonce.corrections.record import CorrectionStatus
-from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused
+from payonce.corrections.record import CorrectionStatus, corrections_with_status
+from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.taxonomy import BreakClass
+from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.corrections import (
     AUTOMATIC,
     check_corrected,
@@ -26,6 +28,7 @@ from tests.support.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.corrections.record import Correction
     from payonce.corrections.workflow import Corrections, Identity
     from payonce.reconciliation.model import Break
 
@@ -180,6 +183,163 @@ def test_a_declined_refund_fails_and_stays_failed(world: World) -> None:
     for _ in range(2):
         assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.FAILED
     assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def test_a_decision_wakes_the_workflow_after_it_is_stored_and_again_when_repeated(world: World) -> None:
+    """Fails when the token is sent before the decision is stored, or a lost one is never sent again."""
+    found = duplicate_capture(world)
+    notifier = Lossy(world, found)
+    corrections = corrections_in(world, Policy(), notifier)
+    corrections.advance(found, deadline(world))
+    identity = identity_of(found)
+    corrections.wait(identity, "token-1")
+    notifier.fails = True
+    with pytest.raises(StoreUnavailable):
+        corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    assert corrections.load(identity).status is _S.APPROVED
+    notifier.fails = False
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    assert notifier.woken == ["token-1"]
+    assert notifier.seen == [_S.APPROVED, _S.APPROVED]
+
+
+def test_a_workflow_that_comes_to_wait_for_what_is_decided_is_woken(world: World) -> None:
+    """The approval comes between look and wait. Fails when its token is only stored: it would wait for an hour."""
+    found = duplicate_capture(world)
+    notifier = MemoryWorkflows()
+    corrections = corrections_in(world, Policy(), notifier)
+    corrections.advance(found, deadline(world))
+    identity = identity_of(found)
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    assert notifier.woken == []
+    corrections.wait(identity, "token-1")
+    assert notifier.woken == ["token-1"]
+
+
+def test_a_workflow_that_waits_anew_makes_nothing_younger_and_stops_no_approval(world: World) -> None:
+    """Fails when a new token makes a second event of the wait, or an approval beside it a conflict to the approver."""
+    corrections, identity, _ = waiting(world)
+    before = corrections.load(identity)
+    world.clock.ms += 3_600_000
+    corrections.wait(identity, "token-2")
+    after = corrections.load(identity)
+    assert (after.updated_at_ms, after.log, after.expires_at_ms) == (
+        before.updated_at_ms,
+        before.log,
+        before.expires_at_ms,
+    )
+    beside = Beside(corrections, identity, world)
+    assert beside.approve().status is _S.APPROVED
+
+
+def test_what_nobody_decided_in_time_expires_and_is_begun_anew_once(world: World) -> None:
+    """Fails when an approval of the first attempt counts for the second one, or the same attempt begins it twice."""
+    corrections, identity, found = waiting(world)
+    assert corrections.reconsider(identity).retry_later
+    world.clock.ms += (Policy().approval_seconds + 1) * 1000
+    assert corrections.reconsider(identity).correction.status is _S.EXPIRED
+    assert corrections.start(found).status is _S.EXPIRED
+    for _ in range(2):
+        assert corrections.start(found, attempt=2).attempt == 2
+    corrections.reread(identity, deadline(world))
+    assert corrections.decide(identity).correction.status is _S.AWAITING_APPROVAL
+    with pytest.raises(CorrectionStateConflict):
+        corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    corrections.approve(identity, proposal_version=2, actor=CHECKER)
+    done = corrections.execute(identity, deadline(world)).correction
+    assert [entry["status"] for entry in done.log if entry["attempt"] == 1] == [
+        "checked",
+        "awaiting_approval",
+        "expired",
+    ]
+    check_corrected(world, found)
+
+
+def test_a_break_that_a_run_has_closed_is_not_corrected(world: World) -> None:
+    """Fails when the claim does not require the case to be open."""
+    corrections, identity, found = waiting(world)
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    close(world, found)
+    after = corrections.execute(identity, deadline(world)).correction
+    assert (after.status, after.outcome) == (_S.REJECTED, "break_closed")
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def test_a_refund_that_was_sent_before_its_break_was_closed_is_booked(world: World) -> None:
+    """Fails when a closed case ends a correction whose claim is there: its refund would be in nobody's books."""
+    corrections, identity, found = waiting(world)
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    world.gateway.script = ["booked_lost"]
+    world.gateway.visible_after_ms = 10_000
+    assert corrections.execute(identity, deadline(world)).retry_later
+    close(world, found)
+    world.clock.ms += 120_000
+    assert corrections.execute(identity, deadline(world)).correction.status is _S.CORRECTED
+    check_corrected(world, found)
+
+
+def test_lists_say_what_the_records_say(world: World) -> None:
+    """Fails when the index is fed by another attribute than the one that decides."""
+    corrections, identity, found = waiting(world)
+
+    def listed(status: CorrectionStatus) -> list[str]:
+        return [each.break_id for each in corrections_with_status(world.database, status)]
+
+    assert listed(_S.AWAITING_APPROVAL) == [found.break_id]
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    assert (listed(_S.AWAITING_APPROVAL), listed(_S.APPROVED)) == ([], [found.break_id])
+    corrections.execute(identity, deadline(world))
+    assert (listed(_S.APPROVED), listed(_S.CORRECTED)) == ([], [found.break_id])
+
+
+class Lossy(MemoryWorkflows):
+    """Notes where the correction stands when it is told of a decision, and loses what it is told."""
+
+    def __init__(self, world: World, found: Break) -> None:
+        super().__init__()
+        self._world, self._found = world, found
+        self.fails = False
+        self.seen: list[CorrectionStatus] = []
+
+    def decided(self, task_token: str) -> None:
+        """See ``ApprovalNotifier``."""
+        stored = corrections_in(self._world).load(identity_of(self._found))
+        self.seen.append(stored.status)
+        if self.fails:
+            raise StoreUnavailable("lost")
+        super().decided(task_token)
+
+
+class Beside:
+    """An approver between whose look and change the workflow stores a new token."""
+
+    def __init__(self, corrections: Corrections, identity: Identity, world: World) -> None:
+        self._corrections, self._identity, self._world = corrections, identity, world
+        self._looks = 0
+
+    def approve(self) -> Correction:
+        """Approve, with the workflow in between once."""
+        approver = corrections_in(self._world, Policy())
+        look = approver.load
+
+        def between(identity: Identity) -> Correction:
+            seen = look(identity)
+            self._looks += 1
+            if self._looks == 1:
+                self._corrections.wait(identity, "token-3")
+            return seen
+
+        approver.load = between  # type: ignore[method-assign]
+        return approver.approve(self._identity, proposal_version=1, actor=CHECKER)
+
+
+def close(world: World, found: Break) -> None:
+    """A later run finds it no more."""
+    world.clock.ms += 1_000
+    counts = CaseStore(world.database).record_run(
+        "run_2", [], as_of_ms=world.clock.now_ms(), covers=lambda case: case.break_id == found.break_id
+    )
+    assert counts.closed == 1
 
 
 def by_hand(world: World, found: Break) -> None:

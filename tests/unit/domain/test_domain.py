@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import itertools
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from payonce.domain import errors
 from payonce.domain.events import build_event
-from payonce.domain.ids import UlidSource, content_id, event_id
+from payonce.domain.ids import ID_PATTERN, UlidSource, content_id, event_id, time_of_id
 from payonce.domain.ledger import (
     JournalEntry,
     Posting,
@@ -55,6 +56,16 @@ def test_ids_sort_by_time_and_do_not_repeat() -> None:
     assert made == sorted(made)
     assert len(set(made)) == 100
     assert all(len(identity) == len("pay_") + 26 for identity in made)
+
+
+@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
+def test_an_id_says_when_it_was_made(now_ms: int, random: bytes) -> None:
+    """Fails when a bit of the random part is taken for one of the time, or the other way round."""
+    made = UlidSource(lambda: now_ms, lambda _size: random).new("pay")
+    assert time_of_id(made) == now_ms
+    assert re.fullmatch(ID_PATTERN, made.removeprefix("pay_"))
+    with pytest.raises(ValueError, match="substring"):
+        time_of_id(made.replace(made[-1], "u"))
 
 
 def test_content_ids_do_not_collide_by_concatenation() -> None:

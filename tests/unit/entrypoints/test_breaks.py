@@ -6,16 +6,18 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
 import pytest
 
 from payonce.entrypoints.http import KeyedRoute
+from payonce.entrypoints.openapi import build_openapi
 from payonce.entrypoints.routes import ROUTES
 from payonce.reconciliation.cases.items import Visibility
 from payonce.reconciliation.cases.merchant import FILTER_CASES
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.model import Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
-from tests.support.breaks import FOREIGN_PAYMENT, PAYER, evidence_of, store_break
+from tests.support.breaks import FOREIGN_PAYMENT, PAYER, evidence_of, store_break, store_proposal
 from tests.support.events import call
 
 if TYPE_CHECKING:
@@ -205,6 +207,36 @@ def test_an_assignment_is_the_merchants_and_not_the_operators(application: Appli
         ("assigned", "key_1", "to anna"),
     ]
     assert document(get(application))["assignee"] == "anna"
+
+
+@pytest.mark.parametrize("operation", ["list_breaks", *BREAK_ROUTES])
+def test_an_answer_is_what_the_document_says(application: Application, operation: str) -> None:
+    """Fails when a member is added, renamed or null on one side alone."""
+    case = a_case(application, why="The answer was lost.")
+    store_proposal(application.database, case)
+    CaseStore(application.database).comment(
+        ID, "com_1", text="We are looking.", by="operator:ben", at_ms=1, visibility=Visibility.MERCHANT
+    )
+    answer = get(application, operation)
+    (name,) = set(ROUTES[operation].answers.values())
+    schema = {"$ref": f"#/components/schemas/{name}", "components": build_openapi()["components"]}
+    assert answer["statusCode"] in ROUTES[operation].answers
+    jsonschema_rs.validate(schema, document(answer))
+    if operation == "list_breaks":
+        assert len(document(answer)["data"]) == 1
+
+
+def test_a_dismissal_is_seen_and_the_operators_reason_is_not(application: Application) -> None:
+    """Fails when an operator's note is shown as if it were the merchant's own."""
+    a_case(application, break_class=BreakClass.DOUBLE_CHARGE)
+    CaseStore(application.database).dismiss(ID, reason="a known regular", by="operator:ina", at_ms=9)
+    answer = get(application, "get_break_history")
+    (dismissed,) = [entry for entry in document(answer)["data"] if entry["change"] == "dismissed"]
+    assert (dismissed["by"], dismissed["note"]) == ("operator", None)
+    assert "a known regular" not in answer["body"]
+    assert document(get(application))["status"] == "dismissed"
+    page = document(call(application, "list_breaks", None, query={"status": "dismissed"}))
+    assert [view["id"] for view in page["data"]] == [ID]
 
 
 def test_who_acts_must_be_known(application: Application) -> None:

@@ -9,28 +9,45 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payonce.corrections.following import CorrectionsOfRuns
 from payonce.domain.errors import NotFound, StoreUnavailable
 from payonce.domain.gateway import OperationKind
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.cases.case import CaseChange, CaseStatus
+from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.files import chain_head
 from payonce.reconciliation.inbox import Inbox
 from payonce.reconciliation.kept_rows import KEPT, ROWS, KeptRows
 from payonce.reconciliation.manifest import FIRST
-from payonce.reconciliation.runs import MANIFESTS, Reconciliation, RunReport
+from payonce.reconciliation.runs import MANIFESTS, Reconciliation
+from payonce.reconciliation.standing import Standing
 from payonce.reconciliation.stored_policy import StoredPolicy
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_files import MemoryFiles
+from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.world import World
 
 if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
+    from payonce.reconciliation.run_report import RunReport
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 HEADER = "kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id"
+
+
+@dataclass
+class Standings:
+    """Corrections that stand as a test says."""
+
+    stands: dict[str, Standing]
+
+    def standing(self, _cases: Any) -> dict[str, Standing]:
+        return self.stands
+
+    def begin(self, _cases: Any) -> None:
+        """See ``RunCorrections``."""
 
 
 @dataclass
@@ -40,6 +57,7 @@ class Desk:
     world: World = field(default_factory=World)
     files: MemoryFiles = field(default_factory=MemoryFiles)
     reports: int = 0
+    workflows: MemoryWorkflows = field(default_factory=MemoryWorkflows)
 
     def __post_init__(self) -> None:
         self.database = self.world.database
@@ -58,6 +76,7 @@ class Desk:
             clock=self.world.clock,
             ids=self.world.services.ids,
             workspace=DuckDbWorkspace,
+            corrections=CorrectionsOfRuns(self.database, self.workflows),
         )
 
     def pay(self, key: str) -> str:
@@ -103,8 +122,8 @@ def test_a_day_without_faults_has_no_breaks() -> None:
     assert (report.breaks, report.files, report.counts) == (0, 1, RunCounts())
 
 
-def test_a_charge_that_the_bank_made_twice_is_one_case_until_a_run_proves_it_gone() -> None:
-    """Fails when a corrected case is closed before the gateway has reported the refund."""
+def test_a_charge_that_the_bank_made_twice_is_one_case_and_one_correction() -> None:
+    """Fails when each run that sees it opens another one, or starts another correction."""
     desk = Desk()
     reference = desk.pay("a-key")
     desk.report(("charge", reference, 10), ("charge", reference, 10))
@@ -113,21 +132,30 @@ def test_a_charge_that_the_bank_made_twice_is_one_case_until_a_run_proves_it_gon
     assert (case.break_class, case.amount_minor, case.currency) == (BreakClass.DUPLICATE_CAPTURE, 1000, "EUR")
     assert (case.gateway, len(case.evidence) > 1) == ("bank", True)
     assert desk.run(hours=1).counts == RunCounts(seen=1)
-    # The surplus is booked and given back; what the ledger holds of it is the correction's own matter.
-    case = desk.cases.change(case, CaseChange.APPROVED, by="p", at_ms=desk.world.clock.now_ms())
-    case = desk.cases.change(case, CaseChange.STARTED, by="p", at_ms=desk.world.clock.now_ms())
-    desk.cases.change(
-        case,
-        CaseChange.CORRECTED,
-        by="p",
-        at_ms=desk.world.clock.now_ms(),
-        correction={"gateway_reference": "cor_1-1"},
-    )
-    covers = desk.runs._covers
-    case = desk.cases.get(case.break_id)
-    assert desk.runs._corrections() == {case.break_id: "cor_1-1"}
-    assert not covers(case, desk.world.clock.now_ms(), {case.break_id}, {})
-    assert covers(case, desk.world.clock.now_ms(), set(), {})
+    assert desk.workflows.started == [(case.break_id, 1)]
+
+
+@pytest.mark.parametrize(
+    ("standing", "closed"),
+    [
+        (Standing(), True),
+        (Standing(in_flight=True), False),
+        (Standing(gateway_reference="cor_1-1"), False),
+        (Standing(since_ms=2_000_000_000_000), False),
+    ],
+)
+def test_a_break_that_is_gone_is_closed_unless_its_correction_is_not_proved(
+    standing: Standing, *, closed: bool
+) -> None:
+    """Fails when a case is closed under a refund on its way, or before the gateway has reported it."""
+    desk = Desk()
+    reference = desk.pay("a-key")
+    desk.run(hours=48)
+    (case,) = desk.opened()
+    assert case.break_class is BreakClass.MISSING_IN_GATEWAY
+    desk.runs._corrections = Standings({case.break_id: standing})
+    desk.report(("charge", reference, 10))
+    assert desk.run(hours=1).counts == RunCounts(closed=1 if closed else 0)
 
 
 def test_a_movement_from_before_the_period_is_not_missing_in_our_ledger() -> None:

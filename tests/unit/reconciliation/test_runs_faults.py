@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.reconciliation.manifest import Manifest
-    from payonce.reconciliation.runs import RunReport
+    from payonce.reconciliation.run_report import RunReport
 
 REQUEST = "request-1"
 

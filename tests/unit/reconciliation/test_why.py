@@ -20,10 +20,9 @@ from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
 from payonce.payments.recovery import release_desk
 from payonce.reconciliation import explain as explain_module
-from payonce.reconciliation.anomalies.double_charge import _evidence
 from payonce.reconciliation.explain import MAX_EXPLAINED_PER_RUN, Explainer
 from payonce.reconciliation.ledger_rows import booked_rows
-from payonce.reconciliation.model import Break
+from payonce.reconciliation.model import Break, Evidence, LedgerRow, Source
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.reconciliation.why import EXPLAINED, TEXTS, WhyReason
 from tests.support.corrections import corrections_in, deadline, duplicate_capture
@@ -90,7 +89,13 @@ class Shop:
         rows = booked_rows(self.database, from_ms=now_ms - 40 * 24 * HOUR_MS, until_ms=now_ms + 1)
         first, later = sorted(rows, key=lambda row: row.booked_at_ms)
         found = self.break_of(later.payment_id, BreakClass.DOUBLE_CHARGE, merchant_id=MERCHANT)
-        return self.why(replace(found, payment_id=later.payment_id, evidence=(_evidence(first), _evidence(later))))
+        return self.why(replace(found, payment_id=later.payment_id, evidence=(evidence_of(first), evidence_of(later))))
+
+
+def evidence_of(row: LedgerRow) -> Evidence:
+    """Return what the finder of double charges shows of a charge."""
+    names = ("payment_id", "reference", "amount_minor", "currency", "booked_at_ms", "idempotency_record_id")
+    return Evidence(source=Source.LEDGER, row_key=row.entry_id, fields={name: getattr(row, name) for name in names})
 
 
 def world_with_a_stream() -> World:
@@ -336,6 +341,36 @@ def test_the_trail_is_searched_for_a_bounded_number_of_entries(monkeypatch: pyte
     assert shop.why(found) is WhyReason.STILL_OPEN
     monkeypatch.setattr(explain_module, "MAX_SEARCHED_ENTRIES", 3)
     assert shop.why(found) is WhyReason.FORGOTTEN
+
+
+def test_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a break costs more reads than docs/reconciliation-cases.md says."""
+    shop = Shop()
+    payment_id = shop.pay()
+    shop.later(5_000)
+    shop.pay("second-key")
+    reference = shop.killed_before_the_commit("third-key")
+    reads: list[str] = []
+    for name in ("get", "get_many", "query"):
+        read = getattr(shop.database, name)
+        monkeypatch.setattr(
+            shop.database, name, lambda *a, read=read, name=name, **k: (reads.append(name), read(*a, **k))[1]
+        )
+
+    def cost(look: Any) -> int:
+        serve_audit({"Records": shop.database.stream}, shop.trail)
+        reads.clear()
+        assert look() is not None
+        return len(reads)
+
+    booked = shop.break_of(f"{payment_id}-1", BreakClass.DUPLICATE_CAPTURE, payment_id=payment_id, merchant_id=MERCHANT)
+    assert cost(lambda: shop.explainer.explain(booked)) == 3
+    unbooked = shop.break_of(reference, BreakClass.MISSING_IN_LEDGER)
+    assert cost(lambda: shop.explainer.explain(unbooked)) == 8 + 2
+    twice: list[Break] = []
+    monkeypatch.setattr(shop, "why", twice.append)
+    shop.why_twice()
+    assert cost(lambda: shop.explainer.explain(twice[0])) == 5
 
 
 def test_a_store_that_fails_leaves_a_break_without_its_why(monkeypatch: pytest.MonkeyPatch) -> None:

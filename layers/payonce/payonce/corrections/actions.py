@@ -17,6 +17,7 @@ class Action(StrEnum):
 
     GIVE_BACK_SURPLUS = "give_back_surplus"  # void or refund a charge that our books do not know
     REFUND_PAYMENT = "refund_payment"  # refund a payment of ours, as a merchant would
+    REVERSE_POSTING = "reverse_posting"  # book the reversal of an entry that was booked twice; no gateway takes part
     MANUAL = "manual"  # nothing that a program could do by itself
 
 
@@ -24,6 +25,7 @@ ACTIONS: Mapping[BreakClass, Action] = MappingProxyType(
     {
         BreakClass.DUPLICATE_CAPTURE: Action.GIVE_BACK_SURPLUS,
         BreakClass.DOUBLE_CHARGE: Action.REFUND_PAYMENT,
+        BreakClass.DUPLICATE_POSTING: Action.REVERSE_POSTING,
     }
 )
 

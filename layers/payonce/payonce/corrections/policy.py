@@ -1,4 +1,4 @@
-"""The policy: which corrections need no second person. A setting that is not known stops the start."""
+"""The policy: which corrections need no second person. A document that is not understood lets nothing happen."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.actions import ACTIONS
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
-from payonce.domain.errors import MisconfiguredError
+from payonce.domain.errors import FileRejected, MisconfiguredError
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.ports import Clock, FileStore
+
+POLICY_FILE = "policy/corrections.toml"  # of the reconciliation bucket
+MAX_POLICY_BYTES = 64_000
+# How long the kill switch may take. Every step of a correction looks, so a cache of minutes would only save pennies.
+CACHE_MS = 15_000
 DEFAULT_APPROVAL_SECONDS = 72 * 3600  # a weekend and a working day
 MAX_APPROVAL_SECONDS = 30 * 24 * 3600  # the evidence is old by then: propose again
 # More than this is never given back without a person by a mere setting: 100.00 in most currencies.
@@ -90,3 +96,37 @@ def _whole(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise MisconfiguredError(f"The corrections policy's {name} must be a whole number.")
     return value
+
+
+class PolicySource:
+    """The policy as it is stored now, at most ``CACHE_MS`` old. Without a document: nothing is automatic."""
+
+    def __init__(self, files: FileStore, clock: Clock) -> None:
+        self._files = files
+        self._clock = clock
+        self._policy = Policy()
+        self._read_at_ms: int | None = None
+
+    def __call__(self) -> Policy:
+        """Return the policy.
+
+        Raises ``MisconfiguredError`` for a document that is none and ``StoreUnavailable``: then nothing is decided or
+        executed. An older policy would not know of a kill switch.
+        """
+        now_ms = self._clock.now_ms()
+        if self._read_at_ms is None or not 0 <= now_ms - self._read_at_ms < CACHE_MS:
+            self._policy = self._read()
+            self._read_at_ms = now_ms
+        return self._policy
+
+    def _read(self) -> Policy:
+        try:
+            data = self._files.read(POLICY_FILE, max_bytes=MAX_POLICY_BYTES)
+        except FileRejected as error:
+            raise MisconfiguredError(f"{POLICY_FILE} is too large for a policy: {error.detail}") from error
+        if data is None:
+            return Policy()
+        try:
+            return parse_policy(data.decode())
+        except UnicodeDecodeError as error:
+            raise MisconfiguredError(f"{POLICY_FILE} is no UTF-8 text.") from error

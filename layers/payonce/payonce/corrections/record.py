@@ -3,10 +3,13 @@
 ::
 
     (nothing) ─ start ─▶ open ─ reread ─▶ checked ─ decide ─▶ approved ─ execute ─▶ corrected
-                          │ │                │                  ▲                └▶ failed
+                          │ │                │                  ▲                └▶ failed, rejected (the break is gone)
                           │ └ already given  └ decide ▶ awaiting_approval ─ reject ▶ rejected
                           │   back ▶ corrected               └ too late ▶ expired
-                          └ nothing a program could do ▶ manual
+                          └ nothing a program could do ▶ manual          rejected, expired ─ next attempt ▶ open
+
+This is the only place that says where a correction stands. The break's case knows whether a run still finds it
+(reconciliation.cases), and nothing of its correction: the two can't differ.
 """
 
 from __future__ import annotations
@@ -18,14 +21,19 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.actions import Action
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
+from payonce.outbox import created_key
 from payonce.payments.corrective import correction_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from payonce.ports import Database, Item
+    from payonce.ports import Database, Item, Write
+
+BY_STATUS_INDEX = "corrections-by-status"
+PAGE_SIZE = 100
+KEYS_AT_ONCE = 100  # what one read of several keys takes
 
 
 class CorrectionStatus(StrEnum):
@@ -48,11 +56,14 @@ NEXT: Mapping[CorrectionStatus, frozenset[CorrectionStatus]] = MappingProxyType(
         _S.OPEN: frozenset({_S.CHECKED, _S.CORRECTED, _S.MANUAL}),
         _S.CHECKED: frozenset({_S.APPROVED, _S.AWAITING_APPROVAL}),
         _S.AWAITING_APPROVAL: frozenset({_S.APPROVED, _S.REJECTED, _S.EXPIRED, _S.AWAITING_APPROVAL}),
-        # The commit of the effect writes these two: payments.corrective.
-        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED}),
+        # The commit of the effect writes the first two: payments.corrective.
+        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED}),
+        # As a new attempt, and only so: nothing was executed.
+        _S.REJECTED: frozenset({_S.OPEN}),
+        _S.EXPIRED: frozenset({_S.OPEN}),
     }
 )
-FINAL = frozenset(status for status in _S if status not in NEXT)
+FINAL = frozenset({_S.CORRECTED, _S.REJECTED, _S.EXPIRED, _S.FAILED, _S.MANUAL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +72,8 @@ class Correction:
 
     ``kind``: refund or void, once the gateway was read. ``proposed_by`` and ``decided_by`` are API key ids, or
     ``policy`` and ``reconciliation`` for the program's own doing. ``charge_reference`` is the reference under which a
-    surplus charge was made. ``revision`` guards every change.
+    surplus charge was made, ``entry_id`` the entry that was booked twice. ``attempt`` counts how often it was begun;
+    ``log`` is what happened up to the execution. ``revision`` guards every change.
     """
 
     break_id: str
@@ -84,6 +96,9 @@ class Correction:
     expires_at_ms: int = 0
     outcome: str = ""
     charge_reference: str = ""
+    entry_id: str = ""
+    attempt: int = 1
+    log: tuple[Mapping[str, Any], ...] = ()
     revision: int = 1
 
 
@@ -104,6 +119,31 @@ def find_correction(database: Database, merchant_id: str, payment_id: str, break
     return None if item is None else _from(item)
 
 
+def find_corrections(database: Database, identities: Sequence[tuple[str, str, str]]) -> Iterator[Correction]:
+    """Yield the corrections of (merchant, payment, break) that there are, as stored now."""
+    keys = [correction_key(*identity) for identity in dict.fromkeys(identities)]
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        for item in database.get_many(Table.PAYMENTS, keys[start : start + KEYS_AT_ONCE]):
+            yield _from(item)
+
+
+def corrections_with_status(database: Database, status: CorrectionStatus) -> Iterator[Correction]:
+    """Yield every correction of the status, what expires first or was changed first ahead. Eventually consistent."""
+    start: Item | None = None
+    while True:
+        page = database.query(
+            Table.PAYMENTS,
+            index=BY_STATUS_INDEX,
+            partition=("correction_status", status.value),
+            limit=PAGE_SIZE,
+            start=start,
+        )
+        yield from (_from(item) for item in page.items)
+        start = page.next_key
+        if start is None:
+            return
+
+
 def insert_correction(database: Database, correction: Correction) -> Correction:
     """Store a new correction, or return the one that is stored: starting twice is a no-op."""
     key = correction_key(correction.merchant_id, correction.payment_id, correction.break_id)
@@ -114,36 +154,60 @@ def insert_correction(database: Database, correction: Correction) -> Correction:
     return correction
 
 
-def change(database: Database, before: Correction, **changes: Any) -> Correction:
-    """Store ``before`` with ``changes``, if it is still as it was read. Raises ``CorrectionStateConflict``."""
+def change(
+    database: Database, before: Correction, *, beside: Sequence[Write] = (), quiet: bool = False, **changes: Any
+) -> Correction:
+    """Store ``before`` with ``changes``, if it is still as it was read. Raises ``CorrectionStateConflict``.
+
+    ``beside``: writes of the same transaction. ``quiet``: not for the log.
+    """
     after = replace(before, **changes, revision=before.revision + 1)
     if after.status not in NEXT.get(before.status, ()):
         raise CorrectionStateConflict(f"The correction is {before.status.value}: it can't become {after.status.value}.")
+    if not quiet:
+        after = replace(after, log=(*after.log, _entry(after)))
     write = Adjust(
         table=Table.PAYMENTS,
         key=correction_key(before.merchant_id, before.payment_id, before.break_id),
-        require={"revision": before.revision, "status": before.status.value},
+        require={"revision": before.revision, "correction_status": before.status.value},
         set=_stored(after),
     )
     try:
-        database.write([write])
+        database.write([write, *beside])
     except WriteConflict as conflict:
         raise CorrectionStateConflict("The correction was changed meanwhile. Read it again.") from conflict
     return after
 
 
-def _stored(correction: Correction) -> Item:
+def _entry(correction: Correction) -> dict[str, Any]:
     return {
-        **asdict(correction),
+        "at_ms": correction.updated_at_ms,
+        "status": correction.status.value,
+        "attempt": correction.attempt,
+        "proposal_version": correction.proposal_version,
+        "amount_minor": correction.amount_minor,
+        "by": correction.decided_by or correction.proposed_by,
+        "outcome": correction.outcome,
+    }
+
+
+def _stored(correction: Correction) -> Item:
+    values = asdict(correction)
+    del values["status"]
+    return {
+        **values,
         "break_class": correction.break_class.value,
         "action": correction.action.value,
-        "status": correction.status.value,
+        "log": [dict(entry) for entry in correction.log],
+        # Only corrections carry these two, so only they are in the index.
+        "correction_status": correction.status.value,
+        "listed_key": created_key(correction.expires_at_ms or correction.updated_at_ms, correction.break_id),
     }
 
 
 def _from(item: Item) -> Correction:
-    values = {name: item[name] for name in _FIELDS}
+    values = {name: item[name] for name in _FIELDS if name != "status"}
     values["break_class"] = BreakClass(values["break_class"])
     values["action"] = Action(values["action"])
-    values["status"] = CorrectionStatus(values["status"])
-    return Correction(**values)
+    values["log"] = tuple(values["log"])
+    return Correction(**values, status=CorrectionStatus(item["correction_status"]))

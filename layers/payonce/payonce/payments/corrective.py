@@ -1,7 +1,8 @@
 """The effects of corrections, through the payment protocol: at most one per break, whatever is killed or repeated.
 
 The claim's key is the break's id, and so is what the gateway's reference is derived from. The claim requires the
-correction to be approved, and the commit marks it as corrected, each in the claim's own transaction.
+correction to be approved and the break to be open still, and the commit marks the correction as corrected, each in the
+claim's own transaction.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Key, Write
 
 OPERATION = "correct_break"
 APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
+EXECUTED, ALREADY_GIVEN_BACK = "executed", "already_given_back"
 FIRST_ATTEMPT = 1
 OPERATION_NAMESPACE = "payonce/corrective/v1"
 OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt far below the 64 of a gateway's reference
@@ -72,7 +74,7 @@ class CorrectivePlan:
     @property
     def reference(self) -> str:
         """The gateway's reference: of the break alone."""
-        return gateway_reference(operation_id_of(self.break_id), FIRST_ATTEMPT)
+        return corrective_reference(self.break_id)
 
     def to_data(self) -> dict[str, Any]:
         """Return the storable form."""
@@ -89,7 +91,8 @@ class CorrectivePlan:
         return Adjust(
             table=Table.PAYMENTS,
             key=correction_key(self.merchant_id, self.payment_id, self.break_id),
-            require={"status": APPROVED, "proposal_version": self.proposal_version},
+            require={"correction_status": APPROVED, "proposal_version": self.proposal_version},
+            add={"revision": 1},
             set={"claimed_at_ms": self.created_at_ms},
         )
 
@@ -99,19 +102,29 @@ class CorrectivePlan:
         return Adjust(
             table=Table.PAYMENTS,
             key=correction_key(self.merchant_id, self.payment_id, self.break_id),
-            require={"status": APPROVED},
+            require={"correction_status": APPROVED},
             set={
-                "status": CORRECTED if succeeded else FAILED,
-                "outcome": "executed" if succeeded else getattr(result, "code", "not_executed"),
+                "correction_status": CORRECTED if succeeded else FAILED,
+                "outcome": EXECUTED if succeeded else getattr(result, "code", "not_executed"),
                 "updated_at_ms": now_ms,
             },
         )
 
 
-def corrective_work(plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services) -> GatewayWork:
-    """Return the work of a correction."""
+def corrective_work(
+    plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services, guards: Sequence[Write] = ()
+) -> GatewayWork:
+    """Return the work of a correction. ``guards``: further writes of its claim, such as that the break is open still.
+
+    Who takes a claim over needs none: it was made with them.
+    """
     kind = CorrectiveRefund if plan.known else GiveBackSurplus
-    return kind(plan, gateway_named, services)
+    return kind(plan, gateway_named, services, guards)
+
+
+def corrective_reference(break_id: str) -> str:
+    """Return the reference under which the gateway reports what corrected a break."""
+    return gateway_reference(operation_id_of(break_id), FIRST_ATTEMPT)
 
 
 def _refusal(plan: CorrectivePlan) -> PayonceError:
@@ -123,9 +136,16 @@ def _refusal(plan: CorrectivePlan) -> PayonceError:
 class GiveBackSurplus(GatewayWork):
     """Voids or refunds a charge that our books do not know, and books that it came and went."""
 
-    def __init__(self, plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+    def __init__(
+        self,
+        plan: CorrectivePlan,
+        gateway_named: Callable[[str], Gateway],
+        services: Services,
+        guards: Sequence[Write] = (),
+    ) -> None:
         super().__init__(services)
         self._plan = plan
+        self._guards = guards
         self._services = services
         self._gateway_named = gateway_named
 
@@ -139,7 +159,7 @@ class GiveBackSurplus(GatewayWork):
             claim_id=self._services.ids.new("cor"),
             resource=payment_path(self._plan.payment_id),
             data=self._plan.to_data(),
-            writes=[self._plan.claim_write()],
+            writes=[self._plan.claim_write(), *self._guards],
             on_conflict=lambda _conflict: _refusal(self._plan),
         )
 
@@ -197,7 +217,7 @@ class GiveBackSurplus(GatewayWork):
         now_ms = self._clock.now_ms()
         mark = self._plan.mark_write(Succeeded(self._plan.gateway_charge_id, ""), now_ms)
         assert isinstance(mark, Adjust)  # noqa: S101 - narrows the type
-        settled = replace(mark, set={**mark.set, "outcome": "already_given_back"})
+        settled = replace(mark, set={**mark.set, "outcome": ALREADY_GIVEN_BACK})
         return Draft(self._response(Succeeded(self._plan.gateway_charge_id, "")), [settled])
 
     def _entries(self) -> tuple[JournalEntry, JournalEntry]:
@@ -248,8 +268,15 @@ class GiveBackSurplus(GatewayWork):
 class CorrectiveRefund(FollowUp):
     """Refunds a payment of ours, reserved and booked as any refund, keyed by the break."""
 
-    def __init__(self, plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+    def __init__(
+        self,
+        plan: CorrectivePlan,
+        gateway_named: Callable[[str], Gateway],
+        services: Services,
+        guards: Sequence[Write] = (),
+    ) -> None:
         self._corrective = plan
+        self._guards = guards
         follow_up = FollowUpPlan(
             kind=OperationKind.REFUND,
             merchant_id=plan.merchant_id,
@@ -272,7 +299,7 @@ class CorrectiveRefund(FollowUp):
             reserved,
             claim_id=self._services.ids.new("cor"),  # fresh, as above
             data=self._corrective.to_data(),
-            writes=[*reserved.writes, self._corrective.claim_write()],
+            writes=[*reserved.writes, self._corrective.claim_write(), *self._guards],
             on_conflict=refused,
         )
 

@@ -28,6 +28,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             {
                 "payments-by-merchant": ("merchant_id", "created_key"),
                 "payments-by-gateway-reference": ("gateway_reference", "sk"),
+                "corrections-by-status": ("correction_status", "listed_key"),
             },
         ),
         Table.LEDGER: TableSchema(("pk", "sk"), {"movements-by-day": ("day_shard", "booked_at_ms")}),

@@ -2,15 +2,13 @@
 
 ::
 
-            found          proposed              approved
-    (none) ──────▶ OPEN ──────────▶ AWAITING ──────────────▶ APPROVED ─ started ─▶ CORRECTING ─ corrected ─▶ CORRECTED
-                    │ ▲ ◀── rejected ── APPROVAL                 │                     │                        │
-                    │ └──────────────────── given_up ────────────┴─────────────────────┘                        │
-                    │ proved                                                                                    │ proved
-                    └──────────────▶ CLOSED ◀───────────────────────────────────────────────────────────────────┘
-                                       └─ reopened ─▶ OPEN
+            found           proved
+    (none) ──────▶ OPEN ───────────────▶ CLOSED
+                    │ ▲ ◀── reopened ──────┘
+                    │ └ correcting: its correction is carried out from now on
+                    └ dismissed ▶ DISMISSED     a person's word on what is only probable; no run changes it
 
-    OPEN ─ dismissed ─▶ DISMISSED       a person's word on what is only probable; no run changes it
+A case is what runs say of a break. Where its correction stands is in the correction alone (corrections.record).
 """
 
 from __future__ import annotations
@@ -37,10 +35,6 @@ class CaseStatus(StrEnum):
     """Where a case stands."""
 
     OPEN = "open"
-    AWAITING_APPROVAL = "awaiting_approval"
-    APPROVED = "approved"
-    CORRECTING = "correcting"
-    CORRECTED = "corrected"
     CLOSED = "closed"
     DISMISSED = "dismissed"
 
@@ -49,12 +43,7 @@ class CaseChange(StrEnum):
     """What can happen to a case."""
 
     FOUND = "found"
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    STARTED = "started"
-    CORRECTED = "corrected"
-    GIVEN_UP = "given_up"
+    CORRECTING = "correcting"
     PROVED = "proved"
     REOPENED = "reopened"
     ASSIGNED = "assigned"
@@ -66,18 +55,8 @@ _S, _C = CaseStatus, CaseChange
 TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = MappingProxyType(
     {
         (None, _C.FOUND): _S.OPEN,
-        (_S.OPEN, _C.PROPOSED): _S.AWAITING_APPROVAL,
-        (_S.OPEN, _C.APPROVED): _S.APPROVED,
-        (_S.AWAITING_APPROVAL, _C.APPROVED): _S.APPROVED,
-        (_S.AWAITING_APPROVAL, _C.REJECTED): _S.OPEN,
-        (_S.APPROVED, _C.STARTED): _S.CORRECTING,
-        (_S.CORRECTING, _C.CORRECTED): _S.CORRECTED,
-        (_S.APPROVED, _C.GIVEN_UP): _S.OPEN,
-        (_S.CORRECTING, _C.GIVEN_UP): _S.OPEN,
-        # Only a run closes a case. One that is being corrected is left alone: its money may be on the way.
-        (_S.OPEN, _C.PROVED): _S.CLOSED,
-        (_S.AWAITING_APPROVAL, _C.PROVED): _S.CLOSED,
-        (_S.CORRECTED, _C.PROVED): _S.CLOSED,
+        (_S.OPEN, _C.CORRECTING): _S.OPEN,
+        (_S.OPEN, _C.PROVED): _S.CLOSED,  # by a run alone
         (_S.CLOSED, _C.REOPENED): _S.OPEN,
         # Only of a class that is not certain: see CaseStore.dismiss.
         (_S.OPEN, _C.DISMISSED): _S.DISMISSED,
@@ -87,7 +66,7 @@ TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = Mapping
 )
 
 
-# What a run may close: a corrected case and one that waits for approval like an open one.
+# What a run may close.
 PROVABLE = tuple(status for status in CaseStatus if (status, CaseChange.PROVED) in TRANSITIONS)
 
 
@@ -104,7 +83,7 @@ class Case:
     """A break and what became of it, at one version. Times are epoch milliseconds, the amount minor units.
 
     ``due_at_ms`` is when somebody has to have looked at it. ``merchant_id`` is ``None`` where no row names a
-    merchant: the case is the operator's. ``correction`` is what was proposed and done. ``version`` counts the changes.
+    merchant: the case is the operator's. ``version`` counts the changes.
     ``assignee`` is the operator's person, ``merchant_assignee`` the merchant's; neither sees or takes the other's.
     ``why_reason`` is the name of why it arose (reconciliation.why), ``why`` its text.
     """
@@ -132,7 +111,6 @@ class Case:
     assignee: str | None = None
     merchant_assignee: str | None = None
     closed_by_run_id: str | None = None
-    correction: Mapping[str, Any] | None = None
 
     def changed(self, change: CaseChange, *, at_ms: int, **values: Any) -> Case:
         """Return the next version after ``change``."""

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.outbox import created_key
 from payonce.ports import Adjust, Insert, Table
-from payonce.reconciliation.cases.case import Case, CaseStatus, evidence_document, evidence_from
+from payonce.reconciliation.cases.case import Case, CaseChange, CaseStatus, evidence_document, evidence_from
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     from payonce.ports import Item, Key, Write
-    from payonce.reconciliation.cases.case import CaseChange
 
 BY_STATUS_INDEX = "cases-by-status"
 BY_MERCHANT_INDEX = "cases-by-merchant"
@@ -77,7 +76,6 @@ def case_item(case: Case) -> Item:
         "case_status": case.status.value,
         "subject": list(case.subject),
         "evidence": [evidence_document(row) for row in case.evidence],
-        "correction": None if case.correction is None else dict(case.correction),
         "due_key": created_key(case.due_at_ms, case.break_id),
         "opened_key": position_of(case),
     }
@@ -95,7 +93,6 @@ def case_from(item: Item) -> Case:
         status=CaseStatus(item["case_status"]),
         subject=tuple(item["subject"]),
         evidence=tuple(evidence_from(row) for row in item["evidence"]),
-        correction=item["correction"],
         merchant_id=item.get("merchant_id"),
     )
 
@@ -108,15 +105,7 @@ def case_writes(
     ``at_ms``: when it was made, where that is not the time of the case's last change.
     """
     item = case_item(after)
-    entry = {
-        "pk": case_partition(after.break_id),
-        "sk": f"{CHANGE_PREFIX}{after.version:010d}",
-        "change": change.value,
-        "case_status": after.status.value,
-        "at_ms": after.updated_at_ms if at_ms is None else at_ms,
-        "by": by,
-        "note": note,
-    }
+    entry = _entry(after, change, by=by, note=note, at_ms=after.updated_at_ms if at_ms is None else at_ms)
     if before is None:
         return [Insert(Table.RECONCILIATION, item), Insert(Table.RECONCILIATION, entry)]
     key = case_key(after.break_id)
@@ -127,6 +116,34 @@ def case_writes(
         set={name: value for name, value in item.items() if name not in key},
     )
     return [written, Insert(Table.RECONCILIATION, entry)]
+
+
+def correcting_writes(before: Case, *, by: str, note: str, at_ms: int) -> list[Write]:
+    """Return what goes with the claim of a correction: the case is as it was read, open, and from now on changed.
+
+    So a run that looked before this neither closes it nor has closed it: its money may be on the way.
+    """
+    after = before.changed(CaseChange.CORRECTING, at_ms=at_ms)
+    noted = Adjust(
+        table=Table.RECONCILIATION,
+        key=case_key(after.break_id),
+        require={"version": before.version, "case_status": before.status.value},
+        set={"version": after.version, "updated_at_ms": after.updated_at_ms},
+    )
+    entry = _entry(after, CaseChange.CORRECTING, by=by, note=note, at_ms=at_ms)
+    return [noted, Insert(Table.RECONCILIATION, entry)]
+
+
+def _entry(after: Case, change: CaseChange, *, by: str, note: str | None, at_ms: int) -> Item:
+    return {
+        "pk": case_partition(after.break_id),
+        "sk": f"{CHANGE_PREFIX}{after.version:010d}",
+        "change": change.value,
+        "case_status": after.status.value,
+        "at_ms": at_ms,
+        "by": by,
+        "note": note,
+    }
 
 
 def run_partition(run_id: str) -> str:

@@ -37,7 +37,6 @@ def case_view(case: Case, now_ms: int, *, evidence: bool = False) -> dict[str, A
         "age_seconds": max(0, now_ms - case.opened_at_ms) // 1000,
         "updated_at_ms": case.updated_at_ms,
         "closed_by_run_id": case.closed_by_run_id,
-        "correction": case.correction,
     }
     if evidence:
         view["evidence"] = [evidence_document(row) for row in case.evidence]
@@ -46,4 +45,4 @@ def case_view(case: Case, now_ms: int, *, evidence: bool = False) -> dict[str, A
 
 def is_overdue(case: Case, now_ms: int) -> bool:
     """Return whether nobody has dealt with the case in the time that its severity allows."""
-    return case.status in {CaseStatus.OPEN, CaseStatus.AWAITING_APPROVAL} and now_ms > case.due_at_ms
+    return case.status is CaseStatus.OPEN and now_ms > case.due_at_ms

@@ -1,0 +1,60 @@
+"""Workflows of corrections on Step Functions. Every AWS error is translated here, once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from payonce.domain.errors import MisconfiguredError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.client import SFNClient
+
+ALREADY_STARTED = "ExecutionAlreadyExists"
+# The workflow waits under another token by now, or has ended: it has looked at what is stored, or will.
+WAITS_NO_LONGER = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+
+
+class StepFunctionsWorkflows:
+    """See ``CorrectionStarter`` and ``ApprovalNotifier``."""
+
+    def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def start(self, break_id: str, attempt: int) -> None:
+        """See ``CorrectionStarter``. Raises ``MisconfiguredError`` without a state machine."""
+        if not self._state_machine_arn:
+            raise MisconfiguredError("PAYONCE_CORRECTIONS_ARN is not set: there is no workflow to start.")
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._state_machine_arn,
+                name=execution_name(break_id, attempt),
+                input=json.dumps({"break_id": break_id, "attempt": attempt}),
+            )
+        except ClientError as error:
+            if _code(error) != ALREADY_STARTED:
+                raise StoreUnavailable(f"The correction of {break_id} could not be started. Run again.") from error
+        except BotoCoreError as error:
+            raise StoreUnavailable(f"The correction of {break_id} could not be started. Run again.") from error
+
+    def decided(self, task_token: str) -> None:
+        """See ``ApprovalNotifier``. What was decided is not said here: the workflow reads what is stored."""
+        try:
+            self._client.send_task_success(taskToken=task_token, output="{}")
+        except ClientError as error:
+            if _code(error) not in WAITS_NO_LONGER:
+                raise StoreUnavailable("The decision is stored, but its workflow was not told. Repeat it.") from error
+        except BotoCoreError as error:
+            raise StoreUnavailable("The decision is stored, but its workflow was not told. Repeat it.") from error
+
+
+def execution_name(break_id: str, attempt: int) -> str:
+    """Return the name of an execution: at most 80 characters, as Step Functions takes them."""
+    return f"{break_id}-{attempt}"
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

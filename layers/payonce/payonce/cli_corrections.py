@@ -1,0 +1,187 @@
+"""The operator's commands for corrections: what waits for whom, propose, approve, reject, resume.
+
+Who acts is named by ``--operator``: who proposed can't approve. Each command says what comes next.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from payonce.cli_support import add_table_options, application_of, shown
+from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
+from payonce.corrections.workflow import MAX_ATTEMPTS, Identity
+from payonce.domain.errors import BodyMalformed, CorrectionStateConflict, NotFound
+from payonce.ports import Table
+from payonce.reconciliation.cases.store import CaseStore
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from payonce.bootstrap import Application
+
+TABLES = (Table.RECONCILIATION, Table.PAYMENTS)
+DEFAULT_LIMIT = 50
+OPERATOR_PREFIX = "operator:"
+_S = CorrectionStatus
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    corrections = commands.add_parser("corrections", help="list, show, propose, approve and reject corrections")
+    actions = corrections.add_subparsers(dest="corrections_command", required=True)
+    listing = actions.add_parser("list", help="list corrections, what expires first ahead")
+    listing.add_argument("--status", choices=[each.value for each in _S], default=_S.AWAITING_APPROVAL.value)
+    listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT})")
+    show = actions.add_parser("show", help="show one, what happened to it, and what comes next")
+    propose = actions.add_parser("propose", help="propose another amount; whoever does can't decide about it")
+    approve = actions.add_parser("approve", help="approve the proposal that you have seen")
+    reject = actions.add_parser("reject", help="reject the proposal that you have seen")
+    resume = actions.add_parser("resume", help="begin a rejected or expired one anew, or start its workflow again")
+    for action in (show, propose, approve, reject, resume):
+        action.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
+    propose.add_argument("--amount", type=int, required=True, metavar="MINOR", help="in minor units")
+    for action in (propose, approve, reject):
+        action.add_argument("--version", type=int, required=True, help="of the proposal that you have seen")
+        action.add_argument("--operator", required=True, help="who you are: who proposed can't approve")
+    resume.add_argument("--workflow", help="ARN of the state machine (default: $PAYONCE_CORRECTIONS_ARN)")
+    for action in (listing, show, propose, approve, reject, resume):
+        add_table_options(action, TABLES)
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Run the command. Raises ``PayonceError``."""
+    workflow = getattr(options, "workflow", None)
+    if workflow:
+        environment = {**environment, "PAYONCE_CORRECTIONS_ARN": workflow}
+    application = application_of(options, environment, TABLES)
+    if options.corrections_command == "list":
+        return _list(application, options)
+    identity = _identity(application, options.break_id)
+    match options.corrections_command:
+        case "show":
+            return _show(_found(application, identity))
+        case "resume":
+            return _resume(application, identity)
+        case _:
+            return _act(application, identity, options)
+
+
+def _identity(application: Application, break_id: str) -> Identity:
+    case = CaseStore(application.database).get(break_id)
+    return Identity(case.merchant_id or "", case.payment_id or "", break_id)
+
+
+def _found(application: Application, identity: Identity) -> Correction:
+    found = application.corrections.find(identity)
+    if found is None:
+        raise NotFound(f"There is no correction of {identity.break_id}. A run starts it, for classes that have one.")
+    return found
+
+
+def _list(application: Application, options: argparse.Namespace) -> int:
+    listed = 0
+    for correction in corrections_with_status(application.database, _S(options.status)):
+        if listed == options.limit:
+            sys.stdout.write(f"there are more: --limit {2 * options.limit}\n")
+            break
+        sys.stdout.write(line_of(correction) + "\n")
+        listed += 1
+    if not listed:
+        sys.stdout.write(f"no correction is {options.status}\n")
+    elif options.status == _S.AWAITING_APPROVAL.value:
+        sys.stdout.write("next: corrections show BREAK\n")
+    return 0
+
+
+def line_of(correction: Correction) -> str:
+    """Return a correction in one line."""
+    amount = f"{correction.amount_minor} {correction.currency}"
+    until = f"until {shown(correction.expires_at_ms)}" if correction.expires_at_ms else shown(correction.updated_at_ms)
+    return (
+        f"{correction.break_id}  {correction.break_class.value:<18}  {correction.kind or '-':<8}  {amount:>16}  "
+        f"version {correction.proposal_version}  by {correction.proposed_by}  {until}"
+    )
+
+
+def _show(correction: Correction) -> int:
+    lines = [
+        f"break      {correction.break_id}",
+        f"class      {correction.break_class.value}",
+        f"status     {correction.status.value}{f': {correction.outcome}' if correction.outcome else ''}",
+        f"what       {correction.kind or correction.action.value} of {correction.amount_minor} {correction.currency}"
+        " (minor units)",
+        f"charge     {correction.gateway_charge_id or '-'} at {correction.gateway or '-'}",
+        f"entry      {correction.entry_id or '-'}",
+        f"merchant   {correction.merchant_id}",
+        f"payment    {correction.payment_id}",
+        f"proposal   version {correction.proposal_version} by {correction.proposed_by}",
+        f"decided    {correction.decided_by or '-'}",
+        f"expires    {shown(correction.expires_at_ms)}",
+        f"attempt    {correction.attempt} of {MAX_ATTEMPTS}",
+        "history",
+        *(
+            f"  {shown(each['at_ms'])}  {each['status']:<17} version {each['proposal_version']}  "
+            f"{each['amount_minor']} {correction.currency}  {each['by']}  {each['outcome']}"
+            for each in correction.log
+        ),
+        f"next: {next_of(correction)}",
+    ]
+    sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
+    return 0
+
+
+def next_of(correction: Correction) -> str:
+    """Return what somebody has to do about it now."""
+    match correction.status:
+        case _S.AWAITING_APPROVAL:
+            named = f"{correction.break_id} --version {correction.proposal_version} --operator NAME"
+            return f"somebody else than {correction.proposed_by}: corrections approve {named}, or reject"
+        case _S.CORRECTED:
+            return "nothing; the run that sees it in the gateway's report closes the break"
+        case _S.REJECTED | _S.EXPIRED:
+            return f"corrections resume {correction.break_id} begins attempt {correction.attempt + 1}"
+        case _S.FAILED | _S.MANUAL:
+            return "a person: docs/runbooks/corrections-not-made.md"
+        case _:
+            return "nothing; the workflow goes on by itself"
+
+
+def _act(application: Application, identity: Identity, options: argparse.Namespace) -> int:
+    _found(application, identity)
+    actor = options.operator.strip()
+    if not actor:
+        raise BodyMalformed("--operator is empty: name who you are.")
+    actor = f"{OPERATOR_PREFIX}{actor}"
+    corrections = application.corrections
+    match options.corrections_command:
+        case "propose":
+            after = corrections.propose(
+                identity, amount_minor=options.amount, actor=actor, proposal_version=options.version
+            )
+        case "approve":
+            after = corrections.approve(identity, proposal_version=options.version, actor=actor)
+        case _:
+            after = corrections.reject(identity, proposal_version=options.version, actor=actor)
+    sys.stdout.write(f"{after.status.value}, version {after.proposal_version}\nnext: {next_of(after)}\n")
+    return 0
+
+
+def _resume(application: Application, identity: Identity) -> int:
+    """Start the next attempt of what was not decided for, else another execution of the attempt that there is."""
+    correction = application.corrections.find(identity)
+    if correction is None:
+        attempt = 1
+    elif correction.status in {_S.REJECTED, _S.EXPIRED}:
+        attempt = correction.attempt + 1
+        if attempt > MAX_ATTEMPTS:
+            raise CorrectionStateConflict(f"There were {MAX_ATTEMPTS} attempts. Correct the break by hand.")
+    elif correction.status in {_S.FAILED, _S.MANUAL, _S.CORRECTED}:
+        raise CorrectionStateConflict(f"The correction is {correction.status.value}: next, {next_of(correction)}.")
+    else:
+        # No attempt has this number: an execution under a name of its own, that goes on from what is stored.
+        attempt = application.clock.now_ms() // 1000
+    application.workflows.start(identity.break_id, attempt)
+    sys.stdout.write("started\nnext: corrections show " + identity.break_id + "\n")
+    return 0

@@ -1,0 +1,142 @@
+"""Carrying out what is approved: at most once per break, and only while the break is open.
+
+The claim requires in its own transaction that the correction is approved and that no run has closed the break. A run
+that looked earlier in turn closes nothing that was claimed since: the claim changes the case.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.corrections.actions import Action
+from payonce.corrections.record import Correction, CorrectionStatus, change, load_correction
+from payonce.corrections.reversal import REVERSAL, find_booked, reversing_writes
+from payonce.domain.errors import (
+    AmountExceedsAvailable,
+    CorrectionStateConflict,
+    KeyExpired,
+    KeyInProgress,
+    LeaseLost,
+    NotExecuted,
+    OutcomeUnknown,
+    PaymentStateConflict,
+)
+from payonce.domain.gateway import OperationKind
+from payonce.idempotency.fingerprint import canonical_json, fingerprint
+from payonce.idempotency.records import KeyedRequest
+from payonce.payments.corrective import EXECUTED, OPERATION, CorrectivePlan, corrective_work
+from payonce.ports import Adjust, Table
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.items import case_key, correcting_writes
+from payonce.reconciliation.cases.store import CaseStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.idempotency.engine import IdempotencyEngine
+    from payonce.payments.work import Services
+    from payonce.ports import Deadline, Gateway, Write
+    from payonce.reconciliation.cases.case import Case
+
+_S = CorrectionStatus
+
+
+class Execution:
+    """The effect of one correction after the other."""
+
+    def __init__(self, services: Services, engine: IdempotencyEngine, gateway_named: Callable[[str], Gateway]) -> None:
+        self._services = services
+        self._database = services.database
+        self._clock = services.clock
+        self._engine = engine
+        self._gateway_named = gateway_named
+
+    def carry_out(self, correction: Correction, deadline: Deadline) -> Correction:
+        """Return the approved correction as it stands afterwards: approved still where it has to be tried again.
+
+        Raises ``NotFound`` without a case, ``StoreUnavailable`` and ``CorrectionStateConflict``.
+        """
+        case = CaseStore(self._database).get(correction.break_id)
+        if correction.kind == REVERSAL:
+            return self._reverse(correction, case)
+        try:
+            work = corrective_work(
+                self._plan(correction), self._gateway_named, self._services, self._guards(case, correction)
+            )
+            self._engine.execute(self._request(correction, deadline), work)
+        except (AmountExceedsAvailable, PaymentStateConflict):
+            # The merchant has refunded it meanwhile: nothing was sent, and there is nothing left to do.
+            return self._ended(correction, status=_S.FAILED, outcome="nothing_left")
+        except CorrectionStateConflict:
+            # A claim that was there already would have been taken over: there is none.
+            if case.status is not CaseStatus.OPEN:
+                return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
+        except (NotExecuted, KeyInProgress, KeyExpired, LeaseLost, OutcomeUnknown):
+            pass
+        return self._again(correction)
+
+    def _ended(self, correction: Correction, *, status: CorrectionStatus, outcome: str) -> Correction:
+        """End it without an effect, unless somebody has claimed it since it was read."""
+        after = self._again(correction)
+        if after.revision != correction.revision or after.status is not _S.APPROVED:
+            return after
+        return change(self._database, after, status=status, outcome=outcome, updated_at_ms=self._clock.now_ms())
+
+    def _reverse(self, correction: Correction, case: Case) -> Correction:
+        now_ms = self._clock.now_ms()
+        entry_id = correction.entry_id
+        booked = find_booked(self._database, correction, entry_id)
+        if booked is None or booked.is_reversed:
+            return self._ended(correction, status=_S.FAILED, outcome="nothing_left")
+        if case.status is not CaseStatus.OPEN:
+            return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
+        return change(
+            self._database,
+            correction,
+            beside=[*reversing_writes(booked, correction, entry_id, now_ms), *self._guards(case, correction)],
+            status=_S.CORRECTED,
+            outcome=EXECUTED,
+            updated_at_ms=now_ms,
+        )
+
+    def _guards(self, case: Case, correction: Correction) -> list[Write]:
+        if case.status is not CaseStatus.OPEN:
+            is_open = {"case_status": CaseStatus.OPEN.value}
+            return [
+                Adjust(table=Table.RECONCILIATION, key=case_key(case.break_id), require=is_open, set=is_open),
+            ]
+        note = f"{correction.kind} of {correction.amount_minor} {correction.currency}"
+        return correcting_writes(case, by=correction.decided_by, note=note, at_ms=self._clock.now_ms())
+
+    def _plan(self, correction: Correction) -> CorrectivePlan:
+        return CorrectivePlan(
+            kind=OperationKind(correction.kind),
+            break_id=correction.break_id,
+            merchant_id=correction.merchant_id,
+            payment_id=correction.payment_id,
+            gateway=correction.gateway,
+            gateway_charge_id=correction.gateway_charge_id,
+            amount_minor=correction.amount_minor,
+            currency=correction.currency,
+            known=correction.action is Action.REFUND_PAYMENT,
+            proposal_version=correction.proposal_version,
+            charge_reference=correction.charge_reference,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+    def _request(self, correction: Correction, deadline: Deadline) -> KeyedRequest:
+        said = {
+            "amount_minor": correction.amount_minor,
+            "kind": correction.kind,
+            "charge": correction.gateway_charge_id,
+        }
+        return KeyedRequest(
+            scope=correction.merchant_id,
+            operation=OPERATION,
+            key=correction.break_id,
+            fingerprint=fingerprint("POST", OPERATION, {}, canonical_json(said)),
+            deadline=deadline,
+        )
+
+    def _again(self, correction: Correction) -> Correction:
+        return load_correction(self._database, correction.merchant_id, correction.payment_id, correction.break_id)

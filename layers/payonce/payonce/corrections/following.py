@@ -1,0 +1,81 @@
+"""What runs have to do with corrections: they start them, and know which refund they wait for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.corrections.actions import Action, action_for
+from payonce.corrections.record import Correction, CorrectionStatus, find_corrections
+from payonce.corrections.workflow import MAX_ATTEMPTS
+from payonce.domain.gateway import OperationKind
+from payonce.payments.corrective import EXECUTED, corrective_reference
+from payonce.reconciliation.model import Break
+from payonce.reconciliation.standing import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from payonce.ports import CorrectionStarter, Database
+    from payonce.reconciliation.cases.case import Case
+
+
+class CorrectionsOfRuns:
+    """See ``RunCorrections``."""
+
+    def __init__(self, database: Database, starter: CorrectionStarter) -> None:
+        self._database = database
+        self._starter = starter
+
+    def standing(self, cases: Iterable[Case]) -> Mapping[str, Standing]:
+        """See ``RunCorrections``."""
+        return {each.break_id: standing_of(each) for each in self._of(cases)}
+
+    def begin(self, cases: Iterable[Case]) -> None:
+        """See ``RunCorrections``. What has expired is begun anew; what was rejected is left to people."""
+        wanted = [case for case in cases if action_for(case.break_class) is not Action.MANUAL and _has_payment(case)]
+        stored = {each.break_id: each for each in self._of(wanted)}
+        for case in wanted:
+            correction = stored.get(case.break_id)
+            if correction is None:
+                self._starter.start(case.break_id, 1)
+            elif correction.status is CorrectionStatus.EXPIRED and correction.attempt < MAX_ATTEMPTS:
+                self._starter.start(case.break_id, correction.attempt + 1)
+
+    def _of(self, cases: Iterable[Case]) -> list[Correction]:
+        identities = [
+            (case.merchant_id or "", case.payment_id or "", case.break_id) for case in cases if _has_payment(case)
+        ]
+        return list(find_corrections(self._database, identities)) if identities else []
+
+
+def standing_of(correction: Correction) -> Standing:
+    """Return what a run has to know: only a refund that was really sent is one that the gateway will report."""
+    refunded = (correction.status, correction.kind, correction.outcome) == (
+        CorrectionStatus.CORRECTED,
+        OperationKind.REFUND.value,
+        EXECUTED,
+    )
+    return Standing(
+        in_flight=correction.status is CorrectionStatus.APPROVED,
+        gateway_reference=corrective_reference(correction.break_id) if refunded else None,
+        since_ms=correction.updated_at_ms if correction.status is CorrectionStatus.CORRECTED else 0,
+    )
+
+
+def break_of(case: Case) -> Break:
+    """Return the break of a case."""
+    return Break(
+        break_class=case.break_class,
+        subject=case.subject,
+        amount_minor=case.amount_minor,
+        currency=case.currency,
+        occurred_at_ms=case.occurred_at_ms,
+        merchant_id=case.merchant_id,
+        payment_id=case.payment_id,
+        gateway=case.gateway,
+        surplus_gateway_payment_id=case.surplus_gateway_payment_id,
+    )
+
+
+def _has_payment(case: Case) -> bool:
+    return bool(case.merchant_id and case.payment_id)

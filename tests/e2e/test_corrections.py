@@ -1,0 +1,114 @@
+"""A double capture on the deployed stack: found, approved by a second person, refunded once, proved gone.
+
+Real HTTP, Step Functions with task tokens, and every function and the state machine under its own role.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
+from payonce.payments.corrective import corrective_reference
+from payonce.ports import Table
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.store import CaseStore
+from payonce.stores.dynamodb import DynamoDatabase
+from tests.e2e.conftest import Client
+from tests.e2e.test_breaks import command, pay, send, wait_for
+
+if TYPE_CHECKING:
+    from local.stack import Stack
+    from payonce.reconciliation.cases.case import Case
+
+APPROVER = ("breaks:read", "breaks:write", "breaks:approve")
+BANK = "forgetful"
+
+
+def database_of(stack: Stack) -> DynamoDatabase:
+    """Return the stack's tables, with the operator's rights."""
+    names = {table: stack.outputs[f"{table.value.capitalize()}TableName"] for table in Table}
+    return DynamoDatabase(stack.client("dynamodb"), names, jitter=lambda: 1.0)
+
+
+def report(stack: Stack) -> None:
+    """The bank's report of everything that it did arrives."""
+    key = f"incoming/gateway/sandbox_bank/{uuid.uuid4().hex}.csv"
+    bucket = stack.outputs["ReconciliationBucketName"]
+    stack.client("s3").put_object(Bucket=bucket, Key=key, Body=stack.bank.report(BANK))
+
+
+def key_of(stack: Stack, merchant_id: str) -> tuple[str, Client]:
+    """Return the id of a further person's key, and a client with it."""
+    scopes = [word for scope in APPROVER for word in ("--scope", scope)]
+    words = command(stack, "create-key", merchant_id, *scopes).split()
+    return words[3], Client(stack, words[5])
+
+
+def waiting(stack: Stack, payment_id: str) -> Correction | None:
+    found = corrections_with_status(database_of(stack), CorrectionStatus.AWAITING_APPROVAL)
+    return next((each for each in found if each.payment_id == payment_id and each.task_token), None)
+
+
+def execution(stack: Stack, name: str) -> dict[str, Any]:
+    arn = stack.outputs["CorrectionsArn"].replace(":stateMachine:", ":execution:") + ":" + name
+    answer: dict[str, Any] = stack.client("stepfunctions").describe_execution(executionArn=arn)
+    return answer
+
+
+def case_of(stack: Stack, break_id: str) -> Case:
+    return CaseStore(database_of(stack)).get(break_id)
+
+
+@pytest.mark.timeout(600)
+def test_a_double_capture_is_approved_refunded_once_and_proved_gone(stack: Stack) -> None:
+    """Fails when a run starts no workflow, a token wakes none, a role lacks a right, or a refund closes nothing."""
+    merchant_id, api_key = stack.create_merchant("Corrected")
+    payment_id, _ = pay(Client(stack, api_key))
+    reference = f"{payment_id}-1"
+    stack.bank.fault(BANK, "duplicate_capture", reference=reference)
+    report(stack)
+
+    correction = wait_for(lambda: waiting(stack, payment_id))
+    break_id = correction.break_id
+    name = f"{break_id}-1"
+    assert execution(stack, name)["status"] == "RUNNING"
+    charges = {row["charge_id"] for row in stack.bank.charges(reference=reference)}
+    assert len(charges) == 2
+    assert correction.gateway_charge_id in charges
+
+    maker_id, maker = key_of(stack, merchant_id)
+    _, checker = key_of(stack, merchant_id)
+    path = f"/breaks/{break_id}/correction"
+    body = {"proposal_version": 1, "amount_minor": correction.amount_minor}
+    proposed = send(maker, "POST", f"{path}/proposals", body)
+    assert (proposed.status, proposed.json()["proposed_by"]) == (201, maker_id), proposed.body
+    own = send(maker, "POST", f"{path}/approvals", {"proposal_version": 2})
+    assert (own.status, own.json()["type"]) == (403, "urn:payonce:problem:self-approval")
+    assert stack.bank.books(kind="refund", reference=corrective_reference(break_id)) == []
+    for _ in range(2):  # the second one is a no-op
+        approved = send(checker, "POST", f"{path}/approvals", {"proposal_version": 2})
+        assert approved.status == 200, approved.body
+
+    wait_for(lambda: execution(stack, name)["status"] == "SUCCEEDED")
+    refunds = [row for row in stack.bank.books(kind="refund") if row["charge_id"] in charges]
+    assert [(row["amount_minor"], row["reference"]) for row in refunds] == [(1234, corrective_reference(break_id))]
+    assert case_of(stack, break_id).status is CaseStatus.OPEN
+
+    stack.client("stepfunctions").start_execution(
+        stateMachineArn=stack.outputs["CorrectionsArn"],
+        name=f"{name}-again",
+        input=json.dumps({"break_id": break_id, "attempt": 1}),
+    )
+    wait_for(lambda: execution(stack, f"{name}-again")["status"] == "SUCCEEDED")
+    assert len(stack.bank.books(kind="refund", reference=corrective_reference(break_id))) == 1
+
+    time.sleep(1.1)  # the report counts in seconds
+    report(stack)
+    wait_for(lambda: case_of(stack, break_id).status is CaseStatus.CLOSED)
+    changes = [entry["change"] for entry in CaseStore(database_of(stack)).history(break_id)]
+    assert changes == ["found", "correcting", "proved"]

@@ -1,0 +1,111 @@
+"""The operator's commands for corrections: two names, one decision, and what comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from payonce import cli, cli_corrections
+from payonce.corrections.record import CorrectionStatus
+from payonce.corrections.workflow import Identity
+from payonce.stores.memory_workflows import MemoryWorkflows
+from tests.support.breaks import store_break, store_proposal
+
+if TYPE_CHECKING:
+    from payonce.bootstrap import Application
+    from payonce.corrections.record import Correction
+
+ID = "brk_" + "b7" * 32
+PAYMENT_ID = "pay_00000000000000000000000001"
+
+
+@pytest.fixture
+def run(application: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command on the application in memory; return (exit code, standard output, standard error)."""
+    monkeypatch.setattr(cli_corrections, "application_of", lambda *_: application)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(["corrections", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+def a_proposal(application: Application, **values: Any) -> Correction:
+    case = store_break(application.database, "mer_1", ID, application.clock.now_ms(), PAYMENT_ID)
+    return store_proposal(application.database, case, **values)
+
+
+def stored(application: Application) -> Correction:
+    return application.corrections.load(Identity("mer_1", PAYMENT_ID, ID))
+
+
+def started(application: Application) -> list[tuple[str, int]]:
+    assert isinstance(application.workflows, MemoryWorkflows)
+    return application.workflows.started
+
+
+def test_what_awaits_approval_is_listed_and_shown_with_what_comes_next(application: Application, run: Any) -> None:
+    a_proposal(application)
+    code, out, _ = run("list")
+    assert (code, out.count(ID), "1050 EUR" in out, "next: corrections show" in out) == (0, 1, True, True)
+    code, out, _ = run("show", ID)
+    assert f"corrections approve {ID} --version 1 --operator NAME" in out
+    assert "somebody else than reconciliation" in out
+    assert run("list", "--status", "approved")[1] == "no correction is approved\n"
+
+
+def test_who_proposed_can_not_approve_under_the_same_name(application: Application, run: Any) -> None:
+    """Fails when the actor is the program or the process, and not the person that --operator names."""
+    a_proposal(application)
+    code, out, _ = run("propose", ID, "--amount", "500", "--version", "1", "--operator", "ann")
+    assert (code, "version 2" in out, "somebody else than operator:ann" in out) == (0, True, True)
+    code, _, err = run("approve", ID, "--version", "2", "--operator", " ann ")
+    assert (code, "Somebody else" in err) == (2, True)
+    assert stored(application).status is CorrectionStatus.AWAITING_APPROVAL
+    code, _, err = run("approve", ID, "--version", "1", "--operator", "bob")
+    assert (code, "version 2 by now" in err) == (2, True)
+    for _ in range(2):
+        code, out, _ = run("approve", ID, "--version", "2", "--operator", "bob")
+        assert (code, "approved" in out, "workflow goes on" in out) == (0, True, True)
+    assert stored(application).decided_by == "operator:bob"
+    assert isinstance(application.workflows, MemoryWorkflows)
+    assert application.workflows.woken == ["token-of-the-workflow"] * 2
+
+
+def test_nobody_is_no_operator(application: Application, run: Any) -> None:
+    a_proposal(application)
+    code, _, err = run("approve", ID, "--version", "1", "--operator", " ")
+    assert (code, "name who you are" in err) == (2, True)
+
+
+def test_what_was_rejected_is_begun_anew_by_people_alone(application: Application, run: Any) -> None:
+    a_proposal(application)
+    code, out, _ = run("reject", ID, "--version", "1", "--operator", "bob")
+    assert (code, "resume" in out) == (0, True)
+    code, out, _ = run("resume", ID)
+    assert (code, started(application)) == (0, [(ID, 2)])
+
+
+def test_a_workflow_that_failed_is_started_again_under_another_name(application: Application, run: Any) -> None:
+    """Fails when it is started under the attempt's own name, which Step Functions refuses for 90 days."""
+    a_proposal(application)
+    assert run("resume", ID)[0] == 0
+    ((_, number),) = started(application)
+    assert number == application.clock.now_ms() // 1000
+
+
+@pytest.mark.parametrize("status", [CorrectionStatus.CORRECTED, CorrectionStatus.FAILED, CorrectionStatus.MANUAL])
+def test_what_has_ended_is_not_resumed(application: Application, run: Any, status: CorrectionStatus) -> None:
+    a_proposal(application, status=status)
+    code, _, err = run("resume", ID)
+    assert (code, status.value in err, started(application)) == (2, True, [])
+
+
+def test_a_break_without_a_correction_says_so(application: Application, run: Any) -> None:
+    store_break(application.database, "mer_1", ID, application.clock.now_ms(), PAYMENT_ID)
+    code, _, err = run("show", ID)
+    assert (code, "no correction" in err) == (2, True)
+    assert run("show", "brk_unknown")[0] == 2
