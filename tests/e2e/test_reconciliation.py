@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HEADER = "kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id"
 BANK = "forgetful"
-PATIENCE_SECONDS = 90  # a cold start with DuckDB, on a machine that does other things too
+PATIENCE_SECONDS = 240  # a cold start with DuckDB, on a machine that does other things too
 
 
 def cents(amount_minor: int) -> str:
@@ -58,7 +58,7 @@ def manifests(stack: Stack) -> list[str]:
     return [item["Key"] for item in found.get("Contents", [])]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_report_in_the_bucket_becomes_a_case(stack: Stack) -> None:
     """Fails when the bucket's event, the layer with DuckDB, a permission or an index of the template is missing."""
     _, api_key = stack.create_merchant("Reconciled")
@@ -129,7 +129,7 @@ def settled_until_now(stack: Stack) -> None:
         stack.bank.settle(BANK, max(booked))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_banks_own_report_and_statement_agree_and_a_double_charge_is_seen(stack: Stack) -> None:
     """The whole way: the sandbox bank's report and camt.053, a policy, a charge that was made twice under two keys.
 
