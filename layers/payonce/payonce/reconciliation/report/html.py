@@ -13,7 +13,7 @@ from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import EPOCH, grouped, neutralised
 from payonce.reconciliation.report.plots import plots_of
 from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
-from payonce.reconciliation.summary import age_hours, is_overdue, uncompared, verdict
+from payonce.reconciliation.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         as_of=_time(as_of_ms),
         rows=f"{sum(facts.rows for facts in files):,}",
         verdict=verdict(contents.result, proof),
-        remark=uncompared(contents.intake.uncompared_rows),
         holds=all(one.holds for one in proof),
         classes=[_class(one) for one in contents.classes],
         # The one markup that is not escaped: made by matplotlib, which escapes the texts it is given.

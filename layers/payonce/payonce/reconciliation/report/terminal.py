@@ -10,7 +10,7 @@ from rich.text import Text
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, neutralised
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
-from payonce.reconciliation.summary import uncompared, verdict
+from payonce.reconciliation.summary import verdict
 from payonce.reconciliation.taxonomy import Severity
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ def show(contents: Contents, console: Console) -> None:
     _show_windows(contents, console)
     console.print(Text(verdict(contents.result, contents.proof)))
     if remark := found_text(contents.result):
-        console.print(Text(remark))
-    if remark := uncompared(contents.intake.uncompared_rows):
         console.print(Text(remark))
     console.print(Text(f"digest {contents.result.digest}"))
     if contents.manifest_hash:
