@@ -28,6 +28,7 @@ from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from payonce.reconciliation.model import Break
 
@@ -289,6 +290,24 @@ def test_an_unknown_step_or_break_is_an_error_of_the_workflow(stage: Stage) -> N
     event = json.loads((REPOSITORY / "events/correct_break/start.json").read_text())
     with pytest.raises(NotFound):
         stage.handler(event, Context())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "events/correct_break").glob("*.json")), ids=lambda path: path.stem
+)
+def test_every_event_is_one_that_the_state_machine_sends(stage: Stage, path: Path) -> None:
+    """Fails when an event of ``sam local invoke`` is none of the workflow's."""
+    event = json.loads(path.read_text())
+    payloads = [
+        {name.removesuffix(".$") for name in state["Parameters"]["Payload"]}
+        for state in MACHINE["States"].values()
+        if state["Type"] == "Task" and state["Parameters"]["Payload"]["step"] == event["step"]
+    ]
+    assert payloads == [set(event)]
+    found = duplicate_capture(stage.world)
+    stage.handler({"step": "start", "break_id": found.break_id, "attempt": 1}, Context())
+    answer = stage.handler({**event, "break_id": found.break_id}, Context())
+    assert answer["status"] in {_S.OPEN.value, _S.CHECKED.value}
 
 
 def test_every_task_is_tried_again_and_none_of_its_results_is_the_truth() -> None:

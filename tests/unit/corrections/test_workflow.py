@@ -11,6 +11,7 @@ from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus, corrections_with_status
 from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.ports import Table
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_workflows import MemoryWorkflows
@@ -26,10 +27,11 @@ from tests.support.corrections import (
 from tests.support.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from payonce.corrections.record import Correction
     from payonce.corrections.workflow import Corrections, Identity
+    from payonce.ports import Write
     from payonce.reconciliation.model import Break
 
 MAKER, CHECKER = "key_maker", "key_checker"
@@ -260,6 +262,27 @@ def test_a_break_that_a_run_has_closed_is_not_corrected(world: World) -> None:
     corrections, identity, found = waiting(world)
     corrections.approve(identity, proposal_version=1, actor=CHECKER)
     close(world, found)
+    after = corrections.execute(identity, deadline(world)).correction
+    assert (after.status, after.outcome) == (_S.REJECTED, "break_closed")
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def test_a_break_that_is_closed_between_look_and_claim_is_not_corrected(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the case is looked at before the claim alone, and not in its transaction."""
+    corrections, identity, found = waiting(world)
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    write = world.database.write
+
+    def closing(writes: Sequence[Write]) -> None:
+        if any(each.table is Table.IDEMPOTENCY for each in writes):
+            monkeypatch.undo()
+            close(world, found)
+        write(writes)
+
+    monkeypatch.setattr(world.database, "write", closing)
+    assert corrections.execute(identity, deadline(world)).retry_later
     after = corrections.execute(identity, deadline(world)).correction
     assert (after.status, after.outcome) == (_S.REJECTED, "break_closed")
     assert world.gateway.succeeded(OperationKind.REFUND) == []
