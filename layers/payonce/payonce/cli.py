@@ -11,15 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import (
-    cli_audit,
-    cli_breaks,
-    cli_corrections,
-    cli_keys,
-    cli_ledger,
-    cli_manifests,
-    cli_reconcile,
-)
+from payonce import cli_audit, cli_breaks, cli_corrections, cli_keys, cli_ledger, cli_manifests, cli_reconcile
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key

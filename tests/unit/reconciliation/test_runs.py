@@ -20,7 +20,7 @@ from payonce.reconciliation.files import chain_head
 from payonce.reconciliation.inbox import Inbox
 from payonce.reconciliation.kept_rows import KEPT, ROWS, KeptRows
 from payonce.reconciliation.manifest import FIRST
-from payonce.reconciliation.runs import MANIFESTS, Reconciliation, RunReport
+from payonce.reconciliation.runs import MANIFESTS, Reconciliation
 from payonce.reconciliation.standing import Standing
 from payonce.reconciliation.stored_policy import StoredPolicy
 from payonce.reconciliation.taxonomy import BreakClass
@@ -30,6 +30,7 @@ from tests.support.world import World
 
 if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
+    from payonce.reconciliation.run_report import RunReport
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

@@ -17,7 +17,7 @@ from payonce.reconciliation.taxonomy import BreakClass
 from tests.unit.reconciliation.test_runs import Desk
 
 if TYPE_CHECKING:
-    from payonce.reconciliation.runs import RunReport
+    from payonce.reconciliation.run_report import RunReport
 
 DAYS = 24
 

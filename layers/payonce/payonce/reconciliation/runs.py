@@ -7,14 +7,12 @@ take the word of the one that looked later, and the chain has one next link, so 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
 from payonce.domain.ids import content_id
-from payonce.reconciliation.anomalies.calibration import Basis
-from payonce.reconciliation.anomalies.findings import NOTHING_UNUSUAL
 from payonce.reconciliation.anomalies.proof import charges_of, given_back
 from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
 from payonce.reconciliation.files import chain_head, move_chain
@@ -22,6 +20,7 @@ from payonce.reconciliation.kept_rows import day_start_ms, week_start_ms
 from payonce.reconciliation.ledger_rows import rows_of
 from payonce.reconciliation.manifest import anomalies_document, manifest_of
 from payonce.reconciliation.model import DAY_MS, with_anomalies
+from payonce.reconciliation.run_report import Period, report_of
 from payonce.reconciliation.standing import is_unproved
 from payonce.reconciliation.taxonomy import BreakClass
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, Database, FileStore, IdSource
     from payonce.reconciliation.cases.case import Case
-    from payonce.reconciliation.cases.recording import RunCounts
     from payonce.reconciliation.cases.store import CaseStore
     from payonce.reconciliation.explain import Explain
     from payonce.reconciliation.files import KnownFile
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.manifest import Manifest
     from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
     from payonce.reconciliation.results import Workspace
+    from payonce.reconciliation.run_report import RunReport
     from payonce.reconciliation.standing import RunCorrections, Standing
     from payonce.reconciliation.stored_policy import PolicyInForce, StoredPolicy
 
@@ -53,47 +52,6 @@ MANIFESTS = "runs/"
 ANOMALIES = "runs/anomalies/"
 RUN_NAMESPACE = "payonce/run/v1"
 CHAIN_ATTEMPTS = 20  # each failure means that another run has ended meanwhile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What a run did. ``digest`` is the rules'; ``manifest_hash`` the new head of the chain.
-
-    ``unusual`` are bursts and outliers by kind, ``findings`` those of the last day, so that an alarm tells each on its
-    day; ``uncalibrated_merchants`` those whose history earns no window of
-    their own. ``policy_id`` and ``policy_refused``: see ``PolicyInForce``.
-    """
-
-    run_id: str
-    as_of_ms: int
-    seconds: int
-    files: int
-    rows: int
-    breaks: int
-    double_charges: int
-    unusual: Mapping[str, int]
-    findings: int
-    merchants: int
-    uncalibrated_merchants: int
-    digest: str
-    manifest_hash: str
-    policy_id: str
-    policy_refused: str | None
-    counts: RunCounts
-
-    def to_log(self) -> dict[str, Any]:
-        """Return the fields of the log line that metrics are made of."""
-        document = asdict(self)
-        return {**document, **document.pop("counts")}
-
-
-@dataclass(slots=True)
-class _Period:
-    """What a run looked at: its files, and what it needs to know of gateways' rows once the engine is closed."""
-
-    known: list[KnownFile] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
-    refunded_minor: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Reconciliation:
@@ -160,9 +118,19 @@ class Reconciliation:
         )
         manifest_hash = self._document(run_id, settings, policy, period.known, result)
         self._begin(run_id)
-        return self._report(run_id, as_of_ms, policy, period, result, manifest_hash, counts)
+        seconds = (self._clock.now_ms() - as_of_ms) // 1_000
+        return report_of(
+            result,
+            period,
+            policy,
+            run_id=run_id,
+            as_of_ms=as_of_ms,
+            seconds=seconds,
+            manifest_hash=manifest_hash,
+            counts=counts,
+        )
 
-    def _fill(self, workspace: Workspace, as_of_ms: int, folder: Path) -> _Period:
+    def _fill(self, workspace: Workspace, as_of_ms: int, folder: Path) -> Period:
         """Load the workspace with whole days of the journal and whole weeks of files: those are kept as they were."""
         from_ms = day_start_ms(as_of_ms - LOOKBACK_DAYS * DAY_MS)
         files_from_ms = week_start_ms(from_ms - FILE_SLACK_DAYS * DAY_MS)
@@ -172,7 +140,7 @@ class Reconciliation:
             workspace, read_from_ms=files_from_ms - DAY_MS, from_ms=from_ms, until_ms=as_of_ms, folder=folder
         )
         workspace.add_ledger(self._strangers(workspace.unknown_references()))
-        return _Period(known)
+        return Period(known)
 
     def _strangers(self, references: Iterable[tuple[str, str]]) -> Iterable[LedgerRow]:
         for gateway, reference in references:
@@ -227,36 +195,6 @@ class Reconciliation:
                 continue
             return manifest.hash
         return ""
-
-    def _report(
-        self,
-        run_id: str,
-        as_of_ms: int,
-        policy: PolicyInForce,
-        period: _Period,
-        result: RunResult,
-        manifest_hash: str,
-        counts: RunCounts,
-    ) -> RunReport:
-        anomalies = result.anomalies or NOTHING_UNUSUAL
-        return RunReport(
-            run_id=run_id,
-            as_of_ms=as_of_ms,
-            seconds=(self._clock.now_ms() - as_of_ms) // 1_000,
-            files=len(period.known),
-            rows=sum(result.rows.values()),
-            breaks=len(result.breaks),
-            double_charges=len(anomalies.double_charges),
-            unusual={kind.value: count for kind, count in sorted(anomalies.counts.items())},
-            findings=sum(one.at_ms >= as_of_ms - DAY_MS for one in anomalies.findings),
-            merchants=len(anomalies.calibrations),
-            uncalibrated_merchants=sum(one.basis is not Basis.HISTORY for one in anomalies.calibrations),
-            digest=result.digest,
-            manifest_hash=manifest_hash,
-            policy_id=policy.policy_id,
-            policy_refused=policy.refused,
-            counts=counts,
-        )
 
 
 def _is_double(case: Case) -> bool:

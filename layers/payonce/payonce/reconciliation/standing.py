@@ -1,4 +1,4 @@
-"""What runs know of corrections: where one stands, and when its break may be proved gone."""
+"""Where the corrections of breaks stand, as far as a run has to know it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from payonce.reconciliation.cases.case import Case
 
@@ -36,7 +36,7 @@ class RunCorrections(Protocol):
         ...
 
 
-def is_unproved(standing: Standing, seen: Collection[str], as_of_ms: int) -> bool:
-    """Return whether a run that looked at ``as_of_ms`` and saw these references proves nothing about the break yet."""
+def is_unproved(standing: Standing, seen: set[str], as_of_ms: int) -> bool:
+    """Return whether it says nothing yet that a run does not find the break; ``seen`` are references reported."""
     waits = standing.gateway_reference is not None and standing.gateway_reference not in seen
     return standing.in_flight or waits or standing.since_ms > as_of_ms
