@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from local.cloud import CannotStart, default_cloud
+from local.demo_reconciliation import Audit
 from local.demo_webhooks import show_webhooks
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ def main() -> int:
     walk(stack, shop)
     books(stack, shop)
     endpoint = show_webhooks(stack, shop, console)
+    checker = replace(shop, api_key=stack.create_key(merchant_id, scopes=("breaks:read", "breaks:approve")))
+    Audit(stack, shop, checker, console).show()
     console.rule("go on by hand")
     console.print(
         f"export API={stack.api_url} KEY={api_key}\n"

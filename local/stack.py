@@ -67,9 +67,14 @@ class Stack:
 
     def create_merchant(self, name: str, *, gateway: str = "", scopes: Sequence[str] = ()) -> tuple[str, str]:
         """Run the operator's command and return (merchant id, API key)."""
-        command = [sys.executable, "-m", "payonce.cli", "create-merchant", name, "--gateway", gateway]
-        for scope in scopes:
-            command += ["--scope", scope]
+        words = self._command("create-merchant", name, "--gateway", gateway, *_scoped(scopes)).split()
+        return words[1], words[5]
+
+    def create_key(self, merchant_id: str, *, scopes: Sequence[str] = ()) -> str:
+        """Run the operator's command and return a further API key of the merchant."""
+        return self._command("create-key", merchant_id, *_scoped(scopes)).split()[5]
+
+    def _command(self, *arguments: str) -> str:
         environment = {
             **os.environ,
             **CREDENTIALS,
@@ -77,6 +82,9 @@ class Stack:
             "PAYONCE_MERCHANTS_TABLE": self.outputs["MerchantsTableName"],
             "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
         }
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        words = done.stdout.split()
-        return words[1], words[5]
+        command = [sys.executable, "-m", "payonce.cli", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def _scoped(scopes: Sequence[str]) -> list[str]:
+    return [word for scope in scopes for word in ("--scope", scope)]

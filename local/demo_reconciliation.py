@@ -1,0 +1,227 @@
+"""The demo's audit: a day with faults at the bank, each found under its name, corrected once, and proved gone."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from payonce.ports import Table as StoredIn
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.taxonomy import CLASSES, BreakClass
+from payonce.stores.dynamodb import DynamoDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import urllib3
+    from rich.console import Console
+
+    from local.demo import Shop
+    from local.stack import Stack
+    from payonce.reconciliation.cases.case import Case
+
+BANK = "forgetful"
+GATEWAY = "sandbox_bank"
+ORDERS = 12
+PATIENCE_SECONDS = 300  # cold starts with DuckDB and a workflow of several steps
+RUN_POLICY = """
+# Nothing is "still on its way" in a demo of a minute.
+in_transit_hours = 0
+payout_sla_days = 0
+"""
+CORRECTIONS_POLICY = """
+# What is given back without a second person: up to 20.00 EUR of what a gateway charged twice.
+[automatic.duplicate_capture]
+EUR = 2000
+"""
+PAYMENT_METHOD = "pm_sandbox_visa"
+TABLES = (StoredIn.RECONCILIATION,)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What was done at the bank, and the class that it has to be found as."""
+
+    what: str
+    break_class: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A day of one shop, with a key for who proposes and a key for who approves."""
+
+    stack: Stack
+    shop: Shop
+    checker: Shop
+    console: Console
+
+    def show(self) -> None:
+        """Run the day and its audit."""
+        self.console.rule("a day with faults at the bank, and the audit that finds them")
+        self._put("policy/run.toml", RUN_POLICY.encode())
+        self._put("policy/corrections.toml", CORRECTIONS_POLICY.encode())
+        planted = self._plant(self._sell())
+        self._audit("the first audit")
+        self._found(planted)
+        self._correct()
+        self._sell()
+        self._audit("the next audit, which must prove the corrections")
+        self._proved()
+
+    def _sell(self) -> list[dict[str, Any]]:
+        payments = []
+        for number in range(ORDERS):
+            body = {"amount_minor": 1000 + 250 * number, "currency": "EUR", "payment_method": PAYMENT_METHOD}
+            answer = self.shop.call("POST", "/payments", {**body, "reference": f"sale-{number}"}, str(uuid.uuid4()))
+            payments.append(answer.json())
+        self.console.print(f"  {len(payments)} payments of {sum(p['amount_minor'] for p in payments) / 100:.2f} EUR")
+        return payments
+
+    def _plant(self, payments: list[dict[str, Any]]) -> list[Planted]:
+        """Let the bank err. What is planted is told to nobody but the last table."""
+        small, large, disputed, refunded, wrong = (f"{payment['id']}-1" for payment in payments[:5])
+        large = f"{payments[-1]['id']}-1"
+        fault = self.stack.bank.fault
+        fault(BANK, "duplicate_capture", reference=small)
+        fault(BANK, "duplicate_capture", reference=large)
+        fault(BANK, "dispute", reference=disputed)
+        fault(BANK, "orphan_refund", reference=refunded, amount_minor=300)
+        fault(BANK, "wrong_amount", reference=wrong, amount_minor=payments[4]["amount_minor"] - 100)
+        stranger = fault(BANK, "unrequested_charge", amount_minor=4200, currency="EUR")
+        fault(BANK, "credit_twice", currency="EUR")
+        return [
+            Planted("charged a payer twice, a small amount", "duplicate_capture", small),
+            Planted("charged a payer twice, a larger amount", "duplicate_capture", large),
+            Planted("a payer disputes", "dispute", disputed),
+            Planted("paid back what nobody refunded", "orphan_refund", ""),
+            Planted("booked another amount", "amount_mismatch", wrong),
+            Planted("charged what nobody asked for", "missing_in_ledger", stranger["reference"]),
+            Planted("credited a payout twice", "duplicate_credit", ""),
+        ]
+
+    def _audit(self, title: str) -> None:
+        """Let the bank settle, put its report and its statement into the bucket, and wait for the run."""
+        bank, now_ms = self.stack.bank, time.time_ns() // 1_000_000
+        payouts = bank.settle(BANK, now_ms)
+        sums = ", ".join(f"{one['amount_minor'] / 100:.2f} {one['currency']}" for one in payouts)
+        self.console.print(f"  the bank pays out {sums or 'nothing'}, and sends its report and a camt.053 statement")
+        before = self._runs()
+        self._put(f"incoming/bank/{now_ms}.xml", bank.statement(BANK))
+        self._put(f"incoming/gateway/{GATEWAY}/{now_ms}.csv", bank.report(BANK, to_ms=now_ms + 1))
+        self._wait(f"{title} runs", lambda: len(self._runs()) >= len(before) + 2)
+
+    def _found(self, planted: list[Planted]) -> None:
+        table = Table("done at the bank", "found as", "at stake", "break")
+        cases = self._cases()
+        for one in planted:
+            fitting = [c for c in cases if c.break_class == one.break_class and one.about in (*c.subject, "")]
+            for case in fitting[:1]:
+                cases.remove(case)
+                money = f"{case.amount_minor / 100:.2f} {case.currency}"
+                table.add_row(one.what, f"[green]{one.break_class}[/]", money, case.break_id[:14] + "…")
+            if not fitting:
+                table.add_row(one.what, "[red]not found[/]", "", "")
+        self.console.print(table)
+        for case in cases:
+            self.console.print(f"  [yellow]also found: {case.break_class.value} {', '.join(case.subject)}[/]")
+
+    def _correct(self) -> None:
+        """Watch what is corrected by itself, and let two persons decide about the rest."""
+        self.console.rule("corrected once, by policy or by two persons")
+        large, small = sorted(self._duplicates(), key=lambda case: -case.amount_minor)
+        path = f"/breaks/{large.break_id}/correction"
+        self._wait(
+            "the workflow asks the gateway, and waits for an approval",
+            lambda: self.shop.call("GET", path).json().get("status") == "awaiting_approval",
+        )
+        seen = self.shop.call("GET", path).json()
+        body = {"proposal_version": seen["proposal_version"], "amount_minor": seen["amount_minor"]}
+        proposed = self.shop.call("POST", f"{path}/proposals", body, str(uuid.uuid4())).json()
+        version = {"proposal_version": proposed["proposal_version"]}
+        self._answer("who proposed approves", self.shop.call("POST", f"{path}/approvals", version, str(uuid.uuid4())))
+        self._answer(
+            "a second key approves", self.checker.call("POST", f"{path}/approvals", version, str(uuid.uuid4()))
+        )
+        self._answer("and once more", self.checker.call("POST", f"{path}/approvals", version, str(uuid.uuid4())))
+        for case, how in ((small, "by policy"), (large, "after its approval")):
+            self._wait(
+                f"{case.amount_minor / 100:.2f} {case.currency} goes back {how}",
+                lambda case=case: self._case(case.break_id).status is CaseStatus.CORRECTED,  # type: ignore[misc]
+            )
+        table = Table("charged twice under", "charges at the bank", "refunds at the bank")
+        for case in (small, large):
+            charges = [row["charge_id"] for row in self.stack.bank.charges(bank=BANK, reference=case.subject[1])]
+            books = self.stack.bank.books(bank=BANK, kind="refund")
+            refunds = [row for row in books if row["charge_id"] in charges]
+            table.add_row(case.subject[1], str(len(charges)), _coloured(len(refunds), 1))
+        self.console.print(table)
+
+    def _proved(self) -> None:
+        duplicates = [case.break_id for case in self._duplicates()]
+        self._wait(
+            "the gateway's report has the refunds: the cases are closed",
+            lambda: all(self._case(break_id).status is CaseStatus.CLOSED for break_id in duplicates),
+        )
+        table = Table("break", "class", "status", "severity")
+        for case in sorted(self._cases(), key=lambda case: (case.status, case.break_class)):
+            colour = "green" if case.status is CaseStatus.CLOSED else "yellow"
+            severity = CLASSES[case.break_class].severity.value
+            table.add_row(
+                case.break_id[:14] + "…", case.break_class.value, f"[{colour}]{case.status.value}[/]", severity
+            )
+        self.console.print(table)
+        self.console.print("  what is open is for a person: python -m payonce.cli breaks list")
+
+    def _duplicates(self) -> list[Case]:
+        return [case for case in self._cases() if case.break_class is BreakClass.DUPLICATE_CAPTURE]
+
+    def _cases(self) -> list[Case]:
+        store = CaseStore(self._database)
+        return [case for status in CaseStatus for case in store.with_status(status)]
+
+    def _case(self, break_id: str) -> Case:
+        return CaseStore(self._database).get(break_id)
+
+    def _answer(self, what: str, answer: urllib3.BaseHTTPResponse) -> None:
+        document = answer.json()
+        colour = "green" if answer.status < 300 else "yellow"
+        says = document["status"] if answer.status < 300 else document["detail"]
+        self.console.print(f"  [{colour}]{answer.status}[/] {what}: {says}")
+
+    @property
+    def _database(self) -> DynamoDatabase:
+        names = {table: self.stack.outputs[f"{table.value.capitalize()}TableName"] for table in TABLES}
+        return DynamoDatabase(self.stack.client("dynamodb"), names, jitter=lambda: 1.0)
+
+    def _runs(self) -> list[str]:
+        found = self.stack.client("s3").list_objects_v2(Bucket=self._bucket, Prefix="runs/")
+        return [item["Key"] for item in found.get("Contents", [])]
+
+    def _put(self, name: str, data: bytes) -> None:
+        self.stack.client("s3").put_object(Bucket=self._bucket, Key=name, Body=data)
+
+    @property
+    def _bucket(self) -> str:
+        return self.stack.outputs["ReconciliationBucketName"]
+
+    def _wait[T](self, what: str, look: Callable[[], T]) -> T:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        with Progress(*columns, console=self.console) as progress:
+            progress.add_task(what)
+            while not (found := look()):
+                if time.monotonic() > give_up:
+                    raise TimeoutError(f"not within {PATIENCE_SECONDS} seconds: {what}")
+                time.sleep(0.5)
+        return found
+
+
+def _coloured(found: int, expected: int) -> str:
+    return f"[{'green' if found == expected else 'red'}]{found}[/]"
