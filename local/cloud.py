@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 CLOUD_BIN = REPOSITORY / ".venv-cloud" / "bin"
 STACK_NAME = "payonce-local"
+SCRATCH = "scratch"
 START_TIMEOUT_SECONDS = 60
 # Each environment costs a cold start of about a second of processor time; more at once only wait for each other.
 # Requests beyond it are answered 429, and a client retries them with the same key.
@@ -76,6 +78,7 @@ class LocalCloud:
             "PATH": f"{CLOUD_BIN}{os.pathsep}{os.environ['PATH']}",
         }
         environment.pop("PYTHONPATH", None)
+        environment["TMPDIR"] = str(self._scratch())
         self._spawn("cloud", [str(CLOUD_BIN / "ministack")], environment)
         books = self.folder / "books.sqlite"
         bank = [sys.executable, "-m", "local.sandbox_bank", "--port", str(self.ports.bank), "--books", str(books)]
@@ -160,7 +163,15 @@ class LocalCloud:
                 file.unlink()
         for process in self._processes:
             process.wait()
+        shutil.rmtree(self.folder / SCRATCH, ignore_errors=True)
         return stopped
+
+    def _scratch(self) -> Path:
+        """Return an empty folder for what the cloud unpacks: a copy of code and layers per environment."""
+        scratch = self.folder / SCRATCH
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        return scratch
 
     def _spawn(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:

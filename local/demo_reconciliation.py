@@ -139,9 +139,9 @@ class Audit:
         path = f"/breaks/{large.break_id}/correction"
         self._wait(
             "the workflow asks the gateway, and waits for an approval",
-            lambda: self.shop.call("GET", path).json().get("status") == "awaiting_approval",
+            lambda: self._correction(large).get("status") == "awaiting_approval",
         )
-        seen = self.shop.call("GET", path).json()
+        seen = self._correction(large)
         body = {"proposal_version": seen["proposal_version"], "amount_minor": seen["amount_minor"]}
         proposed = self.shop.call("POST", f"{path}/proposals", body, str(uuid.uuid4())).json()
         version = {"proposal_version": proposed["proposal_version"]}
@@ -153,7 +153,7 @@ class Audit:
         for case, how in ((small, "by policy"), (large, "after its approval")):
             self._wait(
                 f"{case.amount_minor / 100:.2f} {case.currency} goes back {how}",
-                lambda case=case: self._case(case.break_id).status is CaseStatus.CORRECTED,  # type: ignore[misc]
+                lambda case=case: self._correction(case)["status"] == "corrected",  # type: ignore[misc]
             )
         table = Table("charged twice under", "charges at the bank", "refunds at the bank")
         for case in (small, large):
@@ -185,6 +185,10 @@ class Audit:
     def _cases(self) -> list[Case]:
         store = CaseStore(self._database)
         return [case for status in CaseStatus for case in store.with_status(status)]
+
+    def _correction(self, case: Case) -> dict[str, Any]:
+        document: dict[str, Any] = self.shop.call("GET", f"/breaks/{case.break_id}/correction").json()
+        return document
 
     def _case(self, break_id: str) -> Case:
         return CaseStore(self._database).get(break_id)
