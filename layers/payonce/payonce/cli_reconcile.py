@@ -14,7 +14,6 @@ from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejec
 from payonce.reconciliation.intake import CountedStream, Intake
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
-from payonce.reconciliation.rules import rule_files
 from payonce.reconciliation.run_policy import RunPolicy, load_policy
 from payonce.reconciliation.summary import verdict
 
@@ -79,7 +78,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     files = named_files(options.files, options.gateway)
     check_outputs(options, files)
     errors = Console(stderr=True)
-    intake = Intake(bank_compared=bool(rule_files("bank")))
+    intake = Intake()
     with DuckDbWorkspace() as workspace, Progress(console=errors) as progress:
         refusals = take_in(options.ledger, files, workspace, intake, progress)
         if refusals:

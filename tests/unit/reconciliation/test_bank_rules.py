@@ -26,6 +26,8 @@ FIRST_MS = (FIRST.toordinal() - date(1970, 1, 1).toordinal()) * DAY_MS
 SETTINGS = RunSettings(as_of_ms=FIRST_MS + 30 * DAY_MS)
 PO = "po_aaaaaaaa01"
 OTHER = "po_bbbbbbbb02"
+LONG = "po_1QxYb2eZvKYlo2CaaaaaXkz"  # as long as ids of gateways are
+LONG_TOO = "po_1QxYb2eZvKYlo2CbbbbbWmn"
 
 
 def day(number: int) -> date:
@@ -132,6 +134,40 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
     ),
     "a short id in somebody else's reference": ([payout("42")], [line(), line(99, 1, "42")], []),
     "a short id beside the right amount": ([payout("42")], [line(5000, 9, "42"), line()], []),
+    "a short id of letters and digits, another amount": (
+        [payout("po_1"), payout("po_12", 700)],
+        [line(4995, 1, "po_1"), line(700, 1, "po_12")],
+        [("payout_different", 5)],
+    ),
+    "a short word without a digit in somebody else's reference": ([payout("rent")], [line(), line(99, 1, "rent")], []),
+    "named among marks": ([payout()], [line(4990, 9, f"EREF+{PO}/PAYOUT")], [("payout_different", 10)]),
+    "named in a text with commas": (
+        [payout()],
+        [line(4990, 9, description=f"ref:{PO},ok")],
+        [("payout_different", 10)],
+    ),
+    "a longer word that contains a name": (
+        [payout()],
+        [line(4990, 1, f"X{PO}"), line(4990, 1, f"{PO}9")],
+        [("payout_missing", 5000)],
+    ),
+    "cut by the bank": ([payout(LONG)], [line(4990, 9, LONG[:16])], [("payout_different", 10)]),
+    "cut and in capitals, after the time in which amounts speak": (
+        [payout(LONG)],
+        [line(5000, 9, LONG[:18].upper().replace("_", ""))],
+        [],
+    ),
+    "cut too short to be a name, but the amount is right": ([payout(LONG)], [line(5000, 9, LONG[:12])], []),
+    "cut too short to be a name": ([payout(LONG)], [line(4990, 1, LONG[:12])], [("payout_missing", 5000)]),
+    "cut so that it fits two, one of them by its amount": (
+        [payout(LONG), payout(LONG_TOO, 300)], [line(300, 9, LONG[:18]), line(5000, 9, LONG)], [],
+    ),
+    "cut so that it fits two that are equal": (
+        [payout(LONG), payout(LONG_TOO)], [line(5000, 1, LONG[:18])], [("ambiguous", 5000)],
+    ),
+    "the beginning of another is whole": (
+        [payout(LONG), payout(LONG[:18], 300)], [line(300, 1, LONG[:18]), line(5000, 1, LONG)], [],
+    ),
     "missing": ([payout()], [ELSEWHERE], [("payout_missing", 5000)]),
     "on its way": ([payout(on=26)], [ELSEWHERE], []),
     "overdue by a day": ([payout(on=24)], [ELSEWHERE], [("payout_missing", 5000)]),

@@ -49,7 +49,6 @@ def as_json(contents: Contents) -> dict[str, Any]:
         "files": [asdict(facts) for facts in contents.intake.files],
         "digest": contents.result.digest,
         "manifest_hash": contents.manifest_hash,
-        "uncompared_rows": contents.intake.uncompared_rows,
         "conservation": [
             {
                 "source": one.source,

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import EPOCH, grouped, neutralised
 from payonce.reconciliation.report.plots import plots_of
-from payonce.reconciliation.summary import age_hours, is_overdue, uncompared, verdict
+from payonce.reconciliation.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         as_of=_time(as_of_ms),
         rows=f"{sum(facts.rows for facts in files):,}",
         verdict=verdict(contents.result, proof),
-        remark=uncompared(contents.intake.uncompared_rows),
         holds=all(one.holds for one in proof),
         classes=[_class(one) for one in contents.classes],
         # The one markup that is not escaped: made by matplotlib, which escapes the texts it is given.

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped
-from payonce.reconciliation.summary import uncompared, verdict
+from payonce.reconciliation.summary import verdict
 from payonce.reconciliation.taxonomy import Severity
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ def show(contents: Contents, console: Console) -> None:
     console.print(proof)
     console.print()
     console.print(Text(verdict(contents.result, contents.proof)))
-    if remark := uncompared(contents.intake.uncompared_rows):
-        console.print(Text(remark))
     console.print(Text(f"digest {contents.result.digest}"))
     if contents.manifest_hash:
         console.print(Text(f"manifest {contents.manifest_hash}"))
