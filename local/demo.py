@@ -92,7 +92,7 @@ def walk(stack: Stack, shop: Shop) -> None:
     show("no key at all", shop.call("POST", "/payments", charge))
 
     console.rule(f"{BURST} copies of one request at the same time")
-    burst, burst_key = {**charge, "reference": "order-2"}, str(uuid.uuid4())
+    burst, burst_key = {**charge, "amount_minor": 1150, "reference": "order-2"}, str(uuid.uuid4())
     with ThreadPoolExecutor(BURST) as pool:
         answers = list(pool.map(lambda _: shop.call("POST", "/payments", burst, burst_key), range(BURST)))
     counted = Counter(answer.status for answer in answers)
@@ -104,7 +104,7 @@ def walk(stack: Stack, shop: Shop) -> None:
     show("asked by reference, found, committed", shop.call("POST", "/payments", lost, str(uuid.uuid4())))
 
     console.rule("a bank that drops the connection before booking: unknown, so in doubt")
-    doubt = {**charge, "payment_method": "pm_sandbox_visa", "reference": "order-4"}
+    doubt = {**charge, "amount_minor": 1250, "reference": "order-4"}
     doubt_key = str(uuid.uuid4())
     stack.bank.scenario("forgetful", "drop_before_booking", times=1, kinds=["payment"])
     first = shop.call("POST", "/payments", doubt, doubt_key)

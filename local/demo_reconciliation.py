@@ -67,38 +67,43 @@ class Audit:
         self.console.rule("a day with faults at the bank, and the audit that finds them")
         self._put("policy/run.toml", RUN_POLICY.encode())
         self._put("policy/corrections.toml", CORRECTIONS_POLICY.encode())
-        planted = self._plant(self._sell())
+        planted = self._plant(self._sell(1))
         self._audit("the first audit")
         self._found(planted)
         self._correct()
-        self._sell()
+        self._sell(2)
         self._audit("the next audit, which must prove the corrections")
         self._proved()
 
-    def _sell(self) -> list[dict[str, Any]]:
-        payments = []
-        for number in range(ORDERS):
-            body = {"amount_minor": 1000 + 250 * number, "currency": "EUR", "payment_method": PAYMENT_METHOD}
-            answer = self.shop.call("POST", "/payments", {**body, "reference": f"sale-{number}"}, str(uuid.uuid4()))
-            payments.append(answer.json())
+    def _sell(self, day: int) -> list[dict[str, Any]]:
+        # One payer, and no amount twice: two equal payments at once would be taken for one sale.
+        payments = [self._pay(1000 + 250 * number + day, f"sale-{day}-{number}") for number in range(ORDERS)]
         self.console.print(f"  {len(payments)} payments of {sum(p['amount_minor'] for p in payments) / 100:.2f} EUR")
         return payments
 
+    def _pay(self, amount_minor: int, reference: str) -> dict[str, Any]:
+        body = {"amount_minor": amount_minor, "currency": "EUR", "payment_method": PAYMENT_METHOD}
+        answer = self.shop.call("POST", "/payments", {**body, "reference": reference}, str(uuid.uuid4()))
+        document: dict[str, Any] = answer.json()
+        return document
+
     def _plant(self, payments: list[dict[str, Any]]) -> list[Planted]:
         """Let the bank err. What is planted is told to nobody but the last table."""
-        small, large, disputed, refunded, wrong = (f"{payment['id']}-1" for payment in payments[:5])
-        large = f"{payments[-1]['id']}-1"
+        references = [f"{payment['id']}-1" for payment in payments]
+        small, disputed, refunded, wrong, *_, large = references
         fault = self.stack.bank.fault
         fault(BANK, "duplicate_capture", reference=small)
         fault(BANK, "duplicate_capture", reference=large)
         fault(BANK, "dispute", reference=disputed)
         fault(BANK, "orphan_refund", reference=refunded, amount_minor=300)
-        fault(BANK, "wrong_amount", reference=wrong, amount_minor=payments[4]["amount_minor"] - 100)
+        fault(BANK, "wrong_amount", reference=wrong, amount_minor=payments[3]["amount_minor"] - 100)
+        twice = [self._pay(6400, "sale-1-impatient") for _ in range(2)]
         stranger = fault(BANK, "unrequested_charge", amount_minor=4200, currency="EUR")
         fault(BANK, "credit_twice", currency="EUR")
         return [
             Planted("charged a payer twice, a small amount", "duplicate_capture", small),
             Planted("charged a payer twice, a larger amount", "duplicate_capture", large),
+            Planted("a client asked again under another key", "double_charge", twice[1]["id"]),
             Planted("a payer disputes", "dispute", disputed),
             Planted("paid back what nobody refunded", "orphan_refund", ""),
             Planted("booked another amount", "amount_mismatch", wrong),
@@ -112,13 +117,16 @@ class Audit:
         payouts = bank.settle(BANK, now_ms)
         sums = ", ".join(f"{one['amount_minor'] / 100:.2f} {one['currency']}" for one in payouts)
         self.console.print(f"  the bank pays out {sums or 'nothing'}, and sends its report and a camt.053 statement")
-        before = self._runs()
-        self._put(f"incoming/bank/{now_ms}.xml", bank.statement(BANK))
-        self._put(f"incoming/gateway/{GATEWAY}/{now_ms}.csv", bank.report(BANK, to_ms=now_ms + 1))
-        self._wait(f"{title} runs", lambda: len(self._runs()) >= len(before) + 2)
+        for name, data in (
+            (f"incoming/gateway/{GATEWAY}/{now_ms}.csv", bank.report(BANK, to_ms=now_ms + 1)),
+            (f"incoming/bank/{now_ms}.xml", bank.statement(BANK)),
+        ):
+            before = len(self._runs())
+            self._put(name, data)
+            self._wait(f"{title}: {name}", lambda before=before: len(self._runs()) > before)  # type: ignore[misc]
 
     def _found(self, planted: list[Planted]) -> None:
-        table = Table("done at the bank", "found as", "at stake", "break")
+        table = Table("what was done", "found as", "at stake", "break")
         cases = self._cases()
         for one in planted:
             fitting = [c for c in cases if c.break_class == one.break_class and one.about in (*c.subject, "")]
