@@ -193,24 +193,48 @@ def test_a_comment_and_an_assignment_are_made_once(found: Found) -> None:
 
 @pytest.mark.timeout(600)
 def test_two_keys_decide_about_a_correction(found: Found) -> None:
-    """Fails when the function does not learn which key acts, or its role may not write the decision."""
-    path = f"/breaks/{found.break_id}/correction"
-    store_proposal(found.database, found.case(), expires_at_ms=int(time.time() * 1000) + DAY_MS)
-    view = send(found.client, "GET", path).json()
-    assert (view["status"], view["proposal_version"]) == ("awaiting_approval", 1)
+    """Fails when the function does not learn which key acts, or its role may not write the decision. A proposal that
+    a workflow made, and its approval, are in test_corrections.
+    """
+    (view,) = send(found.client, "GET", "/breaks?class=status_mismatch").json()["data"]
+    path = view["links"]["correction"]
+    assert send(found.client, "GET", path).status == 404
+    case = CaseStore(found.database).get(view["id"])
+    store_proposal(found.database, case, task_token="", expires_at_ms=int(time.time() * 1000) + DAY_MS)
+    shown = send(found.client, "GET", path).json()
+    assert (shown["status"], shown["proposal_version"]) == ("awaiting_approval", 1)
     proposed = send(found.client, "POST", f"{path}/proposals", {"proposal_version": 1, "amount_minor": 500})
     assert (proposed.status, proposed.json()["proposal_version"]) == (201, 2)
     seen = {"proposal_version": 2}
-    own = send(found.client, "POST", f"{path}/approvals", seen)
+    own = send(found.client, "POST", f"{path}/rejections", seen)
     assert (own.status, own.json()["type"]) == (403, "urn:payonce:problem:self-approval")
     second = found.key("breaks:read", "breaks:approve")
-    assert send(second, "POST", f"{path}/approvals", {"proposal_version": 1}).status == 409
-    approved = send(second, "POST", f"{path}/approvals", seen)
-    assert (approved.status, approved.json()["status"], approved.json()["amount_minor"]) == (200, "approved", 500)
-    again = send(second, "POST", f"{path}/approvals", seen)
-    assert (again.status, again.body) == (200, approved.body)
-    assert send(second, "POST", f"{path}/rejections", seen).status == 409
-    assert send(found.client, "GET", f"/breaks/{found.break_id}").json()["correction"] == approved.json()
+    assert send(second, "POST", f"{path}/rejections", {"proposal_version": 1}).status == 409
+    rejected = send(second, "POST", f"{path}/rejections", seen)
+    assert (rejected.status, rejected.json()["status"], rejected.json()["amount_minor"]) == (200, "rejected", 500)
+    again = send(second, "POST", f"{path}/rejections", seen)
+    assert (again.status, again.body) == (200, rejected.body)
+    assert send(second, "POST", f"{path}/approvals", seen).status == 409
+    assert send(found.client, "GET", f"/breaks/{view['id']}").json()["correction"] == rejected.json()
+    history = send(found.client, "GET", view["links"]["history"]).json()["data"]
+    assert [entry["status"] for entry in history if entry["object"] == "correction_step"][-1] == "rejected"
+
+
+@pytest.mark.timeout(600)
+def test_a_surplus_that_the_bank_does_not_know_is_for_a_person(found: Found) -> None:
+    """The report of the fixture has invented its second charge. Fails when the run starts no workflow for a break, or
+    a decision is possible about what nobody proposes.
+    """
+
+    def correction() -> Any:
+        answer = send(found.client, "GET", f"/breaks/{found.break_id}/correction")
+        return answer.json() if answer.status == 200 and answer.json()["status"] not in ("open", "checked") else None
+
+    view = wait_for(correction)
+    assert (view["status"], view["outcome"]) == ("manual", "charge_not_found")
+    second = found.key("breaks:approve")
+    answer = send(second, "POST", f"/breaks/{found.break_id}/correction/approvals", {"proposal_version": 1})
+    assert (answer.status, answer.json()["type"]) == (409, "urn:payonce:problem:correction-state")
 
 
 ROUTES = (

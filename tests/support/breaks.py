@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
 
 PAYER = "pm_visa"  # stored_payment's
+TOKEN = "token-of-the-workflow"
 FOREIGN_PAYMENT = "pay_00000000000000000000000099"
 
 
@@ -95,7 +96,7 @@ def store_proposal(database: Database, case: Case, **values: Any) -> Correction:
         kind="refund",
         proposal_version=1,
         proposed_by="reconciliation",
-        task_token="token-of-the-workflow",
+        task_token=TOKEN,
         expires_at_ms=case.opened_at_ms + 3_600_000,
     )
     return insert_correction(database, replace(correction, **values))

@@ -226,6 +226,19 @@ def test_an_answer_is_what_the_document_says(application: Application, operation
         assert len(document(answer)["data"]) == 1
 
 
+def test_a_dismissal_is_seen_and_the_operators_reason_is_not(application: Application) -> None:
+    """Fails when an operator's note is shown as if it were the merchant's own."""
+    a_case(application, break_class=BreakClass.DOUBLE_CHARGE)
+    CaseStore(application.database).dismiss(ID, reason="a known regular", by="operator:ina", at_ms=9)
+    answer = get(application, "get_break_history")
+    (dismissed,) = [entry for entry in document(answer)["data"] if entry["change"] == "dismissed"]
+    assert (dismissed["by"], dismissed["note"]) == ("operator", None)
+    assert "a known regular" not in answer["body"]
+    assert document(get(application))["status"] == "dismissed"
+    page = document(call(application, "list_breaks", None, query={"status": "dismissed"}))
+    assert [view["id"] for view in page["data"]] == [ID]
+
+
 def test_who_acts_must_be_known(application: Application) -> None:
     a_case(application)
     for operation in BODIES:

@@ -11,8 +11,9 @@ from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
 from payonce.domain.errors import StoreUnavailable
 from payonce.idempotency.recovery import RECOVERY_TIMEOUT_PER_CLAIM_MS
-from payonce.ports import Deadline, Table
-from tests.support.breaks import store_break, store_proposal
+from payonce.payments.corrective import correction_key
+from payonce.ports import Adjust, Deadline, Table
+from tests.support.breaks import TOKEN, store_break, store_proposal
 from tests.support.events import call
 
 if TYPE_CHECKING:
@@ -56,7 +57,27 @@ def test_a_correction_is_shown_without_what_only_programs_need(application: Appl
     shown = call(application, "get_break", None, path={"break_id": ID})
     assert document(shown)["correction"] == view
     for body in (answer["body"], shown["body"]):
-        assert "token-of-the-workflow" not in body
+        assert TOKEN not in body
+
+
+def test_the_history_tells_the_steps_of_the_correction(application: Application) -> None:
+    """Fails when a step is left out, or how it ended, which its log does not have."""
+    a_proposal(application)
+    application.clock.ms += 1000  # type: ignore[attr-defined]
+    ask(application, "propose", HALF, by="key_1")
+    application.clock.ms += 1000  # type: ignore[attr-defined]
+    ask(application, "approve", {"proposal_version": 2}, by="key_2")
+    ended = {"correction_status": "corrected", "outcome": "executed", "updated_at_ms": application.clock.now_ms() + 9}
+    key = correction_key("mer_1", PAYMENT_ID, ID)
+    application.database.write([Adjust(table=Table.PAYMENTS, key=key, set=ended)])
+    history = document(call(application, "get_break_history", None, path={"break_id": ID}))["data"]
+    steps = [entry for entry in history if entry["object"] == "correction_step"]
+    assert [(step["status"], step["proposal_version"], step["by"], step["outcome"]) for step in steps] == [
+        ("awaiting_approval", 2, "key_1", None),
+        ("approved", 2, "key_2", None),
+        ("corrected", 2, "key_2", "executed"),
+    ]
+    assert [entry["at_ms"] for entry in history] == sorted(entry["at_ms"] for entry in history)
 
 
 def test_a_break_without_a_correction_says_so(application: Application) -> None:
@@ -99,6 +120,8 @@ def test_a_decision_again_is_the_same_answer(application: Application, what: str
         "false",
     )
     assert stored(application).revision == revision
+    # The workflow is woken again, since the first time may not have reached it.
+    assert application.workflows.woken == [TOKEN] * 2  # type: ignore[attr-defined]
     others = "reject" if what == "approve" else "approve"
     for operation, by in ((what, "key_2"), (others, "key_1"), (others, "key_2")):
         assert ask(application, operation, by=by)["statusCode"] == 409

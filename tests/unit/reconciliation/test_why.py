@@ -20,10 +20,9 @@ from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
 from payonce.payments.recovery import release_desk
 from payonce.reconciliation import explain as explain_module
-from payonce.reconciliation.anomalies.double_charge import _evidence
 from payonce.reconciliation.explain import MAX_EXPLAINED_PER_RUN, Explainer
 from payonce.reconciliation.ledger_rows import booked_rows
-from payonce.reconciliation.model import Break
+from payonce.reconciliation.model import Break, Evidence, LedgerRow, Source
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.reconciliation.why import EXPLAINED, TEXTS, WhyReason
 from tests.support.corrections import corrections_in, deadline, duplicate_capture
@@ -90,7 +89,13 @@ class Shop:
         rows = booked_rows(self.database, from_ms=now_ms - 40 * 24 * HOUR_MS, until_ms=now_ms + 1)
         first, later = sorted(rows, key=lambda row: row.booked_at_ms)
         found = self.break_of(later.payment_id, BreakClass.DOUBLE_CHARGE, merchant_id=MERCHANT)
-        return self.why(replace(found, payment_id=later.payment_id, evidence=(_evidence(first), _evidence(later))))
+        return self.why(replace(found, payment_id=later.payment_id, evidence=(evidence_of(first), evidence_of(later))))
+
+
+def evidence_of(row: LedgerRow) -> Evidence:
+    """Return what the finder of double charges shows of a charge."""
+    names = ("payment_id", "reference", "amount_minor", "currency", "booked_at_ms", "idempotency_record_id")
+    return Evidence(source=Source.LEDGER, row_key=row.entry_id, fields={name: getattr(row, name) for name in names})
 
 
 def world_with_a_stream() -> World:

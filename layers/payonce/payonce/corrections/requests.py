@@ -19,6 +19,8 @@ from payonce.reconciliation.cases.merchant import break_path, require_break, sho
 from payonce.reconciliation.cases.work import BreakWork
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payonce.corrections.record import Correction
     from payonce.ports import Database
     from payonce.webhooks.work import Services
@@ -144,6 +146,30 @@ def correction_path(break_id: str) -> str:
     return f"{break_path(break_id)}/correction"
 
 
+def correction_steps(correction: Correction) -> list[dict[str, Any]]:
+    """Return what happened to a correction, oldest first, as its merchant sees it."""
+    steps = [_step(entry) for entry in correction.log]
+    # How it ended is written in the commit of its effect, which adds nothing to the log.
+    if not steps or steps[-1]["status"] != correction.status.value:
+        now = {name: getattr(correction, name) for name in ("attempt", "proposal_version", "amount_minor", "outcome")}
+        by = correction.decided_by or correction.proposed_by
+        steps.append(_step({**now, "at_ms": correction.updated_at_ms, "status": correction.status.value, "by": by}))
+    return steps
+
+
+def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "object": "correction_step",
+        "status": entry["status"],
+        "attempt": entry["attempt"],
+        "proposal_version": entry["proposal_version"],
+        "amount_minor": entry["amount_minor"],
+        "by": shown_by(entry["by"]),
+        "outcome": entry["outcome"] or None,
+        "at_ms": entry["at_ms"],
+    }
+
+
 def correction_view(correction: Correction) -> dict[str, Any]:
     """Return a correction as its merchant sees it: what is proposed, by whom, and what became of it."""
     return {
@@ -155,6 +181,7 @@ def correction_view(correction: Correction) -> dict[str, Any]:
         "kind": correction.kind or None,
         "amount_minor": correction.amount_minor,
         "currency": correction.currency,
+        "attempt": correction.attempt,
         "proposal_version": correction.proposal_version,
         "proposed_by": shown_by(correction.proposed_by),
         "decided_by": shown_by(correction.decided_by) if correction.decided_by else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.corrections.requests import correction_view
+from payonce.corrections.requests import correction_steps, correction_view, identity_of
 from payonce.corrections.workflow import Identity
 from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
@@ -40,7 +40,12 @@ def _get(application: Application, request: Request, _query: None) -> dict[str, 
 
 
 def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
-    return merchant.get_history(application.database, request.merchant_id, path_id(request, "break_id"))
+    break_id = path_id(request, "break_id")
+    history = merchant.get_history(application.database, request.merchant_id, break_id)
+    identity = identity_of(application.database, request.merchant_id, break_id)
+    correction = application.corrections.find(identity)
+    steps = [] if correction is None else correction_steps(correction)
+    return {**history, "data": sorted([*history["data"], *steps], key=lambda entry: int(entry["at_ms"]))}
 
 
 def _comment(application: Application, request: Request, body: CommentBody) -> Work:
@@ -88,7 +93,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         path=BREAK_PATH + "/history",
         operation="get_break_history",
         scope="breaks:read",
-        summary="Read the changes of a break and the comments on it, oldest first",
+        summary="Read the changes of a break, the steps of its correction and the comments on it, oldest first",
         answers={200: "BreakHistory"},
         read=_history,
     ),

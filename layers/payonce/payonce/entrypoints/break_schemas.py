@@ -37,6 +37,7 @@ BREAK_FIELDS: dict[str, dict[str, Any]] = {
     "version": INTEGER,
     "links": {"$ref": SCHEMAS + "BreakLinks"},
 }
+HISTORY_ENTRIES = ("BreakChange", "CorrectionStep", "BreakComment")
 NULLABLE_VALUE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]}
 EVIDENCE_FIELDS: dict[str, dict[str, Any]] = {
     "source": {"enum": [source.value for source in SHOWN_FIELDS]},
@@ -59,6 +60,7 @@ CORRECTION_FIELDS: dict[str, dict[str, Any]] = {
     "kind": NULLABLE_TEXT,
     "amount_minor": INTEGER,
     "currency": TEXT,
+    "attempt": {"type": "integer", "description": "How often it was begun: anew when nobody had decided in time."},
     "proposal_version": {"type": "integer", "description": "What a proposal or a decision has to name."},
     "proposed_by": TEXT,
     "decided_by": NULLABLE_TEXT,
@@ -67,6 +69,16 @@ CORRECTION_FIELDS: dict[str, dict[str, Any]] = {
     "created_at_ms": INTEGER,
     "updated_at_ms": INTEGER,
     "links": {"$ref": SCHEMAS + "CorrectionLinks"},
+}
+STEP_FIELDS: dict[str, dict[str, Any]] = {
+    "object": {"const": "correction_step"},
+    "status": {"enum": [status.value for status in CorrectionStatus]},
+    "attempt": INTEGER,
+    "proposal_version": INTEGER,
+    "amount_minor": INTEGER,
+    "by": {"type": "string", "description": "The id of your API key, reconciliation, policy, or operator."},
+    "outcome": NULLABLE_TEXT,
+    "at_ms": INTEGER,
 }
 CHANGE_FIELDS: dict[str, dict[str, Any]] = {
     "object": {"const": "change"},
@@ -92,6 +104,7 @@ def break_schemas() -> dict[str, Any]:
         "Correction": closed_object(CORRECTION_FIELDS),
         "BreakComment": closed_object(COMMENT_FIELDS),
         "BreakChange": closed_object(CHANGE_FIELDS),
+        "CorrectionStep": closed_object(STEP_FIELDS),
         "BreakList": closed_object(
             {
                 "object": {"const": "list"},
@@ -104,7 +117,7 @@ def break_schemas() -> dict[str, Any]:
                 "object": {"const": "list"},
                 "data": {
                     "type": "array",
-                    "items": {"anyOf": [{"$ref": SCHEMAS + "BreakChange"}, {"$ref": SCHEMAS + "BreakComment"}]},
+                    "items": {"anyOf": [{"$ref": SCHEMAS + name} for name in HISTORY_ENTRIES]},
                 },
             }
         ),
