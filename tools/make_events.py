@@ -453,6 +453,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "scheduled": scheduled("payonce-reconcile"),
         "report": arrived("incoming/gateway/bank/24 November.csv"),
         "wrong_folder": arrived("incoming/notes.txt"),
+        "policy": arrived("policy/run.toml"),
     },
     "accept_events": {
         "copies": queue_records("EventInbox", custom_event(), custom_event(), custom_event(id="order-4711")),

@@ -10,6 +10,6 @@ from payonce.entrypoints.reconciliation import reconcile
 APPLICATION = bootstrap_reconciliation()
 
 
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return and log what was accepted and what the run found."""
-    return reconcile(APPLICATION, event)
+    return reconcile(APPLICATION, event, context.aws_request_id)

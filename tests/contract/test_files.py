@@ -15,6 +15,7 @@ from tests.support.aws import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from payonce.ports import FileStore
 
@@ -47,10 +48,22 @@ def test_a_file_over_the_limit_is_refused_with_its_size(files: FileStore) -> Non
         files.read(NAME, max_bytes=9)
 
 
+def test_a_file_is_brought_to_a_path_and_stored_from_one(files: FileStore, tmp_path: Path) -> None:
+    assert not files.fetch(NAME, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "from").write_bytes(b"rows")
+    files.store(NAME, tmp_path / "from")
+    assert files.fetch(NAME, tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == b"rows" == files.read(NAME, max_bytes=10)
+
+
 @mock_aws
-def test_a_bucket_that_is_not_there_is_unavailable() -> None:
+def test_a_bucket_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     nowhere = S3Files(boto3.client("s3", region_name=REGION), "nowhere")
     with pytest.raises(StoreUnavailable):
         nowhere.write(NAME, b"x")
     with pytest.raises(StoreUnavailable):
         nowhere.read(NAME, max_bytes=10)
+    (tmp_path / "from").write_bytes(b"rows")
+    with pytest.raises(StoreUnavailable):
+        nowhere.store(NAME, tmp_path / "from")

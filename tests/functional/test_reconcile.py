@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from payonce.bootstrap_reconciliation import BUCKET_VARIABLE, ReconciliationApplication
-from payonce.domain.errors import MisconfiguredError
+from payonce.domain.errors import ConservationViolated, MisconfiguredError
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.store import CaseStore
 from tests.functional.conftest import load_handler
@@ -76,6 +76,52 @@ def test_a_file_in_the_wrong_place_is_refused_and_starts_no_run(run: Any) -> Non
 def test_the_daily_run_needs_no_file(run: Any) -> None:
     answer = run("scheduled")
     assert (answer["run"]["files"], answer["run"]["breaks"], len(answer["run"]["digest"])) == (0, 0, 64)
+
+
+def test_a_policy_is_judged_by_at_once_and_one_with_a_mistake_is_said(
+    run: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fails when a policy waits for the next file, or its mistake is not in the log that the alarm looks at."""
+    put("policy/run.toml", b"in_transit_hours = 48\n")
+    answer = run("policy")
+    assert (answer["accepted"][0]["state"], len(answer["run"]["policy_id"])) == ("policy", 64)
+    put("policy/run.toml", b"in_transit_hour = 1\n")
+    answer = run("policy")
+    assert "in_transit_hour: there is no such setting" in answer["run"]["policy_refused"]
+    assert len(answer["run"]["policy_id"]) == 64
+    assert [record.message for record in caplog.records].count("policy refused") == 1
+
+
+def test_a_run_that_does_not_add_up_is_said_and_touches_no_case(
+    run: Any, reconciling: ReconciliationApplication, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a violation is only one of many errors: its alarm reads this message."""
+
+    def lost(*_: object, **__: object) -> None:
+        raise ConservationViolated("gateway rows in EUR: (2, 200) went in and (1, 100) came out")
+
+    monkeypatch.setattr("payonce.engines.duckdb_engine.DuckDbWorkspace.run", lost)
+    put("incoming/gateway/bank/24 November.csv", REPORT)
+    with pytest.raises(ConservationViolated):
+        run("report")
+    (record,) = [record for record in caplog.records if record.message == "conservation violated"]
+    assert "went in" in record.reason
+    assert list(CaseStore(reconciling.database).with_status(CaseStatus.OPEN)) == []
+
+
+def test_an_event_that_is_tried_again_is_the_same_run(
+    reconciling: ReconciliationApplication, application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when each attempt is a run of its own: then none of them counts what the others opened."""
+    monkeypatch.setattr("payonce.bootstrap_reconciliation.bootstrap_reconciliation", lambda: reconciling)
+    handler = load_handler("reconcile", application, monkeypatch)
+    event = json.loads((REPOSITORY / "events" / "reconcile" / "report.json").read_text())
+    put("incoming/gateway/bank/24 November.csv", REPORT)
+    context = Context()
+    first, second = handler(event, context)["run"], handler(event, context)["run"]
+    assert (second["run_id"], second["opened"]) == (first["run_id"], 1)
+    third = handler(event, Context())["run"]
+    assert (third["opened"], third["run_id"] == first["run_id"]) == (0, False)
 
 
 def test_without_a_bucket_it_says_which_variable(

@@ -107,6 +107,32 @@ def test_files_that_agree_give_zero(folder: Path) -> None:
     assert f"manifest {second['previous']}" in done.stdout
 
 
+def test_two_keys_for_one_sale_are_a_break_and_its_window_is_told(folder: Path) -> None:
+    """Fails when the command looks for what the rules see alone."""
+    (folder / "l.csv").write_text(
+        "entry_id,merchant_id,payment_id,gateway,kind,state,reference,amount_minor,currency,booked_at,"
+        "gateway_payment_id,payer\n"
+        "e1,m1,p1,bank,charge,booked,pay_1,10000,EUR,2026-03-01T09:30:00Z,ch_1,pm_1\n"
+        "e2,m1,p2,bank,charge,booked,pay_2,10000,EUR,2026-03-01T09:30:07Z,ch_2,pm_1\n"
+        "2,,,,total,,,20000,EUR,,,\n"
+    )
+    (folder / "g.csv").write_text(
+        "kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id\n"
+        "charge,t1,pay_1,100.00,1.75,98.25,EUR,2026-03-01T09:30:00Z,2026-03-03T00:00:00Z,\n"
+        "charge,t2,pay_2,100.00,1.75,98.25,EUR,2026-03-01T09:30:07Z,2026-03-03T00:00:00Z,\n"
+        "total,2,,200.00,3.50,196.50,EUR,,,\n"
+    )
+    done = reconcile(folder, "--ledger", "l.csv", "--gateway", "bank=g.csv", "--json", "r.json", "--report", "r.html")
+    assert done.returncode == 1, done.stderr
+    document = json.loads((folder / "r.json").read_text())
+    (found,) = document["breaks"]
+    assert (found["break_class"], found["surplus_gateway_payment_id"]) == ("double_charge", "ch_2")
+    assert {one["source"]: one["rows"]["matched"] for one in document["conservation"]} == {"ledger": 2, "gateway": 2}
+    assert document["anomalies"]["calibrations"][0]["window_seconds"] == 30
+    assert "m1        30 s    too little history" in done.stdout
+    assert "two keys charged the same payer the same amount 7 s apart" in (folder / "r.html").read_text()
+
+
 def test_one_refused_file_and_nothing_is_reconciled(folder: Path) -> None:
     """Fails when the other files are reconciled all the same, or only the first wrong file is named."""
     (folder / "acquirer.csv").write_text((folder / "acquirer.csv").read_text().replace("txn_0002", "", 1))

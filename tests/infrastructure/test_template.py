@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from payonce.bootstrap_gateway import FUNCTION_SECONDS
+from payonce.bootstrap_reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
 from payonce.corrections.policy import POLICY_FILE
 from payonce.entrypoints.gateway import PREFIX
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
@@ -348,6 +349,14 @@ def test_the_secrets_key_rotates_is_kept_and_serves_few() -> None:
     reads = {name for name, _, _ in api_events()} - unsafe_routes
     assert not users & reads
     assert users & unsafe_routes == {"CreateWebhookEndpointFunction", "RotateWebhookSecretFunction"}
+
+
+def test_a_run_has_the_limits_that_the_code_names() -> None:
+    """Fails when the function gets less memory than its engine is told of, or another end than the runbook says."""
+    reconcile = FUNCTIONS["ReconcileFunction"]
+    named = (RUN_TIMEOUT_SECONDS, FUNCTION_MEMORY_MB, SCRATCH_MB)
+    assert (reconcile["Timeout"], reconcile["MemorySize"], reconcile["EphemeralStorage"]["Size"]) == named
+    assert ENGINE_MEMORY_MB <= FUNCTION_MEMORY_MB // 2
 
 
 def test_every_alarm_has_its_runbook() -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.readers.read import read_file
-from payonce.reconciliation.rules import rule_files
-from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family
+from payonce.reconciliation.taxonomy import CLASSES
 from tests.support.reconciliation_injector.files import bank_csv, gateway_csv, gateway_file, statement_file
 from tests.support.reconciliation_injector.maker import PLAIN
 
@@ -16,17 +15,8 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import RunResult
     from tests.support.reconciliation_injector.model import Case
 
-# A class is judged when its family has rules; bank rules that are added are judged without a change here.
-JUDGED = tuple(
-    name
-    for name, rule in CLASSES.items()
-    if rule.deterministic and (rule.family is not Family.BANK or rule_files("bank"))
-)
-
-
-def has_bank_rules() -> bool:
-    """Tell whether payouts and statements are judged."""
-    return BreakClass.PAYOUT_MISSING in JUDGED
+# What follows from the rows alone; anomalies are scored elsewhere.
+JUDGED = tuple(name for name, rule in CLASSES.items() if rule.deterministic)
 
 
 def run_plainly(case: Case, *, files: bool = False, bank_files: bool = False) -> RunResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from payonce.entrypoints.http import serve
@@ -20,7 +21,10 @@ ALL_SCOPES = " ".join(SCOPES)
 
 
 class Context:
-    """What a function gets beside its event."""
+    """What a function gets beside its event. An event that is tried again comes with the same one."""
+
+    def __init__(self) -> None:
+        self.aws_request_id = str(uuid.uuid4())
 
     def get_remaining_time_in_millis(self) -> int:
         """A fresh function's time."""

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import cli_audit, cli_breaks, cli_corrections, cli_keys, cli_ledger, cli_reconcile
+from payonce import cli_audit, cli_breaks, cli_corrections, cli_keys, cli_ledger, cli_manifests, cli_reconcile
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -30,6 +30,7 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "corrections": cli_corrections.run,
     "ledger": cli_ledger.run,
     "reconcile": cli_reconcile.run,
+    "verify-manifests": cli_manifests.run,
 }
 
 
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_corrections.add_commands(commands)
     cli_ledger.add_commands(commands)
     cli_reconcile.add_commands(commands)
+    cli_manifests.add_commands(commands)
     return parser
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from payonce.cli_support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
 from payonce.reconciliation.intake import CountedStream, Intake
+from payonce.reconciliation.model import with_anomalies
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
-from payonce.reconciliation.rules import rule_files
 from payonce.reconciliation.run_policy import RunPolicy, load_policy
 from payonce.reconciliation.summary import verdict
 
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     files = named_files(options.files, options.gateway)
     check_outputs(options, files)
     errors = Console(stderr=True)
-    intake = Intake(bank_compared=bool(rule_files("bank")))
+    intake = Intake()
     with DuckDbWorkspace() as workspace, Progress(console=errors) as progress:
         refusals = take_in(options.ledger, files, workspace, intake, progress)
         if refusals:
@@ -181,13 +181,15 @@ def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Ca
 
 
 def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -> RunResult:
-    """Run the rules under a bar of their own."""
+    """Run the rules and look for anomalies, under a bar of their own."""
     bar = progress.add_task("Matching", total=None)
 
     def step(rule: str, done: int, total: int) -> None:
         progress.update(bar, description=f"Matching: {rule}", completed=done, total=total)
 
-    return workspace.run(settings, step)
+    result = workspace.run(settings, step)
+    progress.update(bar, description="Anomalies")
+    return with_anomalies(result, workspace.anomalies(settings))
 
 
 def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake, result: RunResult) -> Contents:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from payonce.domain.delivery import Exchanged
     from payonce.domain.exchange import Exchange, Oversized
@@ -132,6 +133,17 @@ class FileStore(Protocol):
 
     def write(self, name: str, data: bytes) -> None:
         """Store the file durably, in place of one of that name. Raises ``StoreUnavailable``."""
+        ...
+
+    def fetch(self, name: str, to: Path) -> bool:
+        """Bring the file to the local path ``to``, whatever its size; return whether there is one.
+
+        Raises ``StoreUnavailable``.
+        """
+        ...
+
+    def store(self, name: str, path: Path) -> None:
+        """Store the local file at ``path`` under ``name``, as ``write``."""
         ...
 
 

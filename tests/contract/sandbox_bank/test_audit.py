@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Two days after the bank's day: what is on one side alone is no longer on its way.
 AS_OF_DAYS = 2
 DAY_MS = 86_400_000
+OVERDUE_DAYS = 7  # more than a payout has to come to the bank
 
 
 def a_day(till: Till) -> list[LedgerRow]:
@@ -48,8 +49,13 @@ def _entry(bank: str, operation: dict[str, Any]) -> LedgerRow:
 def breaks(till: Till, ledger: list[LedgerRow]) -> list[Break]:
     """Settle, and return what the rules find between the ledger and the bank's two files."""
     till.settle()
+    return audited(till, ledger, AS_OF_DAYS)
+
+
+def audited(till: Till, ledger: list[LedgerRow], days: int) -> list[Break]:
+    """Return what the rules find so many days later, without a settlement."""
     settings = RunSettings(
-        as_of_ms=max(row.created_at_ms for row in till.report()) + AS_OF_DAYS * DAY_MS,
+        as_of_ms=max(row.created_at_ms for row in till.report()) + days * DAY_MS,
         fees=(FeeRule(gateway=till.bank, currency="EUR", fixed_minor=25, basis_points=140, tolerance_minor=0),),
     )
     with DuckDbWorkspace(threads=1) as workspace:
@@ -88,3 +94,71 @@ def test_a_fault_is_the_break_it_is_meant_to_be(
     assert [each.break_class for each in found if CLASSES[each.break_class].family is not Family.BANK] == [expected]
     if expected is BreakClass.DUPLICATE_CAPTURE:
         assert found[0].surplus_gateway_payment_id == made["charge_id"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "values", "off_minor"),
+    [
+        ("wrong_amount", {"reference": "pay_1", "amount_minor": 9_990}, 10),
+        ("wrong_fee", {"reference": "pay_2", "fee_minor": 500}, 500 - 53),
+        ("lose_from_report", {"reference": "ref_1"}, 2_500),
+    ],
+)
+def test_a_report_that_contradicts_its_own_payout(
+    till: Till, fault: str, values: dict[str, Any], off_minor: int
+) -> None:
+    """Fails when the movements of a payout are not added up, or the bank's credit alone decides."""
+    ledger = a_day(till)
+    till.fault(fault, **values, **({} if fault == "lose_from_report" else {"where": "report"}))
+    found = [each for each in breaks(till, ledger) if CLASSES[each.break_class].family is Family.BANK]
+    assert [(each.break_class, each.amount_minor) for each in found] == [(BreakClass.PAYOUT_DIFFERENT, off_minor)]
+
+
+def three_days(till: Till, fault: str | None) -> tuple[list[LedgerRow], list[dict[str, Any]]]:
+    """Sell and settle on three days, with the fault on the second. Return the ledger and the payouts."""
+    ledger: list[LedgerRow] = []
+    payouts: list[dict[str, Any]] = []
+    for number in range(3):
+        if fault is not None and number == 1:
+            till.fault(fault, currency="EUR")
+        ledger.append(_entry(till.bank, till.charge(f"pay_{number}", 10_000 + 100 * number)))
+        payouts += till.settle(days=number)
+    return ledger, payouts
+
+
+def test_three_days_of_payouts_have_no_break(till: Till) -> None:
+    """Fails when a payout's id does not survive its way through report and statement, or a balance is not carried."""
+    ledger, payouts = three_days(till, None)
+    assert len(payouts) == 3
+    assert audited(till, ledger, OVERDUE_DAYS) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("credit_twice", [BreakClass.DUPLICATE_CREDIT]),
+        ("return_payout", [BreakClass.PAYOUT_RETURNED]),
+        ("withhold_payout", [BreakClass.PAYOUT_MISSING]),
+        # What the lost statement told is missed, too.
+        ("skip_statement", [BreakClass.PAYOUT_MISSING, BreakClass.STATEMENT_GAP]),
+    ],
+)
+def test_a_fault_of_the_account_is_the_break_it_is_meant_to_be(
+    till: Till, fault: str, expected: list[BreakClass]
+) -> None:
+    """Fails when a fault is committed in payouts or statements that the rules can't see, or take for another one."""
+    ledger, payouts = three_days(till, fault)
+    found = audited(till, ledger, OVERDUE_DAYS)
+    assert sorted(each.break_class for each in found) == expected
+    hit = payouts[1]
+    for each in found:
+        if each.break_class is BreakClass.STATEMENT_GAP:
+            assert (each.subject[:2], each.amount_minor) == ((account_of(till), "2"), hit["amount_minor"])
+        else:
+            assert (each.subject[:2], each.amount_minor) == ((till.bank, hit["payout_id"]), hit["amount_minor"])
+
+
+def account_of(till: Till) -> str:
+    """Return the merchant's one account, as the bank writes it."""
+    (account,) = {each.account for each in till.statements()}
+    return account

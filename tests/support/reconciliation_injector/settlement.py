@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.support.reconciliation_injector.model import Payment
     from tests.support.reconciliation_injector.world import World
 
+CUT_AT = 16
+
 
 def pay_out(world: World) -> None:
     """Pay out what is available, per gateway, currency and day; what nets to nothing stays at the gateway."""
@@ -35,10 +37,30 @@ def pay_out(world: World) -> None:
         if net <= 0:
             continue
         payout_id = world.maker.name("po")
+        if world.maker.rng.random() < 0.4:
+            payout_id += f"_{world.maker.rng.getrandbits(64):016x}"  # as long as ids of gateways are
         for payment, index in rows:
             payment.reported[index] = replace(payment.reported[index], payout_id=payout_id)
         latest = max(payment.reported[index].available_at_ms or 0 for payment, index in rows)
         world.payouts.append(_payout(world, gateway, currency, day, payout_id, net, latest))
+    _credit_together(world)
+
+
+def _credit_together(world: World) -> None:
+    """Make one credit of two payouts of a day, now and then; it names both. No fault is planted there."""
+    first_of: dict[tuple[str, date], Payout] = {}
+    for payout in world.payouts:
+        if payout.line is None or world.maker.rng.random() < 0.8:
+            continue
+        first = first_of.pop((payout.line.currency, payout.line.booked_on), None)
+        if first is None or first.line is None:
+            first_of[payout.line.currency, payout.line.booked_on] = payout
+            continue
+        world.lines.remove(payout.line)
+        first.line.amount_minor += payout.line.amount_minor
+        first.line.end_to_end_id = first.row.payout_id
+        first.line.references = (first.row.payout_id or "", payout.row.payout_id or "")
+        first.line = payout.line = None
 
 
 def _payout(
@@ -74,6 +96,10 @@ def _payout(
         line.references = (row.transaction_id,)
     elif way == 1:
         line.references, line.end_to_end_id = (payout_id,), payout_id
+    elif way == 2 and len(payout_id) > CUT_AT:
+        # A bank cuts at the length of its field, or writes in capitals without marks.
+        cut = world.maker.rng.random() < 0.5
+        line.references = (payout_id[:CUT_AT] if cut else payout_id.upper().replace("_", ""),)
     else:
         line.references = (f"bank-{name}", payout_id)
     world.lines.append(line)

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from payonce.reconciliation.manifest import Manifest, manifest_of, verify_chain
+from payonce.reconciliation.manifest import FIRST, Manifest, manifest_of, verify_chain
 from tests.unit.reconciliation.transactions import SETTINGS, entry, moved, reconcile
+
+FILES = [("b", "bank"), ("a", None)]
 
 
 def chain() -> list[Manifest]:
@@ -16,8 +18,8 @@ def chain() -> list[Manifest]:
     manifests: list[Manifest] = []
     for number in range(3):
         result = reconcile([entry(1)], [moved(1), moved(number + 5)])
-        previous = manifests[-1] if manifests else None
-        manifests.append(manifest_of(result, file_ids=["b", "a"], settings=SETTINGS, previous=previous))
+        previous = manifests[-1].hash if manifests else FIRST
+        manifests.append(manifest_of(result, files=FILES, settings=SETTINGS, previous=previous))
     return manifests
 
 
@@ -28,8 +30,8 @@ def test_a_chain_that_nobody_touched_holds() -> None:
     stored = [Manifest(json.loads(manifest.to_bytes())) for manifest in manifests]
     assert verify_chain(stored, last_hash=manifests[-1].hash) is None
     result = reconcile([entry(1)], [moved(1), moved(5)])
-    assert manifest_of(result, file_ids=["a", "b", "a"], settings=SETTINGS) == manifests[0]
-    other = manifest_of(result, file_ids=["a", "b"], settings=replace(SETTINGS, in_transit_hours=1))
+    assert manifest_of(result, files=[*FILES[::-1], FILES[0]], settings=SETTINGS) == manifests[0]
+    other = manifest_of(result, files=FILES, settings=replace(SETTINGS, in_transit_hours=1))
     assert other.hash != manifests[0].hash
 
 

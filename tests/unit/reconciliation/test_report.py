@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
+from fractions import Fraction
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
+from payonce import cli
 from payonce.domain.errors import BodyMalformed
+from payonce.reconciliation.anomalies.calibration import Basis, Calibration
+from payonce.reconciliation.anomalies.findings import Anomalies, Finding, FindingKind
 from payonce.reconciliation.intake import FileFacts, Intake
+from payonce.reconciliation.manifest import Manifest
 from payonce.reconciliation.model import Break, Evidence, FeeRule, Outcome, RunResult, RunSettings, Source, Tally
 from payonce.reconciliation.report.chain import add_to_chain
 from payonce.reconciliation.report.contents import Contents, as_json
 from payonce.reconciliation.report.html import as_html
+from payonce.reconciliation.report.terminal import show
 from payonce.reconciliation.summary import by_class, conservation, is_overdue, verdict
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass
 
@@ -67,6 +75,40 @@ def contents(*breaks: Break) -> Contents:
 EVERY_CLASS = contents(*(found(name, number) for number, name in enumerate(BreakClass)))
 
 
+def calibrated(merchant_id: str, window_seconds: int, basis: Basis, rate: int) -> Calibration:
+    return Calibration(
+        merchant_id=merchant_id,
+        window_seconds=window_seconds,
+        basis=basis,
+        history_charges=30_000 - rate,
+        pairs=rate * 3,
+        false_positives_per_10_000=Fraction(rate),
+        upper_bound_per_10_000=Fraction(rate * 3 + 1, 3),
+    )
+
+
+ANOMALIES = Anomalies(
+    calibrations=(
+        calibrated(BOLD, 120, Basis.HISTORY, 3),
+        calibrated(SCRIPT, 0, Basis.TOO_NOISY, 5),
+        *(calibrated(f"mer_{number:02d}", 28_800, Basis.HISTORY, 10 + number) for number in range(12)),
+    ),
+    findings=(
+        Finding(
+            kind=FindingKind.PAYER_BURST,
+            subject=("mer_1", SCRIPT),
+            score=3,
+            explanation="12 charges in 99 s",
+            at_ms=NOON_MS,
+            rows=12,
+            evidence=(FORMULA,) * 8,
+        ),
+    ),
+    counts={FindingKind.PAYER_BURST: 1_234},
+)
+UNUSUAL = replace(EVERY_CLASS, result=replace(EVERY_CLASS.result, anomalies=ANOMALIES))
+
+
 class Elements(HTMLParser):
     """Collects element names, ids and attributes."""
 
@@ -93,6 +135,37 @@ def test_nothing_of_a_file_becomes_markup_or_a_formula() -> None:
     assert "\u202e" not in text
     assert "amount_minor</span>-1000" in text  # a number of ours is no formula
     assert not [name for name, _ in page.attributes if name.startswith("on")]
+
+
+def test_windows_and_findings_are_told_harmlessly() -> None:
+    """Fails when a merchant's name or a row key becomes markup or a formula, or a rate is left out."""
+    page = as_html(UNUSUAL)
+    assert SCRIPT not in page
+    assert ">=HYPERLINK" not in page
+    assert page == as_html(UNUSUAL)
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "2 min history 29,997 3.00 3.34" in text
+    assert "none equal charges are usual here 29,995 5.00 5.34" in text
+    assert "2 further merchants are in the JSON." in text
+    assert "Unusual, and no breaks: 1,234 payer burst." in text
+    assert "and 4 more" in text
+    assert 'id="windows-title"' in page
+    assert "false alarms per 10,000 charges" in text
+    document = as_json(UNUSUAL)["anomalies"]
+    assert len(document["calibrations"]) == 14
+    assert document["findings"][0]["evidence"] == [FORMULA] * 8
+    assert as_json(EVERY_CLASS)["anomalies"] is None
+    assert "Beyond keys" not in as_html(EVERY_CLASS)
+
+
+def test_the_terminal_shows_each_window_and_how_often_it_errs() -> None:
+    out = io.StringIO()
+    show(UNUSUAL, Console(file=out, width=120))
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert "mer_00 8 h history 29,990 10.00 10.34" in lines
+    assert "Unusual, and no breaks: 1,234 payer burst." in lines
+    # What is not in the table is said.
+    assert "2 further merchants are in the JSON." in lines
 
 
 def test_the_page_loads_nothing() -> None:
@@ -204,3 +277,34 @@ def test_a_chain_grows_and_shows_what_was_done_to_it(tmp_path: Path) -> None:
         with pytest.raises(BodyMalformed, match=re.escape(f"line {wrong}")):
             add_to_chain(chain, EVERY_CLASS)
         assert chain.read_bytes() == b"".join(spoiled)
+
+
+def test_one_verifier_reads_lines_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fails when a chain of the stack is of another kind, or a change, a gap or a cut end in it goes unseen."""
+    chain, folder = tmp_path / "chain.jsonl", tmp_path / "runs"
+    hashes = [add_to_chain(chain, EVERY_CLASS) for _ in range(3)]
+    folder.mkdir()
+    for each, line in zip(hashes, chain.read_bytes().splitlines(), strict=True):
+        (folder / f"{each}.json").write_bytes(line)
+
+    def verified(path: Path, *options: str) -> tuple[int, str]:
+        code = cli.main(["verify-manifests", str(path), *options])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    for path in (chain, folder):
+        assert verified(path) == (0, f"3 manifests in one chain\nlast {hashes[2]}\n")
+        assert verified(path, "--last", hashes[2])[0] == 0
+    assert verified(chain, "--last", hashes[1])[0] == 1
+    # One that a run wrote and another overtook is no link.
+    overtaken = Manifest({**json.loads((folder / f"{hashes[2]}.json").read_bytes()), "run_id": "overtaken"})
+    (folder / f"{overtaken.hash}.json").write_bytes(overtaken.to_bytes())
+    assert "2 manifests could be the last one" in verified(folder)[1]
+    assert verified(folder, "--last", hashes[2])[1].startswith("3 manifests in one chain, 1 apart")
+    (folder / f"{hashes[1]}.json").rename(tmp_path / "gone")
+    assert f"{hashes[1]}.json is missing" in verified(folder, "--last", hashes[2])[1]
+    (folder / f"{hashes[1]}.json").write_bytes((tmp_path / "gone").read_bytes().replace(b'"breaks":22', b'"breaks":21'))
+    assert verified(folder, "--last", hashes[2])[0] == 2
+    chain.write_bytes(b"".join(chain.read_bytes().splitlines(keepends=True)[1:]))
+    assert verified(chain)[0] == 1
+    assert verified(tmp_path / "none")[0] == 2

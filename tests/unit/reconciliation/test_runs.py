@@ -17,9 +17,12 @@ from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.files import chain_head
-from payonce.reconciliation.inbox import KEPT, Inbox
-from payonce.reconciliation.model import RunSettings
-from payonce.reconciliation.runs import MANIFESTS, Reconciliation, RunReport, Standing
+from payonce.reconciliation.inbox import Inbox
+from payonce.reconciliation.kept_rows import KEPT, ROWS, KeptRows
+from payonce.reconciliation.manifest import FIRST
+from payonce.reconciliation.runs import MANIFESTS, Reconciliation
+from payonce.reconciliation.standing import Standing
+from payonce.reconciliation.stored_policy import StoredPolicy
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_files import MemoryFiles
 from payonce.stores.memory_workflows import MemoryWorkflows
@@ -27,6 +30,7 @@ from tests.support.world import World
 
 if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
+    from payonce.reconciliation.run_report import RunReport
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -58,21 +62,26 @@ class Desk:
     def __post_init__(self) -> None:
         self.database = self.world.database
         self.cases = CaseStore(self.database)
-        self.inbox = Inbox(files=self.files, database=self.database, clock=self.world.clock, gateways=("bank",))
+        self.rows = KeptRows(files=self.files, database=self.database, workspace=DuckDbWorkspace)
+        self.inbox = Inbox(
+            files=self.files, rows=self.rows, database=self.database, clock=self.world.clock, gateways=("bank",)
+        )
         self.runs = Reconciliation(
             inbox=self.inbox,
+            rows=self.rows,
+            policy=StoredPolicy(files=self.files, database=self.database, clock=self.world.clock),
             files=self.files,
             database=self.database,
             cases=self.cases,
             clock=self.world.clock,
             ids=self.world.services.ids,
             workspace=DuckDbWorkspace,
-            settings_at=lambda as_of_ms: RunSettings(as_of_ms=as_of_ms),
             corrections=CorrectionsOfRuns(self.database, self.workflows),
         )
 
     def pay(self, key: str) -> str:
-        """Pay 10.00 and return the reference that the bank was given."""
+        """Pay 10.00, a minute after whatever was before, and return the reference that the bank was given."""
+        self.world.clock.ms += 60_000
         self.world.create(key)
         return self.world.gateway.submissions[-1].gateway_reference
 
@@ -204,7 +213,7 @@ def test_manifests_are_a_chain_that_names_its_inputs() -> None:
     assert manifest["run_id"] == second.run_id
     assert [KEPT + file_id in stored for file_id, _ in manifest["files"]] == [True]
     assert ["gateway", "EUR", "matched", 1, 1000] in manifest["tallies"]
-    assert json.loads(stored[f"{MANIFESTS}{first.manifest_hash}.json"])["previous"] == ""
+    assert json.loads(stored[f"{MANIFESTS}{first.manifest_hash}.json"])["previous"] == FIRST
 
 
 def test_two_runs_at_once_both_find_their_place_in_the_chain() -> None:
@@ -229,7 +238,7 @@ def test_a_run_without_one_of_its_files_has_no_result() -> None:
     desk = Desk()
     reference = desk.pay("a-key")
     desk.report(("charge", reference, 10), ("charge", reference, 10))
-    for name in [name for name in desk.files.stored if name.startswith(KEPT)]:
+    for name in [name for name in desk.files.stored if name.startswith((KEPT, ROWS))]:
         del desk.files.stored[name]
     with pytest.raises(NotFound, match="is gone"):
         desk.run()

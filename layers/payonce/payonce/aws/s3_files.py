@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from payonce.domain.errors import FileRejected, StoreUnavailable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mypy_boto3_s3.client import S3Client
 
 
@@ -27,7 +30,7 @@ class S3Files:
                 raise FileRejected(f"{name} has {answer['ContentLength']} bytes, and at most {max_bytes} are read.")
             data: bytes = answer["Body"].read()
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+            if _is_missing(error):
                 return None
             raise StoreUnavailable(f"{name} could not be read.") from error
         except BotoCoreError as error:
@@ -40,3 +43,27 @@ class S3Files:
             self._client.put_object(Bucket=self._bucket, Key=name, Body=data)
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailable(f"{name} could not be stored.") from error
+
+    def fetch(self, name: str, to: Path) -> bool:
+        """See ``FileStore``."""
+        try:
+            self._client.download_file(self._bucket, name, str(to))
+        except ClientError as error:
+            if _is_missing(error):
+                return False
+            raise StoreUnavailable(f"{name} could not be read.") from error
+        except (BotoCoreError, Boto3Error) as error:
+            raise StoreUnavailable(f"{name} could not be read.") from error
+        return True
+
+    def store(self, name: str, path: Path) -> None:
+        """See ``FileStore``."""
+        try:
+            self._client.upload_file(str(path), self._bucket, name)
+        except (BotoCoreError, ClientError, Boto3Error) as error:
+            raise StoreUnavailable(f"{name} could not be stored.") from error
+
+
+def _is_missing(error: ClientError) -> bool:
+    # A missing bucket is a 404 too, and no missing file.
+    return error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}

@@ -10,7 +10,7 @@ from payonce.corrections.workflow import MAX_ATTEMPTS
 from payonce.domain.gateway import OperationKind
 from payonce.payments.corrective import EXECUTED, corrective_reference
 from payonce.reconciliation.model import Break
-from payonce.reconciliation.runs import Standing
+from payonce.reconciliation.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

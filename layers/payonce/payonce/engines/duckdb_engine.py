@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
+from payonce.reconciliation.anomalies.find import find_anomalies
+from payonce.reconciliation.anomalies.findings import judged_from_ms
+from payonce.reconciliation.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
 from payonce.reconciliation.results import read_result
 from payonce.reconciliation.rules import FAMILIES, rule_files
 from payonce.reconciliation.tables import INPUT_TABLES, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from payonce.reconciliation.anomalies.findings import Anomalies
     from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
 INSERT_BATCH_ROWS: Final = 10_000  # as columns, for one statement; 14 columns of it are a few MB
+FETCH_ROWS: Final = 10_000
 UNKNOWN_REFERENCES_LIMIT: Final = 10_000  # each is looked up in the store; a file of strangers is no reason for a storm
 # Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian.
 _ROW_HASH: Final = "CREATE MACRO row_hash(t) AS CAST((md5_number_lower(t) % 4294967296) % 2147483647 AS BIGINT)"
@@ -83,8 +88,10 @@ class DuckDbWorkspace:
             return
         if file.gateway_rows and not gateway:
             raise BodyMalformed("The report of a gateway needs the gateway's name, as the ledger has it.")
-        names = tuple(TABLES["gateway_row"])[1:]
-        self._insert("gateway_row", ((gateway, *(getattr(row, name) for name in names)) for row in file.gateway_rows))
+        if gateway:
+            self._insert("gateway_row", gateway_table_rows(file, gateway))
+        self._insert("bank_line", bank_line_rows(file))
+        self._insert("bank_statement", bank_statement_rows(file))
         self._files.add((file.file_id, gateway))
 
     def add_parquet(self, table: str, paths: Sequence[str]) -> None:
@@ -100,6 +107,45 @@ class DuckDbWorkspace:
         except duckdb.Error as error:
             raise FileRejected(f"The parquet files of {table} can't be read: {_first_line(error)}") from error
         self._parquet[table].append(source)
+
+    def add_answered_ledger(self, paths: Sequence[str]) -> None:
+        """Add those ledger rows of the parquet files that a gateway's row names: what else they hold is left out."""
+        source = _parquet("ledger", paths)
+        with _translated():
+            self._make_inputs()
+            self._connection.execute(
+                f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l WHERE (l.gateway, l.reference) IN "  # noqa: S608
+                "(SELECT gateway, reference FROM main.gateway_row WHERE reference <> '') "
+                "OR (l.gateway, l.gateway_payment_id) IN (SELECT gateway, gateway_payment_id FROM main.gateway_row "
+                "WHERE coalesce(reference, '') = '' AND gateway_payment_id IS NOT NULL)"
+            )
+
+    def write_parquet(self, table: str, path: str) -> None:
+        """Write what was added to the table, in the form that ``add_parquet`` takes."""
+        with _translated():
+            self._make_inputs()
+            self._connection.execute(f"COPY main.{table} TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
+
+    def reported(self, references: Collection[str]) -> set[str]:
+        """See ``Workspace``."""
+        with _translated():
+            self._make_inputs()
+            text = "SELECT DISTINCT reference FROM main.gateway_row WHERE reference IN (SELECT unnest(?))"
+            return {row[0] for row in self._connection.execute(text, [sorted(references)]).fetchall()}
+
+    def refunded_minor(self, charges: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """See ``Workspace``."""
+        gateways, ids = [list(column) for column in zip(*sorted(charges), strict=True)] or ([], [])
+        with _translated():
+            self._make_inputs()
+            rows = self._connection.execute(
+                "SELECT gateway, gateway_payment_id, CAST(-sum(amount_minor) AS BIGINT) FROM ("
+                "SELECT DISTINCT gateway, transaction_id, gateway_payment_id, amount_minor FROM main.gateway_row "
+                "WHERE kind = 'refund' AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?))) "
+                "GROUP BY gateway, gateway_payment_id",
+                [gateways, ids],
+            ).fetchall()
+        return {(row[0], row[1]): row[2] for row in rows}
 
     def run(self, settings: RunSettings, progress: Callable[[str, int, int], None] | None = None) -> RunResult:
         """See ``ReconciliationEngine``."""
@@ -119,6 +165,12 @@ class DuckDbWorkspace:
         if progress:
             progress("results", len(steps) + 1, len(steps) + 1)
         return result
+
+    def anomalies(self, settings: RunSettings) -> Anomalies:
+        """See ``Workspace``. The whole of it passes through the engine; only what is suspect comes here."""
+        with _translated():
+            self._make_inputs()
+            return find_anomalies(self._stream, judged_from_ms=judged_from_ms(settings))
 
     def unknown_references(self) -> list[tuple[str, str]]:
         """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number.
@@ -177,14 +229,28 @@ class DuckDbWorkspace:
                 raise
             self._connection.commit()
 
+    def _stream(self, text: str) -> Iterator[tuple[Any, ...]]:
+        """Run the statement now and return its rows as they are asked for. One at a time: the next one ends it."""
+        answer = self._connection.execute(text)
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            while batch := answer.fetchmany(FETCH_ROWS):
+                yield from batch
+
+        return rows()
+
     def _query(self, text: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(text).fetchall()
 
 
 def _parquet(table: str, paths: Sequence[str]) -> str:
-    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    quoted = ", ".join(f"'{_quoted(path)}'" for path in paths)
     columns = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in TABLES[table].items())
     return f"SELECT {columns} FROM read_parquet([{quoted}])"  # noqa: S608
+
+
+def _quoted(path: str) -> str:
+    return path.replace("'", "''")
 
 
 def _batches(rows: Iterable[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import WriteConflict
 from payonce.outbox import created_key
 from payonce.ports import Adjust, Insert, Table
+from payonce.reconciliation.manifest import FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 FILES_PARTITION = "FILES"
 CHAIN_KEY = {"pk": "CHAIN", "sk": "HEAD"}
 PAGE_SIZE = 100
-NO_MANIFEST = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +75,14 @@ def files_since(database: Database, received_from_ms: int) -> Iterator[KnownFile
 
 
 def chain_head(database: Database) -> str:
-    """Return the hash of the last run's manifest; empty before the first."""
+    """Return the hash of the last run's manifest; ``FIRST`` before the first."""
     item = database.get(Table.RECONCILIATION, CHAIN_KEY)
-    return NO_MANIFEST if item is None else str(item["manifest_hash"])
+    return FIRST if item is None else str(item["manifest_hash"])
 
 
 def move_chain(database: Database, *, previous: str, manifest_hash: str) -> None:
     """Make ``manifest_hash`` the head. Raises ``WriteConflict`` when another run has moved it since ``previous``."""
-    if previous == NO_MANIFEST:
+    if previous == FIRST:
         database.write([Insert(Table.RECONCILIATION, {**CHAIN_KEY, "manifest_hash": manifest_hash})])
         return
     database.write(

@@ -3,7 +3,8 @@
 ::
 
     bucket: incoming/gateway/<gateway>/...  ┐
-            incoming/bank/...               ┴─ accept ─▶ files/<SHA-256> (as it came) ─▶ remembered, or known before
+            incoming/bank/...               ┴─ accept ─▶ files/<SHA-256> (as it came), rows/... (as tables: kept_rows)
+                                                         ─▶ remembered, or known before
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected, NotFound
 from payonce.reconciliation.files import KnownFile, files_since, remember_file
+from payonce.reconciliation.kept_rows import KEPT
 from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.read import read_file
 
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from payonce.ports import Clock, Database, FileStore
+    from payonce.reconciliation.kept_rows import KeptRows
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
 INCOMING = "incoming/"
-KEPT = "files/"
 GATEWAY_FOLDER, BANK_FOLDER = "gateway", "bank"
 
 
@@ -38,8 +40,11 @@ class Arrival:
 class Inbox:
     """Accepts files and gives back what was accepted. ``gateways`` are the names of those that are configured."""
 
-    def __init__(self, *, files: FileStore, database: Database, clock: Clock, gateways: Collection[str]) -> None:
+    def __init__(
+        self, *, files: FileStore, rows: KeptRows, database: Database, clock: Clock, gateways: Collection[str]
+    ) -> None:
         self._files = files
+        self._rows = rows
         self._database = database
         self._clock = clock
         self._gateways = gateways
@@ -57,6 +62,7 @@ class Inbox:
         content = _fitting(name, read_file(data), gateway)
         # Kept before it is remembered: what is remembered is always there to be read.
         self._files.write(KEPT + content.file_id, data)
+        self._rows.keep(content, gateway)
         known = KnownFile(
             file_id=content.file_id,
             name=name,
@@ -66,13 +72,9 @@ class Inbox:
         )
         return Arrival(file=known, new=remember_file(self._database, known))
 
-    def accepted_since(self, received_from_ms: int) -> Iterator[tuple[KnownFile, ReconciliationFile]]:
-        """Yield each file that was accepted since then, read again. Raises ``NotFound`` when one is gone."""
-        for known in files_since(self._database, received_from_ms):
-            data = self._files.read(KEPT + known.file_id, max_bytes=MAX_FILE_BYTES)
-            if data is None:
-                raise NotFound(f"The file {KEPT}{known.file_id} ({known.name}) is gone. Put it there again.")
-            yield known, read_file(data)
+    def accepted_since(self, received_from_ms: int) -> Iterator[KnownFile]:
+        """Yield each file that was accepted since then, oldest first."""
+        yield from files_since(self._database, received_from_ms)
 
     def _place_of(self, name: str) -> str | None:
         folder, _, rest = name.removeprefix(INCOMING).partition("/")

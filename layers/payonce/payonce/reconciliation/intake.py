@@ -42,9 +42,6 @@ class Intake:
     ``read``: rows and signed sum per (source, currency). ``fees``: charges per whole basis points of fee;
     ``delays``: per whole hours from a charge to its availability; both per gateway. ``latest_ms``: the latest time of
     any row, 0 before the first.
-
-    ``bank_compared``: whether there are rules for payouts, bank lines and statements. Without, they are only counted,
-    in ``uncompared_rows``, and take no part in the proof.
     """
 
     files: list[FileFacts] = field(default_factory=list)
@@ -53,8 +50,6 @@ class Intake:
     delays: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     ledger_gateways: set[str] = field(default_factory=set)
     latest_ms: int = 0
-    bank_compared: bool = True
-    uncompared_rows: int = 0
 
     def ledger(self, rows: Iterable[LedgerRow]) -> Iterator[LedgerRow]:
         """Yield the rows on, counted."""
@@ -81,10 +76,7 @@ class Intake:
     def add(self, name: str, file: ReconciliationFile, gateway: str | None) -> None:
         """Count a file. ``gateway`` is the ledger's name of the gateway whose report it is."""
         for row in file.gateway_rows:
-            if self.bank_compared or row.kind is not RowKind.PAYOUT:
-                self._count(Source.GATEWAY, row.currency, row.amount_minor)
-            else:
-                self.uncompared_rows += 1
+            self._count(Source.GATEWAY, row.currency, row.amount_minor)
             self.latest_ms = max(self.latest_ms, row.created_at_ms)
             if row.kind is RowKind.CHARGE and row.amount_minor > 0:
                 self._measure(gateway or "", row)
@@ -99,9 +91,6 @@ class Intake:
             self.delays[gateway][(row.available_at_ms - row.created_at_ms) // HOUR_MS] += 1
 
     def _count_statement(self, statement: Statement) -> None:
-        if not self.bank_compared:
-            self.uncompared_rows += len(statement.lines)
-            return
         for line in statement.lines:
             self._count(Source.BANK, line.currency, line.amount_minor)
             self.latest_ms = max(self.latest_ms, (line.booking_date - EPOCH.date()).days * DAY_MS)

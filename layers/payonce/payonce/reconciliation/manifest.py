@@ -1,11 +1,13 @@
 """The manifest of a run: what went in, what came out, and the hash of the one before. A chain of them can't be edited.
 
-Whoever holds the last hash can tell whether any manifest before it was changed, dropped, added or moved.
+Whoever holds the last hash can tell whether any manifest before it was changed, dropped, added or moved. There is one
+kind: ``payonce reconcile --manifest`` adds it as a line to a file, a run in the stack as ``runs/<hash>.json``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.model import RunResult, RunSettings
 
-MANIFEST_VERSION: Final = 1
+MANIFEST_VERSION: Final = 2
 FIRST: Final = "0" * 64  # what the first manifest names as the one before it
 
 
@@ -31,31 +33,68 @@ class Manifest:
         """SHA-256 of the canonical JSON, in hex."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
+    @property
+    def previous(self) -> str:
+        """The hash of the one before, ``FIRST`` where there is none."""
+        return str(self.document.get("previous"))
+
     def to_bytes(self) -> bytes:
         """Return the canonical JSON that is stored."""
         return canonical_json(self.document)
 
 
+def manifest_from(data: bytes) -> Manifest | None:
+    """Return the stored manifest, or ``None`` for bytes that are none: another spelling, or half of it, is not one."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or Manifest(document).to_bytes() != data:
+        return None
+    return Manifest(document)
+
+
 def manifest_of(
-    result: RunResult, *, file_ids: Iterable[str], settings: RunSettings, previous: Manifest | None = None
+    result: RunResult,
+    *,
+    files: Iterable[tuple[str, str | None]],
+    settings: RunSettings,
+    run_id: str = "",
+    policy_id: str = "",
+    previous: str = FIRST,
 ) -> Manifest:
-    """Return the manifest of a run over these files. The order of the files is no part of it."""
-    ids = hashlib.sha256("".join(f"{found.break_id}\n" for found in _by_id(result)).encode()).hexdigest()
+    """Return the manifest of a run over these (file id, gateway). Their order is no part of it.
+
+    ``policy_id`` is the SHA-256 of the policy's text, empty for the defaults; ``settings`` is what it came to.
+    """
     return Manifest(
         {
             "version": MANIFEST_VERSION,
-            "files": sorted(set(file_ids)),
+            "run_id": run_id,
+            "files": sorted([file_id, gateway or ""] for file_id, gateway in set(files)),
             "settings": asdict(settings),
+            "policy": policy_id,
             "rows": {source.value: rows for source, rows in result.rows.items()},
             "tallies": sorted(
                 [t.source.value, t.currency, t.outcome.value, t.rows, t.amount_minor] for t in result.tallies
             ),
             "digest": result.digest,
             "breaks": len(result.breaks),
-            "break_ids_digest": ids,
-            "previous": previous.hash if previous else FIRST,
+            "break_ids_digest": _digest_of_ids(result),
+            "anomalies_digest": anomalies_digest(result),
+            "previous": previous,
         }
     )
+
+
+def anomalies_document(result: RunResult) -> bytes:
+    """Return the canonical JSON of the run's anomalies, windows of all merchants included; empty where none ran."""
+    return b"" if result.anomalies is None else canonical_json(result.anomalies.to_document())
+
+
+def anomalies_digest(result: RunResult) -> str:
+    """Return the SHA-256 of ``anomalies_document``."""
+    return hashlib.sha256(anomalies_document(result)).hexdigest()
 
 
 def verify_chain(manifests: Sequence[Manifest], *, last_hash: str | None = None) -> int | None:
@@ -65,11 +104,12 @@ def verify_chain(manifests: Sequence[Manifest], *, last_hash: str | None = None)
     """
     before = FIRST
     for position, manifest in enumerate(manifests):
-        if manifest.document.get("previous") != before:
+        if manifest.previous != before:
             return position
         before = manifest.hash
     return len(manifests) if last_hash is not None and before != last_hash else None
 
 
-def _by_id(result: RunResult) -> list[Any]:
-    return sorted(result.breaks, key=lambda found: found.break_id)
+def _digest_of_ids(result: RunResult) -> str:
+    ids = sorted(found.break_id for found in result.breaks)
+    return hashlib.sha256("".join(f"{break_id}\n" for break_id in ids).encode()).hexdigest()

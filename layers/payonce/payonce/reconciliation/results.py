@@ -15,8 +15,9 @@ from payonce.reconciliation.model import Break, Evidence, Outcome, RunResult, Ru
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from payonce.reconciliation.anomalies.findings import Anomalies
     from payonce.reconciliation.model import LedgerRow
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
@@ -75,8 +76,32 @@ class Workspace(ReconciliationEngine, Protocol):
         """Add a file's rows; the same file again is a no-op. A gateway's report needs the gateway's name."""
         ...
 
+    def add_parquet(self, table: str, paths: Sequence[str]) -> None:
+        """Add files that ``write_parquet`` wrote. Raises ``FileRejected`` if they are none."""
+        ...
+
+    def add_answered_ledger(self, paths: Sequence[str]) -> None:
+        """Add those ledger rows of such files that a gateway's row names, now that those are there."""
+        ...
+
+    def write_parquet(self, table: str, path: str) -> None:
+        """Write a table's rows into a file."""
+        ...
+
+    def reported(self, references: Collection[str]) -> set[str]:
+        """Return which of the references some gateway's row carries."""
+        ...
+
+    def refunded_minor(self, charges: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return what the gateways' rows give back of (gateway, gateway_payment_id), where they do."""
+        ...
+
     def unknown_references(self) -> list[tuple[str, str]]:
         """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number."""
+        ...
+
+    def anomalies(self, settings: RunSettings) -> Anomalies:
+        """Return what is unusual among the rows, whatever the rules say of them. Raises ``StoreUnavailable``."""
         ...
 
 

@@ -54,6 +54,7 @@ class RunPolicy(_Table):
     settlement_sla_hours: Hours = DEFAULTS.settlement_sla_hours
     payout_sla_days: Annotated[int, Field(ge=0, le=MAX_DAYS)] = DEFAULTS.payout_sla_days
     fx_tolerance_basis_points: BasisPoints = DEFAULTS.fx_tolerance_basis_points
+    judged_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = DEFAULTS.judged_days
     fees: list[FeePolicy] = Field(default_factory=list)
 
     @field_validator("fees")
@@ -74,6 +75,7 @@ class RunPolicy(_Table):
             settlement_sla_hours=self.settlement_sla_hours,
             payout_sla_days=self.payout_sla_days,
             fx_tolerance_basis_points=self.fx_tolerance_basis_points,
+            judged_days=self.judged_days,
             fees=tuple(FeeRule(**fee.model_dump()) for fee in self.fees),
         )
 
@@ -81,15 +83,24 @@ class RunPolicy(_Table):
 def load_policy(file: Path) -> RunPolicy:
     """Return the policy in a TOML file. Raises ``MisconfiguredError`` with the file, the setting and what is wrong."""
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        data = file.read_bytes()
+    except OSError as error:
         raise MisconfiguredError(f"{file}: the file can't be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise MisconfiguredError(f"{file}: not TOML: {error}") from None
+    return parse_policy(data, str(file))
+
+
+def parse_policy(data: bytes, source: str) -> RunPolicy:
+    """Return the policy in these bytes; ``source`` is what an error calls them. Raises ``MisconfiguredError``."""
     try:
-        return RunPolicy.model_validate(data)
+        document = tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise MisconfiguredError(f"{source}: the file can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise MisconfiguredError(f"{source}: not TOML: {error}") from None
+    try:
+        return RunPolicy.model_validate(document)
     except ValidationError as error:
-        raise MisconfiguredError("\n".join(_lines(str(file), error))) from None
+        raise MisconfiguredError("\n".join(_lines(source, error))) from None
 
 
 def _lines(source: str, error: ValidationError) -> list[str]:

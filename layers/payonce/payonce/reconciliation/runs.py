@@ -6,15 +6,23 @@ take the word of the one that looked later, and the chain has one next link, so 
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
-from payonce.reconciliation.cases.case import CaseStatus
-from payonce.reconciliation.digest import canonical_json
+from payonce.domain.ids import content_id
+from payonce.reconciliation.anomalies.proof import charges_of, given_back
+from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
 from payonce.reconciliation.files import chain_head, move_chain
-from payonce.reconciliation.ledger_rows import booked_rows, rows_of
+from payonce.reconciliation.kept_rows import day_start_ms, week_start_ms
+from payonce.reconciliation.ledger_rows import rows_of
+from payonce.reconciliation.manifest import anomalies_document, manifest_of
+from payonce.reconciliation.model import DAY_MS, with_anomalies
+from payonce.reconciliation.run_report import Period, report_of
+from payonce.reconciliation.standing import is_unproved
+from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,16 +30,18 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, Database, FileStore, IdSource
     from payonce.reconciliation.cases.case import Case
-    from payonce.reconciliation.cases.recording import RunCounts
     from payonce.reconciliation.cases.store import CaseStore
     from payonce.reconciliation.explain import Explain
     from payonce.reconciliation.files import KnownFile
     from payonce.reconciliation.inbox import Inbox
+    from payonce.reconciliation.kept_rows import KeptRows
+    from payonce.reconciliation.manifest import Manifest
     from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
-    from payonce.reconciliation.readers.rows import ReconciliationFile
     from payonce.reconciliation.results import Workspace
+    from payonce.reconciliation.run_report import RunReport
+    from payonce.reconciliation.standing import RunCorrections, Standing
+    from payonce.reconciliation.stored_policy import PolicyInForce, StoredPolicy
 
-DAY_MS = 86_400_000
 # Gateways settle within days and banks within a week; what concerns an older movement is found by its reference.
 LOOKBACK_DAYS = 35
 # A report on the first days of the period may have come before it.
@@ -39,55 +49,13 @@ FILE_SLACK_DAYS = 5
 # A break of the first day could be due to what lies before the period, and its absence proves nothing.
 COVERED_FROM_DAYS = LOOKBACK_DAYS - 1
 MANIFESTS = "runs/"
-MANIFEST_VERSION = 1
+ANOMALIES = "runs/anomalies/"
+RUN_NAMESPACE = "payonce/run/v1"
 CHAIN_ATTEMPTS = 20  # each failure means that another run has ended meanwhile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What a run did. ``digest`` is the engine's; ``manifest_hash`` the new head of the chain."""
-
-    run_id: str
-    as_of_ms: int
-    files: int
-    breaks: int
-    digest: str
-    manifest_hash: str
-    counts: RunCounts
-
-    def to_log(self) -> dict[str, Any]:
-        """Return the fields of the log line that metrics are made of."""
-        document = asdict(self)
-        return {**document, **document.pop("counts")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Where the correction of a break stands. ``in_flight``: its money may be on the way, so nothing is proved now.
-
-    ``gateway_reference``: the refund that the gateway has to report before the break is proved gone. ``since_ms``: when
-    it was corrected, 0 before.
-    """
-
-    in_flight: bool = False
-    gateway_reference: str | None = None
-    since_ms: int = 0
-
-
-class RunCorrections(Protocol):
-    """Corrections, as runs see them: corrections.following."""
-
-    def standing(self, cases: Iterable[Case]) -> Mapping[str, Standing]:
-        """Return where the corrections of the cases stand, by break; without one a case is not in it."""
-        ...
-
-    def begin(self, cases: Iterable[Case]) -> None:
-        """Start the corrections that the cases need and have not had; again starts none twice."""
-        ...
-
-
 class Reconciliation:
-    """Runs. ``workspace`` opens an empty engine; ``settings_at`` gives what a run at that time judges by.
+    """Runs. ``workspace`` opens an empty engine; ``policy`` has what a run judges by.
 
     ``explain`` gives what a run asks why its new breaks arose.
     """
@@ -96,72 +64,83 @@ class Reconciliation:
         self,
         *,
         inbox: Inbox,
+        rows: KeptRows,
+        policy: StoredPolicy,
         files: FileStore,
         database: Database,
         cases: CaseStore,
         clock: Clock,
         ids: IdSource,
         workspace: Callable[[], AbstractContextManager[Workspace]],
-        settings_at: Callable[[int], RunSettings],
         explain: Callable[[], Explain] | None = None,
         corrections: RunCorrections | None = None,
     ) -> None:
         self._inbox = inbox
+        self._rows = rows
+        self._policy = policy
         self._files = files
         self._database = database
         self._cases = cases
         self._clock = clock
         self._ids = ids
         self._workspace = workspace
-        self._settings_at = settings_at
         self._explain = explain
         self._corrections = corrections
 
-    def run(self) -> RunReport:
+    def run(self, request_id: str | None = None) -> RunReport:
         """Compare everything up to now and return what was found.
 
-        Raises ``StoreUnavailable``, ``NotFound`` when an accepted file is gone, and ``ConservationViolated``; then no
-        case was touched.
+        ``request_id`` is what asks for the run: asked again by the same, because it died, it is the same run, and its
+        counts are those of all attempts. Raises ``StoreUnavailable``, ``NotFound`` when an accepted file is gone, and
+        ``ConservationViolated``; then no case was touched.
         """
-        run_id, as_of_ms = self._ids.new("run"), self._clock.now_ms()
+        run_id = content_id("run", RUN_NAMESPACE, request_id) if request_id else self._ids.new("run")
+        as_of_ms = self._clock.now_ms()
         standing = self._standing()
         watched = {each.gateway_reference for each in standing.values() if each.gateway_reference}
-        settings = self._settings_at(as_of_ms)
-        with self._workspace() as workspace:
-            known, seen = self._fill(workspace, as_of_ms, watched)
-            result = workspace.run(settings)
-        unproved = {break_id for break_id, each in standing.items() if _is_unproved(each, seen, as_of_ms)}
+        doubles = [case for status in PROVABLE for case in self._cases.with_status(status) if _is_double(case)]
+        policy = self._policy.in_force()
+        settings = policy.policy.settings(as_of_ms)
+        with tempfile.TemporaryDirectory(prefix="payonce-") as folder, self._workspace() as workspace:
+            period = self._fill(workspace, as_of_ms, Path(folder))
+            period.seen = workspace.reported(watched)
+            period.refunded_minor = workspace.refunded_minor(
+                {charge for case in doubles for charge in charges_of(case)}
+            )
+            result = with_anomalies(workspace.run(settings), workspace.anomalies(settings))
+        unproved = {break_id for break_id, each in standing.items() if is_unproved(each, period.seen, as_of_ms)}
         counts = self._cases.record_run(
             run_id,
             result.breaks,
             as_of_ms=as_of_ms,
-            covers=lambda case: self._covers(case, as_of_ms, unproved),
+            covers=lambda case: self._covers(case, as_of_ms, unproved, period.refunded_minor),
             explain=None if self._explain is None else self._explain(),
         )
-        manifest_hash = self._chain(_manifest(run_id, settings, known, result))
+        manifest_hash = self._document(run_id, settings, policy, period.known, result)
         self._begin(run_id)
-        return RunReport(
+        seconds = (self._clock.now_ms() - as_of_ms) // 1_000
+        return report_of(
+            result,
+            period,
+            policy,
             run_id=run_id,
             as_of_ms=as_of_ms,
-            files=len(known),
-            breaks=len(result.breaks),
-            digest=result.digest,
+            seconds=seconds,
             manifest_hash=manifest_hash,
             counts=counts,
         )
 
-    def _fill(self, workspace: Workspace, as_of_ms: int, watched: set[str]) -> tuple[list[KnownFile], set[str]]:
-        """Load the workspace; return the files, and which of the ``watched`` references some gateway reported."""
-        from_ms = as_of_ms - LOOKBACK_DAYS * DAY_MS
-        workspace.add_ledger(booked_rows(self._database, from_ms=from_ms, until_ms=as_of_ms))
-        known: list[KnownFile] = []
-        seen: set[str] = set()
-        for entry, file in self._inbox.accepted_since(from_ms - FILE_SLACK_DAYS * DAY_MS):
-            workspace.add_file(file, gateway=entry.gateway)
-            known.append(entry)
-            seen |= _reported(file, watched)
+    def _fill(self, workspace: Workspace, as_of_ms: int, folder: Path) -> Period:
+        """Load the workspace with whole days of the journal and whole weeks of files: those are kept as they were."""
+        from_ms = day_start_ms(as_of_ms - LOOKBACK_DAYS * DAY_MS)
+        files_from_ms = week_start_ms(from_ms - FILE_SLACK_DAYS * DAY_MS)
+        known = list(self._inbox.accepted_since(files_from_ms))
+        self._rows.load_files(workspace, known, now_ms=as_of_ms, folder=folder)
+        self._rows.load_ledger(
+            workspace, read_from_ms=files_from_ms - DAY_MS, from_ms=from_ms, until_ms=as_of_ms, folder=folder
+        )
         workspace.add_ledger(self._strangers(workspace.unknown_references()))
-        return known, seen
+        return Period(known)
 
     def _strangers(self, references: Iterable[tuple[str, str]]) -> Iterable[LedgerRow]:
         for gateway, reference in references:
@@ -177,48 +156,46 @@ class Reconciliation:
             cases = self._cases.with_status(CaseStatus.OPEN)
             self._corrections.begin([case for case in cases if case.last_seen_run_id == run_id])
 
-    def _covers(self, case: Case, as_of_ms: int, unproved: set[str]) -> bool:
+    def _covers(
+        self, case: Case, as_of_ms: int, unproved: set[str], refunded_minor: Mapping[tuple[str, str], int]
+    ) -> bool:
         # What the gateway has not reported yet proves nothing: the refund may still be on its way.
-        return case.occurred_at_ms >= as_of_ms - COVERED_FROM_DAYS * DAY_MS and case.break_id not in unproved
+        if case.break_id in unproved:
+            return False
+        if _is_double(case):
+            return given_back(self._database, case, refunded_minor)
+        return case.occurred_at_ms >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
 
-    def _chain(self, manifest: dict[str, Any]) -> str:
+    def _document(
+        self, run_id: str, settings: RunSettings, policy: PolicyInForce, known: Iterable[KnownFile], result: RunResult
+    ) -> str:
+        """Store the run's anomalies and its manifest, and make that the end of the chain; return its hash."""
+        manifest = manifest_of(
+            result,
+            files=[(file.file_id, file.gateway) for file in known],
+            settings=settings,
+            run_id=run_id,
+            policy_id=policy.policy_id,
+        )
+        digest = manifest.document["anomalies_digest"]
+        self._files.write(f"{ANOMALIES}{digest}.json", anomalies_document(result))
+        return self._chain(manifest)
+
+    def _chain(self, manifest: Manifest) -> str:
         for attempt in range(CHAIN_ATTEMPTS):
             previous = chain_head(self._database)
-            data = canonical_json({**manifest, "previous": previous})
-            manifest_hash = hashlib.sha256(data).hexdigest()
+            manifest = replace(manifest, document={**manifest.document, "previous": previous})
             # Written first and under its hash, so that the head always names a manifest that is there.
-            self._files.write(f"{MANIFESTS}{manifest_hash}.json", data)
+            self._files.write(f"{MANIFESTS}{manifest.hash}.json", manifest.to_bytes())
             try:
-                move_chain(self._database, previous=previous, manifest_hash=manifest_hash)
+                move_chain(self._database, previous=previous, manifest_hash=manifest.hash)
             except WriteConflict:
                 if attempt == CHAIN_ATTEMPTS - 1:
                     raise
                 continue
-            return manifest_hash
+            return manifest.hash
         return ""
 
 
-def _is_unproved(standing: Standing, seen: set[str], as_of_ms: int) -> bool:
-    waits = standing.gateway_reference is not None and standing.gateway_reference not in seen
-    return standing.in_flight or waits or standing.since_ms > as_of_ms
-
-
-def _reported(file: ReconciliationFile, watched: set[str]) -> set[str]:
-    return {row.reference for row in file.gateway_rows if row.reference in watched and row.reference}
-
-
-def _manifest(run_id: str, settings: RunSettings, known: list[KnownFile], result: RunResult) -> dict[str, Any]:
-    """Return what the run stands for: its inputs, how it judged, what came out, and the proof that nothing was lost."""
-    return {
-        "version": MANIFEST_VERSION,
-        "run_id": run_id,
-        "settings": asdict(settings),
-        "files": sorted([file.file_id, file.gateway or ""] for file in known),
-        "rows": {source.value: count for source, count in sorted(result.rows.items())},
-        "tallies": sorted(
-            [tally.source.value, tally.currency, tally.outcome.value, tally.rows, tally.amount_minor]
-            for tally in result.tallies
-        ),
-        "breaks": [found.break_id for found in result.breaks],
-        "digest": result.digest,
-    }
+def _is_double(case: Case) -> bool:
+    return case.break_class is BreakClass.DOUBLE_CHARGE

@@ -123,11 +123,6 @@ def conservation(tallies: Iterable[Tally], read: Mapping[tuple[Source, str], tup
     return tuple(proof)
 
 
-def uncompared(rows: int) -> str:
-    """Return what to say of rows that no rule looked at; "" where there are none."""
-    return f"{rows:,} payouts and bank lines were read and not compared: there are no rules for them." if rows else ""
-
-
 def verdict(result: RunResult, proof: Iterable[Conserved]) -> str:
     """Return the run in one sentence."""
     if not all(one.holds for one in proof):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from payonce.domain.errors import FileRejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class MemoryFiles:
@@ -21,3 +26,14 @@ class MemoryFiles:
     def write(self, name: str, data: bytes) -> None:
         """See ``FileStore``."""
         self.stored[name] = data
+
+    def fetch(self, name: str, to: Path) -> bool:
+        """See ``FileStore``."""
+        data = self.stored.get(name)
+        if data is not None:
+            to.write_bytes(data)
+        return data is not None
+
+    def store(self, name: str, path: Path) -> None:
+        """See ``FileStore``."""
+        self.write(name, path.read_bytes())

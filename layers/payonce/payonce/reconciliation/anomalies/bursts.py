@@ -1,28 +1,88 @@
-"""Bursts: more charges in one session than the merchant's own history makes believable.
+"""Bursts: more charges at once than the merchant's own history makes believable.
 
-A session ends when nothing came for ``SESSION_GAP_MS``; neighbours compared alone would see only many small gaps.
+A payer's charges are looked at in sessions, which end when nothing came for ``SESSION_GAP_MS``; neighbours compared
+alone would see only many small gaps. A merchant's are counted in slots: where payers never rest, no session would end.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from math import exp, lgamma, log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from payonce.reconciliation.anomalies.findings import Finding, FindingKind
-from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState
+from payonce.reconciliation.anomalies.double_charge import CHARGES
+from payonce.reconciliation.anomalies.findings import MAX_EVIDENCE_ROWS, Finding, FindingKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    type Query = Callable[[str], Iterable[Sequence[Any]]]
 
 SESSION_GAP_MS = 600_000  # a checkout that rests for ten minutes is over
+SLOT_MS = 600_000
 HOUR_MS = 3_600_000
 PPB = 10**9
 MAX_PROBABILITY_PPB = 1_000  # one in a million: over 100,000 sessions a day, one false alarm in ten days
 MIN_CHARGES = 5  # fewer charges are no burst, however rare
 MIN_HISTORY_SESSIONS = 100  # a rate from fewer is a guess
 
-type _Event = tuple[int, str]  # (booked_at_ms, entry_id)
+# Each charge of a payer once, and whether it begins a session. ``again`` is a row that came twice.
+_MARKED = f"""
+    SELECT merchant_id, payer, booked_at_ms, entry_id,
+        CASE WHEN booked_at_ms - lag(booked_at_ms) OVER payers <= {SESSION_GAP_MS} THEN 0 ELSE 1 END AS starts,
+        CASE WHEN lag(entry_id) OVER payers = entry_id THEN 1 ELSE 0 END AS again
+    FROM ({CHARGES}) AS c
+    WINDOW payers AS (PARTITION BY merchant_id, payer ORDER BY booked_at_ms, entry_id)
+"""  # noqa: S608
+# One pass over the period: the history in sums, and the rows of the judged days.
+_SUMS = f"""
+    SELECT merchant_id,
+        CAST(sum(CASE WHEN booked_at_ms < {{judged_from_ms}} THEN 1 ELSE 0 END) AS BIGINT),
+        CAST(sum(CASE WHEN booked_at_ms < {{judged_from_ms}} THEN starts ELSE 0 END) AS BIGINT)
+    FROM ({_MARKED}) AS m
+    WHERE again = 0
+    GROUP BY merchant_id
+    ORDER BY merchant_id
+"""  # noqa: S608
+_FIRST_ROWS = f"list(entry_id ORDER BY booked_at_ms, entry_id)[1:{MAX_EVIDENCE_ROWS}]"
+# A session that began before the judged days has the number 0 and is part of the history.
+_SESSIONS = f"""
+    SELECT merchant_id, payer, min(booked_at_ms), max(booked_at_ms), count(*), {_FIRST_ROWS}
+    FROM (
+        SELECT *, sum(starts) OVER (
+            PARTITION BY merchant_id, payer ORDER BY booked_at_ms, entry_id ROWS UNBOUNDED PRECEDING
+        ) AS session
+        FROM ({_MARKED}) AS m
+        WHERE again = 0 AND booked_at_ms >= {{judged_from_ms}}
+    ) AS numbered
+    WHERE session > 0
+    GROUP BY merchant_id, payer, session
+    HAVING count(*) >= {MIN_CHARGES}
+    ORDER BY merchant_id, payer, session
+"""  # noqa: S608
+_BOOKED = "state = 'booked' AND kind = 'charge' AND amount_minor > 0"
+_SLOTS = f"""
+    SELECT s.merchant_id, s.first_ms, s.last_ms, s.charges, h.busiest, s.first_rows
+    FROM (
+        SELECT merchant_id, min(booked_at_ms) AS first_ms, max(booked_at_ms) AS last_ms, count(*) AS charges,
+            {_FIRST_ROWS} AS first_rows
+        FROM (
+            SELECT DISTINCT merchant_id, booked_at_ms, entry_id FROM ledger
+            WHERE {_BOOKED} AND booked_at_ms >= {{judged_from_ms}}
+        ) AS judged
+        GROUP BY merchant_id, booked_at_ms // {SLOT_MS}
+        HAVING count(*) >= {MIN_CHARGES}
+    ) AS s
+    JOIN (
+        SELECT merchant_id, max(charges) AS busiest
+        FROM (
+            SELECT merchant_id, count(DISTINCT entry_id) AS charges FROM ledger
+            WHERE {_BOOKED} AND booked_at_ms < {{judged_from_ms}}
+            GROUP BY merchant_id, booked_at_ms // {HOUR_MS}
+        ) AS hours
+        GROUP BY merchant_id
+    ) AS h ON h.merchant_id = s.merchant_id AND s.charges * {HOUR_MS} > h.busiest * {SLOT_MS}
+    ORDER BY s.merchant_id, s.first_ms
+"""  # noqa: S608
 
 
 def poisson_tail_ppb(count: int, expected: float) -> int:
@@ -43,87 +103,48 @@ def poisson_tail_ppb(count: int, expected: float) -> int:
     return round(min(1.0, total) * PPB)
 
 
-def sessions(events: Iterable[_Event]) -> list[list[_Event]]:
-    """Return the events as sessions, in order of time."""
-    result: list[list[_Event]] = []
-    for event in sorted(events):
-        if result and event[0] - result[-1][-1][0] <= SESSION_GAP_MS:
-            result[-1].append(event)
-        else:
-            result.append([event])
-    return result
+def histories(query: Query, *, judged_from_ms: int) -> dict[str, tuple[int, int]]:
+    """Return for each merchant that has charges with a payer: the charges and sessions before ``judged_from_ms``."""
+    return {str(row[0]): (int(row[1]), int(row[2])) for row in query(_SUMS.format(judged_from_ms=judged_from_ms))}
 
 
-def find_bursts(rows: Iterable[LedgerRow], *, judged_from_ms: int) -> tuple[Finding, ...]:
-    """Return the bursts of sessions that begin at ``judged_from_ms`` or later; earlier rows are the history.
+def find_bursts(query: Query, *, judged_from_ms: int, history: Mapping[str, tuple[int, int]]) -> Iterator[Finding]:
+    """Yield the bursts that begin at ``judged_from_ms`` or later; ``history`` is that of ``histories``.
 
     A payer's session is compared with the mean of charges after the first per payer's session of this merchant; a
-    merchant's with its busiest hour. A merchant with less than ``MIN_HISTORY_SESSIONS`` of payers is not judged.
+    merchant's slot with its busiest hour. A merchant with less than ``MIN_HISTORY_SESSIONS`` of payers is not judged.
     """
-    by_payer: defaultdict[str, defaultdict[str, list[_Event]]] = defaultdict(lambda: defaultdict(list))
-    by_merchant: defaultdict[str, list[_Event]] = defaultdict(list)
-    for row in rows:
-        if row.state is LedgerState.BOOKED and row.kind is LedgerKind.CHARGE and row.amount_minor > 0:
-            event = (row.booked_at_ms, row.entry_id)
-            by_merchant[row.merchant_id].append(event)
-            if row.payer:
-                by_payer[row.merchant_id][row.payer].append(event)
-    found: list[Finding] = []
-    for merchant_id, events in by_merchant.items():
-        past, judged = _split(by_payer[merchant_id], judged_from_ms)
-        if len(past) < MIN_HISTORY_SESSIONS:
-            continue
-        # Half an event more than was seen: a history without a repeat does not make the first one impossible.
-        mean = (sum(len(session) - 1 for session in past) + 0.5) / len(past)
-        for payer, session in judged:
-            _judge(found, FindingKind.PAYER_BURST, (merchant_id, payer), session, len(session) - 1, mean)
-        rate = _busiest_hour(events, judged_from_ms) / HOUR_MS
-        for session in sessions(event for event in events if event[0] >= judged_from_ms):
-            expected = rate * (session[-1][0] - session[0][0] + SESSION_GAP_MS)
-            _judge(found, FindingKind.MERCHANT_BURST, (merchant_id,), session, len(session), expected)
-    return tuple(sorted(found, key=lambda one: (one.kind, one.subject, one.evidence)))
+    known = {name: sums for name, sums in history.items() if sums[1] >= MIN_HISTORY_SESSIONS}
+    for merchant_id, payer, first, last, charges, evidence in query(_SESSIONS.format(judged_from_ms=judged_from_ms)):
+        if merchant_id in known:
+            before, sessions = known[merchant_id]
+            # Half a charge more than was seen: a history without a repeat does not make the first one impossible.
+            mean = (before - sessions + 0.5) / sessions
+            subject = (merchant_id, payer)
+            yield from _judged(FindingKind.PAYER_BURST, subject, charges - 1, mean, (first, last, charges, evidence))
+    for merchant_id, first, last, charges, busiest, evidence in query(_SLOTS.format(judged_from_ms=judged_from_ms)):
+        if merchant_id in known:
+            expected = busiest * SLOT_MS / HOUR_MS
+            row = (first, last, charges, evidence)
+            yield from _judged(FindingKind.MERCHANT_BURST, (merchant_id,), charges, expected, row)
 
 
-def _split(
-    payers: Mapping[str, list[_Event]], from_ms: int
-) -> tuple[list[list[_Event]], list[tuple[str, list[_Event]]]]:
-    """Return the sessions before ``from_ms``, cut there, and those that begin later, each with its payer."""
-    past: list[list[_Event]] = []
-    judged: list[tuple[str, list[_Event]]] = []
-    for payer, events in payers.items():
-        for session in sessions(events):
-            if session[0][0] < from_ms:
-                past.append([event for event in session if event[0] < from_ms])
-            else:
-                judged.append((payer, session))
-    return past, judged
-
-
-def _busiest_hour(events: list[_Event], before_ms: int) -> int:
-    hours: defaultdict[int, int] = defaultdict(int)
-    for at, _ in events:
-        if at < before_ms:
-            hours[at // HOUR_MS] += 1
-    return max(hours.values())
-
-
-def _judge(
-    found: list[Finding],
-    kind: FindingKind,
-    subject: tuple[str, ...],
-    session: list[_Event],
-    count: int,
-    expected: float,
-) -> None:
-    if len(session) < MIN_CHARGES:
-        return
+def _judged(
+    kind: FindingKind, subject: tuple[str, ...], count: int, expected: float, row: tuple[int, int, int, Sequence[str]]
+) -> Iterator[Finding]:
+    first, last, charges, evidence = row
     probability = poisson_tail_ppb(count, expected)
-    if probability > MAX_PROBABILITY_PPB:
-        return
-    seconds = (session[-1][0] - session[0][0]) // 1_000
-    explanation = (
-        f"{len(session)} charges in {seconds} s; at this merchant's own rate that has a probability of "
-        f"{probability} in 1,000,000,000"
-    )
-    evidence = tuple(entry_id for _, entry_id in session)
-    found.append(Finding(kind=kind, subject=subject, score=probability, explanation=explanation, evidence=evidence))
+    if probability <= MAX_PROBABILITY_PPB:
+        text = (
+            f"{charges} charges in {(last - first) // 1_000} s; at this merchant's own rate that has a probability of "
+            f"{probability} in 1,000,000,000"
+        )
+        yield Finding(
+            kind=kind,
+            subject=subject,
+            score=probability,
+            explanation=text,
+            at_ms=first,
+            rows=charges,
+            evidence=tuple(evidence),
+        )

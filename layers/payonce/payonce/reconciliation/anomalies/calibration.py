@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SECOND_MS = 1_000
 # Braintree refuses equal charges within 30 s, Authorize.Net within 2 min and, at most, 8 h, Helcim within 5 min, NMI
@@ -31,6 +31,25 @@ class Basis(StrEnum):
     TOO_NOISY = "too_noisy"
 
 
+class Charge(Protocol):
+    """What the sweep looks at: a charge's time, and what tells a posting repeated from a sale repeated."""
+
+    @property
+    def at_ms(self) -> int:
+        """When it was booked."""
+        ...
+
+    @property
+    def payment_id(self) -> str:
+        """Its payment."""
+        ...
+
+    @property
+    def reference(self) -> str:
+        """What the gateway was given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """One merchant's window. ``window_seconds`` 0: equal charges are too usual here for any to be suspect.
@@ -48,19 +67,44 @@ class Calibration:
     false_positives_per_10_000: Fraction
     upper_bound_per_10_000: Fraction
 
+    def to_document(self) -> dict[str, Any]:
+        """Return it as plain JSON; the rates as decimals, rounded up to hundredths."""
+        return {
+            "merchant_id": self.merchant_id,
+            "window_seconds": self.window_seconds,
+            "basis": self.basis.value,
+            "history_charges": self.history_charges,
+            "pairs": self.pairs,
+            "false_positives_per_10_000": hundredths(self.false_positives_per_10_000),
+            "upper_bound_per_10_000": hundredths(self.upper_bound_per_10_000),
+        }
 
-def flagged(times_ms: Sequence[int], window_ms: int) -> int:
-    """Return how many of one payer's equal charges, sorted by time, fall within ``window_ms`` after their anchor.
 
-    An anchor is the first charge that is nobody's double; this is the sweep of the detector itself.
+def hundredths(rate: Fraction) -> str:
+    """Return a rate with two decimals, rounded up: what is promised is never less than what was measured."""
+    scaled = -(-rate.numerator * 100 // rate.denominator)
+    return f"{scaled // 100}.{scaled % 100:02d}"
+
+
+def sweep[C: Charge](charges: Iterable[C], window_ms: int) -> Iterator[tuple[C, C]]:
+    """Yield (anchor, surplus) among one payer's equal charges, sorted by time.
+
+    An anchor is the first charge that is nobody's double; what follows within ``window_ms`` of it is surplus, and no
+    anchor of its own, so three copies are two pairs. One payment or reference booked again within the window is a
+    duplicate posting, which the keys do show: it is passed over.
     """
-    count, anchor = 0, None
-    for at in times_ms:
-        if anchor is not None and at - anchor <= window_ms:
-            count += 1
+    anchor: C | None = None
+    payments: set[str] = set()
+    references: set[str] = set()
+    for charge in charges:
+        if anchor is not None and charge.at_ms - anchor.at_ms <= window_ms:
+            if charge.payment_id in payments or charge.reference in references:
+                continue
+            payments.add(charge.payment_id)
+            references.add(charge.reference)
+            yield anchor, charge
         else:
-            anchor = at
-    return count
+            anchor, payments, references = charge, {charge.payment_id}, {charge.reference}
 
 
 def wilson(successes: int, trials: int, *, upper: bool) -> Fraction:
@@ -76,40 +120,36 @@ def wilson(successes: int, trials: int, *, upper: bool) -> Fraction:
     return max(Fraction(0), min(Fraction(1), bound))
 
 
-def calibrate(merchant_id: str, history: Iterable[Sequence[int]]) -> Calibration:
-    """Return the largest window whose rate of repeats in ``history`` is surely below the target.
+def pairs_per_window(charges: Sequence[Charge]) -> dict[int, int]:
+    """Return how many of one payer's equal charges, sorted by time, are surplus, per window of the ladder."""
+    return {window: sum(1 for _ in sweep(charges, window * SECOND_MS)) for window in WINDOWS_SECONDS}
 
-    ``history``: for each (payer, currency, amount) the sorted times of charges that were not given back. All must be
-    earlier than what is judged. Doubles nobody gave back count as legitimate: they can only shorten the window. Where
-    no window is surely below the target, the default is used unless it is surely above; then there is none.
+
+def calibrate(merchant_id: str, charges: int, pairs: Mapping[int, int]) -> Calibration:
+    """Return the largest window whose rate of repeats in the merchant's history is surely below the target.
+
+    ``charges``: how many there were that were not given back, all earlier than what is judged; ``pairs``: how many of
+    them are surplus by each window. Doubles nobody gave back count as legitimate: they can only shorten the window.
+    Where no window is surely below the target, the default is used unless it is surely above; then there is none.
     """
-    groups = list(history)
-    charges = sum(len(times) for times in groups)
-    repeating = [times for times in groups if len(times) > 1]
     target = Fraction(TARGET_PER_10_000, PER_CHARGES)
 
-    def result(window: int, basis: Basis, pairs: int) -> Calibration:
-        rate = Fraction(pairs * PER_CHARGES, charges) if charges else Fraction(0)
-        bound = wilson(pairs, charges, upper=True) * PER_CHARGES
+    def result(window: int, basis: Basis) -> Calibration:
+        repeats = pairs.get(window or DEFAULT_WINDOW_SECONDS, 0)
         return Calibration(
             merchant_id=merchant_id,
             window_seconds=window,
             basis=basis,
             history_charges=charges,
-            pairs=pairs,
-            false_positives_per_10_000=rate,
-            upper_bound_per_10_000=bound,
+            pairs=repeats,
+            false_positives_per_10_000=Fraction(repeats * PER_CHARGES, charges) if charges else Fraction(0),
+            upper_bound_per_10_000=wilson(repeats, charges, upper=True) * PER_CHARGES,
         )
-
-    def pairs_in(window: int) -> int:
-        return sum(flagged(times, window * SECOND_MS) for times in repeating)
 
     if charges >= MIN_HISTORY:
         for window in reversed(WINDOWS_SECONDS):
-            pairs = pairs_in(window)
-            if wilson(pairs, charges, upper=True) <= target:
-                return result(window, Basis.HISTORY, pairs)
-    pairs = pairs_in(DEFAULT_WINDOW_SECONDS)
-    if wilson(pairs, charges, upper=False) > target:
-        return result(0, Basis.TOO_NOISY, pairs)
-    return result(DEFAULT_WINDOW_SECONDS, Basis.DEFAULT, pairs)
+            if wilson(pairs.get(window, 0), charges, upper=True) <= target:
+                return result(window, Basis.HISTORY)
+    if wilson(pairs.get(DEFAULT_WINDOW_SECONDS, 0), charges, upper=False) > target:
+        return result(0, Basis.TOO_NOISY)
+    return result(DEFAULT_WINDOW_SECONDS, Basis.DEFAULT)

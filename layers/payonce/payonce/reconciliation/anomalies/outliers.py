@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from payonce.reconciliation.anomalies.findings import Finding, FindingKind
-from payonce.reconciliation.readers.rows import GatewayRow, RowKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    type Query = Callable[[str], Iterable[Sequence[Any]]]
 
 PPM = 1_000_000
 MIN_SAMPLES = 100  # the median of fewer moves with each row
@@ -19,57 +19,70 @@ MAD_TO_SIGMA_TEN_THOUSANDTHS = 14_826  # for normal data, sigma = 1.4826 MAD
 MIN_FEE_MAD_PPM = 500  # a schedule without any spread must not make the rounding of one cent an outlier
 MIN_DELAY_MAD_MS = 3_600_000  # payouts run in batches: an hour's difference says nothing
 
+_CHARGES = "kind = 'charge' AND amount_minor > 0"
+# value, what rounding to a minor unit alone explains of it, least MAD, and its name in the text.
+_MEASURES = {
+    FindingKind.FEE_OUTLIER: (
+        f"fee_minor * {PPM} // amount_minor",
+        f"{PPM} // amount_minor + 1",
+        MIN_FEE_MAD_PPM,
+        "ppm of the amount",
+    ),
+    FindingKind.DELAY_OUTLIER: ("available_at_ms - created_at_ms", "0", MIN_DELAY_MAD_MS, "ms until available"),
+}
+# quantile_disc(0.5) of an even number of values is the lower of the two in the middle. The score is compared in 128
+# bits: a delay of years in milliseconds times ten million fills 64.
+_OUTLIERS = """
+    WITH samples AS (
+        SELECT DISTINCT gateway, currency, transaction_id, created_at_ms, {value} AS value, {slack} AS slack
+        FROM gateway_row
+        WHERE {charges} AND {value} IS NOT NULL
+    ), middles AS (
+        SELECT gateway, currency, count(*) AS samples, quantile_disc(value, 0.5) AS middle
+        FROM samples GROUP BY gateway, currency HAVING count(*) >= {min_samples}
+    ), spreads AS (
+        SELECT s.gateway, s.currency, greatest({min_mad}, quantile_disc(abs(s.value - m.middle), 0.5)) AS mad
+        FROM samples AS s JOIN middles AS m ON m.gateway = s.gateway AND m.currency = s.currency
+        GROUP BY s.gateway, s.currency
+    ), scored AS (
+        SELECT s.*, m.samples, m.middle, d.mad,
+            CAST(greatest(0, abs(s.value - m.middle) - s.slack) AS HUGEINT) * 10000000 // (d.mad * {sigma}) AS score
+        FROM samples AS s
+        JOIN middles AS m ON m.gateway = s.gateway AND m.currency = s.currency
+        JOIN spreads AS d ON d.gateway = s.gateway AND d.currency = s.currency
+        WHERE s.created_at_ms >= {judged_from_ms}
+    )
+    SELECT gateway, currency, transaction_id, created_at_ms, value, samples, middle, mad, CAST(score AS BIGINT)
+    FROM scored
+    WHERE score > {max_score}
+    ORDER BY score DESC, gateway, currency, transaction_id
+"""
 
-class _Sample(NamedTuple):
-    value: int
-    row_key: str
-    slack: int  # what rounding to a minor unit alone explains
 
+def find_outliers(query: Query, *, judged_from_ms: int) -> Iterator[Finding]:
+    """Yield the outliers among charges that a gateway made from ``judged_from_ms`` on, those that stand out most first.
 
-def median(values: list[int]) -> int:
-    """Return the lower median of the values, which are not empty."""
-    return sorted(values)[(len(values) - 1) // 2]
-
-
-def find_outliers(
-    rows: Iterable[tuple[str, GatewayRow]], *, methods: Mapping[str, str] | None = None
-) -> tuple[Finding, ...]:
-    """Return the outliers among the charges of ``rows``, pairs of the gateway's name and its row.
-
-    ``methods`` gives the payment method of a transaction id where it is known. A group of gateway, currency and method
-    with less than ``MIN_SAMPLES`` rows is not judged.
+    What is usual is taken from all charges of the period; a gateway's currency with less than ``MIN_SAMPLES`` is not
+    judged.
     """
-    fees: defaultdict[tuple[str, ...], dict[str, _Sample]] = defaultdict(dict)
-    delays: defaultdict[tuple[str, ...], dict[str, _Sample]] = defaultdict(dict)
-    for gateway, row in rows:
-        if row.kind is not RowKind.CHARGE or row.amount_minor <= 0:
-            continue
-        group = (gateway, row.currency, (methods or {}).get(row.transaction_id, ""))
-        key = f"{gateway}|{row.transaction_id}"
-        fees[group][key] = _Sample(row.fee_minor * PPM // row.amount_minor, key, PPM // row.amount_minor + 1)
-        if row.available_at_ms is not None:
-            delays[group][key] = _Sample(row.available_at_ms - row.created_at_ms, key, 0)
-    found = _judge(FindingKind.FEE_OUTLIER, fees, MIN_FEE_MAD_PPM, "ppm of the amount")
-    found += _judge(FindingKind.DELAY_OUTLIER, delays, MIN_DELAY_MAD_MS, "ms until available")
-    return tuple(sorted(found, key=lambda one: (one.kind, one.subject)))
-
-
-def _judge(
-    kind: FindingKind, groups: Mapping[tuple[str, ...], dict[str, _Sample]], min_mad: int, unit: str
-) -> list[Finding]:
-    found: list[Finding] = []
-    for group, samples in groups.items():
-        if len(samples) < MIN_SAMPLES:
-            continue
-        middle = median([sample.value for sample in samples.values()])
-        mad = max(min_mad, median([abs(sample.value - middle) for sample in samples.values()]))
-        for sample in samples.values():
-            distance = max(0, abs(sample.value - middle) - sample.slack)
-            score = distance * 10_000 * 1_000 // (mad * MAD_TO_SIGMA_TEN_THOUSANDTHS)
-            if score > MAX_SCORE_THOUSANDTHS:
-                text = f"{sample.value} {unit}; the median of {len(samples)} like it is {middle}, the MAD {mad}"
-                subject = (*group, sample.row_key)
-                found.append(
-                    Finding(kind=kind, subject=subject, score=score, explanation=text, evidence=(sample.row_key,))
-                )
-    return found
+    for kind, (value, slack, min_mad, unit) in _MEASURES.items():
+        text = _OUTLIERS.format(
+            value=value,
+            slack=slack,
+            min_mad=min_mad,
+            charges=_CHARGES,
+            min_samples=MIN_SAMPLES,
+            sigma=MAD_TO_SIGMA_TEN_THOUSANDTHS,
+            judged_from_ms=judged_from_ms,
+            max_score=MAX_SCORE_THOUSANDTHS,
+        )
+        for gateway, currency, transaction_id, at_ms, measured, samples, middle, mad, score in query(text):
+            yield Finding(
+                kind=kind,
+                subject=(gateway, currency, transaction_id),
+                score=score,
+                explanation=f"{measured} {unit}; the median of {samples} like it is {middle}, the MAD {mad}",
+                at_ms=at_ms,
+                rows=1,
+                evidence=(f"{gateway}|{transaction_id}",),
+            )

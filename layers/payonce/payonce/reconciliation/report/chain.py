@@ -1,17 +1,18 @@
-"""The manifests of runs as JSON lines in a file: a chain, of which none can be changed, moved or dropped unseen."""
+"""The manifests of runs as lines of a file or files of a folder: a chain, of which none can be changed unseen."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed
-from payonce.reconciliation.manifest import Manifest, manifest_of, verify_chain
+from payonce.reconciliation.manifest import FIRST, Manifest, manifest_from, manifest_of, verify_chain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from payonce.reconciliation.report.contents import Contents
+
+BROKEN = "the manifest does not follow from the one before: the chain was changed, or lost a line"
 
 
 def add_to_chain(file: Path, contents: Contents) -> str:
@@ -23,9 +24,9 @@ def add_to_chain(file: Path, contents: Contents) -> str:
         chain = _manifests(file)
         manifest = manifest_of(
             contents.result,
-            file_ids=[facts.file_id for facts in contents.intake.files],
+            files=[(facts.file_id, facts.gateway) for facts in contents.intake.files],
             settings=contents.settings,
-            previous=chain[-1] if chain else None,
+            previous=chain[-1].hash if chain else FIRST,
         )
         with file.open("ab") as opened:
             opened.write(manifest.to_bytes() + b"\n")
@@ -35,21 +36,47 @@ def add_to_chain(file: Path, contents: Contents) -> str:
 
 
 def _manifests(file: Path) -> list[Manifest]:
-    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-    chain: list[Manifest] = []
-    for line in lines:
-        try:
-            manifest = Manifest(json.loads(line))
-        except ValueError:
-            break
-        # Another spelling of the same content, or half a line, is not what was written.
-        if not isinstance(manifest.document, dict) or manifest.to_bytes() + b"\n" != line:
-            break
-        chain.append(manifest)
+    chain = read_chain(file) if file.exists() else []
     wrong = verify_chain(chain)
-    if wrong is None and len(chain) < len(lines):
-        wrong = len(chain)
     if wrong is not None:
-        problem = "the manifest does not follow from the one before: the chain was changed, or lost a line"
-        raise BodyMalformed(f"{file}: line {wrong + 1}: {problem}. Keep it as it is, and begin a new one.")
+        raise BodyMalformed(f"{file}: line {wrong + 1}: {BROKEN}. Keep it as it is, and begin a new one.")
     return chain
+
+
+def read_chain(file: Path) -> list[Manifest]:
+    """Return the manifests of a file of lines. Raises ``BodyMalformed`` for a line that is none, and ``OSError``."""
+    chain: list[Manifest] = []
+    for number, line in enumerate(file.read_bytes().splitlines(keepends=True), start=1):
+        manifest = manifest_from(line.removesuffix(b"\n")) if line.endswith(b"\n") else None
+        if manifest is None:
+            raise BodyMalformed(f"{file}: line {number}: {BROKEN}. Keep it as it is, and begin a new one.")
+        chain.append(manifest)
+    return chain
+
+
+def read_folder(folder: Path, last_hash: str | None) -> tuple[list[Manifest], int]:
+    """Return the chain that ends in ``last_hash`` out of a folder of ``<hash>.json``, and how many are not in it.
+
+    A run that another one overtook has written its manifest again, behind that one's: what is left over was never the
+    end of the chain. Without ``last_hash`` the end is the one that no other names. Raises ``BodyMalformed``, and
+    ``OSError``.
+    """
+    manifests: dict[str, Manifest] = {}
+    for path in sorted(folder.glob("*.json")):
+        manifest = manifest_from(path.read_bytes())
+        if manifest is None or manifest.hash != path.stem:
+            raise BodyMalformed(f"{path}: the content is not what its name is the hash of: it was changed.")
+        manifests[manifest.hash] = manifest
+    if last_hash is None:
+        named = {manifest.previous for manifest in manifests.values()}
+        ends = [each for each in manifests if each not in named]
+        if len(ends) != 1:
+            raise BodyMalformed(f"{folder}: {len(ends)} manifests could be the last one. Say which: --last HASH.")
+        last_hash = ends[0]
+    chain: list[Manifest] = []
+    while last_hash != FIRST:
+        if last_hash not in manifests:
+            raise BodyMalformed(f"{folder}: {last_hash}.json is missing: {len(chain)} manifests come after it.")
+        chain.append(manifests[last_hash])
+        last_hash = chain[-1].previous
+    return chain[::-1], len(manifests) - len(chain)

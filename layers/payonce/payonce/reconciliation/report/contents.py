@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import Break, RunResult, RunSettings
     from payonce.reconciliation.summary import ClassSummary, Conserved
 
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,6 @@ def as_json(contents: Contents) -> dict[str, Any]:
         "files": [asdict(facts) for facts in contents.intake.files],
         "digest": contents.result.digest,
         "manifest_hash": contents.manifest_hash,
-        "uncompared_rows": contents.intake.uncompared_rows,
         "conservation": [
             {
                 "source": one.source,
@@ -62,6 +61,7 @@ def as_json(contents: Contents) -> dict[str, Any]:
             }
             for one in contents.proof
         ],
+        "anomalies": contents.result.anomalies.to_document() if contents.result.anomalies else None,
         "breaks": [_break(found, contents.settings.as_of_ms) for found in contents.breaks],
     }
 

@@ -38,7 +38,7 @@ class Plot:
     svg: str
 
 
-def label(axes: Axes, length: int, place: int, text: str) -> None:
+def label(axes: Axes, length: float, place: int, text: str) -> None:
     """Write ``text`` behind the end of a bar."""
     axes.annotate(text, (length, place), xytext=(4, 0), textcoords="offset points", va="center")
 

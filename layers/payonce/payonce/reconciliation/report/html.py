@@ -12,10 +12,12 @@ from markupsafe import Markup
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import EPOCH, grouped, neutralised
 from payonce.reconciliation.report.plots import plots_of
-from payonce.reconciliation.summary import age_hours, is_overdue, uncompared, verdict
+from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
+from payonce.reconciliation.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
+    from payonce.reconciliation.anomalies.findings import Finding
     from payonce.reconciliation.model import Break, Evidence, RunSettings
     from payonce.reconciliation.report.contents import Contents
     from payonce.reconciliation.summary import ClassSummary, Conserved
@@ -43,7 +45,6 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         as_of=_time(as_of_ms),
         rows=f"{sum(facts.rows for facts in files):,}",
         verdict=verdict(contents.result, proof),
-        remark=uncompared(contents.intake.uncompared_rows),
         holds=all(one.holds for one in proof),
         classes=[_class(one) for one in contents.classes],
         # The one markup that is not escaped: made by matplotlib, which escapes the texts it is given.
@@ -53,6 +54,11 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         ],
         outcomes=[outcome.value for outcome in Outcome],
         proof=[_conserved(one) for one in proof],
+        windows=[[plain(cell) for cell in line] for line in window_lines(contents.result)],
+        more_merchants=more_merchants(contents.result),
+        target=TARGET,
+        found_text=found_text(contents.result),
+        findings=[_finding(one) for one in findings_of(contents.result)],
         breaks=[_break(found, as_of_ms) for found in contents.breaks[:max_breaks]],
         breaks_total=len(contents.result.breaks),
         files=[
@@ -124,6 +130,17 @@ def _break(found: Break, as_of_ms: int) -> dict[str, Any]:
     }
 
 
+def _finding(one: Finding) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value.replace("_", " "),
+        "subject": [plain(part) for part in one.subject],
+        "at": _time(one.at_ms),
+        "explanation": one.explanation,
+        "evidence": [plain(key) for key in one.evidence],
+        "more": one.rows - len(one.evidence),
+    }
+
+
 def _evidence(row: Evidence) -> dict[str, Any]:
     fields = []
     for name, value in row.fields.items():
@@ -142,6 +159,7 @@ def _settings(settings: RunSettings) -> list[tuple[str, str]]:
         ("in transit", f"{settings.in_transit_hours} h"),
         ("settlement", f"within {settings.settlement_sla_hours} h"),
         ("payout", f"at the bank within {settings.payout_sla_days} days"),
+        ("anomalies", f"of the last {settings.judged_days} days, by those before"),
         ("exchange rate", f"within {settings.fx_tolerance_basis_points} basis points of the day's median"),
     ]
     for fee in settings.fees:

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from payonce.reconciliation.model import Outcome, Source
 from payonce.reconciliation.readers.values import grouped
 from payonce.reconciliation.report.drawing import ROW_INCHES, STYLE, WIDTH_INCHES, Plot, day_text, label, svg_of, words
+from payonce.reconciliation.report.windows_plot import windows_plot
 from payonce.reconciliation.summary import SEVERITIES
 from payonce.reconciliation.taxonomy import CLASSES, Severity
 
@@ -54,6 +55,7 @@ def plots_of(contents: Contents) -> list[Plot]:
             _over_time(contents),
             _distribution("fees", contents.intake.fees),
             _distribution("delays", contents.intake.delays),
+            windows_plot(contents),
         )
         return [plot for plot in drawn if plot is not None]
 

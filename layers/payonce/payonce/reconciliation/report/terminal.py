@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from payonce.reconciliation.model import Outcome
-from payonce.reconciliation.readers.values import grouped
-from payonce.reconciliation.summary import uncompared, verdict
+from payonce.reconciliation.readers.values import grouped, neutralised
+from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
+from payonce.reconciliation.summary import verdict
 from payonce.reconciliation.taxonomy import Severity
 
 if TYPE_CHECKING:
@@ -46,12 +47,29 @@ def show(contents: Contents, console: Console) -> None:
         proof.add_row(*_cells(conserved))
     console.print(proof)
     console.print()
+    _show_windows(contents, console)
     console.print(Text(verdict(contents.result, contents.proof)))
-    if remark := uncompared(contents.intake.uncompared_rows):
+    if remark := found_text(contents.result):
         console.print(Text(remark))
     console.print(Text(f"digest {contents.result.digest}"))
     if contents.manifest_hash:
         console.print(Text(f"manifest {contents.manifest_hash}"))
+
+
+def _show_windows(contents: Contents, console: Console) -> None:
+    """Write how near two equal charges have to be to be taken for one, and how often that errs."""
+    if not (lines := window_lines(contents.result)):
+        return
+    title = "Windows of double charges, false alarms in 10,000"
+    windows = Table("merchant", "window", "basis", title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("earlier charges", "measured", "at most"):
+        windows.add_column(heading, justify="right")
+    for line in lines:
+        windows.add_row(Text(neutralised(line.merchant_id)), *line[1:])
+    console.print(windows)
+    if more := more_merchants(contents.result):
+        console.print(Text(more))
+    console.print()
 
 
 def _cells(one: Conserved) -> list[str]:

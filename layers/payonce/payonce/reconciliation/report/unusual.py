@@ -1,0 +1,84 @@
+"""What the reports tell of anomalies: the merchants' windows, with how often they err, and the findings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from payonce.reconciliation.anomalies.calibration import TARGET_PER_10_000, Basis, hundredths
+from payonce.reconciliation.anomalies.findings import FindingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payonce.reconciliation.anomalies.calibration import Calibration
+    from payonce.reconciliation.anomalies.findings import Finding
+    from payonce.reconciliation.model import RunResult
+
+MAX_MERCHANTS = 12  # shown, those with the most charges first; the JSON has them all
+MAX_SHOWN_FINDINGS = 50
+BASIS_TEXT = {
+    Basis.HISTORY: "history",
+    Basis.DEFAULT: "too little history",
+    Basis.TOO_NOISY: "equal charges are usual here",
+}
+TARGET = f"{TARGET_PER_10_000} per 10,000 charges"
+
+
+class WindowLine(NamedTuple):
+    """A merchant's window as it is shown. Rates are per 10,000 charges."""
+
+    merchant_id: str
+    window: str
+    basis: str
+    history: str
+    measured: str
+    at_most: str
+
+
+def largest(calibrations: Sequence[Calibration]) -> list[Calibration]:
+    """Return the merchants that are shown, those with the most charges first."""
+    return sorted(calibrations, key=lambda one: (-one.history_charges, one.merchant_id))[:MAX_MERCHANTS]
+
+
+def window_lines(result: RunResult) -> list[WindowLine]:
+    """Return a line for each merchant that is shown."""
+    calibrations = result.anomalies.calibrations if result.anomalies else ()
+    return [
+        WindowLine(
+            one.merchant_id,
+            window_text(one),
+            BASIS_TEXT[one.basis],
+            f"{one.history_charges:,}",
+            hundredths(one.false_positives_per_10_000),
+            hundredths(one.upper_bound_per_10_000),
+        )
+        for one in largest(calibrations)
+    ]
+
+
+def window_text(one: Calibration) -> str:
+    """Return the window in the unit that fits."""
+    seconds = one.window_seconds
+    if not seconds:
+        return "none"
+    if seconds % 3_600 == 0:
+        return f"{seconds // 3_600} h"
+    return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
+
+
+def more_merchants(result: RunResult) -> str:
+    """Return what to say of the merchants that are not shown; "" where all are."""
+    left = len(result.anomalies.calibrations) - MAX_MERCHANTS if result.anomalies else 0
+    return f"{left:,} further merchants are in the JSON." if left > 0 else ""
+
+
+def found_text(result: RunResult) -> str:
+    """Return bursts and outliers in one sentence; "" where there are none."""
+    counts = result.anomalies.counts if result.anomalies else {}
+    named = [f"{counts[kind]:,} {kind.value.replace('_', ' ')}" for kind in FindingKind if counts.get(kind)]
+    return f"Unusual, and no breaks: {', '.join(named)}." if named else ""
+
+
+def findings_of(result: RunResult) -> tuple[Finding, ...]:
+    """Return the findings that are shown."""
+    return result.anomalies.findings[:MAX_SHOWN_FINDINGS] if result.anomalies else ()

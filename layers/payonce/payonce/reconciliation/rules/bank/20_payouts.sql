@@ -1,0 +1,40 @@
+-- A payout as one: what the gateway says it sent, and whether the movements that it was made of add up to it.
+
+-- A payout and its reversal in the report stand under one id; what counts is what is left of them.
+CREATE TABLE bank_payout AS
+SELECT
+    gateway, payout_id, currency,
+    CAST(sum(-amount_minor) AS BIGINT) AS expected_minor,
+    CAST(sum(-net_minor) AS BIGINT) AS net_minor,
+    min(created_at_ms) // 86400000 AS first_day,
+    max(created_at_ms) // 86400000 AS last_day
+FROM bank_payout_row
+WHERE version = 1
+GROUP BY gateway, payout_id, currency;
+
+-- The sums of all members, as they are in the files. Only where they are off, or where files overlap at all, is it worth
+-- taking each row once.
+CREATE TABLE bank_recheck AS
+SELECT p.gateway, p.payout_id, p.currency, p.net_minor
+FROM bank_payout AS p
+JOIN (
+    SELECT gateway, payout_id, currency, CAST(sum(net_minor) AS BIGINT) AS net_minor
+    FROM gateway_row
+    WHERE kind <> 'payout' AND payout_id <> ''
+    GROUP BY gateway, payout_id, currency
+) AS m ON m.gateway = p.gateway AND m.payout_id = p.payout_id AND m.currency = p.currency
+WHERE m.net_minor <> p.net_minor
+    OR (SELECT count(*) FROM transactions_seen_twice WHERE source = 'gateway') > 0;
+
+CREATE TABLE bank_off AS
+SELECT r.gateway, r.payout_id, r.currency, CAST(abs(r.net_minor - sum(g.net_minor)) AS BIGINT) AS off_minor
+FROM bank_recheck AS r
+JOIN (
+    -- Of an id with two contents one is taken: the other is a conflict of its own.
+    SELECT gateway, transaction_id, payout_id, currency, min(net_minor) AS net_minor
+    FROM gateway_row
+    WHERE kind <> 'payout' AND payout_id <> ''
+    GROUP BY gateway, transaction_id, payout_id, currency
+) AS g ON g.gateway = r.gateway AND g.payout_id = r.payout_id AND g.currency = r.currency
+GROUP BY r.gateway, r.payout_id, r.currency, r.net_minor
+HAVING sum(g.net_minor) <> r.net_minor;

@@ -1,0 +1,124 @@
+-- Compiled from the rules in DuckDB's dialect by tools/compile_rules.py. Not edited by hand.
+/* Statements against their neighbours of the same account. Numbers begin anew each year, and a bank may give a weekly */
+/* statement beside the daily ones: a number is looked for within half a year, among all statements of the account. */
+CREATE TABLE bank_before AS
+SELECT
+  s.statement_key,
+  MAX(t.sequence) AS before_sequence
+FROM bank_balanced AS s
+JOIN bank_balanced AS t
+  ON t.account = s.account
+  AND t.currency = s.currency
+  AND t.sequence < s.sequence
+  AND t.last_day BETWEEN s.last_day - 180 AND s.last_day
+GROUP BY
+  s.statement_key;
+
+/* The statement right before by its number, the latest one that has it. */
+CREATE TABLE bank_numbered AS
+SELECT
+  s.statement_key,
+  b.before_sequence,
+  MAX(t.last_day) AS before_day
+FROM bank_balanced AS s
+JOIN bank_before AS b
+  ON b.statement_key = s.statement_key
+JOIN bank_balanced AS t
+  ON t.account = s.account
+  AND t.currency = s.currency
+  AND t.sequence = b.before_sequence
+  AND t.last_day BETWEEN s.last_day - 180 AND s.last_day
+GROUP BY
+  s.statement_key,
+  b.before_sequence;
+
+/* Without a number before: the latest day that ended before this statement began. Any statement from there on may be */
+/* the one that it goes on from. */
+CREATE TABLE bank_earlier AS
+SELECT
+  s.statement_key,
+  MAX(CASE WHEN t.last_day < COALESCE(s.first_day, s.last_day) THEN t.last_day END) AS from_day,
+  COUNT(*) AS statements
+FROM bank_balanced AS s
+JOIN bank_balanced AS t
+  ON t.account = s.account
+  AND t.currency = s.currency
+  AND t.statement_key <> s.statement_key
+  AND (
+    t.last_day < s.last_day
+    OR (
+      t.last_day = s.last_day AND t.sequence < s.sequence
+    )
+  )
+GROUP BY
+  s.statement_key;
+
+CREATE TABLE bank_chain AS
+SELECT
+  s.statement_key,
+  s.account,
+  s.currency,
+  s.sequence,
+  s.opening_minor,
+  s.last_day,
+  n.before_sequence,
+  n.before_day,
+  CASE WHEN n.before_sequence < s.sequence - 1 THEN 1 ELSE 0 END AS is_gap,
+  COUNT(t.statement_key) AS predecessors,
+  COALESCE(MAX(CASE WHEN t.closing_minor = s.opening_minor THEN 1 ELSE 0 END), 0) AS goes_on,
+  MIN(ABS(s.opening_minor - t.closing_minor)) AS off_minor
+FROM bank_balanced AS s
+LEFT JOIN bank_numbered AS n
+  ON n.statement_key = s.statement_key
+LEFT JOIN bank_earlier AS e
+  ON e.statement_key = s.statement_key
+LEFT JOIN bank_balanced AS t
+  ON t.account = s.account
+  AND t.currency = s.currency
+  AND t.statement_key <> s.statement_key
+  AND (
+    (
+      NOT n.before_sequence IS NULL
+      AND t.sequence = n.before_sequence
+      AND t.last_day = n.before_day
+    )
+    OR (
+      n.before_sequence IS NULL
+      AND e.statements > 0
+      AND t.last_day >= COALESCE(e.from_day, -1000000)
+      AND (
+        t.last_day < s.last_day
+        OR (
+          t.last_day = s.last_day AND COALESCE(t.sequence, 0) <= COALESCE(s.sequence, 0)
+        )
+      )
+    )
+  )
+GROUP BY
+  s.statement_key,
+  s.account,
+  s.currency,
+  s.sequence,
+  s.opening_minor,
+  s.last_day,
+  n.before_sequence,
+  n.before_day;
+
+CREATE TABLE bank_statement_verdict AS
+SELECT
+  statement_key,
+  account,
+  currency,
+  last_day,
+  CASE
+    WHEN is_gap = 1
+    THEN 'statement_gap'
+    WHEN predecessors > 0 AND goes_on = 0
+    THEN 'balance_break'
+    ELSE ''
+  END AS break_class,
+  CASE WHEN predecessors > 0 THEN 'matched' ELSE 'excluded' END AS settled,
+  CASE WHEN is_gap = 1 THEN CAST(before_sequence + 1 AS STRING) ELSE statement_key END AS subject_2,
+  CASE WHEN is_gap = 1 THEN CAST(before_day AS STRING) ELSE '' END AS subject_3,
+  COALESCE(off_minor, 0) AS stake_minor
+FROM bank_chain;
