@@ -153,7 +153,7 @@ def test_windows_and_findings_are_told_harmlessly() -> None:
     assert "false alarms per 10,000 charges" in text
     document = as_json(UNUSUAL)["anomalies"]
     assert len(document["calibrations"]) == 14
-    assert document["findings"][0]["evidence"] == (FORMULA,) * 8
+    assert document["findings"][0]["evidence"] == [FORMULA] * 8
     assert as_json(EVERY_CLASS)["anomalies"] is None
     assert "Beyond keys" not in as_html(EVERY_CLASS)
 
