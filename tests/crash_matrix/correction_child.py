@@ -50,15 +50,16 @@ class Fuse:
     """Kills this process before or after the n-th call of all ports; 0 for never."""
 
     def __init__(self, at: int, *, after: bool) -> None:
-        self.at, self.after, self.calls = at, after, 0
+        self.at, self.after = at, after
+        self.calls: list[str] = []
 
-    def around(self, call: Callable[[], Any]) -> Any:
+    def around(self, name: str, call: Callable[[], Any]) -> Any:
         """Make the call, or die at it."""
-        self.calls += 1
-        if self.calls == self.at and not self.after:
+        self.calls.append(name)
+        if len(self.calls) == self.at and not self.after:
             os.kill(os.getpid(), signal.SIGKILL)
         result = call()
-        if self.calls == self.at:
+        if len(self.calls) == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
@@ -73,7 +74,7 @@ class Fused:
         found = getattr(self._inner, name)
         if name in {"name", "capabilities"}:
             return found
-        return lambda *given, **named: self._fuse.around(lambda: found(*given, **named))
+        return lambda *given, **named: self._fuse.around(name, lambda: found(*given, **named))
 
 
 def application(task: dict[str, Any], fuse: Fuse) -> Application:

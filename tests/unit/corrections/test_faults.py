@@ -11,8 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.corrections.record import CorrectionStatus
-from tests.support.corrections import check_corrected, corrections_in, deadline, double_charge, duplicate_capture
+from payonce.corrections.following import standing_of
+from payonce.corrections.record import CorrectionStatus, corrections_with_status
+from payonce.domain.gateway import OperationKind
+from payonce.payments.corrective import corrective_reference
+from payonce.payments.items import journal_partition
+from payonce.ports import Table
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.standing import Standing
+from tests.support.corrections import (
+    check_corrected,
+    corrections_in,
+    deadline,
+    double_charge,
+    duplicate_capture,
+    identity_of,
+)
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -75,11 +90,42 @@ def drive_until_done(world: World, found: Break, faults: list[Fuse]) -> int:
             step = corrections_in(process).advance(found, deadline(world))
         except Died:
             deaths += 1
+            check_one_state(world, found)
         else:
             if step.correction.status is CorrectionStatus.CORRECTED:
                 return deaths
         world.clock.ms += LEASE_OVER_MS
     raise AssertionError("the correction did not come to an end")
+
+
+def check_one_state(world: World, found: Break) -> None:
+    """Wherever it died: the lists, what runs are told and what is booked say what the one record says.
+
+    Fails when the effect and the correction's status are committed apart, or a list is fed by anything else.
+    """
+    identity = identity_of(found)
+    correction = corrections_in(world).find(identity)
+    listed = [
+        each.status
+        for status in CorrectionStatus
+        for each in corrections_with_status(world.database, status)
+        if each.break_id == found.break_id
+    ]
+    assert listed == ([] if correction is None else [correction.status])
+    corrected = correction is not None and correction.status is CorrectionStatus.CORRECTED
+    partition = journal_partition(identity.merchant_id, identity.payment_id)
+    entries = world.database.query(Table.LEDGER, partition=("pk", partition), limit=100).items
+    reference = corrective_reference(found.break_id)
+    booked = any(entry.get("movement", {}).get("gateway_reference") == reference for entry in entries)
+    assert booked == corrected
+    standing = Standing() if correction is None else standing_of(correction)
+    assert (standing.gateway_reference == reference) == booked
+    case = CaseStore(world.database).get(found.break_id)
+    assert case.status is CaseStatus.OPEN
+    if world.gateway.succeeded(OperationKind.REFUND):
+        assert correction is not None
+        assert standing.in_flight or corrected
+        assert [each["change"] for each in CaseStore(world.database).history(found.break_id)] == ["found", "correcting"]
 
 
 @pytest.mark.parametrize("after", [False, True])
