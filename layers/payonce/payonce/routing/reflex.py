@@ -1,0 +1,89 @@
+"""The fast loop, once a second: a concurrency limit per gateway, for cliffs and overload.
+
+A gateway is limited only on evidence: more than 5 % of its answers slower than usual, or failing, beyond any chance.
+Then the rate at which new attempts may start follows from what it still answers (μ, per second) and from what is in
+flight (n)::
+
+    limit = μ x (usual mean latency + ALLOWED_QUEUE_SECONDS)         by Little's law: what belongs in flight
+    rate  = μ + (limit - n) / SETTLE_SECONDS                         bring n to the limit in a few seconds
+
+So a gateway that lost half its capacity gets the half it can do, one that hangs gets nothing but probes, and one that
+is well again gets more with every second. A false alarm limits nothing: μ is then what was offered, n below the limit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from payonce.routing.probability import surprise
+
+if TYPE_CHECKING:
+    from payonce.routing.observation import GatewaySignals
+
+TAIL = 0.05
+ALARM_EVIDENCE = 9.0  # zeros: a week has 600,000 steps, and one false action a week is one too many
+SETTLE_SECONDS = 3.0  # above the loop's delay of about 2 s times pi/2, where a proportional controller begins to swing
+ALLOWED_QUEUE_SECONDS = 0.5  # a short queue keeps the gateway busy; far below any SLO
+RELEASE_HEADROOM = 1.3  # of what is wanted from the gateway: then the limit limits nothing
+CALM_SECONDS = 3.0  # without alarm, as long as the window, so that an alarm is really over
+PEAK_SECONDS = 1800.0  # how long a rate that was served well proves that it can be
+PROVEN_FACTOR = 2.0  # how far beyond its proven rate a gateway may be loaded before it is seen how it bears that
+
+
+@dataclass(slots=True)
+class Limit:
+    """One gateway. ``rate`` is how many attempts may start per second, ``None`` without limit."""
+
+    rate: float | None = None
+    concurrency: float | None = None
+    alarmed_at_ms: int = 0
+    proven_rate: float = 0.0
+    at_ms: int = 0
+
+    @property
+    def headroom_rate(self) -> float:
+        """What it may be given in all, by what it has been seen to do. Unbounded until anything was seen."""
+        if self.rate is not None:
+            return self.rate
+        return PROVEN_FACTOR * self.proven_rate if self.proven_rate else math.inf
+
+
+def alarm_evidence(signals: GatewaySignals) -> float:
+    """Zeros of evidence that the gateway is slow or failing right now."""
+    if not signals.expects:
+        return 0.0
+    ended = signals.answered + signals.technical
+    slow = surprise(min(signals.slow, ended) + signals.overdue, ended + signals.overdue, TAIL)
+    return max(slow, surprise(signals.technical, ended, TAIL))
+
+
+def step(
+    limit: Limit,
+    signals: GatewaySignals,
+    *,
+    now_ms: int,
+    recent_seconds: float,
+    mean_seconds: float,
+    wanted_rate: float,
+    probe_rate: float,
+) -> Limit:
+    """Return the limit for the next second. ``wanted_rate`` is what the weights would send it, per second."""
+    alarmed = alarm_evidence(signals) >= ALARM_EVIDENCE
+    served = signals.answered / recent_seconds
+    following = replace(limit, at_ms=now_ms)
+    if alarmed:
+        following.alarmed_at_ms = now_ms
+    elif limit.rate is None:
+        kept = math.exp(-max(0, now_ms - limit.at_ms) / 1000 / PEAK_SECONDS)
+        following.proven_rate = max(served, limit.proven_rate * kept)
+        return following
+    allowed = served * (mean_seconds + ALLOWED_QUEUE_SECONDS)
+    rate = max(probe_rate, served + (allowed - signals.in_flight) / SETTLE_SECONDS)
+    calm = now_ms - following.alarmed_at_ms >= CALM_SECONDS * 1000
+    if calm and rate >= RELEASE_HEADROOM * wanted_rate:
+        following.rate = following.concurrency = None
+    else:
+        following.rate, following.concurrency = rate, max(1.0, allowed)
+    return following
