@@ -78,7 +78,8 @@ class GatewaySignals:
 class Observation:
     """Everything as of ``at_ms``. ``cells`` is empty for the reflex loop.
 
-    ``gateways`` count over ``recent_seconds``. Demand is in requests per second, the refused included.
+    ``gateways`` count over ``recent_seconds``. Demand (per method, per priority, and of authorizations
+    per merchant) is in requests per second, the refused included.
     """
 
     at_ms: int
@@ -87,6 +88,7 @@ class Observation:
     gateways: dict[str, GatewaySignals]
     demand: dict[str, float]
     merchants: dict[str, float]
+    priorities: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is stored."""
@@ -96,6 +98,7 @@ class Observation:
             "demand": self.demand,
             "gateways": {gateway: signals.to_json() for gateway, signals in self.gateways.items()},
             "merchants": self.merchants,
+            "priorities": self.priorities,
             "recent_seconds": self.recent_seconds,
         }
 
@@ -109,4 +112,5 @@ class Observation:
             {gateway: GatewaySignals(*signals) for gateway, signals in stored["gateways"].items()},
             dict(stored["demand"]),
             dict(stored["merchants"]),
+            dict(stored["priorities"]),
         )

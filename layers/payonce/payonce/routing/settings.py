@@ -43,6 +43,8 @@ class RoutingSettings:
 
     def __post_init__(self) -> None:
         """Refuse what could leave payments without a route. Raises ``MisconfiguredError``."""
+        # In one order, so that sums, and with them the bytes of a decision, never depend on how it was written.
+        object.__setattr__(self, "neutral", dict(sorted(self.neutral.items())))
         weights = self.neutral.values()
         if not 1 <= len(self.neutral) <= MAX_GATEWAYS or min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
             raise MisconfiguredError("The static weights of the gateways must be at least 0 and add up to 1.")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
+from payonce.routing.admission import Priority
 from payonce.routing.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.sketch import LatencySketch
 
@@ -53,6 +54,13 @@ class _Slot:
 
 
 @dataclass(slots=True)
+class _Demand:
+    second: int
+    merchants: dict[str, int] = field(default_factory=dict)
+    priorities: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Route:
     open: dict[str, int] = field(default_factory=dict)  # attempt → claimed at, in the order of the stream
     slots: deque[_Slot] = field(default_factory=deque)
@@ -77,16 +85,16 @@ class SignalBook:
     def __init__(self) -> None:
         self._routes: dict[Cell, _Route] = {}
         self._closed: dict[str, int] = {}
-        self._merchants: deque[tuple[int, dict[str, int]]] = deque()
+        self._demand: deque[_Demand] = deque()
 
-    def claimed(self, at_ms: int, attempt_id: str, cell: Cell, merchant_id: str) -> None:
+    def claimed(self, at_ms: int, attempt_id: str, cell: Cell, merchant_id: str, priority: Priority) -> None:
         """A payment was claimed for the route and is about to be sent."""
         route = self._route(cell)
         if attempt_id in route.open or attempt_id in self._closed:
             return
         route.open[attempt_id] = at_ms
         route.slot(at_ms).started += 1
-        self._count_merchant(at_ms, merchant_id)
+        self._count_demand(at_ms, merchant_id, priority)
 
     def committed(self, at_ms: int, attempt_id: str, cell: Cell, latency_ms: int, outcome: Outcome) -> None:
         """The attempt ended. ``latency_ms`` is the gateway's, as the function measured it."""
@@ -105,10 +113,10 @@ class SignalBook:
             if latency_ms > route.overdue_after_ms:
                 slot.slow += 1
 
-    def refused(self, at_ms: int, cell: Cell, merchant_id: str) -> None:
+    def refused(self, at_ms: int, cell: Cell, merchant_id: str, priority: Priority) -> None:
         """A request was answered 429 before any claim, by the request log. ``cell`` is the route it would have had."""
         self._route(cell).slot(at_ms).refused += 1
-        self._count_merchant(at_ms, merchant_id)
+        self._count_demand(at_ms, merchant_id, priority)
 
     def expect(self, cell: Cell, overdue_after_ms: int) -> None:
         """From now on an attempt of the route that takes longer is slow."""
@@ -129,33 +137,39 @@ class SignalBook:
             offered = self._add_recent(signals, route, now_ms)
             demand[cell.method] = demand.get(cell.method, 0) + offered
         seconds = REFLEX_SECONDS + now_ms % SECOND_MS / SECOND_MS
-        per_second = {method: count / seconds for method, count in demand.items()}
-        return Observation(now_ms, seconds, cells, gateways, per_second, self._merchant_rates(now_ms, seconds))
+        merchants, priorities = self._demand_rates(now_ms, seconds)
+        return Observation(now_ms, seconds, cells, gateways, _per_second(demand, seconds), merchants, priorities)
 
     def _route(self, cell: Cell) -> _Route:
         route = self._routes.get(cell)
         if route is None:
             route = self._routes[cell] = _Route()
+            self._routes = dict(sorted(self._routes.items()))  # one order, so that sums have the same bytes
         return route
 
-    def _count_merchant(self, at_ms: int, merchant_id: str) -> None:
+    def _count_demand(self, at_ms: int, merchant_id: str, priority: Priority) -> None:
         second = at_ms // SECOND_MS
-        if not self._merchants or self._merchants[-1][0] < second:
-            self._merchants.append((second, {}))
-            while self._merchants[0][0] <= second - FORECAST_SECONDS:
-                self._merchants.popleft()
-        counts = self._merchants[-1][1]
-        name = merchant_id if merchant_id in counts or len(counts) < MAX_MERCHANTS else EVERYONE_ELSE
-        counts[name] = counts.get(name, 0) + 1
+        if not self._demand or self._demand[-1].second < second:
+            self._demand.append(_Demand(second))
+            while self._demand[0].second < second - REFLEX_SECONDS:
+                self._demand.popleft()
+        demand = self._demand[-1]
+        demand.priorities[priority] = demand.priorities.get(priority, 0) + 1
+        if priority is Priority.AUTHORIZATION:
+            counts = demand.merchants
+            name = merchant_id if merchant_id in counts or len(counts) < MAX_MERCHANTS else EVERYONE_ELSE
+            counts[name] = counts.get(name, 0) + 1
 
-    def _merchant_rates(self, now_ms: int, seconds: float) -> dict[str, float]:
+    def _demand_rates(self, now_ms: int, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
         oldest = now_ms // SECOND_MS - REFLEX_SECONDS
-        rates: dict[str, float] = {}
-        for second, counts in self._merchants:
-            if second >= oldest:
-                for merchant_id, count in counts.items():
-                    rates[merchant_id] = rates.get(merchant_id, 0) + count / seconds
-        return rates
+        merchants: dict[str, int] = {}
+        priorities: dict[str, int] = {}
+        for demand in self._demand:
+            if demand.second >= oldest:
+                for total, counts in ((merchants, demand.merchants), (priorities, demand.priorities)):
+                    for name, count in counts.items():
+                        total[name] = total.get(name, 0) + count
+        return _per_second(merchants, seconds), _per_second(priorities, seconds)
 
     def _forget(self, now_ms: int) -> None:
         horizon = now_ms - FORGET_OPEN_SECONDS * SECOND_MS
@@ -208,3 +222,7 @@ class SignalBook:
         for age_ms in islice(overdue, ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
             sketch.add(age_ms)
         return CellSignals(span, sketch, answered, technical, started, len(route.open), len(overdue))
+
+
+def _per_second(counts: dict[str, int], seconds: float) -> dict[str, float]:
+    return {str(name): count / seconds for name, count in counts.items()}

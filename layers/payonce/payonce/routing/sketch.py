@@ -57,7 +57,7 @@ class LatencySketch:
         """The mean, within ``RELATIVE_ACCURACY``. 0 when empty."""
         if not self.total:
             return 0.0
-        return sum(_value(bucket) * count for bucket, count in self.counts.items()) / self.total
+        return sum(_value(bucket) * self.counts[bucket] for bucket in sorted(self.counts)) / self.total
 
     def above(self, latency_ms: float) -> int:
         """How many lie above, by bucket: those in the latency's own bucket do not count."""

@@ -1,0 +1,82 @@
+"""Everything the predictor remembers between two steps: small, versioned, and started anew when it can't be read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from payonce.routing.detector import Baseline
+from payonce.routing.document import canonical
+from payonce.routing.levels import Level
+from payonce.routing.observation import Cell
+from payonce.routing.reflex import Limit
+from payonce.routing.stored import from_json, to_json
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class State:
+    """``weights`` are the forecast loop's, before any limit. ``epoch`` is that of the last document."""
+
+    epoch: int = 0
+    baselines: dict[Cell, Baseline] = field(default_factory=dict)
+    levels: dict[Cell, Level] = field(default_factory=dict)
+    limits: dict[str, Limit] = field(default_factory=dict)
+    weights: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in which it is stored, and stands in a decision's record."""
+        return {
+            "baselines": {cell.key(): to_json(baseline) for cell, baseline in self.baselines.items()},
+            "epoch": self.epoch,
+            "levels": {cell.key(): to_json(level) for cell, level in self.levels.items()},
+            "limits": {gateway: to_json(limit) for gateway, limit in self.limits.items()},
+            "version": VERSION,
+            "weights": self.weights,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical(self.to_json())
+
+
+def parse_state(stored: Any) -> State:
+    """The inverse of ``State.to_json``. Raises ``ValueError`` for anything else."""
+    try:
+        if stored["version"] != VERSION:
+            raise ValueError("the state is of another version")
+        epoch = stored["epoch"]
+        if not isinstance(epoch, int) or epoch < 0:
+            raise ValueError("the state's epoch is not a whole number")
+        weights = {
+            method: {gateway: float(weight) for gateway, weight in shares.items()}
+            for method, shares in stored["weights"].items()
+        }
+        if any(not 0 <= weight <= 1 for shares in weights.values() for weight in shares.values()):
+            raise ValueError("the state's weights are not shares")
+        return State(
+            epoch,
+            {Cell.parse(key): from_json(Baseline, item) for key, item in stored["baselines"].items()},
+            {Cell.parse(key): from_json(Level, item) for key, item in stored["levels"].items()},
+            {gateway: from_json(Limit, item) for gateway, item in stored["limits"].items()},
+            weights,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("not a stored state") from error
+
+
+def restore(raw: bytes | None, *, epoch: int = 0) -> State:
+    """The state to go on with: what was stored, or a fresh one when it is missing or corrupt.
+
+    ``epoch`` is that of the document in force: a fresh state must not start below it: documents are refused by it.
+    """
+    state = State()
+    if raw is not None:
+        try:
+            state = parse_state(json.loads(raw))
+        except (ValueError, RecursionError):
+            state = State()
+    state.epoch = max(state.epoch, epoch)
+    return state
