@@ -73,7 +73,7 @@ def draw_demand(scenario: Scenario, seed: int) -> Demand:
 
 def _times(scenario: Scenario, random: np.random.Generator, rate: float, surges: list) -> np.ndarray:  # type: ignore[type-arg]
     seconds = np.arange(int(scenario.seconds))
-    rates = np.full(len(seconds), rate)
+    rates = np.full(len(seconds), float(rate))
     if scenario.daily:
         rates *= NIGHT_SHARE + (1 - NIGHT_SHARE) * (1 - np.cos(2 * np.pi * seconds / DAY_SECONDS)) / 2
         rates[(seconds // DAY_SECONDS) % 7 >= 5] *= WEEKEND_SHARE

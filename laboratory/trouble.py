@@ -130,9 +130,7 @@ def demand_surge(name: str, ranges: Ranges, seed: int) -> Scenario:
     """More payments than all gateways together can do."""
     _, start, ends, strength = _trouble(ranges, seed)
     surge = Surge(start, ends, strength / ranges.use)
-    return Scenario(
-        name, _gateways(ranges), ranges.rate, ends + 420, surges=(surge,), fault_at=start, healed_at=ends
-    )
+    return Scenario(name, _gateways(ranges), ranges.rate, ends + 420, surges=(surge,), fault_at=start, healed_at=ends)
 
 
 def decline_surge(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -148,9 +146,7 @@ def noisy_merchant(name: str, ranges: Ranges, seed: int) -> Scenario:
     """One merchant asks for ten times as much as ever, and more than all gateways can do."""
     _, start, ends, strength = _trouble(ranges, seed)
     surge = Surge(start, ends, strength, merchant="m0")
-    return Scenario(
-        name, _gateways(ranges), ranges.rate, ends + 300, surges=(surge,), fault_at=start, healed_at=ends
-    )
+    return Scenario(name, _gateways(ranges), ranges.rate, ends + 300, surges=(surge,), fault_at=start, healed_at=ends)
 
 
 def diurnal(name: str, ranges: Ranges, seed: int) -> Scenario:

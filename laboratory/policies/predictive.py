@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import Throttled
 from payonce.routing.admission import admit
 from payonce.routing.cache import DocumentCache
-from payonce.routing.document import EVERYTHING
 from payonce.routing.forecast import shipped_model
 from payonce.routing.observation import Cell
 from payonce.routing.predictor import decide, expectations
-from payonce.routing.route import choose_route, weights_for
+from payonce.routing.route import applies, choose_route, weights_for
 from payonce.routing.settings import Mode, RoutingSettings
 from payonce.routing.signals import Outcome, SignalBook
 from payonce.routing.state import State
@@ -42,22 +41,33 @@ NO_ROUTE_SECONDS = 1.0
 
 
 class Predictive:
-    """See ``Policy``. ``published`` holds (seconds, document) for everything that was decided."""
+    """See ``Policy``. ``published`` holds (seconds, document) for every change.
+
+    ``fair`` and ``declines_are_errors`` break a promise on purpose, so that tests see what it is worth.
+    """
 
     name = "payonce"
 
-    def __init__(self, model: Model | None = None, *, fair: bool = True, declines_are_errors: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model | None = None,
+        *,
+        mode: Mode = Mode.ON,
+        fair: bool = True,
+        declines_are_errors: bool = False,
+        keep_steps: bool = False,
+    ) -> None:
         self.model = model or shipped_model()
         self.published: list[tuple[float, ControlDocument]] = []
         self.steps: list[tuple[float, Decision]] = []
-        self.keep_steps = False
+        self._keep_steps, self._mode = keep_steps, mode
         self._fair, self._declines_are_errors = fair, declines_are_errors
 
     def start(self, trial: Trial) -> None:
         """See ``Policy``."""
         self.trial = trial
         names = sorted(trial.gateways)
-        self.settings = RoutingSettings(neutral={name: 1 / len(names) for name in names}, mode=Mode.ON)
+        self.settings = RoutingSettings(neutral={name: 1 / len(names) for name in names}, mode=self._mode)
         self.book, self.state, self._step = SignalBook(), State(), 0
         self._stream: deque[tuple[float, tuple[object, ...]]] = deque()
         self._visible: bytes | None = None
@@ -75,7 +85,7 @@ class Predictive:
         cache = self._caches[int(random.random() * len(self._caches))]
         document = cache.current(EPOCH_MS + int(trial.now * 1000))
         method, name = demand.method[payment], f"pay_{payment}"
-        if document is not None and document.admission is not EVERYTHING and not excluding:
+        if document is not None and not excluding and applies(document, name, self.settings):
             try:
                 admit(document.admission, demand.priority[payment], demand.merchant[payment], random.random())
             except Throttled as refusal:
@@ -125,7 +135,7 @@ class Predictive:
         if forecast:
             for cell, milliseconds in expectations(self.state).items():
                 self.book.expect(cell, milliseconds)
-            if self.keep_steps:
+            if self._keep_steps:
                 self.steps.append((now, decision))
         document = decision.document
         changed = before is None or _changed(before, document)

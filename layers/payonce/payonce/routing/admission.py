@@ -11,7 +11,7 @@ from payonce.routing.document import EVERYTHING, MAX_MERCHANTS, Admission
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MIN_ADMITTED = 0.2  # of authorizations: if really nothing works, a wrong observation is as likely as a wrong world
+MIN_PROVEN = 0.2  # of what the gateways were seen to serve: if nothing works, what is wrong may be the observation
 RETRY_AFTER_SECONDS = 1  # at least; the loops' step
 MAX_RETRY_AFTER_SECONDS = 10
 
@@ -25,24 +25,29 @@ class Priority(StrEnum):
 
 
 def plan_admission(share: float, priorities: Mapping[str, float], merchants: Mapping[str, float]) -> Admission:
-    """Divide ``share`` of the demand. ``priorities`` and ``merchants`` are requests per second.
+    """Divide ``share`` of the demand. Both tables are requests per second; the merchants' are without protected ones.
 
-    Merchants get max-min fair shares of what is left for authorizations: whoever asks for less than the level gets all
-    of it, whoever asks for more gets the level.
+    Merchants get max-min fair shares of what the protected leave: whoever asks for less than the level gets all of it,
+    batch included, whoever asks for more gets the level, authorizations first.
     """
-    if share >= 1:
-        return EVERYTHING
     protected, authorization, batch = (priorities.get(priority, 0.0) for priority in Priority)
-    left = max(share * (protected + authorization + batch) - protected, MIN_ADMITTED * authorization)
-    if left >= authorization:
-        return Admission(1.0, min(1.0, (left - authorization) / batch) if batch else 1.0, {})
+    left = max(0.0, share * (protected + authorization + batch) - protected)
+    if share >= 1 or left >= authorization + batch:
+        return EVERYTHING
+    first = authorization / (authorization + batch)
     level = fair_level(left, list(merchants.values()))
-    greedy = sorted(
-        (name for name, rate in merchants.items() if rate > level), key=lambda name: (-merchants[name], name)
-    )
-    listed = {name: round(level / merchants[name], 6) for name in greedy[:MAX_MERCHANTS]}
-    unlisted = level / merchants[greedy[MAX_MERCHANTS]] if len(greedy) > MAX_MERCHANTS else 1.0
-    return Admission(round(unlisted, 6), 0.0, listed)
+    greedy = sorted((-rate, name) for name, rate in merchants.items() if rate > level)
+    listed = {name: _by_priority(level / -rate, first) for rate, name in greedy[:MAX_MERCHANTS]}
+    if len(greedy) <= MAX_MERCHANTS:
+        return Admission(1.0, 1.0, listed)
+    return Admission(*_by_priority(level / -greedy[MAX_MERCHANTS][0], first), listed)
+
+
+def _by_priority(share: float, first: float) -> tuple[float, float]:
+    """Of a merchant's demand, ``first`` of it authorizations: the shares of those and of batch requests."""
+    authorization = min(1.0, share / first) if first > 0 else 1.0
+    batch = max(0.0, share - first) / (1 - first) if first < 1 else 0.0
+    return round(authorization, 6), round(min(1.0, batch), 6)
 
 
 def fair_level(capacity: float, rates: list[float]) -> float:
@@ -64,10 +69,8 @@ def admit(admission: Admission, priority: Priority, merchant_id: str, draw: floa
     """
     if priority is Priority.PROTECTED:
         return
-    if priority is Priority.BATCH:
-        share = admission.batch
-    else:
-        share = admission.merchants.get(merchant_id, admission.authorization)
+    shares = admission.merchants.get(merchant_id, (admission.authorization, admission.batch))
+    share = shares[priority is Priority.BATCH]
     if draw < share:
         return
     raise Throttled(
@@ -78,4 +81,4 @@ def admit(admission: Admission, priority: Priority, merchant_id: str, draw: floa
 
 def retry_after_seconds(share: float) -> int:
     """The less is admitted, the longer to wait: so that repeats do not add to the surge."""
-    return min(MAX_RETRY_AFTER_SECONDS, max(RETRY_AFTER_SECONDS, round(0.5 / max(share, 0.01))))
+    return min(MAX_RETRY_AFTER_SECONDS, max(RETRY_AFTER_SECONDS, round(0.1 / max(share, 0.01))))

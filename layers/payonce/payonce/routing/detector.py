@@ -23,6 +23,8 @@ ELEVATED_FACTOR = 1.3  # of the usual p95: less is weather
 ELEVATED_EVIDENCE = 4.0  # zeros: 1 in 10,000 windows by chance, and two windows in a row are needed
 DOUBTFUL_FACTOR = 1.15
 DOUBTFUL_EVIDENCE = 2.0  # enough to stop learning
+WELL_SHARE = 0.2  # of a few probes: five may hold one slow answer, one may not be it
+OVERLOAD = 1.2  # of the usual rate
 LEARN_SECONDS = 600.0  # follows the day, not a ramp of minutes
 WARM_UP_SECONDS = 30.0
 WARM_UP_SAMPLES = 100
@@ -55,6 +57,7 @@ class Baseline:
     technical: float = PRIOR_TECHNICAL
     change: float = 0.0
     peak_in_flight: float = 1.0
+    rate: float = 0.0
     recent_at_ms: list[int] = field(default_factory=list)
     recent_log_p95: list[float] = field(default_factory=list)
 
@@ -78,12 +81,16 @@ class Baseline:
 class Assessment:
     """One route at one step. ``features`` are what the forecast is made of; 0 is unremarkable in all of them.
 
-    ``elevated``: worse than usual beyond doubt. ``well``: has answered in this window, and nothing speaks against it.
+    ``elevated``: worse than usual beyond doubt. ``suspect``: enough against it to believe it when the gateway's other
+    methods are elevated. ``well``: has answered in this window, and nothing speaks against it. ``overloaded``: it is
+    asked for much more than usual, which the concurrency limit answers: its share is none the worse for it.
     """
 
     features: dict[str, float]
     elevated: bool
+    suspect: bool
     well: bool
+    overloaded: bool
     reasons: tuple[str, ...]
 
 
@@ -92,12 +99,13 @@ def assess(baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float)
     seconds = min(60.0, max(0.0, (now_ms - baseline.at_ms) / 1000)) if baseline.at_ms else 0.0
     following = replace(baseline, at_ms=now_ms)
     _count_outcomes(following, signals, seconds)
-    technical = 1 - beta_cdf(MAX_TECHNICAL, following.technical, following.answered)
+    technical = _failing_probability(following)
     sketch = signals.sketch
     log_p95 = math.log(max(1.0, sketch.quantile_ms(1 - TAIL)))
-    evidence = doubt = 0.0
+    evidence = doubt = slow_share = 0.0
     if baseline.warm and sketch.total:
-        evidence = surprise(sketch.above(ELEVATED_FACTOR * baseline.p95_ms), sketch.total, TAIL)
+        above = sketch.above(ELEVATED_FACTOR * baseline.p95_ms)
+        evidence, slow_share = surprise(above, sketch.total, TAIL), above / sketch.total
         doubt = surprise(sketch.above(DOUBTFUL_FACTOR * baseline.p95_ms), sketch.total, TAIL)
     slow, failing = evidence >= ELEVATED_EVIDENCE, technical >= 1 - 10**-ELEVATED_EVIDENCE
     doubtful = doubt >= DOUBTFUL_EVIDENCE or technical > 0.5
@@ -106,8 +114,27 @@ def assess(baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float)
     features |= {"evidence": evidence, "technical": technical}
     _learn(following, signals, log_p95, seconds, frozen=doubtful)
     reasons = ("latency",) * slow + ("technical_errors",) * failing
-    assessment = Assessment(features, slow or failing, bool(sketch.total) and not doubtful, reasons)
-    return following, assessment
+    return following, Assessment(
+        features,
+        elevated=slow or failing,
+        suspect=evidence >= DOUBTFUL_EVIDENCE,
+        well=bool(sketch.total) and not doubtful and slow_share <= WELL_SHARE,
+        overloaded=baseline.warm and is_overload(signals.started, baseline.rate, signals.span_seconds),
+        reasons=reasons,
+    )
+
+
+def is_overload(started: float, usual_per_second: float, seconds: float) -> bool:
+    """Whether so many in so many seconds are much more than usual, beyond two standard deviations of chance."""
+    usual = usual_per_second * seconds
+    return started > OVERLOAD * usual + 2 * math.sqrt(usual)
+
+
+def _failing_probability(following: Baseline) -> float:
+    # The posterior of the technical errors' share is a Beta distribution. Far below the bound it is not worth its time.
+    if following.technical < MAX_TECHNICAL / 4 * (following.answered + following.technical):
+        return 0.0
+    return 1 - beta_cdf(MAX_TECHNICAL, following.technical, following.answered)
 
 
 def _count_outcomes(following: Baseline, signals: CellSignals, seconds: float) -> None:
@@ -173,12 +200,14 @@ def _learn(following: Baseline, signals: CellSignals, log_p95: float, seconds: f
     learned = following.learned_seconds
     if not following.learned_samples:
         following.log_p95, following.log_mean = log_p95, log_mean
+        following.rate = signals.started / signals.span_seconds
     # While young, an average of everything; later, of the last LEARN_SECONDS.
     gain = 1 - math.exp(-seconds / min(LEARN_SECONDS, max(learned, seconds, 1.0)))
     deviation = log_p95 - following.log_p95
     following.log_p95 += gain * deviation
     following.log_mean += gain * (log_mean - following.log_mean)
     following.variance = max(0.002, following.variance + gain * (deviation * deviation - following.variance))
+    following.rate += gain * (signals.started / signals.span_seconds - following.rate)
     following.learned_seconds += seconds
     following.learned_samples = min(10**6, following.learned_samples + signals.started)
     decay = math.exp(-seconds / LEARN_SECONDS)

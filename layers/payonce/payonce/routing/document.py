@@ -4,7 +4,7 @@
 
     {"version": 1, "mode": "on", "epoch": 17, "issued_at_ms": ..., "expires_at_ms": ..., "reason": "...",
      "weights": {"card": {"alder": 0.7, "birch": 0.3}}, "limits": {"alder": 41.0},
-     "admission": {"authorization": 1.0, "batch": 0.4, "merchants": {"m_7": 0.1}}}
+     "admission": {"authorization": 1.0, "batch": 0.4, "merchants": {"m_7": [0.1, 0.0]}}}
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The shares of requests to take: of authorizations, of batch ones, of single merchants' authorizations."""
+    """The shares of authorizations and of batch requests to take: of everyone, and of single merchants in that order."""
 
     authorization: float
     batch: float
-    merchants: Mapping[str, float]
+    merchants: Mapping[str, tuple[float, float]]
 
 
 EVERYTHING = Admission(1.0, 1.0, {})
@@ -69,7 +69,7 @@ class ControlDocument:
                 "admission": {
                     "authorization": self.admission.authorization,
                     "batch": self.admission.batch,
-                    "merchants": dict(self.admission.merchants),
+                    "merchants": {name: list(shares) for name, shares in self.admission.merchants.items()},
                 },
                 "epoch": self.epoch,
                 "expires_at_ms": self.expires_at_ms,
@@ -127,7 +127,11 @@ def _weights(stored: Any, gateways: frozenset[str]) -> dict[str, float]:
 def _admission(stored: Any) -> Admission:
     if not isinstance(stored, dict) or set(stored) != {"authorization", "batch", "merchants"}:
         raise ValueError("not an admission")
-    merchants = {name: _number(share, 1) for name, share in _table(stored["merchants"], MAX_MERCHANTS).items()}
+    merchants = {}
+    for name, shares in _table(stored["merchants"], MAX_MERCHANTS).items():
+        if not isinstance(shares, list) or len(shares) != 2:
+            raise ValueError("not the two shares of a merchant")
+        merchants[name] = (_number(shares[0], 1), _number(shares[1], 1))
     return Admission(_number(stored["authorization"], 1), _number(stored["batch"], 1), merchants)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from payonce.routing import detector, levels, reflex
-from payonce.routing.admission import plan_admission
-from payonce.routing.document import Admission, ControlDocument
+from payonce.routing.admission import MIN_PROVEN, plan_admission
+from payonce.routing.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.forecast import Forecast, forecast
 from payonce.routing.observation import Cell
 from payonce.routing.state import State
@@ -40,7 +41,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, model
     ``observed.at_ms`` is the stream's time, ``now_ms`` the predictor's: only the document's life is measured by it. The
     given state is not changed.
     """
-    following = State(state.epoch + 1, state.baselines, state.levels, dict(state.limits), state.weights)
+    following = replace(state, epoch=state.epoch + 1, limits=dict(state.limits))
     forecasts: dict[Cell, Forecast] = {}
     if observed.cells:
         forecasts = _forecast_step(following, observed, settings, model)
@@ -51,11 +52,13 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, model
             signals,
             now_ms=observed.at_ms,
             recent_seconds=observed.recent_seconds,
-            mean_seconds=_mean_seconds(following, gateway),
+            mean_seconds=following.means.get(gateway, UNKNOWN_MEAN_SECONDS),
             wanted_rate=wanted.get(gateway, 0.0),
             probe_rate=settings.probes_per_second,
         )
-    return Decision(following, _document(following, observed, settings, forecasts, now_ms), forecasts)
+    document = _document(following, observed, settings, forecasts, now_ms)
+    following.scarce = document.admission is not EVERYTHING
+    return Decision(following, document, forecasts)
 
 
 def expectations(state: State) -> dict[Cell, int]:
@@ -73,40 +76,64 @@ def _forecast_step(
         baselines[cell], assessments[cell] = detector.assess(before, signals, observed.at_ms, settings.slo_ms)
     forecasts = {cell: forecast(assessment, model) for cell, assessment in assessments.items()}
     following.baselines = baselines
-    following.levels = _levels(following, assessments, forecasts, observed.at_ms, settings)
+    following.levels = _levels(following, observed, assessments, forecasts, settings)
     following.weights = _weights(following, observed, settings)
+    following.means = {gateway: _mean_seconds(following, gateway) for gateway in observed.gateways}
     return forecasts
 
 
 def _levels(
     following: State,
+    observed: Observation,
     assessments: dict[Cell, Assessment],
     forecasts: dict[Cell, Forecast],
-    at_ms: int,
     settings: RoutingSettings,
 ) -> dict[Cell, levels.Level]:
     after = dict(following.levels)
+    overload = _learn_demand(following, observed)
+    elevated = {cell.gateway for cell, assessment in assessments.items() if assessment.elevated}
     for cell, assessment in assessments.items():
+        assessment = replace(
+            assessment,
+            elevated=assessment.elevated or (assessment.suspect and cell.gateway in elevated),
+            overloaded=assessment.overloaded or overload,
+        )
+        likely = forecasts[cell].probability >= settings.act_at_probability
         before = after.get(cell, levels.Level())
-        after[cell] = levels.step(before, assessment, forecasts[cell].probability, at_ms, settings)
+        after[cell] = levels.step(
+            before, assessment, likely=likely, scarce=following.scarce, now_ms=observed.at_ms, settings=settings
+        )
     return after
+
+
+def _learn_demand(following: State, observed: Observation) -> bool:
+    """Whether all gateways together are asked for much more than usual. Learns what is usual, slowly."""
+    offered = sum(observed.demand.values())
+    overload = following.demand > 0 and detector.is_overload(
+        offered * observed.recent_seconds, following.demand, observed.recent_seconds
+    )
+    seconds = (observed.at_ms - following.at_ms) / 1000 if following.at_ms else math.inf
+    gain = 1 - math.exp(-max(0.0, seconds) / detector.LEARN_SECONDS)
+    following.demand += gain * (offered - following.demand)
+    following.at_ms = observed.at_ms
+    return overload
 
 
 def _weights(following: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
     weights = _all_weights(following, observed, settings)
     wanted = wanted_rates(weights, observed.demand)
+    offered = sum(observed.demand.values())
     for method in sorted(weights):
         demand, before = observed.demand.get(method, 0.0), weights[method]
-        method_levels = {
-            g: following.levels[Cell(g, method)].level for g in before if Cell(g, method) in following.levels
-        }
+        known = {g: following.levels[Cell(g, method)] for g in before if Cell(g, method) in following.levels}
+        probing = {g: levels.probing(level, observed.at_ms) for g, level in known.items()}
         room = {}
         if demand > 0:
             for gateway in before:
                 limit = following.limits.get(gateway, reflex.Limit())
                 spare = max(0.0, limit.headroom_rate - wanted.get(gateway, 0.0))
                 room[gateway] = before[gateway] + spare / demand
-        target = aim(method_levels, demand, settings)
+        target = aim({g: level.level for g, level in known.items()}, offered, probing, settings)
         after = shift(before, target, room, settings.max_shift)
         for gateway in after:
             wanted[gateway] = wanted.get(gateway, 0.0) + (after[gateway] - before[gateway]) * demand
@@ -141,6 +168,9 @@ def _document(
     headroom = {gateway: limit.headroom_rate for gateway, limit in state.limits.items()}
     before = _all_weights(state, observed, settings)
     weights, share = apply_limits(before, observed.demand, rates, headroom)
+    offered = sum(observed.demand.values())
+    proven = sum(limit.proven_rate for limit in state.limits.values())
+    share = max(share, min(1.0, MIN_PROVEN * proven / offered)) if offered else 1.0
     admission = plan_admission(share, observed.priorities, observed.merchants)
     return ControlDocument(
         mode=settings.mode,

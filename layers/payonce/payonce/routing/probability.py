@@ -46,7 +46,16 @@ def binomial_tail(successes: int, trials: int, share: float) -> float:
     """P(at least ``successes`` of ``trials``) when each has probability ``share``. 1.0 where that is no surprise."""
     if successes <= trials * share or successes == 0:
         return 1.0
-    return beta_cdf(share, successes, trials - successes + 1)
+    odds = share / (1 - share)
+    log_ways = math.lgamma(trials + 1) - math.lgamma(successes + 1) - math.lgamma(trials - successes + 1)
+    term = math.exp(log_ways + successes * math.log(share) + (trials - successes) * math.log1p(-share))
+    tail = term
+    for k in range(successes, trials):  # beyond the mean every term is smaller than the one before
+        term *= odds * (trials - k) / (k + 1)
+        tail += term
+        if term < tail * _CONVERGED:
+            break
+    return min(1.0, tail)
 
 
 def surprise(successes: int, trials: int, share: float) -> float:

@@ -26,6 +26,8 @@ TAIL = 0.05
 ALARM_EVIDENCE = 9.0  # zeros: a week has 600,000 steps, and one false action a week is one too many
 SETTLE_SECONDS = 3.0  # above the loop's delay of about 2 s times pi/2, where a proportional controller begins to swing
 ALLOWED_QUEUE_SECONDS = 0.5  # a short queue keeps the gateway busy; far below any SLO
+KEPT_SHARE = 0.3  # of what it serves, while a queue drains: 70 % of its capacity drains it, and less would idle it
+GROWTH = 1.15  # per second at most: down at once, up step by step
 RELEASE_HEADROOM = 1.3  # of what is wanted from the gateway: then the limit limits nothing
 CALM_SECONDS = 3.0  # without alarm, as long as the window, so that an alarm is really over
 PEAK_SECONDS = 1800.0  # how long a rate that was served well proves that it can be
@@ -72,15 +74,17 @@ def step(
     """Return the limit for the next second. ``wanted_rate`` is what the weights would send it, per second."""
     alarmed = alarm_evidence(signals) >= ALARM_EVIDENCE
     served = signals.answered / recent_seconds
-    following = replace(limit, at_ms=now_ms)
-    if alarmed:
-        following.alarmed_at_ms = now_ms
-    elif limit.rate is None:
+    if not alarmed and limit.rate is None:
         kept = math.exp(-max(0, now_ms - limit.at_ms) / 1000 / PEAK_SECONDS)
-        following.proven_rate = max(served, limit.proven_rate * kept)
-        return following
+        return Limit(None, None, limit.alarmed_at_ms, max(served, limit.proven_rate * kept), now_ms)
+    following = replace(limit, at_ms=now_ms, alarmed_at_ms=now_ms if alarmed else limit.alarmed_at_ms)
     allowed = served * (mean_seconds + ALLOWED_QUEUE_SECONDS)
-    rate = max(probe_rate, served + (allowed - signals.in_flight) / SETTLE_SECONDS)
+    rate = max(probe_rate, KEPT_SHARE * served, served + (allowed - signals.in_flight) / SETTLE_SECONDS)
+    if limit.rate is not None:
+        grown = GROWTH * limit.rate + probe_rate
+        if not alarmed and signals.in_flight <= limit.rate * (mean_seconds + ALLOWED_QUEUE_SECONDS):
+            rate = grown  # it may simply not have been asked for more
+        rate = min(rate, grown)
     calm = now_ms - following.alarmed_at_ms >= CALM_SECONDS * 1000
     if calm and rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate = following.concurrency = None

@@ -155,7 +155,7 @@ class SignalBook:
                 self._demand.popleft()
         demand = self._demand[-1]
         demand.priorities[priority] = demand.priorities.get(priority, 0) + 1
-        if priority is Priority.AUTHORIZATION:
+        if priority is not Priority.PROTECTED:
             counts = demand.merchants
             name = merchant_id if merchant_id in counts or len(counts) < MAX_MERCHANTS else EVERYONE_ELSE
             counts[name] = counts.get(name, 0) + 1

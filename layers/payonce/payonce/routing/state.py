@@ -18,21 +18,33 @@ VERSION = 1
 
 @dataclass(slots=True)
 class State:
-    """``weights`` are the forecast loop's, before any limit. ``epoch`` is that of the last document."""
+    """``weights`` are the forecast loop's, before any limit. ``epoch`` is that of the last document.
+
+    ``means`` are the usual mean latencies per gateway in seconds, as the reflex loop needs them.
+    ``demand`` is the usual one for all gateways, per second; ``scarce`` says that the last step refused payments.
+    """
 
     epoch: int = 0
     baselines: dict[Cell, Baseline] = field(default_factory=dict)
     levels: dict[Cell, Level] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
+    means: dict[str, float] = field(default_factory=dict)
+    demand: float = 0.0
+    at_ms: int = 0
+    scarce: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is stored, and stands in a decision's record."""
         return {
+            "at_ms": self.at_ms,
             "baselines": {cell.key(): to_json(baseline) for cell, baseline in self.baselines.items()},
+            "demand": self.demand,
             "epoch": self.epoch,
             "levels": {cell.key(): to_json(level) for cell, level in self.levels.items()},
             "limits": {gateway: to_json(limit) for gateway, limit in self.limits.items()},
+            "means": self.means,
+            "scarce": self.scarce,
             "version": VERSION,
             "weights": self.weights,
         }
@@ -62,6 +74,10 @@ def parse_state(stored: Any) -> State:
             {Cell.parse(key): from_json(Level, item) for key, item in stored["levels"].items()},
             {gateway: from_json(Limit, item) for gateway, item in stored["limits"].items()},
             weights,
+            {gateway: float(mean) for gateway, mean in stored["means"].items()},
+            float(stored["demand"]),
+            int(stored["at_ms"]),
+            bool(stored["scarce"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a stored state") from error

@@ -25,15 +25,21 @@ def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) ->
     return rates
 
 
-def aim(levels: Mapping[str, float], demand: float, settings: RoutingSettings) -> Weights:
-    """The weights that the levels of one method ask for, with the floor of probes, all demoted meaning neutral."""
+def aim(
+    levels: Mapping[str, float], offered: float, probing: Mapping[str, float], settings: RoutingSettings
+) -> Weights:
+    """The weights that the levels of one method ask for, with the floor of probes, all demoted meaning neutral.
+
+    ``offered`` is the demand for all methods together, per second: a gateway's probes are shared by its methods.
+    ``probing`` is the share of them that it still gets.
+    """
     used = {gateway: weight for gateway, weight in settings.neutral.items() if weight > 0}
     if all(levels.get(gateway, 1.0) <= ALL_DEMOTED for gateway in used):
         return dict(settings.neutral)
     raw = {gateway: weight * levels.get(gateway, 1.0) for gateway, weight in settings.neutral.items()}
     total = sum(raw.values())
-    floor = min(MAX_PROBE_SHARE, settings.probes_per_second / demand) if demand > 0 else MAX_PROBE_SHARE
-    floors = {gateway: min(floor, weight) for gateway, weight in used.items()}
+    floor = min(MAX_PROBE_SHARE, settings.probes_per_second / offered) if offered > 0 else MAX_PROBE_SHARE
+    floors = {gateway: min(floor * probing.get(gateway, 1.0), weight) for gateway, weight in used.items()}
     low = {gateway: least for gateway, least in floors.items() if raw[gateway] / total < least}
     # Those at the floor get exactly the floor, the others share what is left of 1.
     rest = sum(raw[gateway] for gateway in raw if gateway not in low)
