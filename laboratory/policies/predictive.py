@@ -138,6 +138,8 @@ class Predictive:
             if self._keep_steps:
                 self.steps.append((now, decision))
         document = decision.document
+        if document is None:
+            return
         changed = before is None or _changed(before, document)
         if changed or now - self._written_at >= REPEAT_DOCUMENT_SECONDS:
             self._written_at = now

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 CONFIRMATIONS = 2
 CUT = 0.15  # two cuts leave a fiftieth
-RECOVER = 0.1  # ten steps of 5 s back to the neutral share, more of them after relapses
-RELAPSE_FACTOR = 3.0  # what comes and goes every few minutes is tried again every few hours
+RECOVER = 0.125  # eight steps of 5 s back to the neutral share, more of them after relapses
+RELAPSE_FACTOR = 2.5  # what comes and goes every minute is tried again every half an hour
 WAIT_SECONDS = 8.0  # until a cut has arrived everywhere (2 s) and over half of the window has been measured after it
 FLOOR = 0.001  # far below any floor of probes, which is what is left then
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last one is the same trouble again

@@ -28,10 +28,13 @@ WEIGHT_DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one step decided. ``forecasts`` is empty for the reflex loop."""
+    """What one step decided. ``forecasts`` is empty for the reflex loop.
+
+    ``document`` is ``None`` when a step of the reflex loop found nothing to limit: the last document still says it all.
+    """
 
     state: State
-    document: ControlDocument
+    document: ControlDocument | None
     forecasts: dict[Cell, Forecast] = field(default_factory=dict)
 
 
@@ -43,6 +46,11 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, model
     """
     following = replace(state, epoch=state.epoch + 1, limits=dict(state.limits))
     forecasts: dict[Cell, Forecast] = {}
+    if not observed.cells and _is_calm(state, observed):
+        for gateway, signals in observed.gateways.items():
+            known = state.limits.get(gateway, reflex.Limit())
+            following.limits[gateway] = reflex.unlimited(known, signals, observed.at_ms, observed.recent_seconds)
+        return Decision(following, None)
     if observed.cells:
         forecasts = _forecast_step(following, observed, settings, model)
     wanted = wanted_rates(_all_weights(following, observed, settings), observed.demand)
@@ -59,6 +67,11 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, model
     document = _document(following, observed, settings, forecasts, now_ms)
     following.scarce = document.admission is not EVERYTHING
     return Decision(following, document, forecasts)
+
+
+def _is_calm(state: State, observed: Observation) -> bool:
+    limited = any(limit.rate is not None for limit in state.limits.values())
+    return not limited and not any(reflex.is_alarm(signals) for signals in observed.gateways.values())
 
 
 def expectations(state: State) -> dict[Cell, int]:
@@ -103,6 +116,15 @@ def _levels(
         after[cell] = levels.step(
             before, assessment, likely=likely, scarce=following.scarce, now_ms=observed.at_ms, settings=settings
         )
+    return _share_trouble(after)
+
+
+def _share_trouble(after: dict[Cell, levels.Level]) -> dict[Cell, levels.Level]:
+    """A bad probe of one demoted method of a gateway makes its other demoted methods wait, too: probes are few."""
+    demoted = {cell: level for cell, level in after.items() if level.level < 1}
+    for cell, level in demoted.items():
+        bad_at_ms = max(other.bad_at_ms for near, other in demoted.items() if near.gateway == cell.gateway)
+        after[cell] = replace(level, bad_at_ms=bad_at_ms)
     return after
 
 

@@ -26,7 +26,7 @@ def record(
     """The record of one decision as canonical JSON. ``state`` is the one before it."""
     return canonical(
         {
-            "document": json.loads(decision.document.to_bytes()),
+            "document": json.loads(decision.document.to_bytes()) if decision.document else None,
             "forecasts": {cell.key(): known.to_json() for cell, known in decision.forecasts.items()},
             "model": _model(model),
             "now_ms": now_ms,

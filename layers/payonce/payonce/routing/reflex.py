@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 TAIL = 0.05
 ALARM_EVIDENCE = 9.0  # zeros: a week has 600,000 steps, and one false action a week is one too many
+ALARM_COUNT = 7  # the fewest that can be such evidence: 0.05 to the seventh
 SETTLE_SECONDS = 3.0  # above the loop's delay of about 2 s times pi/2, where a proportional controller begins to swing
 ALLOWED_QUEUE_SECONDS = 0.5  # a short queue keeps the gateway busy; far below any SLO
 KEPT_SHARE = 0.3  # of what it serves, while a queue drains: 70 % of its capacity drains it, and less would idle it
-GROWTH = 1.15  # per second at most: down at once, up step by step
+SLOW_START = 0.5  # of its proven rate: up to there the limit grows by itself, as TCP's window does
+GROWTH = 1.2  # per second at most: down at once, up step by step
 RELEASE_HEADROOM = 1.3  # of what is wanted from the gateway: then the limit limits nothing
 CALM_SECONDS = 3.0  # without alarm, as long as the window, so that an alarm is really over
 PEAK_SECONDS = 1800.0  # how long a rate that was served well proves that it can be
@@ -52,13 +54,22 @@ class Limit:
         return PROVEN_FACTOR * self.proven_rate if self.proven_rate else math.inf
 
 
-def alarm_evidence(signals: GatewaySignals) -> float:
-    """Zeros of evidence that the gateway is slow or failing right now."""
+def is_alarm(signals: GatewaySignals) -> bool:
+    """Whether the gateway is slow or failing right now, beyond any chance."""
     if not signals.expects:
-        return 0.0
+        return False
     ended = signals.answered + signals.technical
-    slow = surprise(min(signals.slow, ended) + signals.overdue, ended + signals.overdue, TAIL)
-    return max(slow, surprise(signals.technical, ended, TAIL))
+    slow, seen = min(signals.slow, ended) + signals.overdue, ended + signals.overdue
+    if max(slow, signals.technical) < ALARM_COUNT:
+        return False
+    return max(surprise(slow, seen, TAIL), surprise(signals.technical, ended, TAIL)) >= ALARM_EVIDENCE
+
+
+def unlimited(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds: float) -> Limit:
+    """A second without a limit: what was served is proven."""
+    kept = math.exp(-max(0, now_ms - limit.at_ms) / 1000 / PEAK_SECONDS)
+    served = signals.answered / recent_seconds
+    return Limit(None, None, limit.alarmed_at_ms, max(served, limit.proven_rate * kept), now_ms)
 
 
 def step(
@@ -72,18 +83,18 @@ def step(
     probe_rate: float,
 ) -> Limit:
     """Return the limit for the next second. ``wanted_rate`` is what the weights would send it, per second."""
-    alarmed = alarm_evidence(signals) >= ALARM_EVIDENCE
+    alarmed = is_alarm(signals)
     served = signals.answered / recent_seconds
     if not alarmed and limit.rate is None:
-        kept = math.exp(-max(0, now_ms - limit.at_ms) / 1000 / PEAK_SECONDS)
-        return Limit(None, None, limit.alarmed_at_ms, max(served, limit.proven_rate * kept), now_ms)
+        return unlimited(limit, signals, now_ms, recent_seconds)
     following = replace(limit, at_ms=now_ms, alarmed_at_ms=now_ms if alarmed else limit.alarmed_at_ms)
     allowed = served * (mean_seconds + ALLOWED_QUEUE_SECONDS)
     rate = max(probe_rate, KEPT_SHARE * served, served + (allowed - signals.in_flight) / SETTLE_SECONDS)
     if limit.rate is not None:
         grown = GROWTH * limit.rate + probe_rate
-        if not alarmed and signals.in_flight <= limit.rate * (mean_seconds + ALLOWED_QUEUE_SECONDS):
-            rate = grown  # it may simply not have been asked for more
+        few = signals.in_flight <= limit.rate * (mean_seconds + ALLOWED_QUEUE_SECONDS)
+        if few and not alarmed and limit.rate < SLOW_START * limit.proven_rate:
+            rate = grown  # so little is asked of it that what it serves says nothing about what it could
         rate = min(rate, grown)
     calm = now_ms - following.alarmed_at_ms >= CALM_SECONDS * 1000
     if calm and rate >= RELEASE_HEADROOM * wanted_rate:

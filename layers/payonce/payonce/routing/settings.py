@@ -35,9 +35,9 @@ class RoutingSettings:
     slo_ms: int = 3000
     horizon_seconds: int = 60
     act_at_probability: float = 0.5
-    probes_per_second: float = 0.1
+    probes_per_second: float = 0.2
     max_shift: float = 0.25
-    hold_seconds: int = 60
+    hold_seconds: int = 45
     life_seconds: int = 30
     canary_share: float = 0.05
 

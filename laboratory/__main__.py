@@ -1,0 +1,80 @@
+"""``python -m laboratory [run|fit]``: run all scenarios and write the report, or fit the forecast's coefficients."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from laboratory import fit, targets
+from laboratory.figures import run_seed
+from laboratory.report import render
+from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS
+
+GROUPS = {"report": (REPORT, REPORT_SEEDS), "tuning": (TUNING, TUNING_SEEDS)}
+NICE = 10
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when every promise is kept, 1 when not."""
+    parser = argparse.ArgumentParser(prog="python -m laboratory", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("run", "fit"), default="run")
+    parser.add_argument("--group", choices=sorted(GROUPS), default="report")
+    parser.add_argument("--seeds", type=int, default=30, help="per scenario, the first so many (default: 30)")
+    parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
+    parser.add_argument("--out", type=Path, default=Path(".local/laboratory"))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    chosen = parser.parse_args(arguments)
+    if chosen.what == "fit":
+        print(json.dumps(fit.write(), indent=2, sort_keys=True))
+        return 0
+    results = run(chosen.group, chosen.scenario, chosen.seeds, chosen.processes)
+    found = targets.verdicts(results)
+    write(chosen.out, chosen.group, results, found)
+    for verdict in found:
+        print(
+            f"{'kept    ' if verdict.met else 'NOT KEPT'}  {verdict.scenario:15} {verdict.promise}: {verdict.measured}"
+        )
+    print(f"{sum(verdict.met for verdict in found)} of {len(found)} promises kept; {chosen.out}/report.html")
+    return 0 if all(verdict.met for verdict in found) else 1
+
+
+def run(group: str, names: list[str] | None, seeds: int, processes: int) -> dict[str, targets.Seeds]:
+    """Every scenario with every policy on so many seeds, in parallel. The longest scenarios begin first."""
+    ranges, all_seeds = GROUPS[group]
+    wanted = [name for name in ranges if not names or name in names]
+    results: dict[str, targets.Seeds] = {name: [] for name in wanted}
+    began, done = time.monotonic(), 0
+    with ProcessPoolExecutor(processes, initializer=os.nice, initargs=(NICE,)) as pool:
+        tasks = {
+            pool.submit(run_seed, ranges, name, seed, series=seed == all_seeds[0]): name
+            for name in sorted(wanted, key=lambda name: name != "diurnal")
+            for seed in all_seeds[:seeds]
+        }
+        for task in as_completed(tasks):
+            results[tasks[task]].append(task.result())
+            done += 1
+            print(f"\r{done} of {len(tasks)} trials, {time.monotonic() - began:.0f} s", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return {name: sorted(seeds_, key=lambda figures: figures["seed"]) for name, seeds_ in results.items()}
+
+
+def write(out: Path, group: str, results: dict[str, targets.Seeds], found: list[targets.Verdict]) -> None:
+    """The report and its figures, ``report.html`` and ``figures.json``."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.html").write_text(render(group, results), "utf-8")
+    figures: dict[str, Any] = {
+        "group": group,
+        "verdicts": [[v.scenario, v.promise, v.measured, v.met] for v in found],
+        "results": results,
+    }
+    (out / "figures.json").write_text(json.dumps(figures, sort_keys=True), "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
