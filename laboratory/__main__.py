@@ -28,12 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=30, help="per scenario, the first so many (default: 30)")
     parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
     parser.add_argument("--out", type=Path, default=Path(".local/laboratory"))
+    parser.add_argument("--minutes", type=float, default=60, help="stop after so long and report what there is")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args(arguments)
     if chosen.what == "fit":
         print(json.dumps(fit.write(), indent=2, sort_keys=True))
         return 0
-    results = run(chosen.group, chosen.scenario, chosen.seeds, chosen.processes)
+    results = run(chosen.group, chosen.scenario, chosen.seeds, chosen.processes, chosen.minutes)
     found = targets.verdicts(results)
     write(chosen.out, chosen.group, results, found)
     for verdict in found:
@@ -44,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(verdict.met for verdict in found) else 1
 
 
-def run(group: str, names: list[str] | None, seeds: int, processes: int) -> dict[str, targets.Seeds]:
-    """Every scenario with every policy on so many seeds, in parallel. The longest scenarios begin first."""
+def run(group: str, names: list[str] | None, seeds: int, processes: int, minutes: float) -> dict[str, targets.Seeds]:
+    """Every scenario with every policy on so many seeds, in parallel, seed by seed; as many as fit in the minutes."""
     ranges, all_seeds = GROUPS[group]
     wanted = [name for name in ranges if not names or name in names]
     results: dict[str, targets.Seeds] = {name: [] for name in wanted}
@@ -53,13 +54,16 @@ def run(group: str, names: list[str] | None, seeds: int, processes: int) -> dict
     with ProcessPoolExecutor(processes, initializer=os.nice, initargs=(NICE,)) as pool:
         tasks = {
             pool.submit(run_seed, ranges, name, seed, series=seed == all_seeds[0]): name
-            for name in sorted(wanted, key=lambda name: name != "diurnal")
             for seed in all_seeds[:seeds]
+            for name in sorted(wanted, key=lambda name: name != "diurnal")
         }
         for task in as_completed(tasks):
             results[tasks[task]].append(task.result())
             done += 1
             print(f"\r{done} of {len(tasks)} trials, {time.monotonic() - began:.0f} s", end="", file=sys.stderr)
+            if time.monotonic() - began > minutes * 60:
+                pool.shutdown(cancel_futures=True)
+                break
     print(file=sys.stderr)
     return {name: sorted(seeds_, key=lambda figures: figures["seed"]) for name, seeds_ in results.items()}
 

@@ -28,6 +28,8 @@ ALARM_COUNT = 7  # the fewest that can be such evidence: 0.05 to the seventh
 SETTLE_SECONDS = 3.0  # above the loop's delay of about 2 s times pi/2, where a proportional controller begins to swing
 ALLOWED_QUEUE_SECONDS = 0.5  # a short queue keeps the gateway busy; far below any SLO
 KEPT_SHARE = 0.3  # of what it serves, while a queue drains: 70 % of its capacity drains it, and less would idle it
+CUT = 0.8  # less than this of the last rate is a cut, and more is the noise of counting
+WAIT_SECONDS = 3.0  # after a cut, before anything is given back: until the cut has arrived and has been measured
 SLOW_START = 0.5  # of its proven rate: up to there the limit grows by itself, as TCP's window does
 GROWTH = 1.2  # per second at most: down at once, up step by step
 RELEASE_HEADROOM = 1.3  # of what is wanted from the gateway: then the limit limits nothing
@@ -43,6 +45,7 @@ class Limit:
     rate: float | None = None
     concurrency: float | None = None
     alarmed_at_ms: int = 0
+    cut_at_ms: int = 0
     proven_rate: float = 0.0
     at_ms: int = 0
 
@@ -69,7 +72,7 @@ def unlimited(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds
     """A second without a limit: what was served is proven."""
     kept = math.exp(-max(0, now_ms - limit.at_ms) / 1000 / PEAK_SECONDS)
     served = signals.answered / recent_seconds
-    return Limit(None, None, limit.alarmed_at_ms, max(served, limit.proven_rate * kept), now_ms)
+    return Limit(None, None, limit.alarmed_at_ms, limit.cut_at_ms, max(served, limit.proven_rate * kept), now_ms)
 
 
 def step(
@@ -96,6 +99,10 @@ def step(
         if few and not alarmed and limit.rate < SLOW_START * limit.proven_rate:
             rate = grown  # so little is asked of it that what it serves says nothing about what it could
         rate = min(rate, grown)
+        if rate < CUT * limit.rate:
+            following.cut_at_ms = now_ms
+        elif now_ms - limit.cut_at_ms < WAIT_SECONDS * 1000:
+            rate = min(rate, limit.rate)
     calm = now_ms - following.alarmed_at_ms >= CALM_SECONDS * 1000
     if calm and rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate = following.concurrency = None
