@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def run_seed(group: dict[str, Ranges], name: str, seed: int, *, series: bool = F
     figures: dict[str, Any] = {"seed": seed, "payments": len(demand), "policies": {}}
     breach_at = None
     for policy_name, make in POLICIES.items():
-        trial = Trial(drawn, demand, make(), Random(seed)).run()  # noqa: S311
+        trial = Trial(drawn, demand, make(), Random(seed)).run()
         measured = measure(trial)
         if policy_name == "none":
             breach_at = breach(trial)
@@ -103,7 +104,7 @@ def routing_figures(drawn: Scenario, published: Published, breach_at: float | No
     """What the documents of one trial did, and when."""
     names = [spec.name for spec in drawn.gateways]
     neutral = 1 / len(names)
-    acted_at = {name: _episodes(published, lambda d, g=name: _lowest(d, g) < ACTED * neutral) for name in names}  # type: ignore[misc]
+    acted_at = {name: _episodes(published, lambda d, g=name: _lowest(d, g) < ACTED * neutral) for name in names}
     shed_at = _episodes(
         published, lambda document: document.admission.authorization < 1 or bool(document.admission.merchants)
     )
@@ -144,7 +145,7 @@ def _flips(published: Published, gateway: str, neutral: float) -> int:
     for method in {method for _, document in published for method in document.weights}:
         weights = [document.weights.get(method, {}).get(gateway, neutral) for _, document in published]
         low = [weight < FLIPPED * neutral for weight in weights]
-        most = max(most, sum(1 for one, other in zip(low, low[1:], strict=False) if one != other))
+        most = max(most, sum(1 for one, other in pairwise(low) if one != other))
     return most
 
 
@@ -154,10 +155,10 @@ def _restored(published: Published, drawn: Scenario, neutral: float) -> float | 
     for at, document in published:
         even = all(weight >= ACTED * neutral for weights in document.weights.values() for weight in weights.values())
         shedding = document.admission.authorization < 1 or document.admission.merchants
-        if even and not shedding:
-            restored = max(at, drawn.healed_at) if restored is None else restored
-        else:
+        if not even or shedding:
             restored = None
+        elif restored is None:
+            restored = max(at, drawn.healed_at)
     return None if restored is None else restored - drawn.healed_at
 
 

@@ -1,8 +1,8 @@
 """Fits the forecast's coefficients on the tuning scenarios and writes them, with what they came from, as data.
 
-payonce watches in shadow mode while nothing protects the gateways. Every step of every route is one example: its features,
-and whether the route breaks its SLO within the horizon. A coefficient may not be negative: a forecast that goes down when
-latency goes up could not be explained to anyone.
+payonce watches in shadow mode while nothing protects the gateways. Every step of every route is one example: its
+features, and whether the route breaks its SLO within the horizon. A coefficient may not be negative: a forecast that
+goes down when latency goes up could not be explained to anyone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def examples(group: Mapping[str, Ranges], name: str, seed: int) -> Examples:
     """One trial's steps as features and whether the route broke its SLO within the horizon."""
     drawn = scenario(dict(group), name, seed)
     watcher = Predictive(mode=Mode.SHADOW, keep_steps=True)
-    trial = Trial(drawn, draw_demand(drawn, seed), watcher, Random(seed)).run()  # noqa: S311
+    trial = Trial(drawn, draw_demand(drawn, seed), watcher, Random(seed)).run()
     at, good = np.asarray(trial.demand.at), good_payments(trial)
     served, methods = np.asarray(trial.served_by), np.asarray(trial.demand.method)
     broken: dict[tuple[str, str], np.ndarray] = {}
@@ -65,7 +65,7 @@ def examples(group: Mapping[str, Ranges], name: str, seed: int) -> Examples:
 
 
 def fit(features: list[dict[str, float]], labels: list[bool]) -> tuple[float, dict[str, float]]:
-    """Ridge logistic regression by Newton's method; features whose weight comes out negative are left out, one by one."""
+    """Ridge logistic regression by Newton's method; features whose weight comes out negative are left out."""
     names = sorted(features[0])
     target = np.asarray(labels, dtype=float)
     while True:

@@ -8,7 +8,7 @@ from html import escape
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from laboratory import targets
 from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS
@@ -16,8 +16,6 @@ from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS
 if TYPE_CHECKING:
     from laboratory.targets import Seeds, Verdict
 
-mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  # after the backend is chosen
 
 COLOURS = {
     "none": "#999999",
@@ -35,7 +33,8 @@ NAMES = {
 }
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.15rem .7rem;border-bottom:1px solid #ddd;text-align:left}"
+    "table{border-collapse:collapse;margin:.5rem 0}"
+    "td,th{padding:.15rem .7rem;border-bottom:1px solid #ddd;text-align:left}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}.no{color:#b5343c;font-weight:600}.yes{color:#2a7a3b}"
     "img{max-width:100%}"
 )
@@ -60,7 +59,8 @@ def _split_text(group: str, results: dict[str, Seeds]) -> str:
     counts = ", ".join(f"{name}: {len(seeds)}" for name, seeds in results.items())
     ranges = {"report": REPORT, "tuning": TUNING}[group]
     return (
-        f"Scenarios and ranges of the group <b>{escape(group)}</b> ({len(ranges)} scenarios). Seeds run: {escape(counts)}. "
+        f"Scenarios and ranges of the group <b>{escape(group)}</b> ({len(ranges)} scenarios). "
+        f"Seeds run: {escape(counts)}. "
         f"Constants and coefficients were tuned on the other group's ranges with the seeds {TUNING_SEEDS[0]} to "
         f"{TUNING_SEEDS[-1]}; what is reported has the seeds {REPORT_SEEDS[0]} to {REPORT_SEEDS[-1]}."
     )
@@ -81,11 +81,14 @@ def _figures_table(seeds: Seeds) -> str:
         each = [figures["policies"][policy] for figures in seeds]
         values = [one["goodput"] for one in each]
         spread = 1.96 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-        rows.append(
-            f"<tr><td>{NAMES[policy]}<td class=n>{mean(values):.4f} ± {spread:.4f}"
-            f"<td class=n>{mean(one['in_doubt'] for one in each):.1f}<td class=n>{mean(one['refused'] for one in each):.0f}"
-            f"<td class=n>{mean(one['dearest_share'] for one in each):.1%}<td class=n>{sum(one['double_charges'] for one in each)}"
-        )
+        cells = [
+            f"{mean(values):.4f} ± {spread:.4f}",
+            f"{mean(one['in_doubt'] for one in each):.1f}",
+            f"{mean(one['refused'] for one in each):.0f}",
+            f"{mean(one['dearest_share'] for one in each):.1%}",
+            f"{sum(one['double_charges'] for one in each)}",
+        ]
+        rows.append(f"<tr><td>{NAMES[policy]}" + "".join(f"<td class=n>{cell}" for cell in cells))
     head = "<tr><th>policy<th>goodput (95 %)<th>in doubt<th>refused<th>on the dearest<th>double charges"
     return f"<table>{head}{''.join(rows)}</table>"
 
@@ -94,7 +97,8 @@ def _plot(name: str, seeds: Seeds) -> str:
     shown = next((figures for figures in seeds if "series" in figures["policies"]["payonce"]), None)
     if shown is None:
         return ""
-    figure, (upper, lower) = plt.subplots(2, 1, figsize=(10, 4.6), sharex=True, layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
     for policy, measured in shown["policies"].items():
         series: dict[str, Any] = measured["series"]
         minutes = [at / 60 for at in series["at"]]
@@ -105,5 +109,4 @@ def _plot(name: str, seeds: Seeds) -> str:
     lower.set(ylabel="share of the ailing gateway", xlabel="minutes", ylim=(0, 1))
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=90)
-    plt.close(figure)
     return f'<img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}">'

@@ -69,7 +69,7 @@ class Surge:
 class Scenario:
     """One trial. ``rate`` is payments per second; ``daily`` lets it swing over the day and dip at the weekend.
 
-    ``fault_at`` and ``healed_at`` bound the trouble (seconds), for what is measured by them; ``ailing`` names the gateway.
+    ``fault_at`` and ``healed_at`` bound the trouble in seconds; ``ailing`` names the gateway that has it.
     """
 
     name: str

@@ -1,14 +1,13 @@
-"""One trial: the payments of a scenario under one policy, event by event (SimPy's clock, callbacks instead of processes).
+"""One trial: the payments of a scenario under one policy, event by event, on SimPy's clock.
 
-The client repeats a refused request after ``Retry-After``, and one that takes too long after its patience, both with the
-same key. payonce's promise holds for every policy alike: the repeat of a request in flight joins it, one in doubt is asked
-about and never sent again, only an attempt that was certainly never sent moves to another gateway.
+The client repeats a refused request after ``Retry-After``, and one that takes too long after its patience, both with
+the same key. payonce's promise holds for every policy alike: the repeat of a request in flight joins it, one in doubt
+is asked about and never sent again, only an attempt that was certainly never sent moves to another gateway.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
@@ -18,6 +17,7 @@ from payonce.routing.signals import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
 
     from laboratory.demand import Demand
     from laboratory.scenarios import Scenario
@@ -66,7 +66,7 @@ class Policy(Protocol):
     def start(self, trial: Trial) -> None:
         """Called once, before the first payment."""
 
-    def choose(self, payment: int, excluding: frozenset[str]) -> str | int:
+    def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
         """The gateway's name, or the seconds after which the client may repeat the refused request."""
 
     def dispatched(self, payment: int, attempt: int, gateway: str) -> None:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from laboratory.trouble import KINDS, Ranges
 from typing import TYPE_CHECKING
+
+from laboratory.trouble import KINDS, Ranges
 
 if TYPE_CHECKING:
     from laboratory.scenarios import Scenario

@@ -26,7 +26,7 @@ class Verdict:
 
 def goodput(seeds: Seeds, policy: str) -> float:
     """The mean over the seeds."""
-    return mean(figures["policies"][policy]["goodput"] for figures in seeds)
+    return float(mean(figures["policies"][policy]["goodput"] for figures in seeds))
 
 
 def verdicts(results: dict[str, Seeds]) -> list[Verdict]:

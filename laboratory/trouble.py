@@ -1,4 +1,4 @@
-"""The scenarios, one function each. A ``Ranges`` says between what the seed draws; tuning and report have different ones."""
+"""The scenarios, one function each. ``Ranges`` says between what the seed draws; tuning and report have their own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _gateways(ranges: Ranges, use: tuple[float, ...] = ()) -> tuple[GatewaySpec,
 
 
 def _trouble(ranges: Ranges, seed: int) -> tuple[Random, float, float, float]:
-    random = Random(seed)  # noqa: S311  # a simulation is meant to be repeatable
+    random = Random(seed)
     start = random.uniform(240, 300)
     return random, start, start + random.uniform(*ranges.lasting), random.uniform(*ranges.strength)
 
@@ -151,7 +151,7 @@ def noisy_merchant(name: str, ranges: Ranges, seed: int) -> Scenario:
 
 def diurnal(name: str, ranges: Ranges, seed: int) -> Scenario:
     """A week in which nothing goes wrong: demand and latency swing over the day."""
-    random = Random(seed)  # noqa: S311  # a simulation is meant to be repeatable
+    random = Random(seed)
     faults = tuple(
         Fault("slow", NAMES[number], 0, WEEK_SECONDS, random.uniform(*ranges.strength), "daily")
         for number in range(ranges.gateways)

@@ -1,4 +1,4 @@
-"""A slow-call circuit breaker per gateway, as resilience4j has it, with exact knowledge of all calls of all functions."""
+"""A slow-call circuit breaker per gateway, as resilience4j has it, with exact knowledge of all calls."""
 
 from __future__ import annotations
 

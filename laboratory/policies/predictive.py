@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from payonce.domain.errors import Throttled
 from payonce.routing.admission import admit
@@ -38,6 +38,16 @@ REFLEX_SECONDS = 1.0
 FORECAST_STEPS = 5  # of the reflex loop: every 5 s
 EPOCH_MS = 1_767_225_600_000  # the trial's second 0: 2026-01-01T00:00:00Z
 NO_ROUTE_SECONDS = 1.0
+
+
+class _Event(NamedTuple):
+    at: float
+    kind: str
+    gateway: str
+    payment: int
+    attempt: int
+    latency: float = 0.0
+    outcome: Outcome = Outcome.APPROVED
 
 
 class Predictive:
@@ -69,9 +79,9 @@ class Predictive:
         names = sorted(trial.gateways)
         self.settings = RoutingSettings(neutral={name: 1 / len(names) for name in names}, mode=self._mode)
         self.book, self.state, self._step = SignalBook(), State(), 0
-        self._stream: deque[tuple[float, tuple[object, ...]]] = deque()
+        self._stream: deque[_Event] = deque()
         self._visible: bytes | None = None
-        random = Random(trial.random.random())  # noqa: S311  # a simulation is meant to be repeatable
+        random = Random(trial.random.random())
         gateways = frozenset(names)
         environments = max(2, min(MAX_ENVIRONMENTS, round(trial.scenario.rate)))  # each serves one payment at a time
         self._written_at = -REPEAT_DOCUMENT_SECONDS
@@ -90,39 +100,35 @@ class Predictive:
                 admit(document.admission, demand.priority[payment], demand.merchant[payment], random.random())
             except Throttled as refusal:
                 route = choose_route(document.weights.get(method, self.settings.neutral), name)
-                self._note("refused", route, payment)
+                self._stream.append(_Event(trial.now, "refused", route or "", payment, 0))
                 return float(refusal.retry_after_seconds or NO_ROUTE_SECONDS)
         chosen = choose_route(weights_for(document, name, method, self.settings), name, excluding)
         return NO_ROUTE_SECONDS if chosen is None else chosen
 
     def dispatched(self, payment: int, attempt: int, gateway: str) -> None:
         """See ``Policy``."""
-        self._note("claimed", gateway, payment, attempt)
+        self._stream.append(_Event(self.trial.now, "claimed", gateway, payment, attempt))
 
     def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
         """See ``Policy``."""
-        self._note("committed", gateway, payment, attempt, latency, outcome)
-
-    def _note(self, *what: object) -> None:
-        self._stream.append((self.trial.now, what))
+        self._stream.append(_Event(self.trial.now, "committed", gateway, payment, attempt, latency, outcome))
 
     def _read_stream(self, until: float) -> None:
         demand, book, stream = self.trial.demand, self.book, self._stream
-        while stream and stream[0][0] <= until:
-            at, (kind, gateway, payment, *rest) = stream.popleft()
-            at_ms, cell = EPOCH_MS + int(at * 1000), Cell(gateway, demand.method[payment])  # type: ignore[arg-type,index]
-            if kind == "committed":
-                attempt, latency, outcome = rest
-                if self._declines_are_errors and outcome is Outcome.DECLINED:
-                    outcome = Outcome.UNKNOWN
-                book.committed(at_ms, f"{payment}.{attempt}", cell, int(latency * 1000), outcome)  # type: ignore[operator,arg-type]
+        while stream and stream[0].at <= until:
+            event = stream.popleft()
+            payment, attempt_id = event.payment, f"{event.payment}.{event.attempt}"
+            at_ms, cell = EPOCH_MS + int(event.at * 1000), Cell(event.gateway, demand.method[payment])
+            if event.kind == "committed":
+                bad = self._declines_are_errors and event.outcome is Outcome.DECLINED
+                outcome = Outcome.UNKNOWN if bad else event.outcome
+                book.committed(at_ms, attempt_id, cell, int(event.latency * 1000), outcome)
                 continue
-            merchant = demand.merchant[payment] if self._fair else "everyone"  # type: ignore[index]
-            priority = demand.priority[payment]  # type: ignore[index]
-            if kind == "claimed":
-                book.claimed(at_ms, f"{payment}.{rest[0]}", cell, merchant, priority)
+            merchant = demand.merchant[payment] if self._fair else "everyone"
+            if event.kind == "claimed":
+                book.claimed(at_ms, attempt_id, cell, merchant, demand.priority[payment])
             else:
-                book.refused(at_ms, cell, merchant, priority)
+                book.refused(at_ms, cell, merchant, demand.priority[payment])
 
     def _loop(self) -> None:
         now = self.trial.now

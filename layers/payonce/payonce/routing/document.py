@@ -35,7 +35,7 @@ FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The shares of authorizations and of batch requests to take: of everyone, and of single merchants in that order."""
+    """The shares of authorizations and of batch requests to take, of everyone and (in that order) of merchants."""
 
     authorization: float
     batch: float

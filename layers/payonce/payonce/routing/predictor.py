@@ -11,7 +11,6 @@ from payonce.routing.admission import MIN_PROVEN, plan_admission
 from payonce.routing.document import EVERYTHING, Admission, ControlDocument
 from payonce.routing.forecast import Forecast, forecast
 from payonce.routing.observation import Cell
-from payonce.routing.state import State
 from payonce.routing.weights import aim, apply_limits, shift, wanted_rates
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from payonce.routing.forecast import Model
     from payonce.routing.observation import Observation
     from payonce.routing.settings import RoutingSettings
+    from payonce.routing.state import State
 
 OVERDUE_FACTOR = 1.25  # of the usual p95: older than that without an answer is slow
 UNKNOWN_MEAN_SECONDS = 1.0  # until a gateway's latency is learned

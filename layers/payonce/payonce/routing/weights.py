@@ -48,7 +48,7 @@ def aim(
 
 
 def shift(before: Mapping[str, float], target: Mapping[str, float], room: Mapping[str, float], most: float) -> Weights:
-    """Move from one set of weights towards another. No more than ``most`` moves, and no gateway gets more than ``room``.
+    """Move from one set of weights towards another: no more than ``most``, and no gateway to more than its ``room``.
 
     ``room`` is the largest weight a gateway may have, by its measured headroom. What does not fit stays where it was.
     """
