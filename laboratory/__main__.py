@@ -1,4 +1,4 @@
-"""``python -m laboratory [run|fit]``: run all scenarios and write the report, or fit the forecast's coefficients."""
+"""Run all scenarios and write the report (run), fit the forecast (fit), print a page of documentation (summary)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from laboratory import fit, targets
+from laboratory import fit, summary, targets
 from laboratory.figures import run_seed
 from laboratory.report import render
 from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS
@@ -23,16 +23,22 @@ NICE = 10
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when every promise is kept, 1 when not."""
     parser = argparse.ArgumentParser(prog="python -m laboratory", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("run", "fit"), default="run")
+    parser.add_argument("what", nargs="?", choices=("run", "fit", "summary"), default="run")
     parser.add_argument("--group", choices=sorted(GROUPS), default="report")
     parser.add_argument("--seeds", type=int, default=30, help="per scenario, the first so many (default: 30)")
     parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
     parser.add_argument("--out", type=Path, default=Path(".local/laboratory"))
     parser.add_argument("--minutes", type=float, default=60, help="stop after so long and report what there is")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--figures", type=Path, action="append", help="for the summary: a figures.json; may be repeated"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.what == "fit":
         print(json.dumps(fit.write(), indent=2, sort_keys=True))
+        return 0
+    if chosen.what == "summary":
+        print(summary.render(read(chosen.figures or [chosen.out / "figures.json"])), end="")
         return 0
     results = run(chosen.group, chosen.scenario, chosen.seeds, chosen.processes, chosen.minutes)
     found = targets.verdicts(results)
@@ -66,6 +72,17 @@ def run(group: str, names: list[str] | None, seeds: int, processes: int, minutes
                 break
     print(file=sys.stderr)
     return {name: sorted(seeds_, key=lambda figures: figures["seed"]) for name, seeds_ in results.items()}
+
+
+def read(files: list[Path]) -> dict[str, targets.Seeds]:
+    """The results of one or more runs of the report's group. Raises ``SystemExit`` for those of another group."""
+    results: dict[str, targets.Seeds] = {}
+    for file in files:
+        stored = json.loads(file.read_text("utf-8"))
+        if stored["group"] != "report":
+            raise SystemExit(f"{file} holds figures of the group {stored['group']}, which constants were tuned on")
+        results |= {name: seeds for name, seeds in stored["results"].items() if seeds}
+    return {name: results[name] for name in REPORT if name in results}
 
 
 def write(out: Path, group: str, results: dict[str, targets.Seeds], found: list[targets.Verdict]) -> None:

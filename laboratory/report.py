@@ -51,6 +51,8 @@ def render(group: str, results: dict[str, Seeds]) -> str:
         f"<h2>Promises: {met} of {len(found)} kept</h2>{_verdict_table(found)}",
     ]
     for name, seeds in results.items():
+        if not seeds:
+            continue
         parts.append(f"<h2>{escape(name)}</h2>{_figures_table(seeds)}{_plot(name, seeds)}")
     return "\n".join(parts)
 

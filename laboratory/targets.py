@@ -33,6 +33,8 @@ def verdicts(results: dict[str, Seeds]) -> list[Verdict]:
     """All promises on all scenarios that were run."""
     found: list[Verdict] = []
     for name, seeds in results.items():
+        if not seeds:
+            continue
         found += _everywhere(name, seeds)
         if name in _SPECIAL:
             found += [check(name, seeds) for check in _SPECIAL[name]]

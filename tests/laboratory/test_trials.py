@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from laboratory import targets
+from laboratory import summary, targets
+from laboratory.__main__ import read
 from laboratory.demand import draw_demand
 from laboratory.figures import measure, routing_figures, run_seed
 from laboratory.policies import POLICIES
@@ -18,6 +20,8 @@ from laboratory.split import TUNING, scenario
 from payonce.routing.settings import Mode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from laboratory.simulation import Policy
 
 SEED = 1030
@@ -77,3 +81,14 @@ def test_shadow_mode_routes_as_no_protection_would_by_the_same_choice() -> None:
     shadow, off = (trial("cliff", Predictive(mode=mode)) for mode in (Mode.SHADOW, Mode.OFF))
     assert shadow.served_by == off.served_by
     assert shadow.outcome == off.outcome
+
+
+def test_a_page_of_documentation_is_only_made_of_what_was_not_tuned_on(hang: dict[str, Any], tmp_path: Path) -> None:
+    """Fails when the group of the figures is not asked."""
+    file = tmp_path / "figures.json"
+    file.write_text(json.dumps({"group": "report", "results": {"hang": [hang]}}), "utf-8")
+    page = summary.render(read([file]))
+    assert f"| hang | 1 | {hang['policies']['none']['goodput']:.4f} |" in page
+    file.write_text(json.dumps({"group": "tuning", "results": {"hang": [hang]}}), "utf-8")
+    with pytest.raises(SystemExit, match="tuned on"):
+        read([file])
