@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from payonce.domain.errors import Throttled
 from payonce.routing.admission import admit
 from payonce.routing.cache import DocumentCache
+from payonce.routing.document import EVERYTHING
 from payonce.routing.forecast import shipped_model
 from payonce.routing.observation import Cell
 from payonce.routing.predictor import decide, expectations
-from payonce.routing.route import applies, choose_route, weights_for
+from payonce.routing.route import admission_for, choose_route, weights_for
 from payonce.routing.settings import Mode, RoutingSettings
 from payonce.routing.signals import Outcome, SignalBook
 from payonce.routing.state import State
@@ -95,14 +96,14 @@ class Predictive:
         cache = self._caches[int(random.random() * len(self._caches))]
         document = cache.current(EPOCH_MS + int(trial.now * 1000))
         method, name = demand.method[payment], f"pay_{payment}"
-        if document is not None and not excluding and applies(document, name, self.settings):
-            try:
-                admit(document.admission, demand.priority[payment], demand.merchant[payment], random.random())
-            except Throttled as refusal:
-                route = choose_route(document.weights.get(method, self.settings.neutral), name)
-                self._stream.append(_Event(trial.now, "refused", route or "", payment, 0))
-                return float(refusal.retry_after_seconds or NO_ROUTE_SECONDS)
         chosen = choose_route(weights_for(document, name, method, self.settings), name, excluding)
+        admission = admission_for(document, name, self.settings)
+        if admission is not EVERYTHING and not excluding:
+            try:
+                admit(admission, demand.priority[payment], demand.merchant[payment], random.random())
+            except Throttled as refusal:
+                self._stream.append(_Event(trial.now, "refused", chosen or "", payment, 0))
+                return float(refusal.retry_after_seconds or NO_ROUTE_SECONDS)
         return NO_ROUTE_SECONDS if chosen is None else chosen
 
     def dispatched(self, payment: int, attempt: int, gateway: str) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.domain.errors import MisconfiguredError
-from payonce.routing.route import applies, choose_route, weights_for
+from payonce.routing.document import EVERYTHING
+from payonce.routing.route import admission_for, applies, choose_route, weights_for
 from payonce.routing.settings import Mode, RoutingSettings
 from tests.unit.routing.test_document import document
 
@@ -63,6 +64,7 @@ def test_off_and_shadow_route_as_if_there_were_no_document(mode: Mode, whose: st
     told = document(mode=mode if whose == "document" else Mode.ON)
     for name in IDS[:2000]:
         assert choose_route(weights_for(told, name, "card", own), name) == choose_route(own.neutral, name)
+        assert admission_for(told, name, own) is EVERYTHING
 
 
 def test_on_follows_the_document_for_the_methods_in_it() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from payonce.routing.document import EVERYTHING
 from payonce.routing.settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.routing.document import ControlDocument
+    from payonce.routing.document import Admission, ControlDocument
     from payonce.routing.settings import RoutingSettings
 
 _SCALE = 2.0**-64
@@ -39,6 +40,11 @@ def weights_for(
     if document is not None and applies(document, payment_id, settings):
         return document.weights.get(method, settings.neutral)
     return settings.neutral
+
+
+def admission_for(document: ControlDocument | None, payment_id: str, settings: RoutingSettings) -> Admission:
+    """Who is taken at the moment, as far as this payment is concerned: everybody unless the document applies to it."""
+    return document.admission if document is not None and applies(document, payment_id, settings) else EVERYTHING
 
 
 def choose_route(weights: Mapping[str, float], payment_id: str, excluding: frozenset[str] = frozenset()) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from payonce.routing.detector import Baseline
-from payonce.routing.document import canonical
+from payonce.routing.document import SUM_TOLERANCE, canonical
 from payonce.routing.levels import Level
 from payonce.routing.observation import Cell
 from payonce.routing.reflex import Limit
@@ -50,8 +51,9 @@ class State:
         }
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return canonical(self.to_json())
+        """Canonical JSON with its own digest: a state that was damaged must not be believed in part."""
+        state = self.to_json()
+        return canonical({"sha256": sha256(canonical(state)).hexdigest(), "state": state})
 
 
 def parse_state(stored: Any) -> State:
@@ -66,8 +68,9 @@ def parse_state(stored: Any) -> State:
             method: {gateway: float(weight) for gateway, weight in shares.items()}
             for method, shares in stored["weights"].items()
         }
-        if any(not 0 <= weight <= 1 for shares in weights.values() for weight in shares.values()):
-            raise ValueError("the state's weights are not shares")
+        for shares in weights.values():
+            if any(not 0 <= weight <= 1 for weight in shares.values()) or abs(sum(shares.values()) - 1) > SUM_TOLERANCE:
+                raise ValueError("the state's weights are not shares of 1")
         return State(
             epoch,
             {Cell.parse(key): from_json(Baseline, item) for key, item in stored["baselines"].items()},
@@ -91,8 +94,10 @@ def restore(raw: bytes | None, *, epoch: int = 0) -> State:
     state = State()
     if raw is not None:
         try:
-            state = parse_state(json.loads(raw))
-        except (ValueError, RecursionError):
+            stored = json.loads(raw)
+            if sha256(canonical(stored["state"])).hexdigest() == stored["sha256"]:
+                state = parse_state(stored["state"])
+        except (ValueError, TypeError, KeyError, RecursionError):
             state = State()
     state.epoch = max(state.epoch, epoch)
     return state

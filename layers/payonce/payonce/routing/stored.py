@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def to_json(value: DataclassInstance) -> dict[str, Any]:
-    """Field by field, not deep: for dataclasses of numbers, strings, booleans, None and lists of numbers."""
+    """Field by field, not deep: for dataclasses of numbers, booleans, None and lists of numbers, all with defaults."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
@@ -20,10 +20,12 @@ def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
     wanted = {field.name for field in fields(kind)}
     if not isinstance(stored, dict) or set(stored) != wanted:
         raise ValueError(f"not a stored {kind.__name__}")
+    usual = kind()
     for name, item in stored.items():
+        default = getattr(usual, name)
+        if isinstance(item, list) != isinstance(default, list) or (item is None and default is not None):
+            raise ValueError(f"{kind.__name__}.{name} is of another kind")
         for number in item if isinstance(item, list) else (item,):
-            if number is not None and not isinstance(number, int | float | str):
-                raise ValueError(f"{kind.__name__}.{name} holds a {type(number).__name__}")
-            if isinstance(number, float) and not math.isfinite(number):
-                raise ValueError(f"{kind.__name__}.{name} is not finite")
+            if number is not None and not (isinstance(number, int | float) and math.isfinite(number)):
+                raise ValueError(f"{kind.__name__}.{name} is not a finite number")
     return kind(**stored)
