@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -131,7 +132,7 @@ def test_a_gateway_that_gets_slow_loses_its_traffic_and_gets_it_back() -> None:
 def test_restarted_in_the_middle_it_goes_on_where_it_was() -> None:
     """Fails when any of the state is not stored."""
     state = course(State(), 65, slow=1.0, first=1)
-    state = course(state, 4, slow=6.0, first=66)
+    state = replace(course(state, 4, slow=6.0, first=66), scarce=True)
     again = restore(state.to_bytes())
     assert again.to_bytes() == state.to_bytes()
     assert course(again, 10, slow=6.0, first=70).to_bytes() == course(state, 10, slow=6.0, first=70).to_bytes()
