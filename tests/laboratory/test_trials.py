@@ -12,6 +12,7 @@ from laboratory import summary, targets
 from laboratory.__main__ import read
 from laboratory.demand import draw_demand
 from laboratory.figures import measure, routing_figures, run_seed
+from laboratory.gateway import TIMEOUT_SECONDS
 from laboratory.policies import POLICIES
 from laboratory.policies.predictive import Predictive
 from laboratory.report import render
@@ -37,8 +38,12 @@ def hang() -> dict[str, Any]:
     return run_seed(TUNING, "hang", SEED, series=True)
 
 
-def test_fewer_are_in_doubt_than_with_any_other_and_nobody_is_charged_twice(hang: dict[str, Any]) -> None:
+def test_a_gateway_that_hangs_loses_its_traffic_before_the_first_timeout(hang: dict[str, Any]) -> None:
     """Fails when open claims do not count before their timeout."""
+    assert hang["routing"]["acted_after"] < TIMEOUT_SECONDS
+
+
+def test_fewer_are_in_doubt_than_with_any_other_and_nobody_is_charged_twice(hang: dict[str, Any]) -> None:
     verdicts = {verdict.promise: verdict for verdict in targets.verdicts({"hang": [hang]})}
     assert verdicts["fewer attempts in doubt than any other"].met
     assert verdicts["0 double charges"].met
