@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +56,24 @@ def run(group: str, names: list[str] | None, seeds: int, processes: int, minutes
     ranges, all_seeds = GROUPS[group]
     wanted = [name for name in ranges if not names or name in names]
     results: dict[str, targets.Seeds] = {name: [] for name in wanted}
-    began, done = time.monotonic(), 0
-    with ProcessPoolExecutor(processes, initializer=os.nice, initargs=(NICE,)) as pool:
-        tasks = {
-            pool.submit(run_seed, ranges, name, seed, series=seed == all_seeds[0]): name
-            for seed in all_seeds[:seeds]
-            for name in sorted(wanted, key=lambda name: name != "diurnal")
-        }
-        for task in as_completed(tasks):
-            results[tasks[task]].append(task.result())
-            done += 1
+    began = time.monotonic()
+    tasks = [
+        (group, name, seed) for seed in all_seeds[:seeds] for name in sorted(wanted, key=lambda name: name != "diurnal")
+    ]
+    with Pool(processes, initializer=os.nice, initargs=(NICE,)) as pool:  # leaving it ends what is still running
+        for done, (name, figures) in enumerate(pool.imap_unordered(_trial, tasks), 1):
+            results[name].append(figures)
             print(f"\r{done} of {len(tasks)} trials, {time.monotonic() - began:.0f} s", end="", file=sys.stderr)
             if time.monotonic() - began > minutes * 60:
-                pool.shutdown(cancel_futures=True)
                 break
     print(file=sys.stderr)
     return {name: sorted(seeds_, key=lambda figures: figures["seed"]) for name, seeds_ in results.items()}
+
+
+def _trial(task: tuple[str, str, int]) -> tuple[str, dict[str, Any]]:
+    group, name, seed = task
+    ranges, all_seeds = GROUPS[group]
+    return name, run_seed(ranges, name, seed, series=seed == all_seeds[0])
 
 
 def read(files: list[Path]) -> dict[str, targets.Seeds]:
