@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 PYTEST := $(PY) -m pytest
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -21,7 +21,7 @@ setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is
 .venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-cloud requirements/cloud.txt
 
-test: setup lint unit contract functional simulation infrastructure crash-slice recall-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
+test: setup lint unit contract functional simulation infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
 	@echo "all suites passed"
 
 lint: setup ## ruff, mypy, dependency rule, template and security checks
@@ -63,6 +63,15 @@ recall-slice: setup
 
 recall: setup ## plant each kind of break thousands of times and find it: recall and precision per class
 	PAYONCE_RECALL=full $(PYTEST) tests/reconciliation -s --timeout=1800
+
+lab-slice: setup
+	$(PYTEST) tests/laboratory
+
+lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside a breaker and Gradient2; report in .local/laboratory
+	$(PY) -m laboratory
+
+lab-fit: setup ## fit the forecast's coefficients again, on the tuning scenarios
+	$(PY) -m laboratory fit
 
 e2e: setup ## the deployed stack on the local cloud, IAM enforced
 	$(PYTEST) tests/e2e

@@ -1,0 +1,1 @@
+"""The laboratory: payonce's routing decisions in simulated trouble, beside what others do about it."""

@@ -1,0 +1,103 @@
+"""Run all scenarios and write the report (run), fit the forecast (fit), print a page of documentation (summary)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+from laboratory import fit, summary, targets
+from laboratory.figures import run_seed
+from laboratory.report import render
+from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS
+
+GROUPS = {"report": (REPORT, REPORT_SEEDS), "tuning": (TUNING, TUNING_SEEDS)}
+NICE = 10
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when every promise is kept, 1 when not."""
+    parser = argparse.ArgumentParser(prog="python -m laboratory", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("run", "fit", "summary"), default="run")
+    parser.add_argument("--group", choices=sorted(GROUPS), default="report")
+    parser.add_argument("--seeds", type=int, default=30, help="per scenario, the first so many (default: 30)")
+    parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
+    parser.add_argument("--out", type=Path, default=Path(".local/laboratory"))
+    parser.add_argument("--minutes", type=float, default=60, help="stop after so long and report what there is")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--figures", type=Path, action="append", help="for the summary: a figures.json; may be repeated"
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.what == "fit":
+        print(json.dumps(fit.write(), indent=2, sort_keys=True))
+        return 0
+    if chosen.what == "summary":
+        print(summary.render(read(chosen.figures or [chosen.out / "figures.json"])), end="")
+        return 0
+    results = run(chosen.group, chosen.scenario, chosen.seeds, chosen.processes, chosen.minutes)
+    found = targets.verdicts(results)
+    write(chosen.out, chosen.group, results, found)
+    for verdict in found:
+        print(
+            f"{'kept    ' if verdict.met else 'NOT KEPT'}  {verdict.scenario:15} {verdict.promise}: {verdict.measured}"
+        )
+    print(f"{sum(verdict.met for verdict in found)} of {len(found)} promises kept; {chosen.out}/report.html")
+    return 0 if all(verdict.met for verdict in found) else 1
+
+
+def run(group: str, names: list[str] | None, seeds: int, processes: int, minutes: float) -> dict[str, targets.Seeds]:
+    """Every scenario with every policy on so many seeds, in parallel, seed by seed; as many as fit in the minutes."""
+    ranges, all_seeds = GROUPS[group]
+    wanted = [name for name in ranges if not names or name in names]
+    results: dict[str, targets.Seeds] = {name: [] for name in wanted}
+    began = time.monotonic()
+    tasks = [
+        (group, name, seed) for seed in all_seeds[:seeds] for name in sorted(wanted, key=lambda name: name != "diurnal")
+    ]
+    with Pool(processes, initializer=os.nice, initargs=(NICE,)) as pool:  # leaving it ends what is still running
+        for done, (name, figures) in enumerate(pool.imap_unordered(_trial, tasks), 1):
+            results[name].append(figures)
+            print(f"\r{done} of {len(tasks)} trials, {time.monotonic() - began:.0f} s", end="", file=sys.stderr)
+            if time.monotonic() - began > minutes * 60:
+                break
+    print(file=sys.stderr)
+    return {name: sorted(seeds_, key=lambda figures: figures["seed"]) for name, seeds_ in results.items()}
+
+
+def _trial(task: tuple[str, str, int]) -> tuple[str, dict[str, Any]]:
+    group, name, seed = task
+    ranges, all_seeds = GROUPS[group]
+    return name, run_seed(ranges, name, seed, series=seed == all_seeds[0])
+
+
+def read(files: list[Path]) -> dict[str, targets.Seeds]:
+    """The results of one or more runs of the report's group. Raises ``SystemExit`` for those of another group."""
+    results: dict[str, targets.Seeds] = {}
+    for file in files:
+        stored = json.loads(file.read_text("utf-8"))
+        if stored["group"] != "report":
+            raise SystemExit(f"{file} holds figures of the group {stored['group']}, which constants were tuned on")
+        results |= {name: seeds for name, seeds in stored["results"].items() if seeds}
+    return {name: results[name] for name in REPORT if name in results}
+
+
+def write(out: Path, group: str, results: dict[str, targets.Seeds], found: list[targets.Verdict]) -> None:
+    """The report and its figures, ``report.html`` and ``figures.json``."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.html").write_text(render(group, results), "utf-8")
+    figures: dict[str, Any] = {
+        "group": group,
+        "verdicts": [[v.scenario, v.promise, v.measured, v.met] for v in found],
+        "results": results,
+    }
+    (out / "figures.json").write_text(json.dumps(figures, sort_keys=True), "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

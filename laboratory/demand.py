@@ -1,0 +1,83 @@
+"""Payments and their luck, drawn before the trial: every policy meets the same payments and the same luck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from payonce.routing.admission import Priority
+
+if TYPE_CHECKING:
+    from laboratory.scenarios import Scenario
+
+DAY_SECONDS = 86_400
+NIGHT_SHARE = 0.2  # of the noon's demand
+WEEKEND_SHARE = 0.7
+ATTEMPTS = 2  # a payment is sent to at most two gateways; each attempt has its own luck
+PRIORITIES = (Priority.PROTECTED, Priority.AUTHORIZATION, Priority.BATCH)
+
+
+@dataclass(slots=True)
+class Demand:
+    """One list per property, by the payment's number. ``luck`` holds uniform numbers per attempt and purpose."""
+
+    at: list[float]
+    method: list[str]
+    merchant: list[str]
+    priority: list[Priority]
+    route: list[float]
+    normal: list[list[float]]
+    luck: dict[str, list[list[float]]]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+def draw_demand(scenario: Scenario, seed: int) -> Demand:
+    """All payments of one trial, in order of time."""
+    random = np.random.default_rng([seed, 1])
+    names = [f"m{index}" for index in range(scenario.merchants)]
+    popularity = 1 / np.arange(1, scenario.merchants + 1) ** 0.5
+    popularity /= popularity.sum()
+    everyone = _times(scenario, random, scenario.rate, [s for s in scenario.surges if s.merchant is None])
+    owners = random.choice(scenario.merchants, size=len(everyone), p=popularity)
+    times, merchants = [everyone], [owners]
+    for surge in scenario.surges:
+        if surge.merchant is not None:  # what the merchant asks for beyond its usual
+            number = names.index(surge.merchant)
+            own = scenario.rate * popularity[number] * (surge.factor - 1)
+            extra = random.uniform(surge.start, surge.end, random.poisson(own * (surge.end - surge.start)))
+            times.append(extra)
+            merchants.append(np.full(len(extra), number))
+    at, owner = np.concatenate(times), np.concatenate(merchants)
+    order = np.argsort(at, kind="stable")
+    at, owner = at[order], owner[order]
+    count = len(at)
+    methods = list(scenario.methods)
+    kinds = random.choice(len(methods), size=count, p=list(scenario.methods.values()))
+    shares = [scenario.protected_share, 1 - scenario.protected_share - scenario.batch_share, scenario.batch_share]
+    ranks = random.choice(3, size=count, p=shares)
+    purposes = ("fail", "hang", "loss", "decline", "outlier", "executed")
+    return Demand(
+        at=at.tolist(),
+        method=[methods[kind] for kind in kinds],
+        merchant=[names[number] for number in owner],
+        priority=[PRIORITIES[rank] for rank in ranks],
+        route=random.random(count).tolist(),
+        normal=[random.standard_normal(count).tolist() for _ in range(ATTEMPTS)],
+        luck={purpose: [random.random(count).tolist() for _ in range(ATTEMPTS)] for purpose in purposes},
+    )
+
+
+def _times(scenario: Scenario, random: np.random.Generator, rate: float, surges: list) -> np.ndarray:  # type: ignore[type-arg]
+    seconds = np.arange(int(scenario.seconds))
+    rates = np.full(len(seconds), float(rate))
+    if scenario.daily:
+        rates *= NIGHT_SHARE + (1 - NIGHT_SHARE) * (1 - np.cos(2 * np.pi * seconds / DAY_SECONDS)) / 2
+        rates[(seconds // DAY_SECONDS) % 7 >= 5] *= WEEKEND_SHARE
+    for surge in surges:
+        rates[(seconds >= surge.start) & (seconds < surge.end)] *= surge.factor
+    counts = random.poisson(rates)
+    return np.sort(np.repeat(seconds, counts) + random.random(counts.sum()))

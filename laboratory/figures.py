@@ -1,0 +1,178 @@
+"""What is measured in one trial, and what a scenario's trials amount to."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laboratory.demand import draw_demand
+from laboratory.policies import POLICIES
+from laboratory.policies.predictive import Predictive
+from laboratory.simulation import Trial
+from laboratory.split import scenario
+
+if TYPE_CHECKING:
+    from laboratory.demand import Demand
+    from laboratory.scenarios import Scenario
+    from laboratory.trouble import Ranges
+    from payonce.routing.document import ControlDocument
+
+SLO_SECONDS = 3.0  # from the client's first request to a definite answer
+SLO_SHARE = 0.95
+WINDOW_SECONDS = 10
+LAST_SECONDS = 15.0  # before the end do not count: their answers may not be there yet
+ACTED = 0.9  # of the neutral weight: below it, routing has acted on a gateway
+FLIPPED = 0.5
+DEFINITE = ("approved", "declined")
+HOUR, WEEK = 3600.0, 604_800.0
+
+Published = list[tuple[float, "ControlDocument"]]
+
+
+def run_seed(group: dict[str, Ranges], name: str, seed: int, *, series: bool = False) -> dict[str, Any]:
+    """All policies on one draw of a scenario."""
+    drawn = scenario(group, name, seed)
+    demand = draw_demand(drawn, seed)
+    figures: dict[str, Any] = {"seed": seed, "payments": len(demand), "policies": {}}
+    breach_at = None
+    for policy_name, make in POLICIES.items():
+        trial = Trial(drawn, demand, make(), Random(seed)).run()
+        measured = measure(trial)
+        if policy_name == "none":
+            breach_at = breach(trial)
+            figures["breach_at"] = breach_at
+        if isinstance(trial.policy, Predictive):
+            figures["routing"] = routing_figures(drawn, trial.policy.published, breach_at)
+        if series:
+            measured["series"] = timeline(trial)
+        figures["policies"][policy_name] = measured
+    return figures
+
+
+def good_payments(trial: Trial) -> np.ndarray:
+    """Per payment: whether it had a definite answer within the SLO."""
+    at = np.asarray(trial.demand.at)
+    definite = np.isin(np.asarray(trial.outcome), DEFINITE)
+    good: np.ndarray = definite & (np.asarray(trial.ended_at) - at <= SLO_SECONDS)
+    return good
+
+
+def measure(trial: Trial) -> dict[str, Any]:
+    """The figures of one trial that do not depend on which policy it was."""
+    drawn, demand = trial.scenario, trial.demand
+    at, good = np.asarray(demand.at), good_payments(trial)
+    counted = at < drawn.seconds - LAST_SECONDS
+    served = np.asarray(trial.served_by)
+    dearest = max(drawn.gateways, key=lambda spec: spec.fee_basis_points).name
+    return {
+        "goodput": float(good[counted].mean()),
+        "in_doubt": trial.in_doubt,
+        "refused": trial.outcome.count("refused"),
+        "double_charges": trial.double_charges,
+        "dearest_share": float((served == dearest).sum() / max(1, (served != "").sum())),
+        "others_goodput": _others_goodput(drawn, demand, good),
+    }
+
+
+def _others_goodput(drawn: Scenario, demand: Demand, good: np.ndarray) -> float | None:
+    """In the surge of one merchant: the goodput of the others, as a share of what it was before."""
+    noisy = [surge.merchant for surge in drawn.surges if surge.merchant]
+    if not noisy:
+        return None
+    at, others = np.asarray(demand.at), np.asarray(demand.merchant) != noisy[0]
+    before = good[others & (at < drawn.fault_at - SLO_SECONDS)].mean()
+    return float(good[others & (at >= drawn.fault_at) & (at < drawn.healed_at)].mean() / before)
+
+
+def breach(trial: Trial) -> float | None:
+    """When the ailing gateway first broke the SLO: the end of the first window with fewer than 95 % good."""
+    if trial.scenario.ailing is None:
+        return None
+    at, good = np.asarray(trial.demand.at), good_payments(trial)
+    mine = np.asarray(trial.served_by) == trial.scenario.ailing
+    for end in range(int(trial.scenario.fault_at) + WINDOW_SECONDS, int(trial.scenario.healed_at)):
+        window = mine & (at >= end - WINDOW_SECONDS) & (at < end)
+        if window.sum() >= 20 and good[window].mean() < SLO_SHARE:
+            return float(end)
+    return None
+
+
+def routing_figures(drawn: Scenario, published: Published, breach_at: float | None) -> dict[str, Any]:
+    """What the documents of one trial did, and when."""
+    names = [spec.name for spec in drawn.gateways]
+    neutral = 1 / len(names)
+    acted_at = {name: _episodes(published, lambda d, g=name: _lowest(d, g) < ACTED * neutral) for name in names}
+    shed_at = _episodes(
+        published, lambda document: document.admission.authorization < 1 or bool(document.admission.merchants)
+    )
+    figures: dict[str, Any] = {
+        "actions": sum(map(len, acted_at.values())),
+        "sheddings": len(shed_at),
+        "on_the_well": sum(len(times) for name, times in acted_at.items() if name != drawn.ailing),
+        "weeks": drawn.seconds / WEEK * len(names),
+    }
+    if drawn.ailing:
+        first = next((at for at in acted_at[drawn.ailing] if at >= drawn.fault_at), None)
+        figures["acted_after"] = None if first is None else first - drawn.fault_at
+        figures["lead"] = breach_at - first if breach_at is not None and first is not None else None
+        figures["flips_per_hour"] = _flips(published, drawn.ailing, neutral) / ((drawn.seconds - drawn.fault_at) / HOUR)
+    if drawn.healed_at < drawn.seconds - 60:
+        figures["restored_after"] = _restored(published, drawn, neutral)
+    return figures
+
+
+def _lowest(document: ControlDocument, gateway: str) -> float:
+    return min((weights[gateway] for weights in document.weights.values()), default=1.0)
+
+
+def _episodes(published: Published, is_so: Any) -> list[float]:
+    """When it began to be so, each time."""
+    began, before = [], False
+    for at, document in published:
+        now = is_so(document)
+        if now and not before:
+            began.append(at)
+        before = now
+    return began
+
+
+def _flips(published: Published, gateway: str, neutral: float) -> int:
+    """How often the gateway's weight crossed half of its neutral one, for the method where it did most."""
+    most = 0
+    for method in {method for _, document in published for method in document.weights}:
+        weights = [document.weights.get(method, {}).get(gateway, neutral) for _, document in published]
+        low = [weight < FLIPPED * neutral for weight in weights]
+        most = max(most, sum(1 for one, other in pairwise(low) if one != other))
+    return most
+
+
+def _restored(published: Published, drawn: Scenario, neutral: float) -> float | None:
+    """Seconds from healing until every weight is even again and stays so; ``None`` when it is not by the end."""
+    restored: float | None = drawn.healed_at
+    for at, document in published:
+        even = all(weight >= ACTED * neutral for weights in document.weights.values() for weight in weights.values())
+        shedding = document.admission.authorization < 1 or document.admission.merchants
+        if not even or shedding:
+            restored = None
+        elif restored is None:
+            restored = max(at, drawn.healed_at)
+    return None if restored is None else restored - drawn.healed_at
+
+
+def timeline(trial: Trial) -> dict[str, list[float]]:
+    """Per window, for the plots: goodput, and the ailing (or first) gateway's share of what was sent."""
+    drawn = trial.scenario
+    watched = drawn.ailing or drawn.gateways[0].name
+    step = WINDOW_SECONDS if drawn.seconds < 20_000 else HOUR
+    slot = (np.asarray(trial.demand.at) // step).astype(int)
+    good, served = good_payments(trial), np.asarray(trial.served_by)
+    count = np.maximum(1, np.bincount(slot))
+    sent = np.maximum(1, np.bincount(slot, served != "", minlength=len(count)))
+    return {
+        "at": (np.arange(len(count)) * step).tolist(),
+        "goodput": (np.bincount(slot, good, minlength=len(count)) / count).round(4).tolist(),
+        "share": (np.bincount(slot, served == watched, minlength=len(count)) / sent).round(4).tolist(),
+    }

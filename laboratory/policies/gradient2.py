@@ -1,0 +1,163 @@
+"""Gradient2, the adaptive concurrency limit of Netflix' concurrency-limits (``Gradient2Limit``), one per gateway.
+
+::
+
+    gradient  = clamp(tolerance x long-term latency / latency, 0.5, 1)
+    limit     = (1 - smoothing) x limit + smoothing x (limit x gradient + queue)
+
+What a gateway may not take goes to another that may. ``ExactGradient2`` knows the number in flight over all functions
+exactly and at once, which no deployment does without asking a shared counter for every payment.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from laboratory.policies.none import REPEAT_SECONDS, NoProtection
+
+if TYPE_CHECKING:
+    from laboratory.simulation import Trial
+    from payonce.routing.signals import Outcome
+
+# The library's defaults, but for the floor: its 20 in flight would never limit gateways of this size.
+INITIAL_LIMIT = 20.0
+MIN_LIMIT = 4.0
+MAX_LIMIT = 200.0
+SMOOTHING = 0.2
+TOLERANCE = 1.5
+QUEUE = 4.0
+LONG_WINDOW = 600
+WARM_UP = 10
+WINDOW_SECONDS = 1.0  # samples are averaged over a second first, as its WindowedLimit does: single ones are too noisy
+WINDOW_SAMPLES = 10
+
+
+class Gradient2:
+    """The limit of one gateway."""
+
+    def __init__(self) -> None:
+        self.limit = INITIAL_LIMIT
+        self._long = 0.0
+        self._count = 0
+
+    def sample(self, latency: float, in_flight: int) -> None:
+        """Learn from one (averaged) latency in seconds, seen with so many in flight."""
+        self._average(latency)
+        if self._long / latency > 2:  # after a long time of load the average comes down more quickly
+            self._long *= 0.95
+        if in_flight < self.limit / 2:
+            return  # the application asks for less than it may have: there is nothing to learn
+        gradient = max(0.5, min(1.0, TOLERANCE * self._long / latency))
+        wanted = self.limit * gradient + QUEUE
+        self.limit = max(MIN_LIMIT, min(MAX_LIMIT, self.limit * (1 - SMOOTHING) + wanted * SMOOTHING))
+
+    def _average(self, latency: float) -> None:
+        self._count += 1
+        if self._count <= WARM_UP:
+            self._long += (latency - self._long) / self._count
+        else:
+            self._long += (latency - self._long) * 2 / (LONG_WINDOW + 1)
+
+
+class ExactGradient2(NoProtection):
+    """The preferred gateway while its limit allows, else the one with the most room, else refuse."""
+
+    name = "gradient2"
+
+    def start(self, trial: Trial) -> None:
+        """See ``Policy``."""
+        super().start(trial)
+        self.limits = {name: Gradient2() for name in self.names}
+        self.in_flight = dict.fromkeys(self.names, 0)
+        self.most = dict.fromkeys(self.names, 0)
+        self.latencies: dict[str, list[float]] = {name: [] for name in self.names}
+        self.window_ends = dict.fromkeys(self.names, 0.0)
+
+    def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
+        """See ``Policy``."""
+        left = [name for name in self.names if name not in excluding] if excluding else self.names
+        if not left:
+            return REPEAT_SECONDS
+        preferred = self.preferred(payment, left)
+        if self.in_flight[preferred] < self.limits[preferred].limit:
+            return preferred
+        room, roomiest = max((self.limits[name].limit - self.in_flight[name], name) for name in left)
+        return roomiest if room > 0 else REPEAT_SECONDS
+
+    def dispatched(self, payment: int, attempt: int, gateway: str) -> None:
+        """See ``Policy``."""
+        self.in_flight[gateway] += 1
+        self.most[gateway] = max(self.most[gateway], self.in_flight[gateway])
+
+    def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
+        """See ``Policy``."""
+        self.in_flight[gateway] -= 1
+        samples, now = self.latencies[gateway], self.trial.now
+        samples.append(latency)
+        if now >= self.window_ends[gateway] and len(samples) >= WINDOW_SAMPLES:
+            self.limits[gateway].sample(sum(samples) / len(samples), self.most[gateway])
+            samples.clear()
+            self.window_ends[gateway], self.most[gateway] = now + WINDOW_SECONDS, self.in_flight[gateway]
+
+
+STALE_SECONDS = 5.0
+LOOP_SECONDS = 5.0
+
+
+class StaleGradient2(NoProtection):
+    """The same with what a shared table would give: a loop every 5 s over data that are 5 s old.
+
+    Functions can't see the number in flight between two loops, so they admit the share of payments that the limit is of
+    what was in flight.
+    """
+
+    name = "gradient2_stale"
+
+    def start(self, trial: Trial) -> None:
+        """See ``Policy``."""
+        super().start(trial)
+        self.limits = {name: Gradient2() for name in self.names}
+        self.share = dict.fromkeys(self.names, 1.0)
+        self.in_flight = dict.fromkeys(self.names, 0)
+        self.past: dict[str, deque[tuple[float, int]]] = {name: deque() for name in self.names}
+        self.samples: dict[str, deque[tuple[float, float]]] = {name: deque() for name in self.names}
+        trial.clockwork.every(LOOP_SECONDS, self._loop, LOOP_SECONDS)
+        trial.clockwork.every(1.0, self._note)
+
+    def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
+        """See ``Policy``."""
+        left = [name for name in self.names if name not in excluding] if excluding else self.names
+        if not left:
+            return REPEAT_SECONDS
+        preferred = self.preferred(payment, left)
+        draw = self.trial.random.random()
+        if draw < self.share[preferred]:
+            return preferred
+        best = max(left, key=self.share.__getitem__)
+        return best if best != preferred and draw < self.share[best] else REPEAT_SECONDS
+
+    def dispatched(self, payment: int, attempt: int, gateway: str) -> None:
+        """See ``Policy``."""
+        self.in_flight[gateway] += 1
+
+    def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
+        """See ``Policy``."""
+        self.in_flight[gateway] -= 1
+        self.samples[gateway].append((self.trial.now, latency))
+
+    def _note(self) -> None:
+        for name, past in self.past.items():
+            past.append((self.trial.now, self.in_flight[name]))
+
+    def _loop(self) -> None:
+        seen_until = self.trial.now - STALE_SECONDS
+        for name in self.names:
+            latencies, in_flight = [], 0
+            while self.samples[name] and self.samples[name][0][0] <= seen_until:
+                latencies.append(self.samples[name].popleft()[1])
+            while self.past[name] and self.past[name][0][0] <= seen_until:
+                in_flight = self.past[name].popleft()[1]
+            if len(latencies) >= WINDOW_SAMPLES:
+                self.limits[name].sample(sum(latencies) / len(latencies), in_flight)
+            self.share[name] = min(1.0, self.limits[name].limit / max(1, in_flight))

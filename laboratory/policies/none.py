@@ -1,0 +1,37 @@
+"""No protection: static, even weights, whatever happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from laboratory.simulation import Trial
+    from payonce.routing.signals import Outcome
+
+REPEAT_SECONDS = 1.0
+
+
+class NoProtection:
+    """Chooses evenly, by the payment's own number in [0, 1), and forgets everything."""
+
+    name = "none"
+
+    def start(self, trial: Trial) -> None:
+        """See ``Policy``."""
+        self.trial = trial
+        self.names = sorted(trial.gateways)
+
+    def preferred(self, payment: int, names: list[str]) -> str:
+        """The even choice among these."""
+        return names[int(self.trial.demand.route[payment] * len(names))]
+
+    def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
+        """See ``Policy``."""
+        left = [name for name in self.names if name not in excluding] if excluding else self.names
+        return self.preferred(payment, left) if left else REPEAT_SECONDS
+
+    def dispatched(self, payment: int, attempt: int, gateway: str) -> None:
+        """See ``Policy``."""
+
+    def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
+        """See ``Policy``."""

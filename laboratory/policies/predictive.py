@@ -1,0 +1,162 @@
+"""payonce: the code that decides in production, with the delays it has there.
+
+::
+
+    claim, commit ──stream, STREAM_SECONDS──▶ SignalBook ──▶ decide ──WRITE_SECONDS──▶ document
+                                                                                          │ each environment's cache,
+    payment ──▶ one of many ──▶ admit ──▶ choose_route ◀──────────────────────────┘ refreshed every second or so
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from payonce.domain.errors import Throttled
+from payonce.routing.admission import admit
+from payonce.routing.cache import DocumentCache
+from payonce.routing.document import EVERYTHING
+from payonce.routing.forecast import shipped_model
+from payonce.routing.observation import Cell
+from payonce.routing.predictor import decide, expectations
+from payonce.routing.route import admission_for, choose_route, weights_for
+from payonce.routing.settings import Mode, RoutingSettings
+from payonce.routing.signals import Outcome, SignalBook
+from payonce.routing.state import State
+
+if TYPE_CHECKING:
+    from laboratory.simulation import Trial
+    from payonce.routing.document import ControlDocument
+    from payonce.routing.forecast import Model
+    from payonce.routing.predictor import Decision
+
+STREAM_SECONDS = 0.6  # from a write to the predictor: a DynamoDB stream polled four times a second, and the invocation
+WRITE_SECONDS = 0.1
+MAX_ENVIRONMENTS = 16  # caches: each is as old as its last refresh
+REPEAT_DOCUMENT_SECONDS = 10.0  # an unchanged document is written again well before it expires
+REFLEX_SECONDS = 1.0
+FORECAST_STEPS = 5  # of the reflex loop: every 5 s
+EPOCH_MS = 1_767_225_600_000  # the trial's second 0: 2026-01-01T00:00:00Z
+NO_ROUTE_SECONDS = 1.0
+
+
+class _Event(NamedTuple):
+    at: float
+    kind: str
+    gateway: str
+    payment: int
+    attempt: int
+    latency: float = 0.0
+    outcome: Outcome = Outcome.APPROVED
+
+
+class Predictive:
+    """See ``Policy``. ``published`` holds (seconds, document) for every change.
+
+    ``fair`` and ``declines_are_errors`` break a promise on purpose, so that tests see what it is worth.
+    """
+
+    name = "payonce"
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        *,
+        mode: Mode = Mode.ON,
+        fair: bool = True,
+        declines_are_errors: bool = False,
+        keep_steps: bool = False,
+    ) -> None:
+        self.model = model or shipped_model()
+        self.published: list[tuple[float, ControlDocument]] = []
+        self.steps: list[tuple[float, Decision]] = []
+        self._keep_steps, self._mode = keep_steps, mode
+        self._fair, self._declines_are_errors = fair, declines_are_errors
+
+    def start(self, trial: Trial) -> None:
+        """See ``Policy``."""
+        self.trial = trial
+        names = sorted(trial.gateways)
+        self.settings = RoutingSettings(neutral={name: 1 / len(names) for name in names}, mode=self._mode)
+        self.book, self.state, self._step = SignalBook(), State(), 0
+        self._stream: deque[_Event] = deque()
+        self._visible: bytes | None = None
+        random = Random(trial.random.random())
+        gateways = frozenset(names)
+        environments = max(2, min(MAX_ENVIRONMENTS, round(trial.scenario.rate)))  # each serves one payment at a time
+        self._written_at = -REPEAT_DOCUMENT_SECONDS
+        self._caches = [DocumentCache(lambda: self._visible, gateways, draw=random.random) for _ in range(environments)]
+        trial.clockwork.every(REFLEX_SECONDS, self._loop, REFLEX_SECONDS)
+
+    def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
+        """See ``Policy``."""
+        trial = self.trial
+        demand, random = trial.demand, trial.random
+        cache = self._caches[int(random.random() * len(self._caches))]
+        document = cache.current(EPOCH_MS + int(trial.now * 1000))
+        method, name = demand.method[payment], f"pay_{payment}"
+        chosen = choose_route(weights_for(document, name, method, self.settings), name, excluding)
+        admission = admission_for(document, name, self.settings)
+        if admission is not EVERYTHING and not excluding:
+            try:
+                admit(admission, demand.priority[payment], demand.merchant[payment], random.random())
+            except Throttled as refusal:
+                self._stream.append(_Event(trial.now, "refused", chosen or "", payment, 0))
+                return float(refusal.retry_after_seconds or NO_ROUTE_SECONDS)
+        return NO_ROUTE_SECONDS if chosen is None else chosen
+
+    def dispatched(self, payment: int, attempt: int, gateway: str) -> None:
+        """See ``Policy``."""
+        self._stream.append(_Event(self.trial.now, "claimed", gateway, payment, attempt))
+
+    def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
+        """See ``Policy``."""
+        self._stream.append(_Event(self.trial.now, "committed", gateway, payment, attempt, latency, outcome))
+
+    def _read_stream(self, until: float) -> None:
+        demand, book, stream = self.trial.demand, self.book, self._stream
+        while stream and stream[0].at <= until:
+            event = stream.popleft()
+            payment, attempt_id = event.payment, f"{event.payment}.{event.attempt}"
+            at_ms, cell = EPOCH_MS + int(event.at * 1000), Cell(event.gateway, demand.method[payment])
+            if event.kind == "committed":
+                bad = self._declines_are_errors and event.outcome is Outcome.DECLINED
+                outcome = Outcome.UNKNOWN if bad else event.outcome
+                book.committed(at_ms, attempt_id, cell, int(event.latency * 1000), outcome)
+                continue
+            merchant = demand.merchant[payment] if self._fair else "everyone"
+            if event.kind == "claimed":
+                book.claimed(at_ms, attempt_id, cell, merchant, demand.priority[payment])
+            else:
+                book.refused(at_ms, cell, merchant, demand.priority[payment])
+
+    def _loop(self) -> None:
+        now = self.trial.now
+        self._read_stream(now - STREAM_SECONDS)
+        self._step += 1
+        forecast = self._step % FORECAST_STEPS == 0
+        observed = self.book.observe(EPOCH_MS + int((now - STREAM_SECONDS) * 1000), forecast=forecast)
+        decision = decide(self.state, observed, self.settings, self.model, EPOCH_MS + int(now * 1000))
+        before, self.state = self.published[-1][1] if self.published else None, decision.state
+        if forecast:
+            for cell, milliseconds in expectations(self.state).items():
+                self.book.expect(cell, milliseconds)
+            if self._keep_steps:
+                self.steps.append((now, decision))
+        document = decision.document
+        if document is None:
+            return
+        changed = before is None or _changed(before, document)
+        if changed or now - self._written_at >= REPEAT_DOCUMENT_SECONDS:
+            self._written_at = now
+            self.trial.clockwork.after(WRITE_SECONDS, self._show, document.to_bytes())
+        if changed:
+            self.published.append((now, document))
+
+    def _show(self, raw: bytes) -> None:
+        self._visible = raw
+
+
+def _changed(before: ControlDocument, after: ControlDocument) -> bool:
+    return before.weights != after.weights or before.admission != after.admission

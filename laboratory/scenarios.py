@@ -1,0 +1,88 @@
+"""What a scenario is: gateways, demand, and what goes wrong when. All of it data, drawn from ranges by the seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+HEALTHY_MEDIAN_MS = 600.0
+SIGMA = 0.35  # of log latency: p95 is 1.8 times the median, as card authorisations are
+OUTLIERS = 0.002  # of answers take seconds longer on the best of days
+OUTLIER_MS = (1500.0, 5000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySpec:
+    """``servers`` is how many authorisations it works on at once; the others queue. Fees in basis points."""
+
+    name: str
+    servers: int
+    fee_basis_points: int
+    median_ms: float = HEALTHY_MEDIAN_MS
+    sigma: float = SIGMA
+    declined: float = 0.08
+    failing: float = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``kind``: slow (factor on service time), capacity (factor on servers), hang, fail, loss, decline (probabilities).
+
+    ``shape``: step; ramp (grows exponentially over ``ramp_seconds``, then holds); square (on and off, half a
+    ``period_seconds`` each); daily (a wave with its top at noon). ``methods`` empty: all of them.
+    """
+
+    kind: str
+    gateway: str
+    start: float
+    end: float
+    strength: float
+    shape: str = "step"
+    ramp_seconds: float = 0.0
+    period_seconds: float = 0.0
+    methods: tuple[str, ...] = ()
+
+    def at(self, seconds: float) -> float | None:
+        """The strength at a moment, ``None`` when there is nothing of it."""
+        if not self.start <= seconds < self.end:
+            return None
+        if self.shape == "ramp":
+            return float(self.strength ** min(1.0, (seconds - self.start) / self.ramp_seconds))
+        if self.shape == "square":
+            return self.strength if (seconds - self.start) % self.period_seconds < self.period_seconds / 2 else None
+        if self.shape == "daily":
+            return 1 + (self.strength - 1) * (1 - math.cos(2 * math.pi * seconds / 86_400)) / 2
+        return self.strength
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """Demand times ``factor`` between two moments; of one merchant when it is named."""
+
+    start: float
+    end: float
+    factor: float
+    merchant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One trial. ``rate`` is payments per second; ``daily`` lets it swing over the day and dip at the weekend.
+
+    ``fault_at`` and ``healed_at`` bound the trouble in seconds; ``ailing`` names the gateway that has it.
+    """
+
+    name: str
+    gateways: tuple[GatewaySpec, ...]
+    rate: float
+    seconds: float
+    faults: tuple[Fault, ...] = ()
+    surges: tuple[Surge, ...] = ()
+    methods: dict[str, float] = field(default_factory=lambda: {"card": 0.7, "wallet": 0.3})
+    merchants: int = 20
+    batch_share: float = 0.1
+    protected_share: float = 0.05
+    daily: bool = False
+    ailing: str | None = None
+    fault_at: float = 0.0
+    healed_at: float = 0.0

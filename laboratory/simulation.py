@@ -1,0 +1,183 @@
+"""One trial: the payments of a scenario under one policy, event by event, on SimPy's clock.
+
+The client repeats a refused request after ``Retry-After``, and one that takes too long after its patience, both with
+the same key. payonce's promise holds for every policy alike: the repeat of a request in flight joins it, one in doubt
+is asked about and never sent again, only an attempt that was certainly never sent moves to another gateway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import simpy
+
+from laboratory.gateway import SimulatedGateway
+from payonce.routing.signals import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from laboratory.demand import Demand
+    from laboratory.scenarios import Scenario
+
+MAX_TRIES = 4  # a client that was refused four times shows an error
+PATIENCE_SECONDS = 5.0
+DAILY_WEATHER_SECONDS = 60.0  # what swings over a day need not be set every second
+REFUSED, OPEN = "refused", "open"
+
+
+class Clockwork:
+    """SimPy's environment with the one thing that is needed of it: call this function with that, later."""
+
+    def __init__(self) -> None:
+        self._environment = simpy.Environment()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the trial began."""
+        return self._environment._now
+
+    def after(self, seconds: float, call: Callable[[Any], None], argument: Any) -> None:
+        """Call ``call(argument)`` in so many seconds."""
+        timeout = self._environment.timeout(seconds)
+        timeout.callbacks.append(lambda _event: call(argument))
+
+    def every(self, seconds: float, call: Callable[[], None], offset: float = 0.0) -> None:
+        """Call ``call()`` again and again."""
+
+        def again(_event: Any) -> None:
+            call()
+            self._environment.timeout(seconds).callbacks.append(again)
+
+        self._environment.timeout(offset).callbacks.append(again)
+
+    def run(self, until: float) -> None:
+        """Let time pass."""
+        self._environment.run(until=until)
+
+
+class Policy(Protocol):
+    """What is compared. All are told of every dispatch and end at once and exactly; what they make of it is theirs."""
+
+    name: str
+
+    def start(self, trial: Trial) -> None:
+        """Called once, before the first payment."""
+
+    def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
+        """The gateway's name, or the seconds after which the client may repeat the refused request."""
+
+    def dispatched(self, payment: int, attempt: int, gateway: str) -> None:
+        """An attempt is sent."""
+
+    def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
+        """An attempt is over."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """A running trial, and what became of it: one entry per payment in the lists."""
+
+    scenario: Scenario
+    demand: Demand
+    policy: Policy
+    random: Random
+    clockwork: Clockwork = field(default_factory=Clockwork)
+    gateways: dict[str, SimulatedGateway] = field(default_factory=dict)
+    ended_at: list[float] = field(default_factory=list)
+    outcome: list[str] = field(default_factory=list)
+    served_by: list[str] = field(default_factory=list)
+    sent_at: list[float] = field(default_factory=list)
+    in_doubt: int = 0
+    dispatches: int = 0
+    repeats: int = 0
+    keys_honoured: bool = True
+
+    @property
+    def now(self) -> float:
+        """Seconds since the trial began."""
+        return self.clockwork.now
+
+    def run(self) -> Trial:
+        """Run it to its end."""
+        count = len(self.demand)
+        self.ended_at, self.outcome, self.served_by = [-1.0] * count, [OPEN] * count, [""] * count
+        self.sent_at = [0.0] * count
+        for spec in self.scenario.gateways:
+            faults = [fault for fault in self.scenario.faults if fault.gateway == spec.name]
+            gateway = SimulatedGateway(spec, faults, self.demand, self.clockwork)
+            gateway.done = self._done
+            self.gateways[spec.name] = gateway
+        if self.scenario.faults:
+            self.clockwork.every(DAILY_WEATHER_SECONDS if self.scenario.daily else 1.0, self._weather)
+        self.policy.start(self)
+        self._schedule(0)
+        self.clockwork.run(self.scenario.seconds + 30.0)  # until the last one has timed out
+        return self
+
+    @property
+    def double_charges(self) -> int:
+        """Payments that were charged more than once, by whichever gateways."""
+        total: dict[int, int] = {}
+        for gateway in self.gateways.values():
+            for payment, times in gateway.charged.items():
+                total[payment] = total.get(payment, 0) + times
+        return sum(1 for times in total.values() if times > 1)
+
+    def _weather(self) -> None:
+        for gateway in self.gateways.values():
+            gateway.weather(self.now)
+
+    def _schedule(self, payment: int) -> None:
+        if payment < len(self.demand):
+            self.clockwork.after(max(0.0, self.demand.at[payment] - self.now), self._arrive, payment)
+
+    def _arrive(self, payment: int) -> None:
+        self._schedule(payment + 1)
+        self._request((payment, 1))
+
+    def _request(self, asked: tuple[int, int]) -> None:
+        payment, tries = asked
+        chosen = self.policy.choose(payment, frozenset())
+        if isinstance(chosen, str):
+            self._dispatch(payment, 0, chosen)
+        elif tries < MAX_TRIES:
+            wait = chosen * (1 + 0.5 * self.random.random())
+            self.clockwork.after(wait, self._request, (payment, tries + 1))
+        else:
+            self.outcome[payment] = REFUSED
+
+    def _dispatch(self, payment: int, attempt: int, gateway: str) -> None:
+        self.dispatches += 1
+        self.served_by[payment] = gateway
+        self.sent_at[payment] = self.now
+        self.policy.dispatched(payment, attempt, gateway)
+        self._sent(payment, attempt)
+        self.gateways[gateway].submit(payment, attempt)
+
+    def _sent(self, payment: int, attempt: int) -> None:
+        if not self.keys_honoured and attempt == 0:  # only to see that double charges would be seen
+            self.clockwork.after(PATIENCE_SECONDS, self._impatient, payment)
+
+    def _impatient(self, payment: int) -> None:
+        if self.outcome[payment] == OPEN:
+            chosen = self.policy.choose(payment, frozenset({self.served_by[payment]}))
+            if isinstance(chosen, str):
+                self.repeats += 1
+                self._dispatch(payment, 1, chosen)
+
+    def _done(self, payment: int, attempt: int, gateway: SimulatedGateway, outcome: Outcome) -> None:
+        name, now = gateway.spec.name, self.now
+        self.policy.ended(payment, attempt, name, now - self.sent_at[payment], outcome)
+        if outcome is Outcome.NEVER_SENT and attempt == 0:
+            chosen = self.policy.choose(payment, frozenset({name}))
+            if isinstance(chosen, str):
+                self._dispatch(payment, 1, chosen)
+                return
+        if outcome is Outcome.UNKNOWN:
+            self.in_doubt += 1
+        if now - self.demand.at[payment] > PATIENCE_SECONDS:
+            self.repeats += 1  # the client has repeated the request, and the repeat has joined it
+        self.ended_at[payment], self.outcome[payment] = now, outcome.value

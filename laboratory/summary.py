@@ -1,0 +1,41 @@
+"""A run's figures as a page of the documentation, so that no figure in it is typed by hand."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import TYPE_CHECKING
+
+from laboratory import targets
+from laboratory.split import TUNING_SEEDS
+
+if TYPE_CHECKING:
+    from laboratory.targets import Seeds
+
+HEAD = """# What the laboratory measured
+
+Written by `python -m laboratory summary` from the figures of `make lab`. Scenarios: `laboratory/trouble.py`, their
+ranges and seeds: `laboratory/split.py`. Nothing here was tuned on: constants and coefficients come from other ranges
+and the seeds {first} to {last}. Means over the seeds. Goodput is the share of payments with a definite answer within
+3 s of the first request.
+
+"""
+
+
+def render(results: dict[str, Seeds]) -> str:
+    """The page as Markdown."""
+    found = targets.verdicts(results)
+    lines = [HEAD.format(first=TUNING_SEEDS[0], last=TUNING_SEEDS[-1])]
+    lines.append(f"## Promises: {sum(verdict.met for verdict in found)} of {len(found)} kept\n")
+    lines += ["| scenario | promise | measured | kept |", "|---|---|---|---|"]
+    lines += [f"| {v.scenario} | {v.promise} | {v.measured} | {'yes' if v.met else '**no**'} |" for v in found]
+    policies = list(next(iter(results.values()))[0]["policies"])
+    for figure, title, digits in (("goodput", "Goodput", 4), ("in_doubt", "Attempts in doubt", 1)):
+        lines += [
+            f"\n## {title}\n",
+            f"| scenario | seeds | {' | '.join(policies)} |",
+            "|---" * (len(policies) + 2) + "|",
+        ]
+        for name, seeds in results.items():
+            values = [mean(figures["policies"][policy][figure] for figures in seeds) for policy in policies]
+            lines.append(f"| {name} | {len(seeds)} | {' | '.join(f'{value:.{digits}f}' for value in values)} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,214 @@
+"""Is a route worse than it usually is, and is it getting worse? Learns what is usual per route, while it runs.
+
+The question asked of every window is one exact test: do more than 5 % take longer than the usual p95 times a factor?
+It needs no threshold per gateway and says by itself how much evidence a small window holds.
+
+What is usual is learned with constants in seconds, so a quiet night and a busy noon learn alike, and not at all while
+the route looks worse: a ramp must not become the new normal. Only after ``MAX_FROZEN_SECONDS`` it does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from payonce.routing.probability import beta_cdf, surprise
+
+if TYPE_CHECKING:
+    from payonce.routing.observation import CellSignals
+
+TAIL = 0.05  # by the meaning of p95
+ELEVATED_FACTOR = 1.3  # of the usual p95: less is weather
+ELEVATED_EVIDENCE = 4.0  # zeros: 1 in 10,000 windows by chance, and two windows in a row are needed
+DOUBTFUL_FACTOR = 1.15
+DOUBTFUL_EVIDENCE = 2.0  # enough to stop learning
+WELL_SHARE = 0.2  # of a few probes: five may hold one slow answer, one may not be it
+OVERLOAD = 1.2  # of the usual rate
+LEARN_SECONDS = 600.0  # follows the day, not a ramp of minutes
+WARM_UP_SECONDS = 30.0
+WARM_UP_SAMPLES = 100
+MAX_FROZEN_SECONDS = 3600.0  # an hour worse is the new usual: a bank has moved its data centre
+SUCCESS_SECONDS = 30.0  # how long an outcome weighs in the success rate
+PRIOR_ANSWERED, PRIOR_TECHNICAL = 20.0, 0.2  # a new route is presumed well: 1 % of 20
+MAX_TECHNICAL = 0.05  # a gateway that fails more often than this is worse than its alternative
+CHANGE_DRIFT = 1.0  # standard deviations that the change detection forgives at every step
+MAX_CHANGE = 50.0
+BREACH_SCALE_SECONDS = 60.0
+SLOPE_STEPS = 7  # about 30 s at one step in 5 s
+MAX_BREACH_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class Baseline:
+    """What is usual for one route, and what the last steps were. Everything in it is a number or a list of numbers.
+
+    ``log_p95`` and ``log_mean`` are of milliseconds; ``learned_seconds`` and ``learned_samples`` count up to warm.
+    """
+
+    log_p95: float = 0.0
+    log_mean: float = 0.0
+    variance: float = 0.01
+    learned_seconds: float = 0.0
+    learned_samples: int = 0
+    at_ms: int = 0
+    frozen_since_ms: int | None = None
+    answered: float = PRIOR_ANSWERED
+    technical: float = PRIOR_TECHNICAL
+    change: float = 0.0
+    peak_in_flight: float = 1.0
+    rate: float = 0.0
+    recent_at_ms: list[int] = field(default_factory=list)
+    recent_log_p95: list[float] = field(default_factory=list)
+
+    @property
+    def warm(self) -> bool:
+        """Whether it has seen enough to judge by."""
+        return self.learned_seconds >= WARM_UP_SECONDS and self.learned_samples >= WARM_UP_SAMPLES
+
+    @property
+    def p95_ms(self) -> float:
+        """The usual 95th percentile."""
+        return math.exp(self.log_p95)
+
+    @property
+    def mean_ms(self) -> float:
+        """The usual mean."""
+        return math.exp(self.log_mean)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One route at one step. ``features`` are what the forecast is made of; 0 is unremarkable in all of them.
+
+    ``elevated``: worse than usual beyond doubt. ``suspect``: enough against it to believe it when the gateway's other
+    methods are elevated. ``well``: has answered in this window, and nothing speaks against it. ``overloaded``: it is
+    asked for much more than usual, which the concurrency limit answers: its share is none the worse for it.
+    """
+
+    features: dict[str, float]
+    elevated: bool
+    suspect: bool
+    well: bool
+    overloaded: bool
+    reasons: tuple[str, ...]
+
+
+def assess(baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float) -> tuple[Baseline, Assessment]:
+    """Judge the window, then learn from it. Pure: returns the next baseline."""
+    seconds = min(60.0, max(0.0, (now_ms - baseline.at_ms) / 1000)) if baseline.at_ms else 0.0
+    following = replace(baseline, at_ms=now_ms)
+    _count_outcomes(following, signals, seconds)
+    technical = _failing_probability(following)
+    sketch = signals.sketch
+    log_p95 = math.log(max(1.0, sketch.quantile_ms(1 - TAIL)))
+    evidence = doubt = slow_share = 0.0
+    if baseline.warm and sketch.total:
+        above = sketch.above(ELEVATED_FACTOR * baseline.p95_ms)
+        evidence, slow_share = surprise(above, sketch.total, TAIL), above / sketch.total
+        doubt = surprise(sketch.above(DOUBTFUL_FACTOR * baseline.p95_ms), sketch.total, TAIL)
+    slow, failing = evidence >= ELEVATED_EVIDENCE, technical >= 1 - 10**-ELEVATED_EVIDENCE
+    doubtful = doubt >= DOUBTFUL_EVIDENCE or technical > 0.5
+    _note(following, log_p95, now_ms, known=bool(sketch.total))
+    features = _features(following, signals, log_p95, math.log(slo_ms))
+    features |= {"evidence": evidence, "technical": technical}
+    _learn(following, signals, log_p95, seconds, frozen=doubtful)
+    reasons = ("latency",) * slow + ("technical_errors",) * failing
+    return following, Assessment(
+        features,
+        elevated=slow or failing,
+        suspect=evidence >= DOUBTFUL_EVIDENCE,
+        well=bool(sketch.total) and not doubtful and slow_share <= WELL_SHARE,
+        overloaded=baseline.warm and is_overload(signals.started, baseline.rate, signals.span_seconds),
+        reasons=reasons,
+    )
+
+
+def is_overload(started: float, usual_per_second: float, seconds: float) -> bool:
+    """Whether so many in so many seconds are much more than usual, beyond two standard deviations of chance."""
+    usual = usual_per_second * seconds
+    return started > OVERLOAD * usual + 2 * math.sqrt(usual)
+
+
+def _failing_probability(following: Baseline) -> float:
+    # The posterior of the technical errors' share is a Beta distribution. Far below the bound it is not worth its time.
+    if following.technical < MAX_TECHNICAL / 4 * (following.answered + following.technical):
+        return 0.0
+    return 1 - beta_cdf(MAX_TECHNICAL, following.technical, following.answered)
+
+
+def _count_outcomes(following: Baseline, signals: CellSignals, seconds: float) -> None:
+    # The window overlaps its predecessor: only the share of it that is new is counted.
+    kept, share = math.exp(-seconds / SUCCESS_SECONDS), min(1.0, seconds / signals.span_seconds)
+    following.answered = PRIOR_ANSWERED + (following.answered - PRIOR_ANSWERED) * kept + signals.answered * share
+    following.technical = PRIOR_TECHNICAL + (following.technical - PRIOR_TECHNICAL) * kept + signals.technical * share
+
+
+def _note(following: Baseline, log_p95: float, now_ms: int, *, known: bool) -> None:
+    if not known:
+        return
+    following.recent_at_ms = [*following.recent_at_ms, now_ms][-SLOPE_STEPS:]
+    following.recent_log_p95 = [*following.recent_log_p95, log_p95][-SLOPE_STEPS:]
+    if following.warm:
+        # A one-sided cumulative sum (Page, 1954): small shifts that no single window proves add up.
+        deviation = (log_p95 - following.log_p95) / math.sqrt(following.variance)
+        following.change = min(MAX_CHANGE, max(0.0, following.change + min(deviation, 5.0) - CHANGE_DRIFT))
+
+
+def _features(following: Baseline, signals: CellSignals, log_p95: float, log_slo: float) -> dict[str, float]:
+    slope = _slope_per_second(following.recent_at_ms, following.recent_log_p95)
+    usual = following.log_p95 if following.warm else log_p95
+    breach_seconds = MAX_BREACH_SECONDS
+    if log_p95 >= log_slo:
+        breach_seconds = 0.0
+    elif slope > 0:
+        breach_seconds = min(MAX_BREACH_SECONDS, (log_slo - log_p95) / slope)
+    ratio = max(1, signals.in_flight) / following.peak_in_flight
+    return {
+        "above_usual": max(0.0, log_p95 - usual),
+        "near_slo": max(-2.0, log_p95 - log_slo),
+        "slope_per_minute": max(0.0, slope * 60),
+        "breach_soon": math.exp(-breach_seconds / BREACH_SCALE_SECONDS),
+        "change": following.change,
+        "in_flight": max(0.0, math.log(ratio)),
+        "overdue": signals.overdue / max(1, signals.sketch.total),
+    }
+
+
+def _slope_per_second(at_ms: list[int], values: list[float]) -> float:
+    """Least squares over the last steps; 0 with fewer than four, which are not a trend."""
+    count = len(values)
+    if count < 4:
+        return 0.0
+    mean_at, mean_value = sum(at_ms) / count, sum(values) / count
+    spread = sum((at - mean_at) ** 2 for at in at_ms)
+    if not spread:
+        return 0.0
+    return 1000 * sum((at - mean_at) * (value - mean_value) for at, value in zip(at_ms, values, strict=True)) / spread
+
+
+def _learn(following: Baseline, signals: CellSignals, log_p95: float, seconds: float, *, frozen: bool) -> None:
+    if not signals.sketch.total:
+        return
+    if frozen and following.warm:
+        following.frozen_since_ms = following.frozen_since_ms or following.at_ms
+        if following.at_ms - following.frozen_since_ms < MAX_FROZEN_SECONDS * 1000:
+            return
+    else:
+        following.frozen_since_ms = None
+    log_mean = math.log(max(1.0, signals.sketch.mean_ms()))
+    learned = following.learned_seconds
+    if not following.learned_samples:
+        following.log_p95, following.log_mean = log_p95, log_mean
+        following.rate = signals.started / signals.span_seconds
+    # While young, an average of everything; later, of the last LEARN_SECONDS.
+    gain = 1 - math.exp(-seconds / min(LEARN_SECONDS, max(learned, seconds, 1.0)))
+    deviation = log_p95 - following.log_p95
+    following.log_p95 += gain * deviation
+    following.log_mean += gain * (log_mean - following.log_mean)
+    following.variance = max(0.002, following.variance + gain * (deviation * deviation - following.variance))
+    following.rate += gain * (signals.started / signals.span_seconds - following.rate)
+    following.learned_seconds += seconds
+    following.learned_samples = min(10**6, following.learned_samples + signals.started)
+    decay = math.exp(-seconds / LEARN_SECONDS)
+    following.peak_in_flight = max(1.0, float(signals.in_flight), following.peak_in_flight * decay)

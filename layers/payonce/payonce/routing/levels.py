@@ -1,0 +1,98 @@
+"""The slow loop's memory per route: how much of its neutral share it is trusted with, and when that may change.
+
+::
+
+    well ──bad twice──▶ level x CUT, wait for the effect, again ... ──▶ floor: probes only
+      ▲                                                                  │ well for hold_seconds
+      └── level + RECOVER at every step ◀────────────────────────────────┘   (three times after every relapse)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from payonce.routing.detector import Assessment
+    from payonce.routing.settings import RoutingSettings
+
+CONFIRMATIONS = 2
+CUT = 0.15  # two cuts leave a fiftieth
+RECOVER = 0.125  # eight steps of 5 s back to the neutral share, more of them after relapses
+RELAPSE_FACTOR = 2.5  # what comes and goes every minute is tried again every half an hour
+WAIT_SECONDS = 8.0  # until a cut has arrived everywhere (2 s) and over half of the window has been measured after it
+FLOOR = 0.001  # far below any floor of probes, which is what is left then
+RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last one is the same trouble again
+MAX_HOLD_SECONDS = 1800.0
+PROBING_SECONDS = 60.0  # at the floor and still bad for so long, half of the probes are enough
+MIN_PROBING = 0.25
+STILL_BAD_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Level:
+    """One route. ``level`` is a share of the neutral weight in [``FLOOR``, 1]. Times are epoch milliseconds.
+
+    ``risen``: it has got some trust back since the last cut, so that the next cut is a relapse.
+    """
+
+    level: float = 1.0
+    strikes: int = 0
+    acted_at_ms: int = 0
+    bad_at_ms: int = 0
+    restored_at_ms: int = 0
+    hold_seconds: float = 0.0
+    risen: bool = False
+
+
+def step(
+    level: Level, assessment: Assessment, *, likely: bool, scarce: bool, now_ms: int, settings: RoutingSettings
+) -> Level:
+    """The level after one step of the forecast loop.
+
+    ``likely``: that the route breaks its SLO within the horizon. ``scarce``: payments are being refused, so that a
+    gateway that is well is not kept waiting.
+    """
+    following = replace(level)
+    if assessment.elevated and assessment.overloaded:
+        following.strikes = 0
+        return following
+    if assessment.elevated and likely:
+        following.strikes += 1
+        following.bad_at_ms = now_ms
+        waited = now_ms - level.acted_at_ms >= WAIT_SECONDS * 1000
+        if following.strikes >= CONFIRMATIONS and waited and level.level > FLOOR:
+            _cut(following, level, now_ms, settings)
+        return following
+    following.strikes = 0
+    if level.level >= 1:
+        return following
+    if assessment.elevated or likely:
+        following.bad_at_ms = now_ms
+    elif assessment.well and (scarce or now_ms - level.bad_at_ms >= level.hold_seconds * 1000):
+        following.risen = True
+        slower = 1.0 if scarce else settings.hold_seconds / max(1.0, level.hold_seconds)
+        following.level = min(1.0, level.level + RECOVER * slower)
+        if following.level >= 1:
+            following.restored_at_ms = now_ms
+    return following
+
+
+def _cut(following: Level, level: Level, now_ms: int, settings: RoutingSettings) -> None:
+    first = level.level >= 1
+    if first and now_ms - level.restored_at_ms > RELAPSE_SECONDS * 1000:
+        following.hold_seconds = float(settings.hold_seconds)
+    elif first or level.risen:
+        following.hold_seconds = min(MAX_HOLD_SECONDS, RELAPSE_FACTOR * level.hold_seconds)
+    following.level = max(FLOOR, level.level * CUT)
+    following.acted_at_ms, following.risen = now_ms, False
+
+
+def probing(level: Level, now_ms: int) -> float:
+    """The share of the usual probes: fewer while a gateway stays bad, all of them as soon as it may be well again.
+
+    Every probe of a gateway that hangs is somebody's payment in doubt.
+    """
+    if level.level > FLOOR or now_ms - level.bad_at_ms > STILL_BAD_SECONDS * 1000:
+        return 1.0
+    return max(MIN_PROBING, PROBING_SECONDS / (PROBING_SECONDS + (now_ms - level.acted_at_ms) / 1000))

@@ -1,0 +1,129 @@
+"""The rules that keep routes from swinging: confirmed, cut at once, given back slowly, later after every relapse."""
+
+from __future__ import annotations
+
+from payonce.routing import levels
+from payonce.routing.detector import Assessment
+from payonce.routing.levels import Level, probing
+from payonce.routing.settings import RoutingSettings
+
+SETTINGS = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5})
+BAD = Assessment({}, elevated=True, suspect=True, well=False, overloaded=False, reasons=("latency",))
+WELL = Assessment({}, elevated=False, suspect=False, well=True, overloaded=False, reasons=())
+BUSY = Assessment({}, elevated=True, suspect=True, well=False, overloaded=True, reasons=("latency",))
+SILENT = Assessment({}, elevated=False, suspect=False, well=False, overloaded=False, reasons=())
+STEP_MS = 5000
+
+
+class Course:
+    def __init__(self) -> None:
+        self.level, self.now_ms = Level(), 1_000_000_000_000
+
+    def see(self, assessment: Assessment, steps: int = 1, *, likely: bool | None = None, scarce: bool = False) -> float:
+        for _ in range(steps):
+            self.now_ms += STEP_MS
+            self.level = levels.step(
+                self.level,
+                assessment,
+                likely=assessment.elevated if likely is None else likely,
+                scarce=scarce,
+                now_ms=self.now_ms,
+                settings=SETTINGS,
+            )
+        return self.level.level
+
+    def steps_until_whole(self) -> int:
+        for step in range(1, 1000):
+            if self.see(WELL) >= 1:
+                return step
+        raise AssertionError("it never came back")
+
+
+def test_one_bad_window_is_not_believed() -> None:
+    """Fails when a single step may cut."""
+    course = Course()
+    for _ in range(20):
+        assert course.see(BAD) == 1
+        assert course.see(WELL) == 1
+
+
+def test_the_second_cuts_and_the_next_cut_waits_for_the_effect() -> None:
+    """Fails when every bad step cuts."""
+    course = Course()
+    course.see(BAD)
+    assert course.see(BAD) == levels.CUT
+    assert course.see(BAD) == levels.CUT
+    assert course.see(BAD) == levels.CUT**2
+
+
+def test_it_never_falls_below_the_floor() -> None:
+    assert Course().see(BAD, 1000) == levels.FLOOR
+
+
+def test_bad_but_not_likely_to_matter_cuts_nothing() -> None:
+    assert Course().see(BAD, 100, likely=False) == 1
+
+
+def test_busy_is_not_bad() -> None:
+    """Fails when overload cuts a level: all gateways lose their shares in a surge, and the surge outlasts itself."""
+    assert Course().see(BUSY, 100) == 1
+
+
+def test_trust_comes_back_after_the_hold_and_step_by_step() -> None:
+    course = Course()
+    course.see(BAD, 10)
+    low = course.level.level
+    assert course.see(WELL, SETTINGS.hold_seconds * 1000 // STEP_MS - 1) == low
+    assert course.see(WELL) == low + levels.RECOVER
+    assert course.see(WELL) == low + 2 * levels.RECOVER
+    assert course.see(SILENT, 10) == low + 2 * levels.RECOVER, "no answer is no good answer"
+
+
+def test_one_bad_step_makes_it_wait_anew() -> None:
+    course = Course()
+    course.see(BAD, 10)
+    low = course.level.level
+    course.see(WELL, 8)
+    course.see(BAD, likely=False)
+    assert course.see(WELL, 8) == low
+
+
+def test_every_relapse_waits_longer_up_to_a_limit() -> None:
+    """Fails when the hold does not grow: a square wave would flip the route with every period."""
+    course, waited = Course(), []
+    for _ in range(8):
+        course.see(BAD, 4)
+        waited.append(course.steps_until_whole())
+    assert waited[0] * STEP_MS / 1000 < 100
+    assert waited[1] > 2 * waited[0]
+    assert waited[2] > 2 * waited[1]
+    assert course.level.hold_seconds == levels.MAX_HOLD_SECONDS
+
+
+def test_after_a_calm_while_the_first_hold_holds_again() -> None:
+    course = Course()
+    for _ in range(2):
+        course.see(BAD, 4)
+        course.steps_until_whole()
+    course.see(WELL, int(levels.RELAPSE_SECONDS * 1000 / STEP_MS) + 1)
+    course.see(BAD, 4)
+    assert course.level.hold_seconds == SETTINGS.hold_seconds
+
+
+def test_when_payments_are_refused_a_well_gateway_is_not_kept_waiting() -> None:
+    """Fails when the hold holds in scarcity: one gateway refuses payments while the other, well again, gets none."""
+    course = Course()
+    course.see(BAD, 10)
+    low = course.level.level
+    assert course.see(WELL, scarce=True) == low + levels.RECOVER
+
+
+def test_probes_become_fewer_while_it_stays_bad_and_return_at_once() -> None:
+    course = Course()
+    course.see(BAD, 12)
+    assert course.level.level == levels.FLOOR
+    assert probing(course.level, course.now_ms) < 1
+    course.see(BAD, 200)
+    assert probing(course.level, course.now_ms) == levels.MIN_PROBING
+    course.see(WELL, 7)
+    assert probing(course.level, course.now_ms) == 1
