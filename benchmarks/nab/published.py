@@ -20,8 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOLERANCE = 0.005  # of a score from 0 to 100: published ones are stated with one decimal
-DETECTORS = ("windowedGaussian", "randomCutForest", "relativeEntropy", "knncad", "earthgeckoSkyline", "contextOSE")
-DETECTORS += ("numenta", "htmjava", "ARTime", "twitterADVec", "skyline", "expose")
+DETECTORS: tuple[str, ...] = (
+    "windowedGaussian",
+    "randomCutForest",
+    "relativeEntropy",
+    "knncad",
+    "earthgeckoSkyline",
+    "contextOSE",
+    "numenta",
+    "htmjava",
+    "ARTime",
+    "twitterADVec",
+    "skyline",
+    "expose",
+)
 
 
 @dataclass(frozen=True)
