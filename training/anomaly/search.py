@@ -22,6 +22,7 @@ FIXED_WEIGHT = 0  # the level's stays 1: only ratios matter
 PASSES = 3
 THRESHOLDS = 40
 RAREST, MOST_FREQUENT = 0.0003, 0.025  # shares of all samples that are at or above the candidate thresholds
+RANKED = 1.0  # of surprise: below, no threshold is tried
 NEIGHBOURS = 5  # thresholds: the mean over so many is the objective, so that no lucky one wins
 GAIN_MIN = 0.3  # of 100: less is chance
 
@@ -43,10 +44,10 @@ class Fit:
         self.worths = {one.name: _worths(one) for one in corpus}
         self.windows = scorer.window_count(corpus)
 
-    def run(self) -> Candidate:
-        """Return the best constants found."""
+    def run(self, passes: int = PASSES) -> Candidate:
+        """Return the best constants found in so many passes over all of them."""
         best = self.evaluate(START_WEIGHTS, START_HABITUATION)
-        for _ in range(PASSES):
+        for _ in range(passes):
             before = best.objective
             for weights, habituation in self._moves(best.constants):
                 candidate = self.evaluate(weights, habituation)
@@ -69,7 +70,9 @@ class Fit:
     def evaluate(self, weights: Surprises, habituation: float) -> Candidate:
         """Return the objective of one choice, with the threshold that goes with it."""
         surprises = {one.name: judged.surprises(self.evidence[one.name], weights, habituation) for one in self.corpus}
-        ranked = sorted((s for one in self.corpus for s in surprises[one.name][one.probation :] if s > 0), reverse=True)
+        ranked = sorted(
+            (s for one in self.corpus for s in surprises[one.name][one.probation :] if s > RANKED), reverse=True
+        )
         samples = sum(len(one.values) - one.probation for one in self.corpus)
         thresholds = [ranked[min(len(ranked) - 1, rank)] for rank in _ranks(samples)]
         above = {
@@ -78,7 +81,9 @@ class Fit:
         scores = [self._score(above, threshold) for threshold in thresholds]
         means = [sum(scores[i : i + NEIGHBOURS]) / NEIGHBOURS for i in range(len(scores) - NEIGHBOURS + 1)]
         at = max(range(len(means)), key=means.__getitem__)
-        return Candidate(Constants(weights, habituation, thresholds[at + NEIGHBOURS // 2]), means[at])
+        return Candidate(
+            Constants(weights, habituation, thresholds[at + NEIGHBOURS // 2], logarithmic=False), means[at]
+        )
 
     def _score(self, above: Mapping[str, Sequence[tuple[int, float]]], threshold: float) -> float:
         raw = -scorer.STANDARD.missed * self.windows

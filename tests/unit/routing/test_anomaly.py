@@ -219,12 +219,24 @@ def test_cut_patterns_are_refused(cut: int) -> None:
         AnomalyDetector.restore(state)
 
 
-def test_constants_are_shipped_with_their_provenance() -> None:
+@pytest.mark.parametrize("kind", ["general", "latency"])
+def test_constants_are_shipped_with_their_provenance(kind: str) -> None:
     stored = json.loads(anomaly._CONSTANTS_FILE.read_text())
-    constants = shipped_constants()
-    assert constants == Constants.parse(stored["constants"])
+    constants = shipped_constants(kind)
+    assert constants == Constants.parse(stored["constants"][kind])
     assert len(constants.weights) == len(EVIDENCE)
-    provenance = stored["provenance"]
+    provenance = stored["provenance"][kind]
     assert not set(provenance["fitted_on"]) & set(provenance["held_out"])
-    assert len(provenance["fitted_on"]) + len(provenance["held_out"]) == 58
+    assert len(provenance["fitted_on"]) + len(provenance["held_out"]) == {"general": 58, "latency": 12}[kind]
     assert len(provenance["data_sha256"]) == 64
+
+
+def test_latencies_are_scored_by_their_logarithm() -> None:
+    """Ten times as slow and a tenth as slow are as far. Fails when the value itself is scored."""
+    values = [math.exp(value) for value in noise(300, level=5, spread=0.2)]
+    slow, fast = (
+        run([*values, factor * 148.4], AnomalyDetector(shipped_constants("latency")))[-1] for factor in (8, 1 / 8)
+    )
+    assert slow.deviation == pytest.approx(-fast.deviation, rel=0.2)
+    with pytest.raises(ValueError, match="not a value"):
+        AnomalyDetector(shipped_constants("latency")).update(-1.0, START_MS)

@@ -34,27 +34,41 @@ WARM_UP = 100  # samples without an alarm
 SMOOTHING_SPAN = 2  # samples: one odd sample is less than two
 REST_SHARE, REST_MIN, REST_MAX = 0.03, 40, 400  # of the samples so far; samples
 VALUE_MAX = 1e30  # beyond, single precision and sums would overflow
+LOG_FLOOR = 1e-3  # of the value's unit: a latency of 0 ms is a sample that is missing, not infinitely fast
 _CONSTANTS_FILE = Path(__file__).with_name("anomaly_constants.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What was fitted: see ``provenance`` in the file, and training/anomaly."""
+    """What was fitted: see ``provenance`` in the file, and training/anomaly.
+
+    ``weights`` are in the order of ``EVIDENCE``. ``logarithmic`` scores the value's logarithm: what is far from usual
+    by a factor, as latencies are.
+    """
 
     weights: tuple[float, ...]
     habituation: float
     alarm_surprise: float
+    logarithmic: bool
 
     @staticmethod
     def parse(stored: Mapping[str, Any]) -> Constants:
-        """Return the constants of the file's ``constants``."""
+        """Return the constants of one set in the file."""
         weights = tuple(float(stored["weights"][name]) for name in EVIDENCE)
-        return Constants(weights, float(stored["habituation"]), float(stored["alarm_surprise"]))
+        return Constants(
+            weights, float(stored["habituation"]), float(stored["alarm_surprise"]), bool(stored["logarithmic"])
+        )
+
+    def scaled(self, value: float) -> float:
+        """Return the value as it is scored. Raises ValueError when it is not a finite, sane number."""
+        if not math.isfinite(value) or abs(value) > VALUE_MAX or (self.logarithmic and value < 0):
+            raise ValueError(f"not a value to be scored: {value!r}")
+        return math.log(max(value, LOG_FLOOR)) if self.logarithmic else float(value)
 
 
-def shipped_constants() -> Constants:
-    """Return the constants that payonce ships."""
-    return Constants.parse(json.loads(_CONSTANTS_FILE.read_text())["constants"])
+def shipped_constants(kind: str = "general") -> Constants:
+    """Return constants that payonce ships: ``general`` for any series, ``latency`` for latencies."""
+    return Constants.parse(json.loads(_CONSTANTS_FILE.read_text())["constants"][kind])
 
 
 def rest_samples(count: int) -> int:
@@ -82,7 +96,10 @@ class AnomalyScore:
 
 
 class AnomalyDetector:
-    """Scores one series. ``state`` and ``restore`` carry it over a restart with no change to any score."""
+    """Scores one series, with the constants for any series unless others are given.
+
+    ``state`` and ``restore`` carry it over a restart with no change to any score.
+    """
 
     __slots__ = ("collector", "constants", "count", "episodes", "last_at_ms", "rest_until", "smoothed", "tail")
 
@@ -97,15 +114,16 @@ class AnomalyDetector:
         self.last_at_ms: int | None = None
 
     def update(self, value: float, at_ms: int) -> AnomalyScore:
-        """Score one sample and learn from it. Raises ValueError when the value is not a finite, sane number.
+        """Score one sample and learn from it.
+
+        Raises ValueError when the value is not a finite, sane number, or is negative where its logarithm is scored.
 
         ``at_ms`` is epoch milliseconds, for the hour of the day and week; when it goes back, no time has passed.
         """
-        if not math.isfinite(value) or abs(value) > VALUE_MAX:
-            raise ValueError(f"not a value to be scored: {value!r}")
+        scaled = self.constants.scaled(value)
         passed_ms = 0 if self.last_at_ms is None else max(0, at_ms - self.last_at_ms)
         self.last_at_ms = at_ms
-        evidence = self.collector.update(float(value), at_ms, passed_ms)
+        evidence = self.collector.update(scaled, at_ms, passed_ms)
         total = self.smoothed.update(sum(map(mul, self.constants.weights, evidence.surprises)))
         probability = self._probability(total)
         surprise = self.episodes.update(total, self.count)
