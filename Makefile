@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 PYTEST := $(PY) -m pytest
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice recall recall-slice e2e demo up down sam-local bench bench-reconciliation openapi openapi-check lock clean
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice recall recall-slice e2e demo up down sam-local bench bench-reconciliation nab nab-check fit-anomaly openapi openapi-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -84,6 +84,15 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 
 bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
 	$(PY) benchmarks/reconciliation.py
+
+nab: setup ## the anomaly detector on public data: PAYONCE_NAB_DATA and PAYONCE_LATENCY_DATA name it (docs/anomaly-detector.md)
+	nice -n 10 $(PY) -m benchmarks.nab
+
+nab-check: setup ## the scorer gives NAB's published detectors their published scores
+	nice -n 10 $(PY) -m benchmarks.nab.published
+
+fit-anomaly: setup ## fit the anomaly detector's constants anew, on the series that are for fitting
+	nice -n 10 $(PY) -m training.anomaly.fit
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py

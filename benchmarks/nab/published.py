@@ -79,7 +79,11 @@ def compare(root: Path, detectors: tuple[str, ...] = DETECTORS) -> list[Check]:
 
 def main() -> int:
     """Print the comparison; 1 when a score is not reproduced."""
-    rows = compare(data.nab_directory())
+    try:
+        rows = compare(data.nab_directory())
+    except data.DataMissing as error:
+        print(error, file=sys.stderr)
+        return 2
     print(f"{'':41} published     ours     best")
     for row in rows:
         mark = "" if row.agrees else "  differs"

@@ -100,7 +100,11 @@ def fit(corpus: Sequence[Series], latencies: Sequence[Series]) -> dict[str, Any]
 
 def main(arguments: Sequence[str]) -> int:
     """Fit and write, or fit and compare."""
-    found = fit(data.read_nab(data.nab_directory()), data.read_latencies(data.latency_directory()))
+    try:
+        found = fit(data.read_nab(data.nab_directory()), data.read_latencies(data.latency_directory()))
+    except data.DataMissing as error:
+        print(error, file=sys.stderr)
+        return 2
     if "--check" in arguments:
         shipped = json.loads(TARGET.read_text())
         for one in (shipped, found):
