@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 PYTEST := $(PY) -m pytest
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -108,6 +108,15 @@ bench-spark: .venv-spark/.ready ## 5 million rows a side on DuckDB and on Spark:
 
 .venv-spark/.ready: requirements/spark.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-spark requirements/spark.txt
+
+nab: setup ## the anomaly detector on public data: PAYONCE_NAB_DATA and PAYONCE_LATENCY_DATA name it (docs/anomaly-detector.md)
+	nice -n 10 $(PY) -m benchmarks.nab
+
+nab-check: setup ## the scorer gives NAB's published detectors their published scores
+	nice -n 10 $(PY) -m benchmarks.nab.published
+
+fit-anomaly: setup ## fit the anomaly detector's constants anew, on the series that are for fitting
+	nice -n 10 $(PY) -m training.anomaly.fit
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py

@@ -1,0 +1,1 @@
+"""Fits what the anomaly detector ships as data."""
