@@ -284,7 +284,7 @@ def test_a_notification_and_its_statement_tell_of_one_credit() -> None:
 
 def test_a_statement_in_two_formats_is_told_once() -> None:
     """Fails when both renditions count: every payout would be credited twice."""
-    long, short = stated(1, line(5000, 1, "bank-1", PO)), stated(1, line(5000, 1, description="PAYOUT"))
+    long, short = stated(1, line(5000, 1, "bank-1", PO)), stated(1, line(5000, 1, PO, description="PAYOUT"))
     for order in ([long, short], [short, long]):
         result = reconcile([payout()], order, one_by_one=True)
         assert seen(result) == []
