@@ -104,7 +104,8 @@ def main() -> None:
             first = first or told["cpu_seconds"]
             print(
                 f"{rows:>12,} {told['seconds']:>8.1f} {told['cpu_seconds']:>7.1f} {told['peak_mb']:>8.0f} "
-                f"{told['breaks']:>8,} {told['seconds'] * 1e6 / rows:>7.2f} {told['cpu_seconds'] / first:>7.1f}  {told['digest'][:16]}",
+                f"{told['breaks']:>8,} {told['seconds'] * 1e6 / rows:>7.2f} "
+                f"{told['cpu_seconds'] / first:>7.1f}  {told['digest'][:16]}",
                 flush=True,
             )
             print("   ", " ".join(f"{step} {at:.1f}" for step, at in told["steps"]), flush=True)
