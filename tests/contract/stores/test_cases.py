@@ -71,9 +71,7 @@ def test_a_break_is_opened_once_seen_again_closed_and_reopened(database: Databas
 
 
 def test_a_run_recorded_twice_changes_nothing_more_and_counts_the_same(database: Database) -> None:
-    """Fails without the time of the last run on the case (a second try would write again), or when counts are those of
-    the last attempt alone.
-    """
+    """Fails when the counts are those of the last attempt alone."""
     store, found, other = CaseStore(database), a_break(), a_break("pay_2-1")
     # The first attempt got as far as the first case, and the second one looks a little later.
     record(store, "run_1", found)

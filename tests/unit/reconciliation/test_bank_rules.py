@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import permutations
@@ -106,7 +107,12 @@ def seen(result: RunResult) -> list[tuple[str, int]]:
 
 
 def outcomes(result: RunResult, source: Source) -> dict[Outcome, int]:
-    return {tally.outcome: tally.rows for tally in result.tallies if tally.source is source}
+    """Return the rows of a source by outcome, of all currencies together."""
+    counts: Counter[Outcome] = Counter()
+    for tally in result.tallies:
+        if tally.source is source:
+            counts[tally.outcome] += tally.rows
+    return dict(counts)
 
 
 ELSEWHERE = line(77, 1, "rent")
@@ -210,6 +216,28 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
     ),
     "two payouts, one credit that fits both": ([payout(), payout(OTHER)], [line()], [("ambiguous", 5000)]),
     "two credits that fit": ([payout()], [line(), line(5000, 2)], [("ambiguous", 5000)]),
+    "one credit for two that names none": (
+        [payout(), payout(OTHER, 300)],
+        [line(5300)],
+        [("payout_missing", 300), ("payout_missing", 5000)],
+    ),
+    "the gateway debits, and gives it back": (
+        [payout(amount=-800)],
+        [line(-800, 1, PO), line(800, 3, PO)],
+        [("payout_returned", 800)],
+    ),
+    "the gateway debits twice": (
+        [payout(amount=-800)],
+        [line(-800, 1, PO), line(-800, 1, PO)],
+        [("duplicate_credit", 800)],
+    ),
+    "a debit of that amount is no credit": ([payout()], [line(-5000)], [("payout_missing", 5000)]),
+    "a converted payout is nobody else's": (
+        [payout(currency="USD"), payout(OTHER)],
+        [line(5000, 1, PO)],
+        [("payout_missing", 5000)],
+    ),
+    "over a weekend": ([payout(on=4)], [line(on=7)], []),  # from Friday to Monday
     "equal amounts a month apart": (
         [payout(), payout(OTHER, on=20)], [line(), line(on=21)], [],
     ),
@@ -319,6 +347,22 @@ STATEMENTS: dict[str, tuple[list[Statement], list[tuple[str, int]]]] = {
     "two on one day": (
         [stated(0, line(10, 0, "a"), sequence=1), stated(0, line(10, 0, "b"), opening=10, sequence=2)], [],
     ),
+    "two on one day, without numbers": (
+        [replace(_unnumbered()[0], opening_minor=-5, closing_minor=5, lines=(line(10, 0, "x"),)),
+         *(stated(1, line(5, 1, f"h{n}"), opening=5 + 5 * n) for n in range(2)),
+         stated(2, line(1, 2, "y"), opening=15)],
+        [],
+    ),
+    "two on one day, without numbers, and one is off": (
+        [stated(0, line(5, 0, "x")), stated(1, line(5, 1, "h0"), opening=5), stated(1, line(5, 1, "h1"), opening=11)],
+        [("balance_break", 1)],
+    ),
+    "sent again": ([*_week(), *_week()[2:5]], []),
+    "sent again with a line more, and the next goes on from it": (
+        [*_week()[:3], stated(2, line(10, 2, "r2"), line(4, 2, "more"), opening=20, sequence=62),
+         stated(3, line(10, 3, "r3"), opening=34, sequence=63)],
+        [],
+    ),
     "another account": (
         [stated(0, sequence=1), stated(1, opening=99, sequence=3, account="NL02BANK0123456789")], [],
     ),
@@ -329,6 +373,54 @@ STATEMENTS: dict[str, tuple[list[Statement], list[tuple[str, int]]]] = {
         [stated(n, line(1, n, f"q{n}"), opening=n + 10, sequence=100 + n) for n in range(-8, 32)], [],
     ),
 }  # fmt: skip
+
+
+def test_each_account_and_currency_has_statements_of_its_own() -> None:
+    """Fails when accounts, or the currencies of one account, share their numbers and balances."""
+    euros = [stated(n, line(10, n, f"e{n}"), opening=10 * n, sequence=n + 1) for n in range(3)]
+    dollars = [
+        stated(n, line(7, n, f"d{n}", currency="USD"), opening=90 + 7 * n, sequence=n + 41, currency="USD")
+        for n in range(3)
+    ]
+    other = [replace(one, account="NL02BANK0123456789", sequence=(one.sequence or 0) + 7) for one in euros]
+    result = reconcile([], [*euros, *dollars, *other])
+    assert seen(result) == []
+    assert outcomes(result, Source.STATEMENT) == {Outcome.MATCHED: 6, Outcome.EXCLUDED: 3}
+
+
+def test_a_payout_may_come_to_any_account_of_its_currency() -> None:
+    """Fails when the second credit of a payout goes unseen because it came to another account."""
+    here, there = stated(1, line(5000, 1, PO)), stated(1, line(5000, 1, PO), account="NL02BANK0123456789")
+    assert seen(reconcile([payout()], [here])) == seen(reconcile([payout()], [there])) == []
+    assert seen(reconcile([payout()], [here, there])) == [("duplicate_credit", 5000)]
+
+
+# Leap days and their absence, both changes of clocks in Europe, one in New York, and the last day of a year.
+DELICATE = ("2028-02-28", "2028-02-29", "2027-02-28", "2026-03-28", "2026-03-29", "2026-10-24", "2026-10-25",
+            "2028-03-12", "2026-12-31")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("days", "in_time"),
+    [(-2, False), (-1, True), (SETTINGS.payout_sla_days, True), (SETTINGS.payout_sla_days + 1, False)],
+)
+def test_days_are_counted_in_the_calendar(days: int, in_time: bool) -> None:
+    """The last day of the time is in it and the next one is not, however long a day was.
+
+    Fails when the booking day is compared with a time of day, or the last day is left out.
+    """
+    rows, statements = [], []
+    for number, text in enumerate(DELICATE):
+        at = date.fromisoformat(text)
+        on, amounts = at + timedelta(days=days), (1000 + number, 2000 + number)
+        for amount, clock_ms in zip(amounts, (0, DAY_MS - 1), strict=True):
+            made_ms = (at.toordinal() - date(1970, 1, 1).toordinal()) * DAY_MS + clock_ms
+            rows.append(payout(f"po_cccccccc{amount}", amount, created_at_ms=made_ms))
+        lines = tuple(line(amount, booking_date=on) for amount in amounts)
+        statements.append(replace(stated(0, *lines, opening=None), first_day=on, last_day=on))
+    later = replace(SETTINGS, as_of_ms=FIRST_MS + 1000 * DAY_MS)
+    found = seen(reconcile(rows, statements, settings=later))
+    assert found == ([] if in_time else sorted(("payout_missing", -row.amount_minor) for row in rows))
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -106,6 +106,18 @@ def test_a_refund_that_only_the_gateway_knows_is_proof() -> None:
     assert (refunded(), refunded(999), refunded(600, 400)) == (False, False, True)
 
 
+def test_what_the_gateway_never_made_is_missing_and_no_double() -> None:
+    """Fails when a charge that moved no money is given back: the payer would be paid."""
+    desk = Desk()
+    first = desk.pay("first-key")
+    desk.world.clock.ms -= 50_000
+    desk.pay("second-key")
+    desk.report(("charge", first, 10))
+    report = desk.run(hours=2 * DAYS)
+    assert [case.break_class for case in desk.opened()] == [BreakClass.MISSING_IN_GATEWAY]
+    assert (report.breaks, report.double_charges) == (1, 0)
+
+
 def test_what_a_person_dismissed_stays_so() -> None:
     desk = Desk()
     pay_twice(desk)

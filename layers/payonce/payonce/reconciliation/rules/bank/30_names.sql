@@ -89,6 +89,14 @@ JOIN (
 ) AS s ON s.line_key = c.line_key
 WHERE (s.equals = 1 AND c.is_equal = 1) OR (s.payouts = 1 AND c.is_long = 1);
 
+-- A line that names a payout of another currency was converted by the bank. It is nobody else's, whatever its amount.
+CREATE TABLE bank_converted AS
+SELECT DISTINCT t.line_key
+FROM (SELECT line_key, translate(upper(token), ' _-./:', '') AS plain FROM bank_token) AS t
+JOIN (SELECT currency, translate(upper(token), ' _-./:', '') AS plain FROM bank_payout_name) AS n ON n.plain = t.plain
+JOIN bank_row AS l ON l.line_key = t.line_key AND l.currency <> n.currency
+WHERE length(n.plain) >= 10;
+
 -- Lines that name one payout, and whether they are all of it.
 CREATE TABLE bank_single AS
 SELECT n.line_key, n.gateway, n.payout_id, n.currency

@@ -10,7 +10,7 @@ JOIN bank_row AS l
     AND l.booking_day BETWEEN p.first_day - 1 AND p.last_day + s.payout_sla_days
 LEFT JOIN (SELECT DISTINCT gateway, payout_id, currency FROM bank_named) AS n
     ON n.gateway = p.gateway AND n.payout_id = p.payout_id AND n.currency = p.currency
-LEFT JOIN (SELECT DISTINCT line_key FROM bank_named) AS m ON m.line_key = l.line_key
+LEFT JOIN (SELECT line_key FROM bank_named UNION SELECT line_key FROM bank_converted) AS m ON m.line_key = l.line_key
 WHERE p.expected_minor <> 0 AND l.counts = 1 AND n.payout_id IS NULL AND m.line_key IS NULL;
 
 CREATE TABLE bank_only_candidate AS

@@ -192,6 +192,28 @@ WHERE
     s.payouts = 1 AND c.is_long = 1
   );
 
+/* A line that names a payout of another currency was converted by the bank. It is nobody else's, whatever its amount. */
+CREATE TABLE bank_converted AS
+SELECT DISTINCT
+  t.line_key
+FROM (
+  SELECT
+    line_key,
+    TRANSLATE(UPPER(token), ' _-./:', '') AS plain
+  FROM bank_token
+) AS t
+JOIN (
+  SELECT
+    currency,
+    TRANSLATE(UPPER(token), ' _-./:', '') AS plain
+  FROM bank_payout_name
+) AS n
+  ON n.plain = t.plain
+JOIN bank_row AS l
+  ON l.line_key = t.line_key AND l.currency <> n.currency
+WHERE
+  LENGTH(n.plain) >= 10;
+
 /* Lines that name one payout, and whether they are all of it. */
 CREATE TABLE bank_single AS
 SELECT

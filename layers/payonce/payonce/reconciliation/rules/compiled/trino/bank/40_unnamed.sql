@@ -25,9 +25,13 @@ LEFT JOIN (
 ) AS n
   ON n.gateway = p.gateway AND n.payout_id = p.payout_id AND n.currency = p.currency
 LEFT JOIN (
-  SELECT DISTINCT
+  SELECT
     line_key
   FROM bank_named
+  UNION
+  SELECT
+    line_key
+  FROM bank_converted
 ) AS m
   ON m.line_key = l.line_key
 WHERE
