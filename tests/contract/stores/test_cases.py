@@ -14,6 +14,7 @@ from payonce.reconciliation.cases.items import correcting_writes, position_of
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.cases.store import HISTORY_LIMIT, CaseStore
 from payonce.reconciliation.files import KnownFile, chain_head, files_since, move_chain, remember_file
+from payonce.reconciliation.manifest import FIRST
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
 
@@ -248,10 +249,10 @@ def test_a_file_is_remembered_once_whatever_its_name(database: Database) -> None
 
 def test_the_chain_has_one_next_link(database: Database) -> None:
     """Fails when two runs that started from the same manifest both become its successor."""
-    assert chain_head(database) == ""
-    move_chain(database, previous="", manifest_hash="h1")
+    assert chain_head(database) == FIRST
+    move_chain(database, previous=FIRST, manifest_hash="h1")
     with pytest.raises(WriteConflict):
-        move_chain(database, previous="", manifest_hash="h1b")
+        move_chain(database, previous=FIRST, manifest_hash="h1b")
     move_chain(database, previous="h1", manifest_hash="h2")
     with pytest.raises(WriteConflict):
         move_chain(database, previous="h1", manifest_hash="h2b")

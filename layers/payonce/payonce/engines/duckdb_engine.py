@@ -131,7 +131,7 @@ class DuckDbWorkspace:
                 "WHERE coalesce(reference, '') = '' AND gateway_payment_id IS NOT NULL)"
             )
 
-    def write_parquet(self, table: str, path: str) -> None:
+    def write_table(self, table: str, path: str) -> None:
         """Write what was added to the table, in the form that ``add_parquet`` takes."""
         with _translated():
             self._make_inputs()

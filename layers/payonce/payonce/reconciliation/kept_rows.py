@@ -71,7 +71,7 @@ class KeptRows:
             workspace.add_file(file, gateway=gateway)
             for table in _tables(gateway):
                 path = Path(folder) / table
-                workspace.write_parquet(table, str(path))
+                workspace.write_table(table, str(path))
                 self._files.store(_file_name(file.file_id, gateway, table), path)
 
     def load_files(self, workspace: Workspace, known: Iterable[KnownFile], *, now_ms: int, folder: Path) -> None:
@@ -127,7 +127,7 @@ class KeptRows:
             else:
                 with self._workspace() as workspace:
                     workspace.add_ledger(chain([first], rows))
-                    workspace.write_parquet("ledger", str(path))
+                    workspace.write_table("ledger", str(path))
             self._files.store(name, path)
         return path
 
@@ -140,7 +140,7 @@ class KeptRows:
             parts = self._each(table, files, folder)
             with self._workspace() as workspace:
                 workspace.add_parquet(table, [str(part) for part in parts])
-                workspace.write_parquet(table, str(path))
+                workspace.write_table(table, str(path))
             self._files.store(name, path)
         return path
 

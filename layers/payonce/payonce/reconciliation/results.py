@@ -79,14 +79,14 @@ class Workspace(ReconciliationEngine, Protocol):
         ...
 
     def add_parquet(self, table: str, paths: Sequence[str]) -> None:
-        """Add files that ``write_parquet`` wrote. Raises ``FileRejected`` if they are none."""
+        """Add files that ``write_table`` wrote. Raises ``FileRejected`` if they are none."""
         ...
 
     def add_answered_ledger(self, paths: Sequence[str]) -> None:
         """Add those ledger rows of such files that a gateway's row names, now that those are there."""
         ...
 
-    def write_parquet(self, table: str, path: str) -> None:
+    def write_table(self, table: str, path: str) -> None:
         """Write a table's rows into a file."""
         ...
 
