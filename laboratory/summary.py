@@ -17,7 +17,6 @@ Written by `python -m laboratory summary` from the figures of `make lab`. Scenar
 ranges and seeds: `laboratory/split.py`. Nothing here was tuned on: constants and coefficients come from other ranges
 and the seeds {first} to {last}. Means over the seeds. Goodput is the share of payments with a definite answer within
 3 s of the first request.
-
 """
 
 
