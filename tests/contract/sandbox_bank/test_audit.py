@@ -127,7 +127,7 @@ def three_days(till: Till, fault: str | None) -> tuple[list[LedgerRow], list[dic
 
 
 def test_three_days_of_payouts_have_no_break(till: Till) -> None:
-    """Fails when a payout's id does not survive its way through report and statement, or a balance is not carried."""
+    """Fails when the bank's statements do not open where the ones before them closed."""
     ledger, payouts = three_days(till, None)
     assert len(payouts) == 3
     assert audited(till, ledger, OVERDUE_DAYS) == []

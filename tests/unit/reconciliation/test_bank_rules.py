@@ -173,6 +173,11 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
     "cut so that it fits two that are equal": (
         [payout(LONG), payout(LONG_TOO)], [line(5000, 1, LONG[:18])], [("ambiguous", 5000)],
     ),
+    "the beginning of another is whole, and the other one is missing": (
+        [payout(LONG), payout(LONG[:18], 300)],
+        [line(290, 1, LONG[:18])],
+        [("payout_different", 10), ("payout_missing", 5000)],
+    ),
     "the beginning of another is whole": (
         [payout(LONG), payout(LONG[:18], 300)], [line(300, 1, LONG[:18]), line(5000, 1, LONG)], [],
     ),

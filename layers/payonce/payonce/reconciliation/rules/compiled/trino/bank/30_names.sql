@@ -151,9 +151,6 @@ WHERE
   AND LENGTH(t.plain) >= 8
   AND LENGTH(t.plain) < LENGTH(n.plain)
   AND SUBSTR(n.plain, 1, LENGTH(t.plain)) = t.plain
-  AND (
-    LENGTH(t.token) >= 16 OR l.amount_minor = p.expected_minor
-  )
 GROUP BY
   t.line_key,
   n.gateway,
