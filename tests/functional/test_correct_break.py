@@ -246,7 +246,7 @@ def test_a_gateway_that_is_down_is_asked_less_and_less_often(stage: Stage) -> No
 
 
 def test_the_kill_switch_holds_what_is_approved_until_it_is_off(stage: Stage) -> None:
-    """Fails when the switch is looked at once, or ends the workflow."""
+    """Fails when the switch is looked at once, ends the workflow, or lets the policy approve."""
     stage.policy("enabled = false\n" + AUTOMATIC)
     found = duplicate_capture(stage.world)
     handler, executions = stage.handler, []
@@ -263,7 +263,7 @@ def test_the_kill_switch_holds_what_is_approved_until_it_is_off(stage: Stage) ->
         return handler(event, context)
 
     stage.handler = watching
-    stage.walk(found, people)
+    assert stage.walk(found, people).waits == 1
     assert executions == [[]] * 4
     check_corrected(stage.world, found)
 
