@@ -5,6 +5,8 @@ PySpark is not in the Lambda layers: a job on EMR Serverless, or a machine of on
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from payonce.domain.errors import BodyMalformed, StoreUnavailable
@@ -34,6 +36,8 @@ def local_session(folder: Path, *, memory_mb: int, partitions: int, cores: int =
     """
     from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
 
+    # Spark's workers take python3 from the PATH, which may be of another version, and then refuse to work.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {
         "spark.driver.memory": f"{memory_mb}m",
         "spark.driver.host": "127.0.0.1",
