@@ -56,7 +56,7 @@ def on_spark(spark: SparkSession, case: Case, folder: Path) -> RunResult:
 
 
 def test_every_class_is_found_alike_on_both(spark: SparkSession, tmp_path: Path) -> None:
-    """Over files that overlap. Fails when a compiled rule orders, compares, divides or hashes otherwise than DuckDB."""
+    """Over files that overlap: a compiled rule orders, compares, divides and hashes as DuckDB does."""
     case = compose(2, 3)
     expected = on_duckdb(case, tmp_path)
     result = on_spark(spark, case, tmp_path)
@@ -68,9 +68,7 @@ def test_every_class_is_found_alike_on_both(spark: SparkSession, tmp_path: Path)
 
 
 def test_the_job_leaves_the_same_run(tmp_path: Path) -> None:
-    """The job as it is submitted, with the package as a zip. Fails when a rule is not found there, or the policy is
-    not the one that was given.
-    """
+    """The job as it is submitted, beside a zip of the package: it finds the rules and judges by the policy given."""
     case = compose(5, 1)
     expected = on_duckdb(case, tmp_path)
     folder = PACKAGE.parent
@@ -81,7 +79,8 @@ def test_the_job_leaves_the_same_run(tmp_path: Path) -> None:
     options = ["--master", "local[2]", "--py-files", archive, "--conf", f"spark.sql.warehouse.dir={tmp_path}/work"]
     for conf in ("spark.sql.shuffle.partitions=2", "spark.ui.enabled=false", "spark.driver.bindAddress=127.0.0.1"):
         options += ["--conf", conf]
-    job = [str(PACKAGE / "entrypoints" / "reconcile_job.py"), "--input", str(tmp_path), "--output", f"{tmp_path}/out"]
+    script = shutil.copy(PACKAGE / "entrypoints" / "reconcile_job.py", tmp_path)  # alone, as it is uploaded
+    job = [str(script), "--input", str(tmp_path), "--output", f"{tmp_path}/out"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     subprocess.run(
@@ -116,7 +115,7 @@ def test_spark_hashes_like_the_definition(spark: SparkSession) -> None:
 def test_a_rule_that_loses_a_row_has_no_result(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails when the proofs are DuckDB's alone."""
+    """The proofs are not DuckDB's alone."""
     case = compose(3, 1)
     on_duckdb(case, tmp_path)
 
