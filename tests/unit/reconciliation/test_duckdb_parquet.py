@@ -21,7 +21,7 @@ def test_what_was_written_is_reconciled_alike(tmp_path: Path) -> None:
         workspace.add_ledger([entry(1), entry(2), entry(4, amount_minor=700)])
         rows = (moved(1), moved(3, reference=None))
         workspace.add_file(ReconciliationFile("f", FileFormat.GENERIC_GATEWAY_CSV, gateway_rows=rows), gateway="bank")
-        workspace.write_parquet(folder)
+        workspace.write_inputs(folder)
         expected = workspace.run(SETTINGS)
     assert sorted(path.stem for path in folder.iterdir()) == sorted(INPUT_TABLES)
     with DuckDbWorkspace(threads=1) as workspace:
