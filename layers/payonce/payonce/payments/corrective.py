@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 OPERATION = "correct_break"
 APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
-EXECUTED, ALREADY_GIVEN_BACK = "executed", "already_given_back"
+EXECUTED, ALREADY_GIVEN_BACK, PARTLY_GIVEN_BACK = "executed", "already_given_back", "partly_given_back"
 FIRST_ATTEMPT = 1
 OPERATION_NAMESPACE = "payonce/corrective/v1"
 OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt far below the 64 of a gateway's reference
@@ -198,10 +198,12 @@ class GiveBackSurplus(GatewayWork):
             )
             if not isinstance(state, ChargeState):
                 return Released(GatewayUnavailable("The charge could not be read again. Nothing was executed."))
-            if state.voided or (
-                self._plan.kind is OperationKind.REFUND and left_minor(state) < self._plan.amount_minor
-            ):
+            if state.voided or (state.captured_minor > 0 and left_minor(state) <= 0):
                 return Completed(lambda: self._settled())
+            if self._plan.kind is OperationKind.REFUND and left_minor(state) < self._plan.amount_minor:
+                # What is left was proposed to nobody, so nobody has approved it.
+                partly = Declined(PARTLY_GIVEN_BACK, f"Only {left_minor(state)} of the charge are left.")
+                return Completed(lambda: self.draft(partly))
         return super().start(claim)
 
     def draft(self, result: Result) -> Draft:
