@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
-from payonce.domain.gateway import OperationKind
+from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.domain.money import Money
-from tests.support.corrections import corrections_in, deadline, duplicate_capture, identity_of
-from tests.support.world import World
-
-if TYPE_CHECKING:
-    from payonce.reconciliation.model import Break
+from payonce.reconciliation.model import Break, Evidence, Source
+from payonce.reconciliation.taxonomy import BreakClass
+from tests.support.corrections import (
+    corrections_in,
+    deadline,
+    duplicate_capture,
+    identity_of,
+    payment_id_of,
+    with_case,
+)
+from tests.support.world import MERCHANT, World
 
 CHECKER = "key_checker"
 _S = CorrectionStatus
@@ -50,3 +55,93 @@ def test_a_surplus_of_which_only_a_part_was_given_back_meanwhile_is_not_correcte
     after = corrections.execute(identity, deadline(world)).correction
     assert (after.status, after.outcome) == (_S.FAILED, "partly_given_back")
     assert len(world.gateway.succeeded(OperationKind.REFUND)) == 1
+
+
+def test_a_surplus_is_not_told_apart_while_the_payment_itself_is_in_doubt(world: World) -> None:
+    """Fails when a payment without a charge of its own counts as one that has another: recovery then finds the very
+    charge that was given back, and the payer's only payment is gone.
+    """
+    world.gateway.script = ["booked_lost"]
+    world.gateway.lookup_fails = True
+    payment_id = payment_id_of(world.create())
+    world.gateway.lookup_fails = False
+    own = world.gateway.bookings[0].outcome
+    assert isinstance(own, Succeeded)
+    world.gateway.submit(world.gateway.submissions[0], deadline(world))
+    found = with_case(
+        world,
+        Break(
+            break_class=BreakClass.DUPLICATE_CAPTURE,
+            subject=("bank", world.gateway.submissions[0].gateway_reference, own.gateway_charge_id),
+            amount_minor=1000,
+            currency="EUR",
+            occurred_at_ms=world.clock.now_ms(),
+            merchant_id=MERCHANT,
+            payment_id=payment_id,
+            gateway="bank",
+            surplus_gateway_payment_id=own.gateway_charge_id,
+        ),
+    )
+    step = corrections_in(world).advance(found, deadline(world))
+    assert (step.correction.status, step.retry_later) == (_S.OPEN, True)
+    world.clock.ms += 120_000
+    assert world.recover().concluded == 1
+    step = corrections_in(world).advance(found, deadline(world))
+    assert (step.correction.status, step.correction.outcome) == (_S.MANUAL, "not_a_surplus")
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def test_a_double_is_none_once_the_other_payment_was_given_back(world: World) -> None:
+    """Fails when only the payment to be refunded is looked at: the merchant has given back the first one while the
+    approval waited, and the second one would follow it.
+    """
+    first, found = pair(world)
+    corrections, identity = corrections_in(world, Policy()), identity_of(found)
+    corrections.advance(found, deadline(world))
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    world.follow_up(OperationKind.REFUND, first, "by-the-merchant")
+    after = corrections.execute(identity, deadline(world)).correction
+    assert (after.status, after.outcome) == (_S.REJECTED, "other_given_back")
+    assert len(world.gateway.succeeded(OperationKind.REFUND)) == 1
+
+
+def test_a_refund_of_the_other_payment_in_flight_holds_the_correction_back(world: World) -> None:
+    """Fails when the claim does not require in its own transaction that the other payment stands."""
+    first, found = pair(world)
+    corrections, identity = corrections_in(world, Policy()), identity_of(found)
+    corrections.advance(found, deadline(world))
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    world.gateway.script = ["lost"]
+    world.gateway.lookup_fails = True
+    world.follow_up(OperationKind.REFUND, first, "by-the-merchant")
+    submitted = len(world.gateway.submissions)
+    step = corrections.execute(identity, deadline(world))
+    assert (step.correction.status, step.retry_later) == (_S.APPROVED, True)
+    assert len(world.gateway.submissions) == submitted
+
+
+def test_a_part_of_the_other_payment_given_back_leaves_the_double_one(world: World) -> None:
+    """A price that was lowered is no undone payment."""
+    first, found = pair(world)
+    world.follow_up(OperationKind.REFUND, first, "by-the-merchant", 100)
+    assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.CORRECTED
+
+
+def pair(world: World) -> tuple[str, Break]:
+    """Create two payments of one sale; return the first one, and the break of the later one with both as evidence."""
+    payments = [payment_id_of(world.create(key)) for key in ("key-1", "key-2")]
+    found = Break(
+        break_class=BreakClass.DOUBLE_CHARGE,
+        subject=(MERCHANT, payments[1]),
+        amount_minor=1000,
+        currency="EUR",
+        occurred_at_ms=world.clock.now_ms(),
+        merchant_id=MERCHANT,
+        payment_id=payments[1],
+        gateway="bank",
+        evidence=tuple(
+            Evidence(source=Source.LEDGER, row_key=f"je_{number}", fields={"payment_id": payment_id})
+            for number, payment_id in enumerate(payments)
+        ),
+    )
+    return payments[0], with_case(world, found)

@@ -1,7 +1,8 @@
 """Carrying out what is approved: at most once per break, and only while the break is open.
 
 The claim requires in its own transaction that the correction is approved and that no run has closed the break. A run
-that looked earlier in turn closes nothing that was claimed since: the claim changes the case.
+that looked earlier in turn closes nothing that was claimed since: the claim changes the case. A double charge's claim
+requires too that the other payment stands: who has given that one back has corrected the break.
 """
 
 from __future__ import annotations
@@ -25,14 +26,19 @@ from payonce.domain.gateway import OperationKind
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.records import KeyedRequest
 from payonce.payments.corrective import EXECUTED, OPERATION, CorrectivePlan, corrective_work
+from payonce.payments.follow_up import load_payment
+from payonce.payments.items import payment_key
 from payonce.ports import Adjust, Table
+from payonce.reconciliation.anomalies.proof import nothing_left
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.items import case_key, correcting_writes
 from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.model import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.domain.payment import Payment
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.payments.work import Services
     from payonce.ports import Deadline, Gateway, Write
@@ -59,10 +65,9 @@ class Execution:
         case = CaseStore(self._database).get(correction.break_id)
         if correction.kind == REVERSAL:
             return self._reverse(correction, case)
+        guards = [*self._guards(case, correction), *map(_stands, self._others(case, correction))]
         try:
-            work = corrective_work(
-                self._plan(correction), self._gateway_named, self._services, self._guards(case, correction)
-            )
+            work = corrective_work(self._plan(correction), self._gateway_named, self._services, guards)
             self._engine.execute(self._request(correction, deadline), work)
         except (AmountExceedsAvailable, PaymentStateConflict):
             # The merchant has refunded it meanwhile: nothing was sent, and there is nothing left to do.
@@ -71,6 +76,8 @@ class Execution:
             # A claim that was there already would have been taken over: there is none.
             if case.status is not CaseStatus.OPEN:
                 return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
+            if any(nothing_left(payment) for payment in self._others(case, correction)):
+                return self._ended(correction, status=_S.REJECTED, outcome="other_given_back")
         except (NotExecuted, KeyInProgress, KeyExpired, LeaseLost, OutcomeUnknown):
             pass
         return self._again(correction)
@@ -108,6 +115,14 @@ class Execution:
         note = f"{correction.kind} of {correction.amount_minor} {correction.currency}"
         return correcting_writes(case, by=correction.decided_by, note=note, at_ms=self._clock.now_ms())
 
+    def _others(self, case: Case, correction: Correction) -> list[Payment]:
+        """Return the payments that a double charge is the double of, as they are now."""
+        if correction.action is not Action.REFUND_PAYMENT:
+            return []
+        named = {str(row.fields.get("payment_id") or "") for row in case.evidence if row.source is Source.LEDGER}
+        others = sorted(named - {"", correction.payment_id})
+        return [load_payment(self._services, correction.merchant_id, payment_id) for payment_id in others]
+
     def _plan(self, correction: Correction) -> CorrectivePlan:
         return CorrectivePlan(
             kind=OperationKind(correction.kind),
@@ -140,3 +155,13 @@ class Execution:
 
     def _again(self, correction: Correction) -> Correction:
         return load_correction(self._database, correction.merchant_id, correction.payment_id, correction.break_id)
+
+
+def _stands(payment: Payment) -> Write:
+    """Return the condition that not all of the payment is given back, or about to be: then its double is none."""
+    return Adjust(
+        table=Table.PAYMENTS,
+        key=payment_key(payment.merchant_id, payment.payment_id),
+        minimum={"refundable_minor": 1},
+        set={"merchant_id": payment.merchant_id},
+    )

@@ -17,6 +17,7 @@ from payonce.corrections.reversal import REVERSAL, find_booked
 from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.gateway import ChargeState, OperationKind
 from payonce.domain.gateway import NotFound as ChargeNotFound
+from payonce.domain.payment import PaymentStatus
 from payonce.payments.corrective import ALREADY_GIVEN_BACK, left_minor
 from payonce.payments.follow_up import load_payment
 
@@ -101,8 +102,13 @@ class Corrections(Approvals):
             return self._reread_journal(correction)
         if correction.action is Action.MANUAL or not correction.gateway_charge_id:
             return Step(self._change(correction, status=_S.MANUAL, outcome="no_automatic_action"))
-        if self._is_own_charge(correction):
-            return Step(self._change(correction, status=_S.MANUAL, outcome="not_a_surplus"))
+        if correction.action is Action.GIVE_BACK_SURPLUS:
+            payment = load_payment(self._services, correction.merchant_id, correction.payment_id)
+            if payment.status is PaymentStatus.IN_DOUBT:
+                # Nobody knows yet which of the charges is the payment's own: giving that back would be wrong.
+                return Step(correction, retry_later=True)
+            if payment.gateway_charge_id == correction.gateway_charge_id:
+                return Step(self._change(correction, status=_S.MANUAL, outcome="not_a_surplus"))
         return self._reread_charge(correction, deadline)
 
     def decide(self, identity: Identity) -> Step:
@@ -211,10 +217,3 @@ class Corrections(Approvals):
         if booked.is_reversed:
             return Step(self._change(correction, status=_S.CORRECTED, outcome="already_reversed"))
         return self._checked(correction, REVERSAL, abs(booked.entry.moved_minor))
-
-    def _is_own_charge(self, correction: Correction) -> bool:
-        """Return whether a "surplus" is the charge that our payment stands on: giving that back would be wrong."""
-        if correction.action is not Action.GIVE_BACK_SURPLUS:
-            return False
-        payment = load_payment(self._services, correction.merchant_id, correction.payment_id)
-        return payment.gateway_charge_id == correction.gateway_charge_id

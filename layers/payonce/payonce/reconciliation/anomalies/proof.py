@@ -43,12 +43,13 @@ def given_back(database: Database, case: Case, refunded_minor: Mapping[Charge, i
     if case.merchant_id is None or not named:
         return False
     keys = [payment_key(case.merchant_id, payment_id) for payment_id in named]
-    return any(_nothing_left(payment_from(item)) for item in database.get_many(Table.PAYMENTS, keys))
+    return any(nothing_left(payment_from(item)) for item in database.get_many(Table.PAYMENTS, keys))
+
+
+def nothing_left(payment: Payment) -> bool:
+    """Return whether the payment was voided or refunded in full, by our books."""
+    return payment.status is PaymentStatus.VOIDED or 0 < payment.captured_minor <= payment.refunded_minor
 
 
 def _rows(case: Case) -> list[Evidence]:
     return [row for row in case.evidence if row.source is Source.LEDGER]
-
-
-def _nothing_left(payment: Payment) -> bool:
-    return payment.status is PaymentStatus.VOIDED or 0 < payment.captured_minor <= payment.refunded_minor
