@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from payonce.corrections.following import break_of
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.reconciliation.cases.recording import RunCounts
@@ -67,3 +68,21 @@ def test_a_double_charge_is_found_given_back_and_proved_gone() -> None:
     report = desk.run(hours=48)
     assert (report.breaks, report.counts) == (0, RunCounts(closed=1))
     assert desk.workflows.started == [(case.break_id, 1)]
+
+
+def test_what_a_correction_books_is_no_purchase_of_the_payer() -> None:
+    """Fails when the entry of the surplus names the payer: it is booked when it is given back, and what the payer buys
+    for the same price just then would be taken for its double.
+    """
+    desk = Desk()
+    desk.pay("a-key")
+    desk.world.gateway.submit(desk.world.gateway.submissions[-1], deadline(desk.world))
+    report_of_the_bank(desk)
+    desk.run(hours=1)
+    (case,) = desk.opened()
+    assert corrections_in(desk.world).advance(break_of(case), deadline(desk.world)).correction.outcome == "executed"
+    desk.world.clock.ms += 1_000
+    desk.world.create("another-sale")
+    report_of_the_bank(desk)
+    desk.run(hours=48)
+    assert desk.opened() == []

@@ -43,8 +43,9 @@ class MovementKind(StrEnum):
 class Movement:
     """What a journal entry says that ``gateway`` moved, in the words by which its report can be compared with it.
 
-    ``gateway_payment_id`` is the gateway's id of the charge, ``payer`` the payment-method token.
-    ``reverses_entry_id`` is set on an entry that takes back an earlier one, whose kind it keeps.
+    ``gateway_payment_id`` is the gateway's id of the charge, ``payer`` the payment-method token, or empty where nobody
+    bought anything: what a correction books. ``reverses_entry_id`` is set on an entry that takes back an earlier one,
+    whose kind it keeps.
     """
 
     kind: MovementKind
