@@ -109,3 +109,12 @@ def test_a_break_without_a_correction_says_so(application: Application, run: Any
     code, _, err = run("show", ID)
     assert (code, "no correction" in err) == (2, True)
     assert run("show", "brk_unknown")[0] == 2
+
+
+def test_a_workflow_that_failed_before_anything_was_stored_is_started_under_another_name(
+    application: Application, run: Any
+) -> None:
+    """Fails when it is started as attempt 1: that name is taken by the one that failed, and nothing would start."""
+    store_break(application.database, "mer_1", ID, application.clock.now_ms(), PAYMENT_ID)
+    assert run("resume", ID)[0] == 0
+    assert started(application) == [(ID, application.clock.now_ms() // 1000)]

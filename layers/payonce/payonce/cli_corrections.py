@@ -171,16 +171,15 @@ def _act(application: Application, identity: Identity, options: argparse.Namespa
 def _resume(application: Application, identity: Identity) -> int:
     """Start the next attempt of what was not decided for, else another execution of the attempt that there is."""
     correction = application.corrections.find(identity)
-    if correction is None:
-        attempt = 1
-    elif correction.status in {_S.REJECTED, _S.EXPIRED}:
+    if correction is not None and correction.status in {_S.REJECTED, _S.EXPIRED}:
         attempt = correction.attempt + 1
         if attempt > MAX_ATTEMPTS:
             raise CorrectionStateConflict(f"There were {MAX_ATTEMPTS} attempts. Correct the break by hand.")
-    elif correction.status in {_S.FAILED, _S.MANUAL, _S.CORRECTED}:
+    elif correction is not None and correction.status in {_S.FAILED, _S.MANUAL, _S.CORRECTED}:
         raise CorrectionStateConflict(f"The correction is {correction.status.value}: next, {next_of(correction)}.")
     else:
-        # No attempt has this number: an execution under a name of its own, that goes on from what is stored.
+        # No attempt has this number: an execution under a name of its own, that goes on from what is stored, or begins
+        # where the one before it failed before it stored anything.
         attempt = application.clock.now_ms() // 1000
     application.workflows.start(identity.break_id, attempt)
     sys.stdout.write("started\nnext: corrections show " + identity.break_id + "\n")
