@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.bootstrap import Application
-from payonce.corrections.policy import POLICY_FILE
+from payonce.corrections.policy import CACHE_MS, POLICY_FILE
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import MisconfiguredError, NotFound
 from payonce.domain.gateway import OperationKind
@@ -265,6 +265,56 @@ def test_the_kill_switch_holds_what_is_approved_until_it_is_off(stage: Stage) ->
     stage.handler = watching
     assert stage.walk(found, people).waits == 1
     assert executions == [[]] * 4
+    check_corrected(stage.world, found)
+
+
+def test_what_the_policy_lets_pass_no_more_waits_for_a_person(stage: Stage) -> None:
+    """Fails when the policy's word of yesterday counts: the limit was lowered while the kill switch was on."""
+    stage.policy(AUTOMATIC)
+    found = duplicate_capture(stage.world)
+    handler, seen = stage.handler, []
+
+    def people(_waits: int, _token: str) -> bool:
+        seen.append(stage.status(found))
+        assert stage.world.gateway.succeeded(OperationKind.REFUND) == []
+        stage.application.corrections.approve(identity_of(found), proposal_version=1, actor="key_2")
+        return True
+
+    def watching(event: dict[str, Any], context: Any) -> Any:
+        if event["step"] == "execute" and not seen:
+            stage.world.clock.ms += CACHE_MS
+            stage.policy("enabled = false" if not event["tries"] else "enabled = true")
+        return handler(event, context)
+
+    stage.handler = watching
+    assert stage.walk(found, people).path[-6:] == [
+        "AwaitApproval",
+        "Reconsider",
+        "WasDecided",
+        "Execute",
+        "WasExecuted",
+        "Ended",
+    ]
+    assert seen == [_S.AWAITING_APPROVAL]
+    check_corrected(stage.world, found)
+
+
+def test_a_claim_that_the_policy_let_pass_is_carried_on_under_any_other(stage: Stage) -> None:
+    """Fails when a refund in doubt goes back to its approval: its commit would find no approved correction."""
+    stage.policy(AUTOMATIC)
+    found = duplicate_capture(stage.world)
+    stage.world.gateway.script = ["booked_lost"]
+    stage.world.gateway.visible_after_ms = 10_000
+    handler = stage.handler
+
+    def watching(event: dict[str, Any], context: Any) -> Any:
+        if event["step"] == "execute" and event["tries"]:
+            stage.world.clock.ms += CACHE_MS
+            stage.policy("enabled = true")
+        return handler(event, context)
+
+    stage.handler = watching
+    assert stage.walk(found).waits == 0
     check_corrected(stage.world, found)
 
 

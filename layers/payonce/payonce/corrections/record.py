@@ -8,6 +8,8 @@
                           │   back ▶ corrected               └ too late ▶ expired
                           └ nothing a program could do ▶ manual          rejected, expired ─ next attempt ▶ open
 
+What the policy let pass and lets pass no more goes from approved back to awaiting_approval, if nobody has claimed it.
+
 This is the only place that says where a correction stands. The break's case knows whether a run still finds it
 (reconciliation.cases), and nothing of its correction: the two can't differ.
 """
@@ -56,8 +58,9 @@ NEXT: Mapping[CorrectionStatus, frozenset[CorrectionStatus]] = MappingProxyType(
         _S.OPEN: frozenset({_S.CHECKED, _S.CORRECTED, _S.MANUAL}),
         _S.CHECKED: frozenset({_S.APPROVED, _S.AWAITING_APPROVAL}),
         _S.AWAITING_APPROVAL: frozenset({_S.APPROVED, _S.REJECTED, _S.EXPIRED, _S.AWAITING_APPROVAL}),
-        # The commit of the effect writes the first two: payments.corrective.
-        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED}),
+        # The commit of the effect writes the first two: payments.corrective. Back to approval: only what a policy let
+        # pass, and nobody has claimed.
+        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED, _S.AWAITING_APPROVAL}),
         # As a new attempt, and only so: nothing was executed.
         _S.REJECTED: frozenset({_S.OPEN}),
         _S.EXPIRED: frozenset({_S.OPEN}),
@@ -117,6 +120,15 @@ def find_correction(database: Database, merchant_id: str, payment_id: str, break
     """Return the correction as stored now, or ``None``."""
     item = database.get(Table.PAYMENTS, correction_key(merchant_id, payment_id, break_id))
     return None if item is None else _from(item)
+
+
+def was_claimed(database: Database, correction: Correction) -> bool:
+    """Return whether its effect was ever claimed. Each claim raises the revision: a change of what was read before it
+    is refused.
+    """
+    key = correction_key(correction.merchant_id, correction.payment_id, correction.break_id)
+    item = database.get(Table.PAYMENTS, key)
+    return item is not None and item.get("claimed_at_ms") is not None
 
 
 def find_corrections(database: Database, identities: Sequence[tuple[str, str, str]]) -> Iterator[Correction]:

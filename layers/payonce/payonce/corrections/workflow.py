@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from payonce.corrections.actions import Action, action_for
 from payonce.corrections.approval import Approvals, Identity
 from payonce.corrections.execution import Execution
-from payonce.corrections.record import FINAL, Correction, CorrectionStatus, find_correction, insert_correction
+from payonce.corrections.record import (
+    FINAL,
+    Correction,
+    CorrectionStatus,
+    find_correction,
+    insert_correction,
+    was_claimed,
+)
 from payonce.corrections.reversal import REVERSAL, find_booked
 from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.gateway import ChargeState, OperationKind
@@ -117,10 +124,9 @@ class Corrections(Approvals):
         if correction.status is not _S.CHECKED:
             return Step(correction)
         policy = self._policy()
-        if policy.enabled and policy.is_automatic(correction.break_class, correction.currency, correction.amount_minor):
+        if policy.enabled and _lets_pass(policy, correction):
             return Step(self._change(correction, status=_S.APPROVED, decided_by=BY_POLICY))
-        expires_at_ms = self._clock.now_ms() + policy.approval_seconds * 1000
-        return Step(self._change(correction, status=_S.AWAITING_APPROVAL, expires_at_ms=expires_at_ms))
+        return self._ask(correction, policy)
 
     def wait(self, identity: Identity, task_token: str) -> Step:
         """Remember what wakes the workflow when somebody decides. It is decided already: wake it now."""
@@ -142,12 +148,20 @@ class Corrections(Approvals):
         return Step(correction, retry_later=True)
 
     def execute(self, identity: Identity, deadline: Deadline) -> Step:
-        """Carry out what is approved, at most once per break, whatever was killed before."""
+        """Carry out what is approved, at most once per break, whatever was killed before.
+
+        What the policy has let pass and lets pass no more is for a person again, unless it was claimed: its money may
+        be on the way.
+        """
         correction = self.load(identity)
         if correction.status is not _S.APPROVED:
             return Step(correction)
-        if not self._policy().enabled:
+        policy = self._policy()
+        if not policy.enabled:
             return Step(correction, retry_later=True)
+        by_policy = correction.decided_by == BY_POLICY
+        if by_policy and not _lets_pass(policy, correction) and not was_claimed(self._database, correction):
+            return self._ask(correction, policy)
         after = self._execution.carry_out(correction, deadline)
         return Step(after, retry_later=after.status not in FINAL)
 
@@ -160,6 +174,10 @@ class Corrections(Approvals):
             return step
         self.decide(identity)
         return self.execute(identity, deadline)
+
+    def _ask(self, correction: Correction, policy: Policy) -> Step:
+        expires_at_ms = self._clock.now_ms() + policy.approval_seconds * 1000
+        return Step(self._change(correction, status=_S.AWAITING_APPROVAL, decided_by="", expires_at_ms=expires_at_ms))
 
     def _new(self, found: Break, merchant_id: str, payment_id: str) -> Correction:
         action = action_for(found.break_class)
@@ -217,3 +235,7 @@ class Corrections(Approvals):
         if booked.is_reversed:
             return Step(self._change(correction, status=_S.CORRECTED, outcome="already_reversed"))
         return self._checked(correction, REVERSAL, abs(booked.entry.moved_minor))
+
+
+def _lets_pass(policy: Policy, correction: Correction) -> bool:
+    return policy.is_automatic(correction.break_class, correction.currency, correction.amount_minor)
