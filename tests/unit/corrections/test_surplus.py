@@ -127,6 +127,29 @@ def test_a_part_of_the_other_payment_given_back_leaves_the_double_one(world: Wor
     assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.CORRECTED
 
 
+def test_a_double_of_which_the_merchant_gave_back_a_part_is_not_said_to_be_over(world: World) -> None:
+    """Fails when too little left counts as nothing left: no later run would prove what the runbook then promises."""
+    _, found = pair(world)
+    corrections, identity = corrections_in(world, Policy()), identity_of(found)
+    corrections.advance(found, deadline(world))
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    world.follow_up(OperationKind.REFUND, found.payment_id or "", "by-the-merchant", 100)
+    after = corrections.execute(identity, deadline(world)).correction
+    assert (after.status, after.outcome) == (_S.FAILED, "partly_given_back")
+    assert len(world.gateway.succeeded(OperationKind.REFUND)) == 1
+
+
+def test_a_double_that_the_merchant_gave_back_meanwhile_is_over(world: World) -> None:
+    _, found = pair(world)
+    corrections, identity = corrections_in(world, Policy()), identity_of(found)
+    corrections.advance(found, deadline(world))
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    world.follow_up(OperationKind.REFUND, found.payment_id or "", "by-the-merchant")
+    after = corrections.execute(identity, deadline(world)).correction
+    assert (after.status, after.outcome) == (_S.FAILED, "nothing_left")
+    assert len(world.gateway.succeeded(OperationKind.REFUND)) == 1
+
+
 def pair(world: World) -> tuple[str, Break]:
     """Create two payments of one sale; return the first one, and the break of the later one with both as evidence."""
     payments = [payment_id_of(world.create(key)) for key in ("key-1", "key-2")]

@@ -25,7 +25,7 @@ from payonce.domain.errors import (
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.records import KeyedRequest
-from payonce.payments.corrective import EXECUTED, OPERATION, CorrectivePlan, corrective_work
+from payonce.payments.corrective import EXECUTED, OPERATION, PARTLY_GIVEN_BACK, CorrectivePlan, corrective_work
 from payonce.payments.follow_up import load_payment
 from payonce.payments.items import payment_key
 from payonce.ports import Adjust, Table
@@ -69,7 +69,10 @@ class Execution:
         try:
             work = corrective_work(self._plan(correction), self._gateway_named, self._services, guards)
             self._engine.execute(self._request(correction, deadline), work)
-        except (AmountExceedsAvailable, PaymentStateConflict):
+        except AmountExceedsAvailable:
+            # The merchant has refunded a part of it meanwhile: nothing was sent, and nobody has approved the rest.
+            return self._ended(correction, status=_S.FAILED, outcome=PARTLY_GIVEN_BACK)
+        except PaymentStateConflict:
             # The merchant has refunded it meanwhile: nothing was sent, and there is nothing left to do.
             return self._ended(correction, status=_S.FAILED, outcome="nothing_left")
         except CorrectionStateConflict:
