@@ -118,3 +118,9 @@ def test_a_workflow_that_failed_before_anything_was_stored_is_started_under_anot
     store_break(application.database, "mer_1", ID, application.clock.now_ms(), PAYMENT_ID)
     assert run("resume", ID)[0] == 0
     assert started(application) == [(ID, application.clock.now_ms() // 1000)]
+
+
+def test_what_somebody_gave_back_by_hand_is_not_said_to_close_by_itself(application: Application, run: Any) -> None:
+    """Fails when every correction is said to be proved by a run: the books lack this charge and its refund for ever."""
+    a_proposal(application, status=CorrectionStatus.CORRECTED, outcome="already_given_back")
+    assert "the break stays open" in run("show", ID)[1]

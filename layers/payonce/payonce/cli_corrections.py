@@ -9,9 +9,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from payonce.cli_support import add_table_options, application_of, shown
+from payonce.corrections.actions import Action
 from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
 from payonce.corrections.workflow import MAX_ATTEMPTS, Identity
 from payonce.domain.errors import BodyMalformed, CorrectionStateConflict, NotFound
+from payonce.payments.corrective import ALREADY_GIVEN_BACK
 from payonce.ports import Table
 from payonce.reconciliation.cases.store import CaseStore
 
@@ -138,6 +140,8 @@ def next_of(correction: Correction) -> str:
         case _S.AWAITING_APPROVAL:
             named = f"{correction.break_id} --version {correction.proposal_version} --operator NAME"
             return f"somebody else than {correction.proposed_by}: corrections approve {named}, or reject"
+        case _S.CORRECTED if (correction.action, correction.outcome) == (Action.GIVE_BACK_SURPLUS, ALREADY_GIVEN_BACK):
+            return "nothing to give back; the break stays open, for the books lack this charge and its refund"
         case _S.CORRECTED:
             return "nothing; the run that sees it in the gateway's report closes the break"
         case _S.REJECTED | _S.EXPIRED:
