@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.kept_rows import WEEK_MS, week_start_ms
+from payonce.reconciliation.ledger_rows import booked_rows
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.unit.reconciliation.test_runs import DAY_MS, HEADER, HOUR_MS, Desk, _iso
 
@@ -59,3 +60,47 @@ def test_a_payout_is_not_missing_because_its_statement_left_the_period_before_th
         desk.run(hours=9 * 24)
     assert [each.break_id for each in desk.opened()] == [case.break_id]
     assert desk.cases.get(case.break_id).status is CaseStatus.OPEN
+
+
+def at_the_end_of_a_week(desk: Desk, *, days: int = 0, hours: int = 0) -> int:
+    """So long before the beginning of a week, which is returned."""
+    week_ms = week_start_ms(desk.world.clock.ms) + 2 * WEEK_MS
+    desk.world.clock.ms = week_ms - days * DAY_MS - hours * HOUR_MS
+    return week_ms
+
+
+def test_what_a_report_names_by_its_payment_alone_is_known_however_old_the_report_is() -> None:
+    """Fails when the journal is read only a day further back than files: a week's report tells of days before that.
+
+    ::
+
+        journal  day 1 ─ paid        │ files of a later run
+        report           └── day 5 ──┼─ arrives, without our reference
+    """
+    desk = Desk()
+    week_ms = at_the_end_of_a_week(desk, days=4)
+    desk.pay("a-key")
+    (row,) = booked_rows(desk.database, from_ms=week_ms - 5 * DAY_MS, until_ms=week_ms)
+    charge = f"charge,t1,,10.00,0.00,10.00,EUR,{_iso(row.booked_at_ms // 1000)},,,{row.gateway_payment_id}"
+    desk.world.clock.ms = week_ms + HOUR_MS
+    accept(
+        desk, "incoming/gateway/bank/week.csv", f"{HEADER},gateway_payment_id", charge,
+        "total,1,,10.00,0.00,10.00,EUR,,,,",
+    )  # fmt: skip
+    assert desk.run(hours=1).breaks == 0
+    desk.world.clock.ms = week_ms + 41 * DAY_MS
+    assert desk.run().breaks == 0
+    assert desk.runs.run().rows == 2  # it was compared, not left out
+
+
+def test_a_dispute_of_an_old_charge_does_not_make_its_report_missing() -> None:
+    """Fails when any row that names a charge from before the period brings it in: its own report is not read again."""
+    desk = Desk()
+    week_ms = at_the_end_of_a_week(desk, hours=12)
+    reference = desk.pay("a-key")
+    desk.report(("charge", reference, 10))
+    desk.world.clock.ms = week_ms + DAY_MS
+    desk.report(("dispute", reference, -10))
+    desk.world.clock.ms = week_ms + 41 * DAY_MS
+    desk.run()
+    assert [case.break_class for case in desk.opened()] == [BreakClass.DISPUTE]

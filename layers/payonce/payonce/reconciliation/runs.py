@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 LOOKBACK_DAYS = 35
 # A report on the first days of the period may have come before it.
 FILE_SLACK_DAYS = 5
+# What the longest report tells of, a month and some days: so far back the journal is read for what files name.
+REPORT_DAYS = 35
 # A break of the first day could be due to what lies before the period, and its absence proves nothing.
 COVERED_FROM_DAYS = LOOKBACK_DAYS - 1
 MANIFESTS = "runs/"
@@ -136,9 +138,9 @@ class Reconciliation:
         files_from_ms = week_start_ms(from_ms - FILE_SLACK_DAYS * DAY_MS)
         known = list(self._inbox.accepted_since(files_from_ms))
         self._rows.load_files(workspace, known, now_ms=as_of_ms, folder=folder)
-        self._rows.load_ledger(
-            workspace, read_from_ms=files_from_ms - DAY_MS, from_ms=from_ms, until_ms=as_of_ms, folder=folder
-        )
+        told_from_ms = min(workspace.first_reported_ms() or files_from_ms, files_from_ms)
+        read_from_ms = max(told_from_ms, files_from_ms - REPORT_DAYS * DAY_MS) - DAY_MS
+        self._rows.load_ledger(workspace, read_from_ms=read_from_ms, from_ms=from_ms, until_ms=as_of_ms, folder=folder)
         workspace.add_ledger(self._strangers(workspace.unknown_references()))
         return Period(from_ms, known)
 
