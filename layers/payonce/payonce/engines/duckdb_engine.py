@@ -162,8 +162,10 @@ class DuckDbWorkspace:
             self._make_inputs()
             rows = self._connection.execute(
                 "SELECT gateway, gateway_payment_id, CAST(-sum(amount_minor) AS BIGINT) FROM ("
-                "SELECT DISTINCT gateway, transaction_id, gateway_payment_id, amount_minor FROM main.gateway_row "
-                "WHERE kind = 'refund' AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?))) "
+                # Of an id with several contents the one that gives back least: the others are conflicts, not refunds.
+                "SELECT gateway, gateway_payment_id, max(amount_minor) AS amount_minor FROM main.gateway_row "
+                "WHERE kind = 'refund' AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?)) "
+                "GROUP BY gateway, transaction_id, gateway_payment_id) "
                 "GROUP BY gateway, gateway_payment_id",
                 [gateways, ids],
             ).fetchall()
