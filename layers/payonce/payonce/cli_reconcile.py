@@ -15,6 +15,7 @@ from payonce.reconciliation.intake import CountedStream, Intake
 from payonce.reconciliation.model import with_anomalies
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
+from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.run_policy import RunPolicy, load_policy
 from payonce.reconciliation.summary import verdict
 
@@ -146,7 +147,8 @@ def take_in(
             if (remark := take()) is not None:
                 progress.console.print(f"{path}: {remark}", markup=False, highlight=False, soft_wrap=True)
         except (FileRejected, BodyMalformed) as error:
-            refusals.append(f"{path}: {error.detail}")
+            # A refusal may quote the file.
+            refusals.append(f"{path}: {plain(error.detail)}")
         except OSError as error:
             refusals.append(f"{path}: the file can't be read: {error.strerror}")
 
@@ -176,7 +178,8 @@ def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Ca
     workspace.add_file(read, gateway=gateway)
     intake.add(file.path.name, read, gateway)
     if gateway is not None and intake.ledger_gateways and gateway not in intake.ledger_gateways:
-        return f"the ledger has no rows of a gateway {gateway!r}; it has {', '.join(sorted(intake.ledger_gateways))}"
+        named = ", ".join(plain(name) for name in sorted(intake.ledger_gateways))
+        return f"the ledger has no rows of a gateway {gateway!r}; it has {named}"
     return None
 
 

@@ -60,6 +60,38 @@ def test_the_same_bytes_again_are_a_no_op_under_any_name() -> None:
     assert len(list(world.inbox.accepted_since(0))) == 1
 
 
+def test_the_same_bytes_of_another_gateway_are_refused_and_not_taken_for_known() -> None:
+    """Fails when a report that lay in the wrong folder, and is put into the right one, is silently never compared."""
+    world = World()
+    world.put("incoming/gateway/bank_a/a.csv", REPORT)
+    stored = dict(world.files.stored)
+    with pytest.raises(FileRejected, match=r"same file as incoming/gateway/bank_a/a\.csv, .* as bank_a"):
+        world.put("incoming/gateway/bank_b/a.csv", REPORT)
+    assert world.files.stored.keys() - stored.keys() == {"incoming/gateway/bank_b/a.csv"}
+
+
+def test_bytes_that_another_gateway_brings_at_the_same_moment_are_refused() -> None:
+    """Fails when only what was remembered before the file was read is looked at.
+
+    ::
+
+        bank_b: not known ........................... remember ─▶ there
+        bank_a:           accept ─▶ remembered
+    """
+    world = World()
+    world.files.stored["incoming/gateway/bank_a/a.csv"] = REPORT
+    written = world.files.write
+
+    def the_other_first(name: str, data: bytes) -> None:
+        world.files.write = written  # type: ignore[method-assign]
+        world.inbox.accept("incoming/gateway/bank_a/a.csv")
+        written(name, data)
+
+    world.files.write = the_other_first  # type: ignore[method-assign]
+    with pytest.raises(FileRejected, match="accepted as bank_a"):
+        world.put("incoming/gateway/bank_b/a.csv", REPORT)
+
+
 def test_a_refused_file_leaves_nothing() -> None:
     """Fails when a file is kept or remembered before all of it was read."""
     world = World()

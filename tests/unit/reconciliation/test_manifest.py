@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from payonce.reconciliation.manifest import FIRST, Manifest, manifest_of, verify_chain
+from payonce.reconciliation.manifest import FIRST, Manifest, manifest_from, manifest_of, verify_chain
 from tests.unit.reconciliation.transactions import SETTINGS, entry, moved, reconcile
 
 FILES = [("b", "bank"), ("a", None)]
@@ -49,3 +49,9 @@ def test_dropping_moving_and_cutting_are_found() -> None:
     assert verify_chain([first, third]) == 1
     assert verify_chain([second, first, third]) == 0
     assert verify_chain([first, second], last_hash=third.hash) == 2
+
+
+@pytest.mark.parametrize("data", [b'{"previous":"\\ud800"}', b'{"a":' + b"[" * 60_000 + b"]" * 60_000 + b"}"])
+def test_bytes_that_no_manifest_can_have_are_none(data: bytes) -> None:
+    """Fails when what somebody wrote into a chain ends its verification with an error of the JSON library."""
+    assert manifest_from(data) is None

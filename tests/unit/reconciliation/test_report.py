@@ -158,6 +158,23 @@ def test_windows_and_findings_are_told_harmlessly() -> None:
     assert "Beyond keys" not in as_html(EVERY_CLASS)
 
 
+ESCAPE, TURNED = "\x1b]0;title\x07", "\u202e"
+
+
+def test_no_name_writes_to_the_terminal_or_turns_a_plot_around() -> None:
+    """Fails when a name's control or direction characters reach the terminal or the text of a picture."""
+    merchant = calibrated(f"{ESCAPE}{TURNED}mer", 120, Basis.HISTORY, 3)
+    run = contents(found(BreakClass.DISPUTE, 1))
+    run = replace(run, result=replace(run.result, anomalies=Anomalies(calibrations=(merchant,))))
+    run.intake.fees[f"{ESCAPE}{TURNED}gw"][150] += 1
+    out = io.StringIO()
+    show(run, Console(file=out, width=120, force_terminal=True))
+    for text in (out.getvalue(), as_html(run)):
+        assert "mer" in text
+        assert TURNED not in text
+        assert "\x1b]" not in text
+
+
 def test_the_terminal_shows_each_window_and_how_often_it_errs() -> None:
     out = io.StringIO()
     show(UNUSUAL, Console(file=out, width=120))

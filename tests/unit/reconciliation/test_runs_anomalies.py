@@ -106,6 +106,17 @@ def test_a_refund_that_only_the_gateway_knows_is_proof() -> None:
     assert (refunded(), refunded(999), refunded(600, 400)) == (False, False, True)
 
 
+def test_a_refund_that_two_reports_tell_differently_counts_once() -> None:
+    """Fails when the contents of one id are added up: a case would close on money that was never given back."""
+    charges = {("bank", "ch_1")}
+    with DuckDbWorkspace(threads=1) as workspace:
+        for name, amount in (("a", 500), ("b", 600)):
+            row = GatewayRow(1, "rf1", None, RowKind.REFUND, -amount, 0, -amount, "EUR", 0, gateway_payment_id="ch_1")
+            file = ReconciliationFile(name, FileFormat.GENERIC_GATEWAY_CSV, gateway_rows=(row,))
+            workspace.add_file(file, gateway="bank")
+        assert workspace.refunded_minor(charges) == {("bank", "ch_1"): 500}
+
+
 def test_what_the_gateway_never_made_is_missing_and_no_double() -> None:
     """Fails when a charge that moved no money is given back: the payer would be paid."""
     desk = Desk()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from payonce.reconciliation.stored_policy import MAX_POLICY_BYTES, POLICY_FILE
+from payonce.ports import Adjust, Table
+from payonce.reconciliation.stored_policy import IN_FORCE_KEY, MAX_POLICY_BYTES, POLICY_FILE
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.unit.reconciliation.test_runs import Desk
 
@@ -27,7 +28,9 @@ def test_a_policy_with_a_mistake_is_said_and_the_last_good_one_stays() -> None:
     desk = Desk()
     desk.files.stored[POLICY_FILE] = b"in_transit_hours = 48\n"
     good = desk.run()
-    for bad in (b"in_transit_hour = 1\n", b"\xff", b"x = ", b"#" * (MAX_POLICY_BYTES + 1)):
+    # The last two are no mistake of TOML's grammar: the parser gives up on them with errors of its own.
+    too_large = (b"#" * (MAX_POLICY_BYTES + 1), b"judged_days = " + b"1" * 5_000, b"fees = " + b"[" * 30_000)
+    for bad in (b"in_transit_hour = 1\n", b"\xff", b"x = ", *too_large):
         desk.files.stored[POLICY_FILE] = bad
         report = desk.run()
         assert report.policy_id == good.policy_id
@@ -51,3 +54,15 @@ def test_a_first_policy_with_a_mistake_leaves_the_defaults_and_so_does_a_deleted
     assert (desk.run().policy_id, desk.run().policy_refused) == ("", None)
     desk.files.stored[POLICY_FILE] = b"nonsense"
     assert desk.run().policy_id == ""
+
+
+def test_a_last_good_policy_that_is_good_no_more_leaves_the_defaults() -> None:
+    """Fails when a release that takes a setting away leaves its operators without runs."""
+    desk = Desk()
+    desk.files.stored[POLICY_FILE] = FEE
+    desk.run()
+    desk.database.write([Adjust(table=Table.RECONCILIATION, key=IN_FORCE_KEY, set={"text": "gone_hours = 1"})])
+    desk.files.stored[POLICY_FILE] = b"gone_hours = 1"
+    report = desk.run()
+    assert report.policy_id == ""
+    assert "the last good one, too: the policy" in str(report.policy_refused)

@@ -120,16 +120,27 @@ class DuckDbWorkspace:
                 self._connection.execute(f"COPY (SELECT * FROM main.{table}) TO '{path}' (FORMAT parquet)")  # noqa: S608
 
     def add_answered_ledger(self, paths: Sequence[str]) -> None:
-        """Add those ledger rows of the parquet files that a gateway's row names: what else they hold is left out."""
+        """Add those ledger rows of the parquet files that a gateway's row names, as a movement of the same kind.
+
+        A dispute names a charge, too, and is no report of it.
+        """
         source = _parquet("ledger", paths)
         with _translated():
             self._make_inputs()
             self._connection.execute(
-                f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l WHERE (l.gateway, l.reference) IN "  # noqa: S608
-                "(SELECT gateway, reference FROM main.gateway_row WHERE reference <> '') "
-                "OR (l.gateway, l.gateway_payment_id) IN (SELECT gateway, gateway_payment_id FROM main.gateway_row "
-                "WHERE coalesce(reference, '') = '' AND gateway_payment_id IS NOT NULL)"
+                f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l WHERE (l.gateway, l.kind, l.reference) IN "  # noqa: S608
+                "(SELECT gateway, kind, reference FROM main.gateway_row WHERE reference <> '') "
+                "OR (l.gateway, l.kind, l.gateway_payment_id) IN (SELECT gateway, kind, gateway_payment_id "
+                "FROM main.gateway_row WHERE coalesce(reference, '') = '' AND gateway_payment_id IS NOT NULL)"
             )
+
+    def first_reported_ms(self) -> int | None:
+        """See ``Workspace``."""
+        with _translated():
+            self._make_inputs()
+            text = "SELECT min(created_at_ms) FROM main.gateway_row WHERE kind IN ('charge', 'refund')"
+            [[first_ms]] = self._query(text)
+            return None if first_ms is None else int(first_ms)
 
     def write_table(self, table: str, path: str) -> None:
         """Write what was added to the table, in the form that ``add_parquet`` takes."""
@@ -151,8 +162,10 @@ class DuckDbWorkspace:
             self._make_inputs()
             rows = self._connection.execute(
                 "SELECT gateway, gateway_payment_id, CAST(-sum(amount_minor) AS BIGINT) FROM ("
-                "SELECT DISTINCT gateway, transaction_id, gateway_payment_id, amount_minor FROM main.gateway_row "
-                "WHERE kind = 'refund' AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?))) "
+                # Of an id with several contents the one that gives back least: the others are conflicts, not refunds.
+                "SELECT gateway, gateway_payment_id, max(amount_minor) AS amount_minor FROM main.gateway_row "
+                "WHERE kind = 'refund' AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?)) "
+                "GROUP BY gateway, transaction_id, gateway_payment_id) "
                 "GROUP BY gateway, gateway_payment_id",
                 [gateways, ids],
             ).fetchall()

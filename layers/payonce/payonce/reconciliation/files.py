@@ -13,7 +13,7 @@ from payonce.reconciliation.manifest import FIRST
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.ports import Database, Item
+    from payonce.ports import Database, Item, Key
 
 # A few files a day: one partition lists them all.
 FILES_PARTITION = "FILES"
@@ -41,13 +41,23 @@ def remember_file(database: Database, file: KnownFile) -> bool:
         "gateway": file.gateway,
         "received_at_ms": file.received_at_ms,
     }
-    once = {**fields, "pk": f"FILE#{file.file_id}", "sk": "FILE"}
+    once = {**fields, **_file_key(file.file_id)}
     listed = {**fields, "pk": FILES_PARTITION, "sk": created_key(file.received_at_ms, file.file_id)}
     try:
         database.write([Insert(Table.RECONCILIATION, once), Insert(Table.RECONCILIATION, listed)])
     except WriteConflict:
         return False
     return True
+
+
+def gateway_of_file(database: Database, file_id: str) -> tuple[str | None, str] | None:
+    """Return whose report a remembered file is, and its name; ``None`` for a new one. Raises ``StoreUnavailable``."""
+    item = database.get(Table.RECONCILIATION, _file_key(file_id))
+    return None if item is None else (item["gateway"], str(item["name"]))
+
+
+def _file_key(file_id: str) -> Key:
+    return {"pk": f"FILE#{file_id}", "sk": "FILE"}
 
 
 def files_since(database: Database, received_from_ms: int) -> Iterator[KnownFile]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected, NotFound
-from payonce.reconciliation.files import KnownFile, files_since, remember_file
+from payonce.reconciliation.files import KnownFile, files_since, gateway_of_file, remember_file
 from payonce.reconciliation.kept_rows import KEPT
 from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.read import read_file
@@ -60,6 +60,7 @@ class Inbox:
         if data is None:
             raise NotFound(f"There is no file {name}.")
         content = _fitting(name, read_file(data), gateway)
+        self._check_owner(name, content.file_id, gateway)
         # Kept before it is remembered: what is remembered is always there to be read.
         self._files.write(KEPT + content.file_id, data)
         self._rows.keep(content, gateway)
@@ -70,11 +71,24 @@ class Inbox:
             gateway=gateway,
             received_at_ms=self._clock.now_ms(),
         )
-        return Arrival(file=known, new=remember_file(self._database, known))
+        new = remember_file(self._database, known)
+        if not new:
+            # It may have come under two gateways at the same moment, and then one of them was remembered.
+            self._check_owner(name, content.file_id, gateway)
+        return Arrival(file=known, new=new)
 
     def accepted_since(self, received_from_ms: int) -> Iterator[KnownFile]:
         """Yield each file that was accepted since then, oldest first."""
         yield from files_since(self._database, received_from_ms)
+
+    def _check_owner(self, name: str, file_id: str, gateway: str | None) -> None:
+        """Refuse bytes that are another gateway's report already: taken for known, they would never be compared."""
+        known = gateway_of_file(self._database, file_id)
+        if known is not None and known[0] != gateway:
+            raise FileRejected(
+                f"{name} is the same file as {known[1]}, which was accepted as {known[0]}'s, and runs read it as that. "
+                "If it was put into the wrong folder, see docs/runbooks/files-refused.md."
+            )
 
     def _place_of(self, name: str) -> str | None:
         folder, _, rest = name.removeprefix(INCOMING).partition("/")

@@ -47,11 +47,10 @@ def manifest_from(data: bytes) -> Manifest | None:
     """Return the stored manifest, or ``None`` for bytes that are none: another spelling, or half of it, is not one."""
     try:
         document = json.loads(data)
-    except ValueError:
+        whole = isinstance(document, dict) and Manifest(document).to_bytes() == data
+    except (ValueError, RecursionError):  # a text that UTF-8 has no bytes for, or parts within parts without end
         return None
-    if not isinstance(document, dict) or Manifest(document).to_bytes() != data:
-        return None
-    return Manifest(document)
+    return Manifest(document) if whole else None
 
 
 def manifest_of(

@@ -83,7 +83,11 @@ class Workspace(ReconciliationEngine, Protocol):
         ...
 
     def add_answered_ledger(self, paths: Sequence[str]) -> None:
-        """Add those ledger rows of such files that a gateway's row names, now that those are there."""
+        """Add those ledger rows of such files that a gateway's row of their kind names, now that those are there."""
+        ...
+
+    def first_reported_ms(self) -> int | None:
+        """Return the time of the earliest charge or refund that a gateway's row tells of, ``None`` without any."""
         ...
 
     def write_table(self, table: str, path: str) -> None:

@@ -95,7 +95,8 @@ def parse_policy(data: bytes, source: str) -> RunPolicy:
         document = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MisconfiguredError(f"{source}: the file can't be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    # A number of thousands of digits and lists within lists without end are errors of the parser's parts, not its own.
+    except (ValueError, RecursionError) as error:
         raise MisconfiguredError(f"{source}: not TOML: {error}") from None
     try:
         return RunPolicy.model_validate(document)

@@ -19,10 +19,10 @@ from payonce.reconciliation.files import chain_head, move_chain
 from payonce.reconciliation.kept_rows import day_start_ms, week_start_ms
 from payonce.reconciliation.ledger_rows import rows_of
 from payonce.reconciliation.manifest import anomalies_document, manifest_of
-from payonce.reconciliation.model import DAY_MS, with_anomalies
+from payonce.reconciliation.model import DAY_MS, Source, with_anomalies
 from payonce.reconciliation.run_report import Period, report_of
 from payonce.reconciliation.standing import is_unproved
-from payonce.reconciliation.taxonomy import BreakClass
+from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.inbox import Inbox
     from payonce.reconciliation.kept_rows import KeptRows
     from payonce.reconciliation.manifest import Manifest
-    from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
+    from payonce.reconciliation.model import Break, LedgerRow, RunResult, RunSettings
     from payonce.reconciliation.results import Workspace
     from payonce.reconciliation.run_report import RunReport
     from payonce.reconciliation.standing import RunCorrections, Standing
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 LOOKBACK_DAYS = 35
 # A report on the first days of the period may have come before it.
 FILE_SLACK_DAYS = 5
+# What the longest report tells of, a month and some days: so far back the journal is read for what files name.
+REPORT_DAYS = 35
 # A break of the first day could be due to what lies before the period, and its absence proves nothing.
 COVERED_FROM_DAYS = LOOKBACK_DAYS - 1
 MANIFESTS = "runs/"
@@ -111,7 +113,7 @@ class Reconciliation:
         unproved = {break_id for break_id, each in standing.items() if is_unproved(each, period.seen, as_of_ms)}
         counts = self._cases.record_run(
             run_id,
-            result.breaks,
+            [found for found in result.breaks if not _is_cut_off(found, period.from_ms)],
             as_of_ms=as_of_ms,
             covers=lambda case: self._covers(case, as_of_ms, unproved, period.refunded_minor),
             explain=None if self._explain is None else self._explain(),
@@ -136,11 +138,11 @@ class Reconciliation:
         files_from_ms = week_start_ms(from_ms - FILE_SLACK_DAYS * DAY_MS)
         known = list(self._inbox.accepted_since(files_from_ms))
         self._rows.load_files(workspace, known, now_ms=as_of_ms, folder=folder)
-        self._rows.load_ledger(
-            workspace, read_from_ms=files_from_ms - DAY_MS, from_ms=from_ms, until_ms=as_of_ms, folder=folder
-        )
+        told_from_ms = min(workspace.first_reported_ms() or files_from_ms, files_from_ms)
+        read_from_ms = max(told_from_ms, files_from_ms - REPORT_DAYS * DAY_MS) - DAY_MS
+        self._rows.load_ledger(workspace, read_from_ms=read_from_ms, from_ms=from_ms, until_ms=as_of_ms, folder=folder)
         workspace.add_ledger(self._strangers(workspace.unknown_references()))
-        return Period(known)
+        return Period(from_ms, known)
 
     def _strangers(self, references: Iterable[tuple[str, str]]) -> Iterable[LedgerRow]:
         for gateway, reference in references:
@@ -195,6 +197,16 @@ class Reconciliation:
                 continue
             return manifest.hash
         return ""
+
+
+def _is_cut_off(found: Break, from_ms: int) -> bool:
+    """Return whether what a bank's break lacks may be there, and merely in files from before the run's.
+
+    A statement comes within days of its last line, but the report that names the payout may come a month later, and
+    stays in the period when the statement has left it; so may a payout when its first members have.
+    """
+    of_bank = CLASSES[found.break_class].family is Family.BANK or any(e.source is Source.BANK for e in found.evidence)
+    return of_bank and found.occurred_at_ms < from_ms
 
 
 def _is_double(case: Case) -> bool:

@@ -58,7 +58,11 @@ class StoredPolicy:
         item = self._database.get(Table.RECONCILIATION, IN_FORCE_KEY)
         if item is None or not item["policy_id"]:
             return PolicyInForce(RunPolicy(), "", refused)
-        policy = parse_policy(str(item["text"]).encode(), f"the policy {item['policy_id'][:12]}")
+        try:
+            policy = parse_policy(str(item["text"]).encode(), f"the policy {item['policy_id'][:12]}")
+        except MisconfiguredError as error:
+            # It was good for an earlier release. Without it runs go on, and say so.
+            return PolicyInForce(RunPolicy(), "", f"{refused}\nAnd the last good one, too: {error.detail}")
         return PolicyInForce(policy, str(item["policy_id"]), refused)
 
     def _remember(self, policy_id: str, text: str) -> None:

@@ -111,6 +111,8 @@ def test_a_refund_that_only_the_gateway_knows_gives_back_too() -> None:
     assert left(*refunded(500)) == []
     assert left(*refunded(300), *refunded(300)) == [200]
     assert left(*refunded(300), *refunded(200)) == []
+    told_again = replace(refunded(300)[0], transaction_id="rf200")
+    assert left(*refunded(200), told_again) == [300]  # two contents of one refund are a conflict, not two refunds
 
 
 def test_calibration_does_not_look_ahead() -> None:

@@ -51,14 +51,16 @@ SELECT * EXCLUDE (before_ms, after_ms) FROM (
 ) AS gaps
 WHERE before_ms <= {MAX_WINDOW_MS} OR after_ms <= {MAX_WINDOW_MS}
 """  # noqa: S608
+# Of an id with several contents the one that gives back least: the others are conflicts, not refunds.
 _GATEWAY_REFUNDS = """
 CREATE OR REPLACE TABLE anomalies_refund AS
 SELECT gateway, gateway_payment_id, CAST(sum(amount_minor) AS BIGINT) AS refunds_minor
 FROM (
-    SELECT DISTINCT gateway, transaction_id, gateway_payment_id, amount_minor
+    SELECT gateway, gateway_payment_id, max(amount_minor) AS amount_minor
     FROM gateway_row
     WHERE kind = 'refund'
         AND (gateway, gateway_payment_id) IN (SELECT DISTINCT gateway, gateway_payment_id FROM anomalies_near)
+    GROUP BY gateway, transaction_id, gateway_payment_id
 ) AS refunds
 GROUP BY gateway, gateway_payment_id
 """

@@ -11,6 +11,7 @@ from payonce.reconciliation.readers.limits import MAX_AMOUNT_DIGITS
 
 # OWASP's list for CSV injection: what a spreadsheet takes for a formula, and blanks it skips before looking.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+REPLACEMENT = "\ufffd"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]*))?", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -25,6 +26,15 @@ def neutralised(text: str) -> str:
     Source: OWASP, CSV Injection.
     """
     return "'" + text if text.lstrip(" \u00a0").startswith(FORMULA_STARTS) or text.startswith(FORMULA_STARTS) else text
+
+
+def plain(text: str) -> str:
+    """Return a text of a file as people may be shown it, and copy it into a spreadsheet: no formula, nothing invisible.
+
+    Control and direction characters could make a text look like another one, and rewrite what a terminal has written.
+    Escaping for HTML is the template's.
+    """
+    return neutralised("".join(letter if letter.isprintable() else REPLACEMENT for letter in text))
 
 
 def shown(text: str) -> str:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from payonce.reconciliation.model import Outcome
-from payonce.reconciliation.readers.values import EPOCH, grouped, neutralised
+from payonce.reconciliation.readers.values import EPOCH, grouped, plain
 from payonce.reconciliation.report.plots import plots_of
 from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
 from payonce.reconciliation.summary import age_hours, is_overdue, verdict
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 TEMPLATE = "report.html.jinja"
 MAX_BREAKS = 1_000  # a browser lays out this many with their evidence in a second; the JSON has them all
-REPLACEMENT = "\ufffd"
 
 
 def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
@@ -75,14 +74,6 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         digest=contents.result.digest,
         manifest_hash=contents.manifest_hash,
     )
-
-
-def plain(text: str) -> str:
-    """Return a text of a file as it may be shown, and copied into a spreadsheet: no formula, nothing invisible.
-
-    Control and direction characters could make a text look like another one. Escaping is the template's.
-    """
-    return neutralised("".join(letter if letter.isprintable() else REPLACEMENT for letter in text))
 
 
 def _class(one: ClassSummary) -> dict[str, Any]:

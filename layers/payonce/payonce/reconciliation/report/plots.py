@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from payonce.reconciliation.model import Outcome, Source
-from payonce.reconciliation.readers.values import grouped
+from payonce.reconciliation.readers.values import grouped, plain
 from payonce.reconciliation.report.drawing import ROW_INCHES, STYLE, WIDTH_INCHES, Plot, day_text, label, svg_of, words
 from payonce.reconciliation.report.windows_plot import windows_plot
 from payonce.reconciliation.summary import SEVERITIES
@@ -201,11 +201,11 @@ def _distribution(name: str, measured: Mapping[str, Counter[int]]) -> Plot | Non
         values = sorted(measured[gateway])
         _histogram(axes, [value / scale for value in values], [measured[gateway][value] for value in values], low, high)
         median = _median(measured[gateway]) / scale
-        axes.patches[0].set_label(gateway)
+        axes.patches[0].set_label(plain(gateway))
         for bar in axes.patches:
             bar.set_facecolor(colour)
         axes.axvline(median, color="#000000", linestyle="--", linewidth=1)
-        axes.set_title(f"{gateway}: median {median:.2f} {unit} (dashed)", loc="left", fontsize=10)
+        axes.set_title(f"{plain(gateway)}: median {median:.2f} {unit} (dashed)", loc="left", fontsize=10)
         axes.set_ylabel("charges")
         axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         said.append(

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from payonce.reconciliation.model import Outcome
-from payonce.reconciliation.readers.values import grouped, neutralised
+from payonce.reconciliation.readers.values import grouped, plain
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
 from payonce.reconciliation.summary import verdict
 from payonce.reconciliation.taxonomy import Severity
@@ -65,7 +65,7 @@ def _show_windows(contents: Contents, console: Console) -> None:
     for heading in ("earlier charges", "measured", "at most"):
         windows.add_column(heading, justify="right")
     for line in lines:
-        windows.add_row(Text(neutralised(line.merchant_id)), *line[1:])
+        windows.add_row(Text(plain(line.merchant_id)), *line[1:])
     console.print(windows)
     if more := more_merchants(contents.result):
         console.print(Text(more))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from payonce.reconciliation.anomalies.calibration import TARGET_PER_10_000, hundredths
+from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.report.drawing import ROW_INCHES, WIDTH_INCHES, Plot, label, svg_of
 from payonce.reconciliation.report.unusual import largest, window_text
 
@@ -41,7 +42,7 @@ def windows_plot(contents: Contents) -> Plot | None:
         label(axes, length, place, text)
         said.append(f"{one.merchant_id}: window {window_text(one)}, at most {hundredths(one.upper_bound_per_10_000)}")
     axes.axvline(TARGET_PER_10_000, color="#d55e00", linestyle="--", linewidth=1, label="the most that is accepted")
-    axes.set_yticks(range(len(shown)), [one.merchant_id for one in shown])
+    axes.set_yticks(range(len(shown)), [plain(one.merchant_id) for one in shown])
     axes.invert_yaxis()
     axes.set_xlim(0, SHOWN_UP_TO * 1.35)
     axes.set_xlabel("false alarms per 10,000 charges")
