@@ -21,6 +21,7 @@ from tests.support.world import MERCHANT, World
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import CaptureMethod
+    from payonce.reconciliation.why import Why
 
 AUTOMATIC = Policy(automatic={(BreakClass.DUPLICATE_CAPTURE, "EUR"): 5000, (BreakClass.DOUBLE_CHARGE, "EUR"): 5000})
 STEP_MS = 25_000
@@ -64,9 +65,9 @@ def duplicate_capture(world: World, capture: CaptureMethod | None = None) -> Bre
     )
 
 
-def with_case(world: World, found: Break) -> Break:
+def with_case(world: World, found: Break, why: Why | None = None) -> Break:
     """Open the case of a break, as a run does, and return the break."""
-    case = opened(found, run_id="run_1", at_ms=world.clock.now_ms())
+    case = opened(found, run_id="run_1", at_ms=world.clock.now_ms(), why=why)
     world.database.write(case_writes(None, case, CaseChange.FOUND, by="run:run_1", note=None))
     return found
 

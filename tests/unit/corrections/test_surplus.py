@@ -12,6 +12,7 @@ from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.domain.money import Money
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
+from payonce.reconciliation.why import Why, WhyReason
 from tests.support.corrections import (
     corrections_in,
     deadline,
@@ -150,7 +151,15 @@ def test_a_double_that_the_merchant_gave_back_meanwhile_is_over(world: World) ->
     assert len(world.gateway.succeeded(OperationKind.REFUND)) == 1
 
 
-def pair(world: World) -> tuple[str, Break]:
+def test_two_payments_of_different_orders_are_never_given_back_by_policy_alone(world: World) -> None:
+    """Fails when a limit is all that is asked: what is known of the pair says that these may be two sales."""
+    _, found = pair(world, Why(WhyReason.DIFFERENT_ORDERS))
+    step = corrections_in(world).advance(found, deadline(world))
+    assert step.correction.status is _S.AWAITING_APPROVAL
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def pair(world: World, why: Why | None = None) -> tuple[str, Break]:
     """Create two payments of one sale; return the first one, and the break of the later one with both as evidence."""
     payments = [payment_id_of(world.create(key)) for key in ("key-1", "key-2")]
     found = Break(
@@ -167,4 +176,4 @@ def pair(world: World) -> tuple[str, Break]:
             for number, payment_id in enumerate(payments)
         ),
     )
-    return payments[0], with_case(world, found)
+    return payments[0], with_case(world, found, why)

@@ -27,6 +27,8 @@ from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
 from payonce.payments.corrective import ALREADY_GIVEN_BACK, left_minor
 from payonce.payments.follow_up import load_payment
+from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.why import WhyReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +126,7 @@ class Corrections(Approvals):
         if correction.status is not _S.CHECKED:
             return Step(correction)
         policy = self._policy()
-        if policy.enabled and _lets_pass(policy, correction):
+        if policy.enabled and self._lets_pass(policy, correction):
             return Step(self._change(correction, status=_S.APPROVED, decided_by=BY_POLICY))
         return self._ask(correction, policy)
 
@@ -160,7 +162,7 @@ class Corrections(Approvals):
         if not policy.enabled:
             return Step(correction, retry_later=True)
         by_policy = correction.decided_by == BY_POLICY
-        if by_policy and not _lets_pass(policy, correction) and not was_claimed(self._database, correction):
+        if by_policy and not self._lets_pass(policy, correction) and not was_claimed(self._database, correction):
             return self._ask(correction, policy)
         after = self._execution.carry_out(correction, deadline)
         return Step(after, retry_later=after.status not in FINAL)
@@ -174,6 +176,13 @@ class Corrections(Approvals):
             return step
         self.decide(identity)
         return self.execute(identity, deadline)
+
+    def _lets_pass(self, policy: Policy, correction: Correction) -> bool:
+        if not policy.is_automatic(correction.break_class, correction.currency, correction.amount_minor):
+            return False
+        # Two orders may be two sales, whatever the amount: only a person can tell.
+        why_reason = CaseStore(self._database).get(correction.break_id).why_reason
+        return why_reason != WhyReason.DIFFERENT_ORDERS.value
 
     def _ask(self, correction: Correction, policy: Policy) -> Step:
         expires_at_ms = self._clock.now_ms() + policy.approval_seconds * 1000
@@ -235,7 +244,3 @@ class Corrections(Approvals):
         if booked.is_reversed:
             return Step(self._change(correction, status=_S.CORRECTED, outcome="already_reversed"))
         return self._checked(correction, REVERSAL, abs(booked.entry.moved_minor))
-
-
-def _lets_pass(policy: Policy, correction: Correction) -> bool:
-    return policy.is_automatic(correction.break_class, correction.currency, correction.amount_minor)

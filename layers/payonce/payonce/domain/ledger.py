@@ -43,7 +43,7 @@ class MovementKind(StrEnum):
 class Movement:
     """What a journal entry says that ``gateway`` moved, in the words by which its report can be compared with it.
 
-    ``gateway_payment_id`` is the gateway's id of the charge, ``payer`` the payment-method token, or empty where nobody
+    ``gateway_payment_id`` is the gateway's id of the charge, ``payer`` the payment-method token, ``None`` where nobody
     bought anything: what a correction books. ``reverses_entry_id`` is set on an entry that takes back an earlier one,
     whose kind it keeps.
     """
@@ -52,7 +52,7 @@ class Movement:
     gateway: str
     gateway_reference: str
     gateway_payment_id: str | None
-    payer: str
+    payer: str | None
     idempotency_record_id: str | None = None
     reverses_entry_id: str | None = None
 

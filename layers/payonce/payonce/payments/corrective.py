@@ -233,7 +233,7 @@ class GiveBackSurplus(GatewayWork):
             gateway_reference=plan.charge_reference,
             gateway_payment_id=plan.gateway_charge_id,
             # Nobody bought anything when this is booked: with a payer it would pass for the double of a sale just then.
-            payer="",
+            payer=None,
             idempotency_record_id=self._record_id,
         )
         came = JournalEntry(
