@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.kept_rows import WEEK_MS, week_start_ms
 from payonce.reconciliation.ledger_rows import booked_rows
 from payonce.reconciliation.taxonomy import BreakClass
@@ -104,3 +105,25 @@ def test_a_dispute_of_an_old_charge_does_not_make_its_report_missing() -> None:
     desk.world.clock.ms = week_ms + 41 * DAY_MS
     desk.run()
     assert [case.break_class for case in desk.opened()] == [BreakClass.DISPUTE]
+
+
+def test_a_second_capture_is_not_proved_gone_because_the_first_one_left_the_period() -> None:
+    """Fails when a case closes because its latest row alone is looked at, and no longer what it was too much beside.
+
+    ::
+
+        first capture, day 1 ──┐ │ files of a later run
+        second, day 20         │ │────────┐ alone, it looks like the one that we booked
+    """
+    desk = Desk()
+    week_ms = at_the_end_of_a_week(desk, hours=12)
+    reference = desk.pay("a-key")
+    desk.report(("charge", reference, 10))
+    desk.world.clock.ms = week_ms + 20 * DAY_MS
+    desk.report(("charge", reference, 10))
+    desk.run(hours=1)
+    (case,) = desk.opened()
+    assert case.break_class is BreakClass.DUPLICATE_CAPTURE
+    desk.world.clock.ms = week_ms + 42 * DAY_MS
+    assert desk.run().counts == RunCounts()
+    assert [each.break_id for each in desk.opened()] == [case.break_id]

@@ -48,8 +48,11 @@ LOOKBACK_DAYS = 35
 FILE_SLACK_DAYS = 5
 # What the longest report tells of, a month and some days: so far back the journal is read for what files name.
 REPORT_DAYS = 35
-# A break of the first day could be due to what lies before the period, and its absence proves nothing.
+# A break of the first day could be due to what lies before the period, and its absence proves nothing. That is asked of
+# the earliest of its rows.
 COVERED_FROM_DAYS = LOOKBACK_DAYS - 1
+# The fields of evidence that say when a row was, and their unit.
+EVIDENCE_TIMES = {"booked_at_ms": 1, "created_at_ms": 1, "booking_day": DAY_MS, "last_day": DAY_MS}
 MANIFESTS = "runs/"
 ANOMALIES = "runs/anomalies/"
 RUN_NAMESPACE = "payonce/run/v1"
@@ -166,7 +169,7 @@ class Reconciliation:
             return False
         if _is_double(case):
             return given_back(self._database, case, refunded_minor)
-        return case.occurred_at_ms >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
+        return _first_at_ms(case) >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
 
     def _document(
         self, run_id: str, settings: RunSettings, policy: PolicyInForce, known: Iterable[KnownFile], result: RunResult
@@ -207,6 +210,17 @@ def _is_cut_off(found: Break, from_ms: int) -> bool:
     """
     of_bank = CLASSES[found.break_class].family is Family.BANK or any(e.source is Source.BANK for e in found.evidence)
     return of_bank and found.occurred_at_ms < from_ms
+
+
+def _first_at_ms(case: Case) -> int:
+    """Return the time of the earliest row that shows the break: a second capture alone looks like the only one."""
+    told = (
+        int(value) * unit_ms
+        for row in case.evidence
+        for name, unit_ms in EVIDENCE_TIMES.items()
+        if (value := row.fields.get(name)) is not None
+    )
+    return min(told, default=case.occurred_at_ms)
 
 
 def _is_double(case: Case) -> bool:
