@@ -127,3 +127,30 @@ def test_a_second_capture_is_not_proved_gone_because_the_first_one_left_the_peri
     desk.world.clock.ms = week_ms + 42 * DAY_MS
     assert desk.run().counts == RunCounts()
     assert [each.break_id for each in desk.opened()] == [case.break_id]
+
+
+def test_a_statement_that_does_not_go_on_is_not_proved_right_because_the_one_before_left_the_period() -> None:
+    """Fails when a balance break closes for want of a statement to hold it against."""
+    desk = Desk()
+    week_ms = at_the_end_of_a_week(desk, hours=12)
+    statement(desk, 1, "", opening=0)
+    desk.world.clock.ms = week_ms + 30 * DAY_MS
+    statement(desk, 2, "", opening=99)
+    desk.run(hours=1)
+    (case,) = desk.opened()
+    assert case.break_class is BreakClass.BALANCE_BREAK
+    desk.world.clock.ms = week_ms + 42 * DAY_MS
+    assert desk.run().counts == RunCounts()
+    assert [each.break_id for each in desk.opened()] == [case.break_id]
+
+
+def test_a_gap_closes_when_the_statement_comes() -> None:
+    """Fails when no statement is ever found to go on from another."""
+    desk = Desk()
+    for number in (1, 3):
+        statement(desk, number, "", opening=10 * (number - 1))
+        desk.world.clock.ms += DAY_MS
+    assert desk.run().counts == RunCounts(opened=1)
+    desk.world.clock.ms -= 2 * DAY_MS
+    statement(desk, 2, "", opening=10)
+    assert desk.run(hours=49).counts == RunCounts(closed=1)

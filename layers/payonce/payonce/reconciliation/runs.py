@@ -113,12 +113,13 @@ class Reconciliation:
                 {charge for case in doubles for charge in charges_of(case)}
             )
             result = with_anomalies(workspace.run(settings), workspace.anomalies(settings))
+            period.joined = workspace.joined_statements()
         unproved = {break_id for break_id, each in standing.items() if is_unproved(each, period.seen, as_of_ms)}
         counts = self._cases.record_run(
             run_id,
             [found for found in result.breaks if not _is_cut_off(found, period.from_ms)],
             as_of_ms=as_of_ms,
-            covers=lambda case: self._covers(case, as_of_ms, unproved, period.refunded_minor),
+            covers=lambda case: self._covers(case, as_of_ms, unproved, period),
             explain=None if self._explain is None else self._explain(),
         )
         manifest_hash = self._document(run_id, settings, policy, period.known, result)
@@ -161,14 +162,15 @@ class Reconciliation:
             cases = self._cases.with_status(CaseStatus.OPEN)
             self._corrections.begin([case for case in cases if case.last_seen_run_id == run_id])
 
-    def _covers(
-        self, case: Case, as_of_ms: int, unproved: set[str], refunded_minor: Mapping[tuple[str, str], int]
-    ) -> bool:
+    def _covers(self, case: Case, as_of_ms: int, unproved: set[str], period: Period) -> bool:
         # What the gateway has not reported yet proves nothing: the refund may still be on its way.
         if case.break_id in unproved:
             return False
         if _is_double(case):
-            return given_back(self._database, case, refunded_minor)
+            return given_back(self._database, case, period.refunded_minor)
+        # A statement whose neighbour has left the period is held against nothing.
+        if any(row.source is Source.STATEMENT and row.row_key not in period.joined for row in case.evidence):
+            return False
         return _first_at_ms(case) >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
 
     def _document(
