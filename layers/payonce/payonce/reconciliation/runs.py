@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
-from payonce.domain.ids import content_id
+from payonce.domain.ids import content_id, time_of_id
 from payonce.reconciliation.anomalies.proof import charges_of, given_back
 from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
+from payonce.reconciliation.explain import OURS
 from payonce.reconciliation.files import chain_head, move_chain
 from payonce.reconciliation.kept_rows import day_start_ms, week_start_ms
 from payonce.reconciliation.ledger_rows import rows_of
@@ -115,11 +116,13 @@ class Reconciliation:
             result = with_anomalies(workspace.run(settings), workspace.anomalies(settings))
             period.joined = workspace.joined_statements()
         unproved = {break_id for break_id, each in standing.items() if is_unproved(each, period.seen, as_of_ms)}
+        # Neither found nor proved gone.
+        cut_off = {found.break_id for found in result.breaks if _is_cut_off(found, period)}
         counts = self._cases.record_run(
             run_id,
-            [found for found in result.breaks if not _is_cut_off(found, period.from_ms)],
+            [found for found in result.breaks if found.break_id not in cut_off],
             as_of_ms=as_of_ms,
-            covers=lambda case: self._covers(case, as_of_ms, unproved, period),
+            covers=lambda case: self._covers(case, as_of_ms, unproved | cut_off, period),
             explain=None if self._explain is None else self._explain(),
         )
         manifest_hash = self._document(run_id, settings, policy, period.known, result)
@@ -146,7 +149,7 @@ class Reconciliation:
         read_from_ms = max(told_from_ms, files_from_ms - REPORT_DAYS * DAY_MS) - DAY_MS
         self._rows.load_ledger(workspace, read_from_ms=read_from_ms, from_ms=from_ms, until_ms=as_of_ms, folder=folder)
         workspace.add_ledger(self._strangers(workspace.unknown_references()))
-        return Period(from_ms, known)
+        return Period(from_ms, files_from_ms, known)
 
     def _strangers(self, references: Iterable[tuple[str, str]]) -> Iterable[LedgerRow]:
         for gateway, reference in references:
@@ -204,14 +207,18 @@ class Reconciliation:
         return ""
 
 
-def _is_cut_off(found: Break, from_ms: int) -> bool:
-    """Return whether what a bank's break lacks may be there, and merely in files from before the run's.
+def _is_cut_off(found: Break, period: Period) -> bool:
+    """Return whether what a break lacks may be there, and merely in files from before the run's.
 
     A statement comes within days of its last line, but the report that names the payout may come a month later, and
-    stays in the period when the statement has left it; so may a payout when its first members have.
+    stays in the period when the statement has left it; so may a payout when its first members have. And a movement that
+    was in doubt is booked at last when its report came long before.
     """
+    if found.break_class is BreakClass.MISSING_IN_GATEWAY:
+        ours = OURS.fullmatch(found.subject[1])
+        return ours is not None and time_of_id(ours[1]) < period.files_from_ms
     of_bank = CLASSES[found.break_class].family is Family.BANK or any(e.source is Source.BANK for e in found.evidence)
-    return of_bank and found.occurred_at_ms < from_ms
+    return of_bank and found.occurred_at_ms < period.from_ms
 
 
 def _first_at_ms(case: Case) -> int:
