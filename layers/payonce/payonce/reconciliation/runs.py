@@ -118,11 +118,12 @@ class Reconciliation:
         unproved = {break_id for break_id, each in standing.items() if is_unproved(each, period.seen, as_of_ms)}
         # Neither found nor proved gone.
         cut_off = {found.break_id for found in result.breaks if _is_cut_off(found, period)}
+        unproved |= cut_off
         counts = self._cases.record_run(
             run_id,
             [found for found in result.breaks if found.break_id not in cut_off],
             as_of_ms=as_of_ms,
-            covers=lambda case: self._covers(case, as_of_ms, unproved | cut_off, period),
+            covers=lambda case: self._covers(case, as_of_ms, unproved, period),
             explain=None if self._explain is None else self._explain(),
         )
         manifest_hash = self._document(run_id, settings, policy, period.known, result)
