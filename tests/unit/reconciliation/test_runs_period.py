@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from payonce.payments.items import day_partition
+from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.kept_rows import WEEK_MS, week_start_ms
 from payonce.reconciliation.ledger_rows import booked_rows
 from payonce.reconciliation.taxonomy import BreakClass
@@ -104,3 +107,80 @@ def test_a_dispute_of_an_old_charge_does_not_make_its_report_missing() -> None:
     desk.world.clock.ms = week_ms + 41 * DAY_MS
     desk.run()
     assert [case.break_class for case in desk.opened()] == [BreakClass.DISPUTE]
+
+
+def test_a_second_capture_is_not_proved_gone_because_the_first_one_left_the_period() -> None:
+    """Fails when a case closes because its latest row alone is looked at, and no longer what it was too much beside.
+
+    ::
+
+        first capture, day 1 ──┐ │ files of a later run
+        second, day 20         │ │────────┐ alone, it looks like the one that we booked
+    """
+    desk = Desk()
+    week_ms = at_the_end_of_a_week(desk, hours=12)
+    reference = desk.pay("a-key")
+    desk.report(("charge", reference, 10))
+    desk.world.clock.ms = week_ms + 20 * DAY_MS
+    desk.report(("charge", reference, 10))
+    desk.run(hours=1)
+    (case,) = desk.opened()
+    assert case.break_class is BreakClass.DUPLICATE_CAPTURE
+    desk.world.clock.ms = week_ms + 42 * DAY_MS
+    assert desk.run().counts == RunCounts()
+    assert [each.break_id for each in desk.opened()] == [case.break_id]
+
+
+def test_a_statement_that_does_not_go_on_is_not_proved_right_because_the_one_before_left_the_period() -> None:
+    """Fails when a balance break closes for want of a statement to hold it against."""
+    desk = Desk()
+    week_ms = at_the_end_of_a_week(desk, hours=12)
+    statement(desk, 1, "", opening=0)
+    desk.world.clock.ms = week_ms + 30 * DAY_MS
+    statement(desk, 2, "", opening=99)
+    desk.run(hours=1)
+    (case,) = desk.opened()
+    assert case.break_class is BreakClass.BALANCE_BREAK
+    desk.world.clock.ms = week_ms + 42 * DAY_MS
+    assert desk.run().counts == RunCounts()
+    assert [each.break_id for each in desk.opened()] == [case.break_id]
+
+
+def test_a_gap_closes_when_the_statement_comes() -> None:
+    """Fails when no statement is ever found to go on from another."""
+    desk = Desk()
+    for number in (1, 3):
+        statement(desk, number, "", opening=10 * (number - 1))
+        desk.world.clock.ms += DAY_MS
+    assert desk.run().counts == RunCounts(opened=1)
+    desk.world.clock.ms -= 2 * DAY_MS
+    statement(desk, 2, "", opening=10)
+    assert desk.run(hours=49).counts == RunCounts(closed=1)
+
+
+def test_what_was_booked_weeks_after_its_report_is_not_missing_when_the_report_left_the_period() -> None:
+    """Fails when a movement that was in doubt is looked for only in files from after its booking, and when
+    one that never was reported is proved right by that.
+
+    ::
+
+        sent ─ report ──┐             │ files of a later run
+                        └─ in doubt ──┼── booked, day 12
+    """
+    desk = Desk()
+    week_ms = at_the_end_of_a_week(desk, hours=12)
+    reference, lost = desk.pay("a-key"), desk.pay("lost-key")
+    desk.report(("charge", reference, 10))
+    booked_at_ms = week_ms + 12 * DAY_MS
+    moved = {"booked_at_ms": booked_at_ms, "day_shard": day_partition(booked_at_ms, 0)}
+    for entry in list(desk.database._tables[Table.LEDGER].values()):  # type: ignore[attr-defined]
+        if "movement" in entry:
+            key = {"pk": entry["pk"], "sk": entry["sk"]}
+            desk.database.write([Adjust(table=Table.LEDGER, key=key, set=moved)])
+    desk.world.clock.ms = week_ms + 13 * DAY_MS
+    missing = desk.pay("other-key")
+    desk.run(hours=25)
+    desk.world.clock.ms = week_ms + 41 * DAY_MS
+    desk.run()
+    assert {case.break_class for case in desk.opened()} == {BreakClass.MISSING_IN_GATEWAY}
+    assert {case.subject[1] for case in desk.opened()} == {lost, missing}

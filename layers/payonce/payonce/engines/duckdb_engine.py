@@ -191,6 +191,12 @@ class DuckDbWorkspace:
             progress("results", len(steps) + 1, len(steps) + 1)
         return result
 
+    def joined_statements(self) -> set[str]:
+        """See ``Workspace``."""
+        with _translated():
+            text = "SELECT statement_key FROM bank_statement_verdict WHERE settled = 'matched' AND break_class = ''"
+            return {row[0] for row in self._query(text)}
+
     def anomalies(self, settings: RunSettings) -> Anomalies:
         """See ``Workspace``. The whole of it passes through the engine; only what is suspect comes here."""
         with _translated():

@@ -41,7 +41,7 @@ MAX_HISTORY_ENTRIES = 50  # of one key: a claim in doubt is taken over again and
 SEARCH_BEFORE_MS, SEARCH_AFTER_MS = 2_000, 10_000
 MAX_SEARCHED_ENTRIES = 1_000  # of the trail; a merchant with more in twelve seconds goes without
 # A reference of ours: the id of the operation, which is also that of its claim, and the attempt.
-_OURS = re.compile(rf"((?:pay|cap|void|re)_{ID_PATTERN})-[0-9]+", re.ASCII)
+OURS = re.compile(rf"((?:pay|cap|void|re)_{ID_PATTERN})-[0-9]+", re.ASCII)
 # One of a correction is made of its break, and not of its claim.
 _CORRECTIONS = re.compile(r"cor_[0-9a-f]{40}-[0-9]+", re.ASCII)
 CLOCK_SLACK_MS = 86_400_000  # a gateway's clock, and days that a report has no time for
@@ -83,7 +83,7 @@ class Explainer:
         reference = found.subject[1] if len(found.subject) > 1 else ""
         if _CORRECTIONS.fullmatch(reference):
             return self._correction(found, reference)
-        ours = _OURS.fullmatch(reference)
+        ours = OURS.fullmatch(reference)
         # What looks like an id of ours and names a time to come is none.
         if ours is None or time_of_id(ours[1]) > found.occurred_at_ms + CLOCK_SLACK_MS:
             return Why(WhyReason.NEVER_SUBMITTED)
@@ -115,7 +115,7 @@ class Explainer:
 
     def _claim_of_row(self, merchant_id: str, row: Evidence) -> ClaimFacts:
         reference = str(row.fields.get("reference") or row.fields.get("ref") or "")
-        ours = _OURS.fullmatch(reference)
+        ours = OURS.fullmatch(reference)
         claim_id = reference if ours is None else ours[1]
         named = row.fields.get("idempotency_record_id")
         if named:

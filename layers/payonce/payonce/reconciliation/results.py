@@ -106,6 +106,10 @@ class Workspace(ReconciliationEngine, Protocol):
         """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number."""
         ...
 
+    def joined_statements(self) -> set[str]:
+        """Return the keys of statements that the run saw go on from another one. Asked after ``run``."""
+        ...
+
     def anomalies(self, settings: RunSettings) -> Anomalies:
         """Return what is unusual among the rows, whatever the rules say of them. Raises ``StoreUnavailable``."""
         ...

@@ -52,11 +52,13 @@ class RunReport:
 
 @dataclass(slots=True)
 class Period:
-    """What a run looked at: from when on, its files, and what it needs of gateways' rows once the engine is closed."""
+    """What a run looked at: from when on, its files, and what it needs of their rows once the engine is closed."""
 
     from_ms: int
+    files_from_ms: int
     known: list[KnownFile] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    joined: set[str] = field(default_factory=set)
     refunded_minor: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
-from payonce.domain.ids import content_id
+from payonce.domain.ids import content_id, time_of_id
 from payonce.reconciliation.anomalies.proof import charges_of, given_back
 from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
+from payonce.reconciliation.explain import OURS
 from payonce.reconciliation.files import chain_head, move_chain
 from payonce.reconciliation.kept_rows import day_start_ms, week_start_ms
 from payonce.reconciliation.ledger_rows import rows_of
@@ -48,8 +49,11 @@ LOOKBACK_DAYS = 35
 FILE_SLACK_DAYS = 5
 # What the longest report tells of, a month and some days: so far back the journal is read for what files name.
 REPORT_DAYS = 35
-# A break of the first day could be due to what lies before the period, and its absence proves nothing.
+# A break of the first day could be due to what lies before the period, and its absence proves nothing. That is asked of
+# the earliest of its rows.
 COVERED_FROM_DAYS = LOOKBACK_DAYS - 1
+# The fields of evidence that say when a row was, and their unit.
+EVIDENCE_TIMES = {"booked_at_ms": 1, "created_at_ms": 1, "booking_day": DAY_MS, "last_day": DAY_MS}
 MANIFESTS = "runs/"
 ANOMALIES = "runs/anomalies/"
 RUN_NAMESPACE = "payonce/run/v1"
@@ -110,12 +114,16 @@ class Reconciliation:
                 {charge for case in doubles for charge in charges_of(case)}
             )
             result = with_anomalies(workspace.run(settings), workspace.anomalies(settings))
+            period.joined = workspace.joined_statements()
         unproved = {break_id for break_id, each in standing.items() if is_unproved(each, period.seen, as_of_ms)}
+        # Neither found nor proved gone.
+        cut_off = {found.break_id for found in result.breaks if _is_cut_off(found, period)}
+        unproved |= cut_off
         counts = self._cases.record_run(
             run_id,
-            [found for found in result.breaks if not _is_cut_off(found, period.from_ms)],
+            [found for found in result.breaks if found.break_id not in cut_off],
             as_of_ms=as_of_ms,
-            covers=lambda case: self._covers(case, as_of_ms, unproved, period.refunded_minor),
+            covers=lambda case: self._covers(case, as_of_ms, unproved, period),
             explain=None if self._explain is None else self._explain(),
         )
         manifest_hash = self._document(run_id, settings, policy, period.known, result)
@@ -142,7 +150,7 @@ class Reconciliation:
         read_from_ms = max(told_from_ms, files_from_ms - REPORT_DAYS * DAY_MS) - DAY_MS
         self._rows.load_ledger(workspace, read_from_ms=read_from_ms, from_ms=from_ms, until_ms=as_of_ms, folder=folder)
         workspace.add_ledger(self._strangers(workspace.unknown_references()))
-        return Period(from_ms, known)
+        return Period(from_ms, files_from_ms, known)
 
     def _strangers(self, references: Iterable[tuple[str, str]]) -> Iterable[LedgerRow]:
         for gateway, reference in references:
@@ -158,15 +166,16 @@ class Reconciliation:
             cases = self._cases.with_status(CaseStatus.OPEN)
             self._corrections.begin([case for case in cases if case.last_seen_run_id == run_id])
 
-    def _covers(
-        self, case: Case, as_of_ms: int, unproved: set[str], refunded_minor: Mapping[tuple[str, str], int]
-    ) -> bool:
+    def _covers(self, case: Case, as_of_ms: int, unproved: set[str], period: Period) -> bool:
         # What the gateway has not reported yet proves nothing: the refund may still be on its way.
         if case.break_id in unproved:
             return False
         if _is_double(case):
-            return given_back(self._database, case, refunded_minor)
-        return case.occurred_at_ms >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
+            return given_back(self._database, case, period.refunded_minor)
+        # A statement whose neighbour has left the period is held against nothing.
+        if any(row.source is Source.STATEMENT and row.row_key not in period.joined for row in case.evidence):
+            return False
+        return _first_at_ms(case) >= as_of_ms - COVERED_FROM_DAYS * DAY_MS
 
     def _document(
         self, run_id: str, settings: RunSettings, policy: PolicyInForce, known: Iterable[KnownFile], result: RunResult
@@ -199,14 +208,29 @@ class Reconciliation:
         return ""
 
 
-def _is_cut_off(found: Break, from_ms: int) -> bool:
-    """Return whether what a bank's break lacks may be there, and merely in files from before the run's.
+def _is_cut_off(found: Break, period: Period) -> bool:
+    """Return whether what a break lacks may be there, and merely in files from before the run's.
 
     A statement comes within days of its last line, but the report that names the payout may come a month later, and
-    stays in the period when the statement has left it; so may a payout when its first members have.
+    stays in the period when the statement has left it; so may a payout when its first members have. And a movement that
+    was in doubt is booked at last when its report came long before.
     """
+    if found.break_class is BreakClass.MISSING_IN_GATEWAY:
+        ours = OURS.fullmatch(found.subject[1])
+        return ours is not None and time_of_id(ours[1]) < period.files_from_ms
     of_bank = CLASSES[found.break_class].family is Family.BANK or any(e.source is Source.BANK for e in found.evidence)
-    return of_bank and found.occurred_at_ms < from_ms
+    return of_bank and found.occurred_at_ms < period.from_ms
+
+
+def _first_at_ms(case: Case) -> int:
+    """Return the time of the earliest row that shows the break: a second capture alone looks like the only one."""
+    told = (
+        int(value) * unit_ms
+        for row in case.evidence
+        for name, unit_ms in EVIDENCE_TIMES.items()
+        if (value := row.fields.get(name)) is not None
+    )
+    return min(told, default=case.occurred_at_ms)
 
 
 def _is_double(case: Case) -> bool:
