@@ -128,9 +128,9 @@ class DuckDbWorkspace:
         with _translated():
             self._make_inputs()
             self._connection.execute(
-                f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l "  # noqa: S608
-                "WHERE (l.gateway, l.kind, l.reference) IN "
-                "(SELECT gateway, kind, reference FROM main.gateway_row WHERE reference <> '') "
+                f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l WHERE "  # noqa: S608
+                "(l.gateway, l.kind, l.reference) IN (SELECT gateway, kind, reference "
+                "FROM main.gateway_row WHERE reference <> '') "
                 "OR (l.gateway, l.kind, l.gateway_payment_id) IN (SELECT gateway, kind, gateway_payment_id "
                 "FROM main.gateway_row WHERE coalesce(reference, '') = '' AND gateway_payment_id IS NOT NULL)"
             )
