@@ -55,7 +55,7 @@ def breaks(stack: Stack, *arguments: str) -> str:
 
 def manifests(stack: Stack) -> list[str]:
     found = stack.client("s3").list_objects_v2(Bucket=stack.outputs["ReconciliationBucketName"], Prefix="runs/")
-    return [item["Key"] for item in found.get("Contents", [])]
+    return [item["Key"] for item in found.get("Contents", []) if "/anomalies/" not in item["Key"]]
 
 
 @pytest.mark.timeout(900)
@@ -72,34 +72,36 @@ def test_a_report_in_the_bucket_becomes_a_case(stack: Stack) -> None:
 
     bucket = stack.outputs["ReconciliationBucketName"]
     name = f"incoming/gateway/sandbox_bank/{uuid.uuid4().hex} first.csv"
+    ended, files = len(manifests(stack)), run_now(stack)["files"]
     stack.client("s3").put_object(Bucket=bucket, Key=name, Body=report_of([charge, stranger]))
     give_up = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < give_up and not manifests(stack):
+    while time.monotonic() < give_up and len(manifests(stack)) < ended + 2:
         time.sleep(1)
-    assert manifests(stack), "no run has ended"
+    assert len(manifests(stack)) >= ended + 2, "no run has ended"
 
     # Both charges are younger than a day: one is matched, and what is on one side alone may still be on its way.
     listed = breaks(stack, "list", "--limit", "500")
     assert reference not in listed
-    run = json.loads(
-        stack.client("lambda")
-        .invoke(FunctionName=stack.outputs["ReconcileFunctionName"], Payload=b"{}")["Payload"]
-        .read()
-    )
-    assert run["run"]["files"] == 1, run
-    assert len(run["run"]["digest"]) == 64
+    run = run_now(stack)
+    assert run["files"] == files + 1, run
+    assert len(run["digest"]) == 64
 
     # A bank that charged the reference twice is told at once.
     twice = {**charge, "operation_id": f"op_{uuid.uuid4().hex}"}
     again = f"incoming/gateway/sandbox_bank/{uuid.uuid4().hex}.csv"
     stack.client("s3").put_object(Bucket=bucket, Key=again, Body=report_of([twice]))
     give_up = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < give_up and "duplicate_capture" not in breaks(stack, "list", "--limit", "500"):
+    while time.monotonic() < give_up and not about(stack, "duplicate_capture", reference):
         time.sleep(1)
-    (line,) = [each for each in breaks(stack, "list").splitlines() if "duplicate_capture" in each]
-    shown = breaks(stack, "show", line.split()[0])
-    assert reference in shown
+    (shown,) = about(stack, "duplicate_capture", reference)
     assert "1234 EUR" in shown
+
+
+def about(stack: Stack, break_class: str, text: str) -> list[str]:
+    """Return the open breaks of a class that show the text: the stack is shared, and others' breaks are in it."""
+    listed = breaks(stack, "list", "--class", break_class, "--limit", "500").splitlines()
+    shown = [breaks(stack, "show", line.split()[0]) for line in listed if line.startswith("brk_")]
+    return [one for one in shown if text in one]
 
 
 def pay(client: Client, amount_minor: int) -> str:
@@ -155,11 +157,10 @@ def test_the_banks_own_report_and_statement_agree_and_a_double_charge_is_seen(st
 
     listed = breaks(stack, "list", "--limit", "500").splitlines()
     assert not [line for line in listed if "payout" in line or "statement_gap" in line or "balance_break" in line]
-    (double,) = [line for line in listed if "double_charge" in line]
-    shown = breaks(stack, "show", double.split()[0])
-    assert second.removesuffix("-1") in shown
+    (shown,) = about(stack, "double_charge", second.removesuffix("-1"))
     assert "two keys charged the same payer the same amount" in shown
-    assert (run["double_charges"], run["policy_id"], run["policy_refused"]) == (1, "", None)
+    assert run["double_charges"] >= 1
+    assert (run["policy_id"], run["policy_refused"]) == ("", None)
 
     # The fee that this policy agrees to is not the bank's: the same rows are judged anew.
     policy = b'[[fees]]\ngateway = "sandbox_bank"\ncurrency = "EUR"\nfixed_minor = 1\ntolerance_minor = 0\n'
