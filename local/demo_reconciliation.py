@@ -65,15 +65,26 @@ class Audit:
     def show(self) -> None:
         """Run the day and its audit."""
         self.console.rule("a day with faults at the bank, and the audit that finds them")
-        self._put("policy/run.toml", RUN_POLICY.encode())
         self._put("policy/corrections.toml", CORRECTIONS_POLICY.encode())
         planted = self._plant(self._sell(1))
-        self._audit("the first audit")
+        report, statement = self._settle(1)
+        report()
+        self._wait("the report is read, and the audit runs", lambda: len(self._duplicates()) > 1)
+        statement()
+        # A run judges by a new policy at once. It comes last: before the report everything would be missing in it.
+        self._put("policy/run.toml", RUN_POLICY.encode())
+        classes = {one.break_class for one in planted}
+        self._wait(
+            "and once more with the statement, by the policy",
+            lambda: classes <= {case.break_class.value for case in self._cases()},
+        )
         self._found(planted)
         self._correct()
         self._sell(2)
-        self._audit("the next audit, which must prove the corrections")
+        report, statement = self._settle(2)
+        report()
         self._proved()
+        statement()
 
     def _sell(self, day: int) -> list[dict[str, Any]]:
         # One payer, and no amount twice: two equal payments at once would be taken for one sale.
@@ -111,19 +122,17 @@ class Audit:
             Planted("credited a payout twice", "duplicate_credit", ""),
         ]
 
-    def _audit(self, title: str) -> None:
-        """Let the bank settle, put its report and its statement into the bucket, and wait for the run."""
+    def _settle(self, day: int) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Let the bank pay out; return what puts its report into the bucket, and what puts its statement there."""
         bank, now_ms = self.stack.bank, time.time_ns() // 1_000_000
         payouts = bank.settle(BANK, now_ms)
         sums = ", ".join(f"{one['amount_minor'] / 100:.2f} {one['currency']}" for one in payouts)
-        self.console.print(f"  the bank pays out {sums or 'nothing'}, and sends its report and a camt.053 statement")
-        for name, data in (
-            (f"incoming/gateway/{GATEWAY}/{now_ms}.csv", bank.report(BANK, to_ms=now_ms + 1)),
-            (f"incoming/bank/{now_ms}.xml", bank.statement(BANK)),
-        ):
-            before = len(self._runs())
-            self._put(name, data)
-            self._wait(f"{title}: {name}", lambda before=before: len(self._runs()) > before)  # type: ignore[misc]
+        self.console.print(f"  the bank pays out {sums or 'nothing'}, and gives its report and a camt.053 statement")
+        csv, camt = bank.report(BANK, to_ms=now_ms + 1), bank.statement(BANK)
+        return (
+            lambda: self._put(f"incoming/gateway/{GATEWAY}/day-{day}.csv", csv),
+            lambda: self._put(f"incoming/bank/day-{day}.xml", camt),
+        )
 
     def _found(self, planted: list[Planted]) -> None:
         table = Table("what was done", "found as", "at stake", "break")
@@ -174,7 +183,7 @@ class Audit:
     def _proved(self) -> None:
         duplicates = [case.break_id for case in self._duplicates()]
         self._wait(
-            "the gateway's report has the refunds: the cases are closed",
+            "the next report has the refunds: the next audit closes the cases",
             lambda: all(self._case(break_id).status is CaseStatus.CLOSED for break_id in duplicates),
         )
         table = Table("break", "class", "status", "severity")
@@ -211,10 +220,6 @@ class Audit:
     def _database(self) -> DynamoDatabase:
         names = {table: self.stack.outputs[f"{table.value.capitalize()}TableName"] for table in TABLES}
         return DynamoDatabase(self.stack.client("dynamodb"), names, jitter=lambda: 1.0)
-
-    def _runs(self) -> list[str]:
-        found = self.stack.client("s3").list_objects_v2(Bucket=self._bucket, Prefix="runs/")
-        return [item["Key"] for item in found.get("Contents", [])]
 
     def _put(self, name: str, data: bytes) -> None:
         self.stack.client("s3").put_object(Bucket=self._bucket, Key=name, Body=data)
