@@ -47,6 +47,8 @@ def test_the_limit_is_of_a_class_and_a_currency() -> None:
         "[automatic.duplicate_capture]\nEUR = 1.5",
         f"[automatic.duplicate_capture]\nEUR = {MAX_AUTOMATIC_MINOR + 1}",
         "enabled",
+        "approval_seconds = " + "9" * 5_000,
+        "automatic = " + "[" * 5_000,
     ],
 )
 def test_a_setting_that_is_not_known_or_out_of_range_is_refused(text: str) -> None:

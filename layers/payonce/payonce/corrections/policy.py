@@ -57,7 +57,8 @@ def parse_policy(text: str) -> Policy:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    # As in reconciliation.run_policy: a number of thousands of digits is an error of the parser's parts, not its own.
+    except (ValueError, RecursionError) as error:
         raise MisconfiguredError(f"The corrections policy is no TOML: {error}.") from error
     unknown = sorted(set(document) - _NAMES)
     if unknown:
