@@ -8,7 +8,6 @@ from payonce.corrections.following import break_of
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.reconciliation.cases.recording import RunCounts
-from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.corrections import check_corrected, corrections_in, deadline
 from tests.unit.reconciliation.test_runs import HEADER, Desk
@@ -44,17 +43,7 @@ def test_a_double_charge_is_found_given_back_and_proved_gone() -> None:
     assert desk.run(hours=1).counts == RunCounts(opened=1)
     (case,) = desk.opened()
     assert case.break_class is BreakClass.DUPLICATE_CAPTURE
-    found = Break(
-        break_class=case.break_class,
-        subject=case.subject,
-        amount_minor=case.amount_minor,
-        currency=case.currency,
-        occurred_at_ms=case.occurred_at_ms,
-        merchant_id=case.merchant_id,
-        payment_id=case.payment_id,
-        gateway=case.gateway,
-        surplus_gateway_payment_id=case.surplus_gateway_payment_id,
-    )
+    found = break_of(case)
     assert found.break_id == case.break_id
     assert desk.workflows.started == [(case.break_id, 1)]
     step = corrections_in(desk.world).advance(found, deadline(desk.world))

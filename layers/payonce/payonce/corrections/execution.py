@@ -31,9 +31,9 @@ from payonce.payments.items import payment_key
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.anomalies.proof import nothing_left
 from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.evidence import payments_named
 from payonce.reconciliation.cases.items import case_key, correcting_writes
 from payonce.reconciliation.cases.store import CaseStore
-from payonce.reconciliation.model import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,8 +122,7 @@ class Execution:
         """Return the payments that a double charge is the double of, as they are now."""
         if correction.action is not Action.REFUND_PAYMENT:
             return []
-        named = {str(row.fields.get("payment_id") or "") for row in case.evidence if row.source is Source.LEDGER}
-        others = sorted(named - {"", correction.payment_id})
+        others = sorted({*payments_named(case)} - {correction.payment_id})
         return [load_payment(self._services, correction.merchant_id, payment_id) for payment_id in others]
 
     def _plan(self, correction: Correction) -> CorrectivePlan:

@@ -113,11 +113,8 @@ class DuckDbWorkspace:
 
     def write_inputs(self, folder: Path) -> None:
         """Write ``<table>.parquet`` for each input table: what a run of another engine takes."""
-        with _translated():
-            self._make_inputs()
-            for table in INPUT_TABLES:
-                path = str(folder / f"{table}.parquet").replace("'", "''")
-                self._connection.execute(f"COPY (SELECT * FROM main.{table}) TO '{path}' (FORMAT parquet)")  # noqa: S608
+        for table in INPUT_TABLES:
+            self.write_table(table, str(folder / f"{table}.parquet"))
 
     def add_answered_ledger(self, paths: Sequence[str]) -> None:
         """Add those ledger rows of the parquet files that a gateway's row names, as a movement of the same kind.

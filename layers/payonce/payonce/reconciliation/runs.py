@@ -26,7 +26,7 @@ from payonce.reconciliation.standing import is_unproved
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from payonce.ports import Clock, Database, FileStore, IdSource
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import Break, LedgerRow, RunResult, RunSettings
     from payonce.reconciliation.results import Workspace
     from payonce.reconciliation.run_report import RunReport
-    from payonce.reconciliation.standing import RunCorrections, Standing
+    from payonce.reconciliation.standing import RunCorrections
     from payonce.reconciliation.stored_policy import PolicyInForce, StoredPolicy
 
 # Gateways settle within days and banks within a week; what concerns an older movement is found by its reference.
@@ -102,9 +102,10 @@ class Reconciliation:
         """
         run_id = content_id("run", RUN_NAMESPACE, request_id) if request_id else self._ids.new("run")
         as_of_ms = self._clock.now_ms()
-        standing = self._standing()
+        open_cases = [case for status in PROVABLE for case in self._cases.with_status(status)]
+        standing = {} if self._corrections is None else self._corrections.standing(open_cases)
         watched = {each.gateway_reference for each in standing.values() if each.gateway_reference}
-        doubles = [case for status in PROVABLE for case in self._cases.with_status(status) if _is_double(case)]
+        doubles = [case for case in open_cases if _is_double(case)]
         policy = self._policy.in_force()
         settings = policy.policy.settings(as_of_ms)
         with tempfile.TemporaryDirectory(prefix="payonce-") as folder, self._workspace() as workspace:
@@ -156,9 +157,6 @@ class Reconciliation:
         for gateway, reference in references:
             # A reference at another gateway than the one we gave it to is not that movement.
             yield from (row for row in rows_of(self._database, [reference]) if row.gateway == gateway)
-
-    def _standing(self) -> Mapping[str, Standing]:
-        return {} if self._corrections is None else self._corrections.standing(self._cases.with_status(CaseStatus.OPEN))
 
     def _begin(self, run_id: str) -> None:
         """Have corrected what this run has found, whenever it was opened: an earlier run may have died before this."""

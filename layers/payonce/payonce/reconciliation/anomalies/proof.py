@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.payment import PaymentStatus
 from payonce.payments.items import payment_from, payment_key
 from payonce.ports import Table
+from payonce.reconciliation.cases.evidence import payments_named
 from payonce.reconciliation.model import Source
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def given_back(database: Database, case: Case, refunded_minor: Mapping[Charge, i
         charge = (str(fields.get("gateway")), str(fields.get("gateway_payment_id")))
         if 0 < int(fields.get("amount_minor") or 0) <= refunded_minor.get(charge, 0):
             return True
-    named = dict.fromkeys(str(row.fields["payment_id"]) for row in _rows(case) if row.fields.get("payment_id"))
+    named = payments_named(case)
     if case.merchant_id is None or not named:
         return False
     keys = [payment_key(case.merchant_id, payment_id) for payment_id in named]

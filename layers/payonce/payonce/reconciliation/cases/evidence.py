@@ -54,12 +54,18 @@ SHOWN_FIELDS: Mapping[Source, tuple[str, ...]] = MappingProxyType(
 )
 
 
+def payments_named(case: Case) -> list[str]:
+    """Return the payments that the ledger rows of the case name, each once, in the order of the rows."""
+    named = (row.fields.get("payment_id") for row in case.evidence if row.source is Source.LEDGER)
+    return list(dict.fromkeys(str(payment_id) for payment_id in named if payment_id))
+
+
 def own_payments(database: Database, case: Case) -> list[Payment]:
     """Return the payments that the case names and that are stored under its merchant, in one round trip."""
     if case.merchant_id is None:
         return []
-    named = [case.payment_id, *(row.fields.get("payment_id") for row in case.evidence if row.source is Source.LEDGER)]
-    keys = [payment_key(case.merchant_id, str(payment_id)) for payment_id in dict.fromkeys(named) if payment_id]
+    named = dict.fromkeys([case.payment_id, *payments_named(case)])
+    keys = [payment_key(case.merchant_id, payment_id) for payment_id in named if payment_id]
     return [payment_from(item) for item in database.get_many(Table.PAYMENTS, keys)] if keys else []
 
 
