@@ -93,8 +93,8 @@ def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_only_idempotency_records_their_trail_and_deliveries_are_forgotten() -> None:
-    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT}
+def test_only_idempotency_records_their_trail_deliveries_and_signals_are_forgotten() -> None:
+    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT, Table.ROUTING}
     for table in forgotten:
         assert table_properties(table)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
     for table in set(Table) - forgotten:

@@ -213,6 +213,7 @@ class Table(StrEnum):
     DELIVERIES = "deliveries"
     AUDIT = "audit"
     RECONCILIATION = "reconciliation"
+    ROUTING = "routing"
 
 
 type Key = Mapping[str, str]

@@ -51,6 +51,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             ("pk", "sk"),
             {"cases-by-status": ("case_status", "due_key"), "cases-by-merchant": ("merchant_id", "opened_key")},
         ),
+        Table.ROUTING: TableSchema(("pk", "sk")),
     }
 )
 
