@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from payonce.ports import Table as StoredIn
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass
-from payonce.stores.dynamodb import DynamoDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from local.demo import Shop
     from local.stack import Stack
+    from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
 
 BANK = "forgetful"
@@ -41,7 +40,6 @@ CORRECTIONS_POLICY = """
 EUR = 2000
 """
 PAYMENT_METHOD = "pm_sandbox_visa"
-TABLES = (StoredIn.RECONCILIATION,)
 
 
 @dataclass(frozen=True)
@@ -217,9 +215,8 @@ class Audit:
         self.console.print(f"  [{colour}]{answer.status}[/] {what}: {says}")
 
     @property
-    def _database(self) -> DynamoDatabase:
-        names = {table: self.stack.outputs[f"{table.value.capitalize()}TableName"] for table in TABLES}
-        return DynamoDatabase(self.stack.client("dynamodb"), names, jitter=lambda: 1.0)
+    def _database(self) -> Database:
+        return self.stack.database()
 
     def _put(self, name: str, data: bytes) -> None:
         self.stack.client("s3").put_object(Bucket=self._bucket, Key=name, Body=data)

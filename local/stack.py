@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from payonce.ports import Table
+from payonce.stores.dynamodb import DynamoDatabase
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from local.receiver import ReceiverHandle
     from local.sandbox_bank.running import BankHandle
+    from payonce.ports import Database
 
+COMMAND_TIMEOUT_SECONDS = 120  # the local cloud answers late while it starts many environments
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The root credentials of the local cloud. They open nothing anywhere else.
 CREDENTIALS = {
@@ -67,23 +72,35 @@ class Stack:
 
     def create_merchant(self, name: str, *, gateway: str = "", scopes: Sequence[str] = ()) -> tuple[str, str]:
         """Run the operator's command and return (merchant id, API key)."""
-        words = self._command("create-merchant", name, "--gateway", gateway, *_scoped(scopes)).split()
+        words = self.operator("create-merchant", name, "--gateway", gateway, *_scoped(scopes)).stdout.split()
         return words[1], words[5]
 
     def create_key(self, merchant_id: str, *, scopes: Sequence[str] = ()) -> str:
         """Run the operator's command and return a further API key of the merchant."""
-        return self._command("create-key", merchant_id, *_scoped(scopes)).split()[5]
+        return self.operator("create-key", merchant_id, *_scoped(scopes)).stdout.split()[5]
 
-    def _command(self, *arguments: str) -> str:
+    def operator(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the operator's command with the stack's tables. Raises ``CalledProcessError`` with ``check``."""
         environment = {
             **os.environ,
             **CREDENTIALS,
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "PAYONCE_MERCHANTS_TABLE": self.outputs["MerchantsTableName"],
             "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
+            **{f"PAYONCE_{table.name}_TABLE": name for table, name in self.table_names.items()},
         }
         command = [sys.executable, "-m", "payonce.cli", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=check, timeout=COMMAND_TIMEOUT_SECONDS
+        )
+
+    @property
+    def table_names(self) -> dict[Table, str]:
+        """The names of the stack's tables."""
+        return {table: self.outputs[f"{table.value.capitalize()}TableName"] for table in Table}
+
+    def database(self) -> Database:
+        """Return the stack's tables, as the local root sees them."""
+        return DynamoDatabase(self.client("dynamodb"), self.table_names, jitter=lambda: 1.0)
 
 
 def _scoped(scopes: Sequence[str]) -> list[str]:

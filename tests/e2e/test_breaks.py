@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import uuid
 from dataclasses import dataclass
@@ -12,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.stack import CREDENTIALS, REPOSITORY
 from payonce.domain.ids import UlidSource
 from payonce.idempotency.keys import record_id
-from payonce.ports import Table
 from payonce.reconciliation.cases.store import CaseStore
-from payonce.stores.dynamodb import DynamoDatabase
 from tests.e2e.conftest import Client
 from tests.e2e.test_reconciliation import report_of
 from tests.support.breaks import store_proposal
@@ -26,27 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.stack import Stack
+    from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
 
 PATIENCE_SECONDS = 120  # a cold start with DuckDB, on a machine that does other things too
 DAY_MS = 86_400_000
 # The local cloud runs a few environments at once; what it throttles is asked again with the same key.
 RETRIED = {429, 500, 502, 503, 504}
-TABLES = ("Reconciliation", "Idempotency", "Audit", "Payments", "Ledger", "Merchants")
 PAYMENT = {"amount_minor": 1234, "currency": "EUR", "payment_method": "pm_sandbox_visa"}
-
-
-def command(stack: Stack, *arguments: str) -> str:
-    """Run the operator's command with the stack's tables and return what it writes."""
-    environment = {
-        **os.environ,
-        **CREDENTIALS,
-        "AWS_ENDPOINT_URL": stack.endpoint_url,
-        "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
-        **{f"PAYONCE_{name.upper()}_TABLE": stack.outputs[f"{name}TableName"] for name in TABLES},
-    }
-    run = [sys.executable, "-m", "payonce.cli", *arguments]
-    return subprocess.run(run, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def wait_for[T](look: Callable[[], T]) -> T:
@@ -83,16 +65,12 @@ class Found:
 
     def key(self, *scopes: str) -> Client:
         """Return a client with a further key of the merchant."""
-        words = command(
-            self.stack, "create-key", self.merchant_id, *(w for scope in scopes for w in ("--scope", scope))
-        ).split()
-        return Client(self.stack, words[5])
+        return Client(self.stack, self.stack.create_key(self.merchant_id, scopes=scopes))
 
     @property
-    def database(self) -> DynamoDatabase:
+    def database(self) -> Database:
         """The stack's tables, with the operator's rights."""
-        names = {table: self.stack.outputs[f"{table.value.capitalize()}TableName"] for table in Table}
-        return DynamoDatabase(self.stack.client("dynamodb"), names, jitter=lambda: 1.0)
+        return self.stack.database()
 
     def case(self) -> Case:
         """Return the case as it is stored."""
@@ -165,8 +143,9 @@ def test_a_merchant_lists_its_breaks_and_reads_why_they_arose(found: Found) -> N
     for path in (view["links"]["history"], view["links"]["payment"]):
         assert send(found.client, "GET", path).status == 200
     # The stranger's break is the operator's alone.
-    every = command(found.stack, "breaks", "list", "--limit", "500", "--class", "missing_in_ledger").splitlines()
-    shown = [command(found.stack, "breaks", "show", line.split()[0]) for line in every if line.startswith("brk_")]
+    operator = found.stack.operator
+    every = operator("breaks", "list", "--limit", "500", "--class", "missing_in_ledger").stdout.splitlines()
+    shown = [operator("breaks", "show", line.split()[0]).stdout for line in every if line.startswith("brk_")]
     (strangers,) = [text for text in shown if found.stranger in text]
     assert "why        forgotten:" in strangers
 
@@ -181,14 +160,14 @@ def test_a_comment_and_an_assignment_are_made_once(found: Found) -> None:
     assert again.headers["idempotency-replayed"] == "true"
     assigned = send(found.client, "POST", f"{path}/assignments", {"assignee": "anna"})
     assert (assigned.status, assigned.json()["assignee"]) == (201, "anna")
-    command(found.stack, "breaks", "comment", found.break_id, "Under review.", "--operator", "ben")
-    command(found.stack, "breaks", "comment", found.break_id, "Looking.", "--operator", "ben", "--for-merchant")
+    found.stack.operator("breaks", "comment", found.break_id, "Under review.", "--operator", "ben")
+    found.stack.operator("breaks", "comment", found.break_id, "Looking.", "--operator", "ben", "--for-merchant")
     history = send(found.client, "GET", f"{path}/history").json()["data"]
     made = [(entry["by"], entry.get("text") or entry["note"]) for entry in history[-3:]]
     key_id = first.json()["by"]
     assert key_id.startswith("key_")
     assert made == [(key_id, "Order 4711 was paid once."), (key_id, "to anna"), ("operator", "Looking.")]
-    assert "Order 4711 was paid once." in command(found.stack, "breaks", "show", found.break_id)
+    assert "Order 4711 was paid once." in found.stack.operator("breaks", "show", found.break_id).stdout
 
 
 @pytest.mark.timeout(600)

@@ -14,12 +14,10 @@ import pytest
 
 from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
 from payonce.payments.corrective import corrective_reference
-from payonce.ports import Table
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.store import CaseStore
-from payonce.stores.dynamodb import DynamoDatabase
 from tests.e2e.conftest import Client
-from tests.e2e.test_breaks import command, pay, send, wait_for
+from tests.e2e.test_breaks import pay, send, wait_for
 
 if TYPE_CHECKING:
     from local.stack import Stack
@@ -27,12 +25,6 @@ if TYPE_CHECKING:
 
 APPROVER = ("breaks:read", "breaks:write", "breaks:approve")
 BANK = "forgetful"
-
-
-def database_of(stack: Stack) -> DynamoDatabase:
-    """Return the stack's tables, with the operator's rights."""
-    names = {table: stack.outputs[f"{table.value.capitalize()}TableName"] for table in Table}
-    return DynamoDatabase(stack.client("dynamodb"), names, jitter=lambda: 1.0)
 
 
 def report(stack: Stack) -> None:
@@ -45,12 +37,12 @@ def report(stack: Stack) -> None:
 def key_of(stack: Stack, merchant_id: str) -> tuple[str, Client]:
     """Return the id of a further person's key, and a client with it."""
     scopes = [word for scope in APPROVER for word in ("--scope", scope)]
-    words = command(stack, "create-key", merchant_id, *scopes).split()
+    words = stack.operator("create-key", merchant_id, *scopes).stdout.split()
     return words[3], Client(stack, words[5])
 
 
 def waiting(stack: Stack, payment_id: str) -> Correction | None:
-    found = corrections_with_status(database_of(stack), CorrectionStatus.AWAITING_APPROVAL)
+    found = corrections_with_status(stack.database(), CorrectionStatus.AWAITING_APPROVAL)
     return next((each for each in found if each.payment_id == payment_id and each.task_token), None)
 
 
@@ -61,7 +53,7 @@ def execution(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def case_of(stack: Stack, break_id: str) -> Case:
-    return CaseStore(database_of(stack)).get(break_id)
+    return CaseStore(stack.database()).get(break_id)
 
 
 @pytest.mark.timeout(600)
@@ -110,5 +102,5 @@ def test_a_double_capture_is_approved_refunded_once_and_proved_gone(stack: Stack
     time.sleep(1.1)  # the report counts in seconds
     report(stack)
     wait_for(lambda: case_of(stack, break_id).status is CaseStatus.CLOSED)
-    changes = [entry["change"] for entry in CaseStore(database_of(stack)).history(break_id)]
+    changes = [entry["change"] for entry in CaseStore(stack.database()).history(break_id)]
     assert changes == ["found", "correcting", "proved"]

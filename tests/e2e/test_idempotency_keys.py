@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -15,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.stack import CREDENTIALS, REPOSITORY
 from payonce.idempotency.keys import record_id
 from tests.e2e.conftest import Client, as_role
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from local.stack import Stack
@@ -57,16 +54,7 @@ class Merchant:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the operator's command with the stack's tables."""
-        tables = ("Idempotency", "Payments", "Outbox", "Audit")
-        environment = {
-            **os.environ,
-            **CREDENTIALS,
-            "AWS_ENDPOINT_URL": self.stack.endpoint_url,
-            "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
-            **{f"PAYONCE_{name.upper()}_TABLE": self.stack.outputs[f"{name}TableName"] for name in tables},
-        }
-        command = [sys.executable, "-m", "payonce.cli", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        return self.stack.operator(*arguments, check=False)
 
     def history(self, key: str, operation: str = "create_payment") -> list[str]:
         """Return the transitions of a key's record, as the stream has brought them so far."""

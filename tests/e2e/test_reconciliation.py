@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 import uuid
 from datetime import UTC, datetime
@@ -13,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.stack import CREDENTIALS, REPOSITORY
 from tests.e2e.conftest import Client
 
 if TYPE_CHECKING:
@@ -42,15 +38,7 @@ def report_of(rows: list[dict[str, Any]]) -> bytes:
 
 def breaks(stack: Stack, *arguments: str) -> str:
     """Run the operator's command."""
-    environment = {
-        **os.environ,
-        **CREDENTIALS,
-        "AWS_ENDPOINT_URL": stack.endpoint_url,
-        "PAYONCE_RECONCILIATION_TABLE": stack.outputs["ReconciliationTableName"],
-        "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
-    }
-    command = [sys.executable, "-m", "payonce.cli", "breaks", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return stack.operator("breaks", *arguments).stdout
 
 
 def manifests(stack: Stack) -> list[str]:

@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import SETTLING_MS
 from payonce.ports import Insert, Table
-from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.dynamodb_requests import from_attributes
 from payonce.stores.memory import MemoryDatabase
 from tests.e2e.conftest import Client
@@ -23,17 +22,10 @@ if TYPE_CHECKING:
     from local.cloud import Stack
 
 URL = "https://hooks.example.com/payonce"
-TABLES = (Table.IDEMPOTENCY, Table.OUTBOX, Table.ENDPOINTS, Table.DELIVERIES)
 
 
 def new_key() -> str:
     return str(uuid.uuid4())
-
-
-def database_of(stack: Stack) -> DynamoDatabase:
-    """Return the stack's tables, with root credentials."""
-    names = {table: stack.outputs[f"{table.value.capitalize()}TableName"] for table in TABLES}
-    return DynamoDatabase(stack.client("dynamodb"), names)
 
 
 def done(client: Client, method: str, path: str, body: Any = None) -> Any:
@@ -70,7 +62,7 @@ def test_an_endpoint_from_its_creation_to_its_end(merchant: tuple[Client, str], 
     assert done(client, "DELETE", path)["deleted"] is True
     assert client.call("GET", path).status == 404
     scan = stack.client("dynamodb").scan
-    for table in TABLES:
+    for table in (Table.IDEMPOTENCY, Table.OUTBOX, Table.ENDPOINTS, Table.DELIVERIES):
         for item in scan(TableName=stack.outputs[f"{table.value.capitalize()}TableName"])["Items"]:
             plain = from_attributes(item)
             assert not any(holds_secret(plain, view["secret"]) for view in (created, rotated))
@@ -79,7 +71,7 @@ def test_an_endpoint_from_its_creation_to_its_end(merchant: tuple[Client, str], 
 def test_a_delivery_is_seen_and_sent_again_and_a_range_replayed(merchant: tuple[Client, str], stack: Stack) -> None:
     client, merchant_id = merchant
     endpoint_id = done(client, "POST", "/webhook_endpoints", {"url": URL, "event_types": ["payment.*"]})["id"]
-    database = database_of(stack)
+    database = stack.database()
     now_ms = time.time_ns() // 1_000_000 - SETTLING_MS - 1000
     event = store_event(MemoryDatabase(), 1, created_at_ms=now_ms, merchant_id=merchant_id)
     # The delivery before its event: the relay makes one for every event that it finds without.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -13,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.stack import CREDENTIALS, REPOSITORY
 from payonce.webhooks.verify import Verifier
 from tests.e2e.conftest import Client, as_role
 
@@ -238,11 +234,8 @@ def test_a_dead_letter_is_redriven_by_the_command(stack: Stack, shop: Shop) -> N
         "attempt": 1,
     }
     sqs.send_message(QueueUrl=stack.outputs["DeliveryFailuresUrl"], MessageBody=json.dumps(dead))
-    command = [sys.executable, "-m", "payonce.cli", "redrive"]
-    command += ["--from", stack.outputs["DeliveryFailuresUrl"], "--to", stack.outputs["DeliveryQueueUrl"]]
-    environment = {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": stack.endpoint_url}
-    environment["PYTHONPATH"] = str(REPOSITORY / "layers" / "payonce")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    queues = ["--from", stack.outputs["DeliveryFailuresUrl"], "--to", stack.outputs["DeliveryQueueUrl"]]
+    done = stack.operator("redrive", *queues, check=False)
     assert (done.returncode, done.stdout) == (0, "1 message redriven\n"), done.stderr
     assert payment["id"]
 
