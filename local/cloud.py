@@ -33,6 +33,8 @@ START_TIMEOUT_SECONDS = 60
 # Each environment costs a cold start of about a second of processor time; more at once only wait for each other.
 # Requests beyond it are answered 429, and a client retries them with the same key.
 MAX_PARALLEL_ENVIRONMENTS = 10
+# Where a bank gets slower under steady traffic, each payment that waits for it holds an environment, at no cost meanwhile.
+ENVIRONMENTS_FOR_WAITING = 30
 GATEWAYS = (
     {"name": "sandbox_bank", "bank": "forgetful", "lookup_authoritative_after_seconds": 2},
     {"name": "honouring_bank", "bank": "honouring", "key_retention_seconds": 86_400},
@@ -47,9 +49,10 @@ class CannotStart(Exception):
 class LocalCloud:
     """Starts and stops the processes, whose ids and logs are in ``folder``."""
 
-    def __init__(self, folder: Path, ports: Ports) -> None:
+    def __init__(self, folder: Path, ports: Ports, *, environments: int = MAX_PARALLEL_ENVIRONMENTS) -> None:
         self.folder = folder
         self.ports = ports
+        self._environments = environments
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -72,7 +75,7 @@ class LocalCloud:
             "AUTH": "true",
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.ports.cloud),
-            "LAMBDA_ACCOUNT_CONCURRENCY": str(MAX_PARALLEL_ENVIRONMENTS),
+            "LAMBDA_ACCOUNT_CONCURRENCY": str(self._environments),
             "IOT_MTLS_PORT": "0",
             # The functions run on the interpreter that the layer was built for.
             "PATH": f"{CLOUD_BIN}{os.pathsep}{os.environ['PATH']}",
@@ -90,8 +93,11 @@ class LocalCloud:
         self._await(f"http://127.0.0.1:{self.ports.bank}/books?reference=none", "bank")
         self._await(f"http://127.0.0.1:{self.ports.receiver}/_received", "receiver")
 
-    def deploy(self, log: BinaryIO) -> Stack:
-        """Build and deploy template.yaml, and return the stack. Raises ``CannotStart`` with the end of the log."""
+    def deploy(self, log: BinaryIO, *, routing_mode: str = "off", weights: Mapping[str, float] | None = None) -> Stack:
+        """Build and deploy template.yaml, and return the stack. Raises ``CannotStart`` with the end of the log.
+
+        ``weights``: the static share of each gateway, of merchants that name none; all go to sandbox_bank without it.
+        """
         gateways = [
             {
                 **{name: value for name, value in gateway.items() if name != "bank"},
@@ -105,6 +111,8 @@ class LocalCloud:
             "Gateways": json.dumps(gateways, separators=(",", ":")),
             "DefaultGateway": "sandbox_bank",
             "GatewayConfig": json.dumps(self._idempotency_gateway(), separators=(",", ":")),
+            "RoutingMode": routing_mode,
+            "Routing": json.dumps({"weights": weights}, separators=(",", ":")) if weights else "",
         }
         overrides = [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
         build_folder = self.folder / "build"
@@ -218,7 +226,7 @@ class LocalCloud:
 
 def default_cloud() -> LocalCloud:
     """Return the cloud of ``make up``, ``make demo`` and ``make down``."""
-    return LocalCloud(REPOSITORY / ".local", Ports.from_environment())
+    return LocalCloud(REPOSITORY / ".local", Ports.from_environment(), environments=ENVIRONMENTS_FOR_WAITING)
 
 
 def _quoted(value: str) -> str:

@@ -16,8 +16,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from local.cloud import CannotStart, default_cloud
+from local.degradation import WEIGHTS
 from local.demo_reconciliation import Audit
+from local.demo_routing import show_routing
 from local.demo_webhooks import show_webhooks
+from local.traffic import MAX_WAITING
 
 if TYPE_CHECKING:
     from local.cloud import LocalCloud
@@ -39,18 +42,20 @@ class Shop:
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
         """Return the answer to one request, asked again while the local cloud is busy."""
-        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
-        if key:
-            headers["X-Idempotency-Key"] = key
-        raw = None if body is None else json.dumps(body).encode()
         for attempt in range(ATTEMPTS):
-            answer = self.pool.request(
-                method, self.url + path, body=raw, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS
-            )
+            answer = self.once(method, path, body, key)
             if answer.status not in {429, 500, 502, 503, 504}:
                 break
             _pause(min(0.1 * 2**attempt, 1.0))
         return answer
+
+    def once(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
+        """Return the answer to one request, whatever it is."""
+        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
+        if key:
+            headers["X-Idempotency-Key"] = key
+        raw = None if body is None else json.dumps(body).encode()
+        return self.pool.request(method, self.url + path, body=raw, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS)
 
 
 def _pause(seconds: float) -> None:
@@ -67,7 +72,7 @@ def deploy(cloud: LocalCloud) -> Stack:
         cloud.start()
         progress.update(task, description="sam build and sam deploy of template.yaml (half a minute the first time)")
         with (cloud.folder / "deploy.log").open("wb") as log:
-            stack = cloud.deploy(log)
+            stack = cloud.deploy(log, routing_mode="on", weights=WEIGHTS)
         progress.update(task, description="deployed")
     return stack
 
@@ -145,7 +150,8 @@ def main() -> int:
     except CannotStart as error:
         console.print(f"[red]{error}[/]")
         return 1
-    merchant_id, api_key = stack.create_merchant("Demo shop")
+    # Only the last shop is routed: what the others show is one bank's doing.
+    merchant_id, api_key = stack.create_merchant("Demo shop", gateway="sandbox_bank")
     console.print(f"created merchant {merchant_id} (python -m payonce.cli create-merchant)")
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
     walk(stack, shop)
@@ -153,6 +159,8 @@ def main() -> int:
     endpoint = show_webhooks(stack, shop, console)
     checker = replace(shop, api_key=stack.create_key(merchant_id, scopes=("breaks:read", "breaks:approve")))
     Audit(stack, shop, checker, console).show()
+    pool = urllib3.PoolManager(maxsize=MAX_WAITING, retries=False)
+    show_routing(stack, replace(shop, api_key=stack.create_merchant("Routed shop")[1], pool=pool), console)
     console.rule("go on by hand")
     console.print(
         f"export API={stack.api_url} KEY={api_key}\n"

@@ -73,12 +73,18 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> Answer:
         """Send one request; ``body`` is a document or raw bytes."""
+        answer = self.send(method, path, body, key, headers)
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
+
+    def send(
+        self, method: str, path: str, body: Any = None, key: str | None = None, headers: dict[str, str] | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """Send one request and return the answer as it came."""
         sent = {"Content-Type": "application/json", "Authorization": f"Bearer {self.api_key}", **(headers or {})}
         if key is not None:
             sent["X-Idempotency-Key"] = key
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        answer = self.pool.request(method, self.url + path, body=raw, headers=sent, timeout=REQUEST_TIMEOUT_SECONDS)
-        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
+        return self.pool.request(method, self.url + path, body=raw, headers=sent, timeout=REQUEST_TIMEOUT_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,111 @@
+"""A bank that gets slower and slower under steady traffic, and what routing makes of it. For the demo and its test."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.routing.control_store import ControlStore
+from payonce.routing.document import parse_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.stack import Stack
+    from local.traffic import Traffic
+    from payonce.routing.document import ControlDocument
+
+BANK, GATEWAY, OTHER = "honouring", "honouring_bank", "sandbox_bank"
+WEIGHTS = {GATEWAY: 0.5, OTHER: 0.5}
+METHOD = "card"
+# The first request that takes longer than this is the first timeout: payments.work.SUBMIT_TIMEOUT_MS.
+TIMEOUT_MS = 8_000
+SLOWER_MS_PER_SECOND = 70  # so that the timeout is two minutes away when it begins
+LEARNING_PAYMENTS = 130  # per gateway: routing learns from 100 and over 30 seconds what is usual
+LEARNING_SECONDS = 40
+GONE = 0.12  # of the traffic: the probes and chance
+BACK = 0.35
+WINDOW_SECONDS = 10.0
+PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What was to be seen ``seconds`` after the bank began to get slower, or began to be well again."""
+
+    seconds: float
+    latency_ms: int
+    share: float
+    document: ControlDocument | None
+
+    @property
+    def weight(self) -> float | None:
+        """The slow bank's weight in the document in force."""
+        return self.document.weights.get(METHOD, WEIGHTS)[GATEWAY] if self.document else None
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """The stack and the traffic on it."""
+
+    stack: Stack
+    traffic: Traffic
+
+    def start_predictor(self) -> None:
+        """Run the predictor now instead of at the next full minute."""
+        self.stack.client("lambda").invoke(
+            FunctionName=self.stack.outputs["PredictRoutesFunctionName"], InvocationType="Event", Payload=b"{}"
+        )
+
+    def document(self) -> ControlDocument | None:
+        """Return the document that is in force now."""
+        raw = ControlStore(self.stack.database()).read().document
+        document = parse_document(raw, frozenset(WEIGHTS)) if raw else None
+        return document if document and document.is_fresh(time.time_ns() // 1_000_000) else None
+
+    def learn(self) -> Iterator[float]:
+        """Yield how much of the learning is done, in [0, 1], until all of it is."""
+        began = time.monotonic()
+        while True:
+            paid = list(self.traffic.paid)
+            counts = [sum(each.gateway == gateway for each in paid) for gateway in WEIGHTS]
+            done = min(min(counts) / LEARNING_PAYMENTS, (time.monotonic() - began) / LEARNING_SECONDS, 1.0)
+            yield done
+            if done >= 1 and self.document() is not None:
+                return
+            self._check(began)
+
+    def worsen(self) -> Iterator[Moment]:
+        """Make the bank slower every second, until it has lost its traffic or a payment would time out."""
+        began = time.monotonic()
+        while True:
+            seconds = time.monotonic() - began
+            latency_ms = min(TIMEOUT_MS, int(seconds * SLOWER_MS_PER_SECOND))
+            self.stack.bank.configure(BANK, latency_ms=latency_ms)
+            moment = self._moment(began, latency_ms)
+            yield moment
+            weight = moment.weight
+            lost = weight is not None and weight <= GONE and moment.share <= GONE and seconds >= WINDOW_SECONDS
+            if lost or latency_ms >= TIMEOUT_MS:
+                return
+            self._check(began)
+
+    def heal(self) -> Iterator[Moment]:
+        """Make the bank quick again and wait until it has got its traffic back."""
+        self.stack.bank.configure(BANK, latency_ms=0)
+        began = time.monotonic()
+        while (moment := self._moment(began, 0)).share < BACK:
+            yield moment
+            self._check(began)
+        yield moment
+
+    def _moment(self, began: float, latency_ms: int) -> Moment:
+        seconds = time.monotonic() - began
+        return Moment(seconds, latency_ms, self.traffic.share(GATEWAY, WINDOW_SECONDS), self.document())
+
+    @staticmethod
+    def _check(began: float) -> None:
+        if time.monotonic() - began > PATIENCE_SECONDS:
+            raise TimeoutError(f"nothing more happened within {PATIENCE_SECONDS:.0f} seconds")
+        time.sleep(1)

@@ -1,0 +1,99 @@
+"""Steady payments from a shop's till: so many a second, each repeated with its key until it has an answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    import urllib3
+
+MAX_WAITING = 48  # payments whose answer is waited for; more than the local cloud takes at once
+FINAL = {201, 202, 402}
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """One payment: when it was first asked for and when it was answered (monotonic seconds), how, and by which gateway.
+
+    ``refusals`` counts the 429 and 5xx before the answer.
+    """
+
+    asked_at: float
+    answered_at: float
+    status: int
+    payment_id: str
+    gateway: str
+    refusals: int
+
+    @property
+    def seconds(self) -> float:
+        """How long the client waited in all."""
+        return self.answered_at - self.asked_at
+
+
+@dataclass
+class Traffic:
+    """``call`` sends one request to the API: (method, path, body, key). Used as a context: inside it, payments flow."""
+
+    call: Callable[..., urllib3.BaseHTTPResponse]
+    per_second: float
+    paid: list[Paid] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(MAX_WAITING)
+        self._clock = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._clock.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._clock.join()
+        self._pool.shutdown(wait=error is None, cancel_futures=True)
+
+    def since(self, moment: float) -> list[Paid]:
+        """Return the payments that were asked for at or after ``moment`` and have been answered."""
+        return [paid for paid in list(self.paid) if paid.asked_at >= moment]
+
+    def share(self, gateway: str, seconds: float) -> float:
+        """Return the gateway's share of what was asked for in the last ``seconds`` and has been answered."""
+        recent = self.since(time.monotonic() - seconds)
+        return sum(paid.gateway == gateway for paid in recent) / len(recent) if recent else 0.0
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            self._pool.submit(self._pay, time.monotonic())
+            due += 1 / self.per_second
+
+    def _pay(self, asked_at: float) -> None:
+        key, refusals = str(uuid.uuid4()), 0
+        body = {"amount_minor": 1000, "currency": "EUR", "payment_method": "pm_sandbox_visa"}
+        try:
+            while not self._stop.is_set() or not refusals:
+                answer = self.call("POST", "/payments", body, key)
+                if answer.status in FINAL:
+                    document = answer.json()
+                    payment_id = document.get("id") or answer.headers["location"].rsplit("/", 1)[1]
+                    gateway = str(document.get("gateway", ""))
+                    self.paid.append(Paid(asked_at, time.monotonic(), answer.status, payment_id, gateway, refusals))
+                    return
+                refusals += 1
+                self._stop.wait(min(2.0, float(answer.headers.get("retry-after", "1"))))
+        except BaseException as error:
+            self.failures.append(error)
+            raise

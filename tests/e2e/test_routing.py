@@ -1,0 +1,70 @@
+"""Routing on the deployed stack: a bank that gets slower loses its traffic in time, and gets it back. IAM is enforced."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.cloud import ENVIRONMENTS_FOR_WAITING, LocalCloud
+from local.degradation import BACK, GATEWAY, GONE, TIMEOUT_MS, WEIGHTS, Degradation
+from local.stack import Ports
+from local.traffic import Traffic
+from tests.e2e.conftest import Client, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.degradation import Moment
+    from local.stack import Stack
+
+PAYMENTS_PER_SECOND = 8.0
+
+
+@pytest.fixture(scope="module")
+def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A deployment of its own, with routing on: the others' merchants must keep their bank."""
+    folder = tmp_path_factory.mktemp("routed")
+    cloud = LocalCloud(folder, Ports(free_port(), free_port(), free_port()), environments=ENVIRONMENTS_FOR_WAITING)
+    try:
+        cloud.start()
+        with (folder / "deploy.log").open("wb") as log:
+            yield cloud.deploy(log, routing_mode="on", weights=WEIGHTS)
+    finally:
+        cloud.stop()
+
+
+@pytest.mark.timeout(900)
+def test_a_bank_that_gets_slower_loses_its_traffic_before_the_first_timeout_and_gets_it_back(routed: Stack) -> None:
+    """Fails with RoutingMode off or shadow: the bank keeps its half, and payments time out at 8 s."""
+    client = Client(routed, routed.create_merchant("Routed")[1])
+    with Traffic(client.send, PAYMENTS_PER_SECOND) as traffic:
+        degradation = Degradation(routed, traffic)
+        degradation.start_predictor()
+        for _ in degradation.learn():
+            pass
+        assert 0.3 < traffic.share(GATEWAY, 20) < 0.7
+        gone = last(degradation.worsen())
+        assert gone.share <= GONE
+        assert gone.latency_ms < TIMEOUT_MS
+        assert gone.document is not None
+        assert GATEWAY in gone.document.reason
+        back = last(degradation.heal())
+        assert back.share >= BACK
+        time.sleep(1)
+    assert not traffic.failures
+    # Nothing timed out, nothing is in doubt, and the bank's books hold each payment once.
+    assert {paid.status for paid in traffic.paid} == {201}
+    charges = Counter(row["reference"].rsplit("-", 1)[0] for row in routed.bank.charges())
+    assert [paid.payment_id for paid in traffic.paid if charges[paid.payment_id] != 1] == []
+    assert sum(charges.values()) == len(charges)
+
+
+def last(moments: Iterator[Moment]) -> Moment:
+    """Return the last moment; each is printed, for who reads a failure."""
+    for moment in moments:
+        weight = "neutral" if moment.weight is None else f"{moment.weight:.2f}"
+        print(f"{moment.seconds:5.0f} s  {moment.latency_ms:5} ms  share {moment.share:.2f}  weight {weight}")
+    return moment
