@@ -33,7 +33,7 @@ START_TIMEOUT_SECONDS = 60
 # Each environment costs a cold start of about a second of processor time; more at once only wait for each other.
 # Requests beyond it are answered 429, and a client retries them with the same key.
 MAX_PARALLEL_ENVIRONMENTS = 10
-# Where a bank gets slower under steady traffic, each payment that waits for it holds an environment, at no cost meanwhile.
+# Where a bank gets slower under steady traffic, each payment that waits for it holds an environment, which is idle.
 ENVIRONMENTS_FOR_WAITING = 30
 GATEWAYS = (
     {"name": "sandbox_bank", "bank": "forgetful", "lookup_authoritative_after_seconds": 2},

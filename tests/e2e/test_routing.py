@@ -1,7 +1,8 @@
-"""Routing on the deployed stack: a bank that gets slower loses its traffic in time, and gets it back. IAM is enforced."""
+"""Routing on the deployed stack, IAM enforced: a bank that gets slower loses its traffic in time, and gets it back."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -66,5 +67,5 @@ def last(moments: Iterator[Moment]) -> Moment:
     """Return the last moment; each is printed, for who reads a failure."""
     for moment in moments:
         weight = "neutral" if moment.weight is None else f"{moment.weight:.2f}"
-        print(f"{moment.seconds:5.0f} s  {moment.latency_ms:5} ms  share {moment.share:.2f}  weight {weight}")
+        sys.stdout.write(f"{moment.seconds:5.0f} s {moment.latency_ms:5} ms  share {moment.share:.2f}  {weight}\n")
     return moment
