@@ -34,7 +34,7 @@ START_TIMEOUT_SECONDS = 60
 # Requests beyond it are answered 429, and a client retries them with the same key.
 MAX_PARALLEL_ENVIRONMENTS = 10
 # Where a bank gets slower under steady traffic, each payment that waits for it holds an environment, which is idle.
-ENVIRONMENTS_FOR_WAITING = 30
+ENVIRONMENTS_FOR_WAITING = 20
 GATEWAYS = (
     {"name": "sandbox_bank", "bank": "forgetful", "lookup_authoritative_after_seconds": 2},
     {"name": "honouring_bank", "bank": "honouring", "key_retention_seconds": 86_400},

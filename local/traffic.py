@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import urllib3
 
+WARM_SECONDS = 0.3  # an answer of an environment that is there; a cold start takes over a second
+MAX_WARM_UPS = 30
 MAX_WAITING = 48  # payments whose answer is waited for; more than the local cloud takes at once
 FINAL = {201, 202, 402}
 
@@ -55,6 +57,14 @@ class Traffic:
         self._clock = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
+        """Pay one by one until an answer is quick, then steadily.
+
+        Begun at full rate, every payment would wait for a cold environment of its own, all starting at the same time.
+        """
+        for _ in range(MAX_WARM_UPS):
+            self._pay(time.monotonic())
+            if self.paid and self.paid[-1].seconds < WARM_SECONDS:
+                break
         self._clock.start()
         return self
 
