@@ -17,7 +17,7 @@ from local.redis_servers import running_redis
 from payonce.idempotency.records import StoredResponse
 from payonce.stores.redlock import RedlockIdempotencyStore, lock_node
 from tests.support.aws import FAKE_CREDENTIALS
-from tests.support.stores import PURGE_AT_SECONDS, close_client, new_address, new_record
+from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, close_client, new_address, new_record
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
@@ -44,14 +44,16 @@ def measure(store: IdempotencyStore, rounds: int) -> dict[str, list[float]]:
         into = times if number >= 0 else {}
         owned = new_record(record_id=f"m#op#{number}", lease_expires_at_ms=lease_ms)
         timed(into, "claim", lambda owned=owned: store.claim(owned))  # type: ignore[misc]
-        parked = store.park(owned, RESPONSE, submit_horizon_ms=1, retry_at_ms=2, writes=())
+        parked = store.park(owned, RESPONSE, submit_horizon_ms=1, retry_at_ms=2, ended_at_ms=ENDED_AT_MS, writes=())
         timed(into, "take_over", lambda parked=parked: store.take_over(parked, lease_expires_at_ms=lease_ms))  # type: ignore[misc]
         observed = store.get(owned.record_id)
         assert observed is not None
         timed(
             into,
             "complete",
-            lambda taken=observed: store.complete(taken, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, writes=()),  # type: ignore[misc]
+            lambda taken=observed: store.complete(
+                taken, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=()
+            ),  # type: ignore[misc]
         )
         timed(into, "get", lambda owned=owned: store.get(owned.record_id))  # type: ignore[misc]
     return times

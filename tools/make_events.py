@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -269,6 +270,52 @@ DONE: dict[str, Any] = {
     "response_body": {"B": "e30="},
     "response_packed": {"BOOL": False},
 }
+PAID: dict[str, Any] = {
+    **CLAIM,
+    "plan": {
+        "M": {
+            **CLAIM["plan"]["M"],
+            "merchant_id": {"S": MERCHANT_ID},
+            "payment_id": {"S": PAYMENT_ID},
+            "gateway": {"S": "bank"},
+            "payment_method_type": {"S": "card"},
+            "priority": {"S": "authorization"},
+        }
+    },
+}
+ANSWERED = {**DONE, "ended_at_ms": {"N": "1795526278911"}}
+PARKED = {**PAID, "status": {"S": "IN_DOUBT"}, "ended_at_ms": {"N": "1795526288524"}}
+REFUSAL = {
+    "level": "INFO",
+    "message": "throttled",
+    "merchant_id": MERCHANT_ID,
+    "priority": "batch",
+    "payment_method_type": "card",
+    "gateway": "bank",
+}
+
+
+def subscription(*lines: Any, kind: str = "DATA_MESSAGE") -> dict[str, Any]:
+    """Return what a subscription of a log group sends; a line that is no text is written as JSON."""
+    message = {
+        "messageType": kind,
+        "owner": "123456789012",
+        "logGroup": "/aws/lambda/payonce",
+        "logStream": "2026/11/25/CreatePayment[$LATEST]5f1c",
+        "subscriptionFilters": ["payonce-Refusals-1A2B3C"],
+        "logEvents": [
+            {
+                "id": f"{39000000000000000000 + number}",
+                "timestamp": 1795526278000 + number,
+                "message": line if isinstance(line, str) else json.dumps(line),
+            }
+            for number, line in enumerate(lines)
+        ],
+    }
+    packed = gzip.compress(json.dumps(message).encode(), mtime=0)
+    return {"awslogs": {"data": base64.b64encode(packed).decode()}}
+
+
 CASES: dict[str, dict[str, dict[str, Any]]] = {
     "authorize": {
         "unknown_key": authorizer("Bearer po_" + "x" * 43),
@@ -427,6 +474,18 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "released": stream(claim_change(1, None, CLAIM), claim_change(2, CLAIM, None)),
         "changed_by_hand": stream(claim_change(1, DONE, {**DONE, "fingerprint": {"S": "00" * 32}})),
     },
+    "observe_claims": {
+        # As in a window: with the shard's name.
+        "answered": {**stream(claim_change(0, None, PAID), claim_change(0, PAID, ANSWERED)), "shardId": "shard-1"},
+        "parked": stream(claim_change(0, None, PAID), claim_change(10, PAID, PARKED)),
+        "released": stream(claim_change(0, None, PAID), claim_change(1, PAID, None)),
+        "one_is_unreadable": stream(
+            claim_change(0, None, {**PAID, "created_at_ms": {"S": "x"}}), claim_change(0, None, PAID)
+        ),
+        "refusals": subscription(REFUSAL, {**REFUSAL, "message": "signals skipped"}, "START RequestId: 5f1c"),
+        "subscription_tried_out": subscription("CWL CONTROL MESSAGE", kind="CONTROL_MESSAGE"),
+    },
+    "predict_routes": {"scheduled": scheduled("payonce-predict")},
     "recover_payments": {"scheduled": scheduled("payonce-recover")},
     "relay_events": {
         "two_events": {"Records": [stream_record(n, "INSERT", outbox_image(n)) for n in (1, 2)]},

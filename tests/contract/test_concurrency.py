@@ -136,5 +136,5 @@ def test_takeovers_race_and_one_wins(dynamodb_local: str, stale_write: str) -> N
             else:
                 plan = PaymentPlan.from_data(observed.plan)
                 draft = CreatePayment(plan, lambda _name: world.gateway, world.services).draft(Succeeded("ch", "op"))
-                world.store.complete(observed, draft.response, purge_at_seconds=1, writes=draft.writes)
+                world.store.complete(observed, draft.response, purge_at_seconds=1, ended_at_ms=1, writes=draft.writes)
         assert dump(client, names) == before  # type: ignore[arg-type]

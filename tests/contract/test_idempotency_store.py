@@ -14,7 +14,7 @@ from payonce.idempotency.items import OPEN_LEASE_SHARDS, response_attributes
 from payonce.idempotency.records import RecordStatus, StoredResponse
 from payonce.idempotency.store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.ports import Insert, Table
-from tests.support.stores import PURGE_AT_SECONDS, RESPONSE, new_record
+from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, new_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def complete(store: IdempotencyStore, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> None:
-    store.complete(record, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, writes=writes)
+    store.complete(record, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=writes)
 
 
 def park(store: IdempotencyStore, record: IdempotencyRecord) -> IdempotencyRecord:
-    return store.park(record, RESPONSE, submit_horizon_ms=7, retry_at_ms=9, writes=())
+    return store.park(record, RESPONSE, submit_horizon_ms=7, retry_at_ms=9, ended_at_ms=ENDED_AT_MS, writes=())
 
 
 def open_ids(store: IdempotencyStore, lease_expired_at_ms: int) -> list[str]:
@@ -156,10 +156,23 @@ def test_a_parked_record_is_taken_over_and_completed(store: IdempotencyStore) ->
     assert (taken.fence, taken.submit_horizon_ms, taken.response) == (2, 7, RESPONSE)
     assert store.get("m#op#k") == taken
     final = StoredResponse(402, {}, b"declined")
-    store.complete(taken, final, purge_at_seconds=PURGE_AT_SECONDS, writes=())
+    store.complete(taken, final, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=())
     stored = store.get("m#op#k")
     assert stored is not None
     assert stored.response == final
+
+
+@pytest.mark.parametrize("conclude", [complete, park])
+def test_when_the_work_ended_is_in_the_record(
+    store: IdempotencyStore, conclude: Callable[[IdempotencyStore, IdempotencyRecord], object]
+) -> None:
+    """Beside the time of the claim: how long the work took. Fails when a conclusion forgets it, or a claim has one."""
+    claimed = store.claim(new_record())
+    assert claimed.ended_at_ms == 0
+    conclude(store, claimed)
+    stored = store.get("m#op#k")
+    assert stored is not None
+    assert (stored.created_at_ms, stored.ended_at_ms) == (1_000, ENDED_AT_MS)
 
 
 def test_a_released_key_is_free(store: IdempotencyStore) -> None:
@@ -204,7 +217,7 @@ def test_a_released_claims_fence_does_not_open_the_next_claim(store: Idempotency
 def test_a_completed_record_gives_back_the_bytes(store: IdempotencyStore, body: bytes) -> None:
     record = store.claim(new_record())
     response = StoredResponse(201, {"location": "/p"}, body)
-    store.complete(record, response, purge_at_seconds=PURGE_AT_SECONDS, writes=())
+    store.complete(record, response, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=())
     stored = store.get("m#op#k")
     assert stored is not None
     assert stored.response == response
@@ -254,6 +267,7 @@ def test_header_lines_keep_their_order_and_repetitions(store: IdempotencyStore) 
         StoredResponse(409, {}, b"", lines),
         submit_horizon_ms=7,
         retry_at_ms=9,
+        ended_at_ms=ENDED_AT_MS,
         writes=(),
     )
     assert store.get(record.record_id) == parked

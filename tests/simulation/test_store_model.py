@@ -19,7 +19,7 @@ from payonce.domain.errors import LeaseLost
 from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
 from payonce.idempotency.store import ClaimTaken
-from tests.support.stores import PURGE_AT_SECONDS, close_client, new_address, new_record
+from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, close_client, new_address, new_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +130,9 @@ class StoreMachine(RuleBasedStateMachine):
         taken = self.model.owns(owned)
         self.attempt(
             taken,
-            lambda: self.store.complete(owned, response, purge_at_seconds=PURGE_AT_SECONDS, writes=()),
+            lambda: self.store.complete(
+                owned, response, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=()
+            ),
         )
         if taken:
             self.remember(
@@ -141,6 +143,7 @@ class StoreMachine(RuleBasedStateMachine):
                     response=response,
                     plan={},
                     purge_at_seconds=PURGE_AT_SECONDS,
+                    ended_at_ms=ENDED_AT_MS,
                     lease_expires_at_ms=0,
                     submit_horizon_ms=0,
                 ),
@@ -153,7 +156,9 @@ class StoreMachine(RuleBasedStateMachine):
         taken = self.model.owns(owned)
         result = self.attempt(
             taken,
-            lambda: self.store.park(owned, response, submit_horizon_ms=horizon_ms, retry_at_ms=retry_ms, writes=()),
+            lambda: self.store.park(
+                owned, response, submit_horizon_ms=horizon_ms, retry_at_ms=retry_ms, ended_at_ms=ENDED_AT_MS, writes=()
+            ),
         )
         if taken:
             self.remember(
@@ -164,6 +169,7 @@ class StoreMachine(RuleBasedStateMachine):
                     response=response,
                     lease_expires_at_ms=retry_ms,
                     submit_horizon_ms=horizon_ms,
+                    ended_at_ms=ENDED_AT_MS,
                 ),
             )
 

@@ -15,7 +15,7 @@ from payonce.idempotency.records import StoredResponse
 from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from payonce.stores.redlock import RedlockIdempotencyStore, lock_node, redlock_class
-from tests.support.stores import PURGE_AT_SECONDS, new_record
+from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, new_record
 from tests.support.world import RealClock
 
 LOCK_MS = 1_000
@@ -39,7 +39,13 @@ def main() -> None:
         world.set("result", "paused owner")
         return
     try:
-        store.complete(owned, StoredResponse(201, {}, b"paused owner"), purge_at_seconds=PURGE_AT_SECONDS, writes=())
+        store.complete(
+            owned,
+            StoredResponse(201, {}, b"paused owner"),
+            purge_at_seconds=PURGE_AT_SECONDS,
+            ended_at_ms=ENDED_AT_MS,
+            writes=(),
+        )
     except LeaseLost:
         sys.exit(3)
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"a":1}')
 PURGE_AT_SECONDS = 4_000_000_000  # the year 2096: a Redis server purges by its own clock, which no test owns
+ENDED_AT_MS = 1_500
 OWNER_MS = 25_000  # how long an owner may run
 _prefixes = itertools.count()
 _clients: dict[str, Redis] = {}

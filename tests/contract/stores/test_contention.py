@@ -12,7 +12,7 @@ import pytest
 from payonce.domain.errors import LeaseLost
 from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.idempotency.store import ClaimTaken
-from tests.support.stores import PURGE_AT_SECONDS, RESPONSE, StoreAddress, new_record
+from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, StoreAddress, new_record
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -37,7 +37,7 @@ def wins(store: IdempotencyStore, transition: str, name: str, number: int) -> bo
             case "take_over":
                 store.take_over(record, lease_expires_at_ms=9_000)
             case "complete":
-                store.complete(record, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, writes=())
+                store.complete(record, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=())
             case "release":
                 store.release(record)
     except (ClaimTaken, LeaseLost):

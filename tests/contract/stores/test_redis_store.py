@@ -22,7 +22,7 @@ from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from payonce.stores.redis_keys import RedisKeys
 from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE
 from tests.support.redis_faults import redis_proxy
-from tests.support.stores import PURGE_AT_SECONDS, RESPONSE, FileEffects, FileWork, execute, new_record
+from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, FileEffects, FileWork, execute, new_record
 from tests.support.tcp_faults import Fault
 from tests.support.world import RealClock
 
@@ -73,11 +73,11 @@ def redis_store(client: Redis) -> RedisIdempotencyStore:
 
 
 def complete(store: RedisIdempotencyStore, owned: IdempotencyRecord = RECORD) -> IdempotencyRecord:
-    return store.complete(owned, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, writes=())
+    return store.complete(owned, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=())
 
 
 def park(store: RedisIdempotencyStore, owned: IdempotencyRecord = RECORD) -> IdempotencyRecord:
-    return store.park(owned, RESPONSE, submit_horizon_ms=7, retry_at_ms=9, writes=())
+    return store.park(owned, RESPONSE, submit_horizon_ms=7, retry_at_ms=9, ended_at_ms=ENDED_AT_MS, writes=())
 
 
 def take_over(store: RedisIdempotencyStore, owned: IdempotencyRecord = RECORD) -> IdempotencyRecord:
@@ -317,7 +317,7 @@ def test_open_claims_are_kept_and_completed_ones_purged(client: Redis, redis_sto
 
 def test_a_purged_key_is_free_again(redis_store: RedisIdempotencyStore) -> None:
     redis_store.claim(RECORD)
-    redis_store.complete(RECORD, RESPONSE, purge_at_seconds=int(time.time()) + 1, writes=())
+    redis_store.complete(RECORD, RESPONSE, purge_at_seconds=int(time.time()) + 1, ended_at_ms=ENDED_AT_MS, writes=())
     give_up = time.monotonic() + 10
     while redis_store.get(RECORD.record_id) is not None:
         assert time.monotonic() < give_up
@@ -408,8 +408,12 @@ def test_business_writes_are_refused_and_nothing_is_stored(client: Redis, redis_
     redis_store.claim(RECORD)
     before = everything(client)
     for write in (
-        lambda: redis_store.complete(RECORD, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, writes=writes),
-        lambda: redis_store.park(RECORD, RESPONSE, submit_horizon_ms=1, retry_at_ms=2, writes=writes),
+        lambda: redis_store.complete(
+            RECORD, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=writes
+        ),
+        lambda: redis_store.park(
+            RECORD, RESPONSE, submit_horizon_ms=1, retry_at_ms=2, ended_at_ms=ENDED_AT_MS, writes=writes
+        ),
         lambda: redis_store.release(RECORD, writes),
     ):
         with pytest.raises(MisconfiguredError):

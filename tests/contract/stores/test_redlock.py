@@ -22,7 +22,7 @@ from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from payonce.stores.redlock import RedlockIdempotencyStore, lock_node, redlock_class
 from tests.support.lock_child import KEY, LOCK_MS
-from tests.support.stores import PURGE_AT_SECONDS, RESPONSE, new_record
+from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, new_record
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def leased(clock: RealClock | None = None, **changes: Any) -> IdempotencyRecord:
 
 
 def complete(store: RedlockIdempotencyStore, owned: IdempotencyRecord) -> None:
-    store.complete(owned, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, writes=())
+    store.complete(owned, RESPONSE, purge_at_seconds=PURGE_AT_SECONDS, ended_at_ms=ENDED_AT_MS, writes=())
 
 
 def assert_locks(nodes: list[Redis], expected: int) -> None:
@@ -104,7 +104,7 @@ def test_the_lock_lasts_from_the_claim_to_the_conclusion(nodes: list[Redis]) -> 
     with pytest.raises(ClaimTaken):  # what is stored is told in spite of the lock
         store.claim(leased(claim_id="c2"))
     assert_locks(nodes, 3)
-    parked = store.park(owned, RESPONSE, submit_horizon_ms=1, retry_at_ms=2, writes=())
+    parked = store.park(owned, RESPONSE, submit_horizon_ms=1, retry_at_ms=2, ended_at_ms=ENDED_AT_MS, writes=())
     assert_unlocked(nodes)
     taken = store.take_over(parked, lease_expires_at_ms=RealClock().now_ms() + LEASE_MS)
     assert_locks(nodes, 3)
@@ -244,7 +244,13 @@ def test_with_the_fence_the_new_owners_write_is_the_one_that_counts(
             world.rpush("executions", "new owner")
             owner.send_signal(signal.SIGCONT)  # it wakes up before the new owner has written
             assert owner.wait(30) == 3, "the paused owner's write was taken"
-            store.complete(taken, StoredResponse(201, {}, b"new owner"), purge_at_seconds=PURGE_AT_SECONDS, writes=())
+            store.complete(
+                taken,
+                StoredResponse(201, {}, b"new owner"),
+                purge_at_seconds=PURGE_AT_SECONDS,
+                ended_at_ms=ENDED_AT_MS,
+                writes=(),
+            )
         assert world.lrange("executions", 0, -1) == [b"new owner", b"paused owner"]
         stored = inner.get(KEY)
         assert stored is not None

@@ -9,7 +9,15 @@ import pytest
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, PayonceError, StoreUnavailable
 from payonce.idempotency.conclude import Concluder
-from payonce.idempotency.records import Claim, Completed, Draft, IdempotencyRecord, RecordStatus, StoredResponse
+from payonce.idempotency.records import (
+    Claim,
+    Completed,
+    Draft,
+    IdempotencyRecord,
+    InDoubt,
+    RecordStatus,
+    StoredResponse,
+)
 from payonce.idempotency.settings import IdempotencySettings
 from payonce.idempotency.store import DatabaseIdempotencyStore
 from payonce.ports import Deadline, Table
@@ -98,6 +106,13 @@ class Failing(DatabaseIdempotencyStore):
             raise self.error
         return super().complete(*arguments, **named)
 
+    def park(self, *arguments: Any, **named: Any) -> IdempotencyRecord:
+        """See ``IdempotencyStore``."""
+        if self.times:
+            self.times -= 1
+            raise self.error
+        return super().park(*arguments, **named)
+
 
 @pytest.mark.parametrize(
     ("error", "times"),
@@ -111,3 +126,19 @@ def test_what_is_known_is_recorded_for_as_long_as_the_claim_lasts(error: Payonce
     written = concluder.write(Claim(claimed, Deadline(clock.now_ms() + 30_000)), answer(b"known"))
     assert written.response.body == b"known"
     assert store.times == 0
+
+
+@pytest.mark.parametrize("doubted", [False, True])
+def test_a_conclusion_ended_when_its_owner_began_to_write_it(doubted: bool) -> None:
+    """What a slow store adds is not the gateway's latency. Fails when each attempt takes the time anew."""
+    clock, store = ManualClock(), Failing(StoreUnavailable("busy"), 5)
+    concluder = Concluder(store=store, settings=IdempotencySettings(), clock=clock, sleep=clock.sleep)
+    claimed = store.claim(replace(OURS, created_at_ms=clock.now_ms()))
+    clock.ms += 700
+    known = answer(b"known")
+    conclusion = InDoubt(known.draft, retry_at_ms=clock.ms, submitted=True) if doubted else known  # type: ignore[arg-type]
+    concluder.write(Claim(claimed, Deadline(clock.now_ms() + 30_000)), conclusion)
+    stored = store.get(OURS.record_id)
+    assert stored is not None
+    assert clock.ms > claimed.created_at_ms + 700
+    assert stored.ended_at_ms == claimed.created_at_ms + 700

@@ -95,7 +95,7 @@ def test_trap_a_stale_owner_overwrites_the_newer_result(stock_layer: DynamoDBPer
     world.recover()
     before = only_record(world)
     with pytest.raises(Exception, match="no longer the newest"):
-        world.store.complete(observed, StoredResponse(201, {}, b"stale"), purge_at_seconds=1, writes=())
+        world.store.complete(observed, StoredResponse(201, {}, b"stale"), purge_at_seconds=1, ended_at_ms=1, writes=())
     assert only_record(world) == before
 
 

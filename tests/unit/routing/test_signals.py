@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from payonce.routing.admission import Priority
 from payonce.routing.observation import Cell, Observation
-from payonce.routing.signals import KEEP_SECONDS, Outcome, SignalBook
+from payonce.routing.signals import EVERYONE_ELSE, MAX_MERCHANTS, Outcome, SignalBook
+from payonce.routing.windows import KEEP_SECONDS
 
 CARD = Cell("alder", "card")
 T0 = 1_000_000_000_000
@@ -77,6 +80,76 @@ def test_demand_counts_the_refused_and_is_a_rate() -> None:
     assert seen.recent_seconds == 3.0
     assert seen.demand == {"card": 30.0}
     assert seen.merchants == {"small": 10.0, "big": 20.0}
+
+
+def test_a_claim_is_overdue_by_its_own_shard_alone() -> None:
+    """Fails when its age is measured by the newest event of all: a shard that lags makes its gateway look hung."""
+    book = SignalBook()
+    book.expect(CARD, 1000)
+    for number in range(20):
+        book.claimed(T0, f"lagging{number}", CARD, "m", Priority.AUTHORIZATION, shard="two")
+    book.claimed(T0, "hung", CARD, "m", Priority.AUTHORIZATION, shard="one")
+    book.claimed(T0 + 5000, "now", CARD, "m", Priority.AUTHORIZATION, shard="one")
+    lagging = book.observe(T0 + 5000, forecast=True)
+    assert (lagging.gateways["alder"].in_flight, lagging.gateways["alder"].overdue) == (22, 1)
+    assert lagging.cells[CARD].overdue == 1
+    book.claimed(T0 + 4000, "later", CARD, "m", Priority.AUTHORIZATION, shard="two")
+    assert book.observe(T0 + 5000, forecast=False).gateways["alder"].overdue == 21
+
+
+def test_a_claim_is_closed_by_the_shard_that_its_own_was_split_into() -> None:
+    """Fails when a commit is only looked for on its own shard: the attempt would be in flight for a minute."""
+    book = SignalBook()
+    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="parent")
+    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="child")
+    book.committed(T0 + 300, "a", CARD, 300, Outcome.APPROVED, shard="child")
+    signals = book.observe(T0 + 1000, forecast=False).gateways["alder"]
+    assert (signals.started, signals.in_flight) == (1, 0)
+
+
+def test_an_event_from_the_future_hides_nothing_that_comes_after_it() -> None:
+    """Fails when it keeps its time: for two minutes all events are counted in its slot, and none is ever old."""
+    book = SignalBook()
+    book.expect(CARD, 1000)
+    book.claimed(T0 + 120_000, "ahead", CARD, "m", Priority.AUTHORIZATION)
+    book.committed(T0 + 120_000, "gone", CARD, 40, Outcome.APPROVED)
+    for second in range(30):
+        at_ms = T0 + 1000 * second
+        book.claimed(at_ms, f"open{second}", CARD, "m", Priority.AUTHORIZATION)
+        book.committed(at_ms, f"done{second}", CARD, 40, Outcome.APPROVED)
+        seen = book.observe(at_ms, forecast=True)
+    assert seen.gateways["alder"].answered == 4, "of the last seconds only"
+    assert seen.merchants == {"m": 4 / 3}
+    assert seen.cells[CARD].answered == 31, "counted once, when it came"
+    assert seen.gateways["alder"].overdue == 29, "all but those of this second and the last"
+    later = book.observe(T0 + 91_000, forecast=False)
+    assert later.gateways["alder"].in_flight == 0
+
+
+def test_a_shard_that_lags_is_not_hidden_by_an_event_from_the_future() -> None:
+    """Fails when the newest event of all is believed: every other shard would seem to lag for minutes."""
+    book = SignalBook()
+    book.expect(CARD, 1000)
+    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="one")
+    book.claimed(T0 + 120_000, "b", CARD, "m", Priority.AUTHORIZATION, shard="two")
+    book.claimed(T0 + 3000, "c", CARD, "m", Priority.AUTHORIZATION, shard="one")
+    assert book.observe(T0 + 3000, forecast=False).gateways["alder"].overdue == 1
+
+
+def test_merchants_beyond_the_most_share_a_line_in_all_seconds_together() -> None:
+    """Fails when only a second's merchants are bounded: four seconds of others are a record that fits no item."""
+    book = SignalBook()
+    for second in range(3):
+        for number in range(MAX_MERCHANTS):
+            book.refused(T0 + 1000 * second, CARD, f"m{second}.{number}", Priority.AUTHORIZATION)
+        book.refused(T0 + 1000 * second, CARD, f"m{second}.7", Priority.AUTHORIZATION)
+    merchants = book.observe(T0 + 3000, forecast=False).merchants
+    assert len(merchants) == MAX_MERCHANTS
+    assert [merchants[f"m{second}.7"] for second in range(3)] == pytest.approx([2 / 3] * 3), (
+        "the busiest are told apart"
+    )
+    assert sum(merchants.values()) == pytest.approx(MAX_MERCHANTS + 1)
+    assert merchants[EVERYONE_ELSE] > MAX_MERCHANTS / 3
 
 
 def test_an_observation_is_stored_whole() -> None:

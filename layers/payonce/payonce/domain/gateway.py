@@ -26,6 +26,17 @@ class CaptureMethod(StrEnum):
     MANUAL = "manual"
 
 
+class PaymentMethodType(StrEnum):
+    """How the payer pays, in classes of rails that tend to fail together: a gateway can be well for cards alone."""
+
+    CARD = "card"
+    WALLET = "wallet"
+    BANK_DEBIT = "bank_debit"
+    BANK_TRANSFER = "bank_transfer"
+    PAY_LATER = "pay_later"
+    VOUCHER = "voucher"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
     """One operation for a gateway. The same instruction is used to submit it and, later, to ask about it.

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import BodyMalformed
+from payonce.domain.gateway import PaymentMethodType
 from payonce.domain.money import MAX_AMOUNT_MINOR, MIN_AMOUNT_MINOR
 from payonce.payments.reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
@@ -56,6 +57,11 @@ PaymentMethod = Annotated[
         description="A payment method token of the gateway, never a card number.",
     ),
 ]
+MethodType = Annotated[
+    PaymentMethodType,
+    # JSON has no enumerations: its text is taken for the member that it names.
+    Field(strict=False, description="The kind of payment method behind the token; what routing looks at."),
+]
 Reference = Annotated[
     str,
     AfterValidator(printable),
@@ -85,6 +91,7 @@ class PaymentBody(StrictModel):
     amount_minor: AmountMinor
     currency: Currency
     payment_method: PaymentMethod
+    payment_method_type: MethodType = PaymentMethodType.CARD
     capture: Literal["automatic", "manual"] = "automatic"
     reference: Reference | None = None
     metadata: Metadata = Field(default_factory=dict)

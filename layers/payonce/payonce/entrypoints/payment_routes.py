@@ -10,6 +10,7 @@ from payonce.domain.money import Money
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import AmountBody, EmptyBody, PageQuery, PaymentBody
 from payonce.entrypoints.paths import path_id
+from payonce.entrypoints.priority import parse_priority
 from payonce.payments import reads
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import FollowUp, plan_follow_up
@@ -30,6 +31,8 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
         money=Money(body.amount_minor, body.currency),
         payment_method=body.payment_method,
         capture_method=CaptureMethod(body.capture),
+        payment_method_type=body.payment_method_type,
+        priority=parse_priority(request.headers),
         reference=body.reference,
         metadata=body.metadata,
     )

@@ -49,11 +49,13 @@ class Concluder:
         """
         if isinstance(conclusion, Released):
             self._release(claim.record, conclusion)
+        # Once: however often the write is tried, the effect took no longer than until now.
+        ended_at_ms = self._clock.now_ms()
         conflicts, pause_seconds = 0, COMMIT_PAUSE_SECONDS
         for _ in range(MAX_STORE_ATTEMPTS):
             # The first attempt is made even after the deadline: the fence alone decides whether it may be written.
             try:
-                return self._attempt(claim.record, conclusion)
+                return self._attempt(claim.record, conclusion, ended_at_ms)
             except WriteConflict:
                 conflicts += 1
             except StoreUnavailable:
@@ -65,7 +67,7 @@ class Concluder:
             "The result could not be recorded yet. Retry with the same key: nothing will be executed twice."
         )
 
-    def _attempt(self, owned: IdempotencyRecord, conclusion: Completed | InDoubt) -> KeyedResponse:
+    def _attempt(self, owned: IdempotencyRecord, conclusion: Completed | InDoubt, ended_at_ms: int) -> KeyedResponse:
         draft = conclusion.draft()
         if isinstance(draft, Released):
             self._release(owned, draft)
@@ -76,6 +78,7 @@ class Concluder:
                     draft.response,
                     submit_horizon_ms=self._clock.now_ms() if conclusion.submitted else owned.submit_horizon_ms,
                     retry_at_ms=conclusion.retry_at_ms,
+                    ended_at_ms=ended_at_ms,
                     writes=draft.writes,
                 )
             else:
@@ -83,6 +86,7 @@ class Concluder:
                     owned,
                     draft.response,
                     purge_at_seconds=self._purge_at_seconds(owned),
+                    ended_at_ms=ended_at_ms,
                     writes=draft.writes,
                 )
         except (LeaseLost, OutcomeUnknown) as error:

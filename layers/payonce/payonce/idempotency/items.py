@@ -87,4 +87,5 @@ def from_item(item: Item) -> IdempotencyRecord:
         plan=item.get("plan", {}),
         response=response,
         purge_at_seconds=item.get("purge_at", 0),
+        ended_at_ms=item.get("ended_at_ms", 0),
     )

@@ -48,6 +48,8 @@ class IdempotencyRecord:
     ``submit_horizon_ms``: no owner before the present one can have sent anything after this moment.
     ``lease_expires_at_ms``: until then nobody else may take over; for a record in doubt, when to ask again.
     ``purge_at_seconds``: when a completed record is forgotten, epoch seconds; 0 while it is open.
+    ``ended_at_ms``: when the last owner to conclude it, or to leave it in doubt, began to write that; 0 before. By the
+    same clock as ``created_at_ms`` while ``fence`` is 1: the difference is how long the work took.
     ``plan`` is what a new owner needs to go on: the identity that survives a takeover. Dropped at completion.
     """
 
@@ -64,6 +66,7 @@ class IdempotencyRecord:
     plan: Mapping[str, Any] = field(default_factory=dict)
     response: StoredResponse | None = None
     purge_at_seconds: int = 0
+    ended_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,9 +61,18 @@ class IdempotencyStore(Protocol):
         ...
 
     def complete(
-        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        purge_at_seconds: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
     ) -> IdempotencyRecord:
-        """Finish for good. Raises ``LeaseLost``, or ``WriteConflict`` (index into ``writes``)."""
+        """Finish for good. Raises ``LeaseLost``, or ``WriteConflict`` (index into ``writes``).
+
+        ``ended_at_ms``: when the owner began to write this conclusion.
+        """
         ...
 
     def park(
@@ -73,9 +82,13 @@ class IdempotencyStore(Protocol):
         *,
         submit_horizon_ms: int,
         retry_at_ms: int,
+        ended_at_ms: int,
         writes: Sequence[Write],
     ) -> IdempotencyRecord:
-        """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``."""
+        """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``.
+
+        ``ended_at_ms``: see ``complete``.
+        """
         ...
 
     def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
@@ -129,16 +142,23 @@ class DatabaseIdempotencyStore:
         return taken
 
     def complete(
-        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        purge_at_seconds: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
         change = {
             "status": RecordStatus.COMPLETED.value,
             "purge_at": purge_at_seconds,
+            "ended_at_ms": ended_at_ms,
             **response_attributes(response),
         }
         self._change(owned, change, writes, remove=DROPPED_AT_COMPLETION)
-        return completed(owned, response)
+        return completed(owned, response, ended_at_ms=ended_at_ms)
 
     def park(
         self,
@@ -147,11 +167,19 @@ class DatabaseIdempotencyStore:
         *,
         submit_horizon_ms: int,
         retry_at_ms: int,
+        ended_at_ms: int,
         writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
-        stored = parked(owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms)
-        self._change(owned, {**ownership_attributes(stored), **response_attributes(response)}, writes)
+        stored = parked(
+            owned,
+            response,
+            submit_horizon_ms=submit_horizon_ms,
+            retry_at_ms=retry_at_ms,
+            ended_at_ms=ended_at_ms,
+        )
+        change = {"ended_at_ms": ended_at_ms, **ownership_attributes(stored), **response_attributes(response)}
+        self._change(owned, change, writes)
         return stored
 
     def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:

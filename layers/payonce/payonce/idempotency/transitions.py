@@ -54,13 +54,18 @@ def releasable(owned: IdempotencyRecord) -> RecordStatus:
     return owned.status
 
 
-def completed(owned: IdempotencyRecord, response: StoredResponse) -> IdempotencyRecord:
+def completed(owned: IdempotencyRecord, response: StoredResponse, *, ended_at_ms: int) -> IdempotencyRecord:
     """Return the record finished for good."""
-    return replace(owned, status=RecordStatus.COMPLETED, response=response)
+    return replace(owned, status=RecordStatus.COMPLETED, response=response, ended_at_ms=ended_at_ms)
 
 
 def parked(
-    owned: IdempotencyRecord, response: StoredResponse, *, submit_horizon_ms: int, retry_at_ms: int
+    owned: IdempotencyRecord,
+    response: StoredResponse,
+    *,
+    submit_horizon_ms: int,
+    retry_at_ms: int,
+    ended_at_ms: int,
 ) -> IdempotencyRecord:
     """Return the record in doubt, with a provisional response."""
     return replace(
@@ -69,4 +74,5 @@ def parked(
         lease_expires_at_ms=retry_at_ms,
         submit_horizon_ms=submit_horizon_ms,
         response=response,
+        ended_at_ms=ended_at_ms,
     )

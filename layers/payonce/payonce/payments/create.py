@@ -50,6 +50,8 @@ def plan_payment(new: NewPayment, *, merchant_id: str, gateway: str, services: S
         payment_method=new.payment_method,
         capture_method=new.capture_method,
         created_at_ms=services.clock.now_ms(),
+        payment_method_type=new.payment_method_type,
+        priority=new.priority,
         reference=new.reference,
         metadata=new.metadata,
     )

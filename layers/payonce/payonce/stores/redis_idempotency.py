@@ -80,12 +80,23 @@ class RedisIdempotencyStore:
         return taken
 
     def complete(
-        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        purge_at_seconds: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
         _refuse(writes)
-        stored = completed(owned, response)
-        change = {"status": stored.status.value, "purge_at": purge_at_seconds, **response_attributes(response)}
+        stored = completed(owned, response, ended_at_ms=ended_at_ms)
+        change = {
+            "status": stored.status.value,
+            "purge_at": purge_at_seconds,
+            "ended_at_ms": ended_at_ms,
+            **response_attributes(response),
+        }
         self._change(Transition.COMPLETED, owned, stored, change, purge_at_ms=purge_at_seconds * 1000)
         return stored
 
@@ -96,12 +107,19 @@ class RedisIdempotencyStore:
         *,
         submit_horizon_ms: int,
         retry_at_ms: int,
+        ended_at_ms: int,
         writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
         _refuse(writes)
-        stored = parked(owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms)
-        change = {**ownership_attributes(stored), **response_attributes(response)}
+        stored = parked(
+            owned,
+            response,
+            submit_horizon_ms=submit_horizon_ms,
+            retry_at_ms=retry_at_ms,
+            ended_at_ms=ended_at_ms,
+        )
+        change = {"ended_at_ms": ended_at_ms, **ownership_attributes(stored), **response_attributes(response)}
         self._change(Transition.PARKED, owned, stored, change)
         return stored
 

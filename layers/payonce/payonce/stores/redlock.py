@@ -94,12 +94,20 @@ class RedlockIdempotencyStore:
         return self._under(lock, lambda: self._store.take_over(observed, lease_expires_at_ms=lease_expires_at_ms))
 
     def complete(
-        self, owned: IdempotencyRecord, response: StoredResponse, *, purge_at_seconds: int, writes: Sequence[Write]
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        purge_at_seconds: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
         return self._last(
             owned,
-            lambda: self._store.complete(owned, response, purge_at_seconds=purge_at_seconds, writes=writes),
+            lambda: self._store.complete(
+                owned, response, purge_at_seconds=purge_at_seconds, ended_at_ms=ended_at_ms, writes=writes
+            ),
         )
 
     def park(
@@ -109,13 +117,19 @@ class RedlockIdempotencyStore:
         *,
         submit_horizon_ms: int,
         retry_at_ms: int,
+        ended_at_ms: int,
         writes: Sequence[Write],
     ) -> IdempotencyRecord:
         """See the port."""
         return self._last(
             owned,
             lambda: self._store.park(
-                owned, response, submit_horizon_ms=submit_horizon_ms, retry_at_ms=retry_at_ms, writes=writes
+                owned,
+                response,
+                submit_horizon_ms=submit_horizon_ms,
+                retry_at_ms=retry_at_ms,
+                ended_at_ms=ended_at_ms,
+                writes=writes,
             ),
         )
 

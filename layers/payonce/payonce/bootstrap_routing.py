@@ -1,0 +1,81 @@
+"""The part of the composition root that observes claims and predicts: what payments need of routing is elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, replace
+from functools import cached_property
+
+from payonce.bootstrap import Application
+from payonce.observability import get_logger
+from payonce.ports import Deadline
+from payonce.routing.control_store import Control, ControlStore
+from payonce.routing.forecast import shipped_model
+from payonce.routing.predicting import Predicting, PredictorRun
+from payonce.routing.predictor_store import PredictorStore
+from payonce.routing.settings import Mode, RoutingSettings
+from payonce.routing.signal_store import SignalStore
+from payonce.settings import load_settings
+
+__all__ = ["RUN_SECONDS", "STOP_BEFORE_TIMEOUT_MS", "RoutingApplication", "bootstrap_routing"]
+
+RUN_SECONDS = 65  # the schedule's minute, and five seconds in which the next run stands by
+STOP_BEFORE_TIMEOUT_MS = 10_000  # one step whose every call is tried three times, and the log
+LEADER_PREFIX = "run"
+
+
+class RoutingApplication(Application):
+    """The wired application with the signals and the predictor."""
+
+    @cached_property
+    def signals(self) -> SignalStore:
+        """Where signals are kept."""
+        return SignalStore(self.database)
+
+    @cached_property
+    def routing(self) -> RoutingSettings:
+        """The operator's settings."""
+        stored = json.loads(os.environ.get("PAYONCE_ROUTING", "") or "{}")
+        weights = stored.pop("weights", {self.settings.default_gateway: 1.0})
+        return RoutingSettings(
+            neutral=weights, mode=Mode(os.environ.get("PAYONCE_ROUTING_MODE", "") or "off"), **stored
+        )
+
+    def predict(self, remaining_ms: int) -> dict[str, int]:
+        """Run the predictor for as long as a run takes, or the function has; return and log the run's counts."""
+        if self.routing.mode is Mode.OFF:
+            get_logger().info("routing is off", extra={})
+            return {}
+        budget_ms = min(RUN_SECONDS * 1000, remaining_ms - STOP_BEFORE_TIMEOUT_MS)
+        counts = asdict(self.predictor_run().run(Deadline(self.clock.now_ms() + budget_ms)))
+        get_logger().info("routing run", extra=counts)
+        return counts
+
+    def predictor_run(self) -> PredictorRun:
+        """Return a new run, under a leader's name of its own."""
+        return PredictorRun(
+            Predicting(
+                store=PredictorStore(self.database, self.ids.new(LEADER_PREFIX)),
+                signals=self.signals,
+                control=ControlStore(self.database),
+                settings=self.routing,
+                gateways=frozenset(self.settings.gateways),
+                model=shipped_model(),
+                clock=self.clock,
+                sleep=time.sleep,
+                log=get_logger(),
+                in_force=settings_in_force,
+            )
+        )
+
+
+def settings_in_force(settings: RoutingSettings, _control: Control, _now_ms: int) -> RoutingSettings:
+    """Return the settings with the operator's override applied."""
+    return replace(settings)
+
+
+def bootstrap_routing() -> RoutingApplication:
+    """Return the application of this process's environment. Raises ``MisconfiguredError``."""
+    return RoutingApplication(load_settings(os.environ))

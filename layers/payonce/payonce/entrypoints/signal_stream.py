@@ -1,0 +1,115 @@
+"""What the claims' stream and the request log say of gateways, stored for the predictor: dropped rather than late."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from payonce.observability import get_logger
+from payonce.routing.observing import refusal_of, signal_of
+from payonce.routing.signal_store import REFUSALS_SHARD
+from payonce.stores.dynamodb_requests import from_stream_image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.ports import Clock
+    from payonce.routing.signal_events import SignalEvent
+    from payonce.routing.signal_store import SignalStore
+
+ONLY_SHARD = "0"  # of a source that does not name its shards
+MAX_LOG_BYTES = 16_777_216  # unpacked; CloudWatch sends at most 1 MB packed, and logs pack ten to one
+# What is looked at. Most of an image is a response or a payment, and decoding it would be most of the work.
+ATTRIBUTES = frozenset({"status", "fence", "claim_id", "created_at_ms", "ended_at_ms", "response_status"})
+PLAN_MEMBERS = frozenset({"kind", "merchant_id", "gateway", "payment_method_type", "priority"})
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+
+
+def serve_signals(event: Mapping[str, Any], store: SignalStore, clock: Clock) -> dict[str, Any]:
+    """Store what one batch says: of the stream, or of the log's subscription.
+
+    What can't be read is skipped and counted in the log. Raises ``StoreUnavailable`` and ``OutcomeUnknown``, so that
+    the batch comes again once. The answer is that of a window (see template.yaml): nothing is carried over.
+    """
+    now_ms = clock.now_ms()
+    if "awslogs" in event:
+        shard, events, unreadable = REFUSALS_SHARD, *_refusals(event["awslogs"], now_ms)
+    else:
+        shard, events, unreadable = str(event.get("shardId") or ONLY_SHARD), *_changes(event.get("Records", []))
+    store.add(shard, events, now_ms=now_ms)
+    if unreadable:
+        get_logger().warning("signals skipped", extra={"unreadable": unreadable, "stored": len(events)})
+    return {"state": {}}
+
+
+def _changes(records: list[Mapping[str, Any]]) -> tuple[list[tuple[str, SignalEvent]], int]:
+    events, unreadable = [], 0
+    for record in records:
+        try:
+            change = record["dynamodb"]
+            identity = record.get("userIdentity") or {}
+            found = signal_of(
+                _image(change.get("OldImage")),
+                _image(change.get("NewImage")),
+                store_second=int(change["ApproximateCreationDateTime"]),
+                deleted_by=str(identity.get("principalId", "")) if identity.get("type") == "Service" else "",
+            )
+            if found is not None:
+                events.append((str(change["SequenceNumber"]), found))
+        except UNREADABLE:
+            unreadable += 1
+    return events, unreadable
+
+
+def _image(image: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if image is None:
+        return None
+    wanted = {name: image[name] for name in ATTRIBUTES & image.keys()}
+    if "plan" in image:
+        plan = image["plan"]["M"]
+        wanted["plan"] = {"M": {name: plan[name] for name in PLAN_MEMBERS & plan.keys()}}
+    return from_stream_image(wanted)
+
+
+def _refusals(wrapped: Mapping[str, Any], now_ms: int) -> tuple[list[tuple[str, SignalEvent]], int]:
+    events: list[tuple[str, SignalEvent]] = []
+    unreadable = 0
+    try:
+        text = _unpacked(wrapped["data"])
+        if text.get("messageType") != "DATA_MESSAGE":
+            return [], 0  # CloudWatch tries out whether it may send
+        lines = list(text["logEvents"])
+    except UNREADABLE:
+        return [], 1
+    for line in lines:
+        try:
+            found = refusal_of(_parsed(line["message"]), at_ms=int(line["timestamp"]), now_ms=now_ms)
+            if found is not None:
+                events.append((str(line["id"]), found))
+        except UNREADABLE:
+            unreadable += 1
+    return events, unreadable
+
+
+def _unpacked(data: str) -> dict[str, Any]:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(data, validate=True))) as packed:
+            text = packed.read(MAX_LOG_BYTES + 1)
+    except (OSError, EOFError, binascii.Error) as error:
+        raise ValueError("not a message of a log's subscription") from error
+    if len(text) > MAX_LOG_BYTES:
+        raise ValueError("a message of a log's subscription that is too large")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def _parsed(message: str) -> object:
+    """A line of the log; ``None`` for what is no JSON: other lines of functions are not ours to judge."""
+    try:
+        return json.loads(message)
+    except ValueError:
+        return None
