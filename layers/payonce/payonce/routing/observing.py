@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.gateway import PaymentMethodType
 from payonce.idempotency.audit_stream import TTL_PRINCIPAL
 from payonce.idempotency.records import RecordStatus
 from payonce.routing.admission import Priority
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from payonce.routing.signal_events import SignalEvent
 
 PLAN_KIND = "payment"
-DEFAULT_METHOD = "card"  # of claims that name no kind of payment method
+DEFAULT_METHOD = PaymentMethodType.CARD  # of claims from before they named it
 FIRST_FENCE = 1
 OUTCOMES = {201: Outcome.APPROVED, 402: Outcome.DECLINED}
 REFUSED_MESSAGE = "throttled"

@@ -82,6 +82,7 @@ class PredictorRun:
         self._term: _Term | None = None
         self._waiting_for: Stored | None = None
         self._waiting_since_ms = 0
+        self._doubts_clock = False
         self._told: set[str] = set()
 
     def run(self, until: Deadline) -> RunReport:
@@ -110,7 +111,8 @@ class PredictorRun:
         try:
             self._term.step(self._report, self._tell_once)
         except WriteConflict:
-            # Another predictor has written: it leads, whatever our clock says of its lease.
+            # Another predictor has written: it leads, whatever our clock said of its lease.
+            self._doubts_clock = True
             self._report.conflicts += 1
             self._report.unreadable += self._term.feed.unreadable
             self._term = None
@@ -130,7 +132,9 @@ class PredictorRun:
         return _Term(self._work, stored, state, control)
 
     def _is_led(self, stored: Stored, now_ms: int) -> bool:
-        if stored.leader == self._work.store.leader or now_ms >= stored.leader_until_ms:
+        if stored.leader == self._work.store.leader or not stored.leader_until_ms:
+            return False
+        if now_ms >= stored.leader_until_ms and not self._doubts_clock:
             return False
         if self._waiting_for is None or self._waiting_for.guard != stored.guard:
             self._waiting_for, self._waiting_since_ms = stored, now_ms

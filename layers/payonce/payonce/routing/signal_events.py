@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2s
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.gateway import PaymentMethodType
 from payonce.routing.admission import Priority
 from payonce.routing.observation import SEPARATOR, Cell
 from payonce.routing.packed import packed, unpacked
@@ -136,10 +137,10 @@ def _event(row: list[Any], base_ms: int, names: list[str]) -> SignalEvent:
 
 
 def cell_of(gateway: str, method: str) -> Cell:
-    """Return the route. Raises ``ValueError`` for names that could not be told apart in a stored one."""
-    if SEPARATOR in gateway or SEPARATOR in method:
-        raise ValueError(f"a route's names have no {SEPARATOR!r}")
-    return Cell(_name(gateway), _name(method))
+    """Return the route. Raises ``ValueError`` for a method that is none, or a name that would spoil a stored route."""
+    if SEPARATOR in gateway:
+        raise ValueError(f"a gateway's name has no {SEPARATOR!r}")
+    return Cell(_name(gateway), PaymentMethodType(method).value)
 
 
 def _name(value: object) -> str:
