@@ -57,6 +57,7 @@ def test_written_and_read_it_is_the_same() -> None:
         {"weights": {"card": {"alder": 0.5, "cedar": 0.5}}},
         {"weights": {"card": {}}},
         {"weights": {"card": {"alder": float("nan"), "birch": 1.0}}},
+        {"weights": {"card": {"alder": 10**400, "birch": 1.0}}},
         {"weights": []},
         {"limits": {"alder": -1}},
         {"limits": {"cedar": 1}},

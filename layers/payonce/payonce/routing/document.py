@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.routing.settings import Mode
+from payonce.routing.stored import known, number, table, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,13 +98,13 @@ def parse_document(raw: bytes, gateways: frozenset[str]) -> ControlDocument:
         raise ValueError("the control document is nested too deeply") from error
     if not isinstance(stored, dict) or set(stored) != FIELDS or stored["version"] != VERSION:
         raise ValueError("not a control document of this version")
-    epoch, issued, expires = (_whole(stored[name]) for name in ("epoch", "issued_at_ms", "expires_at_ms"))
+    epoch, issued, expires = (whole(stored[name]) for name in ("epoch", "issued_at_ms", "expires_at_ms"))
     if not issued < expires <= issued + MAX_LIFE_MS:
         raise ValueError("the control document's life is not positive and short")
     if not isinstance(stored["reason"], str) or len(stored["reason"]) > MAX_REASON:
         raise ValueError("the reason is not a short text")
-    limits = {_known(name, gateways): _number(limit, 1e6) for name, limit in _table(stored["limits"], 64).items()}
-    methods = _table(stored["weights"], MAX_METHODS)
+    limits = {known(name, gateways): number(limit, 1e6) for name, limit in table(stored["limits"], 64).items()}
+    methods = table(stored["weights"], MAX_METHODS)
     return ControlDocument(
         mode=Mode(stored["mode"]),
         epoch=epoch,
@@ -118,7 +118,7 @@ def parse_document(raw: bytes, gateways: frozenset[str]) -> ControlDocument:
 
 
 def _weights(stored: Any, gateways: frozenset[str]) -> dict[str, float]:
-    weights = {_known(name, gateways): _number(weight, 1) for name, weight in _table(stored, 64).items()}
+    weights = {known(name, gateways): number(weight, 1) for name, weight in table(stored, 64).items()}
     if abs(sum(weights.values()) - 1) > SUM_TOLERANCE:
         raise ValueError("weights do not add up to 1")
     return weights
@@ -128,37 +128,8 @@ def _admission(stored: Any) -> Admission:
     if not isinstance(stored, dict) or set(stored) != {"authorization", "batch", "merchants"}:
         raise ValueError("not an admission")
     merchants = {}
-    for name, shares in _table(stored["merchants"], MAX_MERCHANTS).items():
+    for name, shares in table(stored["merchants"], MAX_MERCHANTS).items():
         if not isinstance(shares, list) or len(shares) != 2:
             raise ValueError("not the two shares of a merchant")
-        merchants[name] = (_number(shares[0], 1), _number(shares[1], 1))
-    return Admission(_number(stored["authorization"], 1), _number(stored["batch"], 1), merchants)
-
-
-def _table(stored: Any, most: int) -> dict[str, Any]:
-    if not isinstance(stored, dict) or len(stored) > most:
-        raise ValueError("not a table, or too long")
-    return stored
-
-
-def _known(name: str, gateways: frozenset[str]) -> str:
-    if name not in gateways:
-        raise ValueError("names a gateway that is not configured")
-    return name
-
-
-def _number(value: Any, most: float) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not 0 <= value <= most
-    ):
-        raise ValueError("not a number in its bounds")
-    return float(value)
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("not a whole number")
-    return value
+        merchants[name] = (number(shares[0], 1), number(shares[1], 1))
+    return Admission(number(stored["authorization"], 1), number(stored["batch"], 1), merchants)

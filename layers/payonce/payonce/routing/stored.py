@@ -1,4 +1,4 @@
-"""Dataclasses of plain numbers to and from JSON, strictly: anything else is refused."""
+"""What is stored as JSON, read strictly: dataclasses of plain numbers, and the values that documents are made of."""
 
 from __future__ import annotations
 
@@ -29,3 +29,38 @@ def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
             if number is not None and not (isinstance(number, int | float) and math.isfinite(number)):
                 raise ValueError(f"{kind.__name__}.{name} is not a finite number")
     return kind(**stored)
+
+
+def table(stored: Any, most: int) -> dict[str, Any]:
+    """Read an object of up to ``most`` members. Raises ``ValueError``."""
+    if not isinstance(stored, dict) or len(stored) > most:
+        raise ValueError("not a table, or too long")
+    return stored
+
+
+def known(name: str, gateways: frozenset[str]) -> str:
+    """Read the name of one of the ``gateways``. Raises ``ValueError``."""
+    if name not in gateways:
+        raise ValueError("names a gateway that is not configured")
+    return name
+
+
+def number(value: Any, most: float) -> float:
+    """Read a number from 0 to ``most``. Raises ``ValueError``, for NaN and integers beyond any float too."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError("not a number in its bounds")
+    return float(value)
+
+
+def whole(value: Any) -> int:
+    """Read an integer of at least 0. Raises ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("not a whole number")
+    return value
+
+
+def text(value: Any, most: int) -> str:
+    """Read a text of 1 to ``most`` printable characters, which move no cursor in a terminal. Raises ``ValueError``."""
+    if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable() or value != value.strip():
+        raise ValueError("not a short text")
+    return value
