@@ -176,7 +176,6 @@ class RoutingWorld:
                 clock=clock,
                 sleep=self.sleep,
                 log=self.log,
-                in_force=lambda settings, control, now_ms: settings,
             )
         )
         try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 
 from payonce.bootstrap import Application
 from payonce.observability import get_logger
 from payonce.ports import Deadline
-from payonce.routing.control_store import Control, ControlStore
+from payonce.routing.control_store import ControlStore
 from payonce.routing.forecast import shipped_model
 from payonce.routing.predicting import Predicting, PredictorRun
 from payonce.routing.predictor_store import PredictorStore
@@ -66,14 +66,8 @@ class RoutingApplication(Application):
                 clock=self.clock,
                 sleep=time.sleep,
                 log=get_logger(),
-                in_force=settings_in_force,
             )
         )
-
-
-def settings_in_force(settings: RoutingSettings, _control: Control, _now_ms: int) -> RoutingSettings:
-    """Return the settings with the operator's override applied."""
-    return replace(settings)
 
 
 def bootstrap_routing() -> RoutingApplication:
