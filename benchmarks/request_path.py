@@ -146,7 +146,7 @@ def compare(endpoint_url: str, queue_url: str) -> list[Row]:
             payment_method=data["payment_method"],
             capture_method=CaptureMethod.AUTOMATIC,
         )
-        plan = plan_payment(new, merchant_id="mer_1", gateway="bank", services=application.services)
+        plan = plan_payment(new, merchant_id="mer_1", route=lambda _id: "bank", services=application.services)
         payment = CreatePayment(plan, application.gateway, application.services)._payment(
             _Charge(Change.CHARGED, "ch_1"), None
         )

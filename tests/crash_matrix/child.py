@@ -155,7 +155,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
             payment_method=task["token"],
             capture_method=CaptureMethod(task.get("capture", "automatic")),
         )
-        plan = plan_payment(new, merchant_id=MERCHANT, gateway="bank", services=app.services)
+        plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: "bank", services=app.services)
         work: Any = CreatePayment(plan, app.gateway, app.services)
     else:
         follow_up = plan_follow_up(

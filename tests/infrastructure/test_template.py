@@ -26,6 +26,9 @@ from payonce.outbox import SHARD_ATTRIBUTE
 from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.proxy.config import SAFE_METHODS
+from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
+from payonce.routing.control_store import CONTROL_KEY
+from payonce.routing.settings import Mode
 from payonce.settings import POWERTOOLS_OFF_SWITCH
 from payonce.stores.schema import SCHEMAS
 from payonce.webhooks import dispatch
@@ -288,6 +291,28 @@ def test_journal_entries_and_events_are_only_ever_added(name: str) -> None:
             assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["BALANCE#*"]}}
         if "LedgerTable" in text:
             assert "DeleteItem" not in text
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_of_routing_a_payment_reads_the_one_item_and_no_other_request_anything(name: str) -> None:
+    """Fails when create_payment may write there, or read what decisions are made from; or a capture may read at all."""
+    reach = [statement for statement in statements(name) if "RoutingTable" in json.dumps(statement["Resource"])]
+    if name == "CreatePaymentFunction":
+        (statement,) = reach
+        assert statement["Action"] == "dynamodb:GetItem"
+        assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [CONTROL_KEY["pk"]]}}
+    elif any(function == name for function, _, _ in api_events()):
+        assert reach == []
+
+
+def test_routing_is_off_until_somebody_switches_it_on() -> None:
+    """The words are the code's. Fails when a deployment that says nothing begins to act on forecasts."""
+    parameters = TEMPLATE["Parameters"]
+    assert parameters["RoutingMode"]["AllowedValues"] == [mode.value for mode in Mode]
+    assert (parameters["RoutingMode"]["Default"], parameters["Routing"]["Default"]) == (Mode.OFF.value, "")
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables[MODE_VARIABLE] == {"Ref": "RoutingMode"}
+    assert variables[SETTINGS_VARIABLE] == {"Ref": "Routing"}
 
 
 def test_throttling_comes_before_the_functions_and_every_route_is_authorized() -> None:

@@ -227,7 +227,7 @@ class World:
     ) -> KeyedResponse:
         """Create a payment, or replay it."""
         new = NewPayment(money=Money(amount_minor, "EUR"), payment_method=payment_method, capture_method=capture)
-        plan = plan_payment(new, merchant_id=MERCHANT, gateway=self.gateway.name, services=self.services)
+        plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: self.gateway.name, services=self.services)
         work = CreatePayment(plan, lambda _name: self.gateway, self.services)
         return self.engine.execute(self.request(key, "create_payment", fingerprint, wait_seconds), work)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from payonce.payments.recovery import Recovery
     from payonce.ports import Cipher, Clock, Database, FileStore, Gateway, MessageQueue, Workflows
     from payonce.reconciliation.explain import Explainer
+    from payonce.routing.router import Router
     from payonce.webhooks.keys import KeyMaker
     from payonce.webhooks.work import Services as WebhookServices
 
@@ -245,9 +246,16 @@ class Application:
 
         check_url(url, allow_local=self.settings.allow_local_endpoints)
 
-    def route(self, merchant_gateway: str) -> str:
+    @cached_property
+    def router(self) -> Router:
+        """What chooses the gateway of new payments, and which of them are taken."""
+        from payonce.bootstrap_router import make_router
+
+        return make_router(self.settings, lambda: self.database, self.clock)
+
+    def route(self, payment_id: str, method: str, merchant_gateway: str) -> str:
         """Return the gateway of a new payment. Raises ``GatewayUnavailable`` when none is configured."""
-        name = merchant_gateway or self.settings.default_gateway
+        name = self.router.route(payment_id, method, merchant_gateway)
         if name not in self.settings.gateways and name not in self._gateways:
             raise GatewayUnavailable("No payment gateway is configured for this merchant. Nothing was executed.")
         return name
@@ -255,21 +263,10 @@ class Application:
     def gateway(self, name: str) -> Gateway:
         """Return the configured gateway ``name``. Raises ``GatewayUnavailable`` when it is not configured."""
         if name not in self._gateways:
-            self._gateways[name] = self._make_gateway(name)
+            from payonce.bootstrap_router import make_gateway
+
+            self._gateways[name] = make_gateway(self.settings, name, lambda: self._secrets, self.clock)
         return self._gateways[name]
-
-    def _make_gateway(self, name: str) -> Gateway:
-        settings = self.settings.gateways.get(name)
-        if settings is None:
-            raise GatewayUnavailable(f"The gateway {name!r} is not configured.")
-        if settings.kind == "stripe":
-            # The SDK takes some 0.4 s to import: only a deployment that uses it pays for it.
-            from payonce.gateways.stripe_gateway import stripe_from_options
-
-            return stripe_from_options(name, settings.options, self._secrets, self.clock)
-        from payonce.gateways.sandbox_bank import sandbox_bank_from_options
-
-        return sandbox_bank_from_options(name, settings.options, self._secrets, self.clock)
 
     @cached_property
     def _secrets(self) -> Mapping[str, str]:

@@ -14,9 +14,13 @@ from payonce.idempotency.settings import (
     IdempotencySettings,
 )
 from payonce.ports import Table
+from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE, configured_routing
+from payonce.routing.settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from payonce.routing.settings import RoutingSettings
 
 POWERTOOLS_OFF_SWITCH = "POWERTOOLS_IDEMPOTENCY_DISABLED"
 LOCAL_ENVIRONMENT = "local"  # of template.yaml's parameter Environment
@@ -41,6 +45,7 @@ class Settings:
     gateways: Mapping[str, GatewaySettings]
     default_gateway: str
     gateway_secret_arn: str
+    routing: RoutingSettings
     endpoint_url: str | None = None
     secrets_key_arn: str = ""
     delivery_queue_url: str = ""
@@ -73,6 +78,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         gateways=gateways,
         default_gateway=default_gateway,
         gateway_secret_arn=environment.get("PAYONCE_GATEWAY_SECRET_ARN", ""),
+        routing=_routing(environment, gateways, default_gateway),
         endpoint_url=environment.get("PAYONCE_ENDPOINT_URL") or environment.get("AWS_ENDPOINT_URL") or None,
         secrets_key_arn=environment.get("PAYONCE_SECRETS_KEY_ARN", ""),
         delivery_queue_url=environment.get("PAYONCE_DELIVERY_QUEUE_URL", ""),
@@ -81,6 +87,21 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,
         audit_retention_seconds=_audit_retention_seconds(environment),
     )
+
+
+def _routing(
+    environment: Mapping[str, str], gateways: Mapping[str, GatewaySettings], default_gateway: str
+) -> RoutingSettings:
+    settings = configured_routing(
+        environment.get(MODE_VARIABLE, ""),
+        environment.get(SETTINGS_VARIABLE, ""),
+        gateways=gateways,
+        default_gateway=default_gateway,
+    )
+    if settings.mode is not Mode.OFF and not environment.get("PAYONCE_ROUTING_TABLE"):
+        # Without it every read would fail, and routing would be neutral for ever and say nothing.
+        raise MisconfiguredError(f"{MODE_VARIABLE} is {settings.mode.value!r}, but PAYONCE_ROUTING_TABLE is not set.")
+    return settings
 
 
 def _audit_retention_seconds(environment: Mapping[str, str]) -> int:

@@ -60,3 +60,28 @@ def test_a_payment_does_not_pay_for_webhooks_when_it_starts() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_payment_does_not_pay_for_the_forecast_when_it_starts() -> None:
+    """Fails when the router imports what makes decisions: a payment only reads them."""
+    program = (
+        "import sys\n"
+        "import payonce.entrypoints.payment_routes\n"
+        "from payonce.bootstrap import bootstrap\n"
+        "bootstrap().router\n"
+        "print(' '.join(sorted(name[16:] for name in sys.modules if name.startswith('payonce.routing.'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [
+        "admission",
+        "cache",
+        "configured",
+        "control_cache",
+        "control_store",
+        "document",
+        "override",
+        "route",
+        "router",
+        "settings",
+        "stored",
+    ]

@@ -232,7 +232,7 @@ def test_in_doubt_never_goes_to_another_gateway() -> None:
 
     world.clock.ms += MINUTE_MS
     new = NewPayment(money=Money(1000, "EUR"), payment_method="pm_visa", capture_method=CaptureMethod.AUTOMATIC)
-    plan = plan_payment(new, merchant_id=MERCHANT, gateway="another", services=world.services)
+    plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: "another", services=world.services)
     answer = world.engine.execute(world.request("key", "create_payment"), CreatePayment(plan, named, world.services))
     assert names == ["bank"]
     assert body(answer)["gateway"] == "bank"

@@ -240,7 +240,7 @@ def test_two_orders_may_be_two_sales() -> None:
             capture_method=CaptureMethod.AUTOMATIC,
             reference=f"order-{number}",
         )
-        plan = plan_payment(new, merchant_id=MERCHANT, gateway="bank", services=shop.world.services)
+        plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: "bank", services=shop.world.services)
         work = CreatePayment(plan, lambda _name: shop.world.gateway, shop.world.services)
         shop.world.engine.execute(shop.world.request(f"key-{number}", "create_payment"), work)
         shop.later(5_000)

@@ -63,12 +63,16 @@ class ReadRoute(Route):
 class KeyedRoute(Route):
     """An unsafe route: parses into ``Work``, which runs once per idempotency key.
 
+    ``admit`` may refuse the work before its claim, by raising ``Throttled``. It gets a question, whose answer costs a
+    read: whether the key is known already. What has begun is never refused: it is finished, or its answer repeated.
+
     ``after`` gets the work once it is committed. Nothing is lost when it fails or is not reached: it only makes
     something happen at once that a schedule would do later.
     """
 
     body_model: type[StrictModel]
     work: Callable[[Application, Request, Any], Work]
+    admit: Callable[[Application, Request, Any, Callable[[], bool]], None] | None = None
     after: Callable[[Application, Any], None] | None = None
 
 
@@ -115,6 +119,8 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
         wait_seconds=wait_seconds,
     )
     work = route.work(application, request, body)
+    if route.admit is not None:
+        route.admit(application, request, work, lambda: application.engine.knows(keyed_request))
     outcome = application.engine.execute(keyed_request, work)
     if route.after is not None:
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.errors import Throttled
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import AmountBody, EmptyBody, PageQuery, PaymentBody
 from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
+from payonce.observability import get_logger
 from payonce.payments import reads
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import FollowUp, plan_follow_up
@@ -36,9 +38,36 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
         reference=body.reference,
         metadata=body.metadata,
     )
-    gateway = application.route(request.gateway)
-    plan = plan_payment(new, merchant_id=request.merchant_id, gateway=gateway, services=application.services)
+    plan = plan_payment(
+        new,
+        merchant_id=request.merchant_id,
+        route=lambda payment_id: application.route(payment_id, new.payment_method_type, request.gateway),
+        services=application.services,
+    )
     return CreatePayment(plan, application.gateway, application.services)
+
+
+def _admit(application: Application, request: Request, work: CreatePayment, is_known: Callable[[], bool]) -> None:
+    """Refuse what the gateways can't take now. Raises ``Throttled``, unless the key's payment has begun already."""
+    plan = work.payment_plan
+    try:
+        application.router.admit(plan.payment_id, plan.merchant_id, plan.priority)
+    except Throttled as refused:
+        if is_known():
+            return
+        # The demand that no claim shows: what routing decides with, next to the claims.
+        get_logger().info(
+            "throttled",
+            extra={
+                "merchant_id": plan.merchant_id,
+                "priority": plan.priority.value,
+                "payment_method_type": plan.payment_method_type.value,
+                "gateway": plan.gateway,
+                "retry_after_seconds": refused.retry_after_seconds,
+                "request_id": request.request_id,
+            },
+        )
+        raise
 
 
 def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Work]:
@@ -81,6 +110,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers={201: "Payment", 202: "Payment"},
         body_model=PaymentBody,
         work=_create,
+        admit=_admit,
     ),
     ReadRoute(
         method="GET",

@@ -124,6 +124,10 @@ class IdempotencyEngine:
                 if not self._has_changed(record.record_id):
                     self._wait_for_change(record.record_id, give_up_at_ms)
 
+    def knows(self, request: KeyedRequest) -> bool:
+        """Return whether anything is stored under the request's key: one strongly consistent read."""
+        return self._store.get(record_id(request.scope, request.operation, request.key)) is not None
+
     def recover(
         self,
         open_id: str,

@@ -37,13 +37,16 @@ FIRST_ATTEMPT = 1
 LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 
-def plan_payment(new: NewPayment, *, merchant_id: str, gateway: str, services: Services) -> PaymentPlan:
-    """Return the plan of a new payment: its identity is decided here, once, and survives every takeover."""
+def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], str], services: Services) -> PaymentPlan:
+    """Return the plan of a new payment: its identity is decided here, once, and survives every takeover.
+
+    ``route`` returns the gateway for the payment's id, which is part of that identity: nothing chooses it again.
+    """
     payment_id = services.ids.new("pay")
     return PaymentPlan(
         merchant_id=merchant_id,
         payment_id=payment_id,
-        gateway=gateway,
+        gateway=route(payment_id),
         gateway_reference=gateway_reference(payment_id, FIRST_ATTEMPT),
         amount_minor=new.money.amount_minor,
         currency=new.money.currency,
@@ -77,6 +80,11 @@ class CreatePayment(GatewayWork):
         self._gateway_named = gateway_named
         self._stored: Payment | None = None
         self._look_up_stored = False
+
+    @property
+    def payment_plan(self) -> PaymentPlan:
+        """The payment that is to be made."""
+        return self._plan
 
     def plan(self) -> Plan:
         """See ``Work``. The claim alone is written: one conditional put."""
