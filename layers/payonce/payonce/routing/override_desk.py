@@ -165,8 +165,8 @@ class OverrideDesk:
             )
         except ValueError as error:
             raise OverrideRefused(
-                "An override needs a name (up to 100 characters) and a reason (up to 500) in one line, shares from 0 to "
-                f"1, and an end within 7 days: {error}."
+                "An override needs a name (up to 100 characters) and a reason (up to 500) in one line, shares from 0 "
+                f"to 1, and an end within 7 days: {error}."
             ) from error
 
     def _next_version(self, control: Control) -> int:
@@ -189,7 +189,7 @@ class OverrideDesk:
                 weighted = ", ".join(sorted(gateway for gateway, weight in weights.items() if weight > 0))
                 raise OverrideRefused(
                     f"No gateway would be left for {method}: only {weighted} has a weight there. Leave it a "
-                    "share. Where that is the document's doing, force the static weights first: payonce routing mode off."
+                    "share. Where that is the document's doing, force the static weights: payonce routing mode off."
                 )
 
     def _write(self, control: Control, after: Override) -> None:
