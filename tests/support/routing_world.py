@@ -19,6 +19,7 @@ from payonce.routing.predictor_store import PredictorStore
 from payonce.routing.settings import Mode, RoutingSettings
 from payonce.routing.signal_store import SignalStore
 from payonce.routing.state import State
+from payonce.routing.watching import Watching
 from payonce.stores.memory import MemoryDatabase
 from tests.support.stream import stream_record
 from tests.support.virtual_time import VirtualTime
@@ -176,6 +177,7 @@ class RoutingWorld:
                 clock=clock,
                 sleep=self.sleep,
                 log=self.log,
+                watch=Watching(used, self.log),
             )
         )
         try:

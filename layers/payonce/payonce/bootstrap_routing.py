@@ -16,6 +16,7 @@ from payonce.routing.predicting import Predicting, PredictorRun
 from payonce.routing.predictor_store import PredictorStore
 from payonce.routing.settings import Mode
 from payonce.routing.signal_store import SignalStore
+from payonce.routing.watching import Watching
 from payonce.settings import load_settings
 
 __all__ = ["RUN_SECONDS", "STOP_BEFORE_TIMEOUT_MS", "RoutingApplication", "bootstrap_routing"]
@@ -56,6 +57,7 @@ class RoutingApplication(Application):
                 clock=self.clock,
                 sleep=time.sleep,
                 log=get_logger(),
+                watch=Watching(self.database, get_logger()),
             )
         )
 

@@ -38,7 +38,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def feed(store: SignalStore, clock: ManualClock) -> SignalFeed:
-    return SignalFeed(store, clock, frozenset({"alder"}))
+    return SignalFeed(store, clock, frozenset({"alder"}), lambda _event: None)
 
 
 def claimed(at_ms: int, name: str, cell: Cell = CELL) -> SignalEvent:

@@ -61,11 +61,12 @@ def test_a_late_answer_changes_no_period() -> None:
 
 
 def test_a_restored_watch_goes_on_as_if_nothing_had_happened() -> None:
-    """Fails when the open period or the detector is not in the state."""
+    """Fails when the open period or the detector is not in the state, or what was counted is counted again."""
     whole, first, second = RouteWatch(), RouteWatch(), RouteWatch()
     feed(whole, range(DAY), 400)
     feed(first, range(DAY), 400)
     second.restore(ALDER, first.to_bytes(ALDER))
+    feed(second, range(DAY - 1, DAY), 400)  # what was read before is read again
     for watch in (whole, second):
         feed(watch, range(DAY, DAY + 20), 500)
     assert second.to_bytes(ALDER) == whole.to_bytes(ALDER)

@@ -19,6 +19,8 @@ from payonce.routing.signal_store import SignalBatch
 from payonce.routing.signals import SignalBook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from payonce.ports import Clock
     from payonce.routing.observation import Cell
     from payonce.routing.signal_events import SignalEvent
@@ -34,12 +36,15 @@ NEVER_MS = -(2**53)
 class SignalFeed:
     """Reads each batch once. ``newest_ms`` is the store's time of the newest event, 0 as long as there is none.
 
-    ``unreadable`` counts batches that were skipped. Only the configured gateways' events are taken: a document that
-    names another is refused by payments.
+    ``heard`` is told of every attempt that ended. ``unreadable`` counts batches that were skipped. Only the configured
+    gateways' events are taken: a document that names another is refused by payments.
     """
 
-    def __init__(self, store: SignalStore, clock: Clock, gateways: frozenset[str]) -> None:
+    def __init__(
+        self, store: SignalStore, clock: Clock, gateways: frozenset[str], heard: Callable[[Ended], None]
+    ) -> None:
         self._store = store
+        self._heard = heard
         self._clock = clock
         self._gateways = gateways
         self._seen: dict[str, int] = {}
@@ -115,6 +120,7 @@ class SignalFeed:
                 self.book.claimed(at_ms, event.attempt_id, event.cell, event.merchant_id, event.priority, shard=shard)
             case Ended():
                 self.book.committed(at_ms, event.attempt_id, event.cell, event.latency_ms, event.outcome, shard=shard)
+                self._heard(event)
             case Refused():
                 self.book.refused(at_ms, event.cell, event.merchant_id, event.priority, shard=shard)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from payonce.routing.predictor_store import Stored
     from payonce.routing.settings import RoutingSettings
     from payonce.routing.signal_store import SignalStore
+    from payonce.routing.watching import Watching
 
 STEP_MS = 1_000  # the reflex loop's
 FORECAST_MS = 4_500  # of the stream's time between forecasts: every fifth step, though steps are not exact
@@ -68,6 +69,7 @@ class Predicting:
     clock: Clock
     sleep: Callable[[float], None]
     log: Log
+    watch: Watching
 
 
 class PredictorRun:
@@ -147,6 +149,7 @@ class PredictorRun:
         if self._term is None:
             return
         self._report.unreadable += self._term.feed.unreadable
+        self._work.watch.keep()
         try:
             self._term.resign()
         except (StoreUnavailable, OutcomeUnknown):
@@ -163,7 +166,7 @@ class _Term:
         self._published_state = state
         self._last: ControlDocument | None = None
         self._control = control
-        self.feed = SignalFeed(work.signals, work.clock, work.gateways)
+        self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard)
 
     def step(self, report: RunReport, tell_once: Callable[[str, dict[str, object]], None]) -> None:
         """Read, and decide when there is something new. Raises ``WriteConflict`` when another one leads."""

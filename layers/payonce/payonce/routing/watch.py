@@ -33,6 +33,8 @@ class _Watched:
     detector: AnomalyDetector
     period: int = 0
     sketch: LatencySketch = field(default_factory=LatencySketch)
+    newest_ms: int = 0
+    counted_until_ms: int = 0  # by who stored the state: what is read again after a restart counts once
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class RouteWatch:
     def saw(self, cell: Cell, latency_ms: int, at_ms: int) -> Unusual | None:
         """Count one answer of a route; ``at_ms`` is the stream's time. Returns what the period before it was, if that.
 
-        An answer that comes late, from a period that was judged, is not counted.
+        An answer that comes late, from a period that was judged or from before the restored state, is not counted.
         """
         watched = self._routes.get(cell)
         if watched is None:
@@ -63,12 +65,13 @@ class RouteWatch:
                 return None
             watched = self._routes[cell] = _Watched(AnomalyDetector(self._constants))
         period, found = at_ms // PERIOD_MS, None
-        if period < watched.period:
+        if period < watched.period or at_ms <= watched.counted_until_ms:
             return None
         if period > watched.period:
             found = _judge(cell, watched)
             watched.period, watched.sketch = period, LatencySketch()
         watched.sketch.add(latency_ms)
+        watched.newest_ms = max(watched.newest_ms, at_ms)
         return found
 
     def to_bytes(self, cell: Cell) -> bytes:
@@ -77,6 +80,7 @@ class RouteWatch:
         return canonical(
             {
                 "detector": watched.detector.state(),
+                "newest_ms": watched.newest_ms,
                 "period": watched.period,
                 "sketch": watched.sketch.to_pairs(),
                 "version": VERSION,
@@ -87,13 +91,14 @@ class RouteWatch:
         """Go on with a route's stored state. Raises ``ValueError`` when it is none; the route then begins anew."""
         try:
             stored: dict[str, Any] = json.loads(raw)
-            if stored["version"] != VERSION or not isinstance(stored["period"], int):
+            period, newest_ms = stored["period"], stored["newest_ms"]
+            if stored["version"] != VERSION or not isinstance(period, int) or not isinstance(newest_ms, int):
                 raise ValueError("the watch's state is of another version")
             sketch = LatencySketch.from_pairs(stored["sketch"])
             detector = AnomalyDetector.restore(stored["detector"], self._constants)
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError("not a watch's state") from error
-        self._routes[cell] = _Watched(detector, stored["period"], sketch)
+        self._routes[cell] = _Watched(detector, period, sketch, newest_ms, newest_ms)
 
     @property
     def routes(self) -> list[Cell]:

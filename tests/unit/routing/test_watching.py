@@ -1,0 +1,102 @@
+"""The watch as the predictor keeps it: over runs, past a store that fails, and past a state that is damaged."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import StoreUnavailable
+from payonce.ports import Adjust, Table
+from payonce.routing.observation import Cell
+from payonce.routing.signal_events import Ended
+from payonce.routing.signals import Outcome
+from payonce.routing.watch import PERIOD_MS
+from payonce.routing.watching import MESSAGE, Watching
+from payonce.stores.memory import MemoryDatabase
+from tests.support.routing_world import Lines, RoutingWorld
+
+if TYPE_CHECKING:
+    from payonce.ports import Database
+
+ALDER = Cell("alder", "card")
+START_MS = 1_772_323_200_000 // PERIOD_MS * PERIOD_MS
+KEY = {"pk": "PREDICTOR", "sk": "WATCH#alder|card"}
+
+
+def periods(watching: Watching, numbers: range, median_ms: float, outcome: Outcome = Outcome.APPROVED) -> None:
+    for number in numbers:
+        draw = random.Random(number)
+        for index in range(50):
+            latency_ms = round(median_ms * draw.lognormvariate(0, 0.2))
+            at_ms = START_MS + number * PERIOD_MS + index
+            watching.heard(Ended(at_ms, f"{number}-{index}", ALDER, latency_ms, outcome))
+
+
+def runs(database: Database, log: Lines, numbers: range, median_ms: float) -> None:
+    """A new watch for each period, as every run of the predictor has one."""
+    for number in numbers:
+        watching = Watching(database, log)
+        periods(watching, range(number, number + 1), median_ms)
+        watching.keep()
+
+
+def unusual(log: Lines) -> list[dict[str, Any]]:
+    return [extra for message, extra in log.lines if message == MESSAGE]
+
+
+def test_over_many_runs_an_unusual_route_is_one_line_with_what_is_unusual() -> None:
+    """Fails when a run does not go on from the stored state: a new detector is silent for its first day."""
+    database, log = MemoryDatabase(), Lines()
+    runs(database, log, range(400), 400)
+    before = len(unusual(log))
+    runs(database, log, range(400, 406), 650)
+    (line,) = unusual(log)[before:]
+    assert (line["gateway"], line["payment_method_type"]) == ("alder", "card")
+    assert line["p95_ms"] > 700
+    assert line["probability"] > 0.99
+    assert line["drivers"]
+
+
+def test_attempts_that_were_never_sent_have_no_latency() -> None:
+    """Fails when they are counted: a refused connection is quick, and a gateway that is down would look fast."""
+    database, log = MemoryDatabase(), Lines()
+    watching = Watching(database, log)
+    periods(watching, range(3), 5, Outcome.NEVER_SENT)
+    watching.keep()
+    assert database.get(Table.ROUTING, KEY) is None
+
+
+def test_what_can_not_be_read_is_not_written_over() -> None:
+    """Fails when a store that fails is taken for an empty one: weeks of learning would be replaced by a minute's."""
+    database, log = MemoryDatabase(), Lines()
+    runs(database, log, range(5), 400)
+    stored = database.get(Table.ROUTING, KEY)
+
+    class Unreadable:
+        def get(self, *_key: Any) -> None:
+            raise StoreUnavailable("not now")
+
+        def write(self, writes: Any) -> None:
+            database.write(writes)
+
+    runs(Unreadable(), log, range(5, 7), 400)  # type: ignore[arg-type]
+    assert database.get(Table.ROUTING, KEY) == stored
+
+
+def test_a_damaged_state_begins_anew_and_says_so() -> None:
+    database, log = MemoryDatabase(), Lines()
+    database.write([Adjust(table=Table.ROUTING, key=KEY, set={"state": b"garbage"}, upsert=True)])
+    runs(database, log, range(2), 400)
+    assert [message for message, _ in log.lines] == ["watch begins anew"]
+    item = database.get(Table.ROUTING, KEY)
+    assert item is not None
+    assert item["state"] != b"garbage"
+
+
+def test_a_run_of_the_predictor_keeps_what_it_watched() -> None:
+    """Fails when the feed does not tell the watch, or the run does not keep it."""
+    world = RoutingWorld()
+    world.start_traffic(60)
+    world.start_predictor("run_1", seconds=50)
+    world.run_until(55)
+    assert world.database.get(Table.ROUTING, KEY) is not None
