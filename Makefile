@@ -91,6 +91,7 @@ sam-local: setup ## sam local invoke on every function, in containers (needs Doc
 bench: setup ## round trips, write units, overhead and isolation: the request path, routing, webhooks, stores, sidecar
 	$(PY) benchmarks/request_path.py
 	$(PY) benchmarks/routing.py
+	$(PY) benchmarks/routing_cost.py
 	$(PY) benchmarks/webhooks.py
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/gateway.py

@@ -96,14 +96,18 @@ class RoutingWorld:
         self.time.run_until(seconds)
         self.time.seconds = max(self.time.seconds, seconds)
 
-    def warm_up(self, per_second: int = PER_SECOND) -> State:
-        """Store a state that knows what is usual, and return it."""
+    def warm_up_state(self, per_second: int = PER_SECOND) -> State:
+        """Return a state that knows what is usual."""
         usual = replace(USUAL, rate=per_second / 2, peak_in_flight=max(1, per_second // 2))
         baselines = {Cell(gateway, "card"): usual for gateway in sorted(GATEWAYS)}
-        state = State(epoch=1, baselines=baselines, demand=float(per_second), means=dict.fromkeys(GATEWAYS, 0.56))
-        item = {"pk": "PREDICTOR", "sk": "STATE", "epoch": 1, "leader": "", "leader_until_ms": 0}
-        self.database.write([Insert(Table.ROUTING, {**item, "state": packed(state.to_bytes())})])
-        return state
+        means = dict.fromkeys(sorted(GATEWAYS), 0.56)
+        return State(epoch=1, baselines=baselines, demand=float(per_second), means=means)
+
+    def warm_up(self, per_second: int = PER_SECOND) -> None:
+        """Store such a state."""
+        state = packed(self.warm_up_state(per_second).to_bytes())
+        item = {"pk": "PREDICTOR", "sk": "STATE", "epoch": 1, "leader": "", "leader_until_ms": 0, "state": state}
+        self.database.write([Insert(Table.ROUTING, item)])
 
     def start_traffic(self, seconds: float, *, per_second: int = PER_SECOND) -> None:
         """Let payments be made from now on, and their stream be observed."""

@@ -86,6 +86,7 @@ def test_a_release_is_an_attempt_that_was_never_sent_and_a_ttl_deletion_nothing(
         (CLAIM, {**CLAIM, "fence": 2}),  # taken over
         ({**CLAIM, "fence": 2}, {**ENDED, "fence": 2, "response_status": 201}),  # a later owner's
         (PARKED, {**CLAIM, "fence": 2}),
+        ({**CLAIM, "fence": 2}, None),  # released by a later owner
         (PARKED, None),
         (ENDED, None),
         (None, ENDED),

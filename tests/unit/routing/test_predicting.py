@@ -177,8 +177,9 @@ def test_killed_at_a_write_in_a_demotion_it_goes_on_where_it_was(world: RoutingW
     assert world.share() < 0.25
 
 
-def test_a_killed_leader_is_replaced_after_its_lease_at_the_latest(world: RoutingWorld) -> None:
-    """Fails when the lead is held for longer than the lease, or taken while it holds."""
+@pytest.mark.parametrize("skew_ms", [0, -30_000])
+def test_a_killed_leader_is_replaced_after_its_lease_at_the_latest(world: RoutingWorld, skew_ms: int) -> None:
+    """Fails when the lead is held for longer than the lease, or a lease is measured by the reader's clock alone."""
 
     def strike(writes: list[Any]) -> None:
         if world.time.seconds >= 20 and is_publication(writes):
@@ -186,7 +187,7 @@ def test_a_killed_leader_is_replaced_after_its_lease_at_the_latest(world: Routin
 
     world.start_traffic(100)
     world.start_predictor("run_1", database=Faulty(world.database, strike, lambda _: None))
-    world.start_predictor("run_2", after=15, seconds=60)
+    world.start_predictor("run_2", after=15, seconds=60, skew_ms=skew_ms)
     world.run_until(20)
     epoch = stored_epoch(world)
     world.run_until(20 + LEASE_MS / 1000 + 2)
@@ -227,6 +228,27 @@ def test_a_state_that_can_not_be_read_is_begun_anew_above_the_epoch_in_force(
     assert world.document() is not None
     assert len(world.log.said("routing state restarted")) == 1
     assert world.log.said("routing state restarted")[0]["epoch"] == epoch
+
+
+def test_a_state_from_the_future_does_not_wait_for_its_time(world: RoutingWorld) -> None:
+    """Fails when the next forecast is due an hour after one that lies ahead."""
+    state = world.warm_up_state()
+    state.at_ms = world.time.now_ms() + 3_600_000
+    corrupted(world, {"state": packed(state.to_bytes())})
+    world.start_traffic(20)
+    world.start_predictor("run_1", seconds=10)
+    world.run_until(12)
+    assert world.document() is not None
+
+
+def test_what_lay_there_since_the_last_payment_is_not_called_late(world: RoutingWorld) -> None:
+    """Fails when every run of a quiet night warns of signals that are late."""
+    world.start_traffic(20)
+    world.run_until(120)
+    world.start_predictor("run_1", seconds=30)
+    world.run_until(155)
+    assert world.reports[0].published == 0
+    assert world.log.said("routing signals are late") == []
 
 
 def test_without_any_state_it_begins(world: RoutingWorld) -> None:
