@@ -112,7 +112,7 @@ def test_what_is_refused_changes_nothing(database: Database, desk: OverrideDesk,
 def test_the_last_gateway_is_not_drained_in_two_steps(database: Database, desk: OverrideDesk) -> None:
     """Fails when only the shares named now are looked at. ``spare`` has no weight, so it takes nobody's place."""
     desk.set(operator="ann", reason="maintenance", shares={"alder": 0.0})
-    with pytest.raises(OverrideRefused, match=r"alder, birch"):
+    with pytest.raises(OverrideRefused, match="Leave one of them a share"):
         desk.set(operator="bob", reason="maintenance", shares={"birch": 0.0})
     assert stored(database).shares == {"alder": 0.0}
 
@@ -121,7 +121,7 @@ def test_nor_is_the_one_that_the_document_has_left(database: Database, clock: Ma
     """Fails when the static weights alone are asked: the drain would be stored, and payments would ignore it."""
     database.write([document_write(a_document(clock.now_ms(), alder=1.0, birch=0.0, spare=0.0))])
     drain: dict[str, Any] = {"operator": "ann", "reason": "maintenance", "shares": {"alder": 0.0}}
-    with pytest.raises(OverrideRefused, match="for card: only alder"):
+    with pytest.raises(OverrideRefused, match="left for card"):
         desk.set(**drain)
     assert desk.set(**drain, mode=Mode.OFF).mode is Mode.OFF, "then the static weights count"
     desk.release(operator="ann", reason="over")

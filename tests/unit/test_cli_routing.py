@@ -119,6 +119,11 @@ def test_show_names_limits_and_who_is_throttled(application: Application, run: A
     assert "limits     alder 7.4 in flight" in out
     assert "80% of authorizations, 25% of batch payments; of these merchants less: mer_0 0%/0%" in out
     assert "and 2 more" in out
+    assert "not in force" not in out
+    run("mode", "shadow", *ANN)
+    shadow = run("show")[1]
+    assert "alder 7.4 in flight (the document's, not in force)" in shadow
+    assert "and 2 more (the document's, not in force)" in shadow
 
 
 def test_what_payments_ignore_is_said_to_be_ignored(
@@ -158,6 +163,16 @@ def test_a_drained_gateway_is_shown_without_traffic(
     assert "by ann: alder maintains its hosts" in out
     assert row(out, "alder") == ["50.0%", "0.0%", "0.0%"]
     assert row(out, "birch") == ["50.0%", "100.0%", "100.0%"]
+
+
+def test_who_shortens_what_another_ordered_is_told(
+    application: Application, run: Any, document: ControlDocument
+) -> None:
+    """Fails when ann's drain of 90 minutes ends after bob's 60 without a word."""
+    assert "before" not in run("drain", "alder", "--minutes", "90", *ANN)[1]
+    out = run("mode", "off", "--operator", "bob", "--reason", "too nervous")[1]
+    assert "in 60 min" in out.split("before")[0]
+    assert "in 90 min, by ann: alder maintains its hosts" in out.split("before")[1]
 
 
 def test_an_override_that_ran_out_is_not_shown_as_one(

@@ -175,21 +175,20 @@ class OverrideDesk:
         return max(control.override_version, newest.version if newest else 0) + 1
 
     def _refuse_without_route(self, control: Control, after: Override, now_ms: int) -> None:
-        static = {"any method (the static weights)": self._weights}
+        # ``overridden`` gives the very weights back when nothing is left of them: the override would do nothing.
+        if after.shares and overridden(self._weights, after, now_ms) is self._weights:
+            raise OverrideRefused("No gateway would be left that has a static weight. Leave one of them a share.")
         try:
             document = parse_document(control.document, self._gateways) if control.document is not None else None
         except ValueError:
-            document = None
-        decided: Mapping[str, Mapping[str, float]] = {}
-        if document is not None and document.is_fresh(now_ms):
-            decided = document.weights if mode_of(document.mode, after, now_ms) in DECIDING else {}
-        for method, weights in {**static, **decided}.items():
-            # ``overridden`` gives the very weights back when nothing is left of them: the drain would do nothing.
+            return
+        if document is None or not document.is_fresh(now_ms) or mode_of(document.mode, after, now_ms) not in DECIDING:
+            return
+        for method, weights in document.weights.items():
             if after.shares and overridden(weights, after, now_ms) is weights:
-                weighted = ", ".join(sorted(gateway for gateway, weight in weights.items() if weight > 0))
                 raise OverrideRefused(
-                    f"No gateway would be left for {method}: only {weighted} has a weight there. Leave it a "
-                    "share. Where that is the document's doing, force the static weights: payonce routing mode off."
+                    f"No gateway would be left for {method}: the control document gives a weight to no other. Leave it "
+                    "a share, or force the static weights (payonce routing mode off)."
                 )
 
     def _write(self, control: Control, after: Override) -> None:
