@@ -165,7 +165,8 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
     if earlier is not None and earlier.is_in_force(now_ms):
         # Parts of it may have been meant to last longer, and by somebody else.
         sys.stdout.write(
-            f"before     {says(earlier)}\n           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
+            f"before     {says(earlier)}\n"
+            f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
             "           what is left of it ends with the new one\n"
         )
     if known.mode is None and not known.decides:
