@@ -88,8 +88,9 @@ down: ## stop the local cloud and the bank
 sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
 	local/sam_local.sh
 
-bench: setup ## round trips, write units, overhead and isolation: the request path, webhooks, stores, sidecar
+bench: setup ## round trips, write units, overhead and isolation: the request path, routing, webhooks, stores, sidecar
 	$(PY) benchmarks/request_path.py
+	$(PY) benchmarks/routing.py
 	$(PY) benchmarks/webhooks.py
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/gateway.py

@@ -11,6 +11,7 @@ import pytest
 
 from payonce.bootstrap_gateway import FUNCTION_SECONDS
 from payonce.bootstrap_reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
+from payonce.bootstrap_routing import RUN_SECONDS, STOP_BEFORE_TIMEOUT_MS
 from payonce.corrections.policy import POLICY_FILE
 from payonce.entrypoints.gateway import PREFIX
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
@@ -28,6 +29,8 @@ from payonce.ports import Table
 from payonce.proxy.config import SAFE_METHODS
 from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.routing.control_store import CONTROL_KEY
+from payonce.routing.observing import PLAN_KIND, REFUSED_MESSAGE
+from payonce.routing.predictor_store import GUARDED
 from payonce.routing.settings import Mode
 from payonce.settings import POWERTOOLS_OFF_SWITCH
 from payonce.stores.schema import SCHEMAS
@@ -120,6 +123,89 @@ def test_the_audit_trail_is_read_from_the_stream_of_the_claims() -> None:
     assert "MaximumRetryAttempts" not in properties  # time alone ends the tries
     assert 20 * 3600 <= properties["MaximumRecordAgeInSeconds"] < 24 * 3600
     assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"GetAtt": "AuditFailures.Arn"}
+
+
+def test_signals_are_read_at_once_and_dropped_rather_than_late() -> None:
+    """Fails when batches wait, come again for long, or the stream gets a third reader: DynamoDB has two."""
+    (event,) = FUNCTIONS["ObserveClaimsFunction"]["Events"].values()
+    properties = event["Properties"]
+    assert properties["StartingPosition"] == "LATEST"
+    assert "MaximumBatchingWindowInSeconds" not in properties
+    assert (properties["MaximumRetryAttempts"], properties["MaximumRecordAgeInSeconds"]) == (1, 60)
+    # The log's messages come asynchronously: tried again after a minute, they would be counted as of then.
+    assert FUNCTIONS["ObserveClaimsFunction"]["EventInvokeConfig"] == {"MaximumRetryAttempts": 0}
+    assert properties["TumblingWindowInSeconds"] > 0  # else no event has its shard's name
+    assert "FunctionResponseTypes" not in properties
+    images = [json.loads(one["Pattern"])["dynamodb"] for one in properties["FilterCriteria"]["Filters"]]
+    plan = {"plan": {"M": {"kind": {"S": [PLAN_KIND]}}}}
+    assert images == [{"NewImage": plan}, {"OldImage": plan}]
+    readers = [
+        name
+        for name, function in FUNCTIONS.items()
+        for one in function.get("Events", {}).values()
+        if one["Properties"].get("Stream") == {"GetAtt": "IdempotencyTable.StreamArn"}
+    ]
+    assert len(readers) <= 2
+
+
+def test_nothing_is_observed_or_predicted_where_routing_is_off() -> None:
+    """Fails when a stack that routes by static weights pays for signals."""
+    assert TEMPLATE["Parameters"]["RoutingMode"]["Default"] == "off"
+    assert TEMPLATE["Conditions"]["RoutingIsOn"] == {"Not": [{"Equals": [{"Ref": "RoutingMode"}, "off"]}]}
+    assert set(TEMPLATE["Parameters"]["RoutingMode"]["AllowedValues"]) == {mode.value for mode in Mode}
+    claims = FUNCTIONS["ObserveClaimsFunction"]["Events"]["Claims"]["Properties"]
+    assert claims["Enabled"] == {"If": ["RoutingIsOn", True, False]}
+    schedule = FUNCTIONS["PredictRoutesFunction"]["Events"]["EveryMinute"]["Properties"]
+    assert schedule == {"Schedule": "rate(1 minute)", "State": {"If": ["RoutingIsOn", "ENABLED", "DISABLED"]}}
+    for name in ("Refusals", "RefusalsPermission"):
+        assert TEMPLATE["Resources"][name]["Condition"] == "RoutingIsOn"
+
+
+def test_refusals_are_selected_by_what_is_logged_and_only_the_log_may_call() -> None:
+    """Fails when the selected message is another one than the code looks for."""
+    selection = TEMPLATE["Resources"]["Refusals"]["Properties"]
+    assert selection["FilterPattern"] == f'{{ $.message = "{REFUSED_MESSAGE}" }}'
+    assert selection["LogGroupName"] == {"Ref": "Logs"}
+    permission = TEMPLATE["Resources"]["RefusalsPermission"]["Properties"]
+    assert permission["Principal"] == "logs.amazonaws.com"
+    assert permission["SourceArn"] == {"GetAtt": "Logs.Arn"}
+    assert "SourceAccount" in permission
+
+
+def test_a_run_of_the_predictor_meets_the_next_one_and_fits_its_function() -> None:
+    """Fails when there is a gap between two runs, or a run is cut off before it gives up the lead."""
+    function = FUNCTIONS["PredictRoutesFunction"]
+    assert 60 < RUN_SECONDS < function["Timeout"] - STOP_BEFORE_TIMEOUT_MS / 1000
+    assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+    assert function["DeadLetterQueue"]["TargetArn"] == {"GetAtt": "PredictionFailures.Arn"}
+
+
+def leading_keys(function: str) -> dict[str, list[str]]:
+    """Return the partitions of the routing table that a role may touch, by action."""
+    found = {}
+    for statement in statements(function):
+        assert statement["Resource"] == {"GetAtt": "RoutingTable.Arn"}
+        conditions = [keys for keys in statement["Condition"].values() if "dynamodb:LeadingKeys" in keys]
+        assert list(statement["Condition"]) in (["ForAllValues:StringEquals"], ["ForAllValues:StringLike"])
+        found[statement["Action"]] = conditions[0]["dynamodb:LeadingKeys"]
+    return found
+
+
+def test_who_observes_may_add_signals_and_nothing_else() -> None:
+    assert leading_keys("ObserveClaimsFunction") == {"dynamodb:PutItem": ["SIGNALS"]}
+
+
+def test_who_predicts_touches_no_override_and_changes_no_decision() -> None:
+    """Fails when the predictor's role may touch a payment's tables, put an override in force, or rewrite a record."""
+    assert leading_keys("PredictRoutesFunction") == {
+        "dynamodb:Query": ["SIGNALS"],
+        "dynamodb:GetItem": ["PREDICTOR", "CONTROL"],
+        "dynamodb:UpdateItem": ["PREDICTOR", "CONTROL"],
+        "dynamodb:PutItem": ["PREDICTOR", "DECISION#*"],
+    }
+    (update,) = [s for s in statements("PredictRoutesFunction") if s["Action"] == "dynamodb:UpdateItem"]
+    attributes = update["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
+    assert set(attributes) == {"pk", "sk", "document", "state", *GUARDED}
 
 
 def test_the_audit_function_may_put_entries_and_nothing_else() -> None:

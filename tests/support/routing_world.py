@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.entrypoints.signal_stream import serve_signals
@@ -32,14 +32,12 @@ if TYPE_CHECKING:
 GATEWAYS = frozenset({"alder", "birch"})
 ROUTING = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5}, mode=Mode.ON)
 TICK_SECONDS = 0.25
-PAYMENTS_PER_TICK = 4  # 16 a second, over both gateways
+PER_SECOND = 16  # payments, over both gateways
 USUAL = Baseline(
     log_p95=math.log(870),
     log_mean=math.log(560),
     learned_seconds=1e4,
     learned_samples=10**4,
-    rate=8.0,
-    peak_in_flight=8,
 )
 
 
@@ -81,6 +79,7 @@ class RoutingWorld:
 
     def __init__(self, database: Database | None = None) -> None:
         self.time = VirtualTime()
+        self.sleep = self.time.sleep
         self.database = database or MemoryDatabase()
         self.log = Lines()
         self.slow: dict[str, float] = {}
@@ -96,22 +95,30 @@ class RoutingWorld:
         self.time.run_until(seconds)
         self.time.seconds = max(self.time.seconds, seconds)
 
-    def warm_up(self) -> State:
-        """Store a state that knows what is usual, and return it."""
-        baselines = {Cell(gateway, "card"): USUAL for gateway in sorted(GATEWAYS)}
-        state = State(epoch=1, baselines=baselines, demand=16.0, means=dict.fromkeys(GATEWAYS, 0.56))
-        item = {"pk": "PREDICTOR", "sk": "STATE", "epoch": 1, "leader": "", "leader_until_ms": 0}
-        self.database.write([Insert(Table.ROUTING, {**item, "state": packed(state.to_bytes())})])
-        return state
+    def warm_up_state(self, per_second: int = PER_SECOND) -> State:
+        """Return a state that knows what is usual."""
+        usual = replace(USUAL, rate=per_second / 2, peak_in_flight=max(1, per_second // 2))
+        baselines = {Cell(gateway, "card"): usual for gateway in sorted(GATEWAYS)}
+        means = dict.fromkeys(sorted(GATEWAYS), 0.56)
+        return State(epoch=1, baselines=baselines, demand=float(per_second), means=means)
 
-    def start_traffic(self, seconds: float) -> None:
+    def warm_up(self, per_second: int = PER_SECOND) -> None:
+        """Store such a state."""
+        state = packed(self.warm_up_state(per_second).to_bytes())
+        item = {"pk": "PREDICTOR", "sk": "STATE", "epoch": 1, "leader": "", "leader_until_ms": 0, "state": state}
+        self.database.write([Insert(Table.ROUTING, item)])
+
+    def start_traffic(self, seconds: float, *, per_second: int = PER_SECOND) -> None:
         """Let payments be made from now on, and their stream be observed."""
-        end = self.time.seconds + seconds
+        began, end, made = self.time.seconds, self.time.seconds + seconds, 0
 
         def work() -> None:
+            nonlocal made
             while self.time.seconds < end:
-                for _ in range(PAYMENTS_PER_TICK):
+                due = int((self.time.seconds - began + TICK_SECONDS) * per_second)
+                for _ in range(due - made):
                     self._pay()
+                made = due
                 self._observe()
                 self.time.sleep(TICK_SECONDS)
 
@@ -171,9 +178,8 @@ class RoutingWorld:
                 gateways=GATEWAYS,
                 model=shipped_model(),
                 clock=clock,
-                sleep=self.time.sleep,
+                sleep=self.sleep,
                 log=self.log,
-                in_force=lambda settings, control, now_ms: settings,
             )
         )
         try:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 
 from payonce.bootstrap import Application
 from payonce.observability import get_logger
 from payonce.ports import Deadline
-from payonce.routing.control_store import Control, ControlStore
+from payonce.routing.control_store import ControlStore
 from payonce.routing.forecast import shipped_model
 from payonce.routing.predicting import Predicting, PredictorRun
 from payonce.routing.predictor_store import PredictorStore
-from payonce.routing.settings import Mode, RoutingSettings
+from payonce.routing.settings import Mode
 from payonce.routing.signal_store import SignalStore
 from payonce.settings import load_settings
 
@@ -34,18 +33,9 @@ class RoutingApplication(Application):
         """Where signals are kept."""
         return SignalStore(self.database)
 
-    @cached_property
-    def routing(self) -> RoutingSettings:
-        """The operator's settings."""
-        stored = json.loads(os.environ.get("PAYONCE_ROUTING", "") or "{}")
-        weights = stored.pop("weights", {self.settings.default_gateway: 1.0})
-        return RoutingSettings(
-            neutral=weights, mode=Mode(os.environ.get("PAYONCE_ROUTING_MODE", "") or "off"), **stored
-        )
-
     def predict(self, remaining_ms: int) -> dict[str, int]:
         """Run the predictor for as long as a run takes, or the function has; return and log the run's counts."""
-        if self.routing.mode is Mode.OFF:
+        if self.settings.routing.mode is Mode.OFF:
             get_logger().info("routing is off", extra={})
             return {}
         budget_ms = min(RUN_SECONDS * 1000, remaining_ms - STOP_BEFORE_TIMEOUT_MS)
@@ -60,20 +50,14 @@ class RoutingApplication(Application):
                 store=PredictorStore(self.database, self.ids.new(LEADER_PREFIX)),
                 signals=self.signals,
                 control=ControlStore(self.database),
-                settings=self.routing,
+                settings=self.settings.routing,
                 gateways=frozenset(self.settings.gateways),
                 model=shipped_model(),
                 clock=self.clock,
                 sleep=time.sleep,
                 log=get_logger(),
-                in_force=settings_in_force,
             )
         )
-
-
-def settings_in_force(settings: RoutingSettings, _control: Control, _now_ms: int) -> RoutingSettings:
-    """Return the settings with the operator's override applied."""
-    return replace(settings)
 
 
 def bootstrap_routing() -> RoutingApplication:

@@ -11,7 +11,8 @@ import pytest
 
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable
 from payonce.ports import Adjust, Insert, Table
-from payonce.routing.control_store import CONTROL_KEY, ControlStore
+from payonce.routing.control_store import CONTROL_KEY, ControlStore, override_write
+from payonce.routing.override import Override
 from payonce.routing.packed import packed, unpacked
 from payonce.routing.predicting import LEASE_MS
 from payonce.routing.predictor_store import (
@@ -22,6 +23,7 @@ from payonce.routing.predictor_store import (
     decision_write,
 )
 from payonce.routing.record import replay
+from payonce.routing.settings import Mode
 from payonce.routing.state import State, restore
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
 
@@ -175,8 +177,9 @@ def test_killed_at_a_write_in_a_demotion_it_goes_on_where_it_was(world: RoutingW
     assert world.share() < 0.25
 
 
-def test_a_killed_leader_is_replaced_after_its_lease_at_the_latest(world: RoutingWorld) -> None:
-    """Fails when the lead is held for longer than the lease, or taken while it holds."""
+@pytest.mark.parametrize("skew_ms", [0, -30_000])
+def test_a_killed_leader_is_replaced_after_its_lease_at_the_latest(world: RoutingWorld, skew_ms: int) -> None:
+    """Fails when the lead is held for longer than the lease, or a lease is measured by the reader's clock alone."""
 
     def strike(writes: list[Any]) -> None:
         if world.time.seconds >= 20 and is_publication(writes):
@@ -184,7 +187,7 @@ def test_a_killed_leader_is_replaced_after_its_lease_at_the_latest(world: Routin
 
     world.start_traffic(100)
     world.start_predictor("run_1", database=Faulty(world.database, strike, lambda _: None))
-    world.start_predictor("run_2", after=15, seconds=60)
+    world.start_predictor("run_2", after=15, seconds=60, skew_ms=skew_ms)
     world.run_until(20)
     epoch = stored_epoch(world)
     world.run_until(20 + LEASE_MS / 1000 + 2)
@@ -227,6 +230,27 @@ def test_a_state_that_can_not_be_read_is_begun_anew_above_the_epoch_in_force(
     assert world.log.said("routing state restarted")[0]["epoch"] == epoch
 
 
+def test_a_state_from_the_future_does_not_wait_for_its_time(world: RoutingWorld) -> None:
+    """Fails when the next forecast is due an hour after one that lies ahead."""
+    state = world.warm_up_state()
+    state.at_ms = world.time.now_ms() + 3_600_000
+    corrupted(world, {"state": packed(state.to_bytes())})
+    world.start_traffic(20)
+    world.start_predictor("run_1", seconds=10)
+    world.run_until(12)
+    assert world.document() is not None
+
+
+def test_what_lay_there_since_the_last_payment_is_not_called_late(world: RoutingWorld) -> None:
+    """Fails when every run of a quiet night warns of signals that are late."""
+    world.start_traffic(20)
+    world.run_until(120)
+    world.start_predictor("run_1", seconds=30)
+    world.run_until(155)
+    assert world.reports[0].published == 0
+    assert world.log.said("routing signals are late") == []
+
+
 def test_without_any_state_it_begins(world: RoutingWorld) -> None:
     world.database.write([Adjust(table=Table.ROUTING, key=CONTROL_KEY, set={"epoch": 41}, upsert=True)])
     world.database._tables[Table.ROUTING].pop(("PREDICTOR", "STATE"))  # type: ignore[attr-defined]
@@ -237,10 +261,19 @@ def test_without_any_state_it_begins(world: RoutingWorld) -> None:
     assert world.log.said("routing state restarted") == []
 
 
-def test_signals_that_are_late_by_a_minute_decide_nothing(world: RoutingWorld) -> None:
-    """Fails when a stale observation is decided on: what was true a minute ago would be in force now."""
+@pytest.mark.parametrize(
+    ("predictor_ms", "observer_ms"), [(0, 0), (-30_000, 0), (30_000, 0), (0, -30_000), (0, 30_000)]
+)
+def test_signals_that_are_late_by_a_minute_decide_nothing(
+    world: RoutingWorld, predictor_ms: int, observer_ms: int
+) -> None:
+    """Fails when a stale observation is decided on: what was true a minute ago would be in force now.
+
+    Also where one of the clocks is half a minute wrong.
+    """
     world.stream_seconds = 60
-    world.start_predictor("run_1", seconds=150)
+    world.observer_skew_ms = observer_ms
+    world.start_predictor("run_1", seconds=150, skew_ms=predictor_ms)
     trouble(world)
     for second in range(1, 150):
         world.run_until(second)
@@ -360,6 +393,44 @@ def test_events_of_a_gateway_that_is_not_configured_are_not_believed(world: Rout
     trouble(world)
     world.run_until(30)
     assert world.share() < 0.25
+
+
+def test_a_decision_is_made_and_recorded_with_the_operators_override(world: RoutingWorld) -> None:
+    """Fails when the override is left to payments alone: a record would say what was not in force."""
+    override = Override(
+        version=1,
+        mode=Mode.SHADOW,
+        shares={"alder": 0.25},
+        operator="ann",
+        reason="maintenance",
+        issued_at_ms=world.time.now_ms(),
+        expires_at_ms=world.time.now_ms() + 30_000,
+    )
+    world.database.write([override_write(override.to_bytes(), 1)])
+    world.start_traffic(60)
+    world.start_predictor("run_1", seconds=60)
+    world.run_until(20)
+    document = world.document()
+    assert document is not None
+    assert document.mode is Mode.SHADOW
+    assert document.weights["card"]["alder"] == pytest.approx(0.2)
+    recorded = unpacked(decisions(world)[-1]["record"], MAX_STATE_BYTES)
+    assert json.loads(recorded)["settings"]["neutral"]["alder"] == pytest.approx(0.2)
+    assert replay(recorded) == recorded
+    world.run_until(58)
+    document = world.document()
+    assert document is not None
+    assert (document.mode, document.weights["card"]["alder"]) == (Mode.ON, pytest.approx(0.5))
+
+
+def test_an_override_that_can_not_be_read_is_none(world: RoutingWorld) -> None:
+    world.database.write([override_write(b"garbage", 1)])
+    world.start_traffic(20)
+    world.start_predictor("run_1", seconds=10)
+    world.run_until(12)
+    document = world.document()
+    assert document is not None
+    assert document.mode is Mode.ON
 
 
 def test_a_record_that_is_there_already_does_not_stop_the_predictor(world: RoutingWorld) -> None:

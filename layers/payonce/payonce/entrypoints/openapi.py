@@ -14,7 +14,7 @@ from payonce.entrypoints.break_schemas import break_schemas
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.paths import PATTERNS
 from payonce.entrypoints.routes import ROUTES
-from payonce.entrypoints.schemas import SCHEMAS, TEXT, result_schemas
+from payonce.entrypoints.schemas import INTEGER, SCHEMAS, TEXT, result_schemas
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
 from payonce.idempotency.responses import JSON_CONTENT_TYPE
 
@@ -35,6 +35,12 @@ KEYED_STATUSES = {
     "409": "Still in progress, expired, or not possible in the resource's state",
     "413": "The body is too large",
     "422": "The idempotency key belongs to a different request",
+}
+
+# Of routes that admission may refuse.
+ADMISSION_STATUS = {
+    "429": "More payments are asked for than the gateways can take now, or more requests than the API takes; nothing "
+    "was stored. Retry with the same key after `Retry-After`. A key whose payment has begun is never answered like this"
 }
 
 
@@ -72,6 +78,9 @@ def _operation(route: Route) -> dict[str, Any]:
     if isinstance(route, KeyedRoute):
         problems |= KEYED_STATUSES
         operation["parameters"] += [_key_parameter(), _wait_parameter()]
+        if route.admit is not None:
+            problems |= ADMISSION_STATUS
+            operation["parameters"].append(_priority_parameter())
         model = {"$ref": SCHEMAS + route.body_model.__name__}
         required = any(field.is_required() for field in route.body_model.model_fields.values())
         operation["requestBody"] = {"required": required, "content": {JSON_CONTENT_TYPE: {"schema": model}}}
@@ -84,6 +93,9 @@ def _operation(route: Route) -> dict[str, Any]:
             for status, text in sorted(problems.items())
         },
     }
+    if isinstance(route, KeyedRoute) and route.admit is not None:
+        # API Gateway's own 429 is without it.
+        operation["responses"]["429"]["headers"] = {"Retry-After": {"schema": INTEGER, "required": False}}
     return operation
 
 
@@ -142,6 +154,17 @@ def _wait_parameter() -> dict[str, Any]:
         "required": False,
         "description": "`wait=N`: how many seconds a copy of a request in flight waits for its answer, at most 20.",
         # Other preferences may stand beside it and are ignored (RFC 7240).
+        "schema": {"type": "string"},
+    }
+
+
+def _priority_parameter() -> dict[str, Any]:
+    return {
+        "name": "Priority",
+        "in": "header",
+        "required": False,
+        "description": "`u=0` to `u=7` (RFC 9218), 3 by default. Above 3 the payment can wait: when there is not "
+        "enough for all, it is refused first. What can't be read is ignored.",
         "schema": {"type": "string"},
     }
 

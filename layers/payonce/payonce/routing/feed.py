@@ -101,20 +101,13 @@ class SignalFeed:
         return batches
 
     def _feed(self, batches: list[SignalBatch]) -> None:
-        events = [(batch.shard, event) for batch in batches if batch.is_of_the_store for event in batch.events]
+        events = [(batch.shard, event) for batch in batches for event in batch.events]
         events.sort(key=lambda pair: pair[1].at_ms)
         for shard, event in events:
-            self._take(event, shard, event.at_ms)
-        newest_ms = max(self.newest_ms, events[-1][1].at_ms if events else 0)
-        if not newest_ms:
-            return
-        for batch in batches:
-            if not batch.is_of_the_store:
-                for event in batch.events:
-                    # By a function's clock: not even a wrong one may be ahead of what is known.
-                    self._take(event, batch.shard, min(event.at_ms, newest_ms))
+            self._take(event, shard)
 
-    def _take(self, event: SignalEvent, shard: str, at_ms: int) -> None:
+    def _take(self, event: SignalEvent, shard: str) -> None:
+        at_ms = event.at_ms
         if event.cell.gateway not in self._gateways:
             return
         match event:

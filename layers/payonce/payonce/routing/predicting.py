@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.routing.changes import log_changes
 from payonce.routing.feed import LONG_OVERLAP_MS, OVERLAP_MS, SignalFeed
+from payonce.routing.in_force import settings_in_force
 from payonce.routing.predictor import decide, expectations
 from payonce.routing.predictor_store import PredictorStore, RecordTaken, decision_write
 from payonce.routing.record import record
@@ -56,10 +57,7 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicting:
-    """What a run works with. ``in_force`` gives the settings with the operator's override applied, at a time.
-
-    ``gateways`` are all that are configured: of others nothing is believed and nothing said.
-    """
+    """What a run works with. ``gateways`` are all that are configured: nothing of others is believed, or said."""
 
     store: PredictorStore
     signals: SignalStore
@@ -70,7 +68,6 @@ class Predicting:
     clock: Clock
     sleep: Callable[[float], None]
     log: Log
-    in_force: Callable[[RoutingSettings, Control, int], RoutingSettings]
 
 
 class PredictorRun:
@@ -184,7 +181,7 @@ class _Term:
         if due:
             self._control = self._work.control.read()
         now_ms = feed.now_ms()
-        settings = self._work.in_force(self._work.settings, self._control, now_ms)
+        settings = settings_in_force(self._work.settings, self._control, self._work.gateways, now_ms)
         observed = feed.book.observe(feed.newest_ms, forecast=due)
         decision = decide(self._state, observed, settings, self._work.model, now_ms)
         report.decisions += 1
