@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -68,6 +69,7 @@ def test_an_override_is_in_force_and_on_record(database: Database, clock: Manual
     last, one = desk.history()
     assert (one.version, one.operator, one.reason, one.before) == (1, "ann", "maintenance", None)
     assert (last.version, last.operator, last.reason, last.at_ms) == (2, "bob", "over", clock.now_ms())
+    assert json.loads(one.weights) == WEIGHTS
     assert (one.after, last.before, last.after) == (first.to_bytes(), first.to_bytes(), released.to_bytes())
     assert ControlStore(database).read().override_version == 2
 

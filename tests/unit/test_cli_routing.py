@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce import cli, cli_routing
-from payonce.ports import Adjust, Table
+from payonce.ports import Adjust, Delete, Table
 from payonce.routing.control_store import CONTROL_KEY, ControlStore, document_write, override_write
 from payonce.routing.decisions import SEARCHED_HOURS
 from payonce.routing.document import Admission
@@ -163,6 +163,35 @@ def test_a_drained_gateway_is_shown_without_traffic(
     assert "by ann: alder maintains its hosts" in out
     assert row(out, "alder") == ["50.0%", "0.0%", "0.0%"]
     assert row(out, "birch") == ["50.0%", "100.0%", "100.0%"]
+
+
+def test_decisions_made_under_an_override_do_not_hide_the_static_weights(
+    application: Application, run: Any, document: ControlDocument
+) -> None:
+    """Fails when the weights in the last record are taken for the configured ones: they have the shares in them.
+
+    Then alder would seem to have no weight, and birch could not be drained in its stead.
+    """
+    run("drain", "alder", *ANN)
+    sleep(application, 100)  # all records are new ones
+    under = {"alder": 0.02, "birch": 0.98}
+    for epoch in range(16, 0, -1):
+        delete(application, epoch)
+    keep_decisions(application.database, application.clock.now_ms(), weights=under)
+    assert row(run("show")[1], "alder")[:2] == ["50.0%", "0.0%"]
+    code, _, err = run("weights", "alder=1", "birch=0", *ANN)
+    assert (code, err) == (0, "")
+    assert row(run("show")[1], "alder")[:2] == ["50.0%", "100.0%"]
+    run("release", *ANN)
+    assert row(run("show")[1], "alder")[:2] == ["50.0%", "50.0%"], "the last record is still one under the override"
+
+
+def delete(application: Application, epoch: int) -> None:
+    now_ms = application.clock.now_ms()
+    for at_ms in (now_ms, now_ms - 3_600_000):
+        key = {"pk": decision_partition(at_ms), "sk": f"{epoch:012d}"}
+        if application.database.get(Table.ROUTING, key) is not None:
+            application.database.write([Delete(table=Table.ROUTING, key=key, require={})])
 
 
 def test_who_shortens_what_another_ordered_is_told(

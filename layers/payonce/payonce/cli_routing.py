@@ -5,7 +5,9 @@ Nothing is overridden without a name, a reason and an end. Each command says wha
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,7 @@ TABLES = (Table.ROUTING,)
 MINUTE_MS = 60_000
 DEFAULT_LAST = 20
 FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # until every environment has read the control item again
+SETTLING_MS = 10_000  # the predictor looks at the override with every forecast, each 5 s
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -86,7 +89,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         case "drain" | "weights" | "mode":
             return _set(application, environment, options)
         case "release":
-            return _release(application, options)
+            return _release(application, environment, options)
         case "history":
             return _history(application, options)
         case "decisions":
@@ -109,12 +112,26 @@ def _configured(application: Application, environment: Mapping[str, str]) -> Con
                 f"The settings in the record of epoch {newest.epoch} can't be read: {error}."
             ) from error
         source = f"of decision {newest.epoch}, {shown(newest.at_ms)}"
+        weights = _weights_before_override(application, newest.at_ms)
+        if weights is not None and weights.keys() == settings.neutral.keys():
+            settings = replace(settings, neutral=weights)
         mode = named or (None if _is_forced(application) else settings.mode)
         return Configured(settings=settings, mode=mode, source=source, decides=True)
     if environment.get(SETTINGS_VARIABLE) or application.settings.default_gateway:
         routing = application.settings.routing
         return Configured(settings=routing, mode=named, source="of this environment; there is no decision")
     return Configured(settings=None, mode=named, source="not known here; there is no decision")
+
+
+def _weights_before_override(application: Application, at_ms: int) -> dict[str, float] | None:
+    # Decisions under an override are made, and recorded, with its shares in the static weights. What those are without
+    # it, its entry in the trail says.
+    newest = next(_desk(application, {}).history(), None)
+    if newest is None:
+        return None
+    override = parse_override(newest.after, None)
+    end_ms = newest.at_ms if override.is_release() else override.expires_at_ms
+    return json.loads(newest.weights) or None if at_ms < end_ms + SETTLING_MS else None
 
 
 def _is_forced(application: Application) -> bool:
@@ -193,8 +210,10 @@ def _shares(options: argparse.Namespace) -> dict[str, float]:
     return shares
 
 
-def _release(application: Application, options: argparse.Namespace) -> int:
-    _desk(application, {}).release(operator=options.operator, reason=options.reason)
+def _release(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> int:
+    _desk(application, _configured(application, environment).weights).release(
+        operator=options.operator, reason=options.reason
+    )
     sys.stdout.write(f"released; payments follow within {FOLLOW_SECONDS:g} s\nnext: payonce routing show\n")
     return 0
 

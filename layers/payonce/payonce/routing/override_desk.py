@@ -3,7 +3,7 @@
 ::
 
     pk CONTROL     sk CONTROL       override, override_version           (control_store)
-    pk OVERRIDES   sk 0000000004    operator, reason, at_ms, before, after: never changed, never purged
+    pk OVERRIDES   sk 0000000004    operator, reason, at_ms, before, after, weights: never changed, never purged
 
 Two operators at the same time::
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import OverrideConflict, OverrideRefused, WriteConflict
 from payonce.ports import Insert, Table
 from payonce.routing.control_store import ControlStore, override_write
-from payonce.routing.document import parse_document
+from payonce.routing.document import canonical, parse_document
 from payonce.routing.override import USUAL_LIFE_MS, Override, mode_of, overridden, parse_override
 from payonce.routing.settings import Mode
 
@@ -38,7 +38,10 @@ LOOK_AGAIN = "Look at what is in force now (payonce routing show), and decide ag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One change in the audit trail. ``before`` is what was stored until then, as bytes: it may have been garbage."""
+    """One change in the audit trail. ``before`` is what was stored until then, as bytes: it may have been garbage.
+
+    ``weights`` are the static ones it was made with, as JSON.
+    """
 
     version: int
     at_ms: int
@@ -46,6 +49,7 @@ class Entry:
     reason: str
     before: bytes | None
     after: bytes
+    weights: bytes
 
 
 class OverrideDesk:
@@ -115,6 +119,7 @@ class OverrideDesk:
                     reason=item["reason"],
                     before=item["before"],
                     after=item["after"],
+                    weights=item["weights"],
                 )
             start = page.next_key
             if start is None:
@@ -200,6 +205,7 @@ class OverrideDesk:
             "at_ms": after.issued_at_ms,
             "before": control.override,
             "after": after.to_bytes(),
+            "weights": canonical(dict(self._weights)),
         }
         try:
             self._database.write([Insert(Table.ROUTING, entry), override_write(after.to_bytes(), after.version)])
