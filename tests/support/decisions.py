@@ -23,9 +23,11 @@ STEP_MS = 5_000
 WELL_STEPS, SLOW_STEPS = 12, 4
 
 
-def keep_decisions(database: Database, now_ms: int, mode: Mode = Mode.ON) -> ControlDocument:
+def keep_decisions(
+    database: Database, now_ms: int, mode: Mode = Mode.ON, weights: dict[str, float] | None = None
+) -> ControlDocument:
     """Store the decisions of the last minutes and their last document, in which alder is demoted; return it."""
-    settings, state = RoutingSettings(neutral=WEIGHTS, mode=mode), State()
+    settings, state = RoutingSettings(neutral=weights or WEIGHTS, mode=mode), State()
     document = None
     for step in range(WELL_STEPS + SLOW_STEPS):
         at_ms = now_ms - STEP_MS * (WELL_STEPS + SLOW_STEPS - 1 - step)

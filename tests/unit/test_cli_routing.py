@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce import cli, cli_routing
-from payonce.ports import Adjust, Table
+from payonce.ports import Adjust, Delete, Table
 from payonce.routing.control_store import CONTROL_KEY, ControlStore, document_write, override_write
 from payonce.routing.decisions import SEARCHED_HOURS
 from payonce.routing.document import Admission
@@ -119,6 +119,11 @@ def test_show_names_limits_and_who_is_throttled(application: Application, run: A
     assert "limits     alder 7.4 in flight" in out
     assert "80% of authorizations, 25% of batch payments; of these merchants less: mer_0 0%/0%" in out
     assert "and 2 more" in out
+    assert "not in force" not in out
+    run("mode", "shadow", *ANN)
+    shadow = run("show")[1]
+    assert "alder 7.4 in flight (the document's, not in force)" in shadow
+    assert "and 2 more (the document's, not in force)" in shadow
 
 
 def test_what_payments_ignore_is_said_to_be_ignored(
@@ -158,6 +163,45 @@ def test_a_drained_gateway_is_shown_without_traffic(
     assert "by ann: alder maintains its hosts" in out
     assert row(out, "alder") == ["50.0%", "0.0%", "0.0%"]
     assert row(out, "birch") == ["50.0%", "100.0%", "100.0%"]
+
+
+def test_decisions_made_under_an_override_do_not_hide_the_static_weights(
+    application: Application, run: Any, document: ControlDocument
+) -> None:
+    """Fails when the weights in the last record are taken for the configured ones: they have the shares in them.
+
+    Then alder would seem to have no weight, and birch could not be drained in its stead.
+    """
+    run("drain", "alder", *ANN)
+    sleep(application, 100)  # all records are new ones
+    under = {"alder": 0.02, "birch": 0.98}
+    for epoch in range(16, 0, -1):
+        delete(application, epoch)
+    keep_decisions(application.database, application.clock.now_ms(), weights=under)
+    assert row(run("show")[1], "alder")[:2] == ["50.0%", "0.0%"]
+    code, _, err = run("weights", "alder=1", "birch=0", *ANN)
+    assert (code, err) == (0, "")
+    assert row(run("show")[1], "alder")[:2] == ["50.0%", "100.0%"]
+    run("release", *ANN)
+    assert row(run("show")[1], "alder")[:2] == ["50.0%", "50.0%"], "the last record is still one under the override"
+
+
+def delete(application: Application, epoch: int) -> None:
+    now_ms = application.clock.now_ms()
+    for at_ms in (now_ms, now_ms - 3_600_000):
+        key = {"pk": decision_partition(at_ms), "sk": f"{epoch:012d}"}
+        if application.database.get(Table.ROUTING, key) is not None:
+            application.database.write([Delete(table=Table.ROUTING, key=key, require={})])
+
+
+def test_who_shortens_what_another_ordered_is_told(
+    application: Application, run: Any, document: ControlDocument
+) -> None:
+    """Fails when ann's drain of 90 minutes ends after bob's 60 without a word."""
+    assert "before" not in run("drain", "alder", "--minutes", "90", *ANN)[1]
+    out = run("mode", "off", "--operator", "bob", "--reason", "too nervous")[1]
+    assert "in 60 min" in out.split("before")[0]
+    assert "in 90 min, by ann: alder maintains its hosts" in out.split("before")[1]
 
 
 def test_an_override_that_ran_out_is_not_shown_as_one(

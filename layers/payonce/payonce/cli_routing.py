@@ -6,31 +6,29 @@ Nothing is overridden without a name, a reason and an end. Each command says wha
 from __future__ import annotations
 
 import json
-import re
 import sys
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from payonce.cli_routing_decisions import explain_decision, list_decisions, replay_decision
 from payonce.cli_routing_views import (
     Configured,
-    decision_line,
     entry_line,
-    forecast_lines,
     says,
     seen,
     show_lines,
     until,
 )
 from payonce.cli_support import add_table_options, application_of, shown
-from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused, PayonceError
+from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused
 from payonce.ports import Table
 from payonce.routing.cache import JITTER, REFRESH_MS
 from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.routing.control_store import ControlStore
-from payonce.routing.decisions import SEARCHED_HOURS, DecisionRecords, differences
+from payonce.routing.decisions import SEARCHED_HOURS, DecisionRecords
 from payonce.routing.override import MAX_LIFE_MS, USUAL_LIFE_MS, parse_override
 from payonce.routing.override_desk import OverrideDesk
-from payonce.routing.record import replay
 from payonce.routing.settings import Mode, RoutingSettings
 
 if TYPE_CHECKING:
@@ -38,14 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.bootstrap import Application
-    from payonce.routing.decisions import KeptDecision
 
 TABLES = (Table.ROUTING,)
 MINUTE_MS = 60_000
 DEFAULT_LAST = 20
-NAMED_DIFFERENCES = 20  # the first ones say what kind of difference it is
 FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # until every environment has read the control item again
-HOUR = re.compile(r"\d{8}T\d{2}")
+SETTLING_MS = 10_000  # the predictor looks at the override with every forecast, each 5 s
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -93,15 +89,15 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         case "drain" | "weights" | "mode":
             return _set(application, environment, options)
         case "release":
-            return _release(application, options)
+            return _release(application, environment, options)
         case "history":
             return _history(application, options)
         case "decisions":
-            return _decisions(application, options)
+            return list_decisions(application, options)
         case "replay":
-            return _replay(application, options)
+            return replay_decision(application, options)
         case _:
-            return _explain(application, options)
+            return explain_decision(application, options)
 
 
 def _configured(application: Application, environment: Mapping[str, str]) -> Configured:
@@ -116,12 +112,26 @@ def _configured(application: Application, environment: Mapping[str, str]) -> Con
                 f"The settings in the record of epoch {newest.epoch} can't be read: {error}."
             ) from error
         source = f"of decision {newest.epoch}, {shown(newest.at_ms)}"
+        weights = _weights_before_override(application, newest.at_ms)
+        if weights is not None and weights.keys() == settings.neutral.keys():
+            settings = replace(settings, neutral=weights)
         mode = named or (None if _is_forced(application) else settings.mode)
         return Configured(settings=settings, mode=mode, source=source, decides=True)
     if environment.get(SETTINGS_VARIABLE) or application.settings.default_gateway:
         routing = application.settings.routing
         return Configured(settings=routing, mode=named, source="of this environment; there is no decision")
     return Configured(settings=None, mode=named, source="not known here; there is no decision")
+
+
+def _weights_before_override(application: Application, at_ms: int) -> dict[str, float] | None:
+    # Decisions under an override are made, and recorded, with its shares in the static weights. What those are without
+    # it, its entry in the trail says.
+    newest = next(_desk(application, {}).history(), None)
+    if newest is None:
+        return None
+    override = parse_override(newest.after, None)
+    end_ms = newest.at_ms if override.is_release() else override.expires_at_ms
+    return json.loads(newest.weights) or None if at_ms < end_ms + SETTLING_MS else None
 
 
 def _is_forced(application: Application) -> bool:
@@ -159,6 +169,7 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
             "does, and obeys overrides."
         )
     mode = Mode(options.mode) if options.routing_command == "mode" else None
+    before, now_ms = ControlStore(application.database).read(), application.clock.now_ms()
     override = _desk(application, known.weights).set(
         operator=options.operator,
         reason=options.reason,
@@ -166,7 +177,15 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
         shares=_shares(options),
         life_ms=options.minutes * MINUTE_MS,
     )
-    sys.stdout.write(f"in force   {says(override)}\n           {until(override, application.clock.now_ms())}\n")
+    sys.stdout.write(f"in force   {says(override)}\n           {until(override, now_ms)}\n")
+    earlier = seen(before, frozenset(known.weights)).override
+    if earlier is not None and earlier.is_in_force(now_ms):
+        # Parts of it may have been meant to last longer, and by somebody else.
+        sys.stdout.write(
+            f"before     {says(earlier)}\n"
+            f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
+            "           what is left of it ends with the new one\n"
+        )
     if known.mode is None and not known.decides:
         sys.stdout.write("warning: there is no decision yet. If RoutingMode is off, payments do not read this\n")
     sys.stdout.write(
@@ -191,8 +210,10 @@ def _shares(options: argparse.Namespace) -> dict[str, float]:
     return shares
 
 
-def _release(application: Application, options: argparse.Namespace) -> int:
-    _desk(application, {}).release(operator=options.operator, reason=options.reason)
+def _release(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> int:
+    _desk(application, _configured(application, environment).weights).release(
+        operator=options.operator, reason=options.reason
+    )
     sys.stdout.write(f"released; payments follow within {FOLLOW_SECONDS:g} s\nnext: payonce routing show\n")
     return 0
 
@@ -203,55 +224,4 @@ def _history(application: Application, options: argparse.Namespace) -> int:
         sys.stdout.write(entry_line(entry) + "\n")
     if not entries:
         sys.stdout.write("nobody has overridden routing yet\n")
-    return 0
-
-
-def _decisions(application: Application, options: argparse.Namespace) -> int:
-    kept = DecisionRecords(application.database).newest_first(application.clock.now_ms())
-    listed = 0
-    for decision in islice(kept, options.last):
-        sys.stdout.write(decision_line(decision) + "\n")
-        listed += 1
-    if listed:
-        sys.stdout.write("next: payonce routing explain EPOCH, or replay EPOCH\n")
-    else:
-        sys.stdout.write(
-            f"no decision in the last {SEARCHED_HOURS} hours. With RoutingMode off none are made; else see "
-            "docs/runbooks/routing-predictor-silent.md\n"
-        )
-    return 0
-
-
-def _found(application: Application, options: argparse.Namespace) -> KeptDecision:
-    if options.hour is not None and not HOUR.fullmatch(options.hour):
-        raise BodyMalformed(f"{options.hour!r} is no hour. Write 20261125T11 (UTC).")
-    now_ms = application.clock.now_ms()
-    return DecisionRecords(application.database).find(options.epoch, now_ms, options.hour)
-
-
-def _replay(application: Application, options: argparse.Namespace) -> int:
-    kept = _found(application, options)
-    try:
-        made = replay(kept.recorded)
-    except (ValueError, PayonceError) as error:
-        raise BodyMalformed(
-            f"The record of epoch {kept.epoch} can't be replayed: {error}. If another version of payonce made it, "
-            "replay it with that one."
-        ) from error
-    if made == kept.recorded:
-        sys.stdout.write(f"the same bytes: {len(made)}, epoch {kept.epoch}, {shown(kept.at_ms)}\n")
-        return 0
-    sys.stdout.write(f"NOT the same: epoch {kept.epoch}, {shown(kept.at_ms)}\n")
-    for line in islice(differences(kept.stored, json.loads(made)), NAMED_DIFFERENCES):
-        sys.stdout.write(f"  {line}\n")
-    sys.stdout.write(
-        "next: was it made by this version of payonce, and with its coefficients? If so, the record was changed, or a "
-        "decision depends on something that is not in it: a defect\n"
-    )
-    return 1
-
-
-def _explain(application: Application, options: argparse.Namespace) -> int:
-    for line in forecast_lines(_found(application, options)):
-        sys.stdout.write(f"{line}\n")
     return 0

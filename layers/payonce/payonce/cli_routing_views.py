@@ -1,4 +1,4 @@
-"""What ``payonce routing`` shows: routing as payments find it now, the override, decisions and their forecasts."""
+"""What ``payonce routing`` shows: routing as payments find it now, the override, and who changed it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from payonce.routing.route import applies
 from payonce.routing.settings import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from payonce.routing.control_store import Control
-    from payonce.routing.decisions import KeptDecision
     from payonce.routing.document import Admission, ControlDocument
     from payonce.routing.override import Override
     from payonce.routing.override_desk import Entry
@@ -78,14 +77,24 @@ def show_lines(known: Configured, now: Seen, now_ms: int) -> Iterator[str]:
     yield from _override_lines(now, now_ms)
     yield from _weight_lines(known, now, now_ms)
     document = now.document if _fresh(now, now_ms) else None
+    only = "" if document is None or _decides(known, now, now_ms) else " (the document's, not in force)"
     limits = document.limits if document else {}
     named = ", ".join(f"{gateway} {limit:g} in flight" for gateway, limit in sorted(limits.items()))
-    yield f"limits     {named or 'none'}"
-    yield f"admission  {_admission(document.admission if document else EVERYTHING)}"
+    yield f"limits     {named + only if named else 'none'}"
+    admission = document.admission if document else EVERYTHING
+    yield f"admission  {_admission(admission)}{only if admission != EVERYTHING else ''}"
 
 
 def _fresh(now: Seen, now_ms: int) -> bool:
     return now.document is not None and now.document.is_fresh(now_ms)
+
+
+def _decides(known: Configured, now: Seen, now_ms: int) -> bool:
+    """Whether the document decides about payments, some at least."""
+    if known.settings is None or known.mode is Mode.OFF or not _fresh(now, now_ms):
+        return False
+    mode = mode_of(known.mode or known.settings.mode, now.override, now_ms)
+    return applies(now.document, "", replace(known.settings, mode=mode, canary_share=1.0))
 
 
 def _mode(known: Configured, now: Seen, now_ms: int) -> str:
@@ -145,11 +154,10 @@ def _weight_lines(known: Configured, now: Seen, now_ms: int) -> Iterator[str]:
     reads = known.mode is not Mode.OFF
     override = now.override if reads else None
     document = now.document if reads and _fresh(now, now_ms) else None
-    mode = mode_of(known.mode or known.settings.mode, override, now_ms)
-    settings = replace(known.settings, mode=mode, canary_share=1.0)
     static = {"static": known.weights, "any": overridden(known.weights, override, now_ms)}
     decided = {m: overridden(w, override, now_ms) for m, w in sorted(document.weights.items())} if document else {}
-    if document is not None and applies(document, "", settings):
+    if document is not None and _decides(known, now, now_ms):
+        mode = mode_of(known.mode or known.settings.mode, override, now_ms)
         if Mode.CANARY in {mode, document.mode}:
             yield f"weights    of {known.settings.canary_share:.0%} of payments (canary); 'any': of all others"
             yield from _table({**static, **decided})
@@ -204,45 +212,6 @@ def _said(raw: bytes | None) -> str:
     return f"{says(override)}{life}"
 
 
-def decision_line(kept: KeptDecision) -> str:
-    """Return a decision in one line."""
-    loop = "forecast" if kept.stored.get("forecasts") else "reflex"
-    reason = (kept.stored.get("document") or {}).get("reason", "")
-    return f"{kept.epoch:>8}  {shown(kept.at_ms)}  {loop:<8}  {plain(str(reason))}"
-
-
-def forecast_lines(kept: KeptDecision) -> Iterator[str]:
-    """Give the lines of ``routing explain``: each route's forecast, the most likely trouble first."""
-    document, forecasts = kept.stored.get("document") or {}, kept.stored.get("forecasts") or {}
-    yield f"decision   epoch {kept.epoch}, {shown(kept.at_ms)}, hour {kept.hour}"
-    yield f"mode       {document.get('mode', '-')}"
-    yield f"reason     {plain(str(document.get('reason', '-')))}"
-    if not forecasts:
-        yield "forecasts  none: a step of the reflex loop alone. Every fifth step forecasts: payonce routing decisions"
-        return
-    act_at = kept.stored["settings"]["act_at_probability"]
-    yield f"forecasts  probability of missing the SLO (acted on from {act_at:.0%} if the route is worse than usual)"
-    rows = sorted(forecasts.items(), key=lambda item: (-item[1]["probability"], item[0]))
-    yield from _columns(
-        ["gateway", "method", "probability", "horizon", "drivers"],
-        [
-            [
-                *key.partition("|")[::2],
-                f"{known['probability']:.1%}",
-                f"{known['horizon_seconds']} s",
-                ", ".join(f"{name} {known['features'].get(name, 0):g}" for name in known["drivers"]) or "-",
-            ]
-            for key, known in rows
-        ],
-    )
-
-
-def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, *rows]:
-        yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
 def plain(text: str) -> str:
     """Return what was stored so that it moves no cursor in a terminal."""
     return text if text.isprintable() else ascii(text)
@@ -250,9 +219,8 @@ def plain(text: str) -> str:
 
 def duration(span_ms: int) -> str:
     """Return a span of time for people."""
-    seconds = max(0, span_ms) // 1000
+    seconds = round(max(0, span_ms) / 1000)
+    minutes = round(seconds / 60)
     if seconds < 120:
         return f"{seconds} s"
-    if seconds < 2 * 3600:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

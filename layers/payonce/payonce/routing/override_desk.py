@@ -3,7 +3,7 @@
 ::
 
     pk CONTROL     sk CONTROL       override, override_version           (control_store)
-    pk OVERRIDES   sk 0000000004    operator, reason, at_ms, before, after: never changed, never purged
+    pk OVERRIDES   sk 0000000004    operator, reason, at_ms, before, after, weights: never changed, never purged
 
 Two operators at the same time::
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import OverrideConflict, OverrideRefused, WriteConflict
 from payonce.ports import Insert, Table
 from payonce.routing.control_store import ControlStore, override_write
-from payonce.routing.document import parse_document
+from payonce.routing.document import canonical, parse_document
 from payonce.routing.override import USUAL_LIFE_MS, Override, mode_of, overridden, parse_override
 from payonce.routing.settings import Mode
 
@@ -38,7 +38,10 @@ LOOK_AGAIN = "Look at what is in force now (payonce routing show), and decide ag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One change in the audit trail. ``before`` is what was stored until then, as bytes: it may have been garbage."""
+    """One change in the audit trail. ``before`` is what was stored until then, as bytes: it may have been garbage.
+
+    ``weights`` are the static ones it was made with, as JSON.
+    """
 
     version: int
     at_ms: int
@@ -46,6 +49,7 @@ class Entry:
     reason: str
     before: bytes | None
     after: bytes
+    weights: bytes
 
 
 class OverrideDesk:
@@ -115,6 +119,7 @@ class OverrideDesk:
                     reason=item["reason"],
                     before=item["before"],
                     after=item["after"],
+                    weights=item["weights"],
                 )
             start = page.next_key
             if start is None:
@@ -175,21 +180,20 @@ class OverrideDesk:
         return max(control.override_version, newest.version if newest else 0) + 1
 
     def _refuse_without_route(self, control: Control, after: Override, now_ms: int) -> None:
-        static = {"any method (the static weights)": self._weights}
+        # ``overridden`` gives the very weights back when nothing is left of them: the override would do nothing.
+        if after.shares and overridden(self._weights, after, now_ms) is self._weights:
+            raise OverrideRefused("No gateway would be left that has a static weight. Leave one of them a share.")
         try:
             document = parse_document(control.document, self._gateways) if control.document is not None else None
         except ValueError:
-            document = None
-        decided: Mapping[str, Mapping[str, float]] = {}
-        if document is not None and document.is_fresh(now_ms):
-            decided = document.weights if mode_of(document.mode, after, now_ms) in DECIDING else {}
-        for method, weights in {**static, **decided}.items():
-            # ``overridden`` gives the very weights back when nothing is left of them: the drain would do nothing.
+            return
+        if document is None or not document.is_fresh(now_ms) or mode_of(document.mode, after, now_ms) not in DECIDING:
+            return
+        for method, weights in document.weights.items():
             if after.shares and overridden(weights, after, now_ms) is weights:
-                weighted = ", ".join(sorted(gateway for gateway, weight in weights.items() if weight > 0))
                 raise OverrideRefused(
-                    f"No gateway would be left for {method}: only {weighted} has a weight there. Leave it a "
-                    "share. Where that is the document's doing, force the static weights: payonce routing mode off."
+                    f"No gateway would be left for {method}: the control document gives a weight to no other. Leave it "
+                    "a share, or force the static weights (payonce routing mode off)."
                 )
 
     def _write(self, control: Control, after: Override) -> None:
@@ -201,6 +205,7 @@ class OverrideDesk:
             "at_ms": after.issued_at_ms,
             "before": control.override,
             "after": after.to_bytes(),
+            "weights": canonical(dict(self._weights)),
         }
         try:
             self._database.write([Insert(Table.ROUTING, entry), override_write(after.to_bytes(), after.version)])
