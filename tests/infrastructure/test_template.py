@@ -483,6 +483,36 @@ def test_every_alarm_can_notify_somebody() -> None:
     assert all("HasAlarmTopic" in json.dumps(alarm["AlarmActions"]) for alarm in alarms)
 
 
+def test_a_silent_predictor_alarms_where_there_should_be_one() -> None:
+    """Fails when silence is no alarm, or is one in every stack that has routing off."""
+    alarm = TEMPLATE["Resources"]["RoutingPredictorSilentAlarm"]
+    properties = alarm["Properties"]
+    assert (properties["TreatMissingData"], properties["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
+    assert properties["Period"] * properties["EvaluationPeriods"] == 300
+    assert alarm["Condition"] == "RoutingIsOn"
+    assert TEMPLATE["Conditions"]["RoutingIsOn"] == {"Not": [{"Equals": [{"Ref": "RoutingMode"}, "off"]}]}
+    failing = TEMPLATE["Resources"]["RoutingPredictorFailingAlarm"]["Properties"]
+    assert failing["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "PredictRoutesFunction"}}]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "message"),
+    [
+        ("RoutingSignalsLateAlarm", "routing signals are late"),
+        ("RoutingPredictorSilentAlarm", "routing run"),
+        ("GatewayDemotedAlarm", "gateway demoted"),
+        ("PaymentsShedAlarm", "payments are shed"),
+        ("RoutingStateRestartedAlarm", "routing state restarted"),
+    ],
+)
+def test_what_routing_tells_is_an_alarm(alarm: str, message: str) -> None:
+    """Fails when the alarm watches another metric than the one that counts its message."""
+    metric = TEMPLATE["Resources"][alarm]["Properties"]["MetricName"]
+    counted = TEMPLATE["Resources"][metric]["Properties"]
+    assert counted["FilterPattern"] == f'{{ $.message = "{message}" }}'
+    assert counted["MetricTransformations"][0]["MetricName"] == metric
+
+
 def test_what_metrics_count_is_what_the_code_logs() -> None:
     """Fails when a log message is reworded and its alarm goes blind."""
     sources = "".join(

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import GatewayUnavailable
 from payonce.observability import get_logger
-from payonce.routing.control_cache import BackgroundReader, ControlCache
-from payonce.routing.control_store import ControlStore
-from payonce.routing.router import Router
 from payonce.routing.settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from payonce.ports import Clock, Database, Gateway
+    from payonce.routing.router import Router
     from payonce.settings import Settings
 
 
 def make_router(settings: Settings, database: Callable[[], Database], clock: Clock) -> Router:
     """Return the router of new payments; in mode off it asks for no database."""
+    # Captures and refunds are wired by this module too, and choose nothing.
+    from payonce.routing.control_cache import BackgroundReader, ControlCache
+    from payonce.routing.control_store import ControlStore
+    from payonce.routing.router import Router
+
     draw = random.random
     cache = None
     if settings.routing.mode is not Mode.OFF:

@@ -1,7 +1,7 @@
 """The operator's command: ``python -m payonce.cli --help``.
 
 Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail
-and the ledger, reconciles files, lists what reconciliation found, and runs the sidecar.
+and the ledger, reconciles files, lists what reconciliation found, shows and overrides routing, and runs the sidecar.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from payonce import cli_audit, cli_breaks, cli_corrections, cli_keys, cli_ledger, cli_manifests, cli_reconcile
+from payonce import (
+    cli_audit,
+    cli_breaks,
+    cli_corrections,
+    cli_keys,
+    cli_ledger,
+    cli_manifests,
+    cli_reconcile,
+    cli_routing,
+)
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.merchants.api_keys import SCOPES, hash_api_key
@@ -30,6 +39,7 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "corrections": cli_corrections.run,
     "ledger": cli_ledger.run,
     "reconcile": cli_reconcile.run,
+    "routing": cli_routing.run,
     "verify-manifests": cli_manifests.run,
 }
 
@@ -59,12 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     cli_corrections.add_commands(commands)
     cli_ledger.add_commands(commands)
     cli_reconcile.add_commands(commands)
+    cli_routing.add_commands(commands)
     cli_manifests.add_commands(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 breaks found, 2 refused with a reason on standard error."""
+    """Run the command; return its exit code: 0 done, 1 breaks or a difference found, 2 refused, with the reason."""
     options = _parser().parse_args(arguments)
     if options.command == "sidecar":
         return _sidecar(options.config)

@@ -19,6 +19,8 @@
     │   ├── EndpointLimitReached        the merchant has as many webhook endpoints as it may have
     │   ├── DeliveryStateConflict       the delivery's state does not allow it
     │   ├── ReleaseRefused              the claim may not be given back by an operator, or not like that
+    │   ├── OverrideRefused             routing may not be overridden like that; nothing was changed
+    │   ├── OverrideConflict            another operator changed the override first; nothing was changed
     │   └── FileRejected                a report or statement is malformed or contradicts itself; none of it was loaded
     ├── IdempotencyRejected             the idempotency contract was not met; nothing was executed
     │   ├── KeyMissing
@@ -128,6 +130,14 @@ class DeliveryStateConflict(RequestRejected):
 
 class ReleaseRefused(RequestRejected):
     """The claim may not be released by an operator, or not without more; nothing was released."""
+
+
+class OverrideRefused(RequestRejected):
+    """Routing may not be overridden like that: no end, no reason, or no gateway left; nothing was changed."""
+
+
+class OverrideConflict(RequestRejected):
+    """Another operator changed the override after it was read; nothing was changed."""
 
 
 class FileRejected(RequestRejected):

@@ -51,6 +51,8 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.EndpointLimitReached: ProblemType("endpoint-limit", 409, "There are too many webhook endpoints"),
         errors.DeliveryStateConflict: ProblemType("delivery-state", 409, "The delivery's state does not allow this"),
         errors.ReleaseRefused: ProblemType("release-refused", 409, "The claim can't be released"),
+        errors.OverrideRefused: ProblemType("override-refused", 409, "Routing can't be overridden like this"),
+        errors.OverrideConflict: ProblemType("override-conflict", 409, "Another operator was faster"),
         errors.FileRejected: ProblemType("file-rejected", 422, "The file was not accepted"),
         errors.KeyMissing: ProblemType("key-missing", 400, "An idempotency key is required"),
         errors.KeyMalformed: ProblemType("key-malformed", 400, "The idempotency key is malformed"),
