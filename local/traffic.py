@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from urllib3.exceptions import HTTPError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -26,7 +28,7 @@ FINAL = {201, 202, 402}
 class Paid:
     """One payment: when it was first asked for and when it was answered (monotonic seconds), how, and by which gateway.
 
-    ``refusals`` counts the 429 and 5xx before the answer.
+    ``refusals`` counts the 429, the 5xx and the lost answers before it.
     """
 
     asked_at: float
@@ -95,15 +97,22 @@ class Traffic:
         body = {"amount_minor": 1000, "currency": "EUR", "payment_method": "pm_sandbox_visa"}
         try:
             while not self._stop.is_set() or not refusals:
-                answer = self.call("POST", "/payments", body, key)
-                if answer.status in FINAL:
+                answer = self._ask(body, key)
+                if answer is not None and answer.status in FINAL:
                     document = answer.json()
                     payment_id = document.get("id") or answer.headers["location"].rsplit("/", 1)[1]
                     gateway = str(document.get("gateway", ""))
                     self.paid.append(Paid(asked_at, time.monotonic(), answer.status, payment_id, gateway, refusals))
                     return
                 refusals += 1
-                self._stop.wait(min(2.0, float(answer.headers.get("retry-after", "1"))))
+                pause = float(answer.headers.get("retry-after", "1")) if answer is not None else 1.0
+                self._stop.wait(min(2.0, pause))
         except BaseException as error:
             self.failures.append(error)
             raise
+
+    def _ask(self, body: dict[str, object], key: str) -> urllib3.BaseHTTPResponse | None:
+        try:
+            return self.call("POST", "/payments", body, key)
+        except HTTPError:
+            return None  # no answer is no answer: the same key again

@@ -12,6 +12,7 @@ import pytest
 from local.cloud import ENVIRONMENTS_FOR_WAITING, LocalCloud
 from local.degradation import (
     BACK,
+    BANK,
     GATEWAY,
     GONE,
     METHOD,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 PAYMENTS_PER_SECOND = 8.0
+BAD_MS = 1_500  # many times the usual, and few enough wait for it for the local cloud to bear it
 SHADOW_SECONDS = 8.0  # looked back at: long enough for what waits for the slow bank to be answered
 
 
@@ -76,6 +78,7 @@ def test_a_bank_that_gets_slower_loses_its_traffic_before_the_first_timeout_and_
 
 def by_hand(routed: Stack, degradation: Degradation) -> None:
     """Shadow routes as off does, though the document goes on saying otherwise; the operator's hand is on record."""
+    routed.bank.configure(BANK, latency_ms=BAD_MS)
     who = ("--operator", "anna", "--reason", "the bank says that it is well")
     routed.operator("routing", "mode", "shadow", "--minutes", "10", *who)
     wait_for(lambda: degradation.traffic.share(GATEWAY, SHADOW_SECONDS) > 0.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -65,7 +66,7 @@ def parse_state(stored: Any) -> State:
         if not isinstance(epoch, int) or epoch < 0:
             raise ValueError("the state's epoch is not a whole number")
         weights = {
-            method: {gateway: float(weight) for gateway, weight in shares.items()}
+            method: {gateway: _number(weight) for gateway, weight in shares.items()}
             for method, shares in stored["weights"].items()
         }
         for shares in weights.values():
@@ -77,13 +78,20 @@ def parse_state(stored: Any) -> State:
             {Cell.parse(key): from_json(Level, item) for key, item in stored["levels"].items()},
             {gateway: from_json(Limit, item) for gateway, item in stored["limits"].items()},
             weights,
-            {gateway: float(mean) for gateway, mean in stored["means"].items()},
-            float(stored["demand"]),
-            int(stored["at_ms"]),
-            bool(stored["scarce"]),
+            {gateway: _number(mean) for gateway, mean in stored["means"].items()},
+            _number(stored["demand"]),
+            int(_number(stored["at_ms"])),
+            bool(_number(stored["scarce"])),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a stored state") from error
+
+
+def _number(value: object) -> float:
+    # float() would take a text of digits, too.
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("the state holds something that is no number")
+    return float(value)
 
 
 def restore(raw: bytes | None, *, epoch: int = 0) -> State:
