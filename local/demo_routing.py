@@ -39,14 +39,13 @@ def show_routing(stack: Stack, shop: Shop, console: Console) -> None:
             for done in degradation.learn():
                 progress.update(task, completed=done)
         console.print(
-            f"  from now on bank {BANK} gets {SLOWER_MS_PER_SECOND} ms slower with every second; "
-            f"a payment times out at {TIMEOUT_MS / 1000:.0f} s"
+            f"  bank {BANK} gets {SLOWER_MS_PER_SECOND} ms slower with every second; a payment times out at "
+            f"{TIMEOUT_MS / 1000:.0f} s\n  the bars: its share of the payments; the weight: what routing wants",
+            soft_wrap=True,
         )
         last = _show(degradation.worsen(), console)
         left = (TIMEOUT_MS - last.latency_ms) / SLOWER_MS_PER_SECOND
-        console.print(
-            f"  its traffic has left, {left:.0f} s before the first payment would have timed out. The reason:"
-        )
+        console.print(f"  its traffic has left, {left:.0f} s before the first payment would time out, because")
         console.print(f"  [cyan]{last.document.reason if last.document else '-'}[/]", soft_wrap=True)
         console.print(stack.operator("routing", "show").stdout.rstrip(), markup=False, highlight=False)
         console.print(f"  bank {BANK} is well again")
@@ -70,7 +69,7 @@ def _line(moment: Moment, console: Console) -> None:
     bar = "█" * round(moment.share * BAR)
     console.print(
         f"  {moment.seconds:4.0f} s  bank at {moment.latency_ms / 1000:4.1f} s  "
-        f"{bar:<{BAR}} {moment.share:4.0%} of the payments  (weight {weight})",
+        f"{bar:<{BAR}} {moment.share:4.0%}  weight {weight}",
         highlight=False,
     )
 
