@@ -13,7 +13,7 @@ import pytest
 from payonce.domain.errors import OverrideConflict, OverrideRefused
 from payonce.ports import Delete, Table
 from payonce.routing import override_desk
-from payonce.routing.control_store import CONTROL_KEY, ControlStore, document_write, override_write
+from payonce.routing.control_store import CONTROL_KEY, Control, ControlStore, document_write, override_write
 from payonce.routing.document import EVERYTHING, ControlDocument
 from payonce.routing.override import MAX_LIFE_MS, USUAL_LIFE_MS, Override, parse_override
 from payonce.routing.override_desk import OverrideDesk
@@ -200,6 +200,40 @@ def test_of_two_operators_one_is_told_to_look_again(
         desk.set(operator="bob", reason="birch burns", shares={"birch": 0.0})
     assert stored(database).shares == {"alder": 0.0}
     assert [entry.operator for entry in desk.history()] == ["ann"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_whoever_writes_between_two_reads_is_seen_or_met(
+    database: Database, desk: OverrideDesk, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Ann writes just before or just after bob reads the control item. Fails when bob then counts on from her entry.
+
+    ::
+
+        bob   reads control: version 0 ─────────────── reads trail: entry 1, so his is 2 ─ writes over what he never saw
+        ann                            writes entry 1
+    """
+    real = ControlStore.read
+    done: list[bool] = []
+
+    def read(self: ControlStore) -> Control:
+        first = not done
+        done.append(True)
+        if first and moment == "before":
+            desk.set(operator="ann", reason="alder burns", shares={"alder": 0.0})
+        found = real(self)
+        if first and moment == "after":
+            desk.set(operator="ann", reason="alder burns", shares={"alder": 0.0})
+        return found
+
+    monkeypatch.setattr(ControlStore, "read", read)
+    if moment == "after":
+        with pytest.raises(OverrideConflict, match="ann was faster"):
+            desk.set(operator="bob", reason="less", shares={"birch": 0.5})
+        assert stored(database).shares == {"alder": 0.0}
+    else:
+        desk.set(operator="bob", reason="less", shares={"birch": 0.5})
+        assert stored(database).shares == {"alder": 0.0, "birch": 0.5}
 
 
 def test_operators_at_the_same_time_each_win_or_are_told(

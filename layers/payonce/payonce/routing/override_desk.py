@@ -75,10 +75,10 @@ class OverrideDesk:
         Raises ``OverrideRefused`` for what has no name, reason or end, for a gateway that is not configured, and when
         no gateway would be left; ``OverrideConflict`` when another operator was faster. Then nothing was changed.
         """
-        control, now_ms = ControlStore(self._database).read(), self._clock.now_ms()
+        (control, version), now_ms = self._read(), self._clock.now_ms()
         before = self._in_force(control, now_ms)
         after = self._made(
-            control,
+            version,
             now_ms,
             life_ms,
             operator=operator,
@@ -97,10 +97,10 @@ class OverrideDesk:
 
         Raises ``OverrideRefused`` without a name or reason, or when there is nothing to end, and ``OverrideConflict``.
         """
-        control, now_ms = ControlStore(self._database).read(), self._clock.now_ms()
+        (control, version), now_ms = self._read(), self._clock.now_ms()
         if self._is_over(control, now_ms):
             raise OverrideRefused("There is no override in force, so there is nothing to release.")
-        after = self._made(control, now_ms, USUAL_LIFE_MS, operator=operator, reason=reason, mode=None, shares={})
+        after = self._made(version, now_ms, USUAL_LIFE_MS, operator=operator, reason=reason, mode=None, shares={})
         self._write(control, after)
         return after
 
@@ -145,7 +145,7 @@ class OverrideDesk:
 
     def _made(
         self,
-        control: Control,
+        version: int,
         now_ms: int,
         life_ms: int,
         *,
@@ -160,7 +160,7 @@ class OverrideDesk:
             raise OverrideRefused(f"Routing knows no gateway {', '.join(unknown)}. It routes to: {known}.")
         try:
             return Override(
-                version=self._next_version(control),
+                version=version,
                 mode=mode,
                 shares=shares,
                 operator=operator.strip(),
@@ -174,10 +174,13 @@ class OverrideDesk:
                 f"to 1, and an end within 7 days: {error}."
             ) from error
 
-    def _next_version(self, control: Control) -> int:
-        # The trail counts too: were the control item lost, its numbers would begin anew, and meet those that are there.
+    def _read(self) -> tuple[Control, int]:
+        """Return what is stored, and the number that a change of exactly that has."""
+        # The trail is read first, and counts only where the control item was lost: its numbers would begin anew. Read
+        # after it, the trail may have an entry whose override was not seen, and the next number would pass it by.
         newest = next(self.history(), None)
-        return max(control.override_version, newest.version if newest else 0) + 1
+        control = ControlStore(self._database).read()
+        return control, max(control.override_version, newest.version if newest else 0) + 1
 
     def _refuse_without_route(self, control: Control, after: Override, now_ms: int) -> None:
         # ``overridden`` gives the very weights back when nothing is left of them: the override would do nothing.
