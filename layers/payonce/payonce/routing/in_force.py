@@ -19,6 +19,10 @@ def settings_in_force(
 
     It is what ``decide`` gets, so that a decision's record says what was in force. An override that can't be read is
     none, as it is for payments.
+
+    Of its shares only the drained gateways are taken from the static weights, so that nothing is planned with them.
+    Payments multiply the document's weights by every share themselves, at once: a share of a half in both places would
+    be a quarter, and nothing times nothing is still nothing.
     """
     if control.override is None:
         return settings
@@ -26,5 +30,6 @@ def settings_in_force(
         override = parse_override(control.override, gateways)
     except (ValueError, KeyError, TypeError):
         return settings
-    weights = overridden(settings.neutral, override, now_ms)
+    drained = replace(override, shares={gateway: share for gateway, share in override.shares.items() if share == 0})
+    weights = overridden(settings.neutral, drained, now_ms)
     return replace(settings, neutral=dict(weights), mode=mode_of(settings.mode, override, now_ms))
