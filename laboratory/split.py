@@ -33,14 +33,14 @@ REPORT: dict[str, Ranges] = {
 }
 
 TUNING: dict[str, Ranges] = {
-    "ramp": Ranges(3, 30, (12, 24), lasting=(300, 410), median_ms=400),
+    "ramp": Ranges(3, 30, (16, 27), lasting=(300, 410), median_ms=700),
     "cliff": Ranges(2, 30, (0.21, 0.35), median_ms=400),
     "hang": Ranges(3, 30, (0.25, 0.39), median_ms=400),
     "gray": Ranges(2, 30, (3, 4.9), median_ms=400),
     "loss": Ranges(3, 30, (0.12, 0.19), median_ms=400),
-    "oscillation": Ranges(3, 16, (3, 3.9), lasting=(125, 180), median_ms=400),
+    "oscillation": Ranges(2, 20, (3, 4.1), lasting=(125, 180), median_ms=800),
     "recovery": Ranges(2, 30, (0.4, 0.59), median_ms=400),
-    "saturating": Ranges(3, 30, (0.21, 0.35), median_ms=400),
+    "saturating": Ranges(2, 30, (0.21, 0.35), median_ms=400, use=0.5),
     "demand_surge": Ranges(2, 30, (1.65, 2.0), median_ms=400),
     "decline_surge": Ranges(3, 30, (0.3, 0.49), median_ms=400),
     "noisy_merchant": Ranges(2, 30, (8, 9), use=0.7, median_ms=400),
