@@ -40,9 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.what == "summary":
         print(summary.render(read(chosen.figures or [chosen.out / "figures.json"])), end="")
         return 0
-    results = run(chosen.group, chosen.scenario, chosen.seeds, chosen.processes, chosen.minutes)
+    results = run(chosen.group, chosen.scenario, chosen.seeds, chosen.processes, chosen.minutes, chosen.out)
     found = targets.verdicts(results)
-    write(chosen.out, chosen.group, results, found)
     for verdict in found:
         print(
             f"{'kept    ' if verdict.met else 'NOT KEPT'}  {verdict.scenario:15} {verdict.promise}: {verdict.measured}"
@@ -51,8 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(verdict.met for verdict in found) else 1
 
 
-def run(group: str, names: list[str] | None, seeds: int, processes: int, minutes: float) -> dict[str, targets.Seeds]:
-    """Every scenario with every policy on so many seeds, in parallel, seed by seed; as many as fit in the minutes."""
+def run(
+    group: str, names: list[str] | None, seeds: int, processes: int, minutes: float, out: Path
+) -> dict[str, targets.Seeds]:
+    """Every scenario with every policy on so many seeds, in parallel, seed by seed; as many as fit in the minutes.
+
+    What there is so far is written after every seed, so that a run that is ended early leaves it.
+    """
     ranges, all_seeds = GROUPS[group]
     wanted = [name for name in ranges if not names or name in names]
     results: dict[str, targets.Seeds] = {name: [] for name in wanted}
@@ -62,12 +66,15 @@ def run(group: str, names: list[str] | None, seeds: int, processes: int, minutes
     ]
     with Pool(processes, initializer=os.nice, initargs=(NICE,)) as pool:  # leaving it ends what is still running
         for done, (name, figures) in enumerate(pool.imap_unordered(_trial, tasks), 1):
-            results[name].append(figures)
+            results[name] = sorted([*results[name], figures], key=lambda one: one["seed"])
             print(f"\r{done} of {len(tasks)} trials, {time.monotonic() - began:.0f} s", end="", file=sys.stderr)
-            if time.monotonic() - began > minutes * 60:
+            over = time.monotonic() - began > minutes * 60
+            if over or done % len(wanted) == 0 or done == len(tasks):
+                write(out, group, results)
+            if over:
                 break
     print(file=sys.stderr)
-    return {name: sorted(seeds_, key=lambda figures: figures["seed"]) for name, seeds_ in results.items()}
+    return results
 
 
 def _trial(task: tuple[str, str, int]) -> tuple[str, dict[str, Any]]:
@@ -87,13 +94,13 @@ def read(files: list[Path]) -> dict[str, targets.Seeds]:
     return {name: results[name] for name in REPORT if name in results}
 
 
-def write(out: Path, group: str, results: dict[str, targets.Seeds], found: list[targets.Verdict]) -> None:
+def write(out: Path, group: str, results: dict[str, targets.Seeds]) -> None:
     """The report and its figures, ``report.html`` and ``figures.json``."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.html").write_text(render(group, results), "utf-8")
     figures: dict[str, Any] = {
         "group": group,
-        "verdicts": [[v.scenario, v.promise, v.measured, v.met] for v in found],
+        "verdicts": [[v.scenario, v.promise, v.measured, v.met] for v in targets.verdicts(results)],
         "results": results,
     }
     (out / "figures.json").write_text(json.dumps(figures, sort_keys=True), "utf-8")

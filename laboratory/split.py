@@ -1,6 +1,8 @@
 """What constants and coefficients may be tuned on, and what is reported: other seeds, other ranges, no overlap.
 
-``TUNING`` is for changing things; nobody looks at ``REPORT`` while doing so.
+``TUNING`` is for changing things; nobody looks at ``REPORT`` while doing so. What has been reported once is known, and
+what is known can be tuned on. So ``REPORT`` was drawn anew (seeds 2001 to 2030, ranges as hard as the first or harder)
+before the code was changed after the first report, whose seeds were 1 to 30.
 """
 
 from __future__ import annotations
@@ -12,33 +14,33 @@ from laboratory.trouble import KINDS, Ranges
 if TYPE_CHECKING:
     from laboratory.scenarios import Scenario
 
-REPORT_SEEDS = tuple(range(1, 31))
+REPORT_SEEDS = tuple(range(2001, 2031))
 TUNING_SEEDS = tuple(range(1001, 1031))
 
 REPORT: dict[str, Ranges] = {
-    "ramp": Ranges(2, 36, (25, 40), lasting=(420, 600)),
-    "cliff": Ranges(3, 36, (0.08, 0.2)),
-    "hang": Ranges(2, 36, (0.4, 0.7)),
-    "gray": Ranges(3, 36, (5, 9)),
-    "loss": Ranges(2, 36, (0.2, 0.35)),
-    "oscillation": Ranges(2, 16, (4, 7), lasting=(60, 120)),
-    "recovery": Ranges(4, 40, (0.6, 0.9)),
-    "saturating": Ranges(2, 36, (0.08, 0.2)),
-    "demand_surge": Ranges(3, 24, (1.25, 1.6)),
-    "decline_surge": Ranges(2, 36, (0.5, 0.9)),
-    "noisy_merchant": Ranges(3, 24, (10, 10), use=0.6),
-    "diurnal": Ranges(2, 1.2, (1.1, 1.25), use=0.3),
+    "ramp": Ranges(2, 40, (28, 50), lasting=(420, 640), median_ms=650),
+    "cliff": Ranges(3, 40, (0.05, 0.18), median_ms=650),
+    "hang": Ranges(2, 40, (0.45, 0.8), median_ms=650),
+    "gray": Ranges(3, 40, (5.5, 10), median_ms=650),
+    "loss": Ranges(2, 40, (0.22, 0.4), median_ms=650),
+    "oscillation": Ranges(2, 18, (4.2, 8), lasting=(50, 120), median_ms=650),
+    "recovery": Ranges(4, 44, (0.62, 0.95), median_ms=650),
+    "saturating": Ranges(2, 40, (0.05, 0.18), median_ms=650),
+    "demand_surge": Ranges(3, 28, (1.2, 1.6), median_ms=650),
+    "decline_surge": Ranges(2, 40, (0.52, 0.95), median_ms=650),
+    "noisy_merchant": Ranges(3, 28, (10, 10), use=0.6, median_ms=650),
+    "diurnal": Ranges(2, 1.4, (1.1, 1.25), use=0.3, median_ms=650),
 }
 
 TUNING: dict[str, Ranges] = {
-    "ramp": Ranges(3, 30, (12, 24), lasting=(300, 410), median_ms=400),
+    "ramp": Ranges(3, 30, (16, 27), lasting=(300, 410), median_ms=700),
     "cliff": Ranges(2, 30, (0.21, 0.35), median_ms=400),
     "hang": Ranges(3, 30, (0.25, 0.39), median_ms=400),
     "gray": Ranges(2, 30, (3, 4.9), median_ms=400),
     "loss": Ranges(3, 30, (0.12, 0.19), median_ms=400),
-    "oscillation": Ranges(3, 16, (3, 3.9), lasting=(125, 180), median_ms=400),
+    "oscillation": Ranges(2, 20, (3, 4.1), lasting=(125, 180), median_ms=800),
     "recovery": Ranges(2, 30, (0.4, 0.59), median_ms=400),
-    "saturating": Ranges(3, 30, (0.21, 0.35), median_ms=400),
+    "saturating": Ranges(2, 30, (0.21, 0.35), median_ms=400, use=0.5),
     "demand_surge": Ranges(2, 30, (1.65, 2.0), median_ms=400),
     "decline_surge": Ranges(3, 30, (0.3, 0.49), median_ms=400),
     "noisy_merchant": Ranges(2, 30, (8, 9), use=0.7, median_ms=400),

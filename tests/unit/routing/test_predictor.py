@@ -15,6 +15,7 @@ from payonce.routing.forecast import Model, shipped_model
 from payonce.routing.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.predictor import decide, expectations
 from payonce.routing.record import record, replay
+from payonce.routing.reflex import Limit
 from payonce.routing.settings import Mode, RoutingSettings
 from payonce.routing.sketch import LatencySketch
 from payonce.routing.state import State, parse_state, restore
@@ -34,7 +35,15 @@ def observations(draw: st.DrawFn) -> Observation:
         for number in range(draw(st.integers(0, 60))):
             sketch.add((300 + 20 * number) * slow)
         cells[cell] = CellSignals(
-            10, sketch, sketch.total, draw(st.integers(0, 40)), sketch.total, draw(counts), draw(st.integers(0, 20))
+            10,
+            sketch,
+            sketch.total,
+            draw(st.integers(0, 40)),
+            sketch.total,
+            draw(counts),
+            draw(st.integers(0, 20)),
+            draw(counts),
+            draw(counts),
         )
     gateways = {
         gateway: GatewaySignals(
@@ -106,7 +115,7 @@ def observation(at_ms: int, *, slow: float = 1.0, samples: int = 120) -> Observa
         for number in range(samples):
             factor = slow if cell.gateway == "alder" else 1.0
             sketch.add((500 + 5 * number) * factor)
-        cells[cell] = CellSignals(10, sketch, samples, 0, samples, 8, 0)
+        cells[cell] = CellSignals(10, sketch, samples, 0, samples, 8, 0, samples // 2)
         gateways[cell.gateway] = GatewaySignals(36, 36, 0, 0, 8, 0, True)
     demand = {"card": 18.0, "wallet": 18.0}
     return Observation(at_ms, 3.0, cells, gateways, demand, {"m": 36.0}, {"authorization": 36.0})
@@ -127,6 +136,48 @@ def test_a_gateway_that_gets_slow_loses_its_traffic_and_gets_it_back() -> None:
     assert state.weights["card"]["alder"] > 0, "it goes on being probed"
     state = course(state, 40, slow=1.0, first=73)
     assert state.weights["card"] == pytest.approx(ROUTING.neutral)
+
+
+def slow_once(state: State, at_ms: int, *, samples: int = 120) -> State:
+    return decide(state, observation(at_ms, slow=6.0, samples=samples), ROUTING, shipped_model(), at_ms).state
+
+
+def test_a_gateway_that_everything_is_needed_for_is_limited_and_not_demoted() -> None:
+    """Fails when a level is cut in scarcity: payments are refused while the gateway could do some of them."""
+    state = course(State(), 60, slow=1.0, first=1)
+    limits = {"alder": Limit(rate=5.0, concurrency=5.0, proven_rate=12.0)}
+    for scarce in (False, True):
+        following = replace(state, scarce=scarce, limits=limits)
+        for step in (61, 62):
+            following = replace(slow_once(following, T0 + 5000 * step), scarce=scarce, limits=limits)
+        assert (following.levels[Cell("alder", "card")].level == 1) == scarce
+
+
+def test_a_limit_confirms_what_the_forecast_holds_for_unlikely() -> None:
+    """Fails when only the model may cut: the limit comes and goes with every period of a square wave."""
+    state = course(State(), 60, slow=1.0, first=1)
+    never, levels = Model(-20.0, {}, 60), []
+    for limits in ({}, {"alder": Limit(rate=5.0, concurrency=5.0, proven_rate=12.0)}):
+        following = state
+        for step in (61, 62):
+            at_ms = T0 + 5000 * step
+            following = decide(
+                replace(following, limits=limits), observation(at_ms, slow=6.0), ROUTING, never, at_ms
+            ).state
+        levels.append(following.levels[Cell("alder", "card")].level)
+    assert levels[0] == 1
+    assert levels[1] < 1
+
+
+def test_the_probes_of_a_gateways_demoted_methods_count_together() -> None:
+    """Fails when each method waits for its own: the rare one would be demoted for minutes longer."""
+    state = course(course(State(), 60, slow=1.0, first=1), 12, slow=6.0, first=61)
+    state.levels = {cell: replace(level, good=0) for cell, level in state.levels.items()}
+    observed = observation(T0 + 5000 * 80)
+    observed.cells[Cell("alder", "card")].good = 3
+    observed.cells[Cell("alder", "wallet")].good = 1
+    state = decide(state, observed, ROUTING, shipped_model(), observed.at_ms).state
+    assert {state.levels[Cell("alder", method)].good for method in ("card", "wallet")} == {4}
 
 
 def test_restarted_in_the_middle_it_goes_on_where_it_was() -> None:

@@ -91,3 +91,44 @@ def test_nothing_is_given_back_right_after_a_cut() -> None:
     again = run(cut, signals(answered=60, in_flight=10), second=2)
     assert cut.rate is not None
     assert again.rate == cut.rate
+
+
+def full(limit: Limit, second: int) -> Limit:
+    return run(limit, signals(answered=30, slow=30, overdue=10, in_flight=40), second=second)
+
+
+def test_what_a_full_gateway_serves_is_what_it_can_do() -> None:
+    """Fails when its proven rate is all that is remembered: as soon as the queue is gone it would get twice of it."""
+    limit = run(Limit(), signals())
+    assert limit.headroom_rate == 40.0
+    for second in range(1, 20):
+        limit = full(limit, second)
+    assert limit.ceiling is not None
+    assert 10 <= limit.ceiling <= 11
+    for second in range(20, 28):
+        limit = run(limit, signals(answered=30, in_flight=5), second=second)
+    assert limit.headroom_rate <= 11, "the queue is gone, and it is not forgotten"
+    released = Limit(proven_rate=20.0, ceiling=limit.ceiling, full_at_ms=limit.full_at_ms)
+    assert released.headroom_rate == limit.ceiling, "weights don't go beyond it without a limit either"
+    assert released.untested_rate == 40.0, "but nothing is refused for it"
+
+
+def test_a_gateway_that_is_well_again_outgrows_its_ceiling() -> None:
+    """Fails when a ceiling stays: the gateway would never have its share back."""
+    limit = run(Limit(), signals())
+    for second in range(1, 20):
+        limit = full(limit, second)
+    for second in range(20, 120):
+        served = min(20.0, limit.headroom_rate)
+        limit = run(limit, signals(answered=round(served * SECONDS), in_flight=round(served * 0.65)), second=second)
+    assert limit.headroom_rate >= 20
+
+
+def test_what_is_answered_badly_at_a_low_rate_gets_no_more() -> None:
+    """Fails when a limit grows by itself while the few answers are slow: the route would flip at once."""
+    limit = Limit(rate=1.0, concurrency=2.0, proven_rate=20.0, ceiling=10.0, at_ms=T0, alarmed_at_ms=T0, full_at_ms=T0)
+    slow = run(limit, signals(answered=3, slow=3, in_flight=0), second=5)
+    well = run(limit, signals(answered=3, in_flight=0), second=5)
+    assert slow.rate is not None
+    assert well.rate is not None
+    assert slow.rate <= 1.0 < well.rate

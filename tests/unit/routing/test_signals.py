@@ -34,6 +34,20 @@ def test_a_commit_closes_its_claim() -> None:
     assert (signals.started, signals.answered, signals.technical, signals.in_flight) == (1, 1, 0, 0)
 
 
+def test_what_has_ended_is_told_once() -> None:
+    """Fails when the windows' overlap counts an answer twice: one good probe would be two of those in a row."""
+    book = SignalBook()
+    book.expect(CARD, 1000)
+    for index, (latency_ms, outcome) in enumerate(
+        [(300, Outcome.APPROVED), (1500, Outcome.DECLINED), (10, Outcome.NEVER_SENT)]
+    ):
+        book.committed(T0, str(index), CARD, latency_ms, outcome)
+    first, second = (book.observe(T0 + 100, forecast=True).cells[CARD] for _ in range(2))
+    assert (first.good, first.bad) == (1, 2)
+    assert (second.good, second.bad) == (0, 0)
+    assert second.answered == 2
+
+
 def test_repeated_and_reordered_events_count_once() -> None:
     """Fails when a repeated claim opens the attempt again: it would be in flight for ever."""
     book = SignalBook()

@@ -23,6 +23,7 @@ ELEVATED_FACTOR = 1.3  # of the usual p95: less is weather
 ELEVATED_EVIDENCE = 4.0  # zeros: 1 in 10,000 windows by chance, and two windows in a row are needed
 DOUBTFUL_FACTOR = 1.15
 DOUBTFUL_EVIDENCE = 2.0  # enough to stop learning
+BLEMISH_EVIDENCE = 1.0  # one bad answer of two, two of ten: enough to go on distrusting a route that is demoted
 WELL_SHARE = 0.2  # of a few probes: five may hold one slow answer, one may not be it
 OVERLOAD = 1.2  # of the usual rate
 LEARN_SECONDS = 600.0  # follows the day, not a ramp of minutes
@@ -83,7 +84,8 @@ class Assessment:
 
     ``elevated``: worse than usual beyond doubt. ``suspect``: enough against it to believe it when the gateway's other
     methods are elevated. ``well``: has answered in this window, and nothing speaks against it. ``overloaded``: it is
-    asked for much more than usual, which the concurrency limit answers: its share is none the worse for it.
+    asked for much more than usual, which the concurrency limit answers: its share is none the worse for it. ``good``
+    and ``bad`` are what has ended since the last step, the overdue among the bad.
     """
 
     features: dict[str, float]
@@ -92,6 +94,13 @@ class Assessment:
     well: bool
     overloaded: bool
     reasons: tuple[str, ...]
+    good: int = 0
+    bad: int = 0
+
+    @property
+    def blemished(self) -> bool:
+        """Whether what has ended since the last step, or is overdue, is worse than chance has it once in ten times."""
+        return surprise(self.bad, self.good + self.bad, TAIL) >= BLEMISH_EVIDENCE
 
 
 def assess(baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float) -> tuple[Baseline, Assessment]:
@@ -121,6 +130,8 @@ def assess(baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float)
         well=bool(sketch.total) and not doubtful and slow_share <= WELL_SHARE,
         overloaded=baseline.warm and is_overload(signals.started, baseline.rate, signals.span_seconds),
         reasons=reasons,
+        good=signals.good,
+        bad=signals.bad + signals.overdue,
     )
 
 

@@ -4,7 +4,7 @@
 
     well ──bad twice──▶ level x CUT, wait for the effect, again ... ──▶ floor: probes only
       ▲                                                                  │ well for hold_seconds
-      └── level + RECOVER at every step ◀────────────────────────────────┘   (three times after every relapse)
+      └── level + RECOVER at every step ◀──── GOOD_ANSWERS, too ─────────┘   (twice as long after every relapse)
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ if TYPE_CHECKING:
 
 CONFIRMATIONS = 2
 CUT = 0.15  # two cuts leave a fiftieth
-RECOVER = 0.125  # eight steps of 5 s back to the neutral share, more of them after relapses
-RELAPSE_FACTOR = 2.5  # what comes and goes every minute is tried again every half an hour
+RECOVER = 0.125  # eight steps of 5 s back to the neutral share
+RECOVER_RELAPSED = 0.0835  # twelve after a relapse
+GOOD_ANSWERS = 14  # in a row, before any trust is given back: a gateway that fails a quarter shows them 1 time in 56
+RELAPSE_FACTOR = 2.0  # what comes and goes every minute is tried again every half an hour
+ABORTED_FACTOR = 1.5  # when it had less than half of its share back: the route had not flipped
+HALF = 0.5
 WAIT_SECONDS = 8.0  # until a cut has arrived everywhere (2 s) and over half of the window has been measured after it
 FLOOR = 0.001  # far below any floor of probes, which is what is left then
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last one is the same trouble again
 MAX_HOLD_SECONDS = 1800.0
-PROBING_SECONDS = 60.0  # at the floor and still bad for so long, half of the probes are enough
-MIN_PROBING = 0.25
-STILL_BAD_SECONDS = 30.0
+PROBING_SECONDS = 30.0  # at the floor and still bad for so long, half of the probes are enough
+MIN_PROBING = 0.15  # one in 33 s, by default
 
 
 @dataclass(slots=True)
 class Level:
     """One route. ``level`` is a share of the neutral weight in [``FLOOR``, 1]. Times are epoch milliseconds.
 
-    ``risen``: it has got some trust back since the last cut, so that the next cut is a relapse.
+    ``risen``: it has got some trust back since the last cut, so that the next cut is a relapse. ``good``: how many good
+    answers there were since the last bad one, up to ``GOOD_ANSWERS``.
     """
 
     level: float = 1.0
@@ -43,6 +47,7 @@ class Level:
     restored_at_ms: int = 0
     hold_seconds: float = 0.0
     risen: bool = False
+    good: int = 0
 
 
 def step(
@@ -53,7 +58,7 @@ def step(
     ``likely``: that the route breaks its SLO within the horizon. ``scarce``: payments are being refused, so that a
     gateway that is well is not kept waiting.
     """
-    following = replace(level)
+    following = replace(level, good=0 if assessment.blemished else min(GOOD_ANSWERS, level.good + assessment.good))
     if assessment.elevated and assessment.overloaded:
         following.strikes = 0
         return following
@@ -67,12 +72,13 @@ def step(
     following.strikes = 0
     if level.level >= 1:
         return following
-    if assessment.elevated or likely:
+    held = now_ms - level.bad_at_ms >= level.hold_seconds * 1000 and following.good >= GOOD_ANSWERS
+    if assessment.elevated or likely or (assessment.blemished and not level.risen):
         following.bad_at_ms = now_ms
-    elif assessment.well and (scarce or now_ms - level.bad_at_ms >= level.hold_seconds * 1000):
+    elif assessment.well and (scarce or held):
         following.risen = True
-        slower = 1.0 if scarce else settings.hold_seconds / max(1.0, level.hold_seconds)
-        following.level = min(1.0, level.level + RECOVER * slower)
+        slow = level.hold_seconds > settings.hold_seconds and not scarce
+        following.level = min(1.0, level.level + (RECOVER_RELAPSED if slow else RECOVER))
         if following.level >= 1:
             following.restored_at_ms = now_ms
     return following
@@ -83,16 +89,17 @@ def _cut(following: Level, level: Level, now_ms: int, settings: RoutingSettings)
     if first and now_ms - level.restored_at_ms > RELAPSE_SECONDS * 1000:
         following.hold_seconds = float(settings.hold_seconds)
     elif first or level.risen:
-        following.hold_seconds = min(MAX_HOLD_SECONDS, RELAPSE_FACTOR * level.hold_seconds)
+        factor = RELAPSE_FACTOR if level.level >= HALF else ABORTED_FACTOR
+        following.hold_seconds = min(MAX_HOLD_SECONDS, factor * level.hold_seconds)
     following.level = max(FLOOR, level.level * CUT)
-    following.acted_at_ms, following.risen = now_ms, False
+    following.acted_at_ms, following.risen, following.good = now_ms, False, 0
 
 
 def probing(level: Level, now_ms: int) -> float:
-    """The share of the usual probes: fewer while a gateway stays bad, all of them as soon as it may be well again.
+    """The share of the usual probes: fewer while a gateway stays bad, all of them with the first good answer.
 
     Every probe of a gateway that hangs is somebody's payment in doubt.
     """
-    if level.level > FLOOR or now_ms - level.bad_at_ms > STILL_BAD_SECONDS * 1000:
+    if level.level > FLOOR or level.good > 0:
         return 1.0
     return max(MIN_PROBING, PROBING_SECONDS / (PROBING_SECONDS + (now_ms - level.acted_at_ms) / 1000))

@@ -31,7 +31,10 @@ class Cell(NamedTuple):
 
 @dataclass(slots=True)
 class CellSignals:
-    """One route over ``span_seconds``: latencies (the overdue at their age), outcomes, and what is open."""
+    """One route over ``span_seconds``: latencies (the overdue at their age), outcomes, and what is open.
+
+    ``good`` and ``bad`` are those of the ended that no earlier observation has counted: windows overlap, these don't.
+    """
 
     span_seconds: int
     sketch: LatencySketch
@@ -40,17 +43,20 @@ class CellSignals:
     started: int
     in_flight: int
     overdue: int
+    good: int = 0
+    bad: int = 0
 
     def to_json(self) -> list[Any]:
         """The form in which it is stored."""
         counts = [self.span_seconds, self.answered, self.technical, self.started, self.in_flight, self.overdue]
-        return [*counts, self.sketch.to_pairs()]
+        return [*counts, self.good, self.bad, self.sketch.to_pairs()]
 
     @classmethod
     def from_json(cls, stored: list[Any]) -> Self:
         """The inverse of ``to_json``."""
-        span, answered, technical, started, in_flight, overdue, pairs = stored
-        return cls(span, LatencySketch.from_pairs(pairs), answered, technical, started, in_flight, overdue)
+        span, answered, technical, started, in_flight, overdue, good, bad, pairs = stored
+        sketch = LatencySketch.from_pairs(pairs)
+        return cls(span, sketch, answered, technical, started, in_flight, overdue, good, bad)
 
 
 @dataclass(slots=True)

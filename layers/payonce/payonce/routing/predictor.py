@@ -63,6 +63,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, model
             mean_seconds=following.means.get(gateway, UNKNOWN_MEAN_SECONDS),
             wanted_rate=wanted.get(gateway, 0.0),
             probe_rate=settings.probes_per_second,
+            scarce=state.scarce,
         )
     document = _document(following, observed, settings, forecasts, now_ms)
     following.scarce = document.admission is not EVERYTHING
@@ -103,20 +104,36 @@ def _levels(
     settings: RoutingSettings,
 ) -> dict[Cell, levels.Level]:
     after = dict(following.levels)
+    limited = {gateway for gateway, limit in following.limits.items() if limit.rate is not None}
+    assessments = _pooled(assessments, after)
     overload = _learn_demand(following, observed)
     elevated = {cell.gateway for cell, assessment in assessments.items() if assessment.elevated}
     for cell, assessment in assessments.items():
+        # What every gateway is needed for is no reason to use one less: the limit already gives it what it can do.
+        scarce = following.scarce and cell.gateway in limited
         assessment = replace(
             assessment,
             elevated=assessment.elevated or (assessment.suspect and cell.gateway in elevated),
-            overloaded=assessment.overloaded or overload,
+            overloaded=assessment.overloaded or overload or (scarce and "technical_errors" not in assessment.reasons),
         )
         likely = forecasts[cell].probability >= settings.act_at_probability
+        likely = likely or (assessment.elevated and cell.gateway in limited)  # by the stronger evidence of the reflex
         before = after.get(cell, levels.Level())
         after[cell] = levels.step(
             before, assessment, likely=likely, scarce=following.scarce, now_ms=observed.at_ms, settings=settings
         )
     return _share_trouble(after)
+
+
+def _pooled(assessments: dict[Cell, Assessment], known: dict[Cell, levels.Level]) -> dict[Cell, Assessment]:
+    """The few probes of a gateway's demoted methods, counted together."""
+    demoted = [cell for cell in assessments if cell in known and known[cell].level < 1]
+    pooled = dict(assessments)
+    for cell in demoted:
+        near = [assessments[other] for other in demoted if other.gateway == cell.gateway]
+        good, bad = sum(one.good for one in near), sum(one.bad for one in near)
+        pooled[cell] = replace(assessments[cell], good=good, bad=bad)
+    return pooled
 
 
 def _share_trouble(after: dict[Cell, levels.Level]) -> dict[Cell, levels.Level]:
@@ -144,7 +161,8 @@ def _learn_demand(following: State, observed: Observation) -> bool:
 def _weights(following: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
     weights = _all_weights(following, observed, settings)
     wanted = wanted_rates(weights, observed.demand)
-    offered = sum(observed.demand.values())
+    demoted = {cell.method for cell, level in following.levels.items() if level.level < 1}
+    offered = sum(rate for method, rate in observed.demand.items() if method in demoted)
     for method in sorted(weights):
         demand, before = observed.demand.get(method, 0.0), weights[method]
         known = {g: following.levels[Cell(g, method)] for g in before if Cell(g, method) in following.levels}
@@ -187,7 +205,7 @@ def _document(
     state: State, observed: Observation, settings: RoutingSettings, forecasts: dict[Cell, Forecast], now_ms: int
 ) -> ControlDocument:
     rates = {gateway: limit.rate for gateway, limit in state.limits.items() if limit.rate is not None}
-    headroom = {gateway: limit.headroom_rate for gateway, limit in state.limits.items()}
+    headroom = {gateway: limit.untested_rate for gateway, limit in state.limits.items()}
     before = _all_weights(state, observed, settings)
     weights, share = apply_limits(before, observed.demand, rates, headroom)
     offered = sum(observed.demand.values())

@@ -27,7 +27,7 @@ class RoutingSettings:
     ``slo_ms`` is the latency that 95 % of payments should stay below. ``probes_per_second`` is the floor of real first
     attempts that a demoted gateway goes on getting, so that its recovery is seen. ``max_shift`` bounds how much of a
     method's traffic one step of the forecast loop may move. ``hold_seconds`` is how long a gateway has to be well
-    before it gets traffic back; three times as long with every relapse. A document is valid for ``life_seconds``.
+    before it gets traffic back; twice as long with every relapse. A document is valid for ``life_seconds``.
     """
 
     neutral: dict[str, float]
@@ -37,7 +37,7 @@ class RoutingSettings:
     act_at_probability: float = 0.5
     probes_per_second: float = 0.2
     max_shift: float = 0.25
-    hold_seconds: int = 45
+    hold_seconds: int = 60
     life_seconds: int = 30
     canary_share: float = 0.05
 

@@ -84,6 +84,10 @@ class SignalBook:
         route.close(attempt_id)
         self._closed[attempt_id] = at_ms
         slot = route.slot(at_ms)
+        if outcome in TECHNICAL or latency_ms > route.overdue_after_ms:
+            route.bad += 1
+        else:
+            route.good += 1
         if outcome in TECHNICAL:
             slot.technical += 1
         else:
@@ -215,7 +219,8 @@ def _cell_signals(route: Route, now_ms: int, lags: dict[str, int]) -> CellSignal
     overdue = route.overdue(now_ms, lags)
     for age_ms in islice(overdue, ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
         sketch.add(age_ms)
-    return CellSignals(span, sketch, answered, technical, started, route.in_flight, len(overdue))
+    good, bad = route.take_ended()
+    return CellSignals(span, sketch, answered, technical, started, route.in_flight, len(overdue), good, bad)
 
 
 def _most(merchants: dict[str, int]) -> dict[str, int]:

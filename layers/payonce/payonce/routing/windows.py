@@ -51,11 +51,16 @@ class Demand:
 
 @dataclass(slots=True)
 class Route:
-    """``open`` holds, per shard, attempt → claimed at, in the order of the stream."""
+    """``open`` holds, per shard, attempt → claimed at, in the order of the stream.
+
+    ``good`` and ``bad`` count what has ended since they were last taken.
+    """
 
     open: dict[str, dict[str, int]] = field(default_factory=dict)
     slots: deque[Slot] = field(default_factory=deque)
     overdue_after_ms: int = NEVER_OVERDUE_MS
+    good: int = 0
+    bad: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -77,6 +82,12 @@ class Route:
         if not self.slots or self.slots[-1].second < second:
             self.slots.append(Slot(second))
         return self.slots[-1]
+
+    def take_ended(self) -> tuple[int, int]:
+        """How many have ended well and how many slowly or with a technical error, each counted once."""
+        ended = self.good, self.bad
+        self.good = self.bad = 0
+        return ended
 
     def overdue(self, now_ms: int, lags: dict[str, int]) -> list[int]:
         """Ages in milliseconds of the overdue, each by its own shard's time: a shard that lags may hold their commits.
