@@ -93,10 +93,10 @@ class LocalCloud:
         self._await(f"http://127.0.0.1:{self.ports.bank}/books?reference=none", "bank")
         self._await(f"http://127.0.0.1:{self.ports.receiver}/_received", "receiver")
 
-    def deploy(self, log: BinaryIO, *, routing_mode: str = "off", weights: Mapping[str, float] | None = None) -> Stack:
+    def deploy(self, log: BinaryIO, *, routing_mode: str = "off", routing: Mapping[str, Any] | None = None) -> Stack:
         """Build and deploy template.yaml, and return the stack. Raises ``CannotStart`` with the end of the log.
 
-        ``weights``: the static share of each gateway, of merchants that name none; all go to sandbox_bank without it.
+        ``routing``: the parameter Routing; without it the payments of merchants that name no bank go to sandbox_bank.
         """
         gateways = [
             {
@@ -112,7 +112,7 @@ class LocalCloud:
             "DefaultGateway": "sandbox_bank",
             "GatewayConfig": json.dumps(self._idempotency_gateway(), separators=(",", ":")),
             "RoutingMode": routing_mode,
-            "Routing": json.dumps({"weights": weights}, separators=(",", ":")) if weights else "",
+            "Routing": json.dumps(routing, separators=(",", ":")) if routing else "",
         }
         overrides = [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
         build_folder = self.folder / "build"

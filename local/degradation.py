@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BANK, GATEWAY, OTHER = "honouring", "honouring_bank", "sandbox_bank"
 WEIGHTS = {GATEWAY: 0.5, OTHER: 0.5}
+# A minute of patience and a probe in five seconds are for a day's traffic; who watches has minutes in all.
+ROUTING = {"weights": WEIGHTS, "hold_seconds": 20, "probes_per_second": 0.4}
 METHOD = "card"
 # The first request that takes longer than this is the first timeout: payments.work.SUBMIT_TIMEOUT_MS.
 TIMEOUT_MS = 8_000
@@ -27,7 +29,7 @@ LEARNING_SECONDS = 40
 GONE = 0.12  # of the traffic: the probes and chance
 BACK = 0.35
 WINDOW_SECONDS = 10.0
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 400.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from local.cloud import CannotStart, default_cloud
-from local.degradation import WEIGHTS
+from local.degradation import ROUTING
 from local.demo_reconciliation import Audit
 from local.demo_routing import show_routing
 from local.demo_webhooks import show_webhooks
@@ -72,7 +72,7 @@ def deploy(cloud: LocalCloud) -> Stack:
         cloud.start()
         progress.update(task, description="sam build and sam deploy of template.yaml (half a minute the first time)")
         with (cloud.folder / "deploy.log").open("wb") as log:
-            stack = cloud.deploy(log, routing_mode="on", weights=WEIGHTS)
+            stack = cloud.deploy(log, routing_mode="on", routing=ROUTING)
         progress.update(task, description="deployed")
     return stack
 

@@ -17,8 +17,8 @@ from local.degradation import (
     GONE,
     METHOD,
     PATIENCE_SECONDS,
+    ROUTING,
     TIMEOUT_MS,
-    WEIGHTS,
     Degradation,
 )
 from local.stack import Ports
@@ -44,7 +44,7 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         cloud.start()
         with (folder / "deploy.log").open("wb") as log:
-            yield cloud.deploy(log, routing_mode="on", weights=WEIGHTS)
+            yield cloud.deploy(log, routing_mode="on", routing=ROUTING)
     finally:
         cloud.stop()
 
