@@ -21,7 +21,7 @@ from payonce.routing.in_force import settings_in_force
 from payonce.routing.predictor import decide, expectations
 from payonce.routing.predictor_store import PredictorStore, RecordTaken, decision_write
 from payonce.routing.record import record
-from payonce.routing.state import State, restore
+from payonce.routing.state import State, only_of, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ class PredictorRun:
             return None
         control = self._work.control.read()
         epoch = max(control.epoch, stored.epoch if stored else 0)
-        state = restore(stored.state if stored else None)
+        state = only_of(restore(stored.state if stored else None), self._work.gateways)
         if stored is not None and not state.epoch:
             self._work.log.error("routing state restarted", extra={"epoch": epoch, "bytes": len(stored.state or b"")})
         state.epoch = max(state.epoch, epoch)
