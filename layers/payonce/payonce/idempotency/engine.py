@@ -106,7 +106,7 @@ class IdempotencyEngine:
             self._clock.now_ms() + int(request.wait_seconds * 1000), request.deadline.at_ms - WAIT_RESERVE_MS
         )
         while True:
-            # Anew after every wait: a claim begins when it is made, and its latency is not the time waited for another's.
+            # Anew after every wait: a claim begins when it is made, and the wait for another's is not its latency.
             record = self._new_record(request, plan)
             persistence = FencedPersistence(
                 store=self._store,
