@@ -83,6 +83,40 @@ def test_what_can_not_be_read_is_not_written_over() -> None:
     assert database.get(Table.ROUTING, KEY) == stored
 
 
+class Failing:
+    """A store that answers nothing, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get(self, *_key: Any) -> None:
+        self.asked += 1
+        raise StoreUnavailable("not now")
+
+    def write(self, _writes: Any) -> None:
+        self.asked += 1
+        raise StoreUnavailable("not now")
+
+
+def test_a_store_that_fails_is_not_asked_at_every_answer() -> None:
+    """Fails when it is: each takes seconds to fail, there are hundreds in a step, and nothing is decided meanwhile."""
+    database = Failing()
+    watching = Watching(database, Lines())  # type: ignore[arg-type]
+    for index in range(1_000):
+        watching.heard(Ended(START_MS + index * 50, str(index), ALDER, 400, Outcome.APPROVED))
+    assert database.asked == 2
+
+
+def test_a_store_that_fails_is_not_waited_for_at_every_route() -> None:
+    """Fails when it is: a run with many routes would be cut off before it gives up the lead."""
+    watching = Watching(MemoryDatabase(), Lines())
+    for gateway in ("alder", "birch", "cedar"):
+        watching.heard(Ended(START_MS, gateway, Cell(gateway, "card"), 400, Outcome.APPROVED))
+    database = watching._database = Failing()  # type: ignore[assignment]
+    watching.keep()
+    assert database.asked == 1
+
+
 def test_a_damaged_state_begins_anew_and_says_so() -> None:
     database, log = MemoryDatabase(), Lines()
     database.write([Adjust(table=Table.ROUTING, key=KEY, set={"state": b"garbage"}, upsert=True)])

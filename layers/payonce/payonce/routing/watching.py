@@ -25,6 +25,7 @@ PARTITION = "PREDICTOR"
 PREFIX = "WATCH#"
 MAX_STATE_BYTES = 1_048_576  # unpacked; a route has some 15 KB
 MESSAGE = "gateway latency is unusual"
+ASK_AGAIN_MS = 30_000  # of the stream's time, after a read that failed: at every answer, no time is left to decide
 
 
 class Watching:
@@ -35,12 +36,13 @@ class Watching:
         self._log = log
         self._watch = RouteWatch()
         self._known: set[Cell] = set()
+        self._failed_at_ms: int | None = None
 
     def heard(self, event: Ended) -> None:
         """Count an answer, and log what is unusual: one line in an episode. Of no answer there is no latency."""
         if event.outcome is Outcome.NEVER_SENT:
             return
-        if event.cell not in self._known and not self._restore(event.cell):
+        if event.cell not in self._known and not self._restore(event.cell, event.at_ms):
             return
         unusual = self._watch.saw(event.cell, event.latency_ms, event.at_ms)
         if unusual is None:
@@ -69,12 +71,16 @@ class Watching:
                 self._database.write([write])
             except (StoreUnavailable, OutcomeUnknown) as error:
                 self._log.warning("watch not kept", extra={"route": cell.key(), "error": type(error).__name__})
+                return  # a store that does not answer would be waited for at each route, past the function's end
 
-    def _restore(self, cell: Cell) -> bool:
+    def _restore(self, cell: Cell, at_ms: int) -> bool:
         """Go on with what is stored. Without an answer of the store, nothing is counted: it would be kept over it."""
+        if self._failed_at_ms is not None and at_ms - self._failed_at_ms < ASK_AGAIN_MS:
+            return False
         try:
             item = self._database.get(Table.ROUTING, _key(cell))
         except StoreUnavailable:
+            self._failed_at_ms = at_ms
             return False
         self._known.add(cell)
         if item is not None:
