@@ -497,6 +497,14 @@ def test_a_silent_predictor_alarms_where_there_should_be_one() -> None:
     assert failing["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "PredictRoutesFunction"}}]
 
 
+def test_signals_that_can_not_be_stored_alarm() -> None:
+    """Fails when a reader that fails is nobody's business: without signals the predictor finds none that are late."""
+    failing = TEMPLATE["Resources"]["RoutingSignalsFailingAlarm"]["Properties"]
+    assert (failing["Namespace"], failing["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert failing["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ObserveClaimsFunction"}}]
+    assert failing["Threshold"] == 1
+
+
 @pytest.mark.parametrize(
     ("alarm", "message"),
     [
