@@ -510,6 +510,7 @@ def test_signals_that_can_not_be_stored_alarm() -> None:
     [
         ("RoutingSignalsLateAlarm", "routing signals are late"),
         ("RoutingPredictorSilentAlarm", "routing run"),
+        ("RoutingStepsFailingAlarm", "routing step failed"),
         ("GatewayDemotedAlarm", "gateway demoted"),
         ("PaymentsShedAlarm", "payments are shed"),
         ("RoutingStateRestartedAlarm", "routing state restarted"),
