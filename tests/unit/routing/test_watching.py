@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from payonce.domain.errors import StoreUnavailable
 from payonce.ports import Adjust, Table
 from payonce.routing.observation import Cell
+from payonce.routing.packed import packed, unpacked
 from payonce.routing.signal_events import Ended
 from payonce.routing.signals import Outcome
 from payonce.routing.watch import PERIOD_MS
-from payonce.routing.watching import MESSAGE, Watching
+from payonce.routing.watching import MAX_STATE_BYTES, MESSAGE, Watching
 from payonce.stores.memory import MemoryDatabase
 from tests.support.routing_world import Lines, RoutingWorld
 
@@ -125,6 +130,47 @@ def test_a_damaged_state_begins_anew_and_says_so() -> None:
     item = database.get(Table.ROUTING, KEY)
     assert item is not None
     assert item["state"] != b"garbage"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("sketch",), [[10**6, 50]]),
+        (("detector", "count"), -1),
+        (("detector", "smoothed"), math.nan),
+        (("detector", "tail"), 1e308),
+        (("period",), 10**12),
+        (("newest_ms",), 10**18),
+    ],
+)
+def test_numbers_that_can_not_be_stop_no_run_and_no_watch(path: tuple[str, ...], value: Any) -> None:
+    """Fails when the watch raises: the run ends, and so does every run after it, as the state stays as it is."""
+    database, log = MemoryDatabase(), Lines()
+    runs(database, log, range(150), 400)
+    item = database.get(Table.ROUTING, KEY)
+    assert item is not None
+    stored = json.loads(unpacked(item["state"], MAX_STATE_BYTES))
+    *way, last = path
+    at = stored
+    for name in way:
+        at = at[name]
+    at[last] = spoiled(at[last], value) if isinstance(value, float) else value
+    damaged = packed(json.dumps(stored).encode())
+    database.write([Adjust(table=Table.ROUTING, key=KEY, set={"state": damaged}, upsert=True)])
+    runs(database, log, range(150, 154), 400)
+    item = database.get(Table.ROUTING, KEY)
+    assert item is not None
+    kept = json.loads(unpacked(item["state"], MAX_STATE_BYTES), parse_constant=pytest.fail)
+    assert kept["period"] == START_MS // PERIOD_MS + 153
+
+
+def spoiled(stored: Any, number: float) -> Any:
+    """Return ``stored`` with ``number`` in the place of every fraction."""
+    if isinstance(stored, dict):
+        return {name: spoiled(value, number) for name, value in stored.items()}
+    if isinstance(stored, list):
+        return [spoiled(value, number) for value in stored]
+    return number if isinstance(stored, float) else stored
 
 
 def test_a_run_of_the_predictor_keeps_what_it_watched() -> None:

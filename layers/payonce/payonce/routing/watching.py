@@ -44,7 +44,11 @@ class Watching:
             return
         if event.cell not in self._known and not self._restore(event.cell, event.at_ms):
             return
-        unusual = self._watch.saw(event.cell, event.latency_ms, event.at_ms)
+        try:
+            unusual = self._watch.saw(event.cell, event.latency_ms, event.at_ms)
+        except (ArithmeticError, ValueError) as error:
+            self._begin_anew(event.cell, error)
+            return
         if unusual is None:
             return
         drivers = sorted(unusual.score.features.items(), key=lambda each: -each[1])[:3]
@@ -64,9 +68,12 @@ class Watching:
     def keep(self) -> None:
         """Store what was learned. Two runs that overlap write one after the other, and the later one knows more."""
         for cell in self._watch.routes:
-            write = Adjust(
-                table=Table.ROUTING, key=_key(cell), set={"state": packed(self._watch.to_bytes(cell))}, upsert=True
-            )
+            try:
+                state = packed(self._watch.to_bytes(cell))
+            except ValueError as error:
+                self._begin_anew(cell, error)
+                continue
+            write = Adjust(table=Table.ROUTING, key=_key(cell), set={"state": state}, upsert=True)
             try:
                 self._database.write([write])
             except (StoreUnavailable, OutcomeUnknown) as error:
@@ -85,10 +92,15 @@ class Watching:
         self._known.add(cell)
         if item is not None:
             try:
-                self._watch.restore(cell, unpacked(item.get("state"), MAX_STATE_BYTES))
+                self._watch.restore(cell, unpacked(item.get("state"), MAX_STATE_BYTES), at_ms=at_ms)
             except ValueError as error:
-                self._log.warning("watch begins anew", extra={"route": cell.key(), "error": str(error)})
+                self._begin_anew(cell, error)
         return True
+
+    def _begin_anew(self, cell: Cell, error: Exception) -> None:
+        """Also where a state's form is right and its numbers are not: it would end this run, and each that follows."""
+        self._watch.forget(cell)
+        self._log.warning("watch begins anew", extra={"route": cell.key(), "error": str(error)})
 
 
 def _key(cell: Cell) -> Key:
