@@ -115,6 +115,46 @@ def test_a_gateway_that_was_limited_and_is_configured_no_longer_is_forgotten() -
     assert b"gone" not in (stored.state or b"gone")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("log_p95", 1e308), ("peak_in_flight", -1), ("rate", -1e308), ("log_mean", 10**11)]
+)
+def test_a_state_whose_numbers_can_not_be_is_begun_anew(name: str, value: float) -> None:
+    """Fails when it ends the run: the next one would read the same state, and end, until somebody deleted it."""
+    world = RoutingWorld()
+    state = world.warm_up_state()
+    setattr(state.baselines[Cell("alder", "card")], name, value)
+    item = {"epoch": 40, "leader": "", "leader_until_ms": 0, "state": packed(state.to_bytes())}
+    world.database.write([Insert(Table.ROUTING, {**STATE_KEY, **item})])
+    world.start_traffic(30)
+    world.start_predictor("run_1", seconds=20)
+    world.run_until(25)
+    assert len(world.log.said("routing state restarted")) == 1
+    assert world.document() is not None
+    assert stored_epoch(world) > 40
+
+
+def test_an_error_that_is_not_the_states_is_seen(world: RoutingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a defect of the decision is taken for a damaged state again and again, and no run ever fails."""
+
+    def defect(*_given: Any) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("payonce.routing.predicting.decide", defect)
+    failures: list[str] = []
+
+    def run() -> None:
+        try:
+            world.run_predictor("run_1", seconds=10)
+        except ValueError as error:
+            failures.append(str(error))
+
+    world.start_traffic(20)
+    world.time.start(run, after_seconds=5)
+    world.run_until(20)
+    assert failures == ["a defect"]
+    assert world.document() is None
+
+
 def test_without_traffic_nothing_is_written(world: RoutingWorld) -> None:
     """Fails when a run writes for its lease alone: a day without payments would cost 86,400 writes."""
 

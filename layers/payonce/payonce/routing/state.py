@@ -97,7 +97,7 @@ def parse_state(stored: Any) -> State:
             int(_number(stored["at_ms"])),
             bool(_number(stored["scarce"])),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError("not a stored state") from error
 
 
