@@ -46,6 +46,12 @@ class Moment:
         """The slow bank's weight in the document in force."""
         return self.document.weights.get(METHOD, WEIGHTS)[GATEWAY] if self.document else None
 
+    @property
+    def has_left(self) -> bool:
+        """Whether the traffic has left the bank: by the document, and by what was paid in a whole window."""
+        weight = self.weight
+        return weight is not None and max(weight, self.share) <= GONE and self.seconds >= WINDOW_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
@@ -87,9 +93,7 @@ class Degradation:
             self.stack.bank.configure(BANK, latency_ms=latency_ms)
             moment = self._moment(began, latency_ms)
             yield moment
-            weight = moment.weight
-            lost = weight is not None and weight <= GONE and moment.share <= GONE and seconds >= WINDOW_SECONDS
-            if lost or latency_ms >= TIMEOUT_MS:
+            if moment.has_left or latency_ms >= TIMEOUT_MS:
                 return
             self._check(began)
 

@@ -43,15 +43,21 @@ def show_routing(stack: Stack, shop: Shop, console: Console) -> None:
             f"{TIMEOUT_MS / 1000:.0f} s\n  the bars: its share of the payments; the weight: what routing wants",
             soft_wrap=True,
         )
-        last = _show(degradation.worsen(), console)
-        left = (TIMEOUT_MS - last.latency_ms) / SLOWER_MS_PER_SECOND
-        console.print(f"  its traffic has left, {left:.0f} s before the first payment would time out, because")
-        console.print(f"  [cyan]{last.document.reason if last.document else '-'}[/]", soft_wrap=True)
+        console.print(outcome(_show(degradation.worsen(), console)), soft_wrap=True)
         console.print(stack.operator("routing", "show").stdout.rstrip(), markup=False, highlight=False)
         console.print(f"  bank {BANK} is well again")
         _show(degradation.heal(), console)
         time.sleep(1)
     _account(stack, traffic.paid, console)
+
+
+def outcome(last: Moment) -> str:
+    """Return what is to be said of the last moment before the first timeout, whichever way it went."""
+    reason = f"  [cyan]{last.document.reason if last.document else '-'}[/]"
+    if not last.has_left:
+        return f"  [red]its traffic has not left before the first timeout[/]. What routing says:\n{reason}"
+    left = (TIMEOUT_MS - last.latency_ms) / SLOWER_MS_PER_SECOND
+    return f"  its traffic has left, {left:.0f} s before the first payment would have timed out. The reason:\n{reason}"
 
 
 def _show(moments: Iterator[Moment], console: Console) -> Moment:

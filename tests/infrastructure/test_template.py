@@ -132,8 +132,10 @@ def test_signals_are_read_at_once_and_dropped_rather_than_late() -> None:
     assert properties["StartingPosition"] == "LATEST"
     assert "MaximumBatchingWindowInSeconds" not in properties
     assert (properties["MaximumRetryAttempts"], properties["MaximumRecordAgeInSeconds"]) == (1, 60)
-    # The log's messages come asynchronously: tried again after a minute, they would be counted as of then.
-    assert FUNCTIONS["ObserveClaimsFunction"]["EventInvokeConfig"] == {"MaximumRetryAttempts": 0}
+    # The log's messages come asynchronously: tried again after a minute, they would be counted as of then. Those that
+    # meet no free environment are not "tried again": Lambda keeps them for six hours unless an age is set.
+    asynchronous = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    assert FUNCTIONS["ObserveClaimsFunction"]["EventInvokeConfig"] == asynchronous
     assert properties["TumblingWindowInSeconds"] > 0  # else no event has its shard's name
     assert "FunctionResponseTypes" not in properties
     images = [json.loads(one["Pattern"])["dynamodb"] for one in properties["FilterCriteria"]["Filters"]]
@@ -495,11 +497,20 @@ def test_a_silent_predictor_alarms_where_there_should_be_one() -> None:
     assert failing["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "PredictRoutesFunction"}}]
 
 
+def test_signals_that_can_not_be_stored_alarm() -> None:
+    """Fails when a reader that fails is nobody's business: without signals the predictor finds none that are late."""
+    failing = TEMPLATE["Resources"]["RoutingSignalsFailingAlarm"]["Properties"]
+    assert (failing["Namespace"], failing["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert failing["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ObserveClaimsFunction"}}]
+    assert failing["Threshold"] == 1
+
+
 @pytest.mark.parametrize(
     ("alarm", "message"),
     [
         ("RoutingSignalsLateAlarm", "routing signals are late"),
         ("RoutingPredictorSilentAlarm", "routing run"),
+        ("RoutingStepsFailingAlarm", "routing step failed"),
         ("GatewayDemotedAlarm", "gateway demoted"),
         ("PaymentsShedAlarm", "payments are shed"),
         ("RoutingStateRestartedAlarm", "routing state restarted"),

@@ -96,6 +96,7 @@ def subscription(data: bytes) -> dict[str, Any]:
         {"awslogs": {"data": 7}},
         {"awslogs": {"data": "not base64"}},
         subscription(b"not gzip"),
+        subscription(gzip.compress(b"x" * 99)[:10] + b"\xff" * 20),  # its head is right, and what follows no block
         subscription(gzip.compress(b"not JSON")),
         subscription(gzip.compress(b"[]")),
         subscription(gzip.compress(b'{"messageType": "DATA_MESSAGE"}')),

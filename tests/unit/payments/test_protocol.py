@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,14 @@ import pytest
 
 from payonce.domain.errors import AmountExceedsAvailable, GatewayUnavailable, NotFound, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.items import OPEN_LEASE_SHARDS
+from payonce.idempotency.keys import record_id
+from payonce.idempotency.records import IdempotencyRecord, RecordStatus
+from payonce.idempotency.settings import IdempotencySettings
 from payonce.payments import reads
 from payonce.payments.recovery import RUN_INTERVAL_MS
+from payonce.ports import Table
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, World
 
 if TYPE_CHECKING:
@@ -47,6 +53,39 @@ def test_a_captured_payment() -> None:
     assert (answer.response.status, body(answer)["status"], answer.replayed) == (201, "captured", False)
     assert history(world, payment_id(answer)) == ["payment.captured"]
     assert balances(world) == {"gateway_receivable:bank": 1000, "merchant_payable": -1000}
+
+
+def test_a_copy_that_waited_for_anothers_claim_begins_with_its_own() -> None:
+    """Fails when its claim is dated from before the wait: routing takes the difference for the gateway's latency."""
+    world, naps = World(), itertools.count()
+    identity = record_id(MERCHANT, "create_payment", "key")
+    now_ms = world.clock.now_ms()
+    held = world.store.claim(
+        IdempotencyRecord(
+            record_id=identity,
+            status=RecordStatus.IN_PROGRESS,
+            claim_id="pay_other",
+            fence=1,
+            fingerprint="f",
+            created_at_ms=now_ms,
+            expires_at_ms=now_ms + MINUTE_MS,
+            lease_expires_at_ms=now_ms + MINUTE_MS,
+            resource="/payments/pay_other",
+            plan={"kind": "payment"},
+        )
+    )
+
+    def sleep(seconds: float) -> None:
+        world.clock.sleep(seconds)
+        if next(naps) == 9:
+            world.store.release(held)
+
+    world.engine = IdempotencyEngine(store=world.store, settings=IdempotencySettings(), clock=world.clock, sleep=sleep)
+    assert world.create(wait_seconds=15).response.status == 201
+    item = world.database.get(Table.IDEMPOTENCY, {"id": identity})
+    assert item is not None
+    assert world.clock.now_ms() - now_ms > 2_000
+    assert item["ended_at_ms"] == item["created_at_ms"]
 
 
 def test_a_declined_payment_is_final_and_replayed() -> None:

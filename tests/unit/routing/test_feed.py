@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
-from payonce.ports import Insert, Table
+from payonce.ports import Insert, Page, Table
 from payonce.routing import signal_store
 from payonce.routing.admission import Priority
 from payonce.routing.feed import LONG_OVERLAP_MS, SignalFeed
@@ -94,6 +95,48 @@ def test_the_last_minute_is_read_at_the_start(store: SignalStore, feed: SignalFe
     assert feed.read()
     assert feed.newest_ms == T0
     assert feed.book.observe(T0, forecast=False).gateways["alder"].in_flight == 61
+
+
+def test_an_answer_that_comes_again_in_another_batch_is_heard_once(store: SignalStore, clock: ManualClock) -> None:
+    """Fails when the watch counts it twice. A reader that goes on from an older place may cut batches differently."""
+    heard: list[str] = []
+    feed = SignalFeed(store, clock, frozenset({"alder"}), lambda event: heard.append(event.attempt_id))
+    add(store, claimed(T0, "1"), ended(T0 + 400, "1"))
+    feed.read()
+    add(store, claimed(T0, "1"), ended(T0 + 400, "1"), claimed(T0 + 500, "2"), ended(T0 + 900, "2"))
+    clock.ms += 1_000
+    feed.read()
+    assert heard == [attempt_id("1"), attempt_id("2")]
+
+
+@pytest.mark.parametrize("old_ms", [0, 3_600_000])
+def test_where_nothing_is_new_nothing_old_is_read(
+    store: SignalStore, database: MemoryDatabase, clock: ManualClock, old_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the last seconds before a pause are read in every second of it."""
+    for number in range(40):
+        add(store, claimed(T0 - old_ms - 500 * number, str(number)))
+    feed = SignalFeed(store, clock, frozenset({"alder"}), lambda _event: None)
+    assert feed.read()
+    clock.ms += 0 if old_ms else LONG_OVERLAP_MS + 1
+    read: list[int] = []
+    query = database.query
+
+    def counted(*what: Any, **how: Any) -> Page:
+        page = query(*what, **how)
+        read.append(len(page.items))
+        return page
+
+    monkeypatch.setattr(database, "query", counted)
+    assert not feed.read(overlap_ms=LONG_OVERLAP_MS)
+    assert read == [1]
+    # And after the pause everything is as before.
+    now_ms = clock.ms
+    add(store, claimed(now_ms, "new"))
+    assert feed.read()
+    add(store, claimed(now_ms - 3_000, "late"), shard="b")
+    feed.read()
+    assert feed.book.observe(feed.newest_ms, forecast=False).gateways["alder"].started == 2
 
 
 def test_every_batch_is_read_once(store: SignalStore, feed: SignalFeed, clock: ManualClock) -> None:

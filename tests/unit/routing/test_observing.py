@@ -80,6 +80,14 @@ def test_a_release_is_an_attempt_that_was_never_sent_and_a_ttl_deletion_nothing(
     assert told(CLAIM, None, deleted_by="dynamodb.amazonaws.com") is None
 
 
+@pytest.mark.parametrize("skew_ms", [-30_000, 0, 30_000])
+def test_a_release_by_an_operator_is_nothing_of_the_gateways(skew_ms: int) -> None:
+    """Fails when an operator who gives back claims of an hour ago makes the gateway look as if it failed now."""
+    claim = {**CLAIM, "created_at_ms": T0 + 250 + skew_ms}
+    assert told(claim, None, second=SECOND + 25).outcome is Outcome.NEVER_SENT
+    assert told(claim, None, second=SECOND + 3_600) is None
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -130,6 +138,11 @@ def test_a_lines_time_is_bounded_by_the_readers(at_ms: int, bounded_ms: int) -> 
     refused = refusal_of(LINE, at_ms=at_ms, now_ms=T0)
     assert refused is not None
     assert refused.at_ms == bounded_ms
+
+
+def test_a_line_that_comes_late_is_no_demand_of_now() -> None:
+    """Fails when a message that Lambda kept back, as it does while there is no free environment, is counted as news."""
+    assert refusal_of(LINE, at_ms=T0 - 60_001, now_ms=T0) is None
 
 
 @pytest.mark.parametrize("line", [None, 7, [], {}, {"message": "signals skipped"}, {"message": ["throttled"]}])

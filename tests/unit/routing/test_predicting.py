@@ -12,6 +12,9 @@ import pytest
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable
 from payonce.ports import Adjust, Insert, Table
 from payonce.routing.control_store import CONTROL_KEY, ControlStore, override_write
+from payonce.routing.detector import Baseline
+from payonce.routing.levels import Level
+from payonce.routing.observation import Cell
 from payonce.routing.override import Override
 from payonce.routing.packed import packed, unpacked
 from payonce.routing.predicting import LEASE_MS
@@ -23,6 +26,7 @@ from payonce.routing.predictor_store import (
     decision_write,
 )
 from payonce.routing.record import replay
+from payonce.routing.reflex import Limit
 from payonce.routing.settings import Mode
 from payonce.routing.state import State, restore
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
@@ -89,6 +93,66 @@ def test_every_published_decision_is_on_record_and_can_be_made_again(world: Rout
     last = ControlStore(world.database).read()
     assert last.document is not None
     assert json.loads(unpacked(kept[-1]["record"], MAX_STATE_BYTES))["document"] == json.loads(last.document)
+
+
+def test_a_gateway_that_was_limited_and_is_configured_no_longer_is_forgotten() -> None:
+    """Fails when its limit stays: every document would name it, and payments refuse one that names an unknown one."""
+    world = RoutingWorld()
+    state, at_ms, gone = world.warm_up_state(), world.time.now_ms(), Cell("gone", "card")
+    state.limits["gone"] = Limit(1.0, 2.0, at_ms, at_ms, 8.0, at_ms)
+    state.levels[gone], state.means["gone"] = Level(level=0.15), 0.5
+    state.baselines[gone] = Baseline()
+    item = {"epoch": 1, "leader": "", "leader_until_ms": 0, "state": packed(state.to_bytes())}
+    world.database.write([Insert(Table.ROUTING, {**STATE_KEY, **item})])
+    world.start_traffic(30)
+    world.start_predictor("run_1", seconds=20)
+    world.run_until(15)
+    document = world.document()
+    assert document is not None
+    assert (document.limits, document.reason) == ({}, "nothing unusual")
+    stored = PredictorStore(world.database, "looks").read()
+    assert stored is not None
+    assert b"gone" not in (stored.state or b"gone")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("log_p95", 1e308), ("peak_in_flight", -1), ("rate", -1e308), ("log_mean", 10**11)]
+)
+def test_a_state_whose_numbers_can_not_be_is_begun_anew(name: str, value: float) -> None:
+    """Fails when it ends the run: the next one would read the same state, and end, until somebody deleted it."""
+    world = RoutingWorld()
+    state = world.warm_up_state()
+    setattr(state.baselines[Cell("alder", "card")], name, value)
+    item = {"epoch": 40, "leader": "", "leader_until_ms": 0, "state": packed(state.to_bytes())}
+    world.database.write([Insert(Table.ROUTING, {**STATE_KEY, **item})])
+    world.start_traffic(30)
+    world.start_predictor("run_1", seconds=20)
+    world.run_until(25)
+    assert len(world.log.said("routing state restarted")) == 1
+    assert world.document() is not None
+    assert stored_epoch(world) > 40
+
+
+def test_an_error_that_is_not_the_states_is_seen(world: RoutingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a defect of the decision is taken for a damaged state again and again, and no run ever fails."""
+
+    def defect(*_given: Any) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("payonce.routing.predicting.decide", defect)
+    failures: list[str] = []
+
+    def run() -> None:
+        try:
+            world.run_predictor("run_1", seconds=10)
+        except ValueError as error:
+            failures.append(str(error))
+
+    world.start_traffic(20)
+    world.time.start(run, after_seconds=5)
+    world.run_until(20)
+    assert failures == ["a defect"]
+    assert world.document() is None
 
 
 def test_without_traffic_nothing_is_written(world: RoutingWorld) -> None:

@@ -217,6 +217,14 @@ def test_a_state_with_one_wrong_value_is_never_half_read(data: st.DataObject) ->
         parse_state(stored)
 
 
+@pytest.mark.parametrize("field", ["demand", "at_ms"])
+def test_a_number_beyond_any_float_is_no_state(field: str) -> None:
+    """Fails with an OverflowError, which is raised before anything could begin anew."""
+    stored = {**State().to_json(), field: 10**400}
+    with pytest.raises(ValueError, match="not a stored state"):
+        parse_state(stored)
+
+
 @given(st.data())
 def test_a_state_with_one_damaged_byte_is_a_fresh_one(data: st.DataObject) -> None:
     """Fails when the digest is not asked."""

@@ -65,7 +65,7 @@ def test_a_restored_watch_goes_on_as_if_nothing_had_happened() -> None:
     whole, first, second = RouteWatch(), RouteWatch(), RouteWatch()
     feed(whole, range(DAY), 400)
     feed(first, range(DAY), 400)
-    second.restore(ALDER, first.to_bytes(ALDER))
+    second.restore(ALDER, first.to_bytes(ALDER), at_ms=START_MS + 100 * PERIOD_MS)
     feed(second, range(DAY - 1, DAY), 400)  # what was read before is read again
     for watch in (whole, second):
         feed(watch, range(DAY, DAY + 20), 500)
@@ -77,7 +77,7 @@ def test_a_restored_watch_goes_on_as_if_nothing_had_happened() -> None:
 def test_a_damaged_state_is_refused(raw: bytes) -> None:
     watch = RouteWatch()
     with pytest.raises(ValueError):
-        watch.restore(ALDER, raw)
+        watch.restore(ALDER, raw, at_ms=START_MS)
     assert watch.routes == []
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from payonce.domain.errors import StoreUnavailable
 from payonce.ports import Adjust, Table
 from payonce.routing.observation import Cell
+from payonce.routing.packed import packed, unpacked
 from payonce.routing.signal_events import Ended
 from payonce.routing.signals import Outcome
 from payonce.routing.watch import PERIOD_MS
-from payonce.routing.watching import MESSAGE, Watching
+from payonce.routing.watching import MAX_STATE_BYTES, MESSAGE, Watching
 from payonce.stores.memory import MemoryDatabase
 from tests.support.routing_world import Lines, RoutingWorld
 
@@ -83,6 +88,40 @@ def test_what_can_not_be_read_is_not_written_over() -> None:
     assert database.get(Table.ROUTING, KEY) == stored
 
 
+class Failing:
+    """A store that answers nothing, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get(self, *_key: Any) -> None:
+        self.asked += 1
+        raise StoreUnavailable("not now")
+
+    def write(self, _writes: Any) -> None:
+        self.asked += 1
+        raise StoreUnavailable("not now")
+
+
+def test_a_store_that_fails_is_not_asked_at_every_answer() -> None:
+    """Fails when it is: each takes seconds to fail, there are hundreds in a step, and nothing is decided meanwhile."""
+    database = Failing()
+    watching = Watching(database, Lines())  # type: ignore[arg-type]
+    for index in range(1_000):
+        watching.heard(Ended(START_MS + index * 50, str(index), ALDER, 400, Outcome.APPROVED))
+    assert database.asked == 2
+
+
+def test_a_store_that_fails_is_not_waited_for_at_every_route() -> None:
+    """Fails when it is: a run with many routes would be cut off before it gives up the lead."""
+    watching = Watching(MemoryDatabase(), Lines())
+    for gateway in ("alder", "birch", "cedar"):
+        watching.heard(Ended(START_MS, gateway, Cell(gateway, "card"), 400, Outcome.APPROVED))
+    database = watching._database = Failing()  # type: ignore[assignment]
+    watching.keep()
+    assert database.asked == 1
+
+
 def test_a_damaged_state_begins_anew_and_says_so() -> None:
     database, log = MemoryDatabase(), Lines()
     database.write([Adjust(table=Table.ROUTING, key=KEY, set={"state": b"garbage"}, upsert=True)])
@@ -91,6 +130,47 @@ def test_a_damaged_state_begins_anew_and_says_so() -> None:
     item = database.get(Table.ROUTING, KEY)
     assert item is not None
     assert item["state"] != b"garbage"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("sketch",), [[10**6, 50]]),
+        (("detector", "count"), -1),
+        (("detector", "smoothed"), math.nan),
+        (("detector", "tail"), 1e308),
+        (("period",), 10**12),
+        (("newest_ms",), 10**18),
+    ],
+)
+def test_numbers_that_can_not_be_stop_no_run_and_no_watch(path: tuple[str, ...], value: Any) -> None:
+    """Fails when the watch raises: the run ends, and so does every run after it, as the state stays as it is."""
+    database, log = MemoryDatabase(), Lines()
+    runs(database, log, range(150), 400)
+    item = database.get(Table.ROUTING, KEY)
+    assert item is not None
+    stored = json.loads(unpacked(item["state"], MAX_STATE_BYTES))
+    *way, last = path
+    at = stored
+    for name in way:
+        at = at[name]
+    at[last] = spoiled(at[last], value) if isinstance(value, float) else value
+    damaged = packed(json.dumps(stored).encode())
+    database.write([Adjust(table=Table.ROUTING, key=KEY, set={"state": damaged}, upsert=True)])
+    runs(database, log, range(150, 154), 400)
+    item = database.get(Table.ROUTING, KEY)
+    assert item is not None
+    kept = json.loads(unpacked(item["state"], MAX_STATE_BYTES), parse_constant=pytest.fail)
+    assert kept["period"] == START_MS // PERIOD_MS + 153
+
+
+def spoiled(stored: Any, number: float) -> Any:
+    """Return ``stored`` with ``number`` in the place of every fraction."""
+    if isinstance(stored, dict):
+        return {name: spoiled(value, number) for name, value in stored.items()}
+    if isinstance(stored, list):
+        return [spoiled(value, number) for value in stored]
+    return number if isinstance(stored, float) else stored
 
 
 def test_a_run_of_the_predictor_keeps_what_it_watched() -> None:

@@ -7,6 +7,7 @@ import binascii
 import gzip
 import io
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from payonce.observability import get_logger
@@ -99,7 +100,7 @@ def _unpacked(data: str) -> dict[str, Any]:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(data, validate=True))) as packed:
             text = packed.read(MAX_LOG_BYTES + 1)
-    except (OSError, EOFError, binascii.Error) as error:
+    except (OSError, EOFError, zlib.error, binascii.Error) as error:
         raise ValueError("not a message of a log's subscription") from error
     if len(text) > MAX_LOG_BYTES:
         raise ValueError("a message of a log's subscription that is too large")

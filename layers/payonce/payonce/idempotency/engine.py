@@ -102,11 +102,12 @@ class IdempotencyEngine:
         """
         plan = work.plan()
         self._check_storable(work.largest_response())
-        record = self._new_record(request, plan)
         give_up_at_ms = min(
             self._clock.now_ms() + int(request.wait_seconds * 1000), request.deadline.at_ms - WAIT_RESERVE_MS
         )
         while True:
+            # Anew after every wait: a claim begins when it is made, and the wait for another's is not its latency.
+            record = self._new_record(request, plan)
             persistence = FencedPersistence(
                 store=self._store,
                 clock=self._clock,

@@ -36,8 +36,8 @@ NEVER_MS = -(2**53)
 class SignalFeed:
     """Reads each batch once. ``newest_ms`` is the store's time of the newest event, 0 as long as there is none.
 
-    ``heard`` is told of every attempt that ended. ``unreadable`` counts batches that were skipped. Only the configured
-    gateways' events are taken: a document that names another is refused by payments.
+    ``heard`` is told once of every attempt that ended. ``unreadable`` counts batches that were skipped. Only the
+    configured gateways' events are taken: a document that names another is refused by payments.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class SignalFeed:
         self._gateways = gateways
         self._seen: dict[str, int] = {}
         self._read_at_ms = NEVER_MS
+        self._news_at_ms = NEVER_MS  # by our clock: when there was a newer event at last
         self._ahead_ms = 0  # of our clock: what has to be added to it
         self.book = SignalBook()
         self.newest_ms = 0
@@ -79,6 +80,8 @@ class SignalFeed:
                 self._read_at_ms = own_ms
                 return False
             from_ms = newest_ms - FIRST_LOOK_MS
+        elif own_ms - self._news_at_ms > LONG_OVERLAP_MS:
+            from_ms = self.newest_ms  # what could still come is too late, and all of it would be read every second
         else:
             from_ms = self.newest_ms - overlap_ms
         batches = self._new_batches(from_ms, until_ms)
@@ -93,6 +96,7 @@ class SignalFeed:
         # At the first look a batch may have lain there for long, so that only our own clock can say how old it is.
         lag_ms = min(max(0, own_ms - newest.at_ms), max(0, newest.observed_at_ms - newest.at_ms) + max(0, since_ms))
         self._ahead_ms = newest.at_ms + lag_ms - own_ms
+        self._news_at_ms = own_ms if lag_ms <= LONG_OVERLAP_MS or not self.is_first_look else NEVER_MS
         return True
 
     def _new_batches(self, from_ms: int, until_ms: int) -> list[SignalBatch]:
@@ -119,8 +123,9 @@ class SignalFeed:
             case Claimed():
                 self.book.claimed(at_ms, event.attempt_id, event.cell, event.merchant_id, event.priority, shard=shard)
             case Ended():
-                self.book.committed(at_ms, event.attempt_id, event.cell, event.latency_ms, event.outcome, shard=shard)
-                self._heard(event)
+                attempt = event.attempt_id
+                if self.book.committed(at_ms, attempt, event.cell, event.latency_ms, event.outcome, shard=shard):
+                    self._heard(event)
             case Refused():
                 self.book.refused(at_ms, event.cell, event.merchant_id, event.priority, shard=shard)
 

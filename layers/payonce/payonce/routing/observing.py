@@ -6,10 +6,11 @@
     ─                   INPROGRESS, fence 1       claimed
     INPROGRESS, 1       COMPLETED 201 or 402      ended: approved, declined
     INPROGRESS, 1       IN_DOUBT                  ended: unknown
-    INPROGRESS, 1       ─, not by DynamoDB's TTL  ended: never sent
+    INPROGRESS, 1       ─, by its owner           ended: never sent
     anything else                                 nothing
 
-A later owner (fence 2 and more) asks what became of an attempt: how long that took is no latency of the gateway.
+A later owner (fence 2 and more) asks what became of an attempt: how long that took is no latency of the gateway. Who
+deletes a claim, the stream says of DynamoDB's TTL alone; an operator gives back what is older than any owner's work.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ FIRST_FENCE = 1
 OUTCOMES = {201: Outcome.APPROVED, 402: Outcome.DECLINED}
 REFUSED_MESSAGE = "throttled"
 MAX_LOG_SKEW_MS = 5_000  # of a log line against the clock that reads it: more is a wrong clock, or a late line
+MAX_LOG_AGE_MS = 60_000  # beyond what a wrong clock explains: such a line is late, and no demand of now
+# Its owner gives a claim back within its function's 25 s. Twice that, and clocks that differ: it was an operator.
+MAX_OWNER_MS = 60_000
 
 type Image = Mapping[str, Any]
 
@@ -57,6 +61,8 @@ def signal_of(before: Image | None, after: Image | None, *, store_second: int, d
             _text(plan, "merchant_id"),
             Priority(_text(plan, "priority", Priority.AUTHORIZATION)),
         )
+    if after is None and store_second * 1000 - _number(before, "created_at_ms") > MAX_OWNER_MS:
+        return None
     outcome = _outcome(after, deleted_by)
     return None if outcome is None else _ended(before, after, outcome, store_second)
 
@@ -98,11 +104,15 @@ def _outcome(after: Image | None, deleted_by: str) -> Outcome | None:
 
 
 def refusal_of(line: object, *, at_ms: int, now_ms: int) -> Refused | None:
-    """Return what a log line says, ``None`` for every other line. ``at_ms`` is the line's time, ``now_ms`` ours.
+    """Return what a log line says, ``None`` for every other line and for one that comes too late to be news.
+
+    ``at_ms`` is the line's time, ``now_ms`` ours.
 
     Raises ``ValueError`` when it is a refusal that can't be read.
     """
     if not isinstance(line, dict) or line.get("message") != REFUSED_MESSAGE:
+        return None
+    if now_ms - at_ms > MAX_LOG_AGE_MS:
         return None
     return Refused(
         min(max(at_ms, now_ms - MAX_LOG_SKEW_MS), now_ms + MAX_LOG_SKEW_MS),

@@ -21,7 +21,7 @@ from payonce.routing.in_force import settings_in_force
 from payonce.routing.predictor import decide, expectations
 from payonce.routing.predictor_store import PredictorStore, RecordTaken, decision_write
 from payonce.routing.record import record
-from payonce.routing.state import State, restore
+from payonce.routing.state import State, only_of, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,7 @@ class PredictorRun:
         self._waiting_for: Stored | None = None
         self._waiting_since_ms = 0
         self._doubts_clock = False
+        self._has_begun_anew = False
         self._told: set[str] = set()
 
     def run(self, until: Deadline) -> RunReport:
@@ -116,6 +117,15 @@ class PredictorRun:
             self._report.unreadable += self._term.feed.unreadable
             self._term = None
             self._waiting_for = None
+        except (ArithmeticError, TypeError, ValueError) as error:
+            # A state whose form is right and whose numbers are not would end this run, and each that follows. Once: if
+            # it was not the state, the error is a defect, and has to be seen.
+            if self._has_begun_anew:
+                raise
+            self._has_begun_anew = True
+            self._term = self._term.anew()
+            extra = {"epoch": self._term.epoch, "error": type(error).__name__, "detail": str(error)}
+            self._work.log.error("routing state restarted", extra=extra)
 
     def _begin(self) -> _Term | None:
         stored, now_ms = self._work.store.read(), self._work.clock.now_ms()
@@ -123,7 +133,7 @@ class PredictorRun:
             return None
         control = self._work.control.read()
         epoch = max(control.epoch, stored.epoch if stored else 0)
-        state = restore(stored.state if stored else None)
+        state = only_of(restore(stored.state if stored else None), self._work.gateways)
         if stored is not None and not state.epoch:
             self._work.log.error("routing state restarted", extra={"epoch": epoch, "bytes": len(stored.state or b"")})
         state.epoch = max(state.epoch, epoch)
@@ -167,6 +177,15 @@ class _Term:
         self._last: ControlDocument | None = None
         self._control = control
         self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard)
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch that is known."""
+        return self._state.epoch
+
+    def anew(self) -> _Term:
+        """Return a term that goes on from nothing but the epoch."""
+        return _Term(self._work, self._stored, State(epoch=self.epoch), self._control)
 
     def step(self, report: RunReport, tell_once: Callable[[str, dict[str, object]], None]) -> None:
         """Read, and decide when there is something new. Raises ``WriteConflict`` when another one leads."""

@@ -75,11 +75,11 @@ class SignalBook:
 
     def committed(
         self, at_ms: int, attempt_id: str, cell: Cell, latency_ms: int, outcome: Outcome, shard: str = ""
-    ) -> None:
-        """The attempt ended. ``latency_ms`` is the gateway's, as the function measured it."""
+    ) -> bool:
+        """The attempt ended; return whether that is news. ``latency_ms`` is the gateway's, as a function measured."""
         self._note(shard, at_ms)
         if attempt_id in self._closed:
-            return
+            return False
         route = self._route(cell)
         route.close(attempt_id)
         self._closed[attempt_id] = at_ms
@@ -96,6 +96,7 @@ class SignalBook:
             slot.sketch.add(latency_ms)
             if latency_ms > route.overdue_after_ms:
                 slot.slow += 1
+        return True
 
     def refused(self, at_ms: int, cell: Cell, merchant_id: str, priority: Priority, shard: str = "") -> None:
         """A request was answered 429 before any claim, by the request log. ``cell`` is the route it would have had."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -57,6 +57,20 @@ class State:
         return canonical({"sha256": sha256(canonical(state)).hexdigest(), "state": state})
 
 
+def only_of(state: State, gateways: frozenset[str]) -> State:
+    """Return the state without what it knows of other gateways.
+
+    One that is configured no longer gets no answers that could end its limit, and a document that names it is refused.
+    """
+    return replace(
+        state,
+        baselines={cell: baseline for cell, baseline in state.baselines.items() if cell.gateway in gateways},
+        levels={cell: level for cell, level in state.levels.items() if cell.gateway in gateways},
+        limits={gateway: limit for gateway, limit in state.limits.items() if gateway in gateways},
+        means={gateway: mean for gateway, mean in state.means.items() if gateway in gateways},
+    )
+
+
 def parse_state(stored: Any) -> State:
     """The inverse of ``State.to_json``. Raises ``ValueError`` for anything else."""
     try:
@@ -83,7 +97,7 @@ def parse_state(stored: Any) -> State:
             int(_number(stored["at_ms"])),
             bool(_number(stored["scarce"])),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError("not a stored state") from error
 
 

@@ -87,18 +87,29 @@ class RouteWatch:
             }
         )
 
-    def restore(self, cell: Cell, raw: bytes) -> None:
-        """Go on with a route's stored state. Raises ``ValueError`` when it is none; the route then begins anew."""
+    def restore(self, cell: Cell, raw: bytes, *, at_ms: int) -> None:
+        """Go on with a route's stored state at ``at_ms``, the stream's time.
+
+        Raises ``ValueError`` when it is none, or is from the future, in which no answer would be counted until then;
+        the route then begins anew.
+        """
         try:
             stored: dict[str, Any] = json.loads(raw)
             period, newest_ms = stored["period"], stored["newest_ms"]
             if stored["version"] != VERSION or not isinstance(period, int) or not isinstance(newest_ms, int):
                 raise ValueError("the watch's state is of another version")
+            canonical(stored)  # raises for NaN and infinities, which would stay for ever
+            if max(period * PERIOD_MS, newest_ms) > at_ms + PERIOD_MS:
+                raise ValueError("the watch's state is from the future")
             sketch = LatencySketch.from_pairs(stored["sketch"])
             detector = AnomalyDetector.restore(stored["detector"], self._constants)
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError("not a watch's state") from error
         self._routes[cell] = _Watched(detector, period, sketch, newest_ms, newest_ms)
+
+    def forget(self, cell: Cell) -> None:
+        """Begin a route anew."""
+        self._routes.pop(cell, None)
 
     @property
     def routes(self) -> list[Cell]:
