@@ -13,7 +13,7 @@ import pytest
 from payonce.domain.errors import OverrideConflict, OverrideRefused
 from payonce.ports import Delete, Table
 from payonce.routing import override_desk
-from payonce.routing.control_store import CONTROL_KEY, ControlStore, document_write, override_write
+from payonce.routing.control_store import CONTROL_KEY, Control, ControlStore, document_write, override_write
 from payonce.routing.document import EVERYTHING, ControlDocument
 from payonce.routing.override import MAX_LIFE_MS, USUAL_LIFE_MS, Override, parse_override
 from payonce.routing.override_desk import OverrideDesk
@@ -200,6 +200,28 @@ def test_of_two_operators_one_is_told_to_look_again(
         desk.set(operator="bob", reason="birch burns", shares={"birch": 0.0})
     assert stored(database).shares == {"alder": 0.0}
     assert [entry.operator for entry in desk.history()] == ["ann"]
+
+
+def test_who_is_overtaken_between_two_reads_is_told_too(
+    database: Database, clock: ManualClock, desk: OverrideDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bob reads what is in force, ann writes, bob counts the entries. Fails when the trail is read after the control
+    item: bob's number would be the one after ann's, and her drain be lost without a word.
+    """
+    real = ControlStore.read
+    done: list[bool] = []
+
+    def ann_next(self: ControlStore) -> Control:
+        control = real(self)
+        if not done:
+            done.append(True)
+            desk.set(operator="ann", reason="alder burns", shares={"alder": 0.0})
+        return control
+
+    monkeypatch.setattr(ControlStore, "read", ann_next)
+    with pytest.raises(OverrideConflict, match="ann was faster"):
+        OverrideDesk(database, clock, WEIGHTS).set(operator="bob", reason="look only", mode=Mode.SHADOW)
+    assert stored(database).shares == {"alder": 0.0}
 
 
 def test_operators_at_the_same_time_each_win_or_are_told(

@@ -9,6 +9,9 @@ Two operators at the same time::
 
     ann   reads version 3 ─ writes entry 4: done
     bob   reads version 3 ······················ writes entry 4, which is there: conflict, nothing is written
+
+The trail is read before the control item, never after it: bob would find ann's entry 4, write entry 5, and with it
+what he made of version 3.
 """
 
 from __future__ import annotations
@@ -75,10 +78,10 @@ class OverrideDesk:
         Raises ``OverrideRefused`` for what has no name, reason or end, for a gateway that is not configured, and when
         no gateway would be left; ``OverrideConflict`` when another operator was faster. Then nothing was changed.
         """
-        control, now_ms = ControlStore(self._database).read(), self._clock.now_ms()
+        control, version, now_ms = self._look()
         before = self._in_force(control, now_ms)
         after = self._made(
-            control,
+            version,
             now_ms,
             life_ms,
             operator=operator,
@@ -97,10 +100,10 @@ class OverrideDesk:
 
         Raises ``OverrideRefused`` without a name or reason, or when there is nothing to end, and ``OverrideConflict``.
         """
-        control, now_ms = ControlStore(self._database).read(), self._clock.now_ms()
+        control, version, now_ms = self._look()
         if self._is_over(control, now_ms):
             raise OverrideRefused("There is no override in force, so there is nothing to release.")
-        after = self._made(control, now_ms, USUAL_LIFE_MS, operator=operator, reason=reason, mode=None, shares={})
+        after = self._made(version, now_ms, USUAL_LIFE_MS, operator=operator, reason=reason, mode=None, shares={})
         self._write(control, after)
         return after
 
@@ -125,6 +128,13 @@ class OverrideDesk:
             if start is None:
                 return
 
+    def _look(self) -> tuple[Control, int, int]:
+        """Return what is stored, the number of the change after it, and the time."""
+        # The trail counts too: were the control item lost, its numbers would begin anew, and meet those that are there.
+        newest = next(self.history(), None)
+        control = ControlStore(self._database).read()
+        return control, max(control.override_version, newest.version if newest else 0) + 1, self._clock.now_ms()
+
     def _in_force(self, control: Control, now_ms: int) -> Override | None:
         # What payments can't read does not count for them, so nothing is built on it either.
         try:
@@ -145,7 +155,7 @@ class OverrideDesk:
 
     def _made(
         self,
-        control: Control,
+        version: int,
         now_ms: int,
         life_ms: int,
         *,
@@ -160,7 +170,7 @@ class OverrideDesk:
             raise OverrideRefused(f"Routing knows no gateway {', '.join(unknown)}. It routes to: {known}.")
         try:
             return Override(
-                version=self._next_version(control),
+                version=version,
                 mode=mode,
                 shares=shares,
                 operator=operator.strip(),
@@ -173,11 +183,6 @@ class OverrideDesk:
                 "An override needs a name (up to 100 characters) and a reason (up to 500) in one line, shares from 0 "
                 f"to 1, and an end within 7 days: {error}."
             ) from error
-
-    def _next_version(self, control: Control) -> int:
-        # The trail counts too: were the control item lost, its numbers would begin anew, and meet those that are there.
-        newest = next(self.history(), None)
-        return max(control.override_version, newest.version if newest else 0) + 1
 
     def _refuse_without_route(self, control: Control, after: Override, now_ms: int) -> None:
         # ``overridden`` gives the very weights back when nothing is left of them: the override would do nothing.
