@@ -17,8 +17,10 @@ def settings_in_force(
 ) -> RoutingSettings:
     """Return the settings with the stored override applied, if one is in force at ``now_ms``.
 
-    It is what ``decide`` gets, so that a decision's record says what was in force. An override that can't be read is
-    none, as it is for payments.
+    It is what ``decide`` gets, so that a decision's record says what was in force. Of the shares, only those of gateways
+    that get nothing: nothing may be moved to them, or expected of them. The others are of the weight that the document
+    will give, and payments take them of it: taken here too, a half would become a quarter. An override that can't be
+    read is none, as it is for payments.
     """
     if control.override is None:
         return settings
@@ -26,5 +28,6 @@ def settings_in_force(
         override = parse_override(control.override, gateways)
     except (ValueError, KeyError, TypeError):
         return settings
-    weights = overridden(settings.neutral, override, now_ms)
+    drained = {gateway: share for gateway, share in override.shares.items() if share == 0}
+    weights = overridden(settings.neutral, replace(override, shares=drained), now_ms)
     return replace(settings, neutral=dict(weights), mode=mode_of(settings.mode, override, now_ms))
