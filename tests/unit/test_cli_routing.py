@@ -14,6 +14,7 @@ from payonce.routing.control_store import CONTROL_KEY, ControlStore, document_wr
 from payonce.routing.decisions import SEARCHED_HOURS
 from payonce.routing.document import Admission
 from payonce.routing.override import Override, parse_override
+from payonce.routing.override_desk import OverrideDesk
 from payonce.routing.packed import packed, unpacked
 from payonce.routing.predictor_store import decision_partition
 from payonce.routing.settings import Mode
@@ -377,7 +378,7 @@ def test_the_forecasts_are_explained_route_by_route(
     assert lines[head].split() == ["gateway", "method", "probability", "horizon", "drivers"]
     assert lines[head + 1].split()[:2] == ["alder", "card"], "the most likely trouble comes first"
     assert "60 s" in lines[head + 1]
-    assert "near_slo" in lines[head + 1]
+    assert "slope_per_minute" in lines[head + 1]
     assert lines[head + 2].split()[:2] == ["birch", "card"]
 
 
@@ -392,3 +393,44 @@ def test_what_was_stored_moves_no_cursor(application: Application, run: Any, doc
     """Fails when a reason from the store is written to the terminal as it is."""
     application.database.write([document_write(replace(document, reason="\x1b[2Jgone"))])
     assert "\x1b" not in run("show")[1]
+
+
+@pytest.mark.parametrize("command", ["history", "decisions"])
+@pytest.mark.parametrize("last", ["0", "-1"])
+def test_less_than_one_line_is_refused(run: Any, document: ControlDocument, command: str, last: str) -> None:
+    """Fails when --last 0 says that there are none, or --last -1 ends in a traceback."""
+    with pytest.raises(SystemExit) as exit_:
+        run(command, "--last", last)
+    assert exit_.value.code == 2
+
+
+@pytest.mark.parametrize(("at_ms", "when"), [(4_102_444_800_000, "2100-01-01"), (10**18, "out of"), (10**30, "out of")])
+def test_an_override_of_the_future_is_shown_as_one(
+    application: Application, run: Any, document: ControlDocument, at_ms: int, when: str
+) -> None:
+    """Fails when it is said to have ended, or when a time that no calendar has ends in a traceback."""
+    override = Override(
+        version=1, shares={"alder": 0.5}, operator="ann", reason="x", issued_at_ms=at_ms, expires_at_ms=at_ms + 1
+    )
+    application.database.write([override_write(override.to_bytes(), 1)])
+    code, out, _ = run("show")
+    assert code == 0
+    assert "issued in the future" in out
+    assert when in out
+    assert "ended" not in out
+    assert run("release", *ANN)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["al\x1b[2Jder", "\ud800"])
+def test_a_gateways_name_in_the_history_moves_no_cursor(application: Application, run: Any, name: str) -> None:
+    """Fails when a name from the store is written to the terminal as it is, or can't be written at all."""
+    override = Override(
+        version=1, shares={name: 0.5}, operator="ann", reason="x", issued_at_ms=1, expires_at_ms=2
+    ).to_bytes()
+    desk = OverrideDesk(application.database, application.clock, WEIGHTS)
+    application.database.write([override_write(override, 1)])
+    desk.set(operator="bob", reason="y", shares={"alder": 0.5})
+    code, out, _ = run("history")
+    assert code == 0
+    assert ascii(name) in out
+    assert all(line.isprintable() for line in out.splitlines())

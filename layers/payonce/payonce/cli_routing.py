@@ -60,7 +60,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     history = actions.add_parser("history", help="who overrode what, when and why; newest first")
     decisions = actions.add_parser("decisions", help=f"the decisions of the last {SEARCHED_HOURS} hours, newest first")
     for action in (history, decisions):
-        action.add_argument("--last", type=int, default=DEFAULT_LAST, help=f"so many (default {DEFAULT_LAST})")
+        action.add_argument("--last", type=_count, default=DEFAULT_LAST, help=f"so many (default {DEFAULT_LAST})")
     again = actions.add_parser("replay", help="make a decision again from its record: the same bytes, or exit code 1")
     explain = actions.add_parser("explain", help="the forecasts behind a decision")
     for action in (again, explain):
@@ -78,6 +78,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument("--reason", required=True, help="why: it stays in the history")
     for action in (show, drain, weights, mode, release, history, decisions, again, explain):
         add_table_options(action, TABLES)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("counted from 1")  # argparse says which option it was
+    return int(text)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -124,8 +130,8 @@ def _configured(application: Application, environment: Mapping[str, str]) -> Con
 
 
 def _weights_before_override(application: Application, at_ms: int) -> dict[str, float] | None:
-    # Decisions under an override are made, and recorded, with its shares in the static weights. What those are without
-    # it, its entry in the trail says.
+    # Decisions under an override are made, and recorded, without the gateways that it drains in the static weights.
+    # What those are without it, its entry in the trail says.
     newest = next(_desk(application, {}).history(), None)
     if newest is None:
         return None

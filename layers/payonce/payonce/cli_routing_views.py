@@ -127,6 +127,9 @@ def _override_lines(now: Seen, now_ms: int) -> Iterator[str]:
         yield f"override   can't be read ({now.override_problem}): payments ignore it. next: routing release"
     elif override is None or override.is_release():
         yield "override   none"
+    elif now_ms < override.expires_at_ms and not override.is_in_force(now_ms):
+        yield f"override   none in force; one is issued in the future, {shown(override.issued_at_ms)}: {says(override)}"
+        yield "           payments ignore it until then. next: routing release"
     elif not override.is_in_force(now_ms):
         yield f"override   none in force; the last one ended {shown(override.expires_at_ms)}"
     else:
@@ -138,7 +141,7 @@ def _override_lines(now: Seen, now_ms: int) -> Iterator[str]:
 def says(override: Override) -> str:
     """Say what an override does, in a line."""
     parts = [f"mode {override.mode.value}"] if override.mode else []
-    parts += [f"{gateway} at {share:.0%} of its weight" for gateway, share in sorted(override.shares.items())]
+    parts += [f"{plain(gateway)} at {share:.0%} of its weight" for gateway, share in sorted(override.shares.items())]
     return ", ".join(parts) or "released"
 
 

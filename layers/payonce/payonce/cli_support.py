@@ -70,5 +70,10 @@ def time_of(text: str) -> int:
 
 
 def shown(at_ms: int | None) -> str:
-    """Return a time for people, or a dash."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_ms else "-"
+    """Return a time for people, or a dash; of what no calendar has, that it has none."""
+    if not at_ms:
+        return "-"
+    try:
+        return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "a time out of range"

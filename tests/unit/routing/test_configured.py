@@ -69,6 +69,8 @@ def test_every_setting_has_its_name() -> None:
         ('{"slo_ms":2000.5}', "slo_ms"),
         ('{"slo_ms":true}', "slo_ms"),
         ('{"slo_ms":0}', "SLO"),
+        pytest.param('{"probes_per_second":1' + "0" * 400 + "}", "probes_per_second", id="beyond any float"),
+        pytest.param('{"weights":{"alder":1' + "0" * 400 + "}}", "weights", id="a weight beyond any float"),
         ('{"max_shift":"0.5"}', "max_shift"),
         ('{"max_shift":2}', "max_shift"),
         ('{"canary_share":NaN}', "JSON object"),

@@ -15,7 +15,7 @@ from payonce.routing.control_store import CONTROL_KEY, ControlStore, override_wr
 from payonce.routing.detector import Baseline
 from payonce.routing.levels import Level
 from payonce.routing.observation import Cell
-from payonce.routing.override import Override
+from payonce.routing.override import Override, overridden
 from payonce.routing.packed import packed, unpacked
 from payonce.routing.predicting import LEASE_MS
 from payonce.routing.predictor_store import (
@@ -460,7 +460,7 @@ def test_events_of_a_gateway_that_is_not_configured_are_not_believed(world: Rout
 
 
 def test_a_decision_is_made_and_recorded_with_the_operators_override(world: RoutingWorld) -> None:
-    """Fails when the override is left to payments alone: a record would say what was not in force."""
+    """Fails when the override is left to payments alone: what is drained would have traffic moved to it."""
     override = Override(
         version=1,
         mode=Mode.SHADOW,
@@ -485,6 +485,30 @@ def test_a_decision_is_made_and_recorded_with_the_operators_override(world: Rout
     document = world.document()
     assert document is not None
     assert (document.mode, document.weights["card"]["alder"]) == (Mode.ON, pytest.approx(0.5))
+
+
+def test_a_share_is_taken_of_a_documents_weight_once(world: RoutingWorld) -> None:
+    """What payments make of the document is the share that was ordered. Fails when decisions take it too: half of
+    alder's weight would be left of a quarter.
+    """
+    now_ms = world.time.now_ms()
+    override = Override(
+        version=1,
+        shares={"alder": 0.5},
+        operator="ann",
+        reason="maintenance",
+        issued_at_ms=now_ms,
+        expires_at_ms=now_ms + 60_000,
+    )
+    world.database.write([override_write(override.to_bytes(), 1)])
+    world.start_traffic(30)
+    world.start_predictor("run_1", seconds=30)
+    world.run_until(20)
+    document = world.document()
+    assert document is not None
+    assert document.mode is Mode.ON
+    for weights in (document.weights["card"], ROUTING.neutral):
+        assert overridden(weights, override, world.time.now_ms())["alder"] == pytest.approx(1 / 3)
 
 
 def test_an_override_that_can_not_be_read_is_none(world: RoutingWorld) -> None:
