@@ -130,8 +130,8 @@ def _configured(application: Application, environment: Mapping[str, str]) -> Con
 
 
 def _weights_before_override(application: Application, at_ms: int) -> dict[str, float] | None:
-    # Decisions under an override are made, and recorded, without the gateways that it drains in the static weights. What
-    # those are without it, its entry in the trail says.
+    # Decisions under an override are made, and recorded, with static weights that lack what it drains. What those are
+    # without it, its entry in the trail says.
     newest = next(_desk(application, {}).history(), None)
     if newest is None:
         return None

@@ -17,10 +17,10 @@ def settings_in_force(
 ) -> RoutingSettings:
     """Return the settings with the stored override applied, if one is in force at ``now_ms``.
 
-    It is what ``decide`` gets, so that a decision's record says what was in force. Of the shares, only those of gateways
-    that get nothing: nothing may be moved to them, or expected of them. The others are of the weight that the document
-    will give, and payments take them of it: taken here too, a half would become a quarter. An override that can't be
-    read is none, as it is for payments.
+    It is what ``decide`` gets, and what a decision's record has. Of the shares, only those of gateways that get
+    nothing: nothing may be moved to them, or expected of them. The others are of the weight that the document will
+    give, and payments take them of it: taken here too, a half would become a quarter. An override that can't be read
+    is none, as it is for payments.
     """
     if control.override is None:
         return settings
