@@ -142,6 +142,19 @@ def test_what_has_begun_is_answered_while_others_are_refused(
     assert handler(event(PAYMENT, gateway="", key="another-key-0123"), Context())["statusCode"] == 429
 
 
+def test_a_key_of_another_merchant_is_not_known(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when the question for the key leaves out whose it is: a refusal would tell that another has used it."""
+    handler = load_handler("create_payment", application, monkeypatch)
+    sent = event(PAYMENT, gateway="")
+    assert handler(sent, Context())["statusCode"] == 201
+    put_document(application, admission=NOBODY)
+    look_again(application)
+    authorizer = {**sent["requestContext"]["authorizer"], "merchant_id": "mer_other"}
+    other = {**sent, "requestContext": {**sent["requestContext"], "authorizer": authorizer}}
+    assert handler(other, Context())["statusCode"] == 429
+    assert handler(sent, Context())["headers"]["Idempotency-Replayed"] == "true"
+
+
 def test_routing_costs_no_call_but_one_read_a_second(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """And one more for a refusal, by its key. Fails when each payment reads, or the override has a read of its own."""
     handler = load_handler("create_payment", application, monkeypatch)
