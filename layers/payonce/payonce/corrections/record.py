@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.corrections.actions import Action
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.outbox import created_key
+from payonce.paging import every_item
 from payonce.payments.corrective import correction_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.taxonomy import BreakClass
@@ -141,19 +142,16 @@ def find_corrections(database: Database, identities: Sequence[tuple[str, str, st
 
 def corrections_with_status(database: Database, status: CorrectionStatus) -> Iterator[Correction]:
     """Yield every correction of the status, what expires first or was changed first ahead. Eventually consistent."""
-    start: Item | None = None
-    while True:
-        page = database.query(
+    items = every_item(
+        lambda start: database.query(
             Table.PAYMENTS,
             index=BY_STATUS_INDEX,
             partition=("correction_status", status.value),
             limit=PAGE_SIZE,
             start=start,
         )
-        yield from (_from(item) for item in page.items)
-        start = page.next_key
-        if start is None:
-            return
+    )
+    return map(_from, items)
 
 
 def insert_correction(database: Database, correction: Correction) -> Correction:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
 from payonce.idempotency.audit import AuditEntry, Transition
+from payonce.paging import every_item
 from payonce.ports import Insert, Table
 
 if TYPE_CHECKING:
@@ -102,9 +103,8 @@ class DatabaseAuditTrail:
             yield AuditEntry.from_data(item)
 
     def _shard(self, index: str, partition: tuple[str, str], from_ms: int, until_ms: int) -> Iterator[Item]:
-        start: Item | None = None
-        while True:
-            page = self._database.query(
+        return every_item(
+            lambda start: self._database.query(
                 Table.AUDIT,
                 index=index,
                 partition=partition,
@@ -114,7 +114,4 @@ class DatabaseAuditTrail:
                 limit=PAGE_SIZE,
                 start=start,
             )
-            yield from page.items
-            start = page.next_key
-            if start is None:
-                return
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import BodyMalformed
 from payonce.outbox import partition_of
+from payonce.paging import every_item
 from payonce.payments.follow_up import load_payment
 from payonce.payments.items import (
     ACCOUNT_PREFIX,
@@ -81,19 +82,15 @@ def get_balances(services: Services, merchant_id: str) -> dict[str, Any]:
     Every currency sums to zero. Each counter is committed together with its journal entries.
     """
     totals: dict[str, dict[str, int]] = {}
-    start: Item | None = None
-    while True:
-        page = services.database.query(
+    for item in every_item(
+        lambda start: services.database.query(
             Table.LEDGER,
             partition=("pk", balance_partition(merchant_id)),
             limit=BALANCE_SHARDS * 10,
             start=start,
         )
-        for item in page.items:
-            _add_counter(totals, item)
-        start = page.next_key
-        if start is None:
-            break
+    ):
+        _add_counter(totals, item)
     return {
         "object": "list",
         "data": [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
 from payonce.outbox import created_key
+from payonce.paging import every_item
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.manifest import FIRST
 
@@ -62,26 +63,22 @@ def _file_key(file_id: str) -> Key:
 
 def files_since(database: Database, received_from_ms: int) -> Iterator[KnownFile]:
     """Yield the files received since then, oldest first."""
-    start: Item | None = None
-    while True:
-        page = database.query(
+    for item in every_item(
+        lambda start: database.query(
             Table.RECONCILIATION,
             partition=("pk", FILES_PARTITION),
             sort_at_least=("sk", f"{received_from_ms:013d}"),
             limit=PAGE_SIZE,
             start=start,
         )
-        for item in page.items:
-            yield KnownFile(
-                file_id=item["file_id"],
-                name=item["name"],
-                file_format=item["file_format"],
-                gateway=item["gateway"],
-                received_at_ms=item["received_at_ms"],
-            )
-        start = page.next_key
-        if start is None:
-            return
+    ):
+        yield KnownFile(
+            file_id=item["file_id"],
+            name=item["name"],
+            file_format=item["file_format"],
+            gateway=item["gateway"],
+            received_at_ms=item["received_at_ms"],
+        )
 
 
 def chain_head(database: Database) -> str:

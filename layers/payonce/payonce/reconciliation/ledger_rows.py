@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import OperationKind
 from payonce.domain.payment import OperationStatus, PaymentStatus
+from payonce.paging import every_item
 from payonce.payments.items import (
     BY_REFERENCE_INDEX,
     DAY_MS,
@@ -75,9 +76,8 @@ def rows_of(database: Database, references: Iterable[str]) -> Iterator[LedgerRow
 
 
 def _movements(database: Database, partition: str, from_ms: int, until_ms: int) -> Iterator[Item]:
-    start: Item | None = None
-    while True:
-        page = database.query(
+    return every_item(
+        lambda start: database.query(
             Table.LEDGER,
             index=MOVEMENTS_BY_DAY_INDEX,
             partition=("day_shard", partition),
@@ -86,10 +86,7 @@ def _movements(database: Database, partition: str, from_ms: int, until_ms: int) 
             limit=PAGE_SIZE,
             start=start,
         )
-        yield from page.items
-        start = page.next_key
-        if start is None:
-            return
+    )
 
 
 def _booked(item: Item) -> LedgerRow:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import BodyMalformed, NotFound
+from payonce.paging import every_item
 from payonce.ports import Table
 from payonce.routing.packed import unpacked
 from payonce.routing.predictor_store import DECISION_PREFIX, EPOCH_DIGITS, decision_partition
@@ -14,7 +16,7 @@ from payonce.routing.predictor_store import DECISION_PREFIX, EPOCH_DIGITS, decis
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.ports import Database, Item
+    from payonce.ports import Database, Item, Page
 
 HOUR_MS = 3_600_000
 SEARCHED_HOURS = 48  # one round trip; older records are found by naming their hour
@@ -46,15 +48,12 @@ class DecisionRecords:
     def newest_first(self, now_ms: int) -> Iterator[KeptDecision]:
         """Give the records of the last ``SEARCHED_HOURS``, newest first."""
         for partition in _partitions(now_ms):
-            start: Item | None = None
-            while True:
-                page = self._database.query(
-                    Table.ROUTING, partition=("pk", partition), descending=True, limit=PAGE_SIZE, start=start
-                )
-                yield from map(_read, page.items)
-                start = page.next_key
-                if start is None:
-                    break
+            yield from map(_read, every_item(partial(self._page, partition)))
+
+    def _page(self, partition: str, start: Item | None) -> Page:
+        return self._database.query(
+            Table.ROUTING, partition=("pk", partition), descending=True, limit=PAGE_SIZE, start=start
+        )
 
     def find(self, epoch: int, now_ms: int, hour: str | None = None) -> KeptDecision:
         """Return the record of an epoch, of the ``hour`` or the latest of the last hours. Raises ``NotFound``."""

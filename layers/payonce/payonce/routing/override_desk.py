@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import OverrideConflict, OverrideRefused, WriteConflict
+from payonce.paging import every_item
 from payonce.ports import Insert, Table
 from payonce.routing.control_store import ControlStore, override_write
 from payonce.routing.document import canonical, parse_document
@@ -26,7 +27,7 @@ from payonce.routing.settings import Mode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from payonce.ports import Clock, Database, Item
+    from payonce.ports import Clock, Database
     from payonce.routing.control_store import Control
 
 TRAIL = "OVERRIDES"
@@ -106,24 +107,20 @@ class OverrideDesk:
 
     def history(self) -> Iterator[Entry]:
         """Give all changes, the newest first. Raises ``StoreUnavailable``."""
-        start: Item | None = None
-        while True:
-            page = self._database.query(
+        for item in every_item(
+            lambda start: self._database.query(
                 Table.ROUTING, partition=("pk", TRAIL), descending=True, limit=PAGE_SIZE, start=start
             )
-            for item in page.items:
-                yield Entry(
-                    version=int(item["sk"]),
-                    at_ms=item["at_ms"],
-                    operator=item["operator"],
-                    reason=item["reason"],
-                    before=item["before"],
-                    after=item["after"],
-                    weights=item["weights"],
-                )
-            start = page.next_key
-            if start is None:
-                return
+        ):
+            yield Entry(
+                version=int(item["sk"]),
+                at_ms=item["at_ms"],
+                operator=item["operator"],
+                reason=item["reason"],
+                before=item["before"],
+                after=item["after"],
+                weights=item["weights"],
+            )
 
     def _in_force(self, control: Control, now_ms: int) -> Override | None:
         # What payments can't read does not count for them, so nothing is built on it either.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
+from payonce.paging import every_item
 from payonce.ports import Insert, Table
 from payonce.routing.signal_events import pack_events, unpack_events
 
@@ -88,9 +89,8 @@ class SignalStore:
 
     def between(self, from_ms: int, until_ms: int, *, known: Container[str] = ()) -> Iterator[SignalBatch | ValueError]:
         """Yield the batches of that time, oldest first, but for ``known`` keys; an error for each unreadable one."""
-        start: Item | None = None
-        while True:
-            page = self._database.query(
+        for item in every_item(
+            lambda start: self._database.query(
                 Table.ROUTING,
                 partition=("pk", PARTITION),
                 sort_at_least=("sk", f"{max(0, from_ms):0{TIME_DIGITS}d}"),
@@ -98,12 +98,9 @@ class SignalStore:
                 limit=PAGE_ITEMS,
                 start=start,
             )
-            for item in page.items:
-                if item["sk"] not in known:
-                    yield _batch(item)
-            start = page.next_key
-            if start is None:
-                return
+        ):
+            if item["sk"] not in known:
+                yield _batch(item)
 
 
 def _bound(until_ms: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
+from payonce.paging import every_item
 from payonce.ports import Insert, Table
 from payonce.reconciliation.cases.case import TRANSITIONS, CaseChange
 from payonce.reconciliation.cases.items import (
@@ -136,19 +137,16 @@ class CaseStore:
 
     def changes_of(self, run_id: str) -> Iterator[tuple[str, CaseChange]]:
         """Yield (break id, change) of each case that the run opened, reopened or closed, in all its attempts."""
-        start: Item | None = None
-        while True:
-            page = self._database.query(
+        for item in every_item(
+            lambda start: self._database.query(
                 Table.RECONCILIATION,
                 partition=("pk", run_partition(run_id)),
                 sort_prefix=("sk", RUN_CHANGE_PREFIX),
                 limit=PAGE_SIZE,
                 start=start,
             )
-            yield from ((item["break_id"], CaseChange(item["change"])) for item in page.items)
-            start = page.next_key
-            if start is None:
-                return
+        ):
+            yield item["break_id"], CaseChange(item["change"])
 
     def dismiss(self, break_id: str, *, reason: str, by: str, at_ms: int) -> Case:
         """Note a person's decision that the break is none; no run opens or closes it from then on.
@@ -178,12 +176,9 @@ class CaseStore:
         return page.items[::-1]
 
     def _all(self, index: str, partition: tuple[str, str]) -> Iterator[Case]:
-        start: Item | None = None
-        while True:
-            page = self._database.query(
+        items = every_item(
+            lambda start: self._database.query(
                 Table.RECONCILIATION, index=index, partition=partition, limit=PAGE_SIZE, start=start
             )
-            yield from (case_from(item) for item in page.items)
-            start = page.next_key
-            if start is None:
-                return
+        )
+        return map(case_from, items)
