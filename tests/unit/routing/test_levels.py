@@ -8,12 +8,15 @@ from payonce.routing.levels import Level, probing
 from payonce.routing.settings import RoutingSettings
 
 SETTINGS = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5})
-BAD = Assessment({}, elevated=True, suspect=True, well=False, overloaded=False, reasons=("latency",))
-WELL = Assessment({}, elevated=False, suspect=False, well=True, overloaded=False, reasons=(), good=2)
-BLEMISHED = Assessment({}, elevated=False, suspect=False, well=True, overloaded=False, reasons=(), good=1, bad=1)
-RARE = Assessment({}, elevated=False, suspect=False, well=True, overloaded=False, reasons=(), good=0)
-BUSY = Assessment({}, elevated=True, suspect=True, well=False, overloaded=True, reasons=("latency",))
-SILENT = Assessment({}, elevated=False, suspect=False, well=False, overloaded=False, reasons=())
+BAD = Assessment({}, elevated=True, rising=False, suspect=True, well=False, overloaded=False, reasons=("latency",))
+WELL = Assessment({}, elevated=False, rising=False, suspect=False, well=True, overloaded=False, reasons=(), good=2)
+BLEMISHED = Assessment(
+    {}, elevated=False, rising=False, suspect=False, well=True, overloaded=False, reasons=(), good=1, bad=1
+)
+RISING = Assessment({}, elevated=False, rising=True, suspect=False, well=False, overloaded=False, reasons=())
+RARE = Assessment({}, elevated=False, rising=False, suspect=False, well=True, overloaded=False, reasons=(), good=0)
+BUSY = Assessment({}, elevated=True, rising=False, suspect=True, well=False, overloaded=True, reasons=("latency",))
+SILENT = Assessment({}, elevated=False, rising=False, suspect=False, well=False, overloaded=False, reasons=())
 STEP_MS = 5000
 
 
@@ -60,6 +63,14 @@ def test_the_second_cuts_and_the_next_cut_waits_for_the_effect() -> None:
 
 def test_it_never_falls_below_the_floor() -> None:
     assert Course().see(BAD, 1000) == levels.FLOOR
+
+
+def test_a_route_on_its_way_up_is_cut_when_it_is_going_to_miss_the_slo() -> None:
+    """Fails when only the tail counts: a ramp is acted on half a minute later."""
+    course = Course()
+    assert course.see(RISING, 10, likely=False) == 1
+    course.see(RISING, likely=True)
+    assert course.see(RISING, likely=True) == levels.CUT
 
 
 def test_bad_but_not_likely_to_matter_cuts_nothing() -> None:

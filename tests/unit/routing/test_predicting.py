@@ -28,7 +28,7 @@ from payonce.routing.predictor_store import (
 from payonce.routing.record import replay
 from payonce.routing.reflex import Limit
 from payonce.routing.settings import Mode
-from payonce.routing.state import State, restore
+from payonce.routing.state import VERSION, State, restore
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def corrupted(world: RoutingWorld, change: dict[str, Any], remove: tuple[str, ..
     [
         {"state": b"garbage"},
         {"state": packed(b"{}")},
-        {"state": packed(State(epoch=9).to_bytes().replace(b'"version":1', b'"version":7'))},
+        {"state": packed(State(epoch=9).to_bytes().replace(f'"version":{VERSION}'.encode(), b'"version":999'))},
         {"state": "text"},
         {"epoch": "text", "state": b""},
         {"leader": 7, "leader_until_ms": "soon", "state": b""},

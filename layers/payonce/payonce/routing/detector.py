@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from payonce.routing import trend
 from payonce.routing.probability import beta_cdf, surprise
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ ELEVATED_FACTOR = 1.3  # of the usual p95: less is weather
 ELEVATED_EVIDENCE = 4.0  # zeros: 1 in 10,000 windows by chance, and two windows in a row are needed
 DOUBTFUL_FACTOR = 1.15
 DOUBTFUL_EVIDENCE = 2.0  # enough to stop learning
+DOUBTFUL_DEVIATION = 2.0  # standard deviations of the typical latency: enough to give no trust back
 BLEMISH_EVIDENCE = 1.0  # one bad answer of two, two of ten: enough to go on distrusting a route that is demoted
 WELL_SHARE = 0.2  # of a few probes: five may hold one slow answer, one may not be it
 OVERLOAD = 1.2  # of the usual rate
@@ -33,10 +35,7 @@ MAX_FROZEN_SECONDS = 3600.0  # an hour worse is the new usual: a bank has moved 
 SUCCESS_SECONDS = 30.0  # how long an outcome weighs in the success rate
 PRIOR_ANSWERED, PRIOR_TECHNICAL = 20.0, 0.2  # a new route is presumed well: 1 % of 20
 MAX_TECHNICAL = 0.05  # a gateway that fails more often than this is worse than its alternative
-CHANGE_DRIFT = 1.0  # standard deviations that the change detection forgives at every step
-MAX_CHANGE = 50.0
 BREACH_SCALE_SECONDS = 60.0
-SLOPE_STEPS = 7  # about 30 s at one step in 5 s
 MAX_BREACH_SECONDS = 600.0
 
 
@@ -44,12 +43,15 @@ MAX_BREACH_SECONDS = 600.0
 class Baseline:
     """What is usual for one route, and what the last steps were. Everything in it is a number or a list of numbers.
 
-    ``log_p95`` and ``log_mean`` are of milliseconds; ``learned_seconds`` and ``learned_samples`` count up to warm.
+    ``log_p95``, ``log_mean`` and ``log_typical`` (of the geometric mean) are of milliseconds, ``spread`` is the
+    variance of a single one's logarithm, ``change`` the cumulative sum of ``trend``, ``recent_...`` are the steps since
+    it was zero. ``learned_seconds`` and ``learned_samples`` count up to warm.
     """
 
     log_p95: float = 0.0
     log_mean: float = 0.0
-    variance: float = 0.01
+    log_typical: float = 0.0
+    spread: float = 0.12
     learned_seconds: float = 0.0
     learned_samples: int = 0
     at_ms: int = 0
@@ -60,7 +62,7 @@ class Baseline:
     peak_in_flight: float = 1.0
     rate: float = 0.0
     recent_at_ms: list[int] = field(default_factory=list)
-    recent_log_p95: list[float] = field(default_factory=list)
+    recent_log_typical: list[float] = field(default_factory=list)
 
     @property
     def warm(self) -> bool:
@@ -82,14 +84,16 @@ class Baseline:
 class Assessment:
     """One route at one step. ``features`` are what the forecast is made of; 0 is unremarkable in all of them.
 
-    ``elevated``: worse than usual beyond doubt. ``suspect``: enough against it to believe it when the gateway's other
-    methods are elevated. ``well``: has answered in this window, and nothing speaks against it. ``overloaded``: it is
-    asked for much more than usual, which the concurrency limit answers: its share is none the worse for it. ``good``
+    ``elevated``: its tail is worse than usual beyond doubt. ``rising``: its typical latency has left what is usual,
+    which matters when the forecast says where it goes. ``suspect``: enough against it to believe it when the gateway's
+    other methods are elevated. ``well``: has answered in this window, and nothing speaks against it. ``overloaded``: it
+    is asked for much more than usual, which the concurrency limit answers: its share is none the worse for it. ``good``
     and ``bad`` are what has ended since the last step, the overdue among the bad.
     """
 
     features: dict[str, float]
     elevated: bool
+    rising: bool
     suspect: bool
     well: bool
     overloaded: bool
@@ -103,36 +107,59 @@ class Assessment:
         return surprise(self.bad, self.good + self.bad, TAIL) >= BLEMISH_EVIDENCE
 
 
-def assess(baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float) -> tuple[Baseline, Assessment]:
-    """Judge the window, then learn from it. Pure: returns the next baseline."""
+@dataclass(frozen=True, slots=True)
+class _Window:
+    log_p95: float
+    log_typical: float
+    evidence: float
+    doubt: float
+    slow_share: float
+
+
+def assess(
+    baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float, *, demoted: bool = False
+) -> tuple[Baseline, Assessment]:
+    """Judge the window, then learn from it. Pure: returns the next baseline.
+
+    ``demoted``: the route has less than its neutral share, so that its load says nothing about what is usual.
+    """
     seconds = min(60.0, max(0.0, (now_ms - baseline.at_ms) / 1000)) if baseline.at_ms else 0.0
     following = replace(baseline, at_ms=now_ms)
     _count_outcomes(following, signals, seconds)
     technical = _failing_probability(following)
-    sketch = signals.sketch
-    log_p95 = math.log(max(1.0, sketch.quantile_ms(1 - TAIL)))
-    evidence = doubt = slow_share = 0.0
+    window = _window(baseline, signals)
+    deviation = trend.follow(following, signals, window.log_typical)
+    slow, failing = window.evidence >= ELEVATED_EVIDENCE, technical >= 1 - 10**-ELEVATED_EVIDENCE
+    doubtful = window.doubt >= DOUBTFUL_EVIDENCE or technical > 0.5
+    features = _features(following, signals, window, math.log(slo_ms)) | {"technical": technical}
+    if signals.sketch.total:
+        frozen = _is_frozen(following, worse=doubtful or following.change >= trend.DOUBTFUL_CHANGE)
+        if not demoted and not (frozen and doubtful):
+            _learn_load(following, signals, seconds)
+        if not frozen:
+            _learn(following, signals, window, seconds)
+    unsuspected = not doubtful and deviation < DOUBTFUL_DEVIATION and window.slow_share <= WELL_SHARE
+    return following, Assessment(
+        features,
+        elevated=slow or failing,
+        rising=trend.is_rising(following),
+        suspect=window.evidence >= DOUBTFUL_EVIDENCE,
+        well=bool(signals.sketch.total) and unsuspected,
+        overloaded=baseline.warm and is_overload(signals.started, baseline.rate, signals.span_seconds),
+        reasons=("latency",) * slow + ("technical_errors",) * failing,
+        good=signals.good,
+        bad=signals.bad + signals.overdue,
+    )
+
+
+def _window(baseline: Baseline, signals: CellSignals) -> _Window:
+    sketch, evidence, doubt, slow_share = signals.sketch, 0.0, 0.0, 0.0
     if baseline.warm and sketch.total:
         above = sketch.above(ELEVATED_FACTOR * baseline.p95_ms)
         evidence, slow_share = surprise(above, sketch.total, TAIL), above / sketch.total
         doubt = surprise(sketch.above(DOUBTFUL_FACTOR * baseline.p95_ms), sketch.total, TAIL)
-    slow, failing = evidence >= ELEVATED_EVIDENCE, technical >= 1 - 10**-ELEVATED_EVIDENCE
-    doubtful = doubt >= DOUBTFUL_EVIDENCE or technical > 0.5
-    _note(following, log_p95, now_ms, known=bool(sketch.total))
-    features = _features(following, signals, log_p95, math.log(slo_ms))
-    features |= {"evidence": evidence, "technical": technical}
-    _learn(following, signals, log_p95, seconds, frozen=doubtful)
-    reasons = ("latency",) * slow + ("technical_errors",) * failing
-    return following, Assessment(
-        features,
-        elevated=slow or failing,
-        suspect=evidence >= DOUBTFUL_EVIDENCE,
-        well=bool(sketch.total) and not doubtful and slow_share <= WELL_SHARE,
-        overloaded=baseline.warm and is_overload(signals.started, baseline.rate, signals.span_seconds),
-        reasons=reasons,
-        good=signals.good,
-        bad=signals.bad + signals.overdue,
-    )
+    log_p95 = math.log(max(1.0, sketch.quantile_ms(1 - TAIL)))
+    return _Window(log_p95, sketch.mean_log(), evidence, doubt, slow_share)
 
 
 def is_overload(started: float, usual_per_second: float, seconds: float) -> bool:
@@ -155,20 +182,17 @@ def _count_outcomes(following: Baseline, signals: CellSignals, seconds: float) -
     following.technical = PRIOR_TECHNICAL + (following.technical - PRIOR_TECHNICAL) * kept + signals.technical * share
 
 
-def _note(following: Baseline, log_p95: float, now_ms: int, *, known: bool) -> None:
-    if not known:
-        return
-    following.recent_at_ms = [*following.recent_at_ms, now_ms][-SLOPE_STEPS:]
-    following.recent_log_p95 = [*following.recent_log_p95, log_p95][-SLOPE_STEPS:]
-    if following.warm:
-        # A one-sided cumulative sum (Page, 1954): small shifts that no single window proves add up.
-        deviation = (log_p95 - following.log_p95) / math.sqrt(following.variance)
-        following.change = min(MAX_CHANGE, max(0.0, following.change + min(deviation, 5.0) - CHANGE_DRIFT))
-
-
-def _features(following: Baseline, signals: CellSignals, log_p95: float, log_slo: float) -> dict[str, float]:
-    slope = _slope_per_second(following.recent_at_ms, following.recent_log_p95)
+def _features(following: Baseline, signals: CellSignals, window: _Window, log_slo: float) -> dict[str, float]:
+    slope = trend.slope_per_second(following)
+    log_p95 = window.log_p95
     usual = following.log_p95 if following.warm else log_p95
+    known = following.warm and signals.sketch.total
+    drift = max(0.0, window.log_typical - following.log_typical) if known else 0.0
+    projected = 0.0
+    if trend.is_rising(following):
+        projected = trend.projected(drift, slope, log_slo - usual)
+    elif window.evidence >= ELEVATED_EVIDENCE:  # worse beyond doubt, but since when is not known
+        projected = trend.projected(drift, 0.0, log_slo - usual)
     breach_seconds = MAX_BREACH_SECONDS
     if log_p95 >= log_slo:
         breach_seconds = 0.0
@@ -181,45 +205,45 @@ def _features(following: Baseline, signals: CellSignals, log_p95: float, log_slo
         "slope_per_minute": max(0.0, slope * 60),
         "breach_soon": math.exp(-breach_seconds / BREACH_SCALE_SECONDS),
         "change": following.change,
+        "drift": drift,
+        "projected": projected,
+        "evidence": window.evidence,
         "in_flight": max(0.0, math.log(ratio)),
         "overdue": signals.overdue / max(1, signals.sketch.total),
     }
 
 
-def _slope_per_second(at_ms: list[int], values: list[float]) -> float:
-    """Least squares over the last steps; 0 with fewer than four, which are not a trend."""
-    count = len(values)
-    if count < 4:
-        return 0.0
-    mean_at, mean_value = sum(at_ms) / count, sum(values) / count
-    spread = sum((at - mean_at) ** 2 for at in at_ms)
-    if not spread:
-        return 0.0
-    return 1000 * sum((at - mean_at) * (value - mean_value) for at, value in zip(at_ms, values, strict=True)) / spread
-
-
-def _learn(following: Baseline, signals: CellSignals, log_p95: float, seconds: float, *, frozen: bool) -> None:
-    if not signals.sketch.total:
-        return
-    if frozen and following.warm:
-        following.frozen_since_ms = following.frozen_since_ms or following.at_ms
-        if following.at_ms - following.frozen_since_ms < MAX_FROZEN_SECONDS * 1000:
-            return
-    else:
+def _is_frozen(following: Baseline, *, worse: bool) -> bool:
+    if not worse or not following.warm:
         following.frozen_since_ms = None
-    log_mean = math.log(max(1.0, signals.sketch.mean_ms()))
-    learned = following.learned_seconds
-    if not following.learned_samples:
-        following.log_p95, following.log_mean = log_p95, log_mean
-        following.rate = signals.started / signals.span_seconds
+        return False
+    following.frozen_since_ms = following.frozen_since_ms or following.at_ms
+    return following.at_ms - following.frozen_since_ms < MAX_FROZEN_SECONDS * 1000
+
+
+def _gain(following: Baseline, seconds: float) -> float:
     # While young, an average of everything; later, of the last LEARN_SECONDS.
-    gain = 1 - math.exp(-seconds / min(LEARN_SECONDS, max(learned, seconds, 1.0)))
-    deviation = log_p95 - following.log_p95
-    following.log_p95 += gain * deviation
-    following.log_mean += gain * (log_mean - following.log_mean)
-    following.variance = max(0.002, following.variance + gain * (deviation * deviation - following.variance))
-    following.rate += gain * (signals.started / signals.span_seconds - following.rate)
-    following.learned_seconds += seconds
-    following.learned_samples = min(10**6, following.learned_samples + signals.started)
+    return 1 - math.exp(-seconds / min(LEARN_SECONDS, max(following.learned_seconds, seconds, 1.0)))
+
+
+def _learn_load(following: Baseline, signals: CellSignals, seconds: float) -> None:
+    # Not while demoted: by its few probes, its own share would later look like an overload, which demotes nobody.
+    rate = signals.started / signals.span_seconds
+    following.rate += _gain(following, seconds) * (rate - following.rate) if following.learned_samples else rate
     decay = math.exp(-seconds / LEARN_SECONDS)
     following.peak_in_flight = max(1.0, float(signals.in_flight), following.peak_in_flight * decay)
+
+
+def _learn(following: Baseline, signals: CellSignals, window: _Window, seconds: float) -> None:
+    log_mean = math.log(max(1.0, signals.sketch.mean_ms()))
+    if not following.learned_samples:
+        following.log_p95, following.log_mean, following.log_typical = window.log_p95, log_mean, window.log_typical
+    gain = _gain(following, seconds)
+    following.log_p95 += gain * (window.log_p95 - following.log_p95)
+    following.log_mean += gain * (log_mean - following.log_mean)
+    off = window.log_typical - following.log_typical
+    following.log_typical += gain * off
+    counted = min(signals.sketch.total, trend.MOST_COUNTED)
+    following.spread = max(trend.LEAST_SPREAD, following.spread + gain * (counted * off * off - following.spread))
+    following.learned_seconds += seconds
+    following.learned_samples = min(10**6, following.learned_samples + signals.started)

@@ -59,10 +59,11 @@ def step(
     gateway that is well is not kept waiting.
     """
     following = replace(level, good=0 if assessment.blemished else min(GOOD_ANSWERS, level.good + assessment.good))
-    if assessment.elevated and assessment.overloaded:
+    worse = assessment.elevated or assessment.rising
+    if worse and assessment.overloaded:
         following.strikes = 0
         return following
-    if assessment.elevated and likely:
+    if worse and likely:
         following.strikes += 1
         following.bad_at_ms = now_ms
         waited = now_ms - level.acted_at_ms >= WAIT_SECONDS * 1000

@@ -87,7 +87,10 @@ def _forecast_step(
     baselines, assessments = dict(following.baselines), {}
     for cell, signals in observed.cells.items():
         before = baselines.get(cell, detector.Baseline())
-        baselines[cell], assessments[cell] = detector.assess(before, signals, observed.at_ms, settings.slo_ms)
+        demoted = cell in following.levels and following.levels[cell].level < 1
+        baselines[cell], assessments[cell] = detector.assess(
+            before, signals, observed.at_ms, settings.slo_ms, demoted=demoted
+        )
     forecasts = {cell: forecast(assessment, model) for cell, assessment in assessments.items()}
     following.baselines = baselines
     following.levels = _levels(following, observed, assessments, forecasts, settings)

@@ -59,6 +59,15 @@ class LatencySketch:
             return 0.0
         return sum(_value(bucket) * self.counts[bucket] for bucket in sorted(self.counts)) / self.total
 
+    def mean_log(self) -> float:
+        """The mean logarithm of the milliseconds, within ``RELATIVE_ACCURACY``. 0 when empty.
+
+        Single slow ones pull least at it, and a slow-down of all shifts it as a whole.
+        """
+        if not self.total:
+            return 0.0
+        return sum(math.log(_value(bucket)) * self.counts[bucket] for bucket in sorted(self.counts)) / self.total
+
     def above(self, latency_ms: float) -> int:
         """How many lie above, by bucket: those in the latency's own bucket do not count."""
         bound = bucket_of(latency_ms)

@@ -15,7 +15,7 @@ from payonce.routing.observation import Cell
 from payonce.routing.reflex import Limit
 from payonce.routing.stored import from_json, to_json
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(slots=True)
