@@ -378,7 +378,7 @@ def test_the_forecasts_are_explained_route_by_route(
     assert lines[head].split() == ["gateway", "method", "probability", "horizon", "drivers"]
     assert lines[head + 1].split()[:2] == ["alder", "card"], "the most likely trouble comes first"
     assert "60 s" in lines[head + 1]
-    assert "slope_per_minute" in lines[head + 1]
+    assert "projected" in lines[head + 1]
     assert lines[head + 2].split()[:2] == ["birch", "card"]
 
 
