@@ -1,9 +1,10 @@
 """What constants and coefficients may be tuned on, and what is reported: other seeds, other ranges, no overlap.
 
 ``TUNING`` is for changing things; nobody looks at ``REPORT`` while doing so. What has been reported once is known, and
-what is known can be tuned on. So ``REPORT`` was drawn anew (seeds 3001 to 3030, ranges as hard as the ones before or
-harder) before the code was changed after the second report. Before it there were the seeds 1 to 30 and 2001 to 2030;
-the ranges of the second are known, and were looked at besides ``TUNING`` while this code was changed.
+what is known can be tuned on. So ``REPORT`` is drawn anew before the code is changed after a report, with ranges as
+hard as the ones before or harder. Before these seeds there were 1 to 30, 2001 to 2030 and 3001 to 3030. The ranges of
+the second were looked at besides ``TUNING`` while this code was changed; of the third, one trial was, and what it
+showed was repaired when these were drawn.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from laboratory.trouble import KINDS, Ranges
 if TYPE_CHECKING:
     from laboratory.scenarios import Scenario
 
-REPORT_SEEDS = tuple(range(3001, 3031))
+REPORT_SEEDS = tuple(range(4001, 4031))
 TUNING_SEEDS = tuple(range(1001, 1031))
 
 REPORT: dict[str, Ranges] = {
-    "ramp": Ranges(4, 52, (28, 46), lasting=(411, 560), median_ms=620),
-    "cliff": Ranges(3, 36, (0.04, 0.19), median_ms=620),
-    "hang": Ranges(2, 36, (0.42, 0.8), median_ms=620),
-    "gray": Ranges(3, 36, (5.2, 9.5), median_ms=620),
-    "loss": Ranges(2, 36, (0.2, 0.4), median_ms=620),
-    "oscillation": Ranges(2, 16, (4.2, 7), lasting=(46, 122), median_ms=620),
-    "recovery": Ranges(4, 40, (0.6, 0.95), median_ms=620),
-    "saturating": Ranges(2, 36, (0.04, 0.19), median_ms=620),
-    "demand_surge": Ranges(3, 26, (1.2, 1.62), median_ms=620),
-    "decline_surge": Ranges(2, 36, (0.5, 0.96), median_ms=620),
-    "noisy_merchant": Ranges(3, 26, (10, 10), use=0.6, median_ms=620),
-    "diurnal": Ranges(2, 1.3, (1.12, 1.25), use=0.3, median_ms=620),
+    "ramp": Ranges(4, 56, (28, 48), lasting=(411, 580), median_ms=630),
+    "cliff": Ranges(3, 38, (0.04, 0.2), median_ms=630),
+    "hang": Ranges(2, 38, (0.41, 0.8), median_ms=630),
+    "gray": Ranges(3, 38, (5.1, 9.6), median_ms=630),
+    "loss": Ranges(2, 38, (0.2, 0.41), median_ms=630),
+    "oscillation": Ranges(2, 17, (4.2, 7.2), lasting=(45, 123), median_ms=630),
+    "recovery": Ranges(4, 42, (0.6, 0.96), median_ms=630),
+    "saturating": Ranges(2, 38, (0.04, 0.2), median_ms=630),
+    "demand_surge": Ranges(3, 27, (1.2, 1.64), median_ms=630),
+    "decline_surge": Ranges(2, 38, (0.5, 0.97), median_ms=630),
+    "noisy_merchant": Ranges(3, 27, (10, 10), use=0.6, median_ms=630),
+    "diurnal": Ranges(2, 1.3, (1.11, 1.25), use=0.3, median_ms=630),
 }
 
 TUNING: dict[str, Ranges] = {

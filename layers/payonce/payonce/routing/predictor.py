@@ -129,8 +129,11 @@ def _levels(
 
 
 def _pooled(assessments: dict[Cell, Assessment], known: dict[Cell, levels.Level]) -> dict[Cell, Assessment]:
-    """The few probes of a gateway's demoted methods, counted together."""
-    demoted = [cell for cell in assessments if cell in known and known[cell].level < 1]
+    """The few probes of a gateway's demoted methods, counted together.
+
+    Not with the answers of one that has got trust back: they are many, and the slow ones among them are no bad probes.
+    """
+    demoted = [cell for cell in assessments if cell in known and known[cell].level < 1 and not known[cell].risen]
     pooled = dict(assessments)
     for cell in demoted:
         near = [assessments[other] for other in demoted if other.gateway == cell.gateway]
