@@ -180,6 +180,21 @@ def test_the_probes_of_a_gateways_demoted_methods_count_together() -> None:
     assert {state.levels[Cell("alder", method)].good for method in ("card", "wallet")} == {4}
 
 
+def test_the_answers_of_a_method_that_got_trust_back_are_no_probes_of_the_others() -> None:
+    """Fails when they count: three slow ones among its many took all trust from the other's probes, again and again."""
+    state = course(course(State(), 60, slow=1.0, first=1), 12, slow=6.0, first=61)
+    card, wallet = Cell("alder", "card"), Cell("alder", "wallet")
+    state.levels[card] = replace(state.levels[card], good=9)
+    state.levels[wallet] = replace(state.levels[wallet], level=0.6, risen=True)
+    before = state.levels[card].bad_at_ms
+    observed = observation(T0 + 5000 * 80)
+    observed.cells[card].good = 1
+    observed.cells[wallet].good, observed.cells[wallet].bad = 14, 3
+    following = decide(state, observed, ROUTING, shipped_model(), observed.at_ms).state
+    assert following.levels[card].good == 10
+    assert following.levels[card].bad_at_ms == before
+
+
 def test_restarted_in_the_middle_it_goes_on_where_it_was() -> None:
     """Fails when any of the state is not stored."""
     state = course(State(), 65, slow=1.0, first=1)
