@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,12 @@ def test_stored_and_read_it_is_the_same(values: list[int]) -> None:
 @given(latencies)
 def test_the_mean_is_within_the_relative_accuracy(values: list[int]) -> None:
     assert sketch_of(values).mean_ms() == pytest.approx(sum(values) / len(values), rel=RELATIVE_ACCURACY + 1e-9)
+
+
+@given(latencies)
+def test_the_geometric_mean_is_within_the_relative_accuracy(values: list[int]) -> None:
+    exact = math.exp(sum(map(math.log, values)) / len(values))
+    assert math.exp(sketch_of(values).mean_log()) == pytest.approx(exact, rel=RELATIVE_ACCURACY + 1e-3)
 
 
 @pytest.mark.parametrize("pairs", [[[1.5, 1]], [[1, 0]], [[1, -1]], [["1", 1]], [[1]]])
