@@ -54,6 +54,11 @@ class Level:
     risen: bool = False
     good: int = 0
 
+    @property
+    def demoted(self) -> bool:
+        """Whether it has less than its neutral share."""
+        return self.level < 1
+
 
 def step(
     level: Level, assessment: Assessment, *, likely: bool, scarce: bool, now_ms: int, settings: RoutingSettings
@@ -76,7 +81,7 @@ def step(
             _cut(following, level, now_ms, settings)
         return following
     following.strikes = 0
-    if level.level >= 1:
+    if not level.demoted:
         return following
     held = now_ms - level.bad_at_ms >= level.hold_seconds * 1000 and following.good >= GOOD_ANSWERS
     if assessment.elevated or likely or (assessment.blemished and not following.good and not level.risen):
@@ -85,7 +90,7 @@ def step(
         following.risen = True
         slow = level.hold_seconds > settings.hold_seconds and not scarce
         following.level = min(1.0, level.level + (RECOVER_RELAPSED if slow else RECOVER))
-        if following.level >= 1:
+        if not following.demoted:
             following.restored_at_ms = now_ms
     return following
 
@@ -99,7 +104,7 @@ def _good(level: Level, assessment: Assessment) -> int:
 
 
 def _cut(following: Level, level: Level, now_ms: int, settings: RoutingSettings) -> None:
-    first = level.level >= 1
+    first = not level.demoted
     if first and now_ms - level.restored_at_ms > RELAPSE_SECONDS * 1000:
         following.hold_seconds, following.began_at_ms = float(settings.hold_seconds), now_ms
     elif first or level.risen:

@@ -87,7 +87,7 @@ def _forecast_step(
     baselines, assessments = dict(following.baselines), {}
     for cell, signals in observed.cells.items():
         before = baselines.get(cell, detector.Baseline())
-        demoted = cell in following.levels and following.levels[cell].level < 1
+        demoted = cell in following.levels and following.levels[cell].demoted
         baselines[cell], assessments[cell] = detector.assess(
             before, signals, observed.at_ms, settings.slo_ms, demoted=demoted
         )
@@ -133,7 +133,7 @@ def _pooled(assessments: dict[Cell, Assessment], known: dict[Cell, levels.Level]
 
     Not with the answers of one that has got trust back: they are many, and the slow ones among them are no bad probes.
     """
-    demoted = [cell for cell in assessments if cell in known and known[cell].level < 1 and not known[cell].risen]
+    demoted = [cell for cell in assessments if cell in known and known[cell].demoted and not known[cell].risen]
     pooled = dict(assessments)
     for cell in demoted:
         near = [assessments[other] for other in demoted if other.gateway == cell.gateway]
@@ -144,7 +144,7 @@ def _pooled(assessments: dict[Cell, Assessment], known: dict[Cell, levels.Level]
 
 def _share_trouble(after: dict[Cell, levels.Level]) -> dict[Cell, levels.Level]:
     """A bad probe of one demoted method of a gateway makes its other demoted methods wait, too: probes are few."""
-    demoted = {cell: level for cell, level in after.items() if level.level < 1}
+    demoted = {cell: level for cell, level in after.items() if level.demoted}
     for cell, level in demoted.items():
         bad_at_ms = max(other.bad_at_ms for near, other in demoted.items() if near.gateway == cell.gateway)
         after[cell] = replace(level, bad_at_ms=bad_at_ms)
@@ -167,7 +167,7 @@ def _learn_demand(following: State, observed: Observation) -> bool:
 def _weights(following: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
     weights = _all_weights(following, observed, settings)
     wanted = wanted_rates(weights, observed.demand)
-    demoted = {cell.method for cell, level in following.levels.items() if level.level < 1}
+    demoted = {cell.method for cell, level in following.levels.items() if level.demoted}
     offered = sum(rate for method, rate in observed.demand.items() if method in demoted)
     for method in sorted(weights):
         demand, before = observed.demand.get(method, 0.0), weights[method]
