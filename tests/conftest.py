@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from moto.core.config import default_user_config
 
 from tests.support.aws import FAKE_CREDENTIALS
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 os.environ.update(FAKE_CREDENTIALS)  # before any client is made: no test may ever reach for real ones
+# boto3's session keeps what it has read of the services' descriptions, megabytes of JSON; by default each test's
+# mock_aws() throws the session away. Clients still are each test's own, and so is all that moto holds.
+default_user_config["core"]["reset_boto3_session"] = False
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -86,8 +86,8 @@ def test_200_threads_with_one_key_make_one_charge(client: Client, stack: Stack) 
 
 def test_a_bank_that_books_and_never_answers_is_resolved(client: Client, stack: Stack) -> None:
     payment = {**PAYMENT, "payment_method": token()}
-    stack.bank.scenario("forgetful", "drop_after_booking", times=1, kinds=["payment"])
-    answer = client.call("POST", "/payments", payment, key=new_key())
+    with stack.bank.misbehaving("forgetful", "drop_after_booking", times=1, kinds=["payment"]):
+        answer = client.call("POST", "/payments", payment, key=new_key())
     assert (answer.status, answer.json()["status"]) == (201, "captured")
     assert len(stack.bank.charges(payment_method=payment["payment_method"])) == 1
 
@@ -95,8 +95,8 @@ def test_a_bank_that_books_and_never_answers_is_resolved(client: Client, stack: 
 def test_a_payment_in_doubt_is_resolved_by_the_recovery_function(client: Client, stack: Stack) -> None:
     """The bank loses the request and the lookup: 202 in doubt; then recovery asks again, on its schedule or invoked."""
     payment, key = {**PAYMENT, "payment_method": token()}, new_key()
-    stack.bank.scenario("forgetful", "drop_before_booking", times=1, kinds=["payment"])
-    doubtful = client.call("POST", "/payments", payment, key=key)
+    with stack.bank.misbehaving("forgetful", "drop_before_booking", times=1, kinds=["payment"]):
+        doubtful = client.call("POST", "/payments", payment, key=key)
     assert (doubtful.status, doubtful.json()["status"]) == (202, "in_doubt")
     assert doubtful.headers["retry-after"]
     assert client.call("GET", doubtful.headers["location"]).json()["status"] == "in_doubt"
