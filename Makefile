@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 PYTEST := $(PY) -m pytest
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -80,10 +80,10 @@ demo: setup ## deploy to the local cloud and show the main job with real HTTP
 	$(PY) -m local.demo
 
 up: setup ## start the local cloud and the bank, and deploy
-	$(PY) -m local.cloud up
+	$(PY) -m local.command up
 
-down: ## stop the local cloud and the bank
-	@if [ -x $(PY) ]; then $(PY) -m local.cloud down; else echo "nothing is installed, so nothing runs"; fi
+down: ## stop the local cloud and the bank on these ports
+	@if [ -x $(PY) ]; then $(PY) -m local.command down; else echo "nothing is installed, so nothing runs"; fi
 
 sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
 	local/sam_local.sh
@@ -126,5 +126,8 @@ openapi: setup ## write openapi.json from the routes
 lock: setup ## renew the lock files from the .in files
 	tools/lock.sh
 
-clean: down ## remove everything that was installed or built
+down-all:
+	@if [ -x $(PY) ]; then $(PY) -m local.command down --all; fi
+
+clean: down-all ## remove everything that was installed or built
 	rm -rf .venv .venv-cloud .venv-spark .cache .local .aws-sam

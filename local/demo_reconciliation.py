@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BANK = "forgetful"
 GATEWAY = "sandbox_bank"
 ORDERS = 12
-PATIENCE_SECONDS = 300  # cold starts with DuckDB and a workflow of several steps
+PATIENCE_SECONDS = 900  # cold starts with DuckDB and a workflow of several steps
 RUN_POLICY = """
 # Nothing is "still on its way" in a demo of a minute.
 in_transit_hours = 0

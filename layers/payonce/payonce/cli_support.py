@@ -45,7 +45,9 @@ def application_of(options: argparse.Namespace, environment: Mapping[str, str], 
         variable = f"PAYONCE_{table.name}_TABLE"
         named[variable] = getattr(options, f"{table.value}_table", None) or named.get(variable, "")
         if not named[variable]:
-            raise MisconfiguredError(f"Name the {table.value} table with --{table.value}-table or {variable}.")
+            raise MisconfiguredError(
+                f"Name the stack with --stack, or its {table.value} table with --{table.value}-table or {variable}."
+            )
     return Application(load_settings(named))
 
 
