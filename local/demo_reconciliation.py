@@ -192,7 +192,7 @@ class Audit:
                 case.break_id[:14] + "…", case.break_class.value, f"[{colour}]{case.status.value}[/]", severity
             )
         self.console.print(table)
-        self.console.print("  what is open is for a person: python -m payonce.cli breaks list")
+        self.console.print("  what is open is for a person: payonce breaks list")
 
     def _duplicates(self) -> list[Case]:
         return [case for case in self._cases() if case.break_class is BreakClass.DUPLICATE_CAPTURE]
