@@ -46,14 +46,14 @@ class Subject:
     count_charges: Callable[[str], int]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankHandle]:
     with running_bank(tmp_path_factory.mktemp("bank")) as handle:
         handle.configure("late", visible_after_ms=300)
         yield handle
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stripe_url() -> Iterator[str]:
     with running_localstripe() as url:
         yield url

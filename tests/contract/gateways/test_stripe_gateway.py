@@ -49,7 +49,7 @@ VISA = "pm_card_visa"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """localstripe."""
     with running_localstripe() as running:
