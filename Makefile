@@ -5,7 +5,10 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
+# A suite's tests run in this many processes, each with servers of its own. `make unit WORKERS=0` runs them in one.
+WORKERS ?= 2
 PYTEST := $(PY) -m pytest
+PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
 .PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
@@ -35,37 +38,37 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	$(PY) tools/compile_rules.py --check
 
 unit: setup ## pure and moto tests, no sockets
-	$(PYTEST) tests/unit --disable-socket --allow-unix-socket
+	$(PYTEST) tests/unit $(PARALLEL) --disable-socket --allow-unix-socket
 
 contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, Valkey, sandbox bank, localstripe)
-	$(PYTEST) tests/contract
+	$(PYTEST) tests/contract $(PARALLEL)
 
 functional: setup ## the functions' handlers, fed from events/
-	$(PYTEST) tests/functional
+	$(PYTEST) tests/functional $(PARALLEL)
 
 simulation: setup ## Hypothesis state machines over the whole protocol
-	$(PYTEST) tests/simulation
+	$(PYTEST) tests/simulation $(PARALLEL)
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure
 
 crash-slice: setup
-	PAYONCE_CRASH_MATRIX=slice $(PYTEST) tests/crash_matrix
+	PAYONCE_CRASH_MATRIX=slice $(PYTEST) tests/crash_matrix $(PARALLEL)
 
 crash-matrix: setup ## kill the process between every two steps, for every gateway behaviour
-	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix
+	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix $(PARALLEL)
 
 correction-kills: setup ## kill the worker of corrections a thousand times, at every call it makes
 	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix/test_correction_matrix.py
 
 recall-slice: setup
-	PAYONCE_RECALL=slice $(PYTEST) tests/reconciliation
+	PAYONCE_RECALL=slice $(PYTEST) tests/reconciliation $(PARALLEL)
 
 recall: setup ## plant each kind of break thousands of times and find it: recall and precision per class
 	PAYONCE_RECALL=full $(PYTEST) tests/reconciliation -s --timeout=1800
 
 lab-slice: setup
-	$(PYTEST) tests/laboratory
+	$(PYTEST) tests/laboratory $(PARALLEL)
 
 lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside a breaker and Gradient2; report in .local/laboratory
 	$(PY) -m laboratory

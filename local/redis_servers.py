@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 BINARY_VARIABLE = "PAYONCE_REDIS_SERVER"
-START_TIMEOUT_SECONDS = 30
+START_TIMEOUT_SECONDS = 120
 DEBIAN_PACKAGES = ("redis-tools", "liblzf1", "libjemalloc2")  # Debian keeps the server's binary in redis-tools
 FROM_DEBIAN = Path(__file__).resolve().parents[1] / ".cache" / "redis-debian"
 # What docs/stores.md asks of a production server: nothing evicted, and every acknowledged write on disk.

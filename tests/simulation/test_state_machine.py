@@ -227,7 +227,6 @@ TestPayments = Payments.TestCase
 TestPayments.settings = settings(
     max_examples=5000 if LONG else 600,
     stateful_step_count=60 if LONG else 40,
-    deadline=None,
     derandomize=not LONG,
     suppress_health_check=list(HealthCheck),
 )

@@ -49,7 +49,7 @@ VISA = "pm_card_visa"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """localstripe."""
     with running_localstripe() as running:
@@ -185,9 +185,9 @@ def test_a_process_killed_while_it_waits_leaves_one_charge(url: str, proxy: Faul
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
     ) as process:
-        assert proxy.executed.wait(20)
+        assert proxy.executed.wait(120)
         process.send_signal(signal.SIGKILL)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
     assert (process.returncode, output) == (-signal.SIGKILL, b"")
     outcomes = {owner(gateway_at(url), instruction) for _ in range(3)}
     assert len(outcomes) == 1

@@ -677,7 +677,7 @@ def test_blocks_can_be_nested() -> None:
 
 # ---------------------------------------------------------------- coroutines
 def asynchronous(shop: Shop, **options: Any) -> Any:
-    @shop.operation(scope="shop_name", **{"clock": RealClock(), "wait_seconds": 5, "sleep": time.sleep, **options})
+    @shop.operation(scope="shop_name", **{"clock": RealClock(), "wait_seconds": 60, "sleep": time.sleep, **options})
     async def ship(shop_name: str, order: str, seconds: float = 0.0) -> dict[str, str]:
         shop.shipped.append(order)
         reference = current_attempt().reference
@@ -713,7 +713,7 @@ def test_many_nested_coroutines_do_not_wait_for_each_others_threads() -> None:
         return (await inner(shop_name, order))["reference"]  # type: ignore[no-any-return]
 
     async def main() -> list[str]:
-        return await asyncio.wait_for(asyncio.gather(*(outer("s", f"order-{n}") for n in range(60))), 30)
+        return await asyncio.wait_for(asyncio.gather(*(outer("s", f"order-{n}") for n in range(60))), 120)
 
     assert len(set(asyncio.run(main()))) == 60
 
@@ -746,7 +746,7 @@ def test_a_coroutine_cancelled_before_it_began_frees_the_key() -> None:
     def slow(*arguments: Any) -> Any:
         claimed = claim(*arguments)
         claiming.set()
-        go_on.wait(10)
+        go_on.wait(120)
         return claimed
 
     shop.store.claim = slow  # type: ignore[method-assign]
