@@ -1,6 +1,6 @@
 """The SDK repeats a request by itself: what its attempts did, whatever retries the client was made with.
 
-A client's timeout says nothing of the server: https://github.com/aws/aws-sdk-java/issues/2667 is a put that was applied,
+A timeout says nothing of the server: https://github.com/aws/aws-sdk-java/issues/2667 is a put that was applied,
 timed out, and was then refused by its own first attempt.
 """
 
@@ -21,7 +21,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable, WriteConflict
 from payonce.ports import Insert, Table
 from payonce.stores.dynamodb import DynamoDatabase
 from tests.support.aws import REGION
@@ -75,7 +75,11 @@ DOUBTS: dict[str, Any] = {
     "half a refusal": answered(400, b'{"__type":"com.amazonaws.dynamo'),
     "in progress": refused("TransactionInProgressException"),
 }
-REFUSALS = {"throttled": THROTTLED, "not reached": UNREACHED, "timed out connecting": ConnectTimeoutError(endpoint_url=URL)}
+REFUSALS = {
+    "throttled": THROTTLED,
+    "not reached": UNREACHED,
+    "timed out connecting": ConnectTimeoutError(endpoint_url=URL),
+}
 
 
 class Line:
@@ -177,6 +181,14 @@ def test_half_an_answer_is_not_an_empty_one(line: Line, doubt: str) -> None:
         line.script = [DOUBTS[doubt]]
         with pytest.raises(StoreUnavailable):
             read()
+
+
+def test_a_request_that_the_sdk_refuses_is_a_defect(line: Line) -> None:
+    """Fails when the SDK's own validation, before anything is sent, is taken for a lost answer."""
+    line.script = [OK]
+    with pytest.raises(StoreRequestInvalid):
+        line.database.query(Table.PAYMENTS, partition=("pk", "p"), limit="many")  # type: ignore[arg-type]
+    assert line.sent == []
 
 
 def test_a_whole_answer_is_taken(line: Line) -> None:
