@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Each failure means that somebody changed the correction meanwhile, such as the workflow that waits for it anew.
 ATTEMPTS = 3
-MAX_PROPOSALS = 20  # of one correction: they are kept with it
+MAX_PROPOSALS = 20  # of one attempt: they are kept with the correction
 _S = CorrectionStatus
 
 
@@ -57,21 +57,24 @@ class Approvals:
     ) -> Correction:
         """Change what is proposed; whoever does becomes the proposer. ``proposal_version`` is the one it has seen.
 
-        Raises ``CorrectionStateConflict``.
+        A refund may be of less than what is left of the surplus, and of all of it again. Raises
+        ``CorrectionStateConflict``.
         """
         correction = self.load(identity)
         if proposal_version not in (None, correction.proposal_version):
             raise CorrectionStateConflict(
                 f"The proposal is at version {correction.proposal_version} by now. Read it again and start from there."
             )
+        self._refuse_what_is_over(correction, "proposal")
         if correction.status is not _S.AWAITING_APPROVAL:
             raise CorrectionStateConflict(f"The correction is {correction.status.value}: nothing can be proposed now.")
-        if correction.proposal_version >= MAX_PROPOSALS:
+        if _proposals(correction) >= MAX_PROPOSALS:
             raise CorrectionStateConflict(f"There were {MAX_PROPOSALS} proposals. Approve or reject the last one.")
-        whole_only = correction.kind != OperationKind.REFUND.value
-        if not 0 < amount_minor <= correction.amount_minor or (whole_only and amount_minor != correction.amount_minor):
+        largest_minor = max(correction.ceiling_minor, correction.amount_minor)
+        least_minor = 1 if correction.kind == OperationKind.REFUND.value else largest_minor
+        if not least_minor <= amount_minor <= largest_minor:
             raise CorrectionStateConflict(
-                f"The amount must be 1 to {correction.amount_minor}; only of a refund it may be less."
+                f"The amount must be {least_minor} to {largest_minor}; only of a refund it may be less than all."
             )
         return self._change(
             correction,
@@ -118,12 +121,19 @@ class Approvals:
         decided = {_S.APPROVED, _S.CORRECTED, _S.FAILED} if status is _S.APPROVED else {status}
         if correction.status in decided and correction.decided_by == actor:
             return correction
-        if correction.status is _S.AWAITING_APPROVAL and correction.expires_at_ms < self._clock.now_ms():
-            self._expire(correction)
-            raise CorrectionStateConflict("The approval came too late. A later run proposes it again.")
+        self._refuse_what_is_over(correction, "decision")
         if correction.status is not _S.AWAITING_APPROVAL:
             raise CorrectionStateConflict(f"The correction is {correction.status.value}: it is decided already.")
         return self._change(correction, status=status, decided_by=actor)
+
+    def _refuse_what_is_over(self, correction: Correction, what: str) -> None:
+        """Raise ``CorrectionStateConflict`` for what nobody decided in time, and store that it has expired."""
+        waits = correction.status is _S.AWAITING_APPROVAL
+        if waits and correction.expires_at_ms < self._clock.now_ms():
+            self._expire(correction)
+            raise CorrectionStateConflict(
+                f"The correction is expired: the {what} came too late. The next run proposes it again."
+            )
 
     def _expire(self, correction: Correction) -> Correction:
         return self._change(correction, status=_S.EXPIRED, outcome="not_decided_in_time")
@@ -138,3 +148,8 @@ class Approvals:
     def load(self, identity: Identity) -> Correction:
         """Return the correction as stored now. Raises ``NotFound``."""
         return load_correction(self._database, identity.merchant_id, identity.payment_id, identity.break_id)
+
+
+def _proposals(correction: Correction) -> int:
+    asked = _S.AWAITING_APPROVAL.value
+    return sum(each["attempt"] == correction.attempt and each["status"] == asked for each in correction.log)

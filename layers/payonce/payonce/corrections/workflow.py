@@ -39,12 +39,22 @@ if TYPE_CHECKING:
     from payonce.ports import ApprovalNotifier, Deadline, Gateway
     from payonce.reconciliation.model import Break
 
-__all__ = ["BY_POLICY", "BY_RECONCILIATION", "MAX_ATTEMPTS", "Corrections", "Identity", "Step"]
+__all__ = [
+    "BY_POLICY",
+    "BY_RECONCILIATION",
+    "MAX_ATTEMPTS",
+    "MAX_ATTEMPTS_OF_RUNS",
+    "Corrections",
+    "Identity",
+    "Step",
+    "may_begin_anew",
+]
 
 BY_RECONCILIATION = "reconciliation"
 BY_POLICY = "policy"
 READ_TIMEOUT_MS = 4_000  # as an inquiry of the payment protocol
-MAX_ATTEMPTS = 9  # what nobody has decided for weeks is not proposed for ever
+MAX_ATTEMPTS = 30  # by people and in parts; all of it is kept with the correction
+MAX_ATTEMPTS_OF_RUNS = 9  # what nobody has decided for weeks is not proposed for ever
 _S = CorrectionStatus
 
 
@@ -54,6 +64,11 @@ class Step:
 
     correction: Correction
     retry_later: bool = False
+
+
+def may_begin_anew(correction: Correction) -> bool:
+    """Return whether there may be another attempt: this one's end is certain, and something may be left to correct."""
+    return correction.status in {_S.REJECTED, _S.EXPIRED, _S.FAILED} or correction.rest_minor > 0
 
 
 class Corrections(Approvals):
@@ -76,7 +91,7 @@ class Corrections(Approvals):
 
     def start(self, found: Break, *, attempt: int = 1) -> Correction:
         """Store the correction of a break, or return the stored one. A later ``attempt`` begins it anew, once, where
-        the one before it was rejected or has expired.
+        the one before it was rejected, failed or has expired, or has given back a part alone: then it is of the rest.
 
         Raises ``CorrectionStateConflict`` without a payment to hang it on: such a break is for a person.
         """
@@ -86,13 +101,15 @@ class Corrections(Approvals):
         stored = find_correction(self._database, new.merchant_id, new.payment_id, new.break_id)
         if stored is None:
             stored = insert_correction(self._database, new)
-        if stored.status in {_S.REJECTED, _S.EXPIRED} and stored.attempt < attempt <= MAX_ATTEMPTS:
+        if may_begin_anew(stored) and stored.attempt < attempt <= MAX_ATTEMPTS:
             # The proposal's version goes on counting: an approval of an earlier attempt is none of this one.
             return self._change(
                 stored,
                 status=_S.OPEN,
                 attempt=attempt,
-                amount_minor=new.amount_minor,
+                amount_minor=stored.surplus_minor - stored.corrected_minor,
+                ceiling_minor=0,
+                given_back=stored.parts,
                 gateway_charge_id=new.gateway_charge_id,
                 proposed_by=BY_RECONCILIATION,
                 decided_by="",
@@ -150,7 +167,7 @@ class Corrections(Approvals):
         return Step(correction, retry_later=True)
 
     def execute(self, identity: Identity, deadline: Deadline) -> Step:
-        """Carry out what is approved, at most once per break, whatever was killed before.
+        """Carry out what is approved, at most once per attempt, whatever was killed before.
 
         What the policy has let pass and lets pass no more is for a person again, unless it was claimed: its money may
         be on the way.
@@ -178,6 +195,10 @@ class Corrections(Approvals):
         return self.execute(identity, deadline)
 
     def _lets_pass(self, policy: Policy, correction: Correction) -> bool:
+        # Somebody has decided for a part: who else does so for the rest is a person too. And a limit holds for a break,
+        # not for each of its parts.
+        if correction.given_back:
+            return False
         if not policy.is_automatic(correction.break_class, correction.currency, correction.amount_minor):
             return False
         # Two orders may be two sales, whatever the amount: only a person can tell.
@@ -204,6 +225,7 @@ class Corrections(Approvals):
             gateway_charge_id=charge_id,
             currency=found.currency,
             amount_minor=found.amount_minor,
+            surplus_minor=found.amount_minor,
             charge_reference=found.subject[1] if action is Action.GIVE_BACK_SURPLUS else "",
             entry_id=found.subject[2] if action is Action.REVERSE_POSTING else "",
             created_at_ms=now_ms,
@@ -214,7 +236,14 @@ class Corrections(Approvals):
     def _checked(self, correction: Correction, kind: str, amount_minor: int) -> Step:
         version = correction.proposal_version + 1
         return Step(
-            self._change(correction, status=_S.CHECKED, kind=kind, amount_minor=amount_minor, proposal_version=version)
+            self._change(
+                correction,
+                status=_S.CHECKED,
+                kind=kind,
+                amount_minor=amount_minor,
+                ceiling_minor=amount_minor,
+                proposal_version=version,
+            )
         )
 
     def _reread_charge(self, correction: Correction, deadline: Deadline) -> Step:

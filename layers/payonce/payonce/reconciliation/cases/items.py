@@ -6,16 +6,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from payonce.outbox import created_key
+from payonce.payments.corrective import case_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.cases.case import Case, CaseChange, CaseStatus, evidence_document, evidence_from
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
-    from payonce.ports import Item, Key, Write
+    from payonce.ports import Item, Write
 
 BY_STATUS_INDEX = "cases-by-status"
 BY_MERCHANT_INDEX = "cases-by-merchant"
-CASE_SORT_KEY = "CASE"
 CHANGE_PREFIX = "CHANGE#"
 COMMENT_PREFIX = "COMMENT#"
 RUN_CHANGE_PREFIX = "CASE#"
@@ -36,6 +36,7 @@ _PLAIN = (
     "why",
     "assignee",
     "closed_by_run_id",
+    "corrected_minor",
 )
 _MAY_LACK = ("why_reason", "merchant_assignee")
 
@@ -49,12 +50,7 @@ class Visibility(StrEnum):
 
 def case_partition(break_id: str) -> str:
     """Return the partition of everything about one break."""
-    return f"BREAK#{break_id}"
-
-
-def case_key(break_id: str) -> Key:
-    """Return the key of the case."""
-    return {"pk": case_partition(break_id), "sk": CASE_SORT_KEY}
+    return case_key(break_id)["pk"]
 
 
 def position_of(case: Case) -> str:

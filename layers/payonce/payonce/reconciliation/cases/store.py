@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.paging import every_item
+from payonce.payments.corrective import case_key
 from payonce.ports import Insert, Table
 from payonce.reconciliation.cases.case import TRANSITIONS, CaseChange
 from payonce.reconciliation.cases.items import (
@@ -17,7 +18,6 @@ from payonce.reconciliation.cases.items import (
     RUN_CHANGE_PREFIX,
     Visibility,
     case_from,
-    case_key,
     case_partition,
     case_writes,
     comment_document,
