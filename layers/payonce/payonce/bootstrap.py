@@ -142,9 +142,10 @@ class Application:
             services=self.services,
             engine=self.engine,
             gateway_named=self.gateway,
-            # Read by the steps that decide and execute alone: only the worker may read the bucket.
+            # Only the worker and operators may read the bucket.
             policy=lambda: self._correction_policy(),
             notifier=self.workflows,
+            reads_policy=lambda: "files" in self.__dict__ or bool(os.environ.get(BUCKET_VARIABLE)),
         )
 
     @cached_property

@@ -99,14 +99,20 @@ def line_of(case: Case, now_ms: int) -> str:
     late = "overdue" if is_overdue(case, now_ms) else f"due {shown(case.due_at_ms)}"
     severity = CLASSES[case.break_class].severity.value
     return (
-        f"{case.break_id}  {severity:<8}  {case.break_class.value:<22}  {amount_of(case):>16}  {late}  "
+        f"{case.break_id}  {severity:<8}  {case.break_class.value:<22}  {_money(case, case.open_minor):>16}  {late}  "
         f"{case.assignee or '-'}"
     )
 
 
 def amount_of(case: Case) -> str:
-    """Return the amount at stake in minor units; a break of no money has none."""
-    return f"{case.amount_minor} {case.currency}" if case.currency else "-"
+    """Return the amount at stake in minor units, and what of it is open still; a break of no money has none."""
+    if not case.corrected_minor:
+        return _money(case, case.amount_minor)
+    return f"{_money(case, case.amount_minor)}, {case.corrected_minor} given back, {case.open_minor} open"
+
+
+def _money(case: Case, amount_minor: int) -> str:
+    return f"{amount_minor} {case.currency}" if case.currency else "-"
 
 
 def _show(application: Application, store: CaseStore, break_id: str, *, explaining: bool) -> int:

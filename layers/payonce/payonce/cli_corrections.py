@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from payonce.bootstrap import BUCKET_VARIABLE
 from payonce.cli_support import add_table_options, application_of, shown
-from payonce.corrections.actions import Action
-from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
-from payonce.corrections.workflow import MAX_ATTEMPTS, Identity
+from payonce.corrections.outlook import NextStep
+from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status, steps_of
+from payonce.corrections.workflow import MAX_ATTEMPTS, Identity, may_begin_anew
 from payonce.domain.errors import BodyMalformed, CorrectionStateConflict, NotFound
-from payonce.payments.corrective import ALREADY_GIVEN_BACK
 from payonce.ports import Table
 from payonce.reconciliation.cases.store import CaseStore
 
@@ -40,7 +40,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     propose = actions.add_parser("propose", help="propose another amount; whoever does can't decide about it")
     approve = actions.add_parser("approve", help="approve the proposal that you have seen")
     reject = actions.add_parser("reject", help="reject the proposal that you have seen")
-    resume = actions.add_parser("resume", help="begin a rejected or expired one anew, or start its workflow again")
+    resume = actions.add_parser(
+        "resume", help="begin a rejected, failed or expired one anew, or the rest of one in part; or start its workflow"
+    )
     for action in (show, propose, approve, reject, resume):
         action.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
     propose.add_argument("--amount", type=int, required=True, metavar="MINOR", help="in minor units")
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     identity = _identity(application, options.break_id)
     match options.corrections_command:
         case "show":
-            return _show(_found(application, identity))
+            return _show(application, _found(application, identity))
         case "resume":
             return _resume(application, identity)
         case _:
@@ -107,13 +109,16 @@ def line_of(correction: Correction) -> str:
     )
 
 
-def _show(correction: Correction) -> int:
+def _show(application: Application, correction: Correction) -> int:
+    given_back = f"{correction.corrected_minor} of {correction.surplus_minor or correction.amount_minor}"
     lines = [
         f"break      {correction.break_id}",
         f"class      {correction.break_class.value}",
         f"status     {correction.status.value}{f': {correction.outcome}' if correction.outcome else ''}",
         f"what       {correction.kind or correction.action.value} of {correction.amount_minor} {correction.currency}"
         " (minor units)",
+        f"at most    {max(correction.ceiling_minor, correction.amount_minor)}",
+        f"given back {given_back}{f', {correction.rest_minor} left' if correction.rest_minor else ''}",
         f"charge     {correction.gateway_charge_id or '-'} at {correction.gateway or '-'}",
         f"entry      {correction.entry_id or '-'}",
         f"merchant   {correction.merchant_id}",
@@ -126,30 +131,32 @@ def _show(correction: Correction) -> int:
         *(
             f"  {shown(each['at_ms'])}  {each['status']:<17} version {each['proposal_version']}  "
             f"{each['amount_minor']} {correction.currency}  {each['by']}  {each['outcome']}"
-            for each in correction.log
+            for each in steps_of(correction)
         ),
-        f"next: {next_of(correction)}",
+        f"next: {next_of(application, correction)}",
     ]
     sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
     return 0
 
 
-def next_of(correction: Correction) -> str:
-    """Return what somebody has to do about it now."""
-    match correction.status:
-        case _S.AWAITING_APPROVAL:
+def next_of(application: Application, correction: Correction) -> str:
+    """Return what happens next, what does not happen now and why, and the command that somebody may give."""
+    outlook = application.corrections.outlook(correction)
+    unseen = "" if outlook.looked else f"(The kill switch was not looked at: name the bucket, {BUCKET_VARIABLE}.)"
+    return " ".join(each for each in (outlook.text, unseen, _command(correction, outlook.step)) if each)
+
+
+def _command(correction: Correction, step: NextStep) -> str:
+    match step:
+        case NextStep.APPROVAL:
             named = f"{correction.break_id} --version {correction.proposal_version} --operator NAME"
             return f"somebody else than {correction.proposed_by}: corrections approve {named}, or reject"
-        case _S.CORRECTED if (correction.action, correction.outcome) == (Action.GIVE_BACK_SURPLUS, ALREADY_GIVEN_BACK):
-            return "nothing to give back; the break stays open, for the books lack this charge and its refund"
-        case _S.CORRECTED:
-            return "nothing; the run that sees it in the gateway's report closes the break"
-        case _S.REJECTED | _S.EXPIRED:
+        case NextStep.RESUME | NextStep.RUN if may_begin_anew(correction):
             return f"corrections resume {correction.break_id} begins attempt {correction.attempt + 1}"
-        case _S.FAILED | _S.MANUAL:
-            return "a person: docs/runbooks/corrections-not-made.md"
+        case NextStep.PERSON:
+            return "docs/runbooks/corrections-not-made.md"
         case _:
-            return "nothing; the workflow goes on by itself"
+            return ""
 
 
 def _act(application: Application, identity: Identity, options: argparse.Namespace) -> int:
@@ -168,19 +175,21 @@ def _act(application: Application, identity: Identity, options: argparse.Namespa
             after = corrections.approve(identity, proposal_version=options.version, actor=actor)
         case _:
             after = corrections.reject(identity, proposal_version=options.version, actor=actor)
-    sys.stdout.write(f"{after.status.value}, version {after.proposal_version}\nnext: {next_of(after)}\n")
+    version = f"{after.status.value}, version {after.proposal_version}"
+    sys.stdout.write(f"{version}\nnext: {next_of(application, after)}\n")
     return 0
 
 
 def _resume(application: Application, identity: Identity) -> int:
     """Start the next attempt of what was not decided for, else another execution of the attempt that there is."""
     correction = application.corrections.find(identity)
-    if correction is not None and correction.status in {_S.REJECTED, _S.EXPIRED}:
+    if correction is not None and may_begin_anew(correction):
         attempt = correction.attempt + 1
         if attempt > MAX_ATTEMPTS:
             raise CorrectionStateConflict(f"There were {MAX_ATTEMPTS} attempts. Correct the break by hand.")
-    elif correction is not None and correction.status in {_S.FAILED, _S.MANUAL, _S.CORRECTED}:
-        raise CorrectionStateConflict(f"The correction is {correction.status.value}: next, {next_of(correction)}.")
+    elif correction is not None and correction.status in {_S.MANUAL, _S.CORRECTED}:
+        said = application.corrections.outlook(correction).text
+        raise CorrectionStateConflict(f"The correction is {correction.status.value}. {said}")
     else:
         # No attempt has this number: an execution under a name of its own, that goes on from what is stored, or begins
         # where the one before it failed before it stored anything.

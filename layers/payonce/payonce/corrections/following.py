@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.corrections.actions import Action, action_for
-from payonce.corrections.record import Correction, CorrectionStatus, find_corrections
-from payonce.corrections.workflow import MAX_ATTEMPTS_OF_RUNS
+from payonce.corrections.record import MAX_ATTEMPTS_OF_RUNS, Correction, CorrectionStatus, find_corrections
 from payonce.payments.corrective import corrective_reference
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.standing import Standing

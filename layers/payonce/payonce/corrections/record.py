@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 BY_STATUS_INDEX = "corrections-by-status"
 PAGE_SIZE = 100
+MAX_ATTEMPTS = 30  # by people and in parts; all of it is kept with the correction
+MAX_ATTEMPTS_OF_RUNS = 9  # what nobody has decided for weeks is not proposed for ever
 KEYS_AT_ONCE = 100  # what one read of several keys takes
 
 
@@ -62,8 +64,8 @@ NEXT: Mapping[CorrectionStatus, frozenset[CorrectionStatus]] = MappingProxyType(
         _S.CHECKED: frozenset({_S.APPROVED, _S.AWAITING_APPROVAL}),
         _S.AWAITING_APPROVAL: frozenset({_S.APPROVED, _S.REJECTED, _S.EXPIRED, _S.AWAITING_APPROVAL}),
         # The commit of the effect writes the first two: payments.corrective. Back to approval: only what a policy let
-        # pass, and nobody has claimed.
-        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED, _S.AWAITING_APPROVAL}),
+        # pass, and nobody has claimed. To itself: that the kill switch holds it, or no more.
+        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED, _S.AWAITING_APPROVAL, _S.APPROVED}),
         # As a new attempt, and only so: nothing was executed, or a part of it is certain to have been.
         _S.REJECTED: frozenset({_S.OPEN}),
         _S.EXPIRED: frozenset({_S.OPEN}),
@@ -85,7 +87,8 @@ class Correction:
 
     ``amount_minor`` is the amount proposed, ``ceiling_minor`` the most that may be proposed: what the gateway held of
     the surplus when it was last read. ``surplus_minor`` is what the break was found with, ``given_back`` what earlier
-    attempts gave back of it.
+    attempts gave back of it. ``held_since_ms``: since when an approved one was found not to be executed because of the
+    kill switch, 0 where it was not.
     """
 
     break_id: str
@@ -115,6 +118,7 @@ class Correction:
     surplus_minor: int = 0
     ceiling_minor: int = 0
     given_back: tuple[Mapping[str, int], ...] = ()
+    held_since_ms: int = 0
 
     @property
     def parts(self) -> tuple[Mapping[str, int], ...]:
@@ -220,7 +224,7 @@ def change(
 
 
 def steps_of(correction: Correction) -> tuple[Mapping[str, Any], ...]:
-    """Return what happened, oldest first. How it ended is in the commit of its effect, which adds nothing to the log."""
+    """Return what happened, oldest first. The commit of the effect says how it ended, and adds nothing to the log."""
     last = correction.log[-1] if correction.log else None
     ended = correction.status in {CorrectionStatus.CORRECTED, CorrectionStatus.FAILED}
     if ended and (last is None or last["status"] != correction.status.value):

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from payonce.corrections.actions import Action, action_for
 from payonce.corrections.approval import Approvals, Identity
 from payonce.corrections.execution import Execution
+from payonce.corrections.outlook import Outlook, Switch, outlook_of
 from payonce.corrections.record import (
     FINAL,
+    MAX_ATTEMPTS,
     Correction,
     CorrectionStatus,
     find_correction,
@@ -21,7 +23,7 @@ from payonce.corrections.record import (
     was_claimed,
 )
 from payonce.corrections.reversal import REVERSAL, find_booked
-from payonce.domain.errors import CorrectionStateConflict
+from payonce.domain.errors import CorrectionStateConflict, MisconfiguredError, StoreUnavailable
 from payonce.domain.gateway import ChargeState, OperationKind
 from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
@@ -43,7 +45,6 @@ __all__ = [
     "BY_POLICY",
     "BY_RECONCILIATION",
     "MAX_ATTEMPTS",
-    "MAX_ATTEMPTS_OF_RUNS",
     "Corrections",
     "Identity",
     "Step",
@@ -53,8 +54,6 @@ __all__ = [
 BY_RECONCILIATION = "reconciliation"
 BY_POLICY = "policy"
 READ_TIMEOUT_MS = 4_000  # as an inquiry of the payment protocol
-MAX_ATTEMPTS = 30  # by people and in parts; all of it is kept with the correction
-MAX_ATTEMPTS_OF_RUNS = 9  # what nobody has decided for weeks is not proposed for ever
 _S = CorrectionStatus
 
 
@@ -72,7 +71,10 @@ def may_begin_anew(correction: Correction) -> bool:
 
 
 class Corrections(Approvals):
-    """The use cases of corrections. ``policy`` gives the policy of this moment."""
+    """The use cases of corrections. ``policy`` gives the policy of this moment.
+
+    ``reads_policy``: whether this process may read it at all; only the worker has to.
+    """
 
     def __init__(
         self,
@@ -82,11 +84,13 @@ class Corrections(Approvals):
         gateway_named: Callable[[str], Gateway],
         policy: Callable[[], Policy],
         notifier: ApprovalNotifier,
+        reads_policy: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__(services.database, services.clock, notifier)
         self._services = services
         self._gateway_named = gateway_named
         self._policy = policy
+        self._reads_policy = reads_policy
         self._execution = Execution(services, engine, gateway_named)
 
     def start(self, found: Break, *, attempt: int = 1) -> Correction:
@@ -176,6 +180,7 @@ class Corrections(Approvals):
         if correction.status is not _S.APPROVED:
             return Step(correction)
         policy = self._policy()
+        correction = self._noted(correction, held=not policy.enabled)
         if not policy.enabled:
             return Step(correction, retry_later=True)
         by_policy = correction.decided_by == BY_POLICY
@@ -184,15 +189,32 @@ class Corrections(Approvals):
         after = self._execution.carry_out(correction, deadline)
         return Step(after, retry_later=after.status not in FINAL)
 
-    def advance(self, found: Break, deadline: Deadline) -> Step:
+    def outlook(self, correction: Correction) -> Outlook:
+        """Return what happens to the correction next, and what does not happen now and why."""
+        try:
+            switch = Switch.ON if self._policy().enabled else Switch.OFF
+        except MisconfiguredError:
+            switch = Switch.UNREADABLE if self._reads_policy() else Switch.UNKNOWN
+        except StoreUnavailable:
+            switch = Switch.UNKNOWN
+        claimed = correction.status is _S.APPROVED and was_claimed(self._database, correction)
+        return outlook_of(correction, switch, claimed=claimed, now_ms=self._clock.now_ms())
+
+    def advance(self, found: Break, deadline: Deadline, *, attempt: int = 1) -> Step:
         """Go through the steps as far as they lead without a person: what the workflow does, in one process."""
-        started = self.start(found)
+        started = self.start(found, attempt=attempt)
         identity = Identity(started.merchant_id, started.payment_id, started.break_id)
         step = self.reread(identity, deadline)
         if step.retry_later:
             return step
         self.decide(identity)
         return self.execute(identity, deadline)
+
+    def _noted(self, correction: Correction, *, held: bool) -> Correction:
+        """Note on the correction whether the kill switch holds it: for readers who may not read the policy."""
+        if held == (correction.held_since_ms > 0):
+            return correction
+        return self._change(correction, quiet=True, held_since_ms=self._clock.now_ms() if held else 0)
 
     def _lets_pass(self, policy: Policy, correction: Correction) -> bool:
         # Somebody has decided for a part: who else does so for the rest is a person too. And a limit holds for a break,

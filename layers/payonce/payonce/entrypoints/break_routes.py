@@ -36,7 +36,9 @@ def _get(application: Application, request: Request, _query: None) -> dict[str, 
     break_id = path_id(request, "break_id")
     view = merchant.get_break(application.database, request.merchant_id, break_id, now_ms=application.clock.now_ms())
     correction = application.corrections.find(Identity(request.merchant_id, view["payment_id"], break_id))
-    return {**view, "correction": None if correction is None else correction_view(correction)}
+    if correction is None:
+        return {**view, "correction": None}
+    return {**view, "correction": correction_view(correction, application.corrections.outlook(correction))}
 
 
 def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:

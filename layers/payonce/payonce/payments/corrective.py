@@ -66,8 +66,8 @@ class CorrectivePlan:
     """A correction about to be submitted, as the claim stores it.
 
     ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack, made
-    under ``charge_reference``. ``recognised_minor``: what that charge is booked with, as the gateway reports it; 0 where
-    an earlier attempt has booked it.
+    under ``charge_reference``. ``recognised_minor``: what that charge is booked with, as the gateway reports it; 0
+    where an earlier attempt has booked it.
     """
 
     kind: OperationKind
