@@ -146,6 +146,7 @@ class Application:
             policy=lambda: self._correction_policy(),
             notifier=self.workflows,
             reads_policy=lambda: "files" in self.__dict__ or bool(os.environ.get(BUCKET_VARIABLE)),
+            audited=lambda entry: [self.audit_trail.write_of(entry)],
         )
 
     @cached_property

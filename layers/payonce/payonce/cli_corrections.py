@@ -5,6 +5,7 @@ Who acts is named by ``--operator``: who proposed can't approve. Each command sa
 
 from __future__ import annotations
 
+import getpass
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from payonce.cli_support import add_table_options, application_of, shown
 from payonce.corrections.outlook import NextStep
 from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status, steps_of
 from payonce.corrections.workflow import MAX_ATTEMPTS, Identity, may_begin_anew
-from payonce.domain.errors import BodyMalformed, CorrectionStateConflict, NotFound
+from payonce.domain.errors import CorrectionStateConflict, NotFound
+from payonce.domain.principals import operator_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.store import CaseStore
 
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from payonce.bootstrap import Application
 
 TABLES = (Table.RECONCILIATION, Table.PAYMENTS)
+ACTING_TABLES = (*TABLES, Table.AUDIT)  # who did what is in the audit trail, in the same transaction
+READING_COMMANDS = frozenset({"list", "show"})
 DEFAULT_LIMIT = 50
-OPERATOR_PREFIX = "operator:"
 _S = CorrectionStatus
 
 
@@ -50,8 +53,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument("--version", type=int, required=True, help="of the proposal that you have seen")
         action.add_argument("--operator", required=True, help="who you are: who proposed can't approve")
     resume.add_argument("--workflow", help="ARN of the state machine (default: $PAYONCE_CORRECTIONS_ARN)")
-    for action in (listing, show, propose, approve, reject, resume):
+    resume.add_argument("--operator", default=None, help="who you are (default: the user of this machine)")
+    for action in (listing, show):
         add_table_options(action, TABLES)
+    for action in (propose, approve, reject, resume):
+        add_table_options(action, ACTING_TABLES)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -59,7 +65,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     workflow = getattr(options, "workflow", None)
     if workflow:
         environment = {**environment, "PAYONCE_CORRECTIONS_ARN": workflow}
-    application = application_of(options, environment, TABLES)
+    reads = options.corrections_command in READING_COMMANDS
+    application = application_of(options, environment, TABLES if reads else ACTING_TABLES)
     if options.corrections_command == "list":
         return _list(application, options)
     identity = _identity(application, options.break_id)
@@ -67,7 +74,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         case "show":
             return _show(application, _found(application, identity))
         case "resume":
-            return _resume(application, identity)
+            return _resume(application, identity, operator_of(options.operator or getpass.getuser()))
         case _:
             return _act(application, identity, options)
 
@@ -133,6 +140,13 @@ def _show(application: Application, correction: Correction) -> int:
             f"{each['amount_minor']} {correction.currency}  {each['by']}  {each['outcome']}"
             for each in steps_of(correction)
         ),
+        *(
+            f"  {shown(each['at_ms'])}  {each['what']:<17} {'refused' if each['refused'] else 'made'}  {each['by']}  "
+            f"{each['text']}"
+            for each in application.corrections.trail(
+                Identity(correction.merchant_id, correction.payment_id, correction.break_id)
+            )
+        ),
         f"next: {next_of(application, correction)}",
     ]
     sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
@@ -161,10 +175,7 @@ def _command(correction: Correction, step: NextStep) -> str:
 
 def _act(application: Application, identity: Identity, options: argparse.Namespace) -> int:
     _found(application, identity)
-    actor = options.operator.strip()
-    if not actor:
-        raise BodyMalformed("--operator is empty: name who you are.")
-    actor = f"{OPERATOR_PREFIX}{actor}"
+    actor = operator_of(options.operator)
     corrections = application.corrections
     match options.corrections_command:
         case "propose":
@@ -180,20 +191,24 @@ def _act(application: Application, identity: Identity, options: argparse.Namespa
     return 0
 
 
-def _resume(application: Application, identity: Identity) -> int:
+def _resume(application: Application, identity: Identity, actor: str) -> int:
     """Start the next attempt of what was not decided for, else another execution of the attempt that there is."""
-    correction = application.corrections.find(identity)
-    if correction is not None and may_begin_anew(correction):
-        attempt = correction.attempt + 1
-        if attempt > MAX_ATTEMPTS:
-            raise CorrectionStateConflict(f"There were {MAX_ATTEMPTS} attempts. Correct the break by hand.")
-    elif correction is not None and correction.status in {_S.MANUAL, _S.CORRECTED}:
-        said = application.corrections.outlook(correction).text
-        raise CorrectionStateConflict(f"The correction is {correction.status.value}. {said}")
-    else:
-        # No attempt has this number: an execution under a name of its own, that goes on from what is stored, or begins
-        # where the one before it failed before it stored anything.
-        attempt = application.clock.now_ms() // 1000
+    with application.corrections.attributed(identity, "resume", actor):
+        attempt = _next_attempt(application, application.corrections.find(identity))
+    application.corrections.begun_anew(identity, actor=actor, text=f"execution {identity.break_id}-{attempt}")
     application.workflows.start(identity.break_id, attempt)
     sys.stdout.write("started\nnext: corrections show " + identity.break_id + "\n")
     return 0
+
+
+def _next_attempt(application: Application, correction: Correction | None) -> int:
+    if correction is not None and may_begin_anew(correction):
+        if correction.attempt >= MAX_ATTEMPTS:
+            raise CorrectionStateConflict(f"There were {MAX_ATTEMPTS} attempts. Correct the break by hand.")
+        return correction.attempt + 1
+    if correction is not None and correction.status in {_S.MANUAL, _S.CORRECTED}:
+        said = application.corrections.outlook(correction).text
+        raise CorrectionStateConflict(f"The correction is {correction.status.value}. {said}")
+    # No attempt has this number: an execution under a name of its own, that goes on from what is stored, or begins
+    # where the one before it failed before it stored anything.
+    return application.clock.now_ms() // 1000

@@ -9,8 +9,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.record import (
     Correction,
@@ -19,10 +20,16 @@ from payonce.corrections.record import (
     find_correction,
     load_correction,
 )
+from payonce.corrections.trail import note, trail_of
 from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused, WriteConflict
 from payonce.domain.gateway import OperationKind
+from payonce.domain.principals import OPERATOR_PREFIX, is_same_person
+from payonce.idempotency.audit import act_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from payonce.idempotency.audit import AuditEntry
     from payonce.ports import ApprovalNotifier, Clock, Database, Write
 
 # Each failure means that somebody changed the correction meanwhile, such as the workflow that waits for it anew.
@@ -41,12 +48,23 @@ class Identity:
 
 
 class Approvals:
-    """What people do with a correction. ``notifier`` wakes the workflow that waits for them."""
+    """What people do with a correction. ``notifier`` wakes the workflow that waits for them.
 
-    def __init__(self, database: Database, clock: Clock, notifier: ApprovalNotifier) -> None:
+    ``audited`` gives the writes of an entry of the audit trail: what operators do is there in the same transaction.
+    What is asked for with an API key comes there from the claim of its request. What is refused is attributed as well.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        notifier: ApprovalNotifier,
+        audited: Callable[[AuditEntry], Sequence[Write]] = lambda _entry: (),
+    ) -> None:
         self._database = database
         self._clock = clock
         self._notifier = notifier
+        self._audited = audited
 
     def find(self, identity: Identity) -> Correction | None:
         """Return the correction, or ``None``."""
@@ -60,6 +78,10 @@ class Approvals:
         A refund may be of less than what is left of the surplus, and of all of it again. Raises
         ``CorrectionStateConflict``.
         """
+        with self.attributed(identity, "propose", actor):
+            return self._propose(identity, amount_minor, actor, proposal_version)
+
+    def _propose(self, identity: Identity, amount_minor: int, actor: str, proposal_version: int | None) -> Correction:
         correction = self.load(identity)
         if proposal_version not in (None, correction.proposal_version):
             raise CorrectionStateConflict(
@@ -78,6 +100,7 @@ class Approvals:
             )
         return self._change(
             correction,
+            beside=self._act(correction, "propose", actor, f"{amount_minor} {correction.currency}"),
             amount_minor=amount_minor,
             proposed_by=actor,
             proposal_version=correction.proposal_version + 1,
@@ -89,11 +112,21 @@ class Approvals:
         Raises ``SelfApprovalRefused`` for its proposer, ``CorrectionStateConflict`` for another version or too late,
         and ``StoreUnavailable`` where the workflow could not be told: the decision is stored then; repeat it.
         """
-        return self._decide(identity, _S.APPROVED, proposal_version, actor)
+        with self.attributed(identity, "approve", actor):
+            return self._decide(identity, _S.APPROVED, proposal_version, actor)
 
     def reject(self, identity: Identity, *, proposal_version: int, actor: str) -> Correction:
         """Reject the proposal. As ``approve``."""
-        return self._decide(identity, _S.REJECTED, proposal_version, actor)
+        with self.attributed(identity, "reject", actor):
+            return self._decide(identity, _S.REJECTED, proposal_version, actor)
+
+    def begun_anew(self, identity: Identity, *, actor: str, text: str) -> None:
+        """Note that somebody has the correction begun anew, or its workflow started again."""
+        self._note(identity, "resume", actor, text, refused=False)
+
+    def trail(self, identity: Identity) -> list[dict[str, Any]]:
+        """Return what people tried and were refused, and who began it anew, oldest first."""
+        return trail_of(self._database, identity)
 
     def _decide(self, identity: Identity, status: CorrectionStatus, proposal_version: int, actor: str) -> Correction:
         for attempt in range(ATTEMPTS):
@@ -112,19 +145,61 @@ class Approvals:
     def _decide_once(
         self, correction: Correction, status: CorrectionStatus, proposal_version: int, actor: str
     ) -> Correction:
-        if actor == correction.proposed_by:
+        if is_same_person(actor, correction.proposed_by):
             raise SelfApprovalRefused("You proposed this correction. Somebody else has to approve or reject it.")
         if proposal_version != correction.proposal_version:
             raise CorrectionStateConflict(
                 f"The proposal is at version {correction.proposal_version} by now. Read it again and decide about that."
             )
         decided = {_S.APPROVED, _S.CORRECTED, _S.FAILED} if status is _S.APPROVED else {status}
-        if correction.status in decided and correction.decided_by == actor:
+        if correction.status in decided and is_same_person(correction.decided_by, actor):
             return correction
         self._refuse_what_is_over(correction, "decision")
         if correction.status is not _S.AWAITING_APPROVAL:
             raise CorrectionStateConflict(f"The correction is {correction.status.value}: it is decided already.")
-        return self._change(correction, status=status, decided_by=actor)
+        what = "approve" if status is _S.APPROVED else "reject"
+        proposed = f"version {proposal_version}: {correction.amount_minor} {correction.currency}"
+        return self._change(
+            correction, beside=self._act(correction, what, actor, proposed), status=status, decided_by=actor
+        )
+
+    @contextmanager
+    def attributed(self, identity: Identity, what: str, actor: str) -> Iterator[None]:
+        """Note who tried what, where it is refused with ``SelfApprovalRefused`` or ``CorrectionStateConflict``."""
+        try:
+            yield
+        except (SelfApprovalRefused, CorrectionStateConflict) as refused:
+            self._note(identity, what, actor, refused.detail, refused=True)
+            raise
+
+    def _note(self, identity: Identity, what: str, actor: str, text: str, *, refused: bool) -> None:
+        entry = {"what": what, "by": actor, "at_ms": self._clock.now_ms(), "text": text, "refused": refused}
+
+        def beside(number: int) -> Sequence[Write]:
+            return self._audit(identity, what, actor, text, act_id=f"trail-{number}", refused=refused)
+
+        note(self._database, identity, entry, beside)
+
+    def _act(self, correction: Correction, what: str, actor: str, text: str) -> list[Write]:
+        identity = Identity(correction.merchant_id, correction.payment_id, correction.break_id)
+        return list(self._audit(identity, what, actor, text, act_id=str(correction.revision), refused=False))
+
+    def _audit(
+        self, identity: Identity, what: str, actor: str, text: str, *, act_id: str, refused: bool
+    ) -> Sequence[Write]:
+        if not actor.startswith(OPERATOR_PREFIX):
+            return ()
+        entry = act_entry(
+            scope=identity.merchant_id,
+            operation=f"{what}_correction",
+            resource=f"/breaks/{identity.break_id}/correction",
+            principal=actor,
+            at_ms=self._clock.now_ms(),
+            act_id=act_id,
+            reason=text,
+            refused=refused,
+        )
+        return self._audited(entry)
 
     def _refuse_what_is_over(self, correction: Correction, what: str) -> None:
         """Raise ``CorrectionStateConflict`` for what nobody decided in time, and store that it has expired."""

@@ -99,13 +99,13 @@ class ProposeCorrection(CorrectionWork):
     def act(self, identity: Identity) -> Correction:
         """See ``CorrectionWork``. A proposal makes the next version, so what it made before is told by that."""
         before = require_correction(self._corrections, identity)
-        made = (self._proposal_version + 1, self._actor, self._amount_minor)
+        made = (self._proposal_version + 1, self.actor, self._amount_minor)
         if (before.proposal_version, before.proposed_by, before.amount_minor) == made:
             return before
         return self._corrections.propose(
             identity,
             amount_minor=self._amount_minor,
-            actor=self._actor,
+            actor=self.actor,
             proposal_version=self._proposal_version,
         )
 
@@ -117,7 +117,7 @@ class ApproveCorrection(CorrectionWork):
 
     def act(self, identity: Identity) -> Correction:
         """See ``CorrectionWork``."""
-        return self._corrections.approve(identity, proposal_version=self._proposal_version, actor=self._actor)
+        return self._corrections.approve(identity, proposal_version=self._proposal_version, actor=self.actor)
 
 
 class RejectCorrection(CorrectionWork):
@@ -127,7 +127,7 @@ class RejectCorrection(CorrectionWork):
 
     def act(self, identity: Identity) -> Correction:
         """See ``CorrectionWork``."""
-        return self._corrections.reject(identity, proposal_version=self._proposal_version, actor=self._actor)
+        return self._corrections.reject(identity, proposal_version=self._proposal_version, actor=self.actor)
 
 
 def identity_of(database: Database, merchant_id: str, break_id: str) -> Identity:
@@ -152,6 +152,21 @@ def correction_path(break_id: str) -> str:
 def correction_steps(correction: Correction) -> list[dict[str, Any]]:
     """Return what happened to a correction, oldest first, as its merchant sees it."""
     return [_step(entry) for entry in steps_of(correction)]
+
+
+def attempts_view(trail: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what people tried to do with a correction, oldest first, as its merchant sees it."""
+    return [
+        {
+            "object": "correction_attempt",
+            "command": entry["what"],
+            "refused": entry["refused"],
+            "by": shown_by(entry["by"]),
+            "text": entry["text"],
+            "at_ms": entry["at_ms"],
+        }
+        for entry in trail
+    ]
 
 
 def _step(entry: Mapping[str, Any]) -> dict[str, Any]:

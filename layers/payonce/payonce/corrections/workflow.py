@@ -33,12 +33,13 @@ from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.why import WhyReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from payonce.corrections.policy import Policy
+    from payonce.idempotency.audit import AuditEntry
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.payments.work import Services
-    from payonce.ports import ApprovalNotifier, Deadline, Gateway
+    from payonce.ports import ApprovalNotifier, Deadline, Gateway, Write
     from payonce.reconciliation.model import Break
 
 __all__ = [
@@ -85,8 +86,9 @@ class Corrections(Approvals):
         policy: Callable[[], Policy],
         notifier: ApprovalNotifier,
         reads_policy: Callable[[], bool] = lambda: True,
+        audited: Callable[[AuditEntry], Sequence[Write]] = lambda _entry: (),
     ) -> None:
-        super().__init__(services.database, services.clock, notifier)
+        super().__init__(services.database, services.clock, notifier, audited)
         self._services = services
         self._gateway_named = gateway_named
         self._policy = policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.corrections.requests import correction_steps, correction_view, identity_of
+from payonce.corrections.requests import attempts_view, correction_steps, correction_view, identity_of
 from payonce.corrections.workflow import Identity
 from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
@@ -47,7 +47,8 @@ def _history(application: Application, request: Request, _query: None) -> dict[s
     identity = identity_of(application.database, request.merchant_id, break_id)
     correction = application.corrections.find(identity)
     steps = [] if correction is None else correction_steps(correction)
-    return {**history, "data": sorted([*history["data"], *steps], key=lambda entry: int(entry["at_ms"]))}
+    tried = attempts_view(application.corrections.trail(identity))
+    return {**history, "data": sorted([*history["data"], *steps, *tried], key=lambda entry: int(entry["at_ms"]))}
 
 
 def _comment(application: Application, request: Request, body: CommentBody) -> Work:

@@ -40,7 +40,7 @@ BREAK_FIELDS: dict[str, dict[str, Any]] = {
     "version": INTEGER,
     "links": {"$ref": SCHEMAS + "BreakLinks"},
 }
-HISTORY_ENTRIES = ("BreakChange", "CorrectionStep", "BreakComment")
+HISTORY_ENTRIES = ("BreakChange", "CorrectionStep", "CorrectionAttempt", "BreakComment")
 NULLABLE_VALUE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]}
 EVIDENCE_FIELDS: dict[str, dict[str, Any]] = {
     "source": {"enum": [source.value for source in SHOWN_FIELDS]},
@@ -95,6 +95,14 @@ STEP_FIELDS: dict[str, dict[str, Any]] = {
     "outcome": NULLABLE_TEXT,
     "at_ms": INTEGER,
 }
+ATTEMPT_FIELDS: dict[str, dict[str, Any]] = {
+    "object": {"const": "correction_attempt"},
+    "command": {"enum": ["propose", "approve", "reject", "resume"]},
+    "refused": {"type": "boolean"},
+    "by": {"type": "string", "description": "The id of your API key, or operator."},
+    "text": {"type": "string", "description": "Why it was refused, or what it began."},
+    "at_ms": INTEGER,
+}
 CHANGE_FIELDS: dict[str, dict[str, Any]] = {
     "object": {"const": "change"},
     "change": {"enum": [change.value for change in CaseChange]},
@@ -121,6 +129,7 @@ def break_schemas() -> dict[str, Any]:
         "BreakComment": closed_object(COMMENT_FIELDS),
         "BreakChange": closed_object(CHANGE_FIELDS),
         "CorrectionStep": closed_object(STEP_FIELDS),
+        "CorrectionAttempt": closed_object(ATTEMPT_FIELDS),
         "BreakList": closed_object(
             {
                 "object": {"const": "list"},

@@ -48,6 +48,7 @@ class CaseChange(StrEnum):
     REOPENED = "reopened"
     ASSIGNED = "assigned"
     DISMISSED = "dismissed"
+    REFUSED = "refused"  # what somebody tried: an entry of the history, and no change
 
 
 _S, _C = CaseStatus, CaseChange

@@ -130,6 +130,13 @@ def correcting_writes(before: Case, *, by: str, note: str, at_ms: int) -> list[W
     return [noted, Insert(Table.RECONCILIATION, entry)]
 
 
+def refused_entry(case: Case, *, by: str, note: str, at_ms: int) -> Write:
+    """Return the entry of what was tried and refused, behind that of the case's last change."""
+    entry = _entry(case, CaseChange.REFUSED, by=by, note=note, at_ms=at_ms)
+    key = {"pk": entry.pop("pk"), "sk": f"{entry.pop('sk')}#{at_ms:013d}"}
+    return Adjust(table=Table.RECONCILIATION, key=key, set=entry, upsert=True)
+
+
 def _entry(after: Case, change: CaseChange, *, by: str, note: str | None, at_ms: int) -> Item:
     return {
         "pk": case_partition(after.break_id),
