@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 UNKNOWN_PRINCIPAL = "unknown"
+ASKED_BY = "by"  # the member of a plan that names the API key
 _IN_PROGRESS, _IN_DOUBT, _COMPLETED = (status.value for status in RecordStatus)
 _OPEN = frozenset({_IN_PROGRESS, _IN_DOUBT})
 
@@ -44,7 +45,7 @@ def entry_of(
     """
     transition = _transition(before, after, deleted_by)
     item = after or before or {}
-    principal = ENGINE_PRINCIPAL
+    principal = _asked_by(item)
     if transition is Transition.EXPIRED:
         principal = deleted_by
     elif transition is Transition.UNFORESEEN:
@@ -63,6 +64,13 @@ def entry_of(
         response_status=_number(item, "response_status"),
         sequence=sequence if transition is Transition.UNFORESEEN else "",
     )
+
+
+def _asked_by(item: Item) -> str:
+    """Return who asked for what the claim is about, where its plan says so: whose decision it is."""
+    plan = item.get("plan")
+    by = plan.get(ASKED_BY) if isinstance(plan, dict) else None
+    return by if isinstance(by, str) and by else ENGINE_PRINCIPAL
 
 
 def _transition(before: Item | None, after: Item | None, deleted_by: str) -> Transition:

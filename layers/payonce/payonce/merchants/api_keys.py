@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed, NotFound, Unauthenticated
+from payonce.domain.principals import is_visible
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Merchants:
 
     def create_merchant(self, name: str, *, gateway: str = "") -> str:
         """Store a merchant and return its id. Raises ``BodyMalformed`` for an unusable name or gateway."""
-        if not 0 < len(name) <= MAX_NAME_CHARACTERS:
-            raise BodyMalformed(f"A merchant's name has 1 to {MAX_NAME_CHARACTERS} characters.")
+        if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS or not all(map(is_visible, name)):
+            raise BodyMalformed(f"A merchant's name has 1 to {MAX_NAME_CHARACTERS} characters, all of which show.")
         if not _GATEWAY_NAME.fullmatch(gateway):
             raise BodyMalformed("A gateway's name has up to 40 characters of a-z, 0-9, _ and -.")
         merchant_id = self._ids.new("mer")

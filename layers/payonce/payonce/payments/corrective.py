@@ -1,8 +1,12 @@
-"""The effects of corrections, through the payment protocol: at most one per break, whatever is killed or repeated.
+"""The effects of corrections, through the payment protocol: at most one per attempt, whatever is killed or repeated.
 
-The claim's key is the break's id, and so is what the gateway's reference is derived from. The claim requires the
-correction to be approved and the break to be open still, and the commit marks the correction as corrected, each in the
-claim's own transaction.
+The claim's key and the gateway's reference follow from the break and the attempt. An attempt follows another one only
+where that one's effect is certain, so a part that was given back is never given back again. The claim requires the
+correction to be approved and the break to be open still; the commit marks the correction as corrected and notes on the
+case what was given back; each in the claim's own transaction.
+
+A surplus charge is booked whole with the first part of it that is given back, as the gateway reports it. What is not
+given back yet stays in suspense, owed to the payer.
 """
 
 from __future__ import annotations
@@ -35,9 +39,11 @@ OPERATION = "correct_break"
 APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
 EXECUTED, ALREADY_GIVEN_BACK, PARTLY_GIVEN_BACK = "executed", "already_given_back", "partly_given_back"
 FIRST_ATTEMPT = 1
+SUBMISSION = 1  # of an operation at the gateway: an attempt that begins anew is another operation
 OPERATION_NAMESPACE = "payonce/corrective/v1"
 OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt far below the 64 of a gateway's reference
 LONGEST_TEXT = "x" * 256
+RECOGNISED_VERSION = 1  # of the entry that books a surplus charge; each attempt's refund counts from there
 
 
 def correction_key(merchant_id: str, payment_id: str, break_id: str) -> Key:
@@ -45,9 +51,14 @@ def correction_key(merchant_id: str, payment_id: str, break_id: str) -> Key:
     return {"pk": partition_of(merchant_id, payment_id), "sk": f"CORRECTION#{break_id}"}
 
 
-def operation_id_of(break_id: str) -> str:
-    """Return the id of the one operation that corrects a break."""
-    return content_id("cor", OPERATION_NAMESPACE, break_id)[:OPERATION_ID_CHARACTERS]
+def case_key(break_id: str) -> Key:
+    """Return the key of a break's case."""
+    return {"pk": f"BREAK#{break_id}", "sk": "CASE"}
+
+
+def operation_id_of(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
+    """Return the id of the one operation that an attempt to correct a break makes."""
+    return content_id("cor", OPERATION_NAMESPACE, break_id, str(attempt))[:OPERATION_ID_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +66,8 @@ class CorrectivePlan:
     """A correction about to be submitted, as the claim stores it.
 
     ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack, made
-    under ``charge_reference``.
+    under ``charge_reference``. ``recognised_minor``: what that charge is booked with, as the gateway reports it; 0
+    where an earlier attempt has booked it.
     """
 
     kind: OperationKind
@@ -69,12 +81,14 @@ class CorrectivePlan:
     known: bool
     proposal_version: int
     created_at_ms: int
+    attempt: int = FIRST_ATTEMPT
+    recognised_minor: int = 0
     charge_reference: str = ""
 
     @property
     def reference(self) -> str:
-        """The gateway's reference: of the break alone."""
-        return corrective_reference(self.break_id)
+        """The gateway's reference: of the break and the attempt alone."""
+        return corrective_reference(self.break_id, self.attempt)
 
     def to_data(self) -> dict[str, Any]:
         """Return the storable form."""
@@ -91,9 +105,13 @@ class CorrectivePlan:
         return Adjust(
             table=Table.PAYMENTS,
             key=correction_key(self.merchant_id, self.payment_id, self.break_id),
-            require={"correction_status": APPROVED, "proposal_version": self.proposal_version},
+            require={
+                "correction_status": APPROVED,
+                "proposal_version": self.proposal_version,
+                "attempt": self.attempt,
+            },
             add={"revision": 1},
-            set={"claimed_at_ms": self.created_at_ms},
+            set={"claimed_at_ms": self.created_at_ms, "claimed_attempt": self.attempt},
         )
 
     def mark_write(self, result: Result, now_ms: int) -> Write:
@@ -110,6 +128,18 @@ class CorrectivePlan:
             },
         )
 
+    def case_write(self, now_ms: int) -> Write:
+        """Return the write that notes on the break's case what was given back.
+
+        It counts as a change of the case, so that a run that looked before it closes nothing.
+        """
+        return Adjust(
+            table=Table.RECONCILIATION,
+            key=case_key(self.break_id),
+            add={"corrected_minor": self.amount_minor, "version": 1},
+            set={"updated_at_ms": now_ms},
+        )
+
 
 def corrective_work(
     plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services, guards: Sequence[Write] = ()
@@ -122,9 +152,9 @@ def corrective_work(
     return kind(plan, gateway_named, services, guards)
 
 
-def corrective_reference(break_id: str) -> str:
-    """Return the reference under which the gateway reports what corrected a break."""
-    return gateway_reference(operation_id_of(break_id), FIRST_ATTEMPT)
+def corrective_reference(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
+    """Return the reference under which the gateway reports what an attempt gave back."""
+    return gateway_reference(operation_id_of(break_id, attempt), SUBMISSION)
 
 
 def _refusal(plan: CorrectivePlan) -> PayonceError:
@@ -210,9 +240,12 @@ class GiveBackSurplus(GatewayWork):
         """See ``GatewayWork``. A doubt writes nothing: the correction stays approved until it is resolved."""
         if isinstance(result, Doubted):
             return Draft(self._response(result), ())
-        writes = [self._plan.mark_write(result, self._clock.now_ms())]
+        now_ms = self._clock.now_ms()
+        writes = [self._plan.mark_write(result, now_ms)]
+        if isinstance(result, Succeeded):
+            writes.append(self._plan.case_write(now_ms))
         if isinstance(result, Succeeded) and self._plan.kind is OperationKind.REFUND:
-            writes += journal_writes(*self._entries())
+            writes += journal_writes(*self._entries(now_ms))
         return Draft(self._response(result), writes)
 
     def _settled(self) -> Draft:
@@ -222,11 +255,10 @@ class GiveBackSurplus(GatewayWork):
         settled = replace(mark, set={**mark.set, "outcome": ALREADY_GIVEN_BACK})
         return Draft(self._response(Succeeded(self._plan.gateway_charge_id, "")), [settled])
 
-    def _entries(self) -> tuple[JournalEntry, JournalEntry]:
+    def _entries(self, now_ms: int) -> list[JournalEntry]:
         plan = self._plan
-        postings = recognition(plan.gateway, plan.amount_minor)
-        # What a later run compares with the gateway's report: a charge under the reference that was charged twice, and
-        # its refund under the correction's own.
+        # What a later run compares with the gateway's report: the whole charge, under the reference that was charged
+        # twice, and each refund of it under the reference of its attempt.
         charged = Movement(
             kind=MovementKind.CHARGE,
             gateway=plan.gateway,
@@ -236,25 +268,27 @@ class GiveBackSurplus(GatewayWork):
             payer=None,
             idempotency_record_id=self._record_id,
         )
-        came = JournalEntry(
+        went = JournalEntry(
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
-            version=1,
+            version=RECOGNISED_VERSION + plan.attempt,
             currency=plan.currency,
-            description="correction.recognised",
-            booked_at_ms=self._clock.now_ms(),
-            postings=postings,
-            break_id=plan.break_id,
-            movement=charged,
-        )
-        went = replace(
-            came,
-            version=2,
             description="correction.reversed",
-            postings=reversed_postings(postings),
+            booked_at_ms=now_ms,
+            postings=reversed_postings(recognition(plan.gateway, plan.amount_minor)),
+            break_id=plan.break_id,
             movement=replace(charged, kind=MovementKind.REFUND, gateway_reference=plan.reference),
         )
-        return came, went
+        if not plan.recognised_minor:
+            return [went]
+        came = replace(
+            went,
+            version=RECOGNISED_VERSION,
+            description="correction.recognised",
+            postings=recognition(plan.gateway, plan.recognised_minor),
+            movement=charged,
+        )
+        return [came, went]
 
     def _response(self, result: Result) -> StoredResponse:
         status = 202 if isinstance(result, Doubted) else 201 if isinstance(result, Succeeded) else 402
@@ -269,7 +303,7 @@ class GiveBackSurplus(GatewayWork):
 
 
 class CorrectiveRefund(FollowUp):
-    """Refunds a payment of ours, reserved and booked as any refund, keyed by the break."""
+    """Refunds a payment of ours, reserved and booked as any refund, keyed by the break and the attempt."""
 
     def __init__(
         self,
@@ -284,7 +318,7 @@ class CorrectiveRefund(FollowUp):
             kind=OperationKind.REFUND,
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
-            operation_id=operation_id_of(plan.break_id),
+            operation_id=operation_id_of(plan.break_id, plan.attempt),
             gateway_reference=plan.reference,
             amount_minor=plan.amount_minor,
             created_at_ms=plan.created_at_ms,
@@ -315,7 +349,11 @@ class CorrectiveRefund(FollowUp):
         draft = super().draft(result)
         if isinstance(result, Doubted):
             return draft
-        return Draft(draft.response, [*draft.writes, self._corrective.mark_write(result, self._clock.now_ms())])
+        now_ms = self._clock.now_ms()
+        writes = [*draft.writes, self._corrective.mark_write(result, now_ms)]
+        if isinstance(result, Succeeded):
+            writes.append(self._corrective.case_write(now_ms))
+        return Draft(draft.response, writes)
 
 
 def left_minor(state: ChargeState) -> int:
