@@ -12,7 +12,7 @@ import pytest
 
 from payonce.domain.errors import CorrectionStateConflict, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind
-from payonce.payments.corrective import APPROVED, CorrectivePlan, corrective_work, correction_key
+from payonce.payments.corrective import APPROVED, CorrectivePlan, correction_key, corrective_work
 from payonce.payments.items import payment_key
 from payonce.ports import Adjust, Insert, Table
 from tests.support.world import MERCHANT, World
