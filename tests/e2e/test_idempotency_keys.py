@@ -103,7 +103,7 @@ def open_claim(merchant: Merchant, key: str) -> dict[str, Any]:
                 "merchant_id": {"S": merchant.merchant_id},
                 "payment_id": {"S": payment_id},
                 "gateway": {"S": "sandbox_bank"},
-                "gateway_reference": {"S": f"{payment_id}-1"},
+                "gateway_references": {"L": [{"S": f"{payment_id}-1"}]},
                 "amount_minor": {"N": "1050"},
                 "currency": {"S": "EUR"},
                 "payment_method": {"S": "pm_sandbox_visa"},

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from payonce.domain.gateway import Declined, GatewayCapabilities, LookupOutcome, NotFound, Succeeded, Unknown
+from payonce.payments.operations import AttemptedPlan
 from payonce.payments.rules import (
     FIRST_INQUIRY_DELAY_MS,
     KEY_RETENTION_MARGIN_MS,
@@ -24,10 +25,16 @@ NEVER_AUTHORITATIVE = replace(FORGETFUL, lookup_authoritative_after_seconds=None
 NO_LOOKUP = replace(FORGETFUL, lookup_by_reference=False)
 SHORT_MEMORY = replace(NEVER_AUTHORITATIVE, key_retention_seconds=1200)
 SUBMITTED_MS = 1_000_000
+FIRST = AttemptedPlan()
 
 
 def judge(
-    found: LookupOutcome, capabilities: GatewayCapabilities, age_ms: int, horizon_ms: int = 0, owners: int = 2
+    found: LookupOutcome,
+    capabilities: GatewayCapabilities,
+    age_ms: int,
+    horizon_ms: int = 0,
+    owners: int = 2,
+    plan: AttemptedPlan = FIRST,
 ) -> Decision:
     return decide(
         found,
@@ -36,6 +43,7 @@ def judge(
         submit_horizon_ms=SUBMITTED_MS + horizon_ms,
         first_submitted_at_ms=SUBMITTED_MS,
         owners=owners,
+        plan=plan,
     )
 
 
@@ -84,4 +92,4 @@ def test_inquiries_are_spaced_out_and_never_sleep_past_the_settling_time() -> No
         MAX_INQUIRY_DELAY_MS,
     ]
     settling = judge(NotFound(), LATE, 31_000, 30_000, owners=9)
-    assert settling == AskLater(SUBMITTED_MS + 60_000, "unknown")
+    assert settling == AskLater(SUBMITTED_MS + 60_000)

@@ -105,6 +105,7 @@ class Concluder:
                     retry_at_ms=conclusion.retry_at_ms,
                     ended_at_ms=ended_at_ms,
                     writes=draft.writes,
+                    plan=conclusion.plan,
                 )
             else:
                 stored = self._store.complete(

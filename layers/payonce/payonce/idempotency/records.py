@@ -155,11 +155,13 @@ class InDoubt:
     """An effect may have happened. The response is provisional, and ``retry_at_ms`` is when to ask again.
 
     ``submitted``: whether this owner has sent something, which moves the horizon of what may still be on its way.
+    ``plan`` is what the next owner goes on with, ``None`` where that is the plan as it was.
     """
 
     draft: Callable[[], Draft]
     retry_at_ms: int
     submitted: bool
+    plan: Mapping[str, Any] | None = None
 
 
 type Conclusion = Completed | InDoubt | Released

@@ -24,7 +24,7 @@ from payonce.idempotency.responses import json_response
 from payonce.outbox import partition_of
 from payonce.payments.follow_up import FollowUp, load_payment
 from payonce.payments.items import journal_writes
-from payonce.payments.operations import FollowUpPlan
+from payonce.payments.operations import REFERENCES, AttemptedPlan, FollowUpPlan
 from payonce.payments.representation import payment_path
 from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Adjust, Table
@@ -39,7 +39,8 @@ OPERATION = "correct_break"
 APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
 EXECUTED, ALREADY_GIVEN_BACK, PARTLY_GIVEN_BACK = "executed", "already_given_back", "partly_given_back"
 FIRST_ATTEMPT = 1
-SUBMISSION = 1  # of an operation at the gateway: an attempt that begins anew is another operation
+# Of an operation at the gateway, and the only one: an attempt that begins anew is another operation.
+SUBMISSION = 1
 OPERATION_NAMESPACE = "payonce/corrective/v1"
 OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt far below the 64 of a gateway's reference
 LONGEST_TEXT = "x" * 256
@@ -62,7 +63,7 @@ def operation_id_of(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectivePlan:
+class CorrectivePlan(AttemptedPlan):
     """A correction about to be submitted, as the claim stores it.
 
     ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack, made
@@ -86,18 +87,18 @@ class CorrectivePlan:
     charge_reference: str = ""
 
     @property
-    def reference(self) -> str:
-        """The gateway's reference: of the break and the attempt alone."""
-        return corrective_reference(self.break_id, self.attempt)
+    def identity(self) -> str:
+        """See ``AttemptedPlan``: of the break and the attempt alone."""
+        return operation_id_of(self.break_id, self.attempt)
 
     def to_data(self) -> dict[str, Any]:
-        """Return the storable form."""
-        return {**asdict(self), "kind": self.kind.value, "correction": True}
+        """See ``AttemptedPlan``."""
+        return {**asdict(self), "kind": self.kind.value, REFERENCES: self.references(), "correction": True}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> CorrectivePlan:
         """Return the plan of a stored claim."""
-        fields = {name: value for name, value in data.items() if name != "correction"}
+        fields = {name: value for name, value in data.items() if name not in {"correction", REFERENCES}}
         return cls(**{**fields, "kind": OperationKind(data["kind"])})
 
     def claim_write(self) -> Write:
@@ -166,6 +167,9 @@ def _refusal(plan: CorrectivePlan) -> PayonceError:
 class GiveBackSurplus(GatewayWork):
     """Voids or refunds a charge that our books do not know, and books that it came and went."""
 
+    _plan: CorrectivePlan
+    max_submissions = SUBMISSION
+
     def __init__(
         self,
         plan: CorrectivePlan,
@@ -207,7 +211,7 @@ class GiveBackSurplus(GatewayWork):
         payment = load_payment(self._services, plan.merchant_id, plan.payment_id)
         return self._gateway_named(plan.gateway), Instruction(
             kind=plan.kind,
-            gateway_reference=plan.reference,
+            gateway_reference=plan.gateway_reference,
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
             money=Money(plan.amount_minor, plan.currency),
@@ -229,7 +233,7 @@ class GiveBackSurplus(GatewayWork):
             if not isinstance(state, ChargeState):
                 return Released(GatewayUnavailable("The charge could not be read again. Nothing was executed."))
             if state.voided or (state.captured_minor > 0 and left_minor(state) <= 0):
-                return Completed(lambda: self._settled())
+                return Completed(lambda: self._given_back())
             if self._plan.kind is OperationKind.REFUND and left_minor(state) < self._plan.amount_minor:
                 # What is left was proposed to nobody, so nobody has approved it.
                 partly = Declined(PARTLY_GIVEN_BACK, f"Only {left_minor(state)} of the charge are left.")
@@ -248,7 +252,7 @@ class GiveBackSurplus(GatewayWork):
             writes += journal_writes(*self._entries(now_ms))
         return Draft(self._response(result), writes)
 
-    def _settled(self) -> Draft:
+    def _given_back(self) -> Draft:
         now_ms = self._clock.now_ms()
         mark = self._plan.mark_write(Succeeded(self._plan.gateway_charge_id, ""), now_ms)
         assert isinstance(mark, Adjust)  # noqa: S101 - narrows the type
@@ -277,7 +281,7 @@ class GiveBackSurplus(GatewayWork):
             booked_at_ms=now_ms,
             postings=reversed_postings(recognition(plan.gateway, plan.amount_minor)),
             break_id=plan.break_id,
-            movement=replace(charged, kind=MovementKind.REFUND, gateway_reference=plan.reference),
+            movement=replace(charged, kind=MovementKind.REFUND, gateway_reference=plan.gateway_reference),
         )
         if not plan.recognised_minor:
             return [went]
@@ -305,6 +309,8 @@ class GiveBackSurplus(GatewayWork):
 class CorrectiveRefund(FollowUp):
     """Refunds a payment of ours, reserved and booked as any refund, keyed by the break and the attempt."""
 
+    max_submissions = SUBMISSION
+
     def __init__(
         self,
         plan: CorrectivePlan,
@@ -319,9 +325,9 @@ class CorrectiveRefund(FollowUp):
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
             operation_id=operation_id_of(plan.break_id, plan.attempt),
-            gateway_reference=plan.reference,
             amount_minor=plan.amount_minor,
             created_at_ms=plan.created_at_ms,
+            spent=plan.spent,
         )
         super().__init__(follow_up, gateway_named, services)
 
@@ -343,6 +349,16 @@ class CorrectiveRefund(FollowUp):
     def adopt(self, record: IdempotencyRecord) -> CorrectiveRefund:
         """See ``Work``."""
         return CorrectiveRefund(CorrectivePlan.from_data(record.plan), self._gateway_named, self._services)
+
+    def _settled(
+        self, gateway: Gateway, instruction: Instruction, result: Succeeded | Declined, claim: Claim
+    ) -> Conclusion:
+        # Given back elsewhere meanwhile: the correction fails, and the next run compares anew.
+        del gateway, instruction, claim
+        return self._completed(result)
+
+    def _stored_form(self, plan: AttemptedPlan) -> Mapping[str, Any]:
+        return replace(self._corrective, submission=plan.submission, spent=plan.spent).to_data()
 
     def draft(self, result: Result) -> Draft:
         """See ``FollowUp``."""

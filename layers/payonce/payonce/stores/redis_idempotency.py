@@ -41,7 +41,7 @@ from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
 from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
 
@@ -117,6 +117,7 @@ class RedisIdempotencyStore:
         retry_at_ms: int,
         ended_at_ms: int,
         writes: Sequence[Write],
+        plan: Mapping[str, Any] | None = None,
     ) -> IdempotencyRecord:
         """See the port."""
         _refuse(writes)
@@ -126,8 +127,11 @@ class RedisIdempotencyStore:
             submit_horizon_ms=submit_horizon_ms,
             retry_at_ms=retry_at_ms,
             ended_at_ms=ended_at_ms,
+            plan=plan,
         )
         change = {"ended_at_ms": ended_at_ms, **ownership_attributes(stored), **response_attributes(response)}
+        if plan is not None:
+            change["plan"] = dict(plan)
         self._change(Transition.PARKED, owned, stored, change)
         return stored
 
