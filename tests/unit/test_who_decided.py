@@ -17,7 +17,11 @@ from payonce import cli, cli_audit, cli_breaks, cli_corrections
 from payonce.bootstrap import Application
 from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
+from payonce.domain.errors import BodyMalformed
 from payonce.entrypoints.audit_stream import serve_audit
+from payonce.entrypoints.authorizer import authorize
+from payonce.entrypoints.http import serve
+from payonce.entrypoints.routes import ROUTES
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.settings import load_settings
 from payonce.stores.memory_cipher import MemoryCipher
@@ -25,7 +29,8 @@ from payonce.stores.memory_files import MemoryFiles
 from payonce.stores.memory_queue import MemoryQueue
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.breaks import store_break, store_proposal
-from tests.support.events import call
+from tests.support.events import Context, call
+from tests.support.events import event as event_of
 from tests.support.stream import StreamingDatabase
 from tests.support.world import ManualClock, ScriptedGateway
 
@@ -210,6 +215,41 @@ def test_names_that_came_another_way_are_compared_as_people(application: Applica
     a_proposal(application, proposed_by="operator:ann\u200b")
     with pytest.raises(SelfApprovalRefused):
         application.corrections.approve(IDENTITY, proposal_version=1, actor="operator:Ann")
+
+
+def test_two_keys_of_one_holder_are_one_person(application: Application, run: Any) -> None:
+    """Fails when a key is all that is known of a person: whoever has two would approve its own proposals."""
+    merchant_id = application.merchants.create_merchant("a shop")
+    principals = []
+    for holder in ("Ann", "\uff41nn", "bob"):
+        _, api_key = application.merchants.create_api_key(merchant_id, holder=holder)
+        event = {"authorizationToken": f"Bearer {api_key}", "methodArn": "arn:aws:execute-api:x:1:api/stage/GET/"}
+        principals.append(authorize(application.merchants, event))
+    a_proposal(application)
+
+    def decide(number: int, what: str, body: Any) -> int:
+        made = event_of(body, path={"break_id": ID}, key_id=principals[number]["principalId"], key=next(KEYS))
+        made["requestContext"]["authorizer"]["holder"] = principals[number]["context"]["holder"]
+        return int(serve(ROUTES[what], application, made, Context())["statusCode"])
+
+    assert decide(0, "propose_correction", {"amount_minor": 500, "proposal_version": 1}) == 201
+    assert decide(1, "approve_correction", {"proposal_version": 2}) == 403
+    assert decide(2, "approve_correction", {"proposal_version": 2}) == 200
+    stored = application.corrections.load(IDENTITY)
+    assert (stored.proposed_by, stored.decided_by) == (
+        f"{principals[0]['principalId']}/ann",
+        f"{principals[2]['principalId']}/bob",
+    )
+    assert {row["principal"].partition("/")[2] for row in exported(application, run)} == {"ann", "bob"}
+
+
+@pytest.mark.parametrize("name", ["ann\u200b", "\u202eann", "ann\x07"])
+def test_no_key_and_no_merchant_has_a_name_that_can_not_be_seen(application: Application, name: str) -> None:
+    merchant_id = application.merchants.create_merchant("a shop")
+    with pytest.raises(BodyMalformed):
+        application.merchants.create_api_key(merchant_id, holder=name)
+    with pytest.raises(BodyMalformed):
+        application.merchants.create_merchant(name)
 
 
 def test_who_takes_a_claim_over_carries_on_what_the_first_key_asked(
