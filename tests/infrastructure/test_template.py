@@ -324,6 +324,12 @@ def test_a_correction_reads_its_policy_and_no_other_file() -> None:
             assert statement["Condition"] == ONLY_BREAKS
 
 
+def test_recovery_changes_cases_and_nothing_else_of_reconciliation() -> None:
+    """Fails when it can't commit a correction that it carries on: the commit notes on the case what was given back."""
+    changing = [s for s in statements("RecoverPaymentsFunction") if "ReconciliationTable" in json.dumps(s["Resource"])]
+    assert [(s["Action"], s["Condition"]) for s in changing] == [("dynamodb:UpdateItem", ONLY_BREAKS)]
+
+
 def test_a_run_only_reads_the_claims_that_it_explains_by() -> None:
     claims = [s for s in statements("ReconcileFunction") if "IdempotencyTable" in json.dumps(s["Resource"])]
     assert [statement["Action"] for statement in claims] == ["dynamodb:GetItem"]

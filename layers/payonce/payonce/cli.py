@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     key = commands.add_parser("create-key", help="create a further API key of a merchant")
     key.add_argument("merchant_id")
     for command in (merchant, key):
+        command.add_argument(
+            "--holder", default="", help="whose key it is: the keys of one person are one where two have to decide"
+        )
         command.add_argument("--scope", action="append", choices=SCOPES, help="repeat for several (default: all)")
     revoke = commands.add_parser("revoke-key", help="revoke an API key, read from standard input")
     revoke.set_defaults(scope=None)
@@ -114,7 +117,7 @@ def _operate(options: argparse.Namespace, environment: dict[str, str]) -> int:
         if options.command == "create-merchant"
         else options.merchant_id
     )
-    key_id, api_key = merchants.create_api_key(merchant_id, options.scope or SCOPES)
+    key_id, api_key = merchants.create_api_key(merchant_id, options.scope or SCOPES, holder=options.holder)
     sys.stdout.write(f"merchant_id {merchant_id}\nkey_id {key_id}\napi_key {api_key}\n")
     sys.stderr.write("Keep the API key safe: it is stored as a hash and can't be shown again.\n")
     return 0

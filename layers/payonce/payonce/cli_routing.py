@@ -233,17 +233,15 @@ def _release(application: Application, environment: Mapping[str, str], options: 
 
 
 def _audited(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> list[Write]:
-    """Return the entry of the audit trail, where its table is named; who overrides is in the history whatever it is."""
-    operator = operator_of(options.operator)
+    """Return the entry of the audit trail, where its table is named; the history of overrides names the person too."""
     if not names_tables(options, environment, (Table.AUDIT,)):
-        sys.stderr.write("note: the audit table is not named, so this is in the history of overrides alone\n")
         return []
     return audited_act(
         application,
         scope=OPERATOR,
         operation=f"{options.routing_command}_routing",
         resource="/routing",
-        principal=operator,
+        principal=operator_of(options.operator),
         reason=options.reason,
     )
 

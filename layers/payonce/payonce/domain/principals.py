@@ -12,6 +12,7 @@ import unicodedata
 from payonce.domain.errors import BodyMalformed
 
 OPERATOR_PREFIX = "operator:"
+HOLDER_MARK = "/"  # between an API key's id and its holder; no name has one
 MAX_NAME_CHARACTERS = 100
 _PUNCTUATION = frozenset(" ._-+@'\u2019")
 _CONFUSABLE_SCRIPTS = frozenset({"LATIN", "GREEK", "CYRILLIC"})
@@ -51,9 +52,14 @@ def person_key(principal: str) -> str:
     return " ".join("".join(filter(_is_kept, folded)).split())
 
 
+def key_of(key_id: str, holder: str) -> str:
+    """Return the principal of an API key: its id, and whose it is where that was said."""
+    return f"{key_id}{HOLDER_MARK}{holder}" if holder else key_id
+
+
 def is_same_person(one: str, other: str) -> bool:
-    """Return whether two principals are one, however they are written."""
-    return person_key(one) == person_key(other)
+    """Return whether two principals are one, however they are written, and whichever keys of one holder they are."""
+    return _whose(person_key(one)) == _whose(person_key(other))
 
 
 def is_visible(character: str) -> bool:
@@ -63,6 +69,12 @@ def is_visible(character: str) -> bool:
 
 def _is_kept(character: str) -> bool:
     return character.isspace() or is_visible(character)
+
+
+def _whose(key: str) -> str:
+    """Return the holder of an API key, and any other principal as it is."""
+    _, mark, holder = key.partition(HOLDER_MARK)
+    return mark + holder if holder else key
 
 
 def _may_be_in_a_name(character: str) -> bool:

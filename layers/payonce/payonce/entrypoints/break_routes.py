@@ -57,7 +57,7 @@ def _comment(application: Application, request: Request, body: CommentBody) -> W
         request.merchant_id,
         path_id(request, "break_id"),
         text=body.text,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 
@@ -67,7 +67,7 @@ def _assign(application: Application, request: Request, body: AssignmentBody) ->
         request.merchant_id,
         path_id(request, "break_id"),
         assignee=body.assignee,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 

@@ -41,7 +41,7 @@ def _propose(application: Application, request: Request, body: ProposalBody) -> 
         corrections=application.corrections,
         proposal_version=body.proposal_version,
         amount_minor=body.amount_minor,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 
@@ -54,7 +54,7 @@ def _decide(
         path_id(request, "break_id"),
         corrections=application.corrections,
         proposal_version=body.proposal_version,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, Forbidden, Unauthenticated
+from payonce.domain.principals import key_of
 from payonce.ports import Deadline
 
 if TYPE_CHECKING:
@@ -32,17 +33,18 @@ class Request:
     gateway: str
     request_id: str
     deadline: Deadline
+    holder: str = ""
 
     def require_scope(self, scope: str) -> None:
         """Raise ``Forbidden`` unless the API key has ``scope``."""
         if scope not in self.scopes:
             raise Forbidden(f"This API key lacks the scope {scope}.")
 
-    def require_key_id(self) -> str:
-        """Return the id of the API key that acts. Raises ``Unauthenticated`` when the authorizer named none."""
+    def require_actor(self) -> str:
+        """Return who acts: an API key's id and holder. Raises ``Unauthenticated`` when the authorizer named none."""
         if not self.key_id:
             raise Unauthenticated("Send Authorization: Bearer <API key>.")
-        return self.key_id
+        return key_of(self.key_id, self.holder)
 
 
 def parse_event(event: Mapping[str, Any], context: Any, clock: Clock) -> Request:
@@ -65,6 +67,7 @@ def parse_event(event: Mapping[str, Any], context: Any, clock: Clock) -> Request
         scopes=frozenset(str(authorizer.get("scopes", "")).split()),
         gateway=authorizer.get("gateway") or "",
         request_id=str((event.get("requestContext") or {}).get("requestId", "")),
+        holder=str(authorizer.get("holder") or ""),
         deadline=Deadline(clock.now_ms() + context.get_remaining_time_in_millis()),
     )
 

@@ -45,7 +45,8 @@ def entry_of(
     """
     transition = _transition(before, after, deleted_by)
     item = after or before or {}
-    principal = _asked_by(item)
+    # A completed record has no plan any more: who asked is in what it was before.
+    principal = _asked_by(after) or _asked_by(before) or ENGINE_PRINCIPAL
     if transition is Transition.EXPIRED:
         principal = deleted_by
     elif transition is Transition.UNFORESEEN:
@@ -66,11 +67,10 @@ def entry_of(
     )
 
 
-def _asked_by(item: Item) -> str:
-    """Return who asked for what the claim is about, where its plan says so: whose decision it is."""
-    plan = item.get("plan")
-    by = plan.get(ASKED_BY) if isinstance(plan, dict) else None
-    return by if isinstance(by, str) and by else ENGINE_PRINCIPAL
+def _asked_by(item: Item | None) -> str:
+    """Return who asked for what the claim is about, "" where its plan does not say so."""
+    plan = (item or {}).get("plan")
+    return _text(plan, ASKED_BY) if isinstance(plan, dict) else ""
 
 
 def _transition(before: Item | None, after: Item | None, deleted_by: str) -> Transition:
