@@ -88,6 +88,8 @@ def test_keys_and_indexes_are_what_the_code_uses(table: Table) -> None:
         for index in properties.get("GlobalSecondaryIndexes", [])
     }
     assert indexes == dict(schema.indexes)
+    types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
+    assert types == {name: "N" if name in schema.numbers else "S" for name in types}
 
 
 @pytest.mark.parametrize("table", list(Table))
