@@ -24,8 +24,8 @@ from payonce.cli_support import add_table_options, application_of, audited_act, 
 from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused
 from payonce.domain.principals import operator_of
 from payonce.ports import Table
-from payonce.routing.cache import JITTER, REFRESH_MS
 from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
+from payonce.routing.control_cache import JITTER, REFRESH_MS
 from payonce.routing.control_store import ControlStore
 from payonce.routing.decisions import SEARCHED_HOURS, DecisionRecords
 from payonce.routing.override import MAX_LIFE_MS, USUAL_LIFE_MS, parse_override

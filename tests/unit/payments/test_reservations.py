@@ -5,16 +5,16 @@ The claim and its reservation are one transaction, so what is not required there
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import CorrectionStateConflict, PaymentStateConflict
-from payonce.domain.gateway import CaptureMethod, OperationKind
-from payonce.payments.corrective import APPROVED, CorrectivePlan, correction_key, corrective_work
+from payonce.domain.errors import CorrectionStateConflict, PaymentStateConflict, WriteConflict
+from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind, Succeeded
+from payonce.idempotency.records import Claim, IdempotencyRecord, InDoubt, RecordStatus
+from payonce.payments.corrective import APPROVED, CorrectivePlan, correction_key, corrective_work, left_minor
 from payonce.payments.items import payment_key
-from payonce.ports import Adjust, Insert, Table
+from payonce.ports import Adjust, Deadline, Insert, Table
 from tests.support.world import MERCHANT, World
 
 if TYPE_CHECKING:
@@ -88,11 +88,74 @@ def test_a_correction_claims_the_proposal_that_was_approved_and_no_other(
         driver     reads version 2, approved ─────────────────────────▶ claim: requires version 2, refused
         persons                              reject, 3 proposed ─ approved
     """
+    world, plan, key = approved(known=known)
+    changed(world, key, **different)
+    work = corrective_work(plan, lambda _name: world.gateway, world.services)
+    with pytest.raises(CorrectionStateConflict):
+        world.engine.execute(world.request("brk_1", "correct_break"), work)
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+    changed(world, key, **STORED)
+    work = corrective_work(plan, lambda _name: world.gateway, world.services)
+    assert world.engine.execute(world.request("brk_1", "correct_break"), work).response.status == 201
+
+
+@pytest.mark.parametrize("status", ["corrected", "rejected", "awaiting_approval"])
+def test_a_correction_ends_only_once(status: str) -> None:
+    """Fails when the end is written whatever stands there: what a person decided meanwhile would be overwritten."""
+    world, plan, key = approved(known=False)
+    changed(world, key, correction_status=status)
+    with pytest.raises(WriteConflict):
+        world.database.write([plan.mark_write(Succeeded("ch_0", "re_1"), world.clock.now_ms())])
+
+
+def test_what_was_sent_is_not_taken_for_what_somebody_else_gave_back() -> None:
+    """The claim was released under its owner, which begins again with the same work.
+
+    Fails when the charge is read again: what is gone from it is the owner's own refund, and it would be marked "already
+    given back", booked by nobody.
+    """
+    world, plan, _ = approved(known=False)
+    world.gateway.script, world.gateway.visible_after_ms = ["booked_lost"], 60_000
+    work = corrective_work(plan, lambda _name: world.gateway, world.services)
+    record = IdempotencyRecord(
+        record_id="r",
+        status=RecordStatus.IN_PROGRESS,
+        claim_id="c",
+        fence=1,
+        fingerprint="f",
+        created_at_ms=0,
+        expires_at_ms=0,
+        lease_expires_at_ms=0,
+    )
+    claim = Claim(record, Deadline(world.clock.now_ms() + 25_000))
+    assert isinstance(work.start(claim), InDoubt)
+    assert len(world.gateway.succeeded(OperationKind.REFUND)) == 1
+    assert isinstance(work.start(claim), InDoubt)
+    assert len(world.gateway.submissions) == 2  # the payment, and the refund once
+
+
+@pytest.mark.parametrize(
+    ("state", "left"),
+    [
+        (ChargeState(captured_minor=1000, refunded_minor=0, voided=False, currency="EUR"), 1000),
+        (ChargeState(captured_minor=1000, refunded_minor=999, voided=False, currency="EUR"), 1),
+        (ChargeState(captured_minor=1000, refunded_minor=0, voided=True, currency="EUR"), 0),
+    ],
+)
+def test_of_a_voided_charge_nothing_is_left(state: ChargeState, left: int) -> None:
+    """Fails when a void does not count as given back."""
+    assert left_minor(state) == left
+
+
+STORED = {"correction_status": APPROVED, "proposal_version": 2, "revision": 1}
+
+
+def approved(*, known: bool) -> tuple[World, CorrectivePlan, Key]:
+    """Return a world with a payment, the plan of its approved correction, and where that is stored."""
     world = World()
     identity = world.create("first").response.headers["location"].split("/")[-1]
     key = correction_key(MERCHANT, identity, "brk_1")
-    stored = {"correction_status": APPROVED, "proposal_version": 2, "revision": 1}
-    world.database.write([Insert(Table.PAYMENTS, {**key, **stored})])
+    world.database.write([Insert(Table.PAYMENTS, {**key, **STORED})])
     plan = CorrectivePlan(
         kind=OperationKind.REFUND,
         break_id="brk_1",
@@ -106,11 +169,4 @@ def test_a_correction_claims_the_proposal_that_was_approved_and_no_other(
         proposal_version=2,
         created_at_ms=world.clock.now_ms(),
     )
-    changed(world, key, **different)
-    work = corrective_work(plan, lambda _name: world.gateway, world.services)
-    with pytest.raises(CorrectionStateConflict):
-        world.engine.execute(world.request("brk_1", "correct_break"), work)
-    assert world.gateway.succeeded(OperationKind.REFUND) == []
-    changed(world, key, **stored)
-    work = corrective_work(replace(plan), lambda _name: world.gateway, world.services)
-    assert world.engine.execute(world.request("brk_1", "correct_break"), work).response.status == 201
+    return world, plan, key

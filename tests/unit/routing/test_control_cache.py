@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.routing.cache import REFRESH_MS
-from payonce.routing.control_cache import BackgroundReader, ControlCache, Held
+from payonce.routing.control_cache import REFRESH_MS, BackgroundReader, ControlCache, Held
 from payonce.routing.control_store import Control
 from payonce.routing.override import Override
 from payonce.routing.settings import Mode
@@ -68,6 +67,14 @@ def let_all_end(store: Store) -> None:
     store.open.set()
     for thread in readers():
         thread.join()
+
+
+def test_there_is_one_read_per_refresh(store: Store) -> None:
+    """Fails when every payment reads, or none reads again."""
+    cache = store.cache()
+    for millisecond in range(3 * REFRESH_MS):
+        assert cache.current(T0 + millisecond).document == document()
+    assert 2 <= store.reads <= 7
 
 
 def test_one_read_feeds_both(store: Store) -> None:

@@ -19,7 +19,7 @@ HEAVY = {"boto3", "botocore", "numpy", "pydantic", "aws_lambda_powertools", "sim
 PROGRAM = """
 import json, sys, time
 began = time.process_time()
-import payonce.routing.cache, payonce.routing.predictor, payonce.routing.record, payonce.routing.route
+import payonce.routing.control_cache, payonce.routing.predictor, payonce.routing.record, payonce.routing.route
 import payonce.routing.predicting, payonce.routing.signals
 own = time.process_time() - began
 modules = sorted(sys.modules)

@@ -109,6 +109,17 @@ def test_an_event_that_comes_again_queues_no_delivery_that_was_tried(world: Webh
     assert (report.deliveries, world.queue.sent) == (0, waiting)
 
 
+def test_an_event_that_comes_again_queues_no_delivery_that_is_held(world: WebhookWorld) -> None:
+    """Fails when the relay asks for what waits until its endpoint is enabled again."""
+    endpoint = world.endpoint("one")
+    world.change(endpoint, EndpointChange.DISABLED, status=EndpointStatus.DISABLED)
+    event = world.event()
+    for _ in range(2):
+        world.relay_events(event)
+        assert world.queue.sent == []
+    assert world.statuses(endpoint) == [DeliveryStatus.HELD]
+
+
 def test_a_poisoned_event_does_not_hold_up_the_others(world: WebhookWorld) -> None:
     endpoint = world.endpoint("one")
     event = world.event()
