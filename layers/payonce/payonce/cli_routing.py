@@ -93,7 +93,8 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Raises ``PayonceError``."""
-    application = application_of(options, environment, TABLES)
+    audited = names_tables(options, environment, (Table.AUDIT,))
+    application = application_of(options, environment, (*TABLES, Table.AUDIT) if audited else TABLES)
     match options.routing_command:
         case "show":
             return _show(application, environment)

@@ -318,3 +318,20 @@ def by_hand(desk: Desk, found: Break, amount_minor: int) -> None:
         money=Money(amount_minor, "EUR"),
     )
     desk.world.gateway.submit(refund, deadline(desk.world))
+
+
+def test_a_claim_of_an_earlier_attempt_is_none_of_this_one() -> None:
+    """Fails when a claim is not told by its attempt: what the policy lets pass no more would be executed, because the
+    attempt that the gateway declined was claimed once.
+    """
+    world = World()
+    found = duplicate_capture(world)
+    world.gateway.script = ["decline"]
+    assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.FAILED
+    corrections, identity = corrections_in(world), identity_of(found)
+    corrections.start(found, attempt=2)
+    corrections.reread(identity, deadline(world))
+    assert corrections.decide(identity).correction.status is _S.APPROVED
+    step = corrections_in(world, Policy()).execute(identity, deadline(world))
+    assert step.correction.status is _S.AWAITING_APPROVAL
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
