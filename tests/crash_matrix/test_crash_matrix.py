@@ -4,8 +4,7 @@ Real processes, DynamoDB Local and the sandbox bank over HTTP. After recovery an
 charge, one payment, one event per change, and a truthful answer. PAYONCE_CRASH_MATRIX=full runs every case.
 
 Seen to fail: with ``resume`` submitting without asking, every "after submit" row of forgetful and late shows 2 charges;
-with ``decide`` trusting every "not found", late shows 2 in "bank has booked" and "after submit". With recovery sending
-a new reference before it is written, "recovery before commit" of remembering shows 2.
+with ``decide`` trusting every "not found", late shows 2 in "bank has booked" and "after submit".
 """
 
 from __future__ import annotations

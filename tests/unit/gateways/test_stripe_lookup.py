@@ -193,29 +193,29 @@ def test_refunds_are_told_apart_and_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "received", "expected"),
+    ("others", "amount", "received", "expected"),
     [
-        ([("succeeded", 1)], 1000, Overtaken),
-        ([("succeeded", 1000)], 1000, Overtaken),
-        ([("pending", 600), ("requires_action", 500)], 2000, Overtaken),  # under way is as good as given back
-        ([("failed", 1000), ("canceled", 1000)], 1000, NotFound),
-        ([("succeeded", 1000)], 2000, NotFound),
-        ([], 1000, NotFound),
+        ([("succeeded", 1)], 1000, 1000, Overtaken),
+        ([("succeeded", 1000)], 1000, 1000, Overtaken),
+        ([("pending", 600), ("requires_action", 500)], 2000, 2000, Overtaken),  # under way is as good as given back
+        ([("failed", 1000), ("canceled", 1000)], 1000, 1000, NotFound),
+        ([("succeeded", 1000)], 2000, 2000, NotFound),
+        ([], 1000, 1000, NotFound),
         # What a partial capture frees is listed among the refunds.
-        ([("succeeded", 900)], 1100, NotFound),
-        ([("succeeded", 900), ("succeeded", 101)], 1100, Overtaken),
+        ([("succeeded", 900)], 2000, 1100, NotFound),
+        ([("succeeded", 900), ("succeeded", 101)], 2000, 1100, Overtaken),
     ],
 )
 def test_a_refund_that_others_have_left_nothing_for_is_overtaken(
-    others: list[tuple[str, int]], received: int, expected: type
+    others: list[tuple[str, int]], amount: int, received: int, expected: type
 ) -> None:
     """Refunded at the dashboard: charge_already_refunded, https://docs.stripe.com/error-codes. Fails (an hour in doubt,
     then "not executed") when the refund's own absence is all that is looked at.
     """
     rows = [
-        refund(status, id=f"re_{number}", amount=amount, metadata={}) for number, (status, amount) in enumerate(others)
+        refund(status, id=f"re_{number}", amount=minor, metadata={}) for number, (status, minor) in enumerate(others)
     ]
-    gateway, paper = gateway_on(listing(*rows), answer(intent(amount=2000, amount_received=received)))
+    gateway, paper = gateway_on(listing(*rows), answer(intent(amount=amount, amount_received=received)))
     assert type(gateway.find(instruction(OperationKind.REFUND), SOON)) is expected
     assert paper.lines == ["GET /v1/refunds", "GET /v1/payment_intents/pi_1"]
 
