@@ -154,7 +154,11 @@ def test_key_and_scope_may_be_functions_of_the_arguments() -> None:
     assert [ship({"id": "o1", "when": object()}), ship({"id": "o1", "when": object()}), ship({"id": "o2"})] == [1, 1, 2]
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("full"), NotExecuted("closed")])
+class Closed(NotExecuted):
+    """A promise of the program's own making."""
+
+
+@pytest.mark.parametrize("error", [NotExecuted("closed"), Closed("today")])
 def test_what_was_not_executed_frees_the_key(error: Exception) -> None:
     """Fails when NotExecuted leaves the claim."""
     shop = Shop(fails=error)
@@ -212,6 +216,7 @@ def test_resolve_says_that_it_was_executed() -> None:
 def test_resolve_says_that_it_was_not_executed() -> None:
     """Then it is executed, under the same reference. Fails when the reference is the owner's and not the claim's."""
     shop, ship = doubtful()
+    shop.clock.ms += LEASE_MS
     shop.verdicts = [WasNotExecuted()]
     assert ship("s", "order-1") == {"shipment": 2, "boxes": 1}
     assert len(set(shop.shipped)) == 1
@@ -638,7 +643,7 @@ def test_a_block_that_raises_is_in_doubt_or_free() -> None:
     record = shop.record()
     assert record is not None
     assert record.status is RecordStatus.IN_DOUBT
-    shop.clock.ms += 5_001
+    shop.clock.ms += LEASE_MS
     shop.verdicts = [WasNotExecuted()]
     with operation.attempt(scope="s", key="order-1") as attempt:
         assert not attempt.replayed

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import GatewayUnavailable, NotExecuted
+from payonce.domain.errors import GatewayUnavailable, NotStarted
 from payonce.domain.gateway import Declined, NeverSent, NotFound, Succeeded, Unknown
 from payonce.idempotency.records import Completed, Draft, InDoubt, Released
 from payonce.payments.rules import (
@@ -116,7 +116,7 @@ class GatewayWork(ABC):
         self._record_id = claim.record.record_id
         try:
             gateway, instruction = self.prepare()
-        except NotExecuted as error:
+        except NotStarted as error:
             return Released(error, self.undo_writes())
         match self._submit(gateway, instruction, claim):
             case Succeeded() | Declined() as result:
