@@ -11,7 +11,6 @@ Only an exception that a guarded function raised itself gives its claim back.
 from __future__ import annotations
 
 import itertools
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from payonce.idempotency.records import RecordStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
     from payonce.idempotency.in_process import Attempt
     from payonce.idempotency.records import KeyedRequest
@@ -41,15 +41,19 @@ def next_number() -> int:
     return next(_numbers)
 
 
-@contextmanager
-def leaving_a_guard() -> Iterator[None]:
-    """Mark the exception that leaves this block as one that has passed out of a guarded call."""
-    try:
-        yield
-    except BaseException as error:
-        # By way of __dict__: a frozen dataclass refuses to have attributes set.
-        error.__dict__[_MARK] = (_THIS_PROCESS, next_number())
-        raise
+class LeavingAGuard:
+    """A context manager that marks the exception that leaves it as one that has passed out of a guarded call."""
+
+    def __enter__(self) -> None:
+        """Begin the guarded call."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Mark the exception, by way of its ``__dict__``: a frozen dataclass refuses to have attributes set."""
+        del kind, trace
+        if error is not None:
+            error.__dict__[_MARK] = (_THIS_PROCESS, next_number())
 
 
 def check_releases_on(types: tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:

@@ -37,7 +37,7 @@ from payonce.idempotency.in_process import (
     WasNotExecuted,
 )
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, MAX_KEY_CHARACTERS
-from payonce.idempotency.nested import ATTEMPTS, check_releases_on, leaving_a_guard, refuse_to_wait_for_oneself
+from payonce.idempotency.nested import ATTEMPTS, LeavingAGuard, check_releases_on, refuse_to_wait_for_oneself
 from payonce.idempotency.records import KeyedRequest
 from payonce.idempotency.settings import MAX_RESPONSE_BYTES, IdempotencySettings
 from payonce.ports import Deadline
@@ -179,7 +179,7 @@ class IdempotentOperation:
 
             @functools.wraps(function)
             async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with leaving_a_guard():
+                with LeavingAGuard():
                     request = request_of(args, kwargs)
                     return await execute_async(
                         lambda run: self.execute(request, run), lambda: function(*args, **kwargs), clock=self._clock
@@ -189,7 +189,7 @@ class IdempotentOperation:
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            with leaving_a_guard():
+            with LeavingAGuard():
                 result: R = self.execute(request_of(args, kwargs), lambda: function(*args, **kwargs))
                 return result
 
@@ -205,7 +205,7 @@ class IdempotentOperation:
                     attempt.result = ship(order_id, attempt.reference)
             return attempt.result
         """
-        with leaving_a_guard():
+        with LeavingAGuard():
             request = self._request(scope, key, arguments)
         return AttemptContext(lambda run: self.execute(request, run))
 
@@ -221,7 +221,7 @@ class IdempotentOperation:
             clock=self._clock,
             identity=(request.operation, request.scope, request.key),
         )
-        with leaving_a_guard():
+        with LeavingAGuard():
             refuse_to_wait_for_oneself(request, self._store, self._clock)
             return self._concluded(request, work)
 
