@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, PayonceError, ReleaseRefused, StoreUnavailable
 from payonce.idempotency import handoff
+from payonce.idempotency.conclude import Concluder
 from payonce.idempotency.in_process import Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.operation import current_attempt, run_again
-from payonce.idempotency.records import RecordStatus
+from payonce.idempotency.records import Claim, Draft, IdempotencyRecord, InDoubt, RecordStatus, StoredResponse
 from payonce.idempotency.release import ReleaseDesk, ReleaseOrder
-from payonce.idempotency.settings import LEASE_MARGIN_MS
+from payonce.idempotency.settings import LEASE_MARGIN_MS, IdempotencySettings
+from payonce.ports import Deadline
 from tests.support.shop import LEASE_MS, TIMEOUT_SECONDS, Shop
 from tests.support.world import ManualClock, RealClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from payonce.idempotency.records import IdempotencyRecord
 
 PATIENCE_SECONDS = 10.0  # for a thread on a busy machine
 
@@ -98,19 +98,50 @@ async def in_an_abandoned_thread(bank: Bank, order: str) -> dict[str, str]:
 KINDS = [in_a_thread, in_an_executor, in_a_shielded_task, in_a_task_of_the_background, in_an_abandoned_thread]
 
 
+async def by_a_timeout(bank: Bank, call: Any) -> None:
+    async def when_asked(timeout: asyncio.Timeout) -> None:
+        await until(bank.asked.is_set)
+        timeout.reschedule(0)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(None) as timeout, asyncio.TaskGroup() as group:
+            group.create_task(when_asked(timeout))
+            await call
+
+
+async def by_cancelling_the_task(bank: Bank, call: Any) -> None:
+    task = asyncio.ensure_future(call)
+    await until(bank.asked.is_set)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def by_a_scope_of_anyio(bank: Bank, call: Any) -> None:
+    async def when_asked(scope: anyio.CancelScope) -> None:
+        await until(bank.asked.is_set)
+        scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        watching = asyncio.ensure_future(when_asked(scope))
+        await call
+    assert scope.cancelled_caught
+    await watching
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("timeout", [asyncio.timeout, anyio.fail_after])
-def test_a_cancelled_coroutine_keeps_its_lease_while_its_work_goes_on(kind: Any, timeout: Any) -> None:
+@pytest.mark.parametrize("cancel", [by_a_timeout, by_cancelling_the_task, by_a_scope_of_anyio])
+def test_a_cancelled_coroutine_keeps_its_lease_while_its_work_goes_on(kind: Any, cancel: Any) -> None:
     """The bank charges after the caller has given up, which no cancellation stops.
 
     ::
 
-        caller   pay ─▶ times out        retry: in doubt     retry after the lease: found, no second charge
+        caller   pay ─▶ cancelled        retry: in doubt     retry after the lease: found, no second charge
         thread        └─ post ─────────────────────▶ charged
 
-    asyncio cancels the waiting and not the thread (https://github.com/python/cpython/issues/107505), and so does anyio
-    (https://anyio.readthedocs.io/en/stable/cancellation.html). Fails when the doubt is asked about before the lease
-    ends, or when resolve is not told until when the earlier owner can have sent something.
+    asyncio cancels the waiting and not the thread (https://github.com/python/cpython/issues/107505), and so does anyio,
+    whose scopes cancel again and again (https://anyio.readthedocs.io/en/stable/cancellation.html). Fails when the doubt
+    is asked about before the lease ends, or when resolve is not told until when the earlier owner can have sent.
     """
     bank = Bank()
 
@@ -120,8 +151,7 @@ def test_a_cancelled_coroutine_keeps_its_lease_while_its_work_goes_on(kind: Any,
 
     async def main() -> None:
         began_ms = bank.clock.now_ms()
-        with pytest.raises(TimeoutError):
-            await in_time(timeout, pay("s", "order-1"))
+        await cancel(bank, pay("s", "order-1"))
         await until(lambda: bank.record().status is RecordStatus.IN_DOUBT)
         record = bank.record()
         assert record.lease_expires_at_ms == record.submit_horizon_ms
@@ -136,17 +166,6 @@ def test_a_cancelled_coroutine_keeps_its_lease_while_its_work_goes_on(kind: Any,
         assert await pay("s", "order-1") == {"charge": "order-1"}
         (inquiry,) = bank.inquiries
         assert (inquiry.submit_horizon_ms, inquiry.owners) == (record.submit_horizon_ms, 2)
-
-    async def in_time(timeout: Any, call: Any) -> None:
-        waited = asyncio.ensure_future(until(bank.asked.is_set))
-        opened = timeout(0.3)
-        if hasattr(opened, "__aenter__"):
-            async with opened:
-                await call
-        else:
-            with opened:
-                await call
-        await waited
 
     asyncio.run(main())
     assert bank.charges == ["order-1"]
@@ -511,7 +530,7 @@ def test_a_loop_that_ends_under_a_coroutine_is_not_waited_for(end: str, monkeypa
     monkeypatch.setattr(handoff, "LOOP_CHECK_SECONDS", 0.02)
     bank = Bank()
 
-    @bank.guard()
+    @bank.guard(timeout_seconds=600)
     async def pay(shop_name: str, order: str) -> None:
         bank.asked.set()
         await asyncio.sleep(PATIENCE_SECONDS)
@@ -525,7 +544,7 @@ def test_a_loop_that_ends_under_a_coroutine_is_not_waited_for(end: str, monkeypa
     else:
         time.sleep(0.1)
         assert payonce_threads()  # it may be run again while there is time
-        bank.clock.offset_ms += TIMEOUT_SECONDS * 1000
+        bank.clock.offset_ms += 600_000
         left = asyncio.all_tasks(loop)
     wait_for_no_thread()
     record = bank.record()
@@ -564,6 +583,39 @@ def test_a_loop_that_is_closed_before_the_coroutine_began_frees_the_key() -> Non
     go_on.set()
     wait_for_no_thread()
     assert (bank.charges, bank.shop.record()) == ([], None)
+
+
+# ---------------------------------------------------------------- the horizon
+@pytest.mark.parametrize(
+    ("goes_on_ms", "stored_ms", "expected_ms"), [(0, 0, 0), (50, 0, 50), (50, 90, 90), (0, 90, 90)]
+)
+def test_the_horizon_never_moves_back(goes_on_ms: int, stored_ms: int, expected_ms: int) -> None:
+    """A late owner with little time takes over from one that had much. Fails when its own end hides the earlier one's."""
+    shop = Shop()
+    now_ms = shop.clock.ms
+    record = IdempotencyRecord(
+        record_id="s#ship#k",
+        status=RecordStatus.IN_PROGRESS,
+        claim_id="c1",
+        fence=2,
+        fingerprint="f",
+        created_at_ms=now_ms,
+        expires_at_ms=now_ms,
+        lease_expires_at_ms=now_ms + 10,
+        submit_horizon_ms=now_ms + stored_ms if stored_ms else 0,
+    )
+    shop.store.claim(record)
+    doubt = InDoubt(
+        lambda: Draft(StoredResponse(202, {}, b""), ()),
+        now_ms,
+        submitted=True,
+        goes_on_until_ms=now_ms + goes_on_ms if goes_on_ms else 0,
+    )
+    concluder = Concluder(store=shop.store, settings=IdempotencySettings(), clock=shop.clock, sleep=shop.clock.sleep)
+    concluder.write(Claim(record, Deadline(now_ms + 10)), doubt)
+    stored = shop.store.get("s#ship#k")
+    assert stored is not None
+    assert stored.submit_horizon_ms == now_ms + expected_ms
 
 
 # ---------------------------------------------------------------- blocks

@@ -382,7 +382,8 @@ def test_a_call_within_itself_by_way_of_another() -> None:
     assert call("function", shop, act) == "label"
 
 
-def test_what_outlives_an_execution_is_no_longer_within_it() -> None:
+@pytest.mark.parametrize("error", [None, Refused()])
+def test_what_outlives_an_execution_is_no_longer_within_it(error: Exception | None) -> None:
     """A task of the background calls the same operation later. Fails when it is refused for ever, by its context."""
     shop = Shop()
     later: list[asyncio.Task[str]] = []
@@ -394,12 +395,16 @@ def test_what_outlives_an_execution_is_no_longer_within_it() -> None:
             return await sell(shop_name, order)
 
         later.append(asyncio.ensure_future(check()))
+        if error is not None:
+            raise error
         return "sold"
 
     async def main() -> None:
-        assert await sell("s", "order-1") == "sold"
+        first, *_ = await asyncio.gather(sell("s", "order-1"), return_exceptions=True)
+        assert first == ("sold" if error is None else error)
         over.set()
-        assert await later[0] == "sold"
+        again, *_ = await asyncio.gather(later[0], return_exceptions=True)
+        assert again == "sold" if error is None else isinstance(again, OutcomeUnknown)
 
     over = asyncio.Event()
     asyncio.run(main())
