@@ -590,7 +590,7 @@ def test_a_loop_that_is_closed_before_the_coroutine_began_frees_the_key() -> Non
     ("goes_on_ms", "stored_ms", "expected_ms"), [(0, 0, 0), (50, 0, 50), (50, 90, 90), (0, 90, 90)]
 )
 def test_the_horizon_never_moves_back(goes_on_ms: int, stored_ms: int, expected_ms: int) -> None:
-    """A late owner with little time takes over from one that had much. Fails when its own end hides the earlier one's."""
+    """A late owner with little time takes over from one that had much. Fails when its end hides the other one's."""
     shop = Shop()
     now_ms = shop.clock.ms
     record = IdempotencyRecord(
