@@ -422,6 +422,31 @@ def test_a_second_cancellation_reaches_the_coroutines_clean_up() -> None:
     asyncio.run(main())
 
 
+def test_a_clean_up_in_a_shielded_scope_of_anyio_is_not_disturbed() -> None:
+    """A scope of anyio cancels its task again and again until it has left, and spares shielded scopes
+    (https://anyio.readthedocs.io/en/stable/cancellation.html). Fails when every repetition is passed on as another
+    cancellation, or the caller leaves while the coroutine is still at its clean-up.
+    """
+    bank = Bank()
+    cleaning: list[str] = []
+
+    @bank.guard()
+    async def pay(shop_name: str, order: str) -> None:
+        bank.asked.set()
+        try:
+            await anyio.sleep(PATIENCE_SECONDS)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.05)
+                cleaning.append("ended")
+
+    async def main() -> None:
+        await by_a_scope_of_anyio(bank, pay("s", "order-1"))
+        assert cleaning == ["ended"]
+
+    asyncio.run(main())
+
+
 def test_a_cancellation_does_not_wait_for_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease protects the key meanwhile. Fails when the caller's own timeout lasts as long as the outage."""
     monkeypatch.setattr(handoff, "MAX_WAIT_FOR_ENGINE_SECONDS", 0.05)

@@ -62,9 +62,9 @@ async def execute_async(execute: Execute, function: Callable[[], Any], *, clock:
     engine.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         await asyncio.wait([engine])
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancellation:
         try:
-            await coroutine.cancelled()
+            await coroutine.cancelled(cancellation)
             await asyncio.wait([engine], timeout=MAX_WAIT_FOR_ENGINE_SECONDS)
         finally:
             engine.cancel()
@@ -101,17 +101,22 @@ class _OnLoop:
             raise GivenUp("The caller went away before anything was executed.")
         return self._left.result()
 
-    async def cancelled(self) -> None:
+    async def cancelled(self, cancellation: asyncio.CancelledError) -> None:
         """Cancel the coroutine and wait until it has ended, however long it cleans up; called on the loop.
 
-        Every further cancellation reaches the coroutine too, as if it were awaited by the caller.
+        Further cancellations reach the coroutine too, as if it were awaited by the caller. One with the message of the
+        last is that one again: anyio repeats them, and spares a clean-up in a shielded scope, of which only the
+        coroutine's own task knows.
         """
+        passed_on: tuple[Any, ...] | None = None
         while not self._left.cancel() and self._task is not None and not self._task.done():
-            self._task.cancel()
+            if not cancellation.args or cancellation.args != passed_on:
+                passed_on = cancellation.args
+                self._task.cancel(*passed_on)
             try:
                 await asyncio.wait([self._task])
-            except asyncio.CancelledError:
-                continue
+            except asyncio.CancelledError as another:
+                cancellation = another
 
     def _begin(self) -> None:
         if not self._left.set_running_or_notify_cancel():
@@ -200,11 +205,11 @@ class AttemptContext:
         del kind, trace
         if self._attempt is None or self._engine is None:
             return
-        self._forget()
         if error is None:
             self._left.set_result(self.result)
         else:
             self._left.set_exception(error)
+        self._forget()
         failure = self._engine.exception()
         if failure is not None and failure is not error:
             raise failure
