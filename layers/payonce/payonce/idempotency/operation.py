@@ -235,7 +235,7 @@ class IdempotentOperation:
                 raise _late() from in_the_way
             raise
         except OutcomeUnknown as unknown:
-            raise unknown from work.error
+            raise unknown from work.error or unknown.__cause__
         else:
             return self._result(work, outcome)
         raise error  # here, where it gets no cause or context that it did not have
