@@ -18,7 +18,7 @@ from payonce.domain.errors import (
     KeyExpired,
     KeyInProgress,
     LeaseLost,
-    NotExecuted,
+    NotStarted,
     OutcomeUnknown,
     PaymentStateConflict,
 )
@@ -88,7 +88,7 @@ class Execution:
                 return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
             if any(nothing_left(payment) for payment in self._others(case, correction)):
                 return self._ended(correction, status=_S.REJECTED, outcome="other_given_back")
-        except (NotExecuted, KeyInProgress, KeyExpired, LeaseLost, OutcomeUnknown):
+        except (NotStarted, KeyInProgress, KeyExpired, LeaseLost, OutcomeUnknown):
             pass
         return self._again(correction)
 

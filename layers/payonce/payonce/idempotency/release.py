@@ -98,9 +98,12 @@ class ReleaseDesk:
                 f"The claim is now {record.claim_id}, fence {record.fence}: somebody else has taken it since it was "
                 "shown. Nothing was released; look again."
             )
-        running = record.status is RecordStatus.IN_PROGRESS and record.lease_expires_at_ms >= self._clock.now_ms()
-        if running and not order.force:
-            until = datetime.fromtimestamp(record.lease_expires_at_ms / 1000, UTC)
+        now_ms = self._clock.now_ms()
+        running = record.status is RecordStatus.IN_PROGRESS and record.lease_expires_at_ms >= now_ms
+        # An owner that left the outcome in doubt may have left something at work behind it, until the horizon.
+        until_ms = record.lease_expires_at_ms if running else record.submit_horizon_ms
+        if (running or until_ms > now_ms) and not order.force:
+            until = datetime.fromtimestamp(until_ms / 1000, UTC)
             raise ReleaseRefused(
                 f"Its owner may be at work until {until:%H:%M:%S} UTC, and would go on after a release. Wait, or use "
                 "--force when that process is certainly gone."

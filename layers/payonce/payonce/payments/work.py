@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import GatewayUnavailable, NotExecuted
+from payonce.domain.errors import GatewayUnavailable, NotStarted
 from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, NotFound, Succeeded, Unknown
 from payonce.idempotency.records import Completed, Draft, InDoubt, Released
 from payonce.observability import get_logger
@@ -137,7 +137,7 @@ class GatewayWork(ABC):
         self._record_id = claim.record.record_id
         try:
             gateway, instruction = self.prepare()
-        except NotExecuted as error:
+        except NotStarted as error:
             return Released(error, self.undo_writes())
         outcome = self._submit(gateway, instruction, claim)
         match outcome:
