@@ -74,7 +74,7 @@ def test_each_thing_that_a_void_requires_is_required_by_itself(different: dict[s
 
 @pytest.mark.parametrize(
     "different",
-    [{"correction_status": "awaiting_approval"}, {"proposal_version": 3}, {"proposal_version": 1}],
+    [{"correction_status": "awaiting_approval"}, {"proposal_version": 3}, {"proposal_version": 1}, {"attempt": 2}],
     ids=lambda each: str(each),
 )
 @pytest.mark.parametrize("known", [True, False])
@@ -147,7 +147,7 @@ def test_of_a_voided_charge_nothing_is_left(state: ChargeState, left: int) -> No
     assert left_minor(state) == left
 
 
-STORED = {"correction_status": APPROVED, "proposal_version": 2, "revision": 1}
+STORED = {"correction_status": APPROVED, "proposal_version": 2, "revision": 1, "attempt": 1}
 
 
 def approved(*, known: bool) -> tuple[World, CorrectivePlan, Key]:
