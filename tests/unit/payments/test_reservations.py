@@ -12,7 +12,14 @@ import pytest
 from payonce.domain.errors import CorrectionStateConflict, PaymentStateConflict, WriteConflict
 from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind, Succeeded
 from payonce.idempotency.records import Claim, IdempotencyRecord, InDoubt, RecordStatus
-from payonce.payments.corrective import APPROVED, CorrectivePlan, correction_key, corrective_work, left_minor
+from payonce.payments.corrective import (
+    APPROVED,
+    CorrectivePlan,
+    case_key,
+    correction_key,
+    corrective_work,
+    left_minor,
+)
 from payonce.payments.items import payment_key
 from payonce.ports import Adjust, Deadline, Insert, Table
 from tests.support.world import MERCHANT, World
@@ -156,6 +163,7 @@ def approved(*, known: bool) -> tuple[World, CorrectivePlan, Key]:
     identity = world.create("first").response.headers["location"].split("/")[-1]
     key = correction_key(MERCHANT, identity, "brk_1")
     world.database.write([Insert(Table.PAYMENTS, {**key, **STORED})])
+    world.database.write([Insert(Table.RECONCILIATION, {**case_key("brk_1"), "version": 1})])
     plan = CorrectivePlan(
         kind=OperationKind.REFUND,
         break_id="brk_1",
