@@ -131,6 +131,8 @@ class Sidecar:
         asking = asyncio.get_running_loop().run_in_executor(self._probes, self._service.ready)
         try:
             await asyncio.wait_for(asyncio.shield(asking), READY_TIMEOUT_SECONDS)
+        except PayonceError as error:
+            return f"the store takes no claims: {error.detail}"
         except Exception as error:
             return f"the store does not answer: {type(error).__name__}"
         return ""

@@ -110,8 +110,8 @@ class ProxyService:
         return route.max_request_bytes if route else 0
 
     def ready(self) -> None:
-        """Return when the store answers. Raises its error when it does not."""
-        self._store.get("payonce-readiness")
+        """Return when the store takes claims. Raises its error when it does not."""
+        self._store.check()
 
     def recover_all(
         self, report_error: Callable[[str, Exception], None], deadline: Deadline | None = None
