@@ -69,10 +69,10 @@ def unpack_from_debian() -> Path:
 
 
 class RedisServer:
-    """One running server and what can befall it. ``port`` and data stay the same over a restart."""
+    """One running server and what can befall it. ``port`` and data (in ``folder``) stay over a restart."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._settings = settings
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,8 +84,8 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises ``RuntimeError`` with the end of its log."""
-        log = self._folder / "server.log"
-        settings = {"bind": HOST, "port": str(self.port), "dir": str(self._folder), **self._settings}
+        log = self.folder / "server.log"
+        settings = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._settings}
         if settings.get("cluster-enabled") == "yes":  # by default 10,000 above the port, which may be no port at all
             settings["cluster-port"] = str(_free_port())
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]

@@ -13,6 +13,7 @@ database of payonce's own behind it (proxy, sidecar). docs/stores.md says what a
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown
@@ -92,11 +93,11 @@ class RedisIdempotencyStore:
         except OutcomeUnknown as unknown:
             return claimed_after_all(record, unknown, self.get)
         except ServerMistrusted:
-            # A server that is not to be given claims still knows what has been executed.
-            stored = self.get(record.record_id)
-            if stored is None:
-                raise
-            return own_or_taken(record, stored)
+            # A server that is not to be given claims still knows what has been executed, if it answers.
+            with suppress(StoreUnavailable):
+                if stored := self.get(record.record_id):
+                    return own_or_taken(record, stored)
+            raise
         if flat:
             return own_or_taken(record, from_item(from_fields(zip(flat[::2], flat[1::2], strict=True))))
         return record
