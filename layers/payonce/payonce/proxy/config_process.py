@@ -36,7 +36,7 @@ class Overflow(Strict):
 class Store(Strict):
     """Where the records are. ``table`` for dynamodb, ``url`` for redis; memory forgets everything when it stops.
 
-    ``durability`` is what the Redis server has to promise about what it has acknowledged, checked at start-up.
+    ``durability`` is what the Redis server has to promise about what it has acknowledged; it is checked all the time.
     ``lock_nodes`` (URLs of three or more independent Redis servers) puts Redlock around each claim of any store;
     docs/stores.md says what that adds and what it does not.
     """

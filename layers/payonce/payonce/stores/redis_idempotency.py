@@ -16,8 +16,8 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown
-from payonce.idempotency.audit import AuditEntry, Transition, released_entry
+from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.idempotency.audit import Transition, released_entry
 from payonce.idempotency.items import (
     DROPPED_AT_COMPLETION,
     from_item,
@@ -37,7 +37,7 @@ from payonce.idempotency.transitions import (
     taken_over_after_all,
 )
 from payonce.observability import get_logger
-from payonce.stores.redis_audit import RedisAuditTrail
+from payonce.stores.redis_audit import RedisAuditTrail, entry_of
 from payonce.stores.redis_calls import RedisCalls
 from payonce.stores.redis_checks import Durability, ServerCheck, ServerMistrusted
 from payonce.stores.redis_fields import from_fields, to_fields
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from payonce.idempotency.audit import ReleasedBy
+    from payonce.idempotency.audit import AuditEntry, ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Clock, Write
     from payonce.stores.redis_scripts import Script
@@ -264,7 +264,7 @@ class RedisIdempotencyStore:
     ) -> Any:
         shard = shard_of(after.record_id)
         keys = [self._keys.record(after.record_id), self._keys.open(shard), self._keys.audit(shard)]
-        entry = entry or _entry(transition, after, self._clock.now_ms())
+        entry = entry or entry_of(transition, after, self._clock.now_ms())
         written = json.dumps(entry.to_data(), separators=(",", ":"))
         common: list[str | bytes | int] = [written, after.record_id, AUDIT_ENTRIES_PER_SHARD]
         return self._calls.run(script, keys, [*common, *arguments], checked=script in EXECUTING)
@@ -279,19 +279,3 @@ def _refuse(writes: Sequence[Write]) -> None:
 
 def _lost(owned: IdempotencyRecord) -> LeaseLost:
     return LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest")
-
-
-def _entry(transition: Transition, after: IdempotencyRecord, at_ms: int) -> AuditEntry:
-    is_over = after.status is RecordStatus.COMPLETED
-    return AuditEntry(
-        record_id=after.record_id,
-        claim_id=after.claim_id,
-        fence=after.fence,
-        transition=transition,
-        at_ms=at_ms,
-        status=after.status.value,
-        resource=after.resource,
-        fingerprint=after.fingerprint,
-        lease_expires_at_ms=0 if is_over else after.lease_expires_at_ms,
-        response_status=0 if after.response is None else after.response.status,
-    )
