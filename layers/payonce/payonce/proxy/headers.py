@@ -21,6 +21,13 @@ HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"}
     | {"transfer-encoding", "upgrade", "http2-settings"}
 )
+# What says whose request it is, and which. A client that names one of them in Connection would have it taken away on
+# its way up, after it was read here: the key of one tenant, and the execution of another or of none. RFC 9110, 7.6.1
+# forbids naming fields that are meant for the recipient; what no list knows is of the connection, and ends here.
+_END_TO_END = re.compile(
+    r"host|authorization|cookie|content-.*|accept.*|if-.*|range|date|expect|from|origin|referer|user-agent|prefer|via"
+    r"|forwarded|x-forwarded-.*|x-real-ip|traceparent|tracestate|baggage|x-request-id|(x-)?idempotency-key"
+)
 # Made anew on the way up: framing, and what the proxy itself answers.
 _REMADE = frozenset({"host", "content-length", "expect", "via"})
 FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
@@ -62,6 +69,20 @@ def _check_framing(lines: Lines) -> None:
         raise BodyMalformed("The only transfer coding taken is chunked.")
 
 
+def check_connection(lines: Lines, read_here: Iterable[str]) -> None:
+    """Raise ``BodyMalformed`` when Connection names a field that is not of the connection, or one that is read here."""
+    own = {name.lower() for name in read_here}
+    for name in _named(lines):
+        if name in own or _END_TO_END.fullmatch(name):
+            raise BodyMalformed(f"Connection names {name}, which is for the service and not for the connection.")
+
+
+def _named(lines: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Return what Connection names, in lower case."""
+    tokens = (token for name, value in lines if name.lower() == "connection" for token in value.split(","))
+    return frozenset(token.strip(" \t").lower() for token in tokens)
+
+
 def normal_path(target: str) -> str:
     """Return the path of ``target`` with unreserved characters in their one spelling (RFC 3986, 6.2.2.2)."""
     return _UNRESERVED.sub(lambda match: chr(int(match.group(1), 16)), target.split("?", 1)[0])
@@ -70,10 +91,8 @@ def normal_path(target: str) -> str:
 def end_to_end(lines: Iterable[tuple[str, str]]) -> Lines:
     """Return the lines that are not of the connection: neither known ones nor those that Connection names."""
     kept = list(lines)
-    named = {
-        token.strip().lower() for name, value in kept if name.lower() == "connection" for token in value.split(",")
-    }
-    return tuple((name, value) for name, value in kept if name.lower() not in HOP_BY_HOP | named)
+    dropped = HOP_BY_HOP | _named(kept)
+    return tuple((name, value) for name, value in kept if name.lower() not in dropped)
 
 
 def upstream_lines(
