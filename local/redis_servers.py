@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local import debian
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -26,7 +27,6 @@ HOST = "127.0.0.1"
 BINARY_VARIABLE = "PAYONCE_REDIS_SERVER"
 START_TIMEOUT_SECONDS = 120
 DEBIAN_PACKAGES = ("redis-tools", "liblzf1", "libjemalloc2")  # Debian keeps the server's binary in redis-tools
-FROM_DEBIAN = Path(__file__).resolve().parents[1] / ".cache" / "redis-debian"
 # What docs/stores.md asks of a production server: nothing evicted, and every acknowledged write on disk.
 SETTINGS: Mapping[str, str] = {
     "appendonly": "yes",
@@ -53,19 +53,9 @@ def server_binary() -> Path:
 
 def unpack_from_debian() -> Path:
     """Return Debian's redis-server, downloaded and unpacked into .cache; neither root nor an installation is needed."""
-    script = FROM_DEBIAN / "redis-server"
-    if not script.exists():
-        FROM_DEBIAN.mkdir(parents=True, exist_ok=True)
-        apt_get = shutil.which("apt-get") or "/usr/bin/apt-get"
-        subprocess.run([apt_get, "-qq", "download", *DEBIAN_PACKAGES], cwd=FROM_DEBIAN, check=True)
-        for package in FROM_DEBIAN.glob("*.deb"):
-            subprocess.run([shutil.which("dpkg") or "/usr/bin/dpkg", "-x", package, FROM_DEBIAN], check=True)
-        libraries = next(FROM_DEBIAN.glob("usr/lib/*-linux-gnu"))
-        # One binary: it is the server unless it is called by the name of one of its tools.
-        binary = FROM_DEBIAN / "usr" / "bin" / "redis-check-rdb"
-        script.write_text(f'#!/bin/bash\nLD_LIBRARY_PATH="{libraries}" exec -a redis-server "{binary}" "$@"\n')
-        script.chmod(0o755)
-    return script
+    folder = debian.unpacked("redis-unpacked", DEBIAN_PACKAGES)
+    # One binary: it is the server unless it is called by the name of one of its tools.
+    return debian.script(folder, "redis-server", "usr/bin/redis-check-rdb", called="redis-server")
 
 
 class RedisServer:
