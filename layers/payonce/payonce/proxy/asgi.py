@@ -20,7 +20,7 @@ from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, Payon
 from payonce.observability import get_logger
 from payonce.proxy.answers import problem
 from payonce.proxy.config import MAX_REQUEST_BYTES
-from payonce.proxy.headers import check_request
+from payonce.proxy.headers import check_protocol, check_request, declared_length
 from payonce.proxy.messages import ProxyRequest, ProxyResponse
 from payonce.proxy.metrics import CONTENT_TYPE, Metrics
 
@@ -100,7 +100,10 @@ class Sidecar:
             target += "?" + scope["query_string"].decode("latin-1")
         lines = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         check_request(scope["method"], target, lines)
+        check_protocol(scope["http_version"], lines)
         limit_bytes = self._service.body_limit(scope["method"], target)
+        if declared_length(lines) > limit_bytes:
+            raise _too_large(limit_bytes)
         try:
             body = await asyncio.wait_for(self._body(receive, limit_bytes), self._body_timeout_seconds)
         except TimeoutError:
@@ -126,7 +129,7 @@ class Sidecar:
                 body += part
                 self._unfinished_bytes += len(part)
                 if len(body) > limit_bytes:
-                    raise BodyTooLarge(f"The body is over the {limit_bytes} bytes that are taken here.")
+                    raise _too_large(limit_bytes)
                 if not message.get("more_body", False):
                     return bytes(body)
                 if self._unfinished_bytes > MAX_UNFINISHED_BYTES:
@@ -206,6 +209,10 @@ class Sidecar:
 def _overloaded(draining: bool) -> Overloaded:
     why = "The process is shutting down" if draining else "There are as many requests as are taken at a time"
     return Overloaded(f"{why}. Nothing was executed; retry.", retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def _too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is over the {limit_bytes} bytes that are taken here.")
 
 
 async def _answer(send: Send, method: str, response: ProxyResponse, *, close: bool = False) -> None:
