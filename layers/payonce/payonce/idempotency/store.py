@@ -121,6 +121,10 @@ class IdempotencyStore(Protocol):
         """Return those of up to 100 records that are stored, strongly consistent, in any order, in one round trip."""
         ...
 
+    def check(self) -> None:
+        """Return when claims are taken, now. Raises ``StoreUnavailable`` saying why not."""
+        ...
+
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """Return ids of claims in ``shard`` whose lease ended by then, oldest first. Eventually consistent."""
         ...
@@ -219,6 +223,10 @@ class DatabaseIdempotencyStore:
         """See the port."""
         items = self._database.get_many(Table.IDEMPOTENCY, [{"id": record_id} for record_id in record_ids])
         return [from_item(item) for item in items]
+
+    def check(self) -> None:
+        """See the port: reads what is not there."""
+        self._item("payonce-readiness")
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""

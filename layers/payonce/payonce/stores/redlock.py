@@ -149,6 +149,10 @@ class RedlockIdempotencyStore:
         """See the port."""
         return self._store.get_many(record_ids)
 
+    def check(self) -> None:
+        """See the port. Says nothing about the lock's nodes."""
+        self._store.check()
+
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""
         return self._store.open_claims(shard, lease_expired_at_ms=lease_expired_at_ms, limit=limit)
