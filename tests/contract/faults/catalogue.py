@@ -90,7 +90,7 @@ class Fault:
     """A script, and what is promised under it.
 
     ``heals``: a later try succeeds by itself, so nobody may notice. ``refused``: each try was refused with a definite
-    answer. ``programmers``: our request was wrong, so a 500 is right.
+    answer. ``invalid``: our request can never be right, so a 500 is.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Fault:
     at: str = "any"  # any, write, read, transaction, single (a write that is no transaction)
     heals: bool = False
     refused: bool = False
-    programmers: bool = False
+    invalid: bool = False
     lands: str = "end"  # when what is late is executed: end (of the operation), or recovered (after all is settled)
 
     def fits(self, action: str) -> bool:
@@ -172,7 +172,7 @@ FAULTS = (
     Fault(
         "cancelled, provisioned", (_cancelled("ProvisionedThroughputExceeded"),) * 12, at="transaction", refused=True
     ),
-    Fault("cancelled, invalid", (_cancelled("ValidationError"),) * 12, at="transaction", programmers=True),
+    Fault("cancelled, invalid", (_cancelled("ValidationError"),) * 12, at="transaction", invalid=True),
     Fault("lost, then conflict", (LOST, *_ALL_CONFLICTS), at="transaction"),
     Fault("in progress once", (IN_PROGRESS,), at="transaction", heals=True),
     Fault("lost, then in progress", (LOST, IN_PROGRESS, IN_PROGRESS), at="transaction"),
@@ -180,8 +180,8 @@ FAULTS = (
     Fault("single conflict", (SINGLE_CONFLICT,) * 12, at="single", refused=True),
     Fault("expired", (EXPIRED,), EXPIRED, refused=True),
     Fault("denied", (DENIED,), DENIED, refused=True),
-    Fault("invalid", (INVALID,), refused=True, programmers=True),
-    Fault("no table", (NO_TABLE,), refused=True, programmers=True),
+    Fault("invalid", (INVALID,), INVALID, refused=True, invalid=True),
+    Fault("no table", (NO_TABLE,), NO_TABLE, invalid=True),
     Fault("overtaken before", (Fate(overtaken="before"),)),
     Fault("overtaken after", (Fate(overtaken="after"),)),
     Fault("overtaken after, lost", (Fate(Reaches.NOW, Comes.RESET, overtaken="after"), *_REFUSING), at="write"),

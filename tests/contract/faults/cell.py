@@ -95,7 +95,7 @@ class _Checks:
         if operation.by_recovery:
             self._require(answer.status == 200, f"recovery ended with {answer.name}")
         elif answer.status == 500:
-            self._require(self.fault.programmers, f"500: {'; '.join(self.stage.log.lines)}")
+            self._require(self.fault.invalid, f"500: {'; '.join(self.stage.log.lines)}")
         elif answer.status == 201:
             self._committed(answer)
         elif answer.slug in NOTHING_EXECUTED:
@@ -109,11 +109,10 @@ class _Checks:
             self._require(operation.healthy == answer.name, f"402 where {operation.healthy} is right")
         if self.fault.heals:
             self._require(answer.name == operation.healthy, f"{answer.name} though the next try succeeded")
-        if first and self.fault.refused and not operation.by_recovery:
-            self._require(
-                answer.slug in NOTHING_EXECUTED or (self.fault.programmers and answer.status == 500),
-                f"{answer.name} though every try was refused",
-            )
+        if first and self.fault.invalid and not operation.by_recovery:
+            self._require(answer.status == 500, f"{answer.name} to a request of ours that can never be right")
+        elif first and self.fault.refused and not operation.by_recovery:
+            self._require(answer.slug in NOTHING_EXECUTED, f"{answer.name} though every try was refused")
 
     def _committed(self, answer: Answer) -> None:
         records = [item for item in self.stage.stored(Table.IDEMPOTENCY) if item["status"] == "COMPLETED"]
@@ -170,7 +169,7 @@ class _Checks:
             if self.operation.kind is not OperationKind.VOID and payment["capture_method"] == "manual":
                 left = payment["amount_minor"] - payment["captured_minor"]
                 self._require(payment["capturable_minor"] == left, f"capturable is {payment['capturable_minor']}")
-        if not self.fault.programmers:
+        if not self.fault.invalid:
             unforeseen = [line for line in self.stage.log.lines if "unforeseen" in line]
             self._require(not unforeseen, f"unforeseen: {unforeseen}")
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.retries import quota
 
 from tests.contract.faults.stage import make_servers
 from tests.support.dynamodb_faults import dynamodb_faults
@@ -23,9 +24,22 @@ CELLS: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 @pytest.fixture(scope="session")
 def servers(dynamodb_local: str) -> Iterator[Servers]:
     """DynamoDB Local with the proxy before it. Whoever pauses between two tries moves the clock instead of waiting."""
+    quotas: list[quota.RetryQuota] = []
+
+    class KeptQuota(quota.RetryQuota):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            quotas.append(self)
+
+    def refill() -> None:
+        for one in quotas:
+            one.release(quota.RetryQuota.INITIAL_CAPACITY)
+
     with dynamodb_faults(dynamodb_local) as proxy, pytest.MonkeyPatch.context() as patch:
-        made = make_servers(dynamodb_local, proxy)
-        patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=made.clock.sleep))
+        patch.setattr("botocore.retries.quota.RetryQuota", KeptQuota)
+        made = make_servers(dynamodb_local, proxy, refill)
+        for module in ("botocore.endpoint", "payonce.bootstrap"):
+            patch.setattr(f"{module}.time", SimpleNamespace(sleep=made.clock.sleep))
         yield made
 
 

@@ -25,7 +25,7 @@ from tests.support.events import call
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, ManualClock, ScriptedGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -132,10 +132,14 @@ class Servers:
     patient: DynamoDatabase
     hasty: DynamoDatabase
     direct: DynamoDatabase
+    refill: Callable[[], None]
 
 
-def make_servers(url: str, proxy: DynamoFaults) -> Servers:
-    """Create the tables and the clients: production's, but for the seconds that they wait."""
+def make_servers(url: str, proxy: DynamoFaults, refill: Callable[[], None]) -> Servers:
+    """Create the tables and the clients: production's, but for the seconds that they wait.
+
+    ``refill`` gives the clients their quota of retries back, as a fresh process has it.
+    """
     import boto3
 
     def client(endpoint: str, seconds: float) -> DynamoDBClient:
@@ -158,6 +162,7 @@ def make_servers(url: str, proxy: DynamoFaults) -> Servers:
         patient=database(client(proxy.url, PATIENT_SECONDS)),
         hasty=database(client(proxy.url, HASTY_SECONDS)),
         direct=database(direct),
+        refill=refill,
     )
 
 
@@ -263,6 +268,7 @@ def _sign(instruction: Instruction) -> int:
 @contextmanager
 def staged(servers: Servers, bank_name: str, *, hasty: bool = False) -> Iterator[Stage]:
     """Yield a cell's world, and empty the tables after it."""
+    servers.refill()
     stage = Stage(servers, bank_name, hasty)
     logger = logging.getLogger(get_logger().name)
     logger.addHandler(stage.log)
