@@ -24,7 +24,7 @@ from zlib import crc32
 from tests.support.tcp_faults import HOST, PATIENCE_SECONDS, read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 MODEL = "com.amazonaws.dynamodb.v20120810"
 SENT_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
@@ -73,12 +73,26 @@ class Script:
     fates: tuple[Fate, ...]
     rest: Fate = Fate()
 
-    def fate(self, number: int) -> Fate:
+    def fate(self, number: int, _request: bytes) -> Fate:
         """Return the fate of the request with this number."""
         index = number - self.first
         if index < 0:
             return Fate()
         return self.fates[index] if index < len(self.fates) else self.rest
+
+
+@dataclass(frozen=True, slots=True)
+class HotPartition:
+    """All requests of an action that name a value have one fate, as those to a partition that has too much to do."""
+
+    action: str
+    value: str
+    one: Fate
+
+    def fate(self, _number: int, request: bytes) -> Fate:
+        """Return the fate of a request."""
+        named = json.dumps(self.value).encode() in request.partition(b"\r\n\r\n")[2]
+        return self.one if named and action_of(request) == self.action else Fate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,7 @@ class DynamoFaults:
 
     target: tuple[str, int]
     overtake: Callable[[], None] = lambda: None
-    script: Script | None = None
+    script: Script | HotPartition | None = None
     seen: list[str] = field(default_factory=list)
     landed: int = 0
     _listener: socket.socket | None = None
@@ -117,7 +131,7 @@ class DynamoFaults:
         """Where clients find it."""
         return f"http://{HOST}:{self._port}"
 
-    def arm(self, script: Script | None) -> None:
+    def arm(self, script: Script | HotPartition | None) -> None:
         """Count from now on, and play the script (none: only count)."""
         with self._changed:
             self.script, self.seen, self.landed = script, [], 0
@@ -180,8 +194,8 @@ class DynamoFaults:
         """Play one request's fate; return whether its connection can be used further."""
         with self._changed:
             self._busy += 1
-            self.seen.append(_action(request))
-            fate = self.script.fate(len(self.seen)) if self.script else Fate()
+            self.seen.append(action_of(request))
+            fate = self.script.fate(len(self.seen), request) if self.script else Fate()
         try:
             if fate.overtaken == "before":
                 self.overtake()
@@ -238,7 +252,8 @@ class DynamoFaults:
         return fate.comes is not Comes.CUT
 
 
-def _action(request: bytes) -> str:
+def action_of(request: bytes) -> str:
+    """Return what a request asks for, in lower case: putitem, query, ..."""
     head = request.partition(b"\r\n\r\n")[0].decode("latin-1").lower()
     [target] = [line for line in head.split("\r\n") if line.startswith("x-amz-target:")]
     return target.rsplit(".", 1)[1]
@@ -286,8 +301,3 @@ def dynamodb_faults(target_url: str) -> Iterator[DynamoFaults]:
         yield proxy
     finally:
         proxy.unplug()
-
-
-def script_of(first: int, fates: Sequence[Fate], rest: Fate = Fate()) -> Script:
-    """Return the script that begins at the request with the number ``first``."""
-    return Script(first, tuple(fates), rest)

@@ -18,12 +18,8 @@ What AWS says of each:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from tests.support.dynamodb_faults import MODEL, Comes, Fate, Reaches, script_of
-
-if TYPE_CHECKING:
-    from tests.support.dynamodb_faults import Script
+from tests.support.dynamodb_faults import MODEL, Comes, Fate, Reaches, Script
 
 TRIES = 3  # of botocore, for one call
 READS = frozenset({"getitem", "query", "batchgetitem", "scan", "transactgetitems"})
@@ -57,6 +53,7 @@ UNAVAILABLE = _error(
 )
 INTERNAL_EXECUTED = replace(INTERNAL, reaches=Reaches.NOW)
 UNAVAILABLE_EXECUTED = replace(UNAVAILABLE, reaches=Reaches.NOW)
+PASSES = Fate()
 RESET = Fate(Reaches.NEVER, Comes.RESET)
 LOST = Fate(Reaches.NOW, Comes.RESET)
 LOST_AND_UNPLUGGED = Fate(Reaches.NOW, Comes.UNPLUGGED)
@@ -74,7 +71,9 @@ IN_PROGRESS = _error(
     "TransactionInProgressException", "The transaction with the given request token is already in progress"
 )
 EXPIRED = _error(
-    "ExpiredTokenException", "The security token included in the request is expired", namespace="com.amazon.coral.service"
+    "ExpiredTokenException",
+    "The security token included in the request is expired",
+    namespace="com.amazon.coral.service",
 )
 DENIED = _error(
     "AccessDeniedException", "User is not authorized to perform this action", namespace="com.amazon.coral.service"
@@ -95,7 +94,7 @@ class Fault:
 
     name: str
     fates: tuple[Fate, ...]
-    rest: Fate = Fate()
+    rest: Fate = PASSES
     at: str = "any"  # any, write, read, transaction, single (a write that is no transaction)
     heals: bool = False
     refused: bool = False
@@ -115,7 +114,7 @@ class Fault:
 
     def script(self, first: int) -> Script:
         """Return its script from the request ``first`` on."""
-        return script_of(first, self.fates, self.rest)
+        return Script(first, self.fates, self.rest)
 
 
 def _thrice(fate: Fate) -> tuple[Fate, ...]:

@@ -13,6 +13,7 @@ from tests.contract.faults.stage import LEASE_JUST_OVER_MS, SETTLING_MS, staged
 from tests.support.dynamodb_faults import Comes
 
 if TYPE_CHECKING:
+    from payonce.ports import Item
     from tests.contract.faults.catalogue import Fault
     from tests.contract.faults.operations import Operation
     from tests.contract.faults.stage import Answer, Servers, Stage
@@ -152,9 +153,7 @@ class _Checks:
         self._require(last.final, f"no final answer, but {last.name}: {last.detail} {self.stage.log.lines}")
         self._require(again.same() == last.same(), f"replayed differently: {last.same()} and {again.same()}")
         if self.answered.final and not self.operation.by_recovery:
-            self._require(
-                self.answered.same() == last.same(), f"first {self.answered.same()}, replayed {last.same()}"
-            )
+            self._require(self.answered.same() == last.same(), f"first {self.answered.same()}, replayed {last.same()}")
         self._require(self.executed == self.operation.executed, f"{self.executed} executions in the end")
         expected = self.operation.healthy if self.operation.healthy.startswith("402") else "201"
         self._require(last.name == expected, f"ended as {last.name}: {last.detail}")
@@ -165,7 +164,9 @@ class _Checks:
         self._require(not self.stage.open_claims(), "a claim is open in the end")
         for payment in self._payments():
             left = payment["captured_minor"] - payment["refunded_minor"]
-            self._require(payment["refundable_minor"] == left, f"refundable is {payment['refundable_minor']}, not {left}")
+            self._require(
+                payment["refundable_minor"] == left, f"refundable is {payment['refundable_minor']}, not {left}"
+            )
             if self.operation.kind is not OperationKind.VOID and payment["capture_method"] == "manual":
                 left = payment["amount_minor"] - payment["captured_minor"]
                 self._require(payment["capturable_minor"] == left, f"capturable is {payment['capturable_minor']}")
@@ -173,7 +174,7 @@ class _Checks:
             unforeseen = [line for line in self.stage.log.lines if "unforeseen" in line]
             self._require(not unforeseen, f"unforeseen: {unforeseen}")
 
-    def _payments(self) -> list[dict[str, object]]:
+    def _payments(self) -> list[Item]:
         return [item for item in self.stage.stored(Table.PAYMENTS) if item["sk"] == "PAYMENT"]
 
     def _events_and_journal(self, when: str) -> None:

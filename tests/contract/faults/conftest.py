@@ -26,7 +26,7 @@ def servers(dynamodb_local: str) -> Iterator[Servers]:
     """DynamoDB Local with the proxy before it. Whoever pauses between two tries moves the clock instead of waiting."""
     quotas: list[quota.RetryQuota] = []
 
-    class KeptQuota(quota.RetryQuota):  # type: ignore[misc]
+    class KeptQuota(quota.RetryQuota):
         def __init__(self) -> None:
             super().__init__()
             quotas.append(self)

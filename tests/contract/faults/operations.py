@@ -1,9 +1,9 @@
-"""The operations that are struck: how each is prepared, what is asked under the fault, and what it comes to when well."""
+"""The operations that are struck: how each is prepared, what is asked, and what comes of it when all is well."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import OperationKind
@@ -22,7 +22,7 @@ PART_MINOR = 400
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """``prepare`` runs without faults. ``healthy`` is the class of the answer without faults; ``executed`` how often
-    the bank has done it once everything is settled; ``sent_before`` whether an earlier request may have been charged.
+    the bank has done it once everything is settled. ``replayed``: it was done by an earlier request.
     """
 
     name: str
@@ -47,7 +47,8 @@ class Operation:
         return Answer(200, "", {}, f"concluded={report.concluded} open={report.still_open} failed={report.failed}", "")
 
 
-def _new(capture: str = "automatic") -> dict[str, Any]:
+def new_payment(capture: str = "automatic") -> dict[str, Any]:
+    """Return the body of a request for a payment."""
     return {"amount_minor": AMOUNT_MINOR, "currency": "EUR", "payment_method": "pm_visa", "capture": capture}
 
 
@@ -62,7 +63,7 @@ def _says(*words: str, lookup_fails: bool = False) -> Callable[[Stage], None]:
 def _paid(capture: str, *words: str, lookup_fails: bool = False) -> Callable[[Stage], None]:
     def prepare(stage: Stage) -> None:
         direct = stage.application(stage.servers.direct)
-        answer = stage.ask("create_payment", _new(capture), key="key-of-the-payment", application=direct)
+        answer = stage.ask("create_payment", new_payment(capture), key="key-of-the-payment", application=direct)
         assert answer.status == 201, answer
         stage.payment_id = json.loads(answer.body)["id"]
         _says(*words, lookup_fails=lookup_fails)(stage)
@@ -82,27 +83,27 @@ def _died(when: str, route: str, body: dict[str, Any], *, first: Callable[[Stage
 
 def _done(stage: Stage) -> None:
     direct = stage.application(stage.servers.direct)
-    assert stage.ask("create_payment", _new(), application=direct).status == 201
+    assert stage.ask("create_payment", new_payment(), application=direct).status == 201
 
 
 def _in_doubt(stage: Stage) -> None:
     _says("booked_lost", lookup_fails=True)(stage)
     direct = stage.application(stage.servers.direct)
-    assert stage.ask("create_payment", _new(), application=direct).status == 202
+    assert stage.ask("create_payment", new_payment(), application=direct).status == 202
     stage.bank.lookup_fails = False
     stage.pass_time(LEASE_JUST_OVER_MS)
 
 
 _CAPTURE, _REFUND, _VOID = OperationKind.CAPTURE, OperationKind.REFUND, OperationKind.VOID
 _PART = {"amount_minor": PART_MINOR}
-_RECOVERED = {"by_recovery": True, "healthy": "200 concluded=1 open=0 failed=0"}
-OPERATIONS = (
-    Operation(name="create", body=_new()),
-    Operation(name="create, authorized", body=_new("manual")),
-    Operation(name="create, declined", body=_new(), prepare=_says("decline"), healthy="402 declined", executed=0),
-    Operation(name="create, never sent", body=_new(), prepare=_says("never"), healthy="503 gateway-unavailable"),
-    Operation(name="create, in doubt", body=_new(), prepare=_says("booked_lost", lookup_fails=True), healthy="202"),
-    Operation(name="create, replayed", body=_new(), prepare=_done, replayed=True),
+_NEW = new_payment()
+_BY_CLIENTS = (
+    Operation(name="create", body=_NEW),
+    Operation(name="create, authorized", body=new_payment("manual")),
+    Operation(name="create, declined", body=_NEW, prepare=_says("decline"), healthy="402 declined", executed=0),
+    Operation(name="create, never sent", body=_NEW, prepare=_says("never"), healthy="503 gateway-unavailable"),
+    Operation(name="create, in doubt", body=_NEW, prepare=_says("booked_lost", lookup_fails=True), healthy="202"),
+    Operation(name="create, replayed", body=_NEW, prepare=_done, replayed=True),
     Operation(name="capture", route="capture_payment", body=_PART, kind=_CAPTURE, prepare=_paid("manual")),
     Operation(name="cancel", route="cancel_payment", body={}, kind=_VOID, prepare=_paid("manual")),
     Operation(name="refund", route="refund_payment", body=_PART, kind=_REFUND, prepare=_paid("automatic")),
@@ -131,9 +132,9 @@ OPERATIONS = (
         prepare=_paid("automatic", "booked_lost", lookup_fails=True),
         healthy="202",
     ),
-    Operation(name="takeover, unsent", body=_new(), prepare=_died("before", "create_payment", _new())),
-    Operation(name="takeover, charged", body=_new(), prepare=_died("after", "create_payment", _new())),
-    Operation(name="takeover, in doubt", body=_new(), prepare=_in_doubt),
+    Operation(name="takeover, unsent", body=_NEW, prepare=_died("before", "create_payment", _NEW)),
+    Operation(name="takeover, charged", body=_NEW, prepare=_died("after", "create_payment", _NEW)),
+    Operation(name="takeover, in doubt", body=_NEW, prepare=_in_doubt),
     Operation(
         name="takeover, refunded",
         route="refund_payment",
@@ -141,15 +142,15 @@ OPERATIONS = (
         kind=_REFUND,
         prepare=_died("after", "refund_payment", _PART, first=_paid("automatic")),
     ),
-    Operation(name="recovery, unsent", body=_new(), prepare=_died("before", "create_payment", _new()), **_RECOVERED),
-    Operation(name="recovery, charged", body=_new(), prepare=_died("after", "create_payment", _new()), **_RECOVERED),
-    Operation(
-        name="recovery, refunded",
-        route="refund_payment",
-        body=_PART,
-        kind=_REFUND,
-        prepare=_died("after", "refund_payment", _PART, first=_paid("automatic")),
-        **_RECOVERED,
-    ),
 )
-BY_NAME = {operation.name: operation for operation in OPERATIONS}
+_LEFT_TO_RECOVERY = tuple(
+    replace(
+        operation,
+        name=operation.name.replace("takeover", "recovery"),
+        by_recovery=True,
+        healthy="200 concluded=1 open=0 failed=0",
+    )
+    for operation in _BY_CLIENTS
+    if operation.name.startswith("takeover")
+)
+OPERATIONS = (*_BY_CLIENTS, *_LEFT_TO_RECOVERY)

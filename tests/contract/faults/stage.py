@@ -205,12 +205,12 @@ class Stage:
         slug = str(document.get("type", "")).rsplit(":", 1)[-1]
         return Answer(given["statusCode"], given["body"], given["headers"], slug, str(document.get("detail", "")))
 
-    def die(self, operation: str, body: Any, *, when: str) -> None:
+    def die(self, operation: str, body: Any, *, when: str, key: str = KEY) -> None:
         """Have a process killed before or after it has sent to the bank."""
         database = Mortal(self.servers.direct)
         self.bank.dies, self.bank.victim = when, database
         try:
-            self.ask(operation, body, application=self.application(database))
+            self.ask(operation, body, key=key, application=self.application(database))
         except Killed:
             return
         raise AssertionError("nobody died")
