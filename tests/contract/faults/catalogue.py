@@ -99,6 +99,7 @@ class Fault:
     heals: bool = False
     refused: bool = False
     invalid: bool = False
+    overtaker: str = ""  # client (with its retry) or recovery
     lands: str = "end"  # when what is late is executed: end (of the operation), or recovered (after all is settled)
 
     def fits(self, action: str) -> bool:
@@ -123,6 +124,7 @@ def _thrice(fate: Fate) -> tuple[Fate, ...]:
 
 _REFUSING = (THROTTLED, THROTTLED)
 _ALL_CONFLICTS = (CONFLICT,) * 12  # more than anyone tries
+_OVERTAKEN_AND_LOST = Fate(Reaches.NOW, Comes.RESET, overtaken="after")
 FAULTS = (
     Fault("throttled once", (THROTTLED,), heals=True),
     Fault("throttled", _thrice(THROTTLED), refused=True),
@@ -181,9 +183,12 @@ FAULTS = (
     Fault("denied", (DENIED,), DENIED, refused=True),
     Fault("invalid", (INVALID,), INVALID, refused=True, invalid=True),
     Fault("no table", (NO_TABLE,), NO_TABLE, invalid=True),
-    Fault("overtaken before", (Fate(overtaken="before"),)),
-    Fault("overtaken after", (Fate(overtaken="after"),)),
-    Fault("overtaken after, lost", (Fate(Reaches.NOW, Comes.RESET, overtaken="after"), *_REFUSING), at="write"),
-    Fault("overtaken before, then throttled", (Fate(overtaken="before"),), THROTTLED, at="write"),
+    Fault("client overtakes before", (Fate(overtaken="before"),), overtaker="client"),
+    Fault("client overtakes after", (Fate(overtaken="after"),), overtaker="client"),
+    Fault("client overtakes after, lost", (_OVERTAKEN_AND_LOST, *_REFUSING), at="write", overtaker="client"),
+    Fault("recovery overtakes before", (Fate(overtaken="before"),), overtaker="recovery"),
+    Fault("recovery overtakes after", (Fate(overtaken="after"),), overtaker="recovery"),
+    Fault("recovery overtakes after, lost", (_OVERTAKEN_AND_LOST, *_REFUSING), at="write", overtaker="recovery"),
+    Fault("recovery overtakes, then throttled", (Fate(overtaken="before"),), THROTTLED, overtaker="recovery"),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -22,7 +22,8 @@ PART_MINOR = 400
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """``prepare`` runs without faults. ``healthy`` is the class of the answer without faults; ``executed`` how often
-    the bank has done it once everything is settled. ``replayed``: it was done by an earlier request.
+    the bank has done it once everything is settled. ``replayed``: an earlier request has done it.
+    ``overtakes``: an earlier request has died over it.
     """
 
     name: str
@@ -34,6 +35,14 @@ class Operation:
     executed: int = 1
     by_recovery: bool = False
     replayed: bool = False
+    overtakes: bool = False
+
+    @property
+    def healthy_late(self) -> tuple[str, ...]:
+        """The class of the answer when the bank's "not found" is not final yet."""
+        if self.by_recovery:
+            return ("200 concluded=0 open=1 failed=0",)
+        return ("202",) if self.overtakes else ()
 
     def ask(self, stage: Stage, **options: Any) -> Answer:
         """Send the client's request, the same on every retry."""
@@ -132,11 +141,12 @@ _BY_CLIENTS = (
         prepare=_paid("automatic", "booked_lost", lookup_fails=True),
         healthy="202",
     ),
-    Operation(name="takeover, unsent", body=_NEW, prepare=_died("before", "create_payment", _NEW)),
-    Operation(name="takeover, charged", body=_NEW, prepare=_died("after", "create_payment", _NEW)),
-    Operation(name="takeover, in doubt", body=_NEW, prepare=_in_doubt),
+    Operation(name="takeover, unsent", overtakes=True, body=_NEW, prepare=_died("before", "create_payment", _NEW)),
+    Operation(name="takeover, charged", overtakes=True, body=_NEW, prepare=_died("after", "create_payment", _NEW)),
+    Operation(name="takeover, in doubt", overtakes=True, body=_NEW, prepare=_in_doubt),
     Operation(
         name="takeover, refunded",
+        overtakes=True,
         route="refund_payment",
         body=_PART,
         kind=_REFUND,
