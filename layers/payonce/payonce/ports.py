@@ -192,7 +192,7 @@ class ApprovalNotifier(Protocol):
     def decided(self, task_token: str) -> None:
         """Say that a decision is stored. A workflow that waits no longer is none to be told: it has looked by itself.
 
-        Raises ``StoreUnavailable`` when that is not certain. Say it again.
+        Raises ``OutcomeUnknown`` when that is not certain. Say it again.
         """
         ...
 
@@ -272,7 +272,8 @@ class Database(Protocol):
     """Conditional, transactional document storage. Strings, ints, bytes, bools, None, lists and dicts; no floats.
 
     Raises ``WriteConflict`` when a condition failed (nothing was written), ``StoreUnavailable`` when certainly nothing
-    was written, ``OutcomeUnknown`` when a write may have happened.
+    was written and nothing will be, ``OutcomeUnknown`` when it may have been written, or may be later, and
+    ``StoreRequestInvalid`` for what can never be written or read.
     """
 
     def get(self, table: Table, key: Key) -> Item | None:

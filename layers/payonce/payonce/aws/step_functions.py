@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from payonce.domain.errors import MisconfiguredError, StoreUnavailable
+from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.client import SFNClient
 
 ALREADY_STARTED = "ExecutionAlreadyExists"
 # The workflow waits under another token by now, or has ended: it has looked at what is stored, or will.
+UNTOLD = "The decision is stored, but its workflow may not have been told. Repeat it with the same key."
 WAITS_NO_LONGER = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
@@ -41,14 +42,17 @@ class StepFunctionsWorkflows:
             raise StoreUnavailable(f"The correction of {break_id} could not be started. Run again.") from error
 
     def decided(self, task_token: str) -> None:
-        """See ``ApprovalNotifier``. What was decided is not said here: the workflow reads what is stored."""
+        """See ``ApprovalNotifier``. What was decided is not said here: the workflow reads what is stored.
+
+        Never ``StoreUnavailable``, which says that nothing happened: the decision is stored.
+        """
         try:
             self._client.send_task_success(taskToken=task_token, output="{}")
         except ClientError as error:
             if _code(error) not in WAITS_NO_LONGER:
-                raise StoreUnavailable("The decision is stored, but its workflow was not told. Repeat it.") from error
+                raise OutcomeUnknown(UNTOLD) from error
         except BotoCoreError as error:
-            raise StoreUnavailable("The decision is stored, but its workflow was not told. Repeat it.") from error
+            raise OutcomeUnknown(UNTOLD) from error
 
 
 def execution_name(break_id: str, attempt: int) -> str:

@@ -84,7 +84,7 @@ class Approvals:
         """Approve the proposal that ``actor`` has seen. Again by the same actor: a no-op that wakes the workflow again.
 
         Raises ``SelfApprovalRefused`` for its proposer, ``CorrectionStateConflict`` for another version or too late,
-        and ``StoreUnavailable`` where the workflow could not be told: the decision is stored then; repeat it.
+        and ``OutcomeUnknown`` where the workflow may not have been told: the decision is stored then; repeat it.
         """
         return self._decide(identity, _S.APPROVED, proposal_version, actor)
 

@@ -40,6 +40,7 @@
     ├── ResultNotStored                 executed in process, but its result can't be replayed
     ├── LeaseLost                       a newer owner holds the fence; this execution may write nothing more
     ├── SecretNotOpened                 a stored secret can't be opened: another context, or its key is gone
+    ├── StoreRequestInvalid             the database will never take such a request: a defect, logged and not repeated
     ├── ConservationViolated            a reconciliation run lost a row or counted one twice: a defect, nothing is told
     ├── CaseTransitionError             a change of a break case that its table does not allow: a defect
     ├── WriteConflict                   a business condition of a transaction failed; re-read and rebuild
@@ -207,7 +208,7 @@ class Overloaded(NotExecuted):
 
 
 class StoreUnavailable(NotExecuted):
-    """The database could not be reached before anything was done."""
+    """The database refused, or could not be reached, before this request did anything."""
 
 
 class ResponseNotStorable(NotExecuted):
@@ -215,7 +216,7 @@ class ResponseNotStorable(NotExecuted):
 
 
 class OutcomeUnknown(PayonceError):
-    """An effect may have happened. The claim stays open, and recovery resolves it by asking the gateway."""
+    """An effect may have happened, or may happen yet: a claim is open, or may be. Recovery resolves it."""
 
 
 class ResultNotStored(PayonceError):
@@ -228,6 +229,13 @@ class LeaseLost(PayonceError):
 
 class SecretNotOpened(PayonceError):
     """A stored secret can't be opened: it belongs to another context, was changed, or its key is gone."""
+
+
+class StoreRequestInvalid(PayonceError):
+    """The database refused a request that it can never take, such as an item over its size limit. A defect of payonce.
+
+    Nothing was written by that request. It must not be repeated: the same request is refused for ever.
+    """
 
 
 class ConservationViolated(PayonceError):

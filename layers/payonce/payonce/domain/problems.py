@@ -29,6 +29,9 @@ class ProblemType:
 
 DECLINED = ProblemType("declined", 402, "The payment was declined")
 RESPONSE_TOO_LARGE = ProblemType("response-too-large", 502, "The response is too large to replay")
+# 504 as API Gateway says when it gave up waiting: a client has to take that for an unknown outcome anyway. Every 503 of
+# this API means that the request did nothing and will do nothing.
+OUTCOME_UNKNOWN = ProblemType("outcome-unknown", 504, "It may have been executed, or may be yet", retryable=True)
 IN_DOUBT = ProblemType("outcome-unknown", 409, "The outcome is not known yet", retryable=True)
 NOT_EXECUTED = ProblemType("not-executed", 402, "The gateway did not execute the operation")
 
@@ -66,11 +69,12 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.Overloaded: ProblemType("overloaded", 503, "There is too much to do", retryable=True),
         errors.StoreUnavailable: ProblemType("store-unavailable", 503, "Storage is not available", retryable=True),
         errors.ResponseNotStorable: ProblemType("response-not-storable", 400, "The response could not be stored"),
-        errors.OutcomeUnknown: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
+        errors.OutcomeUnknown: OUTCOME_UNKNOWN,
         errors.ResultNotStored: ProblemType("result-not-stored", 500, "The result of the operation was not stored"),
         errors.LeaseLost: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
         errors.SecretNotOpened: ProblemType("internal", 500, "A stored secret can't be opened"),
-        errors.WriteConflict: ProblemType("outcome-unknown", 503, "The outcome is not known yet", retryable=True),
+        errors.WriteConflict: OUTCOME_UNKNOWN,
+        errors.StoreRequestInvalid: ProblemType("internal", 500, "Something went wrong on our side"),
         errors.ConservationViolated: ProblemType("internal", 500, "A reconciliation run does not add up"),
         errors.CaseTransitionError: ProblemType("internal", 500, "A break case can't change like that"),
         errors.MisconfiguredError: ProblemType("internal", 500, "The service is not configured"),

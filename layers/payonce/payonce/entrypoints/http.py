@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import MisconfiguredError, PayonceError
+from payonce.domain.errors import (
+    MisconfiguredError,
+    OutcomeUnknown,
+    PayonceError,
+    StoreRequestInvalid,
+    StoreUnavailable,
+)
 from payonce.entrypoints import responses
 from payonce.entrypoints.models import StrictModel, validate
 from payonce.entrypoints.requests import Request, parse_event, parse_json_object
@@ -95,6 +101,10 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
         if isinstance(route, ReadRoute):
             return _serve_read(route, application, request)
         raise MisconfiguredError(f"{route.operation} is neither a read nor a keyed route.")
+    except StoreRequestInvalid:
+        # It says nothing of what this request did before, such as a charge that can't be recorded.
+        get_logger().exception("invalid request", extra={"operation": route.operation, "request_id": request_id})
+        return responses.internal_error(request_id)
     except PayonceError as error:
         get_logger().info(
             "refused", extra={"operation": route.operation, "request_id": request_id, "error": type(error).__name__}
@@ -131,7 +141,12 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
             )
     if is_sealed(outcome.response):
         sealed_for = record_id(keyed_request.scope, keyed_request.operation, keyed_request.key)
-        opened = open_response(application.cipher, outcome.response, sealed_for)
+        try:
+            opened = open_response(application.cipher, outcome.response, sealed_for)
+        except StoreUnavailable as error:
+            raise OutcomeUnknown(
+                "The request was executed, and its answer can't be opened now. Retry with the same key to get it."
+            ) from error
         outcome = replace(outcome, response=opened)
     return responses.keyed(outcome)
 

@@ -25,8 +25,8 @@ PROBLEM_STATUSES = {
     "404": "No such resource",
     "429": "Throttled before anything happened",
     "500": "Unforeseen; a retry with the same key is safe",
-    "503": "Nothing was executed, or the outcome is not recorded yet; retry with the same key",
-    "504": "Not answered in time; retry with the same key",
+    "503": "This request did nothing, and nothing will be done because of it; retry with the same key",
+    "504": "Not answered in time, or not known: it may have been executed. Retry with the same key and no other",
 }
 # API Gateway answers these itself too, before any function runs; where it is not told how, it says {"message": ...}.
 MADE_BY_API_GATEWAY = frozenset({"401", "403", "404", "429", "500", "504"})

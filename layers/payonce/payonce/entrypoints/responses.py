@@ -43,7 +43,7 @@ def problem(error: PayonceError, *, keyed: bool = False) -> dict[str, Any]:
     headers = {**COMMON_HEADERS, "content-type": PROBLEM_CONTENT_TYPE}
     if keyed:
         headers["idempotency-replayed"] = "false"
-    if error.retry_after_seconds is not None or kind.status in {429, 503}:
+    if error.retry_after_seconds is not None or kind.status in {429, 503, 504}:
         headers["retry-after"] = str(error.retry_after_seconds or 1)
     return _proxy(kind.status, headers, problem_document(kind, error.detail, **error.extensions))
 

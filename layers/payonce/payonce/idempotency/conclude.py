@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.errors import LeaseLost, NotExecuted, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.idempotency.ownership import UNKNOWN, Patience
 from payonce.idempotency.records import Completed, InDoubt, KeyedResponse, RecordStatus, Released
 
 if TYPE_CHECKING:
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
 # A business condition changes under a commit when another operation on the same payment commits first; each attempt
 # reads it anew, so more in a row than this is a defect or an outage and not contention.
 MAX_COMMIT_ATTEMPTS = 8
-# While the database does not answer, what is known of the effect is in this process alone: it is worth trying for as
-# long as the claim lasts. The number only bounds a clock that stands still.
-MAX_STORE_ATTEMPTS = 100
-COMMIT_PAUSE_SECONDS = 0.05  # between attempts while the database is busy, then twice as long each time
-MAX_COMMIT_PAUSE_SECONDS = 1.0
 
 
 class Concluder:
-    """Writes conclusions. After an effect it tries until the claim's deadline, and never reports "not executed"."""
+    """Writes conclusions. After an effect it tries until the claim's deadline, and never reports "not executed".
+
+    ::
+
+        draft ─ write ─┬ written, or found to be written: its response
+                       ├ a condition failed, refused, no answer ─ look ─┬ concluded by us after all: that response
+                       │                                                ├ another's: LeaseLost, its response counts
+                       │                                                └ ours and open: draft anew
+                       └ the fence failed: LeaseLost
+    """
 
     def __init__(
         self,
@@ -47,30 +52,50 @@ class Concluder:
         Raises the error of a ``Released`` conclusion once it is released, ``LeaseLost`` when a newer owner exists, and
         ``OutcomeUnknown`` when it could not be recorded: the claim stays open and recovery will ask the gateway.
         """
-        if isinstance(conclusion, Released):
-            self._release(claim.record, conclusion)
+        outcome = conclusion if isinstance(conclusion, Released) else self._record(claim, conclusion)
+        if isinstance(outcome, Released):
+            self._release(claim, outcome)
+        return outcome
+
+    def _record(self, claim: Claim, conclusion: Completed | InDoubt) -> KeyedResponse | Released:
         # Once: however often the write is tried, the effect took no longer than until now.
         ended_at_ms = self._clock.now_ms()
-        conflicts, pause_seconds = 0, COMMIT_PAUSE_SECONDS
-        for _ in range(MAX_STORE_ATTEMPTS):
+        conflicts, again = 0, False
+        patience = Patience(self._clock, self._sleep, claim.deadline.at_ms)
+        while True:
             # The first attempt is made even after the deadline: the fence alone decides whether it may be written.
             try:
-                return self._attempt(claim.record, conclusion, ended_at_ms)
-            except WriteConflict:
+                # What is drafted anew must not be drafted over a commit whose answer was lost.
+                settled = self._own_conclusion(claim.record) if again else None
+                return settled or self._attempt(claim.record, conclusion, ended_at_ms)
+            except WriteConflict as conflict:
+                last: Exception = conflict
                 conflicts += 1
-            except StoreUnavailable:
-                self._sleep(pause_seconds)
-                pause_seconds = min(2 * pause_seconds, MAX_COMMIT_PAUSE_SECONDS)
-            if conflicts >= MAX_COMMIT_ATTEMPTS or self._clock.now_ms() >= claim.deadline.at_ms:
-                break
-        raise OutcomeUnknown(
-            "The result could not be recorded yet. Retry with the same key: nothing will be executed twice."
-        )
+                again = conflicts < MAX_COMMIT_ATTEMPTS and self._clock.now_ms() < claim.deadline.at_ms
+            except (_NotWritten, OutcomeUnknown, StoreUnavailable) as error:
+                last = error
+                again = patience.wait()
+            if not again:
+                raise OutcomeUnknown(
+                    "The result could not be recorded yet. Retry with the same key: nothing will be executed twice. "
+                    "Do not use another key or another provider until you know."
+                ) from last
 
-    def _attempt(self, owned: IdempotencyRecord, conclusion: Completed | InDoubt, ended_at_ms: int) -> KeyedResponse:
-        draft = conclusion.draft()
+    def _attempt(
+        self, owned: IdempotencyRecord, conclusion: Completed | InDoubt, ended_at_ms: int
+    ) -> KeyedResponse | Released:
+        try:
+            draft = conclusion.draft()
+        except NotExecuted as error:
+            raise _NotWritten from error  # such as a read that failed; the effect stands
+        except Exception:
+            # What it read may be a newer owner's doing, or our own commit that landed after all.
+            settled = self._own_conclusion(owned)
+            if settled is None:
+                raise
+            return settled
         if isinstance(draft, Released):
-            self._release(owned, draft)
+            return draft
         try:
             if isinstance(conclusion, InDoubt):
                 stored = self._store.park(
@@ -89,10 +114,12 @@ class Concluder:
                     ended_at_ms=ended_at_ms,
                     writes=draft.writes,
                 )
-        except (LeaseLost, OutcomeUnknown) as error:
-            stored = self._own_conclusion(owned, error)
-        response = stored.response or draft.response
-        return KeyedResponse(response, replayed=False, expires_at_ms=stored.expires_at_ms)
+        except LeaseLost as lost:
+            settled = self._own_conclusion(owned)
+            if settled is None:
+                raise lost
+            return settled
+        return _response(stored)
 
     def _purge_at_seconds(self, owned: IdempotencyRecord) -> int:
         """Return when the record may be forgotten: after the guard, and not before the client has had its window.
@@ -102,25 +129,52 @@ class Concluder:
         guarded = owned.created_at_ms // 1000 + self._settings.guard_seconds
         return max(guarded, self._clock.now_ms() // 1000 + self._settings.window_seconds)
 
-    def _release(self, owned: IdempotencyRecord, released: Released) -> NoReturn:
-        self._store.release(owned, released.writes)
+    def _release(self, claim: Claim, released: Released) -> NoReturn:
+        """Give the claim back and raise the error of the conclusion.
+
+        Raises ``OutcomeUnknown`` when it could not be given back until the deadline, or when an earlier put of it may
+        still land: recovery takes an open claim over and may execute it.
+        """
+        patience = Patience(self._clock, self._sleep, claim.deadline.at_ms)
+        doubted = False
+        while True:
+            try:
+                self._store.release(claim.record, released.writes)
+                break
+            except LeaseLost:
+                # Another's, unless our own delete took place and its answer was lost: then all it reserved is free.
+                if not (doubted and self._is_gone(claim.record)):
+                    raise
+                break
+            except (OutcomeUnknown, StoreUnavailable, WriteConflict) as error:
+                doubted = doubted or isinstance(error, OutcomeUnknown)
+                if not patience.wait():
+                    raise OutcomeUnknown(UNKNOWN) from error
+        if claim.contested:
+            raise OutcomeUnknown(UNKNOWN) from released.error
         raise released.error
 
-    def _own_conclusion(self, owned: IdempotencyRecord, error: LeaseLost | OutcomeUnknown) -> IdempotencyRecord:
-        """Return what this same owner has stored after all, when only the answer to its write was lost."""
+    def _is_gone(self, owned: IdempotencyRecord) -> bool:
+        try:
+            return self._store.get(owned.record_id) is None
+        except StoreUnavailable as error:
+            raise OutcomeUnknown(UNKNOWN) from error
+
+    def _own_conclusion(self, owned: IdempotencyRecord) -> KeyedResponse | None:
+        """Return what this same owner has stored after all, ``None`` while its claim is open.
+
+        Raises ``LeaseLost`` when a newer owner has it, or it is gone.
+        """
         stored = self._store.get(owned.record_id)
-        if (
-            stored is not None
-            and stored.claim_id == owned.claim_id
-            and stored.fence == owned.fence
-            and stored.status is not RecordStatus.IN_PROGRESS
-        ):
-            return stored
-        if (
-            isinstance(error, OutcomeUnknown)
-            and stored is not None
-            and (stored.claim_id, stored.fence) == (owned.claim_id, owned.fence)
-        ):
-            # Not written, or not yet: the fence makes it safe to try again, and the first of the two counts.
-            raise StoreUnavailable("The conclusion is not recorded yet.") from error
-        raise error
+        if stored is None or (stored.claim_id, stored.fence) != (owned.claim_id, owned.fence):
+            raise LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest")
+        return None if stored.status is RecordStatus.IN_PROGRESS else _response(stored)
+
+
+class _NotWritten(Exception):
+    """No draft could be made; its effect is as it was."""
+
+
+def _response(stored: IdempotencyRecord) -> KeyedResponse:
+    assert stored.response is not None  # noqa: S101 - narrows the type: what is concluded has a response
+    return KeyedResponse(stored.response, replayed=False, expires_at_ms=stored.expires_at_ms)

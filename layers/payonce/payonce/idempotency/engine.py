@@ -14,13 +14,16 @@ from payonce.domain.errors import (
     KeyExpired,
     KeyInProgress,
     LeaseLost,
+    NotExecuted,
     OutcomeUnknown,
     PayonceError,
     ResponseNotStorable,
+    StoreUnavailable,
     WriteConflict,
 )
 from payonce.idempotency.conclude import Concluder
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.ownership import UNKNOWN, Ownership
 from payonce.idempotency.persistence import FencedPersistence
 from payonce.idempotency.records import (
     Claim,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 FIRST_POLL_SECONDS = 0.05  # a gateway call takes some 100 ms: poll fast at first, then back off
 MAX_POLL_SECONDS = 0.5
+RECOVERY_TAKEOVER_MS = 1_000
 WAIT_RESERVE_MS = 1_500  # what the function needs after waiting, to answer before its own deadline
 
 
@@ -92,6 +96,7 @@ class IdempotencyEngine:
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
+        self._ownership = Ownership(store=store, clock=clock, sleep=sleep)
         self._conclude = Concluder(store=store, settings=settings, clock=clock, sleep=sleep)
 
     def execute(self, request: KeyedRequest, work: Work) -> KeyedResponse:
@@ -105,22 +110,30 @@ class IdempotencyEngine:
         give_up_at_ms = min(
             self._clock.now_ms() + int(request.wait_seconds * 1000), request.deadline.at_ms - WAIT_RESERVE_MS
         )
+        others_seen = False
         while True:
             # Anew after every wait: a claim begins when it is made, and the wait for another's is not its latency.
             record = self._new_record(request, plan)
             persistence = FencedPersistence(
                 store=self._store,
+                ownership=self._ownership,
                 clock=self._clock,
                 new_record=record,
                 writes=list(plan.writes),
-                owner_deadline_ms=request.deadline.at_ms,
+                deadline=request.deadline,
                 conclude=self._conclude.write,
             )
             try:
                 return self._run(persistence, request, plan, work)
+            except StoreUnavailable as unavailable:
+                if others_seen:  # this try did nothing, but the owner that was seen before may have
+                    raise OutcomeUnknown(UNKNOWN) from unavailable
+                raise
             except IdempotencyAlreadyInProgressError:
+                others_seen = True
                 self._wait_for_change(record.record_id, give_up_at_ms)
             except LeaseLost:
+                others_seen = True
                 # Another owner took over, or concluded, between our look and our write: look at once, then wait.
                 if not self._has_changed(record.record_id):
                     self._wait_for_change(record.record_id, give_up_at_ms)
@@ -154,7 +167,9 @@ class IdempotencyEngine:
         # Asked before the takeover: a claim of which nothing is known stays as it is.
         work = work_for(observed)
         try:
-            taken = self._store.take_over(observed, lease_expires_at_ms=deadline.at_ms + LEASE_MARGIN_MS)
+            # Given up early: the other claims wait, and the next run tries this one again.
+            give_up_at_ms = self._clock.now_ms() + RECOVERY_TAKEOVER_MS
+            taken = self._ownership.take_over(observed, deadline, give_up_at_ms=give_up_at_ms)
             if work is None:
                 self._store.release(taken)
                 return True
@@ -172,9 +187,13 @@ class IdempotencyEngine:
     def _run(self, persistence: FencedPersistence, request: KeyedRequest, plan: Plan, work: Work) -> KeyedResponse:
         def once(*, request: str) -> Conclusion:
             claim = persistence.claim
-            if claim.record.fence == 1:
-                return work.start(claim)
-            return work.adopt(claim.record).resume(claim)
+            try:
+                if claim.record.fence == 1:
+                    return work.start(claim)
+                return work.adopt(claim.record).resume(claim)
+            except NotExecuted as error:
+                # Raised, and no Released conclusion: the claim stays open, so recovery may still execute it.
+                raise OutcomeUnknown(UNKNOWN) from error
 
         def replay(response: Any, idempotent_data: DataRecord) -> KeyedResponse:
             del response  # Powertools' rendering of it; ours is in the record, as bytes
@@ -232,7 +251,10 @@ class IdempotencyEngine:
                 return
 
     def _has_changed(self, waited_id: str) -> bool:
-        record = self._store.get(waited_id)
+        try:
+            record = self._store.get(waited_id)
+        except StoreUnavailable:
+            return False  # as far as is known
         return record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms()
 
     def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:

@@ -15,7 +15,7 @@ COMPRESS_FROM_BYTES = 512  # a replay is billed by the stored item's size; below
 
 # What recovery needs and a replay does not. A replay is billed by the item's size, and an item without a shard is in
 # no index.
-DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms")
+DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms", "owner")
 
 
 def shard_of(record_id: str) -> int:
@@ -43,6 +43,7 @@ def ownership_attributes(record: IdempotencyRecord) -> dict[str, Any]:
         "status": record.status.value,
         "lease_expires_at_ms": record.lease_expires_at_ms,
         "submit_horizon_ms": record.submit_horizon_ms,
+        **({"owner": record.owner} if record.owner else {}),
     }
 
 
@@ -88,4 +89,5 @@ def from_item(item: Item) -> IdempotencyRecord:
         response=response,
         purge_at_seconds=item.get("purge_at", 0),
         ended_at_ms=item.get("ended_at_ms", 0),
+        owner=item.get("owner", ""),
     )

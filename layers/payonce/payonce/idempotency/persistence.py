@@ -17,17 +17,17 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
 
 from payonce.domain.errors import KeyReused, OutcomeUnknown
+from payonce.idempotency.ownership import LAST_TRY_MS, Owned
 from payonce.idempotency.records import Claim, IdempotencyRecord, RecordStatus
-from payonce.idempotency.settings import LEASE_MARGIN_MS
 from payonce.idempotency.store import ClaimTaken
-from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.idempotency.ownership import Ownership
     from payonce.idempotency.records import Conclusion, KeyedResponse
     from payonce.idempotency.store import IdempotencyStore
-    from payonce.ports import Clock, Write
+    from payonce.ports import Clock, Deadline, Write
 
 
 class FencedDataRecord(DataRecord):
@@ -54,20 +54,22 @@ class FencedPersistence(BasePersistenceLayer):
         self,
         *,
         store: IdempotencyStore,
+        ownership: Ownership,
         clock: Clock,
         new_record: IdempotencyRecord,
         writes: list[Write],
-        owner_deadline_ms: int,
+        deadline: Deadline,
         conclude: Callable[[Claim, Conclusion], KeyedResponse],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._store = store
+        self._ownership = ownership
         self._clock = clock
         self._new_record = new_record
         self._writes = writes
-        self._owner_deadline_ms = owner_deadline_ms
+        self._deadline = deadline
         self._conclude = conclude
-        self.claimed: IdempotencyRecord | None = None
+        self.claimed: Owned | None = None
         self.concluded: KeyedResponse | None = None
 
     def _get_hashed_idempotency_key(self, data: Any) -> str:
@@ -84,7 +86,7 @@ class FencedPersistence(BasePersistenceLayer):
         #
         # Only a lease that ran out is taken over, and only by whoever still sees the fence that it observed.
         try:
-            self.claimed = self._store.claim(self._new_record, self._writes)
+            self.claimed = self._ownership.claim(self._new_record, self._writes, self._deadline)
         except ClaimTaken as taken:
             existing = taken.record
             if existing.fingerprint != self._new_record.fingerprint:
@@ -94,9 +96,9 @@ class FencedPersistence(BasePersistenceLayer):
                     resource=existing.resource,
                 ) from None
             if self._may_take_over(existing):
-                self.claimed = self._store.take_over(
-                    existing, lease_expires_at_ms=self._owner_deadline_ms + LEASE_MARGIN_MS
-                )
+                give_up_at_ms = self._deadline.at_ms - LAST_TRY_MS
+                taken_over = self._ownership.take_over(existing, self._deadline, give_up_at_ms=give_up_at_ms)
+                self.claimed = Owned(taken_over)
                 return
             raise IdempotencyItemAlreadyExistsError(old_data_record=FencedDataRecord(existing)) from None
 
@@ -120,7 +122,7 @@ class FencedPersistence(BasePersistenceLayer):
         """The claim owned by this request. Raises ``OutcomeUnknown`` when there is none."""
         if self.claimed is None:
             raise OutcomeUnknown("this request owns no claim")
-        return Claim(self.claimed, Deadline(self._owner_deadline_ms))
+        return Claim(self.claimed.record, self._deadline, self.claimed.contested)
 
     def _get_record(self, idempotency_key: str) -> DataRecord:
         record = self._store.get(idempotency_key)

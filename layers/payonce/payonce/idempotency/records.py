@@ -45,6 +45,8 @@ class IdempotencyRecord:
 
     ``claim_id`` names the claim for its whole life, and ``fence`` counts its owners: every later write requires both.
     The fence alone would not do: after a release the next claim starts at 1 again, and a stale first owner would match.
+    ``owner``: of whom took it over, drawn anew for each takeover; "" for the first owner. It tells a takeover whose
+    answer was lost from another's with the same fence.
     ``submit_horizon_ms``: no owner before the present one can have sent anything after this moment.
     ``lease_expires_at_ms``: until then nobody else may take over; for a record in doubt, when to ask again.
     ``purge_at_seconds``: when a completed record is forgotten, epoch seconds; 0 while it is open.
@@ -67,6 +69,7 @@ class IdempotencyRecord:
     response: StoredResponse | None = None
     purge_at_seconds: int = 0
     ended_at_ms: int = 0
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +113,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An owned record: this execution may act until ``deadline``, and write while nobody has a higher fence."""
+    """An owned record: this execution may act until ``deadline``, and write while nobody has a higher fence.
+
+    ``contested``: see ``Owned``; then a release does not prove that nothing will be executed.
+    """
 
     record: IdempotencyRecord
     deadline: Deadline
+    contested: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from payonce.domain.errors import PayonceError
 from payonce.idempotency.items import OPEN_LEASE_SHARDS
+from payonce.idempotency.store import OPEN_LEASES_INDEX
 from payonce.ports import Deadline
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ MAX_CLAIMS_PER_SHARD = 50  # a run is bounded; the next one is a minute away and
 
 @dataclass(slots=True)
 class RecoveryReport:
-    """What one run did: claims looked at, concluded, still in doubt, and failed with an error (all counts)."""
+    """What one run did: claims looked at, concluded, and still in doubt; ``failed`` counts claims and shards."""
 
     seen: int = 0
     concluded: int = 0
@@ -45,7 +47,7 @@ class Sweep:
     """Resolves open claims. Safe to run any number of times, in parallel, killed anywhere.
 
     ``recover`` gets a record's id and a deadline, and returns whether it concluded it, or ``None`` for a claim that
-    does not concern it.
+    does not concern it. ``report_error`` gets the id of a claim, or the name of a shard that could not be read.
     """
 
     def __init__(
@@ -69,9 +71,17 @@ class Sweep:
         # Where there are more claims than a run can look at, each run starts with another shard: none is always last.
         first = self._clock.now_ms() // RUN_INTERVAL_MS
         for shard in ((first + offset) % OPEN_LEASE_SHARDS for offset in range(OPEN_LEASE_SHARDS)):
-            open_ids = self._store.open_claims(
-                shard, lease_expired_at_ms=self._clock.now_ms(), limit=MAX_CLAIMS_PER_SHARD
-            )
+            if self._clock.now_ms() >= deadline.at_ms:
+                return report
+            try:
+                open_ids = self._store.open_claims(
+                    shard, lease_expired_at_ms=self._clock.now_ms(), limit=MAX_CLAIMS_PER_SHARD
+                )
+            except PayonceError as error:
+                # A throttled shard keeps no other waiting: they are other partitions of the index.
+                report.failed += 1
+                self._report_error(f"{OPEN_LEASES_INDEX} shard {shard}", error)
+                continue
             for open_id in open_ids:
                 claim_deadline_ms = self._clock.now_ms() + self._timeout_per_claim_ms
                 if claim_deadline_ms > deadline.at_ms:

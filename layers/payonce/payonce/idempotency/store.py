@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
 from payonce.idempotency.audit import released_entry
 from payonce.idempotency.audit_items import entry_write
 from payonce.idempotency.items import (
@@ -30,7 +30,16 @@ from payonce.idempotency.items import (
 )
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.settings import DEFAULT_AUDIT_RETENTION_SECONDS
-from payonce.idempotency.transitions import ClaimTaken, completed, own_or_taken, parked, releasable, taken_over
+from payonce.idempotency.transitions import (
+    ClaimTaken,
+    claimed_after_all,
+    completed,
+    own_or_taken,
+    parked,
+    releasable,
+    taken_over,
+    taken_over_after_all,
+)
 from payonce.ports import Adjust, Delete, Insert, Table
 
 if TYPE_CHECKING:
@@ -52,12 +61,16 @@ class IdempotencyStore(Protocol):
         """Store a new claim with the business ``writes``.
 
         Raises ``ClaimTaken`` when the id is stored already, ``WriteConflict`` (index into ``writes``) when a business
-        condition failed.
+        condition failed. ``OutcomeUnknown`` when it may be stored, or may be later: claimed again with the same
+        record, it finds itself.
         """
         ...
 
-    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
-        """Become the owner after ``observed``, fence + 1. Raises ``LeaseLost`` when it has changed since."""
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
+        """Become the owner after ``observed``, fence + 1. Raises ``LeaseLost`` when it has changed since.
+
+        ``owner``: a name that no other takeover has; called again with the same one, it finds itself.
+        """
         ...
 
     def complete(
@@ -129,16 +142,16 @@ class DatabaseIdempotencyStore:
                 raise _shifted(conflict) from conflict
             return own_or_taken(record, from_item(stored))
         except OutcomeUnknown as unknown:
-            stored = self._item(record.record_id)
-            if stored is None:
-                raise StoreUnavailable("The request could not be recorded; nothing was executed.") from unknown
-            return own_or_taken(record, from_item(stored))
+            return claimed_after_all(record, unknown, self.get)
         return record
 
-    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
         """See the port."""
-        taken = taken_over(observed, lease_expires_at_ms)
-        self._change(observed, ownership_attributes(taken), require_status=observed.status)
+        taken = taken_over(observed, lease_expires_at_ms, owner)
+        try:
+            self._change(observed, ownership_attributes(taken), require_status=observed.status)
+        except (LeaseLost, OutcomeUnknown) as error:
+            return taken_over_after_all(taken, error, self.get)
         return taken
 
     def complete(

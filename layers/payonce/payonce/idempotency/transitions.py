@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import LeaseLost
+from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from payonce.idempotency.records import StoredResponse
 
 
@@ -30,7 +32,40 @@ def own_or_taken(mine: IdempotencyRecord, stored: IdempotencyRecord) -> Idempote
     raise ClaimTaken(stored)
 
 
-def taken_over(observed: IdempotencyRecord, lease_expires_at_ms: int) -> IdempotencyRecord:
+def claimed_after_all(
+    mine: IdempotencyRecord, unknown: OutcomeUnknown, read: Callable[[str], IdempotencyRecord | None]
+) -> IdempotencyRecord:
+    """Return the claim as it is stored, when only the answer to its put was lost. Raises ``ClaimTaken``.
+
+    Raises ``unknown`` when it is not stored: that proves nothing, as the put may land after this look.
+    """
+    try:
+        stored = read(mine.record_id)
+    except StoreUnavailable:
+        raise unknown from None
+    if stored is None:
+        raise unknown
+    return own_or_taken(mine, stored)
+
+
+def taken_over_after_all(
+    taken: IdempotencyRecord,
+    error: LeaseLost | OutcomeUnknown,
+    read: Callable[[str], IdempotencyRecord | None],
+) -> IdempotencyRecord:
+    """Return the record as it is stored, when it is under this very takeover, whose answer was lost; else raise."""
+    try:
+        stored = read(taken.record_id)
+    except StoreUnavailable:
+        raise error from None
+    if stored is None or not taken.owner:
+        raise error
+    if (stored.claim_id, stored.fence, stored.owner) != (taken.claim_id, taken.fence, taken.owner):
+        raise error
+    return stored
+
+
+def taken_over(observed: IdempotencyRecord, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
     """Return the record under its next owner. Raises ``LeaseLost`` when it is completed: nobody owns that again."""
     if observed.status is RecordStatus.COMPLETED:
         raise LeaseLost(f"{observed.record_id} is completed")
@@ -44,6 +79,7 @@ def taken_over(observed: IdempotencyRecord, lease_expires_at_ms: int) -> Idempot
         status=RecordStatus.IN_PROGRESS,
         lease_expires_at_ms=lease_expires_at_ms,
         submit_horizon_ms=horizon_ms,
+        owner=owner,
     )
 
 

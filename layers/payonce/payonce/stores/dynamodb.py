@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
 from payonce.ports import Item, Key, Page, Table, Write
+from payonce.stores.dynamodb_errors import is_busy, read_error, watch_attempts, write_error
 from payonce.stores.dynamodb_requests import from_attributes, key_condition, to_attributes, write_request
 
 if TYPE_CHECKING:
@@ -20,26 +22,15 @@ if TYPE_CHECKING:
 MAX_CONFLICT_RETRIES = 8
 FIRST_CONFLICT_PAUSE_SECONDS = 0.01
 
-CONDITION_FAILED = "ConditionalCheckFailed"
-TRANSIENT_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-# Refused before anything was written, whatever the request was.
-REFUSED_CODES = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-        "AccessDeniedException",
-        "ResourceNotFoundException",
-        "ValidationException",
-        "UnrecognizedClientException",
-        "ExpiredTokenException",
-        "TransactionConflictException",
-    }
-)
+# A transaction carries a token under which DynamoDB applies it once, for 10 minutes: sending it again is harmless.
+MAX_DOUBT_RETRIES = 2
 
 
 class DynamoDatabase:
-    """The port over a boto3 DynamoDB client. ``table_names`` maps logical tables to real ones."""
+    """The port over a boto3 DynamoDB client. ``table_names`` maps logical tables to real ones.
+
+    The client may be made with any retries of the SDK; see ``watch_attempts`` for what they no longer do.
+    """
 
     def __init__(
         self,
@@ -49,6 +40,7 @@ class DynamoDatabase:
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = lambda: 1.0,
     ) -> None:
+        watch_attempts(client)
         self._client = client
         self._names = table_names
         self._sleep = sleep
@@ -59,7 +51,7 @@ class DynamoDatabase:
         try:
             answer = self._client.get_item(TableName=self._names[table], Key=to_attributes(key), ConsistentRead=True)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise read_error(error) from error
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
@@ -71,7 +63,7 @@ class DynamoDatabase:
             try:
                 answer = self._client.batch_get_item(RequestItems={name: {"Keys": asked, "ConsistentRead": True}})
             except (ClientError, BotoCoreError) as error:
-                raise _unavailable(error) from error
+                raise read_error(error) from error
             items += [from_attributes(item) for item in answer["Responses"].get(name, ())]
             left = answer["UnprocessedKeys"].get(name)
             if left is None:
@@ -113,7 +105,7 @@ class DynamoDatabase:
         try:
             answer = self._client.query(**request)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise read_error(error) from error
         last = answer.get("LastEvaluatedKey")
         return Page([from_attributes(item) for item in answer["Items"]], from_attributes(last) if last else None)
 
@@ -127,63 +119,31 @@ class DynamoDatabase:
             try:
                 methods[action](**request)
                 return
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code == "ConditionalCheckFailedException":
-                    raise _conflict(0, error.response.get("Item")) from error
-                if code != "TransactionConflictException" or attempt == MAX_CONFLICT_RETRIES:
-                    raise _write_error(error) from error
-            except BotoCoreError as error:
-                raise _write_error(error) from error
+            except (ClientError, BotoCoreError) as error:
+                # Never sent again after a doubt: without a token it could meet, or repeat, its own first attempt.
+                if attempt == MAX_CONFLICT_RETRIES or not is_busy(error):
+                    raise write_error(error) from error
             self._pause(attempt)
 
     def _write_all(self, requests: list[dict[str, Any]]) -> None:
+        token = str(uuid.uuid4())
+        doubts = 0
         for attempt in range(MAX_CONFLICT_RETRIES + 1):
             try:
-                # botocore adds a ClientRequestToken, the same for its own retries: a lost answer is harmless.
-                self._client.transact_write_items(TransactItems=requests)  # type: ignore[arg-type]
+                self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)  # type: ignore[arg-type]
                 return
-            except self._client.exceptions.TransactionCanceledException as error:
-                _raise_condition(error)
-                if attempt == MAX_CONFLICT_RETRIES or not _is_transient(error):
-                    raise StoreUnavailable("The database is busy; nothing was written. Retry.") from error
             except (ClientError, BotoCoreError) as error:
-                raise _write_error(error) from error
-            self._pause(attempt)
+                outcome = write_error(error)
+                unknown = isinstance(outcome, OutcomeUnknown)
+                doubts += unknown
+                again = is_busy(error) or (unknown and doubts <= MAX_DOUBT_RETRIES)
+                if attempt < MAX_CONFLICT_RETRIES and again:
+                    self._pause(attempt)
+                    continue
+                if doubts and not isinstance(outcome, StoreRequestInvalid):
+                    # A later refusal says nothing of the attempt whose answer was lost.
+                    outcome = OutcomeUnknown("The database did not confirm the write. Retry with the same key.")
+                raise outcome from error
 
     def _pause(self, attempt: int) -> None:
         self._sleep(FIRST_CONFLICT_PAUSE_SECONDS * 2**attempt * self._jitter())
-
-
-def _reasons(error: ClientError) -> list[dict[str, Any]]:
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
-    return reasons
-
-
-def _raise_condition(error: ClientError) -> None:
-    for index, reason in enumerate(_reasons(error)):
-        if reason.get("Code") == CONDITION_FAILED:
-            raise _conflict(index, reason.get("Item")) from error
-
-
-def _is_transient(error: ClientError) -> bool:
-    return any(reason.get("Code") in TRANSIENT_REASONS for reason in _reasons(error))
-
-
-def _conflict(index: int, item: Any) -> WriteConflict:
-    return WriteConflict("a condition failed", index=index, current=from_attributes(item) if item else None)
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    name = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-    return StoreUnavailable(f"The database could not be read ({name}). Retry with the same key.")
-
-
-def _write_error(error: ClientError | BotoCoreError) -> StoreUnavailable | OutcomeUnknown:
-    """Tell "certainly not written" from "may have been written"; every doubt is the latter."""
-    if isinstance(error, EndpointConnectionError):
-        return StoreUnavailable("The database could not be reached; nothing was written. Retry.")
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in REFUSED_CODES:
-        code = error.response["Error"]["Code"]
-        return StoreUnavailable(f"The database refused the request ({code}); nothing was written. Retry.")
-    return OutcomeUnknown("The database did not confirm the write. Retry with the same key: nothing happens twice.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown
 from payonce.idempotency.audit import AuditEntry, Transition, released_entry
 from payonce.idempotency.items import (
     DROPPED_AT_COMPLETION,
@@ -26,7 +26,15 @@ from payonce.idempotency.items import (
     to_item,
 )
 from payonce.idempotency.records import RecordStatus
-from payonce.idempotency.transitions import completed, own_or_taken, parked, releasable, taken_over
+from payonce.idempotency.transitions import (
+    claimed_after_all,
+    completed,
+    own_or_taken,
+    parked,
+    releasable,
+    taken_over,
+    taken_over_after_all,
+)
 from payonce.stores.redis_calls import RedisCalls
 from payonce.stores.redis_fields import from_fields, to_fields
 from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
@@ -65,18 +73,18 @@ class RedisIdempotencyStore:
                 CLAIM, Transition.CLAIMED, record, [record.lease_expires_at_ms, *to_fields(to_item(record))]
             )
         except OutcomeUnknown as unknown:
-            stored = self.get(record.record_id)
-            if stored is None:
-                raise StoreUnavailable("The request could not be recorded; nothing was executed.") from unknown
-            return own_or_taken(record, stored)
+            return claimed_after_all(record, unknown, self.get)
         if flat:
             return own_or_taken(record, from_item(from_fields(zip(flat[::2], flat[1::2], strict=True))))
         return record
 
-    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
         """See the port."""
-        taken = taken_over(observed, lease_expires_at_ms)
-        self._change(Transition.TAKEN_OVER, observed, taken, ownership_attributes(taken))
+        taken = taken_over(observed, lease_expires_at_ms, owner)
+        try:
+            self._change(Transition.TAKEN_OVER, observed, taken, ownership_attributes(taken))
+        except (LeaseLost, OutcomeUnknown) as error:
+            return taken_over_after_all(taken, error, self.get)
         return taken
 
     def complete(

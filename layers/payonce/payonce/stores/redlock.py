@@ -86,12 +86,14 @@ class RedlockIdempotencyStore:
             return own_or_taken(record, stored)
         return self._under(lock, lambda: self._store.claim(record, writes))
 
-    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int) -> IdempotencyRecord:
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
         """See the port."""
         lock = self._acquire(observed.record_id, lease_expires_at_ms)
         if lock is None:
             raise _in_progress()
-        return self._under(lock, lambda: self._store.take_over(observed, lease_expires_at_ms=lease_expires_at_ms))
+        return self._under(
+            lock, lambda: self._store.take_over(observed, lease_expires_at_ms=lease_expires_at_ms, owner=owner)
+        )
 
     def complete(
         self,

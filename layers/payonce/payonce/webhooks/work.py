@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from payonce.domain.errors import NotExecuted, NotFound, RequestRejected
+from payonce.domain.errors import NotExecuted, NotFound, OutcomeUnknown, RequestRejected
 from payonce.idempotency.records import Completed, Draft, Plan, Released, StoredResponse
 from payonce.webhooks.endpoints import load_endpoint
 
@@ -56,7 +56,10 @@ class ManagementWork(ABC):
         """Return response and writes, from what is stored now. Raises ``RequestRejected`` where it can't be done."""
 
     def prepare(self) -> None:  # noqa: B027 - most works have nothing to prepare
-        """Do once, before the first draft, what later drafts keep. Raises ``StoreUnavailable`` or a rejection."""
+        """Do once, before the first draft, what later drafts keep; done again, change nothing.
+
+        Raises ``StoreUnavailable``, ``OutcomeUnknown`` or a rejection.
+        """
 
     def plan(self) -> Plan:
         """See ``Work``."""
@@ -71,7 +74,8 @@ class ManagementWork(ABC):
         """See ``Work``: there is nothing to do before the commit."""
         try:
             self.prepare()
-        except (NotExecuted, RequestRejected) as error:
+        except (NotExecuted, OutcomeUnknown, RequestRejected) as error:
+            # What ``prepare`` may have done changes nothing when it is done again, so the key is free at once.
             return Released(error)
         return Completed(lambda: self._drafted(claim.record.record_id))
 

@@ -1,0 +1,119 @@
+"""How an execution becomes the owner of a key, however often the store's answers are lost.
+
+::
+
+    claim      put ─ answer lost ─ read back ─┬ there: owned
+                                              └ not there, or not readable: it may be on its way
+               put again, the same claim ─────┬ there by now, or stored now: owned
+                                              └ until the deadline: OutcomeUnknown
+
+A claim that is stored is carried on by recovery, whether or not its client hears of it. So "nothing was executed" is
+said only of a claim that was refused at its first try.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.idempotency.settings import LEASE_MARGIN_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from payonce.idempotency.records import IdempotencyRecord
+    from payonce.idempotency.store import IdempotencyStore
+    from payonce.ports import Clock, Deadline, Write
+
+FIRST_PAUSE_SECONDS = 0.05
+MAX_PAUSE_SECONDS = 1.0
+MAX_TRIES = 100  # bounds a clock that stands still; time is what ends it
+LAST_TRY_MS = 4_000  # a write may take 3 s until it is given up, and the answer has to leave before the deadline
+UNKNOWN = (
+    "It is not known whether the request was recorded, so it may be executed. Retry with the same key: nothing is "
+    "executed twice. Do not use another key or another provider until you know."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A claim of this execution.
+
+    ``contested``: an earlier put of the same claim may still be on its way. It is refused while the record is stored;
+    but after a release it would be stored again, and recovery would carry it on.
+    """
+
+    record: IdempotencyRecord
+    contested: bool = False
+
+
+class Patience:
+    """Pauses between the tries of one thing, longer each time, until ``until_ms``."""
+
+    def __init__(self, clock: Clock, sleep: Callable[[float], None], until_ms: int) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._until_ms = until_ms
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._left = MAX_TRIES
+
+    def wait(self) -> bool:
+        """Pause, and return ``True``; return ``False`` at once when there is no time for another try."""
+        self._left -= 1
+        if self._left <= 0 or self._clock.now_ms() + self._pause_seconds * 1000 > self._until_ms:
+            return False
+        self._sleep(self._pause_seconds)
+        self._pause_seconds = min(2 * self._pause_seconds, MAX_PAUSE_SECONDS)
+        return True
+
+
+class Ownership:
+    """Claims keys and takes them over, on any store."""
+
+    def __init__(self, *, store: IdempotencyStore, clock: Clock, sleep: Callable[[float], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._sleep = sleep
+
+    def claim(self, record: IdempotencyRecord, writes: Sequence[Write], deadline: Deadline) -> Owned:
+        """Store the claim.
+
+        Raises ``ClaimTaken``; ``StoreUnavailable`` and ``WriteConflict`` when nothing was stored and nothing will be;
+        ``OutcomeUnknown`` when it may be.
+        """
+        doubt: OutcomeUnknown | None = None
+        patience = Patience(self._clock, self._sleep, deadline.at_ms - LAST_TRY_MS)
+        while True:
+            try:
+                return Owned(self._store.claim(record, writes), contested=doubt is not None)
+            except OutcomeUnknown as unknown:
+                doubt = unknown
+            except StoreUnavailable:
+                if doubt is None:
+                    raise
+            except WriteConflict:
+                if doubt is None:
+                    raise
+                # Refused by now; but an earlier try may have met another state, or may meet one yet.
+                raise OutcomeUnknown(UNKNOWN) from doubt
+            if not patience.wait():
+                raise OutcomeUnknown(UNKNOWN) from doubt
+
+    def take_over(self, observed: IdempotencyRecord, deadline: Deadline, *, give_up_at_ms: int) -> IdempotencyRecord:
+        """Become the owner after ``observed``.
+
+        Raises ``LeaseLost`` when it has changed since, else ``OutcomeUnknown``: what the owners before have done is
+        not known, so that nobody can say that nothing was executed.
+        """
+        owner = uuid.uuid4().hex  # two takers see the same fence, and each has to know which of them has it
+        patience = Patience(self._clock, self._sleep, give_up_at_ms)
+        while True:
+            try:
+                return self._store.take_over(
+                    observed, lease_expires_at_ms=deadline.at_ms + LEASE_MARGIN_MS, owner=owner
+                )
+            except (OutcomeUnknown, StoreUnavailable) as error:
+                if not patience.wait():
+                    raise OutcomeUnknown(UNKNOWN) from error

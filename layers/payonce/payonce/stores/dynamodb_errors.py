@@ -1,0 +1,201 @@
+"""What an error of DynamoDB says of a request: it was refused, it can never succeed, or it may have been applied.
+
+The SDK repeats requests by itself and shows the error of its last attempt alone. An attempt that was throttled after
+one whose answer was lost would then pass for "nothing was written" (https://github.com/aws/aws-sdk-java/issues/2667 is
+the same with a failed condition). So the SDK is kept from repeating a write that may have been applied, by
+``watch_attempts``, and the last error speaks for all attempts:
+
+::
+
+    attempt    1 throttled ─▶ 2 throttled ─▶ 3 applied, answer lost ─▶ stop: may have been applied
+               1 applied, answer lost ─▶ stop    (not: ─▶ 2 throttled ─▶ "nothing was written")
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+)
+
+from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable, WriteConflict
+from payonce.stores.dynamodb_requests import from_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    type AwsError = ClientError | BotoCoreError
+
+WRITE_OPERATIONS = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
+# No byte of the request was sent.
+NEVER_SENT = (
+    EndpointConnectionError,
+    ConnectTimeoutError,
+    ProxyConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+)
+# DynamoDB refused the request before it wrote anything, and may take it later. What is in no set may have been applied:
+# InternalServerError, ServiceUnavailable, RequestTimeout, LimitExceededException, TransactionInProgressException.
+REFUSED_CODES = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
+        "RequestLimitExceeded",
+        "ResourceNotFoundException",  # also a table that is being restored
+        "Throttling",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "UnrecognizedClientException",
+    }
+)
+# DynamoDB refused the request and always will.
+INVALID_CODES = frozenset(
+    {
+        "IdempotentParameterMismatchException",
+        "ItemCollectionSizeLimitExceededException",
+        "SerializationException",
+        "UnknownOperationException",
+        "ValidationException",
+    }
+)
+CONDITION_FAILED_CODE = "ConditionalCheckFailedException"
+CANCELED_CODE = "TransactionCanceledException"
+# Reasons of a cancelled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+CONDITION_FAILED_REASON = "ConditionalCheckFailed"
+BUSY_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+INVALID_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+
+
+class BrokenAnswerError(BotoCoreError):
+    """An answer of success that is not whole: the SDK would read it as an empty one, such as "no item is stored"."""
+
+    fmt = "The answer to {operation} is not whole."
+
+
+def watch_attempts(client: DynamoDBClient) -> None:
+    """Keep the SDK from repeating a write that may have been applied, and from taking half an answer for an empty one.
+
+    Whatever retries the client was made with, those after a refusal stay. Calling it again changes nothing.
+    """
+    for operation in WRITE_OPERATIONS:
+        client.meta.events.register_first(
+            f"needs-retry.dynamodb.{operation}",
+            _stop_at_a_doubt,  # type: ignore[arg-type]  # the stubs know handlers without a result alone
+            unique_id=f"payonce-stop-at-a-doubt-{operation}",
+        )
+    client.meta.events.register("before-parse.dynamodb", _require_whole, unique_id="payonce-require-whole")
+
+
+def may_have_been_applied(error: Exception) -> bool:
+    """Return whether a write that ended in ``error`` may have been applied; every doubt counts as yes."""
+    if isinstance(error, ClientError):
+        refused = {CONDITION_FAILED_CODE, CANCELED_CODE} | REFUSED_CODES | INVALID_CODES
+        return code_of(error) not in refused
+    return not isinstance(error, (*NEVER_SENT, ParamValidationError))
+
+
+def code_of(error: Exception) -> str:
+    """Return the service's code of an error, or the name of the SDK's class."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return type(error).__name__
+
+
+def is_busy(error: Exception) -> bool:
+    """Return whether other writers were in the way: nothing was written, and a moment later it may be."""
+    if code_of(error) == "TransactionConflictException":
+        return True
+    codes = {reason.get("Code") for reason in _reasons(error)}
+    return bool(codes & BUSY_REASONS) and CONDITION_FAILED_REASON not in codes and not codes & INVALID_REASONS
+
+
+def read_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid:
+    """Return what a failed read means."""
+    if _is_invalid(error):
+        return _invalid(error)
+    return StoreUnavailable(f"The database could not be read ({code_of(error)}). Retry with the same key.")
+
+
+def write_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid | OutcomeUnknown | WriteConflict:
+    """Return what the error of a write means. Of a cancelled transaction, the first failed condition counts."""
+    if may_have_been_applied(error):
+        return OutcomeUnknown("The database did not confirm the write. Retry with the same key: nothing happens twice.")
+    if code_of(error) == CONDITION_FAILED_CODE and isinstance(error, ClientError):
+        return _conflict(0, error.response)
+    for index, reason in enumerate(_reasons(error)):
+        if reason.get("Code") == CONDITION_FAILED_REASON:
+            return _conflict(index, reason)
+    if _is_invalid(error):
+        return _invalid(error)
+    if isinstance(error, ClientError):
+        return StoreUnavailable(f"The database refused the request ({code_of(error)}); nothing was written by it.")
+    return StoreUnavailable("The database could not be reached; nothing was written.")
+
+
+def _stop_at_a_doubt(
+    response: tuple[Any, dict[str, Any]] | None, caught_exception: Exception | None, **_: Any
+) -> bool | None:
+    """Return ``False``, "do not repeat", after an attempt that may have been applied; ``None`` leaves it to the SDK."""
+    error = caught_exception
+    if response is not None:
+        error = ClientError(response[1], "") if response[0].status_code >= 300 else None  # type: ignore[arg-type]
+    return False if error is not None and may_have_been_applied(error) else None
+
+
+def _require_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
+    """Raise ``BrokenAnswerError`` for an answer of success whose body ended early or was changed on its way."""
+    if response_dict["status_code"] >= 300:
+        return
+    body: bytes = response_dict["body"]
+    checksum = response_dict["headers"].get("x-amz-crc32")
+    if checksum is not None:
+        whole = zlib.crc32(body) == int(checksum)
+    else:
+        try:
+            whole = isinstance(json.loads(body), dict)
+        except ValueError:
+            whole = False
+    if not whole:
+        raise BrokenAnswerError(operation=operation_model.name)
+
+
+def _is_invalid(error: AwsError) -> bool:
+    if isinstance(error, ParamValidationError) or code_of(error) in INVALID_CODES:
+        return True
+    return any(reason.get("Code") in INVALID_REASONS for reason in _reasons(error))
+
+
+def _invalid(error: AwsError) -> StoreRequestInvalid:
+    return StoreRequestInvalid(f"The database refused a request that is not valid ({code_of(error)}): a defect.")
+
+
+def _reasons(error: Exception) -> list[dict[str, Any]]:
+    if code_of(error) != CANCELED_CODE or not isinstance(error, ClientError):
+        return []
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    return reasons
+
+
+def _conflict(index: int, refused: Mapping[str, Any]) -> WriteConflict:
+    item = refused.get("Item")
+    return WriteConflict("a condition failed", index=index, current=from_attributes(item) if item else None)

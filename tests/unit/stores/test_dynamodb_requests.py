@@ -1,0 +1,250 @@
+"""What the DynamoDB adapter asks for, parameter by parameter, and what it makes of every error code.
+
+Codes and their meaning: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html and,
+for transactions, https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from payonce.domain.errors import OutcomeUnknown, PayonceError, StoreRequestInvalid, StoreUnavailable, WriteConflict
+from payonce.ports import Adjust, Delete, Insert, Table
+from payonce.stores.dynamodb import DynamoDatabase
+from tests.support.aws import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from payonce.ports import Write
+
+NAMES = {table: f"t-{table.value}" for table in Table}
+KEY = {"pk": "p", "sk": "s"}
+STORED_KEY = {"pk": {"S": "p"}, "sk": {"S": "s"}}
+PUT = Insert(Table.PAYMENTS, {**KEY, "n": 1})
+UPDATE = Adjust(table=Table.PAYMENTS, key=KEY, require={"n": 1}, set={"a": "b"})
+DELETE = Delete(table=Table.PAYMENTS, key=KEY, require={"n": 1})
+ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+STORED_PUT = {
+    "TableName": "t-payments",
+    "Item": {**STORED_KEY, "n": {"N": "1"}},
+    "ConditionExpression": "attribute_not_exists(#k)",
+    "ExpressionAttributeNames": {"#k": "pk"},
+    **ALL_OLD,
+}
+STORED_UPDATE = {
+    "TableName": "t-payments",
+    "Key": STORED_KEY,
+    "UpdateExpression": "SET #n2 = :v1",
+    "ConditionExpression": "attribute_exists(#n0) AND #n1 = :v0",
+    "ExpressionAttributeNames": {"#n0": "pk", "#n1": "n", "#n2": "a"},
+    "ExpressionAttributeValues": {":v0": {"N": "1"}, ":v1": {"S": "b"}},
+    **ALL_OLD,
+}
+STORED_DELETE = {
+    "TableName": "t-payments",
+    "Key": STORED_KEY,
+    "ConditionExpression": "attribute_exists(#n0) AND #n1 = :v0",
+    "ExpressionAttributeNames": {"#n0": "pk", "#n1": "n"},
+    "ExpressionAttributeValues": {":v0": {"N": "1"}},
+    **ALL_OLD,
+}
+SINGLE = {"put_item": PUT, "update_item": UPDATE, "delete_item": DELETE}
+
+
+@pytest.fixture
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[DynamoDatabase, Stubber, list[float]]]:
+    """The adapter over a client that answers as the test says and refuses any other parameters."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    client = boto3.client("dynamodb", region_name=REGION)
+    pauses: list[float] = []
+    with Stubber(client) as stubber:
+        yield DynamoDatabase(client, NAMES, sleep=pauses.append), stubber, pauses
+        stubber.assert_no_pending_responses()
+
+
+def test_every_read_of_a_table_is_strongly_consistent(stubbed: tuple[DynamoDatabase, Stubber, list[float]]) -> None:
+    """Fails when one is eventually consistent: a claim would not see the claim before it."""
+    database, stubber, _ = stubbed
+    stubber.add_response("get_item", {}, {"TableName": "t-payments", "Key": STORED_KEY, "ConsistentRead": True})
+    assert database.get(Table.PAYMENTS, KEY) is None
+    asked = {"t-payments": {"Keys": [STORED_KEY], "ConsistentRead": True}}
+    stubber.add_response(
+        "batch_get_item",
+        {"Responses": {}, "UnprocessedKeys": {"t-payments": {"Keys": [STORED_KEY], "ConsistentRead": True}}},
+        {"RequestItems": asked},
+    )
+    stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {}}, {"RequestItems": asked})
+    assert database.get_many(Table.PAYMENTS, [KEY]) == []
+    query = {
+        "TableName": "t-payments",
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": "pk"},
+        "ExpressionAttributeValues": {":p": {"S": "p"}},
+        "ScanIndexForward": True,
+        "Limit": 5,
+    }
+    stubber.add_response("query", {"Items": []}, {**query, "ConsistentRead": True})
+    assert database.query(Table.PAYMENTS, partition=("pk", "p"), limit=5).items == []
+    # DynamoDB refuses a consistent read of a global index.
+    stubber.add_response("query", {"Items": []}, {**query, "IndexName": "open-leases"})
+    assert database.query(Table.PAYMENTS, index="open-leases", partition=("pk", "p"), limit=5).items == []
+
+
+def test_every_write_is_conditional_and_shows_what_refused_it(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]],
+) -> None:
+    """Fails without the condition, or when a refused write does not say what is stored: a replay would read it."""
+    database, stubber, _ = stubbed
+    stubber.add_response("put_item", {}, STORED_PUT)
+    database.write([PUT])
+    stubber.add_response("update_item", {}, STORED_UPDATE)
+    database.write([UPDATE])
+    stubber.add_response("delete_item", {}, STORED_DELETE)
+    database.write([DELETE])
+    whole = {
+        "TransactItems": [{"Put": STORED_PUT}, {"Update": STORED_UPDATE}, {"Delete": STORED_DELETE}],
+        "ClientRequestToken": ANY,
+    }
+    stubber.add_response("transact_write_items", {}, whole)
+    database.write([PUT, UPDATE, DELETE])
+
+
+MAYBE, NOTHING, DEFECT = OutcomeUnknown, StoreUnavailable, StoreRequestInvalid
+CODES: dict[str, type[PayonceError]] = {
+    "InternalServerError": MAYBE,
+    "InternalFailure": MAYBE,
+    "ServiceUnavailable": MAYBE,
+    "ServiceUnavailableException": MAYBE,
+    "RequestTimeout": MAYBE,
+    "RequestTimeoutException": MAYBE,
+    "LimitExceededException": MAYBE,
+    "TransactionInProgressException": MAYBE,
+    "SomethingThatNobodyHasSeenYet": MAYBE,
+    "": MAYBE,
+    "AccessDeniedException": NOTHING,
+    "ExpiredTokenException": NOTHING,
+    "IncompleteSignatureException": NOTHING,
+    "InvalidSignatureException": NOTHING,
+    "MissingAuthenticationTokenException": NOTHING,
+    "ProvisionedThroughputExceededException": NOTHING,
+    "ReplicatedWriteConflictException": NOTHING,
+    "RequestLimitExceeded": NOTHING,
+    "ResourceNotFoundException": NOTHING,
+    "Throttling": NOTHING,
+    "ThrottlingException": NOTHING,
+    "UnrecognizedClientException": NOTHING,
+    "IdempotentParameterMismatchException": DEFECT,
+    "ItemCollectionSizeLimitExceededException": DEFECT,
+    "SerializationException": DEFECT,
+    "UnknownOperationException": DEFECT,
+    "ValidationException": DEFECT,
+}
+
+
+@pytest.mark.parametrize(("code", "meaning"), CODES.items())
+def test_every_code_means_one_thing(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]], code: str, meaning: type[PayonceError]
+) -> None:
+    """Fails when what may have been written is called refused, or what is refused for ever is to be tried again."""
+    database, stubber, _ = stubbed
+    for method, write in SINGLE.items():
+        stubber.add_client_error(method, service_error_code=code)
+        with pytest.raises(meaning):
+            database.write([write])
+    # A transaction is sent again after a doubt, under the same token: three times in all.
+    for _ in range(3 if meaning is MAYBE else 1):
+        stubber.add_client_error("transact_write_items", service_error_code=code)
+    with pytest.raises(meaning):
+        database.write([PUT, UPDATE])
+    reads: dict[str, Callable[[], Any]] = {
+        "get_item": lambda: database.get(Table.PAYMENTS, KEY),
+        "batch_get_item": lambda: database.get_many(Table.PAYMENTS, [KEY]),
+        "query": lambda: database.query(Table.PAYMENTS, partition=("pk", "p"), limit=1),
+    }
+    for method, read in reads.items():
+        stubber.add_client_error(method, service_error_code=code)
+        with pytest.raises(DEFECT if meaning is DEFECT else NOTHING):
+            read()
+
+
+def test_a_failed_condition_shows_what_is_stored(stubbed: tuple[DynamoDatabase, Stubber, list[float]]) -> None:
+    database, stubber, _ = stubbed
+    found = {"Item": {**STORED_KEY, "n": {"N": "7"}}}
+    for method, write in SINGLE.items():
+        stubber.add_client_error(method, service_error_code="ConditionalCheckFailedException", modeled_fields=found)
+        with pytest.raises(WriteConflict) as refused:
+            database.write([write])
+        assert (refused.value.index, refused.value.current) == (0, {**KEY, "n": 7})
+
+
+def reason(code: str, **more: Any) -> dict[str, Any]:
+    return {"Code": code, "Message": "m", **more}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "meaning"),
+    [
+        (["None", "ConditionalCheckFailed"], WriteConflict),
+        (["TransactionConflict", "ConditionalCheckFailed"], WriteConflict),
+        (["None", "ValidationError"], DEFECT),
+        (["ItemCollectionSizeLimitExceeded", "None"], DEFECT),
+        (["None", "AccessDenied"], NOTHING),
+        (["None", "None"], NOTHING),
+    ],
+)
+def test_a_cancelled_transaction_is_what_its_reasons_say(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]], reasons: list[str], meaning: type[PayonceError]
+) -> None:
+    database, stubber, pauses = stubbed
+    stubber.add_client_error(
+        "transact_write_items",
+        service_error_code="TransactionCanceledException",
+        modeled_fields={"CancellationReasons": [reason(code) for code in reasons]},
+    )
+    with pytest.raises(meaning) as refused:
+        database.write([PUT, UPDATE])
+    assert pauses == []
+    if isinstance(refused.value, WriteConflict):
+        assert refused.value.index == 1
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_busy_transaction_is_tried_again_and_then_certainly_not_written(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]], code: str
+) -> None:
+    database, stubber, pauses = stubbed
+
+    def busy(times: int) -> None:
+        for _ in range(times):
+            stubber.add_client_error(
+                "transact_write_items",
+                service_error_code="TransactionCanceledException",
+                modeled_fields={"CancellationReasons": [reason(code), reason("None")]},
+                expected_params={"TransactItems": ANY, "ClientRequestToken": ANY},
+            )
+
+    busy(2)
+    stubber.add_response("transact_write_items", {})
+    database.write([PUT, UPDATE])
+    assert len(pauses) == 2
+    busy(9)
+    with pytest.raises(NOTHING):
+        database.write([PUT, UPDATE])
+
+
+@pytest.mark.parametrize("writes", [[PUT], [UPDATE], [DELETE]])
+def test_a_single_write_waits_for_a_transaction_in_its_way(
+    stubbed: tuple[DynamoDatabase, Stubber, list[float]], writes: Sequence[Write]
+) -> None:
+    database, stubber, pauses = stubbed
+    method = next(name for name, write in SINGLE.items() if write is writes[0])
+    stubber.add_client_error(method, service_error_code="TransactionConflictException")
+    stubber.add_response(method, {})
+    database.write(writes)
+    assert len(pauses) == 1
