@@ -25,7 +25,7 @@ from tests.support.events import call
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, ManualClock, ScriptedGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -245,17 +245,17 @@ class Stage:
         """Return the claims that are not concluded."""
         return [item for item in self.stored(Table.IDEMPOTENCY) if item["status"] != "COMPLETED"]
 
-    def wipe(self) -> None:
-        """Empty the tables."""
-        for table in SETTLED_TABLES:
-            name = self.servers.names[table]
-            answer = self.servers.direct_client.scan(TableName=name, ConsistentRead=True)
-            keys = ["id"] if table is Table.IDEMPOTENCY else ["pk", "sk"]
-            requests: list[Any] = [
-                {"DeleteRequest": {"Key": {key: item[key] for key in keys}}} for item in answer["Items"]
-            ]
-            for start in range(0, len(requests), 25):
-                self.servers.direct_client.batch_write_item(RequestItems={name: requests[start : start + 25]})
+
+def wipe(servers: Servers, tables: Sequence[Table]) -> None:
+    """Empty the tables."""
+    client = servers.direct_client
+    for table in tables:
+        name = servers.names[table]
+        keys = ["id"] if table is Table.IDEMPOTENCY else ["pk", "sk"]
+        items = client.scan(TableName=name, ConsistentRead=True)["Items"]
+        requests: list[Any] = [{"DeleteRequest": {"Key": {key: item[key] for key in keys}}} for item in items]
+        for start in range(0, len(requests), 25):
+            client.batch_write_item(RequestItems={name: requests[start : start + 25]})
 
 
 def _sign(instruction: Instruction) -> int:
@@ -278,4 +278,4 @@ def staged(servers: Servers, bank_name: str, *, hasty: bool = False) -> Iterator
         logger.removeHandler(stage.log)
         servers.proxy.disarm()
         servers.proxy.land()
-        stage.wipe()
+        wipe(servers, SETTLED_TABLES)
