@@ -15,6 +15,8 @@ from botocore.config import Config
 
 from payonce.bootstrap import Application, client_config
 from payonce.domain.gateway import NeverSent, OperationKind, Succeeded
+from payonce.idempotency.items import OPEN_LEASE_SHARDS
+from payonce.idempotency.recovery import RUN_INTERVAL_MS
 from payonce.observability import get_logger
 from payonce.ports import Deadline, Table
 from payonce.settings import load_settings
@@ -38,6 +40,7 @@ KEY = "key-of-the-client"
 LEASE_JUST_OVER_MS = 31_000  # a request's 25 s, the lease's margin of 5 s, and one more
 # One recovery run after another, a minute and more apart. The hour in which a payment may still be sent is not over.
 SETTLING_MS = (LEASE_JUST_OVER_MS, 60_000, 120_000, 300_000, 900_000, 900_000)
+ALL_SHARDS_MS = RUN_INTERVAL_MS * OPEN_LEASE_SHARDS
 SETTLED_TABLES = (Table.IDEMPOTENCY, Table.PAYMENTS, Table.LEDGER, Table.OUTBOX)
 PATIENT_SECONDS, HASTY_SECONDS = 20, 0.25
 
@@ -269,6 +272,8 @@ def _sign(instruction: Instruction) -> int:
 def staged(servers: Servers, bank_name: str, *, hasty: bool = False) -> Iterator[Stage]:
     """Yield a cell's world, and empty the tables after it."""
     servers.refill()
+    # Recovery begins with another shard each minute; a cell's requests have to be those of the run without faults.
+    servers.clock.ms = (servers.clock.ms // ALL_SHARDS_MS + 1) * ALL_SHARDS_MS
     stage = Stage(servers, bank_name, hasty)
     logger = logging.getLogger(get_logger().name)
     logger.addHandler(stage.log)
