@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
+from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.audit import ReleasedBy, released_entry
 from payonce.idempotency.audit_items import DatabaseAuditTrail
 from payonce.idempotency.items import OPEN_LEASE_SHARDS, response_attributes
@@ -69,6 +69,39 @@ def test_a_claim_whose_answer_was_lost_is_found_by_reading(database: Database) -
             raise OutcomeUnknown("no answer")
 
     assert DatabaseIdempotencyStore(LosesAnswers()).claim(new_record()) == new_record()
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_claim_that_is_not_found_may_land_later(database: Database, readable: bool) -> None:
+    """Fails when a look that finds nothing, or fails, is taken for "nothing was stored": the put may be on its way."""
+
+    class Late:
+        def write(self, writes: Sequence[Write]) -> None:
+            raise OutcomeUnknown("no answer")
+
+        def get(self, table: Table, key: Any) -> Any:
+            if not readable:
+                raise StoreUnavailable("throttled")
+            return database.get(table, key)
+
+    with pytest.raises(OutcomeUnknown):
+        DatabaseIdempotencyStore(Late()).claim(new_record())  # type: ignore[arg-type]
+
+
+def test_a_takeover_knows_itself_by_its_owner(store: IdempotencyStore) -> None:
+    """Two takers see the same fence, and the answer of each may be lost. Fails when the second believes that it has it,
+    or the first that it does not.
+    """
+    store.claim(new_record())
+    first = store.take_over(new_record(), lease_expires_at_ms=5_000, owner="first")
+    assert first == store.get("m#op#k")
+    assert store.take_over(new_record(), lease_expires_at_ms=5_000, owner="first") == first
+    for other in ("second", ""):
+        with pytest.raises(LeaseLost):
+            store.take_over(new_record(), lease_expires_at_ms=5_000, owner=other)
+    complete(store, first)
+    with pytest.raises(LeaseLost):  # what is concluded is nobody's
+        store.take_over(new_record(), lease_expires_at_ms=5_000, owner="first")
 
 
 def test_a_claim_joins_its_business_conditions(database: Database) -> None:

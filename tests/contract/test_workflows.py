@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from payonce.aws.step_functions import StepFunctionsWorkflows, execution_name
-from payonce.domain.errors import MisconfiguredError, StoreUnavailable
+from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, StoreUnavailable
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.aws import REGION
 
@@ -87,9 +87,10 @@ def test_a_workflow_that_waits_no_longer_is_none_to_be_told(code: str) -> None:
 
 
 @pytest.mark.parametrize("error", [refused("AccessDeniedException"), EndpointConnectionError(endpoint_url="x")])
-def test_every_other_error_is_the_stores(error: Exception) -> None:
+def test_every_other_error_is_translated(error: Exception) -> None:
+    """Fails when a decision that is stored, but not told, is an error that says that nothing happened."""
     port, _ = adapter(error)
-    with pytest.raises(StoreUnavailable, match="Repeat it"):
+    with pytest.raises(OutcomeUnknown, match="Repeat it"):
         port.decided("a-token")
     with pytest.raises(StoreUnavailable, match="Run again"):
         port.start(BREAK, 1)

@@ -9,7 +9,7 @@ import pytest
 
 from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus, corrections_with_status
-from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused, StoreUnavailable
+from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfApprovalRefused
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.ports import Table
 from payonce.reconciliation.cases.store import CaseStore
@@ -196,7 +196,7 @@ def test_a_decision_wakes_the_workflow_after_it_is_stored_and_again_when_repeate
     identity = identity_of(found)
     corrections.wait(identity, "token-1")
     notifier.fails = True
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(OutcomeUnknown):
         corrections.approve(identity, proposal_version=1, actor=CHECKER)
     assert corrections.load(identity).status is _S.APPROVED
     notifier.fails = False
@@ -329,7 +329,7 @@ class Lossy(MemoryWorkflows):
         stored = corrections_in(self._world).load(identity_of(self._found))
         self.seen.append(stored.status)
         if self.fails:
-            raise StoreUnavailable("lost")
+            raise OutcomeUnknown("lost")
         super().decided(task_token)
 
 

@@ -169,8 +169,9 @@ OPERATIONS = {
 @pytest.mark.parametrize(
     "script", [["applied"], ["applied", "refused"], ["lost", "applied"], ["refused", "late"], ["late"]]
 )
+@pytest.mark.parametrize("unreadable", [0, 1, 3])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_nothing_is_drafted_over_ones_own_commit(name: str, script: list[str]) -> None:
+def test_nothing_is_drafted_over_ones_own_commit(name: str, unreadable: int, script: list[str]) -> None:
     """Fails (TransitionError, a 500) when the draft is made anew before the record is read."""
     capture, kind = OPERATIONS[name]
     shop = Shop()
@@ -182,7 +183,14 @@ def test_nothing_is_drafted_over_ones_own_commit(name: str, script: list[str]) -
         operation = lambda: world.follow_up(kind, identity, "key-2", amount)  # noqa: E731
     world.gateway.script = ["decline"] if name == "decline" else []
     shop.database.script = ["ok", *script]
-    shop.database.before_write = lambda _number: shop.database.land() and None  # what is late lands a moment later
+
+    def committing(number: int) -> None:
+        shop.database.land()  # what is late lands a moment later
+        if number == first + 1:
+            shop.database.reads = ["refused"] * unreadable
+
+    first = shop.database.writes + 1
+    shop.database.before_write = committing
     answer = shop.call(operation)
     assert not isinstance(answer, PayonceError), answer
     assert answer.response.status == (402 if name == "decline" else 201)
