@@ -1,6 +1,7 @@
-"""Random interleavings of operations, crashes, gateway faults, clock jumps, retries and recovery.
+"""Random interleavings of operations, crashes, gateway faults, lost answers, clock jumps, retries and recovery.
 
-Whatever happens, nothing is executed twice at the gateway and the books balance. PAYONCE_SIMULATION=long runs more.
+Whatever happens, nothing is executed twice at the gateway, the books balance, and what a client was told was not
+executed is not executed later by itself. PAYONCE_SIMULATION=long runs more.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from payonce.domain.errors import PayonceError
+from payonce.domain.errors import NotExecuted, PayonceError
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.idempotency.records import RecordStatus
 from payonce.payments import reads
 from payonce.ports import Table
-from payonce.stores.memory import MemoryDatabase
+from tests.support.faulty_database import FaultyDatabase
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ScriptedGateway, World
 
 LONG = os.environ.get("PAYONCE_SIMULATION") == "long"
@@ -28,6 +29,9 @@ WORDS = st.sampled_from(["ok", "ok", "decline", "never", "lost", "booked_lost", 
 KEY_NAMES = ("key-0", "key-1", "key-2")  # few, so that keys are used again
 KEYS = st.sampled_from(KEY_NAMES)
 FOLLOW_UPS = st.sampled_from([OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND])
+# The database's: refused; written or not, and the answer lost; written later, whenever that is.
+ANSWERS = st.lists(st.sampled_from(["ok", "ok", "refused", "lost", "applied", "late"]), max_size=5)
+READS = st.lists(st.sampled_from(["ok", "refused"]), max_size=4)
 PAST_THE_WINDOW_SECONDS = 25 * 3600
 
 
@@ -35,7 +39,7 @@ class Killed(BaseException):
     """The process is gone: nothing in production code catches this."""
 
 
-class KillableDatabase(MemoryDatabase):
+class KillableDatabase(FaultyDatabase):
     """Kills before or after the nth write from now."""
 
     def __init__(self) -> None:
@@ -64,6 +68,9 @@ class Payments(RuleBasedStateMachine):
         super().__init__()
         self.finals: dict[str, bytes] = {}
         self.payments: list[str] = []
+        self.faults: tuple[list[str], list[str]] = ([], [])
+        self.unsettled: set[str] = set()  # keys of which a client can't tell what became of them
+        self.not_executed: dict[str, int] = {}  # keys of which it was told, with the charges that there were
 
     @initialize(
         behaviour=st.sampled_from(list(CAPABILITIES)),
@@ -84,21 +91,40 @@ class Payments(RuleBasedStateMachine):
         self.pay(KEY_NAMES[0], words, manual)
 
     def attempt(self, key: str, call: Any) -> None:
-        """Make a call as a client would, and remember its final answer."""
+        """Make a call as a client would, and remember its final answer, or that nothing was executed."""
+        self.not_executed.pop(key, None)
+        self.database.script, self.database.reads = self.faults
         try:
             answer = call()
+        except NotExecuted:
+            # It speaks of this request alone: what an earlier one left open is still open.
+            if key not in self.unsettled:
+                self.not_executed[key] = self.charges()[f"pm_{key}"]
+            return
         except (PayonceError, Killed):
+            self.unsettled.add(key)
             return
         finally:
-            self.database.fuse = None
+            self.calm()
         if answer.response.status == 202:
+            self.unsettled.add(key)
             return
+        self.unsettled.discard(key)
         body = answer.response.body
         assert self.finals.setdefault(key, body) == body
         if answer.response.status == 201 and b'"object":"payment","status"' in body[:80]:
             identity = json.loads(body)["id"]
             if identity not in self.payments:
                 self.payments.append(identity)
+
+    def calm(self) -> None:
+        """End the faults of one call: what checks the world meets none."""
+        self.database.fuse, self.faults = None, ([], [])
+        self.database.script, self.database.reads = self.faults
+
+    def charges(self) -> Counter[str]:
+        """Return how often each payment method was charged."""
+        return Counter(b.instruction.payment_method for b in self.world.gateway.succeeded(OperationKind.PAYMENT))
 
     @rule(key=KEYS, words=st.lists(WORDS, max_size=2), manual=st.booleans())
     def create(self, key: str, words: list[str], manual: bool) -> None:
@@ -126,6 +152,14 @@ class Payments(RuleBasedStateMachine):
     def kill_the_next_execution(self, fuse: int, after: bool) -> None:
         self.database.fuse, self.database.after = fuse, after
 
+    @rule(answers=ANSWERS, reads=READS)
+    def the_database_fails_the_next_call(self, answers: list[str], reads: list[str]) -> None:
+        self.faults = (answers, reads)
+
+    @rule()
+    def what_was_late_lands(self) -> None:
+        self.database.land()
+
     @rule(seconds=st.sampled_from([1, 10, 31, 61, 600, 4000, PAST_THE_WINDOW_SECONDS]))
     def time_passes(self, seconds: int) -> None:
         self.world.clock.ms += seconds * 1000
@@ -138,12 +172,13 @@ class Payments(RuleBasedStateMachine):
     def recovery_runs(self, words: list[str], seconds: int) -> None:
         self.world.clock.ms += seconds * 1000  # most runs would find no lease over
         self.world.gateway.script = list(words)
+        self.database.script, self.database.reads = self.faults
         try:
             self.world.recover()
         except Killed:
             pass
         finally:
-            self.database.fuse = None
+            self.calm()
 
     @invariant()
     def nothing_is_executed_twice(self) -> None:
@@ -157,8 +192,14 @@ class Payments(RuleBasedStateMachine):
         """Not under a second identity either, which has a reference of its own."""
         if not hasattr(self, "world"):
             return
-        charged = Counter(b.instruction.payment_method for b in self.world.gateway.succeeded(OperationKind.PAYMENT))
-        assert not [payment_method for payment_method, count in charged.items() if count > 1]
+        assert not [payment_method for payment_method, count in self.charges().items() if count > 1]
+
+    @invariant()
+    def what_was_not_executed_stays_so(self) -> None:
+        """Every 503 is true: nothing is executed for its key until somebody asks again."""
+        if hasattr(self, "world"):
+            charges = self.charges()
+            assert {key: charges[f"pm_{key}"] for key in self.not_executed} == self.not_executed
 
     @invariant()
     def the_books_balance(self) -> None:
@@ -197,7 +238,8 @@ class Payments(RuleBasedStateMachine):
         """In the end everything that the gateway can answer for is settled, and our books are the gateway's."""
         if not hasattr(self, "world"):
             return
-        self.database.fuse = None
+        self.calm()
+        self.database.land()
         self.world.gateway.lookup_fails = False
         self.world.gateway.script = []
         for _ in range(12):
@@ -211,6 +253,7 @@ class Payments(RuleBasedStateMachine):
         never_final = self.world.gateway.capabilities.lookup_authoritative_after_seconds is None
         assert never_final or open_claims == []
         self.no_error_is_a_defect()
+        self.what_was_not_executed_stays_so()
         executed: Counter[OperationKind] = Counter()
         for booking in self.world.gateway.succeeded():
             executed[booking.instruction.kind] += 1
