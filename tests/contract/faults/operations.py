@@ -24,6 +24,7 @@ class Operation:
     """``prepare`` runs without faults. ``healthy`` is the class of the answer without faults; ``executed`` how often
     the bank has done it once everything is settled. ``replayed``: an earlier request has done it.
     ``overtakes``: an earlier request has died over it.
+    ``alike``: it goes the way of another one; in the slice each fault strikes it at one request only.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Operation:
     by_recovery: bool = False
     replayed: bool = False
     overtakes: bool = False
+    alike: bool = False
 
     @property
     def healthy_late(self) -> tuple[str, ...]:
@@ -108,16 +110,19 @@ _PART = {"amount_minor": PART_MINOR}
 _NEW = new_payment()
 _BY_CLIENTS = (
     Operation(name="create", body=_NEW),
-    Operation(name="create, authorized", body=new_payment("manual")),
-    Operation(name="create, declined", body=_NEW, prepare=_says("decline"), healthy="402 declined", executed=0),
+    Operation(name="create, authorized", alike=True, body=new_payment("manual")),
+    Operation(
+        name="create, declined", alike=True, body=_NEW, prepare=_says("decline"), healthy="402 declined", executed=0
+    ),
     Operation(name="create, never sent", body=_NEW, prepare=_says("never"), healthy="503 gateway-unavailable"),
     Operation(name="create, in doubt", body=_NEW, prepare=_says("booked_lost", lookup_fails=True), healthy="202"),
     Operation(name="create, replayed", body=_NEW, prepare=_done, replayed=True),
-    Operation(name="capture", route="capture_payment", body=_PART, kind=_CAPTURE, prepare=_paid("manual")),
+    Operation(name="capture", alike=True, route="capture_payment", body=_PART, kind=_CAPTURE, prepare=_paid("manual")),
     Operation(name="cancel", route="cancel_payment", body={}, kind=_VOID, prepare=_paid("manual")),
     Operation(name="refund", route="refund_payment", body=_PART, kind=_REFUND, prepare=_paid("automatic")),
     Operation(
         name="refund, declined",
+        alike=True,
         route="refund_payment",
         body=_PART,
         kind=_REFUND,
@@ -135,6 +140,7 @@ _BY_CLIENTS = (
     ),
     Operation(
         name="refund, in doubt",
+        alike=True,
         route="refund_payment",
         body=_PART,
         kind=_REFUND,
@@ -143,9 +149,10 @@ _BY_CLIENTS = (
     ),
     Operation(name="takeover, unsent", overtakes=True, body=_NEW, prepare=_died("before", "create_payment", _NEW)),
     Operation(name="takeover, charged", overtakes=True, body=_NEW, prepare=_died("after", "create_payment", _NEW)),
-    Operation(name="takeover, in doubt", overtakes=True, body=_NEW, prepare=_in_doubt),
+    Operation(name="takeover, in doubt", alike=True, overtakes=True, body=_NEW, prepare=_in_doubt),
     Operation(
         name="takeover, refunded",
+        alike=True,
         overtakes=True,
         route="refund_payment",
         body=_PART,

@@ -34,16 +34,16 @@ def healthy(servers: Servers, operation: Operation, bank: str) -> Healthy:
     return _healthy[operation.name, bank]
 
 
-def struck(actions: tuple[str, ...], fault: Fault, salt: str) -> list[int]:
+def struck(actions: tuple[str, ...], operation: Operation, fault: Fault) -> list[int]:
     """Return the numbers of the requests that the fault strikes.
 
-    The slice takes one query of a run, since they are alike, and one request for a fault that is like another.
+    The slice takes one query of a run, since they are alike, and one request where operation or fault is like another.
     """
     numbers = [number for number, action in enumerate(actions, start=1) if fault.fits(action)]
     if FULL or not numbers:
         return numbers
-    chosen = zlib.crc32(salt.encode())
-    if fault.alike:
+    chosen = zlib.crc32(f"{operation.name}{fault.name}".encode())
+    if fault.alike or operation.alike:
         return [numbers[chosen % len(numbers)]]
     queries = [number for number in numbers if actions[number - 1] == "query"]
     kept = queries[chosen % len(queries)] if queries else 0
@@ -57,7 +57,7 @@ def test_every_answer_is_true(servers: Servers, operation: Operation, fault: Fau
     # The slice takes one bank for each pair, the full matrix all of them.
     for bank in BANKS if FULL else [BANKS[zlib.crc32(f"{operation.name}{fault.name}".encode()) % len(BANKS)]]:
         well = healthy(servers, operation, bank)
-        for number in struck(well.actions, fault, f"{operation.name}{fault.name}"):
+        for number in struck(well.actions, operation, fault):
             result = run_cell(servers, operation, fault, number, bank, well)
             CELLS[operation.name, fault.name][result.answer] += 1
             broken += [
