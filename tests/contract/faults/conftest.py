@@ -41,6 +41,7 @@ def servers(dynamodb_local: str) -> Iterator[Servers]:
         for module in ("botocore.endpoint", "payonce.bootstrap"):
             patch.setattr(f"{module}.time", SimpleNamespace(sleep=made.clock.sleep))
         yield made
+        made.tables.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -146,6 +146,10 @@ class RawTables:
         for start in range(0, len(requests), 25):
             self._post("BatchWriteItem", {"RequestItems": {name: requests[start : start + 25]}})
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def _post(self, action: str, document: dict[str, Any]) -> dict[str, Any]:
         credential = f"testing/20270101/{REGION}/dynamodb/aws4_request"
         headers = {
