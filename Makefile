@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -57,6 +57,9 @@ crash-slice: setup
 
 crash-matrix: setup ## kill the process between every two steps, for every gateway behaviour
 	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix $(PARALLEL)
+
+fault-matrix: setup ## DynamoDB fails at every request of every operation, with every bank: prints the answers by operation and fault
+	PAYONCE_FAULTS=full $(PYTEST) tests/contract/faults --timeout=1800
 
 correction-kills: setup ## kill the worker of corrections a thousand times, at every call it makes
 	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix/test_correction_matrix.py

@@ -59,8 +59,9 @@ def table_properties(table: Table) -> dict[str, Any]:
 def create_tables(client: DynamoDBClient, prefix: str = "") -> dict[Table, str]:
     """Create every table as the template declares it; return their names."""
     names = {table: f"{prefix}{table.value}" for table in Table}
+    resources = load_template()["Resources"]  # read once: it takes a second
     for table, name in names.items():
-        properties = table_properties(table)
+        properties = resources[f"{table.value.capitalize()}Table"]["Properties"]
         request: dict[str, Any] = {
             "TableName": name,
             **{
