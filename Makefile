@@ -71,7 +71,7 @@ recall: setup ## plant each kind of break thousands of times and find it: recall
 	PAYONCE_RECALL=full $(PYTEST) tests/reconciliation -s --timeout=1800
 
 lab-slice: setup
-	$(PYTEST) tests/laboratory $(PARALLEL)
+	$(PYTEST) tests/laboratory -n $(WORKERS) --dist loadfile # a file shares what it has simulated
 
 lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside a breaker and Gradient2; report in .local/laboratory
 	$(PY) -m laboratory
