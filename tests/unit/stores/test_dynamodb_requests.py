@@ -26,8 +26,8 @@ NAMES = {table: f"t-{table.value}" for table in Table}
 KEY = {"pk": "p", "sk": "s"}
 STORED_KEY = {"pk": {"S": "p"}, "sk": {"S": "s"}}
 PUT = Insert(Table.PAYMENTS, {**KEY, "n": 1})
-UPDATE = Adjust(table=Table.PAYMENTS, key=KEY, require={"n": 1}, set={"a": "b"})
-DELETE = Delete(table=Table.PAYMENTS, key=KEY, require={"n": 1})
+UPDATE = Adjust(table=Table.PAYMENTS, key={**KEY, "sk": "u"}, require={"n": 1}, set={"a": "b"})
+DELETE = Delete(table=Table.PAYMENTS, key={**KEY, "sk": "d"}, require={"n": 1})
 ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 STORED_PUT = {
     "TableName": "t-payments",
@@ -38,7 +38,7 @@ STORED_PUT = {
 }
 STORED_UPDATE = {
     "TableName": "t-payments",
-    "Key": STORED_KEY,
+    "Key": {**STORED_KEY, "sk": {"S": "u"}},
     "UpdateExpression": "SET #n2 = :v1",
     "ConditionExpression": "attribute_exists(#n0) AND #n1 = :v0",
     "ExpressionAttributeNames": {"#n0": "pk", "#n1": "n", "#n2": "a"},
@@ -47,7 +47,7 @@ STORED_UPDATE = {
 }
 STORED_DELETE = {
     "TableName": "t-payments",
-    "Key": STORED_KEY,
+    "Key": {**STORED_KEY, "sk": {"S": "d"}},
     "ConditionExpression": "attribute_exists(#n0) AND #n1 = :v0",
     "ExpressionAttributeNames": {"#n0": "pk", "#n1": "n"},
     "ExpressionAttributeValues": {":v0": {"N": "1"}},
