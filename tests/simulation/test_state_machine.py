@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from payonce.domain.errors import NotExecuted, PayonceError
+from payonce.domain.errors import NotStarted, PayonceError
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.idempotency.records import RecordStatus
 from payonce.payments import reads
@@ -100,7 +100,7 @@ class Payments(RuleBasedStateMachine):
         self.database.script, self.database.reads = self.faults
         try:
             answer = call()
-        except NotExecuted:
+        except NotStarted:
             # It speaks of this request alone: what an earlier one left open is still open.
             if key not in self.unsettled:
                 self.not_executed[key] = self.charges()[f"pm_{key}"]
