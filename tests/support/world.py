@@ -87,7 +87,7 @@ LATE = replace(FORGETFUL, lookup_authoritative_after_seconds=30)
 REMEMBERING = replace(HONOURING, lookup_authoritative_after_seconds=30)
 CAPABILITIES = {"honouring": HONOURING, "forgetful": FORGETFUL, "late": LATE, "remembering": REMEMBERING}
 LATE_VISIBLE_MS = 20_000
-VISIBLE_AFTER_MS = {"honouring": 0, "forgetful": 0, "late": LATE_VISIBLE_MS, "remembering": LATE_VISIBLE_MS}
+VISIBLE_AFTER_MS = {"honouring": 0, "forgetful": 0, "late": LATE_VISIBLE_MS, "remembering": 25_000}
 
 
 @dataclass(slots=True)
