@@ -20,7 +20,7 @@ from tests.contract.faults.operations import OPERATIONS
 if TYPE_CHECKING:
     from tests.contract.faults.catalogue import Fault
     from tests.contract.faults.operations import Operation
-    from tests.contract.faults.stage import Servers
+    from tests.contract.faults.servers import Servers
 
 FULL = os.environ.get("PAYONCE_FAULTS") == "full"
 BANKS = ("honouring", "forgetful", "late")
