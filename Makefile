@@ -5,10 +5,13 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
+# A suite's tests run in this many processes, each with servers of its own. `make unit WORKERS=0` runs them in one.
+WORKERS ?= 2
 PYTEST := $(PY) -m pytest
+PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -35,25 +38,25 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	$(PY) tools/compile_rules.py --check
 
 unit: setup ## pure and moto tests, no sockets
-	$(PYTEST) tests/unit --disable-socket --allow-unix-socket
+	$(PYTEST) tests/unit $(PARALLEL) --disable-socket --allow-unix-socket
 
 contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, Valkey, sandbox bank, localstripe)
-	$(PYTEST) tests/contract
+	$(PYTEST) tests/contract $(PARALLEL)
 
 functional: setup ## the functions' handlers, fed from events/
-	$(PYTEST) tests/functional
+	$(PYTEST) tests/functional $(PARALLEL)
 
 simulation: setup ## Hypothesis state machines over the whole protocol
-	$(PYTEST) tests/simulation
+	$(PYTEST) tests/simulation $(PARALLEL)
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure
 
 crash-slice: setup
-	PAYONCE_CRASH_MATRIX=slice $(PYTEST) tests/crash_matrix
+	PAYONCE_CRASH_MATRIX=slice $(PYTEST) tests/crash_matrix $(PARALLEL)
 
 crash-matrix: setup ## kill the process between every two steps, for every gateway behaviour
-	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix
+	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix $(PARALLEL)
 
 fault-matrix: setup ## DynamoDB fails at every request of every operation, with every bank: prints the answers by operation and fault
 	PAYONCE_FAULTS=full $(PYTEST) tests/contract/faults --timeout=1800
@@ -62,13 +65,13 @@ correction-kills: setup ## kill the worker of corrections a thousand times, at e
 	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix/test_correction_matrix.py
 
 recall-slice: setup
-	PAYONCE_RECALL=slice $(PYTEST) tests/reconciliation
+	PAYONCE_RECALL=slice $(PYTEST) tests/reconciliation $(PARALLEL)
 
 recall: setup ## plant each kind of break thousands of times and find it: recall and precision per class
 	PAYONCE_RECALL=full $(PYTEST) tests/reconciliation -s --timeout=1800
 
 lab-slice: setup
-	$(PYTEST) tests/laboratory
+	$(PYTEST) tests/laboratory -n $(WORKERS) --dist loadfile # a file shares what it has simulated
 
 lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside a breaker and Gradient2; report in .local/laboratory
 	$(PY) -m laboratory
@@ -83,10 +86,10 @@ demo: setup ## deploy to the local cloud and show the main job with real HTTP
 	$(PY) -m local.demo
 
 up: setup ## start the local cloud and the bank, and deploy
-	$(PY) -m local.cloud up
+	$(PY) -m local.command up
 
-down: ## stop the local cloud and the bank
-	@if [ -x $(PY) ]; then $(PY) -m local.cloud down; else echo "nothing is installed, so nothing runs"; fi
+down: ## stop the local cloud and the bank on these ports
+	@if [ -x $(PY) ]; then $(PY) -m local.command down; else echo "nothing is installed, so nothing runs"; fi
 
 sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
 	local/sam_local.sh
@@ -129,5 +132,8 @@ openapi: setup ## write openapi.json from the routes
 lock: setup ## renew the lock files from the .in files
 	tools/lock.sh
 
-clean: down ## remove everything that was installed or built
+down-all:
+	@if [ -x $(PY) ]; then $(PY) -m local.command down --all; fi
+
+clean: down-all ## remove everything that was installed or built
 	rm -rf .venv .venv-cloud .venv-spark .cache .local .aws-sam

@@ -23,8 +23,7 @@ from local.dynamodb_local import running_dynamodb_local
 from payonce.bootstrap import Application
 from payonce.domain.errors import Throttled
 from payonce.routing.admission import Priority
-from payonce.routing.cache import REFRESH_MS
-from payonce.routing.control_cache import ControlCache
+from payonce.routing.control_cache import REFRESH_MS, ControlCache
 from payonce.routing.control_store import Control, document_write
 from payonce.routing.document import MAX_MERCHANTS, Admission, ControlDocument
 from payonce.routing.override import Override

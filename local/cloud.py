@@ -1,7 +1,6 @@
 """The local cloud: ministack with IAM enforced, a sandbox bank, a webhook receiver, and the real template deployed.
 
-``python -m local.cloud up`` and ``down``. Ports: PAYONCE_CLOUD_PORT (4566), PAYONCE_BANK_PORT (4700) and
-PAYONCE_RECEIVER_PORT (4800).
+Stacks on different ports have nothing in common.
 """
 
 from __future__ import annotations
@@ -9,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,17 +16,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from local.processes import Processes, run_in_group
 from local.receiver import ReceiverHandle
 from local.sandbox_bank.running import BANK_PYTHONPATH, BankHandle
-from local.stack import CREDENTIALS, REPOSITORY, Ports, Stack
+from local.stack import CREDENTIALS, PORT_VARIABLES, REPOSITORY, STACK_NAME, CannotStart, Ports, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 CLOUD_BIN = REPOSITORY / ".venv-cloud" / "bin"
-STACK_NAME = "payonce-local"
 SCRATCH = "scratch"
-START_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = 600  # only so that nobody waits for ever: a process that ended is noticed at once
 # Each environment costs a cold start of about a second of processor time; more at once only wait for each other.
 # Requests beyond it are answered 429, and a client retries them with the same key.
 MAX_PARALLEL_ENVIRONMENTS = 10
@@ -42,10 +39,6 @@ GATEWAYS = (
 )
 
 
-class CannotStart(Exception):
-    """Something outside is missing or in the way."""
-
-
 class LocalCloud:
     """Starts and stops the processes, whose ids and logs are in ``folder``."""
 
@@ -53,7 +46,7 @@ class LocalCloud:
         self.folder = folder
         self.ports = ports
         self._environments = environments
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes = Processes(folder)
 
     @property
     def endpoint_url(self) -> str:
@@ -62,11 +55,8 @@ class LocalCloud:
 
     def start(self) -> None:
         """Start the processes and wait until they answer. Raises ``CannotStart``."""
-        for port, variable in (
-            (self.ports.cloud, "PAYONCE_CLOUD_PORT"),
-            (self.ports.bank, "PAYONCE_BANK_PORT"),
-            (self.ports.receiver, "PAYONCE_RECEIVER_PORT"),
-        ):
+        ports = (self.ports.cloud, self.ports.bank, self.ports.receiver)
+        for port, variable in zip(ports, PORT_VARIABLES, strict=True):
             _require_free(port, variable)
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {
@@ -157,20 +147,9 @@ class LocalCloud:
         return Stack(api_url, self.endpoint_url, outputs, bank, receiver)
 
     def stop(self) -> list[str]:
-        """Stop what was started here and return its names."""
-        stopped = []
-        for name in ("cloud", "bank", "receiver"):
-            file = self.folder / f"{name}.pid"
-            if file.exists():
-                try:
-                    # The functions' processes are in the group that the cloud leads.
-                    os.killpg(int(file.read_text()), signal.SIGKILL)
-                    stopped.append(name)
-                except ProcessLookupError:
-                    pass
-                file.unlink()
-        for process in self._processes:
-            process.wait()
+        """Stop what runs of this stack, whoever started it, and return the names."""
+        # The functions' processes are in the group that the cloud leads.
+        stopped = self.processes.stop()
         shutil.rmtree(self.folder / SCRATCH, ignore_errors=True)
         return stopped
 
@@ -182,29 +161,20 @@ class LocalCloud:
         return scratch
 
     def _spawn(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                env=dict(environment),
-                cwd=REPOSITORY,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._processes.append(process)
-        (self.folder / f"{name}.pid").write_text(str(process.pid))
+        self.processes.spawn(name, command, environment, cwd=REPOSITORY)
 
     def _await(self, url: str, name: str) -> None:
         give_up = time.monotonic() + START_TIMEOUT_SECONDS
-        while time.monotonic() < give_up:
+        while self.processes.is_running(name) and time.monotonic() < give_up:
             try:
                 with urlopen(url, timeout=2):
                     return
             except (URLError, OSError):
                 time.sleep(0.2)
         self.stop()
-        raise CannotStart(f"the {name} did not start; see {self.folder / name}.log")
+        log = self.processes.log(name)
+        tail = log.read_text(errors="replace").splitlines()[-5:]
+        raise CannotStart("\n".join([f"The {name} did not start. The end of {log}:", *tail]))
 
     def _sam(self, arguments: list[str], log: BinaryIO) -> None:
         environment = {
@@ -215,18 +185,11 @@ class LocalCloud:
             "PATH": f"{CLOUD_BIN}{os.pathsep}{os.environ['PATH']}",
         }
         environment.pop("PYTHONPATH", None)
-        done = subprocess.run(
-            [str(CLOUD_BIN / "sam"), *arguments], cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-        if done.returncode:
+        command = [str(CLOUD_BIN / "sam"), *arguments]
+        if run_in_group(command, environment, cwd=REPOSITORY, log=log.fileno()):
             log.flush()
             tail = Path(log.name).read_text(errors="replace").splitlines()[-20:]
-            raise CannotStart("\n".join([f"sam {arguments[0]} failed:", *tail]))
-
-
-def default_cloud() -> LocalCloud:
-    """Return the cloud of ``make up``, ``make demo`` and ``make down``."""
-    return LocalCloud(REPOSITORY / ".local", Ports.from_environment(), environments=ENVIRONMENTS_FOR_WAITING)
+            raise CannotStart("\n".join([f"sam {arguments[0]} failed. The end of {log.name}:", *tail]))
 
 
 def _quoted(value: str) -> str:
@@ -239,33 +202,10 @@ def _require_free(port: int, variable: str) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", 0))
+                free = other.getsockname()[1]
             raise CannotStart(
                 f"Port {port} is taken. Stop what listens there (`make down` if it is ours), or choose another: "
-                f"{variable}={port + 1000} make ..."
+                f"{variable}={free} make ..."
             ) from error
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run ``up`` or ``down``; return the exit code."""
-    cloud = default_cloud()
-    if list(arguments) == ["down"]:
-        print("stopped:", ", ".join(cloud.stop()) or "nothing was running")
-        return 0
-    if list(arguments) != ["up"]:
-        print("usage: python -m local.cloud up|down", file=sys.stderr)
-        return 2
-    try:
-        cloud.start()
-        with (cloud.folder / "deploy.log").open("wb") as log:
-            stack = cloud.deploy(log)
-    except CannotStart as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(
-        f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}\nstop with: make down"
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

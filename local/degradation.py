@@ -29,7 +29,7 @@ LEARNING_SECONDS = 40
 GONE = 0.12  # of the traffic: the probes and chance
 BACK = 0.35
 WINDOW_SECONDS = 10.0
-PATIENCE_SECONDS = 400.0
+PATIENCE_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,9 @@ import urllib3
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from urllib3.exceptions import HTTPError
 
-from local.cloud import CannotStart, default_cloud
+from local.command import guarded
 from local.degradation import ROUTING
 from local.demo_reconciliation import Audit
 from local.demo_routing import show_routing
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 BURST = 20
 REQUEST_TIMEOUT_SECONDS = 60
-ATTEMPTS = 60
+PATIENCE_SECONDS = 900  # a till retries for ever; a demo says at some time that it waits for nothing
 console = Console()
 
 
@@ -41,13 +44,19 @@ class Shop:
     pool: urllib3.PoolManager
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Return the answer to one request, asked again while the local cloud is busy."""
-        for attempt in range(ATTEMPTS):
-            answer = self.once(method, path, body, key)
-            if answer.status not in {429, 500, 502, 503, 504}:
-                break
-            _pause(min(0.1 * 2**attempt, 1.0))
-        return answer
+        """Return the answer to one request, asked again with the same key while there is none or the cloud is busy.
+
+        Raises ``TimeoutError``.
+        """
+        give_up, pause_seconds = time.monotonic() + PATIENCE_SECONDS, 0.1
+        while time.monotonic() < give_up:
+            with suppress(HTTPError):  # no answer is no answer: the same key again
+                answer = self.once(method, path, body, key)
+                if answer.status not in {429, 500, 502, 503, 504}:
+                    return answer
+            time.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, 1.0)
+        raise TimeoutError(f"{method} {path} was not answered within {PATIENCE_SECONDS} seconds.")
 
     def once(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
         """Return the answer to one request, whatever it is."""
@@ -56,12 +65,6 @@ class Shop:
             headers["X-Idempotency-Key"] = key
         raw = None if body is None else json.dumps(body).encode()
         return self.pool.request(method, self.url + path, body=raw, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS)
-
-
-def _pause(seconds: float) -> None:
-    import time
-
-    time.sleep(seconds)
 
 
 def deploy(cloud: LocalCloud) -> Stack:
@@ -117,11 +120,12 @@ def walk(stack: Stack, shop: Shop) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         progress.add_task("recovery asks the bank until it can be sure that nothing is on its way")
-        for _ in range(ATTEMPTS):
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while shop.call("GET", first.headers["location"]).json()["status"] == "in_doubt":
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"The payment is in doubt after {PATIENCE_SECONDS} seconds.")
             stack.client("lambda").invoke(FunctionName=stack.outputs["RecoverPaymentsFunctionName"], Payload=b"{}")
-            if shop.call("GET", first.headers["location"]).json()["status"] != "in_doubt":
-                break
-            _pause(1)
+            time.sleep(1)
     show("the client's retry, same key", shop.call("POST", "/payments", doubt, doubt_key))
 
 
@@ -142,17 +146,12 @@ def books(stack: Stack, shop: Shop) -> None:
     console.print(ledger)
 
 
-def main() -> int:
-    """Run the demo; return 1 with the reason when it can't start."""
-    cloud = default_cloud()
-    try:
-        stack = deploy(cloud)
-    except CannotStart as error:
-        console.print(f"[red]{error}[/]")
-        return 1
+def demonstrate(cloud: LocalCloud) -> None:
+    """Deploy and show. Raises ``CannotStart`` and ``TimeoutError``."""
+    stack = deploy(cloud)
     # Only the last shop is routed: what the others show is one bank's doing.
     merchant_id, api_key = stack.create_merchant("Demo shop", gateway="sandbox_bank")
-    console.print(f"created merchant {merchant_id} (python -m payonce.cli create-merchant)")
+    console.print(f"created merchant {merchant_id} (payonce create-merchant)")
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
     walk(stack, shop)
     books(stack, shop)
@@ -171,13 +170,13 @@ def main() -> int:
         f"curl {stack.bank.url}/books              # what the bank really booked\n"
         f"curl '{stack.receiver.url}/_received'        # what the webhook receiver was sent\n"
         f'curl $API{endpoint}/deliveries -H "Authorization: Bearer $KEY"\n'
+        f"{stack.how_to_operate()}\n"
         "make down                                     # stop everything",
         soft_wrap=True,
         markup=False,
         highlight=False,
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(demonstrate))

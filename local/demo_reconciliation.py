@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BANK = "forgetful"
 GATEWAY = "sandbox_bank"
 ORDERS = 12
-PATIENCE_SECONDS = 300  # cold starts with DuckDB and a workflow of several steps
+PATIENCE_SECONDS = 900  # cold starts with DuckDB and a workflow of several steps
 RUN_POLICY = """
 # Nothing is "still on its way" in a demo of a minute.
 in_transit_hours = 0
@@ -192,7 +192,7 @@ class Audit:
                 case.break_id[:14] + "…", case.break_class.value, f"[{colour}]{case.status.value}[/]", severity
             )
         self.console.print(table)
-        self.console.print("  what is open is for a person: python -m payonce.cli breaks list")
+        self.console.print("  what is open is for a person: payonce breaks list")
 
     def _duplicates(self) -> list[Case]:
         return [case for case in self._cases() if case.break_class is BreakClass.DUPLICATE_CAPTURE]

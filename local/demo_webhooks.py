@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATH = "/shop"
 FAILURES = (500, 503)  # the receiver's first answers
-PATIENCE_SECONDS = 120  # the local cloud starts a function's environment in seconds
+PATIENCE_SECONDS = 900  # the local cloud starts a function's environment in seconds, on a busy machine in a minute
 
 
 def show_webhooks(stack: Stack, shop: Shop, console: Console) -> str:

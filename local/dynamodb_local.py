@@ -26,7 +26,7 @@ PACKAGE = Path(__file__).with_name("dynamodb_local_npm")
 INSTALLED = CACHE / "dynamodb-local"
 EMULATOR = INSTALLED / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
 FROM_PYPI = CACHE / "java"
-START_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = 180  # a JVM on a busy machine
 
 
 def _from_pypi() -> Path:

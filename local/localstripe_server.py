@@ -44,6 +44,7 @@ def teach() -> None:
     _teach_listing(resources)
     _teach_capture_and_cancel(resources)
     _teach_amounts(resources)
+    _teach_refunds(resources)
 
 
 def _teach_creation(resources: Any) -> None:
@@ -119,6 +120,27 @@ def _teach_amounts(resources: Any) -> None:
         return int(charge.amount) - freed
 
     resources.PaymentIntent.amount_received = property(amount_received)
+
+
+def _teach_refunds(resources: Any) -> None:
+    """No more is given back than was captured; Stripe has a code for it only where nothing is left."""
+    from localstripe.errors import UserError
+
+    create = resources.Refund._api_create
+
+    def api_create(_cls: Any, /, payment_intent: str | None = None, amount: Any = None, **data: Any) -> Any:
+        if payment_intent is not None:
+            intent = resources.PaymentIntent._api_retrieve(payment_intent)
+            refunds = [refund for refund in intent.latest_charge.refunds._list if refund.payment_intent is not None]
+            left = intent.amount_received - sum(int(refund.amount) for refund in refunds)
+            amount = int(amount or left)
+            if amount > left:
+                said = {"param": "amount"} if left else {"code": "charge_already_refunded"}
+                raise UserError(400, "It was refunded before.", said)
+            data["payment_intent"] = payment_intent
+        return create(amount=amount, **data)
+
+    resources.Refund._api_create = classmethod(api_create)
 
 
 def serve(port: int) -> None:

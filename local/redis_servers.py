@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,14 +18,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local import debian
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 HOST = "127.0.0.1"
 BINARY_VARIABLE = "PAYONCE_REDIS_SERVER"
-START_TIMEOUT_SECONDS = 30
+START_TIMEOUT_SECONDS = 120
 DEBIAN_PACKAGES = ("redis-tools", "liblzf1", "libjemalloc2")  # Debian keeps the server's binary in redis-tools
-FROM_DEBIAN = Path(__file__).resolve().parents[1] / ".cache" / "redis-debian"
 # What docs/stores.md asks of a production server: nothing evicted, and every acknowledged write on disk.
 SETTINGS: Mapping[str, str] = {
     "appendonly": "yes",
@@ -53,26 +53,16 @@ def server_binary() -> Path:
 
 def unpack_from_debian() -> Path:
     """Return Debian's redis-server, downloaded and unpacked into .cache; neither root nor an installation is needed."""
-    script = FROM_DEBIAN / "redis-server"
-    if not script.exists():
-        FROM_DEBIAN.mkdir(parents=True, exist_ok=True)
-        apt_get = shutil.which("apt-get") or "/usr/bin/apt-get"
-        subprocess.run([apt_get, "-qq", "download", *DEBIAN_PACKAGES], cwd=FROM_DEBIAN, check=True)
-        for package in FROM_DEBIAN.glob("*.deb"):
-            subprocess.run([shutil.which("dpkg") or "/usr/bin/dpkg", "-x", package, FROM_DEBIAN], check=True)
-        libraries = next(FROM_DEBIAN.glob("usr/lib/*-linux-gnu"))
-        # One binary: it is the server unless it is called by the name of one of its tools.
-        binary = FROM_DEBIAN / "usr" / "bin" / "redis-check-rdb"
-        script.write_text(f'#!/bin/bash\nLD_LIBRARY_PATH="{libraries}" exec -a redis-server "{binary}" "$@"\n')
-        script.chmod(0o755)
-    return script
+    folder = debian.unpacked("redis-unpacked", DEBIAN_PACKAGES)
+    # One binary: it is the server unless it is called by the name of one of its tools.
+    return debian.script(folder, "redis-server", "usr/bin/redis-check-rdb", called="redis-server")
 
 
 class RedisServer:
-    """One running server and what can befall it. ``port`` and data stay the same over a restart."""
+    """One running server and what can befall it. ``port`` and data (in ``folder``) stay over a restart."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._settings = settings
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,8 +74,8 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises ``RuntimeError`` with the end of its log."""
-        log = self._folder / "server.log"
-        settings = {"bind": HOST, "port": str(self.port), "dir": str(self._folder), **self._settings}
+        log = self.folder / "server.log"
+        settings = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._settings}
         if settings.get("cluster-enabled") == "yes":  # by default 10,000 above the port, which may be no port at all
             settings["cluster-port"] = str(_free_port())
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]

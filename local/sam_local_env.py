@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from local.cloud import STACK_NAME, default_cloud
-from local.stack import CREDENTIALS
+from local.command import default_cloud
+from local.stack import CREDENTIALS, STACK_NAME
 
 
 def main(file: str, host: str) -> None:

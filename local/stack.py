@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from local.sandbox_bank.running import BankHandle
     from payonce.ports import Database
 
-COMMAND_TIMEOUT_SECONDS = 120  # the local cloud answers late while it starts many environments
+COMMAND_TIMEOUT_SECONDS = 600  # the local cloud answers late while it starts many environments, on a busy machine later
+STACK_NAME = "payonce-local"
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The root credentials of the local cloud. They open nothing anywhere else.
 CREDENTIALS = {
@@ -30,6 +31,10 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_REGION": "eu-central-1",
 }
+
+
+class CannotStart(Exception):
+    """Something outside is missing or in the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,22 @@ class Ports:
 
     @classmethod
     def from_environment(cls) -> Ports:
-        """Return the ports that PAYONCE_CLOUD_PORT, PAYONCE_BANK_PORT and PAYONCE_RECEIVER_PORT name."""
-        return cls(
-            int(os.environ.get("PAYONCE_CLOUD_PORT", "4566")),
-            int(os.environ.get("PAYONCE_BANK_PORT", "4700")),
-            int(os.environ.get("PAYONCE_RECEIVER_PORT", "4800")),
-        )
+        """Return the ports that the environment names, or the usual ones. Raises ``CannotStart`` for others."""
+        ports = cls(*(_port(variable, usual) for variable, usual in PORT_VARIABLES.items()))
+        if len({ports.cloud, ports.bank, ports.receiver}) < len(PORT_VARIABLES):
+            raise CannotStart(f"{', '.join(PORT_VARIABLES)} must be three different ports.")
+        return ports
+
+
+PORT_VARIABLES = {"PAYONCE_CLOUD_PORT": 4566, "PAYONCE_BANK_PORT": 4700, "PAYONCE_RECEIVER_PORT": 4800}
+MAX_PORT = 65_535
+
+
+def _port(variable: str, usual: int) -> int:
+    text = os.environ.get(variable) or str(usual)
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= MAX_PORT):
+        raise CannotStart(f"{variable} is {text!r}; it must be a port, a number from 1 to {MAX_PORT}.")
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +98,22 @@ class Stack:
         """Run the operator's command with the stack's tables. Raises ``CalledProcessError`` with ``check``."""
         environment = {
             **os.environ,
-            **CREDENTIALS,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
+            **self.operator_environment(),
             "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
-            **{f"PAYONCE_{table.name}_TABLE": name for table, name in self.table_names.items()},
         }
-        command = [sys.executable, "-m", "payonce.cli", *arguments]
+        command = [sys.executable, "-m", "payonce.cli", "--stack", STACK_NAME, *arguments]
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, check=check, timeout=COMMAND_TIMEOUT_SECONDS
         )
+
+    def how_to_operate(self) -> str:
+        """Return the lines with which a person operates the stack."""
+        exports = " ".join(f"{name}={value}" for name, value in self.operator_environment().items())
+        return f"export {exports}\n.venv/bin/payonce --stack {STACK_NAME} routing show       # the operator's command"
+
+    def operator_environment(self) -> dict[str, str]:
+        """Return what the operator's command needs to find the local cloud instead of AWS."""
+        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url}
 
     @property
     def table_names(self) -> dict[Table, str]:

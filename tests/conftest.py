@@ -1,4 +1,4 @@
-"""What all suites share: a skip is a failure in CI, where everything is installed."""
+"""What all suites share: no example of Hypothesis has a deadline, and a skip is a failure in CI."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from moto.core.config import default_user_config
 
 from tests.support.aws import FAKE_CREDENTIALS
 
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 os.environ.update(FAKE_CREDENTIALS)  # before any client is made: no test may ever reach for real ones
+# boto3's session keeps what it has read of the services' descriptions, megabytes of JSON; by default each test's
+# mock_aws() throws the session away. Clients still are each test's own, and so is all that moto holds.
+default_user_config["core"]["reset_boto3_session"] = False
+# How long an example takes, and how long it takes to draw, says how busy the machine is.
+settings.register_profile("payonce", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("payonce")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -28,4 +28,8 @@ if ! "$folder/bin/python" -c "import sys; sys.exit(sys.version_info[:2] != tuple
 fi
 echo "installing $(grep -cE '^[A-Za-z0-9]' "$lock") packages from $lock (a few minutes on the first run)"
 "$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
+if [ "$folder" = .venv ]; then
+  # The command `payonce`, from this checkout: what is edited is what runs.
+  "$folder/bin/python" tools/install_command.py
+fi
 touch "$folder/.ready"

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from payonce.domain.errors import Throttled
 from payonce.routing.admission import admit
-from payonce.routing.cache import DocumentCache
+from payonce.routing.control_cache import ControlCache
+from payonce.routing.control_store import Control
 from payonce.routing.document import EVERYTHING
 from payonce.routing.forecast import shipped_model
 from payonce.routing.observation import Cell
@@ -26,6 +27,8 @@ from payonce.routing.signals import Outcome, SignalBook
 from payonce.routing.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from laboratory.simulation import Trial
     from payonce.routing.document import ControlDocument
     from payonce.routing.forecast import Model
@@ -49,6 +52,28 @@ class _Event(NamedTuple):
     attempt: int
     latency: float = 0.0
     outcome: Outcome = Outcome.APPROVED
+
+
+class _Reader:
+    """Reads at once: what a read takes in production is far below what the stream and the loops take."""
+
+    def __init__(self, visible: Callable[[], bytes | None]) -> None:
+        self._visible = visible
+        self._came: Control | None = None
+
+    def begin(self) -> bool:
+        """See ``Reader``."""
+        self._came = Control(document=self._visible())
+        return True
+
+    def take(self) -> Control | None:
+        """See ``Reader``."""
+        came, self._came = self._came, None
+        return came
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class Predictive:
@@ -86,7 +111,10 @@ class Predictive:
         gateways = frozenset(names)
         environments = max(2, min(MAX_ENVIRONMENTS, round(trial.scenario.rate)))  # each serves one payment at a time
         self._written_at = -REPEAT_DOCUMENT_SECONDS
-        self._caches = [DocumentCache(lambda: self._visible, gateways, draw=random.random) for _ in range(environments)]
+        self._caches = [
+            ControlCache(_Reader(lambda: self._visible), gateways, draw=random.random, report=_raise)
+            for _ in range(environments)
+        ]
         trial.clockwork.every(REFLEX_SECONDS, self._loop, REFLEX_SECONDS)
 
     def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
@@ -94,7 +122,7 @@ class Predictive:
         trial = self.trial
         demand, random = trial.demand, trial.random
         cache = self._caches[int(random.random() * len(self._caches))]
-        document = cache.current(EPOCH_MS + int(trial.now * 1000))
+        document = cache.current(EPOCH_MS + int(trial.now * 1000)).document
         method, name = demand.method[payment], f"pay_{payment}"
         chosen = choose_route(weights_for(document, name, method, self.settings), name, excluding)
         admission = admission_for(document, name, self.settings)

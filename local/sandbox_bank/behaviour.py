@@ -29,6 +29,7 @@ PREDEFINED_BANKS = {
     "honouring": BankSettings(key_retention_seconds=24 * HOUR_SECONDS),
     "forgetful": BankSettings(),
     "late": BankSettings(visible_after_ms=2_000),
+    "remembering": BankSettings(key_retention_seconds=24 * HOUR_SECONDS),
 }
 MODES = frozenset(
     {
@@ -43,6 +44,7 @@ MODES = frozenset(
         "drop_before_booking",
         "drop_after_booking",
         "error_after_booking",
+        "error_kept",
         "garbage_body",
         "huge_body",
         "drip",
@@ -53,7 +55,11 @@ MODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A way to misbehave. ``times`` requests are affected (None: all); ``kinds`` limits it to some operations."""
+    """A way to misbehave. ``times`` requests are affected (None: all); ``kinds`` limits it to some operations.
+
+    ``error_kept`` executes nothing and keeps its 500 under the idempotency key, as Stripe does: every repetition gets
+    it again. Where keys are ignored it is an ordinary 500.
+    """
 
     mode: str = "ok"
     times: int | None = None
@@ -75,6 +81,7 @@ MAGIC_TOKENS = {
     "pm_sandbox_drop_before_booking": Scenario("drop_before_booking"),
     "pm_sandbox_drop_after_booking": Scenario("drop_after_booking"),
     "pm_sandbox_error_after_booking": Scenario("error_after_booking"),
+    "pm_sandbox_error_kept": Scenario("error_kept"),
     "pm_sandbox_book_late": Scenario("book_late", delay_ms=3_000),
     "pm_sandbox_drip": Scenario("drip"),
 }

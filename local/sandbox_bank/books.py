@@ -56,7 +56,10 @@ class Books:
         operation: dict[str, Any],
         terms: Terms,
     ) -> tuple[int, dict[str, Any]]:
-        """Book ``operation``, or return what was answered to ``key`` before (``retention_seconds`` 0 keeps nothing)."""
+        """Book ``operation``, or return what was answered to ``key`` before (``retention_seconds`` 0 keeps nothing).
+
+        An operation that ``fails`` is not booked, and its failure is kept like every answer.
+        """
         spelled = json.dumps(request, sort_keys=True)
         with self.transaction():
             return self._answer(bank, key, retention_seconds, spelled, operation, terms)
@@ -72,7 +75,10 @@ class Books:
                 if row["request"] != spelled:
                     raise Refused(422, "key_reused", "this idempotency key was used with another request")
                 return row["status"], json.loads(row["body"])
-        status, body = self._book(bank, operation, terms)
+        if operation.get("fails"):
+            status, body = 500, {"error": {"code": "internal"}}
+        else:
+            status, body = self._book(bank, operation, terms)
         if retention_seconds and key:
             kept_until_ms = now_ms() + retention_seconds * 1000
             self._connection.execute(

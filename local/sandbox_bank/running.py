@@ -51,6 +51,15 @@ class BankHandle:
         """Clear a bank's scenario."""
         self._call("DELETE", f"/banks/{bank}/scenario")
 
+    @contextmanager
+    def misbehaving(self, bank: str, mode: str, **values: Any) -> Iterator[None]:
+        """Make a bank misbehave inside the context only: what a failed test left behind would befall the next one."""
+        self.scenario(bank, mode, **values)
+        try:
+            yield
+        finally:
+            self.behave(bank)
+
     def report(self, bank: str, *, from_ms: int | None = None, to_ms: int | None = None) -> bytes:
         """Return the bank's report of the movements of a period, as a file in payonce's gateway CSV."""
         return self._fetch("GET", f"/banks/{bank}/report?{_query(from_ms, to_ms)}")

@@ -19,6 +19,7 @@ from local.sandbox_bank.movements import Refused, Terms
 if TYPE_CHECKING:
     from pathlib import Path
 
+KEPT_HEADER = "Idempotency-Kept"  # a failure that comes again whenever the key does
 HUGE_BODY_BYTES = 64 * 1024 * 1024
 _CREATE = re.compile(r"/banks/([a-z0-9_-]+)/charges")
 _FOLLOW_UP = re.compile(r"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/(captures|voids|refunds)")
@@ -150,7 +151,9 @@ class Handler(BaseHTTPRequestHandler):
         operation = {**operation, "visible_after_ms": settings.visible_after_ms}
         if scenario.mode == "decline":
             operation["decline_code"] = scenario.code
-        request = {name: value for name, value in operation.items() if name != "decline_code"}
+        elif scenario.mode == "error_kept":
+            operation["fails"] = True
+        request = {name: value for name, value in operation.items() if name not in {"decline_code", "fails"}}
         try:
             key = self.headers.get("Idempotency-Key", "")
             status, answer = self.server.books.execute_once(
@@ -160,6 +163,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(refused.status, refused.body)
         except KeyError as missing:
             return self._send(400, {"error": {"code": "bad_request", "message": f"missing {missing}"}})
+        if status >= 500:
+            kept = {KEPT_HEADER: "true"} if settings.key_retention_seconds else None
+            return self._send(status, answer, kept)
         return self._answer(status, answer, scenario)
 
     def _misbehaved_before(self, scenario: Scenario) -> bool:

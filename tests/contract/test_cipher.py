@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CONTEXT = {"merchant_id": "mer_1", "endpoint_id": "we_1"}
 SECRET = b"whsec_a secret that nobody may read"
-SLOW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+SLOW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 CONTEXTS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
 
 

@@ -88,13 +88,13 @@ def test_a_stale_owner_that_wakes_up_changes_nothing(dynamodb_local: str) -> Non
         def submit(self, instruction, deadline):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             outcome = book(self, instruction, deadline)
             sent.set()
-            woken.wait(30)
+            woken.wait(120)
             return outcome
 
     world.gateway = Freezing(world.clock)
     with ThreadPoolExecutor(1) as pool:
         frozen = pool.submit(world.create, "key", wait_seconds=3)
-        assert sent.wait(10)
+        assert sent.wait(120)
         world.clock.offset_ms += 60_000  # type: ignore[attr-defined]
         report = world.recover()
         assert (report.concluded, world.errors) == (1, [])

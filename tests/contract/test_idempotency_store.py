@@ -232,6 +232,20 @@ def test_a_plan_comes_back_as_it_was(store: IdempotencyStore, plan: dict[str, An
     assert stored.plan == plan
 
 
+def test_parking_may_bring_a_new_plan_and_only_under_the_fence(store: IdempotencyStore) -> None:
+    """Fails when the next owner goes on with the old plan, and so does not ask about what may have been sent since."""
+    first = store.claim(new_record(plan={"submission": 1, "metadata": {"a": "b"}}))
+    times = {"submit_horizon_ms": 7, "retry_at_ms": 9, "ended_at_ms": ENDED_AT_MS}
+    parked = store.park(first, RESPONSE, **times, writes=(), plan={"submission": 2})
+    assert parked.plan == {"submission": 2}
+    taken = store.take_over(parked, lease_expires_at_ms=5_000)
+    assert (taken.plan, store.get("m#op#k")) == ({"submission": 2}, taken)
+    with pytest.raises(LeaseLost):
+        store.park(first, RESPONSE, **times, writes=(), plan={"submission": 3})
+    again = store.park(taken, RESPONSE, **times, writes=())
+    assert (again.plan, store.get("m#op#k")) == ({"submission": 2}, again)
+
+
 def test_a_released_claims_fence_does_not_open_the_next_claim(store: IdempotencyStore) -> None:
     """After a release fences start at 1 again. Fails when the claim id is dropped from the condition."""
     stale = store.claim(new_record("c1"))

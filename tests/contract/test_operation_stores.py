@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import LeaseLost, OutcomeUnknown
-from payonce.idempotency.in_process import Attempt, Verdict, WasExecuted
+from payonce.domain.errors import LeaseLost, NotExecuted, OutcomeUnknown
+from payonce.idempotency.in_process import Attempt, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.operation import idempotent_operation
 from payonce.idempotency.store import DatabaseIdempotencyStore
 from tests.support.world import RealClock
@@ -104,3 +104,51 @@ def test_a_doubt_stays_a_doubt(database: Database) -> None:
         with pytest.raises(OutcomeUnknown):
             ship("s", "o")
         clock.offset_ms += HOUR_MS
+
+
+def test_not_found_counts_after_the_lease_of_the_earlier_owner(database: Database) -> None:
+    """Fails when the horizon is not stored with the doubt, or not read with it: what the first owner had started may
+    still arrive after the answer to the inquiry.
+    """
+    clock, asked, executed = RealClock(), list[Attempt](), list[str]()
+
+    def resolve(attempt: Attempt) -> Verdict:
+        asked.append(attempt)
+        return WasNotExecuted()
+
+    @operation(database, clock, resolve=resolve)
+    def ship(shop: str, order: str) -> int:
+        executed.append(order)
+        if len(executed) == 1:
+            raise TimeoutError("no answer")
+        return len(executed)
+
+    with pytest.raises(TimeoutError):
+        ship("s", "o")
+    clock.offset_ms += 6_000
+    with pytest.raises(OutcomeUnknown):
+        ship("s", "o")
+    clock.offset_ms += 25_000
+    assert ship("s", "o") == 2
+    assert [attempt.owners for attempt in asked] == [2, 3]
+    assert asked[0].submit_horizon_ms == asked[1].submit_horizon_ms > 0
+
+
+def test_a_nested_promise_leaves_the_outer_claim_where_it_is(database: Database) -> None:
+    """Fails when the outer claim is deleted with the inner one: the next call would charge again."""
+    clock, charged = RealClock(), list[str]()
+
+    @operation(database, clock)
+    def courier(shop: str, order: str) -> int:
+        raise NotExecuted("closed")
+
+    @operation(database, clock)
+    def sell(shop: str, order: str) -> int:
+        charged.append(order)
+        return courier(shop, f"{order}-parcel")
+
+    with pytest.raises(NotExecuted):
+        sell("s", "o")
+    with pytest.raises(OutcomeUnknown):
+        sell("s", "o")
+    assert charged == ["o"]

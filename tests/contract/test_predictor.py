@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from payonce.ports import Database
 
 RACERS = 3
-RACE_SECONDS = 4.0
+RACE_EPOCHS, RACE_CONFLICTS, RACE_READS = 100, 20, 100  # what makes a race of it
+PATIENCE_SECONDS = 120
 T0 = 1_800_000_000_000
 _prefixes = itertools.count()
 
@@ -77,10 +78,17 @@ class Race:
         threads.append(threading.Thread(target=self._watch))
         for thread in threads:
             thread.start()
-        time.sleep(RACE_SECONDS)
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while not self._is_enough() and time.monotonic() < give_up:
+            time.sleep(0.05)
         self._done.set()
         for thread in threads:
             thread.join()
+
+    def _is_enough(self) -> bool:
+        with self._lock:
+            raced = len(self.published) >= RACE_EPOCHS and self.conflicts >= RACE_CONFLICTS
+        return raced and len(self.seen) >= RACE_READS
 
     def _race(self, name: str) -> None:
         store = PredictorStore(self._database, name)
@@ -112,7 +120,7 @@ def test_of_racing_predictors_each_epoch_has_one_and_they_only_rise(shared_datab
     """
     race = Race(shared_database)
     race.run()
-    assert race.conflicts, "they met"
+    assert race.conflicts >= RACE_CONFLICTS, "they met"
     assert set(race.published.values()) == {1}
     assert sorted(race.published) == list(range(1, len(race.published) + 1))
     assert [epoch for epoch, _ in race.seen] == sorted(epoch for epoch, _ in race.seen)

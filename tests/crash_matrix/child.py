@@ -113,6 +113,10 @@ class StrikingGateway:
         """See ``Gateway``."""
         return self._point.around("find", lambda: self._inner.find(instruction, deadline))
 
+    def withdraw(self, instruction: Any, waiting: Any, deadline: Any) -> Any:
+        """See ``Gateway``."""
+        return self._point.around("withdraw", lambda: self._inner.withdraw(instruction, waiting, deadline))
+
     def read_charge(self, gateway_charge_id: str, deadline: Any) -> Any:
         """See ``Gateway``."""
         return self._point.around("read", lambda: self._inner.read_charge(gateway_charge_id, deadline))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.dynamodb_local import running_dynamodb_local
 from local.localstripe_server import running_localstripe
 from local.sandbox_bank.running import running_bank
+from tests.support.tables import hand_over, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,17 @@ def stripe_url() -> Iterator[str]:
     """localstripe."""
     with running_localstripe() as url:
         yield url
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand this worker's rows over."""
+    hand_over(session, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a worker's rows."""
+    take_over(node, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

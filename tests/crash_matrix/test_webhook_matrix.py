@@ -147,7 +147,7 @@ class Case:
         ]
         path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
         done = subprocess.run(
-            command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120
+            command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == KILLED_EXIT_CODE, done.stderr
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from local.stack import Stack
 
-REQUEST_TIMEOUT_SECONDS = 60
+REQUEST_TIMEOUT_SECONDS = 120
 
 
 def free_port() -> int:

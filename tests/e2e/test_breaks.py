@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
 
-PATIENCE_SECONDS = 120  # a cold start with DuckDB, on a machine that does other things too
+PATIENCE_SECONDS = 250  # a cold start with DuckDB, on a machine that does other things too
 DAY_MS = 86_400_000
 # The local cloud runs a few environments at once; what it throttles is asked again with the same key.
 RETRIED = {429, 500, 502, 503, 504}

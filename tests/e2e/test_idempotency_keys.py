@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"}
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 250
 # The local cloud runs a few environments at once; what it throttles is asked again with the same key.
 RETRIED = {429, 500, 502, 503, 504}
 
@@ -103,7 +103,7 @@ def open_claim(merchant: Merchant, key: str) -> dict[str, Any]:
                 "merchant_id": {"S": merchant.merchant_id},
                 "payment_id": {"S": payment_id},
                 "gateway": {"S": "sandbox_bank"},
-                "gateway_reference": {"S": f"{payment_id}-1"},
+                "gateway_references": {"L": [{"S": f"{payment_id}-1"}]},
                 "amount_minor": {"N": "1050"},
                 "currency": {"S": "EUR"},
                 "payment_method": {"S": "pm_sandbox_visa"},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HEADER = "kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id"
 BANK = "forgetful"
-PATIENCE_SECONDS = 240  # a cold start with DuckDB, on a machine that does other things too
+PATIENCE_SECONDS = 250  # a cold start with DuckDB, on a machine that does other things too
 
 
 def cents(amount_minor: int) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"}
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 250
 # The local cloud runs a few environments at once; what it throttles is asked again with the same key.
 RETRIED = {429, 500, 502, 503, 504}
 

@@ -49,7 +49,7 @@ def reconcile(folder: Path, *arguments: str, python: tuple[str, ...] = ()) -> su
     module = python or ("-m", "payonce.cli")
     command = [sys.executable, *module, "reconcile", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 

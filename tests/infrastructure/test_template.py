@@ -68,14 +68,11 @@ def test_the_template_has_the_routes_of_the_code() -> None:
     assert deployed == {(route.method, route.path, f"functions/{route.operation}") for route in ROUTES.values()}
 
 
-@pytest.mark.parametrize(("name", "method", "path"), api_events())
-def test_an_unsafe_route_can_not_do_without_a_key(name: str, method: str, path: str) -> None:
-    """Calls the deployed function's own handler without a key. Fails for a route that is not keyed."""
+@pytest.mark.parametrize(("method", "path"), [(method, path) for _, method, path in api_events()])
+def test_what_is_unsafe_is_a_keyed_route(method: str, path: str) -> None:
+    """That each refuses a request without a key is tried in tests/unit/entrypoints/test_keys_required.py."""
     route = next(route for route in ROUTES.values() if (route.method, route.path) == (method, path))
     assert isinstance(route, KeyedRoute) == (method in UNSAFE_METHODS)
-    source = (REPOSITORY / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
-    assert f'ROUTES["{route.operation}"]' in source
-    assert "return serve(ROUTE, APPLICATION, event, context)" in source
 
 
 @pytest.mark.parametrize("table", list(Table))
@@ -88,6 +85,8 @@ def test_keys_and_indexes_are_what_the_code_uses(table: Table) -> None:
         for index in properties.get("GlobalSecondaryIndexes", [])
     }
     assert indexes == dict(schema.indexes)
+    types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
+    assert types == {name: "N" if name in schema.numbers else "S" for name in types}
 
 
 @pytest.mark.parametrize("table", list(Table))
@@ -322,6 +321,12 @@ def test_a_correction_reads_its_policy_and_no_other_file() -> None:
     for statement in statements("CorrectBreakFunction"):
         if '"ReconciliationTable.Arn"' in json.dumps(statement):
             assert statement["Condition"] == ONLY_BREAKS
+
+
+def test_recovery_changes_cases_and_nothing_else_of_reconciliation() -> None:
+    """Fails when it can't commit a correction that it carries on: the commit notes on the case what was given back."""
+    changing = [s for s in statements("RecoverPaymentsFunction") if "ReconciliationTable" in json.dumps(s["Resource"])]
+    assert [(s["Action"], s["Condition"]) for s in changing] == [("dynamodb:UpdateItem", ONLY_BREAKS)]
 
 
 def test_a_run_only_reads_the_claims_that_it_explains_by() -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
+
+from tests.support.tables import hand_over, take_over
 
 LINES: list[str] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand this worker's lines over."""
+    hand_over(session, "reconciliation", LINES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a worker's lines."""
+    take_over(node, "reconciliation", LINES)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -228,7 +228,6 @@ def test_the_store_does_what_its_model_does(machine: type[StoreMachine]) -> None
         settings=settings(
             max_examples=1_000 if LONG else 200,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ FAKE_CREDENTIALS = {
 }
 
 
-class _TemplateLoader(yaml.SafeLoader):
+class _TemplateLoader(yaml.CSafeLoader):
     """Reads CloudFormation's short forms as {tag: value}."""
 
 
@@ -42,8 +43,9 @@ def _short_form(loader: _TemplateLoader, suffix: str, node: yaml.Node) -> Any:
 _TemplateLoader.add_multi_constructor("!", _short_form)
 
 
+@cache
 def load_template() -> dict[str, Any]:
-    """Return template.yaml as plain data."""
+    """Return template.yaml as plain data: one document for the whole process, which nobody changes."""
     template: dict[str, Any] = yaml.load((REPOSITORY / "template.yaml").read_text(), Loader=_TemplateLoader)  # noqa: S506
     return template
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Answer:
         """Return what a replay repeats: everything but what says that it is one, and the server's own framing."""
         own = {"idempotency-replayed", "date", "connection", "retry-after"}
         return self.status, self.body, tuple(line for line in self.lines if line[0] not in own)
+
+
+def until(look: Callable[[], bool], *, patience_seconds: float = 60.0) -> None:
+    """Wait for what a busy machine brings about late."""
+    give_up = time.monotonic() + patience_seconds
+    while not look():
+        assert time.monotonic() < give_up, "what was waited for did not happen"
+        time.sleep(0.02)
 
 
 def call(

@@ -18,7 +18,7 @@ from payonce.stores.redlock import RedlockIdempotencyStore, lock_node, redlock_c
 from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, new_record
 from tests.support.world import RealClock
 
-LOCK_MS = 1_000
+LOCK_MS = 2_000
 KEY = "m#op#paused"
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.entrypoints.signal_stream import serve_signals
 from payonce.ports import Adjust, Database, Deadline, Insert, Table
-from payonce.routing.cache import DocumentCache
-from payonce.routing.control_store import ControlStore
+from payonce.routing.control_cache import ControlCache
+from payonce.routing.control_store import Control, ControlStore
 from payonce.routing.detector import Baseline
 from payonce.routing.forecast import shipped_model
 from payonce.routing.observation import Cell
@@ -195,13 +195,37 @@ class RoutingWorld:
 
     def document(self, *, skew_ms: int = 0) -> ControlDocument | None:
         """Return what a payment's function finds now: ``None`` is neutral."""
-        cache = DocumentCache(lambda: ControlStore(self.database).read().document, GATEWAYS, draw=lambda: 0.5)
-        return cache.current(self.time.now_ms() + skew_ms)
+        return cache_of(self.database).current(self.time.now_ms() + skew_ms).document
 
     def share(self, gateway: str = "alder") -> float:
         """Return the weight in force for cards."""
         document = self.document()
         return (document.weights if document else {}).get("card", ROUTING.neutral)[gateway]
+
+
+@dataclass
+class ReadsAtOnce:
+    """A reader of the control item without a thread; ``came`` is what it has read and nobody has taken yet."""
+
+    store: ControlStore
+    came: Control | None = None
+
+    def begin(self) -> bool:
+        """See ``Reader``."""
+        self.came = self.store.read()
+        return True
+
+    def take(self) -> Control | None:
+        """See ``Reader``."""
+        came, self.came = self.came, None
+        return came
+
+
+def cache_of(database: Database, report: Callable[[Exception], None] | None = None) -> ControlCache:
+    """Return the cache that a payment's function has of what lies in ``database``."""
+    errors: list[Exception] = []
+    reader = ReadsAtOnce(ControlStore(database))
+    return ControlCache(reader, GATEWAYS, draw=lambda: 0.5, report=report or errors.append)
 
 
 class Faulty:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 READ_BYTES = 64 * 1024
 
 

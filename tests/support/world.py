@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import (
+    AwaitsPayer,
     CaptureMethod,
     ChargeOutcome,
     ChargeState,
@@ -19,9 +20,11 @@ from payonce.domain.gateway import (
     NeverSent,
     NotFound,
     OperationKind,
+    Overtaken,
     SubmitOutcome,
     Succeeded,
     Unknown,
+    WithdrawOutcome,
 )
 from payonce.domain.ids import UlidSource
 from payonce.domain.money import Money
@@ -80,8 +83,11 @@ HONOURING = GatewayCapabilities(
 )
 FORGETFUL = replace(HONOURING, key_retention_seconds=0, lookup_authoritative_after_seconds=0)
 LATE = replace(FORGETFUL, lookup_authoritative_after_seconds=30)
-CAPABILITIES = {"honouring": HONOURING, "forgetful": FORGETFUL, "late": LATE}
+# As Stripe: it keeps the first answer to a key, a failure included, and its "not found" is final after a while.
+REMEMBERING = replace(HONOURING, lookup_authoritative_after_seconds=30)
+CAPABILITIES = {"honouring": HONOURING, "forgetful": FORGETFUL, "late": LATE, "remembering": REMEMBERING}
 LATE_VISIBLE_MS = 20_000
+VISIBLE_AFTER_MS = {"honouring": 0, "forgetful": 0, "late": LATE_VISIBLE_MS, "remembering": LATE_VISIBLE_MS}
 
 
 @dataclass(slots=True)
@@ -97,7 +103,8 @@ class Booking:
 class ScriptedGateway:
     """A gateway with books. ``script`` holds how the next submissions go; then they succeed.
 
-    Words of the script: ok, decline, never, lost (not booked, no answer), booked_lost (booked, no answer).
+    Words of the script: ok, decline, never, lost (not booked, no answer), booked_lost (booked, no answer), remembered
+    (not booked, and where keys are honoured this failure is kept), booked_remembered (booked, and the failure kept).
     """
 
     clock: Clock
@@ -108,6 +115,8 @@ class ScriptedGateway:
     lookup_fails: bool = False
     bookings: list[Booking] = field(default_factory=list)
     submissions: list[Instruction] = field(default_factory=list)
+    inquiries: list[Instruction] = field(default_factory=list)
+    remembered: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -119,13 +128,22 @@ class ScriptedGateway:
             word = self.script.pop(0) if self.script else "ok"
             if word == "never":
                 return NeverSent("refused")
-            if word == "lost":
-                return Unknown("no answer")
+            if instruction.gateway_reference in self.remembered:
+                return Unknown("the kept failure")
+            keeps = word.endswith("remembered") and self.capabilities.key_retention_seconds > 0
+            if keeps:
+                self.remembered.add(instruction.gateway_reference)
+            if word in {"lost", "remembered"}:
+                return Unknown("no answer", repeatable=not keeps)
+            if instruction.kind is not OperationKind.PAYMENT and not self._is_possible(instruction):
+                return Overtaken("overtaken", "The charge is in another state.")
             outcome = self._book(instruction, word)
-            return Unknown("no answer") if word.endswith("lost") else outcome
+            failed = word.startswith("booked")
+            return Unknown("no answer", repeatable=not keeps) if failed else outcome
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
         """See ``Gateway``."""
+        self.inquiries.append(instruction)
         if self.lookup_fails:
             return Unknown("the lookup failed")
         now_ms = self.clock.now_ms()
@@ -137,6 +155,10 @@ class ScriptedGateway:
                 ):
                     return booking.outcome
         return NotFound()
+
+    def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
+        """See ``Gateway``. This one waits for nobody."""
+        raise AssertionError("nothing was said to wait")
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
@@ -159,6 +181,41 @@ class ScriptedGateway:
             voided=amounts[OperationKind.VOID] > 0,
             currency=currency,
         )
+
+    def elsewhere(self, kind: OperationKind, amount_minor: int) -> None:
+        """Do something to the first charge that payonce has not asked for, as somebody at the bank's dashboard does."""
+        charged = self.succeeded(OperationKind.PAYMENT)[0]
+        assert isinstance(charged.outcome, Succeeded)
+        done = replace(
+            charged.instruction,
+            kind=kind,
+            gateway_reference=f"dashboard-{next(self._numbers)}",
+            money=Money(amount_minor, charged.instruction.money.currency),
+            gateway_charge_id=charged.outcome.gateway_charge_id,
+        )
+        self.bookings.append(Booking(done, charged.outcome, self.clock.now_ms()))
+
+    def _is_possible(self, instruction: Instruction) -> bool:
+        """Return whether the charge is in the state that a follow-up needs; its own booking is no obstacle."""
+        if any(booking.instruction.gateway_reference == instruction.gateway_reference for booking in self.bookings):
+            return True
+        moved = dict.fromkeys(OperationKind, 0)
+        for booking in self.succeeded():
+            if (
+                isinstance(booking.outcome, Succeeded)
+                and booking.outcome.gateway_charge_id == instruction.gateway_charge_id
+            ):
+                moved[booking.instruction.kind] += booking.instruction.money.amount_minor
+        captured_minor = moved[OperationKind.CAPTURE]
+        if instruction.capture_method is CaptureMethod.AUTOMATIC:
+            captured_minor = moved[OperationKind.PAYMENT]
+        if instruction.kind is OperationKind.REFUND:
+            return instruction.money.amount_minor <= captured_minor - moved[OperationKind.REFUND]
+        if moved[OperationKind.VOID] or (captured_minor and not self.capabilities.multiple_captures):
+            return False
+        if instruction.kind is OperationKind.VOID and captured_minor:
+            return False
+        return instruction.money.amount_minor <= moved[OperationKind.PAYMENT] - captured_minor
 
     def succeeded(self, kind: OperationKind | None = None) -> list[Booking]:
         """Return what was really executed."""

@@ -117,7 +117,7 @@ def test_a_table_that_is_not_named_is_asked_for(
     for table in Table:
         monkeypatch.delenv(f"PAYONCE_{table.name}_TABLE", raising=False)
     assert cli.main(["key", "show", "--merchant", "m", "--idempotency-table", "i", KEY]) == 2
-    assert "Name the audit table with --audit-table or PAYONCE_AUDIT_TABLE." in capsys.readouterr().err
+    assert "its audit table with --audit-table or PAYONCE_AUDIT_TABLE." in capsys.readouterr().err
 
 
 def test_a_key_that_is_none_is_not_there(run: Any) -> None:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce import cli, cli_corrections
+from payonce.corrections.policy import POLICY_FILE
 from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
+from payonce.payments.corrective import correction_key
+from payonce.ports import Adjust, Table
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.breaks import store_break, store_proposal
 
@@ -97,7 +100,7 @@ def test_a_workflow_that_failed_is_started_again_under_another_name(application:
     assert number == application.clock.now_ms() // 1000
 
 
-@pytest.mark.parametrize("status", [CorrectionStatus.CORRECTED, CorrectionStatus.FAILED, CorrectionStatus.MANUAL])
+@pytest.mark.parametrize("status", [CorrectionStatus.CORRECTED, CorrectionStatus.MANUAL])
 def test_what_has_ended_is_not_resumed(application: Application, run: Any, status: CorrectionStatus) -> None:
     a_proposal(application, status=status)
     code, _, err = run("resume", ID)
@@ -124,3 +127,79 @@ def test_what_somebody_gave_back_by_hand_is_not_said_to_close_by_itself(applicat
     """Fails when every correction is said to be proved by a run: the books lack this charge and its refund for ever."""
     a_proposal(application, status=CorrectionStatus.CORRECTED, outcome="already_given_back")
     assert "the break stays open" in run("show", ID)[1]
+
+
+def test_what_failed_and_the_rest_of_what_was_given_back_in_part_are_resumed(
+    application: Application, run: Any
+) -> None:
+    """Fails when a part is taken for the whole: nobody could give back the rest."""
+    a_proposal(application, status=CorrectionStatus.CORRECTED, outcome="executed", amount_minor=700, surplus_minor=2011)
+    _, out, _ = run("show", ID)
+    assert "given back 700 of 2011, 1311 left" in out
+    assert "700 of 2011 EUR are given back, and 1311 are not: the break stays open. The next run begins it anew" in out
+    assert (run("resume", ID)[0], started(application)) == (0, [(ID, 2)])
+
+
+def test_what_the_gateway_declined_is_resumed_by_people(application: Application, run: Any) -> None:
+    a_proposal(application, status=CorrectionStatus.FAILED, outcome="declined")
+    assert f"corrections resume {ID} begins attempt 2" in run("show", ID)[1]
+    assert (run("resume", ID)[0], started(application)) == (0, [(ID, 2)])
+
+
+HELD = "The kill switch is set: nothing is executed until the policy says enabled = true."
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (CorrectionStatus.APPROVED, "It is approved: the workflow goes on by itself and executes it."),
+        (CorrectionStatus.AWAITING_APPROVAL, "Somebody else than who proposed it approves or rejects it."),
+        (CorrectionStatus.OPEN, "The workflow reads the gateway, and then the policy or a person decides."),
+    ],
+)
+def test_show_says_what_does_not_happen_under_the_kill_switch(
+    application: Application, run: Any, status: CorrectionStatus, text: str
+) -> None:
+    """Fails when what is approved is said to go on by itself, whatever the policy says."""
+    a_proposal(application, status=status)
+    assert f"next: {text}" in run("show", ID)[1]
+    assert HELD not in run("show", ID)[1]
+    set_policy(application, b"enabled = false")
+    assert f"next: {text} {HELD}" in run("show", ID)[1]
+    set_policy(application, b"enabled = perhaps")
+    assert f"next: {text} The policy can't be read: nothing is decided or executed" in run("show", ID)[1]
+
+
+def test_show_says_that_what_was_claimed_before_the_kill_switch_may_have_moved_money(
+    application: Application, run: Any
+) -> None:
+    """Fails when the switch is said to stop what is at the gateway already."""
+    correction = a_proposal(application, status=CorrectionStatus.APPROVED)
+    key = correction_key(correction.merchant_id, correction.payment_id, ID)
+    application.database.write([Adjust(table=Table.PAYMENTS, key=key, set={"claimed_attempt": 1})])
+    set_policy(application, b"enabled = false")
+    assert "next: Its money may have moved: the gateway is asked, and what it says is booked." in run("show", ID)[1]
+
+
+def test_show_says_that_it_has_not_looked_at_the_kill_switch(
+    application: Application, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a switch that can't be read passes for one that is not set. Then what the worker noted is said."""
+    correction = a_proposal(application, status=CorrectionStatus.APPROVED)
+    monkeypatch.delitem(application.__dict__, "files")
+    assert "The kill switch was not looked at: name the bucket, PAYONCE_RECONCILIATION_BUCKET" in run("show", ID)[1]
+    key = correction_key(correction.merchant_id, correction.payment_id, ID)
+    application.database.write([Adjust(table=Table.PAYMENTS, key=key, set={"held_since_ms": 1})])
+    assert HELD in run("show", ID)[1]
+
+
+def test_show_says_that_what_nobody_decided_in_time_is_over(application: Application, run: Any) -> None:
+    """Fails when a proposal that can't be approved any more is said to wait for somebody."""
+    a_proposal(application, expires_at_ms=application.clock.now_ms() - 1)
+    out = run("show", ID)[1]
+    assert ("Nobody decided in time" in out, "corrections approve" in out) == (True, False)
+
+
+def set_policy(application: Application, document: bytes) -> None:
+    application.files.write(POLICY_FILE, document)
+    application.__dict__.pop("_correction_policy", None)  # what another process reads anew, and this one within 15 s

@@ -434,3 +434,24 @@ def test_a_gateways_name_in_the_history_moves_no_cursor(application: Application
     assert code == 0
     assert ascii(name) in out
     assert all(line.isprintable() for line in out.splitlines())
+
+
+def test_who_overrides_is_in_the_audit_trail_too(application: Application, run: Any, document: ControlDocument) -> None:
+    """Fails when the export of who did what has to be put together from two histories."""
+    for arguments in (["drain", "alder", *ANN], ["release", *ANN]):
+        assert run(*arguments, "--audit-table", "audit")[0] == 0
+        sleep(application, 1)
+    entries = list(application.audit_trail.entries(from_ms=1_799_000_000_000, until_ms=1_801_000_000_000))
+    assert [(each.operation, each.transition.value, each.principal, each.reason) for each in entries] == [
+        ("drain_routing", "acted", "operator:ann", ANN[3]),
+        ("release_routing", "acted", "operator:ann", ANN[3]),
+    ]
+
+
+@pytest.mark.parametrize("name", ["ann\u200b", "\u0430nn"])
+def test_an_override_by_a_name_that_could_pass_for_another_is_refused(
+    application: Application, run: Any, document: ControlDocument, name: str
+) -> None:
+    code, _, err = run("drain", "alder", "--operator", name, "--reason", "why")
+    assert (code, "can't be seen" in err or "look alike" in err) == (2, True)
+    assert ControlStore(application.database).read().override is None

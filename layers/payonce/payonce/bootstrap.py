@@ -142,9 +142,11 @@ class Application:
             services=self.services,
             engine=self.engine,
             gateway_named=self.gateway,
-            # Read by the steps that decide and execute alone: only the worker may read the bucket.
+            # Only the worker and operators may read the bucket.
             policy=lambda: self._correction_policy(),
             notifier=self.workflows,
+            reads_policy=lambda: "files" in self.__dict__ or bool(os.environ.get(BUCKET_VARIABLE)),
+            audited=lambda entry: [self.audit_trail.write_of(entry)],
         )
 
     @cached_property

@@ -67,8 +67,9 @@ def _redis_store(settings: Store, clock: Clock) -> IdempotencyStore:
     except ImportError as error:
         raise MisconfiguredError(f"store.kind redis: {error}. Install requirements/redis.txt.") from error
     client = redis_client(str(settings.url))
-    check_redis(client, clock, at_least=Durability[settings.durability.upper()])
-    return RedisIdempotencyStore(client, prefix=settings.prefix, clock=clock)
+    at_least = Durability[settings.durability.upper()]
+    check_redis(client, clock, at_least=at_least)
+    return RedisIdempotencyStore(client, prefix=settings.prefix, clock=clock, at_least=at_least)
 
 
 def _locked(store: IdempotencyStore, settings: Store, clock: Clock) -> IdempotencyStore:

@@ -1,4 +1,4 @@
-"""The operator's command: ``python -m payonce.cli --help``.
+"""The operator's command: ``payonce --help``.
 
 Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail
 and the ledger, reconciles files, lists what reconciliation found, shows and overrides routing, and runs the sidecar.
@@ -20,6 +20,7 @@ from payonce import (
     cli_manifests,
     cli_reconcile,
     cli_routing,
+    cli_stack,
 )
 from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
@@ -46,6 +47,7 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="payonce", description="Operate payonce.")
+    parser.add_argument("--stack", help="the deployed stack whose tables and settings are meant, before the command")
     parser.add_argument("--table", help="the merchants table (default: $PAYONCE_MERCHANTS_TABLE)")
     commands = parser.add_subparsers(dest="command", required=True)
     merchant = commands.add_parser("create-merchant", help="create a merchant and a first API key")
@@ -54,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     key = commands.add_parser("create-key", help="create a further API key of a merchant")
     key.add_argument("merchant_id")
     for command in (merchant, key):
+        command.add_argument(
+            "--holder", default="", help="whose key it is: the keys of one person are one where two have to decide"
+        )
         command.add_argument("--scope", action="append", choices=SCOPES, help="repeat for several (default: all)")
     revoke = commands.add_parser("revoke-key", help="revoke an API key, read from standard input")
     revoke.set_defaults(scope=None)
@@ -77,38 +82,42 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 done, 1 breaks or a difference found, 2 refused, with the reason."""
     options = _parser().parse_args(arguments)
-    if options.command == "sidecar":
-        return _sidecar(options.config)
-    if options.command in FAMILIES:
-        try:
-            return FAMILIES[options.command](options, os.environ)
-        except PayonceError as error:
-            sys.stderr.write(f"{error.detail}\n")
-            return 2
-    environment = dict(os.environ)
+    try:
+        environment = dict(os.environ)
+        if options.stack:
+            environment = cli_stack.environment_of_stack(options.stack, environment)
+        if options.command == "sidecar":
+            return _sidecar(options.config)
+        if options.command in FAMILIES:
+            return FAMILIES[options.command](options, environment)
+        return _operate(options, environment)
+    except PayonceError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 2
+
+
+def _operate(options: argparse.Namespace, environment: dict[str, str]) -> int:
     if options.table:
         environment["PAYONCE_MERCHANTS_TABLE"] = options.table
     settings = load_settings(environment)
     if options.command == "redrive":
         return _redrive(Application(settings), options)
     if Table.MERCHANTS not in settings.table_names:
-        sys.stderr.write("Name the merchants table with --table or PAYONCE_MERCHANTS_TABLE (an output of the stack).\n")
+        sys.stderr.write(
+            "Name the stack with --stack, or its merchants table with --table or PAYONCE_MERCHANTS_TABLE.\n"
+        )
         return 2
     merchants = Application(settings).merchants
-    try:
-        if options.command == "revoke-key":
-            merchants.revoke_api_key(hash_api_key(sys.stdin.readline().strip()))
-            sys.stdout.write("revoked; the authorizer's cache forgets it within a minute\n")
-            return 0
-        merchant_id = (
-            merchants.create_merchant(options.name, gateway=options.gateway)
-            if options.command == "create-merchant"
-            else options.merchant_id
-        )
-        key_id, api_key = merchants.create_api_key(merchant_id, options.scope or SCOPES)
-    except PayonceError as error:
-        sys.stderr.write(f"{error.detail}\n")
-        return 2
+    if options.command == "revoke-key":
+        merchants.revoke_api_key(hash_api_key(sys.stdin.readline().strip()))
+        sys.stdout.write("revoked; the authorizer's cache forgets it within a minute\n")
+        return 0
+    merchant_id = (
+        merchants.create_merchant(options.name, gateway=options.gateway)
+        if options.command == "create-merchant"
+        else options.merchant_id
+    )
+    key_id, api_key = merchants.create_api_key(merchant_id, options.scope or SCOPES, holder=options.holder)
     sys.stdout.write(f"merchant_id {merchant_id}\nkey_id {key_id}\napi_key {api_key}\n")
     sys.stderr.write("Keep the API key safe: it is stored as a hash and can't be shown again.\n")
     return 0
@@ -120,11 +129,7 @@ def _sidecar(config_file: str) -> int:
     except ImportError as error:
         sys.stderr.write(f"The sidecar's packages are not installed ({error}). They are in requirements/sidecar.txt.\n")
         return 2
-    try:
-        return run(config_file)
-    except PayonceError as error:
-        sys.stderr.write(f"{error.detail}\n")
-        return 2
+    return run(config_file)
 
 
 def _redrive(application: Application, options: argparse.Namespace) -> int:
@@ -138,9 +143,9 @@ def _redrive(application: Application, options: argparse.Namespace) -> int:
         client = application.sqs_client
         at_most = options.at_most if options.at_most is not None else dead_letters(client, options.source)
         count = redrive(client, options.source, options.target, at_most=at_most, moved=moved)
-    except PayonceError as error:
-        sys.stderr.write(f"\n{error.detail}\n")
-        return 2
+    except PayonceError:
+        sys.stderr.write("\n")
+        raise
     sys.stderr.write("\n" if count else "")
     sys.stdout.write(f"{count} message{'' if count == 1 else 's'} redriven\n")
     return 0

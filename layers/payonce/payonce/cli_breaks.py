@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from payonce.cli_support import add_table_options, application_of, names_tables, shown
+from payonce.cli_support import add_table_options, application_of, audited_act, names_tables, shown
+from payonce.domain.errors import CorrectionStateConflict
+from payonce.domain.principals import operator_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.items import Visibility
+from payonce.reconciliation.cases.merchant import OPERATOR, break_path
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.cases.views import is_overdue
 from payonce.reconciliation.readers.values import neutralised
@@ -20,9 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from payonce.bootstrap import Application
+    from payonce.ports import Write
     from payonce.reconciliation.cases.case import Case
 
 TABLES = (Table.RECONCILIATION,)
+ACTING_TABLES = (*TABLES, Table.AUDIT)  # who did what is in the audit trail, in the same transaction
+READING_COMMANDS = frozenset({"list", "show"})
 # What why a break arose is looked up in, when its run did not.
 WHY_TABLES = (Table.IDEMPOTENCY, Table.AUDIT, Table.PAYMENTS, Table.LEDGER)
 DEFAULT_LIMIT = 50
@@ -50,15 +56,18 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     dismiss.add_argument("reason", help="why: it stays in the history")
     for action in (comment, assign, dismiss):
         action.add_argument("--operator", required=True, help="who you are")
-    for action in (listing, show, comment, assign, dismiss):
+    for action in (listing, show):
         add_table_options(action, TABLES)
+    for action in (comment, assign, dismiss):
+        add_table_options(action, ACTING_TABLES)
     add_table_options(show, WHY_TABLES)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Raises ``PayonceError``."""
     explaining = options.breaks_command == "show" and names_tables(options, environment, WHY_TABLES)
-    application = application_of(options, environment, (*TABLES, *WHY_TABLES) if explaining else TABLES)
+    tables = TABLES if options.breaks_command in READING_COMMANDS else ACTING_TABLES
+    application = application_of(options, environment, (*TABLES, *WHY_TABLES) if explaining else tables)
     store = CaseStore(application.database)
     match options.breaks_command:
         case "list":
@@ -99,14 +108,20 @@ def line_of(case: Case, now_ms: int) -> str:
     late = "overdue" if is_overdue(case, now_ms) else f"due {shown(case.due_at_ms)}"
     severity = CLASSES[case.break_class].severity.value
     return (
-        f"{case.break_id}  {severity:<8}  {case.break_class.value:<22}  {amount_of(case):>16}  {late}  "
+        f"{case.break_id}  {severity:<8}  {case.break_class.value:<22}  {_money(case, case.open_minor):>16}  {late}  "
         f"{case.assignee or '-'}"
     )
 
 
 def amount_of(case: Case) -> str:
-    """Return the amount at stake in minor units; a break of no money has none."""
-    return f"{case.amount_minor} {case.currency}" if case.currency else "-"
+    """Return the amount at stake in minor units, and what of it is open still; a break of no money has none."""
+    if not case.corrected_minor:
+        return _money(case, case.amount_minor)
+    return f"{_money(case, case.amount_minor)}, {case.corrected_minor} given back, {case.open_minor} open"
+
+
+def _money(case: Case, amount_minor: int) -> str:
+    return f"{amount_minor} {case.currency}" if case.currency else "-"
 
 
 def _show(application: Application, store: CaseStore, break_id: str, *, explaining: bool) -> int:
@@ -168,31 +183,61 @@ def _plain(value: str | int) -> str:
 
 
 def _assign(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
-    case = store.assign(
-        options.break_id,
-        options.assignee or None,
-        by=f"operator:{options.operator}",
-        at_ms=application.clock.now_ms(),
-    )
+    assignee = options.assignee or None
+    acts = _Acts(application, store, options, f"to {assignee or 'nobody'}")
+    case = store.assign(options.break_id, assignee, by=acts.by, at_ms=acts.at_ms, beside=acts.audited())
     sys.stdout.write(f"assigned to {case.assignee or 'nobody'}\n")
     return 0
 
 
 def _dismiss(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
-    by = f"operator:{options.operator}"
-    store.dismiss(options.break_id, reason=options.reason, by=by, at_ms=application.clock.now_ms())
+    acts = _Acts(application, store, options, options.reason)
+    try:
+        store.dismiss(options.break_id, reason=options.reason, by=acts.by, at_ms=acts.at_ms, beside=acts.audited())
+    except CorrectionStateConflict as refused:
+        refusal = acts.audited(refused=refused.detail)
+        note = f"dismiss: {refused.detail}"
+        store.refused(options.break_id, by=acts.by, at_ms=acts.at_ms, note=note, beside=refusal)
+        raise
     sys.stdout.write("dismissed: no run will open it again\n")
     return 0
 
 
 def _comment(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    # The text is in the case; in the trail is that there is one.
+    acts = _Acts(application, store, options, "for the merchant" if options.for_merchant else "internal")
     store.comment(
         options.break_id,
         application.ids.new("com"),
         text=options.text,
-        by=f"operator:{options.operator}",
-        at_ms=application.clock.now_ms(),
+        by=acts.by,
+        at_ms=acts.at_ms,
         visibility=Visibility.MERCHANT if options.for_merchant else Visibility.INTERNAL,
+        beside=acts.audited(),
     )
     sys.stdout.write("commented\n")
     return 0
+
+
+class _Acts:
+    """What the operator does, as the audit trail tells it."""
+
+    def __init__(self, application: Application, store: CaseStore, options: argparse.Namespace, text: str) -> None:
+        self.by = operator_of(options.operator)
+        self.at_ms = application.clock.now_ms()
+        self._application = application
+        self._options = options
+        self._text = text
+        self._merchant_id = store.get(options.break_id).merchant_id
+
+    def audited(self, *, refused: str | None = None) -> list[Write]:
+        """Return the write of the trail's entry."""
+        return audited_act(
+            self._application,
+            scope=self._merchant_id or OPERATOR,
+            operation=f"{self._options.breaks_command}_break",
+            resource=break_path(self._options.break_id),
+            principal=self.by,
+            reason=self._text if refused is None else refused,
+            refused=refused is not None,
+        )

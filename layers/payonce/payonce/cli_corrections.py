@@ -5,15 +5,17 @@ Who acts is named by ``--operator``: who proposed can't approve. Each command sa
 
 from __future__ import annotations
 
+import getpass
 import sys
 from typing import TYPE_CHECKING
 
+from payonce.bootstrap import BUCKET_VARIABLE
 from payonce.cli_support import add_table_options, application_of, shown
-from payonce.corrections.actions import Action
-from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
-from payonce.corrections.workflow import MAX_ATTEMPTS, Identity
-from payonce.domain.errors import BodyMalformed, CorrectionStateConflict, NotFound
-from payonce.payments.corrective import ALREADY_GIVEN_BACK
+from payonce.corrections.outlook import NextStep
+from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status, steps_of
+from payonce.corrections.workflow import MAX_ATTEMPTS, Identity, may_begin_anew
+from payonce.domain.errors import CorrectionStateConflict, NotFound
+from payonce.domain.principals import operator_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.store import CaseStore
 
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from payonce.bootstrap import Application
 
 TABLES = (Table.RECONCILIATION, Table.PAYMENTS)
+ACTING_TABLES = (*TABLES, Table.AUDIT)  # who did what is in the audit trail, in the same transaction
+READING_COMMANDS = frozenset({"list", "show"})
 DEFAULT_LIMIT = 50
-OPERATOR_PREFIX = "operator:"
 _S = CorrectionStatus
 
 
@@ -40,7 +43,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     propose = actions.add_parser("propose", help="propose another amount; whoever does can't decide about it")
     approve = actions.add_parser("approve", help="approve the proposal that you have seen")
     reject = actions.add_parser("reject", help="reject the proposal that you have seen")
-    resume = actions.add_parser("resume", help="begin a rejected or expired one anew, or start its workflow again")
+    resume = actions.add_parser(
+        "resume", help="begin a rejected, failed or expired one anew, or the rest of one in part; or start its workflow"
+    )
     for action in (show, propose, approve, reject, resume):
         action.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
     propose.add_argument("--amount", type=int, required=True, metavar="MINOR", help="in minor units")
@@ -48,8 +53,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument("--version", type=int, required=True, help="of the proposal that you have seen")
         action.add_argument("--operator", required=True, help="who you are: who proposed can't approve")
     resume.add_argument("--workflow", help="ARN of the state machine (default: $PAYONCE_CORRECTIONS_ARN)")
-    for action in (listing, show, propose, approve, reject, resume):
+    resume.add_argument("--operator", default=None, help="who you are (default: the user of this machine)")
+    for action in (listing, show):
         add_table_options(action, TABLES)
+    for action in (propose, approve, reject, resume):
+        add_table_options(action, ACTING_TABLES)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -57,15 +65,16 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     workflow = getattr(options, "workflow", None)
     if workflow:
         environment = {**environment, "PAYONCE_CORRECTIONS_ARN": workflow}
-    application = application_of(options, environment, TABLES)
+    reads = options.corrections_command in READING_COMMANDS
+    application = application_of(options, environment, TABLES if reads else ACTING_TABLES)
     if options.corrections_command == "list":
         return _list(application, options)
     identity = _identity(application, options.break_id)
     match options.corrections_command:
         case "show":
-            return _show(_found(application, identity))
+            return _show(application, _found(application, identity))
         case "resume":
-            return _resume(application, identity)
+            return _resume(application, identity, operator_of(options.operator or getpass.getuser()))
         case _:
             return _act(application, identity, options)
 
@@ -107,13 +116,16 @@ def line_of(correction: Correction) -> str:
     )
 
 
-def _show(correction: Correction) -> int:
+def _show(application: Application, correction: Correction) -> int:
+    given_back = f"{correction.corrected_minor} of {correction.surplus_minor or correction.amount_minor}"
     lines = [
         f"break      {correction.break_id}",
         f"class      {correction.break_class.value}",
         f"status     {correction.status.value}{f': {correction.outcome}' if correction.outcome else ''}",
         f"what       {correction.kind or correction.action.value} of {correction.amount_minor} {correction.currency}"
         " (minor units)",
+        f"at most    {max(correction.ceiling_minor, correction.amount_minor)}",
+        f"given back {given_back}{f', {correction.rest_minor} left' if correction.rest_minor else ''}",
         f"charge     {correction.gateway_charge_id or '-'} at {correction.gateway or '-'}",
         f"entry      {correction.entry_id or '-'}",
         f"merchant   {correction.merchant_id}",
@@ -126,38 +138,44 @@ def _show(correction: Correction) -> int:
         *(
             f"  {shown(each['at_ms'])}  {each['status']:<17} version {each['proposal_version']}  "
             f"{each['amount_minor']} {correction.currency}  {each['by']}  {each['outcome']}"
-            for each in correction.log
+            for each in steps_of(correction)
         ),
-        f"next: {next_of(correction)}",
+        *(
+            f"  {shown(each['at_ms'])}  {each['what']:<17} {'refused' if each['refused'] else 'made'}  {each['by']}  "
+            f"{each['text']}"
+            for each in application.corrections.trail(
+                Identity(correction.merchant_id, correction.payment_id, correction.break_id)
+            )
+        ),
+        f"next: {next_of(application, correction)}",
     ]
     sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
     return 0
 
 
-def next_of(correction: Correction) -> str:
-    """Return what somebody has to do about it now."""
-    match correction.status:
-        case _S.AWAITING_APPROVAL:
+def next_of(application: Application, correction: Correction) -> str:
+    """Return what happens next, what does not happen now and why, and the command that somebody may give."""
+    outlook = application.corrections.outlook(correction)
+    unseen = "" if outlook.looked else f"(The kill switch was not looked at: name the bucket, {BUCKET_VARIABLE}.)"
+    return " ".join(each for each in (outlook.text, unseen, _command(correction, outlook.step)) if each)
+
+
+def _command(correction: Correction, step: NextStep) -> str:
+    match step:
+        case NextStep.APPROVAL:
             named = f"{correction.break_id} --version {correction.proposal_version} --operator NAME"
             return f"somebody else than {correction.proposed_by}: corrections approve {named}, or reject"
-        case _S.CORRECTED if (correction.action, correction.outcome) == (Action.GIVE_BACK_SURPLUS, ALREADY_GIVEN_BACK):
-            return "nothing to give back; the break stays open, for the books lack this charge and its refund"
-        case _S.CORRECTED:
-            return "nothing; the run that sees it in the gateway's report closes the break"
-        case _S.REJECTED | _S.EXPIRED:
+        case NextStep.RESUME | NextStep.RUN if may_begin_anew(correction):
             return f"corrections resume {correction.break_id} begins attempt {correction.attempt + 1}"
-        case _S.FAILED | _S.MANUAL:
-            return "a person: docs/runbooks/corrections-not-made.md"
+        case NextStep.PERSON:
+            return "docs/runbooks/corrections-not-made.md"
         case _:
-            return "nothing; the workflow goes on by itself"
+            return ""
 
 
 def _act(application: Application, identity: Identity, options: argparse.Namespace) -> int:
     _found(application, identity)
-    actor = options.operator.strip()
-    if not actor:
-        raise BodyMalformed("--operator is empty: name who you are.")
-    actor = f"{OPERATOR_PREFIX}{actor}"
+    actor = operator_of(options.operator)
     corrections = application.corrections
     match options.corrections_command:
         case "propose":
@@ -168,23 +186,29 @@ def _act(application: Application, identity: Identity, options: argparse.Namespa
             after = corrections.approve(identity, proposal_version=options.version, actor=actor)
         case _:
             after = corrections.reject(identity, proposal_version=options.version, actor=actor)
-    sys.stdout.write(f"{after.status.value}, version {after.proposal_version}\nnext: {next_of(after)}\n")
+    version = f"{after.status.value}, version {after.proposal_version}"
+    sys.stdout.write(f"{version}\nnext: {next_of(application, after)}\n")
     return 0
 
 
-def _resume(application: Application, identity: Identity) -> int:
+def _resume(application: Application, identity: Identity, actor: str) -> int:
     """Start the next attempt of what was not decided for, else another execution of the attempt that there is."""
-    correction = application.corrections.find(identity)
-    if correction is not None and correction.status in {_S.REJECTED, _S.EXPIRED}:
-        attempt = correction.attempt + 1
-        if attempt > MAX_ATTEMPTS:
-            raise CorrectionStateConflict(f"There were {MAX_ATTEMPTS} attempts. Correct the break by hand.")
-    elif correction is not None and correction.status in {_S.FAILED, _S.MANUAL, _S.CORRECTED}:
-        raise CorrectionStateConflict(f"The correction is {correction.status.value}: next, {next_of(correction)}.")
-    else:
-        # No attempt has this number: an execution under a name of its own, that goes on from what is stored, or begins
-        # where the one before it failed before it stored anything.
-        attempt = application.clock.now_ms() // 1000
+    with application.corrections.attributed(identity, "resume", actor):
+        attempt = _next_attempt(application, application.corrections.find(identity))
+    application.corrections.begun_anew(identity, actor=actor, text=f"execution {identity.break_id}-{attempt}")
     application.workflows.start(identity.break_id, attempt)
     sys.stdout.write("started\nnext: corrections show " + identity.break_id + "\n")
     return 0
+
+
+def _next_attempt(application: Application, correction: Correction | None) -> int:
+    if correction is not None and may_begin_anew(correction):
+        if correction.attempt >= MAX_ATTEMPTS:
+            raise CorrectionStateConflict(f"There were {MAX_ATTEMPTS} attempts. Correct the break by hand.")
+        return correction.attempt + 1
+    if correction is not None and correction.status in {_S.MANUAL, _S.CORRECTED}:
+        said = application.corrections.outlook(correction).text
+        raise CorrectionStateConflict(f"The correction is {correction.status.value}. {said}")
+    # No attempt has this number: an execution under a name of its own, that goes on from what is stored, or begins
+    # where the one before it failed before it stored anything.
+    return application.clock.now_ms() // 1000

@@ -11,6 +11,7 @@ from payonce.entrypoints.routes import KEYED_OPERATIONS
 from payonce.idempotency.inspect import KeyState, KeyView, inspect_keys
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.release import ReleaseOrder
+from payonce.payments.operations import REFERENCES
 from payonce.ports import Table
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _show(application: Application | SidecarDesk, options: argparse.Namespace, k
     for view in views:
         stored_id = record_id(options.merchant, view.operation, options.key)
         record = application.store.get(stored_id)
-        reference = "" if record is None else str(record.plan.get("gateway_reference", ""))
+        reference = "" if record is None else ", ".join(record.plan.get(REFERENCES, ()))
         sys.stdout.write("\n".join(lines_of(view, reference, now_ms)) + "\n")
         for entry in application.audit_trail.history(stored_id):
             why = f": {entry.reason}" if entry.reason else ""

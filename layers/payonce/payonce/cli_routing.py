@@ -20,11 +20,12 @@ from payonce.cli_routing_views import (
     show_lines,
     until,
 )
-from payonce.cli_support import add_table_options, application_of, shown
+from payonce.cli_support import add_table_options, application_of, audited_act, names_tables, shown
 from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused
+from payonce.domain.principals import operator_of
 from payonce.ports import Table
-from payonce.routing.cache import JITTER, REFRESH_MS
 from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
+from payonce.routing.control_cache import JITTER, REFRESH_MS
 from payonce.routing.control_store import ControlStore
 from payonce.routing.decisions import SEARCHED_HOURS, DecisionRecords
 from payonce.routing.override import MAX_LIFE_MS, USUAL_LIFE_MS, parse_override
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.bootstrap import Application
+    from payonce.ports import Write
 
 TABLES = (Table.ROUTING,)
+OPERATOR = "operator"  # the scope of what concerns no merchant alone
 MINUTE_MS = 60_000
 DEFAULT_LAST = 20
 FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # until every environment has read the control item again
@@ -76,8 +79,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for action in (drain, weights, mode, release):
         action.add_argument("--operator", required=True, help="who you are")
         action.add_argument("--reason", required=True, help="why: it stays in the history")
-    for action in (show, drain, weights, mode, release, history, decisions, again, explain):
+    for action in (show, history, decisions, again, explain):
         add_table_options(action, TABLES)
+    for action in (drain, weights, mode, release):
+        add_table_options(action, (*TABLES, Table.AUDIT))
 
 
 def _count(text: str) -> int:
@@ -88,7 +93,8 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Raises ``PayonceError``."""
-    application = application_of(options, environment, TABLES)
+    audited = names_tables(options, environment, (Table.AUDIT,))
+    application = application_of(options, environment, (*TABLES, Table.AUDIT) if audited else TABLES)
     match options.routing_command:
         case "show":
             return _show(application, environment)
@@ -182,6 +188,7 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
         mode=mode,
         shares=_shares(options),
         life_ms=options.minutes * MINUTE_MS,
+        beside=_audited(application, environment, options),
     )
     sys.stdout.write(f"in force   {says(override)}\n           {until(override, now_ms)}\n")
     earlier = seen(before, frozenset(known.weights)).override
@@ -218,10 +225,26 @@ def _shares(options: argparse.Namespace) -> dict[str, float]:
 
 def _release(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> int:
     _desk(application, _configured(application, environment).weights).release(
-        operator=options.operator, reason=options.reason
+        operator=options.operator,
+        reason=options.reason,
+        beside=_audited(application, environment, options),
     )
     sys.stdout.write(f"released; payments follow within {FOLLOW_SECONDS:g} s\nnext: payonce routing show\n")
     return 0
+
+
+def _audited(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> list[Write]:
+    """Return the entry of the audit trail, where its table is named; the history of overrides names the person too."""
+    if not names_tables(options, environment, (Table.AUDIT,)):
+        return []
+    return audited_act(
+        application,
+        scope=OPERATOR,
+        operation=f"{options.routing_command}_routing",
+        resource="/routing",
+        principal=operator_of(options.operator),
+        reason=options.reason,
+    )
 
 
 def _history(application: Application, options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from payonce.bootstrap_proxy import SidecarDesk
-    from payonce.ports import Table
+    from payonce.ports import Table, Write
 
 
 def add_table_options(parser: argparse.ArgumentParser, tables: Iterable[Table]) -> None:
@@ -45,7 +45,9 @@ def application_of(options: argparse.Namespace, environment: Mapping[str, str], 
         variable = f"PAYONCE_{table.name}_TABLE"
         named[variable] = getattr(options, f"{table.value}_table", None) or named.get(variable, "")
         if not named[variable]:
-            raise MisconfiguredError(f"Name the {table.value} table with --{table.value}-table or {variable}.")
+            raise MisconfiguredError(
+                f"Name the stack with --stack, or its {table.value} table with --{table.value}-table or {variable}."
+            )
     return Application(load_settings(named))
 
 
@@ -77,3 +79,29 @@ def shown(at_ms: int | None) -> str:
         return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):
         return "a time out of range"
+
+
+def audited_act(
+    application: Application,
+    *,
+    scope: str,
+    operation: str,
+    resource: str,
+    principal: str,
+    reason: str,
+    refused: bool = False,
+) -> list[Write]:
+    """Return the write of the audit trail's entry of what an operator does now, for the transaction of the act."""
+    from payonce.idempotency.audit import act_entry
+
+    entry = act_entry(
+        scope=scope,
+        operation=operation,
+        resource=resource,
+        principal=principal,
+        at_ms=application.clock.now_ms(),
+        act_id=application.ids.new("act"),
+        reason=reason,
+        refused=refused,
+    )
+    return [application.audit_trail.write_of(entry)]

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from payonce.domain.delivery import Exchanged
     from payonce.domain.exchange import Exchange, Oversized
-    from payonce.domain.gateway import ChargeOutcome, GatewayCapabilities, Instruction, LookupOutcome, SubmitOutcome
+    from payonce.domain.gateway import (
+        AwaitsPayer,
+        ChargeOutcome,
+        GatewayCapabilities,
+        Instruction,
+        LookupOutcome,
+        SubmitOutcome,
+        WithdrawOutcome,
+    )
 
 
 class Clock(Protocol):
@@ -75,6 +83,14 @@ class Gateway(Protocol):
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
         """Ask what became of the instruction, by its ``gateway_reference``. Changes nothing at the gateway."""
+        ...
+
+    def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
+        """Take back what waits for the payer, and return what has become of it.
+
+        ``Declined`` only when the gateway says that it can't be executed any more, ``Succeeded`` when the payer was
+        faster, ``waiting`` itself when there is no answer. Withdrawing twice is withdrawing once.
+        """
         ...
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:

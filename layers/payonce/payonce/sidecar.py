@@ -10,12 +10,11 @@ import uvicorn
 from payonce.bootstrap_proxy import make_service, make_store
 from payonce.proxy.asgi import Sidecar
 from payonce.proxy.config_load import load_file
+from payonce.proxy.connections import IDLE_SECONDS, connection_class
 from payonce.proxy.metrics import Metrics
 
 if TYPE_CHECKING:
     from types import FrameType
-
-IDLE_SECONDS = 15  # a kept connection without a request; behind it is a client in the same pod
 
 
 class _Server(uvicorn.Server):
@@ -39,7 +38,7 @@ def run(config_file: str) -> int:
             sidecar,
             host=config.server.host,
             port=config.server.port,
-            http="h11",  # strict about framing, and no native parser of its own opinion
+            http=connection_class(config.server),  # h11: strict about framing, no native parser of its own opinion
             ws="none",
             lifespan="on",
             access_log=False,

@@ -110,9 +110,10 @@ class SlowBank(ScriptedGateway):
 
     def submit(self, instruction: object, deadline: object) -> object:  # type: ignore[override]
         """See ``Gateway``."""
+        outcome = super().submit(instruction, deadline)  # type: ignore[arg-type]
         if self.slow:
             time.sleep(SLOW_MS / 1000)
-        return super().submit(instruction, deadline)  # type: ignore[arg-type]
+        return outcome
 
     def charged(self, payment_method: str) -> int:
         """Return how often this payment method was charged."""

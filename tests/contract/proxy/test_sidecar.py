@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.conformance import fresh
-from tests.support.http import call
+from tests.support.http import call, until
 from tests.support.proxy import TENANT, configuration, gateway_call, service_of
 from tests.support.tcp_faults import read_request, serving
 from tests.support.upstreams.running import RunningSidecar, free_port, running_sidecar
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT_BYTES = 10_000
-PATIENCE_SECONDS = 5
+PATIENCE_SECONDS = 60  # for the first octets of an answer
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +49,11 @@ def raw(url: str, *parts: bytes) -> bytes:
     with socket.create_connection((target.hostname, target.port), timeout=PATIENCE_SECONDS) as sock:
         for part in parts:
             sock.sendall(part)
-        sock.settimeout(2)
         answer = b""
         try:
             while chunk := sock.recv(65536):
                 answer += chunk
+                sock.settimeout(2)
         except TimeoutError:
             pass
         return answer
@@ -103,10 +102,8 @@ def test_a_body_over_the_limit_is_refused_before_it_is_whole(sidecar: RunningSid
     """Fails when it is read into memory first: the client here never sends the rest."""
     reference = fresh()
     head = f"POST /orders?{reference} HTTP/1.1\r\nHost: x\r\n{TENANT}: s\r\nIdempotency-Key: {fresh()}\r\n"
-    began = time.monotonic()
     answer = raw(sidecar.url, head.encode() + b"Content-Length: 1000000\r\n\r\n" + b"x" * (LIMIT_BYTES + 1))
     assert answer.startswith(b"HTTP/1.1 413")
-    assert time.monotonic() - began < PATIENCE_SECONDS
     assert seen(counter, reference) == []
 
 
@@ -182,7 +179,7 @@ def test_a_large_answer_is_replayed_from_the_folder(sidecar: RunningSidecar, cou
     assert call(counter, "GET", "/executions").json()[reference] == 1
 
 
-def test_metrics_tell_what_became_of_requests(sidecar: RunningSidecar) -> None:
+def test_metrics_tell_what_became_of_requests(sidecar: RunningSidecar, counter: str) -> None:
     """Fails when an outcome is counted as another."""
     before = _counts(sidecar)
     own, body = headers(), json.dumps({"reference": fresh()}).encode()
@@ -191,14 +188,13 @@ def test_metrics_tell_what_became_of_requests(sidecar: RunningSidecar) -> None:
     call(sidecar.url, "POST", "/orders", b"{}", own)
     call(sidecar.url, "POST", "/drop", body, headers())
     call(sidecar.url, "GET", "/orders")
-    slow, fast = headers(), json.dumps({"reference": fresh()}).encode()
+    slow, held = headers(), json.dumps({"reference": fresh()}).encode()
     with ThreadPoolExecutor(2) as pool:
-        running = pool.submit(call, sidecar.url, "POST", "/orders?delay_ms=600", fast, slow)
-        time.sleep(0.3)
-        call(sidecar.url, "POST", "/orders?delay_ms=600", fast, {**slow, "Prefer": "wait=0"})
-        text = call(sidecar.url, "GET", "/-/metrics").body.decode()
+        running = pool.submit(call, sidecar.url, "POST", "/orders?hold=metrics", held, slow)
+        until(lambda: "payonce_proxy_in_flight 1.0" in call(sidecar.url, "GET", "/-/metrics").body.decode())
+        call(sidecar.url, "POST", "/orders?hold=metrics", held, {**slow, "Prefer": "wait=0"})
+        call(counter, "GET", "/release/metrics")
         running.result()
-    assert "payonce_proxy_in_flight 1.0" in text
     after = _counts(sidecar)
     gained = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
     assert gained == {"executed": 2, "replayed": 1, "reused": 1, "unknown": 1, "passed": 1, "in_progress": 1}
@@ -239,8 +235,5 @@ def test_the_sidecar_recovers_on_its_own(counter: str, tmp_path: Path) -> None:
         assert answer.status == 200  # found at once: the state is final
         own = headers()
         call(running.url, "POST", "/drop", b'{"reference":"never"}', own)
-        give_up = time.monotonic() + 15
-        while "payonce_proxy_open_claims 1.0" not in call(running.url, "GET", "/-/metrics").body.decode():
-            assert time.monotonic() < give_up
-            time.sleep(0.2)
+        until(lambda: "payonce_proxy_open_claims 1.0" in call(running.url, "GET", "/-/metrics").body.decode())
         assert call(counter, "GET", "/executions").json()["never"] == 1

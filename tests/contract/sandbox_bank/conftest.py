@@ -63,7 +63,7 @@ class Till:
         return document
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def handle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankHandle]:
     with running_bank(tmp_path_factory.mktemp("bank")) as running:
         yield running

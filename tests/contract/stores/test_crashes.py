@@ -64,7 +64,7 @@ def test_a_process_that_is_killed_at_any_step(shared_store: StoreAddress, tmp_pa
     effects = FileEffects(tmp_path / "effects")
     command = [sys.executable, "-m", "tests.support.store_child"]
     location = [shared_store.kind, shared_store.url, shared_store.prefix, str(effects.path), step]
-    assert subprocess.run([*command, *location], timeout=60).returncode == -9
+    assert subprocess.run([*command, *location], timeout=300).returncode == -9
     check_once(shared_store.open(), effects, RealClock(60_000))
 
 

@@ -1,4 +1,8 @@
-"""Posting a webhook in a test, and measuring what it took."""
+"""Posting a webhook in a test, and measuring what it took.
+
+A bound on time is far above what a busy machine needs and far below what the fault would take: a budget that is not
+kept shows by another outcome, or by a receiver that goes on until the other side closes.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,10 @@ if TYPE_CHECKING:
 
     from payonce.domain.delivery import Exchanged
 
-BUDGET_SECONDS = 0.6
-SLACK_SECONDS = 0.4  # for a busy machine; what is tested would take seconds, or for ever
+BUDGET_SECONDS = 0.6  # for who keeps the sender waiting: it is used up in any case
+PATIENCE_SECONDS = 60.0  # for who answers or breaks off at once, on a machine that is busy
+SLACK_SECONDS = 20.0  # for a busy machine; what is tested would use up the patience, or go on for ever
+DEAF_SECONDS = 5.0
 HOST = "hooks.example"
 BODY = b'{"id":"evt_1"}'
 HEADERS = {"webhook-id": "evt_1", "content-type": "application/json"}
@@ -35,12 +41,13 @@ class Courier:
 
     ca_file: str | None = None
     received_bytes: int = 0
+    took_seconds: float = 0.0
 
     def post(
         self,
         url: str,
         *,
-        seconds: float = BUDGET_SECONDS,
+        seconds: float = PATIENCE_SECONDS,
         within_seconds: float | None = None,
         allow_local: bool = True,
         resolve: Callable[[str], Sequence[str]] = lambda _host: ["127.0.0.1"],
@@ -57,9 +64,9 @@ class Courier:
         outcome = transport.post(
             url, headers=headers, body=body, deadline=Deadline(clock.now_ms() + int(seconds * 1000))
         )
-        took_seconds = time.monotonic() - began
-        assert took_seconds < (max(seconds, 0) if within_seconds is None else within_seconds) + SLACK_SECONDS
-        assert 0 <= outcome.latency_ms <= took_seconds * 1000 + 2  # two readings of a clock in milliseconds
+        self.took_seconds = time.monotonic() - began
+        assert self.took_seconds < (max(seconds, 0) if within_seconds is None else within_seconds) + SLACK_SECONDS
+        assert 0 <= outcome.latency_ms <= self.took_seconds * 1000 + 2  # two readings of a clock in milliseconds
         assert self.received_bytes <= MAX_HEAD_BYTES + MAX_BODY_BYTES
         return outcome
 
@@ -111,9 +118,9 @@ def silent(client: socket.socket) -> None:
 
 
 def deaf(client: socket.socket) -> None:
-    """Take nothing and say nothing, longer than any test's budget."""
+    """Take nothing and say nothing, much longer than the budget; then close, which is another outcome."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    time.sleep(BUDGET_SECONDS + 2 * SLACK_SECONDS)
+    time.sleep(DEAF_SECONDS)
 
 
 def recording(seen: list[bytes], answer: bytes = OK) -> Handler:

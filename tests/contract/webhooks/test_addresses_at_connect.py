@@ -12,7 +12,15 @@ import pytest
 from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
 from payonce.network import webhook_sender
 from payonce.network.addresses import refusal
-from tests.contract.webhooks.courier import BUDGET_SECONDS, HOST, Courier, answering, recording, untouched
+from tests.contract.webhooks.courier import (
+    BUDGET_SECONDS,
+    HOST,
+    PATIENCE_SECONDS,
+    Courier,
+    answering,
+    recording,
+    untouched,
+)
 from tests.contract.webhooks.tls import behind_tls
 from tests.support.tcp_faults import serving
 
@@ -173,11 +181,12 @@ def test_a_name_server_that_hangs_is_left_at_the_deadline(courier: Courier) -> N
     woken = threading.Event()
 
     def hang(_host: str) -> Sequence[str]:
-        woken.wait(BUDGET_SECONDS * 5)
+        woken.wait(PATIENCE_SECONDS)
         return ["127.0.0.1"]
 
-    assert reason(courier.post("http://localhost/", resolve=hang)) is NoAnswerReason.TIMED_OUT
+    outcome = courier.post("http://localhost/", seconds=BUDGET_SECONDS, resolve=hang)
     woken.set()
+    assert reason(outcome) is NoAnswerReason.TIMED_OUT
 
 
 def raising(error: Exception) -> Callable[[str], Sequence[str]]:

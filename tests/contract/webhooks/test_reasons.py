@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.domain.delivery import NoAnswer, NoAnswerReason
-from tests.contract.webhooks.courier import HOST, Courier, answering, resetting, silent
+from tests.contract.webhooks.courier import (
+    BUDGET_SECONDS,
+    HOST,
+    PATIENCE_SECONDS,
+    Courier,
+    answering,
+    resetting,
+    silent,
+)
 from tests.support.tcp_faults import serving
 
 if TYPE_CHECKING:
@@ -18,12 +26,14 @@ if TYPE_CHECKING:
     from tests.contract.webhooks.courier import Handler
 
 
-def receiver(handle: Handler, scheme: str = "http") -> Callable[[Courier], Exchanged]:
+def receiver(
+    handle: Handler, scheme: str = "http", *, seconds: float = PATIENCE_SECONDS
+) -> Callable[[Courier], Exchanged]:
     """Return a post to a receiver that does ``handle``."""
 
     def post(courier: Courier) -> Exchanged:
         with serving(handle) as port:
-            return courier.post(f"{scheme}://127.0.0.1:{port}/")
+            return courier.post(f"{scheme}://127.0.0.1:{port}/", seconds=seconds)
 
     return post
 
@@ -41,7 +51,7 @@ POSTS: dict[NoAnswerReason, Callable[[Courier], Exchanged]] = {
     NoAnswerReason.ADDRESS_REFUSED: lambda courier: courier.post(f"https://{HOST}/", allow_local=False),
     NoAnswerReason.CONNECTION_FAILED: nobody,
     NoAnswerReason.TLS_FAILED: receiver(lambda client: client.sendall(b"no TLS here"), "https"),
-    NoAnswerReason.TIMED_OUT: receiver(silent),
+    NoAnswerReason.TIMED_OUT: receiver(silent, seconds=BUDGET_SECONDS),
     NoAnswerReason.CONNECTION_LOST: receiver(resetting()),
     NoAnswerReason.ANSWER_MALFORMED: receiver(answering(b"garbage\r\n\r\n")),
 }

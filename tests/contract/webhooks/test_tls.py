@@ -16,8 +16,10 @@ from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
 from payonce.domain.errors import MisconfiguredError
 from payonce.network.webhook_sender import WebhookSender
 from tests.contract.webhooks.courier import (
+    BUDGET_SECONDS,
     HOST,
     OK,
+    PATIENCE_SECONDS,
     Courier,
     Handler,
     answering,
@@ -147,7 +149,12 @@ def drip_handshake(client: socket.socket) -> None:
 def test_a_handshake_that_comes_to_nothing(tls_courier: Courier, handle: Handler, expected: NoAnswerReason) -> None:
     """Fails when the handshake is outside the deadline, or its failure counts as a lost connection."""
     with serving(handle) as port:
-        assert reason(tls_courier.post(f"https://{HOST}:{port}/")) is expected
+        assert reason(tls_courier.post(f"https://{HOST}:{port}/", seconds=budget(expected))) is expected
+
+
+def budget(expected: NoAnswerReason) -> float:
+    """Return what is certainly used up, or certainly enough."""
+    return BUDGET_SECONDS if expected is NoAnswerReason.TIMED_OUT else PATIENCE_SECONDS
 
 
 def beside(client: socket.socket) -> socket.socket:
@@ -189,7 +196,7 @@ def test_a_secured_connection_stalls_and_breaks_like_any_other(
 ) -> None:
     """Fails when a read through TLS has a timeout of its own, or a break after sending counts as a handshake's."""
     with serving(behind_tls(authority.issue(HOST), handle)) as port:
-        assert reason(tls_courier.post(f"https://{HOST}:{port}/")) is expected
+        assert reason(tls_courier.post(f"https://{HOST}:{port}/", seconds=budget(expected))) is expected
 
 
 def sipping(client: socket.socket) -> None:
@@ -205,7 +212,7 @@ def test_whoever_reads_slowly_is_left_at_the_deadline(
 ) -> None:
     """Fails when sending through TLS is outside the deadline, or each part of it has a timeout of its own."""
     with serving(behind_tls(authority.issue(HOST), handle)) as port:
-        outcome = tls_courier.post(f"https://{HOST}:{port}/", body=b"x" * 32_000_000)
+        outcome = tls_courier.post(f"https://{HOST}:{port}/", seconds=BUDGET_SECONDS, body=b"x" * 32_000_000)
     assert reason(outcome) is NoAnswerReason.TIMED_OUT
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +17,8 @@ EXECUTED: Counter[str] = Counter()
 BY_KEY: dict[str, bytes] = {}
 SEEN: list[dict[str, object]] = []
 LOCK = threading.Lock()
+HELD: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+HOLD_SECONDS = 60
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -47,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
             order = json.dumps({"reference": reference, "number": number}).encode()
             BY_KEY[self.headers.get("Idempotency-Key", "")] = order
         time.sleep(int(query.get("delay_ms", "0")) / 1000)
+        if "hold" in query:  # until GET /release/<the same name>
+            HELD[query["hold"]].wait(HOLD_SECONDS)
         return self._as_asked(url.path, query, number, order)
 
     do_PUT = do_PATCH = do_DELETE = do_POST
@@ -95,6 +99,9 @@ class Handler(BaseHTTPRequestHandler):
                 return self._answer(200, json.dumps(EXECUTED).encode())
             if path == "/seen":
                 return self._answer(200, json.dumps(SEEN).encode())
+            if path.startswith("/release/"):
+                HELD[path.removeprefix("/release/")].set()
+                return self._answer(200, b"")
             if path.startswith("/by-key/"):
                 order = BY_KEY.get(path.removeprefix("/by-key/"))
                 return self._answer(200 if order else 404, order or b"{}", [("Content-Type", "application/json")])

@@ -20,8 +20,8 @@ from tests.support.http import call
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START_SECONDS = 20
-STOP_SECONDS = 15
+START_SECONDS = 120
+STOP_SECONDS = 60
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'layers' / 'payonce'}"}
 COUNTERS = ("python", "node")
 

@@ -21,17 +21,21 @@ def report_of_the_bank(desk: Desk) -> None:
         at = datetime.fromtimestamp(booking.visible_at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         sign = -1 if booking.instruction.kind is OperationKind.REFUND else 1
         kind = "refund" if sign < 0 else "charge"
-        euros = sign * booking.instruction.money.amount_minor // 100
-        total += euros
+        minor = sign * booking.instruction.money.amount_minor
+        total += minor
         lines.append(
-            f"{kind},{booking.outcome.gateway_operation_id},{booking.instruction.gateway_reference},{euros}.00,0.00,"
-            f"{euros}.00,EUR,{at},,,{booking.outcome.gateway_charge_id}"
+            f"{kind},{booking.outcome.gateway_operation_id},{booking.instruction.gateway_reference},{_euros(minor)},0.00,"
+            f"{_euros(minor)},EUR,{at},,,{booking.outcome.gateway_charge_id}"
         )
-    lines.append(f"total,{len(lines) - 1},,{total}.00,0.00,{total}.00,EUR,,,,")
+    lines.append(f"total,{len(lines) - 1},,{_euros(total)},0.00,{_euros(total)},EUR,,,,")
     desk.reports += 1
     name = f"incoming/gateway/bank/{desk.reports}.csv"
     desk.files.stored[name] = ("\n".join(lines) + "\n").encode()
     desk.inbox.accept(name)
+
+
+def _euros(minor: int) -> str:
+    return f"{'-' if minor < 0 else ''}{abs(minor) // 100}.{abs(minor) % 100:02d}"
 
 
 def test_a_double_charge_is_found_given_back_and_proved_gone() -> None:

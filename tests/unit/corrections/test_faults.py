@@ -119,7 +119,7 @@ def check_one_state(world: World, found: Break) -> None:
     booked = any(entry.get("movement", {}).get("gateway_reference") == reference for entry in entries)
     assert booked == corrected
     standing = Standing() if correction is None else standing_of(correction)
-    assert (standing.gateway_reference == reference) == booked
+    assert (standing.gateway_references == (reference,)) == booked
     case = CaseStore(world.database).get(found.break_id)
     assert case.status is CaseStatus.OPEN
     if world.gateway.succeeded(OperationKind.REFUND):

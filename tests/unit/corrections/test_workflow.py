@@ -162,9 +162,15 @@ def test_the_kill_switch_stops_what_is_approved_too(world: World) -> None:
     """Fails when the switch is only looked at where it is decided."""
     corrections, identity, _ = waiting(world)
     corrections.approve(identity, proposal_version=1, actor=CHECKER)
-    step = corrections_in(world, replace(AUTOMATIC, enabled=False)).execute(identity, deadline(world))
-    assert step.retry_later
+    off = corrections_in(world, replace(AUTOMATIC, enabled=False))
+    for _ in range(2):
+        step = off.execute(identity, deadline(world))
+        assert (step.retry_later, step.correction.held_since_ms) == (True, world.clock.ms)
+    assert off.outlook(step.correction).held_by == "kill_switch"
     assert world.gateway.succeeded(OperationKind.REFUND) == []
+    after = corrections.execute(identity, deadline(world)).correction
+    assert (after.status, after.held_since_ms) == (_S.CORRECTED, 0)
+    assert [each["status"] for each in after.log] == ["checked", "awaiting_approval", "approved"]
 
 
 def test_an_answer_that_is_lost_is_resolved_by_recovery(world: World) -> None:

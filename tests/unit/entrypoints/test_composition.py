@@ -74,7 +74,6 @@ def test_a_payment_does_not_pay_for_the_forecast_when_it_starts() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
         "admission",
-        "cache",
         "configured",
         "control_cache",
         "control_store",

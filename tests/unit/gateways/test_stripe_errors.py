@@ -89,14 +89,23 @@ def test_an_error_class_maps_to_its_outcome(name: str, cls: type[stripe.StripeEr
 
 ANSWERS: list[tuple[str, Any, Any]] = [
     ("nothing sent", NotSent("no connection"), NeverSent("no connection")),
-    ("lost", Lost("reset"), Unknown("APIConnectionError, no answer")),
+    ("lost", Lost("reset"), Unknown("APIConnectionError, no answer", repeatable=True)),
     ("rate limited", answer({"error": {"code": "rate_limit"}}, 429, retry_after="7"), NeverSent("HTTP 429", 7)),
     ("rate limited, old style", error(400, "rate_limit"), NeverSent("HTTP 429")),
     ("rate limited till a date", answer({"error": {}}, 429, retry_after="Wed, 21 Oct"), NeverSent("HTTP 429")),
     ("rate limited for ever", answer({"error": {}}, 429, retry_after="9" * 30), NeverSent("HTTP 429", 3600)),
-    ("a lock in the middle of the work", error(429, "lock_timeout"), Unknown("RateLimitError, 429 lock_timeout")),
-    ("key in use", error(409, "idempotency_key_in_use"), Unknown("APIError, 409 idempotency_key_in_use")),
+    (
+        "a lock in the middle of the work",
+        error(429, "lock_timeout"),
+        Unknown("RateLimitError, 429 lock_timeout", repeatable=True),
+    ),
+    (
+        "key in use",
+        error(409, "idempotency_key_in_use"),
+        Unknown("APIError, 409 idempotency_key_in_use", repeatable=True),
+    ),
     ("500", error(500), Unknown("APIError, 500")),
+    ("502", error(502), Unknown("APIError, 502")),
     ("503 that is not JSON", Answered(503, {}, b"<html>busy"), None),
     ("wrong key", error(401), NeverSent("the gateway refuses our credentials")),
     ("not allowed", error(403), NeverSent("the gateway refuses our credentials")),
@@ -188,3 +197,39 @@ def test_a_wrong_request_is_a_final_refusal(code: str | None, expected: str) -> 
     outcome = gateway_on(error(400, code))[0].submit(instruction(), SOON)
     assert isinstance(outcome, Declined)
     assert outcome.code == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "repeatable"),
+    [
+        (Lost("reset"), True),
+        (error(409, "idempotency_key_in_use"), True),
+        (error(409), True),
+        (error(429, "lock_timeout"), True),
+        (Answered(200, {}, b"<html>"), True),  # what was executed is answered again
+        (error(500), False),
+        (answer({"error": {"type": "api_error"}}, 500, idempotent_replayed="true"), False),
+        (error(502), False),
+        (error(503), False),
+        (Answered(504, {}, b"<html>busy"), False),
+        (error(400, type="idempotency_error"), False),
+        (error(400, "payment_intent_unexpected_state"), False),
+    ],
+)
+def test_what_stripe_keeps_under_the_key_is_not_sent_again(given: Any, repeatable: bool) -> None:
+    """Status and body of the first answer are kept once the endpoint has begun, 500s included, and neither a collision
+    nor what the limiter refused: https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/error-low-level,
+    https://github.com/beam-community/stripity-stripe/issues/564 (409). Fails when recovery repeats a kept failure for
+    an hour, or waits for a new reference where the old one would do.
+    """
+    outcome = gateway_on(given)[0].submit(instruction(), SOON)
+    assert isinstance(outcome, Unknown)
+    assert outcome.repeatable is repeatable
+
+
+@pytest.mark.parametrize("kind", [OperationKind.CAPTURE, OperationKind.REFUND])
+@pytest.mark.parametrize("given", [error(400, "amount_too_large"), error(400, None, param="amount")])
+def test_an_amount_that_is_too_large_for_a_follow_up_has_to_be_looked_into(kind: OperationKind, given: Any) -> None:
+    """Our claim has reserved it, so that somebody else has taken it. Fails when the refusal is final at once."""
+    assert isinstance(gateway_on(given)[0].submit(instruction(kind), SOON), Unknown)
+    assert isinstance(gateway_on(error(400, "amount_too_large"))[0].submit(instruction(), SOON), Declined)

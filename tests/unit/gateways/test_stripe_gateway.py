@@ -14,11 +14,14 @@ import stripe
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.exchange import Lost, NotSent
 from payonce.domain.gateway import (
+    AwaitsPayer,
     CaptureMethod,
     Declined,
     NeverSent,
     NotFound,
     OperationKind,
+    Overtaken,
+    Pending,
     Succeeded,
     Unknown,
 )
@@ -54,9 +57,10 @@ PAYMENT_STATES: list[tuple[str, CaptureMethod, dict[str, Any], Any, Any]] = [
     ("authorized, then captured in part", MANUAL, intent(amount_received=400), DONE, DONE),
     ("charge expanded", AUTO, intent(latest_charge={"id": CHARGE}), DONE, DONE),
     ("no charge named", AUTO, intent(latest_charge=None), Succeeded(INTENT, INTENT), Succeeded(INTENT, INTENT)),
-    ("processing", AUTO, intent("processing"), Unknown, Unknown),
-    ("a state of next year", AUTO, intent("on_hold"), Unknown, Unknown),
-    ("authorized, though capture was asked for", AUTO, intent("requires_capture"), Unknown, Unknown),
+    ("processing", AUTO, intent("processing"), Pending, Pending),
+    ("a state of next year", AUTO, intent("on_hold"), Pending, Pending),
+    ("a state of next year, of what has no id", AUTO, intent("on_hold", id=None), Unknown, Unknown),
+    ("authorized, though capture was asked for", AUTO, intent("requires_capture"), Pending, Pending),
     ("captured in part, though all was asked for", AUTO, intent(amount_received=400), Unknown, Unknown),
     ("another amount", AUTO, intent(amount=999), Unknown, Unknown),
     ("another currency", AUTO, intent(currency="usd"), Unknown, Unknown),
@@ -64,7 +68,9 @@ PAYMENT_STATES: list[tuple[str, CaptureMethod, dict[str, Any], Any, Any]] = [
     ("declined", AUTO, intent("requires_payment_method", last_payment_error=DECLINED_CARD), Declined, Declined),
     # After a confirmation this state means declined; found later, it may also mean that nobody ever confirmed.
     ("declined with no reason", AUTO, intent("requires_payment_method"), Declined, NotFound),
-    ("never confirmed", AUTO, intent("requires_confirmation"), Unknown, NotFound),
+    # Both can still become a charge, so neither is a decline: https://docs.stripe.com/payments/paymentintents/lifecycle
+    ("waits for the payer", AUTO, intent("requires_action"), AwaitsPayer, AwaitsPayer),
+    ("never confirmed", AUTO, intent("requires_confirmation"), AwaitsPayer, AwaitsPayer),
     ("canceled", AUTO, intent("canceled"), Declined, Declined),
 ]
 
@@ -95,20 +101,22 @@ def test_another_payments_answer_is_not_taken_for_ours() -> None:
 
 FOLLOW_UP_STATES: list[tuple[OperationKind, dict[str, Any], Any, Any]] = [
     (OperationKind.CAPTURE, captured_intent(), DONE, DONE),
-    (OperationKind.CAPTURE, captured_intent("cap_2-1"), Unknown, Declined),  # captured by another operation, once
-    (OperationKind.CAPTURE, intent(), Unknown, Declined),  # captured by hand
+    (OperationKind.CAPTURE, captured_intent("cap_2-1"), Unknown, Overtaken),  # captured by another operation, once
+    (OperationKind.CAPTURE, intent(), Unknown, Overtaken),  # captured by hand
     (OperationKind.CAPTURE, captured_intent(amount_received=999), Unknown, Unknown),
     (OperationKind.CAPTURE, intent("requires_capture"), Unknown, NotFound),
-    (OperationKind.CAPTURE, intent("canceled"), Unknown, Declined),
-    (OperationKind.CAPTURE, intent("processing"), Unknown, Unknown),
+    (OperationKind.CAPTURE, intent("requires_capture", amount_capturable=1000), Unknown, NotFound),
+    (OperationKind.CAPTURE, intent("requires_capture", amount_capturable=999), Unknown, Declined),
+    (OperationKind.CAPTURE, intent("canceled"), Unknown, Overtaken),  # by hand, or as it expired
+    (OperationKind.CAPTURE, intent("processing"), Pending, Pending),
     (OperationKind.VOID, intent("canceled"), DONE, DONE),
     (OperationKind.VOID, intent("requires_capture"), Unknown, NotFound),
-    (OperationKind.VOID, intent("succeeded"), Unknown, Declined),
-    (OperationKind.VOID, intent("processing"), Unknown, Unknown),
+    (OperationKind.VOID, intent("succeeded"), Unknown, Overtaken),
+    (OperationKind.VOID, intent("processing"), Pending, Pending),
     (OperationKind.VOID, intent("canceled", id="pi_2"), Unknown, Unknown),
     (OperationKind.REFUND, refund(), Succeeded(INTENT, "re_1"), Succeeded(INTENT, "re_1")),
-    (OperationKind.REFUND, refund("pending"), Unknown, Unknown),
-    (OperationKind.REFUND, refund("requires_action"), Unknown, Unknown),
+    (OperationKind.REFUND, refund("pending"), Pending, Pending),
+    (OperationKind.REFUND, refund("requires_action"), Pending, Pending),
     (OperationKind.REFUND, refund("failed"), Declined, Declined),
     (OperationKind.REFUND, refund("canceled"), Declined, Declined),
     (OperationKind.REFUND, refund(amount=999), Unknown, Unknown),
@@ -174,28 +182,53 @@ def test_an_authorization_asks_for_manual_capture() -> None:
     assert paper.asked[0].form["capture_method"] == "manual"
 
 
+WAITING = AwaitsPayer(INTENT, "requires_action")
+UNCANCELABLE = error(400, "payment_intent_unexpected_state")
+
+
 @pytest.mark.parametrize(
-    ("cancellation", "expected"),
+    ("answers", "capture", "expected"),
     [
-        (answer(intent("canceled")), Declined),
-        (answer(intent("succeeded")), Unknown),
-        (NotSent("no connection"), Unknown),
-        (Lost("reset"), Unknown),
-        (error(400, "payment_intent_unexpected_state"), Unknown),
+        ([answer(intent("canceled"))], AUTO, "authentication_required"),
+        ([answer(intent("requires_action"))], AUTO, WAITING),  # accepted, and not done
+        ([answer(intent("canceled", metadata={}))], AUTO, WAITING),  # another one
+        ([NotSent("no connection")], AUTO, WAITING),
+        ([Lost("reset")], AUTO, WAITING),
+        ([error(500)], AUTO, WAITING),
+        ([error(429, "lock_timeout")], AUTO, WAITING),
+        ([UNCANCELABLE, answer(intent())], AUTO, DONE),  # the payer was faster
+        ([UNCANCELABLE, answer(intent("requires_capture"))], MANUAL, DONE),
+        ([UNCANCELABLE, answer(intent("canceled"))], AUTO, "authentication_required"),  # canceled before, unheard
+        ([UNCANCELABLE, answer(intent("processing"))], AUTO, Pending(INTENT, "the payment intent is processing")),
+        ([UNCANCELABLE, answer(intent("requires_payment_method", last_payment_error=DECLINED_CARD))], AUTO, Declined),
+        ([UNCANCELABLE, Lost("reset")], AUTO, WAITING),
     ],
 )
-def test_a_payment_that_waits_for_the_payer_is_canceled(cancellation: Exchange, expected: type) -> None:
-    """Fails when it is only reported as declined: the payer could complete it later, and pay twice.
+def test_only_what_stripe_shows_as_canceled_is_declined(
+    answers: list[Exchange], capture: CaptureMethod, expected: Any
+) -> None:
+    """Fails when a cancellation that was lost or refused counts: the payer could complete it, and pay after a 402.
 
-    A cancellation that was not sent must not become "never sent": the payment was.
+    Cancelable states and what a canceled intent can still do: https://docs.stripe.com/api/payment_intents/cancel.
     """
-    gateway, paper = gateway_on(answer(intent("requires_action")), cancellation)
-    outcome = gateway.submit(instruction(), SOON)
-    assert isinstance(outcome, expected)
-    if isinstance(outcome, Declined):
-        assert outcome.code == "authentication_required"
-    assert paper.lines == ["POST /v1/payment_intents", "POST /v1/payment_intents/pi_1/cancel"]
-    assert paper.asked[1].headers["Idempotency-Key"] == f"{REFERENCE}-cancel"
+    gateway, paper = gateway_on(*answers)
+    outcome = gateway.withdraw(instruction(capture=capture), WAITING, SOON)
+    if isinstance(expected, str):
+        assert isinstance(outcome, Declined)
+        assert outcome.code == expected
+    else:
+        assert matches(outcome, expected)
+    lines = ["POST /v1/payment_intents/pi_1/cancel", "GET /v1/payment_intents/pi_1"]
+    assert paper.lines == lines[: len(answers)]
+
+
+def test_every_cancellation_has_a_key_of_its_own() -> None:
+    """Fails when it is derived from our reference: a 500 that Stripe keeps would leave the intent open for a day."""
+    gateway, paper = gateway_on(error(500))
+    for _ in range(2):
+        gateway.withdraw(instruction(), WAITING, SOON)
+    keys = [asked.headers.get("Idempotency-Key") for asked in paper.asked]
+    assert keys[0] is None or keys[0] != keys[1]
 
 
 @pytest.mark.parametrize("kind", [OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND])

@@ -84,3 +84,25 @@ def test_a_window_outside_24_to_72_hours_stops_the_start(seconds: int) -> None:
 def test_a_guard_shorter_than_the_window_stops_the_start() -> None:
     with pytest.raises(MisconfiguredError, match="guard"):
         IdempotencySettings(window_seconds=86_400, guard_seconds=86_399)
+
+
+@pytest.mark.parametrize(
+    "parameters", [";v=1", "; v=1", ";v", ';a="x;y\\"z";b=?1', ";t=:aGk=:;d=@1764356096;n=-1.5;tok=a/b", " ;v=1"]
+)
+def test_parameters_of_a_quoted_key_say_nothing_of_it(parameters: str) -> None:
+    """Fails when `"k";v=1` is another key than `"k"`, so that the retry through a proxy which adds it executes again.
+
+    RFC 9651, 3.1.2 and draft-ietf-httpapi-idempotency-key-header, section 2.1: an Item whose value is a String.
+    """
+    assert parse_key({"idempotency-key": [f'"{KEY}"{parameters}']}) == KEY
+
+
+@pytest.mark.parametrize("value", [f'"{KEY}', f'"{KEY}"x', f'"{KEY}", "{KEY}"', f'"{KEY}\\x"', f'"{KEY}";=1', '"' * 20])
+def test_a_quoted_key_that_is_no_string_is_refused(value: str) -> None:
+    """Fails when a broken quotation becomes part of the key: its repaired retry would be another key."""
+    with pytest.raises(KeyMalformed):
+        parse_key({"idempotency-key": [value]})
+
+
+def test_a_bare_key_may_hold_what_separates_parameters() -> None:
+    assert parse_key({"idempotency-key": [f"{KEY};v=1"]}) == f"{KEY};v=1"

@@ -297,6 +297,36 @@ def test_hazard_a_dead_claim_is_reclaimed_with_another_payload() -> None:
         world.create(fingerprint="second")
 
 
+@pytest.mark.parametrize("booked", [True, False])
+def test_hazard_a_dead_claim_with_no_answer_is_reclaimed_with_another_payload(*, booked: bool) -> None:
+    """Its owner died before or after the charge, so that not even a provisional response is stored.
+
+    Fails when the takeover compares the fingerprint only where there is something to replay: the second body would be
+    answered with the first one's payment, or charge its own amount under the first one's reference.
+    """
+    world = World()
+
+    class Killed(BaseException):
+        pass
+
+    def die(instruction: Any, deadline: Any) -> Any:
+        if booked:
+            ScriptedGateway.submit(world.gateway, instruction, deadline)
+        raise Killed
+
+    world.gateway.submit = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        world.create(fingerprint="first")
+    del world.gateway.submit
+    for pause_ms in (0, HOUR_MS // 2):  # under the lease, and long after it
+        world.clock.ms += pause_ms
+        with pytest.raises(KeyReused):
+            world.create(amount_minor=2000, fingerprint="second")
+    assert len(world.gateway.bookings) == int(booked)
+    assert json.loads(world.create(fingerprint="first").response.body)["amount_minor"] == 1000
+    assert len(world.gateway.bookings) == 1
+
+
 def test_hazard_a_very_late_retry_is_a_second_charge() -> None:
     """Stock Powertools executes again once the record has expired. Fails when an expired record can be claimed."""
     world = World()

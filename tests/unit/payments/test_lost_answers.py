@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyPe
 from payonce.domain.errors import (
     GatewayUnavailable,
     KeyInProgress,
-    NotExecuted,
+    NotStarted,
     OutcomeUnknown,
     PayonceError,
     StoreUnavailable,
@@ -87,7 +87,7 @@ def test_what_was_called_not_executed_never_is(script: tuple[str, ...], reads: l
         answer = shop.call(shop.world.create)
         final = None
         if isinstance(answer, PayonceError):
-            nothing = isinstance(answer, NotExecuted)
+            nothing = isinstance(answer, NotStarted)
             assert nothing or isinstance(answer, OutcomeUnknown), answer
             assert problem_of(answer).status == (503 if nothing else 504)
         else:

@@ -14,7 +14,6 @@ PLAN = PaymentPlan(
     merchant_id="mer_1",
     payment_id="pay_1",
     gateway="bank",
-    gateway_reference="pay_1-1",
     amount_minor=1050,
     currency="EUR",
     payment_method="pm_visa",

@@ -18,7 +18,7 @@ from payonce.idempotency.settings import IdempotencySettings
 from payonce.payments import reads
 from payonce.payments.recovery import RUN_INTERVAL_MS
 from payonce.ports import Table
-from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, World
+from tests.support.world import CAPABILITIES, MERCHANT, VISIBLE_AFTER_MS, World
 
 if TYPE_CHECKING:
     from payonce.idempotency.records import KeyedResponse
@@ -113,10 +113,10 @@ def test_an_unknown_outcome_is_resolved_by_asking(behaviour: str, word: str) -> 
     """Fails (two bookings) when recovery resubmits to a gateway that shows bookings late, or without asking."""
     world = World()
     world.gateway.capabilities = CAPABILITIES[behaviour]
-    world.gateway.visible_after_ms = LATE_VISIBLE_MS if behaviour == "late" else 0
+    world.gateway.visible_after_ms = VISIBLE_AFTER_MS[behaviour]
     world.gateway.script = [word]
     first = world.create()
-    found_at_once = word == "booked_lost" and behaviour != "late"
+    found_at_once = word == "booked_lost" and not VISIBLE_AFTER_MS[behaviour]
     assert (first.response.status, body(first)["status"]) == ((201, "captured") if found_at_once else (202, "in_doubt"))
     for _ in range(10):
         world.clock.ms += 10_000

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from payonce.domain.gateway import Declined, GatewayCapabilities, LookupOutcome, NotFound, Succeeded, Unknown
+from payonce.domain.gateway import (
+    Declined,
+    GatewayCapabilities,
+    LookupOutcome,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unknown,
+)
+from payonce.payments.operations import AttemptedPlan
 from payonce.payments.rules import (
     FIRST_INQUIRY_DELAY_MS,
     KEY_RETENTION_MARGIN_MS,
@@ -15,19 +24,27 @@ from payonce.payments.rules import (
     AskLater,
     Decision,
     NeverExecuted,
+    Renew,
     Resubmit,
     decide,
+    together,
 )
-from tests.support.world import FORGETFUL, HONOURING, LATE
+from tests.support.world import FORGETFUL, HONOURING, LATE, REMEMBERING
 
 NEVER_AUTHORITATIVE = replace(FORGETFUL, lookup_authoritative_after_seconds=None)
 NO_LOOKUP = replace(FORGETFUL, lookup_by_reference=False)
 SHORT_MEMORY = replace(NEVER_AUTHORITATIVE, key_retention_seconds=1200)
 SUBMITTED_MS = 1_000_000
+FIRST = AttemptedPlan()
 
 
 def judge(
-    found: LookupOutcome, capabilities: GatewayCapabilities, age_ms: int, horizon_ms: int = 0, owners: int = 2
+    found: LookupOutcome,
+    capabilities: GatewayCapabilities,
+    age_ms: int,
+    horizon_ms: int = 0,
+    owners: int = 2,
+    plan: AttemptedPlan = FIRST,
 ) -> Decision:
     return decide(
         found,
@@ -36,6 +53,7 @@ def judge(
         submit_horizon_ms=SUBMITTED_MS + horizon_ms,
         first_submitted_at_ms=SUBMITTED_MS,
         owners=owners,
+        plan=plan,
     )
 
 
@@ -84,4 +102,52 @@ def test_inquiries_are_spaced_out_and_never_sleep_past_the_settling_time() -> No
         MAX_INQUIRY_DELAY_MS,
     ]
     settling = judge(NotFound(), LATE, 31_000, 30_000, owners=9)
-    assert settling == AskLater(SUBMITTED_MS + 60_000, "unknown")
+    assert settling == AskLater(SUBMITTED_MS + 60_000)
+
+
+FRESH = AttemptedPlan(submission=2)
+
+
+@pytest.mark.parametrize(
+    ("found", "capabilities", "plan", "age_ms", "expected"),
+    [
+        (NotFound(), REMEMBERING, FIRST, 59_000, Resubmit),  # the key is remembered, and no failure was
+        (NotFound(), REMEMBERING, FIRST.exhausted(), 59_999, AskLater),  # "not found" is final after 30 s
+        (NotFound(), REMEMBERING, FIRST.exhausted(), 60_000, Renew),
+        (Unknown("x"), REMEMBERING, FIRST.exhausted(), 600_000, AskLater),  # nobody has said that it was not executed
+        (Pending("pi_1", "x"), REMEMBERING, FIRST.exhausted(), 600_000, AskLater),
+        (NotFound(), REMEMBERING, FIRST.exhausted(), MAX_RESUBMIT_AGE_MS, NeverExecuted),
+        (NotFound(), REMEMBERING, FRESH, 60_000, Resubmit),  # written and, as far as anybody knows, never sent
+        (NotFound(), REMEMBERING, FRESH.exhausted(), 59_999, AskLater),
+        (NotFound(), REMEMBERING, FRESH.exhausted(), 60_000, NeverExecuted),  # and no third one
+        (NotFound(), HONOURING, FIRST.exhausted(), MAX_RESUBMIT_AGE_MS - 1, AskLater),  # its "not found" is never final
+        (Pending("pi_1", "x"), REMEMBERING, FIRST, 40_000, AskLater),
+        (Pending("pi_1", "x"), HONOURING, FIRST, MAX_RESUBMIT_AGE_MS * 9, AskLater),
+    ],
+)
+def test_the_decision_table_of_kept_failures(
+    found: LookupOutcome, capabilities: GatewayCapabilities, plan: AttemptedPlan, age_ms: int, expected: type
+) -> None:
+    """Each AskLater row next to a Renew row fails when its bound is dropped, and each is a double charge."""
+    assert isinstance(judge(found, capabilities, age_ms, 30_000, plan=plan), expected)
+
+
+DONE, NO, GONE = Succeeded("ch", "op"), Declined("declined", "no"), NotFound()
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([GONE, DONE], DONE),
+        ([DONE, GONE], DONE),  # against its promise, but money
+        ([DONE, Unknown("x")], DONE),
+        ([Pending("pi_1", "x"), NO], Pending("pi_1", "x")),
+        ([Unknown("x"), NO], Unknown("x")),
+        ([GONE, NO], NO),
+        ([NO, GONE], GONE),  # the present one is not decided
+        ([GONE, GONE], GONE),
+    ],
+)
+def test_of_several_attempts_what_may_be_money_decides(found: list[LookupOutcome], expected: LookupOutcome) -> None:
+    """Fails when a charge of an earlier attempt is forgotten, or a refusal hides what may still be executed."""
+    assert together(found) == expected

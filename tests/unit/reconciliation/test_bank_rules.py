@@ -282,6 +282,8 @@ def test_payouts_against_the_bank(name: str) -> None:
     rows, lines, expected = PAYOUTS[name]
     plain = reconcile(rows, [stated(0, *lines)])
     assert seen(plain) == expected
+    if (rows[::-1], lines[::-1]) == (rows, lines):
+        return  # one of each has one order
     turned = reconcile(rows[::-1], [stated(0, *lines[::-1])])
     assert [found.break_id for found in turned.breaks] == [found.break_id for found in plain.breaks]
     assert turned.digest == plain.digest

@@ -39,7 +39,6 @@ def rows(draw: st.DrawFn) -> GatewayRow:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(rows(), max_size=8))
 def test_generic_csv_round_trip(written: list[GatewayRow]) -> None:
     """Fails when an exponent, a sign, a millisecond or a quoted text is lost on the way."""
@@ -47,7 +46,7 @@ def test_generic_csv_round_trip(written: list[GatewayRow]) -> None:
     assert [replace(row, row_number=0) for row in found] == written
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.data())
 def test_a_changed_file_is_read_or_refused(data: st.DataObject) -> None:
     """Fails when a library's error gets through, or a statement is handed out that its balances contradict."""

@@ -140,7 +140,7 @@ def test_a_charge_that_the_bank_made_twice_is_one_case_and_one_correction() -> N
     [
         (Standing(), True),
         (Standing(in_flight=True), False),
-        (Standing(gateway_reference="cor_1-1"), False),
+        (Standing(gateway_references=("cor_1-1",)), False),
         (Standing(since_ms=2_000_000_000_000), False),
     ],
 )

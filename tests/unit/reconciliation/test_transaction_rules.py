@@ -266,7 +266,7 @@ def test_all_classes_in_one_run_do_not_disturb_each_other() -> None:
     assert [name for name, *_ in seen(reconcile(ledger, gateway))] == classes
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32), cuts=st.integers(1, 5), repeated=st.booleans())
 def test_order_files_and_repetition_change_nothing(seed: int, cuts: int, repeated: bool) -> None:
     """Fails when a rule depends on the order of rows, or a row that two files have in common counts twice."""
@@ -289,7 +289,7 @@ amounts = st.sampled_from([500, 1000])
 times = st.integers(0, 3).map(lambda step: START_MS + step * 20 * HOUR_MS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_the_rows_each_ends_exactly_once(data: st.DataObject) -> None:
     """Fails when a rule loses a row or gives it two outcomes: ``run`` raises, or the tallies do not add up."""
@@ -397,7 +397,7 @@ def test_two_pairs_that_swap_partners_change_the_digest() -> None:
 
 
 @given(st.text())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_duckdb_hashes_like_the_definition(text: str) -> None:
     """Fails when the engine's row_hash is another one."""
     with DuckDbWorkspace(threads=1) as workspace:

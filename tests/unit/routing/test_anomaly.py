@@ -37,7 +37,7 @@ def alarms(scores: list[AnomalyScore]) -> list[int]:
 SERIES = st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0]), min_size=1, max_size=250)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SERIES, SERIES, SERIES)
 def test_the_future_changes_no_score(past: list[float], future: list[float], other: list[float]) -> None:
     """Fails when a score is changed by a later value: checked with a histogram that outlives its detector."""
@@ -45,7 +45,7 @@ def test_the_future_changes_no_score(past: list[float], future: list[float], oth
     assert run(past + future)[: len(past)] == run(past + other)[: len(past)] == run(past)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SERIES, SERIES)
 def test_a_restart_changes_no_score(past: list[float], future: list[float]) -> None:
     """Short series, where all is still beginning; the next test has what a long one fills."""

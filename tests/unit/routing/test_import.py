@@ -1,4 +1,8 @@
-"""The decision loop starts cold in a function: its import stays small."""
+"""The decision loop starts cold in a function: its import stays small.
+
+How many milliseconds a machine needs says how quick the machine is. Each process measures boto3 too, and what is
+asserted is the ratio.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +10,54 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 from tests.support.aws import FAKE_CREDENTIALS, REPOSITORY
 
-MAX_IMPORT_MS = 150
-HEAVY = ("boto3", "botocore", "numpy", "pydantic", "aws_lambda_powertools", "simpy", "sklearn", "river")
+MAX_RATIO = 0.9  # to the import of boto3; 0.45 was measured, and 0.4 for what the function adds
+HEAVY = {"boto3", "botocore", "numpy", "pydantic", "aws_lambda_powertools", "simpy", "sklearn", "river"}
 PROGRAM = """
 import json, sys, time
 began = time.process_time()
-import payonce.routing.cache, payonce.routing.predictor, payonce.routing.record, payonce.routing.route
+import payonce.routing.control_cache, payonce.routing.predictor, payonce.routing.record, payonce.routing.route
 import payonce.routing.predicting, payonce.routing.signals
-print(json.dumps({"ms": 1000 * (time.process_time() - began), "modules": sorted(sys.modules)}))
+own = time.process_time() - began
+modules = sorted(sys.modules)
+began = time.process_time()
+import boto3, botocore.config, boto3.dynamodb.types
+print(json.dumps({"ratio": own / (time.process_time() - began), "modules": modules}))
 """
-
-
 FUNCTION_PROGRAM = """
-import json, time, boto3, botocore.config, boto3.dynamodb.types
+import json, time
+began = time.process_time()
+import boto3, botocore.config, boto3.dynamodb.types
 boto3.client("dynamodb", region_name="eu-central-1")
+baseline = time.process_time() - began
 began = time.process_time()
 import app
 app.APPLICATION.predictor_run()
-print(json.dumps({"ms": 1000 * (time.process_time() - began)}))
+print(json.dumps({"ratio": (time.process_time() - began) / baseline}))
 """
 
 
-def test_the_predictors_function_starts_within_150_ms_beyond_boto3() -> None:
+def measured(program: str, **environment: str) -> list[dict[str, Any]]:
+    """Return what five processes say: the first may have compiled, and any may have been disturbed."""
+    command = [sys.executable, "-c", program]
+    answers = [
+        subprocess.run(command, capture_output=True, check=True, text=True, env={**os.environ, **environment})
+        for _ in range(5)
+    ]
+    return [json.loads(answer.stdout) for answer in answers]
+
+
+def test_the_predictors_function_adds_less_to_a_cold_start_than_boto3_takes() -> None:
     """Fails when its composition root pulls in what payments, files or runs need."""
     folder = str(REPOSITORY / "functions" / "predict_routes")
-    environment = {**os.environ, **FAKE_CREDENTIALS, "PYTHONPATH": os.pathsep.join([folder, *sys.path])}
-    seen = []
-    for _ in range(5):
-        answer = subprocess.run(
-            [sys.executable, "-c", FUNCTION_PROGRAM], capture_output=True, check=True, text=True, env=environment
-        )
-        seen.append(json.loads(answer.stdout)["ms"])
-    assert min(seen) < MAX_IMPORT_MS
+    seen = measured(FUNCTION_PROGRAM, **FAKE_CREDENTIALS, PYTHONPATH=os.pathsep.join([folder, *sys.path]))
+    assert min(one["ratio"] for one in seen) < MAX_RATIO
 
 
-def test_the_import_takes_less_than_150_ms_of_processor_time() -> None:
-    seen = []
-    for _ in range(5):
-        answer = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True, text=True)
-        seen.append(json.loads(answer.stdout))
-    assert min(one["ms"] for one in seen) < MAX_IMPORT_MS
-    assert not {module.partition(".")[0] for module in seen[0]["modules"]} & set(HEAVY)
+def test_the_import_takes_less_processor_time_than_boto3s() -> None:
+    seen = measured(PROGRAM)
+    assert min(one["ratio"] for one in seen) < MAX_RATIO
+    assert not {module.partition(".")[0] for module in seen[0]["modules"]} & HEAVY

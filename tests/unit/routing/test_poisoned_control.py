@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from payonce.ports import Adjust, Table
-from payonce.routing.cache import DocumentCache
-from payonce.routing.control_store import CONTROL_KEY, ControlStore, document_write
+from payonce.routing.control_store import CONTROL_KEY, document_write
 from payonce.routing.document import EVERYTHING, ControlDocument
 from payonce.routing.settings import Mode
 from payonce.stores.memory import MemoryDatabase
+from tests.support.routing_world import cache_of
 
 NOW_MS = 1_800_000_000_000
-GATEWAYS = frozenset({"alder", "birch"})
 GOOD = ControlDocument(
     mode=Mode.ON,
     epoch=7,
@@ -35,12 +34,11 @@ def changed(**members: Any) -> bytes:
 def found(raw: object) -> ControlDocument | None:
     """Store a document that is right, then what is given, and look as a payment's function does."""
     database = MemoryDatabase()
-    store = ControlStore(database)
-    cache = DocumentCache(lambda: store.read().document, GATEWAYS, draw=lambda: 0.5)
+    cache = cache_of(database)
     database.write([document_write(GOOD)])
-    assert cache.current(NOW_MS) == GOOD
+    assert cache.current(NOW_MS).document == GOOD
     database.write([Adjust(table=Table.ROUTING, key=CONTROL_KEY, set={"document": raw})])
-    return cache.current(NOW_MS + 2_000)
+    return cache.current(NOW_MS + 2_000).document
 
 
 def test_a_document_that_is_right_is_in_force() -> None:

@@ -59,7 +59,7 @@ def observations(draw: st.DrawFn) -> Observation:
     return Observation(0, 3.5, cells, gateways, demand, merchants, priorities)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(observations(), min_size=1, max_size=15), st.booleans())
 def test_whatever_is_seen_the_document_is_valid_and_shifts_are_bounded(seen: list[Observation], warm: bool) -> None:
     state = State()

@@ -26,7 +26,7 @@ for name in {OPTIONAL!r}:
 for name in {modules!r}:
     importlib.import_module(name)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_the_lambda_layer_does_not_list_them() -> None:

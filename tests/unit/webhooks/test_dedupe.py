@@ -161,7 +161,7 @@ def test_of_many_threads_one_is_new(store: DedupeStore) -> None:
     barrier = threading.Barrier(8)
 
     def begin(message_id: str) -> Outcome:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=120)
         return store.begin(message_id).outcome
 
     with ThreadPoolExecutor(8) as pool:
@@ -189,7 +189,7 @@ def test_of_many_processes_one_is_new(tmp_path: Path) -> None:
         )
         for _ in range(4)
     ]
-    outputs = [child.communicate(timeout=60)[0].split() for child in children]
+    outputs = [child.communicate(timeout=300)[0].split() for child in children]
     assert [child.returncode for child in children] == [0] * 4
     for outcomes in zip(*outputs, strict=True):
         assert Counter(outcomes) == {"new": 1, "in_progress": 3}

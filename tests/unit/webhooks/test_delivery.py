@@ -91,6 +91,35 @@ def test_an_event_read_twice_from_the_stream_is_one_delivery(world: WebhookWorld
     assert world.queue.take() == []
 
 
+def test_an_event_that_comes_again_queues_no_delivery_that_was_tried(world: WebhookWorld) -> None:
+    """Fails when the relay queues what waits for its next attempt: the pause of the schedule would be jumped over.
+
+    ::
+
+        relay ─ queued ─ attempt 1: 500, the next in a while ───────────────────▶ attempt 2
+        stream                                             the same event again: nothing
+    """
+    endpoint = world.endpoint("one")
+    world.receivers.scripts[endpoint.url] = [REFUSED]
+    event = world.event()
+    world.relay_events(event)
+    assert world.dispatch() == [Dispatched.RETRYING]
+    waiting = list(world.queue.sent)
+    report = world.relay_events(event)
+    assert (report.deliveries, world.queue.sent) == (0, waiting)
+
+
+def test_an_event_that_comes_again_queues_no_delivery_that_is_held(world: WebhookWorld) -> None:
+    """Fails when the relay asks for what waits until its endpoint is enabled again."""
+    endpoint = world.endpoint("one")
+    world.change(endpoint, EndpointChange.DISABLED, status=EndpointStatus.DISABLED)
+    event = world.event()
+    for _ in range(2):
+        world.relay_events(event)
+        assert world.queue.sent == []
+    assert world.statuses(endpoint) == [DeliveryStatus.HELD]
+
+
 def test_a_poisoned_event_does_not_hold_up_the_others(world: WebhookWorld) -> None:
     endpoint = world.endpoint("one")
     event = world.event()

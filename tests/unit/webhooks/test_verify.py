@@ -377,7 +377,7 @@ def test_a_consumer_needs_nothing_but_the_standard_library() -> None:
         env={"PYTHONPATH": str(REPOSITORY / "layers/payonce")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
@@ -401,6 +401,6 @@ def test_signing_with_hmac_does_not_import_cryptography() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=300,
     )
     assert done.stdout.strip() == "[]"

@@ -9,8 +9,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.record import (
     Correction,
@@ -19,15 +20,21 @@ from payonce.corrections.record import (
     find_correction,
     load_correction,
 )
+from payonce.corrections.trail import note, trail_of
 from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused, WriteConflict
 from payonce.domain.gateway import OperationKind
+from payonce.domain.principals import OPERATOR_PREFIX, is_same_person
+from payonce.idempotency.audit import act_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from payonce.idempotency.audit import AuditEntry
     from payonce.ports import ApprovalNotifier, Clock, Database, Write
 
 # Each failure means that somebody changed the correction meanwhile, such as the workflow that waits for it anew.
 ATTEMPTS = 3
-MAX_PROPOSALS = 20  # of one correction: they are kept with it
+MAX_PROPOSALS = 20  # of one attempt: they are kept with the correction
 _S = CorrectionStatus
 
 
@@ -41,12 +48,23 @@ class Identity:
 
 
 class Approvals:
-    """What people do with a correction. ``notifier`` wakes the workflow that waits for them."""
+    """What people do with a correction. ``notifier`` wakes the workflow that waits for them.
 
-    def __init__(self, database: Database, clock: Clock, notifier: ApprovalNotifier) -> None:
+    ``audited`` gives the writes of an entry of the audit trail: what operators do is there in the same transaction.
+    What is asked for with an API key comes there from the claim of its request. What is refused is attributed as well.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        notifier: ApprovalNotifier,
+        audited: Callable[[AuditEntry], Sequence[Write]] = lambda _entry: (),
+    ) -> None:
         self._database = database
         self._clock = clock
         self._notifier = notifier
+        self._audited = audited
 
     def find(self, identity: Identity) -> Correction | None:
         """Return the correction, or ``None``."""
@@ -57,24 +75,32 @@ class Approvals:
     ) -> Correction:
         """Change what is proposed; whoever does becomes the proposer. ``proposal_version`` is the one it has seen.
 
-        Raises ``CorrectionStateConflict``.
+        A refund may be of less than what is left of the surplus, and of all of it again. Raises
+        ``CorrectionStateConflict``.
         """
+        with self.attributed(identity, "propose", actor):
+            return self._propose(identity, amount_minor, actor, proposal_version)
+
+    def _propose(self, identity: Identity, amount_minor: int, actor: str, proposal_version: int | None) -> Correction:
         correction = self.load(identity)
         if proposal_version not in (None, correction.proposal_version):
             raise CorrectionStateConflict(
                 f"The proposal is at version {correction.proposal_version} by now. Read it again and start from there."
             )
+        self._refuse_what_is_over(correction, "proposal")
         if correction.status is not _S.AWAITING_APPROVAL:
             raise CorrectionStateConflict(f"The correction is {correction.status.value}: nothing can be proposed now.")
-        if correction.proposal_version >= MAX_PROPOSALS:
+        if _proposals(correction) >= MAX_PROPOSALS:
             raise CorrectionStateConflict(f"There were {MAX_PROPOSALS} proposals. Approve or reject the last one.")
-        whole_only = correction.kind != OperationKind.REFUND.value
-        if not 0 < amount_minor <= correction.amount_minor or (whole_only and amount_minor != correction.amount_minor):
+        largest_minor = max(correction.ceiling_minor, correction.amount_minor)
+        least_minor = 1 if correction.kind == OperationKind.REFUND.value else largest_minor
+        if not least_minor <= amount_minor <= largest_minor:
             raise CorrectionStateConflict(
-                f"The amount must be 1 to {correction.amount_minor}; only of a refund it may be less."
+                f"The amount must be {least_minor} to {largest_minor}; only of a refund it may be less than all."
             )
         return self._change(
             correction,
+            beside=self._act(correction, "propose", actor, f"{amount_minor} {correction.currency}"),
             amount_minor=amount_minor,
             proposed_by=actor,
             proposal_version=correction.proposal_version + 1,
@@ -86,11 +112,21 @@ class Approvals:
         Raises ``SelfApprovalRefused`` for its proposer, ``CorrectionStateConflict`` for another version or too late,
         and ``OutcomeUnknown`` where the workflow may not have been told: the decision is stored then; repeat it.
         """
-        return self._decide(identity, _S.APPROVED, proposal_version, actor)
+        with self.attributed(identity, "approve", actor):
+            return self._decide(identity, _S.APPROVED, proposal_version, actor)
 
     def reject(self, identity: Identity, *, proposal_version: int, actor: str) -> Correction:
         """Reject the proposal. As ``approve``."""
-        return self._decide(identity, _S.REJECTED, proposal_version, actor)
+        with self.attributed(identity, "reject", actor):
+            return self._decide(identity, _S.REJECTED, proposal_version, actor)
+
+    def begun_anew(self, identity: Identity, *, actor: str, text: str) -> None:
+        """Note that somebody has the correction begun anew, or its workflow started again."""
+        self._note(identity, "resume", actor, text, refused=False)
+
+    def trail(self, identity: Identity) -> list[dict[str, Any]]:
+        """Return what people tried and were refused, and who began it anew, oldest first."""
+        return trail_of(self._database, identity)
 
     def _decide(self, identity: Identity, status: CorrectionStatus, proposal_version: int, actor: str) -> Correction:
         for attempt in range(ATTEMPTS):
@@ -109,21 +145,70 @@ class Approvals:
     def _decide_once(
         self, correction: Correction, status: CorrectionStatus, proposal_version: int, actor: str
     ) -> Correction:
-        if actor == correction.proposed_by:
+        if is_same_person(actor, correction.proposed_by):
             raise SelfApprovalRefused("You proposed this correction. Somebody else has to approve or reject it.")
         if proposal_version != correction.proposal_version:
             raise CorrectionStateConflict(
                 f"The proposal is at version {correction.proposal_version} by now. Read it again and decide about that."
             )
         decided = {_S.APPROVED, _S.CORRECTED, _S.FAILED} if status is _S.APPROVED else {status}
-        if correction.status in decided and correction.decided_by == actor:
+        if correction.status in decided and is_same_person(correction.decided_by, actor):
             return correction
-        if correction.status is _S.AWAITING_APPROVAL and correction.expires_at_ms < self._clock.now_ms():
-            self._expire(correction)
-            raise CorrectionStateConflict("The approval came too late. A later run proposes it again.")
+        self._refuse_what_is_over(correction, "decision")
         if correction.status is not _S.AWAITING_APPROVAL:
             raise CorrectionStateConflict(f"The correction is {correction.status.value}: it is decided already.")
-        return self._change(correction, status=status, decided_by=actor)
+        what = "approve" if status is _S.APPROVED else "reject"
+        proposed = f"version {proposal_version}: {correction.amount_minor} {correction.currency}"
+        return self._change(
+            correction, beside=self._act(correction, what, actor, proposed), status=status, decided_by=actor
+        )
+
+    @contextmanager
+    def attributed(self, identity: Identity, what: str, actor: str) -> Iterator[None]:
+        """Note who tried what, where it is refused with ``SelfApprovalRefused`` or ``CorrectionStateConflict``."""
+        try:
+            yield
+        except (SelfApprovalRefused, CorrectionStateConflict) as refused:
+            self._note(identity, what, actor, refused.detail, refused=True)
+            raise
+
+    def _note(self, identity: Identity, what: str, actor: str, text: str, *, refused: bool) -> None:
+        entry = {"what": what, "by": actor, "at_ms": self._clock.now_ms(), "text": text, "refused": refused}
+
+        def beside(number: int) -> Sequence[Write]:
+            return self._audit(identity, what, actor, text, act_id=f"trail-{number}", refused=refused)
+
+        note(self._database, identity, entry, beside)
+
+    def _act(self, correction: Correction, what: str, actor: str, text: str) -> list[Write]:
+        identity = Identity(correction.merchant_id, correction.payment_id, correction.break_id)
+        return list(self._audit(identity, what, actor, text, act_id=str(correction.revision), refused=False))
+
+    def _audit(
+        self, identity: Identity, what: str, actor: str, text: str, *, act_id: str, refused: bool
+    ) -> Sequence[Write]:
+        if not actor.startswith(OPERATOR_PREFIX):
+            return ()
+        entry = act_entry(
+            scope=identity.merchant_id,
+            operation=f"{what}_correction",
+            resource=f"/breaks/{identity.break_id}/correction",
+            principal=actor,
+            at_ms=self._clock.now_ms(),
+            act_id=act_id,
+            reason=text,
+            refused=refused,
+        )
+        return self._audited(entry)
+
+    def _refuse_what_is_over(self, correction: Correction, what: str) -> None:
+        """Raise ``CorrectionStateConflict`` for what nobody decided in time, and store that it has expired."""
+        waits = correction.status is _S.AWAITING_APPROVAL
+        if waits and correction.expires_at_ms < self._clock.now_ms():
+            self._expire(correction)
+            raise CorrectionStateConflict(
+                f"The correction is expired: the {what} came too late. The next run proposes it again."
+            )
 
     def _expire(self, correction: Correction) -> Correction:
         return self._change(correction, status=_S.EXPIRED, outcome="not_decided_in_time")
@@ -138,3 +223,8 @@ class Approvals:
     def load(self, identity: Identity) -> Correction:
         """Return the correction as stored now. Raises ``NotFound``."""
         return load_correction(self._database, identity.merchant_id, identity.payment_id, identity.break_id)
+
+
+def _proposals(correction: Correction) -> int:
+    asked = _S.AWAITING_APPROVAL.value
+    return sum(each["attempt"] == correction.attempt and each["status"] == asked for each in correction.log)

@@ -1,4 +1,4 @@
-"""Carrying out what is approved: at most once per break, and only while the break is open.
+"""Carrying out what is approved: at most once per attempt, and only while the break is open.
 
 The claim requires in its own transaction that the correction is approved and that no run has closed the break. A run
 that looked earlier in turn closes nothing that was claimed since: the claim changes the case. A double charge's claim
@@ -18,21 +18,28 @@ from payonce.domain.errors import (
     KeyExpired,
     KeyInProgress,
     LeaseLost,
-    NotExecuted,
+    NotStarted,
     OutcomeUnknown,
     PaymentStateConflict,
 )
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.records import KeyedRequest
-from payonce.payments.corrective import EXECUTED, OPERATION, PARTLY_GIVEN_BACK, CorrectivePlan, corrective_work
+from payonce.payments.corrective import (
+    EXECUTED,
+    OPERATION,
+    PARTLY_GIVEN_BACK,
+    CorrectivePlan,
+    case_key,
+    corrective_work,
+)
 from payonce.payments.follow_up import load_payment
 from payonce.payments.items import payment_key
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.anomalies.proof import nothing_left
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.evidence import payments_named
-from payonce.reconciliation.cases.items import case_key, correcting_writes
+from payonce.reconciliation.cases.items import correcting_writes
 from payonce.reconciliation.cases.store import CaseStore
 
 if TYPE_CHECKING:
@@ -81,7 +88,7 @@ class Execution:
                 return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
             if any(nothing_left(payment) for payment in self._others(case, correction)):
                 return self._ended(correction, status=_S.REJECTED, outcome="other_given_back")
-        except (NotExecuted, KeyInProgress, KeyExpired, LeaseLost, OutcomeUnknown):
+        except (NotStarted, KeyInProgress, KeyExpired, LeaseLost, OutcomeUnknown):
             pass
         return self._again(correction)
 
@@ -137,6 +144,9 @@ class Execution:
             currency=correction.currency,
             known=correction.action is Action.REFUND_PAYMENT,
             proposal_version=correction.proposal_version,
+            attempt=correction.attempt,
+            # The whole charge, with the first part of it that is given back: so the gateway reports it.
+            recognised_minor=0 if correction.given_back else max(correction.surplus_minor, correction.amount_minor),
             charge_reference=correction.charge_reference,
             created_at_ms=self._clock.now_ms(),
         )
@@ -150,7 +160,7 @@ class Execution:
         return KeyedRequest(
             scope=correction.merchant_id,
             operation=OPERATION,
-            key=correction.break_id,
+            key=f"{correction.break_id}-{correction.attempt}",
             fingerprint=fingerprint("POST", OPERATION, {}, canonical_json(said)),
             deadline=deadline,
         )

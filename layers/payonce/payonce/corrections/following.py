@@ -1,14 +1,12 @@
-"""What runs have to do with corrections: they start them, and know which refund they wait for."""
+"""How a reconciliation run interacts with corrections: it starts them and reports which refunds each still awaits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from payonce.corrections.actions import Action, action_for
-from payonce.corrections.record import Correction, CorrectionStatus, find_corrections
-from payonce.corrections.workflow import MAX_ATTEMPTS
-from payonce.domain.gateway import OperationKind
-from payonce.payments.corrective import EXECUTED, corrective_reference
+from payonce.corrections.record import MAX_ATTEMPTS_OF_RUNS, Correction, CorrectionStatus, find_corrections
+from payonce.payments.corrective import corrective_reference
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.standing import Standing
 
@@ -31,14 +29,17 @@ class CorrectionsOfRuns:
         return {each.break_id: standing_of(each) for each in self._of(cases)}
 
     def begin(self, cases: Iterable[Case]) -> None:
-        """See ``RunCorrections``. What has expired is begun anew; what was rejected is left to people."""
+        """See ``RunCorrections``. What has expired, and the rest of what was corrected in part, is begun anew.
+
+        What was rejected or failed is left to people.
+        """
         wanted = [case for case in cases if action_for(case.break_class) is not Action.MANUAL and _has_payment(case)]
         stored = {each.break_id: each for each in self._of(wanted)}
         for case in wanted:
             correction = stored.get(case.break_id)
             if correction is None:
                 self._starter.start(case.break_id, 1)
-            elif correction.status is CorrectionStatus.EXPIRED and correction.attempt < MAX_ATTEMPTS:
+            elif _has_to_go_on(correction) and correction.attempt < MAX_ATTEMPTS_OF_RUNS:
                 self._starter.start(case.break_id, correction.attempt + 1)
 
     def _of(self, cases: Iterable[Case]) -> list[Correction]:
@@ -50,15 +51,14 @@ class CorrectionsOfRuns:
 
 def standing_of(correction: Correction) -> Standing:
     """Return what a run has to know: only a refund that was really sent is one that the gateway will report."""
-    refunded = (correction.status, correction.kind, correction.outcome) == (
-        CorrectionStatus.CORRECTED,
-        OperationKind.REFUND.value,
-        EXECUTED,
-    )
+    corrected = correction.status is CorrectionStatus.CORRECTED
     return Standing(
         in_flight=correction.status is CorrectionStatus.APPROVED,
-        gateway_reference=corrective_reference(correction.break_id) if refunded else None,
-        since_ms=correction.updated_at_ms if correction.status is CorrectionStatus.CORRECTED else 0,
+        gateway_references=tuple(
+            corrective_reference(correction.break_id, part["attempt"]) for part in correction.parts
+        ),
+        since_ms=correction.updated_at_ms if corrected else 0,
+        rest_minor=correction.rest_minor,
     )
 
 
@@ -75,6 +75,12 @@ def break_of(case: Case) -> Break:
         gateway=case.gateway,
         surplus_gateway_payment_id=case.surplus_gateway_payment_id,
     )
+
+
+def _has_to_go_on(correction: Correction) -> bool:
+    if correction.status is CorrectionStatus.CORRECTED:
+        return correction.rest_minor > 0
+    return correction.status is CorrectionStatus.EXPIRED
 
 
 def _has_payment(case: Case) -> bool:

@@ -6,7 +6,8 @@
                           │ │                │                  ▲                └▶ failed, rejected (the break is gone)
                           │ └ already given  └ decide ▶ awaiting_approval ─ reject ▶ rejected
                           │   back ▶ corrected               └ too late ▶ expired
-                          └ nothing a program could do ▶ manual          rejected, expired ─ next attempt ▶ open
+                          └ nothing a program could do ▶ manual
+    rejected, expired, failed, corrected in part ─ next attempt ▶ open
 
 What the policy let pass and lets pass no more goes from approved back to awaiting_approval, if nobody has claimed it.
 
@@ -23,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.actions import Action
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
+from payonce.domain.gateway import OperationKind
 from payonce.outbox import created_key
 from payonce.paging import every_item
-from payonce.payments.corrective import correction_key
+from payonce.payments.corrective import EXECUTED, correction_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.taxonomy import BreakClass
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 BY_STATUS_INDEX = "corrections-by-status"
 PAGE_SIZE = 100
+MAX_ATTEMPTS = 30  # by people and in parts; all of it is kept with the correction
+MAX_ATTEMPTS_OF_RUNS = 9  # what nobody has decided for weeks is not proposed for ever
 KEYS_AT_ONCE = 100  # what one read of several keys takes
 
 
@@ -60,11 +64,13 @@ NEXT: Mapping[CorrectionStatus, frozenset[CorrectionStatus]] = MappingProxyType(
         _S.CHECKED: frozenset({_S.APPROVED, _S.AWAITING_APPROVAL}),
         _S.AWAITING_APPROVAL: frozenset({_S.APPROVED, _S.REJECTED, _S.EXPIRED, _S.AWAITING_APPROVAL}),
         # The commit of the effect writes the first two: payments.corrective. Back to approval: only what a policy let
-        # pass, and nobody has claimed.
-        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED, _S.AWAITING_APPROVAL}),
-        # As a new attempt, and only so: nothing was executed.
+        # pass, and nobody has claimed. To itself: that the kill switch holds it, or no more.
+        _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED, _S.AWAITING_APPROVAL, _S.APPROVED}),
+        # As a new attempt, and only so: nothing was executed, or a part of it is certain to have been.
         _S.REJECTED: frozenset({_S.OPEN}),
         _S.EXPIRED: frozenset({_S.OPEN}),
+        _S.FAILED: frozenset({_S.OPEN}),
+        _S.CORRECTED: frozenset({_S.OPEN}),
     }
 )
 FINAL = frozenset({_S.CORRECTED, _S.REJECTED, _S.EXPIRED, _S.FAILED, _S.MANUAL})
@@ -78,6 +84,11 @@ class Correction:
     ``policy`` and ``reconciliation`` for the program's own doing. ``charge_reference`` is the reference under which a
     surplus charge was made, ``entry_id`` the entry that was booked twice. ``attempt`` counts how often it was begun;
     ``log`` is what happened up to the execution. ``revision`` guards every change.
+
+    ``amount_minor`` is the amount proposed, ``ceiling_minor`` the most that may be proposed: what the gateway held of
+    the surplus when it was last read. ``surplus_minor`` is what the break was found with, ``given_back`` what earlier
+    attempts gave back of it. ``held_since_ms``: since when an approved one was found not to be executed because of the
+    kill switch, 0 where it was not.
     """
 
     break_id: str
@@ -104,6 +115,29 @@ class Correction:
     attempt: int = 1
     log: tuple[Mapping[str, Any], ...] = ()
     revision: int = 1
+    surplus_minor: int = 0
+    ceiling_minor: int = 0
+    given_back: tuple[Mapping[str, int], ...] = ()
+    held_since_ms: int = 0
+
+    @property
+    def parts(self) -> tuple[Mapping[str, int], ...]:
+        """What was refunded, as (``attempt``, ``amount_minor``): earlier attempts and this one."""
+        executed = (self.status, self.outcome) == (CorrectionStatus.CORRECTED, EXECUTED)
+        if not executed or self.kind != OperationKind.REFUND.value:
+            return self.given_back
+        return (*self.given_back, {"attempt": self.attempt, "amount_minor": self.amount_minor})
+
+    @property
+    def corrected_minor(self) -> int:
+        """The sum of what was refunded."""
+        return sum(part["amount_minor"] for part in self.parts)
+
+    @property
+    def rest_minor(self) -> int:
+        """What is left of a surplus that was given back in part; 0 where nothing was, or all of it is."""
+        settled = self.status is CorrectionStatus.CORRECTED and self.outcome != EXECUTED
+        return max(0, self.surplus_minor - self.corrected_minor) if self.parts and not settled else 0
 
 
 _FIELDS = tuple(field.name for field in fields(Correction))
@@ -124,12 +158,12 @@ def find_correction(database: Database, merchant_id: str, payment_id: str, break
 
 
 def was_claimed(database: Database, correction: Correction) -> bool:
-    """Return whether its effect was ever claimed. Each claim raises the revision: a change of what was read before it
-    is refused.
+    """Return whether the effect of this attempt was claimed. Each claim raises the revision: a change of what was read
+    before it is refused.
     """
     key = correction_key(correction.merchant_id, correction.payment_id, correction.break_id)
     item = database.get(Table.PAYMENTS, key)
-    return item is not None and item.get("claimed_at_ms") is not None
+    return item is not None and item.get("claimed_attempt") == correction.attempt
 
 
 def find_corrections(database: Database, identities: Sequence[tuple[str, str, str]]) -> Iterator[Correction]:
@@ -175,7 +209,7 @@ def change(
     if after.status not in NEXT.get(before.status, ()):
         raise CorrectionStateConflict(f"The correction is {before.status.value}: it can't become {after.status.value}.")
     if not quiet:
-        after = replace(after, log=(*after.log, _entry(after)))
+        after = replace(after, log=(*steps_of(before), _entry(after)))
     write = Adjust(
         table=Table.PAYMENTS,
         key=correction_key(before.merchant_id, before.payment_id, before.break_id),
@@ -187,6 +221,15 @@ def change(
     except WriteConflict as conflict:
         raise CorrectionStateConflict("The correction was changed meanwhile. Read it again.") from conflict
     return after
+
+
+def steps_of(correction: Correction) -> tuple[Mapping[str, Any], ...]:
+    """Return what happened, oldest first. The commit of the effect says how it ended, and adds nothing to the log."""
+    last = correction.log[-1] if correction.log else None
+    ended = correction.status in {CorrectionStatus.CORRECTED, CorrectionStatus.FAILED}
+    if ended and (last is None or last["status"] != correction.status.value):
+        return (*correction.log, _entry(correction))
+    return correction.log
 
 
 def _entry(correction: Correction) -> dict[str, Any]:
@@ -209,6 +252,7 @@ def _stored(correction: Correction) -> Item:
         "break_class": correction.break_class.value,
         "action": correction.action.value,
         "log": [dict(entry) for entry in correction.log],
+        "given_back": [dict(part) for part in correction.given_back],
         # Only corrections carry these two, so only they are in the index.
         "correction_status": correction.status.value,
         "listed_key": created_key(correction.expires_at_ms or correction.updated_at_ms, correction.break_id),
@@ -220,4 +264,5 @@ def _from(item: Item) -> Correction:
     values["break_class"] = BreakClass(values["break_class"])
     values["action"] = Action(values["action"])
     values["log"] = tuple(values["log"])
+    values["given_back"] = tuple(values["given_back"])
     return Correction(**values, status=CorrectionStatus(item["correction_status"]))

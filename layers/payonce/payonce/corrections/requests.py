@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from payonce.corrections.record import steps_of
 from payonce.corrections.workflow import Corrections, Identity
 from payonce.domain.errors import MisconfiguredError, NotFound
 from payonce.idempotency.records import Draft
@@ -21,6 +22,7 @@ from payonce.reconciliation.cases.work import BreakWork
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.corrections.outlook import Outlook
     from payonce.corrections.record import Correction
     from payonce.ports import Database
     from payonce.webhooks.work import Services
@@ -63,7 +65,8 @@ class CorrectionWork(BreakWork):
         """See ``ManagementWork``."""
         if self._correction is None:  # pragma: no cover - the engine starts before it asks for a draft
             raise MisconfiguredError("a draft without its decision")
-        return Draft(json_response(self.status, correction_view(self._correction), location=self.resource()), ())
+        view = correction_view(self._correction, self._corrections.outlook(self._correction))
+        return Draft(json_response(self.status, view, location=self.resource()), ())
 
 
 class ProposeCorrection(CorrectionWork):
@@ -96,13 +99,13 @@ class ProposeCorrection(CorrectionWork):
     def act(self, identity: Identity) -> Correction:
         """See ``CorrectionWork``. A proposal makes the next version, so what it made before is told by that."""
         before = require_correction(self._corrections, identity)
-        made = (self._proposal_version + 1, self._actor, self._amount_minor)
+        made = (self._proposal_version + 1, self.actor, self._amount_minor)
         if (before.proposal_version, before.proposed_by, before.amount_minor) == made:
             return before
         return self._corrections.propose(
             identity,
             amount_minor=self._amount_minor,
-            actor=self._actor,
+            actor=self.actor,
             proposal_version=self._proposal_version,
         )
 
@@ -114,7 +117,7 @@ class ApproveCorrection(CorrectionWork):
 
     def act(self, identity: Identity) -> Correction:
         """See ``CorrectionWork``."""
-        return self._corrections.approve(identity, proposal_version=self._proposal_version, actor=self._actor)
+        return self._corrections.approve(identity, proposal_version=self._proposal_version, actor=self.actor)
 
 
 class RejectCorrection(CorrectionWork):
@@ -124,7 +127,7 @@ class RejectCorrection(CorrectionWork):
 
     def act(self, identity: Identity) -> Correction:
         """See ``CorrectionWork``."""
-        return self._corrections.reject(identity, proposal_version=self._proposal_version, actor=self._actor)
+        return self._corrections.reject(identity, proposal_version=self._proposal_version, actor=self.actor)
 
 
 def identity_of(database: Database, merchant_id: str, break_id: str) -> Identity:
@@ -148,13 +151,22 @@ def correction_path(break_id: str) -> str:
 
 def correction_steps(correction: Correction) -> list[dict[str, Any]]:
     """Return what happened to a correction, oldest first, as its merchant sees it."""
-    steps = [_step(entry) for entry in correction.log]
-    # How it ended is written in the commit of its effect, which adds nothing to the log.
-    if not steps or steps[-1]["status"] != correction.status.value:
-        now = {name: getattr(correction, name) for name in ("attempt", "proposal_version", "amount_minor", "outcome")}
-        by = correction.decided_by or correction.proposed_by
-        steps.append(_step({**now, "at_ms": correction.updated_at_ms, "status": correction.status.value, "by": by}))
-    return steps
+    return [_step(entry) for entry in steps_of(correction)]
+
+
+def attempts_view(trail: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what people tried to do with a correction, oldest first, as its merchant sees it."""
+    return [
+        {
+            "object": "correction_attempt",
+            "command": entry["what"],
+            "refused": entry["refused"],
+            "by": shown_by(entry["by"]),
+            "text": entry["text"],
+            "at_ms": entry["at_ms"],
+        }
+        for entry in trail
+    ]
 
 
 def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,8 +182,12 @@ def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def correction_view(correction: Correction) -> dict[str, Any]:
-    """Return a correction as its merchant sees it: what is proposed, by whom, and what became of it."""
+def correction_view(correction: Correction, outlook: Outlook) -> dict[str, Any]:
+    """Return a correction as its merchant sees it: what is proposed, by whom, what became of it, and what comes next.
+
+    ``amount_minor`` is the amount of this attempt, at most ``ceiling_minor``; ``corrected_minor`` is the sum of what
+    was given back, ``rest_minor`` what is left of a surplus that was given back in part.
+    """
     return {
         "object": "correction",
         "break_id": correction.break_id,
@@ -180,6 +196,9 @@ def correction_view(correction: Correction) -> dict[str, Any]:
         "action": correction.action.value,
         "kind": correction.kind or None,
         "amount_minor": correction.amount_minor,
+        "ceiling_minor": max(correction.ceiling_minor, correction.amount_minor),
+        "corrected_minor": correction.corrected_minor,
+        "rest_minor": correction.rest_minor,
         "currency": correction.currency,
         "attempt": correction.attempt,
         "proposal_version": correction.proposal_version,
@@ -187,6 +206,7 @@ def correction_view(correction: Correction) -> dict[str, Any]:
         "decided_by": shown_by(correction.decided_by) if correction.decided_by else None,
         "expires_at_ms": correction.expires_at_ms or None,
         "outcome": correction.outcome or None,
+        "next": {"step": outlook.step.value, "text": outlook.text, "held_by": outlook.held_by},
         "created_at_ms": correction.created_at_ms,
         "updated_at_ms": correction.updated_at_ms,
         "links": {"self": correction_path(correction.break_id), "break": break_path(correction.break_id)},

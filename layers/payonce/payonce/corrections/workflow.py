@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from payonce.corrections.actions import Action, action_for
 from payonce.corrections.approval import Approvals, Identity
 from payonce.corrections.execution import Execution
+from payonce.corrections.outlook import Outlook, Switch, outlook_of
 from payonce.corrections.record import (
     FINAL,
+    MAX_ATTEMPTS,
     Correction,
     CorrectionStatus,
     find_correction,
@@ -21,7 +23,7 @@ from payonce.corrections.record import (
     was_claimed,
 )
 from payonce.corrections.reversal import REVERSAL, find_booked
-from payonce.domain.errors import CorrectionStateConflict
+from payonce.domain.errors import CorrectionStateConflict, MisconfiguredError, StoreUnavailable
 from payonce.domain.gateway import ChargeState, OperationKind
 from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
@@ -31,20 +33,28 @@ from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.why import WhyReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from payonce.corrections.policy import Policy
+    from payonce.idempotency.audit import AuditEntry
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.payments.work import Services
-    from payonce.ports import ApprovalNotifier, Deadline, Gateway
+    from payonce.ports import ApprovalNotifier, Deadline, Gateway, Write
     from payonce.reconciliation.model import Break
 
-__all__ = ["BY_POLICY", "BY_RECONCILIATION", "MAX_ATTEMPTS", "Corrections", "Identity", "Step"]
+__all__ = [
+    "BY_POLICY",
+    "BY_RECONCILIATION",
+    "MAX_ATTEMPTS",
+    "Corrections",
+    "Identity",
+    "Step",
+    "may_begin_anew",
+]
 
 BY_RECONCILIATION = "reconciliation"
 BY_POLICY = "policy"
 READ_TIMEOUT_MS = 4_000  # as an inquiry of the payment protocol
-MAX_ATTEMPTS = 9  # what nobody has decided for weeks is not proposed for ever
 _S = CorrectionStatus
 
 
@@ -56,8 +66,16 @@ class Step:
     retry_later: bool = False
 
 
+def may_begin_anew(correction: Correction) -> bool:
+    """Return whether there may be another attempt: this one's end is certain, and something may be left to correct."""
+    return correction.status in {_S.REJECTED, _S.EXPIRED, _S.FAILED} or correction.rest_minor > 0
+
+
 class Corrections(Approvals):
-    """The use cases of corrections. ``policy`` gives the policy of this moment."""
+    """The use cases of corrections. ``policy`` gives the policy of this moment.
+
+    ``reads_policy``: whether this process may read it at all; only the worker has to.
+    """
 
     def __init__(
         self,
@@ -67,16 +85,19 @@ class Corrections(Approvals):
         gateway_named: Callable[[str], Gateway],
         policy: Callable[[], Policy],
         notifier: ApprovalNotifier,
+        reads_policy: Callable[[], bool] = lambda: True,
+        audited: Callable[[AuditEntry], Sequence[Write]] = lambda _entry: (),
     ) -> None:
-        super().__init__(services.database, services.clock, notifier)
+        super().__init__(services.database, services.clock, notifier, audited)
         self._services = services
         self._gateway_named = gateway_named
         self._policy = policy
+        self._reads_policy = reads_policy
         self._execution = Execution(services, engine, gateway_named)
 
     def start(self, found: Break, *, attempt: int = 1) -> Correction:
         """Store the correction of a break, or return the stored one. A later ``attempt`` begins it anew, once, where
-        the one before it was rejected or has expired.
+        the one before it was rejected, failed or has expired, or has given back a part alone: then it is of the rest.
 
         Raises ``CorrectionStateConflict`` without a payment to hang it on: such a break is for a person.
         """
@@ -86,13 +107,15 @@ class Corrections(Approvals):
         stored = find_correction(self._database, new.merchant_id, new.payment_id, new.break_id)
         if stored is None:
             stored = insert_correction(self._database, new)
-        if stored.status in {_S.REJECTED, _S.EXPIRED} and stored.attempt < attempt <= MAX_ATTEMPTS:
+        if may_begin_anew(stored) and stored.attempt < attempt <= MAX_ATTEMPTS:
             # The proposal's version goes on counting: an approval of an earlier attempt is none of this one.
             return self._change(
                 stored,
                 status=_S.OPEN,
                 attempt=attempt,
-                amount_minor=new.amount_minor,
+                amount_minor=stored.surplus_minor - stored.corrected_minor,
+                ceiling_minor=0,
+                given_back=stored.parts,
                 gateway_charge_id=new.gateway_charge_id,
                 proposed_by=BY_RECONCILIATION,
                 decided_by="",
@@ -150,7 +173,7 @@ class Corrections(Approvals):
         return Step(correction, retry_later=True)
 
     def execute(self, identity: Identity, deadline: Deadline) -> Step:
-        """Carry out what is approved, at most once per break, whatever was killed before.
+        """Carry out what is approved, at most once per attempt, whatever was killed before.
 
         What the policy has let pass and lets pass no more is for a person again, unless it was claimed: its money may
         be on the way.
@@ -159,6 +182,7 @@ class Corrections(Approvals):
         if correction.status is not _S.APPROVED:
             return Step(correction)
         policy = self._policy()
+        correction = self._noted(correction, held=not policy.enabled)
         if not policy.enabled:
             return Step(correction, retry_later=True)
         by_policy = correction.decided_by == BY_POLICY
@@ -167,9 +191,20 @@ class Corrections(Approvals):
         after = self._execution.carry_out(correction, deadline)
         return Step(after, retry_later=after.status not in FINAL)
 
-    def advance(self, found: Break, deadline: Deadline) -> Step:
+    def outlook(self, correction: Correction) -> Outlook:
+        """Return what happens to the correction next, and what does not happen now and why."""
+        try:
+            switch = Switch.ON if self._policy().enabled else Switch.OFF
+        except MisconfiguredError:
+            switch = Switch.UNREADABLE if self._reads_policy() else Switch.UNKNOWN
+        except StoreUnavailable:
+            switch = Switch.UNKNOWN
+        claimed = correction.status is _S.APPROVED and was_claimed(self._database, correction)
+        return outlook_of(correction, switch, claimed=claimed, now_ms=self._clock.now_ms())
+
+    def advance(self, found: Break, deadline: Deadline, *, attempt: int = 1) -> Step:
         """Go through the steps as far as they lead without a person: what the workflow does, in one process."""
-        started = self.start(found)
+        started = self.start(found, attempt=attempt)
         identity = Identity(started.merchant_id, started.payment_id, started.break_id)
         step = self.reread(identity, deadline)
         if step.retry_later:
@@ -177,7 +212,17 @@ class Corrections(Approvals):
         self.decide(identity)
         return self.execute(identity, deadline)
 
+    def _noted(self, correction: Correction, *, held: bool) -> Correction:
+        """Note on the correction whether the kill switch holds it: for readers who may not read the policy."""
+        if held == (correction.held_since_ms > 0):
+            return correction
+        return self._change(correction, quiet=True, held_since_ms=self._clock.now_ms() if held else 0)
+
     def _lets_pass(self, policy: Policy, correction: Correction) -> bool:
+        # Somebody has decided for a part: who else does so for the rest is a person too. And a limit holds for a break,
+        # not for each of its parts.
+        if correction.given_back:
+            return False
         if not policy.is_automatic(correction.break_class, correction.currency, correction.amount_minor):
             return False
         # Two orders may be two sales, whatever the amount: only a person can tell.
@@ -204,6 +249,7 @@ class Corrections(Approvals):
             gateway_charge_id=charge_id,
             currency=found.currency,
             amount_minor=found.amount_minor,
+            surplus_minor=found.amount_minor,
             charge_reference=found.subject[1] if action is Action.GIVE_BACK_SURPLUS else "",
             entry_id=found.subject[2] if action is Action.REVERSE_POSTING else "",
             created_at_ms=now_ms,
@@ -214,7 +260,14 @@ class Corrections(Approvals):
     def _checked(self, correction: Correction, kind: str, amount_minor: int) -> Step:
         version = correction.proposal_version + 1
         return Step(
-            self._change(correction, status=_S.CHECKED, kind=kind, amount_minor=amount_minor, proposal_version=version)
+            self._change(
+                correction,
+                status=_S.CHECKED,
+                kind=kind,
+                amount_minor=amount_minor,
+                ceiling_minor=amount_minor,
+                proposal_version=version,
+            )
         )
 
     def _reread_charge(self, correction: Correction, deadline: Deadline) -> Step:

@@ -28,7 +28,8 @@
     │   ├── KeyReused                   the key belongs to a different request
     │   ├── KeyInProgress               another execution holds the key
     │   └── KeyExpired                  the replay window is over, the guard still stands
-    ├── NotExecuted                     certainly no effect; the claim is released, a retry is safe
+    ├── NotExecuted                     a guarded function's own promise that it has done nothing; never raised here
+    ├── NotStarted                      this request was not begun, a retry is safe; says nothing of its caller
     │   ├── Throttled
     │   ├── GatewayUnavailable
     │   ├── UpstreamUnavailable         no byte of the request reached the upstream
@@ -180,18 +181,28 @@ class KeyExpired(IdempotencyRejected):
 
 
 class NotExecuted(PayonceError):
-    """Certainly no effect happened. The claim is released and a retry with the same key is safe."""
+    """A guarded function of a program's own raises it as a promise: it has had no effect, and nothing of it goes on.
+
+    payonce never raises it, so that no error of payonce's can be taken for the promise of a function it passes through.
+    """
 
 
-class Throttled(NotExecuted):
+class NotStarted(PayonceError):
+    """payonce refused or could not begin this one request: it had no effect, and a retry with the same key is safe.
+
+    It says nothing of what its caller had done before it asked.
+    """
+
+
+class Throttled(NotStarted):
     """Refused to protect the service."""
 
 
-class GatewayUnavailable(NotExecuted):
+class GatewayUnavailable(NotStarted):
     """No gateway took the request."""
 
 
-class UpstreamUnavailable(NotExecuted):
+class UpstreamUnavailable(NotStarted):
     """The upstream took no request."""
 
 
@@ -203,15 +214,15 @@ class UpstreamRefused(UpstreamUnavailable):
         self.answer = answer
 
 
-class Overloaded(NotExecuted):
+class Overloaded(NotStarted):
     """The process has as many requests as it takes; refused before any claim."""
 
 
-class StoreUnavailable(NotExecuted):
+class StoreUnavailable(NotStarted):
     """The database refused, or could not be reached, before this request did anything."""
 
 
-class ResponseNotStorable(NotExecuted):
+class ResponseNotStorable(NotStarted):
     """The response could not be stored for replay, which is checked before the effect."""
 
 

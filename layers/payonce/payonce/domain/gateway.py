@@ -1,4 +1,16 @@
-"""What a gateway is asked and what it can answer. "Declined", "never sent" and "unknown" are different types."""
+"""What a gateway is asked and what it can answer.
+
+::
+
+    Succeeded      executed
+    Declined       refused for good
+      Overtaken      because somebody else has changed the charge: its state has to be read
+    NeverSent      this submission executes nothing, now or later
+    Pending        the gateway has it and has not decided yet: it is never sent again, only asked about
+      AwaitsPayer    and will not before the payer acts: it can be withdrawn
+    Unknown        it may or may not have been executed; ``repeatable`` says whether sending it again can help
+    NotFound       the gateway knows nothing of it now
+"""
 
 from __future__ import annotations
 
@@ -75,6 +87,11 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
+class Overtaken(Declined):
+    """The charge is in another state, which somebody else brought about, as in a dashboard or by letting it expire."""
+
+
+@dataclass(frozen=True, slots=True)
 class NeverSent:
     """The instruction certainly has not been and will not be executed because of this submission."""
 
@@ -84,9 +101,28 @@ class NeverSent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The gateway may or may not have executed the instruction."""
+    """The gateway may or may not have executed the instruction.
+
+    ``repeatable`` is what the adapter knows of this very answer: True when the same reference, sent again, is executed
+    or answered with what was executed. False when the gateway may have kept this failure under the reference, as
+    Stripe's keys do, so that only another reference can succeed: https://docs.stripe.com/api/idempotent_requests.
+    """
 
     reason: str
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The gateway holds the instruction as ``gateway_object_id`` and has not decided it."""
+
+    gateway_object_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitsPayer(Pending):
+    """Nothing happens until the payer acts, and then it is executed, whatever we have said meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +143,9 @@ class ChargeState:
     currency: str
 
 
-type SubmitOutcome = Succeeded | Declined | NeverSent | Unknown
-type LookupOutcome = Succeeded | Declined | NotFound | Unknown
+type SubmitOutcome = Succeeded | Declined | Pending | NeverSent | Unknown
+type LookupOutcome = Succeeded | Declined | Pending | NotFound | Unknown
+type WithdrawOutcome = Succeeded | Declined | Pending
 type ChargeOutcome = ChargeState | NotFound | Unknown
 
 

@@ -49,6 +49,12 @@ class Change(StrEnum):
     REFUND_DOUBTED = "refund.in_doubt"
     REFUND_DECLINED = "refund.declined"
     REFUND_FAILED = "refund.failed"
+    # What was done to the charge at the gateway and not through this API: in its dashboard, or by letting it expire.
+    CAPTURED_ELSEWHERE_PART = "payment.captured_at_gateway_in_part"
+    CAPTURED_ELSEWHERE = "payment.captured_at_gateway"
+    VOIDED_ELSEWHERE = "payment.voided_at_gateway"
+    REFUNDED_ELSEWHERE_PART = "payment.refunded_at_gateway_in_part"
+    REFUNDED_ELSEWHERE = "payment.refunded_at_gateway"
 
 
 _S, _C = PaymentStatus, Change
@@ -86,6 +92,19 @@ _MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (_S.PARTIALLY_REFUNDED, _C.REFUND_PART): _S.PARTIALLY_REFUNDED,
     (_S.PARTIALLY_REFUNDED, _C.REFUND_ALL): _S.REFUNDED,
 }
+# The same movements of money, asked for by somebody else.
+ELSEWHERE: Mapping[Change, Change] = MappingProxyType(
+    {
+        _C.CAPTURE_PART: _C.CAPTURED_ELSEWHERE_PART,
+        _C.CAPTURE_REST: _C.CAPTURED_ELSEWHERE,
+        _C.VOID: _C.VOIDED_ELSEWHERE,
+        _C.REFUND_PART: _C.REFUNDED_ELSEWHERE_PART,
+        _C.REFUND_ALL: _C.REFUNDED_ELSEWHERE,
+    }
+)
+_MONEY_ELSEWHERE: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
+    (status, ELSEWHERE[change]): after for (status, change), after in _MONEY.items()
+}
 # A second capture may be in flight where the first one frees the remainder; the gateway declines it afterwards.
 _CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, _S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED, _S.REFUNDED)
 _REFUNDS_IN_FLIGHT = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
@@ -105,7 +124,7 @@ _WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     for status in statuses
 }
 TRANSITIONS: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = MappingProxyType(
-    {**_CREATION, **_MONEY, **_WITHOUT_MONEY}
+    {**_CREATION, **_MONEY, **_MONEY_ELSEWHERE, **_WITHOUT_MONEY}
 )
 
 
@@ -126,7 +145,8 @@ class Payment:
     """A payment at one version. Amounts are integer minor units of ``currency``; times are epoch milliseconds.
 
     ``capturable_minor`` and ``refundable_minor`` are what is left after subtracting what operations in flight have
-    reserved. ``version`` counts committed changes, and is the sequence number of the payment's events.
+    reserved. ``version`` counts committed changes, and is the sequence number of the payment's events. ``attempts``
+    counts the references under which it was sent; ``gateway_reference`` is the one that was executed.
     """
 
     payment_id: str
@@ -149,6 +169,7 @@ class Payment:
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     decline_code: str | None = None
+    attempts: int = 1
 
     def changed(self, change: Change, *, at_ms: int) -> Payment:
         """Return the next version after ``change``, amounts untouched."""

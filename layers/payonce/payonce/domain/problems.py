@@ -62,6 +62,8 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.KeyReused: ProblemType("key-reused", 422, "The idempotency key belongs to a different request"),
         errors.KeyInProgress: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
         errors.KeyExpired: ProblemType("key-expired", 409, "The idempotency key has expired"),
+        # A promise between a program's own functions and their guard (docs/in-process.md): no route meets it.
+        errors.NotExecuted: ProblemType("internal", 500, "A promise of a function reached the API"),
         errors.Throttled: ProblemType("throttled", 429, "Too many requests", retryable=True),
         errors.GatewayUnavailable: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
         errors.UpstreamUnavailable: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),

@@ -39,5 +39,6 @@ def authorize(merchants: Merchants, event: Mapping[str, Any]) -> dict[str, Any]:
             "merchant_id": principal.merchant_id,
             "scopes": " ".join(principal.scopes),
             "gateway": principal.gateway,
+            **({"holder": principal.holder} if principal.holder else {}),
         },
     }

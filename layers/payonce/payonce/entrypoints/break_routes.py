@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.corrections.requests import correction_steps, correction_view, identity_of
+from payonce.corrections.requests import attempts_view, correction_steps, correction_view, identity_of
 from payonce.corrections.workflow import Identity
 from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
@@ -36,7 +36,9 @@ def _get(application: Application, request: Request, _query: None) -> dict[str, 
     break_id = path_id(request, "break_id")
     view = merchant.get_break(application.database, request.merchant_id, break_id, now_ms=application.clock.now_ms())
     correction = application.corrections.find(Identity(request.merchant_id, view["payment_id"], break_id))
-    return {**view, "correction": None if correction is None else correction_view(correction)}
+    if correction is None:
+        return {**view, "correction": None}
+    return {**view, "correction": correction_view(correction, application.corrections.outlook(correction))}
 
 
 def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
@@ -45,7 +47,8 @@ def _history(application: Application, request: Request, _query: None) -> dict[s
     identity = identity_of(application.database, request.merchant_id, break_id)
     correction = application.corrections.find(identity)
     steps = [] if correction is None else correction_steps(correction)
-    return {**history, "data": sorted([*history["data"], *steps], key=lambda entry: int(entry["at_ms"]))}
+    tried = attempts_view(application.corrections.trail(identity))
+    return {**history, "data": sorted([*history["data"], *steps, *tried], key=lambda entry: int(entry["at_ms"]))}
 
 
 def _comment(application: Application, request: Request, body: CommentBody) -> Work:
@@ -54,7 +57,7 @@ def _comment(application: Application, request: Request, body: CommentBody) -> W
         request.merchant_id,
         path_id(request, "break_id"),
         text=body.text,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 
@@ -64,7 +67,7 @@ def _assign(application: Application, request: Request, body: AssignmentBody) ->
         request.merchant_id,
         path_id(request, "break_id"),
         assignee=body.assignee,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 

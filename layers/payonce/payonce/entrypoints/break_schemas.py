@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from payonce.corrections.actions import Action
+from payonce.corrections.outlook import NextStep
 from payonce.corrections.record import CorrectionStatus
 from payonce.entrypoints.schemas import INTEGER, NULLABLE_INTEGER, NULLABLE_TEXT, SCHEMAS, TEXT, closed_object
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
@@ -22,7 +23,9 @@ BREAK_FIELDS: dict[str, dict[str, Any]] = {
     "severity": {"enum": [each.value for each in Severity]},
     "meaning": TEXT,
     "status": CASE_STATUS,
-    "amount_minor": INTEGER,
+    "amount_minor": {"type": "integer", "description": "The money at stake, as it was found."},
+    "corrected_minor": {"type": "integer", "description": "What corrections have given back of it."},
+    "open_minor": {"type": "integer", "description": "What is left of it."},
     "currency": TEXT,
     "gateway": NULLABLE_TEXT,
     "payment_id": TEXT,
@@ -37,7 +40,7 @@ BREAK_FIELDS: dict[str, dict[str, Any]] = {
     "version": INTEGER,
     "links": {"$ref": SCHEMAS + "BreakLinks"},
 }
-HISTORY_ENTRIES = ("BreakChange", "CorrectionStep", "BreakComment")
+HISTORY_ENTRIES = ("BreakChange", "CorrectionStep", "CorrectionAttempt", "BreakComment")
 NULLABLE_VALUE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]}
 EVIDENCE_FIELDS: dict[str, dict[str, Any]] = {
     "source": {"enum": [source.value for source in SHOWN_FIELDS]},
@@ -58,17 +61,29 @@ CORRECTION_FIELDS: dict[str, dict[str, Any]] = {
     "status": {"enum": [status.value for status in CorrectionStatus]},
     "action": {"enum": [action.value for action in Action]},
     "kind": NULLABLE_TEXT,
-    "amount_minor": INTEGER,
+    "amount_minor": {"type": "integer", "description": "The amount of this attempt."},
+    "ceiling_minor": {"type": "integer", "description": "The most that may be proposed."},
+    "corrected_minor": {"type": "integer", "description": "The sum of what all attempts have given back."},
+    "rest_minor": {"type": "integer", "description": "What is left of a surplus that was given back in part."},
     "currency": TEXT,
-    "attempt": {"type": "integer", "description": "How often it was begun: anew when nobody had decided in time."},
+    "attempt": {
+        "type": "integer",
+        "description": "How often it was begun: anew when nobody had decided in time, or for the rest of a surplus.",
+    },
     "proposal_version": {"type": "integer", "description": "What a proposal or a decision has to name."},
     "proposed_by": TEXT,
     "decided_by": NULLABLE_TEXT,
     "expires_at_ms": NULLABLE_INTEGER,
     "outcome": NULLABLE_TEXT,
+    "next": {"$ref": SCHEMAS + "CorrectionNext"},
     "created_at_ms": INTEGER,
     "updated_at_ms": INTEGER,
     "links": {"$ref": SCHEMAS + "CorrectionLinks"},
+}
+NEXT_FIELDS: dict[str, dict[str, Any]] = {
+    "step": {"enum": [step.value for step in NextStep]},
+    "text": TEXT,
+    "held_by": {"enum": ["kill_switch", "policy_unreadable", None], "description": "Why it is not executed now."},
 }
 STEP_FIELDS: dict[str, dict[str, Any]] = {
     "object": {"const": "correction_step"},
@@ -78,6 +93,14 @@ STEP_FIELDS: dict[str, dict[str, Any]] = {
     "amount_minor": INTEGER,
     "by": {"type": "string", "description": "The id of your API key, reconciliation, policy, or operator."},
     "outcome": NULLABLE_TEXT,
+    "at_ms": INTEGER,
+}
+ATTEMPT_FIELDS: dict[str, dict[str, Any]] = {
+    "object": {"const": "correction_attempt"},
+    "command": {"enum": ["propose", "approve", "reject", "resume"]},
+    "refused": {"type": "boolean"},
+    "by": {"type": "string", "description": "The id of your API key, or operator."},
+    "text": {"type": "string", "description": "Why it was refused, or what it began."},
     "at_ms": INTEGER,
 }
 CHANGE_FIELDS: dict[str, dict[str, Any]] = {
@@ -100,11 +123,13 @@ def break_schemas() -> dict[str, Any]:
         "BreakEvidence": closed_object(EVIDENCE_FIELDS),
         "BreakSummary": closed_object(BREAK_FIELDS),
         "Break": closed_object({**BREAK_FIELDS, "evidence": evidence, "correction": correction}),
+        "CorrectionNext": closed_object(NEXT_FIELDS),
         "CorrectionLinks": closed_object({"self": TEXT, "break": TEXT}),
         "Correction": closed_object(CORRECTION_FIELDS),
         "BreakComment": closed_object(COMMENT_FIELDS),
         "BreakChange": closed_object(CHANGE_FIELDS),
         "CorrectionStep": closed_object(STEP_FIELDS),
+        "CorrectionAttempt": closed_object(ATTEMPT_FIELDS),
         "BreakList": closed_object(
             {
                 "object": {"const": "list"},

@@ -29,7 +29,8 @@ CORRECTION_PATH = BREAK_PATH + "/correction"
 
 def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
     identity = identity_of(application.database, request.merchant_id, path_id(request, "break_id"))
-    return correction_view(require_correction(application.corrections, identity))
+    correction = require_correction(application.corrections, identity)
+    return correction_view(correction, application.corrections.outlook(correction))
 
 
 def _propose(application: Application, request: Request, body: ProposalBody) -> Work:
@@ -40,7 +41,7 @@ def _propose(application: Application, request: Request, body: ProposalBody) -> 
         corrections=application.corrections,
         proposal_version=body.proposal_version,
         amount_minor=body.amount_minor,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 
@@ -53,7 +54,7 @@ def _decide(
         path_id(request, "break_id"),
         corrections=application.corrections,
         proposal_version=body.proposal_version,
-        actor=request.require_key_id(),
+        actor=request.require_actor(),
     )
 
 

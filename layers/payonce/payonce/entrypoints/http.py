@@ -18,8 +18,9 @@ from payonce.domain.errors import (
     StoreUnavailable,
 )
 from payonce.entrypoints import responses
+from payonce.entrypoints.json_body import members_without_card_numbers, parse_json_object
 from payonce.entrypoints.models import StrictModel, validate
-from payonce.entrypoints.requests import Request, parse_event, parse_json_object
+from payonce.entrypoints.requests import Request, parse_event
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
 from payonce.idempotency.records import KeyedRequest
@@ -118,7 +119,7 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
 def _serve_keyed(route: KeyedRoute, application: Application, request: Request) -> dict[str, Any]:
     key = parse_key(request.headers)
     wait_seconds = parse_wait_seconds(request.headers)
-    value = parse_json_object(request.body)
+    value = parse_json_object(request.body, not_card_numbers=members_without_card_numbers(request.headers))
     body = validate(route.body_model, value)
     keyed_request = KeyedRequest(
         scope=request.merchant_id,

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from payonce.domain.errors import BodyTooLarge
+from payonce.entrypoints.json_body import parse_json_object
 from payonce.entrypoints.models import StrictModel, validate
-from payonce.entrypoints.requests import parse_json_object
 from payonce.webhooks.inbox import InboxMessage
 
 # An event is stored twice (table and index) and sent to every endpoint; receivers commonly take some 100 KB.

@@ -12,6 +12,7 @@ from payonce.domain.events import API_VERSION
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
 from payonce.entrypoints.break_schemas import break_schemas
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
+from payonce.entrypoints.json_body import EXEMPTIBLE_LIST
 from payonce.entrypoints.paths import PATTERNS
 from payonce.entrypoints.routes import ROUTES
 from payonce.entrypoints.schemas import INTEGER, SCHEMAS, TEXT, result_schemas
@@ -77,7 +78,7 @@ def _operation(route: Route) -> dict[str, Any]:
     problems = dict(PROBLEM_STATUSES)
     if isinstance(route, KeyedRoute):
         problems |= KEYED_STATUSES
-        operation["parameters"] += [_key_parameter(), _wait_parameter()]
+        operation["parameters"] += [_key_parameter(), _wait_parameter(), _not_card_numbers_parameter()]
         if route.admit is not None:
             problems |= ADMISSION_STATUS
             operation["parameters"].append(_priority_parameter())
@@ -155,6 +156,17 @@ def _wait_parameter() -> dict[str, Any]:
         "description": "`wait=N`: how many seconds a copy of a request in flight waits for its answer, at most 20.",
         # Other preferences may stand beside it and are ignored (RFC 7240).
         "schema": {"type": "string"},
+    }
+
+
+def _not_card_numbers_parameter() -> dict[str, Any]:
+    return {
+        "name": "Payonce-Not-Card-Numbers",
+        "in": "header",
+        "required": False,
+        "description": "Members of the body that hold references of your own which only look like card numbers: "
+        "`reference`, `description`, `metadata.<name>`, separated by commas. All others are searched.",
+        "schema": {"type": "string", "pattern": EXEMPTIBLE_LIST},
     }
 
 

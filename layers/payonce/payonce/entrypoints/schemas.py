@@ -15,6 +15,7 @@ SCHEMAS = "#/components/schemas/"
 INTEGER: dict[str, Any] = {"type": "integer"}
 TEXT: dict[str, Any] = {"type": "string"}
 NULLABLE_TEXT: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+SENT: dict[str, Any] = {"type": "integer", "description": "Under how many references it was sent; one can count."}
 PAYMENT_FIELDS: dict[str, dict[str, Any]] = {
     "id": TEXT,
     "object": {"const": "payment"},
@@ -30,6 +31,7 @@ PAYMENT_FIELDS: dict[str, dict[str, Any]] = {
     "reference": NULLABLE_TEXT,
     "metadata": {"type": "object", "additionalProperties": TEXT},
     "gateway": TEXT,
+    "attempts": SENT,
     "decline_code": NULLABLE_TEXT,
     "created_at_ms": INTEGER,
     "updated_at_ms": INTEGER,
@@ -42,6 +44,7 @@ OPERATION_FIELDS: dict[str, dict[str, Any]] = {
     "payment_id": TEXT,
     "amount_minor": INTEGER,
     "currency": TEXT,
+    "attempts": SENT,
     "decline_code": NULLABLE_TEXT,
     "created_at_ms": INTEGER,
     "payment": {"$ref": SCHEMAS + "Payment"},

@@ -12,7 +12,6 @@ answer is awaited raises the same ``ssl.SSLError`` as a failed handshake, and th
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from contextlib import suppress
@@ -23,6 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from payonce.domain.exchange import Answered, Exchange, Lost, NotSent, Oversized
 from payonce.network.connect import ask_in_time, connect_to_any, start_tls
+from payonce.network.http_answer import MalformedAnswer, read_body, read_head
 from payonce.network.timed_socket import Budget, TimedSocket
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, Deadline
 
-READ_CHUNK_BYTES = 64 * 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_FOLD = re.compile(r"\r?\n[ \t]+")  # RFC 9112, 5.2: a folded value is the value with spaces
 
 type Lines = tuple[tuple[str, str], ...]
 
@@ -86,7 +84,10 @@ class DeadlineExchange:
             return NotSent(f"no connection: {type(error).__name__}")
         with sock:
             try:
-                return _converse(request, TimedSocket(sock, budget), body, max_answer_bytes, unframed=unframed)
+                timed = TimedSocket(sock, budget)
+                return _converse(request, timed, method, body, max_answer_bytes, unframed=unframed)
+            except MalformedAnswer as error:
+                return Lost(f"no usable answer: {error}")
             except (OSError, HTTPException) as error:
                 return Lost(f"no complete answer: {type(error).__name__}")
 
@@ -116,26 +117,17 @@ def _prepared(method: str, target: SplitResult, lines: Sequence[tuple[str, str]]
 
 
 def _converse(
-    connection: HTTPConnection, sock: TimedSocket, body: bytes | None, max_answer_bytes: int, *, unframed: bool
+    connection: HTTPConnection, sock: TimedSocket, method: str, body: bytes | None, max_bytes: int, *, unframed: bool
 ) -> Exchange | Oversized:
     connection.sock = cast("socket.socket", sock)
     # The other side may refuse and close before it has read everything; then its answer is there to be read.
     with suppress(ConnectionError):
         connection.endheaders(body)
-    response = connection.getresponse()
-    while 100 <= response.status < 200:  # interim, such as 103; http.client itself skips 100 alone
-        response.headers = None  # type: ignore[assignment]  # makes begin() read the next head, from the same buffer
-        response.begin()
-    if response.length is None and not response.chunked and not (unframed and not sock.reader.ended):
-        # It ends where the connection ends, be it in the middle; also when it breaks within the headers.
+    reader = sock.makefile("rb")
+    head = read_head(reader, method)
+    if head.length is None and not head.chunked and not unframed:
         return Lost("the answer does not say how long it is")
-    lines = tuple((name, _FOLD.sub(" ", value)) for name, value in response.getheaders())
-    chunks, received_bytes = [], 0
-    while chunk := response.read(READ_CHUNK_BYTES):
-        chunks.append(chunk)
-        received_bytes += len(chunk)
-        if received_bytes > max_answer_bytes:
-            return Oversized(response.status, lines)
-    if response.length:
-        return Lost("the answer was cut short")
-    return Answered(response.status, {name.lower(): value for name, value in lines}, b"".join(chunks), lines)
+    answer = read_body(reader, head, max_bytes)
+    if answer is None:
+        return Oversized(head.status, head.lines)
+    return Answered(head.status, {name.lower(): value for name, value in head.lines}, answer, head.lines)

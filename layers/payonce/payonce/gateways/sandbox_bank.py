@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
+    AwaitsPayer,
     ChargeOutcome,
     ChargeState,
     Declined,
@@ -17,9 +18,11 @@ from payonce.domain.gateway import (
     NeverSent,
     NotFound,
     OperationKind,
+    Overtaken,
     SubmitOutcome,
     Succeeded,
     Unknown,
+    WithdrawOutcome,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.observability import get_logger
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from payonce.ports import Clock, Deadline
 
 DECLINE_CODES = frozenset({"declined", "insufficient_funds", "expired_card", "fraud_suspected"})
+KEPT_HEADER = "idempotency-kept"
 MAX_ANSWER_BYTES = 256 * 1024  # an answer is some KB; anything near this is not one
 _PATHS = {OperationKind.CAPTURE: "captures", OperationKind.VOID: "voids", OperationKind.REFUND: "refunds"}
 
@@ -78,7 +82,7 @@ class SandboxBankGateway:
             case NotSent(reason):
                 return NeverSent(reason)
             case Lost(reason):
-                return Unknown(reason)
+                return Unknown(reason, repeatable=True)
             case Answered():
                 return self._judge(outcome, instruction)
 
@@ -105,6 +109,11 @@ class SandboxBankGateway:
                 extra={"gateway": self._name, "reference": instruction.gateway_reference, "count": len(succeeded)},
             )
         return self._outcome((succeeded or operations)[0], instruction)
+
+    def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
+        """See ``Gateway``. The bank never waits for a payer."""
+        del instruction, deadline
+        return waiting
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
@@ -155,8 +164,11 @@ class SandboxBankGateway:
                 get_logger().error("the gateway knows our key with another request", extra={"gateway": self._name})
                 return Unknown("HTTP 422")
             # Definitive also on a resubmission, which is only made where nothing was executed or the key is remembered.
-            return Declined("rejected_by_gateway", "The gateway rejected the operation; nothing was executed.")
-        return Unknown(f"HTTP {answer.status}")
+            kind = Overtaken if _dict(document.get("error")).get("code") == "not_possible" else Declined
+            return kind("rejected_by_gateway", "The gateway rejected the operation; nothing was executed.")
+        # The bank keeps what it booked, and says so of any other answer that it keeps.
+        kept = answer.headers.get(KEPT_HEADER, "") == "true"
+        return Unknown(f"HTTP {answer.status}", repeatable=not kept)
 
     def _outcome(self, row: Any, instruction: Instruction) -> Succeeded | Declined | Unknown:
         row = _dict(row)
@@ -176,7 +188,7 @@ class SandboxBankGateway:
             return _declined({"code": row.get("code")})
         charge_id, operation_id = row.get("charge_id"), row.get("operation_id")
         if row.get("status") != "succeeded" or not isinstance(charge_id, str) or not isinstance(operation_id, str):
-            return Unknown("the answer is not usable")
+            return Unknown("the answer is not usable", repeatable=True)
         return Succeeded(charge_id, operation_id)
 
 

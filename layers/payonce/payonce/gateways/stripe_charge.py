@@ -6,13 +6,32 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import ChargeOutcome, ChargeState, Unknown
 from payonce.gateways.stripe_money import amount_from_stripe
+from payonce.gateways.stripe_objects import REFERENCE_KEY, metadata_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import stripe
+
+    from payonce.gateways.stripe_objects import StripeDocument
 
 PAGE_SIZE = 100  # the most Stripe gives at once; nobody refunds one payment in more parts
 # A refund under way will be paid: counting it as not refunded would refund twice.
 _REFUNDED = frozenset({"succeeded", "pending", "requires_action"})
+
+
+def refunded_amount(intent: StripeDocument, refunds: Iterable[StripeDocument]) -> int:
+    """Return what ``refunds`` have given back of what was captured, or will, in Stripe's units.
+
+    What a partial capture or a cancellation frees is a refund among the others, of money that was never taken. It is
+    told by its amount, as it is marked with nothing; a refund by hand of just that amount may be taken for it, after
+    which more seems to be left than is, and Stripe refuses it.
+    """
+    given_back = [row for row in refunds if row.get("status") in _REFUNDED]
+    total = sum(int(row["amount"]) for row in given_back)
+    freed = int(intent["amount"]) - int(intent.get("amount_received") or 0)
+    is_listed = any(row["amount"] == freed and metadata_value(row, REFERENCE_KEY) is None for row in given_back)
+    return total - freed if is_listed else total
 
 
 def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
@@ -25,7 +44,7 @@ def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
     refunds = client.v1.refunds.list({"payment_intent": intent_id, "limit": PAGE_SIZE}).to_dict()
     if refunds["has_more"]:
         return Unknown(f"more than {PAGE_SIZE} refunds")
-    refunded = sum(int(row["amount"]) for row in refunds["data"] if row.get("status") in _REFUNDED)
+    refunded = refunded_amount(intent, refunds["data"])
     captured_minor = amount_from_stripe(int(intent["amount_received"]) if status == "succeeded" else 0, currency)
     refunded_minor = amount_from_stripe(refunded, currency)
     if captured_minor is None or refunded_minor is None:

@@ -5,16 +5,24 @@
     stripe.StripeError
     ├── CardError (402)                     Declined        the issuer or Stripe refused this attempt, finally
     ├── InvalidRequestError (400, 404)      Declined        refused before anything was done, except:
-    │     codes of "the state is different" Unknown         perhaps it is our own earlier execution that changed it
+    │     codes of "the state is different",
+    │     an amount that is too large       Unknown         perhaps it is our own earlier execution that changed it
     ├── RateLimitError (429)                NeverSent       the limiter runs before anything else, except:
-    │     any other code, as lock_timeout   Unknown         the lock may be asked for in the middle of the work
+    │     any other code, as lock_timeout   Unknown, r      the lock may be asked for in the middle of the work
     ├── AuthenticationError (401),
     │   PermissionError (403)               NeverSent       refused at the door; the operator is told, the payer is not
     ├── NothingSentError                    NeverSent       ours: not one byte went out
-    ├── APIConnectionError                  Unknown         the request may have arrived
+    ├── APIConnectionError                  Unknown, r      the request may have arrived
     ├── IdempotencyError                    Unknown         our key with another request: a defect on one side
-    ├── APIError (409, 5xx, unreadable)     Unknown
+    ├── APIError  409                       Unknown, r      the first request with this key is still at work
+    │             5xx                       Unknown         and kept: the key answers with it for a day
+    │             unreadable                Unknown, r      what was answered comes again, and may be readable then
     └── everything else                     Unknown         no other class is a promise that nothing happened
+
+r: repeatable. Stripe keeps status and body of the first answer once the endpoint has begun to execute, a 500 included;
+what is refused before that, or collides with a request under way, is not kept: docs.stripe.com/api/idempotent_requests
+and docs.stripe.com/error-low-level. Whether a certain 5xx came from before the endpoint is not to be seen, so none of
+them is sent again under the same key.
 """
 
 from __future__ import annotations
@@ -24,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from payonce.domain.gateway import Declined, NeverSent, Unknown
+from payonce.domain.gateway import Declined, NeverSent, OperationKind, Overtaken, Unknown
 from payonce.gateways.stripe_http import NothingSentError
 from payonce.observability import get_logger
 
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 AUTHENTICATION_REQUIRED = "authentication_required"
 AMOUNT_NOT_SUPPORTED = "amount_not_supported"
 ALREADY_CAPTURED = "already_captured"
+ALREADY_REFUNDED = "already_refunded"
 AUTHORIZATION_RELEASED = "authorization_released"
 CANCELED = "canceled"
 REFUND_FAILED = "refund_failed"
@@ -84,20 +93,27 @@ DECLINE_CODES = frozenset(_PAYONCE_CODES.values()) | {
     DECLINED,
     REJECTED,
     ALREADY_CAPTURED,
+    ALREADY_REFUNDED,
     AUTHORIZATION_RELEASED,
     CANCELED,
     REFUND_FAILED,
 }
-# The object is not in the state that the request needs. An earlier sending of this very request may be the reason.
+# The object is not in the state that the request needs (docs.stripe.com/error-codes). An earlier sending of this very
+# request may be the reason, or somebody at the dashboard: a lookup tells which.
 STATE_CODES = frozenset(
     {
+        "capture_charge_authorization_expired",
         "charge_already_captured",
         "charge_already_refunded",
+        "charge_disputed",
         "charge_expired_for_capture",
         "payment_intent_unexpected_state",
     }
 )
+# Of a refund that is larger than what is left Stripe may name the parameter alone.
+_AMOUNT_PARAMETERS = frozenset({"amount", "amount_to_capture"})
 _LIMITER_CODES = frozenset({"rate_limit", ""})
+FIRST_SERVER_ERROR = 500
 MAX_RETRY_AFTER_SECONDS = 3600  # more is not an answer to a payer who waits
 MESSAGES = MappingProxyType(
     {
@@ -105,6 +121,7 @@ MESSAGES = MappingProxyType(
         AMOUNT_NOT_SUPPORTED: "The gateway does not take this amount.",
         REJECTED: "The gateway rejected the operation; nothing was executed.",
         ALREADY_CAPTURED: "The payment was captured before, and can't be captured or voided any more.",
+        ALREADY_REFUNDED: "Less than this is left of the payment: it was refunded before.",
         AUTHORIZATION_RELEASED: "The authorization was released; nothing can be captured any more.",
         CANCELED: "The payment was canceled at the gateway.",
         REFUND_FAILED: "The refund failed; the money was not given back.",
@@ -117,6 +134,11 @@ def declined(code: str) -> Declined:
     return Declined(code, MESSAGES.get(code, "The payment was declined."))
 
 
+def overtaken(code: str) -> Overtaken:
+    """Return the refusal of an operation whose charge somebody else has changed."""
+    return Overtaken(code, MESSAGES[code])
+
+
 def decline_of(error: Mapping[str, Any]) -> Declined:
     """Return the decline that Stripe's error object (of an answer or a ``last_payment_error``) stands for."""
     for name in ("decline_code", "code"):
@@ -126,7 +148,9 @@ def decline_of(error: Mapping[str, Any]) -> Declined:
     return declined(DECLINED)
 
 
-def outcome_of_error(error: Exception, *, gateway: str, reference: str) -> Declined | NeverSent | Unknown:
+def outcome_of_error(
+    error: Exception, *, gateway: str, reference: str, kind: OperationKind = OperationKind.PAYMENT
+) -> Declined | NeverSent | Unknown:
     """Return what an exception of a submission stands for; see the table above. Never raises."""
     match error:
         case NothingSentError():
@@ -139,22 +163,32 @@ def outcome_of_error(error: Exception, *, gateway: str, reference: str) -> Decli
             _log("the gateway refuses our credentials", error, gateway, reference)
             return NeverSent("the gateway refuses our credentials")
         case stripe.InvalidRequestError():
-            return _outcome_of_invalid_request(error, gateway, reference)
+            return _outcome_of_invalid_request(error, gateway, reference, kind)
         case stripe.IdempotencyError():
             _log("the gateway knows our idempotency key with another request", error, gateway, reference)
             return Unknown("the gateway knows our idempotency key with another request")
         case stripe.StripeError():
-            return Unknown(f"{type(error).__name__}, {error.http_status or 'no answer'} {_code(error)}".rstrip())
+            said = f"{type(error).__name__}, {error.http_status or 'no answer'} {_code(error)}".rstrip()
+            return Unknown(said, repeatable=_is_repeatable(error))
         case _:
             # The SDK stumbled over an answer that is not Stripe's. The request was sent.
             _log("the gateway's answer could not be read", error, gateway, reference)
-            return Unknown(f"unreadable answer: {type(error).__name__}")
+            return Unknown(f"unreadable answer: {type(error).__name__}", repeatable=True)
 
 
-def _outcome_of_invalid_request(error: stripe.InvalidRequestError, gateway: str, reference: str) -> Declined | Unknown:
+def _is_repeatable(error: stripe.StripeError) -> bool:
+    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
+        return True
+    return type(error) is stripe.APIError and (error.http_status or 0) < FIRST_SERVER_ERROR
+
+
+def _outcome_of_invalid_request(
+    error: stripe.InvalidRequestError, gateway: str, reference: str, kind: OperationKind
+) -> Declined | Unknown:
     code = _code(error)
-    if code in STATE_CODES:
-        return Unknown(code)
+    too_large = code == "amount_too_large" or (not code and _error_object(error).get("param") in _AMOUNT_PARAMETERS)
+    if code in STATE_CODES or (too_large and kind is not OperationKind.PAYMENT):
+        return Unknown(code or "the amount is too large")
     # A wrong payment method of the caller, or a defect of ours: the code tells which, and nobody has to get up for it.
     get_logger().warning("the gateway rejects the request", extra=_log_fields(error, gateway, reference))
     return declined(AMOUNT_NOT_SUPPORTED if code in _AMOUNT_CODES else REJECTED)

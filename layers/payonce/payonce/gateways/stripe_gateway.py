@@ -15,12 +15,14 @@ import stripe
 
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway import (
+    AwaitsPayer,
     ChargeOutcome,
     Declined,
     GatewayCapabilities,
     NeverSent,
     NotFound,
     OperationKind,
+    Pending,
     Succeeded,
     Unknown,
 )
@@ -29,6 +31,7 @@ from payonce.gateways.stripe_charge import read_charge
 from payonce.gateways.stripe_errors import (
     AMOUNT_NOT_SUPPORTED,
     AUTHENTICATION_REQUIRED,
+    CANCELED,
     DECLINED,
     declined,
     outcome_of_error,
@@ -36,14 +39,14 @@ from payonce.gateways.stripe_errors import (
 from payonce.gateways.stripe_http import MAX_ANSWER_BYTES, BoundHttpClient
 from payonce.gateways.stripe_lookup import StripeLookup
 from payonce.gateways.stripe_money import check_money
-from payonce.gateways.stripe_objects import read_object
+from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
 from payonce.gateways.stripe_requests import execute
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome
+    from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome, WithdrawOutcome
     from payonce.gateways.stripe_http import HttpExchange
     from payonce.gateways.stripe_objects import StripeDocument
     from payonce.ports import Clock, Deadline
@@ -114,10 +117,12 @@ class StripeGateway:
             return NeverSent("the instruction names no charge")
         client = self._client(deadline)
         try:
-            return self._judge(client, instruction, execute(client, instruction))
+            return _judge(instruction, execute(client, instruction))
         except Exception as error:
             # Whatever the SDK makes of an answer is an outcome, never a crash.
-            return outcome_of_error(error, gateway=self._name, reference=instruction.gateway_reference)
+            return outcome_of_error(
+                error, gateway=self._name, reference=instruction.gateway_reference, kind=instruction.kind
+            )
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
         """See ``Gateway``. Several bookings under one reference are logged loudly; the first of them counts."""
@@ -142,6 +147,35 @@ class StripeGateway:
             )
             return Unknown(f"the gateway could not be asked: {type(error).__name__}")
 
+    def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
+        """See ``Gateway``. Declined is only what Stripe shows as canceled.
+
+        No idempotency key of ours: a failure kept under it would keep the intent open for a day, and canceling is
+        canceling once anyway.
+        """
+        client = self._client(deadline)
+        intents = client.v1.payment_intents
+        try:
+            try:
+                intent = intents.cancel(waiting.gateway_object_id).to_dict()
+            except stripe.InvalidRequestError:
+                # It is in a state that can't be canceled any more: perhaps the payer was faster.
+                intent = intents.retrieve(waiting.gateway_object_id).to_dict()
+            outcome = read_object(instruction, intent)
+        except Exception as error:
+            get_logger().warning(
+                "a payment that waits for the payer could not be canceled",
+                extra={
+                    "gateway": self._name,
+                    "reference": instruction.gateway_reference,
+                    "error": type(error).__name__,
+                },
+            )
+            return waiting
+        if intent.get("status") == "canceled" and isinstance(outcome, Declined):
+            return declined(AUTHENTICATION_REQUIRED if waiting.reason == REQUIRES_ACTION else CANCELED)
+        return outcome if isinstance(outcome, Succeeded | Declined | Pending) else waiting
+
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``. A charge is a payment intent, here as everywhere."""
         try:
@@ -162,41 +196,20 @@ class StripeGateway:
             http_client=BoundHttpClient(self._exchange, deadline),
         )
 
-    def _judge(
-        self, client: stripe.StripeClient, instruction: Instruction, document: StripeDocument
-    ) -> Succeeded | Declined | Unknown:
-        """Return what the answer of the executing call means."""
-        outcome = read_object(instruction, document)
-        if isinstance(outcome, Succeeded | Unknown):
+
+def _judge(instruction: Instruction, document: StripeDocument) -> SubmitOutcome:
+    """Return what the answer of the executing call means."""
+    outcome = read_object(instruction, document)
+    if isinstance(outcome, Succeeded | Unknown | Pending):
+        return outcome
+    match instruction.kind, document.get("status"):
+        case OperationKind.PAYMENT, "requires_payment_method":
+            return outcome if isinstance(outcome, Declined) else declined(DECLINED)
+        case ((OperationKind.PAYMENT | OperationKind.REFUND), _) if isinstance(outcome, Declined):
             return outcome
-        match instruction.kind, document.get("status"):
-            case OperationKind.PAYMENT, "requires_action":
-                return self._give_up_authentication(client, instruction, document)
-            case OperationKind.PAYMENT, "requires_payment_method":
-                return outcome if isinstance(outcome, Declined) else declined(DECLINED)
-            case ((OperationKind.PAYMENT | OperationKind.REFUND), _) if isinstance(outcome, Declined):
-                return outcome
-            case _, status:
-                # An accepted capture that captured nothing, a void that voided nothing: a lookup has to decide.
-                return Unknown(f"the answer is {status}")
-
-    def _give_up_authentication(
-        self, client: stripe.StripeClient, instruction: Instruction, intent: StripeDocument
-    ) -> Declined | Unknown:
-        """Cancel an intent that waits for the payer, who would else be able to pay after having been declined.
-
-        ``error_on_requires_action`` makes Stripe do this by itself; a server that overlooks it must not cost a charge.
-        """
-        try:
-            canceled = client.v1.payment_intents.cancel(
-                str(intent["id"]), {}, {"idempotency_key": f"{instruction.gateway_reference}-cancel"}
-            ).to_dict()
-        except Exception as error:
-            # The payment was sent: no failure of the cancellation makes it "never sent".
-            return Unknown(f"waiting for the payer, and not canceled: {type(error).__name__}")
-        if canceled.get("status") != "canceled":
-            return Unknown("waiting for the payer, and not canceled")
-        return declined(AUTHENTICATION_REQUIRED)
+        case _, status:
+            # An accepted capture that captured nothing, a void that voided nothing: a lookup has to decide.
+            return Unknown(f"the answer is {status}", repeatable=True)
 
 
 def stripe_from_options(

@@ -5,14 +5,17 @@
     payment   list by time of creation, likely times first ── complete ─▶ found / not found
                      └── too many ─▶ search ─ found ─▶ retrieve ─▶ found, else unknown
     capture, void    retrieve the payment intent: its state is the answer
-    refund           list the payment intent's refunds
+    refund           list the payment intent's refunds ── none ─▶ what is left: not found, or overtaken
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import OperationKind, Succeeded, Unknown
+from payonce.domain.gateway import NotFound, OperationKind, Succeeded, Unknown
+from payonce.gateways.stripe_charge import refunded_amount
+from payonce.gateways.stripe_errors import ALREADY_REFUNDED, overtaken
+from payonce.gateways.stripe_money import stripe_amount
 from payonce.gateways.stripe_objects import REFERENCE_KEY, choose, metadata_value, read_object
 from payonce.observability import get_logger
 
@@ -69,7 +72,7 @@ class StripeLookup:
         found: list[StripeDocument] = []
         try:
             for slice_filter in self._slices(instruction):
-                found += self._scan(instruction, self._list_intents, {"created": slice_filter})
+                found += _marked(instruction, self._scan(self._list_intents, {"created": slice_filter}))
                 outcome = self._judge(instruction, found)
                 if isinstance(outcome, Succeeded):
                     return outcome
@@ -106,10 +109,17 @@ class StripeLookup:
 
     def _find_refund(self, instruction: Instruction, charge_id: str) -> LookupOutcome:
         try:
-            found = self._scan(instruction, self._list_refunds, {"payment_intent": charge_id})
+            refunds = self._scan(self._list_refunds, {"payment_intent": charge_id})
         except _TooManyError:
             return Unknown(f"more than {MAX_PAGES} pages of refunds")
-        return self._judge(instruction, found)
+        found = _marked(instruction, refunds)
+        if found:
+            return self._judge(instruction, found)
+        # Others may have taken what it needs. Only the listing that lacks ours may say so: a later one could count ours
+        # among them.
+        intent = self._client.v1.payment_intents.retrieve(charge_id).to_dict()
+        left = int(intent.get("amount_received") or 0) - refunded_amount(intent, refunds)
+        return NotFound() if left >= stripe_amount(instruction.money) else overtaken(ALREADY_REFUNDED)
 
     def _list_intents(self, params: Any) -> Mapping[str, Any]:
         return self._client.v1.payment_intents.list(params).to_dict()
@@ -117,10 +127,8 @@ class StripeLookup:
     def _list_refunds(self, params: Any) -> Mapping[str, Any]:
         return self._client.v1.refunds.list(params).to_dict()
 
-    def _scan(
-        self, instruction: Instruction, list_page: Callable[[Any], Mapping[str, Any]], filters: dict[str, Any]
-    ) -> list[StripeDocument]:
-        """Return every object of a listing that carries the reference. Raises ``_TooManyError``."""
+    def _scan(self, list_page: Callable[[Any], Mapping[str, Any]], filters: dict[str, Any]) -> list[StripeDocument]:
+        """Return every object of a listing. Raises ``_TooManyError``."""
         found: list[StripeDocument] = []
         params = {**filters, "limit": PAGE_SIZE}
         while True:
@@ -129,7 +137,7 @@ class StripeLookup:
             self._pages_left -= 1
             page = list_page(params)
             rows = page["data"]
-            found += [row for row in rows if metadata_value(row, REFERENCE_KEY) == instruction.gateway_reference]
+            found += rows
             if not page["has_more"]:
                 return found
             params = {**params, "starting_after": rows[-1]["id"]}
@@ -150,3 +158,7 @@ class StripeLookup:
                 },
             )
         return choose(outcomes)
+
+
+def _marked(instruction: Instruction, rows: list[StripeDocument]) -> list[StripeDocument]:
+    return [row for row in rows if metadata_value(row, REFERENCE_KEY) == instruction.gateway_reference]

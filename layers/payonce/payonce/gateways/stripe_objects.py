@@ -5,9 +5,15 @@ A payment intent's states, and what they mean for its payment:
 ::
 
     requires_payment_method ─ requires_confirmation ─ processing ─ requires_capture ─ succeeded
-     (declined, if tried)      (not executed)          (unknown)    (authorized)       (captured)
+     (declined, if tried)      (awaits the payer)      (pending)    (authorized)       (captured)
                                 requires_action         canceled: from any state but succeeded, for ever
-                                 (nobody can act)
+                                 (awaits the payer)
+
+An intent that waits can still be completed: by a payer who was asked before anything was lost, in an app of the bank or
+with a voucher, or by whoever has its client secret. payonce hands that to nobody, but a promise that depends on it is
+none: 402 is said only of what is canceled. ``requires_payment_method`` after a failed try waits for nobody: it needs
+another payment method, which only a new request with the secret key or the client secret brings.
+docs.stripe.com/payments/paymentintents/lifecycle, docs.stripe.com/api/payment_intents/cancel.
 """
 
 from __future__ import annotations
@@ -15,21 +21,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import (
+    AwaitsPayer,
     CaptureMethod,
     Declined,
     NotFound,
     OperationKind,
+    Pending,
     Succeeded,
     Unknown,
 )
 from payonce.gateways.stripe_errors import (
     ALREADY_CAPTURED,
-    AUTHENTICATION_REQUIRED,
+    AMOUNT_NOT_SUPPORTED,
     AUTHORIZATION_RELEASED,
     CANCELED,
     REFUND_FAILED,
     decline_of,
     declined,
+    overtaken,
 )
 from payonce.gateways.stripe_money import stripe_amount
 from payonce.observability import get_logger
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 
 REFERENCE_KEY = "payonce_reference"
 CAPTURE_REFERENCE_KEY = "payonce_capture_reference"  # a capture has no object of its own: it marks the payment intent
+REQUIRES_ACTION = "requires_action"
 PAYMENT_KEY = "payonce_payment_id"
 MERCHANT_KEY = "payonce_merchant_id"
 
@@ -92,16 +102,14 @@ def _read_payment(instruction: Instruction, intent: StripeDocument) -> LookupOut
         case "requires_payment_method":
             error = intent.get("last_payment_error")
             return decline_of(error) if isinstance(error, dict) else NotFound()
-        case "requires_confirmation":
-            # Created and not confirmed: no money moves unless somebody confirms it, and only its creator could.
-            return NotFound()
-        case "requires_action":
-            # Only a holder of the client secret could act, and payonce neither keeps it nor gives it to anyone.
-            return declined(AUTHENTICATION_REQUIRED)
+        case ("requires_action" | "requires_confirmation") as status if _id_of(intent):
+            return AwaitsPayer(str(intent["id"]), status)
         case "canceled":
             return declined(CANCELED)
+        case "succeeded":
+            return Unknown("another amount was captured")
         case status:
-            return Unknown(f"the payment intent is {status}")
+            return _pending(intent, f"the payment intent is {status}")
 
 
 def _read_capture(instruction: Instruction, intent: StripeDocument) -> LookupOutcome:
@@ -111,13 +119,15 @@ def _read_capture(instruction: Instruction, intent: StripeDocument) -> LookupOut
             return _succeeded(intent) if agrees else Unknown("another amount was captured")
         case "succeeded":
             # Stripe captures once, and marks the intent in the same step: it was another capture, and this one is late.
-            return declined(ALREADY_CAPTURED)
+            return overtaken(ALREADY_CAPTURED)
         case "canceled":
-            return declined(AUTHORIZATION_RELEASED)
+            return overtaken(AUTHORIZATION_RELEASED)
         case "requires_capture":
-            return NotFound()
+            capturable = intent.get("amount_capturable")
+            too_large = isinstance(capturable, int) and capturable < stripe_amount(instruction.money)
+            return declined(AMOUNT_NOT_SUPPORTED) if too_large else NotFound()
         case status:
-            return Unknown(f"the payment intent is {status}")
+            return _pending(intent, f"the payment intent is {status}")
 
 
 def _read_void(instruction: Instruction, intent: StripeDocument) -> LookupOutcome:
@@ -128,11 +138,11 @@ def _read_void(instruction: Instruction, intent: StripeDocument) -> LookupOutcom
             # Whoever did it, or if the authorization just expired: what the void is for has happened, and for ever.
             return _succeeded(intent)
         case "succeeded":
-            return declined(ALREADY_CAPTURED)
+            return overtaken(ALREADY_CAPTURED)
         case "requires_capture":
             return NotFound()
         case status:
-            return Unknown(f"the payment intent is {status}")
+            return _pending(intent, f"the payment intent is {status}")
 
 
 def _read_refund(instruction: Instruction, refund: StripeDocument) -> LookupOutcome:
@@ -147,7 +157,7 @@ def _read_refund(instruction: Instruction, refund: StripeDocument) -> LookupOutc
         case "failed" | "canceled":
             return declined(REFUND_FAILED)
         case status:
-            return Unknown(f"the refund is {status}")
+            return _pending(refund, f"the refund is {status}")
 
 
 def _agrees(instruction: Instruction, document: StripeDocument, *, amount_of: str, reference_key: str) -> bool:
@@ -169,6 +179,12 @@ def _succeeded(intent: StripeDocument) -> Succeeded | Unknown:
     return Succeeded(intent_id, _id_of(intent.get("latest_charge")) or intent_id)
 
 
+def _pending(document: StripeDocument, reason: str) -> Pending | Unknown:
+    """Return that Stripe holds it and has not decided it, as far as we can tell."""
+    object_id = _id_of(document)
+    return Unknown(reason) if object_id is None else Pending(object_id, reason)
+
+
 def _id_of(value: Any) -> str | None:
     """Return the id of an object, which Stripe gives as the id or, expanded, as the object."""
     found = value.get("id") if isinstance(value, dict) else value
@@ -179,9 +195,13 @@ def choose(outcomes: list[LookupOutcome]) -> LookupOutcome:
     """Return the one outcome of several objects that carry the same reference, in the order of their creation.
 
     Money that moved comes before any doubt, a doubt before a refusal: the later object of the two may still move money.
+    What waits for the payer comes after the other doubts, because withdrawing it answers for itself alone.
     """
-    for wanted in (Succeeded, Unknown, Declined):
-        for outcome in outcomes:
-            if isinstance(outcome, wanted):
-                return outcome
-    return NotFound()
+    ranks = (Succeeded, Unknown, Pending, AwaitsPayer, Declined)
+    decided = [outcome for outcome in outcomes if not isinstance(outcome, NotFound)]
+    return min(decided, key=lambda outcome: _rank(ranks, outcome), default=NotFound())
+
+
+def _rank(ranks: tuple[type, ...], outcome: LookupOutcome) -> int:
+    # By the exact type first: what waits for the payer is pending too.
+    return ranks.index(type(outcome) if type(outcome) in ranks else Declined)

@@ -23,7 +23,10 @@ MAX_NOTE_CHARACTERS = 1000  # of an operator's texts: a sentence or a ticket, no
 
 
 class Transition(StrEnum):
-    """What can happen to a claim. ``UNFORESEEN`` is what neither the engine nor an operator's release does."""
+    """What can happen to a claim. ``UNFORESEEN`` is what neither the engine nor an operator's release does.
+
+    ``ACTED`` and ``REFUSED`` are of no claim: what a person did by the operator's command, or tried to do.
+    """
 
     CLAIMED = "claimed"
     TAKEN_OVER = "taken_over"
@@ -32,6 +35,8 @@ class Transition(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     UNFORESEEN = "unforeseen"
+    ACTED = "acted"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +57,9 @@ class ReleasedBy:
 class AuditEntry:
     """One transition. ``fence`` and the status are those after it; for a deletion, those that were deleted.
 
-    Times are epoch milliseconds. ``principal``: "payonce", "operator:<name>", or the service that did it. ``sequence``
-    is the store's own number of an unforeseen change, of which there may be several under one fence; "" otherwise.
+    Times are epoch milliseconds. ``principal``: who did it, the id of an API key or "operator:<name>"; "payonce" where
+    nobody in particular asked, else the service that did it. ``sequence`` is the store's own number of an unforeseen
+    change, of which there may be several under one fence, or tells a person's acts apart; "" otherwise.
     No member holds a plan, a response body or a key: the key is in ``record_id`` as a hash.
     """
 
@@ -119,6 +125,27 @@ def released_entry(owned: IdempotencyRecord, by: ReleasedBy) -> AuditEntry:
         reason=by.reason,
         finding=by.finding,
         forced=by.forced,
+    )
+
+
+def act_entry(
+    *, scope: str, operation: str, resource: str, principal: str, at_ms: int, act_id: str, reason: str, refused: bool
+) -> AuditEntry:
+    """Return the entry of what a person did, or tried to do, by the operator's command: no claim is made for it.
+
+    ``act_id`` is one id for each act, such as the version that it made.
+    """
+    return AuditEntry(
+        record_id=f"{scope}#{operation}#{resource.replace('#', '')}",
+        claim_id=resource,
+        fence=0,
+        transition=Transition.REFUSED if refused else Transition.ACTED,
+        at_ms=at_ms,
+        status="refused" if refused else "acted",
+        principal=principal,
+        resource=resource,
+        reason=reason[:MAX_NOTE_CHARACTERS],
+        sequence=act_id,
     )
 
 

@@ -68,6 +68,10 @@ class DatabaseAuditTrail:
         self._database = database
         self._retention_seconds = retention_seconds
 
+    def write_of(self, entry: AuditEntry) -> Write:
+        """Return the write that adds an entry, for the transaction of what it tells."""
+        return entry_write(entry, self._retention_seconds)
+
     def add(self, entry: AuditEntry) -> bool:
         """Add an entry; return whether it is new. Raises ``StoreUnavailable`` or ``OutcomeUnknown``: add it again."""
         try:

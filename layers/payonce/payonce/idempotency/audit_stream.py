@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 UNKNOWN_PRINCIPAL = "unknown"
+ASKED_BY = "by"  # the member of a plan that names the API key
 _IN_PROGRESS, _IN_DOUBT, _COMPLETED = (status.value for status in RecordStatus)
 _OPEN = frozenset({_IN_PROGRESS, _IN_DOUBT})
 
@@ -44,7 +45,8 @@ def entry_of(
     """
     transition = _transition(before, after, deleted_by)
     item = after or before or {}
-    principal = ENGINE_PRINCIPAL
+    # A completed record has no plan any more: who asked is in what it was before.
+    principal = _asked_by(after) or _asked_by(before) or ENGINE_PRINCIPAL
     if transition is Transition.EXPIRED:
         principal = deleted_by
     elif transition is Transition.UNFORESEEN:
@@ -63,6 +65,12 @@ def entry_of(
         response_status=_number(item, "response_status"),
         sequence=sequence if transition is Transition.UNFORESEEN else "",
     )
+
+
+def _asked_by(item: Item | None) -> str:
+    """Return who asked for what the claim is about, "" where its plan does not say so."""
+    plan = (item or {}).get("plan")
+    return _text(plan, ASKED_BY) if isinstance(plan, dict) else ""
 
 
 def _transition(before: Item | None, after: Item | None, deleted_by: str) -> Transition:

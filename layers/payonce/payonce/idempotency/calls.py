@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,11 @@ def refuse_what_can_not_be_guarded(function: Callable[..., Any]) -> None:
         )
     if not inspect.isfunction(plain):
         raise TypeError("Guard a function. Of a class, guard the method that has the effect.")
+
+
+def goes_on(result: Any) -> bool:
+    """Return whether ``result`` stands for work that is not done: a plain function may return what another began."""
+    return isinstance(result, (Awaitable, Iterator, AsyncIterator, Future))
 
 
 def result_type_of(function: Callable[..., Any]) -> Any:

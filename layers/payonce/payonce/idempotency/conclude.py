@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from payonce.domain.errors import LeaseLost, NotExecuted, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.errors import LeaseLost, NotStarted, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.ownership import UNKNOWN, Patience
 from payonce.idempotency.records import Completed, InDoubt, KeyedResponse, RecordStatus, Released
 
@@ -86,7 +86,7 @@ class Concluder:
     ) -> KeyedResponse | Released:
         try:
             draft = conclusion.draft()
-        except NotExecuted as error:
+        except NotStarted as error:
             raise _NotWritten from error  # such as a read that failed; the effect stands
         except Exception:
             # What it read may be a newer owner's doing, or our own commit that landed after all.
@@ -101,10 +101,13 @@ class Concluder:
                 stored = self._store.park(
                     owned,
                     draft.response,
-                    submit_horizon_ms=self._clock.now_ms() if conclusion.submitted else owned.submit_horizon_ms,
+                    submit_horizon_ms=max(self._clock.now_ms(), conclusion.goes_on_until_ms, owned.submit_horizon_ms)
+                    if conclusion.submitted
+                    else owned.submit_horizon_ms,
                     retry_at_ms=conclusion.retry_at_ms,
                     ended_at_ms=ended_at_ms,
                     writes=draft.writes,
+                    plan=conclusion.plan,
                 )
             else:
                 stored = self._store.complete(

@@ -14,7 +14,7 @@ from payonce.domain.errors import (
     KeyExpired,
     KeyInProgress,
     LeaseLost,
-    NotExecuted,
+    NotStarted,
     OutcomeUnknown,
     PayonceError,
     ResponseNotStorable,
@@ -191,7 +191,7 @@ class IdempotencyEngine:
                 if claim.record.fence == 1:
                     return work.start(claim)
                 return work.adopt(claim.record).resume(claim)
-            except NotExecuted as error:
+            except NotStarted as error:
                 # Raised, and no Released conclusion: the claim stays open, so recovery may still execute it.
                 raise OutcomeUnknown(UNKNOWN) from error
 

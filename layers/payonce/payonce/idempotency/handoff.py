@@ -13,26 +13,31 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Self
 
-from payonce.domain.errors import NotExecuted
-from payonce.idempotency.in_process import CURRENT, Attempt
+from payonce.idempotency.in_process import Attempt, CutOff, GivenUp
+from payonce.idempotency.nested import ATTEMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextvars import Token
     from types import TracebackType
+
+    from payonce.ports import Clock
 
     type Execute = Callable[[Callable[[], Any]], Any]
 
-
-class _GivenUp(NotExecuted):
-    """The caller was cancelled before the function began."""
+LOOP_CHECK_SECONDS = 1.0  # how often the engine's thread looks whether the loop that it waits for still runs
+# A cancellation waits for what became of it to be written down: milliseconds, unless the store is away. Nothing depends
+# on it, as the lease lasts anyhow and the engine's thread goes on trying.
+MAX_WAIT_FOR_ENGINE_SECONDS = 1.0
 
 
 def in_thread[T](function: Callable[[], T]) -> Future[T]:
-    """Run ``function`` in a thread of its own, in a copy of this context; return its outcome to come."""
+    """Run ``function`` in a thread of its own, in a copy of this context; return a Future for its result."""
     outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()  # who no longer waits for it does not stop it
     context = contextvars.copy_context()
 
     def target() -> None:
@@ -45,40 +50,106 @@ def in_thread[T](function: Callable[[], T]) -> Future[T]:
     return outcome
 
 
-async def execute_async(execute: Execute, function: Callable[[], Any]) -> Any:
+async def execute_async(execute: Execute, function: Callable[[], Any], *, clock: Clock) -> Any:
     """Return ``execute(run)``, where ``run`` runs the coroutine of ``function`` on this event loop.
 
-    A cancellation reaches the coroutine, and leaves the outcome in doubt, or the key free when it had not begun.
+    A cancellation reaches the coroutine. It leaves the key free when the coroutine had not begun; otherwise the claim
+    keeps its lease, because threads and shielded tasks that the coroutine waited for are not cancelled with it.
     """
-    loop = asyncio.get_running_loop()
-    lock = threading.Lock()
-    cancelled = False
-    inner: Future[Any] | None = None
+    coroutine = _OnLoop(function, asyncio.get_running_loop(), clock)
+    engine = asyncio.wrap_future(in_thread(lambda: execute(coroutine.run)))
+    # When nobody waits any more, its exception is nobody's either: not to be logged as one that was missed.
+    engine.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        await asyncio.wait([engine])
+    except asyncio.CancelledError as cancellation:
+        try:
+            await coroutine.cancelled(cancellation)
+            await asyncio.wait([engine], timeout=MAX_WAIT_FOR_ENGINE_SECONDS)
+        finally:
+            engine.cancel()
+        raise
+    try:
+        return engine.result()
+    except CutOff:
+        raise asyncio.CancelledError from None  # the coroutine's own, as if it had been awaited here
 
-    async def body() -> Any:
-        coroutine: Coroutine[Any, Any, Any] = function()
+
+class _OnLoop:
+    """A coroutine that the engine's thread starts on the caller's event loop, and waits for.
+
+    ``_left`` is pending until the coroutine is begun on the loop; cancelled before that, it never begins.
+    """
+
+    def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self._function = function
+        self._loop = loop
+        self._clock = clock
+        self._left: Future[Any] = Future()
+        self._task: asyncio.Task[Any] | None = None
+        self._began = False
+
+    def run(self) -> Any:
+        """Return the coroutine's result; called in the engine's thread. Raises ``GivenUp``, or ``CutOff``."""
+        try:
+            self._loop.call_soon_threadsafe(self._begin)
+        except RuntimeError:  # the loop is closed
+            self._left.cancel()
+        while not self._left.done():
+            self._wait()
+        if self._left.cancelled():
+            raise GivenUp("The caller went away before anything was executed.")
+        return self._left.result()
+
+    async def cancelled(self, cancellation: asyncio.CancelledError) -> None:
+        """Cancel the coroutine and wait until it has ended, however long it cleans up; called on the loop.
+
+        Further cancellations reach the coroutine too, as if it were awaited by the caller. One with the message of the
+        last is that one again: anyio repeats them, and spares a clean-up in a shielded scope, of which only the
+        coroutine's own task knows.
+        """
+        passed_on: tuple[Any, ...] | None = None
+        while not self._left.cancel() and self._task is not None and not self._task.done():
+            if not cancellation.args or cancellation.args != passed_on:
+                passed_on = cancellation.args
+                self._task.cancel(*passed_on)
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError as another:
+                cancellation = another
+
+    def _begin(self) -> None:
+        if not self._left.set_running_or_notify_cancel():
+            return
+        self._task = self._loop.create_task(self._body())
+        self._task.add_done_callback(self._ended)
+
+    async def _body(self) -> Any:
+        self._began = True
+        coroutine: Coroutine[Any, Any, Any] = self._function()
         return await coroutine
 
-    def run() -> Any:
-        nonlocal inner
-        with lock:
-            if cancelled:
-                raise _GivenUp("The caller was cancelled before anything was executed.")
-            inner = asyncio.run_coroutine_threadsafe(body(), loop)
-        return inner.result()
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            ended = "The function was cancelled; what it started may go on."
+            self._left.set_exception(CutOff(ended) if self._began else GivenUp("It was cancelled before it began."))
+        elif (error := task.exception()) is not None:
+            self._left.set_exception(error)
+        else:
+            self._left.set_result(task.result())
 
-    engine = asyncio.wrap_future(in_thread(lambda: execute(run)))
-    try:
-        return await asyncio.shield(engine)
-    except asyncio.CancelledError:
-        with lock:
-            cancelled = True
-            if inner is not None:
-                inner.cancel()
-        # What became of it is written down before the cancellation goes on.
-        await asyncio.wait([engine])
-        engine.exception()
-        raise
+    def _wait(self) -> None:
+        """Wait a while. Raises ``CutOff`` when the loop has ended under a coroutine, which will not go on then."""
+        try:
+            self._left.exception(LOOP_CHECK_SECONDS)
+        except TimeoutError:
+            deadline = ATTEMPTS.get()[-1].deadline
+            stopped = not self._loop.is_running() and deadline.remaining_seconds(self._clock) == 0
+            # A loop that has only stopped may be run again: what has not begun must not begin then.
+            if (self._loop.is_closed() or stopped) and not self._left.cancel():
+                raise CutOff("The event loop ended before the function did; what it started may go on.") from None
+        except CancelledError:
+            return
 
 
 class AttemptContext:
@@ -94,6 +165,7 @@ class AttemptContext:
         self._left: Future[Any] = Future()
         self._engine: Future[Any] | None = None
         self._attempt: Attempt | None = None
+        self._token: Token[tuple[Attempt, ...]] | None = None
         self.result: Any = None
 
     @property
@@ -118,10 +190,12 @@ class AttemptContext:
             self._attempt = self._begun.result()
         except BaseException:
             # An interrupt while waiting: the block will not run, and the engine must not wait for it.
-            self._left.set_exception(_GivenUp("The caller was interrupted before anything was executed."))
+            self._left.set_exception(GivenUp("The caller was interrupted before anything was executed."))
             raise
         if self._attempt is None:
             self.result = self._engine.result()
+        else:
+            self._token = ATTEMPTS.set((*ATTEMPTS.get(), self._attempt))
         return self
 
     def __exit__(
@@ -135,6 +209,7 @@ class AttemptContext:
             self._left.set_result(self.result)
         else:
             self._left.set_exception(error)
+        self._forget()
         failure = self._engine.exception()
         if failure is not None and failure is not error:
             raise failure
@@ -142,5 +217,13 @@ class AttemptContext:
             self.result = self._engine.result()
 
     def _run(self) -> Any:
-        self._begun.set_result(CURRENT.get())
+        self._begun.set_result(ATTEMPTS.get()[-1])
         return self._left.result()
+
+    def _forget(self) -> None:
+        """Take the attempt from this context, unless the block is left in another one, as a generator's may be."""
+        if self._token is not None and ATTEMPTS.get()[-1:] == (self._attempt,):
+            try:
+                ATTEMPTS.reset(self._token)
+            except ValueError:
+                return

@@ -3,22 +3,34 @@
 ::
 
     function returned                     completed, its result stored
-    function raised NotExecuted           released: the next call executes
-    function raised anything else         in doubt: it may have happened
+    function raised its promise           released: the next call executes (see nested.py)
+    function raised anything else         in doubt: it may have happened, and something of it may go on
+    function was cancelled                in doubt until the lease ends: what it started goes on
     process died, or ran over its lease   open until the lease ends
               │
               └─ the next call with the key asks resolve() ─ WasExecuted(value)   completed
-                                                           ├ WasNotExecuted()     executed now
+                                                           ├ WasNotExecuted()     executed now, after the horizon
                                                            └ NotKnown()           in doubt, asked again later
+
+An exception ends the function and not what it has begun: a thread, a shielded task, a request whose answer did not
+come in time. All of it is over when the lease is, as ``timeout_seconds`` promises, and not before. So "not found"
+counts once the lease of every earlier owner is over (the horizon), and "found" counts at once.
+
+::
+
+    A   claim ─▶ to_thread(charge) ─▶ cancelled            charge arrives
+    B                                  asks: not found ─▶ nothing is known    │   asks: found ─▶ completed
+                                       ├────────── A's lease ─────────────────┴─┤ horizon
 """
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import NotExecuted, PayonceError
+from payonce.domain.errors import PayonceError, StoreUnavailable
+from payonce.idempotency.calls import goes_on
+from payonce.idempotency.nested import ATTEMPTS, is_promise, next_number
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released, StoredResponse
 
 if TYPE_CHECKING:
@@ -33,6 +45,10 @@ ASK_AGAIN_SECONDS = 5  # what has just gone wrong is seldom known at once
 RESULT_HEADER = "payonce-result"
 VALUE, IN_DOUBT, NOT_STORED = "value", "in_doubt", "not_stored"
 _DOUBT = StoredResponse(202, {RESULT_HEADER: IN_DOUBT}, b"")
+_TOO_LATE = (
+    "The time was over before the function began: its store was slow, or the process was suspended. Nothing was "
+    "executed; call again."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +57,8 @@ class Attempt:
 
     ``reference`` is the same for every owner of the claim: what to hand on as a downstream idempotency key, and what
     ``resolve`` asks with. ``owners``: how many there have been, this one included. ``deadline``: after it another owner
-    may take over, and this one's result may be refused.
+    may take over, and this one's result may be refused. ``submit_horizon_ms``: the last moment at which an earlier
+    owner can have sent anything, in epoch milliseconds, 0 for the first owner. Until it "not found" means nothing.
     """
 
     operation: str
@@ -50,6 +67,7 @@ class Attempt:
     reference: str
     owners: int
     deadline: Deadline
+    submit_horizon_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +79,7 @@ class WasExecuted:
 
 @dataclass(frozen=True, slots=True)
 class WasNotExecuted:
-    """``resolve``: it certainly did not happen and no earlier owner can still do it. It is executed now."""
+    """``resolve``: it did not happen. It is executed now; before ``submit_horizon_ms`` is over, asked about again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +90,22 @@ class NotKnown:
 
 
 type Verdict = WasExecuted | WasNotExecuted | NotKnown
-CURRENT: ContextVar[Attempt] = ContextVar("payonce_attempt")
 
 
 class Superseded(PayonceError):
     """This call has executed already, and another owner gave the claim back meanwhile: it must not execute again."""
 
 
-class Foreign(PayonceError):
-    """Carries an exception of the program's own that says that nothing was executed."""
+class GivenUp(PayonceError):
+    """The caller went away before the function began, and it never will."""
+
+
+class CutOff(PayonceError):
+    """The function was cut off, and what it had started may go on."""
+
+
+class Promised(PayonceError):
+    """Carries the function's own exception that says that nothing was executed."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -136,38 +161,67 @@ class FunctionWork:
 
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``: ask what became of it, and never guess."""
+        asked_at_ms = self._clock.now_ms()  # before asking: the answer may be of that moment
         try:
             verdict = self._resolve(self._attempt(claim))
         except Exception as error:
             self.error = error
-            return self._doubted(ASK_AGAIN_SECONDS)
+            return self._doubted(claim, self._in(ASK_AGAIN_SECONDS))
         match verdict:
             case WasExecuted(value):
-                return self._completed(value)
+                return self._completed(claim, value)
+            case WasNotExecuted() if asked_at_ms <= claim.record.submit_horizon_ms:
+                return self._doubted(claim, claim.record.submit_horizon_ms)
             case WasNotExecuted() if not self.ran:
                 return self._execute(claim)
             case NotKnown(ask_again_seconds):
-                return self._doubted(ask_again_seconds)
+                return self._doubted(claim, self._in(ask_again_seconds))
             case WasNotExecuted():
-                return self._doubted(ASK_AGAIN_SECONDS)
+                return self._doubted(claim, self._in(ASK_AGAIN_SECONDS))
+        self.error = TypeError(f"resolve returned a {type(verdict).__name__}, which is no verdict.")
+        return self._doubted(claim, self._in(ASK_AGAIN_SECONDS))
 
     def _execute(self, claim: Claim) -> Conclusion:
+        if self._clock.now_ms() >= claim.deadline.at_ms:
+            # owner A   claim ─▶ (frozen) . . . . . . . . .▶ begins only now: its time is over
+            # owner B                      takes over, executes
+            return self._nothing_done(claim, StoreUnavailable(_TOO_LATE))
         self.ran = True
-        token = CURRENT.set(self._attempt(claim))
+        began = next_number()
+        token = ATTEMPTS.set((*ATTEMPTS.get(), self._attempt(claim)))
         try:
             value = self._run()
-        except NotExecuted as error:
-            return Released(error)
-        except self._releases_on as error:
-            return Released(Foreign(error))
-        except Exception as error:
+        except GivenUp as error:
+            self.ran = False
+            return self._nothing_done(claim, error)
+        except CutOff as error:
             self.error = error
-            return self._doubted(ASK_AGAIN_SECONDS)
+            return self._doubted(claim, claim.record.lease_expires_at_ms)
+        except Exception as error:
+            if is_promise(error, self._releases_on, since=began):
+                return self._nothing_done(claim, error)
+            self.error = error
+            return self._doubted(claim, self._in(ASK_AGAIN_SECONDS))
         finally:
-            CURRENT.reset(token)
-        return self._completed(value)
+            ATTEMPTS.reset(token)
+        return self._completed(claim, value)
 
-    def _completed(self, value: Any) -> Completed:
+    def _nothing_done(self, claim: Claim, error: Exception) -> Conclusion:
+        """Conclude that this owner has done nothing. Earlier owners are another matter: theirs is the reference."""
+        if claim.record.fence == 1:
+            return Released(Promised(error))
+        # Released, the claim would begin anew under another reference; and what an earlier owner sent under this one
+        # would be done again by a downstream that knows this one alone. It is asked about again, at once.
+        self.error = error
+        return self._doubted(claim, self._clock.now_ms() - 1, submitted=False)
+
+    def _completed(self, claim: Claim, value: Any) -> Conclusion:
+        if goes_on(value):
+            self.error = TypeError(
+                f"The function returned a {type(value).__name__}, whose work is not done yet. Await it, or collect it, "
+                "in the function."
+            )
+            return self._doubted(claim, claim.record.lease_expires_at_ms)
         try:
             body = self._codec.encode(value)
             if len(body) > self._max_result_bytes:
@@ -179,11 +233,17 @@ class FunctionWork:
         self.response = stored
         return Completed(lambda: Draft(stored, ()))
 
-    def _doubted(self, ask_again_seconds: float) -> InDoubt:
+    def _doubted(self, claim: Claim, retry_at_ms: int, *, submitted: bool | None = None) -> InDoubt:
         self.response = _DOUBT
         return InDoubt(
-            lambda: Draft(_DOUBT, ()), self._clock.now_ms() + int(ask_again_seconds * 1000), submitted=self.ran
+            lambda: Draft(_DOUBT, ()),
+            retry_at_ms,
+            submitted=self.ran if submitted is None else submitted,
+            goes_on_until_ms=claim.record.lease_expires_at_ms,
         )
+
+    def _in(self, seconds: float) -> int:
+        return self._clock.now_ms() + int(seconds * 1000)
 
     def _attempt(self, claim: Claim) -> Attempt:
         operation, scope, key = self._identity
@@ -194,4 +254,5 @@ class FunctionWork:
             reference=claim.record.claim_id,
             owners=claim.record.fence,
             deadline=claim.deadline,
+            submit_horizon_ms=claim.record.submit_horizon_ms,
         )

@@ -19,6 +19,11 @@ DEFAULT_WAIT_SECONDS = 5  # longer than nearly every gateway call, shorter than 
 MAX_WAIT_SECONDS = 20  # an API Gateway response must be under way by 29 s
 
 _VISIBLE_ASCII = re.compile(rf"[\x21-\x7e]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}")
+# A string, then parameters: ;name or ;name=value. No part can be read in two ways, so that nothing is tried again.
+_QUOTED = re.compile(
+    r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
+    r'(?:[ \t]*;[ \t]*[a-z*][a-z0-9_\-.*]*(?:=(?:"(?:[ !#-\[\]-~]|\\["\\])*"|[!#-:<-~]+))?)*'
+)
 _PREFER_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([^",;\s]*)"?', re.IGNORECASE)
 
 
@@ -33,12 +38,18 @@ def _how_to(names: Sequence[str]) -> str:
     )
 
 
-def _bare(value: str) -> str:
-    """Return the key of a header value: a quoted structured-field string (RFC 8941) and the bare value are the same."""
+def _bare(value: str, names: Sequence[str]) -> str:
+    """Return the key of a header value: a quoted structured-field string (RFC 9651) and the bare value are the same.
+
+    The string's parameters say nothing of the key, so they are ignored, as the draft has it for those not defined.
+    """
     value = value.strip(" \t")
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        return re.sub(r'\\(["\\])', r"\1", value[1:-1])
-    return value
+    if not value.startswith('"'):
+        return value
+    quoted = _QUOTED.fullmatch(value)
+    if quoted is None:
+        raise KeyMalformed(f"The quoted idempotency key is no structured-field string (RFC 9651). {_how_to(names)}")
+    return re.sub(r'\\(["\\])', r"\1", quoted[1])
 
 
 def parse_key(headers: Mapping[str, list[str]], names: Sequence[str] = (KEY_HEADER, IETF_KEY_HEADER)) -> str:
@@ -49,7 +60,7 @@ def parse_key(headers: Mapping[str, list[str]], names: Sequence[str] = (KEY_HEAD
     Raises ``KeyMissing`` without one, ``KeyMalformed`` when it is not 16-255 visible ASCII characters or when several
     values disagree.
     """
-    values = [_bare(value) for name in names for value in headers.get(name, [])]
+    values = [_bare(value, names) for name in names for value in headers.get(name, [])]
     if not values or not any(values):
         raise KeyMissing(f"This route needs an idempotency key. {_how_to(names)}")
     if len(set(values)) > 1:

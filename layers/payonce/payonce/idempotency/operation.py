@@ -26,18 +26,18 @@ from payonce.idempotency.codecs import JsonCodec
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.handoff import AttemptContext, execute_async
 from payonce.idempotency.in_process import (
-    CURRENT,
     IN_DOUBT,
     NOT_STORED,
     RESULT_HEADER,
     Attempt,
-    Foreign,
     FunctionWork,
     NotKnown,
+    Promised,
     Superseded,
     WasNotExecuted,
 )
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, MAX_KEY_CHARACTERS
+from payonce.idempotency.nested import ATTEMPTS, LeavingAGuard, check_releases_on, refuse_to_wait_for_oneself
 from payonce.idempotency.records import KeyedRequest
 from payonce.idempotency.settings import MAX_RESPONSE_BYTES, IdempotencySettings
 from payonce.ports import Deadline
@@ -68,8 +68,11 @@ def never_known(_attempt: Attempt) -> Verdict:
 
 
 def current_attempt() -> Attempt:
-    """Return the attempt whose function this is called from. Raises ``LookupError`` outside of any."""
-    return CURRENT.get()
+    """Return the attempt whose function or block this is called from. Raises ``LookupError`` outside of any."""
+    attempts = ATTEMPTS.get()
+    if not attempts:
+        raise LookupError("no attempt: this is called from no guarded function or block")
+    return attempts[-1]
 
 
 def idempotent_operation(
@@ -92,11 +95,13 @@ def idempotent_operation(
     """Return a guard that executes once per (scope, operation, key) and replays the result to every other call.
 
     ``operation``: a stable name; a renamed function keeps it. ``timeout_seconds``: how long an execution may take at
-    most; after it (and a margin) another call may take over. ``scope`` and ``key``: the name of a parameter, or a
-    function of the same arguments; the scope is the tenant, and no two share a key. ``resolve``: asked when an earlier
-    execution may have happened. ``releases_on``: exceptions that certainly mean that nothing happened, beside
-    ``NotExecuted``. ``fingerprint``: what must be the same when a key comes again, made of the arguments; all of them
-    without it. ``wait_seconds``: how long a copy waits for a call that is at work.
+    most, with all that it starts (threads, background tasks, requests whose answers it gave up); after it (and a
+    margin) another call may take over. ``scope`` and ``key``: the name of a parameter, or a function of the same
+    arguments; the scope is the tenant, and no two share a key. ``resolve``: asked when an earlier execution may have
+    happened. ``releases_on``: exceptions of the program's own that, raised by the function itself, certainly mean that
+    nothing happened and nothing goes on, beside ``NotExecuted``. ``fingerprint``: what must be the same when a key
+    comes again, made of the arguments; all of them without it. ``wait_seconds``: how long a copy waits for a call that
+    is at work.
 
     Raises ``ValueError`` for a setting out of range.
     """
@@ -108,6 +113,7 @@ def idempotent_operation(
         raise ValueError(f"max_result_bytes is from 1 to {MAX_RESPONSE_BYTES}.")
     if wait_seconds < 0:
         raise ValueError("wait_seconds is not negative.")
+    releases_on = check_releases_on(releases_on)
     return IdempotentOperation(
         store=store,
         operation=operation,
@@ -173,15 +179,19 @@ class IdempotentOperation:
 
             @functools.wraps(function)
             async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                request = request_of(args, kwargs)
-                return await execute_async(lambda run: self.execute(request, run), lambda: function(*args, **kwargs))
+                with LeavingAGuard():
+                    request = request_of(args, kwargs)
+                    return await execute_async(
+                        lambda run: self.execute(request, run), lambda: function(*args, **kwargs), clock=self._clock
+                    )
 
             return guarded_async  # type: ignore[return-value]
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            result: R = self.execute(request_of(args, kwargs), lambda: function(*args, **kwargs))
-            return result
+            with LeavingAGuard():
+                result: R = self.execute(request_of(args, kwargs), lambda: function(*args, **kwargs))
+                return result
 
         return guarded
 
@@ -195,7 +205,8 @@ class IdempotentOperation:
                     attempt.result = ship(order_id, attempt.reference)
             return attempt.result
         """
-        request = self._request(scope, key, arguments)
+        with LeavingAGuard():
+            request = self._request(scope, key, arguments)
         return AttemptContext(lambda run: self.execute(request, run))
 
     def execute(self, request: KeyedRequest, run: Callable[[], Any]) -> Any:
@@ -210,17 +221,24 @@ class IdempotentOperation:
             clock=self._clock,
             identity=(request.operation, request.scope, request.key),
         )
+        with LeavingAGuard():
+            refuse_to_wait_for_oneself(request, self._store, self._clock)
+            return self._concluded(request, work)
+
+    def _concluded(self, request: KeyedRequest, work: FunctionWork) -> Any:
         try:
             outcome = self._engine.execute(request, work)
-        except Foreign as foreign:
-            raise foreign.error from None
-        except (KeyInProgress, Superseded) as error:
+        except Promised as promised:
+            error = promised.error
+        except (KeyInProgress, Superseded) as in_the_way:
             if work.ran:
-                raise _late() from error
+                raise _late() from in_the_way
             raise
         except OutcomeUnknown as unknown:
-            raise unknown from work.error
-        return self._result(work, outcome)
+            raise unknown from work.error or unknown.__cause__
+        else:
+            return self._result(work, outcome)
+        raise error  # here, where it gets no cause or context that it did not have
 
     def _result(self, work: FunctionWork, outcome: KeyedResponse) -> Any:
         if work.ran and outcome.response != work.response:

@@ -155,11 +155,15 @@ class InDoubt:
     """An effect may have happened. The response is provisional, and ``retry_at_ms`` is when to ask again.
 
     ``submitted``: whether this owner has sent something, which moves the horizon of what may still be on its way.
+    ``plan`` is what the next owner goes on with, ``None`` where that is the plan as it was.
+    ``goes_on_until_ms``: until when what this owner has started may still send; 0 when all of it has ended.
     """
 
     draft: Callable[[], Draft]
     retry_at_ms: int
     submitted: bool
+    plan: Mapping[str, Any] | None = None
+    goes_on_until_ms: int = 0
 
 
 type Conclusion = Completed | InDoubt | Released

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import LeaseLost, NotFound, ReleaseRefused, WriteConflict
+from payonce.domain.errors import BodyMalformed, LeaseLost, NotFound, ReleaseRefused, WriteConflict
+from payonce.domain.principals import principal_name
 from payonce.idempotency.audit import MAX_NOTE_CHARACTERS, ReleasedBy
 from payonce.idempotency.records import RecordStatus
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from payonce.ports import Clock, Write
 
 MAX_ATTEMPTS = 5  # what the claim reserved on may change under the release; each attempt reads it anew
-MAX_OPERATOR_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class ReleaseDesk:
         Raises ``NotFound``, ``ReleaseRefused`` (and why), or ``LeaseLost`` when a newer owner has it.
         """
         by = ReleasedBy(
-            operator=_note("operator", order.operator, MAX_OPERATOR_CHARACTERS),
+            operator=_operator(order.operator),
             reason=_note("reason", order.reason, MAX_NOTE_CHARACTERS),
             finding=_note("finding", order.finding, MAX_NOTE_CHARACTERS) if order.finding else "",
             forced=order.force,
@@ -98,9 +98,12 @@ class ReleaseDesk:
                 f"The claim is now {record.claim_id}, fence {record.fence}: somebody else has taken it since it was "
                 "shown. Nothing was released; look again."
             )
-        running = record.status is RecordStatus.IN_PROGRESS and record.lease_expires_at_ms >= self._clock.now_ms()
-        if running and not order.force:
-            until = datetime.fromtimestamp(record.lease_expires_at_ms / 1000, UTC)
+        now_ms = self._clock.now_ms()
+        running = record.status is RecordStatus.IN_PROGRESS and record.lease_expires_at_ms >= now_ms
+        # An owner that left the outcome in doubt may have left something at work behind it, until the horizon.
+        until_ms = record.lease_expires_at_ms if running else record.submit_horizon_ms
+        if (running or until_ms > now_ms) and not order.force:
+            until = datetime.fromtimestamp(until_ms / 1000, UTC)
             raise ReleaseRefused(
                 f"Its owner may be at work until {until:%H:%M:%S} UTC, and would go on after a release. Wait, or use "
                 "--force when that process is certainly gone."
@@ -112,6 +115,13 @@ class ReleaseDesk:
                 "recovery finds it and completes the request."
             )
         return record
+
+
+def _operator(name: str) -> str:
+    try:
+        return principal_name(name, "Its name")
+    except BodyMalformed as error:
+        raise ReleaseRefused(f"A release needs an operator. {error.detail}") from error
 
 
 def _note(name: str, text: str, most: int) -> str:

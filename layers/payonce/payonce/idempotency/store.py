@@ -43,7 +43,7 @@ from payonce.idempotency.transitions import (
 from payonce.ports import Adjust, Delete, Insert, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from payonce.idempotency.audit import ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
@@ -97,10 +97,11 @@ class IdempotencyStore(Protocol):
         retry_at_ms: int,
         ended_at_ms: int,
         writes: Sequence[Write],
+        plan: Mapping[str, Any] | None = None,
     ) -> IdempotencyRecord:
         """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``.
 
-        ``ended_at_ms``: see ``complete``.
+        ``ended_at_ms``: see ``complete``. ``plan`` takes the place of the stored one; ``None`` leaves that.
         """
         ...
 
@@ -118,6 +119,10 @@ class IdempotencyStore(Protocol):
 
     def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
         """Return those of up to 100 records that are stored, strongly consistent, in any order, in one round trip."""
+        ...
+
+    def check(self) -> None:
+        """Return when claims are taken, now. Raises ``StoreUnavailable`` saying why not."""
         ...
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
@@ -182,6 +187,7 @@ class DatabaseIdempotencyStore:
         retry_at_ms: int,
         ended_at_ms: int,
         writes: Sequence[Write],
+        plan: Mapping[str, Any] | None = None,
     ) -> IdempotencyRecord:
         """See the port."""
         stored = parked(
@@ -190,8 +196,11 @@ class DatabaseIdempotencyStore:
             submit_horizon_ms=submit_horizon_ms,
             retry_at_ms=retry_at_ms,
             ended_at_ms=ended_at_ms,
+            plan=plan,
         )
         change = {"ended_at_ms": ended_at_ms, **ownership_attributes(stored), **response_attributes(response)}
+        if plan is not None:
+            change["plan"] = dict(plan)
         self._change(owned, change, writes)
         return stored
 
@@ -214,6 +223,10 @@ class DatabaseIdempotencyStore:
         """See the port."""
         items = self._database.get_many(Table.IDEMPOTENCY, [{"id": record_id} for record_id in record_ids])
         return [from_item(item) for item in items]
+
+    def check(self) -> None:
+        """See the port: reads what is not there."""
+        self._item("payonce-readiness")
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""

@@ -9,7 +9,8 @@ from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from payonce.idempotency.records import StoredResponse
 
@@ -102,10 +103,12 @@ def parked(
     submit_horizon_ms: int,
     retry_at_ms: int,
     ended_at_ms: int,
+    plan: Mapping[str, Any] | None,
 ) -> IdempotencyRecord:
-    """Return the record in doubt, with a provisional response."""
+    """Return the record in doubt, with a provisional response and, where there is one, a new plan."""
     return replace(
         owned,
+        plan=owned.plan if plan is None else plan,
         status=RecordStatus.IN_DOUBT,
         lease_expires_at_ms=retry_at_ms,
         submit_horizon_ms=submit_horizon_ms,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed, NotFound, Unauthenticated
+from payonce.domain.principals import is_visible, principal_name
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
@@ -42,12 +43,16 @@ MAX_NAME_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls: the merchant, what the key may do, and the gateway the merchant is routed to ("" for the default)."""
+    """Who calls: the merchant, what the key may do, and the gateway the merchant is routed to ("" for the default).
+
+    ``holder`` is the person whose key it is, "" where nobody was named: then the key itself is a person.
+    """
 
     merchant_id: str
     key_id: str
     scopes: tuple[str, ...]
     gateway: str
+    holder: str = ""
 
 
 def hash_api_key(api_key: str) -> str:
@@ -68,8 +73,8 @@ class Merchants:
 
     def create_merchant(self, name: str, *, gateway: str = "") -> str:
         """Store a merchant and return its id. Raises ``BodyMalformed`` for an unusable name or gateway."""
-        if not 0 < len(name) <= MAX_NAME_CHARACTERS:
-            raise BodyMalformed(f"A merchant's name has 1 to {MAX_NAME_CHARACTERS} characters.")
+        if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS or not all(map(is_visible, name)):
+            raise BodyMalformed(f"A merchant's name has 1 to {MAX_NAME_CHARACTERS} characters, all of which show.")
         if not _GATEWAY_NAME.fullmatch(gateway):
             raise BodyMalformed("A gateway's name has up to 40 characters of a-z, 0-9, _ and -.")
         merchant_id = self._ids.new("mer")
@@ -89,11 +94,13 @@ class Merchants:
         )
         return merchant_id
 
-    def create_api_key(self, merchant_id: str, scopes: Sequence[str] = SCOPES) -> tuple[str, str]:
+    def create_api_key(self, merchant_id: str, scopes: Sequence[str] = SCOPES, *, holder: str = "") -> tuple[str, str]:
         """Store a new key of the merchant and return (key id, key). The key can't be shown again.
 
-        Raises ``NotFound`` without such a merchant, ``BodyMalformed`` for an unknown scope.
+        ``holder``: whose key it is; the keys of one holder are one person where two have to decide. Raises
+        ``NotFound`` without such a merchant, ``BodyMalformed`` for an unknown scope and for an unclear name.
         """
+        held_by = {"holder": principal_name(holder, "The holder's name")} if holder else {}
         unknown = sorted(set(scopes) - set(SCOPES))
         if unknown or not scopes:
             raise BodyMalformed(f"Unknown scopes {unknown}; known are {', '.join(SCOPES)}.")
@@ -116,6 +123,7 @@ class Merchants:
                         "scopes": list(scopes),
                         "gateway": merchant["gateway"],
                         "enabled": True,
+                        **held_by,
                         "created_at_ms": self._clock.now_ms(),
                     },
                 )
@@ -149,4 +157,5 @@ class Merchants:
             key_id=item["key_id"],
             scopes=tuple(item["scopes"]),
             gateway=item["gateway"],
+            holder=str(item.get("holder", "")),
         )

@@ -1,8 +1,12 @@
-"""The effects of corrections, through the payment protocol: at most one per break, whatever is killed or repeated.
+"""The effects of corrections, through the payment protocol: at most one per attempt, whatever is killed or repeated.
 
-The claim's key is the break's id, and so is what the gateway's reference is derived from. The claim requires the
-correction to be approved and the break to be open still, and the commit marks the correction as corrected, each in the
-claim's own transaction.
+The claim's key and the gateway's reference follow from the break and the attempt. An attempt follows another one only
+where that one's effect is certain, so a part that was given back is never given back again. The claim requires the
+correction to be approved and the break to be open still; the commit marks the correction as corrected and notes on the
+case what was given back; each in the claim's own transaction.
+
+A surplus charge is booked whole with the first part of it that is given back, as the gateway reports it. What is not
+given back yet stays in suspense, owed to the payer.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from payonce.idempotency.responses import json_response
 from payonce.outbox import partition_of
 from payonce.payments.follow_up import FollowUp, load_payment
 from payonce.payments.items import journal_writes
-from payonce.payments.operations import FollowUpPlan
+from payonce.payments.operations import REFERENCES, AttemptedPlan, FollowUpPlan
 from payonce.payments.representation import payment_path
 from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Adjust, Table
@@ -35,9 +39,12 @@ OPERATION = "correct_break"
 APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
 EXECUTED, ALREADY_GIVEN_BACK, PARTLY_GIVEN_BACK = "executed", "already_given_back", "partly_given_back"
 FIRST_ATTEMPT = 1
+# Of an operation at the gateway, and the only one: an attempt that begins anew is another operation.
+SUBMISSION = 1
 OPERATION_NAMESPACE = "payonce/corrective/v1"
 OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt far below the 64 of a gateway's reference
 LONGEST_TEXT = "x" * 256
+RECOGNISED_VERSION = 1  # of the entry that books a surplus charge; each attempt's refund counts from there
 
 
 def correction_key(merchant_id: str, payment_id: str, break_id: str) -> Key:
@@ -45,17 +52,23 @@ def correction_key(merchant_id: str, payment_id: str, break_id: str) -> Key:
     return {"pk": partition_of(merchant_id, payment_id), "sk": f"CORRECTION#{break_id}"}
 
 
-def operation_id_of(break_id: str) -> str:
-    """Return the id of the one operation that corrects a break."""
-    return content_id("cor", OPERATION_NAMESPACE, break_id)[:OPERATION_ID_CHARACTERS]
+def case_key(break_id: str) -> Key:
+    """Return the key of a break's case."""
+    return {"pk": f"BREAK#{break_id}", "sk": "CASE"}
+
+
+def operation_id_of(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
+    """Return the id of the one operation that an attempt to correct a break makes."""
+    return content_id("cor", OPERATION_NAMESPACE, break_id, str(attempt))[:OPERATION_ID_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectivePlan:
+class CorrectivePlan(AttemptedPlan):
     """A correction about to be submitted, as the claim stores it.
 
     ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack, made
-    under ``charge_reference``.
+    under ``charge_reference``. ``recognised_minor``: what that charge is booked with, as the gateway reports it; 0
+    where an earlier attempt has booked it.
     """
 
     kind: OperationKind
@@ -69,21 +82,23 @@ class CorrectivePlan:
     known: bool
     proposal_version: int
     created_at_ms: int
+    attempt: int = FIRST_ATTEMPT
+    recognised_minor: int = 0
     charge_reference: str = ""
 
     @property
-    def reference(self) -> str:
-        """The gateway's reference: of the break alone."""
-        return corrective_reference(self.break_id)
+    def identity(self) -> str:
+        """See ``AttemptedPlan``: of the break and the attempt alone."""
+        return operation_id_of(self.break_id, self.attempt)
 
     def to_data(self) -> dict[str, Any]:
-        """Return the storable form."""
-        return {**asdict(self), "kind": self.kind.value, "correction": True}
+        """See ``AttemptedPlan``."""
+        return {**asdict(self), "kind": self.kind.value, REFERENCES: self.references(), "correction": True}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> CorrectivePlan:
         """Return the plan of a stored claim."""
-        fields = {name: value for name, value in data.items() if name != "correction"}
+        fields = {name: value for name, value in data.items() if name not in {"correction", REFERENCES}}
         return cls(**{**fields, "kind": OperationKind(data["kind"])})
 
     def claim_write(self) -> Write:
@@ -91,9 +106,13 @@ class CorrectivePlan:
         return Adjust(
             table=Table.PAYMENTS,
             key=correction_key(self.merchant_id, self.payment_id, self.break_id),
-            require={"correction_status": APPROVED, "proposal_version": self.proposal_version},
+            require={
+                "correction_status": APPROVED,
+                "proposal_version": self.proposal_version,
+                "attempt": self.attempt,
+            },
             add={"revision": 1},
-            set={"claimed_at_ms": self.created_at_ms},
+            set={"claimed_at_ms": self.created_at_ms, "claimed_attempt": self.attempt},
         )
 
     def mark_write(self, result: Result, now_ms: int) -> Write:
@@ -110,6 +129,18 @@ class CorrectivePlan:
             },
         )
 
+    def case_write(self, now_ms: int) -> Write:
+        """Return the write that notes on the break's case what was given back.
+
+        It counts as a change of the case, so that a run that looked before it closes nothing.
+        """
+        return Adjust(
+            table=Table.RECONCILIATION,
+            key=case_key(self.break_id),
+            add={"corrected_minor": self.amount_minor, "version": 1},
+            set={"updated_at_ms": now_ms},
+        )
+
 
 def corrective_work(
     plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services, guards: Sequence[Write] = ()
@@ -122,9 +153,9 @@ def corrective_work(
     return kind(plan, gateway_named, services, guards)
 
 
-def corrective_reference(break_id: str) -> str:
-    """Return the reference under which the gateway reports what corrected a break."""
-    return gateway_reference(operation_id_of(break_id), FIRST_ATTEMPT)
+def corrective_reference(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
+    """Return the reference under which the gateway reports what an attempt gave back."""
+    return gateway_reference(operation_id_of(break_id, attempt), SUBMISSION)
 
 
 def _refusal(plan: CorrectivePlan) -> PayonceError:
@@ -135,6 +166,9 @@ def _refusal(plan: CorrectivePlan) -> PayonceError:
 
 class GiveBackSurplus(GatewayWork):
     """Voids or refunds a charge that our books do not know, and books that it came and went."""
+
+    _plan: CorrectivePlan
+    max_submissions = SUBMISSION
 
     def __init__(
         self,
@@ -177,7 +211,7 @@ class GiveBackSurplus(GatewayWork):
         payment = load_payment(self._services, plan.merchant_id, plan.payment_id)
         return self._gateway_named(plan.gateway), Instruction(
             kind=plan.kind,
-            gateway_reference=plan.reference,
+            gateway_reference=plan.gateway_reference,
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
             money=Money(plan.amount_minor, plan.currency),
@@ -199,7 +233,7 @@ class GiveBackSurplus(GatewayWork):
             if not isinstance(state, ChargeState):
                 return Released(GatewayUnavailable("The charge could not be read again. Nothing was executed."))
             if state.voided or (state.captured_minor > 0 and left_minor(state) <= 0):
-                return Completed(lambda: self._settled())
+                return Completed(lambda: self._given_back())
             if self._plan.kind is OperationKind.REFUND and left_minor(state) < self._plan.amount_minor:
                 # What is left was proposed to nobody, so nobody has approved it.
                 partly = Declined(PARTLY_GIVEN_BACK, f"Only {left_minor(state)} of the charge are left.")
@@ -210,23 +244,25 @@ class GiveBackSurplus(GatewayWork):
         """See ``GatewayWork``. A doubt writes nothing: the correction stays approved until it is resolved."""
         if isinstance(result, Doubted):
             return Draft(self._response(result), ())
-        writes = [self._plan.mark_write(result, self._clock.now_ms())]
+        now_ms = self._clock.now_ms()
+        writes = [self._plan.mark_write(result, now_ms)]
+        if isinstance(result, Succeeded):
+            writes.append(self._plan.case_write(now_ms))
         if isinstance(result, Succeeded) and self._plan.kind is OperationKind.REFUND:
-            writes += journal_writes(*self._entries())
+            writes += journal_writes(*self._entries(now_ms))
         return Draft(self._response(result), writes)
 
-    def _settled(self) -> Draft:
+    def _given_back(self) -> Draft:
         now_ms = self._clock.now_ms()
         mark = self._plan.mark_write(Succeeded(self._plan.gateway_charge_id, ""), now_ms)
         assert isinstance(mark, Adjust)  # noqa: S101 - narrows the type
         settled = replace(mark, set={**mark.set, "outcome": ALREADY_GIVEN_BACK})
         return Draft(self._response(Succeeded(self._plan.gateway_charge_id, "")), [settled])
 
-    def _entries(self) -> tuple[JournalEntry, JournalEntry]:
+    def _entries(self, now_ms: int) -> list[JournalEntry]:
         plan = self._plan
-        postings = recognition(plan.gateway, plan.amount_minor)
-        # What a later run compares with the gateway's report: a charge under the reference that was charged twice, and
-        # its refund under the correction's own.
+        # What a later run compares with the gateway's report: the whole charge, under the reference that was charged
+        # twice, and each refund of it under the reference of its attempt.
         charged = Movement(
             kind=MovementKind.CHARGE,
             gateway=plan.gateway,
@@ -236,25 +272,27 @@ class GiveBackSurplus(GatewayWork):
             payer=None,
             idempotency_record_id=self._record_id,
         )
-        came = JournalEntry(
+        went = JournalEntry(
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
-            version=1,
+            version=RECOGNISED_VERSION + plan.attempt,
             currency=plan.currency,
-            description="correction.recognised",
-            booked_at_ms=self._clock.now_ms(),
-            postings=postings,
+            description="correction.reversed",
+            booked_at_ms=now_ms,
+            postings=reversed_postings(recognition(plan.gateway, plan.amount_minor)),
             break_id=plan.break_id,
+            movement=replace(charged, kind=MovementKind.REFUND, gateway_reference=plan.gateway_reference),
+        )
+        if not plan.recognised_minor:
+            return [went]
+        came = replace(
+            went,
+            version=RECOGNISED_VERSION,
+            description="correction.recognised",
+            postings=recognition(plan.gateway, plan.recognised_minor),
             movement=charged,
         )
-        went = replace(
-            came,
-            version=2,
-            description="correction.reversed",
-            postings=reversed_postings(postings),
-            movement=replace(charged, kind=MovementKind.REFUND, gateway_reference=plan.reference),
-        )
-        return came, went
+        return [came, went]
 
     def _response(self, result: Result) -> StoredResponse:
         status = 202 if isinstance(result, Doubted) else 201 if isinstance(result, Succeeded) else 402
@@ -269,7 +307,9 @@ class GiveBackSurplus(GatewayWork):
 
 
 class CorrectiveRefund(FollowUp):
-    """Refunds a payment of ours, reserved and booked as any refund, keyed by the break."""
+    """Refunds a payment of ours, reserved and booked as any refund, keyed by the break and the attempt."""
+
+    max_submissions = SUBMISSION
 
     def __init__(
         self,
@@ -284,10 +324,10 @@ class CorrectiveRefund(FollowUp):
             kind=OperationKind.REFUND,
             merchant_id=plan.merchant_id,
             payment_id=plan.payment_id,
-            operation_id=operation_id_of(plan.break_id),
-            gateway_reference=plan.reference,
+            operation_id=operation_id_of(plan.break_id, plan.attempt),
             amount_minor=plan.amount_minor,
             created_at_ms=plan.created_at_ms,
+            spent=plan.spent,
         )
         super().__init__(follow_up, gateway_named, services)
 
@@ -310,12 +350,26 @@ class CorrectiveRefund(FollowUp):
         """See ``Work``."""
         return CorrectiveRefund(CorrectivePlan.from_data(record.plan), self._gateway_named, self._services)
 
+    def _settled(
+        self, gateway: Gateway, instruction: Instruction, result: Succeeded | Declined, claim: Claim
+    ) -> Conclusion:
+        # Given back elsewhere meanwhile: the correction fails, and the next run compares anew.
+        del gateway, instruction, claim
+        return self._completed(result)
+
+    def _stored_form(self, plan: AttemptedPlan) -> Mapping[str, Any]:
+        return replace(self._corrective, submission=plan.submission, spent=plan.spent).to_data()
+
     def draft(self, result: Result) -> Draft:
         """See ``FollowUp``."""
         draft = super().draft(result)
         if isinstance(result, Doubted):
             return draft
-        return Draft(draft.response, [*draft.writes, self._corrective.mark_write(result, self._clock.now_ms())])
+        now_ms = self._clock.now_ms()
+        writes = [*draft.writes, self._corrective.mark_write(result, now_ms)]
+        if isinstance(result, Succeeded):
+            writes.append(self._corrective.case_write(now_ms))
+        return Draft(draft.response, writes)
 
 
 def left_minor(state: ChargeState) -> int:

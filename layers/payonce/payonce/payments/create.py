@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.events import build_event
 from payonce.domain.gateway import CaptureMethod, Declined, Instruction, OperationKind, Succeeded
-from payonce.domain.ids import gateway_reference
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge, hold
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
-FIRST_ATTEMPT = 1
 LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 
@@ -47,7 +45,6 @@ def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], st
         merchant_id=merchant_id,
         payment_id=payment_id,
         gateway=route(payment_id),
-        gateway_reference=gateway_reference(payment_id, FIRST_ATTEMPT),
         amount_minor=new.money.amount_minor,
         currency=new.money.currency,
         payment_method=new.payment_method,
@@ -72,6 +69,8 @@ class _Charge:
 
 class CreatePayment(GatewayWork):
     """The work of ``POST /payments``."""
+
+    _plan: PaymentPlan
 
     def __init__(self, plan: PaymentPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
         super().__init__(services)
@@ -200,7 +199,8 @@ class CreatePayment(GatewayWork):
             capture_method=plan.capture_method,
             payment_method=plan.payment_method,
             gateway=plan.gateway,
-            gateway_reference=plan.gateway_reference,
+            gateway_reference=self.reference,
+            attempts=plan.submission,
             gateway_charge_id=charged.charge_id,
             captured_minor=captured,
             refundable_minor=captured,

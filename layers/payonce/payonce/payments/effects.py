@@ -78,7 +78,7 @@ def effect_of(
 def _without_money(
     kind: OperationKind, result: Result, payment: Payment, amount_minor: int, at_ms: int, *, multiple_captures: bool
 ) -> Effect:
-    change, status = _WITHOUT_MONEY[kind, type(result)]
+    change, status = _WITHOUT_MONEY[kind, Declined if isinstance(result, Declined) else type(result)]
     changed = payment.changed(change, at_ms=at_ms)
     # Where the first capture frees the remainder, there is nothing to give back to after it.
     remainder_freed = kind is OperationKind.CAPTURE and not multiple_captures and payment.captured_minor > 0

@@ -6,6 +6,7 @@ can't exceed what is there; a release or a decline gives it back.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import (
@@ -15,28 +16,21 @@ from payonce.domain.errors import (
     PayonceError,
     WriteConflict,
 )
-from payonce.domain.events import build_event
-from payonce.domain.gateway import Declined, Instruction, OperationKind, Succeeded
-from payonce.domain.ids import gateway_reference
-from payonce.domain.ledger import JournalEntry, Movement, MovementKind
+from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Succeeded
 from payonce.domain.money import Money
 from payonce.domain.payment import Payment, PaymentStatus
-from payonce.idempotency.records import Draft, Plan, StoredResponse
+from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
 from payonce.idempotency.responses import json_response
-from payonce.outbox import event_write
+from payonce.payments.booking import References, follow_up_writes
 from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
-from payonce.payments.items import (
-    adjust_payment,
-    journal_writes,
-    operation_write,
-    payment_from,
-    payment_key,
-)
+from payonce.payments.elsewhere import effects_of, unknown_to_us
+from payonce.payments.items import payment_from, payment_key
 from payonce.payments.operations import FollowUpPlan
 from payonce.payments.representation import (
     declined_response,
     not_executed_response,
     operation_view,
+    overtaken_response,
     payment_path,
 )
 from payonce.payments.rules import NeverExecuted
@@ -46,12 +40,11 @@ from payonce.ports import Adjust, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.idempotency.records import IdempotencyRecord
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
-FIRST_ATTEMPT = 1
 ID_PREFIXES = {OperationKind.CAPTURE: "cap", OperationKind.VOID: "void", OperationKind.REFUND: "re"}
-MOVEMENTS = {OperationKind.CAPTURE: MovementKind.CHARGE, OperationKind.REFUND: MovementKind.REFUND}
+DONE = {OperationKind.CAPTURE: "captured", OperationKind.VOID: "voided", OperationKind.REFUND: "refunded"}
 LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 
@@ -80,7 +73,6 @@ def plan_follow_up(
         merchant_id=merchant_id,
         payment_id=payment_id,
         operation_id=operation_id,
-        gateway_reference=gateway_reference(operation_id, FIRST_ATTEMPT),
         amount_minor=amount_minor,
         created_at_ms=services.clock.now_ms(),
     )
@@ -89,12 +81,15 @@ def plan_follow_up(
 class FollowUp(GatewayWork):
     """The work of ``POST /payments/{id}/captures``, ``/cancellations`` and ``/refunds``."""
 
+    _plan: FollowUpPlan
+
     def __init__(self, plan: FollowUpPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
         super().__init__(services)
         self._plan = plan
         self._services = services
         self._gateway_named = gateway_named
         self._payment: Payment | None = None
+        self._moved_as: str | None = None
 
     def plan(self) -> Plan:
         """See ``Work``. The claim and the reservation are one transaction."""
@@ -147,63 +142,70 @@ class FollowUp(GatewayWork):
         plan = self._plan
         payment = self._payment or load_payment(self._services, plan.merchant_id, plan.payment_id)
         self._payment = None
-        now_ms = self._clock.now_ms()
-        effect = effect_of(
+        effect = self._effect(payment, result)
+        code = result.code if isinstance(result, Declined) else None
+        return Draft(self._response(effect, result, code), self._writes(payment, [effect], code))
+
+    def _settled(
+        self, gateway: Gateway, instruction: Instruction, result: Succeeded | Declined, claim: Claim
+    ) -> Conclusion:
+        """See ``GatewayWork``. Where somebody else has changed the charge, our payment is brought up to date."""
+        charge_id = instruction.gateway_charge_id
+        if not isinstance(result, Overtaken) or charge_id is None:
+            return self._completed(result)
+        state = gateway.read_charge(charge_id, self._inquiry_deadline(claim))
+        if not isinstance(state, ChargeState):
+            return self._doubted(claim, submitted=True)
+        if state.currency != instruction.money.currency:
+            return self._completed(result)
+        return Completed(partial(self._draft_overtaken, result, state))
+
+    def _draft_overtaken(self, refused: Overtaken, state: ChargeState) -> Draft:
+        """Return the answer to a request that came too late, together with what was done to the charge elsewhere.
+
+        What was done is what was asked for: then that is the answer. The payment is read after ``state`` was, so that
+        what operations of ours commit meanwhile is counted here and not there.
+        """
+        plan = self._plan
+        before = load_payment(self._services, plan.merchant_id, plan.payment_id)
+        multiple_captures = self._gateway_named(before.gateway).capabilities.multiple_captures
+        declined = self._effect(before, refused)
+        found = unknown_to_us(declined.payment, state, multiple_captures=multiple_captures)
+        self._payment = before  # what was found is true of this version alone
+        if found == [(plan.kind, plan.amount_minor)]:
+            self._moved_as = before.gateway_reference  # as its own marks are missing, the gateway reports the payment's
+            return self.draft(Succeeded(before.gateway_charge_id or "", ""))
+        if not found:
+            return self.draft(refused)
+        elsewhere = effects_of(declined.payment, found, at_ms=self._clock.now_ms(), multiple_captures=multiple_captures)
+        done = " and ".join(f"somebody has {DONE[kind]} {amount_minor}" for kind, amount_minor in found)
+        payment = elsewhere[-1].payment
+        return Draft(
+            overtaken_response(
+                payment,
+                f"No {plan.kind.value} was executed: {done} of the payment at the gateway, and not through this API.",
+                location=payment_path(plan.payment_id),
+                operation=operation_view(plan, payment, declined.status, refused.code),
+            ),
+            self._writes(before, [declined, *elsewhere], refused.code),
+        )
+
+    def _effect(self, payment: Payment, result: Result) -> Effect:
+        plan = self._plan
+        return effect_of(
             plan.kind,
             result,
             payment,
             plan.amount_minor,
-            at_ms=now_ms,
+            at_ms=self._clock.now_ms(),
             # Asked only where it counts: an operator's release of a refund needs no gateway to be configured.
             multiple_captures=plan.kind is OperationKind.CAPTURE
             and self._gateway_named(payment.gateway).capabilities.multiple_captures,
         )
-        code = result.code if isinstance(result, Declined) else None
-        writes = self._effect_writes(payment, effect, code, now_ms)
-        return Draft(self._response(effect, result, code), writes)
 
-    def _effect_writes(self, before: Payment, effect: Effect, code: str | None, now_ms: int) -> list[Write]:
-        plan = self._plan
-        after = effect.payment
-        event = build_event(
-            effect.change,
-            merchant_id=after.merchant_id,
-            resource_id=after.payment_id,
-            version=after.version,
-            created_at_ms=now_ms,
-            data=operation_view(plan, after, effect.status, code),
-        )
-        writes: list[Write] = [
-            adjust_payment(before, after, exact=effect.exact),
-            operation_write(plan, effect.status, code, now_ms),
-            event_write(event),
-        ]
-        if effect.postings:
-            entry = JournalEntry(
-                merchant_id=after.merchant_id,
-                payment_id=after.payment_id,
-                version=after.version,
-                currency=after.currency,
-                description=effect.change.value,
-                booked_at_ms=now_ms,
-                postings=effect.postings,
-                movement=self._movement(after),
-            )
-            writes += journal_writes(entry)
-        return writes
-
-    def _movement(self, payment: Payment) -> Movement | None:
-        kind = MOVEMENTS.get(self._plan.kind)
-        if kind is None:
-            return None
-        return Movement(
-            kind=kind,
-            gateway=payment.gateway,
-            gateway_reference=self._plan.gateway_reference,
-            gateway_payment_id=payment.gateway_charge_id,
-            payer=payment.payment_method,
-            idempotency_record_id=self._record_id,
-        )
+    def _writes(self, before: Payment, effects: Sequence[Effect], code: str | None) -> list[Write]:
+        references = References(self.reference, moved_as=self._moved_as or self.reference)
+        return follow_up_writes(self._plan, before, effects, code, references=references, record_id=self._record_id)
 
     def _response(self, effect: Effect, result: Result, code: str | None) -> StoredResponse:
         location = payment_path(self._plan.payment_id)

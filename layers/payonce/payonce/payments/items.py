@@ -90,8 +90,13 @@ def adjust_payment(before: Payment, after: Payment, *, exact: Sequence[str] = ()
     )
 
 
-def operation_write(plan: FollowUpPlan, status: OperationStatus, code: str | None, at_ms: int) -> Write:
-    """Return the write of a capture, void or refund; the same item over its life."""
+def operation_write(
+    plan: FollowUpPlan, status: OperationStatus, code: str | None, at_ms: int, *, reference: str
+) -> Write:
+    """Return the write of a capture, void or refund; the same item over its life.
+
+    ``reference`` is the one under which it was executed, or else the last one that was tried.
+    """
     return Adjust(
         table=Table.PAYMENTS,
         key={"pk": partition_of(plan.merchant_id, plan.payment_id), "sk": f"OPERATION#{plan.operation_id}"},
@@ -100,7 +105,8 @@ def operation_write(plan: FollowUpPlan, status: OperationStatus, code: str | Non
             "operation_id": plan.operation_id,
             "status": status.value,
             "amount_minor": plan.amount_minor,
-            "gateway_reference": plan.gateway_reference,
+            "gateway_reference": reference,
+            "attempts": plan.submission,
             "decline_code": code,
             "created_at_ms": plan.created_at_ms,
             "updated_at_ms": at_ms,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from payonce.domain.gateway import CaptureMethod, OperationKind, PaymentMethodType
+from payonce.domain.ids import gateway_reference
 from payonce.routing.admission import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.domain.money import Money
+
+
+# Stored for operators alone, who look for them at the gateway: they follow from the plan.
+REFERENCES = "gateway_references"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +33,46 @@ class NewPayment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentPlan:
+class AttemptedPlan:
+    """What every plan of a gateway's operation has: its attempts, each under a reference of its own.
+
+    ``submission`` is the number of the present one, from 1. It is stored before anything is sent under its reference,
+    so whoever takes the claim over knows every reference under which the operation can have been executed. ``spent``:
+    the gateway has answered with a failure that it may keep, so that this reference is never sent again.
+    """
+
+    submission: int = 1
+    spent: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Our id of the operation, from which the references are derived."""
+        raise NotImplementedError
+
+    @property
+    def gateway_reference(self) -> str:
+        """The reference of the present attempt."""
+        return self.references()[-1]
+
+    def references(self) -> list[str]:
+        """Return the references of all attempts, the present one last."""
+        return [gateway_reference(self.identity, number) for number in range(1, self.submission + 1)]
+
+    def exhausted(self) -> Self:
+        """Return the plan whose present reference is not to be sent again."""
+        return replace(self, spent=True)
+
+    def renewed(self) -> Self:
+        """Return the plan with one attempt more, not sent yet."""
+        return replace(self, submission=self.submission + 1, spent=False)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the storable form."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentPlan(AttemptedPlan):
     """A payment about to be submitted, as the claim stores it.
 
     Claims from before ``payment_method_type`` and ``priority`` are of card payments with authorization's priority.
@@ -37,7 +81,6 @@ class PaymentPlan:
     merchant_id: str
     payment_id: str
     gateway: str
-    gateway_reference: str
     amount_minor: int
     currency: str
     payment_method: str
@@ -48,10 +91,16 @@ class PaymentPlan:
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def identity(self) -> str:
+        """See ``AttemptedPlan``."""
+        return self.payment_id
+
     def to_data(self) -> dict[str, Any]:
-        """Return the storable form."""
+        """See ``AttemptedPlan``."""
         return {
             "kind": OperationKind.PAYMENT.value,
+            REFERENCES: self.references(),
             **asdict(self),
             "capture_method": self.capture_method.value,
             "payment_method_type": self.payment_method_type.value,
@@ -61,7 +110,7 @@ class PaymentPlan:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> PaymentPlan:
         """Return the plan of a stored claim."""
-        fields = {name: value for name, value in data.items() if name != "kind"}
+        fields = {name: value for name, value in data.items() if name not in {"kind", REFERENCES}}
         return cls(
             **{
                 **fields,
@@ -73,22 +122,27 @@ class PaymentPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUpPlan:
+class FollowUpPlan(AttemptedPlan):
     """A capture, void or refund about to be submitted, as the claim stores it."""
 
     kind: OperationKind
     merchant_id: str
     payment_id: str
     operation_id: str
-    gateway_reference: str
     amount_minor: int
     created_at_ms: int
 
+    @property
+    def identity(self) -> str:
+        """See ``AttemptedPlan``."""
+        return self.operation_id
+
     def to_data(self) -> dict[str, Any]:
-        """Return the storable form."""
-        return {**asdict(self), "kind": self.kind.value}
+        """See ``AttemptedPlan``."""
+        return {**asdict(self), "kind": self.kind.value, REFERENCES: self.references()}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> FollowUpPlan:
         """Return the plan of a stored claim."""
-        return cls(**{**data, "kind": OperationKind(data["kind"])})
+        fields = {name: value for name, value in data.items() if name != REFERENCES}
+        return cls(**{**fields, "kind": OperationKind(data["kind"])})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, problem_document
+from payonce.domain.errors import PaymentStateConflict
+from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, PROBLEMS, problem_document
 from payonce.idempotency.records import StoredResponse
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def payment_view(payment: Payment) -> dict[str, Any]:
         "reference": payment.reference,
         "metadata": dict(payment.metadata),
         "gateway": payment.gateway,
+        "attempts": payment.attempts,
         "decline_code": payment.decline_code,
         "created_at_ms": payment.created_at_ms,
         "updated_at_ms": payment.updated_at_ms,
@@ -52,6 +54,7 @@ def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus
         "payment_id": plan.payment_id,
         "amount_minor": plan.amount_minor,
         "currency": payment.currency,
+        "attempts": plan.submission,
         "decline_code": code,
         "created_at_ms": plan.created_at_ms,
         "payment": payment_view(payment),
@@ -64,11 +67,20 @@ def declined_response(detail: str, *, location: str, **members: Any) -> StoredRe
     return StoredResponse(402, headers, problem_document(DECLINED, detail, **members))
 
 
+def overtaken_response(payment: Payment, detail: str, *, location: str, **members: Any) -> StoredResponse:
+    """Return the 409 of an operation whose charge somebody else has changed at the gateway; final, and replayed."""
+    headers = {"content-type": PROBLEM_CONTENT_TYPE, "location": location}
+    document = problem_document(
+        PROBLEMS[PaymentStateConflict], detail, payment_status=payment.status.value, resource=location, **members
+    )
+    return StoredResponse(409, headers, document)
+
+
 def not_executed_response(*, location: str, **members: Any) -> StoredResponse:
-    """Return the 402 of an operation that recovery found never executed, too late to send it now."""
+    """Return the 402 of an operation that recovery found never executed, and that is not sent again."""
     detail = (
-        "The gateway did not take the operation and it is too late to send it again. Nobody was charged or "
-        "refunded. Use a new key for a new attempt."
+        "The gateway did not execute the operation, and it is not sent again. Nobody was charged or refunded. Use a "
+        "new key for a new attempt."
     )
     headers = {"content-type": PROBLEM_CONTENT_TYPE, "location": location}
     return StoredResponse(402, headers, problem_document(NOT_EXECUTED, detail, **members))

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import Declined, NotFound, Succeeded
+from payonce.domain.gateway import Declined, NotFound, Pending, Succeeded, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from payonce.domain.gateway import GatewayCapabilities, LookupOutcome
+    from payonce.payments.operations import AttemptedPlan
 
 # A gateway forgets a key after its retention by its own clock, and the request still has to travel: stay clear of it.
 KEY_RETENTION_MARGIN_MS = 600_000
 # A payer who was told "we are on it" is not charged out of the blue long after. An hour outlives most incidents.
 MAX_RESUBMIT_AGE_MS = 3_600_000
+# How many references are tried: a second failure that the gateway keeps is an outage, and the client gets its answer.
+MAX_SUBMISSIONS = 2
 FIRST_INQUIRY_DELAY_MS = 5_000
 MAX_INQUIRY_DELAY_MS = 15 * 60_000
 
@@ -21,6 +26,11 @@ MAX_INQUIRY_DELAY_MS = 15 * 60_000
 @dataclass(frozen=True, slots=True)
 class Resubmit:
     """Send the same instruction with the same reference again: it can't be executed twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Nothing was executed under any reference, and nothing can be under this one: prepare another attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +43,9 @@ class AskLater:
     """Not decidable now; ask again at ``at_ms``."""
 
     at_ms: int
-    reason: str
 
 
-type Decision = Succeeded | Declined | Resubmit | NeverExecuted | AskLater
+type Decision = Succeeded | Declined | Resubmit | Renew | NeverExecuted | AskLater
 
 
 def decide(
@@ -47,12 +56,15 @@ def decide(
     submit_horizon_ms: int,
     first_submitted_at_ms: int,
     owners: int,
+    plan: AttemptedPlan,
+    max_submissions: int = MAX_SUBMISSIONS,
 ) -> Decision:
     """Return what to do with an operation that an earlier owner may have submitted.
 
-    ``submit_horizon_ms``: no earlier owner can have sent anything later. ``owners``: how many have held the claim,
-    which spaces the inquiries out. Resubmits only where it can't be executed twice: the gateway still remembers the
-    key, or it says with authority that nothing was executed.
+    ``found`` is of all attempts together, see ``together``. ``submit_horizon_ms``: no earlier owner can have sent
+    anything later. ``owners``: how many have held the claim, which spaces the inquiries out. Resubmits only where it
+    can't be executed twice: the gateway still remembers the key, or it says with authority that nothing was executed.
+    A new reference is a new operation for the gateway, so that only the latter allows one.
 
     ::
 
@@ -65,12 +77,33 @@ def decide(
             return found
     young = now_ms - first_submitted_at_ms < MAX_RESUBMIT_AGE_MS
     settles_at_ms = _settles_at_ms(capabilities, submit_horizon_ms)
-    never_executed = isinstance(found, NotFound) and settles_at_ms is not None and now_ms >= settles_at_ms
-    if never_executed and not young:
-        return NeverExecuted()
-    if young and (never_executed or _key_is_remembered(capabilities, now_ms, first_submitted_at_ms)):
+    if isinstance(found, NotFound) and settles_at_ms is not None and now_ms >= settles_at_ms:
+        return _after_not_executed(plan, young=young, max_submissions=max_submissions)
+    repeatable = not plan.spent and not isinstance(found, Pending)
+    if young and repeatable and _key_is_remembered(capabilities, now_ms, first_submitted_at_ms):
         return Resubmit()
-    return AskLater(_next_inquiry_ms(now_ms, owners, settles_at_ms), "not found yet" if never_executed else "unknown")
+    return AskLater(next_inquiry_ms(now_ms, owners, settles_at_ms))
+
+
+def together(found: Sequence[LookupOutcome]) -> LookupOutcome:
+    """Return the outcome of an operation from those of its attempts, the present one last.
+
+    An attempt is only made after the ones before it were found, with authority, not to have been executed. One that
+    turns up all the same counts: what moved money, then what may still move it. Else the present attempt decides.
+    """
+    for wanted in (Succeeded, Pending, Unknown):
+        for outcome in found:
+            if isinstance(outcome, wanted):
+                return outcome
+    return found[-1]
+
+
+def _after_not_executed(plan: AttemptedPlan, *, young: bool, max_submissions: int) -> Resubmit | Renew | NeverExecuted:
+    if young and not plan.spent:
+        return Resubmit()
+    if young and plan.submission < max_submissions:
+        return Renew()
+    return NeverExecuted()
 
 
 def _settles_at_ms(capabilities: GatewayCapabilities, submit_horizon_ms: int) -> int | None:
@@ -85,7 +118,8 @@ def _key_is_remembered(capabilities: GatewayCapabilities, now_ms: int, first_sub
     return now_ms < first_submitted_at_ms + retention_ms
 
 
-def _next_inquiry_ms(now_ms: int, owners: int, settles_at_ms: int | None) -> int:
+def next_inquiry_ms(now_ms: int, owners: int, settles_at_ms: int | None = None) -> int:
+    """Return when to ask again: at twice the pause after every owner, from seconds to a quarter of an hour."""
     backoff_ms = min(FIRST_INQUIRY_DELAY_MS << min(owners - 1, 16), MAX_INQUIRY_DELAY_MS)
     at_ms = now_ms + backoff_ms
     # No need to wait longer than until the gateway's "not found" becomes final.

@@ -2,11 +2,11 @@
 
 ::
 
-    admit ─ full? 503 ── read the body, up to the limit ── a thread of the pool: claim, forward, record ── answer
+    read the body, up to the limit ── admit ─ full? 503 ── a thread of the pool: claim, forward, record ── answer
                                                            └── goes on when the client goes away ──┘
 
 The engine blocks, so it runs in a bounded pool. What the pool and its queue can't take is refused before any claim: a
-retry is then nothing but a retry.
+retry is then nothing but a retry. A request whose body is not there yet takes no place: slow clients would take all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, PayonceError, RequestRejected
 from payonce.observability import get_logger
 from payonce.proxy.answers import problem
-from payonce.proxy.headers import check_request
+from payonce.proxy.config import MAX_REQUEST_BYTES
+from payonce.proxy.headers import check_protocol, check_request, declared_length
 from payonce.proxy.messages import ProxyRequest, ProxyResponse
 from payonce.proxy.metrics import CONTENT_TYPE, Metrics
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 OWN_PREFIX = "/-/"  # no upstream's paths begin so
 READY_TIMEOUT_SECONDS = 3
 RETRY_AFTER_SECONDS = 1
+MAX_UNFINISHED_BYTES = 2 * MAX_REQUEST_BYTES  # of all bodies that are not whole yet: one of the largest always fits
 
 
 class ClientGone(Exception):
@@ -54,6 +56,7 @@ class Sidecar:
         # The probes must not wait behind what they ask about.
         self._probes = ThreadPoolExecutor(1, thread_name_prefix="probe")
         self._in_flight = 0
+        self._unfinished_bytes = 0
         self._recovery: asyncio.Task[None] | None = None
         self.draining = False
 
@@ -71,40 +74,41 @@ class Sidecar:
             await _answer(send, scope["method"], await self._own(scope["path"]))
             return
         began = time.monotonic()
-        if self.draining or self._in_flight >= self._limit:
-            response = problem(_overloaded(self.draining), keyed=False)
-            self._metrics.count("", "overloaded", time.monotonic() - began)
-            await _answer(send, scope["method"], response, close=self.draining)
-            return
-        self._in_flight += 1
-        self._metrics.in_flight.inc()
         try:
-            response, close = await self._serve(scope, receive), False
+            self._admit()
+            request = await self._request(scope, receive)
         except ClientGone:
             return
-        except RequestRejected as error:
+        except (RequestRejected, Overloaded) as error:
             # Where its body ends is not known, or was not reached: what comes next on this connection may be its rest,
             # and would be taken for another request (RFC 9112, 6.3 and 11.2).
             response, close = problem(error, keyed=False), True
-        finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.dec()
+        else:
+            response, close = await self._worked(request), self.draining
         self._metrics.count(response.route, response.outcome, time.monotonic() - began)
         await _answer(send, scope["method"], response, close=close)
 
-    async def _serve(self, scope: Message, receive: Receive) -> ProxyResponse:
-        """Return the response. Raises ``RequestRejected`` before the request is whole, and ``ClientGone``."""
+    def _admit(self) -> None:
+        """Raise ``Overloaded`` when there is no place."""
+        if self.draining or self._in_flight >= self._limit:
+            raise _overloaded(self.draining)
+
+    async def _request(self, scope: Message, receive: Receive) -> ProxyRequest:
+        """Return the whole request. Raises ``RequestRejected``, ``Overloaded`` and ``ClientGone``."""
         target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
         lines = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         check_request(scope["method"], target, lines)
+        check_protocol(scope["http_version"], lines)
         limit_bytes = self._service.body_limit(scope["method"], target)
+        if declared_length(lines) > limit_bytes:
+            raise _too_large(limit_bytes)
         try:
-            body = await asyncio.wait_for(_body(receive, limit_bytes), self._body_timeout_seconds)
+            body = await asyncio.wait_for(self._body(receive, limit_bytes), self._body_timeout_seconds)
         except TimeoutError:
             raise BodyMalformed("The body did not come in time.") from None
-        request = ProxyRequest(
+        return ProxyRequest(
             method=scope["method"],
             target=target,
             lines=lines,
@@ -112,9 +116,42 @@ class Sidecar:
             client=scope["client"][0] if scope.get("client") else "",
             scheme=scope.get("scheme", "http"),
         )
-        # Not cancelled with this task: the upstream may be executing it, and its answer has to be recorded.
-        running = asyncio.get_running_loop().run_in_executor(self._pool, self._service.handle, request)
-        return await asyncio.shield(running)
+
+    async def _body(self, receive: Receive, limit_bytes: int) -> bytes:
+        """Return the body. Raises ``BodyTooLarge`` as soon as it is, ``Overloaded`` and ``ClientGone``."""
+        body = bytearray()
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                part = message.get("body", b"")
+                body += part
+                self._unfinished_bytes += len(part)
+                if len(body) > limit_bytes:
+                    raise _too_large(limit_bytes)
+                if not message.get("more_body", False):
+                    return bytes(body)
+                if self._unfinished_bytes > MAX_UNFINISHED_BYTES:
+                    raise _overloaded(draining=False)
+        finally:
+            self._unfinished_bytes -= len(body)
+
+    async def _worked(self, request: ProxyRequest) -> ProxyResponse:
+        """Return the response to a whole request: a 503 when its place was taken meanwhile."""
+        try:
+            self._admit()
+        except Overloaded as error:
+            return problem(error, keyed=False)
+        self._in_flight += 1
+        self._metrics.in_flight.inc()
+        try:
+            # Not cancelled with this task: the upstream may be executing it, and its answer has to be recorded.
+            running = asyncio.get_running_loop().run_in_executor(self._pool, self._service.handle, request)
+            return await asyncio.shield(running)
+        finally:
+            self._in_flight -= 1
+            self._metrics.in_flight.dec()
 
     async def _own(self, path: str) -> ProxyResponse:
         text = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -131,6 +168,8 @@ class Sidecar:
         asking = asyncio.get_running_loop().run_in_executor(self._probes, self._service.ready)
         try:
             await asyncio.wait_for(asyncio.shield(asking), READY_TIMEOUT_SECONDS)
+        except PayonceError as error:
+            return f"the store takes no claims: {error.detail}"
         except Exception as error:
             return f"the store does not answer: {type(error).__name__}"
         return ""
@@ -172,18 +211,8 @@ def _overloaded(draining: bool) -> Overloaded:
     return Overloaded(f"{why}. Nothing was executed; retry.", retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
-async def _body(receive: Receive, limit_bytes: int) -> bytes:
-    """Return the body. Raises ``BodyTooLarge`` as soon as it is, and ``ClientGone``."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-        if len(body) > limit_bytes:
-            raise BodyTooLarge(f"The body is over the {limit_bytes} bytes that are taken here.")
-        if not message.get("more_body", False):
-            return bytes(body)
+def _too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is over the {limit_bytes} bytes that are taken here.")
 
 
 async def _answer(send: Send, method: str, response: ProxyResponse, *, close: bool = False) -> None:

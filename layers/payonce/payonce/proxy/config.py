@@ -195,6 +195,11 @@ class Route(Strict):
         _path_regex(self.path)
         return self
 
+    def headers_read(self) -> tuple[str, ...]:
+        """Return the headers that say whose key it is and which, to us and to the upstream."""
+        scope = () if self.scope.header is None else (self.scope.header,)
+        return (*scope, *self.key_headers, self.downstream_key_header)
+
 
 class ProxyConfig(Strict):
     """The whole configuration."""

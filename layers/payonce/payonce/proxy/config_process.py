@@ -36,7 +36,7 @@ class Overflow(Strict):
 class Store(Strict):
     """Where the records are. ``table`` for dynamodb, ``url`` for redis; memory forgets everything when it stops.
 
-    ``durability`` is what the Redis server has to promise about what it has acknowledged, checked at start-up.
+    ``durability`` is what the Redis server has to promise about what it has acknowledged; it is checked all the time.
     ``lock_nodes`` (URLs of three or more independent Redis servers) puts Redlock around each claim of any store;
     docs/stores.md says what that adds and what it does not.
     """
@@ -65,6 +65,8 @@ class Server(Strict):
     port: int = Field(default=8080, ge=0, le=65535)
     max_concurrency: int = Field(default=32, ge=1, le=512)
     max_queued: int = Field(default=64, ge=0, le=4096)
+    max_connections: int = Field(default=512, ge=1, le=8192)
+    head_timeout_seconds: float = Field(default=10, gt=0)
     body_timeout_seconds: float = Field(default=30, gt=0)
     shutdown_seconds: int = Field(default=30, ge=1)
     recovery_interval_seconds: float = Field(default=15, ge=0)

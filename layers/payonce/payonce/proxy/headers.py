@@ -21,6 +21,13 @@ HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"}
     | {"transfer-encoding", "upgrade", "http2-settings"}
 )
+# What says whose request it is, and which. A client that names one of them in Connection would have it taken away on
+# its way up, after it was read here: the key of one tenant, and the execution of another or of none. RFC 9110, 7.6.1
+# forbids naming fields that are meant for the recipient; what no list knows is of the connection, and ends here.
+_END_TO_END = re.compile(
+    r"host|authorization|cookie|content-.*|accept.*|if-.*|range|date|expect|from|origin|referer|user-agent|prefer|via"
+    r"|forwarded|x-forwarded-.*|x-real-ip|traceparent|tracestate|baggage|x-request-id|(x-)?idempotency-key"
+)
 # Made anew on the way up: framing, and what the proxy itself answers.
 _REMADE = frozenset({"host", "content-length", "expect", "via"})
 FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
@@ -33,6 +40,8 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"/[!-~]*")
 _METHOD = re.compile(r"[A-Z]{3,20}")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._~!$&'()*+,;=%-]{1,255})(?::[0-9]{0,5})?")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")  # some servers end a path there, some take it as it is
 _UNRESERVED = re.compile(r"%(2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
 
 
@@ -42,13 +51,30 @@ def check_request(method: str, target: str, lines: Lines) -> None:
         raise BodyMalformed("The method is not one.")
     if not _TARGET.fullmatch(target) or "#" in target or "\\" in target:
         raise BodyMalformed("The request target must be a path of visible ASCII characters; encode the others.")
+    if _BAD_ESCAPE.search(target.split("?", 1)[0]):
+        raise BodyMalformed("The path holds a percent sign without two hexadecimal digits, or a NUL.")
     if any(segment in {".", ".."} for segment in normal_path(target).split("/")):
         raise BodyMalformed("The path holds a dot segment. Send the path that is meant.")
     if any(not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) for name, value in lines):
         raise BodyMalformed("A header's name or value holds a character that does not belong there.")
     if sum(len(name) + len(value) for name, value in lines) > MAX_HEADER_BYTES:
         raise BodyMalformed(f"The headers are over {MAX_HEADER_BYTES} bytes.")
+    if any(name.lower() == "host" and not _HOST.fullmatch(value) for name, value in lines):
+        raise BodyMalformed("Host must be a name or an address, and a port at most.")
     _check_framing(lines)
+
+
+def check_protocol(version: str, lines: Lines) -> None:
+    """Raise ``BodyMalformed`` for another protocol than HTTP/1, or for chunks in HTTP/1.0 (RFC 9112, 6.1)."""
+    if version not in {"1.0", "1.1"}:
+        raise BodyMalformed("The protocol must be HTTP/1.1 or HTTP/1.0.")
+    if version == "1.0" and any(name.lower() == "transfer-encoding" for name, _ in lines):
+        raise BodyMalformed("HTTP/1.0 has no Transfer-Encoding: where the body ends would be a guess.")
+
+
+def declared_length(lines: Lines) -> int:
+    """Return the Content-Length of checked lines, 0 without one."""
+    return int(next((value for name, value in lines if name.lower() == "content-length"), "0"))
 
 
 def _check_framing(lines: Lines) -> None:
@@ -62,6 +88,20 @@ def _check_framing(lines: Lines) -> None:
         raise BodyMalformed("The only transfer coding taken is chunked.")
 
 
+def check_connection(lines: Lines, read_here: Iterable[str]) -> None:
+    """Raise ``BodyMalformed`` when Connection names a field that is not of the connection, or one that is read here."""
+    own = {name.lower() for name in read_here}
+    for name in _named(lines):
+        if name in own or _END_TO_END.fullmatch(name):
+            raise BodyMalformed(f"Connection names {name}, which is for the service and not for the connection.")
+
+
+def _named(lines: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Return what Connection names, in lower case."""
+    tokens = (token for name, value in lines if name.lower() == "connection" for token in value.split(","))
+    return frozenset(token.strip(" \t").lower() for token in tokens)
+
+
 def normal_path(target: str) -> str:
     """Return the path of ``target`` with unreserved characters in their one spelling (RFC 3986, 6.2.2.2)."""
     return _UNRESERVED.sub(lambda match: chr(int(match.group(1), 16)), target.split("?", 1)[0])
@@ -70,10 +110,8 @@ def normal_path(target: str) -> str:
 def end_to_end(lines: Iterable[tuple[str, str]]) -> Lines:
     """Return the lines that are not of the connection: neither known ones nor those that Connection names."""
     kept = list(lines)
-    named = {
-        token.strip().lower() for name, value in kept if name.lower() == "connection" for token in value.split(",")
-    }
-    return tuple((name, value) for name, value in kept if name.lower() not in HOP_BY_HOP | named)
+    dropped = HOP_BY_HOP | _named(kept)
+    return tuple((name, value) for name, value in kept if name.lower() not in dropped)
 
 
 def upstream_lines(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed, Unauthenticated
-from payonce.idempotency.fingerprint import canonical_json, fingerprint
+from payonce.idempotency.fingerprint import fingerprint
+from payonce.proxy.bodies import meaning_of
 
 if TYPE_CHECKING:
     from payonce.proxy.config import Route, Scope
     from payonce.proxy.messages import ProxyRequest
 
 _PLAIN_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_JSON = re.compile(r"application/(?:[!-~]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
 
 def operation_of(route: Route) -> str:
@@ -53,35 +52,5 @@ def _hashed(source: str, name: str, value: str) -> str:
 
 
 def fingerprint_of(request: ProxyRequest, route: Route) -> str:
-    """Return the fingerprint: method, path and query as sent, and the body; JSON in any spelling is the same body."""
-    content_type = request.headers().get("content-type", [""])[0]
-    body = _canonical(request.body) if _JSON.fullmatch(content_type.strip()) else None
-    tagged = b"raw\0" + request.body if body is None else b"json\0" + body
-    return fingerprint(request.method, operation_of(route), {"target": request.target}, tagged)
-
-
-def _canonical(body: bytes) -> bytes | None:
-    """Return one spelling of a JSON body, or ``None`` where two readers could take it for two things."""
-    try:
-        value = json.loads(
-            body, parse_float=_number, parse_int=_number, parse_constant=_refuse, object_pairs_hook=_unique
-        )
-        return canonical_json(value)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _number(text: str) -> dict[str, str]:
-    # As it is written: 1.0 and 1 are two requests, and no digit is lost. A member named so is told apart by its NUL.
-    return {"\0number": text}
-
-
-def _refuse(_text: str) -> Any:
-    raise ValueError("not a JSON number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs) or "\0number" in found:
-        raise ValueError("a repeated or reserved member name")
-    return found
+    """Return the fingerprint: method, path and query as sent, and what the body means (``payonce.proxy.bodies``)."""
+    return fingerprint(request.method, operation_of(route), {"target": request.target}, meaning_of(request))

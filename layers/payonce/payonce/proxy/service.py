@@ -24,7 +24,7 @@ from payonce.ports import Deadline
 from payonce.proxy import answers
 from payonce.proxy.config import CLAIM_HEADROOM_SECONDS, MAX_ANSWER_BYTES, MAX_INLINE_BYTES, SAFE_METHODS, Ask
 from payonce.proxy.forward import ForwardWork
-from payonce.proxy.headers import answer_lines, check_request, normal_path, upstream_lines
+from payonce.proxy.headers import answer_lines, check_connection, check_request, normal_path, upstream_lines
 from payonce.proxy.identity import fingerprint_of, operation_of, scope_of
 from payonce.proxy.messages import ProxyResponse
 from payonce.proxy.overflow import Keeper, Limits
@@ -92,6 +92,7 @@ class ProxyService:
             check_request(request.method, request.target, request.lines)
             route = self._route(request)
             name, keyed = route.name, request.method in route.methods
+            check_connection(request.lines, route.headers_read())
             if len(request.body) > route.max_request_bytes:
                 raise BodyTooLarge(f"The body is over the {route.max_request_bytes} bytes that this route takes.")
             return self._keyed(route, request, deadline) if keyed else self._passed(route, request, deadline)
@@ -110,8 +111,8 @@ class ProxyService:
         return route.max_request_bytes if route else 0
 
     def ready(self) -> None:
-        """Return when the store answers. Raises its error when it does not."""
-        self._store.get("payonce-readiness")
+        """Return when the store takes claims. Raises its error when it does not."""
+        self._store.check()
 
     def recover_all(
         self, report_error: Callable[[str, Exception], None], deadline: Deadline | None = None

@@ -26,7 +26,7 @@ from payonce.reconciliation.standing import is_unproved
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from payonce.ports import Clock, Database, FileStore, IdSource
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import Break, LedgerRow, RunResult, RunSettings
     from payonce.reconciliation.results import Workspace
     from payonce.reconciliation.run_report import RunReport
-    from payonce.reconciliation.standing import RunCorrections
+    from payonce.reconciliation.standing import RunCorrections, Standing
     from payonce.reconciliation.stored_policy import PolicyInForce, StoredPolicy
 
 # Gateways settle within days and banks within a week; what concerns an older movement is found by its reference.
@@ -103,8 +103,8 @@ class Reconciliation:
         run_id = content_id("run", RUN_NAMESPACE, request_id) if request_id else self._ids.new("run")
         as_of_ms = self._clock.now_ms()
         open_cases = [case for status in PROVABLE for case in self._cases.with_status(status)]
-        standing = {} if self._corrections is None else self._corrections.standing(open_cases)
-        watched = {each.gateway_reference for each in standing.values() if each.gateway_reference}
+        standing: Mapping[str, Standing] = {} if self._corrections is None else self._corrections.standing(open_cases)
+        watched = {reference for each in standing.values() for reference in each.gateway_references}
         doubles = [case for case in open_cases if _is_double(case)]
         policy = self._policy.in_force()
         settings = policy.policy.settings(as_of_ms)
@@ -116,15 +116,13 @@ class Reconciliation:
             )
             result = with_anomalies(workspace.run(settings), workspace.anomalies(settings))
             period.joined = workspace.joined_statements()
-        unproved = {break_id for break_id, each in standing.items() if is_unproved(each, period.seen, as_of_ms)}
         # Neither found nor proved gone.
         cut_off = {found.break_id for found in result.breaks if _is_cut_off(found, period)}
-        unproved |= cut_off
         counts = self._cases.record_run(
             run_id,
             [found for found in result.breaks if found.break_id not in cut_off],
             as_of_ms=as_of_ms,
-            covers=lambda case: self._covers(case, as_of_ms, unproved, period),
+            covers=lambda case: case.break_id not in cut_off and self._covers(case, as_of_ms, standing, period),
             explain=None if self._explain is None else self._explain(),
         )
         manifest_hash = self._document(run_id, settings, policy, period.known, result)
@@ -159,14 +157,19 @@ class Reconciliation:
             yield from (row for row in rows_of(self._database, [reference]) if row.gateway == gateway)
 
     def _begin(self, run_id: str) -> None:
-        """Have corrected what this run has found, whenever it was opened: an earlier run may have died before this."""
+        """Have corrected what this run has found, whenever it was opened: an earlier run may have died before this.
+
+        And the rest of what was corrected in part, which no run finds: the books agree with the gateway since.
+        """
         if self._corrections is not None:
             cases = self._cases.with_status(CaseStatus.OPEN)
-            self._corrections.begin([case for case in cases if case.last_seen_run_id == run_id])
+            self._corrections.begin([case for case in cases if case.last_seen_run_id == run_id or case.is_partly_open])
 
-    def _covers(self, case: Case, as_of_ms: int, unproved: set[str], period: Period) -> bool:
-        # What the gateway has not reported yet proves nothing: the refund may still be on its way.
-        if case.break_id in unproved:
+    def _covers(self, case: Case, as_of_ms: int, standing: Mapping[str, Standing], period: Period) -> bool:
+        # What the gateway has not reported yet proves nothing: the refund may still be on its way. Nor does it where a
+        # part was given back and nobody says what became of the rest.
+        stands = standing.get(case.break_id)
+        if case.is_partly_open if stands is None else is_unproved(stands, period.seen, as_of_ms):
             return False
         if _is_double(case):
             return given_back(self._database, case, period.refunded_minor)

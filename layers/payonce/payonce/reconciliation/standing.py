@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 class Standing:
     """Where the correction of a break stands. ``in_flight``: its money may be on the way, so nothing is proved now.
 
-    ``gateway_reference``: the refund that the gateway has to report before the break is proved gone. ``since_ms``: when
-    it was corrected, 0 before.
+    ``gateway_references``: the refunds that the gateway has to report before the break is proved gone. ``since_ms``:
+    when it was corrected, 0 before. ``rest_minor``: what is left to give back of a surplus that was given back in part:
+    our books agree with the gateway by then, and yet the payer lacks it.
     """
 
     in_flight: bool = False
-    gateway_reference: str | None = None
+    gateway_references: tuple[str, ...] = ()
     since_ms: int = 0
+    rest_minor: int = 0
 
 
 class RunCorrections(Protocol):
@@ -32,11 +34,14 @@ class RunCorrections(Protocol):
         ...
 
     def begin(self, cases: Iterable[Case]) -> None:
-        """Start the corrections that the cases need and have not had; again starts none twice."""
+        """Start the corrections that the cases need and have not had. Idempotent: a second call starts nothing."""
         ...
 
 
 def is_unproved(standing: Standing, seen: set[str], as_of_ms: int) -> bool:
-    """Return whether it says nothing yet that a run does not find the break; ``seen`` are references reported."""
-    waits = standing.gateway_reference is not None and standing.gateway_reference not in seen
-    return standing.in_flight or waits or standing.since_ms > as_of_ms
+    """Return True while a run's not finding the break does not yet prove that it is gone.
+
+    ``seen`` are the references that the gateway has reported.
+    """
+    waits = not seen.issuperset(standing.gateway_references)
+    return standing.in_flight or waits or standing.rest_minor > 0 or standing.since_ms > as_of_ms

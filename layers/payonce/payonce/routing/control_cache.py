@@ -15,7 +15,6 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from payonce.routing.cache import JITTER, REFRESH_MS
 from payonce.routing.document import parse_document
 from payonce.routing.override import parse_override
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 # A read by key takes some 5 ms, with a new TLS connection some 60. What has not come by then is left to the next
 # request: 150 ms once a second is the most that a failing store may cost, and far below what a gateway takes.
 READ_BUDGET_SECONDS = 0.15
+REFRESH_MS = 1000  # the reflex loop's own step: older data would add to its delay
+JITTER = 0.5  # of that, up and down: environments started together must not read together
 
 
 class Reader(Protocol):

@@ -16,7 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import OverrideConflict, OverrideRefused, WriteConflict
+from payonce.domain.errors import BodyMalformed, OverrideConflict, OverrideRefused, WriteConflict
+from payonce.domain.principals import principal_name
 from payonce.paging import every_item
 from payonce.ports import Insert, Table
 from payonce.routing.control_store import ControlStore, override_write
@@ -25,9 +26,9 @@ from payonce.routing.override import USUAL_LIFE_MS, Override, mode_of, overridde
 from payonce.routing.settings import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from payonce.ports import Clock, Database
+    from payonce.ports import Clock, Database, Write
     from payonce.routing.control_store import Control
 
 TRAIL = "OVERRIDES"
@@ -70,11 +71,13 @@ class OverrideDesk:
         mode: Mode | None = None,
         shares: Mapping[str, float] | None = None,
         life_ms: int = USUAL_LIFE_MS,
+        beside: Sequence[Write] = (),
     ) -> Override:
         """Add ``mode`` and ``shares`` to what is in force; return all that is in force now, which ends with this one.
 
         Raises ``OverrideRefused`` for what has no name, reason or end, for a gateway that is not configured, and when
         no gateway would be left; ``OverrideConflict`` when another operator was faster. Then nothing was changed.
+        ``beside``: writes of the same transaction.
         """
         (control, version), now_ms = self._read(), self._clock.now_ms()
         before = self._in_force(control, now_ms)
@@ -90,10 +93,10 @@ class OverrideDesk:
         if after.is_release():
             raise OverrideRefused("That would override nothing: name a mode, or a gateway and its share.")
         self._refuse_without_route(control, after, now_ms)
-        self._write(control, after)
+        self._write(control, after, beside)
         return after
 
-    def release(self, *, operator: str, reason: str) -> Override:
+    def release(self, *, operator: str, reason: str, beside: Sequence[Write] = ()) -> Override:
         """End the override: configuration and document decide again. Returns the release, which says nothing.
 
         Raises ``OverrideRefused`` without a name or reason, or when there is nothing to end, and ``OverrideConflict``.
@@ -102,7 +105,7 @@ class OverrideDesk:
         if self._is_over(control, now_ms):
             raise OverrideRefused("There is no override in force, so there is nothing to release.")
         after = self._made(version, now_ms, USUAL_LIFE_MS, operator=operator, reason=reason, mode=None, shares={})
-        self._write(control, after)
+        self._write(control, after, beside)
         return after
 
     def history(self) -> Iterator[Entry]:
@@ -160,7 +163,7 @@ class OverrideDesk:
                 version=version,
                 mode=mode,
                 shares=shares,
-                operator=operator.strip(),
+                operator=_operator(operator),
                 reason=reason.strip(),
                 issued_at_ms=now_ms,
                 expires_at_ms=now_ms + life_ms,
@@ -196,7 +199,7 @@ class OverrideDesk:
                     "a share, or force the static weights (payonce routing mode off)."
                 )
 
-    def _write(self, control: Control, after: Override) -> None:
+    def _write(self, control: Control, after: Override, beside: Sequence[Write]) -> None:
         entry = {
             "pk": TRAIL,
             "sk": f"{after.version:0{VERSION_DIGITS}d}",
@@ -208,7 +211,16 @@ class OverrideDesk:
             "weights": canonical(dict(self._weights)),
         }
         try:
-            self._database.write([Insert(Table.ROUTING, entry), override_write(after.to_bytes(), after.version)])
+            self._database.write(
+                [Insert(Table.ROUTING, entry), override_write(after.to_bytes(), after.version), *beside]
+            )
         except WriteConflict as conflict:
-            faster = conflict.current["operator"] if conflict.current else "another operator"
+            faster = (conflict.current or {}).get("operator", "another operator")
             raise OverrideConflict(f"{faster} was faster: nothing was changed. {LOOK_AGAIN}") from conflict
+
+
+def _operator(name: str) -> str:
+    try:
+        return principal_name(name)
+    except BodyMalformed as error:
+        raise OverrideRefused(error.detail) from error

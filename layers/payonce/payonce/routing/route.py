@@ -36,7 +36,7 @@ def applies(document: ControlDocument | None, payment_id: str, settings: Routing
 def weights_for(
     document: ControlDocument | None, payment_id: str, method: str, settings: RoutingSettings
 ) -> Mapping[str, float]:
-    """The weights that decide about this payment. ``document`` is what ``DocumentCache.current`` gave."""
+    """The weights that decide about this payment. ``document`` is what ``ControlCache.current`` gave."""
     if document is not None and applies(document, payment_id, settings):
         return document.weights.get(method, settings.neutral)
     return settings.neutral

@@ -12,6 +12,7 @@ from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnav
 from payonce.ports import Item, Key, Page, Table, Write
 from payonce.stores.dynamodb_errors import is_busy, read_error, watch_attempts, write_error
 from payonce.stores.dynamodb_requests import from_attributes, key_condition, to_attributes, write_request
+from payonce.stores.limits import check_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +75,7 @@ class DynamoDatabase:
 
     def write(self, writes: Sequence[Write]) -> None:
         """See ``Database``."""
+        check_targets(writes)
         requests = [write_request(write, self._names[write.table]) for write in writes]
         if len(requests) == 1:
             self._write_one(*requests[0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from payonce.ports import Adjust, Delete, Insert, Item, Write
+from payonce.stores.limits import storable
 from payonce.stores.schema import SCHEMAS
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ _STREAM_DESERIALIZER = _StreamDeserializer()
 
 
 def to_attributes(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the item in DynamoDB's attribute-value form."""
-    return {name: _SERIALIZER.serialize(value) for name, value in item.items()}
+    """Return the item in DynamoDB's attribute-value form. Raises ``StoreRequestInvalid`` for what has none."""
+    return {name: _SERIALIZER.serialize(storable(value)) for name, value in item.items()}
 
 
 def from_attributes(attributes: Mapping[str, Any]) -> Item:

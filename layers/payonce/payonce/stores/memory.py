@@ -1,4 +1,4 @@
-"""The database port in memory, for tests: the same conditions, atomic under one lock."""
+"""The database port in memory, for tests: the same conditions, atomic under one lock, and DynamoDB's limits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import WriteConflict
+from payonce.domain.errors import StoreRequestInvalid, WriteConflict
 from payonce.ports import Adjust, Delete, Insert, Item, Key, Page, Table, Write
+from payonce.stores.limits import (
+    check_key,
+    check_keys,
+    check_query,
+    check_transaction_bytes,
+    check_writes,
+    checked_item,
+    same,
+    storable,
+)
 from payonce.stores.schema import SCHEMAS, primary_key, sort_attribute
 
 if TYPE_CHECKING:
@@ -23,24 +33,30 @@ class MemoryDatabase:
 
     def get(self, table: Table, key: Key) -> Item | None:
         """See ``Database``."""
+        check_key(table, key)
         with self._lock:
             return copy.deepcopy(self._tables[table].get(primary_key(table, key)))
 
     def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
         """See ``Database``."""
+        check_keys(table, keys)
         with self._lock:
             found = [self._tables[table].get(primary_key(table, key)) for key in keys]
             return [copy.deepcopy(item) for item in found if item is not None]
 
     def write(self, writes: Sequence[Write]) -> None:
         """See ``Database``."""
+        check_writes(writes)
         with self._lock:
-            changes = [self._change(index, write) for index, write in enumerate(writes)]
-            for table, key, item in changes:
+            # All conditions first: where one fails, nobody looks at what would have been stored.
+            stored = [self._met(index, write) for index, write in enumerate(writes)]
+            items = [_after(write, item) for write, item in zip(writes, stored, strict=True)]
+            check_transaction_bytes([item for item in items if item is not None])
+            for write, item in zip(writes, items, strict=True):
                 if item is None:
-                    self._tables[table].pop(key, None)
+                    self._tables[write.table].pop(_key_of(write), None)
                 else:
-                    self._tables[table][key] = item
+                    self._tables[write.table][_key_of(write)] = item
 
     def query(
         self,
@@ -56,6 +72,8 @@ class MemoryDatabase:
         start: Item | None = None,
     ) -> Page:
         """See ``Database``."""
+        bounds = [bound for bound in (sort_prefix, sort_at_least, sort_at_most) if bound is not None]
+        check_query(table, index, partition, bounds, prefixed=sort_prefix is not None, limit=limit, start=start)
         sort = sort_attribute(table, index)
         with self._lock:
             found = [
@@ -78,37 +96,49 @@ class MemoryDatabase:
         items, more = found[:limit], len(found) > limit
         return Page(items, _page_key(table, index, items[-1]) if more else None)
 
-    def _change(self, index: int, write: Write) -> tuple[Table, tuple[str, ...], Item | None]:
-        key = primary_key(write.table, write.item if isinstance(write, Insert) else write.key)
-        stored = self._tables[write.table].get(key)
+    def _met(self, index: int, write: Write) -> Item | None:
+        """Return what is stored under the write's key, if its conditions hold."""
+        stored = self._tables[write.table].get(_key_of(write))
         match write:
-            case Insert(table, item):
-                if stored is not None:
-                    raise WriteConflict("already stored", index=index, current=copy.deepcopy(stored))
-                return table, key, copy.deepcopy(item)
-            case Delete(table=table, require=require):
-                _check(index, stored, require, {})
-                return table, key, None
-            case Adjust(table=table):
-                if stored is None and write.upsert:
-                    stored = dict(write.key)
-                _check(index, stored, write.require, write.minimum)
-                return table, key, _adjusted(copy.deepcopy(stored or {}), write)
+            case Insert():
+                met = stored is None
+            case Delete(require=require):
+                met = _holds(stored, require, {})
+            case Adjust(require=require, minimum=minimum):
+                met = _holds({} if stored is None and write.upsert else stored, require, minimum)
+        if not met:
+            raise WriteConflict("a condition failed", index=index, current=copy.deepcopy(stored))
+        return stored
 
 
-def _check(index: int, stored: Item | None, require: Mapping[str, Any], minimum: Mapping[str, int]) -> None:
-    if (
-        stored is None
-        or any(name not in stored or stored[name] != value for name, value in require.items())
-        or any(stored.get(name, -1) < least for name, least in minimum.items())
-    ):
-        raise WriteConflict("a condition failed", index=index, current=copy.deepcopy(stored))
+def _key_of(write: Write) -> tuple[str, ...]:
+    return primary_key(write.table, write.item if isinstance(write, Insert) else write.key)
+
+
+def _holds(stored: Item | None, require: Mapping[str, Any], minimum: Mapping[str, int]) -> bool:
+    return (
+        stored is not None
+        and all(name in stored and same(stored[name], storable(value)) for name, value in require.items())
+        and all(type(stored.get(name)) is int and stored[name] >= least for name, least in minimum.items())
+    )
+
+
+def _after(write: Write, stored: Item | None) -> Item | None:
+    match write:
+        case Insert(table, item):
+            return checked_item(table, item)
+        case Delete():
+            return None
+        case Adjust(table=table):
+            return checked_item(table, _adjusted(dict(write.key) if stored is None else dict(stored), write))
 
 
 def _adjusted(item: Item, write: Adjust) -> Item:
     for name, amount in write.add.items():
+        if type(item.get(name, 0)) is not int:
+            raise StoreRequestInvalid(f"The request to the database adds to {name}, which is no number.")
         item[name] = item.get(name, 0) + amount
-    item.update(copy.deepcopy(dict(write.set)))
+    item.update(write.set)
     for name in write.remove:
         item.pop(name, None)
     return item

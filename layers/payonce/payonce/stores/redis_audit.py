@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from payonce.idempotency.audit import AuditEntry
 from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
+from payonce.idempotency.records import RecordStatus
 from payonce.stores.redis_calls import RedisCalls
 from payonce.stores.redis_checks import MAX_CLOCK_DIFFERENCE_MS
 from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis import Redis
+
+    from payonce.idempotency.audit import Transition
+    from payonce.idempotency.records import IdempotencyRecord
 
 PAGE_SIZE = 200  # entries that a reader holds of each shard: about 1 MB in all
 
@@ -58,3 +62,20 @@ class RedisAuditTrail:
             if len(page) < PAGE_SIZE:
                 return
             start = f"({page[-1][0].decode()}"
+
+
+def entry_of(transition: Transition, after: IdempotencyRecord, at_ms: int) -> AuditEntry:
+    """Return the audit entry of a transition that left the record as ``after``."""
+    is_over = after.status is RecordStatus.COMPLETED
+    return AuditEntry(
+        record_id=after.record_id,
+        claim_id=after.claim_id,
+        fence=after.fence,
+        transition=transition,
+        at_ms=at_ms,
+        status=after.status.value,
+        resource=after.resource,
+        fingerprint=after.fingerprint,
+        lease_expires_at_ms=0 if is_over else after.lease_expires_at_ms,
+        response_status=0 if after.response is None else after.response.status,
+    )

@@ -8,21 +8,28 @@
 
 redis-py would send a command again when its answer is lost. That hides which of two executions an answer belongs to, so
 that commands are sent here on a connection of its pool, once.
+
+A script that lets its caller execute goes only to a server whose settings were looked at on the same connection just
+before: a new connection may lead to another server, and a setting may be changed under an old one.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from redis import Redis, exceptions
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.stores.redis_scripts import UNTRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from payonce.stores.redis_checks import ServerCheck
     from payonce.stores.redis_scripts import Script
 
 # A healthy server answers in less than a millisecond; these fit several times into a request's budget.
@@ -30,6 +37,9 @@ CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 2
 CONNECT_RETRIES = 2  # nothing has been sent yet, so that trying again is harmless
 CONNECT_PAUSE_SECONDS = 0.02
+# How old the last look at a server's settings may be at a claim. The scripts themselves see at once what would make a
+# retry execute again (eviction, a replica); the rest matters in a power cut, and a look is a round trip.
+SETTINGS_AGE_SECONDS = 1.0
 
 REFUSED_ERRORS = (
     exceptions.ReadOnlyError,  # a replica, or a primary that was demoted
@@ -60,9 +70,12 @@ def redis_client(url: str) -> Redis:
 
 
 class RedisCalls:
-    """Calls over ``client``. Safe for threads. Raises ``MisconfiguredError`` for a client that can't be used."""
+    """Calls over ``client``. Safe for threads. Raises ``MisconfiguredError`` for a client that can't be used.
 
-    def __init__(self, client: Redis) -> None:
+    ``check`` judges the server before a script that lets its caller execute.
+    """
+
+    def __init__(self, client: Redis, check: ServerCheck | None = None) -> None:
         pool = getattr(client, "connection_pool", None)
         if pool is None:
             raise MisconfiguredError(
@@ -74,6 +87,8 @@ class RedisCalls:
             )
         self._client = client
         self._pool = pool
+        self._check = check
+        self._checked: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def read(self, *command: str | int) -> Any:
         """Return the answer to a command that changes nothing. Raises ``StoreUnavailable``."""
@@ -86,41 +101,91 @@ class RedisCalls:
         except exceptions.RedisError as error:
             raise StoreUnavailable(f"The store could not be read ({_name(error)}). Retry with the same key.") from error
 
-    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
-        """Run a script once and return its answer.
+    def run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int], *, checked: bool = False
+    ) -> Any:
+        """Run a script once and return its answer; ``checked`` on a server whose settings are as they must be.
 
         Raises ``StoreUnavailable`` when it was certainly not executed, ``OutcomeUnknown`` when it may have been.
         """
         try:
             try:
-                return self._exchange([("EVALSHA", script.sha1, len(keys), *keys, *arguments)])[0]
+                return self._exchange([("EVALSHA", script.sha1, len(keys), *keys, *arguments)], checked=checked)[0]
             except exceptions.NoScriptError:  # a new server, or SCRIPT FLUSH: not executed, and taught with the source
-                return self._exchange([("EVAL", script.source, len(keys), *keys, *arguments)])[0]
+                return self._exchange([("EVAL", script.source, len(keys), *keys, *arguments)], checked=checked)[0]
         except exceptions.RedisError as error:
+            if str(error).startswith(UNTRUSTED):
+                self.check()  # says what is wrong, unless it has been mended just now
             raise _write_error(error) from error
 
-    def _exchange(self, commands: Sequence[tuple[str | bytes | int, ...]]) -> list[Any]:
-        if not commands:
-            return []
+    def check(self) -> None:
+        """Look at the server's settings now. Raises ``StoreUnavailable`` saying what is wrong with them."""
+        try:
+            self._exchange([], checked=True, at_once=True)
+        except exceptions.RedisError as error:
+            raise StoreUnavailable(f"The store could not be checked ({_name(error)}). Retry.") from error
+
+    def _exchange(
+        self, commands: Sequence[tuple[str | bytes | int, ...]], *, checked: bool = False, at_once: bool = False
+    ) -> list[Any]:
         try:
             connection = self._pool.get_connection()
         except exceptions.RedisError as error:
             raise _NotSentError(type(error).__name__) from error
+        try:
+            if checked and (at_once or self._is_due(connection)):
+                self._look(connection)
+            return self._talk(connection, commands)
+        finally:
+            self._pool.release(connection)
+
+    def _is_due(self, connection: Any) -> bool:
+        return time.monotonic() - self._checked.get(connection, float("-inf")) > SETTINGS_AGE_SECONDS
+
+    def _look(self, connection: Any) -> None:
+        if self._check is None:
+            return
+        asked = time.monotonic()
+        try:
+            answers = self._talk(connection, self._check.questions, keep_errors=True)
+        except exceptions.RedisError as error:
+            raise _NotSentError(type(error).__name__) from error
+        try:
+            self._check.judge(answers)
+        except BaseException:
+            connection.disconnect()  # the next one may lead to the present primary
+            raise
+        connection.register_connect_callback(self._forget)
+        self._checked[connection] = asked
+
+    def _forget(self, connection: Any) -> None:
+        """Called by redis-py when a connection is made anew: it may lead to another server."""
+        self._checked.pop(connection, None)
+
+    def _talk(
+        self, connection: Any, commands: Sequence[tuple[str | bytes | int, ...]], *, keep_errors: bool = False
+    ) -> list[Any]:
+        """Return the answers; ``keep_errors`` returns a refusal of one command as its answer."""
+        if not commands:
+            return []
         unanswered = len(commands)
+        answers: list[Any] = []
         try:
             connection.send_packed_command(connection.pack_commands(commands))
-            answers = []
             for command in commands:
                 unanswered -= 1  # an error is an answer too
-                answers.append(self._client.parse_response(connection, str(command[0])))  # type: ignore[no-untyped-call]
+                try:
+                    answers.append(self._client.parse_response(connection, str(command[0])))  # type: ignore[no-untyped-call]
+                except exceptions.ResponseError as error:
+                    if not keep_errors:
+                        raise
+                    answers.append(error)
             return answers
         except BaseException as error:
             # An answer that comes later must not be taken for the next command's.
             if unanswered or not isinstance(error, exceptions.ResponseError) or isinstance(error, RECONNECT_ERRORS):
                 connection.disconnect()
             raise
-        finally:
-            self._pool.release(connection)
 
 
 class _NotSentError(exceptions.RedisError):
@@ -131,7 +196,7 @@ def _write_error(error: exceptions.RedisError) -> StoreUnavailable | OutcomeUnkn
     """Tell "certainly not written" from "may have been written"; every doubt is the latter."""
     if isinstance(error, _NotSentError):
         return StoreUnavailable(f"The store could not be reached ({_name(error)}); nothing was written. Retry.")
-    if isinstance(error, REFUSED_ERRORS) or str(error).split(" ", 1)[0] in REFUSED_CODES:
+    if isinstance(error, REFUSED_ERRORS) or str(error).split(" ", 1)[0] in REFUSED_CODES | {UNTRUSTED}:
         return StoreUnavailable(f"The store refused the write ({_name(error)}); nothing was written. Retry.")
     return OutcomeUnknown("The store did not confirm the write. Retry with the same key: nothing happens twice.")
 

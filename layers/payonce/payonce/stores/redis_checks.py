@@ -1,15 +1,18 @@
-"""What a Redis server must be set to before it may keep claims, checked at start-up."""
+"""What a Redis server must be set to before it may keep claims, checked at start-up and for as long as it is used."""
 
 from __future__ import annotations
 
+import threading
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from redis import exceptions
-
 from payonce.domain.errors import MisconfiguredError, StoreUnavailable
+from payonce.observability import get_logger
+from payonce.stores.redis_calls import RedisCalls
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from redis import Redis
 
     from payonce.ports import Clock
@@ -26,50 +29,114 @@ class Durability(IntEnum):
     ALWAYS = 2  # a power cut (appendfsync always)
 
 
-def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durability.ALWAYS) -> None:
-    """Return if the server can be trusted with claims.
+class ServerMistrusted(StoreUnavailable):
+    """The server is not set as it must be: no claim was made."""
 
-    It must be a primary, evict nothing, keep what it acknowledges ``at_least`` so well, and agree about the time.
+
+class ServerCheck:
+    """The requirements on a server: a primary of its own, evicting nothing, ``at_least`` so durable, our clock's time.
+
+    Logs when its verdict changes, and when the server has evicted keys. Safe for threads.
+    """
+
+    # All read-only, in one round trip. CONFIG takes one pattern, as Redis below 7 knows no list of names.
+    questions = (("INFO",), ("TIME",), ("CONFIG GET", "*append*"))
+
+    def __init__(self, clock: Clock, at_least: Durability) -> None:
+        self._clock = clock
+        self._at_least = at_least
+        self._mutex = threading.Lock()
+        self._verdict = ""
+        self._evicted = 0
+
+    def judge(self, answers: Sequence[Any]) -> None:
+        """Return when the answers to ``questions`` are those of a server to be trusted with claims.
+
+        Raises ``ServerMistrusted`` saying what is wrong: the caller executes nothing, and may retry once it is mended.
+        """
+        wrong = self.what_is_wrong(answers)
+        self._log(wrong, answers[0])
+        if wrong:
+            raise ServerMistrusted(f"{wrong} Nothing was executed.")
+
+    def what_is_wrong(self, answers: Sequence[Any]) -> str:
+        """Return what is wrong with the server and what to change, in sentences, or nothing."""
+        info, now, settings = answers
+        for name, answer in (("INFO", info), ("TIME", now)):
+            if isinstance(answer, Exception):
+                return f"The Redis server refuses {name} ({type(answer).__name__}): allow it to payonce's user."
+        if info.get("role") != "master":
+            return f"The Redis server is a {info.get('role')}: claims must be written to, and read from, the primary."
+        if info.get("cluster_enabled"):
+            return "The Redis server runs in cluster mode. Use a primary with cluster-enabled no."
+        policy = info.get("maxmemory_policy")
+        if policy != "noeviction":
+            return (
+                f"The Redis server's maxmemory-policy is {policy}: it would evict records, and a retry would be "
+                "executed again. Set maxmemory-policy noeviction."
+            )
+        return self._weaker(info, settings) or self._other_time(now)
+
+    def _weaker(self, info: Mapping[str, Any], settings: Any) -> str:
+        durability = _durability(info, settings)
+        if durability >= self._at_least:
+            return ""
+        return (
+            f"The Redis server's durability is {durability.name}, {self._at_least.name} is asked for. Set appendonly "
+            "yes, appendfsync always and no-appendfsync-on-rewrite no, or ask for less (docs/stores.md says what that "
+            "loses)."
+        )
+
+    def _other_time(self, now: tuple[int, int]) -> str:
+        difference_ms = abs(now[0] * 1000 + now[1] // 1000 - self._clock.now_ms())
+        if difference_ms <= MAX_CLOCK_DIFFERENCE_MS:
+            return ""
+        return (
+            f"The Redis server's clock differs from ours by {difference_ms} ms, at most {MAX_CLOCK_DIFFERENCE_MS} are "
+            "taken: it would purge records at the wrong time. Synchronise both clocks."
+        )
+
+    def _log(self, wrong: str, info: Any) -> None:
+        evicted = 0 if isinstance(info, Exception) else int(info.get("evicted_keys", 0))
+        with self._mutex:
+            changed, self._verdict = wrong != self._verdict, wrong
+            more, self._evicted = evicted > self._evicted, evicted
+        if changed and wrong:
+            get_logger().error("Redis server not trusted: no claims are taken", extra={"problem": wrong})
+        elif changed:
+            get_logger().warning("Redis server trusted again: claims are taken")
+        if more:
+            get_logger().error(
+                "Redis server has evicted keys: a retry of an evicted record's request is executed again",
+                extra={"evicted_keys": evicted},
+            )
+
+
+def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durability.ALWAYS) -> None:
+    """Return if the server can be trusted with claims, as ``ServerCheck`` has it.
+
     Raises ``MisconfiguredError`` if not, and ``StoreUnavailable`` when it does not answer.
     """
-    try:
-        info: dict[str, Any] = client.info()
-        seconds, microseconds = client.time()
-        durability = _durability(client, info)
-    except exceptions.RedisError as error:
-        raise StoreUnavailable(f"The Redis server could not be checked ({type(error).__name__}).") from error
-    _require(
-        info.get("role") == "master",
-        f"The Redis server is a {info.get('role')}: claims must be written to, and read from, the primary.",
-    )
-    _require(
-        info.get("maxmemory_policy") == "noeviction",
-        f"The Redis server's maxmemory-policy is {info.get('maxmemory_policy')}: it would evict records, and a retry "
-        "would be executed again. Set maxmemory-policy noeviction.",
-    )
-    _require(
-        durability >= at_least,
-        f"The Redis server's durability is {durability.name}, {at_least.name} is asked for. Set appendonly yes and "
-        "appendfsync always, or ask for less (docs/stores.md says what that loses).",
-    )
-    difference_ms = abs(seconds * 1000 + microseconds // 1000 - clock.now_ms())
-    _require(
-        difference_ms <= MAX_CLOCK_DIFFERENCE_MS,
-        f"The Redis server's clock differs from ours by {difference_ms} ms, at most {MAX_CLOCK_DIFFERENCE_MS} are "
-        "taken: it would purge records at the wrong time. Synchronise both clocks.",
-    )
+    check = _StartUpCheck(clock, at_least)
+    RedisCalls(client, check).check()
 
 
-def _durability(client: Redis, info: dict[str, Any]) -> Durability:
+class _StartUpCheck(ServerCheck):
+    """Nothing is served yet: what is wrong ends the process."""
+
+    def judge(self, answers: Sequence[Any]) -> None:
+        wrong = self.what_is_wrong(answers)
+        if wrong:
+            raise MisconfiguredError(wrong)
+
+
+def _durability(info: Mapping[str, Any], settings: Any) -> Durability:
     if not info.get("aof_enabled"):
         return Durability.NONE
-    try:
-        fsync = str(client.config_get("appendfsync").get("appendfsync"))
-    except exceptions.ResponseError:
+    if isinstance(settings, Exception) or "appendfsync" not in settings:
         return Durability.EVERY_SECOND  # managed services don't tell, and every second is the default
-    return {"always": Durability.ALWAYS, "everysec": Durability.EVERY_SECOND}.get(fsync, Durability.NONE)
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise MisconfiguredError(otherwise)
+    if settings.get("no-appendfsync-on-rewrite", "no") != "no":
+        return Durability.NONE  # while the file is rewritten nothing is synced, for half a minute and more
+    return {"always": Durability.ALWAYS, "everysec": Durability.EVERY_SECOND}.get(
+        settings["appendfsync"], Durability.NONE
+    )

@@ -13,10 +13,11 @@ database of payonce's own behind it (proxy, sidecar). docs/stores.md says what a
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown
-from payonce.idempotency.audit import AuditEntry, Transition, released_entry
+from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.idempotency.audit import Transition, released_entry
 from payonce.idempotency.items import (
     DROPPED_AT_COMPLETION,
     from_item,
@@ -35,22 +36,28 @@ from payonce.idempotency.transitions import (
     taken_over,
     taken_over_after_all,
 )
+from payonce.observability import get_logger
+from payonce.stores.redis_audit import RedisAuditTrail, entry_of
 from payonce.stores.redis_calls import RedisCalls
+from payonce.stores.redis_checks import Durability, ServerCheck, ServerMistrusted
 from payonce.stores.redis_fields import from_fields, to_fields
 from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
-from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE
+from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE, RESTORE, TAKE_OVER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
 
-    from payonce.idempotency.audit import ReleasedBy
+    from payonce.idempotency.audit import AuditEntry, ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Clock, Write
     from payonce.stores.redis_scripts import Script
 
 AUDIT_ENTRIES_PER_SHARD = 20_000  # some 500 bytes each: 80 MB over all shards; export them before they are dropped
+
+OTHERS, NOTHING = 0, -1  # what a script finds in place of the owner's record
+EXECUTING = frozenset({CLAIM, TAKE_OVER})  # whose caller goes on to execute
 
 
 class RedisIdempotencyStore:
@@ -58,11 +65,22 @@ class RedisIdempotencyStore:
 
     Also raises ``StoreUnavailable`` when certainly nothing was stored, ``OutcomeUnknown`` when a transition may have
     been. ``clock`` dates the audit entries; purging goes by the server's clock.
+
+    Claims and takeovers are refused (``StoreUnavailable``, its text says what to change) while the server is not set as
+    ``ServerCheck`` requires, with a durability of ``at_least``. What is stored is replayed, and outcomes are recorded.
     """
 
-    def __init__(self, client: Redis, *, prefix: str = DEFAULT_PREFIX, clock: Clock) -> None:
-        self._calls = RedisCalls(client)
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        clock: Clock,
+        at_least: Durability = Durability.ALWAYS,
+    ) -> None:
+        self._calls = RedisCalls(client, ServerCheck(clock, at_least))
         self._keys = RedisKeys(prefix)
+        self._trail = RedisAuditTrail(client, prefix=prefix)
         self._clock = clock
 
     def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
@@ -70,10 +88,16 @@ class RedisIdempotencyStore:
         _refuse(writes)
         try:
             flat = self._run(
-                CLAIM, Transition.CLAIMED, record, [record.lease_expires_at_ms, *to_fields(to_item(record))]
+                CLAIM, Transition.CLAIMED, record, [record.lease_expires_at_ms, "", *to_fields(to_item(record))]
             )
         except OutcomeUnknown as unknown:
             return claimed_after_all(record, unknown, self.get)
+        except ServerMistrusted:
+            # A server that is not to be given claims still knows what has been executed, if it answers.
+            with suppress(StoreUnavailable):
+                if stored := self.get(record.record_id):
+                    return own_or_taken(record, stored)
+            raise
         if flat:
             return own_or_taken(record, from_item(from_fields(zip(flat[::2], flat[1::2], strict=True))))
         return record
@@ -117,6 +141,7 @@ class RedisIdempotencyStore:
         retry_at_ms: int,
         ended_at_ms: int,
         writes: Sequence[Write],
+        plan: Mapping[str, Any] | None = None,
     ) -> IdempotencyRecord:
         """See the port."""
         _refuse(writes)
@@ -126,8 +151,11 @@ class RedisIdempotencyStore:
             submit_horizon_ms=submit_horizon_ms,
             retry_at_ms=retry_at_ms,
             ended_at_ms=ended_at_ms,
+            plan=plan,
         )
         change = {"ended_at_ms": ended_at_ms, **ownership_attributes(stored), **response_attributes(response)}
+        if plan is not None:
+            change["plan"] = dict(plan)
         self._change(Transition.PARKED, owned, stored, change)
         return stored
 
@@ -136,7 +164,8 @@ class RedisIdempotencyStore:
         _refuse(writes)
         required: list[str | bytes | int] = [owned.claim_id, owned.fence, releasable(owned).value]
         entry = None if by is None else released_entry(owned, by)
-        if not self._run(RELEASE, Transition.RELEASED, owned, required, entry):
+        found = self._run(RELEASE, Transition.RELEASED, owned, required, entry)
+        if found == OTHERS or (found == NOTHING and not self._was_forgotten(owned)):
             raise _lost(owned)
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
@@ -150,6 +179,10 @@ class RedisIdempotencyStore:
             [("HGETALL", self._keys.record(record_id)) for record_id in record_ids]
         )
         return [from_item(from_fields(fields.items())) for fields in stored if fields]
+
+    def check(self) -> None:
+        """See the port: asks the server for its settings."""
+        self._calls.check()
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""
@@ -182,8 +215,44 @@ class RedisIdempotencyStore:
             *dropped,
             *to_fields(change),
         ]
-        if not self._run(CHANGE, transition, after, arguments):
+        script = TAKE_OVER if transition is Transition.TAKEN_OVER else CHANGE
+        found = self._run(script, transition, after, arguments)
+        if found == OTHERS:
             raise _lost(before)
+        if found == NOTHING:
+            item = {name: value for name, value in {**to_item(after), **change}.items() if name not in dropped}
+            self._restore(transition, before, after, [*arguments[3:5], *to_fields(item)])
+
+    def _restore(
+        self,
+        transition: Transition,
+        before: IdempotencyRecord,
+        after: IdempotencyRecord,
+        arguments: Sequence[str | bytes | int],
+    ) -> None:
+        """Store ``after`` as a new record, if the server has forgotten it: what may have happened is known here alone.
+
+        ::
+
+            owner    claim ─ execute ────────────── complete: nothing there, never released ─▶ stored anew
+            server                  FLUSHALL
+
+        Raises ``LeaseLost`` when the claim was released meanwhile, or its key has been claimed anew.
+        """
+        if not self._was_forgotten(before) or self._run(RESTORE, transition, after, arguments):
+            raise _lost(before)
+
+    def _was_forgotten(self, owned: IdempotencyRecord) -> bool:
+        """Return whether the claim that is not there was never given back: then the server has lost it."""
+        for entry in self._trail.history(owned.record_id, newest_first=True):
+            if entry.claim_id == owned.claim_id and entry.transition is Transition.RELEASED:
+                return False
+        get_logger().error(
+            "Redis server has lost an open claim (flushed, evicted or restarted without its data): requests with keys "
+            "that it has forgotten are executed again",
+            extra={"record_id": owned.record_id, "claim_id": owned.claim_id},
+        )
+        return True
 
     def _run(
         self,
@@ -195,10 +264,10 @@ class RedisIdempotencyStore:
     ) -> Any:
         shard = shard_of(after.record_id)
         keys = [self._keys.record(after.record_id), self._keys.open(shard), self._keys.audit(shard)]
-        entry = entry or _entry(transition, after, self._clock.now_ms())
+        entry = entry or entry_of(transition, after, self._clock.now_ms())
         written = json.dumps(entry.to_data(), separators=(",", ":"))
         common: list[str | bytes | int] = [written, after.record_id, AUDIT_ENTRIES_PER_SHARD]
-        return self._calls.run(script, keys, [*common, *arguments])
+        return self._calls.run(script, keys, [*common, *arguments], checked=script in EXECUTING)
 
 
 def _refuse(writes: Sequence[Write]) -> None:
@@ -210,19 +279,3 @@ def _refuse(writes: Sequence[Write]) -> None:
 
 def _lost(owned: IdempotencyRecord) -> LeaseLost:
     return LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest")
-
-
-def _entry(transition: Transition, after: IdempotencyRecord, at_ms: int) -> AuditEntry:
-    is_over = after.status is RecordStatus.COMPLETED
-    return AuditEntry(
-        record_id=after.record_id,
-        claim_id=after.claim_id,
-        fence=after.fence,
-        transition=transition,
-        at_ms=at_ms,
-        status=after.status.value,
-        resource=after.resource,
-        fingerprint=after.fingerprint,
-        lease_expires_at_ms=0 if is_over else after.lease_expires_at_ms,
-        response_status=0 if after.response is None else after.response.status,
-    )

@@ -27,7 +27,7 @@ from payonce.domain.errors import KeyInProgress, LeaseLost, MisconfiguredError, 
 from payonce.idempotency.transitions import own_or_taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from payonce.idempotency.audit import ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
@@ -121,6 +121,7 @@ class RedlockIdempotencyStore:
         retry_at_ms: int,
         ended_at_ms: int,
         writes: Sequence[Write],
+        plan: Mapping[str, Any] | None = None,
     ) -> IdempotencyRecord:
         """See the port."""
         return self._last(
@@ -132,6 +133,7 @@ class RedlockIdempotencyStore:
                 retry_at_ms=retry_at_ms,
                 ended_at_ms=ended_at_ms,
                 writes=writes,
+                plan=plan,
             ),
         )
 
@@ -146,6 +148,10 @@ class RedlockIdempotencyStore:
     def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
         """See the port."""
         return self._store.get_many(record_ids)
+
+    def check(self) -> None:
+        """See the port. Says nothing about the lock's nodes."""
+        self._store.check()
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
         """See the port."""

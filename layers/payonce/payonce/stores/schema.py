@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """Key attributes of a table (partition, then sort) and of its indexes."""
+    """Key attributes of a table (partition, then sort) and of its indexes; texts, but for those in ``numbers``."""
 
     key: tuple[str, ...]
     indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    numbers: frozenset[str] = frozenset()
 
 
 SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
     {
-        Table.IDEMPOTENCY: TableSchema(("id",), {"open-leases": ("open_shard", "lease_expires_at_ms")}),
+        Table.IDEMPOTENCY: TableSchema(
+            ("id",), {"open-leases": ("open_shard", "lease_expires_at_ms")}, frozenset({"lease_expires_at_ms"})
+        ),
         Table.PAYMENTS: TableSchema(
             ("pk", "sk"),
             {
@@ -31,7 +34,9 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
                 "corrections-by-status": ("correction_status", "listed_key"),
             },
         ),
-        Table.LEDGER: TableSchema(("pk", "sk"), {"movements-by-day": ("day_shard", "booked_at_ms")}),
+        Table.LEDGER: TableSchema(
+            ("pk", "sk"), {"movements-by-day": ("day_shard", "booked_at_ms")}, frozenset({"booked_at_ms"})
+        ),
         Table.OUTBOX: TableSchema(
             ("pk", "sk"),
             {
@@ -39,10 +44,13 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
                 "events-by-id": ("event_id", "merchant_id"),
                 "unrelayed": ("relay_shard", "created_at_ms"),
             },
+            frozenset({"created_at_ms"}),
         ),
         Table.MERCHANTS: TableSchema(("pk", "sk")),
         Table.ENDPOINTS: TableSchema(("pk", "sk")),
-        Table.DELIVERIES: TableSchema(("pk", "sk"), {"due-deliveries": ("due_shard", "due_at_ms")}),
+        Table.DELIVERIES: TableSchema(
+            ("pk", "sk"), {"due-deliveries": ("due_shard", "due_at_ms")}, frozenset({"due_at_ms"})
+        ),
         Table.AUDIT: TableSchema(
             ("record_id", "entry_key"),
             {"audit-by-day": ("day_shard", "at_key"), "audit-by-scope": ("scope_shard", "at_key")},

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from payonce.domain.errors import NotExecuted, NotFound, OutcomeUnknown, RequestRejected
+from payonce.domain.errors import NotFound, NotStarted, OutcomeUnknown, RequestRejected
 from payonce.idempotency.records import Completed, Draft, Plan, Released, StoredResponse
 from payonce.webhooks.endpoints import load_endpoint
 
@@ -74,7 +74,7 @@ class ManagementWork(ABC):
         """See ``Work``: there is nothing to do before the commit."""
         try:
             self.prepare()
-        except (NotExecuted, OutcomeUnknown, RequestRejected) as error:
+        except (NotStarted, OutcomeUnknown, RequestRejected) as error:
             # What ``prepare`` may have done changes nothing when it is done again, so the key is free at once.
             return Released(error)
         return Completed(lambda: self._drafted(claim.record.record_id))

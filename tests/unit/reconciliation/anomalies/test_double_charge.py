@@ -57,7 +57,6 @@ def found(*rows: LedgerRow) -> list[str | None]:
     return sorted(str(one.surplus_gateway_payment_id) for one in breaks)
 
 
-@settings(deadline=None)
 @given(st.permutations([charge("a", 0), charge("b", 5), charge("c", 9), charge("d", 4_000)]))
 def test_three_copies_are_two_breaks_in_any_order(rows: list[LedgerRow]) -> None:
     """Fails when ``_pairs`` does not sort, or when a surplus row becomes an anchor."""
@@ -148,7 +147,7 @@ SALES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SALES, st.randoms(use_true_random=False), st.booleans())
 def test_the_engine_finds_what_the_definition_says(
     sales: list[tuple[int, str | None, int, str]], rng: random.Random, earned: bool

@@ -34,7 +34,7 @@ def bursts(rows: Iterable[LedgerRow]) -> list[Finding]:
     return list(found.findings)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_a_burst_is_one_finding_in_any_order(rng: random.Random) -> None:
     """Fails when sessions are not sorted, when a session is only two neighbours, or a row that came twice counts."""

@@ -48,6 +48,7 @@ class CaseChange(StrEnum):
     REOPENED = "reopened"
     ASSIGNED = "assigned"
     DISMISSED = "dismissed"
+    REFUSED = "refused"  # what somebody tried: an entry of the history, and no change
 
 
 _S, _C = CaseStatus, CaseChange
@@ -86,6 +87,8 @@ class Case:
     merchant: the case is the operator's. ``version`` counts the changes.
     ``assignee`` is the operator's person, ``merchant_assignee`` the merchant's; neither sees or takes the other's.
     ``why_reason`` is the name of why it arose (reconciliation.why), ``why`` its text.
+    ``amount_minor`` is the money at stake as it was found, ``corrected_minor`` what corrections have given back of it;
+    the commit of their effect alone writes it.
     """
 
     break_id: str
@@ -111,6 +114,17 @@ class Case:
     assignee: str | None = None
     merchant_assignee: str | None = None
     closed_by_run_id: str | None = None
+    corrected_minor: int = 0
+
+    @property
+    def open_minor(self) -> int:
+        """What of the money at stake has not been given back."""
+        return max(0, self.amount_minor - self.corrected_minor)
+
+    @property
+    def is_partly_open(self) -> bool:
+        """Whether a part was given back and the rest was not."""
+        return 0 < self.corrected_minor < self.amount_minor
 
     def changed(self, change: CaseChange, *, at_ms: int, **values: Any) -> Case:
         """Return the next version after ``change``."""

@@ -6,16 +6,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from payonce.outbox import created_key
+from payonce.payments.corrective import case_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.cases.case import Case, CaseChange, CaseStatus, evidence_document, evidence_from
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
-    from payonce.ports import Item, Key, Write
+    from payonce.ports import Item, Write
 
 BY_STATUS_INDEX = "cases-by-status"
 BY_MERCHANT_INDEX = "cases-by-merchant"
-CASE_SORT_KEY = "CASE"
 CHANGE_PREFIX = "CHANGE#"
 COMMENT_PREFIX = "COMMENT#"
 RUN_CHANGE_PREFIX = "CASE#"
@@ -36,6 +36,7 @@ _PLAIN = (
     "why",
     "assignee",
     "closed_by_run_id",
+    "corrected_minor",
 )
 _MAY_LACK = ("why_reason", "merchant_assignee")
 
@@ -49,12 +50,7 @@ class Visibility(StrEnum):
 
 def case_partition(break_id: str) -> str:
     """Return the partition of everything about one break."""
-    return f"BREAK#{break_id}"
-
-
-def case_key(break_id: str) -> Key:
-    """Return the key of the case."""
-    return {"pk": case_partition(break_id), "sk": CASE_SORT_KEY}
+    return case_key(break_id)["pk"]
 
 
 def position_of(case: Case) -> str:
@@ -132,6 +128,13 @@ def correcting_writes(before: Case, *, by: str, note: str, at_ms: int) -> list[W
     )
     entry = _entry(after, CaseChange.CORRECTING, by=by, note=note, at_ms=at_ms)
     return [noted, Insert(Table.RECONCILIATION, entry)]
+
+
+def refused_entry(case: Case, *, by: str, note: str, at_ms: int) -> Write:
+    """Return the entry of what was tried and refused, behind that of the case's last change."""
+    entry = _entry(case, CaseChange.REFUSED, by=by, note=note, at_ms=at_ms)
+    key = {"pk": entry.pop("pk"), "sk": f"{entry.pop('sk')}#{at_ms:013d}"}
+    return Adjust(table=Table.RECONCILIATION, key=key, set=entry, upsert=True)
 
 
 def _entry(after: Case, change: CaseChange, *, by: str, note: str | None, at_ms: int) -> Item:

@@ -119,6 +119,8 @@ def merchant_view(case: Case, now_ms: int) -> dict[str, Any]:
         "meaning": rule.meaning,
         "status": case.status.value,
         "amount_minor": case.amount_minor,
+        "corrected_minor": case.corrected_minor,
+        "open_minor": case.open_minor,
         "currency": case.currency,
         "gateway": case.gateway,
         "payment_id": case.payment_id,

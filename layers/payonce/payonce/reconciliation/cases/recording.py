@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import WriteConflict
+from payonce.payments.corrective import case_key
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import PROVABLE, CaseChange, CaseStatus, evidence_document, opened
-from payonce.reconciliation.cases.items import case_from, case_key, case_writes, run_change
+from payonce.reconciliation.cases.items import case_from, case_writes, run_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ class Recorder:
         for status in PROVABLE:
             for case in self._store.with_status(status):
                 if case.break_id not in found and covers(case):
-                    self._prove(case)
+                    self._prove(case, covers)
         # Counted from what is stored: what an attempt that died has done is this run's too.
         did: dict[CaseChange, set[str]] = {change: set() for change in CaseChange}
         for break_id, change in self._store.changes_of(self._run_id):
@@ -103,11 +104,11 @@ class Recorder:
         )
         return True
 
-    def _prove(self, case: Case) -> None:
+    def _prove(self, case: Case, covers: Callable[[Case], bool]) -> None:
         # The list may be behind, and somebody may be at work on the case: it is read again, and closed only as read.
         case = self._store.get(case.break_id)
         judged_later = case.last_seen_at_ms >= self._as_of_ms or case.updated_at_ms > self._as_of_ms
-        if case.status not in PROVABLE or judged_later:
+        if case.status not in PROVABLE or judged_later or not covers(case):
             return
         closed = case.changed(
             CaseChange.PROVED,

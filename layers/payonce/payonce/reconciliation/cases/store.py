@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.paging import every_item
+from payonce.payments.corrective import case_key
 from payonce.ports import Insert, Table
 from payonce.reconciliation.cases.case import TRANSITIONS, CaseChange
 from payonce.reconciliation.cases.items import (
@@ -17,13 +18,13 @@ from payonce.reconciliation.cases.items import (
     RUN_CHANGE_PREFIX,
     Visibility,
     case_from,
-    case_key,
     case_partition,
     case_writes,
     comment_document,
     comment_item,
     history_document,
     merchant_index_key,
+    refused_entry,
     run_partition,
 )
 from payonce.reconciliation.cases.recording import Recorder
@@ -32,7 +33,7 @@ from payonce.reconciliation.taxonomy import CLASSES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from payonce.ports import Database, Item
+    from payonce.ports import Database, Item, Write
     from payonce.reconciliation.cases.case import Case, CaseStatus
     from payonce.reconciliation.cases.recording import RunCounts
     from payonce.reconciliation.explain import Explain
@@ -56,20 +57,35 @@ class CaseStore:
         return case_from(item)
 
     def change(
-        self, case: Case, change: CaseChange, *, by: str, at_ms: int, note: str | None = None, **values: Any
+        self,
+        case: Case,
+        change: CaseChange,
+        *,
+        by: str,
+        at_ms: int,
+        note: str | None = None,
+        beside: Sequence[Write] = (),
+        **values: Any,
     ) -> Case:
-        """Make the change and return the case after it. Raises ``WriteConflict`` when it is not as it was read."""
+        """Make the change and return the case after it. Raises ``WriteConflict`` when it is not as it was read.
+
+        ``beside``: writes of the same transaction.
+        """
         after = case.changed(change, at_ms=at_ms, **values)
-        self._database.write(case_writes(case, after, change, by=by, note=note))
+        self._database.write([*case_writes(case, after, change, by=by, note=note), *beside])
         return after
 
-    def assign(self, break_id: str, assignee: str | None, *, by: str, at_ms: int) -> Case:
-        """Hand the case to ``assignee``, or to nobody, and note who did. Raises ``NotFound`` and ``WriteConflict``."""
+    def assign(self, break_id: str, assignee: str | None, *, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
+        """Hand the case to ``assignee``, or to nobody, and note who did. Raises ``NotFound`` and ``WriteConflict``.
+
+        ``beside``: writes of the same transaction.
+        """
         case = self.get(break_id)
         # The time of the last change stays: it says which run may judge the case, and this changes nothing to judge.
         after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), assignee=assignee)
         note = f"to {assignee}" if assignee else "to nobody"
-        self._database.write(case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms))
+        writes = case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms)
+        self._database.write([*writes, *beside])
         return after
 
     def comment(
@@ -81,12 +97,16 @@ class CaseStore:
         by: str,
         at_ms: int,
         visibility: Visibility = Visibility.INTERNAL,
+        beside: Sequence[Write] = (),
     ) -> None:
-        """Add a comment; the same id again changes nothing. Raises ``NotFound``."""
+        """Add a comment; the same id again changes nothing. Raises ``NotFound``.
+
+        ``beside``: writes of the same transaction.
+        """
         self.get(break_id)
         item = comment_item(break_id, comment_id, text=text, by=by, at_ms=at_ms, visibility=visibility)
         try:
-            self._database.write([Insert(Table.RECONCILIATION, item)])
+            self._database.write([Insert(Table.RECONCILIATION, item), *beside])
         except WriteConflict:
             return
 
@@ -148,11 +168,11 @@ class CaseStore:
         ):
             yield item["break_id"], CaseChange(item["change"])
 
-    def dismiss(self, break_id: str, *, reason: str, by: str, at_ms: int) -> Case:
+    def dismiss(self, break_id: str, *, reason: str, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
         """Note a person's decision that the break is none; no run opens or closes it from then on.
 
         Only of a class that is a matter of judgement, and while nothing is proposed or done about it. Raises
-        ``NotFound``, ``CorrectionStateConflict`` and ``WriteConflict``.
+        ``NotFound``, ``CorrectionStateConflict`` and ``WriteConflict``. ``beside``: writes of the same transaction.
         """
         case = self.get(break_id)
         if CLASSES[case.break_class].deterministic:
@@ -163,7 +183,12 @@ class CaseStore:
             raise CorrectionStateConflict(
                 f"The break is {case.status.value}. Only an open one can be dismissed: reject a proposal first."
             )
-        return self.change(case, CaseChange.DISMISSED, by=by, at_ms=at_ms, note=reason)
+        return self.change(case, CaseChange.DISMISSED, by=by, at_ms=at_ms, note=reason, beside=beside)
+
+    def refused(self, break_id: str, *, by: str, at_ms: int, note: str, beside: Sequence[Write] = ()) -> None:
+        """Note on the case's history that somebody tried what was refused. It is no change of the case."""
+        entry = refused_entry(self.get(break_id), by=by, note=note, at_ms=at_ms)
+        self._database.write([entry, *beside])
 
     def _under(self, break_id: str, prefix: str) -> list[Item]:
         page = self._database.query(

@@ -24,6 +24,8 @@ def case_view(case: Case, now_ms: int, *, evidence: bool = False) -> dict[str, A
         "status": case.status.value,
         "subject": list(case.subject),
         "amount_minor": case.amount_minor,
+        "corrected_minor": case.corrected_minor,
+        "open_minor": case.open_minor,
         "currency": case.currency,
         "gateway": case.gateway,
         "merchant_id": case.merchant_id,

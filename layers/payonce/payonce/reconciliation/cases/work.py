@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from payonce.idempotency.audit_stream import ASKED_BY
 from payonce.idempotency.records import Draft
 from payonce.idempotency.responses import json_response
 from payonce.ports import Insert, Table
@@ -18,12 +19,19 @@ if TYPE_CHECKING:
 
 
 class BreakWork(ManagementWork):
-    """Work on one break of the merchant. ``actor`` is the id of the API key that asks for it."""
+    """Work on one break of the merchant. ``actor`` is the id of the API key that asks for it.
+
+    The claim keeps it: who takes the claim over carries on what that key has asked for, and the audit trail names it.
+    """
 
     def __init__(self, services: Services, merchant_id: str, break_id: str, *, actor: str, **identities: str) -> None:
-        super().__init__(services, merchant_id, **identities)
+        super().__init__(services, merchant_id, **identities, **{ASKED_BY: actor})
         self._break_id = break_id
-        self._actor = actor
+
+    @property
+    def actor(self) -> str:
+        """The id of the API key that the claim was made with."""
+        return self._identities[ASKED_BY]
 
     def resource(self) -> str:
         """See ``ManagementWork``."""
@@ -50,7 +58,7 @@ class CommentOnBreak(BreakWork):
             case.break_id,
             self._identities["comment_id"],
             text=self._text,
-            by=self._actor,
+            by=self.actor,
             at_ms=now_ms,
             visibility=Visibility.MERCHANT,
         )
@@ -78,5 +86,5 @@ class AssignBreak(BreakWork):
         changed = before.changed(CaseChange.ASSIGNED, at_ms=before.updated_at_ms)
         after = replace(changed, merchant_assignee=self._assignee)
         note = f"to {self._assignee}" if self._assignee else "to nobody"
-        writes = case_writes(before, after, CaseChange.ASSIGNED, by=self._actor, note=note, at_ms=now_ms)
+        writes = case_writes(before, after, CaseChange.ASSIGNED, by=self.actor, note=note, at_ms=now_ms)
         return Draft(json_response(201, merchant_view(after, now_ms), location=self.resource()), writes)

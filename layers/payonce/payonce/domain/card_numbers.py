@@ -1,0 +1,177 @@
+"""Recognizes card numbers (PANs, ISO/IEC 7812-1) in text, so that none is stored or logged.
+
+A card number is what a person or a form could have put there by mistake: digits of any script, in one piece or in
+groups, beside other numbers such as a security code or an expiry date. It has an issuer's prefix and one of that
+issuer's lengths, and passes the Luhn check.
+
+What has a structure of its own is not taken for one: UUIDs and other identifiers of hexadecimal digits, IBANs whose
+check digits are right, and 13-digit article codes (EAN-13) whose check digit is right. A number of 16 digits that was
+counted up or drawn at random passes for a card's in some 2 of 100 cases; no rule can tell them apart.
+``benchmarks/card_numbers.py`` measures both errors.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MIN_PAN_DIGITS = 13  # ISO/IEC 7812-1 allows fewer, but no card of fewer digits pays online
+_LONG, _ANY = frozenset(range(16, 20)), frozenset(range(13, 20))
+# First and last prefix of a range, and the lengths issued under it. Sources: the "Payment card number" article's table
+# of issuers (https://en.wikipedia.org/wiki/Payment_card_number), Braintree's credit-card-type
+# (https://github.com/braintree/credit-card-type), Mastercard's 2-series (2221-2720, since 2017).
+_ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
+    ("4", "4", frozenset({13, 16, 19})),  # Visa
+    ("51", "55", frozenset({16})),  # Mastercard
+    ("2221", "2720", frozenset({16})),
+    ("34", "34", frozenset({15})),  # American Express
+    ("37", "37", frozenset({15})),
+    ("300", "305", frozenset({14, 16, 19})),  # Diners Club
+    ("3095", "3095", frozenset({14, 16, 19})),
+    ("36", "36", frozenset({14, 16, 19})),
+    ("38", "39", frozenset({14, 16, 19})),
+    ("3528", "3589", _LONG),  # JCB
+    ("6011", "6011", _LONG),  # Discover
+    ("644", "649", _LONG),
+    ("65", "65", _LONG),
+    ("62", "62", _LONG),  # UnionPay
+    ("81", "81", _LONG),
+    ("5018", "5018", _ANY),  # Maestro, whose older numbers are shorter
+    ("5020", "5020", _ANY),
+    ("5038", "5038", _ANY),
+    ("5893", "5893", _ANY),
+    ("6304", "6304", _ANY),
+    ("6759", "6759", _ANY),
+    ("6761", "6763", _ANY),
+    ("50", "50", _LONG),
+    ("56", "58", _LONG),
+    ("63", "63", _LONG),
+    ("67", "67", _LONG),
+    ("2200", "2205", _LONG),  # Mir, Borica
+    ("60", "60", frozenset({16})),  # RuPay, Hipercard
+    ("82", "82", frozenset({16})),
+    ("8600", "8600", frozenset({16})),  # UzCard, Humo, Troy
+    ("9860", "9860", frozenset({16})),
+    ("9792", "9792", frozenset({16})),
+)
+
+# Groups of a written card number stand at most this far apart: a dash between two spaces, for instance.
+_GROUPS = re.compile(r"[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*")
+_GROUP = re.compile(r"[0-9]+|[^0-9]+")
+MIN_PLAIN_GROUP_DIGITS = 4  # cards show groups of four and more; dates and times are made of shorter ones
+
+# 24 digits are an ObjectId, 32 a UUID or MD5, 40 a SHA-1, 64 a SHA-256. A run of decimal digits in them is chance.
+_HEXADECIMAL = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?=[0-9]*[a-fA-F])[0-9a-fA-F]{24,})(?![0-9A-Za-z])"
+)
+_IBAN_START = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}")
+# ISO 13616, SWIFT's IBAN registry: the countries whose IBANs have so many characters.
+_IBAN_COUNTRIES = {
+    15: "NO",
+    16: "BE",
+    18: "DK FI FO GL NL SD",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU MN XK",
+    21: "CH CR HR LI LV",
+    22: "BG BH DE GB GE IE IQ ME RS VA",
+    23: "AE GI IL OM SO TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST",
+    26: "IS TR",
+    27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HU LB NI PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU YE",
+    31: "MT SC",
+    32: "LC",
+    33: "RU",
+}
+_IBAN_LENGTHS = {country: length for length, countries in _IBAN_COUNTRIES.items() for country in countries.split()}
+
+
+def looks_like_card_number(text: str) -> bool:
+    """Return whether ``text`` holds a card number, in digits of any script, whole or in groups."""
+    if sum(map(str.isdigit, text)) < MIN_PAN_DIGITS:
+        return False
+    plain = _without_ibans(_HEXADECIMAL.sub("|||||", _plain(text)))
+    return any(_holds_one(_GROUP.findall(run)) for run in _GROUPS.findall(plain))
+
+
+def _plain(text: str) -> str:
+    """Return the text in compatibility form, every decimal digit in ASCII, without characters that show nothing."""
+    return "".join(
+        str(unicodedata.decimal(character, character))
+        for character in unicodedata.normalize("NFKC", text)
+        if unicodedata.category(character) not in {"Cf", "Mn"}  # zero-width spaces, soft hyphens, variation selectors
+    )
+
+
+def _without_ibans(text: str) -> str:
+    kept, at = [], 0
+    for start in _IBAN_START.finditer(text):
+        end = _end_of_iban(text, start.start())
+        if start.start() >= at and end:
+            kept.append(text[at : start.start()] + "|||||")
+            at = end
+    return "".join(kept) + text[at:]
+
+
+def _end_of_iban(text: str, start: int) -> int:
+    """Return where the IBAN that begins at ``start`` ends, or 0 when none does. Spaces between its groups count."""
+    length = _IBAN_LENGTHS.get(text[start : start + 2], 0)
+    iban, at = "", start
+    while at < len(text) and len(iban) < length:
+        if text[at].isascii() and text[at].isalnum():
+            iban += text[at]
+        elif text[at] != " ":
+            break
+        at += 1
+    if not length or len(iban) < length:
+        return 0
+    number = "".join(str(int(character, 36)) for character in iban[4:] + iban[:4])
+    return at if int(number) % 97 == 1 else 0
+
+
+def _holds_one(parts: list[str]) -> bool:
+    """Return whether some neighbouring groups make a card number. ``parts``: digits and separators by turns."""
+    groups, separators = parts[::2], parts[1::2]
+    for first in range(len(groups)):
+        digits = ""
+        for last in range(first, len(groups)):
+            digits += groups[last]
+            if len(digits) > max(_ANY):
+                break
+            if (
+                len(digits) >= MIN_PAN_DIGITS
+                and _is_written_so(groups[first : last + 1], separators[first:last])
+                and _is_card_number(digits)
+                and not (first == last and _is_ean13(digits))
+            ):
+                return True
+    return False
+
+
+def _is_written_so(groups: list[str], separators: list[str]) -> bool:
+    """Return whether a card number may be grouped so: long groups, or equal ones with one separator."""
+    sizes = [len(group) for group in groups]
+    if all(size >= MIN_PLAIN_GROUP_DIGITS for size in sizes[:-1]):
+        return True
+    return len(set(separators)) == 1 and len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]
+
+
+def _is_card_number(digits: str) -> bool:
+    issued = any(first <= digits[: len(first)] <= last and len(digits) in lengths for first, last, lengths in _ISSUERS)
+    return issued and _passes_luhn(digits)
+
+
+def _passes_luhn(digits: str) -> bool:
+    total = 0
+    for position, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (2 if position % 2 else 1)
+        total += doubled - 9 if doubled > 9 else doubled
+    return total % 10 == 0
+
+
+def _is_ean13(digits: str) -> bool:
+    return len(digits) == 13 and sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(digits)) % 10 == 0

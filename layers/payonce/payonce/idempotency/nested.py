@@ -1,0 +1,131 @@
+"""Guarded calls within guarded calls: whose word "nothing was executed" is, and who would wait for itself.
+
+::
+
+    outer   charges ─▶ calls inner ──────────────────────────────▶ the exception passes through: in doubt
+    inner                └─ its store is away, or it did nothing: true of the inner call, and of nothing before it
+
+Only an exception that a guarded function raised itself gives its claim back.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import KeyInProgress, NotExecuted, PayonceError
+from payonce.idempotency.keys import record_id
+from payonce.idempotency.records import RecordStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from payonce.idempotency.in_process import Attempt
+    from payonce.idempotency.records import KeyedRequest
+    from payonce.idempotency.store import IdempotencyStore
+    from payonce.ports import Clock
+
+# The attempts that the running code is part of, the innermost last.
+ATTEMPTS: ContextVar[tuple[Attempt, ...]] = ContextVar("payonce_attempts", default=())
+_MARK = "_payonce_left_a_guard"
+# Marks are numbered, as a program may raise one and the same exception object again and again. A number means nothing
+# to another process: an exception that came from there pickled brings a copy of this object, which is another one.
+_THIS_PROCESS = object()
+_numbers = itertools.count()
+
+
+def next_number() -> int:
+    """Return a number above those of all exceptions that have left a guarded call so far."""
+    return next(_numbers)
+
+
+class LeavingAGuard:
+    """A context manager that marks the exception that leaves it as one that has passed out of a guarded call."""
+
+    def __enter__(self) -> None:
+        """Begin the guarded call."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Mark the exception, by way of its ``__dict__``: a frozen dataclass refuses to have attributes set."""
+        del kind, trace
+        if error is not None:
+            error.__dict__[_MARK] = (_THIS_PROCESS, next_number())
+
+
+def check_releases_on(types: tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
+    """Return ``types``. Raises ``ValueError`` for what can't be a promise of the program's own."""
+    for kind in types:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise ValueError("releases_on is a tuple of exceptions. What interrupts a function promises nothing.")
+        if issubclass(kind, PayonceError) and not issubclass(kind, NotExecuted):
+            raise ValueError(
+                f"releases_on can't name {kind.__name__}: payonce's own errors speak of the call that raised them, and "
+                "not of what the function had done before it. Raise NotExecuted where the function has done nothing."
+            )
+    return tuple(types)
+
+
+def is_promise(error: Exception, releases_on: tuple[type[Exception], ...], *, since: int) -> bool:
+    """Return whether ``error`` is the function's own word that it has done nothing.
+
+    ``since``: the number when the function began. What has left another guarded call after that speaks of that call.
+    An exception of ``releases_on`` is none either when it was raised because of one, or is a group that holds one.
+    """
+    if isinstance(error, NotExecuted):
+        return not _left_a_guard(error, since)
+    if not isinstance(error, releases_on) or any(isinstance(one, PayonceError) for one in _leaves(error)):
+        return False
+    return not any(_left_a_guard(one, since) for one in _behind(error))
+
+
+def _left_a_guard(error: BaseException, since: int) -> bool:
+    process, number = error.__dict__.get(_MARK, (_THIS_PROCESS, -1))
+    return process is not _THIS_PROCESS or number > since
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exception, all that it was raised from or during, and all that groups among them hold."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+
+
+def refuse_to_wait_for_oneself(request: KeyedRequest, store: IdempotencyStore, clock: Clock) -> None:
+    """Raise ``KeyInProgress`` when the request's key is held by an execution that this very call is a part of.
+
+    Where the execution is over (a background task outlived it) or another owner has its claim, the call is no
+    different from others.
+    """
+    identity = (request.operation, request.scope, request.key)
+    around = {(one.reference, one.owners) for one in ATTEMPTS.get() if (one.operation, one.scope, one.key) == identity}
+    if not around:
+        return
+    record = store.get(record_id(request.scope, request.operation, request.key))
+    if (
+        record is not None
+        and (record.claim_id, record.fence) in around
+        and record.status is RecordStatus.IN_PROGRESS
+        and record.lease_expires_at_ms >= clock.now_ms()
+    ):
+        raise KeyInProgress(
+            "This call is made within the execution that holds its key, and would wait for itself. Give it a key or an "
+            "operation of its own."
+        )

@@ -1,0 +1,141 @@
+"""Reads the answer to one HTTP/1 request, and takes none that two readers could read in two ways.
+
+RFC 9112: section 2.2 (line ends), 4 (status line), 5 (fields), 6.3 (length), 7.1 (chunks). ``http.client`` takes the
+first of two lengths, ``+5``, ``0x5`` in a chunk, and a bare CR as the end of a line: an answer that was cut, or that
+somebody wrote a header into, passes for a whole one there. What is refused here leaves an outcome that is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+
+MAX_HEAD_BYTES = 64 * 1024  # status line and fields; servers send 8 KB at most unless told otherwise
+MAX_LINE_BYTES = 64  # of a chunk's size with its extensions, which nobody sends
+READ_BYTES = 64 * 1024
+BODILESS = frozenset({204, 304})
+
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+
+type Lines = tuple[tuple[str, str], ...]
+
+
+class MalformedAnswer(Exception):
+    """The answer is none, is not whole, or could be read in two ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and fields. ``length`` is that of the body, ``None`` when it ends where the connection ends."""
+
+    status: int
+    lines: Lines
+    length: int | None
+    chunked: bool
+
+
+def read_head(reader: io.BufferedReader, method: str) -> Head:
+    """Return the head of the final answer to ``method``; interim ones are skipped. Raises ``MalformedAnswer``."""
+    while True:
+        lines = list(_head_lines(reader))
+        start = _STATUS.fullmatch(lines[0]) if lines else None
+        if start is None:
+            raise MalformedAnswer("there is no status line")
+        status, fields = int(start[2]), _fields(lines[1:])
+        if status >= 200:
+            return _framed(method, status, fields, http_1_0=start[1] == b"0")
+
+
+def read_body(reader: io.BufferedReader, head: Head, max_bytes: int) -> bytes | None:
+    """Return the whole body, or ``None`` when it is over ``max_bytes``. Raises ``MalformedAnswer`` when it is cut."""
+    body = bytearray()
+    for part in _chunks(reader, max_bytes) if head.chunked else _parts(reader, head.length, max_bytes):
+        body += part
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
+
+
+def _head_lines(reader: io.BufferedReader) -> Iterator[bytes]:
+    room = MAX_HEAD_BYTES
+    while line := _line(reader, room):
+        room -= len(line) + 2
+        yield line
+
+
+def _line(reader: io.BufferedReader, max_bytes: int) -> bytes:
+    """Return the next line without its end, which is CRLF. What stands for it elsewhere is an attempt at a header."""
+    line = reader.readline(max(max_bytes, 0) + 2)
+    if not line.endswith(b"\r\n"):
+        raise MalformedAnswer("a line of the head is cut short, too long, or does not end with CRLF")
+    if b"\r" in line[:-2] or b"\0" in line:
+        raise MalformedAnswer("a line of the head holds a bare CR or a NUL")
+    return line[:-2]
+
+
+def _fields(lines: list[bytes]) -> list[tuple[str, str]]:
+    fields: list[tuple[str, str]] = []
+    for line in lines:
+        if line[:1] in {b" ", b"\t"} and fields:  # a folded value is the value with a space (RFC 9112, 5.2)
+            name, value = fields[-1]
+            fields[-1] = (name, f"{value} {line.decode('latin-1').strip(' \t')}".strip(" "))
+            continue
+        raw_name, colon, raw_value = line.partition(b":")
+        # A proxy takes away white space before the colon of an answer (RFC 9112, 5.1): a name with it is the same name.
+        raw_name = raw_name.rstrip(b" \t")
+        if not colon or not _NAME.fullmatch(raw_name):
+            raise MalformedAnswer("a line of the head is no field")
+        fields.append((raw_name.decode("latin-1"), raw_value.decode("latin-1").strip(" \t")))
+    return fields
+
+
+def _framed(method: str, status: int, fields: list[tuple[str, str]], *, http_1_0: bool) -> Head:
+    codings = [value.lower() for name, value in fields if name.lower() == "transfer-encoding"]
+    lengths = [
+        part.strip(" \t") for name, value in fields if name.lower() == "content-length" for part in value.split(",")
+    ]
+    if codings and (codings != ["chunked"] or lengths or http_1_0):
+        raise MalformedAnswer("its transfer coding is not chunked alone, or stands beside a length")
+    if len(set(lengths)) > 1 or any(not _LENGTH.fullmatch(length) for length in lengths):
+        raise MalformedAnswer("its Content-Length is not one number")
+    # The same number said twice says one thing (RFC 9112, 6.3): it goes on as one.
+    lines = [(name, value) for name, value in fields if name.lower() != "content-length"]
+    if lengths:
+        lines.append(("Content-Length", lengths[0]))
+    if method == "HEAD" or status in BODILESS:
+        return Head(status, tuple(lines), 0, chunked=False)
+    return Head(status, tuple(lines), int(lengths[0]) if lengths else None, chunked=bool(codings))
+
+
+def _parts(reader: io.BufferedReader, length: int | None, max_bytes: int) -> Iterator[bytes]:
+    missing = max_bytes + 1 if length is None else length
+    while missing > 0:
+        part = reader.read1(min(missing, READ_BYTES))
+        if not part:
+            if length is None:
+                return
+            raise MalformedAnswer("its body was cut short")
+        missing -= len(part)
+        yield part
+
+
+def _chunks(reader: io.BufferedReader, max_bytes: int) -> Iterator[bytes]:
+    while True:
+        size = _CHUNK.fullmatch(_line(reader, MAX_LINE_BYTES))
+        if size is None:
+            raise MalformedAnswer("a chunk does not say how long it is")
+        if length := int(size[1], 16):
+            yield from _parts(reader, length, max_bytes)
+            if _line(reader, 0):
+                raise MalformedAnswer("a chunk is longer than it says")
+            continue
+        _fields(list(_head_lines(reader)))  # trailers: read, and not taken for fields of the head
+        return

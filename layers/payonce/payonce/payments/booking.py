@@ -1,0 +1,113 @@
+"""What is written when a capture, void or refund ends: the payment, the operation, their events and the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.events import build_event
+from payonce.domain.gateway import OperationKind
+from payonce.domain.ledger import JournalEntry, Movement, MovementKind
+from payonce.domain.payment import Change
+from payonce.outbox import event_write
+from payonce.payments.items import adjust_payment, journal_writes, operation_write
+from payonce.payments.representation import operation_view, payment_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from payonce.domain.events import Event
+    from payonce.domain.payment import Payment
+    from payonce.payments.effects import Effect
+    from payonce.payments.operations import FollowUpPlan
+    from payonce.ports import Write
+
+MOVEMENTS: Mapping[OperationKind, MovementKind | None] = MappingProxyType(
+    {OperationKind.CAPTURE: MovementKind.CHARGE, OperationKind.VOID: None, OperationKind.REFUND: MovementKind.REFUND}
+)
+ELSEWHERE_MOVEMENTS: Mapping[Change, MovementKind | None] = MappingProxyType(
+    {
+        Change.CAPTURED_ELSEWHERE_PART: MovementKind.CHARGE,
+        Change.CAPTURED_ELSEWHERE: MovementKind.CHARGE,
+        Change.VOIDED_ELSEWHERE: None,
+        Change.REFUNDED_ELSEWHERE_PART: MovementKind.REFUND,
+        Change.REFUNDED_ELSEWHERE: MovementKind.REFUND,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Under which reference the operation is known to us, and under which the gateway reports what it moved."""
+
+    operation: str
+    moved_as: str
+
+
+def follow_up_writes(
+    plan: FollowUpPlan,
+    before: Payment,
+    effects: Sequence[Effect],
+    code: str | None,
+    *,
+    references: References,
+    record_id: str | None,
+) -> list[Write]:
+    """Return the writes of an operation's own effect, and of those after it: what happened elsewhere to its charge."""
+    own, after = effects[0], effects[-1].payment
+    exact = {name for effect in effects for name in effect.exact}
+    if len(effects) > 1:
+        exact |= {"capturable_minor", "refundable_minor"}  # what is in flight decided how much is certain
+    writes: list[Write] = [
+        adjust_payment(before, after, exact=sorted(exact)),
+        operation_write(plan, own.status, code, own.payment.updated_at_ms, reference=references.operation),
+    ]
+    entries: list[JournalEntry] = []
+    for effect in effects:
+        if effect is own:
+            data = operation_view(plan, own.payment, own.status, code)
+            kind, reference = MOVEMENTS[plan.kind], references.moved_as
+        else:
+            data = payment_view(effect.payment)
+            kind, reference = ELSEWHERE_MOVEMENTS[effect.change], after.gateway_reference
+        writes.append(event_write(_event(effect, data)))
+        if effect.postings:
+            entries.append(_entry(effect, kind, reference=reference, record_id=record_id))
+    return writes + (journal_writes(*entries) if entries else [])
+
+
+def _event(effect: Effect, data: dict[str, Any]) -> Event:
+    payment = effect.payment
+    return build_event(
+        effect.change,
+        merchant_id=payment.merchant_id,
+        resource_id=payment.payment_id,
+        version=payment.version,
+        created_at_ms=payment.updated_at_ms,
+        data=data,
+    )
+
+
+def _entry(effect: Effect, kind: MovementKind | None, *, reference: str, record_id: str | None) -> JournalEntry:
+    payment = effect.payment
+    movement = None
+    if kind is not None:
+        movement = Movement(
+            kind=kind,
+            gateway=payment.gateway,
+            gateway_reference=reference,
+            gateway_payment_id=payment.gateway_charge_id,
+            payer=payment.payment_method,
+            idempotency_record_id=record_id,
+        )
+    return JournalEntry(
+        merchant_id=payment.merchant_id,
+        payment_id=payment.payment_id,
+        version=payment.version,
+        currency=payment.currency,
+        description=effect.change.value,
+        booked_at_ms=payment.updated_at_ms,
+        postings=effect.postings,
+        movement=movement,
+    )

@@ -1,0 +1,107 @@
+"""``make up``, ``make down`` and what ``make demo`` shares with them: one stack a port, and nothing left running.
+
+``python -m local.command up``, ``down``, ``down --all``. Ports: PAYONCE_CLOUD_PORT (4566), PAYONCE_BANK_PORT (4700),
+PAYONCE_RECEIVER_PORT (4800). Stacks on different ports have nothing in common, also those of one clone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from local.cloud import ENVIRONMENTS_FOR_WAITING, SCRATCH, LocalCloud
+from local.processes import Processes
+from local.stack import PORT_VARIABLES, REPOSITORY, CannotStart, Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FOLDER = REPOSITORY / ".local"
+INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
+
+
+def default_cloud() -> LocalCloud:
+    """Return the cloud of ``make up``, ``make demo`` and ``make down``. Raises ``CannotStart``."""
+    ports = Ports.from_environment()
+    return LocalCloud(FOLDER / f"stack-{ports.cloud}", ports, environments=ENVIRONMENTS_FOR_WAITING)
+
+
+def guarded(command: Callable[[LocalCloud], None]) -> int:
+    """Run ``command`` with the default cloud and return the exit code.
+
+    When it fails or is interrupted, nothing is left running. A stack that runs already is left as it is.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside is as Ctrl-C
+    try:
+        cloud = default_cloud()
+        if running := cloud.processes.running():
+            raise CannotStart(f"It runs already ({', '.join(running)}). Stop it with: {_down(cloud.ports.cloud)}")
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1
+    code = 1
+    try:
+        command(cloud)
+        code = 0
+    except (CannotStart, TimeoutError) as error:
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        if code:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not keep the first from cleaning up
+            print(f"stopped: {', '.join(cloud.stop()) or 'nothing was running'}", file=sys.stderr)
+    return code
+
+
+def down(*, everything: bool) -> int:
+    """Stop the stack on the environment's ports, or every stack of this clone. Return the exit code."""
+    try:
+        ports = Ports.from_environment()
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1
+    for folder in sorted(FOLDER.glob("stack-*")):
+        port = folder.name.removeprefix("stack-")
+        processes = Processes(folder)
+        if everything or port == str(ports.cloud):
+            stopped = processes.stop()
+            shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+            if stopped:
+                print(f"stopped on port {port}:", ", ".join(stopped))
+        elif processes.running():
+            print(f"Another stack of this clone runs on port {port}. Stop it with: {_down(int(port))}")
+    return 0
+
+
+def _down(port: int) -> str:
+    usual = port == PORT_VARIABLES["PAYONCE_CLOUD_PORT"]
+    return "make down" if usual else f"PAYONCE_CLOUD_PORT={port} make down"
+
+
+def _up(cloud: LocalCloud) -> None:
+    cloud.start()
+    with (cloud.folder / "deploy.log").open("wb") as log:
+        stack = cloud.deploy(log)
+    print(f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}")
+    print(stack.how_to_operate())
+    print(f"stop with: {_down(cloud.ports.cloud)}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``up`` or ``down``; return the exit code."""
+    match list(arguments):
+        case ["up"]:
+            return guarded(_up)
+        case ["down"]:
+            return down(everything=False)
+        case ["down", "--all"]:
+            return down(everything=True)
+    print("usage: python -m local.command up|down|down --all", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

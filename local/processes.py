@@ -1,0 +1,130 @@
+"""Processes that outlive the command which starts them, and are found again by files in a folder.
+
+A file names the process and when it was started: after a reboot, or when the system has given the id to another
+process, it names nothing any more, and nobody else's process is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+STARTED_FIELD = 19  # of those after the command's name in /proc/<pid>/stat: proc(5), field 22
+GONE_TIMEOUT_SECONDS = 30  # a killed process is gone at once, unless it waits for a disk
+
+
+def started(pid: int) -> str:
+    """Return when the process was started, the same text for its whole life; empty when there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = BOOT_ID.read_text().strip()
+    except (OSError, ValueError):
+        return ""
+    return "" if fields[0] == "Z" else f"{boot}/{fields[STARTED_FIELD]}"
+
+
+class Processes:
+    """The processes whose files are in ``folder``, each the leader of a group of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path) -> None:
+        """Start it, with its output in ``<name>.log``."""
+        with self.log(name).open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._children[name] = process
+        written = self._file(name).with_suffix(".new")
+        written.write_text(f"{process.pid} {started(process.pid)}")
+        written.replace(self._file(name))  # whoever reads it reads all of it
+
+    def log(self, name: str) -> Path:
+        """Return the file of the process's output."""
+        return self._folder / f"{name}.log"
+
+    def is_running(self, name: str) -> bool:
+        """Return whether the process runs, whoever started it."""
+        child = self._children.get(name)
+        if child is not None:
+            return child.poll() is None
+        return self._pid(name) is not None
+
+    def running(self) -> list[str]:
+        """Return the names of those that run."""
+        return sorted(file.stem for file in self._folder.glob("*.pid") if self.is_running(file.stem))
+
+    def stop(self) -> list[str]:
+        """Stop all with all that they started, and return the names of those that ran."""
+        stopped = []
+        for file in sorted(self._folder.glob("*.pid")):
+            pid = self._pid(file.stem)
+            if pid is not None:
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+                    stopped.append(file.stem)
+                self._await_end(file.stem, pid)
+            file.unlink(missing_ok=True)
+        # One whose file was not written yet, as the command was interrupted between the two.
+        for name, child in self._children.items():
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+                stopped.append(name)
+        return stopped
+
+    def _await_end(self, name: str, pid: int) -> None:
+        child = self._children.get(name)
+        if child is not None:
+            child.wait()
+            return
+        give_up = time.monotonic() + GONE_TIMEOUT_SECONDS
+        while started(pid) and time.monotonic() < give_up:
+            time.sleep(0.02)
+
+    def _pid(self, name: str) -> int | None:
+        try:
+            pid, _, when = self._file(name).read_text().partition(" ")
+        except OSError:
+            return None
+        return int(pid) if pid.isdecimal() and when and started(int(pid)) == when else None
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.pid"
+
+
+def run_in_group(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log: int) -> int:
+    """Run the command to its end and return its exit code. Interrupted, all that it started ends with it."""
+    process = subprocess.Popen(
+        command,
+        env=dict(environment),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
