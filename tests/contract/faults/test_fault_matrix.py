@@ -5,8 +5,8 @@ then the client asks again until it knows. PAYONCE_FAULTS=full plays each cell w
 
 Seen to fail: with the SDK repeating a write after a doubt, or a 500 taken as refused ("store-unavailable", and recovery
 charges); with a release that requires no fence ("2 payments"); with a completion that requires none; with every "not
-found" taken as final (the late bank has executed 2); with half an answer read as an empty one (404 for a payment that is
-stored); with a hot shard that ends a recovery run (test_recovery_run.py).
+found" taken as final (the late bank has executed 2); with half an answer read as an empty one (404 for a payment that
+is stored); with a hot shard that ends a recovery run (test_recovery_run.py).
 """
 
 from __future__ import annotations
