@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tests.support.dynamodb_faults import MODEL, Comes, Fate, Reaches, Script
+from tests.support.dynamodb_fates import MODEL, Comes, Fate, Reaches, Script
 
 TRIES = 3  # of botocore, for one call
 READS = frozenset({"getitem", "query", "batchgetitem", "scan", "transactgetitems"})

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import OperationKind
 from payonce.ports import Table
 from tests.contract.faults.stage import LEASE_JUST_OVER_MS, SETTLING_MS, staged
-from tests.support.dynamodb_faults import Comes
+from tests.support.dynamodb_fates import Comes
 
 if TYPE_CHECKING:
     from payonce.ports import Item
     from tests.contract.faults.catalogue import Fault
     from tests.contract.faults.operations import Operation
-    from tests.contract.faults.stage import Answer, Servers, Stage
+    from tests.contract.faults.servers import Servers
+    from tests.contract.faults.stage import Answer, Stage
 
 RECEIVABLE = "gateway_receivable:bank"
 # An answer of these says that nothing was executed, and that nothing will be unless somebody asks again.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.retries import quota
 
-from tests.contract.faults.stage import make_servers
+from tests.contract.faults.servers import make_servers
 from tests.support.dynamodb_faults import dynamodb_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.contract.faults.stage import Servers
+    from tests.contract.faults.servers import Servers
 
 # By operation and fault: how often the client was told what.
 CELLS: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 AMOUNT_MINOR = 1050
 PART_MINOR = 400
+FIRST_INQUIRY_MS = 6_000  # due after 5 s; the late bank does not show yet what it has booked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def _in_doubt(stage: Stage) -> None:
     direct = stage.application(stage.servers.direct)
     assert stage.ask("create_payment", new_payment(), application=direct).status == 202
     stage.bank.lookup_fails = False
-    stage.pass_time(LEASE_JUST_OVER_MS)
+    stage.pass_time(FIRST_INQUIRY_MS)
 
 
 _CAPTURE, _REFUND, _VOID = OperationKind.CAPTURE, OperationKind.REFUND, OperationKind.VOID

@@ -9,33 +9,27 @@ import json
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from botocore.config import Config
-
-from payonce.bootstrap import Application, client_config
+from payonce.bootstrap import Application
 from payonce.domain.gateway import NeverSent, OperationKind, Succeeded
 from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.idempotency.recovery import RUN_INTERVAL_MS
 from payonce.observability import get_logger
 from payonce.ports import Deadline, Table
 from payonce.settings import load_settings
-from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.dynamodb_requests import from_attributes
-from tests.support.aws import REGION, create_tables
+from tests.contract.faults.servers import wipe
 from tests.support.events import call
-from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, ManualClock, ScriptedGateway
+from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, ScriptedGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from collections.abc import Iterator
 
     from payonce.domain.gateway import Instruction, SubmitOutcome
     from payonce.ports import Item
-    from tests.support.dynamodb_faults import DynamoFaults
+    from payonce.stores.dynamodb import DynamoDatabase
+    from tests.contract.faults.servers import Servers
 
 MERCHANT = "mer_faults"
 KEY = "key-of-the-client"
@@ -44,7 +38,6 @@ LEASE_JUST_OVER_MS = 31_000  # a request's 25 s, the lease's margin of 5 s, and 
 SETTLING_MS = (LEASE_JUST_OVER_MS, 60_000, 120_000, 300_000, 900_000, 900_000)
 ALL_SHARDS_MS = RUN_INTERVAL_MS * OPEN_LEASE_SHARDS
 SETTLED_TABLES = (Table.IDEMPOTENCY, Table.PAYMENTS, Table.LEDGER, Table.OUTBOX)
-PATIENT_SECONDS, HASTY_SECONDS = 20, 0.25
 
 
 class Killed(BaseException):
@@ -126,90 +119,6 @@ class ErrorLog(logging.Handler):
         self.lines.append(f"{record.getMessage()}: {error!r}")
 
 
-class RawTables:
-    """Reads and empties whole tables with bare requests: the SDK would take most of a cell's time for it.
-
-    DynamoDB Local looks at no signature. Binary attributes are left out.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENT_SECONDS)
-
-    def scan(self, name: str) -> list[dict[str, Any]]:
-        """Return the items of a table in DynamoDB's own form."""
-        items: list[dict[str, Any]] = self._post("Scan", {"TableName": name, "ConsistentRead": True})["Items"]
-        return items
-
-    def empty(self, name: str, key: Sequence[str]) -> None:
-        """Delete every item of a table."""
-        requests = [{"DeleteRequest": {"Key": {part: item[part] for part in key}}} for item in self.scan(name)]
-        for start in range(0, len(requests), 25):
-            self._post("BatchWriteItem", {"RequestItems": {name: requests[start : start + 25]}})
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _post(self, action: str, document: dict[str, Any]) -> dict[str, Any]:
-        credential = f"testing/20270101/{REGION}/dynamodb/aws4_request"
-        headers = {
-            "X-Amz-Target": f"DynamoDB_20120810.{action}",
-            "Content-Type": "application/x-amz-json-1.0",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0",
-        }
-        self._connection.request("POST", "/", json.dumps(document), headers)
-        response = self._connection.getresponse()
-        body = response.read()
-        assert response.status == 200, body
-        answer: dict[str, Any] = json.loads(body)
-        return answer
-
-
-@dataclass
-class Servers:
-    """What all cells share."""
-
-    proxy: DynamoFaults
-    clock: ManualClock
-    tables: RawTables
-    names: dict[Table, str]
-    patient: DynamoDatabase
-    hasty: DynamoDatabase
-    direct: DynamoDatabase
-    refill: Callable[[], None]
-
-
-def make_servers(url: str, proxy: DynamoFaults, refill: Callable[[], None]) -> Servers:
-    """Create the tables and the clients: production's, but for the seconds that they wait.
-
-    ``refill`` gives the clients their quota of retries back, as a fresh process has it.
-    """
-    import boto3
-
-    def client(endpoint: str, seconds: float) -> DynamoDBClient:
-        config = client_config().merge(Config(connect_timeout=5, read_timeout=seconds))
-        made: DynamoDBClient = boto3.client("dynamodb", endpoint_url=endpoint, config=config, region_name=REGION)
-        return made
-
-    clock = ManualClock()
-    direct = client(url, PATIENT_SECONDS)
-    names = create_tables(direct, "faults-")
-
-    def database(made: DynamoDBClient) -> DynamoDatabase:
-        return DynamoDatabase(made, names, sleep=clock.sleep, jitter=lambda: 1.0)
-
-    return Servers(
-        proxy=proxy,
-        clock=clock,
-        tables=RawTables(url),
-        names=names,
-        patient=database(client(proxy.url, PATIENT_SECONDS)),
-        hasty=database(client(proxy.url, HASTY_SECONDS)),
-        direct=database(direct),
-        refill=refill,
-    )
-
-
 @dataclass
 class Stage:
     """A cell: what a client does, what recovery does, and what is stored."""
@@ -288,12 +197,6 @@ class Stage:
     def open_claims(self) -> list[Item]:
         """Return the claims that are not concluded."""
         return [item for item in self.stored(Table.IDEMPOTENCY) if item["status"] != "COMPLETED"]
-
-
-def wipe(servers: Servers, tables: Sequence[Table]) -> None:
-    """Empty the tables."""
-    for table in tables:
-        servers.tables.empty(servers.names[table], ["id"] if table is Table.IDEMPOTENCY else ["pk", "sk"])
 
 
 def _sign(instruction: Instruction) -> int:

@@ -2,6 +2,11 @@
 
 What is true of a client's answer at once, and after recovery with nobody asking, is compared with the bank's books;
 then the client asks again until it knows. PAYONCE_FAULTS=full plays each cell with every bank.
+
+Seen to fail: with the SDK repeating a write after a doubt, or a 500 taken as refused ("store-unavailable", and recovery
+charges); with a release that requires no fence ("2 payments"); with a completion that requires none; with every "not
+found" taken as final (the late bank has executed 2); with half an answer read as an empty one (404 for a payment that
+is stored); with a hot shard that ends a recovery run (test_recovery_run.py).
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from tests.contract.faults.operations import OPERATIONS
 if TYPE_CHECKING:
     from tests.contract.faults.catalogue import Fault
     from tests.contract.faults.operations import Operation
-    from tests.contract.faults.stage import Servers
+    from tests.contract.faults.servers import Servers
 
 FULL = os.environ.get("PAYONCE_FAULTS") == "full"
 BANKS = ("honouring", "forgetful", "late")

@@ -13,10 +13,11 @@ from payonce.ports import Table
 from tests.contract.faults.catalogue import BY_NAME
 from tests.contract.faults.operations import new_payment
 from tests.contract.faults.stage import LEASE_JUST_OVER_MS, staged
-from tests.support.dynamodb_faults import HotPartition
+from tests.support.dynamodb_fates import HotPartition
 
 if TYPE_CHECKING:
-    from tests.contract.faults.stage import Servers, Stage
+    from tests.contract.faults.servers import Servers
+    from tests.contract.faults.stage import Stage
 
 CLAIMS = 24
 

@@ -21,8 +21,8 @@ from payonce.domain.webhooks import DeliveryStatus
 from payonce.ports import Table
 from tests.contract.faults.catalogue import FAULTS
 from tests.contract.faults.conftest import CELLS
-from tests.contract.faults.stage import wipe
-from tests.support.dynamodb_faults import Comes
+from tests.contract.faults.servers import wipe
+from tests.support.dynamodb_fates import Comes
 from tests.support.webhooks import EXCHANGE_MS, WebhookWorld, ids_and_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from payonce.ports import Item
     from tests.contract.faults.catalogue import Fault
-    from tests.contract.faults.stage import Servers
+    from tests.contract.faults.servers import Servers
 
 FULL = os.environ.get("PAYONCE_FAULTS") == "full"
 VISIBILITY_TIMEOUT_MS = 180_000
