@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
 from payonce.ports import Item, Key, Page, Table, Write
-from payonce.stores.dynamodb_errors import is_busy, read_error, watch_attempts, write_error
+from payonce.stores.dynamodb_errors import BrokenAnswerError, is_busy, read_error, watch_attempts, write_error
 from payonce.stores.dynamodb_requests import from_attributes, key_condition, to_attributes, write_request
 from payonce.stores.limits import check_targets
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Two transactions that touch one item at once cancel each other; a counter shard is busy for some 10 ms.
 MAX_CONFLICT_RETRIES = 8
 FIRST_CONFLICT_PAUSE_SECONDS = 0.01
+
+MAX_BROKEN_ANSWERS = 2  # as often as the SDK repeats a read whose answer does not come
 
 # A transaction carries a token under which DynamoDB applies it once, for 10 minutes: sending it again is harmless.
 MAX_DOUBT_RETRIES = 2
@@ -49,10 +52,9 @@ class DynamoDatabase:
 
     def get(self, table: Table, key: Key) -> Item | None:
         """See ``Database``."""
-        try:
-            answer = self._client.get_item(TableName=self._names[table], Key=to_attributes(key), ConsistentRead=True)
-        except (ClientError, BotoCoreError) as error:
-            raise read_error(error) from error
+        answer = self._read(
+            self._client.get_item, TableName=self._names[table], Key=to_attributes(key), ConsistentRead=True
+        )
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
@@ -61,10 +63,8 @@ class DynamoDatabase:
         asked: list[Any] = [to_attributes(key) for key in keys]
         items: list[Item] = []
         for attempt in range(MAX_CONFLICT_RETRIES + 1):
-            try:
-                answer = self._client.batch_get_item(RequestItems={name: {"Keys": asked, "ConsistentRead": True}})
-            except (ClientError, BotoCoreError) as error:
-                raise read_error(error) from error
+            request = {name: {"Keys": asked, "ConsistentRead": True}}
+            answer = self._read(self._client.batch_get_item, RequestItems=request)
             items += [from_attributes(item) for item in answer["Responses"].get(name, ())]
             left = answer["UnprocessedKeys"].get(name)
             if left is None:
@@ -104,12 +104,20 @@ class DynamoDatabase:
             **({"IndexName": index} if index else {"ConsistentRead": True}),
             **({"ExclusiveStartKey": to_attributes(start)} if start else {}),
         }
-        try:
-            answer = self._client.query(**request)
-        except (ClientError, BotoCoreError) as error:
-            raise read_error(error) from error
+        answer = self._read(self._client.query, **request)
         last = answer.get("LastEvaluatedKey")
         return Page([from_attributes(item) for item in answer["Items"]], from_attributes(last) if last else None)
+
+    def _read(self, method: Callable[..., Any], **request: Any) -> Any:
+        for attempt in itertools.count():
+            try:
+                return method(**request)
+            except BrokenAnswerError as error:
+                # The SDK repeats a read after any other fault by itself; this one it does not know.
+                if attempt == MAX_BROKEN_ANSWERS:
+                    raise read_error(error) from error
+            except (ClientError, BotoCoreError) as error:
+                raise read_error(error) from error
 
     def _write_one(self, action: str, request: dict[str, Any]) -> None:
         methods: dict[str, Callable[..., Any]] = {
