@@ -89,6 +89,8 @@ class Line:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)
+        # Adaptive retries also wait for their rate, by the real clock.
+        monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_args, **_options: True)
         config = Config(retries={"mode": mode, "total_max_attempts": ATTEMPTS})  # type: ignore[typeddict-item]
         client = boto3.client("dynamodb", region_name=REGION, config=config)
         client.meta.events.register("before-send.dynamodb", self._send)
