@@ -8,6 +8,7 @@ BatchGetItem there.
 
 from __future__ import annotations
 
+import itertools
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,9 @@ READS: dict[str, Callable[[Database], Any]] = {
 }
 
 
+_made = itertools.count()  # a worker that takes over tests of another may make the fixture again
+
+
 @pytest.fixture(scope="module", params=["memory", "dynamodb_local"])
 def adapter(request: pytest.FixtureRequest) -> Iterator[Database]:
     """Memory and DynamoDB Local, each made once: what is refused leaves nothing. moto takes much of all this."""
@@ -160,7 +164,7 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield MemoryDatabase()
     else:
         client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
-        yield dynamo_database(client, create_tables(client, "misuse-"))
+        yield dynamo_database(client, create_tables(client, f"misuse{next(_made)}-"))
 
 
 @pytest.fixture
