@@ -212,7 +212,7 @@ def machine(request: pytest.FixtureRequest) -> Iterator[type[StoreMachine]]:
     if request.param == "memory":
         yield type("MemoryMachine", (StoreMachine,), {"make_store": staticmethod(new_address("memory").open)})
         return
-    with running_redis(settings={"appendfsync": "no"}) as [server]:
+    with running_redis() as [server]:
         yield type(
             "RedisMachine",
             (StoreMachine,),
