@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -104,6 +104,9 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 
 bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
 	$(PY) benchmarks/reconciliation.py
+
+bench-card-numbers: setup ## card numbers found and references refused, on generated sets; written into docs/card-numbers.md
+	$(PY) -m benchmarks.card_numbers --write
 
 # Not part of `make test`: it takes a package of 400 MB, Java, and minutes. It fails without Java; it never skips.
 spark: .venv-spark/.ready ## the compiled rules on Spark in this machine, against DuckDB (needs Java)

@@ -20,21 +20,21 @@ from benchmarks.cards.numbers import (
     RARE_BRANDS,
     any_number,
     luhn,
-    masked,
     some_digits,
-    writings,
 )
 from benchmarks.cards.references import DECIMAL_LENGTHS, REFERENCES
+from benchmarks.cards.writings import masked, writings
 from payonce.domain.card_numbers import looks_like_card_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SEED = 20_261_128
-EACH = 1_000  # card numbers of each brand and each way to write them
-DECIMALS = 20_000
+EACH = 500  # card numbers of each brand and each way to write them
+DECIMALS = 10_000
+WRITTEN = "By how they are written"
 DOCUMENT = Path(__file__).parent.parent / "docs" / "card-numbers.md"
-BEGIN, END = "<!-- figures: written by make bench-card-numbers, not by hand -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures: written by make bench-card-numbers -->", "<!-- end of figures -->"
 LONGEST_TEXT = 32 * 1024
 _OLD_RULE = re.compile(r"(?<![0-9])[2-6](?:[ -]?[0-9]){12,18}(?![0-9])(?![ -][0-9])")
 
@@ -81,7 +81,7 @@ def detected() -> dict[str, list[Row]]:
     random = Random(SEED)
     return {
         "By brand, plain": [_of_brand(brand.name, brand.number, random) for brand in BRANDS],
-        "By how they are written": [
+        WRITTEN: [
             measure(_cell(name), (write(any_number(random), random) for _ in range(EACH)), wanted=True)
             for name, write in writings().items()
         ],
@@ -124,11 +124,31 @@ def total(kind: str, rows: list[Row]) -> Row:
 def adversarial() -> dict[str, str]:
     """Return texts of 32 KB that are meant to take long."""
     patterns = {
-        "digits": "4", "digits of a failing number": "4111111111111112", "digit, space": "4 ", "digit, two spaces": "4  ",
-        "groups of 4": "4000 ", "groups, hyphens": "4000-", "separators": " ", "digits and zero-width spaces": "4\u200b",
-        "hexadecimal": "4a", "groups of 1 to 4": "4 40 400 4000 ", "one digit, many separators": "4" + " " * 40,
-        "Arabic-Indic digits": "\u0664", "group, then letters": "4000 0000 0000 000x ", "masked": "411111******1111 ",
-    }  # fmt: skip
+        "digits": "4",
+        "digits of a failing number": "4111111111111112",
+        "digit, space": "4 ",
+        "digit, two spaces": "4  ",
+        "groups of 4": "4000 ",
+        "groups, hyphens": "4000-",
+        "separators": " ",
+        "digits and zero-width spaces": "4\u200b",
+        "hexadecimal": "4a",
+        "groups of 1 to 4": "4 40 400 4000 ",
+        "one digit, many separators": "4" + " " * 40,
+        "Arabic-Indic digits": "\u0664",
+        "group, then letters": "4000 0000 0000 000x ",
+        "masked": "411111******1111 ",
+        "IBANs cut short": "DE89 3704 0044 ",
+        "IBAN, many spaces": "DE89" + " " * 60,
+        "creditor references": "RF18 5390 0754 ",
+        "a long decimal": "1." + "5" * LONGEST_TEXT,
+        "decimals": "0.55555 1.55555 ",
+        "colons": "4242:",
+        "tracking numbers": "9100 0000 ",
+        "track 2": "4242424242424242D2712",
+        "letters": "aaag",
+        "compatibility forms": "\ufdfa",
+    }
     return {name: (pattern * (LONGEST_TEXT // len(pattern) + 1))[:LONGEST_TEXT] for name, pattern in patterns.items()}
 
 
@@ -136,9 +156,9 @@ def seconds(text: str, rounds: int = 3) -> float:
     """Return the shortest of some rounds."""
     times = []
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.process_time()
         looks_like_card_number(text)
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return min(times)
 
 
@@ -162,15 +182,23 @@ def report() -> str:
     """Return the whole of the figures in Markdown."""
     found, alarmed = detected(), alarms()
     head = "| kind | texts | flagged | rate | the usual rule |\n|---|---|---|---|---|"
-    written = total("card numbers, in every way below", found["By brand, plain"] + found["By how they are written"])
-    tokens = alarmed["References"][0]
-    ordinary = total("ordinary references, of every kind below", alarmed["References"])
-    parts = ["### The two rates", head, written.line(), ordinary.line(), tokens.line(), "", "### Card numbers"]
+    tokens, *references = alarmed["References"]
+    parts = [
+        "### The two rates",
+        "",
+        head,
+        total("card numbers, all rows of the first two tables", found["By brand, plain"] + found[WRITTEN]).line(),
+        total("ordinary references, all rows but tokens", references).line(),
+        tokens.line(),
+        "",
+        "### Card numbers",
+        "",
+    ]
     for title, rows in {**found, **alarmed}.items():
         if title == "Masked":
-            parts += ["### What is no card number"]
+            parts += ["### What is no card number", ""]
         parts += [f"**{title}**", "", head, *(row.line() for row in rows), ""]
-    return "\n".join([*parts, "### Time", "", *timings()]).replace("### The two rates\n|", "### The two rates\n\n|")
+    return "\n".join([*parts, "### Time", "", *timings()])
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 import uuid
 
 import pytest
@@ -32,14 +33,16 @@ PUBLISHED = {
     "maestro": "6759649826438453",
     "mir": "2200000000000004",
 }
+# Made of the issuers' ranges at https://en.wikipedia.org/wiki/Payment_card_number; nobody publishes numbers for tests.
+RARE = {"switch_18": "493618724467008476", "ukrcard_18": "604004729900593244", "napas": "9704024422242081"}
 PAN = PUBLISHED["visa"]
 GROUPED = ("4242", "4242", "4242", "4242")
 
 
-@pytest.mark.parametrize("brand", PUBLISHED)
-def test_every_brand_is_recognized(brand: str) -> None:
+@pytest.mark.parametrize("number", [*PUBLISHED.values(), *RARE.values()], ids=[*PUBLISHED, *RARE])
+def test_every_brand_is_recognized(number: str) -> None:
     """Fails when an issuer's prefix or length is not in the table."""
-    assert looks_like_card_number(PUBLISHED[brand])
+    assert looks_like_card_number(number)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,11 @@ def test_every_brand_is_recognized(brand: str) -> None:
         "42424242-42424242",
         "424242 4242424242",
         "3782 822463 10005",
+        "4222 222 222 222",
+        f"{PAN}D27122011234567890F",  # a chip's track 2, https://www.emvlab.org/emvtags/show/t57/
+        "3782 822463 10005D27122011234567890F",
+        f"0.5 {PAN}",
+        f"113-3950113-7899540 {PAN}",
         "550e8400-e29b-41d4-a716-446655440000 4242424242424242",
     ],
 )
@@ -106,6 +114,22 @@ def test_digits_of_any_script_are_digits(zero: str) -> None:
         "pm_" + "a4242424242424242bcdef0123456789",
         "",
         "12345",
+        "it37 x449 6716 1436 0874 8968 760",
+        "IBANCH6218919360786912881",
+        "RF30 4970 6593 9142 3836 4287 8",  # ISO 11649
+        "RF39666340558470",
+        "tok4cbd4242424242424242ef0123456789ab",
+        "113-3950113-7899540",  # Amazon's orders
+        "335-3950113-7899540",
+        "1ZKIU4415893974697",  # UPS
+        "9400 1521 3961 1607 8719 84",  # USPS
+        "a130:28cf:6b61:4199:6308:7571:0ef8:37bb",
+        "0.6489486521451847",
+        "13.59146364119628, -10.4671255088886",
+        "-0.23517519739613, -142.4565964386302",
+        "4092299640797 535",  # an EAN-13 and a price
+        "300011354469 9445",  # a UPC-A and a price
+        "369021393 3529708174",  # a US bank's routing number and an account
     ],
 )
 def test_an_ordinary_reference_is_taken(text: str) -> None:
@@ -113,10 +137,40 @@ def test_an_ordinary_reference_is_taken(text: str) -> None:
     assert not looks_like_card_number(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["411111******1111", "4242 42** **** 4242", "2201549•39468336836", "4242", "**** 4242"]
+)
+def test_a_masked_number_is_taken(text: str) -> None:
+    """Fails when the mark for a digit that is not shown is taken for a separator: the rest can pass the Luhn check."""
+    assert not looks_like_card_number(text)
+
+
+def test_the_time_grows_with_the_length_only() -> None:
+    """Fails when a run is searched anew from each of its digits: a body of 32 KB took a second.
+
+    The ratio of processor times is asked, since a machine may be slow: twice the text takes twice the time, not four
+    times.
+    """
+    for pattern in ("4242:", "4 ", "1.", "DE89 3704 ", "RF18 5390 ", "4a", "0000 ", "4242424242424241", "1Z", "a "):
+        once, twice = (min(_processor_seconds(pattern * (size // len(pattern))) for _ in range(3)) for size in SIZES)
+        assert twice < 3 * once + 0.002, pattern
+
+
+SIZES = (8_192, 16_384)
+
+
+def _processor_seconds(text: str) -> float:
+    began = time.process_time()
+    looks_like_card_number(text)
+    return time.process_time() - began
+
+
 def test_an_iban_hides_no_card_number() -> None:
     """Fails when what looks like an IBAN is left out without its check digits being right."""
     assert looks_like_card_number("DK00 4242 4242 4242 4242")
     assert looks_like_card_number("DE89 3704 0044 0532 0130 00 4242424242424242")
+    assert looks_like_card_number("RF00 4242 4242 4242 4242")
+    assert looks_like_card_number("RF18539007547034 4242424242424242")
 
 
 def test_tokens_of_random_hexadecimal_digits_are_taken() -> None:

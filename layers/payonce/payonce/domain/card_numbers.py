@@ -4,16 +4,19 @@ A card number is what a person or a form could have put there by mistake: digits
 groups, beside other numbers such as a security code or an expiry date. It has an issuer's prefix and one of that
 issuer's lengths, and passes the Luhn check.
 
-What has a structure of its own is not taken for one: UUIDs and other identifiers of hexadecimal digits, IBANs whose
-check digits are right, and 13-digit article codes (EAN-13) whose check digit is right. A number of 16 digits that was
-counted up or drawn at random passes for a card's in some 2 of 100 cases; no rule can tell them apart.
-``benchmarks/card_numbers.py`` measures both errors.
+What has a structure of its own is not taken for one: UUIDs and other identifiers of hexadecimal digits, decimals,
+tracking numbers, and whatever has check digits of its own that are right (IBANs, creditor references, article codes,
+routing numbers). A number of 16 digits that was counted up or drawn at random passes for a card's in some 4 of 100
+cases; no rule can tell them apart. ``benchmarks/card_numbers.py`` measures both errors: docs/card-numbers.md.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
+from itertools import cycle
+from operator import mul
 
 MIN_PAN_DIGITS = 13  # ISO/IEC 7812-1 allows fewer, but no card of fewer digits pays online
 _LONG, _ANY = frozenset(range(16, 20)), frozenset(range(13, 20))
@@ -22,6 +25,10 @@ _LONG, _ANY = frozenset(range(16, 20)), frozenset(range(13, 20))
 # (https://github.com/braintree/credit-card-type), Mastercard's 2-series (2221-2720, since 2017).
 _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("4", "4", frozenset({13, 16, 19})),  # Visa
+    ("4903", "4903", frozenset({18})),  # Switch, whose numbers of 16 and 19 digits are Visa's to this table
+    ("4905", "4905", frozenset({18})),
+    ("4911", "4911", frozenset({18})),
+    ("4936", "4936", frozenset({18})),
     ("51", "55", frozenset({16})),  # Mastercard
     ("2221", "2720", frozenset({16})),
     ("34", "34", frozenset({15})),  # American Express
@@ -49,23 +56,38 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("67", "67", _LONG),
     ("2200", "2205", _LONG),  # Mir, Borica
     ("60", "60", frozenset({16})),  # RuPay, Hipercard
+    ("6040", "6042", frozenset({18, 19})),  # UkrCard
     ("82", "82", frozenset({16})),
     ("8600", "8600", frozenset({16})),  # UzCard, Humo, Troy
     ("9860", "9860", frozenset({16})),
     ("9792", "9792", frozenset({16})),
+    ("9704", "9704", frozenset({16, 19})),  # Napas
 )
+PREFIX_DIGITS = 4  # the longest of these
 
-# Groups of a written card number stand at most this far apart: a dash between two spaces, for instance.
-_GROUPS = re.compile(r"[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*")
+# Groups of a written card number stand at most this far apart: a dash between two spaces, for instance. What stands
+# for a digit that is not shown is no separator.
+_GROUPS = re.compile(r"[0-9]+(?:[^0-9A-Za-z*•●]{1,3}[0-9]+)*")
 _GROUP = re.compile(r"[0-9]+|[^0-9]+")
 MIN_PLAIN_GROUP_DIGITS = 4  # cards show groups of four and more; dates and times are made of shorter ones
 
-# 24 digits are an ObjectId, 32 a UUID or MD5, 40 a SHA-1, 64 a SHA-256. A run of decimal digits in them is chance.
-_HEXADECIMAL = re.compile(
+# What has a shape that no card number has. A run of decimal digits in it is chance.
+_OTHER_SHAPES = re.compile(
+    # A UUID; 24 hexadecimal digits are an ObjectId, 32 a UUID or MD5, 40 a SHA-1, 64 a SHA-256, with a prefix or none.
+    # Not a chip's track 2: the number, "D", the expiry date, and "F" to fill it up (EMV Book 3, annex A, tag 57).
     r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-    r"|(?=[0-9]*[a-fA-F])[0-9a-fA-F]{24,})(?![0-9A-Za-z])"
+    r"|(?:[a-z]{0,3}[g-z])?(?![0-9]{0,19}[dD][0-9]{7,}[fF]?(?![0-9A-Za-z]))(?=[0-9]*[a-fA-F])[0-9a-fA-F]{24,}"
+    r"|(?=[0-9:]{0,38}[a-fA-F])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"  # IPv6
+    r"|1Z(?=[0-9]{0,5}[A-Z])[0-9A-Z]{16}"  # UPS
+    r"|[0-9]{3}-[0-9]{7}-[0-9]{7}"  # Amazon's orders
+    r"|9[1-5][0-9]{2}(?: [0-9]{4}){4} [0-9]{2}(?! ?[0-9])"  # USPS, whose last 18 digits could pass for a Maestro card's
+    r")(?![0-9A-Za-z])"
+    # A share, a probability, a place on earth: decimals, not groups.
+    r"|(?<![0-9A-Za-z.,/-])-?(?:[0-9]{1,3}\.[0-9]{5,}(?:[,;] ?| )-?[0-9]{1,3}\.[0-9]{5,}|0\.[0-9]{13,})(?![0-9A-Za-z.])"
 )
-_IBAN_START = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}")
+# An IBAN's or a creditor reference's beginning. Forms glue "IBAN" to it.
+_CHECKED_START = re.compile(r"(?<![0-9A-Za-z])(?:IBAN)?([A-Za-z]{2}[0-9]{2})")
+MAX_CREDITOR_REFERENCE = 25  # ISO 11649: "RF", two check digits, and up to 21 characters
 # ISO 13616, SWIFT's IBAN registry: the countries whose IBANs have so many characters.
 _IBAN_COUNTRIES = {
     15: "NO",
@@ -94,7 +116,7 @@ def looks_like_card_number(text: str) -> bool:
     """Return whether ``text`` holds a card number, in digits of any script, whole or in groups."""
     if sum(map(str.isdigit, text)) < MIN_PAN_DIGITS:
         return False
-    plain = _without_ibans(_HEXADECIMAL.sub("|||||", _plain(text)))
+    plain = _without_checked(_OTHER_SHAPES.sub("|||||", _plain(text)))
     return any(_holds_one(_GROUP.findall(run)) for run in _GROUPS.findall(plain))
 
 
@@ -107,30 +129,39 @@ def _plain(text: str) -> str:
     )
 
 
-def _without_ibans(text: str) -> str:
+def _without_checked(text: str) -> str:
+    """Return the text without IBANs and creditor references whose check digits are right."""
     kept, at = [], 0
-    for start in _IBAN_START.finditer(text):
-        end = _end_of_iban(text, start.start())
+    for start in _CHECKED_START.finditer(text):
+        end = _end_of_checked(text, start.start(1))
         if start.start() >= at and end:
             kept.append(text[at : start.start()] + "|||||")
             at = end
     return "".join(kept) + text[at:]
 
 
-def _end_of_iban(text: str, start: int) -> int:
-    """Return where the IBAN that begins at ``start`` ends, or 0 when none does. Spaces between its groups count."""
-    length = _IBAN_LENGTHS.get(text[start : start + 2], 0)
-    iban, at = "", start
-    while at < len(text) and len(iban) < length:
+def _end_of_checked(text: str, start: int) -> int:
+    """Return where the IBAN or creditor reference that begins at ``start`` ends, or 0 when none does.
+
+    Spaces between groups count. A creditor reference of any length is right; the longest one that is, is taken.
+    """
+    country = text[start : start + 2].upper()
+    length = MAX_CREDITOR_REFERENCE if country == "RF" else _IBAN_LENGTHS.get(country, 0)
+    checked, at, end = "", start, 0
+    while at < len(text) and len(checked) < length:
         if text[at].isascii() and text[at].isalnum():
-            iban += text[at]
+            checked += text[at]
         elif text[at] != " ":
             break
         at += 1
-    if not length or len(iban) < length:
-        return 0
-    number = "".join(str(int(character, 36)) for character in iban[4:] + iban[:4])
-    return at if int(number) % 97 == 1 else 0
+        whole = len(checked) == length if country != "RF" else not text[at : at + 1].isalnum()
+        if whole and len(checked) > 4 and _passes_mod_97(checked):
+            end = at
+    return end
+
+
+def _passes_mod_97(checked: str) -> bool:
+    return int("".join(str(int(character, 36)) for character in checked[4:] + checked[:4])) % 97 == 1
 
 
 def _holds_one(parts: list[str]) -> bool:
@@ -142,36 +173,41 @@ def _holds_one(parts: list[str]) -> bool:
             digits += groups[last]
             if len(digits) > max(_ANY):
                 break
-            if (
-                len(digits) >= MIN_PAN_DIGITS
-                and _is_written_so(groups[first : last + 1], separators[first:last])
-                and _is_card_number(digits)
-                and not (first == last and _is_ean13(digits))
-            ):
+            if _is_card_number(digits) and _is_written_so(groups[first : last + 1], separators[first:last]):
                 return True
+            if first == last and _is_checked_otherwise(digits):
+                break
     return False
 
 
 def _is_written_so(groups: list[str], separators: list[str]) -> bool:
     """Return whether a card number may be grouped so: long groups, or equal ones with one separator."""
     sizes = [len(group) for group in groups]
-    if all(size >= MIN_PLAIN_GROUP_DIGITS for size in sizes[:-1]):
+    if len(sizes) == 1:
+        return not _is_checked_otherwise(groups[0])
+    if all(size >= MIN_PLAIN_GROUP_DIGITS for size in sizes[:-1]) or sizes == [4, 3, 3, 3]:  # the old Visa cards
         return True
     return len(set(separators)) == 1 and len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]
 
 
 def _is_card_number(digits: str) -> bool:
-    issued = any(first <= digits[: len(first)] <= last and len(digits) in lengths for first, last, lengths in _ISSUERS)
-    return issued and _passes_luhn(digits)
+    return len(digits) in _issued_lengths(digits[:PREFIX_DIGITS]) and _passes_luhn(digits)
+
+
+@lru_cache(maxsize=1024)
+def _issued_lengths(prefix: str) -> frozenset[int]:
+    return frozenset().union(*(lengths for first, last, lengths in _ISSUERS if first <= prefix[: len(first)] <= last))
 
 
 def _passes_luhn(digits: str) -> bool:
-    total = 0
-    for position, digit in enumerate(reversed(digits)):
-        doubled = int(digit) * (2 if position % 2 else 1)
-        total += doubled - 9 if doubled > 9 else doubled
-    return total % 10 == 0
+    values = list(map(int, reversed(digits)))
+    return (sum(values[::2]) + sum((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)[value] for value in values[1::2])) % 10 == 0
 
 
-def _is_ean13(digits: str) -> bool:
-    return len(digits) == 13 and sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(digits)) % 10 == 0
+def _is_checked_otherwise(digits: str) -> bool:
+    """Return whether a group is an article code (EAN-13, UPC-A) or a US bank's routing number, with its check digit.
+
+    It is then whole, and no part of what follows.
+    """
+    weights = {13: (1, 3), 12: (3, 1), 9: (3, 7, 1)}.get(len(digits))
+    return weights is not None and sum(map(mul, map(int, digits), cycle(weights))) % 10 == 0
