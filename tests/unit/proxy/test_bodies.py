@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+from email import message_from_bytes
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from payonce.proxy.bodies import MAX_UNPACKED_BYTES, meaning_of
 from payonce.proxy.messages import ProxyRequest
@@ -77,29 +80,160 @@ def test_a_part_of_parts_is_compared_the_same_way() -> None:
     assert form(nested("in1"), "one") == form(nested("in2"), "two")
 
 
+CURL = (
+    b"--------------------------@\r\n"
+    b'Content-Disposition: form-data; name="order"\r\n\r\n17\r\n'
+    b"--------------------------@\r\n"
+    b'Content-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\n'
+    b"--------------------------@--\r\n"
+)
+MAIL = (  # email.mime, which ends lines with LF and folds the inner head
+    b"--===============@==\nContent-Type: text/plain\nMIME-Version: 1.0\n\norder 17\n--===============@==\n"
+    b'Content-Type: multipart/alternative;\n boundary="===============@@=="\nMIME-Version: 1.0\n\n'
+    b"--===============@@==\nContent-Type: text/plain\n\nx\n--===============@@==--\n\n--===============@==--\n"
+)
+AS_WRITTEN = {
+    # What was captured of each library; @ and @@ stand for what it draws anew for every request.
+    "curl": ("multipart/form-data; boundary=------------------------@", CURL),
+    "browser": (
+        "multipart/form-data; boundary=----WebKitFormBoundary@",
+        CURL.replace(b"-" * 26, b"------WebKitFormBoundary"),
+    ),
+    "requests, httpx": ("multipart/form-data; boundary=@", CURL.replace(b"-" * 26, b"--")),
+    "undici": (
+        "multipart/form-data; boundary=----formdata-undici-@",
+        CURL.replace(b"-" * 26, b"------formdata-undici-"),
+    ),
+    # new FormData() without an entry: https://github.com/tom-sherman/fetch-multipart/issues/13
+    "undici, empty": ("multipart/form-data; boundary=----formdata-undici-@", b"------formdata-undici-@--\r\n"),
+    # .NET's snippets and some libraries begin with an empty line: https://github.com/defnull/multipart/pull/64
+    "empty preamble": ("multipart/form-data; boundary=------------------------@", b"\r\n" + CURL),
+    "empty epilogue": ("multipart/form-data; boundary=------------------------@", CURL + b"\r\n"),
+    "email.mime": ('multipart/mixed; boundary="===============@=="', MAIL),
+    "email.mime, CR LF": ('multipart/mixed; boundary="===============@=="', MAIL.replace(b"\n", b"\r\n")),
+    # launchpadlib sends the message's own head, too: https://github.com/defnull/multipart/pull/28
+    "a head as preamble": (
+        'multipart/mixed; boundary="===============@=="',
+        b'Content-Type: multipart/mixed; boundary="===============@=="\n\n' + MAIL,
+    ),
+    "aiohttp, nested": (
+        "multipart/mixed; boundary=@",
+        b"--@\r\nContent-Type: multipart/related; boundary=@@\r\nContent-Length: 55\r\n\r\n"
+        b"--@@\r\nContent-Type: text/plain\r\n\r\nb\r\n--@@--\r\n\r\n--@--\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("library", AS_WRITTEN)
+def test_what_libraries_write_twice_is_the_same(library: str) -> None:
+    """Fails when what a library draws anew makes a retry another request: 422 after the first was executed."""
+    content_type, body = AS_WRITTEN[library]
+
+    def drawn(outer: str, inner: str, text: bytes = body) -> bytes:
+        filled = text.replace(b"@@", inner.encode()).replace(b"@", outer.encode())
+        return meaning(filled, content_type.replace("@", outer))
+
+    first = drawn("f7565923da090e74", "3055330443699511010")
+    assert first == drawn("0a3b5e11c44d9f02", "4673742656280594897")
+    assert first.startswith(b"multipart")
+    for was, becomes in (
+        (b"17", b"18"),
+        (b"\r\n\r\nb\r\n", b"\r\n\r\nc\r\n"),
+        (b"\n\nx", b"\n\ny"),
+        (b"mixed", b"Mixed"),
+    ):
+        if was in body:
+            assert drawn("f7565923da090e74", "3055330443699511010", body.replace(was, becomes)) != first
+
+
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
         ("multipart/form-data", multipart(FORM, "one")),
-        ("multipart/form-data; boundary=one; boundary=two", multipart(FORM, "one")),
-        ("multipart/form-data; boundary=one", b"preamble\r\n" + multipart(FORM, "one")),
-        ("multipart/form-data; boundary=one", multipart(FORM, "one") + b"epilogue"),
-        ("multipart/form-data; boundary=one", multipart(FORM, "one", end=b"")),
-        ("multipart/form-data; boundary=one", multipart(FORM, "one").replace(b"\r\n", b"\n")),
-        ("multipart/form-data; boundary=one", b"--one--"),
-        ("multipart/form-data; boundary=on", multipart(FORM, "one")),
+        ("multipart/form-data;boundary=one;boundary=two", multipart(FORM, "one")),
+        ("multipart/form-data;boundary=one", multipart(FORM, "one", end=b"")),
+        ("multipart/form-data;boundary=one", multipart(FORM, "one").replace(b"17", b"--one")),
+        ("multipart/form-data;boundary=one", multipart(FORM, "one").replace(b"17", b"\r\n--one-more")),
+        ("multipart/form-data;boundary=one", multipart(FORM, "one") + multipart(FORM, "one")),
+        ("multipart/form-data;boundary=on", multipart(FORM, "one")),
     ],
 )
-def test_what_is_not_exactly_multipart_is_compared_as_it_is(content_type: str, body: bytes) -> None:
+def test_where_the_boundary_could_matter_the_body_is_compared_as_it_is(content_type: str, body: bytes) -> None:
     """Fails when a guess is made where two readers could find other parts."""
-    assert meaning(body, content_type) == b"raw\0" + body
+    assert meaning(body, content_type) == raw(content_type, body)
+
+
+TOKENS = st.sampled_from([b"\r\n", b"\n", b"\r", b"--", b"a", b"b", b"x", b"\r\n\r\n", b"\r\n--a", b"\r\n--b", b"c: d"])
+
+
+SOME = st.lists(TOKENS, max_size=12).map(b"".join)
+
+
+@given(one=SOME, other=SOME, renamed=st.booleans())
+def test_two_bodies_that_a_reader_takes_for_two_are_two(one: bytes, other: bytes, *, renamed: bool) -> None:
+    """Fails when bodies are the same of which a parser finds other parts. The parser is the standard library's.
+
+    ``renamed`` makes the second body from the first, as a library would which draws another boundary.
+    """
+    first, second = b"--a" + one + b"\r\n--a--", b"--b" + other + b"\r\n--b--"
+    if renamed:
+        second = first.replace(b"--a", b"--b")
+    head = "multipart/mixed; boundary="
+    if meaning(first, head + "a") == meaning(second, head + "b"):
+        assert parts_of(first, "a") == parts_of(second, "b")
+
+
+def parts_of(body: bytes, boundary: str) -> list[str] | str:
+    head = f"Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n".encode()
+    found = message_from_bytes(head + body).get_payload()
+    return [part.as_string() for part in found] if isinstance(found, list) else str(found)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"Content_Type": "text/plain"}, {"Content_Type": "application/x-www-form-urlencoded"}),
+        ({"Content_Type": "text/plain; charset=utf-8"}, {"Content_Type": "text/plain; charset=latin-1"}),
+        ({"Content_Type": "application/json"}, {"Content_Type": "application/merge-patch+json"}),
+        ({"Content_Type": "application/json;version=1"}, {"Content_Type": "application/json;version=2"}),
+        ({"Content_Type": "text/plain"}, {"Content_Type": "text/plain", "Content_Encoding": "br"}),
+        (
+            {"Content_Type": 'multipart/x; start="<A>"; boundary=q'},
+            {"Content_Type": 'multipart/x; start="<a>"; boundary=q'},
+        ),
+        ({"Content_Type": 'multipart/x; a="b ;c"; boundary=q'}, {"Content_Type": 'multipart/x; a="b;c"; boundary=q'}),
+    ],
+)
+def test_the_same_bytes_of_another_type_are_another_body(one: dict[str, str], other: dict[str, str]) -> None:
+    """Fails when the type and encoding are left out: they say what the bytes mean (RFC 9110, 8.3 and 8.4)."""
+    for body in (b"1", multipart(FORM, "q")):
+        sent = [
+            meaning(body, **{"content_type": headers["Content_Type"], **without_type(headers)})
+            for headers in (one, other)
+        ]
+        assert sent[0] != sent[1]
+
+
+def without_type(headers: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name != "Content_Type"}
+
+
+@pytest.mark.parametrize(
+    "same", ["application/json", "Application/JSON ; charset=UTF-8", 'application/json;charset="utf-8"']
+)
+def test_another_spelling_of_the_type_is_the_same_type(same: str) -> None:
+    assert meaning(b"[1]", same) == meaning(b" [ 1 ] ", "application/json; charset=utf-8")
+
+
+def raw(content_type: str, body: bytes) -> bytes:
+    return b"raw\0" + content_type.encode() + b"\0" + body
 
 
 def test_a_gzipped_body_is_what_it_unpacks_to() -> None:
     """Fails when gzip's header, which holds the time of packing (RFC 1952), is fingerprinted."""
     body = b'{"amount": 1, "currency": "EUR"}'
     first = meaning(gzip.compress(body, mtime=1), "application/json", Content_Encoding="gzip")
-    second = meaning(gzip.compress(body, 1, mtime=2), "application/json", Content_Encoding="gzip")
+    second = meaning(gzip.compress(body, 1, mtime=2), "application/json", Content_Encoding="X-GZip")
     assert first == second == meaning(body, "application/json")
 
 
@@ -107,4 +241,4 @@ def test_broken_and_endless_gzip_is_compared_as_it_is() -> None:
     """Fails when a bomb is unpacked without an end."""
     bomb = gzip.compress(bytes(MAX_UNPACKED_BYTES + 1))
     for body in (b"no gzip", gzip.compress(b"x") + b"more", gzip.compress(b"x")[:-3], bomb):
-        assert meaning(body, "text/plain", Content_Encoding="gzip") == b"raw\0" + body
+        assert meaning(body, "text/plain", Content_Encoding="gzip") == raw("text/plain\ngzip", body)

@@ -2,7 +2,7 @@
 
 JSON is the same in any spelling, and a multipart body (RFC 2046) with any boundary, which libraries draw at random. A
 gzipped body is what it unpacks to, since gzip's header holds the time. Whatever two readers could take for two things
-is compared byte for byte.
+is compared byte for byte. Bytes of another type or encoding (RFC 9110, 8.3 and 8.4) mean something else.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024  # what more unpacks to is compared as it was sent; a bomb costs no more than this
 MAX_MULTIPART_DEPTH = 3  # a form holds files, a file may be of several parts; deeper bodies are compared as they are
 
-_JSON = re.compile(r"application/(?:[!-~]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
-_MULTIPART = re.compile(r"multipart/[!-~]+?\s*;", re.IGNORECASE)
+_JSON = re.compile(r"application/(?:[!-:<-~]+\+)?json(?:;.*)?", re.IGNORECASE)
+_MULTIPART = re.compile(r"multipart/[!-:<-~]+;", re.IGNORECASE)
 # RFC 2046, 5.1.1: 1 to 70 characters, in quotes when one of them separates parameters.
 _BOUNDARY = re.compile(
     r""";\s*boundary=(?:"([0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?])"|([^\s"(),/:;<=>?@\[\\\]]{1,70}))""",
     re.IGNORECASE,
 )
+_SEMICOLON = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t]*;[ \t]*')
+_UTF_8 = re.compile(r';charset="?utf-8"?(?=;|$)', re.IGNORECASE)
+_LINE_END = re.compile(rb"\r?\n")
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -35,66 +38,82 @@ def meaning_of(request: ProxyRequest) -> bytes:
     """Return bytes that are equal for two bodies exactly when they mean the same."""
     headers = request.headers()
     types = headers.get("content-type", [""])
-    body = request.body
-    if [value.strip().lower() for value in headers.get("content-encoding", [])] == ["gzip"]:
-        unpacked = _unpacked(body)
-        if unpacked is None:
-            return b"raw\0" + body
-        body = unpacked
-    return _meaning(types[0].strip(), body, 1) if len(types) == 1 else b"raw\0" + body
+    content_type = _tidy(types[0])
+    encoding = ",".join(headers.get("content-encoding", [])).strip().lower()
+    if len(types) > 1:
+        return _raw("\n".join((*types, encoding)), request.body)
+    unpacked = _unpacked(request.body) if encoding in {"gzip", "x-gzip"} else None  # RFC 9110, 8.4.1.3: one thing
+    if unpacked is not None:
+        return _meaning(content_type, unpacked, 1)
+    if encoding not in {"", "identity"}:
+        return _raw(f"{content_type}\n{encoding}", request.body)
+    return _meaning(content_type, request.body, 1)
+
+
+def _tidy(content_type: str) -> str:
+    """Return the header's value with the type in small letters, and without spaces that mean nothing."""
+    kind, semicolon, parameters = content_type.strip().partition(";")
+    return kind.strip().lower() + _SEMICOLON.sub(lambda found: found[0].strip(" \t"), semicolon + parameters)
+
+
+def _raw(content_type: str, body: bytes) -> bytes:
+    return b"raw\0" + content_type.encode("utf-8", "surrogatepass") + b"\0" + body
 
 
 def _meaning(content_type: str, body: bytes, depth: int) -> bytes:
     if _JSON.fullmatch(content_type):
         canonical = _canonical_json(body)
-        return b"raw\0" + body if canonical is None else b"json\0" + canonical
+        kind = _UTF_8.sub("", content_type)  # JSON is nothing else (RFC 8259, 8.1)
+        return _raw(content_type, body) if canonical is None else _digest(b"json", kind.encode(), canonical)
     if _MULTIPART.match(content_type) and depth <= MAX_MULTIPART_DEPTH:
-        parts = _parts(content_type, body)
-        if parts is not None:
-            digests = [_part_digest(head, content, depth) for head, content in parts]
-            return _digest(b"multipart", _without_boundary(content_type), *digests)
-    return b"raw\0" + body
+        pieces = _pieces(content_type, body)
+        if pieces is not None:
+            kind = _BOUNDARY.sub("", content_type)
+            return _digest(
+                b"multipart", kind.encode("utf-8", "surrogatepass"), *(_part(piece, depth) for piece in pieces)
+            )
+    return _raw(content_type, body)
 
 
-def _parts(content_type: str, body: bytes) -> list[tuple[bytes, bytes]] | None:
-    """Return head and content of each part, or ``None`` for what is not exactly parts between one boundary."""
+def _pieces(content_type: str, body: bytes) -> list[bytes] | None:
+    """Return what stands before, between and after the lines of the boundary, line ends and all, or ``None``.
+
+    Two bodies with the same pieces differ in the name of their boundary, and in nothing else. Hence ``None`` where the
+    name could matter: where it stands in the parts, too, or where a line begins with it and goes on. A preamble may
+    name it, as those of mail libraries do.
+    """
     found = _BOUNDARY.findall(content_type)
     if len(found) != 1:
         return None
-    delimiter = b"\r\n--" + (found[0][0] or found[0][1]).encode()
-    first, *rest = (b"\r\n" + body).split(delimiter)
-    if first or len(rest) < 2 or rest.pop() not in {b"--", b"--\r\n"}:
+    boundary = (found[0][0] or found[0][1]).encode("utf-8", "surrogatepass")
+    before, *parts = (b"\n" + body).split(b"\n--" + boundary)
+    if not parts or any(boundary in part for part in parts) or not all(map(_LINE_END.match, parts[:-1])):
         return None
-    parts = []
-    for part in rest:
-        head, blank, content = part.partition(b"\r\n\r\n")
-        if not blank or not head.startswith(b"\r\n"):
-            return None
-        parts.append((head, content))
-    return parts
+    after = parts.pop()
+    if not after.startswith(b"--") or not (_LINE_END.match(after, 2) or not after[2:].strip(b"\r\n")):
+        return None
+    return [before.replace(boundary, b"\0"), *parts, after[2:].strip(b"\r\n")]
 
 
-def _part_digest(head: bytes, content: bytes, depth: int) -> bytes:
-    lines = head.split(b"\r\n")
+def _part(piece: bytes, depth: int) -> bytes:
+    """Return the meaning of a part. One that has several parts has a boundary of its own, which its head names."""
+    head, blank, content = piece.partition(b"\r\n\r\n" if piece.startswith(b"\r\n") else b"\n\n")
+    lines = re.sub(rb"\r?\n(?=[ \t])", b"", head).split(b"\n")  # a long header goes on in the next line
     types = [line for line in lines if line.lower().startswith(b"content-type:")]
-    content_type = types[0].split(b":", 1)[1].decode("latin-1").strip() if len(types) == 1 else ""
-    if _MULTIPART.match(content_type):
-        # A part of several parts has a boundary of its own, which its head names.
-        meaning = _meaning(content_type, content, depth + 1)
-        if not meaning.startswith(b"raw\0"):
-            return _digest(b"parts", b"\r\n".join(line for line in lines if line not in types), meaning)
-    return _digest(b"part", head, content)
-
-
-def _without_boundary(content_type: str) -> bytes:
-    return _BOUNDARY.sub("", content_type).lower().encode("latin-1")
+    if blank and len(types) == 1:
+        content_type = _tidy(types[0].partition(b":")[2].decode("latin-1"))
+        if _MULTIPART.match(content_type):
+            meaning = _meaning(content_type, content, depth + 1)
+            if not meaning.startswith(b"raw\0"):
+                return _digest(b"parts", *(line for line in lines if line not in types), meaning)
+    return _digest(b"part", piece)
 
 
 def _digest(*fields: bytes) -> bytes:
     digest = hashlib.sha256()
     for field in fields:
         digest.update(len(field).to_bytes(8, "big") + field)
-    return digest.digest()
+    return fields[0] + b"\0" + digest.digest()
 
 
 def _unpacked(body: bytes) -> bytes | None:
