@@ -87,12 +87,14 @@ def test_a_guard_shorter_than_the_window_stops_the_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [";v=1", "; v=1", ";v", ';a="x;y\\"z";b=?1', ";t=:aGk=:;d=@1764356096;n=-1.5;tok=a/b", " ;v=1"]
+    "parameters",
+    [";v=1", "; v=1", ";v", ';a="x;y\\"z";b=?1', ";t=:aGk=:;d=@1764356096;n=-1.5;tok=a/b", " ;v=1", ';d=%"f%c3%bc"'],
 )
 def test_parameters_of_a_quoted_key_say_nothing_of_it(parameters: str) -> None:
     """Fails when `"k";v=1` is another key than `"k"`, so that the retry through a proxy which adds it executes again.
 
-    RFC 9651, 3.1.2 and draft-ietf-httpapi-idempotency-key-header, section 2.1: an Item whose value is a String.
+    RFC 9651, 3.1.2 and draft-ietf-httpapi-idempotency-key-header, section 2.1: an Item whose value is a String. The last
+    parameter is a Display String (RFC 9651, 3.3.8).
     """
     assert parse_key({"idempotency-key": [f'"{KEY}"{parameters}']}) == KEY
 
@@ -106,3 +108,18 @@ def test_a_quoted_key_that_is_no_string_is_refused(value: str) -> None:
 
 def test_a_bare_key_may_hold_what_separates_parameters() -> None:
     assert parse_key({"idempotency-key": [f"{KEY};v=1"]}) == f"{KEY};v=1"
+
+
+@pytest.mark.parametrize("joined", [f"{KEY},{KEY}", f"{KEY}, {KEY}", f"{KEY} ,\t{KEY},{KEY}"])
+def test_a_header_sent_twice_and_joined_is_sent_once(joined: str) -> None:
+    """Fails when one key is another one after a proxy joined two equal lines with a comma, so that a retry executes.
+
+    API Gateway joins so (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+    format 2.0), Node does (https://github.com/grimurrash/test-task2/issues/73: two payments for one key).
+    """
+    assert parse_key({"idempotency-key": [joined]}) == KEY == parse_key({"idempotency-key": [KEY, KEY]})
+
+
+@pytest.mark.parametrize("key", [f"{KEY},{KEY}0", f"{KEY},", f",{KEY}", f"{KEY},,{KEY}"])
+def test_a_bare_key_may_hold_a_comma(key: str) -> None:
+    assert parse_key({"idempotency-key": [key]}) == key

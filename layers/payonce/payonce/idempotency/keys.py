@@ -22,7 +22,7 @@ _VISIBLE_ASCII = re.compile(rf"[\x21-\x7e]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARAC
 # A string, then parameters: ;name or ;name=value. No part can be read in two ways, so that nothing is tried again.
 _QUOTED = re.compile(
     r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
-    r'(?:[ \t]*;[ \t]*[a-z*][a-z0-9_\-.*]*(?:=(?:"(?:[ !#-\[\]-~]|\\["\\])*"|[!#-:<-~]+))?)*'
+    r'(?:[ \t]*;[ \t]*[a-z*][a-z0-9_\-.*]*(?:=(?:%?"(?:[ !#-\[\]-~]|\\["\\])*"|[!#-:<-~]+))?)*'
 )
 _PREFER_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([^",;\s]*)"?', re.IGNORECASE)
 
@@ -45,7 +45,9 @@ def _bare(value: str, names: Sequence[str]) -> str:
     """
     value = value.strip(" \t")
     if not value.startswith('"'):
-        return value
+        # A header that was sent twice may come as one line (RFC 9110, 5.3): twice the same key is that key.
+        once = {part.strip(" \t") for part in value.split(",")}
+        return once.pop() if len(once) == 1 else value
     quoted = _QUOTED.fullmatch(value)
     if quoted is None:
         raise KeyMalformed(f"The quoted idempotency key is no structured-field string (RFC 9651). {_how_to(names)}")
