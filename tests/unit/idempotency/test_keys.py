@@ -93,8 +93,8 @@ def test_a_guard_shorter_than_the_window_stops_the_start() -> None:
 def test_parameters_of_a_quoted_key_say_nothing_of_it(parameters: str) -> None:
     """Fails when `"k";v=1` is another key than `"k"`, so that the retry through a proxy which adds it executes again.
 
-    RFC 9651, 3.1.2 and draft-ietf-httpapi-idempotency-key-header, section 2.1: an Item whose value is a String. The last
-    parameter is a Display String (RFC 9651, 3.3.8).
+    RFC 9651, 3.1.2 and draft-ietf-httpapi-idempotency-key-header, section 2.1: an Item whose value is a String. The
+    last parameter is a Display String (RFC 9651, 3.3.8).
     """
     assert parse_key({"idempotency-key": [f'"{KEY}"{parameters}']}) == KEY
 
