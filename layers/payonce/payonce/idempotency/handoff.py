@@ -73,8 +73,8 @@ async def execute_async(execute: Execute, function: Callable[[], Any], *, clock:
     try:
         return engine.result()
     except (CutOff, GivenUp):
-        # The coroutine's own, as if it had been awaited here. ``GivenUp`` is the engine's alone: where this call is made
-        # in another guarded function, it would say that that one has not begun.
+        # The coroutine's own, as if it had been awaited here. GivenUp is for the engine alone: raised into another
+        # guarded function, it would say that that one has not begun.
         raise asyncio.CancelledError from None
 
 
