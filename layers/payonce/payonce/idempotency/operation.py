@@ -275,7 +275,7 @@ class IdempotentOperation:
 
 def _late() -> LeaseLost:
     return LeaseLost(
-        "Another owner has the key by now: its outcome stands, and this result was not stored. Either this execution took "
-        "longer than timeout_seconds (allow more time, or make the function stop by its deadline), or its claim is gone: "
-        "released by an operator, or lost by a server, which is in the log."
+        "Another owner has the key by now: its outcome stands, and this result was not stored. This execution took "
+        "longer than timeout_seconds (allow more time, or make the function stop by its deadline), or its claim is "
+        "gone: an operator released it, or its server lost it, which is in the log."
     )
