@@ -142,6 +142,24 @@ def test_what_has_begun_is_answered_while_others_are_refused(
     assert handler(event(PAYMENT, gateway="", key="another-key-0123"), Context())["statusCode"] == 429
 
 
+def test_what_has_begun_is_answered_after_its_gateway_was_taken_from_the_settings(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the retry of a charged key is told 503 and "nothing was executed": its client pays elsewhere again."""
+    handler = load_handler("create_payment", application, monkeypatch)
+    first = handler(event(PAYMENT, gateway="alder"), Context())
+    assert first["statusCode"] == 201
+    again = handler(event(PAYMENT, gateway="removed"), Context())
+    assert (again["statusCode"], again["body"]) == (201, first["body"])
+    before = stored(application)
+    refused = handler(event(PAYMENT, gateway="removed", key="another-key-0123"), Context())
+    assert (refused["statusCode"], json.loads(refused["body"])["type"]) == (
+        503,
+        "urn:payonce:problem:gateway-unavailable",
+    )
+    assert stored(application) == before  # not even a claim
+
+
 def test_a_key_of_another_merchant_is_not_known(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails when the question for the key leaves out whose it is: a refusal would tell that another has used it."""
     handler = load_handler("create_payment", application, monkeypatch)

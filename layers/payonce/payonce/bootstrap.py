@@ -256,11 +256,13 @@ class Application:
         return make_router(self.settings, lambda: self.database, self.clock)
 
     def route(self, payment_id: str, method: str, merchant_gateway: str) -> str:
-        """Return the gateway of a new payment. Raises ``GatewayUnavailable`` when none is configured."""
-        name = self.router.route(payment_id, method, merchant_gateway)
+        """Return the gateway of a new payment; see ``require_gateway``."""
+        return self.router.route(payment_id, method, merchant_gateway)
+
+    def require_gateway(self, name: str) -> None:
+        """Raise ``GatewayUnavailable`` when the gateway of a new payment is not configured."""
         if name not in self.settings.gateways and name not in self._gateways:
             raise GatewayUnavailable("No payment gateway is configured for this merchant. Nothing was executed.")
-        return name
 
     def gateway(self, name: str) -> Gateway:
         """Return the configured gateway ``name``. Raises ``GatewayUnavailable`` when it is not configured."""

@@ -451,15 +451,30 @@ def test_a_call_that_did_nothing_may_be_repeated_after_its_claim_is_lost(
 
 
 def test_a_lost_record_is_restored_only_where_nobody_has_claimed_it_anew(
-    client: Redis, store: RedisIdempotencyStore
+    client: Redis, store: RedisIdempotencyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Fails when the older owner's outcome is written over a newer claim."""
+    """Fails when the older owner's outcome is written over a newer claim, or when nothing tells why there are two."""
     owned = store.claim(new_record())
     client.flushall()
     newer = store.claim(new_record("c2"))
     with pytest.raises(LeaseLost):
         finish(store, owned)
+    with pytest.raises(LeaseLost):
+        store.release(owned)
     assert store.get(owned.record_id) == newer
+    assert len([message for message in caplog.messages if "has lost an open claim" in message]) == 2
+
+
+def test_a_claim_that_was_released_and_made_anew_is_no_lost_one(
+    store: RedisIdempotencyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fails when a stale owner's late outcome raises an alarm over a server that has lost nothing."""
+    owned = store.claim(new_record())
+    store.release(owned)
+    store.claim(new_record("c2"))
+    with pytest.raises(LeaseLost):
+        finish(store, owned)
+    assert not [message for message in caplog.messages if "lost" in message]
 
 
 @pytest.mark.parametrize("by", [None, ReleasedBy(operator="ann", reason="a ticket", at_ms=5)])

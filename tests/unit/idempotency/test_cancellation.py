@@ -309,6 +309,46 @@ def test_a_process_that_is_suspended_before_it_begins_does_not_begin() -> None:
     assert len(shop.shipped) == 1
 
 
+@pytest.mark.parametrize("taken_over", [True, False])
+def test_a_coroutine_whose_loop_is_busy_until_its_time_is_over_does_not_begin(taken_over: bool) -> None:
+    """Something blocks the loop after the claim, as asyncio's debug mode reports of slow callbacks
+    (https://docs.python.org/3/library/asyncio-dev.html#running-blocking-code).
+
+    ::
+
+        A's thread   claim f=1 ─▶ asks the loop to begin
+        A's loop                  (blocked) . . . . . . . . . . . . . . .▶ its time is over: B's result, or none
+        B                                      lease over: f=2 ─▶ executes
+
+    Fails when the coroutine begins: a second charge, or one that another owner may make at any moment.
+    """
+    bank = Bank(shop=Shop(verdicts=[WasNotExecuted()]))
+
+    @bank.shop.operation(scope="shop_name")
+    async def pay(shop_name: str, order: str) -> str:
+        bank.charges.append(order)
+        return order
+
+    async def main() -> None:
+        late = asyncio.ensure_future(pay("s", "order-1"))
+        await asyncio.sleep(0)
+        while bank.shop.record() is None:  # on the loop: what the engine hands to it waits in its queue
+            time.sleep(0.005)
+        time.sleep(0.1)
+        bank.shop.clock.ms += LEASE_MS
+        if not taken_over:
+            with pytest.raises(StoreUnavailable, match="Nothing was executed"):
+                await late
+            return
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(lambda: asyncio.run(pay("s", "order-1"))).result() == "order-1"
+        assert await late == "order-1"
+
+    asyncio.run(main())
+    assert bank.charges == ["order-1"] * taken_over
+    assert (bank.shop.record() is not None) is taken_over
+
+
 def test_a_process_that_wakes_up_too_late_gives_its_claim_back() -> None:
     """Nobody has taken it over. Fails when the key is left in doubt though nothing has begun, or the function begins
     after its deadline, when another owner may begin any moment.

@@ -463,3 +463,36 @@ def test_nested_coroutines_that_are_cancelled_are_all_in_doubt() -> None:
     shop.clock.ms += 16_000
     shop.verdicts = [WasExecuted("label")]
     assert asyncio.run(courier("s", "order-1")) == "label"
+
+
+def test_a_nested_coroutine_that_is_cancelled_before_it_begins_says_nothing_of_the_outer_one() -> None:
+    """A program cancels every task there is, as ``asyncio.run`` does at its end, and meets the inner one before its
+    first step. Fails when "it never began" gives the outer claim back: its retry would charge again.
+    """
+    shop = Shop()
+
+    @shop.operation("courier", scope="shop_name")
+    async def courier(shop_name: str, order: str) -> str:
+        return "label"  # pragma: no cover - never begun
+
+    @shop.operation("sell", scope="shop_name")
+    async def sell(shop_name: str, order: str) -> str:
+        shop.shipped.append("charged")
+        known, loop = asyncio.all_tasks(), asyncio.get_running_loop()
+
+        def cancel_the_new_one() -> None:
+            if new := asyncio.all_tasks() - known:
+                new.pop().cancel()
+            else:
+                loop.call_soon(cancel_the_new_one)
+
+        cancel_the_new_one()
+        return await courier(shop_name, order)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(sell("s", "order-1"))
+    with pytest.raises(OutcomeUnknown):
+        asyncio.run(sell("s", "order-1"))
+    assert shop.shipped == ["charged"]
+    assert_in_doubt(shop, "sell")
+    assert shop.record("courier") is None

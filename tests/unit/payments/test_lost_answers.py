@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,10 +25,12 @@ from payonce.domain.errors import (
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
 from payonce.domain.problems import problem_of
-from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
+from payonce.idempotency.items import OPEN_LEASE_SHARDS, from_item, shard_of
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.store import DatabaseIdempotencyStore
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
+from payonce.ports import Insert
 from tests.support.faulty_database import FaultyDatabase
 from tests.support.world import CAPABILITIES, HONOURING, MERCHANT, ScriptedGateway, World
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome
-    from payonce.idempotency.records import KeyedResponse
+    from payonce.idempotency.records import IdempotencyRecord, KeyedResponse
     from payonce.ports import Deadline
 
 PAST_THE_LEASE_MS = 31_000
@@ -129,6 +132,39 @@ def test_a_release_after_a_claim_that_may_land_again_proves_nothing() -> None:
     shop.database.script = ["late"]
     shop.world.gateway.script = ["never"]
     assert isinstance(shop.call(shop.world.create), OutcomeUnknown)
+    shop.time_passes()
+    assert shop.charges() == 1
+
+
+def test_a_put_on_its_way_is_not_forgotten_over_another_owner() -> None:
+    """A copy of the request has the key for a moment and gives it back; then ours is claimed, and given back too.
+
+    ::
+
+        ours   put 1 ──────────────(delayed)─────────────────────────────────▶ stored: recovery executes it
+               put 2 ─ taken ─ waits ─▶ put 3 ─▶ stored ─ never sent ─ released ─ 503?
+        copy   stored ──────── released
+    """
+    shop = Shop()
+    store = DatabaseIdempotencyStore(shop.database)
+    copies: list[IdempotencyRecord] = []
+
+    def copy_claims(number: int) -> None:
+        if number == 2:
+            put = shop.database.on_their_way[0][0]
+            assert isinstance(put, Insert)
+            copies.append(store.claim(replace(from_item(put.item), claim_id="pay_of_the_copy")))
+
+    def copy_gives_back(seconds: float) -> None:
+        shop.world.clock.sleep(seconds)
+        store.release(copies.pop())
+
+    shop.database.before_write, shop.world.engine._sleep = copy_claims, copy_gives_back
+    shop.database.script = ["late"]
+    shop.world.gateway.script = ["never"]
+    answer = shop.call(lambda: shop.world.create(wait_seconds=5))
+    assert (copies, shop.world.gateway.script) == ([], [])
+    assert isinstance(answer, OutcomeUnknown)
     shop.time_passes()
     assert shop.charges() == 1
 

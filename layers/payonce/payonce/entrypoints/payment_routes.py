@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import Throttled
+from payonce.domain.errors import GatewayUnavailable, Throttled
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
@@ -48,13 +48,19 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
 
 
 def _admit(application: Application, request: Request, work: CreatePayment, is_known: Callable[[], bool]) -> None:
-    """Refuse what the gateways can't take now. Raises ``Throttled``, unless the key's payment has begun already."""
+    """Refuse what the gateways can't take now, or what has none, unless the key's payment has begun already.
+
+    Raises ``Throttled`` and ``GatewayUnavailable``.
+    """
     plan = work.payment_plan
     try:
+        application.require_gateway(plan.gateway)
         application.router.admit(plan.payment_id, plan.merchant_id, plan.priority)
-    except Throttled as refused:
+    except (Throttled, GatewayUnavailable) as refused:
         if is_known():
             return
+        if isinstance(refused, GatewayUnavailable):
+            raise
         # The demand that no claim shows: what routing decides with, next to the claims.
         get_logger().info(
             "throttled",

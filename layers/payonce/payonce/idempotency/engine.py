@@ -110,7 +110,7 @@ class IdempotencyEngine:
         give_up_at_ms = min(
             self._clock.now_ms() + int(request.wait_seconds * 1000), request.deadline.at_ms - WAIT_RESERVE_MS
         )
-        others_seen = False
+        others_seen = contested = False
         while True:
             # Anew after every wait: a claim begins when it is made, and the wait for another's is not its latency.
             record = self._new_record(request, plan)
@@ -121,6 +121,7 @@ class IdempotencyEngine:
                 new_record=record,
                 writes=list(plan.writes),
                 deadline=request.deadline,
+                contested=contested,
                 conclude=self._conclude.write,
             )
             try:
@@ -130,10 +131,10 @@ class IdempotencyEngine:
                     raise OutcomeUnknown(UNKNOWN) from unavailable
                 raise
             except IdempotencyAlreadyInProgressError:
-                others_seen = True
+                others_seen, contested = True, persistence.contested
                 self._wait_for_change(record.record_id, give_up_at_ms)
             except LeaseLost:
-                others_seen = True
+                others_seen, contested = True, persistence.contested
                 # Another owner took over, or concluded, between our look and our write: look at once, then wait.
                 if not self._has_changed(record.record_id):
                     self._wait_for_change(record.record_id, give_up_at_ms)

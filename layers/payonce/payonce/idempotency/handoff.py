@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from payonce.idempotency.in_process import Attempt, CutOff, GivenUp
 from payonce.idempotency.nested import ATTEMPTS
+from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -71,8 +72,10 @@ async def execute_async(execute: Execute, function: Callable[[], Any], *, clock:
         raise
     try:
         return engine.result()
-    except CutOff:
-        raise asyncio.CancelledError from None  # the coroutine's own, as if it had been awaited here
+    except (CutOff, GivenUp):
+        # The coroutine's own, as if it had been awaited here. GivenUp is for the engine alone: raised into another
+        # guarded function, it would say that that one has not begun.
+        raise asyncio.CancelledError from None
 
 
 class _OnLoop:
@@ -86,11 +89,13 @@ class _OnLoop:
         self._loop = loop
         self._clock = clock
         self._left: Future[Any] = Future()
+        self._deadline = Deadline(0)  # known once it is claimed
         self._task: asyncio.Task[Any] | None = None
         self._began = False
 
     def run(self) -> Any:
         """Return the coroutine's result; called in the engine's thread. Raises ``GivenUp``, or ``CutOff``."""
+        self._deadline = ATTEMPTS.get()[-1].deadline
         try:
             self._loop.call_soon_threadsafe(self._begin)
         except RuntimeError:  # the loop is closed
@@ -125,6 +130,11 @@ class _OnLoop:
         self._task.add_done_callback(self._ended)
 
     async def _body(self) -> Any:
+        # engine's thread   claim ─▶ asks the loop to begin
+        # loop                       (busy with something else) . . . . . . . . . .▶ begins only now: its time is over
+        # another owner                                          takes over, executes
+        if self._deadline.remaining_seconds(self._clock) == 0:
+            raise GivenUp("The time was over before the event loop came to begin it.")
         self._began = True
         coroutine: Coroutine[Any, Any, Any] = self._function()
         return await coroutine
@@ -143,8 +153,7 @@ class _OnLoop:
         try:
             self._left.exception(LOOP_CHECK_SECONDS)
         except TimeoutError:
-            deadline = ATTEMPTS.get()[-1].deadline
-            stopped = not self._loop.is_running() and deadline.remaining_seconds(self._clock) == 0
+            stopped = not self._loop.is_running() and self._deadline.remaining_seconds(self._clock) == 0
             # A loop that has only stopped may be run again: what has not begun must not begin then.
             if (self._loop.is_closed() or stopped) and not self._left.cancel():
                 raise CutOff("The event loop ended before the function did; what it started may go on.") from None

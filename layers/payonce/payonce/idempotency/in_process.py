@@ -182,7 +182,7 @@ class FunctionWork:
         return self._doubted(claim, self._in(ASK_AGAIN_SECONDS))
 
     def _execute(self, claim: Claim) -> Conclusion:
-        if self._clock.now_ms() >= claim.deadline.at_ms:
+        if self._is_over(claim):
             # owner A   claim ─▶ (frozen) . . . . . . . . .▶ begins only now: its time is over
             # owner B                      takes over, executes
             return self._nothing_done(claim, StoreUnavailable(_TOO_LATE))
@@ -193,7 +193,7 @@ class FunctionWork:
             value = self._run()
         except GivenUp as error:
             self.ran = False
-            return self._nothing_done(claim, error)
+            return self._nothing_done(claim, StoreUnavailable(_TOO_LATE) if self._is_over(claim) else error)
         except CutOff as error:
             self.error = error
             return self._doubted(claim, claim.record.lease_expires_at_ms)
@@ -205,6 +205,9 @@ class FunctionWork:
         finally:
             ATTEMPTS.reset(token)
         return self._completed(claim, value)
+
+    def _is_over(self, claim: Claim) -> bool:
+        return self._clock.now_ms() >= claim.deadline.at_ms
 
     def _nothing_done(self, claim: Claim, error: Exception) -> Conclusion:
         """Conclude that this owner has done nothing. Earlier owners are another matter: theirs is the reference."""

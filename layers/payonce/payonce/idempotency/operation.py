@@ -275,6 +275,7 @@ class IdempotentOperation:
 
 def _late() -> LeaseLost:
     return LeaseLost(
-        "This execution took longer than timeout_seconds, and another owner took over: its outcome stands, and this "
-        "result was not stored. Allow more time, or make the function stop by its deadline."
+        "Another owner has the key by now: its outcome stands, and this result was not stored. This execution took "
+        "longer than timeout_seconds (allow more time, or make the function stop by its deadline), or its claim is "
+        "gone: an operator released it, or its server lost it, which is in the log."
     )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.settings import LEASE_MARGIN_MS
+from payonce.idempotency.transitions import ClaimTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,17 +78,22 @@ class Ownership:
         self._clock = clock
         self._sleep = sleep
 
-    def claim(self, record: IdempotencyRecord, writes: Sequence[Write], deadline: Deadline) -> Owned:
-        """Store the claim.
+    def claim(
+        self, record: IdempotencyRecord, writes: Sequence[Write], deadline: Deadline, *, contested: bool = False
+    ) -> Owned:
+        """Store the claim. ``contested``: an earlier put of it, before others had the key, may still be on its way.
 
         Raises ``ClaimTaken``; ``StoreUnavailable`` and ``WriteConflict`` when nothing was stored and nothing will be;
         ``OutcomeUnknown`` when it may be.
         """
-        doubt: OutcomeUnknown | None = None
+        doubt = OutcomeUnknown(UNKNOWN) if contested else None
         patience = Patience(self._clock, self._sleep, deadline.at_ms - LAST_TRY_MS)
         while True:
             try:
                 return Owned(self._store.claim(record, writes), contested=doubt is not None)
+            except ClaimTaken as taken:
+                taken.contested = doubt is not None
+                raise
             except OutcomeUnknown as unknown:
                 doubt = unknown
             except StoreUnavailable:

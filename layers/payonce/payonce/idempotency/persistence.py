@@ -59,6 +59,7 @@ class FencedPersistence(BasePersistenceLayer):
         new_record: IdempotencyRecord,
         writes: list[Write],
         deadline: Deadline,
+        contested: bool,
         conclude: Callable[[Claim, Conclusion], KeyedResponse],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -68,6 +69,7 @@ class FencedPersistence(BasePersistenceLayer):
         self._new_record = new_record
         self._writes = writes
         self._deadline = deadline
+        self.contested = contested
         self._conclude = conclude
         self.claimed: Owned | None = None
         self.concluded: KeyedResponse | None = None
@@ -86,9 +88,12 @@ class FencedPersistence(BasePersistenceLayer):
         #
         # Only a lease that ran out is taken over, and only by whoever still sees the fence that it observed.
         try:
-            self.claimed = self._ownership.claim(self._new_record, self._writes, self._deadline)
+            self.claimed = self._ownership.claim(
+                self._new_record, self._writes, self._deadline, contested=self.contested
+            )
+            self.contested = self.claimed.contested
         except ClaimTaken as taken:
-            existing = taken.record
+            existing, self.contested = taken.record, taken.contested
             if existing.fingerprint != self._new_record.fingerprint:
                 raise KeyReused(
                     "This idempotency key was used before with a different request. Retry with the first body, or use "
@@ -122,7 +127,7 @@ class FencedPersistence(BasePersistenceLayer):
         """The claim owned by this request. Raises ``OutcomeUnknown`` when there is none."""
         if self.claimed is None:
             raise OutcomeUnknown("this request owns no claim")
-        return Claim(self.claimed.record, self._deadline, self.claimed.contested)
+        return Claim(self.claimed.record, self._deadline, self.contested)
 
     def _get_record(self, idempotency_key: str) -> DataRecord:
         record = self._store.get(idempotency_key)

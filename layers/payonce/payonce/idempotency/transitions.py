@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 class ClaimTaken(Exception):
-    """The record exists; ``record`` is what is stored."""
+    """The record exists; ``record`` is what is stored. ``contested``: see ``Owned``, of the claim that was refused."""
 
     def __init__(self, record: IdempotencyRecord) -> None:
         super().__init__(record.record_id)
         self.record = record
+        self.contested = False
 
 
 def own_or_taken(mine: IdempotencyRecord, stored: IdempotencyRecord) -> IdempotencyRecord:

@@ -100,7 +100,7 @@ def watch_attempts(client: DynamoDBClient) -> None:
     for operation in WRITE_OPERATIONS:
         client.meta.events.register_first(
             f"needs-retry.dynamodb.{operation}",
-            _stop_at_a_doubt,  # type: ignore[arg-type]  # the stubs know handlers without a result alone
+            _stop_at_a_doubt,
             unique_id=f"payonce-stop-at-a-doubt-{operation}",
         )
     client.meta.events.register("before-parse.dynamodb", _require_whole, unique_id="payonce-require-whole")
@@ -153,13 +153,17 @@ def write_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid | Out
 
 
 def _stop_at_a_doubt(
-    response: tuple[Any, dict[str, Any]] | None, caught_exception: Exception | None, **_: Any
-) -> bool | None:
-    """Return ``False``, "do not repeat", after an attempt that may have been applied; ``None`` leaves it to the SDK."""
+    response: tuple[Any, dict[str, Any]] | None, caught_exception: Exception | None, operation: Any, **_: Any
+) -> None:
+    """Raise the error of an attempt that may have been applied; what is not raised here is left to the SDK.
+
+    A result could not stop it: before 1.43.3 botocore takes any that is not ``None``, ``False`` too, for "repeat".
+    """
     error = caught_exception
-    if response is not None:
-        error = ClientError(response[1], "") if response[0].status_code >= 300 else None  # type: ignore[arg-type]
-    return False if error is not None and may_have_been_applied(error) else None
+    if response is not None and response[0].status_code >= 300:
+        error = ClientError(response[1], operation.name)  # type: ignore[arg-type]
+    if error is not None and may_have_been_applied(error):
+        raise error
 
 
 def _require_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:

@@ -166,7 +166,7 @@ class RedisIdempotencyStore:
         entry = None if by is None else released_entry(owned, by)
         found = self._run(RELEASE, Transition.RELEASED, owned, required, entry)
         if found == OTHERS or (found == NOTHING and not self._was_forgotten(owned)):
-            raise _lost(owned)
+            raise self._lost(owned)
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
         """See the port. Strongly consistent, as the primary is asked."""
@@ -218,7 +218,7 @@ class RedisIdempotencyStore:
         script = TAKE_OVER if transition is Transition.TAKEN_OVER else CHANGE
         found = self._run(script, transition, after, arguments)
         if found == OTHERS:
-            raise _lost(before)
+            raise self._lost(before)
         if found == NOTHING:
             item = {name: value for name, value in {**to_item(after), **change}.items() if name not in dropped}
             self._restore(transition, before, after, [*arguments[3:5], *to_fields(item)])
@@ -240,7 +240,7 @@ class RedisIdempotencyStore:
         Raises ``LeaseLost`` when the claim was released meanwhile, or its key has been claimed anew.
         """
         if not self._was_forgotten(before) or self._run(RESTORE, transition, after, arguments):
-            raise _lost(before)
+            raise self._lost(before)
 
     def _was_forgotten(self, owned: IdempotencyRecord) -> bool:
         """Return whether the claim that is not there was never given back: then the server has lost it."""
@@ -253,6 +253,20 @@ class RedisIdempotencyStore:
             extra={"record_id": owned.record_id, "claim_id": owned.claim_id},
         )
         return True
+
+    def _lost(self, owned: IdempotencyRecord) -> LeaseLost:
+        """Return the error of an owner whose record is another's, or none's.
+
+        Another claim under the key is told in the log where it could be made because the server had lost this one::
+
+            owner    claim ─ execute ───────────────────────────── complete: refused, and said why
+            other                    FLUSHALL ─ claim ─ execute
+        """
+        with suppress(StoreUnavailable):
+            stored = self.get(owned.record_id)
+            if stored is not None and stored.claim_id != owned.claim_id:
+                self._was_forgotten(owned)
+        return LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest")
 
     def _run(
         self,
@@ -275,7 +289,3 @@ def _refuse(writes: Sequence[Write]) -> None:
         raise MisconfiguredError(
             "A Redis store can't commit business writes together with the claim. Use the DynamoDB store for payments."
         )
-
-
-def _lost(owned: IdempotencyRecord) -> LeaseLost:
-    return LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest")
