@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from urllib.request import urlopen
 from local.processes import Processes, run_in_group
 from local.receiver import ReceiverHandle
 from local.sandbox_bank.running import BANK_PYTHONPATH, BankHandle
-from local.stack import CREDENTIALS, PORT_VARIABLES, REPOSITORY, STACK_NAME, CannotStart, Ports, Stack
+from local.stack import CREDENTIALS, REPOSITORY, STACK_NAME, CannotStart, Ports, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,9 +54,7 @@ class LocalCloud:
 
     def start(self) -> None:
         """Start the processes and wait until they answer. Raises ``CannotStart``."""
-        ports = (self.ports.cloud, self.ports.bank, self.ports.receiver)
-        for port, variable in zip(ports, PORT_VARIABLES, strict=True):
-            _require_free(port, variable)
+        self.ports.require_free()
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,
@@ -194,18 +191,3 @@ class LocalCloud:
 
 def _quoted(value: str) -> str:
     return '"' + value.replace('"', '\\"') + '"' if any(character in value for character in ' ",[]{}') else value
-
-
-def _require_free(port: int, variable: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            with socket.socket() as other:
-                other.bind(("127.0.0.1", 0))
-                free = other.getsockname()[1]
-            raise CannotStart(
-                f"Port {port} is taken. Stop what listens there (`make down` if it is ours), or choose another: "
-                f"{variable}={free} make ..."
-            ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import uuid
 from collections import Counter
@@ -18,7 +17,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from urllib3.exceptions import HTTPError
 
-from local.command import guarded
 from local.degradation import ROUTING
 from local.demo_reconciliation import Audit
 from local.demo_routing import show_routing
@@ -176,7 +174,3 @@ def demonstrate(cloud: LocalCloud) -> None:
         markup=False,
         highlight=False,
     )
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(demonstrate))

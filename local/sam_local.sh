@@ -18,7 +18,7 @@ folder=.local/sam-local
 variables=$folder/env.json
 mkdir -p "$folder"
 if ! .venv/bin/python -m local.sam_local_env "$variables" 127.0.0.1 2>/dev/null; then
-  .venv/bin/python -m local.command up # it is not running yet
+  .venv/bin/python -m local up # it is not running yet
 fi
 # The local cloud and the bank listen on loopback only; the containers reach them over Docker's own bridge.
 subnet=$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Subnet}}')

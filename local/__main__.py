@@ -1,0 +1,12 @@
+"""``python -m local up``, ``demo``, ``down`` and ``down --all``: see ``local.command``."""
+
+import signal
+import sys
+
+if __name__ == "__main__":
+    # Nothing is started yet, so Ctrl-C may simply end it. Python's own handler would print where in the imports it was.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from local.command import main
+
+    sys.exit(main(sys.argv[1:]))
