@@ -1,6 +1,6 @@
 """``python -m local up``, ``demo``, ``down`` and ``down --all``: see ``local.command``."""
 
-import signal
+import _signal as signal  # type: ignore[import-not-found] # what `signal` is made of, and it imports nothing
 import sys
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -106,3 +107,34 @@ def test_an_interrupted_command_leaves_nothing(tmp_path: Path, monkeypatch: pyte
         run_in_group(WITH_CHILD, os.environ, cwd=tmp_path, log=out.fileno())
     while started(children[0]):
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", ["spawn", "run_in_group"])
+def test_an_interruption_while_a_process_starts_leaves_nothing(
+    how: str, processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when Ctrl-C between the fork and the end of ``Popen`` leaves a child that nobody knows.
+
+    What it looks like in another tool, where the children go on after the prompt is back:
+    https://github.com/pre-commit/pre-commit/issues/3619.
+    """
+    log = tmp_path / "log"
+    children: list[int] = []
+
+    def start(self: subprocess.Popen[bytes], *arguments: object, **options: object) -> None:
+        real_start(self, *arguments, **options)  # type: ignore[arg-type]
+        children.append(self.pid)
+        signal.raise_signal(signal.SIGINT)
+
+    real_start = subprocess.Popen.__init__
+    monkeypatch.setattr(subprocess.Popen, "__init__", start)
+    with log.open("wb") as out, pytest.raises(KeyboardInterrupt):
+        if how == "spawn":
+            processes.spawn("bank", SLEEP, os.environ, cwd=tmp_path)
+        else:
+            run_in_group(SLEEP, os.environ, cwd=tmp_path, log=out.fileno())
+    if how == "spawn":
+        assert Processes(tmp_path).stop() == ["bank"]
+    alive = started(children[0])
+    os.killpg(children[0], signal.SIGKILL) if alive else None
+    assert not alive
