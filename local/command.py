@@ -102,9 +102,8 @@ def _down(port: int) -> str:
 
 def _up(cloud: LocalCloud) -> None:
     cloud.start()
-    with (cloud.folder / "deploy.log").open("wb") as log:
-        # As `off` routes, but overrides are obeyed: docs/routing.md, "By hand".
-        stack = cloud.deploy(log, routing_mode="shadow", routing=ROUTING)
+    # It routes as `off` does, but overrides are obeyed: docs/routing.md, "By hand".
+    stack = cloud.deploy(routing_mode="shadow", routing=ROUTING)
     print(f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}")
     print(stack.how_to_operate())
     print(f"stop with: {_down(cloud.ports.cloud)}")

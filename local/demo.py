@@ -72,8 +72,7 @@ def deploy(cloud: LocalCloud) -> Stack:
         task = progress.add_task("starting the local cloud (IAM enforced) and the sandbox bank")
         cloud.start()
         progress.update(task, description="sam build and sam deploy of template.yaml (half a minute the first time)")
-        with (cloud.folder / "deploy.log").open("wb") as log:
-            stack = cloud.deploy(log, routing_mode="on", routing=ROUTING)
+        stack = cloud.deploy(routing_mode="on", routing=ROUTING)
         progress.update(task, description="deployed")
     return stack
 

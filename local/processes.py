@@ -44,10 +44,25 @@ class Processes:
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path) -> None:
         """Start it, with its output in ``<name>.log``."""
         with self.log(name).open("wb") as log, _whole():
-            process = self._children[name] = _leader(command, environment, cwd=cwd, log=log.fileno())
+            process = self._children[name] = subprocess.Popen(
+                command,
+                env=dict(environment),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
             written = self._file(name).with_suffix(".new")
             written.write_text(f"{process.pid} {started(process.pid)}")
             written.replace(self._file(name))  # whoever reads it reads all of it
+
+    def run(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path) -> int:
+        """Start it, wait for its end and return its exit code. Whoever is interrupted meanwhile has to ``stop`` it."""
+        self.spawn(name, command, environment, cwd=cwd)
+        code = self._children[name].wait()
+        self._file(name).unlink()
+        return code
 
     def log(self, name: str) -> Path:
         """Return the file of the process's output."""
@@ -101,33 +116,6 @@ class Processes:
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.pid"
-
-
-def run_in_group(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log: int) -> int:
-    """Run the command to its end and return its exit code. Interrupted, all that it started ends with it."""
-    process = None
-    try:
-        with _whole():
-            process = _leader(command, environment, cwd=cwd, log=log)
-        return process.wait()
-    except BaseException:
-        if process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        raise
-
-
-def _leader(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        env=dict(environment),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
 
 
 @contextmanager

@@ -164,7 +164,7 @@ def test_what_is_up_obeys_the_overrides_that_the_pages_show(
     """Fails when ``make up`` deploys ``off``, which obeys no override, or one gateway, which can't be drained."""
     deployed: dict[str, Any] = {}
 
-    def deploy(cloud: LocalCloud, _log: object, **options: Any) -> Stack:
+    def deploy(cloud: LocalCloud, **options: Any) -> Stack:
         deployed.update(options)
         return cloud_stack(cloud)
 
