@@ -1,6 +1,7 @@
 """``python -m local up``, ``demo``, ``down`` and ``down --all``: see ``local.command``."""
 
 import _signal as signal  # type: ignore[import-not-found] # what `signal` is made of, and it imports nothing
+import os
 import sys
 
 if __name__ == "__main__":
@@ -9,4 +10,6 @@ if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from local.command import main
 
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # threads that still wait for an answer, as Ctrl-C found them, are not waited for
