@@ -83,13 +83,13 @@ e2e: setup ## the deployed stack on the local cloud, IAM enforced
 	$(PYTEST) tests/e2e
 
 demo: setup ## deploy to the local cloud and show the main job with real HTTP
-	$(PY) -m local.demo
+	$(PY) -m local demo
 
 up: setup ## start the local cloud and the bank, and deploy
-	$(PY) -m local.command up
+	$(PY) -m local up
 
 down: ## stop the local cloud and the bank on these ports
-	@if [ -x $(PY) ]; then $(PY) -m local.command down; else echo "nothing is installed, so nothing runs"; fi
+	@if [ -x $(PY) ]; then $(PY) -m local down; else echo "nothing is installed, so nothing runs"; fi
 
 sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
 	local/sam_local.sh
@@ -136,7 +136,7 @@ lock: setup ## renew the lock files from the .in files
 	tools/lock.sh
 
 down-all:
-	@if [ -x $(PY) ]; then $(PY) -m local.command down --all; fi
+	@if [ -x $(PY) ]; then $(PY) -m local down --all; fi
 
 clean: down-all ## remove everything that was installed or built
 	rm -rf .venv .venv-cloud .venv-spark .cache .local .aws-sam

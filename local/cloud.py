@@ -8,21 +8,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from local.processes import Processes, run_in_group
+from local.processes import Processes
 from local.receiver import ReceiverHandle
 from local.sandbox_bank.running import BANK_PYTHONPATH, BankHandle
-from local.stack import CREDENTIALS, PORT_VARIABLES, REPOSITORY, STACK_NAME, CannotStart, Ports, Stack
+from local.stack import CREDENTIALS, REPOSITORY, STACK_NAME, CannotStart, Ports, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 CLOUD_BIN = REPOSITORY / ".venv-cloud" / "bin"
 SCRATCH = "scratch"
@@ -55,9 +54,7 @@ class LocalCloud:
 
     def start(self) -> None:
         """Start the processes and wait until they answer. Raises ``CannotStart``."""
-        ports = (self.ports.cloud, self.ports.bank, self.ports.receiver)
-        for port, variable in zip(ports, PORT_VARIABLES, strict=True):
-            _require_free(port, variable)
+        self.ports.require_free()
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,
@@ -83,7 +80,7 @@ class LocalCloud:
         self._await(f"http://127.0.0.1:{self.ports.bank}/books?reference=none", "bank")
         self._await(f"http://127.0.0.1:{self.ports.receiver}/_received", "receiver")
 
-    def deploy(self, log: BinaryIO, *, routing_mode: str = "off", routing: Mapping[str, Any] | None = None) -> Stack:
+    def deploy(self, *, routing_mode: str = "off", routing: Mapping[str, Any] | None = None) -> Stack:
         """Build and deploy template.yaml, and return the stack. Raises ``CannotStart`` with the end of the log.
 
         ``routing``: the parameter Routing; without it the payments of merchants that name no bank go to sandbox_bank.
@@ -106,9 +103,7 @@ class LocalCloud:
         }
         overrides = [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
         build_folder = self.folder / "build"
-        self._sam(
-            ["build", "--build-dir", str(build_folder), "--cache-dir", str(self.folder / "cache"), "--cached"], log
-        )
+        self._sam(["build", "--build-dir", str(build_folder), "--cache-dir", str(self.folder / "cache"), "--cached"])
         self._sam(
             [
                 "deploy",
@@ -122,8 +117,7 @@ class LocalCloud:
                 "--no-fail-on-empty-changeset",
                 "--parameter-overrides",
                 *overrides,
-            ],
-            log,
+            ]
         )
         return self.stack()
 
@@ -172,11 +166,9 @@ class LocalCloud:
             except (URLError, OSError):
                 time.sleep(0.2)
         self.stop()
-        log = self.processes.log(name)
-        tail = log.read_text(errors="replace").splitlines()[-5:]
-        raise CannotStart("\n".join([f"The {name} did not start. The end of {log}:", *tail]))
+        raise CannotStart(self._told(f"The {name} did not start", name, 5))
 
-    def _sam(self, arguments: list[str], log: BinaryIO) -> None:
+    def _sam(self, arguments: list[str]) -> None:
         environment = {
             **os.environ,
             **CREDENTIALS,
@@ -185,27 +177,15 @@ class LocalCloud:
             "PATH": f"{CLOUD_BIN}{os.pathsep}{os.environ['PATH']}",
         }
         environment.pop("PYTHONPATH", None)
-        command = [str(CLOUD_BIN / "sam"), *arguments]
-        if run_in_group(command, environment, cwd=REPOSITORY, log=log.fileno()):
-            log.flush()
-            tail = Path(log.name).read_text(errors="replace").splitlines()[-20:]
-            raise CannotStart("\n".join([f"sam {arguments[0]} failed. The end of {log.name}:", *tail]))
+        name = arguments[0]
+        if self.processes.run(name, [str(CLOUD_BIN / "sam"), *arguments], environment, cwd=REPOSITORY):
+            raise CannotStart(self._told(f"sam {name} failed", name, 20))
+
+    def _told(self, what: str, name: str, lines: int) -> str:
+        log = self.processes.log(name)
+        tail = log.read_text(errors="replace").splitlines()[-lines:]
+        return "\n".join([f"{what}. The end of {log}:", *tail])
 
 
 def _quoted(value: str) -> str:
     return '"' + value.replace('"', '\\"') + '"' if any(character in value for character in ' ",[]{}') else value
-
-
-def _require_free(port: int, variable: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            with socket.socket() as other:
-                other.bind(("127.0.0.1", 0))
-                free = other.getsockname()[1]
-            raise CannotStart(
-                f"Port {port} is taken. Stop what listens there (`make down` if it is ours), or choose another: "
-                f"{variable}={free} make ..."
-            ) from error

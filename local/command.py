@@ -1,6 +1,6 @@
 """``make up``, ``make down`` and what ``make demo`` shares with them: one stack a port, and nothing left running.
 
-``python -m local.command up``, ``down``, ``down --all``. Ports: PAYONCE_CLOUD_PORT (4566), PAYONCE_BANK_PORT (4700),
+``python -m local up``, ``demo``, ``down``, ``down --all``. Ports: PAYONCE_CLOUD_PORT (4566), PAYONCE_BANK_PORT (4700),
 PAYONCE_RECEIVER_PORT (4800). Stacks on different ports have nothing in common, also those of one clone.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from local.cloud import ENVIRONMENTS_FOR_WAITING, SCRATCH, LocalCloud
-from local.processes import Processes
+from local.degradation import ROUTING
+from local.processes import INTERRUPTIONS, Processes
 from local.stack import PORT_VARIABLES, REPOSITORY, CannotStart, Ports
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ def guarded(command: Callable[[LocalCloud], None]) -> int:
 
     When it fails or is interrupted, nothing is left running. A stack that runs already is left as it is.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside is as Ctrl-C
     try:
         cloud = default_cloud()
         if running := cloud.processes.running():
@@ -43,6 +43,9 @@ def guarded(command: Callable[[LocalCloud], None]) -> int:
         return 1
     code = 1
     try:
+        for number in INTERRUPTIONS:  # ended from outside is as Ctrl-C
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, _interrupt)
         command(cloud)
         code = 0
     except (CannotStart, TimeoutError) as error:
@@ -51,7 +54,7 @@ def guarded(command: Callable[[LocalCloud], None]) -> int:
         code = INTERRUPTED
     finally:
         if code:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not keep the first from cleaning up
+            _ignore_interruptions()
             print(f"stopped: {', '.join(cloud.stop()) or 'nothing was running'}", file=sys.stderr)
     return code
 
@@ -63,17 +66,33 @@ def down(*, everything: bool) -> int:
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
+    others, any_stopped = [], False
     for folder in sorted(FOLDER.glob("stack-*")):
         port = folder.name.removeprefix("stack-")
         processes = Processes(folder)
         if everything or port == str(ports.cloud):
             stopped = processes.stop()
             shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+            any_stopped |= bool(stopped)
             if stopped:
                 print(f"stopped on port {port}:", ", ".join(stopped))
         elif processes.running():
-            print(f"Another stack of this clone runs on port {port}. Stop it with: {_down(int(port))}")
+            others.append(f"Another stack of this clone runs on port {port}. Stop it with: {_down(int(port))}")
+    if not any_stopped:
+        print("nothing runs" if everything else f"nothing runs on port {ports.cloud}")
+    print(*others, sep="\n", end="\n" * bool(others))
     return 0
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    _ignore_interruptions()
+    raise KeyboardInterrupt
+
+
+def _ignore_interruptions() -> None:
+    """Let no second Ctrl-C keep the first from cleaning up."""
+    for number in INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _down(port: int) -> str:
@@ -83,25 +102,25 @@ def _down(port: int) -> str:
 
 def _up(cloud: LocalCloud) -> None:
     cloud.start()
-    with (cloud.folder / "deploy.log").open("wb") as log:
-        stack = cloud.deploy(log)
+    # It routes as `off` does, but overrides are obeyed: docs/routing.md, "By hand".
+    stack = cloud.deploy(routing_mode="shadow", routing=ROUTING)
     print(f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}")
     print(stack.how_to_operate())
     print(f"stop with: {_down(cloud.ports.cloud)}")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``up`` or ``down``; return the exit code."""
+    """Run ``up``, ``demo`` or ``down``; return the exit code."""
     match list(arguments):
         case ["up"]:
             return guarded(_up)
+        case ["demo"]:
+            from local.demo import demonstrate  # the others need nothing of it
+
+            return guarded(demonstrate)
         case ["down"]:
             return down(everything=False)
         case ["down", "--all"]:
             return down(everything=True)
-    print("usage: python -m local.command up|down|down --all", file=sys.stderr)
+    print("usage: python -m local up|demo|down|down --all", file=sys.stderr)
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import uuid
 from collections import Counter
@@ -18,7 +17,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from urllib3.exceptions import HTTPError
 
-from local.command import guarded
 from local.degradation import ROUTING
 from local.demo_reconciliation import Audit
 from local.demo_routing import show_routing
@@ -74,8 +72,7 @@ def deploy(cloud: LocalCloud) -> Stack:
         task = progress.add_task("starting the local cloud (IAM enforced) and the sandbox bank")
         cloud.start()
         progress.update(task, description="sam build and sam deploy of template.yaml (half a minute the first time)")
-        with (cloud.folder / "deploy.log").open("wb") as log:
-            stack = cloud.deploy(log, routing_mode="on", routing=ROUTING)
+        stack = cloud.deploy(routing_mode="on", routing=ROUTING)
         progress.update(task, description="deployed")
     return stack
 
@@ -101,8 +98,11 @@ def walk(stack: Stack, shop: Shop) -> None:
 
     console.rule(f"{BURST} copies of one request at the same time")
     burst, burst_key = {**charge, "amount_minor": 1150, "reference": "order-2"}, str(uuid.uuid4())
-    with ThreadPoolExecutor(BURST) as pool:
+    pool = ThreadPoolExecutor(BURST)
+    try:
         answers = list(pool.map(lambda _: shop.call("POST", "/payments", burst, burst_key), range(BURST)))
+    finally:
+        pool.shutdown(wait=False)  # Ctrl-C waits for no answer
     counted = Counter(answer.status for answer in answers)
     bodies = {answer.data for answer in answers if answer.status == 201}
     console.print(f"  answers: {dict(counted)}, {len(bodies)} different body")
@@ -176,7 +176,3 @@ def demonstrate(cloud: LocalCloud) -> None:
         markup=False,
         highlight=False,
     )
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(demonstrate))

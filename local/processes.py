@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STARTED_FIELD = 19  # of those after the command's name in /proc/<pid>/stat: proc(5), field 22
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GONE_TIMEOUT_SECONDS = 30  # a killed process is gone at once, unless it waits for a disk
 
 
@@ -41,8 +43,8 @@ class Processes:
 
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path) -> None:
         """Start it, with its output in ``<name>.log``."""
-        with self.log(name).open("wb") as log:
-            process = subprocess.Popen(
+        with self.log(name).open("wb") as log, _whole():
+            process = self._children[name] = subprocess.Popen(
                 command,
                 env=dict(environment),
                 cwd=cwd,
@@ -51,10 +53,16 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._children[name] = process
-        written = self._file(name).with_suffix(".new")
-        written.write_text(f"{process.pid} {started(process.pid)}")
-        written.replace(self._file(name))  # whoever reads it reads all of it
+            written = self._file(name).with_suffix(".new")
+            written.write_text(f"{process.pid} {started(process.pid)}")
+            written.replace(self._file(name))  # whoever reads it reads all of it
+
+    def run(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path) -> int:
+        """Start it, wait for its end and return its exit code. Whoever is interrupted meanwhile has to ``stop`` it."""
+        self.spawn(name, command, environment, cwd=cwd)
+        code = self._children[name].wait()
+        self._file(name).unlink()
+        return code
 
     def log(self, name: str) -> Path:
         """Return the file of the process's output."""
@@ -82,7 +90,7 @@ class Processes:
                     stopped.append(file.stem)
                 self._await_end(file.stem, pid)
             file.unlink(missing_ok=True)
-        # One whose file was not written yet, as the command was interrupted between the two.
+        # One whose file could not be written, as on a full disk.
         for name, child in self._children.items():
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
@@ -110,21 +118,26 @@ class Processes:
         return self._folder / f"{name}.pid"
 
 
-def run_in_group(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log: int) -> int:
-    """Run the command to its end and return its exit code. Interrupted, all that it started ends with it."""
-    process = subprocess.Popen(
-        command,
-        env=dict(environment),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Let an interruption wait for the end of the block.
+
+    ``Popen`` forks, and returns when the child runs its program. Ctrl-C between the two would raise with a child that
+    nobody knows:
+
+        Popen       fork ............ waits for exec    returns, and the child is known
+        terminal              Ctrl-C: KeyboardInterrupt, and the child goes on
+    """
+    if threading.current_thread() is not threading.main_thread():  # interruptions are the main thread's alone
+        yield
+        return
+    came: list[int] = []
+    # A handler of our own, as the child inherits neither it nor a mask of blocked signals.
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in INTERRUPTIONS}
     try:
-        return process.wait()
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

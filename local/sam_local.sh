@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
 # Runs `sam local invoke` on every function with each of its events, in containers, against the running local cloud.
-# EVENTS='create_payment/*' runs only those. Needs Docker. Where the Lambda base image can't be pulled, it is built from Debian and this machine's Python.
+# EVENTS='create_payment/*' runs only those. Needs Docker. Where the Lambda base image can't be pulled, it is built of this machine's files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=local/sam_local_expected.sh
 source local/sam_local_expected.sh
+# SAM answers Ctrl-C by ending its own command: without this the next event would follow.
+trap 'exit 130' INT
 image=public.ecr.aws/lambda/python:3.13-x86_64
 if ! docker info >/dev/null 2>&1; then
   echo "make sam-local needs a running Docker engine (Debian: apt-get install docker.io; dockerd &, which needs --storage-driver=vfs only where overlay2 does not work and is then three times slower)." >&2
   exit 2
 fi
-if ! docker image inspect "$image" >/dev/null 2>&1 && ! docker pull "$image" >/dev/null 2>&1; then
-  echo "the base image can't be pulled; building a stand-in (some minutes, once)"
-  local/build_lambda_base_image.sh "$(.venv/bin/python -c 'import sys; print(sys.base_prefix)')"
-fi
 folder=.local/sam-local
 variables=$folder/env.json
 mkdir -p "$folder"
 if ! .venv/bin/python -m local.sam_local_env "$variables" 127.0.0.1 2>/dev/null; then
-  .venv/bin/python -m local.command up # it is not running yet
+  .venv/bin/python -m local up # it is not running yet
+fi
+if ! docker image inspect "$image" >/dev/null 2>&1 && ! docker pull "$image" >/dev/null 2>&1; then
+  echo "the base image can't be pulled; building a stand-in (half a minute, once)"
+  local/build_lambda_base_image.sh "$(.venv/bin/python -c 'import sys; print(sys.base_prefix)')"
 fi
 # The local cloud and the bank listen on loopback only; the containers reach them over Docker's own bridge.
 subnet=$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Subnet}}')

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,27 @@ class Ports:
         if len({ports.cloud, ports.bank, ports.receiver}) < len(PORT_VARIABLES):
             raise CannotStart(f"{', '.join(PORT_VARIABLES)} must be three different ports.")
         return ports
+
+    def require_free(self) -> None:
+        """Raise ``CannotStart`` when one can't be listened on, with three that can."""
+        probes: dict[str, socket.socket] = {}
+        reasons = {}
+        with ExitStack() as until_all_are_known:
+            for variable, port in zip(PORT_VARIABLES, astuple(self), strict=True):
+                probes[variable] = probe = until_all_are_known.enter_context(socket.socket())
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as error:
+                    reasons[variable] = f"Port {port} ({variable}): {error.strerror}."
+            for variable in reasons:
+                probes[variable].bind(("127.0.0.1", 0))
+            free = " ".join(f"{variable}={probe.getsockname()[1]}" for variable, probe in probes.items())
+        if reasons:
+            what = "\n".join(reasons.values())
+            raise CannotStart(
+                f"{what}\nStop what listens there (`make down` if it is ours), or say first:\nexport {free}"
+            )
 
 
 PORT_VARIABLES = {"PAYONCE_CLOUD_PORT": 4566, "PAYONCE_BANK_PORT": 4700, "PAYONCE_RECEIVER_PORT": 4800}

@@ -36,8 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     cloud = LocalCloud(folder, Ports(free_port(), free_port(), free_port()))
     try:
         cloud.start()
-        with (folder / "deploy.log").open("wb") as log:
-            yield cloud.deploy(log)
+        yield cloud.deploy()
     finally:
         cloud.stop()
 

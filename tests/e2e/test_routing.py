@@ -44,8 +44,7 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     cloud = LocalCloud(folder, Ports(free_port(), free_port(), free_port()), environments=ENVIRONMENTS_FOR_WAITING)
     try:
         cloud.start()
-        with (folder / "deploy.log").open("wb") as log:
-            yield cloud.deploy(log, routing_mode="on", routing=ROUTING)
+        yield cloud.deploy(routing_mode="on", routing=ROUTING)
     finally:
         cloud.stop()
 

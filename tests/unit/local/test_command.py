@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local import command
-from local.processes import Processes
-from local.stack import CannotStart, Ports
+from local.cloud import LocalCloud
+from local.degradation import GATEWAY
+from local.processes import Processes, started
+from local.stack import REPOSITORY, CannotStart, Ports, Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from local.cloud import LocalCloud
+    from typing import Any
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -91,5 +94,87 @@ def test_two_stacks_of_one_clone_have_nothing_in_common(
     assert "stopped on port 5566: bank" in told
     assert "make down" in told
     assert Processes(folder / "stack-4566").running() == ["bank"]
+    assert command.main(["down"]) == 0
+    assert "nothing runs on port 5566" in capsys.readouterr().out
     assert command.main(["down", "--all"]) == 0
     assert [cloud.stop() for cloud in clouds] == [[], []]
+
+
+ENDLESS = """
+import os, sys, time
+from pathlib import Path
+from local import command
+
+def endless(cloud):
+    cloud.folder.mkdir()
+    cloud.processes.spawn("bank", [sys.executable, "-c", "import time; time.sleep(600)"], os.environ, cwd=cloud.folder)
+    print((cloud.folder / "bank.pid").read_text().split()[0], flush=True)
+    time.sleep(600)
+
+command.FOLDER = Path(sys.argv[1])
+sys.exit(command.guarded(endless))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_all_that_it_started(number: signal.Signals, folder: Path) -> None:
+    """Fails when a closed terminal (SIGHUP) or ``kill`` leaves processes, or when any of them is a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, folder],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        bank = int(process.stdout.readline())
+        for _ in range(2):  # who is impatient presses it twice
+            process.send_signal(number)
+        _, told = process.communicate()
+    alive = started(bank)
+    if alive:
+        os.kill(bank, signal.SIGKILL)
+    assert (process.returncode, told, alive) == (command.INTERRUPTED, "stopped: bank\n", "")
+
+
+@pytest.mark.parametrize("name", ["up", "demo", "down"])
+def test_an_interruption_among_the_imports_is_no_traceback(name: str, tmp_path: Path) -> None:
+    """Fails when Ctrl-C in the first half second prints forty lines of where the imports were."""
+    (tmp_path / "boto3.py").write_text("import time\nprint(flush=True)\ntime.sleep(600)\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "local", name],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+    assert (process.returncode, told) == (-signal.SIGINT, "")
+
+
+def test_what_is_up_obeys_the_overrides_that_the_pages_show(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails when ``make up`` deploys ``off``, which obeys no override, or one gateway, which can't be drained."""
+    deployed: dict[str, Any] = {}
+
+    def deploy(cloud: LocalCloud, **options: Any) -> Stack:
+        deployed.update(options)
+        return cloud_stack(cloud)
+
+    def cloud_stack(cloud: LocalCloud) -> Stack:
+        bank = receiver = type("Handle", (), {"url": "http://127.0.0.1:1"})()
+        return Stack("http://127.0.0.1:1", cloud.endpoint_url, {}, bank, receiver)
+
+    monkeypatch.setattr(LocalCloud, "start", lambda cloud: cloud.folder.mkdir())
+    monkeypatch.setattr(LocalCloud, "deploy", deploy)
+    assert command.main(["up"]) == 0
+    assert deployed["routing_mode"] == "shadow"
+    assert 0 < deployed["routing"]["weights"][GATEWAY] < 1
+    assert "payonce --stack" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.processes import Processes, run_in_group, started
+from local.processes import Processes, started
+from local.stack import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,20 +91,49 @@ def test_one_that_ended_by_itself_is_not_running(processes: Processes, tmp_path:
     assert processes.stop() == []
 
 
-def test_an_interrupted_command_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails when Ctrl-C in a build ends the command and not what it started."""
-    log = tmp_path / "log"
+def test_a_command_is_run_to_its_end(processes: Processes, tmp_path: Path) -> None:
+    code = processes.run("build", [sys.executable, "-c", "print('built'); exit(3)"], os.environ, cwd=tmp_path)
+    assert (code, processes.log("build").read_text()) == (3, "built\n")
+    assert processes.stop() == []
+
+
+def test_a_command_whose_starter_was_killed_is_found_and_stopped(tmp_path: Path) -> None:
+    """Fails when a build goes on for ever beside the next one: kill -9 of ``make up``, or Ctrl-C.
+
+    An interrupted starter with its children still at work, in another tool:
+    https://github.com/pre-commit/pre-commit/issues/3619.
+    """
+    run = "import os, pathlib, sys; from local.processes import Processes; "
+    run += "Processes(pathlib.Path(sys.argv[1])).run('build', sys.argv[2:], os.environ, cwd=pathlib.Path('/'))"
+    with subprocess.Popen([sys.executable, "-c", run, tmp_path, *WITH_CHILD], cwd=REPOSITORY) as starter:
+        while not (tmp_path / "build.pid").exists():
+            time.sleep(0.01)
+        child = int(line_of(tmp_path / "build.log"))
+        starter.kill()
+    assert Processes(tmp_path).running() == ["build"]
+    assert Processes(tmp_path).stop() == ["build"]
+    while started(child):
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("method", ["spawn", "run"])
+def test_an_interruption_while_a_process_starts_leaves_nothing(
+    method: str, processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when Ctrl-C between the fork and the end of ``Popen`` leaves a child that nobody knows."""
     children: list[int] = []
 
-    def interrupt(self: subprocess.Popen[bytes], timeout: float | None = None) -> int:
-        if not children:
-            children.append(int(line_of(log)))
-            raise KeyboardInterrupt
-        return real_wait(self, timeout)
+    def start(self: subprocess.Popen[bytes], *arguments: object, **options: object) -> None:
+        real_start(self, *arguments, **options)  # type: ignore[arg-type]
+        children.append(self.pid)
+        signal.raise_signal(signal.SIGINT)
 
-    real_wait = subprocess.Popen.wait
-    monkeypatch.setattr(subprocess.Popen, "wait", interrupt)
-    with log.open("wb") as out, pytest.raises(KeyboardInterrupt):
-        run_in_group(WITH_CHILD, os.environ, cwd=tmp_path, log=out.fileno())
-    while started(children[0]):
-        time.sleep(0.01)
+    real_start = subprocess.Popen.__init__
+    monkeypatch.setattr(subprocess.Popen, "__init__", start)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(processes, method)("bank", SLEEP, os.environ, cwd=tmp_path)
+    stopped = Processes(tmp_path).stop()
+    alive = started(children[0])
+    if alive:
+        os.killpg(children[0], signal.SIGKILL)
+    assert (stopped, alive) == (["bank"], "")
