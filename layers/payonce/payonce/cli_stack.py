@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import MisconfiguredError
 from payonce.ports import Table
 from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
+from payonce.settings import DOCUMENTATION_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+USAGE_PLAN_VARIABLE = "PAYONCE_USAGE_PLAN_ID"
 _OF_OUTPUT = {
     **{f"{table.value.capitalize()}TableName": f"PAYONCE_{table.name}_TABLE" for table in Table},
+    "MerchantUsagePlanId": USAGE_PLAN_VARIABLE,
     "SecretsKeyArn": "PAYONCE_SECRETS_KEY_ARN",
     "DeliveryQueueUrl": "PAYONCE_DELIVERY_QUEUE_URL",
     "CorrectionsArn": "PAYONCE_CORRECTIONS_ARN",
@@ -25,6 +28,7 @@ _OF_PARAMETER = {
     "IdempotencyWindowSeconds": "PAYONCE_WINDOW_SECONDS",
     "IdempotencyGuardSeconds": "PAYONCE_GUARD_SECONDS",
     "AuditRetentionDays": "PAYONCE_AUDIT_RETENTION_DAYS",
+    "DocumentationUrl": DOCUMENTATION_VARIABLE,
     "RoutingMode": MODE_VARIABLE,
     "Routing": SETTINGS_VARIABLE,
 }
