@@ -624,6 +624,40 @@ def test_a_loop_that_ends_under_a_coroutine_is_not_waited_for(end: str, monkeypa
         one._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
+def test_a_coroutine_whose_loop_is_run_again_too_late_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program stops its loop for longer than the lease, as notebooks do between their cells.
+
+    ::
+
+        A   claim f=1 ─▶ begins ─▶ (loop stopped) . . . . . . . . . . . . ▶ run again: cut off
+        B                                       lease over: f=2 ─▶ executes
+
+    Fails when A is carried on: a second charge.
+    """
+    monkeypatch.setattr(handoff, "LOOP_CHECK_SECONDS", 0.02)
+    bank = Bank(shop=Shop(verdicts=[WasNotExecuted()]))
+
+    @bank.shop.operation(scope="shop_name")
+    async def pay(shop_name: str, order: str) -> str:
+        bank.asked.set()
+        await asyncio.sleep(0.01)
+        bank.charges.append(order)
+        return order
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(pay("s", "order-1"))
+    while not bank.asked.is_set():  # one turn of the loop at a time, so that it stops before the charge
+        loop.run_until_complete(asyncio.sleep(0))
+    bank.shop.clock.ms += LEASE_MS
+    wait_for_no_thread()
+    bank.shop.clock.ms += LEASE_MS
+    assert asyncio.run(pay("s", "order-1")) == "order-1"
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+    assert bank.charges == ["order-1"]
+
+
 def test_a_loop_that_is_closed_before_the_coroutine_began_frees_the_key() -> None:
     """Fails when the key is blocked although nothing has begun."""
     bank = Bank()
