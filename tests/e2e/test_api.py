@@ -151,7 +151,7 @@ def test_two_merchants_with_the_same_key_do_not_meet(client: Client, stack: Stac
         assert other.call(method, path + suffix, key=new_key() if method == "POST" else None).status == 404
     assert [item["id"] for item in other.call("GET", "/payments").json()["data"]] == [theirs.json()["id"]]
     cursor = client.call("GET", "/payments?limit=1").json()["next_cursor"]
-    assert mine.json()["id"] not in other.call("GET", f"/payments?cursor={cursor}").body.decode()
+    assert other.call("GET", f"/payments?cursor={cursor}").status == 400
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer nonsense", "Bearer po_" + "a" * 43, "Basic abc"])

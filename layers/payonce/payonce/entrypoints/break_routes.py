@@ -32,7 +32,7 @@ def _list(application: Application, request: Request, query: BreaksQuery) -> dic
     )
 
 
-def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
     break_id = path_id(request, "break_id")
     view = merchant.get_break(application.database, request.merchant_id, break_id, now_ms=application.clock.now_ms())
     correction = application.corrections.find(Identity(request.merchant_id, view["payment_id"], break_id))
@@ -41,7 +41,7 @@ def _get(application: Application, request: Request, _query: None) -> dict[str, 
     return {**view, "correction": correction_view(correction, application.corrections.outlook(correction))}
 
 
-def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _history(application: Application, request: Request, _query: object) -> dict[str, Any]:
     break_id = path_id(request, "break_id")
     history = merchant.get_history(application.database, request.merchant_id, break_id)
     identity = identity_of(application.database, request.merchant_id, break_id)

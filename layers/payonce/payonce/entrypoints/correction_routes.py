@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CORRECTION_PATH = BREAK_PATH + "/correction"
 
 
-def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
     identity = identity_of(application.database, request.merchant_id, path_id(request, "break_id"))
     correction = require_correction(application.corrections, identity)
     return correction_view(correction, application.corrections.outlook(correction))

@@ -58,7 +58,7 @@ def _list_deliveries(application: Application, request: Request, query: Deliveri
     )
 
 
-def _get_delivery(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _get_delivery(application: Application, request: Request, _query: object) -> dict[str, Any]:
     return reads.get_delivery(
         application.webhook_services,
         request.merchant_id,
@@ -67,7 +67,7 @@ def _get_delivery(application: Application, request: Request, _query: None) -> d
     )
 
 
-def _get_replay(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _get_replay(application: Application, request: Request, _query: object) -> dict[str, Any]:
     return reads.get_replay(
         application.webhook_services,
         request.merchant_id,
@@ -86,7 +86,7 @@ def _list_events(application: Application, request: Request, query: EventsQuery)
     )
 
 
-def _get_event(application: Application, request: Request, _query: None) -> bytes:
+def _get_event(application: Application, request: Request, _query: object) -> bytes:
     return reads.get_event(application.webhook_services, request.merchant_id, path_id(request, "event_id"))
 
 

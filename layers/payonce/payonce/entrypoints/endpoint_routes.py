@@ -73,11 +73,11 @@ def _test(application: Application, request: Request, _body: EmptyBody) -> Work:
     return manage.TestEndpoint(application.webhook_services, request.merchant_id, path_id(request, "endpoint_id"))
 
 
-def _list_endpoints(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _list_endpoints(application: Application, request: Request, _query: object) -> dict[str, Any]:
     return reads.list_endpoints(application.webhook_services, request.merchant_id)
 
 
-def _get_endpoint(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _get_endpoint(application: Application, request: Request, _query: object) -> dict[str, Any]:
     return reads.get_endpoint(application.webhook_services, request.merchant_id, path_id(request, "endpoint_id"))
 
 

@@ -53,13 +53,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRoute(Route):
-    """A safe route; ``read`` returns a document, or the bytes of one.
+    """A safe route; ``read`` returns a document, or the bytes of one. Without ``query_model`` it takes no parameters.
 
     Raises ``MisconfiguredError`` when declared with an unsafe method.
     """
 
     read: Callable[[Application, Request, Any], dict[str, Any] | bytes]
-    query_model: type[StrictModel] | None = None
+    query_model: type[StrictModel] = StrictModel
 
     def __post_init__(self) -> None:
         if self.method in UNSAFE_METHODS:
@@ -153,9 +153,7 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
 
 
 def _serve_read(route: ReadRoute, application: Application, request: Request) -> dict[str, Any]:
-    query = None
-    if route.query_model is not None:
-        query = validate(route.query_model, _query_values(route.query_model, request.query))
+    query = validate(route.query_model, _query_values(route.query_model, request.query))
     return responses.plain(route.read(application, request, query))
 
 

@@ -85,7 +85,7 @@ def _operation(route: Route) -> dict[str, Any]:
         model = {"$ref": SCHEMAS + route.body_model.__name__}
         required = any(field.is_required() for field in route.body_model.model_fields.values())
         operation["requestBody"] = {"required": required, "content": {JSON_CONTENT_TYPE: {"schema": model}}}
-    elif isinstance(route, ReadRoute) and route.query_model is not None:
+    elif isinstance(route, ReadRoute):
         operation["parameters"] += _query_parameters(route)
     operation["responses"] = {
         **_successes(route),
@@ -191,12 +191,9 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 
 def _query_parameters(route: ReadRoute) -> list[dict[str, Any]]:
-    model = route.query_model
-    if model is None:  # pragma: no cover - the caller has looked
-        return []
-    schema = TypeAdapter(model).json_schema()
+    schema = TypeAdapter(route.query_model).json_schema()
     parameters = []
-    for name, field in schema["properties"].items():
+    for name, field in schema.get("properties", {}).items():
         # A query parameter is left out, never null.
         plain = next((part for part in field.get("anyOf", []) if part.get("type") != "null"), field)
         parameters.append({"name": name, "in": "query", "required": False, "schema": plain})

@@ -88,15 +88,15 @@ def _list(application: Application, request: Request, query: PageQuery) -> dict[
     return reads.list_payments(application.services, request.merchant_id, limit=query.limit, cursor=query.cursor)
 
 
-def _get(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
     return reads.get_payment(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
-def _history(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _history(application: Application, request: Request, _query: object) -> dict[str, Any]:
     return reads.get_history(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
-def _balances(application: Application, request: Request, _query: None) -> dict[str, Any]:
+def _balances(application: Application, request: Request, _query: object) -> dict[str, Any]:
     return reads.get_balances(application.services, request.merchant_id)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import BodyMalformed
 from payonce.outbox import partition_of
-from payonce.paging import every_item
+from payonce.paging import every_item, make_cursor, read_cursor
 from payonce.payments.follow_up import load_payment
 from payonce.payments.items import (
     ACCOUNT_PREFIX,
@@ -24,8 +21,6 @@ from payonce.payments.representation import payment_view
 from payonce.ports import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from payonce.payments.work import Services
     from payonce.ports import Item
 
@@ -43,20 +38,21 @@ def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: s
     """Return a page of payments, newest first, and the cursor of the next one.
 
     A payment committed a moment ago may be missing, as the index is eventually consistent. Raises ``BodyMalformed`` for
-    a cursor that this merchant was not given.
+    a cursor of another list.
     """
+    listing = ("payments", merchant_id)
     page = services.database.query(
         Table.PAYMENTS,
         index=BY_MERCHANT_INDEX,
         partition=("merchant_id", merchant_id),
         descending=True,
         limit=limit,
-        start=None if cursor is None else _start_key(cursor, merchant_id),
+        start=None if cursor is None else _start_key(merchant_id, read_cursor(cursor, listing)),
     )
     return {
         "object": "list",
         "data": [payment_view(payment_from(item)) for item in page.items],
-        "next_cursor": None if page.next_key is None else _cursor(page.next_key),
+        "next_cursor": None if page.next_key is None else make_cursor(page.next_key["created_key"], listing),
     }
 
 
@@ -121,17 +117,6 @@ def _history_entry(event: Item, entry: Item | None) -> dict[str, Any]:
     }
 
 
-def _cursor(key: Mapping[str, str]) -> str:
-    # The merchant is not in the cursor: it is taken from the API key of whoever brings it back.
-    return base64.urlsafe_b64encode(key["created_key"].encode()).decode().rstrip("=")
-
-
-def _start_key(cursor: str, merchant_id: str) -> Item:
-    try:
-        created = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        created = ""
-    created_at_ms, _, payment_id = created.partition("#")
-    if not (created_at_ms.isdigit() and payment_id):
-        raise BodyMalformed("The cursor is not one that this API returned. Start again without it.")
-    return {**payment_key(merchant_id, payment_id), "merchant_id": merchant_id, "created_key": created}
+def _start_key(merchant_id: str, position: str) -> Item:
+    payment_id = position.partition("#")[2]
+    return {**payment_key(merchant_id, payment_id), "merchant_id": merchant_id, "created_key": position}

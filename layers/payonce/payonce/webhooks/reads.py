@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import NotFound
 from payonce.domain.webhooks import Health
 from payonce.outbox import SETTLING_MS, created_key, events_of_merchant, find_event, partition_of
+from payonce.paging import make_cursor, read_cursor
 from payonce.ports import Table
-from payonce.webhooks.cursors import make_cursor, read_cursor
 from payonce.webhooks.deliveries import DELIVERY_PREFIX, delivery_from, delivery_key
 from payonce.webhooks.endpoints import endpoint_view, load_endpoints
 from payonce.webhooks.gate import gate_key, health_of
@@ -49,22 +49,21 @@ def list_deliveries(
     have a next one. Raises ``NotFound``, and ``BodyMalformed`` for a cursor of another list.
     """
     require_endpoint(services.database, merchant_id, endpoint_id)
-    scope = f"deliveries#{merchant_id}#{endpoint_id}"
-    start = None if cursor is None else dict(delivery_key(merchant_id, endpoint_id, read_cursor(cursor, scope)))
+    listing = ("deliveries", merchant_id, endpoint_id, status)
     page = services.database.query(
         Table.DELIVERIES,
         partition=("pk", partition_of(merchant_id, endpoint_id)),
         sort_prefix=("sk", DELIVERY_PREFIX),
         descending=True,
         limit=limit if status is None else FILTER_ITEMS,
-        start=start,
+        start=None if cursor is None else dict(delivery_key(merchant_id, endpoint_id, read_cursor(cursor, listing))),
     )
     taken, last, more = _take(page.items, "status", status, limit)
     going_on = last is not None and (more or page.next_key is not None)
     return {
         "object": "list",
         "data": [delivery_summary(delivery_from(item)) for item in taken],
-        "next_cursor": make_cursor(last["delivery_id"], scope) if going_on and last is not None else None,
+        "next_cursor": make_cursor(last["delivery_id"], listing) if going_on and last is not None else None,
     }
 
 
@@ -91,16 +90,16 @@ def list_events(
     ``SETTLING_MS`` are not listed yet: one that is committed late could become visible behind them. With
     ``event_type`` at most ``FILTER_ITEMS`` are looked at. Raises ``BodyMalformed`` for a cursor of another list.
     """
-    scope = f"events#{merchant_id}"
+    listing = ("events", merchant_id, event_type)
     page = events_of_merchant(
         services.database,
         merchant_id,
-        after="" if after is None else read_cursor(after, scope),
+        after="" if after is None else read_cursor(after, listing),
         until=created_key(max(0, services.clock.now_ms() - SETTLING_MS), LAST),
         limit=limit if event_type is None else FILTER_ITEMS,
     )
     taken, last, more = _take(page.items, "event_type", event_type, limit)
-    next_after = after if last is None else make_cursor(last["created_key"], scope)
+    next_after = after if last is None else make_cursor(last["created_key"], listing)
     has_more = "true" if more or page.next_key is not None else "false"
     data = b",".join(item["body"] for item in taken)
     end = f'],"next_after":{json.dumps(next_after)},"has_more":{has_more}}}'

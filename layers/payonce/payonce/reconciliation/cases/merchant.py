@@ -6,10 +6,10 @@ what operators write among themselves.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import BodyMalformed, NotFound
+from payonce.domain.errors import NotFound
+from payonce.paging import make_cursor, read_cursor
 from payonce.payments.representation import payment_path
 from payonce.reconciliation.cases.case import CaseChange
 from payonce.reconciliation.cases.evidence import own_payments, shown_evidence
@@ -17,7 +17,6 @@ from payonce.reconciliation.cases.items import Visibility, position_of
 from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.cases.views import is_overdue
 from payonce.reconciliation.taxonomy import CLASSES, Family
-from payonce.webhooks.cursors import make_cursor, read_cursor
 
 if TYPE_CHECKING:
     from payonce.ports import Database
@@ -29,7 +28,6 @@ KEY_PREFIX = "key_"  # who acts with an API key is named by the key's id, as in 
 RUN_PREFIX = "run:"
 PROGRAMS = frozenset({"policy", "reconciliation"})
 OPERATOR = "operator"
-_POSITION = re.compile(r"[0-9]{13}#brk_[0-9a-f]{64}", re.ASCII)
 _OPERATORS_FAMILIES = frozenset({Family.BANK, Family.AMBIGUOUS})
 
 
@@ -65,12 +63,12 @@ def list_breaks(
     With a filter at most ``FILTER_CASES`` are looked at, so a page may hold fewer than ``limit``, or none, and yet have
     a next one. Raises ``BodyMalformed`` for a cursor of another list.
     """
-    scope = f"breaks#{merchant_id}"
+    listing = ("breaks", merchant_id, status, break_class)
     filtered = status is not None or break_class is not None
     cases, more = CaseStore(database).of_merchant(
         merchant_id,
         limit=FILTER_CASES if filtered else limit,
-        after=None if cursor is None else _position(cursor, scope),
+        after=None if cursor is None else read_cursor(cursor, listing),
     )
     taken: list[Case] = []
     last: Case | None = None
@@ -85,7 +83,7 @@ def list_breaks(
     return {
         "object": "list",
         "data": [merchant_view(case, now_ms) for case in taken],
-        "next_cursor": make_cursor(position_of(last), scope) if more and last is not None else None,
+        "next_cursor": make_cursor(position_of(last), listing) if more and last is not None else None,
     }
 
 
@@ -180,10 +178,3 @@ def _change(entry: dict[str, Any]) -> dict[str, Any]:
         "note": note,
         "at_ms": entry["at_ms"],
     }
-
-
-def _position(cursor: str, scope: str) -> str:
-    position = read_cursor(cursor, scope)
-    if not _POSITION.fullmatch(position):
-        raise BodyMalformed("The cursor is not one that this API returned for this list. Start again without it.")
-    return position
