@@ -53,7 +53,13 @@ def gateway_of(application: Application, environment: Mapping[str, str]) -> Gate
     if config.store is not None:
         raise MisconfiguredError(f"{source}: store: the gateway's records are in the stack's own table; leave it out.")
     config = _fitting(config, source, environment.get(BUCKET_VARIABLE, ""))
-    service = make_service(config, application.store, clock=application.clock, endpoint_url=endpoint_url)
+    service = make_service(
+        config,
+        application.store,
+        clock=application.clock,
+        endpoint_url=endpoint_url,
+        documentation_url=application.settings.documentation_url,
+    )
     return Gateway(service, application.clock)
 
 

@@ -153,6 +153,7 @@ def make_service(
     *,
     clock: Clock | None = None,
     endpoint_url: str | None = None,
+    documentation_url: str = "",
 ) -> ProxyService:
     """Return the wired service."""
     clock = clock or SystemClock()
@@ -167,4 +168,5 @@ def make_service(
         ids=UlidSource(clock.now_ms, os.urandom),
         sleep=time.sleep,
         blobs=make_blobs(config.overflow, endpoint_url=endpoint_url),
+        documentation_url=documentation_url,
     )

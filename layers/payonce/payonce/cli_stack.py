@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import MisconfiguredError
 from payonce.ports import Table
 from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
+from payonce.settings import DOCUMENTATION_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ _OF_PARAMETER = {
     "IdempotencyWindowSeconds": "PAYONCE_WINDOW_SECONDS",
     "IdempotencyGuardSeconds": "PAYONCE_GUARD_SECONDS",
     "AuditRetentionDays": "PAYONCE_AUDIT_RETENTION_DAYS",
+    "DocumentationUrl": DOCUMENTATION_VARIABLE,
     "RoutingMode": MODE_VARIABLE,
     "Routing": SETTINGS_VARIABLE,
 }

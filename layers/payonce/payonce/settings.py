@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from payonce.routing.settings import RoutingSettings
 
 POWERTOOLS_OFF_SWITCH = "POWERTOOLS_IDEMPOTENCY_DISABLED"
+DOCUMENTATION_VARIABLE = "PAYONCE_DOCUMENTATION_URL"
 LOCAL_ENVIRONMENT = "local"  # of template.yaml's parameter Environment
+_PAGE = re.compile(r"https?://[A-Za-z0-9][!\"$-~]{0,500}", re.ASCII)
 GATEWAY_KINDS = frozenset({"stripe", "sandbox_bank"})
 
 
@@ -52,6 +55,7 @@ class Settings:
     corrections_arn: str = ""
     allow_local_endpoints: bool = False
     audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS
+    documentation_url: str = ""
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -86,7 +90,18 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         # Webhooks to loopback, in the clear: for a receiver on the developer's own machine, and nowhere else.
         allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,
         audit_retention_seconds=_audit_retention_seconds(environment),
+        documentation_url=documentation_url_of(environment),
     )
+
+
+def documentation_url_of(environment: Mapping[str, str]) -> str:
+    """Return the page of problem types that problems link to, or "". Raises ``MisconfiguredError`` for what is none."""
+    url = environment.get(DOCUMENTATION_VARIABLE, "")
+    if url and not _PAGE.fullmatch(url):
+        raise MisconfiguredError(
+            f"{DOCUMENTATION_VARIABLE} is {url!r}; it must be the address of a page, http:// or https://, without #."
+        )
+    return url
 
 
 def _routing(

@@ -12,6 +12,7 @@ from payonce.proxy.asgi import Sidecar
 from payonce.proxy.config_load import load_file
 from payonce.proxy.connections import IDLE_SECONDS, connection_class
 from payonce.proxy.metrics import Metrics
+from payonce.settings import documentation_url_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,7 +33,9 @@ class _Server(uvicorn.Server):
 def run(config_file: str) -> int:
     """Serve until a signal comes, and return the exit code. Raises ``MisconfiguredError``."""
     config = load_file(config_file, os.environ)
-    sidecar = Sidecar(make_service(config, make_store(config.store)), Metrics())
+    sidecar = Sidecar(
+        make_service(config, make_store(config.store), documentation_url=documentation_url_of(os.environ)), Metrics()
+    )
     server = _Server(
         uvicorn.Config(
             sidecar,

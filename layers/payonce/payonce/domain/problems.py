@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:payonce:problem:"
-DOCUMENTATION_URL = "https://payonce.example/docs/problems.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,9 @@ RESPONSE_TOO_LARGE = ProblemType("response-too-large", 502, "The response is too
 # 504 as API Gateway says when it gave up waiting: a client has to take that for an unknown outcome anyway. Every 503 of
 # this API means that the request did nothing and will do nothing.
 OUTCOME_UNKNOWN = ProblemType("outcome-unknown", 504, "It may have been executed, or may be yet", retryable=True)
-IN_DOUBT = ProblemType("outcome-unknown", 409, "The outcome is not known yet", retryable=True)
+IN_DOUBT = replace(OUTCOME_UNKNOWN, status=409)
+# Unforeseen, or a defect: what the request did is not said, and the same key never executes it twice.
+INTERNAL = ProblemType("internal", 500, "Something went wrong on our side", retryable=True)
 NOT_EXECUTED = ProblemType("not-executed", 402, "The gateway did not execute the operation")
 
 PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
@@ -63,7 +64,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.KeyInProgress: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
         errors.KeyExpired: ProblemType("key-expired", 409, "The idempotency key has expired"),
         # A promise between a program's own functions and their guard (docs/in-process.md): no route meets it.
-        errors.NotExecuted: ProblemType("internal", 500, "A promise of a function reached the API"),
+        errors.NotExecuted: INTERNAL,
         errors.Throttled: ProblemType("throttled", 429, "Too many requests", retryable=True),
         errors.GatewayUnavailable: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
         errors.UpstreamUnavailable: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),
@@ -74,15 +75,14 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.OutcomeUnknown: OUTCOME_UNKNOWN,
         errors.ResultNotStored: ProblemType("result-not-stored", 500, "The result of the operation was not stored"),
         errors.LeaseLost: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
-        errors.SecretNotOpened: ProblemType("internal", 500, "A stored secret can't be opened"),
+        errors.SecretNotOpened: INTERNAL,
         errors.WriteConflict: OUTCOME_UNKNOWN,
-        errors.StoreRequestInvalid: ProblemType("internal", 500, "Something went wrong on our side"),
-        errors.ConservationViolated: ProblemType("internal", 500, "A reconciliation run does not add up"),
-        errors.CaseTransitionError: ProblemType("internal", 500, "A break case can't change like that"),
-        errors.MisconfiguredError: ProblemType("internal", 500, "The service is not configured"),
+        errors.StoreRequestInvalid: INTERNAL,
+        errors.ConservationViolated: INTERNAL,
+        errors.CaseTransitionError: INTERNAL,
+        errors.MisconfiguredError: INTERNAL,
     }
 )
-INTERNAL = ProblemType("internal", 500, "Something went wrong on our side", retryable=True)
 
 
 def problem_document(problem: ProblemType, detail: str, **extensions: Any) -> bytes:
@@ -93,10 +93,18 @@ def problem_document(problem: ProblemType, detail: str, **extensions: Any) -> by
         "status": problem.status,
         "detail": detail,
         "retryable": problem.retryable,
-        "documentation": f"{DOCUMENTATION_URL}#{problem.slug}",
         **{name: value for name, value in extensions.items() if value not in (None, "")},
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def documentation_link(page_url: str, problem: ProblemType) -> str:
+    """Return the link to the type's section of the page, or "" where no page is configured.
+
+    It is for answers that are made anew each time. One that is stored has no link: it is replayed byte for byte, and
+    the page may have moved by then.
+    """
+    return f"{page_url}#{problem.slug}" if page_url else ""
 
 
 def problem_of(error: errors.PayonceError) -> ProblemType:

@@ -94,6 +94,7 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
     The 500 is made outside the idempotency engine, so it is never stored or replayed.
     """
     request_id = str((event.get("requestContext") or {}).get("requestId", ""))
+    page = application.settings.documentation_url
     try:
         request = parse_event(event, context, application.clock)
         request.require_scope(route.scope)
@@ -105,15 +106,15 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
     except StoreRequestInvalid:
         # It says nothing of what this request did before, such as a charge that can't be recorded.
         get_logger().exception("invalid request", extra={"operation": route.operation, "request_id": request_id})
-        return responses.internal_error(request_id)
+        return responses.internal_error(request_id, documentation_url=page)
     except PayonceError as error:
         get_logger().info(
             "refused", extra={"operation": route.operation, "request_id": request_id, "error": type(error).__name__}
         )
-        return responses.problem(error, keyed=isinstance(route, KeyedRoute))
+        return responses.problem(error, keyed=isinstance(route, KeyedRoute), documentation_url=page)
     except Exception:
         get_logger().exception("unforeseen error", extra={"operation": route.operation, "request_id": request_id})
-        return responses.internal_error(request_id)
+        return responses.internal_error(request_id, documentation_url=page)
 
 
 def _serve_keyed(route: KeyedRoute, application: Application, request: Request) -> dict[str, Any]:

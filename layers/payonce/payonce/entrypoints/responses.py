@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.problems import INTERNAL, PROBLEM_CONTENT_TYPE, problem_document, problem_of
+from payonce.domain.problems import INTERNAL, PROBLEM_CONTENT_TYPE, documentation_link, problem_document, problem_of
 from payonce.idempotency.responses import JSON_CONTENT_TYPE, encode
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def plain(document: dict[str, Any] | bytes) -> dict[str, Any]:
     return _proxy(200, {**COMMON_HEADERS, "content-type": JSON_CONTENT_TYPE}, body)
 
 
-def problem(error: PayonceError, *, keyed: bool = False) -> dict[str, Any]:
+def problem(error: PayonceError, *, keyed: bool = False, documentation_url: str = "") -> dict[str, Any]:
     """Return the proxy response of an error of the tree; ``keyed`` when the route takes an idempotency key."""
     kind = problem_of(error)
     headers = {**COMMON_HEADERS, "content-type": PROBLEM_CONTENT_TYPE}
@@ -45,14 +45,26 @@ def problem(error: PayonceError, *, keyed: bool = False) -> dict[str, Any]:
         headers["idempotency-replayed"] = "false"
     if error.retry_after_seconds is not None or kind.status in {429, 503, 504}:
         headers["retry-after"] = str(error.retry_after_seconds or 1)
-    return _proxy(kind.status, headers, problem_document(kind, error.detail, **error.extensions))
+    return _proxy(
+        kind.status,
+        headers,
+        problem_document(
+            kind, error.detail, documentation=documentation_link(documentation_url, kind), **error.extensions
+        ),
+    )
 
 
-def internal_error(request_id: str) -> dict[str, Any]:
+def internal_error(request_id: str, *, documentation_url: str = "") -> dict[str, Any]:
     """Return the 500 of an unforeseen error. It promises nothing about what happened, only that a retry is safe."""
     detail = "Something went wrong on our side. Retry with the same key: nothing will be executed twice."
     headers = {**COMMON_HEADERS, "content-type": PROBLEM_CONTENT_TYPE}
-    return _proxy(500, headers, problem_document(INTERNAL, detail, request_id=request_id))
+    return _proxy(
+        500,
+        headers,
+        problem_document(
+            INTERNAL, detail, documentation=documentation_link(documentation_url, INTERNAL), request_id=request_id
+        ),
+    )
 
 
 def _proxy(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:

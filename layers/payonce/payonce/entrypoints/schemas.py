@@ -55,7 +55,10 @@ PROBLEM_FIELDS: dict[str, dict[str, Any]] = {
     "status": INTEGER,
     "detail": TEXT,
     "retryable": {"type": "boolean", "description": "Whether to retry the same request with the same key."},
-    "documentation": TEXT,
+    "documentation": {
+        **TEXT,
+        "description": "The type's section of docs/problems.md, where the operator names a page.",
+    },
 }
 NULLABLE_INTEGER: dict[str, Any] = {"anyOf": [INTEGER, {"type": "null"}]}
 KEY_FIELDS: dict[str, dict[str, Any]] = {
@@ -185,7 +188,11 @@ def result_schemas() -> dict[str, Any]:
                 "data": {"type": "array", "items": {"$ref": SCHEMAS + "IdempotencyRecord"}},
             }
         ),
-        "Problem": {**closed_object(PROBLEM_FIELDS), "additionalProperties": True},
+        "Problem": {
+            **closed_object(PROBLEM_FIELDS),
+            "required": [name for name in PROBLEM_FIELDS if name != "documentation"],
+            "additionalProperties": True,
+        },
         "GatewayMessage": {
             "type": "object",
             "properties": {"message": NULLABLE_TEXT},

@@ -10,6 +10,7 @@ from payonce.domain.problems import (
     INTERNAL,
     PROBLEM_CONTENT_TYPE,
     RESPONSE_TOO_LARGE,
+    documentation_link,
     problem_document,
     problem_of,
 )
@@ -52,7 +53,7 @@ def keyed(outcome: KeyedResponse, response: StoredResponse, *, route: str) -> Pr
     return ProxyResponse(response.status, (*response.header_lines(), *own), response.body, route, happened)
 
 
-def problem(error: PayonceError, *, keyed: bool, route: str = "") -> ProxyResponse:
+def problem(error: PayonceError, *, keyed: bool, route: str = "", documentation_url: str = "") -> ProxyResponse:
     """Return the response of an error of the tree; ``keyed`` when the route takes an idempotency key."""
     kind = problem_of(error)
     lines = _PROBLEM_LINES
@@ -60,14 +61,17 @@ def problem(error: PayonceError, *, keyed: bool, route: str = "") -> ProxyRespon
         lines = (*lines, ("Idempotency-Replayed", "false"))
     if error.retry_after_seconds is not None or kind.status in {429, 503}:
         lines = (*lines, ("Retry-After", str(error.retry_after_seconds or 1)))
-    body = problem_document(kind, error.detail, **error.extensions)
+    body = problem_document(
+        kind, error.detail, documentation=documentation_link(documentation_url, kind), **error.extensions
+    )
     return ProxyResponse(kind.status, lines, body, route, _OUTCOMES.get(kind.slug, "rejected"))
 
 
-def internal_error(route: str = "") -> ProxyResponse:
+def internal_error(route: str = "", *, documentation_url: str = "") -> ProxyResponse:
     """Return the 500 of an unforeseen error. It promises only that a retry is safe."""
     detail = "Something went wrong on our side. Retry with the same key: nothing will be executed twice."
-    return ProxyResponse(500, _PROBLEM_LINES, problem_document(INTERNAL, detail), route, "failed")
+    body = problem_document(INTERNAL, detail, documentation=documentation_link(documentation_url, INTERNAL))
+    return ProxyResponse(500, _PROBLEM_LINES, body, route, "failed")
 
 
 def in_doubt(status: int) -> StoredResponse:

@@ -45,6 +45,7 @@ class ProxyService:
     """Serves requests. Blocking; safe for threads.
 
     ``transports`` are by upstream. ``blobs`` is where answers go that are too large for a record, if anywhere.
+    ``documentation_url`` is the page of problem types that the service's own problems link to, if any.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class ProxyService:
         ids: IdSource,
         sleep: Callable[[float], None],
         blobs: Blobs | None = None,
+        documentation_url: str = "",
     ) -> None:
         self.config = config
         self._store = store
+        self._documentation_url = documentation_url
         self._clock = clock
         self._ids = ids
         self._lanes: dict[str, Lane] = {}
@@ -100,10 +103,10 @@ class ProxyService:
             return self._refused(refused, name)
         except PayonceError as error:
             get_logger().info("refused", extra={"route": name, "error": type(error).__name__})
-            return answers.problem(error, keyed=keyed, route=name)
+            return answers.problem(error, keyed=keyed, route=name, documentation_url=self._documentation_url)
         except Exception:
             get_logger().exception("unforeseen error", extra={"route": name})
-            return answers.internal_error(name)
+            return answers.internal_error(name, documentation_url=self._documentation_url)
 
     def body_limit(self, method: str, target: str) -> int:
         """Return how many bytes of body are taken: none where there is no such route, which answers that itself."""
