@@ -16,7 +16,7 @@ import pytest
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers import mt940
-from payonce.reconciliation.readers.camt_entries import entry_of, money_of
+from payonce.reconciliation.readers.camt_entries import Transactions, entry_of, money_of
 from payonce.reconciliation.readers.camt_xml import Node, events
 from payonce.reconciliation.readers.read import read_file
 
@@ -152,7 +152,7 @@ def test_camt_says_what_its_library_expects(path: Path) -> None:
         if booking is None and value is None:
             continue
         try:
-            line = entry_of(node)
+            line = entry_of(node, Transactions())
         except FileRejected as error:
             assert "transactions, 3 are listed" in error.detail
             continue

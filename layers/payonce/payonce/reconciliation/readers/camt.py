@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.camt_checks import check_summary, is_closing, is_opening, sequence_of
-from payonce.reconciliation.readers.camt_entries import day_at, entry_of, money_of
-from payonce.reconciliation.readers.camt_xml import Closed, Node, Opened, events
+from payonce.reconciliation.readers.camt_entries import Transactions, day_at, entry_of, money_of
+from payonce.reconciliation.readers.camt_xml import Closed, Node, Opened, Part, events
 from payonce.reconciliation.readers.limits import MAX_ROWS
 from payonce.reconciliation.readers.proof import prove
 from payonce.reconciliation.readers.rows import Statement, StatementLine
@@ -73,6 +73,7 @@ class _Reader:
         self.open: _Open | None = None
         self.statements: list[Statement] = []
         self.rows = 0
+        self.transactions = Transactions()
 
     def take(self, event: Event) -> None:
         if isinstance(event, Opened):
@@ -82,7 +83,10 @@ class _Reader:
                 self.statements.append(_closed(self.open, self.message))
                 self.open = None
         elif self.open is not None:
-            self.child(self.open, event)
+            if isinstance(event, Part):
+                self.transactions.add(event.node)
+            else:
+                self.child(self.open, event)
 
     def opened(self, event: Opened) -> None:
         if event.depth == 1:
@@ -117,7 +121,8 @@ class _Reader:
             self.rows += 1
             if self.rows > MAX_ROWS:
                 raise FileRejected(f"there are more than {MAX_ROWS} entries; split the file", line=node.line)
-            line = entry_of(node)
+            line = entry_of(node, self.transactions)
+            self.transactions = Transactions()
             if line is not None:
                 statement.lines.append(line)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.limits import MAX_ENTRY_CHARACTERS, MAX_ENTRY_TEXTS, MAX_ENTRY_TRANSACTIONS
 from payonce.reconciliation.readers.rows import StatementLine
 from payonce.reconciliation.readers.values import currency_of, date_of, instant_ms, minor_of, shown, unique
 
@@ -30,6 +31,7 @@ REFERENCE_PATHS = (
     "AcctSvcrRef",
     "Prtry/Ref",
 )
+REMITTANCE_PATHS = ("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf")
 
 
 def money_of(node: Node, field: str) -> tuple[str, int]:
@@ -37,7 +39,7 @@ def money_of(node: Node, field: str) -> tuple[str, int]:
     amount = node.find("Amt")
     if amount is None:
         raise FileRejected("there is no amount", line=node.line, field=f"{field}/Amt")
-    currency = currency_of(amount.attributes.get("Ccy", ""), line=amount.line, field=f"{field}/Amt Ccy")
+    currency = currency_of(amount.currency, line=amount.line, field=f"{field}/Amt Ccy")
     value = minor_of(amount.text, currency, line=amount.line, field=f"{field}/Amt")
     indicator = node.value("CdtDbtInd") or ""
     if indicator not in SIGNS or amount.text.strip().startswith(("-", "+")):
@@ -46,8 +48,56 @@ def money_of(node: Node, field: str) -> tuple[str, int]:
     return currency, SIGNS[indicator] * value
 
 
-def entry_of(node: Node) -> StatementLine | None:
-    """Return a booked entry as a line; ``None`` for one that is not booked. Raises ``FileRejected``."""
+class Transactions:
+    """What is kept of an entry's transactions while they are read: texts, and none of their elements."""
+
+    def __init__(self) -> None:
+        self.references: dict[str, None] = {}
+        self.end_to_end_ids: dict[str, None] = {}
+        self.names: dict[bool, dict[str, None]] = {True: {}, False: {}}
+        self.descriptions: list[str] = []
+        self._count = self._texts = self._characters = 0
+
+    def add(self, detail: Node) -> None:
+        """Keep one more. Raises ``FileRejected`` above the limits of an entry."""
+        self._count += 1
+        if self._count > MAX_ENTRY_TRANSACTIONS:
+            raise _too_much(f"more than {MAX_ENTRY_TRANSACTIONS} transactions", detail)
+        end_to_end = unique([detail.value("Refs/EndToEndId")])
+        given = list(detail.each("Refs"))
+        references = unique(
+            [found.text.strip() for path in REFERENCE_PATHS for refs in given for found in refs.each(path)]
+            + [found.text.strip() for found in detail.each("RmtInf/Strd/CdtrRefInf/Ref")]
+        )
+        texts = [found.text.strip() for path in REMITTANCE_PATHS for found in detail.each(path)]
+        texts = [text for text in [*texts, detail.value("AddtlTxInf")] if text]
+        self._bound([*references, *texts], detail)
+        self.end_to_end_ids.update(dict.fromkeys(end_to_end))
+        self.references.update(dict.fromkeys(references))
+        self.descriptions += texts
+        for credit, names in self.names.items():
+            # Two say all that is asked: that there is not one.
+            if len(names) < 2:
+                names.update(dict.fromkeys(unique([_counterparty(detail, credit=credit)])))
+
+    def _bound(self, texts: list[str], detail: Node) -> None:
+        self._texts += len(texts)
+        self._characters += sum(map(len, texts))
+        if self._texts > MAX_ENTRY_TEXTS:
+            raise _too_much(f"more than {MAX_ENTRY_TEXTS} references and remittance lines", detail)
+        if self._characters > MAX_ENTRY_CHARACTERS:
+            raise _too_much(f"more than {MAX_ENTRY_CHARACTERS} characters of references and remittances", detail)
+
+
+def _too_much(what: str, detail: Node) -> FileRejected:
+    return FileRejected(f"one entry has {what}", line=detail.line, field="Ntry/NtryDtls/TxDtls")
+
+
+def entry_of(node: Node, transactions: Transactions) -> StatementLine | None:
+    """Return a booked entry as a line; ``None`` for one that is not booked. Raises ``FileRejected``.
+
+    ``transactions`` is what was kept of its transactions, which are not in ``node``.
+    """
     status = node.value("Sts") or node.value("Sts/Cd") or node.value("Sts/Prtry") or ""
     if status in NOT_BOOKED:
         return None
@@ -58,25 +108,22 @@ def entry_of(node: Node) -> StatementLine | None:
     value_date = day_at(node, "ValDt")
     if booking_date is None and value_date is None:
         raise FileRejected("there is neither booking nor value date", line=node.line, field="Ntry/BookgDt")
-    details = list(node.each("NtryDtls/TxDtls"))
     _check_batches(node)
-    end_to_end_ids = unique([detail.value("Refs/EndToEndId") for detail in details])
-    references: list[str | None] = list(end_to_end_ids)
-    for detail in details:
-        for path in REFERENCE_PATHS:
-            references += [found.text.strip() for found in detail.each(f"Refs/{path}")]
-        references += [found.text.strip() for found in detail.each("RmtInf/Strd/CdtrRefInf/Ref")]
-    references += [node.value("NtryRef"), node.value("AcctSvcrRef")]
+    end_to_end_ids = tuple(transactions.end_to_end_ids)
+    names = tuple(transactions.names[amount >= 0])
+    last = [text for text in [node.value("AddtlNtryInf")] if text]
     return StatementLine(
         row_number=node.line,
         amount_minor=amount,
         currency=currency,
         booking_date=booking_date or value_date,  # type: ignore[arg-type] # one of them is there, see above
         value_date=value_date,
-        references=unique(references),
+        references=unique(
+            [*end_to_end_ids, *transactions.references, node.value("NtryRef"), node.value("AcctSvcrRef")]
+        ),
         end_to_end_id=end_to_end_ids[0] if len(end_to_end_ids) == 1 else None,
-        counterparty=_counterparty(details, credit=amount >= 0),
-        description=_description(node, details),
+        counterparty=names[0] if len(names) == 1 else None,
+        description=" ".join([*transactions.descriptions, *last]),
     )
 
 
@@ -99,7 +146,7 @@ def _check_batches(node: Node) -> None:
     """A batch that lists its transactions lists all of them."""
     for group in node.each("NtryDtls"):
         stated = group.value("Btch/NbOfTxs")
-        listed = sum(1 for _ in group.each("TxDtls"))
+        listed = group.part_count
         if stated is None or listed in (0, 1):  # banks that book a batch as one often give one summary detail
             continue
         if not (stated.isascii() and stated.isdigit() and len(stated) <= 15) or int(stated) != listed:
@@ -107,23 +154,12 @@ def _check_batches(node: Node) -> None:
             raise FileRejected(problem, line=group.line, field="NtryDtls/Btch/NbOfTxs")
 
 
-def _counterparty(details: list[Node], *, credit: bool) -> str | None:
+def _counterparty(detail: Node, *, credit: bool) -> str | None:
     """The other side's name: who paid in a credit, who was paid in a debit; nested in ``Pty`` since version 08."""
-    names = []
-    for detail in details:
-        first, second = ("Dbtr", "Cdtr") if credit else ("Cdtr", "Dbtr")
-        paths = [f"RltdPties/{party}{nested}/Nm" for party in (first, f"Ultmt{first}") for nested in ("", "/Pty")]
-        paths += [f"RltdPties/{second}{nested}/Nm" for nested in ("", "/Pty")]
-        names.append(next(filter(None, map(detail.value, paths)), None))
-    found = unique(names)
-    return found[0] if len(found) == 1 else None
-
-
-def _description(node: Node, details: list[Node]) -> str:
-    texts: list[str | None] = []
-    for detail in details:
-        texts += [found.text.strip() for found in detail.each("RmtInf/Ustrd")]
-        texts += [found.text.strip() for found in detail.each("RmtInf/Strd/AddtlRmtInf")]
-        texts.append(detail.value("AddtlTxInf"))
-    texts.append(node.value("AddtlNtryInf"))
-    return " ".join(text for text in texts if text)
+    parties = detail.find("RltdPties")
+    if parties is None:
+        return None
+    first, second = ("Dbtr", "Cdtr") if credit else ("Cdtr", "Dbtr")
+    paths = [f"{party}{nested}/Nm" for party in (first, f"Ultmt{first}") for nested in ("", "/Pty")]
+    paths += [f"{second}{nested}/Nm" for nested in ("", "/Pty")]
+    return next(filter(None, map(parties.value, paths)), None)

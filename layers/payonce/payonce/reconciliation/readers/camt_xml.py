@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.readers.limits import MAX_XML_DEPTH, MAX_XML_TEXT_CHARACTERS
+from payonce.reconciliation.readers.limits import (
+    MAX_XML_DEPTH,
+    MAX_XML_ELEMENTS,
+    MAX_XML_TAG_BYTES,
+    MAX_XML_TEXT_CHARACTERS,
+)
 from payonce.reconciliation.readers.values import shown
 
 if TYPE_CHECKING:
@@ -19,17 +24,24 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 65_536
 RECORD_DEPTH = 3  # Document / message / statement: their children are handed out one by one
+# So is each transaction of an entry, as a batch may have any number of them.
+PARTS = ("Ntry", "NtryDtls", "TxDtls")
 
 
 @dataclass(slots=True)
 class Node:
-    """An element of the message's own namespace, without its prefix."""
+    """An element of the message's own namespace, without its prefix.
+
+    ``currency`` is its attribute ``Ccy``, the only one that is read. ``part_count`` is how many of its children were
+    handed out as parts, and are not among ``children``.
+    """
 
     name: str
     line: int
-    attributes: dict[str, str]
+    currency: str = ""
     text: str = ""
     children: list[Node] = field(default_factory=list)
+    part_count: int = 0
 
     def find(self, path: str) -> Node | None:
         """Return the first element at ``path`` (``Refs/EndToEndId``)."""
@@ -70,20 +82,30 @@ class Closed:
     line: int
 
 
-type Event = Opened | Closed | Node
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A transaction of the entry that is being read and will follow as a node."""
+
+    node: Node
+
+
+type Event = Opened | Closed | Part | Node
 
 
 def events(data: bytes) -> Iterator[Event]:
     """Yield the document's outer elements as they open and close, and each child of a statement as a whole node.
 
-    Only one child is in memory at a time. Raises ``FileRejected`` for what is not well-formed, for a document type, for
-    an element of another namespace, and above the limits of depth and text.
+    Only one child, or one transaction of an entry, is in memory at a time. Raises ``FileRejected`` for what is not
+    well-formed, for a document type, for an element of another namespace, and above the limits of depth, text, tags and
+    elements.
     """
     builder = _Builder()
     view = memoryview(data)
     for start in range(0, len(data), CHUNK_BYTES):
         builder.feed(bytes(view[start : start + CHUNK_BYTES]), final=False)
         yield from builder.taken()
+        if start + CHUNK_BYTES - builder.parser.CurrentByteIndex > MAX_XML_TAG_BYTES + CHUNK_BYTES:
+            raise FileRejected(f"a tag or a comment is longer than {MAX_XML_TAG_BYTES} bytes", line=builder.line)
     builder.feed(b"", final=True)
     yield from builder.taken()
 
@@ -101,6 +123,8 @@ class _Builder:
         self.namespace: str | None = None
         self.depth = 0
         self.stack: list[Node] = []
+        self.held = 0  # elements of the record, without those of the parts that were handed out
+        self.held_before_part = 0
         self.out: list[Event] = []
 
     def feed(self, chunk: bytes, *, final: bool) -> None:
@@ -144,16 +168,36 @@ class _Builder:
         else:
             # Supplementary data of another namespace is kept out of reach under a name no path has.
             local = name if namespace == self.namespace else f"{{{namespace}}}{name}"
-            self.stack.append(Node(local, self.line, attributes))
+            self.open(Node(local, self.line, attributes.get("Ccy", "")))
+
+    def open(self, node: Node) -> None:
+        self.stack.append(node)
+        if self.is_part():
+            self.held_before_part = self.held
+        self.held += 1
+        if self.held > MAX_XML_ELEMENTS:
+            path = "/".join(open_node.name for open_node in self.stack[: len(PARTS)])
+            raise FileRejected(f"it has more than {MAX_XML_ELEMENTS} elements", line=self.line, field=path[:100])
+
+    def is_part(self) -> bool:
+        return len(self.stack) == len(PARTS) and all(
+            node.name == name for node, name in zip(self.stack, PARTS, strict=True)
+        )
 
     def end(self, qualified: str) -> None:
         if self.depth <= RECORD_DEPTH:
             self.out.append(Closed(qualified.rpartition(" ")[2], self.depth, self.line))
         else:
+            part = self.is_part()
             node = self.stack.pop()
-            if self.stack:
+            if part:
+                self.stack[-1].part_count += 1
+                self.held = self.held_before_part
+                self.out.append(Part(node))
+            elif self.stack:
                 self.stack[-1].children.append(node)
             else:
+                self.held = 0
                 self.out.append(node)
         self.depth -= 1
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.limits import MAX_AMOUNT_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # OWASP's list for CSV injection: what a spreadsheet takes for a formula, and blanks it skips before looking.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -145,6 +149,6 @@ def instant_text(at_ms: int | None) -> str:
     return "" if at_ms is None else (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")
 
 
-def unique(texts: list[str | None]) -> tuple[str, ...]:
+def unique(texts: Sequence[str | None]) -> tuple[str, ...]:
     """Return the texts that say something, each once, in order."""
     return tuple(dict.fromkeys(text for text in texts if text and text not in ("NONREF", "NOTPROVIDED")))
