@@ -625,3 +625,40 @@ def test_large_answers_are_private_and_outlive_every_replay() -> None:
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     days = bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
     assert days * DAY_SECONDS > MAX_WINDOW_SECONDS
+
+
+@pytest.mark.parametrize("api", ["Api", "GatewayApi"])
+def test_a_merchant_has_a_share_of_the_requests(api: str) -> None:
+    """Fails when an API is not in the plan, takes the key from a client, or counts nobody.
+
+    SAM decides whether methods need a key before conditions are, by the parameter's text, of which an empty one is no:
+    a condition there would be taken for yes.
+    """
+    properties = TEMPLATE["Resources"][api]["Properties"]
+    assert properties["ApiKeySourceType"] == "AUTHORIZER"
+    assert properties["Auth"]["ApiKeyRequired"] == {"Ref": "MerchantRequestsPerSecond"}
+    plan = TEMPLATE["Resources"]["MerchantUsagePlan"]
+    stages = [stage["If"][1] if "If" in stage else stage for stage in plan["Properties"]["ApiStages"]]
+    assert {"ApiId": {"Ref": api}, "Stage": {"Ref": f"{api}.Stage"}} in stages
+    assert "Condition" not in plan, "its keys would be lost while it is switched off"
+    rates = {"If": ["HasMerchantThrottle", {"Ref": "MerchantRequestsPerSecond"}, {"Ref": "RequestsPerSecond"}]}
+    assert plan["Properties"]["Throttle"] == {"RateLimit": rates, "BurstLimit": rates}
+
+
+def test_one_merchant_can_not_use_up_the_stage() -> None:
+    parameters = TEMPLATE["Parameters"]
+    share = parameters["MerchantRequestsPerSecond"]
+    assert 0 < int(share["Default"]) <= parameters["RequestsPerSecond"]["Default"] / 5
+    allowed = re.compile(share["AllowedPattern"])
+    assert [bool(allowed.fullmatch(text)) for text in ("", "1", "99999", "0", "-1", "1.5")] == [True] * 3 + [False] * 3
+
+
+def test_the_authorizer_names_a_key_that_is_in_the_plan() -> None:
+    """Fails when merchants without a key of their own would be refused (a key that is in no plan, or no key)."""
+    resources = TEMPLATE["Resources"]
+    key, member = resources["SharedUsageKey"]["Properties"], resources["SharedUsagePlanKey"]["Properties"]
+    told = FUNCTIONS["AuthorizeFunction"]["Environment"]["Variables"]["PAYONCE_SHARED_USAGE_KEY"]
+    assert (key["Value"], key["Enabled"]) == (told, True)
+    assert member["KeyId"] == {"Ref": "SharedUsageKey"}
+    assert member["UsagePlanId"] == {"Ref": "MerchantUsagePlan"}
+    assert TEMPLATE["Outputs"]["MerchantUsagePlanId"]["Value"] == {"Ref": "MerchantUsagePlan"}

@@ -22,14 +22,16 @@ from payonce import (
     cli_routing,
     cli_stack,
 )
-from payonce.bootstrap import Application
-from payonce.domain.errors import PayonceError
+from payonce.bootstrap import Application, client_config
+from payonce.domain.errors import PayonceError, StoreUnavailable
 from payonce.merchants.api_keys import SCOPES, hash_api_key
 from payonce.ports import Table
 from payonce.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from payonce.merchants.api_keys import Merchants
 
 
 # Commands in a module of their own, which need no merchants table.
@@ -117,10 +119,31 @@ def _operate(options: argparse.Namespace, environment: dict[str, str]) -> int:
         if options.command == "create-merchant"
         else options.merchant_id
     )
+    if environment.get(cli_stack.USAGE_PLAN_VARIABLE):
+        _share_requests(merchants, merchant_id, environment[cli_stack.USAGE_PLAN_VARIABLE], settings.endpoint_url)
     key_id, api_key = merchants.create_api_key(merchant_id, options.scope or SCOPES, holder=options.holder)
     sys.stdout.write(f"merchant_id {merchant_id}\nkey_id {key_id}\napi_key {api_key}\n")
     sys.stderr.write("Keep the API key safe: it is stored as a hash and can't be shown again.\n")
     return 0
+
+
+def _share_requests(merchants: Merchants, merchant_id: str, plan_id: str, endpoint_url: str | None) -> None:
+    """Give the merchant a bucket of its own in the usage plan, unless it has one. It works without, and says so."""
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    from payonce.aws.usage_plan import UsagePlan
+
+    if merchants.usage_key(merchant_id):
+        return
+    try:
+        client = boto3.client("apigateway", config=client_config(), endpoint_url=endpoint_url)
+        merchants.set_usage_key(merchant_id, UsagePlan(client, plan_id).add(merchant_id))
+    except (StoreUnavailable, BotoCoreError) as error:
+        sys.stderr.write(
+            f"{error}\nIts requests are taken from the bucket that such merchants share. What create-key makes once "
+            "this is mended uses its own.\n"
+        )
 
 
 def _sidecar(config_file: str) -> int:

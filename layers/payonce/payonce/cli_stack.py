@@ -12,8 +12,10 @@ from payonce.settings import DOCUMENTATION_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+USAGE_PLAN_VARIABLE = "PAYONCE_USAGE_PLAN_ID"
 _OF_OUTPUT = {
     **{f"{table.value.capitalize()}TableName": f"PAYONCE_{table.name}_TABLE" for table in Table},
+    "MerchantUsagePlanId": USAGE_PLAN_VARIABLE,
     "SecretsKeyArn": "PAYONCE_SECRETS_KEY_ARN",
     "DeliveryQueueUrl": "PAYONCE_DELIVERY_QUEUE_URL",
     "CorrectionsArn": "PAYONCE_CORRECTIONS_ARN",

@@ -19,9 +19,11 @@ class Unauthorized(Exception):
         super().__init__("Unauthorized")
 
 
-def authorize(merchants: Merchants, event: Mapping[str, Any]) -> dict[str, Any]:
+def authorize(merchants: Merchants, event: Mapping[str, Any], *, shared_usage_key: str = "") -> dict[str, Any]:
     """Return the policy and context of a TOKEN authorizer event. Raises ``Unauthorized``.
 
+    ``usageIdentifierKey`` says whose bucket of the usage plan a request is taken from: the merchant's own, or the one
+    that is shared by all who have none. It is cached with the rest, and API Gateway counts every request all the same.
     The policy allows the whole stage, because API Gateway caches it per token across routes; the routes check scopes.
     """
     try:
@@ -29,8 +31,10 @@ def authorize(merchants: Merchants, event: Mapping[str, Any]) -> dict[str, Any]:
     except Unauthenticated:
         raise Unauthorized from None
     api, stage = str(event["methodArn"]).split("/")[:2]
+    usage_key = principal.usage_key or shared_usage_key
     return {
         "principalId": principal.key_id,
+        **({"usageIdentifierKey": usage_key} if usage_key else {}),
         "policyDocument": {
             "Version": "2012-10-17",
             "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*"}],

@@ -18,7 +18,7 @@ from payonce.ports import Adjust, Insert, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.ports import Clock, Database, IdSource
+    from payonce.ports import Clock, Database, IdSource, Item, Key
 
 SCOPES = (
     "payments:read",
@@ -45,7 +45,8 @@ MAX_NAME_CHARACTERS = 100
 class Principal:
     """Who calls: the merchant, what the key may do, and the gateway the merchant is routed to ("" for the default).
 
-    ``holder`` is the person whose key it is, "" where nobody was named: then the key itself is a person.
+    ``holder`` is the person whose key it is, "" where nobody was named: then the key itself is a person. ``usage_key``
+    is the merchant's key in the usage plan, "" where it has none of its own.
     """
 
     merchant_id: str
@@ -53,11 +54,16 @@ class Principal:
     scopes: tuple[str, ...]
     gateway: str
     holder: str = ""
+    usage_key: str = ""
 
 
 def hash_api_key(api_key: str) -> str:
     """Return the SHA-256 (hex) under which a key is stored."""
     return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+def _merchant_key(merchant_id: str) -> Key:
+    return {"pk": f"MERCHANT#{merchant_id}", "sk": "MERCHANT"}
 
 
 class Merchants:
@@ -83,8 +89,7 @@ class Merchants:
                 Insert(
                     Table.MERCHANTS,
                     {
-                        "pk": f"MERCHANT#{merchant_id}",
-                        "sk": "MERCHANT",
+                        **_merchant_key(merchant_id),
                         "name": name,
                         "gateway": gateway,
                         "created_at_ms": self._clock.now_ms(),
@@ -93,6 +98,22 @@ class Merchants:
             ]
         )
         return merchant_id
+
+    def usage_key(self, merchant_id: str) -> str:
+        """Return the merchant's key in the usage plan, "" where it has none. Raises ``NotFound``."""
+        return str(self._merchant(merchant_id).get("usage_key", ""))
+
+    def set_usage_key(self, merchant_id: str, usage_key: str) -> None:
+        """Store the merchant's key in the usage plan, which has to be there: API keys created from now on name it."""
+        self._database.write(
+            [Adjust(table=Table.MERCHANTS, key=_merchant_key(merchant_id), set={"usage_key": usage_key})]
+        )
+
+    def _merchant(self, merchant_id: str) -> Item:
+        merchant = self._database.get(Table.MERCHANTS, _merchant_key(merchant_id))
+        if merchant is None:
+            raise NotFound(f"There is no merchant {merchant_id}.")
+        return merchant
 
     def create_api_key(self, merchant_id: str, scopes: Sequence[str] = SCOPES, *, holder: str = "") -> tuple[str, str]:
         """Store a new key of the merchant and return (key id, key). The key can't be shown again.
@@ -104,9 +125,7 @@ class Merchants:
         unknown = sorted(set(scopes) - set(SCOPES))
         if unknown or not scopes:
             raise BodyMalformed(f"Unknown scopes {unknown}; known are {', '.join(SCOPES)}.")
-        merchant = self._database.get(Table.MERCHANTS, {"pk": f"MERCHANT#{merchant_id}", "sk": "MERCHANT"})
-        if merchant is None:
-            raise NotFound(f"There is no merchant {merchant_id}.")
+        merchant = self._merchant(merchant_id)
         random = base64.urlsafe_b64encode(self._random_bytes(KEY_RANDOM_BYTES)).decode().rstrip("=")
         api_key = KEY_PREFIX + random
         key_id = self._ids.new("key")
@@ -124,6 +143,7 @@ class Merchants:
                         "gateway": merchant["gateway"],
                         "enabled": True,
                         **held_by,
+                        **({"usage_key": merchant["usage_key"]} if "usage_key" in merchant else {}),
                         "created_at_ms": self._clock.now_ms(),
                     },
                 )
@@ -158,4 +178,5 @@ class Merchants:
             scopes=tuple(item["scopes"]),
             gateway=item["gateway"],
             holder=str(item.get("holder", "")),
+            usage_key=str(item.get("usage_key", "")),
         )

@@ -1,0 +1,60 @@
+"""What SAM makes of the template where it decides by a parameter's text, before CloudFormation looks at conditions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from local.cloud import CLOUD_BIN
+from tests.support.aws import REGION, REPOSITORY
+
+# SAM's translator is installed where sam is, not beside the tests.
+TRANSFORM = """
+import json, sys
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+class NoManagedPolicies:
+    def load(self):
+        return {}
+
+template = yaml_parse(open("template.yaml").read())
+for resource in template["Resources"].values():
+    for name in ("CodeUri", "ContentUri", "DefinitionUri"):
+        if name in resource["Properties"]:
+            resource["Properties"][name] = "s3://bucket/key"
+parameters = {"MerchantRequestsPerSecond": sys.argv[1], "Environment": "sandbox"}
+print(json.dumps(transform(template, parameters, NoManagedPolicies())["Resources"]))
+"""
+
+
+@pytest.mark.parametrize("requests_per_second", ["100", ""])
+def test_every_method_counts_its_merchants_requests_where_that_is_on(requests_per_second: str) -> None:
+    """Fails when a method is left out of the usage plan, or when switching it off leaves it on: then every request
+    without a key of API Gateway's own would be refused.
+    """
+    answer = subprocess.run(
+        [CLOUD_BIN / "python", "-c", TRANSFORM, requests_per_second],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": REGION},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    resources = json.loads(answer.stdout.splitlines()[0])
+    for api in ("Api", "GatewayApi"):
+        body = resources[api]["Properties"]["Body"]
+        methods = [
+            method.get("Fn::If", [None, method])[1]
+            for path in body["paths"].values()
+            for name, method in path.get("Fn::If", [None, path])[1].items()
+            if name != "options" or "x-amazon-apigateway-integration" in json.dumps(method)
+        ]
+        assert len(methods) >= 7
+        needed = [{"api_key": []}] if requests_per_second else []
+        for method in methods:
+            assert method["security"] == [{"ApiKeyAuthorizer": []}, *needed]
+        assert ("api_key" in body["securityDefinitions"]) == bool(requests_per_second)
