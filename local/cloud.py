@@ -98,8 +98,6 @@ class LocalCloud:
         ]
         parameters = {
             "Environment": "local",
-            # The local cloud takes a usage plan's key from a header alone, and the authorizer's is not heard.
-            "MerchantRequestsPerSecond": "",
             "Gateways": json.dumps(gateways, separators=(",", ":")),
             "DefaultGateway": "sandbox_bank",
             "GatewayConfig": json.dumps(self._idempotency_gateway(), separators=(",", ":")),
