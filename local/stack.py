@@ -124,7 +124,7 @@ class Stack:
             **self.operator_environment(),
             "PYTHONPATH": str(REPOSITORY / "layers" / "payonce"),
         }
-        command = [sys.executable, "-m", "payonce.cli", "--stack", STACK_NAME, *arguments]
+        command = [sys.executable, "-m", "payonce.cli", *arguments]
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, check=check, timeout=COMMAND_TIMEOUT_SECONDS
         )
@@ -132,11 +132,11 @@ class Stack:
     def how_to_operate(self) -> str:
         """Return the lines with which a person operates the stack."""
         exports = " ".join(f"{name}={value}" for name, value in self.operator_environment().items())
-        return f"export {exports}\n.venv/bin/payonce --stack {STACK_NAME} routing show       # the operator's command"
+        return f"export {exports}\n.venv/bin/payonce routing show       # the operator's command"
 
     def operator_environment(self) -> dict[str, str]:
         """Return what the operator's command needs to find the local cloud instead of AWS."""
-        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url}
+        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url, "PAYONCE_STACK": STACK_NAME}
 
     @property
     def table_names(self) -> dict[Table, str]:

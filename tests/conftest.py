@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 os.environ.update(FAKE_CREDENTIALS)  # before any client is made: no test may ever reach for real ones
+for variable in ("AWS_ENDPOINT_URL", "PAYONCE_STACK"):  # what `make up` says to export
+    os.environ.pop(variable, None)
 # boto3's session keeps what it has read of the services' descriptions, megabytes of JSON; by default each test's
 # mock_aws() throws the session away. Clients still are each test's own, and so is all that moto holds.
 default_user_config["core"]["reset_boto3_session"] = False

@@ -58,3 +58,22 @@ def test_a_stack_that_can_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.delenv("AWS_REGION")
     assert cli.main(["--stack", "shop", "routing", "show"]) == 2
     assert "AWS_REGION" in capsys.readouterr().err
+
+
+def test_the_stack_may_be_named_once_for_all_commands(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Fails when the pages' command lines, which leave the stack out, do not run after one export."""
+    asked: list[str] = []
+
+    def found(name: str, environment: dict[str, str]) -> dict[str, str]:
+        asked.append(name)
+        return environment
+
+    monkeypatch.setattr("payonce.cli_stack.environment_of_stack", found)
+    monkeypatch.setenv("PAYONCE_STACK", "shop")
+    assert cli.main(["routing", "show"]) == 2
+    assert cli.main(["--stack", "other", "routing", "show"]) == 2
+    assert "--stack or PAYONCE_STACK" in capsys.readouterr().err
+    # What works on files asks nobody.
+    assert cli.main(["reconcile", "no-such-file.csv", "--ledger", "none.csv"]) == 2
+    assert cli.main(["verify-manifests", "no-such-folder"]) == 2
+    assert asked == ["shop", "other"]

@@ -45,11 +45,16 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "routing": cli_routing.run,
     "verify-manifests": cli_manifests.run,
 }
+WITHOUT_A_STACK = {"sidecar", "reconcile", "verify-manifests"}  # they work on files, with no credentials
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="payonce", description="Operate payonce.")
-    parser.add_argument("--stack", help="the deployed stack whose tables and settings are meant, before the command")
+    parser.add_argument(
+        "--stack",
+        default=os.environ.get("PAYONCE_STACK"),
+        help="the deployed stack whose tables and settings are meant, before the command (default: $PAYONCE_STACK)",
+    )
     parser.add_argument("--table", help="the merchants table (default: $PAYONCE_MERCHANTS_TABLE)")
     commands = parser.add_subparsers(dest="command", required=True)
     merchant = commands.add_parser("create-merchant", help="create a merchant and a first API key")
@@ -86,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         environment = dict(os.environ)
-        if options.stack:
+        if options.stack and options.command not in WITHOUT_A_STACK:
             environment = cli_stack.environment_of_stack(options.stack, environment)
         if options.command == "sidecar":
             return _sidecar(options.config)
@@ -106,7 +111,8 @@ def _operate(options: argparse.Namespace, environment: dict[str, str]) -> int:
         return _redrive(Application(settings), options)
     if Table.MERCHANTS not in settings.table_names:
         sys.stderr.write(
-            "Name the stack with --stack, or its merchants table with --table or PAYONCE_MERCHANTS_TABLE.\n"
+            "Name the stack with --stack or PAYONCE_STACK, or its merchants table with --table or "
+            "PAYONCE_MERCHANTS_TABLE.\n"
         )
         return 2
     merchants = Application(settings).merchants

@@ -50,8 +50,8 @@ def environment_of_stack(name: str, environment: Mapping[str, str], client: Any 
         raise MisconfiguredError(f"The stack {name} can't be read: {error.response['Error']['Message']}") from error
     except BotoCoreError as error:
         raise MisconfiguredError(
-            f"The stack {name} can't be read: {error}. Set the credentials and the region of its account, such as "
-            "AWS_PROFILE and AWS_REGION."
+            f"The stack {name} can't be read: {str(error).rstrip('.')}. Set the credentials and the region of its "
+            "account, such as AWS_PROFILE and AWS_REGION."
         ) from error
     found = {
         _OF_OUTPUT[output["OutputKey"]]: output["OutputValue"]

@@ -46,7 +46,8 @@ def application_of(options: argparse.Namespace, environment: Mapping[str, str], 
         named[variable] = getattr(options, f"{table.value}_table", None) or named.get(variable, "")
         if not named[variable]:
             raise MisconfiguredError(
-                f"Name the stack with --stack, or its {table.value} table with --{table.value}-table or {variable}."
+                f"Name the stack with --stack or PAYONCE_STACK, or its {table.value} table with "
+                f"--{table.value}-table or {variable}."
             )
     return Application(load_settings(named))
 
