@@ -40,4 +40,4 @@ def test_the_api_does_what_its_document_says(client: Client, tmp_path: Path) -> 
         "1",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-60_000:] + done.stderr[-2000:]

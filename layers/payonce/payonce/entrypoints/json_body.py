@@ -16,7 +16,7 @@ MAX_JSON_DEPTH = 8  # a payment is two deep
 NOT_CARD_NUMBERS_HEADER = "payonce-not-card-numbers"
 # The merchant's own words. A payment method is what a card number is put into by mistake, so it is always looked at.
 EXEMPTIBLE = r"(?:reference|description|metadata\.[!-+\--~]{1,40})"
-EXEMPTIBLE_LIST = f"^ *{EXEMPTIBLE}(?: *, *{EXEMPTIBLE})* *$"
+EXEMPTIBLE_LIST = f"^ *(?:{EXEMPTIBLE}(?: *, *{EXEMPTIBLE})*)? *$"
 
 
 def parse_json_object(body: bytes, *, not_card_numbers: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -54,14 +54,12 @@ def members_without_card_numbers(headers: Mapping[str, list[str]]) -> frozenset[
     ``headers`` maps lower-case names to all their values. Raises ``BodyMalformed`` for others.
     """
     named = ",".join(headers.get(NOT_CARD_NUMBERS_HEADER, []))
-    if not named:
-        return frozenset()
     if not re.fullmatch(EXEMPTIBLE_LIST, named):
         raise BodyMalformed(
             "Payonce-Not-Card-Numbers names members whose values are your own and no card numbers: reference, "
             "description or metadata.<name>, separated by commas. All others are always searched."
         )
-    return frozenset(name.strip() for name in named.split(","))
+    return frozenset(name.strip() for name in named.split(",") if name.strip())
 
 
 def _refuse_float(_text: str) -> NoReturn:
