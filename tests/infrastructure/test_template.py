@@ -647,11 +647,6 @@ def test_a_merchant_has_a_share_of_the_requests(api: str) -> None:
 
 
 def test_one_merchant_can_not_use_up_the_stage() -> None:
-<<<<<<< HEAD
-    parameters = TEMPLATE["Parameters"]
-    share = parameters["MerchantRequestsPerSecond"]
-    assert 0 < int(share["Default"]) <= parameters["RequestsPerSecond"]["Default"] / 5
-=======
     """Fails when a deployment has no share. The local cloud's has none: it takes a usage key from a header alone, and
     its transformation knows a parameter's default and no other value.
     """
@@ -667,7 +662,6 @@ def test_one_merchant_can_not_use_up_the_stage() -> None:
     for name, overrides in deployed.items():
         stated = int(overrides.get("MerchantRequestsPerSecond", "0"))
         assert (0 < stated <= parameters["RequestsPerSecond"]["Default"] / 5) == (name != "local")
->>>>>>> w/r-limits
     allowed = re.compile(share["AllowedPattern"])
     assert [bool(allowed.fullmatch(text)) for text in ("", "1", "99999", "0", "-1", "1.5")] == [True] * 3 + [False] * 3
 
