@@ -18,6 +18,7 @@ from local.stack import PORT_VARIABLES, REPOSITORY, CannotStart, Ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 FOLDER = REPOSITORY / ".local"
 INTERRUPTED = 130  # the shell's code for a command ended by Ctrl-C
@@ -55,7 +56,8 @@ def guarded(command: Callable[[LocalCloud], None]) -> int:
     finally:
         if code:
             _ignore_interruptions()
-            print(f"stopped: {', '.join(cloud.stop()) or 'nothing was running'}", file=sys.stderr)
+            print(f"stopped: {', '.join(cloud.processes.stop()) or 'nothing was running'}", file=sys.stderr)
+            _clear(cloud.folder)
     return code
 
 
@@ -72,10 +74,10 @@ def down(*, everything: bool) -> int:
         processes = Processes(folder)
         if everything or port == str(ports.cloud):
             stopped = processes.stop()
-            shutil.rmtree(folder / SCRATCH, ignore_errors=True)
             any_stopped |= bool(stopped)
             if stopped:
-                print(f"stopped on port {port}:", ", ".join(stopped))
+                print(f"stopped on port {port}:", ", ".join(stopped), flush=True)
+            _clear(folder)
         elif processes.running():
             others.append(f"Another stack of this clone runs on port {port}. Stop it with: {_down(int(port))}")
     if not any_stopped:
@@ -93,6 +95,16 @@ def _ignore_interruptions() -> None:
     """Let no second Ctrl-C keep the first from cleaning up."""
     for number in INTERRUPTIONS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what the cloud has unpacked: a gigabyte in small files, which takes a slow disk a minute.
+
+    The next start does it too, so Ctrl-C may end it here.
+    """
+    for number in INTERRUPTIONS:
+        signal.signal(number, signal.SIG_DFL)
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
 
 
 def _down(port: int) -> str:

@@ -129,8 +129,7 @@ def test_a_signal_ends_it_with_all_that_it_started(number: signal.Signals, folde
     ) as process:
         assert process.stdout
         bank = int(process.stdout.readline())
-        for _ in range(2):  # who is impatient presses it twice
-            process.send_signal(number)
+        process.send_signal(number)
         _, told = process.communicate()
     alive = started(bank)
     if alive:
