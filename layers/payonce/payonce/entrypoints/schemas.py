@@ -195,8 +195,9 @@ def result_schemas() -> dict[str, Any]:
         },
         "GatewayMessage": {
             "type": "object",
-            "properties": {"message": NULLABLE_TEXT},
-            "required": ["message"],
+            # Of an authorizer's denial API Gateway writes the name with a capital.
+            "properties": {"message": NULLABLE_TEXT, "Message": NULLABLE_TEXT},
+            "anyOf": [{"required": ["message"]}, {"required": ["Message"]}],
         },
         "List": _list(),
     }
