@@ -71,6 +71,8 @@ class LocalCloud:
         environment["TMPDIR"] = str(self._scratch())
         self._spawn("cloud", [str(CLOUD_BIN / "ministack")], environment)
         books = self.folder / "books.sqlite"
+        for kept in self.folder.glob(f"{books.name}*"):  # the cloud forgets its ledger: the bank must not know more
+            kept.unlink()
         bank = [sys.executable, "-m", "local.sandbox_bank", "--port", str(self.ports.bank), "--books", str(books)]
         path = {**os.environ, "PYTHONPATH": BANK_PYTHONPATH}
         self._spawn("bank", bank, path)

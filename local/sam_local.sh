@@ -5,8 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=local/sam_local_expected.sh
 source local/sam_local_expected.sh
-# SAM answers Ctrl-C by ending its own command: without this the next event would follow.
-trap 'exit 130' INT
 image=public.ecr.aws/lambda/python:3.13-x86_64
 if ! docker info >/dev/null 2>&1; then
   echo "make sam-local needs a running Docker engine (Debian: apt-get install docker.io; dockerd &, which needs --storage-driver=vfs only where overlay2 does not work and is then three times slower)." >&2
