@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 import pytest
 from hypothesis import given
@@ -53,11 +52,10 @@ def test_no_field_is_an_error(value: str) -> None:
     assert priority(value) in {Priority.AUTHORIZATION, Priority.BATCH}
 
 
+@pytest.mark.timeout(200)  # read in two ways, it would take years
 @pytest.mark.parametrize(
     "value", ["u" * 500, "u=" + "(" * 400, "a;" * 300, "u=(" + " " * 900, 'u="' + "\\\\" * 400, ";a=1" * 200]
 )
 def test_no_field_takes_long(value: str) -> None:
-    """Fails when a part of the grammar can be read in two ways: the time then doubles with each character."""
-    began = time.process_time()
-    priority(value)
-    assert time.process_time() - began < 0.1
+    """Fails (by the limit) when a part of the grammar can be read in two ways: the time doubles with each character."""
+    assert priority(value) is Priority.AUTHORIZATION
