@@ -104,7 +104,9 @@ def _clear(folder: Path) -> None:
     """
     for number in INTERRUPTIONS:
         signal.signal(number, signal.SIG_DFL)
-    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    if (folder / SCRATCH).exists():
+        print("removing what it had unpacked (Ctrl-C leaves that to the next start)", flush=True)
+        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
 
 
 def _down(port: int) -> str:
