@@ -1,4 +1,4 @@
-"""What is written when a capture, void or refund ends: the payment, the operation, their events and the journal."""
+"""What is written of a change of a payment, and when a capture, void or refund ends: events, journal, operation."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from payonce.domain.events import Event
+    from payonce.domain.ledger import Posting
     from payonce.domain.payment import Payment
     from payonce.payments.effects import Effect
     from payonce.payments.operations import FollowUpPlan
@@ -71,16 +72,19 @@ def follow_up_writes(
         else:
             data = payment_view(effect.payment)
             kind, reference = ELSEWHERE_MOVEMENTS[effect.change], after.gateway_reference
-        writes.append(event_write(_event(effect, data)))
+        writes.append(event_write(payment_event(effect.payment, effect.change, data)))
         if effect.postings:
-            entries.append(_entry(effect, kind, reference=reference, record_id=record_id))
+            moved = None
+            if kind is not None:
+                moved = payment_movement(effect.payment, kind, reference=reference, record_id=record_id)
+            entries.append(payment_entry(effect.payment, effect.change, effect.postings, moved))
     return writes + (journal_writes(*entries) if entries else [])
 
 
-def _event(effect: Effect, data: dict[str, Any]) -> Event:
-    payment = effect.payment
+def payment_event(payment: Payment, change: Change, data: dict[str, Any]) -> Event:
+    """Return the event of the change that made this version of the payment; ``data`` is what it tells."""
     return build_event(
-        effect.change,
+        change,
         merchant_id=payment.merchant_id,
         resource_id=payment.payment_id,
         version=payment.version,
@@ -89,25 +93,29 @@ def _event(effect: Effect, data: dict[str, Any]) -> Event:
     )
 
 
-def _entry(effect: Effect, kind: MovementKind | None, *, reference: str, record_id: str | None) -> JournalEntry:
-    payment = effect.payment
-    movement = None
-    if kind is not None:
-        movement = Movement(
-            kind=kind,
-            gateway=payment.gateway,
-            gateway_reference=reference,
-            gateway_payment_id=payment.gateway_charge_id,
-            payer=payment.payment_method,
-            idempotency_record_id=record_id,
-        )
+def payment_movement(payment: Payment, kind: MovementKind, *, reference: str, record_id: str | None) -> Movement:
+    """Return what the gateway moved under ``reference``; ``record_id`` is that of the key that asked for it."""
+    return Movement(
+        kind=kind,
+        gateway=payment.gateway,
+        gateway_reference=reference,
+        gateway_payment_id=payment.gateway_charge_id,
+        payer=payment.payment_method,
+        idempotency_record_id=record_id,
+    )
+
+
+def payment_entry(
+    payment: Payment, change: Change, postings: tuple[Posting, ...], movement: Movement | None
+) -> JournalEntry:
+    """Return the journal entry of the change that made this version of the payment."""
     return JournalEntry(
         merchant_id=payment.merchant_id,
         payment_id=payment.payment_id,
         version=payment.version,
         currency=payment.currency,
-        description=effect.change.value,
+        description=change.value,
         booked_at_ms=payment.updated_at_ms,
-        postings=effect.postings,
+        postings=postings,
         movement=movement,
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from payonce.domain.events import build_event
 from payonce.domain.gateway import CaptureMethod, Declined, Instruction, OperationKind, Succeeded
-from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge, hold
+from payonce.domain.ledger import MovementKind, charge, hold
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
 from payonce.idempotency.records import Draft, Plan, StoredResponse
 from payonce.idempotency.responses import json_response
 from payonce.outbox import event_write
+from payonce.payments.booking import payment_entry, payment_event, payment_movement
 from payonce.payments.items import journal_writes, payment_from, payment_key, replace_payment
 from payonce.payments.operations import NewPayment, PaymentPlan
 from payonce.payments.representation import (
@@ -141,37 +141,14 @@ class CreatePayment(GatewayWork):
         payment = self._payment(charged, stored)
         writes: list[Write] = [replace_payment(payment, expected=stored)]
         if charged.postings:
-            writes += journal_writes(
-                JournalEntry(
-                    merchant_id=payment.merchant_id,
-                    payment_id=payment.payment_id,
-                    version=payment.version,
-                    currency=payment.currency,
-                    description=charged.change.value,
-                    booked_at_ms=payment.updated_at_ms,
-                    postings=charged.postings,
-                    movement=self._movement(payment) if charged.change is Change.CHARGED else None,
+            moved = None
+            if charged.change is Change.CHARGED:
+                moved = payment_movement(
+                    payment, MovementKind.CHARGE, reference=payment.gateway_reference, record_id=self._record_id
                 )
-            )
-        event = build_event(
-            charged.change,
-            merchant_id=payment.merchant_id,
-            resource_id=payment.payment_id,
-            version=payment.version,
-            created_at_ms=payment.updated_at_ms,
-            data=payment_view(payment),
-        )
+            writes += journal_writes(payment_entry(payment, charged.change, charged.postings, moved))
+        event = payment_event(payment, charged.change, payment_view(payment))
         return Draft(self._response(payment, result), [*writes, event_write(event)])
-
-    def _movement(self, payment: Payment) -> Movement:
-        return Movement(
-            kind=MovementKind.CHARGE,
-            gateway=payment.gateway,
-            gateway_reference=payment.gateway_reference,
-            gateway_payment_id=payment.gateway_charge_id,
-            payer=payment.payment_method,
-            idempotency_record_id=self._record_id,
-        )
 
     def _charge(self, result: Result) -> _Charge:
         plan = self._plan
