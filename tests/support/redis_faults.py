@@ -9,12 +9,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from payonce.stores.redis_calls import redis_client
 from tests.support.tcp_faults import HOST, PATIENCE_SECONDS, READ_BYTES, Fault, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from redis import Redis
+
 SCRIPT_COMMANDS = (b"EVALSHA", b"EVAL")
+
+
+@contextmanager
+def client_of(url: str) -> Iterator[Redis]:
+    """A client with payonce's timeouts, closed at the end."""
+    client = redis_client(url)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 @dataclass

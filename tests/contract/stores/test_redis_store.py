@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,11 +17,10 @@ from payonce.idempotency.store import ClaimTaken
 from payonce.ports import Insert, Table
 from payonce.stores import redis_audit, redis_calls, redis_idempotency
 from payonce.stores.redis_audit import RedisAuditTrail
-from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from payonce.stores.redis_keys import RedisKeys
 from payonce.stores.redis_scripts import CHANGE, CLAIM, RELEASE, RESTORE, TAKE_OVER
-from tests.support.redis_faults import redis_proxy
+from tests.support.redis_faults import client_of, redis_proxy
 from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, FileEffects, FileWork, execute, new_record
 from tests.support.tcp_faults import Fault
 from tests.support.world import RealClock
@@ -50,15 +48,6 @@ def server() -> Iterator[RedisServer]:
             for script in (CLAIM, TAKE_OVER, CHANGE, RELEASE, RESTORE):
                 assert client.script_load(script.source) == script.sha1
         yield server
-
-
-@contextmanager
-def client_of(url: str) -> Iterator[Redis]:
-    client = redis_client(url)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 @pytest.fixture

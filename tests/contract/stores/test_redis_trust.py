@@ -25,13 +25,12 @@ from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.store import ClaimTaken
 from payonce.stores import redis_calls
 from payonce.stores.redis_audit import RedisAuditTrail
-from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_checks import Durability, check_redis
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from tests.support.conformance import fresh
 from tests.support.http import call
 from tests.support.proxy import TENANT, configuration
-from tests.support.redis_faults import RedisProxy
+from tests.support.redis_faults import RedisProxy, client_of
 from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, FileEffects, FileWork, execute, new_record
 from tests.support.tcp_faults import serving
 from tests.support.upstreams.running import running_counter, running_sidecar
@@ -90,15 +89,6 @@ def store(client: Redis) -> RedisIdempotencyStore:
     store = RedisIdempotencyStore(client, clock=RealClock())
     store.release(store.claim(new_record(record_id="warm")))
     return store
-
-
-@contextmanager
-def client_of(url: str) -> Iterator[Redis]:
-    client = redis_client(url)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def set_all(client: Redis, settings: dict[str, str]) -> None:
