@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.payments.items import MOVEMENT_SHARDS, day_partition, journal_partition
-from payonce.reconciliation.files import files_since
-from payonce.reconciliation.inbox import Inbox
-from payonce.reconciliation.kept_rows import KEPT, ROWS, KeptRows
-from payonce.reconciliation.ledger_rows import booked_rows
+from payonce.payments.payment_items import MOVEMENT_SHARDS, day_partition, journal_partition
 from payonce.reconciliation.model import DAY_MS, RunSettings
 from payonce.reconciliation.readers.read import read_file
+from payonce.reconciliation.runs.file_inbox import Inbox
+from payonce.reconciliation.runs.files import files_since
+from payonce.reconciliation.runs.kept_rows import KEPT, ROWS, KeptRows
+from payonce.reconciliation.runs.ledger_rows import booked_rows
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_files import MemoryFiles
 

@@ -29,11 +29,11 @@ from rich.table import Table as TextTable
 
 from benchmarks.meter import Meter, Row
 from local.dynamodb_local import running_dynamodb_local
-from payonce.bootstrap import Application
 from payonce.payments.create import plan_payment
 from payonce.payments.operations import NewPayment
 from payonce.ports import Table
-from payonce.settings import load_settings
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.aws import FAKE_CREDENTIALS, REGION, create_tables, dynamo_database, dynamodb_client
 from tests.support.events import ALL_SCOPES, PAYMENT, call
 from tests.support.world import RealClock, ScriptedGateway
@@ -86,9 +86,9 @@ def main() -> int:
     imports.add_row("boto3 and a DynamoDB client", f"{bare:.0f}", "1.00")
     for label, code in {
         "create_payment (everything but Stripe)": "from payonce.entrypoints.payment_routes import ROUTES\n"
-        "from payonce.bootstrap import bootstrap\na = bootstrap(); a.engine; a.database",
+        "from payonce.wiring.application import bootstrap\na = bootstrap(); a.engine; a.database",
         "get_payment": "from payonce.entrypoints.payment_routes import ROUTES\n"
-        "from payonce.bootstrap import bootstrap\na = bootstrap(); a.database",
+        "from payonce.wiring.application import bootstrap\na = bootstrap(); a.database",
     }.items():
         taken = import_ms(code)
         imports.add_row(label, f"{taken:.0f}", f"{taken / bare:.2f}")
@@ -137,7 +137,7 @@ def compare(endpoint_url: str, queue_url: str) -> list[Row]:
             CreatePayment,
             _Charge,  # the same payment, without the protocol around it
         )
-        from payonce.payments.items import payment_item
+        from payonce.payments.payment_items import payment_item
         from payonce.payments.representation import payment_view
         from payonce.stores.dynamodb_requests import to_attributes
 

@@ -20,16 +20,16 @@ from rich.table import Table as TextTable
 
 from benchmarks.meter import Meter, Row, console
 from local.dynamodb_local import running_dynamodb_local
-from payonce.bootstrap import Application
 from payonce.domain.errors import Throttled
-from payonce.routing.admission import Priority
-from payonce.routing.control_cache import REFRESH_MS, ControlCache
-from payonce.routing.control_store import Control, document_write
-from payonce.routing.document import MAX_MERCHANTS, Admission, ControlDocument
-from payonce.routing.override import Override
-from payonce.routing.router import Router
-from payonce.routing.settings import MAX_GATEWAYS, Mode, RoutingSettings
-from payonce.settings import load_settings
+from payonce.routing.control.admission import Priority
+from payonce.routing.control.control_cache import REFRESH_MS, ControlCache
+from payonce.routing.control.control_store import Control, document_write
+from payonce.routing.control.document import MAX_MERCHANTS, Admission, ControlDocument
+from payonce.routing.control.override import Override
+from payonce.routing.control.router import Router
+from payonce.routing.control.routing_settings import MAX_GATEWAYS, Mode, RoutingSettings
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamo_database, dynamodb_client
 from tests.support.events import ALL_SCOPES, PAYMENT, call
 from tests.support.world import RealClock, ScriptedGateway

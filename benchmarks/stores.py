@@ -23,7 +23,7 @@ from tests.support.world import RealClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.idempotency.store import IdempotencyStore
+    from payonce.idempotency.record_store import IdempotencyStore
 
 ROUNDS = 300
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b"x" * 500)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from payonce.routing.admission import Priority
+from payonce.routing.control.admission import Priority
 
 if TYPE_CHECKING:
     from laboratory.scenarios import Scenario

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from laboratory.demand import Demand
     from laboratory.scenarios import Scenario
     from laboratory.trouble import Ranges
-    from payonce.routing.document import ControlDocument
+    from payonce.routing.control.document import ControlDocument
 
 SLO_SECONDS = 3.0  # from the client's first request to a definite answer
 SLO_SHARE = 0.95

@@ -18,8 +18,8 @@ from laboratory.figures import SLO_SHARE, WINDOW_SECONDS, good_payments
 from laboratory.policies.predictive import Predictive
 from laboratory.simulation import Trial
 from laboratory.split import TUNING, TUNING_SEEDS, scenario
-from payonce.routing.forecast import COEFFICIENTS
-from payonce.routing.settings import Mode
+from payonce.routing.control.routing_settings import Mode
+from payonce.routing.detection.forecast import COEFFICIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

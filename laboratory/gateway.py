@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from laboratory.scenarios import OUTLIER_MS, OUTLIERS
-from payonce.routing.signals import Outcome
+from payonce.routing.signals.book import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

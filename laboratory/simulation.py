@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import simpy
 
 from laboratory.gateway import SimulatedGateway
-from payonce.routing.signals import Outcome
+from payonce.routing.signals.book import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

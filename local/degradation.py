@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payonce.routing.control_store import ControlStore
-from payonce.routing.document import parse_document
+from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.document import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.stack import Stack
     from local.traffic import Traffic
-    from payonce.routing.document import ControlDocument
+    from payonce.routing.control.document import ControlDocument
 
 BANK, GATEWAY, OTHER = "honouring", "honouring_bank", "sandbox_bank"
 WEIGHTS = {GATEWAY: 0.5, OTHER: 0.5}

@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from payonce.reconciliation.cases.case import CaseStatus
-from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass
 
 if TYPE_CHECKING:

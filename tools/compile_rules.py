@@ -11,11 +11,11 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
-from payonce.reconciliation.rules import COMPILED_DIALECTS, FAMILIES, SOURCE_DIALECT, rule_files
+from payonce.reconciliation.matching.rules import COMPILED_DIALECTS, FAMILIES, SOURCE_DIALECT, rule_files
 
-FOLDER = Path(__file__).parent.parent / "layers/payonce/payonce/reconciliation/rules/compiled"
+FOLDER = Path(__file__).parent.parent / "layers/payonce/payonce/reconciliation/matching/rules/compiled"
 HEADER = "-- Compiled from the rules in DuckDB's dialect by tools/compile_rules.py. Not edited by hand.\n"
-# Of the MD5: bytes 8 to 11, little-endian; see reconciliation/digest.py.
+# Of the MD5: bytes 8 to 11, little-endian; see reconciliation/matching/digest.py.
 ROW_HASH = {
     "spark": "CAST(CONV(CONCAT(SUBSTR(MD5({0}), 23, 2), SUBSTR(MD5({0}), 21, 2), SUBSTR(MD5({0}), 19, 2), "
     "SUBSTR(MD5({0}), 17, 2)), 16, 10) AS BIGINT) % 2147483647",

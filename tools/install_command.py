@@ -11,5 +11,5 @@ LAYER = Path(__file__).resolve().parents[1] / "layers" / "payonce"
 if __name__ == "__main__":
     Path(sysconfig.get_path("purelib"), "payonce.pth").write_text(f"{LAYER}\n")
     command = Path(sysconfig.get_path("scripts"), "payonce")
-    command.write_text(f"#!{sys.executable}\nimport sys\n\nfrom payonce.cli import main\n\nsys.exit(main())\n")
+    command.write_text(f"#!{sys.executable}\nimport sys\n\nfrom payonce.cli.main import main\n\nsys.exit(main())\n")
     command.chmod(0o755)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.nab import corpus as data
 from benchmarks.nab import judged, latency, scorer, tables
 from benchmarks.nab.split import development_and_held_out, group_of, halves
-from payonce.routing.anomaly import shipped_constants
+from payonce.routing.watch.anomaly import shipped_constants
 from training.anomaly.search import Fit, rounded
 
 if TYPE_CHECKING:

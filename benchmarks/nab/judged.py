@@ -9,15 +9,15 @@ from __future__ import annotations
 from operator import mul
 from typing import TYPE_CHECKING
 
-from payonce.routing.anomaly import SMOOTHING_SPAN, WARM_UP, AnomalyDetector, rest_samples
-from payonce.routing.episodes import EPISODE_SURPRISE, Episodes
-from payonce.routing.evidence import EvidenceCollector
+from payonce.routing.watch.anomaly import SMOOTHING_SPAN, WARM_UP, AnomalyDetector, rest_samples
+from payonce.routing.watch.habituation import EPISODE_SURPRISE, Episodes
+from payonce.routing.watch.statistics import EvidenceCollector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from benchmarks.nab.scorer import Series
-    from payonce.routing.anomaly import Constants
+    from payonce.routing.watch.anomaly import Constants
 
 type Surprises = tuple[float, ...]
 

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.nab import judged
-from payonce.routing.anomaly import WARM_UP
+from payonce.routing.watch.anomaly import WARM_UP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.nab.scorer import Series
-    from payonce.routing.anomaly import Constants
+    from payonce.routing.watch.anomaly import Constants
 
 GRACE = 2  # hours: an alarm is for the event before it
 JOINED = 3  # hours: runs of labels closer than this are one event

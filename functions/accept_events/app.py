@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap_delivery import bootstrap_delivery
 from payonce.entrypoints.batches import serve_queue
-from payonce.entrypoints.inbox import parse_inbox_message
+from payonce.entrypoints.inbox_messages import parse_inbox_message
+from payonce.wiring.delivery import bootstrap_delivery
 
 APPLICATION = bootstrap_delivery()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap import bootstrap
-from payonce.entrypoints.audit_stream import serve_audit
+from payonce.entrypoints.claim_stream import serve_audit
+from payonce.wiring.application import bootstrap
 
 APPLICATION = bootstrap()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from payonce.bootstrap import bootstrap
 from payonce.entrypoints.authorizer import authorize
+from payonce.wiring.application import bootstrap
 
 APPLICATION = bootstrap()
 SHARED_USAGE_KEY = os.environ.get("PAYONCE_SHARED_USAGE_KEY", "")

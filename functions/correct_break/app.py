@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap import bootstrap
 from payonce.entrypoints.corrections import correct
 from payonce.ports import Deadline
+from payonce.wiring.application import bootstrap
 
 APPLICATION = bootstrap()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap import bootstrap
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.payment_routes import ROUTES
+from payonce.wiring.application import bootstrap
 
 ROUTE = ROUTES["create_payment"]
 APPLICATION = bootstrap()

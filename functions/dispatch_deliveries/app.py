@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap_delivery import bootstrap_delivery
 from payonce.entrypoints.batches import serve_queue
 from payonce.ports import Deadline
 from payonce.webhooks.messages import parse_message
+from payonce.wiring.delivery import bootstrap_delivery
 
 APPLICATION = bootstrap_delivery()
 

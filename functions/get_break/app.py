@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap import bootstrap
 from payonce.entrypoints.break_routes import ROUTES
 from payonce.entrypoints.http import serve
+from payonce.wiring.application import bootstrap
 
 ROUTE = ROUTES["get_break"]
 APPLICATION = bootstrap()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from payonce.bootstrap import bootstrap
-from payonce.bootstrap_gateway import gateway_of
-from payonce.entrypoints.gateway import serve
+from payonce.entrypoints.proxy import serve
+from payonce.wiring.application import bootstrap
+from payonce.wiring.proxy_function import gateway_of
 
 GATEWAY = gateway_of(bootstrap(), os.environ)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap_routing import bootstrap_routing
 from payonce.entrypoints.signal_stream import serve_signals
+from payonce.wiring.routing import bootstrap_routing
 
 APPLICATION = bootstrap_routing()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap_routing import bootstrap_routing
+from payonce.wiring.routing import bootstrap_routing
 
 APPLICATION = bootstrap_routing()
 

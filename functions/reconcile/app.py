@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap_reconciliation import bootstrap_reconciliation
 from payonce.entrypoints.reconciliation import reconcile
+from payonce.wiring.reconciliation import bootstrap_reconciliation
 
 APPLICATION = bootstrap_reconciliation()
 

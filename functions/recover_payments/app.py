@@ -6,10 +6,10 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from payonce.bootstrap import bootstrap
-from payonce.bootstrap_gateway import gateway_of, is_configured
 from payonce.observability import get_logger
 from payonce.ports import Deadline
+from payonce.wiring.application import bootstrap
+from payonce.wiring.proxy_function import gateway_of, is_configured
 
 APPLICATION = bootstrap()
 GATEWAY = gateway_of(APPLICATION, os.environ) if is_configured(os.environ) else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from payonce.bootstrap_delivery import bootstrap_delivery
 from payonce.entrypoints.batches import serve_stream
+from payonce.wiring.delivery import bootstrap_delivery
 
 APPLICATION = bootstrap_delivery()
 

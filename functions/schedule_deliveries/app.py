@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from payonce.bootstrap_delivery import bootstrap_delivery
 from payonce.observability import get_logger
 from payonce.ports import Deadline
+from payonce.wiring.delivery import bootstrap_delivery
 
 APPLICATION = bootstrap_delivery()
 STOP_BEFORE_TIMEOUT_MS = 5_000  # one page of due deliveries, and the log

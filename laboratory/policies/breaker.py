@@ -6,11 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from laboratory.policies.none import REPEAT_SECONDS, NoProtection
-from payonce.routing.signals import TECHNICAL
+from payonce.routing.signals.book import TECHNICAL
 
 if TYPE_CHECKING:
     from laboratory.simulation import Trial
-    from payonce.routing.signals import Outcome
+    from payonce.routing.signals.book import Outcome
 
 # resilience4j's defaults, but for what a slow call is: its default of 60 s would never open.
 WINDOW_CALLS = 100

@@ -18,7 +18,7 @@ from laboratory.policies.none import REPEAT_SECONDS, NoProtection
 
 if TYPE_CHECKING:
     from laboratory.simulation import Trial
-    from payonce.routing.signals import Outcome
+    from payonce.routing.signals.book import Outcome
 
 # The library's defaults, but for the floor: its 20 in flight would never limit gateways of this size.
 INITIAL_LIMIT = 20.0

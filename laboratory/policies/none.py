@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from laboratory.simulation import Trial
-    from payonce.routing.signals import Outcome
+    from payonce.routing.signals.book import Outcome
 
 REPEAT_SECONDS = 1.0
 

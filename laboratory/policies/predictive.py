@@ -14,25 +14,25 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from payonce.domain.errors import Throttled
-from payonce.routing.admission import admit
-from payonce.routing.control_cache import ControlCache
-from payonce.routing.control_store import Control
-from payonce.routing.document import EVERYTHING
-from payonce.routing.forecast import shipped_model
-from payonce.routing.observation import Cell
-from payonce.routing.predictor import decide, expectations
-from payonce.routing.route import admission_for, choose_route, weights_for
-from payonce.routing.settings import Mode, RoutingSettings
-from payonce.routing.signals import Outcome, SignalBook
-from payonce.routing.state import State
+from payonce.routing.control.admission import admit
+from payonce.routing.control.choice import admission_for, choose_route, weights_for
+from payonce.routing.control.control_cache import ControlCache
+from payonce.routing.control.control_store import Control
+from payonce.routing.control.document import EVERYTHING
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.routing.decision.loops import decide, expectations
+from payonce.routing.decision.state import State
+from payonce.routing.detection.forecast import shipped_model
+from payonce.routing.signals.book import Outcome, SignalBook
+from payonce.routing.signals.observation import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from laboratory.simulation import Trial
-    from payonce.routing.document import ControlDocument
-    from payonce.routing.forecast import Model
-    from payonce.routing.predictor import Decision
+    from payonce.routing.control.document import ControlDocument
+    from payonce.routing.decision.loops import Decision
+    from payonce.routing.detection.forecast import Model
 
 STREAM_SECONDS = 0.6  # from a write to the predictor: a DynamoDB stream polled four times a second, and the invocation
 WRITE_SECONDS = 0.1

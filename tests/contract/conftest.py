@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.redis_servers import RedisServer
-    from payonce.idempotency.store import IdempotencyStore
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.ports import Database
 
 _prefixes = itertools.count()

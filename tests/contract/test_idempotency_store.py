@@ -10,17 +10,17 @@ import pytest
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.audit import ReleasedBy, released_entry
 from payonce.idempotency.audit_items import DatabaseAuditTrail
-from payonce.idempotency.items import OPEN_LEASE_SHARDS, response_attributes
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, response_attributes
+from payonce.idempotency.record_store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.idempotency.records import RecordStatus, StoredResponse
-from payonce.idempotency.store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.ports import Insert, Table
 from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, new_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Database, Write
 
 

@@ -11,7 +11,7 @@ import pytest
 from payonce.domain.errors import LeaseLost, NotExecuted, OutcomeUnknown
 from payonce.idempotency.in_process import Attempt, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.operation import idempotent_operation
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:

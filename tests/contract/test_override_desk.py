@@ -12,12 +12,12 @@ import pytest
 
 from payonce.domain.errors import OverrideConflict, OverrideRefused
 from payonce.ports import Delete, Table
-from payonce.routing import override_desk
-from payonce.routing.control_store import CONTROL_KEY, Control, ControlStore, document_write, override_write
-from payonce.routing.document import EVERYTHING, ControlDocument
-from payonce.routing.override import MAX_LIFE_MS, USUAL_LIFE_MS, Override, parse_override
-from payonce.routing.override_desk import OverrideDesk
-from payonce.routing.settings import Mode
+from payonce.routing.control import override_desk
+from payonce.routing.control.control_store import CONTROL_KEY, Control, ControlStore, document_write, override_write
+from payonce.routing.control.document import EVERYTHING, ControlDocument
+from payonce.routing.control.override import MAX_LIFE_MS, USUAL_LIFE_MS, Override, parse_override
+from payonce.routing.control.override_desk import OverrideDesk
+from payonce.routing.control.routing_settings import Mode
 from tests.support.world import ManualClock
 
 if TYPE_CHECKING:

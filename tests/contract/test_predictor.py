@@ -12,10 +12,10 @@ import pytest
 
 from payonce.domain.errors import WriteConflict
 from payonce.ports import Table
-from payonce.routing.control_store import ControlStore
-from payonce.routing.document import EVERYTHING, ControlDocument, parse_document
-from payonce.routing.packed import unpacked
-from payonce.routing.predictor_store import (
+from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.document import EVERYTHING, ControlDocument, parse_document
+from payonce.routing.control.routing_settings import Mode
+from payonce.routing.decision.predictor_store import (
     MAX_STATE_BYTES,
     STATE_KEY,
     PredictorStore,
@@ -23,9 +23,9 @@ from payonce.routing.predictor_store import (
     decision_partition,
     decision_write,
 )
-from payonce.routing.settings import Mode
-from payonce.routing.signal_store import SignalBatch, SignalStore
-from payonce.routing.state import State, restore
+from payonce.routing.decision.state import State, restore
+from payonce.routing.signals.packed import unpacked
+from payonce.routing.signals.signal_store import SignalBatch, SignalStore
 from payonce.stores.memory import MemoryDatabase
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
 from tests.support.routing_world import RoutingWorld

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.bootstrap import Application
 from payonce.ports import Table
-from payonce.settings import load_settings
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_queue import MemoryQueue
 from payonce.webhooks import quota
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.events import call
 from tests.support.webhook_api import MERCHANT, URL, document, new_endpoint
 from tests.support.world import RealClock

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-from payonce.bootstrap import Application
 from payonce.domain.errors import PayonceError
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
@@ -25,7 +24,8 @@ from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import FollowUp, plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.ports import Deadline, Table
-from payonce.settings import load_settings
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.aws import dynamodb_client
 
 if TYPE_CHECKING:

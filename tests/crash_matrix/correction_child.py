@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from payonce.bootstrap import Application
 from payonce.corrections.policy import POLICY_FILE
 from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
@@ -22,16 +21,17 @@ from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge
 from payonce.entrypoints.corrections import correct
 from payonce.gateways.sandbox_bank import sandbox_bank_from_options
 from payonce.payments.follow_up import load_payment
-from payonce.payments.items import journal_writes
+from payonce.payments.payment_items import journal_writes
 from payonce.ports import Deadline, Table
 from payonce.reconciliation.cases.case import CaseChange, opened
-from payonce.reconciliation.cases.items import case_writes
+from payonce.reconciliation.cases.case_items import case_writes
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
-from payonce.settings import load_settings
 from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.memory_files import MemoryFiles
 from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.crash_matrix import child
 from tests.support.aws import dynamodb_client
 

@@ -12,7 +12,7 @@ import pytest
 
 from payonce.domain.ids import UlidSource
 from payonce.idempotency.keys import record_id
-from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.case_store import CaseStore
 from tests.e2e.conftest import Client
 from tests.e2e.test_reconciliation import report_of
 from tests.support.breaks import store_proposal

@@ -15,7 +15,7 @@ import pytest
 from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
 from payonce.payments.corrective import corrective_reference
 from payonce.reconciliation.cases.case import CaseStatus
-from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.case_store import CaseStore
 from tests.e2e.conftest import Client
 from tests.e2e.test_breaks import pay, send, wait_for
 

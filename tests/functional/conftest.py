@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from payonce.bootstrap_delivery import DeliveryApplication
-from payonce.settings import load_settings
+from payonce.wiring.delivery import DeliveryApplication
+from payonce.wiring.settings import load_settings
 from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client
 from tests.support.world import RealClock, ScriptedGateway
 
@@ -51,9 +51,9 @@ def application() -> Iterator[DeliveryApplication]:
 
 def load_handler(function: str, application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Import functions/<function>/app.py as the runtime does, with the test's application as its composition root."""
-    monkeypatch.setattr("payonce.bootstrap.bootstrap", lambda: application)
+    monkeypatch.setattr("payonce.wiring.application.bootstrap", lambda: application)
     monkeypatch.setenv("PAYONCE_GATEWAY_CONFIG", json.dumps(GATEWAY_CONFIG))
-    monkeypatch.setattr("payonce.bootstrap_delivery.bootstrap_delivery", lambda: application)
+    monkeypatch.setattr("payonce.wiring.delivery.bootstrap_delivery", lambda: application)
     spec = importlib.util.spec_from_file_location(f"app_{function}", REPOSITORY / "functions" / function / "app.py")
     assert spec is not None
     assert spec.loader is not None

@@ -17,7 +17,7 @@ from tests.support.events import Context
 from tests.support.webhook_api import stored_endpoint
 
 if TYPE_CHECKING:
-    from payonce.bootstrap_delivery import DeliveryApplication
+    from payonce.wiring.delivery import DeliveryApplication
 
 MERCHANT = "mer_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 ENDPOINT = "we_01K8X3Q5ZC4T9V7W2M6N8P0R1S"

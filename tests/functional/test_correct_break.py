@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.bootstrap import Application
 from payonce.corrections.policy import CACHE_MS, POLICY_FILE
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import MisconfiguredError, NotFound
 from payonce.domain.gateway import OperationKind
 from payonce.entrypoints.corrections import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, wait_seconds
-from payonce.settings import load_settings
 from payonce.stores.memory_files import MemoryFiles
 from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.functional.conftest import load_handler
 from tests.support.aws import REPOSITORY, load_template
 from tests.support.corrections import check_corrected, double_charge, duplicate_capture, identity_of

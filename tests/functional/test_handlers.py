@@ -10,10 +10,10 @@ import boto3
 import pytest
 
 from payonce.domain.webhooks import DeliveryStatus
-from payonce.idempotency.items import to_item
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.record_items import to_item
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
-from payonce.payments.items import replace_payment
+from payonce.payments.payment_items import replace_payment
 from payonce.ports import Insert, Table
 from payonce.stores.dynamodb_requests import from_attributes
 from payonce.webhooks.deliveries import new_delivery
@@ -34,7 +34,7 @@ from tests.support.payments import stored_payment
 from tests.support.webhook_api import holds_secret, store_event, stored_endpoint
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 ALL_EVENTS = sorted((REPOSITORY / "events").glob("*/*.json"))
 # These have tests of their own.

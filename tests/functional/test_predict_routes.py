@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto import mock_aws
 
-from payonce.bootstrap_routing import STOP_BEFORE_TIMEOUT_MS, RoutingApplication
 from payonce.ports import Table
-from payonce.routing.control_store import ControlStore
-from payonce.routing.document import parse_document
-from payonce.settings import load_settings
+from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.document import parse_document
+from payonce.wiring.routing import STOP_BEFORE_TIMEOUT_MS, RoutingApplication
+from payonce.wiring.settings import load_settings
 from tests.functional.conftest import load_handler
 from tests.support.aws import REPOSITORY, create_tables, dynamo_database, dynamodb_client
 from tests.support.events import Context
@@ -24,7 +24,7 @@ from tests.support.world import RealClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 
 class ShortContext(Context):
@@ -57,7 +57,7 @@ def routing(mode: str) -> Iterator[RoutingApplication]:
 @pytest.fixture
 def run(routing: RoutingApplication, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return how a function is run on an event."""
-    monkeypatch.setattr("payonce.bootstrap_routing.bootstrap_routing", lambda: routing)
+    monkeypatch.setattr("payonce.wiring.routing.bootstrap_routing", lambda: routing)
 
     def call(function: str, event: dict[str, Any]) -> Any:
         return load_handler(function, routing, monkeypatch)(event, ShortContext())  # type: ignore[arg-type]

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from payonce.bootstrap_reconciliation import BUCKET_VARIABLE, ReconciliationApplication
 from payonce.domain.errors import ConservationViolated, MisconfiguredError
 from payonce.reconciliation.cases.case import CaseStatus
-from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.wiring.reconciliation import BUCKET_VARIABLE, ReconciliationApplication
 from tests.functional.conftest import load_handler
 from tests.support.aws import REGION, REPOSITORY
 from tests.support.events import Context
 from tests.unit.reconciliation.test_inbox import REPORT
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 BUCKET = "reports"
 
@@ -34,7 +34,7 @@ def reconciling(application: Application, monkeypatch: pytest.MonkeyPatch) -> Re
 
 @pytest.fixture
 def run(reconciling: ReconciliationApplication, application: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("payonce.bootstrap_reconciliation.bootstrap_reconciliation", lambda: reconciling)
+    monkeypatch.setattr("payonce.wiring.reconciliation.bootstrap_reconciliation", lambda: reconciling)
     handler = load_handler("reconcile", application, monkeypatch)
 
     def invoke(case: str) -> Any:
@@ -113,7 +113,7 @@ def test_an_event_that_is_tried_again_is_the_same_run(
     reconciling: ReconciliationApplication, application: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails when each attempt is a run of its own: then none of them counts what the others opened."""
-    monkeypatch.setattr("payonce.bootstrap_reconciliation.bootstrap_reconciliation", lambda: reconciling)
+    monkeypatch.setattr("payonce.wiring.reconciliation.bootstrap_reconciliation", lambda: reconciling)
     handler = load_handler("reconcile", application, monkeypatch)
     event = json.loads((REPOSITORY / "events" / "reconcile" / "report.json").read_text())
     put("incoming/gateway/bank/24 November.csv", REPORT)

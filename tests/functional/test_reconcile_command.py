@@ -46,7 +46,7 @@ def reconcile(folder: Path, *arguments: str, python: tuple[str, ...] = ()) -> su
         "HOME": str(folder),
         "COLUMNS": "100",
     }
-    module = python or ("-m", "payonce.cli")
+    module = python or ("-m", "payonce.cli.main")
     command = [sys.executable, *module, "reconcile", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -179,7 +179,7 @@ def test_a_gateway_that_the_ledger_does_not_know_is_said(folder: Path) -> None:
 @pytest.mark.parametrize("package", ["duckdb", "rich", "matplotlib", "jinja2"])
 def test_a_missing_package_is_said_before_anything_is_read(package: str, folder: Path) -> None:
     """Fails when a package is first asked for after the run, and is a traceback then."""
-    code = f"import sys; sys.modules[{package!r}] = None; from payonce import cli; sys.exit(cli.main(sys.argv[1:]))"
+    code = f"import sys; sys.modules[{package!r}] = None; from payonce.cli import main; sys.exit(main.main())"
     done = reconcile(folder, *ORDER, "--report", "r.html", python=("-c", code))
     assert done.returncode == 2
     assert "requirements/reconcile.txt" in done.stderr
@@ -188,7 +188,7 @@ def test_a_missing_package_is_said_before_anything_is_read(package: str, folder:
 
 
 def test_only_the_report_needs_matplotlib(folder: Path) -> None:
-    code = "import sys; sys.modules['matplotlib'] = None; from payonce import cli; sys.exit(cli.main(sys.argv[1:]))"
+    code = "import sys; sys.modules['matplotlib'] = None; from payonce.cli import main; sys.exit(main.main())"
     assert reconcile(folder, *ORDER, python=("-c", code)).returncode == 1
 
 
@@ -196,7 +196,7 @@ def test_a_row_that_the_engine_never_got_is_noticed(folder: Path) -> None:
     """Fails when the command trusts the engine's own count: then this run reports a break that there is not."""
     code = """
 import sys
-from payonce import cli
+from payonce.cli import main as cli
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 whole = DuckDbWorkspace.add_ledger
 DuckDbWorkspace.add_ledger = lambda self, rows: whole(self, list(rows)[1:])

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto import mock_aws
 
-from payonce.bootstrap import Application
 from payonce.domain.ids import UlidSource
 from payonce.idempotency.keys import record_id
 from payonce.ports import Table
-from payonce.routing.control_store import document_write, override_write
-from payonce.routing.document import EVERYTHING, Admission, ControlDocument
-from payonce.routing.override import Override
-from payonce.routing.settings import Mode
-from payonce.settings import load_settings
+from payonce.routing.control.control_store import document_write, override_write
+from payonce.routing.control.document import EVERYTHING, Admission, ControlDocument
+from payonce.routing.control.override import Override
+from payonce.routing.control.routing_settings import Mode
 from payonce.stores.memory import MemoryDatabase
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.functional.conftest import load_handler
 from tests.support.aws import create_tables, dump, dynamo_database, dynamodb_client
 from tests.support.events import PAYMENT, Context, event

@@ -19,7 +19,7 @@ from tests.support.aws import REPOSITORY
 from tests.support.events import Context
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 TABLE = REPOSITORY / "local" / "sam_local_expected.sh"
 # These depend on what is beside the containers: the bank's magic tokens, the gateway's routes, a payment made before.

@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 
-from payonce.bootstrap_gateway import FUNCTION_SECONDS
-from payonce.bootstrap_reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
-from payonce.bootstrap_routing import RUN_SECONDS, STOP_BEFORE_TIMEOUT_MS
 from payonce.corrections.policy import POLICY_FILE
-from payonce.entrypoints.gateway import PREFIX
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
+from payonce.entrypoints.proxy import PREFIX
 from payonce.entrypoints.routes import ROUTES
-from payonce.idempotency.settings import (
+from payonce.idempotency.window import (
     DAY_SECONDS,
     DEFAULT_AUDIT_RETENTION_SECONDS,
     LEASE_MARGIN_MS,
@@ -25,17 +22,20 @@ from payonce.idempotency.settings import (
     MIN_AUDIT_RETENTION_SECONDS,
 )
 from payonce.outbox import SHARD_ATTRIBUTE
-from payonce.payments.recovery import RUN_INTERVAL_MS
+from payonce.payments.recovery_run import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.proxy.config import SAFE_METHODS
-from payonce.routing.configured import MODE_VARIABLE, SETTINGS_VARIABLE
-from payonce.routing.control_store import CONTROL_KEY
-from payonce.routing.observing import PLAN_KIND, REFUSED_MESSAGE
-from payonce.routing.predictor_store import GUARDED
-from payonce.routing.settings import Mode
-from payonce.settings import POWERTOOLS_OFF_SWITCH
+from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
+from payonce.routing.control.control_store import CONTROL_KEY
+from payonce.routing.control.routing_settings import Mode
+from payonce.routing.decision.predictor_store import GUARDED
+from payonce.routing.signals.from_claims import PLAN_KIND, REFUSED_MESSAGE
 from payonce.stores.schema import SCHEMAS
 from payonce.webhooks import dispatch
+from payonce.wiring.proxy_function import FUNCTION_SECONDS
+from payonce.wiring.reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
+from payonce.wiring.routing import RUN_SECONDS, STOP_BEFORE_TIMEOUT_MS
+from payonce.wiring.settings import POWERTOOLS_OFF_SWITCH
 from tests.support.aws import REPOSITORY, load_template, table_properties
 
 API_GATEWAY_TIMEOUT_SECONDS = 29

@@ -12,8 +12,8 @@ from laboratory.policies.breaker import OPEN_SECONDS, TRIAL_CALLS, WINDOW_CALLS,
 from laboratory.policies.gradient2 import MIN_LIMIT, Gradient2
 from laboratory.scenarios import Fault, GatewaySpec
 from laboratory.simulation import Clockwork
-from payonce.routing.admission import Priority
-from payonce.routing.signals import Outcome
+from payonce.routing.control.admission import Priority
+from payonce.routing.signals.book import Outcome
 
 
 def test_gradient2_grows_under_load_that_is_well_served() -> None:

@@ -10,7 +10,7 @@ from laboratory.demand import draw_demand
 from laboratory.fit import FIT_SCENARIOS, FIT_SEEDS, fit
 from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS, scenario
 from laboratory.trouble import KINDS
-from payonce.routing.forecast import COEFFICIENTS
+from payonce.routing.detection.forecast import COEFFICIENTS
 
 
 def test_seeds_do_not_overlap() -> None:

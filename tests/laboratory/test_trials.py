@@ -18,7 +18,7 @@ from laboratory.policies.predictive import Predictive
 from laboratory.report import render
 from laboratory.simulation import Trial
 from laboratory.split import TUNING, scenario
-from payonce.routing.settings import Mode
+from payonce.routing.control.routing_settings import Mode
 
 if TYPE_CHECKING:
     from pathlib import Path

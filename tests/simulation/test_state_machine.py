@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from payonce.domain.errors import NotStarted, PayonceError
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.idempotency.records import RecordStatus
-from payonce.payments import reads
+from payonce.payments import payment_reads
 from payonce.ports import Table
 from tests.support.faulty_database import FaultyDatabase
 from tests.support.world import CAPABILITIES, MERCHANT, VISIBLE_AFTER_MS, ScriptedGateway, World
@@ -219,7 +219,7 @@ class Payments(RuleBasedStateMachine):
             for posting in item.get("postings", []):
                 journal[posting["account"]] += posting["amount_minor"]
         assert sum(journal.values()) == 0
-        balances = reads.get_balances(self.world.services, MERCHANT)["data"]
+        balances = payment_reads.get_balances(self.world.services, MERCHANT)["data"]
         assert {line["account"]: line["balance_minor"] for line in balances} == dict(journal)
 
     @invariant()

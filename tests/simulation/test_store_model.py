@@ -16,15 +16,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from local.redis_servers import running_redis
 from payonce.domain.errors import LeaseLost
-from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, shard_of
+from payonce.idempotency.record_store import ClaimTaken
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
-from payonce.idempotency.store import ClaimTaken
 from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, close_client, new_address, new_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from payonce.idempotency.store import IdempotencyStore
+    from payonce.idempotency.record_store import IdempotencyStore
 
 LONG = os.environ.get("PAYONCE_SIMULATION") == "long"
 IDS = st.sampled_from([f"m#op#{number}" for number in range(3)])

@@ -18,9 +18,9 @@ from payonce.domain.errors import BodyMalformed, ConservationViolated, StoreUnav
 from payonce.engines import spark_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.engines.spark_engine import ROW_HASH, SparkEngine
-from payonce.reconciliation.digest import row_hash
-from payonce.reconciliation.rules import RuleFile, rule_files
-from payonce.reconciliation.tables import INPUT_TABLES
+from payonce.reconciliation.matching.digest import row_hash
+from payonce.reconciliation.matching.rules import RuleFile, rule_files
+from payonce.reconciliation.matching.tables import INPUT_TABLES
 from payonce.reconciliation.taxonomy import CLASSES
 from tests.support.reconciliation_injector.compose import compose
 from tests.support.reconciliation_injector.files import gateway_file, statement_file

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.actions import Action
 from payonce.corrections.record import Correction, CorrectionStatus, insert_correction
-from payonce.payments.items import replace_payment
+from payonce.payments.payment_items import replace_payment
 from payonce.reconciliation.cases.case import CaseChange, opened
-from payonce.reconciliation.cases.items import case_writes
+from payonce.reconciliation.cases.case_items import case_writes
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.payments import stored_payment

@@ -9,11 +9,11 @@ from payonce.corrections.policy import Policy
 from payonce.corrections.workflow import Corrections, Identity
 from payonce.domain.gateway import Instruction, OperationKind, Succeeded
 from payonce.domain.ledger import RECONCILIATION_SUSPENSE
-from payonce.payments.items import journal_partition
-from payonce.payments.reads import get_balances
+from payonce.payments.payment_items import journal_partition
+from payonce.payments.payment_reads import get_balances
 from payonce.ports import Deadline, Table
 from payonce.reconciliation.cases.case import CaseChange, opened
-from payonce.reconciliation.cases.items import case_writes
+from payonce.reconciliation.cases.case_items import case_writes
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_workflows import MemoryWorkflows
@@ -21,7 +21,7 @@ from tests.support.world import MERCHANT, World
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import CaptureMethod
-    from payonce.reconciliation.why import Why
+    from payonce.reconciliation.cases.why import Why
 
 AUTOMATIC = Policy(automatic={(BreakClass.DUPLICATE_CAPTURE, "EUR"): 5000, (BreakClass.DOUBLE_CHARGE, "EUR"): 5000})
 STEP_MS = 25_000

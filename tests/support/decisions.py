@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.routing.control_store import document_write
-from payonce.routing.forecast import shipped_model
-from payonce.routing.observation import Cell, CellSignals, GatewaySignals, Observation
-from payonce.routing.predictor import decide
-from payonce.routing.predictor_store import decision_write
-from payonce.routing.record import record
-from payonce.routing.settings import Mode, RoutingSettings
-from payonce.routing.sketch import LatencySketch
-from payonce.routing.state import State
+from payonce.routing.control.control_store import document_write
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.routing.decision.loops import decide
+from payonce.routing.decision.predictor_store import decision_write
+from payonce.routing.decision.record import record
+from payonce.routing.decision.state import State
+from payonce.routing.detection.forecast import shipped_model
+from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
+from payonce.routing.signals.sketch import LatencySketch
 
 if TYPE_CHECKING:
     from payonce.ports import Database
-    from payonce.routing.document import ControlDocument
+    from payonce.routing.control.document import ControlDocument
 
 WEIGHTS = {"alder": 0.5, "birch": 0.5}
 STEP_MS = 5_000

@@ -13,7 +13,7 @@ from payonce.merchants.api_keys import SCOPES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 KEY = "0123456789abcdef"
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_visa"}

@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from payonce.bootstrap_proxy import make_service
-from payonce.entrypoints.gateway import serve
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.entrypoints.proxy import serve
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.proxy.config_load import parse
 from payonce.stores.memory import MemoryDatabase
+from payonce.wiring.proxy import make_service
 from tests.support.conformance import SLOW_MS, Subject
 from tests.support.events import Context
 from tests.support.http import Answer, call
@@ -20,7 +20,7 @@ from tests.support.world import RealClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.idempotency.store import IdempotencyStore
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.proxy.config import ProxyConfig
     from payonce.proxy.service import ProxyService
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.entrypoints.signal_stream import serve_signals
 from payonce.ports import Adjust, Database, Deadline, Insert, Table
-from payonce.routing.control_cache import ControlCache
-from payonce.routing.control_store import Control, ControlStore
-from payonce.routing.detector import Baseline
-from payonce.routing.forecast import shipped_model
-from payonce.routing.observation import Cell
-from payonce.routing.packed import packed
-from payonce.routing.predicting import Predicting, PredictorRun, RunReport
-from payonce.routing.predictor_store import PredictorStore
-from payonce.routing.settings import Mode, RoutingSettings
-from payonce.routing.signal_store import SignalStore
-from payonce.routing.state import State
-from payonce.routing.watching import Watching
+from payonce.routing.control.control_cache import ControlCache
+from payonce.routing.control.control_store import Control, ControlStore
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.routing.decision.leader import Predicting, PredictorRun, RunReport
+from payonce.routing.decision.predictor_store import PredictorStore
+from payonce.routing.decision.state import State
+from payonce.routing.detection.detector import Baseline
+from payonce.routing.detection.forecast import shipped_model
+from payonce.routing.signals.observation import Cell
+from payonce.routing.signals.packed import packed
+from payonce.routing.signals.signal_store import SignalStore
+from payonce.routing.watch.stored_watch import Watching
 from payonce.stores.memory import MemoryDatabase
 from tests.support.stream import stream_record
 from tests.support.virtual_time import VirtualTime
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.ports import Clock
-    from payonce.routing.document import ControlDocument
+    from payonce.routing.control.document import ControlDocument
 
 GATEWAYS = frozenset({"alder", "birch"})
 ROUTING = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5}, mode=Mode.ON)

@@ -11,7 +11,7 @@ from payonce.idempotency.codecs import JsonValue  # noqa: TC001 - looked up at r
 from payonce.idempotency.in_process import Attempt, NotKnown, Verdict
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.operation import IdempotentOperation, current_attempt, idempotent_operation
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.stores.memory import MemoryDatabase
 from tests.support.world import ManualClock
 

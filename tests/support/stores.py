@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import (
     Completed,
     Draft,
@@ -19,8 +20,7 @@ from payonce.idempotency.records import (
     RecordStatus,
     StoredResponse,
 )
-from payonce.idempotency.settings import IdempotencySettings
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.window import IdempotencySettings
 from payonce.ports import Deadline, Table
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.redis_calls import redis_client
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from payonce.idempotency.engine import Work
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import Claim, Conclusion
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock
 
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"a":1}')

@@ -22,10 +22,10 @@ from tests.support.events import call
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.bootstrap import Application
     from payonce.domain.delivery import Exchanged
     from payonce.ports import Database, Item
     from payonce.stores.memory import MemoryDatabase
+    from payonce.wiring.application import Application
 
 URL = "https://hooks.example.com/payonce"
 MERCHANT = "mer_1"

@@ -29,14 +29,14 @@ from payonce.domain.gateway import (
 from payonce.domain.ids import UlidSource
 from payonce.domain.money import Money
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import KeyedRequest, KeyedResponse
-from payonce.idempotency.settings import IdempotencySettings
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.window import IdempotencySettings
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import FollowUp, plan_follow_up
 from payonce.payments.operations import NewPayment
-from payonce.payments.recovery import Recovery, RecoveryReport
-from payonce.payments.work import Services
+from payonce.payments.payment_work import Services
+from payonce.payments.recovery_run import Recovery, RecoveryReport
 from payonce.ports import Deadline
 from payonce.stores.memory import MemoryDatabase
 

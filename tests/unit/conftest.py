@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from payonce.bootstrap import Application
-from payonce.settings import load_settings
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_files import MemoryFiles
 from payonce.stores.memory_queue import MemoryQueue
 from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.world import ManualClock, ScriptedGateway
 
 

@@ -5,8 +5,8 @@ fitted to NAB's scores. Those for latencies start from them: habituation is off,
 evidence may be left out and the logarithm taken, whichever finds the most events of the tuning series within the limit
 of false alarms.
 
-Writes ``payonce/routing/anomaly_constants.json``: the constants and where they come from. With ``--check`` it writes
-nothing and ends with 1 when a fit on the same data gives other constants. Nothing in it is random.
+Writes ``payonce/routing/watch/anomaly_constants.json``: the constants and where they come from. With ``--check`` it
+writes nothing and ends with 1 when a fit on the same data gives other constants. Nothing in it is random.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from benchmarks.nab import corpus as data
 from benchmarks.nab import judged, latency
 from benchmarks.nab.scorer import window_count
 from benchmarks.nab.split import development_and_held_out
-from payonce.routing import anomaly
-from payonce.routing.evidence import EVIDENCE
+from payonce.routing.watch import anomaly
+from payonce.routing.watch.statistics import EVIDENCE
 from training.anomaly import search
 
 if TYPE_CHECKING:

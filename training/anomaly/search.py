@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmarks.nab import judged, scorer
-from payonce.routing.anomaly import Constants
+from payonce.routing.watch.anomaly import Constants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

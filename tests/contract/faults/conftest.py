@@ -38,7 +38,7 @@ def servers(dynamodb_local: str) -> Iterator[Servers]:
     with dynamodb_faults(dynamodb_local) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.retries.quota.RetryQuota", KeptQuota)
         made = make_servers(dynamodb_local, proxy, refill)
-        for module in ("botocore.endpoint", "payonce.bootstrap"):
+        for module in ("botocore.endpoint", "payonce.wiring.application"):
             patch.setattr(f"{module}.time", SimpleNamespace(sleep=made.clock.sleep))
         yield made
         made.tables.close()

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-from payonce.bootstrap import client_config
 from payonce.ports import Table
 from payonce.stores.dynamodb import DynamoDatabase
+from payonce.wiring.application import client_config
 from tests.support.aws import REGION, create_tables
 from tests.support.world import ManualClock
 

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from payonce.bootstrap import Application
 from payonce.domain.gateway import NeverSent, OperationKind, Succeeded
-from payonce.idempotency.items import OPEN_LEASE_SHARDS
-from payonce.idempotency.recovery import RUN_INTERVAL_MS
+from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.observability import get_logger
 from payonce.ports import Deadline, Table
-from payonce.settings import load_settings
 from payonce.stores.dynamodb_requests import from_attributes
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.contract.faults.servers import wipe
 from tests.support.events import call
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, ScriptedGateway

@@ -41,7 +41,7 @@ from payonce.domain.gateway import (
 from payonce.domain.money import Money
 from payonce.gateways.stripe_gateway import KEYLESS_STRIPE_CAPABILITIES, StripeGateway
 from payonce.gateways.stripe_lookup import MAX_PAGES, PAGE_SIZE
-from payonce.payments import reads
+from payonce.payments import payment_reads
 from payonce.payments.operations import AttemptedPlan
 from payonce.payments.rules import Resubmit, decide
 from payonce.ports import Deadline
@@ -312,7 +312,7 @@ def test_what_somebody_did_at_the_dashboard_is_found_out_and_booked(
         call(url, "POST", f"/v1/payment_intents/{intent['id']}/{by_hand}")
     answer = world.follow_up(kind, payment_id, "key-1", None if kind is OperationKind.VOID else 1000)
     assert answer.response.status == status
-    assert reads.get_payment(world.services, MERCHANT, payment_id)["status"] == expected
+    assert payment_reads.get_payment(world.services, MERCHANT, payment_id)["status"] == expected
     assert world.follow_up(kind, payment_id, "key-1", None if kind is OperationKind.VOID else 1000).replayed
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.bootstrap import Application
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
-from payonce.settings import load_settings
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_queue import MemoryQueue
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.conformance import SLOW_MS, Subject, checks_of
 from tests.support.events import ALL_SCOPES, Context, event
 from tests.support.http import Answer, call

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.redis_servers import running_redis
-from payonce.bootstrap_proxy import make_store
 from payonce.ports import Table
 from payonce.proxy.config_process import Store
+from payonce.wiring.proxy import make_store
 from tests.support.aws import create_tables, dynamodb_client
 from tests.support.conformance import fresh
 from tests.support.http import Answer, call, until

@@ -10,12 +10,12 @@ import pytest
 
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
-from payonce.reconciliation.cases.items import correcting_writes, position_of
+from payonce.reconciliation.cases.case_items import correcting_writes, position_of
+from payonce.reconciliation.cases.case_store import HISTORY_LIMIT, CaseStore
 from payonce.reconciliation.cases.recording import RunCounts
-from payonce.reconciliation.cases.store import HISTORY_LIMIT, CaseStore
-from payonce.reconciliation.files import KnownFile, chain_head, files_since, move_chain, remember_file
-from payonce.reconciliation.manifest import FIRST
 from payonce.reconciliation.model import Break, Evidence, Source
+from payonce.reconciliation.runs.files import KnownFile, chain_head, files_since, move_chain, remember_file
+from payonce.reconciliation.runs.manifest import FIRST
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:

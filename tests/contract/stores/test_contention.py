@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.domain.errors import LeaseLost
-from payonce.idempotency.items import OPEN_LEASE_SHARDS
-from payonce.idempotency.store import ClaimTaken
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
+from payonce.idempotency.record_store import ClaimTaken
 from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, StoreAddress, new_record
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
 
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.idempotency.store import IdempotencyStore
 
 ROUNDS = 30
 THREADS = 8

@@ -18,7 +18,7 @@ from tests.support.world import ManualClock, RealClock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from payonce.idempotency.store import IdempotencyStore
+    from payonce.idempotency.record_store import IdempotencyStore
 
 RECORD_ID = record_id("m", "op", "key-of-16-characters")
 

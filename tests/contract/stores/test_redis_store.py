@@ -11,9 +11,9 @@ from redis.crc import key_slot
 from local.redis_servers import running_redis
 from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
 from payonce.idempotency.audit import ReleasedBy, released_entry
-from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, shard_of
+from payonce.idempotency.record_store import ClaimTaken
 from payonce.idempotency.records import RecordStatus
-from payonce.idempotency.store import ClaimTaken
 from payonce.ports import Insert, Table
 from payonce.stores import redis_audit, redis_calls, redis_idempotency
 from payonce.stores.redis_audit import RedisAuditTrail

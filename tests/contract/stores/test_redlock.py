@@ -15,8 +15,8 @@ import pytest
 
 from local.redis_servers import running_redis
 from payonce.domain.errors import KeyInProgress, LeaseLost, MisconfiguredError, StoreUnavailable
+from payonce.idempotency.record_store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.idempotency.records import StoredResponse
-from payonce.idempotency.store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.stores import redlock
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.redis_calls import redis_client

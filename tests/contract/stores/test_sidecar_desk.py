@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.redis_servers import running_redis
-from payonce import cli
-from payonce.bootstrap_proxy import make_store
+from payonce.cli import main as cli
 from payonce.clock import SystemClock
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.proxy.config_process import Store
 from payonce.stores.redlock import RedlockIdempotencyStore
+from payonce.wiring.proxy import make_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

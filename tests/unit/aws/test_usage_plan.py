@@ -13,8 +13,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from payonce import cli
 from payonce.aws.usage_plan import UsagePlan
+from payonce.cli import main as cli
 from payonce.domain.errors import NotFound, StoreUnavailable
 from payonce.entrypoints.authorizer import authorize
 from tests.support.aws import REGION
@@ -22,8 +22,8 @@ from tests.support.aws import REGION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.bootstrap import Application
     from payonce.merchants.api_keys import Merchants
+    from payonce.wiring.application import Application
 
 PLAN = "plan-1"
 ARN = "arn:aws:execute-api:eu-west-1:123456789012:api/production/GET/payments"

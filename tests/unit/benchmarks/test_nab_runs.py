@@ -11,7 +11,7 @@ import pytest
 from benchmarks.nab import corpus, judged, latency, tables
 from benchmarks.nab.scorer import Series
 from benchmarks.nab.split import development_and_held_out
-from payonce.routing.anomaly import AnomalyDetector, shipped_constants
+from payonce.routing.watch.anomaly import AnomalyDetector, shipped_constants
 
 
 def series(name: str = "a", samples: int = 900, *, seed: int = 1, events: tuple[int, ...] = (500,)) -> Series:
@@ -94,7 +94,7 @@ def test_labelled_hours_become_events(tmp_path: Path) -> None:
 
 def test_the_shipped_constants_were_fitted_on_the_split() -> None:
     """Fails when the split is changed and the constants are not fitted anew."""
-    path = Path(judged.__file__).parents[2] / "layers/payonce/payonce/routing/anomaly_constants.json"
+    path = Path(judged.__file__).parents[2] / "layers/payonce/payonce/routing/watch/anomaly_constants.json"
     provenance = json.loads(path.read_text())["provenance"]["general"]
     names = [*provenance["fitted_on"], *provenance["held_out"]]
     development, held_out = development_and_held_out([Series(name, [], [], []) for name in names])

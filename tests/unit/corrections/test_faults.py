@@ -15,11 +15,11 @@ from payonce.corrections.following import standing_of
 from payonce.corrections.record import CorrectionStatus, corrections_with_status
 from payonce.domain.gateway import OperationKind
 from payonce.payments.corrective import corrective_reference
-from payonce.payments.items import journal_partition
+from payonce.payments.payment_items import journal_partition
 from payonce.ports import Table
 from payonce.reconciliation.cases.case import CaseStatus
-from payonce.reconciliation.cases.store import CaseStore
-from payonce.reconciliation.standing import Standing
+from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.runs.standing import Standing
 from tests.support.corrections import (
     check_corrected,
     corrections_in,

@@ -22,9 +22,9 @@ from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import RECONCILIATION_SUSPENSE
 from payonce.domain.money import Money
 from payonce.payments.corrective import corrective_reference
-from payonce.payments.reads import get_balances
+from payonce.payments.payment_reads import get_balances
+from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.recording import RunCounts
-from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.corrections import (
     AUTOMATIC,

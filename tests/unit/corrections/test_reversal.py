@@ -13,8 +13,8 @@ from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import SelfApprovalRefused
 from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge, reversed_postings
-from payonce.payments.items import journal_owner, journal_partition, journal_writes
-from payonce.payments.reads import get_balances
+from payonce.payments.payment_items import journal_owner, journal_partition, journal_writes
+from payonce.payments.payment_reads import get_balances
 from payonce.ports import Table
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.taxonomy import BreakClass

@@ -10,9 +10,9 @@ from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
 from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.domain.money import Money
+from payonce.reconciliation.cases.why import Why, WhyReason
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
-from payonce.reconciliation.why import Why, WhyReason
 from tests.support.corrections import (
     corrections_in,
     deadline,

@@ -12,7 +12,7 @@ from payonce.corrections.record import CorrectionStatus, corrections_with_status
 from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfApprovalRefused
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.ports import Table
-from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.corrections import (

@@ -14,7 +14,7 @@ import pytest
 from payonce.domain import problems
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.problems import PROBLEMS, TYPE_PREFIX, ProblemType, documentation_link
-from payonce.settings import load_settings
+from payonce.wiring.settings import load_settings
 from tests.support.aws import REPOSITORY, load_template
 
 ALL_TYPES = {*PROBLEMS.values(), *(value for value in vars(problems).values() if isinstance(value, ProblemType))}

@@ -12,17 +12,17 @@ import pytest
 from payonce.entrypoints.http import KeyedRoute
 from payonce.entrypoints.openapi import build_openapi
 from payonce.entrypoints.routes import ROUTES
-from payonce.reconciliation.cases.items import Visibility
+from payonce.reconciliation.cases.case_items import Visibility
+from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.merchant import FILTER_CASES
-from payonce.reconciliation.cases.store import CaseStore
 from payonce.reconciliation.model import Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.breaks import FOREIGN_PAYMENT, PAYER, evidence_of, store_break, store_proposal
 from tests.support.events import call
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
     from payonce.reconciliation.cases.case import Case
+    from payonce.wiring.application import Application
 
 BREAK_ROUTES = [name for name, route in ROUTES.items() if route.path.startswith("/breaks/")]
 BODIES: dict[str, Any] = {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.bootstrap import Application
 from payonce.domain.errors import BodyMalformed, MisconfiguredError
-from payonce.settings import load_settings
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.events import call
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_a_payment_does_not_pay_for_webhooks_when_it_starts() -> None:
     program = (
         "import sys\n"
         "import payonce.entrypoints.payment_routes\n"
-        "import payonce.bootstrap\n"
+        "import payonce.wiring.application\n"
         "print([name for name in sys.modules if name.startswith(('payonce.webhooks', 'payonce.network', 'stripe'))])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -67,7 +67,7 @@ def test_a_payment_does_not_pay_for_the_forecast_when_it_starts() -> None:
     program = (
         "import sys\n"
         "import payonce.entrypoints.payment_routes\n"
-        "from payonce.bootstrap import bootstrap\n"
+        "from payonce.wiring.application import bootstrap\n"
         "bootstrap().router\n"
         "print(' '.join(sorted(name[16:] for name in sys.modules if name.startswith('payonce.routing.'))))"
     )

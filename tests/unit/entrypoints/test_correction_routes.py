@@ -10,15 +10,15 @@ import pytest
 from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
 from payonce.domain.errors import StoreUnavailable
-from payonce.idempotency.recovery import RECOVERY_TIMEOUT_PER_CLAIM_MS
+from payonce.idempotency.claim_recovery import RECOVERY_TIMEOUT_PER_CLAIM_MS
 from payonce.payments.corrective import correction_key
 from payonce.ports import Adjust, Deadline, Table
 from tests.support.breaks import TOKEN, store_break, store_proposal
 from tests.support.events import call
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
     from payonce.corrections.record import Correction
+    from payonce.wiring.application import Application
 
 ID = "brk_" + "b7" * 32
 PAYMENT_ID = "pay_00000000000000000000000001"

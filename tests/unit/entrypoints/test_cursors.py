@@ -24,7 +24,7 @@ from tests.support.events import call
 from tests.support.webhook_api import new_endpoint, store_delivery, store_event
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 MERCHANTS = {"mer_1": ("first", "second"), "mer_2": ("third",)}
 CURSORS = {

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.bootstrap_proxy import make_service
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.proxy.messages import ProxyRequest
 from payonce.stores.memory import MemoryDatabase
+from payonce.wiring.proxy import make_service
 from tests.support.events import call
 from tests.support.proxy import configuration, parsed
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 PAGE = "https://pay.example.org/problems"
 

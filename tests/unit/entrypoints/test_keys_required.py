@@ -18,7 +18,7 @@ from tests.support.events import PAYMENT, Context, call, event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
     type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 

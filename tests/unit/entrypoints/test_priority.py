@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.entrypoints.priority import parse_priority
-from payonce.routing.admission import Priority
+from payonce.routing.control.admission import Priority
 
 
 def priority(*values: str) -> Priority:

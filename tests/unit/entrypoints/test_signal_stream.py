@@ -11,10 +11,10 @@ import pytest
 
 from payonce.entrypoints import signal_stream
 from payonce.entrypoints.signal_stream import serve_signals
-from payonce.routing.observing import REFUSED_MESSAGE
-from payonce.routing.signal_events import Claimed, Ended, Refused
-from payonce.routing.signal_store import SignalBatch, SignalStore
-from payonce.routing.signals import Outcome
+from payonce.routing.signals.book import Outcome
+from payonce.routing.signals.events import Claimed, Ended, Refused
+from payonce.routing.signals.from_claims import REFUSED_MESSAGE
+from payonce.routing.signals.signal_store import SignalBatch, SignalStore
 from payonce.stores.memory import MemoryDatabase
 from tests.support.aws import REPOSITORY
 from tests.support.world import ManualClock

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.bootstrap import Application
 from payonce.entrypoints.signal_stream import serve_signals
-from payonce.routing.admission import Priority
-from payonce.routing.control_store import document_write
-from payonce.routing.document import Admission, ControlDocument
-from payonce.routing.observation import Cell
-from payonce.routing.observing import refusal_of
-from payonce.routing.settings import Mode
-from payonce.routing.signal_events import Claimed, Ended, Refused, SignalEvent
-from payonce.routing.signal_store import SignalBatch, SignalStore
-from payonce.settings import load_settings
+from payonce.routing.control.admission import Priority
+from payonce.routing.control.control_store import document_write
+from payonce.routing.control.document import Admission, ControlDocument
+from payonce.routing.control.routing_settings import Mode
+from payonce.routing.signals.events import Claimed, Ended, Refused, SignalEvent
+from payonce.routing.signals.from_claims import refusal_of
+from payonce.routing.signals.observation import Cell
+from payonce.routing.signals.signal_store import SignalBatch, SignalStore
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.events import PAYMENT, call
 from tests.support.stream import StreamingDatabase
 from tests.support.world import ManualClock, ScriptedGateway

@@ -10,7 +10,7 @@ import pytest
 from tests.support.events import PAYMENT, call
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 
 def document(answer: dict[str, Any]) -> dict[str, Any]:

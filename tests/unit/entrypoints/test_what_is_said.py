@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.bootstrap import Application
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.ports import Deadline, Table
-from payonce.settings import load_settings
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.breaks import store_break, store_proposal
 from tests.support.events import call
 from tests.support.faulty_database import FaultyDatabase

@@ -296,7 +296,7 @@ def test_the_key_is_neither_missing_nor_sent_in_the_clear() -> None:
 
 def test_the_sdk_is_imported_only_where_stripe_is_configured() -> None:
     """Fails when the composition root imports the SDK: every cold start would pay 0.4 s."""
-    code = "import sys, payonce.bootstrap, payonce.gateways.sandbox_bank; sys.exit('stripe' in sys.modules)"
+    code = "import sys, payonce.wiring.application, payonce.gateways.sandbox_bank; sys.exit('stripe' in sys.modules)"
     path = [entry for entry in sys.path if entry]
     check = subprocess.run([sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}; {code}"], check=False)
     assert check.returncode == 0

@@ -19,7 +19,7 @@ from payonce.domain.gateway import (
 )
 from payonce.gateways.stripe_gateway import KEYLESS_STRIPE_CAPABILITIES, STRIPE_CAPABILITIES
 from payonce.gateways.stripe_lookup import CLOCK_SKEW_SECONDS, MAX_PAGES, PAGE_SIZE, SUBMISSION_WINDOW_SECONDS
-from payonce.idempotency import settings as idempotency_settings
+from payonce.idempotency import window as idempotency_settings
 from payonce.payments import rules
 from tests.unit.gateways.stripe_world import (
     CHARGE,

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from payonce.domain.errors import MisconfiguredError, PayonceError, StoreUnavailable
 from payonce.domain.gateway import OperationKind
-from payonce.entrypoints.audit_stream import serve_audit
+from payonce.entrypoints.claim_stream import serve_audit
 from payonce.idempotency.audit import AuditEntry, ReleasedBy, Transition
 from payonce.idempotency.audit_export import COLUMNS, write_csv, write_jsonl
 from payonce.idempotency.audit_items import PAGE_SIZE, DatabaseAuditTrail
 from payonce.idempotency.audit_stream import entry_of
 from payonce.idempotency.keys import record_id
 from payonce.ports import Table
-from payonce.settings import load_settings
 from payonce.stores.memory import MemoryDatabase
+from payonce.wiring.settings import load_settings
 from tests.support.stream import StreamingDatabase, stream_record
 from tests.support.world import MERCHANT, ManualClock, World
 

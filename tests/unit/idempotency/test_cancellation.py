@@ -22,7 +22,7 @@ from payonce.idempotency.in_process import Attempt, NotKnown, Verdict, WasExecut
 from payonce.idempotency.operation import current_attempt, run_again
 from payonce.idempotency.records import Claim, Draft, IdempotencyRecord, InDoubt, RecordStatus, StoredResponse
 from payonce.idempotency.release import ReleaseDesk, ReleaseOrder
-from payonce.idempotency.settings import LEASE_MARGIN_MS, IdempotencySettings
+from payonce.idempotency.window import LEASE_MARGIN_MS, IdempotencySettings
 from payonce.ports import Deadline
 from tests.support.shop import LEASE_MS, TIMEOUT_SECONDS, Shop
 from tests.support.world import ManualClock, RealClock

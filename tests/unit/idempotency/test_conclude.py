@@ -9,6 +9,7 @@ import pytest
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, PayonceError, StoreUnavailable
 from payonce.idempotency.conclude import Concluder
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import (
     Claim,
     Completed,
@@ -18,8 +19,7 @@ from payonce.idempotency.records import (
     RecordStatus,
     StoredResponse,
 )
-from payonce.idempotency.settings import IdempotencySettings
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.window import IdempotencySettings
 from payonce.ports import Deadline, Table
 from payonce.stores.memory import MemoryDatabase
 from tests.support.world import ManualClock

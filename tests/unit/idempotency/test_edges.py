@@ -11,8 +11,8 @@ from payonce.domain.errors import GatewayUnavailable, KeyExpired, KeyInProgress,
 from payonce.idempotency.engine import WAIT_RESERVE_MS, IdempotencyEngine
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import Completed, Draft, Plan, RecordStatus, Released, StoredResponse
-from payonce.idempotency.settings import LEASE_MARGIN_MS, IdempotencySettings
 from payonce.idempotency.transitions import ClaimTaken
+from payonce.idempotency.window import LEASE_MARGIN_MS, IdempotencySettings
 from payonce.ports import Deadline, Insert, Table
 from tests.support.world import MERCHANT, REQUEST_MS, World
 

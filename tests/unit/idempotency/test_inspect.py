@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce import cli_keys
+from payonce.cli import keys
 from payonce.entrypoints.routes import KEYED_OPERATIONS
 from payonce.idempotency.audit import AuditEntry, ReleasedBy, Transition
 from payonce.idempotency.inspect import KeyState, KeyView, inspect_keys
 from payonce.idempotency.keys import record_id
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.ports import Table
 from payonce.stores.memory import MemoryDatabase
 from tests.support.events import KEY, PAYMENT, call
@@ -23,8 +23,8 @@ from tests.support.world import ManualClock, ScriptedGateway
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.bootstrap import Application
     from payonce.ports import Item, Key
+    from payonce.wiring.application import Application
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -216,9 +216,9 @@ TABLES = ["--idempotency-table", "i", "--audit-table", "a"]
 @pytest.fixture
 def command(application: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run the command on the application in memory; return (exit code, standard output, standard error)."""
-    from payonce import cli
+    from payonce.cli import main as cli
 
-    monkeypatch.setattr(cli_keys, "application_of", lambda *_: application)
+    monkeypatch.setattr(keys, "application_of", lambda *_: application)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = cli.main(arguments)
@@ -264,7 +264,7 @@ def view(state: KeyState, **changes: Any) -> KeyView:
     ],
 )
 def test_every_state_has_its_next_step(shown: KeyView, says: str) -> None:
-    assert says in cli_keys.next_step(shown, 1_000)
+    assert says in keys.next_step(shown, 1_000)
 
 
 @given(merchant=st.text("ab_#", min_size=1, max_size=5), operation=st.text("ab_", min_size=1, max_size=5))

@@ -6,7 +6,7 @@ import pytest
 
 from payonce.domain.errors import BodyMalformed, KeyMalformed, KeyMissing, MisconfiguredError
 from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
-from payonce.idempotency.settings import IdempotencySettings
+from payonce.idempotency.window import IdempotencySettings
 
 KEY = "0123456789abcdef"
 

@@ -32,7 +32,7 @@ from payonce.idempotency.codecs import BytesCodec, JsonCodec, JsonValue
 from payonce.idempotency.in_process import Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.operation import current_attempt, idempotent_operation, run_again
 from payonce.idempotency.records import RecordStatus
-from payonce.idempotency.settings import MAX_RESPONSE_BYTES
+from payonce.idempotency.window import MAX_RESPONSE_BYTES
 from tests.support.shop import HOUR_MS, LEASE_MS, Shop
 from tests.support.world import ManualClock, RealClock
 

@@ -22,7 +22,7 @@ from payonce.domain.gateway import OperationKind
 from payonce.idempotency.records import RecordStatus, StoredResponse
 from payonce.payments.create import CreatePayment
 from payonce.ports import Table
-from payonce.settings import load_settings
+from payonce.wiring.settings import load_settings
 from tests.support.aws import dynamodb_client
 from tests.support.events import call
 from tests.support.world import FORGETFUL, ManualClock, ScriptedGateway, World
@@ -30,7 +30,7 @@ from tests.support.world import FORGETFUL, ManualClock, ScriptedGateway, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 HOUR_MS = 3_600_000
 

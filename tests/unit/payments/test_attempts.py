@@ -26,7 +26,7 @@ from payonce.domain.gateway import (
     WithdrawOutcome,
 )
 from payonce.idempotency.keys import record_id
-from payonce.payments.reads import get_history
+from payonce.payments.payment_reads import get_history
 from payonce.payments.rules import MAX_RESUBMIT_AGE_MS
 from payonce.ports import Table
 from payonce.stores.memory import MemoryDatabase

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind
 from payonce.domain.payment import Payment, PaymentStatus
-from payonce.payments import reads
+from payonce.payments import payment_reads
 from payonce.payments.elsewhere import effects_of, unknown_to_us
-from payonce.payments.items import payment_from, payment_key
+from payonce.payments.payment_items import payment_from, payment_key
 from payonce.ports import Table
 from tests.support.world import FORGETFUL, MERCHANT, World
 
@@ -62,13 +62,13 @@ def amounts(payment: Payment) -> tuple[str, int, int, int, int]:
 
 
 def events(world: World, payment_id: str) -> list[str]:
-    entries = reads.get_history(world.services, MERCHANT, payment_id)["data"]
+    entries = payment_reads.get_history(world.services, MERCHANT, payment_id)["data"]
     assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
     return [entry["type"] for entry in entries]
 
 
 def balances(world: World) -> dict[str, int]:
-    found = reads.get_balances(world.services, MERCHANT)["data"]
+    found = payment_reads.get_balances(world.services, MERCHANT)["data"]
     assert sum(line["balance_minor"] for line in found) == 0
     return {line["account"]: line["balance_minor"] for line in found if line["balance_minor"]}
 

@@ -25,9 +25,9 @@ from payonce.domain.errors import (
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
 from payonce.domain.problems import problem_of
-from payonce.idempotency.items import OPEN_LEASE_SHARDS, from_item, shard_of
 from payonce.idempotency.keys import record_id
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, from_item, shard_of
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
 from payonce.ports import Insert

@@ -8,7 +8,7 @@ import pytest
 
 from payonce.domain.gateway import CaptureMethod, PaymentMethodType
 from payonce.payments.operations import PaymentPlan
-from payonce.routing.admission import Priority
+from payonce.routing.control.admission import Priority
 
 PLAN = PaymentPlan(
     merchant_id="mer_1",

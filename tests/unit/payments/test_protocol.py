@@ -11,12 +11,12 @@ import pytest
 from payonce.domain.errors import AmountExceedsAvailable, GatewayUnavailable, NotFound, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.idempotency.engine import IdempotencyEngine
-from payonce.idempotency.items import OPEN_LEASE_SHARDS
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
-from payonce.idempotency.settings import IdempotencySettings
-from payonce.payments import reads
-from payonce.payments.recovery import RUN_INTERVAL_MS
+from payonce.idempotency.window import IdempotencySettings
+from payonce.payments import payment_reads
+from payonce.payments.recovery_run import RUN_INTERVAL_MS
 from payonce.ports import Table
 from tests.support.world import CAPABILITIES, MERCHANT, VISIBLE_AFTER_MS, World
 
@@ -36,13 +36,13 @@ def payment_id(answer: KeyedResponse) -> str:
 
 
 def history(world: World, identity: str) -> list[str]:
-    entries = reads.get_history(world.services, MERCHANT, identity)["data"]
+    entries = payment_reads.get_history(world.services, MERCHANT, identity)["data"]
     assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
     return [entry["type"] for entry in entries]
 
 
 def balances(world: World) -> dict[str, int]:
-    found = reads.get_balances(world.services, MERCHANT)["data"]
+    found = payment_reads.get_balances(world.services, MERCHANT)["data"]
     assert sum(line["balance_minor"] for line in found) == 0
     return {line["account"]: line["balance_minor"] for line in found if line["balance_minor"]}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.idempotency.keys import record_id
-from payonce.payments.work import COMMIT_RESERVE_MS
+from payonce.payments.payment_work import COMMIT_RESERVE_MS
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ScriptedGateway, World
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.release import MAX_ATTEMPTS, ReleaseOrder
 from payonce.payments.follow_up import load_payment
-from payonce.payments.recovery import release_desk
+from payonce.payments.recovery_run import release_desk
 from payonce.ports import Adjust, Table
 from payonce.stores.memory import MemoryDatabase
 from tests.support.world import MERCHANT, World

@@ -20,7 +20,7 @@ from payonce.payments.corrective import (
     corrective_work,
     left_minor,
 )
-from payonce.payments.items import payment_key
+from payonce.payments.payment_items import payment_key
 from payonce.ports import Adjust, Deadline, Insert, Table
 from tests.support.world import MERCHANT, World
 

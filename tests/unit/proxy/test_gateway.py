@@ -10,14 +10,14 @@ import pytest
 from moto import mock_aws
 
 from payonce.aws.s3_blobs import S3Blobs
-from payonce.bootstrap import Application
-from payonce.bootstrap_gateway import gateway_of, is_configured
 from payonce.domain.errors import MisconfiguredError, StoreUnavailable
 from payonce.domain.exchange import Answered
-from payonce.entrypoints.gateway import parse_event, serve
-from payonce.settings import load_settings
+from payonce.entrypoints.proxy import parse_event, serve
 from payonce.stores.folder_blobs import FolderBlobs
 from payonce.stores.memory import MemoryDatabase
+from payonce.wiring.application import Application
+from payonce.wiring.proxy_function import gateway_of, is_configured
+from payonce.wiring.settings import load_settings
 from tests.support.aws import REGION
 from tests.support.events import Context
 from tests.support.proxy import configuration, gateway_answer, gateway_event

@@ -10,10 +10,10 @@ import pytest
 
 from payonce.domain.errors import ReleaseRefused, StoreUnavailable
 from payonce.domain.exchange import Answered, NotSent
-from payonce.idempotency.items import OPEN_LEASE_SHARDS
-from payonce.idempotency.recovery import carried_on_by
+from payonce.idempotency.claim_recovery import carried_on_by
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.release import ReleaseOrder
-from payonce.payments.recovery import release_desk
+from payonce.payments.recovery_run import release_desk
 from payonce.proxy.forward import OF_A_COPY
 from payonce.proxy.headers import OWN_ANSWERS
 from payonce.proxy.plan import PROXY

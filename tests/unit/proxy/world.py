@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.exchange import Answered, Exchange, Lost, Oversized
 from payonce.domain.ids import UlidSource
-from payonce.idempotency.store import DatabaseIdempotencyStore
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.proxy.messages import ProxyRequest, ProxyResponse
 from payonce.proxy.service import ProxyService
 from payonce.stores.memory import MemoryDatabase
@@ -19,7 +19,7 @@ from tests.support.world import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.idempotency.recovery import RecoveryReport
+    from payonce.idempotency.claim_recovery import RecoveryReport
     from payonce.ports import Blobs, Deadline
 
 KEY = "0123456789abcdef"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.engines.duckdb_engine import DuckDbWorkspace
+from payonce.reconciliation.matching.tables import INPUT_TABLES
 from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile
-from payonce.reconciliation.tables import INPUT_TABLES
 from tests.unit.reconciliation.transactions import SETTINGS, entry, moved
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 
 from payonce.domain.errors import FileRejected, NotFound
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.files import files_since
-from payonce.reconciliation.inbox import Inbox
-from payonce.reconciliation.kept_rows import KEPT, KeptRows
+from payonce.reconciliation.runs.file_inbox import Inbox
+from payonce.reconciliation.runs.files import files_since
+from payonce.reconciliation.runs.kept_rows import KEPT, KeptRows
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_files import MemoryFiles
 from tests.support.world import ManualClock

@@ -8,9 +8,9 @@ import pytest
 
 from payonce.domain.errors import NotFound
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation import kept_rows
-from payonce.reconciliation.kept_rows import KEPT, ROWS, WEEK_MS, KeptRows, week_start_ms
-from payonce.reconciliation.normalise import gateway_table_rows
+from payonce.reconciliation.matching.normalise import gateway_table_rows
+from payonce.reconciliation.runs import kept_rows
+from payonce.reconciliation.runs.kept_rows import KEPT, ROWS, WEEK_MS, KeptRows, week_start_ms
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.unit.reconciliation.test_inbox import STATEMENT
 from tests.unit.reconciliation.test_runs import Desk

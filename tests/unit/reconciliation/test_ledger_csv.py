@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.intake import CountedStream
 from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv, write_ledger_csv
 from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS
 from payonce.reconciliation.readers.read import file_id_of
+from payonce.reconciliation.runs.intake import CountedStream
 
 HEADER = (
     b"entry_id,merchant_id,payment_id,gateway,kind,state,reference,amount_minor,currency,booked_at,reverses_entry_id\n"

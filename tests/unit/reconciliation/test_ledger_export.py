@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce import cli, cli_ledger
-from payonce.bootstrap import Application
+from payonce.cli import ledger as ledger_command
+from payonce.cli import main as cli
 from payonce.domain.errors import BodyMalformed, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.ports import Adjust, Table
-from payonce.reconciliation.ledger_export import PROGRESS_EVERY, export_ledger
-from payonce.reconciliation.ledger_rows import booked_rows
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
-from payonce.settings import load_settings
+from payonce.reconciliation.runs.ledger_export import PROGRESS_EVERY, export_ledger
+from payonce.reconciliation.runs.ledger_rows import booked_rows
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
 from tests.support.corrections import corrections_in, deadline, duplicate_capture, payment_id_of
 from tests.support.world import MERCHANT, ManualClock, World
 from tests.unit.reconciliation.test_runs import Desk
@@ -160,7 +161,7 @@ def test_the_command_writes_what_reconcile_reads(
     report.write_bytes(desk.files.stored["incoming/gateway/bank/1.csv"])
     desk.world.clock.ms += 48 * HOUR_MS
     application = Application(load_settings({}), clock=desk.world.clock, database=desk.database)
-    monkeypatch.setattr(cli_ledger, "application_of", lambda *_: application)
+    monkeypatch.setattr(ledger_command, "application_of", lambda *_: application)
     ledger = tmp_path / "ledger.csv"
     day = datetime.fromtimestamp(START_MS / 1000, UTC).date().isoformat()
     period = ("--from", day, "--to", datetime.fromtimestamp(START_MS / 1000 + 3600, UTC).isoformat())

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from payonce.reconciliation.manifest import FIRST, Manifest, manifest_from, manifest_of, verify_chain
+from payonce.reconciliation.runs.manifest import FIRST, Manifest, manifest_from, manifest_of, verify_chain
 from tests.unit.reconciliation.transactions import SETTINGS, entry, moved, reconcile
 
 FILES = [("b", "bank"), ("a", None)]

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from payonce import cli
+from payonce.cli import main as cli
 from payonce.domain.errors import BodyMalformed
 from payonce.reconciliation.anomalies.calibration import Basis, Calibration
 from payonce.reconciliation.anomalies.findings import Anomalies, Finding, FindingKind
-from payonce.reconciliation.intake import FileFacts, Intake
-from payonce.reconciliation.manifest import Manifest
+from payonce.reconciliation.matching.summary import by_class, conservation, is_overdue, verdict
 from payonce.reconciliation.model import Break, Evidence, FeeRule, Outcome, RunResult, RunSettings, Source, Tally
 from payonce.reconciliation.report.chain import add_to_chain
 from payonce.reconciliation.report.contents import Contents, as_json
 from payonce.reconciliation.report.html import as_html
 from payonce.reconciliation.report.terminal import show
-from payonce.reconciliation.summary import by_class, conservation, is_overdue, verdict
+from payonce.reconciliation.runs.intake import FileFacts, Intake
+from payonce.reconciliation.runs.manifest import Manifest
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from payonce.domain.errors import MisconfiguredError
 from payonce.reconciliation.model import FeeRule, RunSettings
-from payonce.reconciliation.run_policy import RunPolicy, load_policy
+from payonce.reconciliation.runs.run_policy import RunPolicy, load_policy
 from tests.support.aws import REPOSITORY
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from payonce.domain.errors import NotFound, StoreUnavailable
 from payonce.domain.gateway import OperationKind
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.recording import RunCounts
-from payonce.reconciliation.cases.store import CaseStore
-from payonce.reconciliation.files import chain_head
-from payonce.reconciliation.inbox import Inbox
-from payonce.reconciliation.kept_rows import KEPT, ROWS, KeptRows
-from payonce.reconciliation.manifest import FIRST
-from payonce.reconciliation.runs import MANIFESTS, Reconciliation
-from payonce.reconciliation.standing import Standing
-from payonce.reconciliation.stored_policy import StoredPolicy
+from payonce.reconciliation.runs.file_inbox import Inbox
+from payonce.reconciliation.runs.files import chain_head
+from payonce.reconciliation.runs.kept_rows import KEPT, ROWS, KeptRows
+from payonce.reconciliation.runs.manifest import FIRST
+from payonce.reconciliation.runs.run import MANIFESTS, Reconciliation
+from payonce.reconciliation.runs.standing import Standing
+from payonce.reconciliation.runs.stored_policy import StoredPolicy
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_files import MemoryFiles
 from payonce.stores.memory_workflows import MemoryWorkflows
@@ -30,7 +30,7 @@ from tests.support.world import World
 
 if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
-    from payonce.reconciliation.run_report import RunReport
+    from payonce.reconciliation.runs.run_report import RunReport
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

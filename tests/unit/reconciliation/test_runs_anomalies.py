@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import OperationKind
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.anomalies.proof import charges_of, given_back
 from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.charge_proof import charges_of, given_back
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.readers.rows import FileFormat, GatewayRow, ReconciliationFile, RowKind
-from payonce.reconciliation.runs import ANOMALIES, MANIFESTS
+from payonce.reconciliation.runs.run import ANOMALIES, MANIFESTS
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.unit.reconciliation.test_runs import Desk
 
 if TYPE_CHECKING:
-    from payonce.reconciliation.run_report import RunReport
+    from payonce.reconciliation.runs.run_report import RunReport
 
 DAYS = 24
 

@@ -9,16 +9,16 @@ import pytest
 from payonce.domain.gateway import OperationKind
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.recording import RunCounts
-from payonce.reconciliation.manifest import manifest_from, verify_chain
-from payonce.reconciliation.runs import ANOMALIES, MANIFESTS
+from payonce.reconciliation.runs.manifest import manifest_from, verify_chain
+from payonce.reconciliation.runs.run import ANOMALIES, MANIFESTS
 from tests.unit.reconciliation.test_runs import Desk
 from tests.unit.reconciliation.test_runs_anomalies import pay_twice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.reconciliation.manifest import Manifest
-    from payonce.reconciliation.run_report import RunReport
+    from payonce.reconciliation.runs.manifest import Manifest
+    from payonce.reconciliation.runs.run_report import RunReport
 
 REQUEST = "request-1"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from payonce.payments.items import day_partition
+from payonce.payments.payment_items import day_partition
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.recording import RunCounts
-from payonce.reconciliation.kept_rows import WEEK_MS, week_start_ms
-from payonce.reconciliation.ledger_rows import booked_rows
+from payonce.reconciliation.runs.kept_rows import WEEK_MS, week_start_ms
+from payonce.reconciliation.runs.ledger_rows import booked_rows
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.unit.reconciliation.test_runs import DAY_MS, HEADER, HOUR_MS, Desk, _iso
 

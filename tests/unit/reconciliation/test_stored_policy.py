@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from payonce.ports import Adjust, Table
-from payonce.reconciliation.stored_policy import IN_FORCE_KEY, MAX_POLICY_BYTES, POLICY_FILE
+from payonce.reconciliation.runs.stored_policy import IN_FORCE_KEY, MAX_POLICY_BYTES, POLICY_FILE
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.unit.reconciliation.test_runs import Desk
 

@@ -11,20 +11,20 @@ import pytest
 from payonce.domain.errors import GatewayUnavailable, KeyExpired, KeyReused, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
-from payonce.entrypoints.audit_stream import serve_audit
+from payonce.entrypoints.claim_stream import serve_audit
 from payonce.idempotency.audit_items import DatabaseAuditTrail
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.release import ReleaseOrder
-from payonce.idempotency.settings import DEFAULT_AUDIT_RETENTION_SECONDS
+from payonce.idempotency.window import DEFAULT_AUDIT_RETENTION_SECONDS
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.operations import NewPayment
-from payonce.payments.recovery import release_desk
-from payonce.reconciliation import explain as explain_module
-from payonce.reconciliation.explain import MAX_EXPLAINED_PER_RUN, Explainer
-from payonce.reconciliation.ledger_rows import booked_rows
+from payonce.payments.recovery_run import release_desk
+from payonce.reconciliation.cases import explain as explain_module
+from payonce.reconciliation.cases.explain import MAX_EXPLAINED_PER_RUN, Explainer
+from payonce.reconciliation.cases.why import EXPLAINED, TEXTS, WhyReason
 from payonce.reconciliation.model import Break, Evidence, LedgerRow, Source
+from payonce.reconciliation.runs.ledger_rows import booked_rows
 from payonce.reconciliation.taxonomy import BreakClass
-from payonce.reconciliation.why import EXPLAINED, TEXTS, WhyReason
 from tests.support.corrections import corrections_in, deadline, duplicate_capture
 from tests.support.stream import StreamingDatabase
 from tests.support.world import MERCHANT, ManualClock, World

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.domain.errors import Throttled
-from payonce.routing.admission import MAX_RETRY_AFTER_SECONDS, Priority, admit, fair_level, plan_admission
-from payonce.routing.document import EVERYTHING, MAX_MERCHANTS, Admission
+from payonce.routing.control.admission import MAX_RETRY_AFTER_SECONDS, Priority, admit, fair_level, plan_admission
+from payonce.routing.control.document import EVERYTHING, MAX_MERCHANTS, Admission
 
 rates = st.lists(st.floats(0.01, 1000), min_size=1, max_size=50)
 

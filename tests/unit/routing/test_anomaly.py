@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payonce.routing import anomaly, memory
-from payonce.routing.anomaly import AnomalyDetector, AnomalyScore, Constants, shipped_constants
-from payonce.routing.evidence import EVIDENCE
+from payonce.routing.watch import anomaly, patterns
+from payonce.routing.watch.anomaly import AnomalyDetector, AnomalyScore, Constants, shipped_constants
+from payonce.routing.watch.statistics import EVIDENCE
 
 MINUTE_MS = 60_000
 START_MS = 1_772_323_200_000  # 2026-03-01, 00:00 UTC
@@ -148,11 +148,11 @@ def test_one_alarm_per_episode() -> None:
 
 def test_a_failure_is_not_learned_while_it_begins() -> None:
     """A slow climb stays far from what is known. Fails when patterns are learned at once: see ``DELAY_SAMPLES``."""
-    known = memory.PatternMemory(1, 64, 32)
+    known = patterns.PatternMemory(1, 64, 32)
     for value in noise(500):
         known.learn((value,), 0.0)
     distances = []
-    for i in range(memory.DELAY_SAMPLES):
+    for i in range(patterns.DELAY_SAMPLES):
         pattern = (110.0 + 2 * i,)
         distances.append(known.distance(pattern) or 0.0)
         known.learn(pattern, 3.0)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from payonce.domain.errors import MisconfiguredError
-from payonce.routing.configured import NUMBERS, WHOLE
-from payonce.routing.settings import Mode, RoutingSettings
-from payonce.settings import Settings, load_settings
+from payonce.routing.control.configured import NUMBERS, WHOLE
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.wiring.settings import Settings, load_settings
 
 TWO = '[{"name":"alder","kind":"sandbox_bank"},{"name":"birch","kind":"sandbox_bank"}]'
 

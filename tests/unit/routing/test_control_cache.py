@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.routing.control_cache import REFRESH_MS, BackgroundReader, ControlCache, Held
-from payonce.routing.control_store import Control
-from payonce.routing.override import Override
-from payonce.routing.settings import Mode
+from payonce.routing.control.control_cache import REFRESH_MS, BackgroundReader, ControlCache, Held
+from payonce.routing.control.control_store import Control
+from payonce.routing.control.override import Override
+from payonce.routing.control.routing_settings import Mode
 from tests.unit.routing.test_document import GATEWAYS, T0, document
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from payonce.ports import Adjust, Table
-from payonce.routing.control_store import CONTROL_KEY, Control, ControlStore, document_write, override_write
-from payonce.routing.document import EVERYTHING, ControlDocument
-from payonce.routing.settings import Mode
+from payonce.routing.control.control_store import CONTROL_KEY, Control, ControlStore, document_write, override_write
+from payonce.routing.control.document import EVERYTHING, ControlDocument
+from payonce.routing.control.routing_settings import Mode
 from payonce.stores.memory import MemoryDatabase
 
 DOCUMENT = ControlDocument(

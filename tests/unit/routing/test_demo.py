@@ -8,8 +8,8 @@ import pytest
 
 from local.degradation import GATEWAY, METHOD, OTHER, TIMEOUT_MS, WINDOW_SECONDS, Moment
 from local.demo_routing import outcome
-from payonce.routing.document import EVERYTHING, ControlDocument
-from payonce.routing.settings import Mode
+from payonce.routing.control.document import EVERYTHING, ControlDocument
+from payonce.routing.control.routing_settings import Mode
 
 DOCUMENT = ControlDocument(
     mode=Mode.ON,

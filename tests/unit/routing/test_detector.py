@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from payonce.routing.detector import MAX_FROZEN_SECONDS, Assessment, Baseline, assess
-from payonce.routing.observation import CellSignals
-from payonce.routing.sketch import LatencySketch
+from payonce.routing.detection.detector import MAX_FROZEN_SECONDS, Assessment, Baseline, assess
+from payonce.routing.signals.observation import CellSignals
+from payonce.routing.signals.sketch import LatencySketch
 
 T0 = 1_000_000_000_000
 STEP_MS = 5000

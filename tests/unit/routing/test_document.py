@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.document import MAX_LIFE_MS, Admission, ControlDocument, parse_document
-from payonce.routing.settings import Mode
+from payonce.routing.control.document import MAX_LIFE_MS, Admission, ControlDocument, parse_document
+from payonce.routing.control.routing_settings import Mode
 
 GATEWAYS = frozenset({"alder", "birch"})
 T0 = 1_000_000_000_000

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from payonce.ports import Insert, Page, Table
-from payonce.routing import signal_store
-from payonce.routing.admission import Priority
-from payonce.routing.feed import LONG_OVERLAP_MS, SignalFeed
-from payonce.routing.observation import Cell
-from payonce.routing.signal_events import Claimed, Ended, Refused, SignalEvent, attempt_id
-from payonce.routing.signal_store import REFUSALS_SHARD, SignalBatch, SignalStore
-from payonce.routing.signals import Outcome
+from payonce.routing.control.admission import Priority
+from payonce.routing.signals import signal_store
+from payonce.routing.signals.book import Outcome
+from payonce.routing.signals.events import Claimed, Ended, Refused, SignalEvent, attempt_id
+from payonce.routing.signals.feed import LONG_OVERLAP_MS, SignalFeed
+from payonce.routing.signals.observation import Cell
+from payonce.routing.signals.signal_store import REFUSALS_SHARD, SignalBatch, SignalStore
 from payonce.stores.memory import MemoryDatabase
 from tests.support.world import ManualClock
 

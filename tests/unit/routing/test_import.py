@@ -19,8 +19,9 @@ HEAVY = {"boto3", "botocore", "numpy", "pydantic", "aws_lambda_powertools", "sim
 PROGRAM = """
 import json, sys, time
 began = time.process_time()
-import payonce.routing.control_cache, payonce.routing.predictor, payonce.routing.record, payonce.routing.route
-import payonce.routing.predicting, payonce.routing.signals
+import payonce.routing.control.choice, payonce.routing.control.control_cache
+import payonce.routing.decision.leader, payonce.routing.decision.loops, payonce.routing.decision.record
+import payonce.routing.signals.book
 own = time.process_time() - began
 modules = sorted(sys.modules)
 began = time.process_time()

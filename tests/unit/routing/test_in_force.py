@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from payonce.routing.control_store import Control
-from payonce.routing.in_force import settings_in_force
-from payonce.routing.override import Override, overridden
-from payonce.routing.settings import Mode, RoutingSettings
+from payonce.routing.control.control_store import Control
+from payonce.routing.control.in_force import settings_in_force
+from payonce.routing.control.override import Override, overridden
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
 
 T0 = 1_795_526_278_000
 GATEWAYS = frozenset({"alder", "birch"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from payonce.routing import levels
-from payonce.routing.detector import Assessment
-from payonce.routing.levels import Level, probing
-from payonce.routing.settings import RoutingSettings
+from payonce.routing.control.routing_settings import RoutingSettings
+from payonce.routing.decision import levels
+from payonce.routing.decision.levels import Level, probing
+from payonce.routing.detection.detector import Assessment
 
 SETTINGS = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5})
 BAD = Assessment({}, elevated=True, rising=False, suspect=True, well=False, overloaded=False, reasons=("latency",))

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from payonce.routing.admission import Priority
-from payonce.routing.observation import Cell
-from payonce.routing.observing import refusal_of, signal_of
-from payonce.routing.signal_events import Claimed, Ended, Refused, attempt_id
-from payonce.routing.signals import Outcome
+from payonce.routing.control.admission import Priority
+from payonce.routing.signals.book import Outcome
+from payonce.routing.signals.events import Claimed, Ended, Refused, attempt_id
+from payonce.routing.signals.from_claims import refusal_of, signal_of
+from payonce.routing.signals.observation import Cell
 
 SECOND = 1_800_000_000
 T0 = SECOND * 1000

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.override import MAX_LIFE_MS, MAX_REASON, Override, mode_of, overridden, parse_override
-from payonce.routing.settings import Mode
+from payonce.routing.control.override import MAX_LIFE_MS, MAX_REASON, Override, mode_of, overridden, parse_override
+from payonce.routing.control.routing_settings import Mode
 
 GATEWAYS = frozenset({"alder", "birch", "cedar"})
 T0 = 1_000_000_000_000

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from payonce.ports import Adjust, Table
-from payonce.routing.control_store import CONTROL_KEY, document_write
-from payonce.routing.document import EVERYTHING, ControlDocument
-from payonce.routing.settings import Mode
+from payonce.routing.control.control_store import CONTROL_KEY, document_write
+from payonce.routing.control.document import EVERYTHING, ControlDocument
+from payonce.routing.control.routing_settings import Mode
 from payonce.stores.memory import MemoryDatabase
 from tests.support.routing_world import cache_of
 

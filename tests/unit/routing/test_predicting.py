@@ -11,24 +11,24 @@ import pytest
 
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable
 from payonce.ports import Adjust, Insert, Table
-from payonce.routing.control_store import CONTROL_KEY, ControlStore, override_write
-from payonce.routing.detector import Baseline
-from payonce.routing.levels import Level
-from payonce.routing.observation import Cell
-from payonce.routing.override import Override, overridden
-from payonce.routing.packed import packed, unpacked
-from payonce.routing.predicting import LEASE_MS
-from payonce.routing.predictor_store import (
+from payonce.routing.control.control_store import CONTROL_KEY, ControlStore, override_write
+from payonce.routing.control.override import Override, overridden
+from payonce.routing.control.routing_settings import Mode
+from payonce.routing.decision.leader import LEASE_MS
+from payonce.routing.decision.levels import Level
+from payonce.routing.decision.predictor_store import (
     MAX_STATE_BYTES,
     STATE_KEY,
     PredictorStore,
     decision_partition,
     decision_write,
 )
-from payonce.routing.record import replay
-from payonce.routing.reflex import Limit
-from payonce.routing.settings import Mode
-from payonce.routing.state import VERSION, State, restore
+from payonce.routing.decision.record import replay
+from payonce.routing.decision.reflex import Limit
+from payonce.routing.decision.state import VERSION, State, restore
+from payonce.routing.detection.detector import Baseline
+from payonce.routing.signals.observation import Cell
+from payonce.routing.signals.packed import packed, unpacked
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_an_error_that_is_not_the_states_is_seen(world: RoutingWorld, monkeypatc
     def defect(*_given: Any) -> None:
         raise ValueError("a defect")
 
-    monkeypatch.setattr("payonce.routing.predicting.decide", defect)
+    monkeypatch.setattr("payonce.routing.decision.leader.decide", defect)
     failures: list[str] = []
 
     def run() -> None:

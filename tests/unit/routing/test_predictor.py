@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payonce.routing.detector import Baseline
-from payonce.routing.document import parse_document
-from payonce.routing.forecast import Model, shipped_model
-from payonce.routing.observation import Cell, CellSignals, GatewaySignals, Observation
-from payonce.routing.predictor import decide, expectations
-from payonce.routing.record import record, replay
-from payonce.routing.reflex import Limit
-from payonce.routing.settings import Mode, RoutingSettings
-from payonce.routing.sketch import LatencySketch
-from payonce.routing.state import State, parse_state, restore
+from payonce.routing.control.document import parse_document
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.routing.decision.loops import decide, expectations
+from payonce.routing.decision.record import record, replay
+from payonce.routing.decision.reflex import Limit
+from payonce.routing.decision.state import State, parse_state, restore
+from payonce.routing.detection.detector import Baseline
+from payonce.routing.detection.forecast import Model, shipped_model
+from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
+from payonce.routing.signals.sketch import LatencySketch
 
 T0 = 1_000_000_000_000
 ROUTING = RoutingSettings(neutral={"alder": 0.4, "birch": 0.4, "cedar": 0.2}, mode=Mode.ON)

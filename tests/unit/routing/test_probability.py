@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.probability import beta_cdf, binomial_tail, surprise
+from payonce.routing.detection.probability import beta_cdf, binomial_tail, surprise
 
 
 @given(st.integers(1, 60), st.integers(0, 60), st.floats(0.001, 0.5))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from payonce.routing.observation import GatewaySignals
-from payonce.routing.reflex import ALARM_COUNT, GROWTH, Limit, is_alarm, step
+from payonce.routing.decision.reflex import ALARM_COUNT, GROWTH, Limit, is_alarm, step
+from payonce.routing.signals.observation import GatewaySignals
 
 SECONDS = 3.0
 T0 = 1_000_000_000_000

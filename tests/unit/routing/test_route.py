@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.domain.errors import MisconfiguredError
-from payonce.routing.document import EVERYTHING
-from payonce.routing.route import admission_for, applies, choose_route, weights_for
-from payonce.routing.settings import Mode, RoutingSettings
+from payonce.routing.control.choice import admission_for, applies, choose_route, weights_for
+from payonce.routing.control.document import EVERYTHING
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from tests.unit.routing.test_document import document
 
 NEUTRAL = {"alder": 0.5, "birch": 0.3, "cedar": 0.2}

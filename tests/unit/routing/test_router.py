@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from payonce.domain.errors import Throttled
-from payonce.routing.admission import Priority
-from payonce.routing.control_cache import ControlCache
-from payonce.routing.control_store import Control
-from payonce.routing.document import EVERYTHING, Admission
-from payonce.routing.override import Override
-from payonce.routing.route import choose_route, position
-from payonce.routing.router import Router
-from payonce.routing.settings import Mode, RoutingSettings
+from payonce.routing.control.admission import Priority
+from payonce.routing.control.choice import choose_route, position
+from payonce.routing.control.control_cache import ControlCache
+from payonce.routing.control.control_store import Control
+from payonce.routing.control.document import EVERYTHING, Admission
+from payonce.routing.control.override import Override
+from payonce.routing.control.router import Router
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from tests.unit.routing.test_document import GATEWAYS, T0, document
 
 NEUTRAL = {"alder": 0.5, "birch": 0.5}

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payonce.domain.gateway import PaymentMethodType
-from payonce.routing.admission import Priority
-from payonce.routing.observation import Cell
-from payonce.routing.packed import packed, unpacked
-from payonce.routing.signal_events import (
+from payonce.routing.control.admission import Priority
+from payonce.routing.signals.book import Outcome
+from payonce.routing.signals.events import (
     MAX_BATCH_BYTES,
     Claimed,
     Ended,
@@ -25,7 +24,8 @@ from payonce.routing.signal_events import (
     store_time_ms,
     unpack_events,
 )
-from payonce.routing.signals import Outcome
+from payonce.routing.signals.observation import Cell
+from payonce.routing.signals.packed import packed, unpacked
 
 T0 = 1_800_000_000_000
 times = st.integers(T0, T0 + 60_000)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from payonce.routing.admission import Priority
-from payonce.routing.observation import Cell, Observation
-from payonce.routing.signals import EVERYONE_ELSE, MAX_MERCHANTS, Outcome, SignalBook
-from payonce.routing.windows import KEEP_SECONDS
+from payonce.routing.control.admission import Priority
+from payonce.routing.signals.book import EVERYONE_ELSE, MAX_MERCHANTS, Outcome, SignalBook
+from payonce.routing.signals.observation import Cell, Observation
+from payonce.routing.signals.windows import KEEP_SECONDS
 
 CARD = Cell("alder", "card")
 T0 = 1_000_000_000_000

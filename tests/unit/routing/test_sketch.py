@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.sketch import RELATIVE_ACCURACY, LatencySketch
+from payonce.routing.signals.sketch import RELATIVE_ACCURACY, LatencySketch
 
 latencies = st.lists(st.integers(1, 600_000), min_size=1, max_size=200)
 

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from payonce.routing.detector import Assessment, Baseline, assess
-from payonce.routing.observation import CellSignals
-from payonce.routing.sketch import LatencySketch
+from payonce.routing.detection.detector import Assessment, Baseline, assess
+from payonce.routing.signals.observation import CellSignals
+from payonce.routing.signals.sketch import LatencySketch
 
 STEP_MS = 5000
 SLO_MS = 3000

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from payonce.routing.observation import Cell
-from payonce.routing.watch import MAX_ROUTES, MIN_ANSWERS, PERIOD_MS, RouteWatch, Unusual
+from payonce.routing.signals.observation import Cell
+from payonce.routing.watch.route_watch import MAX_ROUTES, MIN_ANSWERS, PERIOD_MS, RouteWatch, Unusual
 
 ALDER = Cell("alder", "card")
 START_MS = 1_772_323_200_000 // PERIOD_MS * PERIOD_MS

@@ -11,12 +11,12 @@ import pytest
 
 from payonce.domain.errors import StoreUnavailable
 from payonce.ports import Adjust, Table
-from payonce.routing.observation import Cell
-from payonce.routing.packed import packed, unpacked
-from payonce.routing.signal_events import Ended
-from payonce.routing.signals import Outcome
-from payonce.routing.watch import PERIOD_MS
-from payonce.routing.watching import MAX_STATE_BYTES, MESSAGE, Watching
+from payonce.routing.signals.book import Outcome
+from payonce.routing.signals.events import Ended
+from payonce.routing.signals.observation import Cell
+from payonce.routing.signals.packed import packed, unpacked
+from payonce.routing.watch.route_watch import PERIOD_MS
+from payonce.routing.watch.stored_watch import MAX_STATE_BYTES, MESSAGE, Watching
 from payonce.stores.memory import MemoryDatabase
 from tests.support.routing_world import Lines, RoutingWorld
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.settings import RoutingSettings
-from payonce.routing.weights import aim, apply_limits, shift, wanted_rates
+from payonce.routing.control.routing_settings import RoutingSettings
+from payonce.routing.decision.weights import aim, apply_limits, shift, wanted_rates
 
 GATEWAYS = ("alder", "birch", "cedar", "dogwood")
 

@@ -11,7 +11,7 @@ from payonce.stores.memory_queue import MemoryQueue
 from tests.support.world import ManualClock
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
+    from payonce.wiring.application import Application
 
 
 @pytest.fixture

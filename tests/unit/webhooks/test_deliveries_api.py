@@ -11,7 +11,7 @@ from payonce.domain.delivery import MAX_EXCERPT_CHARACTERS, Answer, NoAnswer, No
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.entrypoints.webhook_models import DeliveriesQuery
-from payonce.webhooks import reads
+from payonce.webhooks import webhook_reads
 from payonce.webhooks.deliveries import MESSAGE_GRACE_MS
 from tests.support.events import call
 from tests.support.webhook_api import (
@@ -26,10 +26,10 @@ from tests.support.webhook_api import (
 )
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
     from payonce.stores.memory import MemoryDatabase
     from payonce.stores.memory_queue import MemoryQueue
     from payonce.webhooks.deliveries import Delivery
+    from payonce.wiring.application import Application
     from tests.support.world import ManualClock
 
 KEY = "redeliver-------"
@@ -83,7 +83,7 @@ def test_a_filter_looks_at_a_bounded_number_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Fails when a filter reads on until the page is full: a merchant's whole history for one page."""
-    monkeypatch.setattr(reads, "FILTER_ITEMS", 4)
+    monkeypatch.setattr(webhook_reads, "FILTER_ITEMS", 4)
     statuses = [DeliveryStatus.FAILED, *[DeliveryStatus.DELIVERED] * 5, *[DeliveryStatus.FAILED] * 3]
     ids = fill(database, endpoint_id, statuses, clock.ms)
     pages, query = [], {"limit": "2", "status": "failed"}

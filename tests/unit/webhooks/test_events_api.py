@@ -9,13 +9,13 @@ import pytest
 
 from payonce.domain.payment import Change
 from payonce.outbox import SETTLING_MS
-from payonce.webhooks import reads
+from payonce.webhooks import webhook_reads
 from tests.support.events import call
 from tests.support.webhook_api import MERCHANT, an_id, document, store_event
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
     from payonce.stores.memory import MemoryDatabase
+    from payonce.wiring.application import Application
     from tests.support.world import ManualClock
 
 ODD_ORDER = {"z": 1, "a": {"y": "☃ ü \u2028", "b": [1, "1e5", None]}, "m": 10**20}
@@ -89,7 +89,7 @@ def test_a_type_filters_within_a_bounded_page(
     application: Application, database: MemoryDatabase, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails when a filter reads on until the page is full, or when ``next_after`` skips what it has not looked at."""
-    monkeypatch.setattr(reads, "FILTER_ITEMS", 3)
+    monkeypatch.setattr(webhook_reads, "FILTER_ITEMS", 3)
     changes = [Change.DECLINED, *[Change.CHARGED] * 4, Change.DECLINED, Change.DECLINED, Change.CHARGED]
     for number, change in enumerate(changes):
         store_event(database, number, created_at_ms=clock.ms + number, change=change)

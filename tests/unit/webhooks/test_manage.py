@@ -23,8 +23,8 @@ from tests.support.events import call
 from tests.support.webhook_api import MERCHANT, URL, an_id, document, events_of, items_of, new_endpoint
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
     from payonce.stores.memory import MemoryDatabase
+    from payonce.wiring.application import Application
     from tests.support.world import ManualClock
 
 HOUR = 3600

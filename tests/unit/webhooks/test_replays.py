@@ -33,11 +33,11 @@ from tests.support.webhook_api import (
 )
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
     from payonce.ports import Item, Key
     from payonce.stores.memory import MemoryDatabase
     from payonce.stores.memory_queue import MemoryQueue
     from payonce.webhooks.deliveries import Delivery
+    from payonce.wiring.application import Application
     from tests.support.world import ManualClock
 
 KEY = "replay----------"

@@ -9,7 +9,7 @@ import pytest
 
 from payonce.domain.endpoint import KeyKind
 from payonce.domain.errors import OutcomeUnknown, SecretNotOpened, StoreUnavailable
-from payonce.idempotency import sealing
+from payonce.idempotency import sealed_responses
 from payonce.idempotency.records import StoredResponse
 from payonce.ports import Deadline, Table
 from payonce.webhooks.endpoints import load_endpoint
@@ -19,9 +19,9 @@ from tests.support.events import call
 from tests.support.webhook_api import MERCHANT, URL, document, holds_secret, items_of, new_endpoint
 
 if TYPE_CHECKING:
-    from payonce.bootstrap import Application
     from payonce.domain.endpoint import Endpoint
     from payonce.stores.memory import MemoryDatabase
+    from payonce.wiring.application import Application
     from tests.support.world import ManualClock
 
 KEY = "rotate-the-secret"
@@ -215,13 +215,13 @@ def test_a_commit_that_has_to_be_drafted_again_keeps_its_secret(
 
 def test_a_sealed_answer_opens_for_its_own_record_alone(application: Application) -> None:
     response = StoredResponse(201, {"location": "/x"}, b'{"secret":"whsec_x"}')
-    sealed = sealing.seal_response(application.cipher, response, "mer_1#create#1")
-    assert sealing.is_sealed(sealed)
+    sealed = sealed_responses.seal_response(application.cipher, response, "mer_1#create#1")
+    assert sealed_responses.is_sealed(sealed)
     assert b"whsec" not in sealed.body
-    assert sealing.open_response(application.cipher, sealed, "mer_1#create#1") == response
+    assert sealed_responses.open_response(application.cipher, sealed, "mer_1#create#1") == response
     for other in ("mer_2#create#1", "mer_1#create#2", "mer_1#rotate#1"):
         with pytest.raises(SecretNotOpened):
-            sealing.open_response(application.cipher, sealed, other)
+            sealed_responses.open_response(application.cipher, sealed, other)
 
 
 @pytest.mark.parametrize("operation", ["create", "rotate"])

@@ -34,20 +34,20 @@ from payonce.payments.corrective import (
     corrective_work,
 )
 from payonce.payments.follow_up import load_payment
-from payonce.payments.items import payment_key
+from payonce.payments.payment_items import payment_key
 from payonce.ports import Adjust, Table
-from payonce.reconciliation.anomalies.proof import nothing_left
 from payonce.reconciliation.cases.case import CaseStatus
-from payonce.reconciliation.cases.evidence import payments_named
-from payonce.reconciliation.cases.items import correcting_writes
-from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.case_evidence import payments_named
+from payonce.reconciliation.cases.case_items import correcting_writes
+from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.charge_proof import nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.domain.payment import Payment
     from payonce.idempotency.engine import IdempotencyEngine
-    from payonce.payments.work import Services
+    from payonce.payments.payment_work import Services
     from payonce.ports import Deadline, Gateway, Write
     from payonce.reconciliation.cases.case import Case
 

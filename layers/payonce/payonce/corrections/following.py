@@ -8,7 +8,7 @@ from payonce.corrections.actions import Action, action_for
 from payonce.corrections.record import MAX_ATTEMPTS_OF_RUNS, Correction, CorrectionStatus, find_corrections
 from payonce.payments.corrective import corrective_reference
 from payonce.reconciliation.model import Break
-from payonce.reconciliation.standing import Standing
+from payonce.reconciliation.runs.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, Posting, reversed_postings
-from payonce.payments.items import journal_partition, journal_writes
+from payonce.payments.payment_items import journal_partition, journal_writes
 from payonce.ports import Table
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
 from payonce.payments.corrective import ALREADY_GIVEN_BACK, left_minor
 from payonce.payments.follow_up import load_payment
-from payonce.reconciliation.cases.store import CaseStore
-from payonce.reconciliation.why import WhyReason
+from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.why import WhyReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from payonce.corrections.policy import Policy
     from payonce.idempotency.audit import AuditEntry
     from payonce.idempotency.engine import IdempotencyEngine
-    from payonce.payments.work import Services
+    from payonce.payments.payment_work import Services
     from payonce.ports import ApprovalNotifier, Deadline, Gateway, Write
     from payonce.reconciliation.model import Break
 

@@ -12,10 +12,10 @@ import duckdb
 from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
 from payonce.reconciliation.anomalies.find import find_anomalies
 from payonce.reconciliation.anomalies.findings import judged_from_ms
-from payonce.reconciliation.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
-from payonce.reconciliation.results import read_result
-from payonce.reconciliation.rules import FAMILIES, rule_files
-from payonce.reconciliation.tables import INPUT_TABLES, TABLES
+from payonce.reconciliation.matching.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
+from payonce.reconciliation.matching.results import read_result
+from payonce.reconciliation.matching.rules import FAMILIES, rule_files
+from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -10,9 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from payonce.domain.errors import BodyMalformed, StoreUnavailable
-from payonce.reconciliation.results import read_result
-from payonce.reconciliation.rules import FAMILIES, rule_files
-from payonce.reconciliation.tables import INPUT_TABLES, TABLES
+from payonce.reconciliation.matching.results import read_result
+from payonce.reconciliation.matching.rules import FAMILIES, rule_files
+from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from payonce.entrypoints.models import AmountMinor, Cursor, PageLimit, StrictModel, printable
-from payonce.payments.reads import DEFAULT_PAGE_SIZE
+from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.taxonomy import BreakClass
 

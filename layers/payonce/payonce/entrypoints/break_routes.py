@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.corrections.requests import attempts_view, correction_steps, correction_view, identity_of
+from payonce.corrections.correction_requests import attempts_view, correction_steps, correction_view, identity_of
 from payonce.corrections.workflow import Identity
 from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.paths import BREAK_PATH, path_id
 from payonce.reconciliation.cases import merchant
-from payonce.reconciliation.cases.work import AssignBreak, CommentOnBreak
+from payonce.reconciliation.cases.case_work import AssignBreak, CommentOnBreak
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.bootstrap import Application
-    from payonce.entrypoints.requests import Request
+    from payonce.entrypoints.api_requests import Request
     from payonce.idempotency.engine import Work
+    from payonce.wiring.application import Application
 
 
 def _list(application: Application, request: Request, query: BreaksQuery) -> dict[str, Any]:

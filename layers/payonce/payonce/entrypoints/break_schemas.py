@@ -9,7 +9,7 @@ from payonce.corrections.outlook import NextStep
 from payonce.corrections.record import CorrectionStatus
 from payonce.entrypoints.schemas import INTEGER, NULLABLE_INTEGER, NULLABLE_TEXT, SCHEMAS, TEXT, closed_object
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
-from payonce.reconciliation.cases.evidence import SHOWN_FIELDS
+from payonce.reconciliation.cases.case_evidence import SHOWN_FIELDS
 from payonce.reconciliation.taxonomy import BreakClass, Family, Severity
 
 CASE_STATUS: dict[str, Any] = {"enum": [status.value for status in CaseStatus]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from payonce.corrections.requests import (
+from payonce.corrections.correction_requests import (
     ApproveCorrection,
     ProposeCorrection,
     RejectCorrection,
@@ -20,9 +20,9 @@ from payonce.entrypoints.paths import BREAK_PATH, path_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.bootstrap import Application
-    from payonce.entrypoints.requests import Request
+    from payonce.entrypoints.api_requests import Request
     from payonce.idempotency.engine import Work
+    from payonce.wiring.application import Application
 
 CORRECTION_PATH = BREAK_PATH + "/correction"
 

@@ -10,14 +10,14 @@ from payonce.corrections.record import FINAL, Correction, CorrectionStatus
 from payonce.corrections.workflow import Corrections, Identity, Step
 from payonce.domain.errors import MisconfiguredError
 from payonce.observability import get_logger
-from payonce.reconciliation.cases.store import CaseStore
+from payonce.reconciliation.cases.case_store import CaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.bootstrap import Application
     from payonce.ports import Deadline
     from payonce.reconciliation.cases.case import Case
+    from payonce.wiring.application import Application
 
 # A gateway that is down for a moment is asked soon; for a day, hourly. A kill switch is looked at as often.
 FIRST_WAIT_SECONDS = 15

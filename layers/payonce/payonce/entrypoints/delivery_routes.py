@@ -8,16 +8,16 @@ from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import EmptyBody
 from payonce.entrypoints.paths import ENDPOINT_PATH, path_id
 from payonce.entrypoints.webhook_models import DeliveriesQuery, EventsQuery, ReplayBody
-from payonce.webhooks import reads
+from payonce.webhooks import webhook_reads
 from payonce.webhooks.redeliver import Redeliver, StartReplay
 from payonce.webhooks.replay_items import ReplayOnly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.bootstrap import Application
-    from payonce.entrypoints.requests import Request
+    from payonce.entrypoints.api_requests import Request
     from payonce.idempotency.engine import Work
+    from payonce.wiring.application import Application
 
 DELIVERY_PATH = ENDPOINT_PATH + "/deliveries/{delivery_id}"
 
@@ -48,7 +48,7 @@ def _replay(application: Application, request: Request, body: ReplayBody) -> Wor
 
 
 def _list_deliveries(application: Application, request: Request, query: DeliveriesQuery) -> dict[str, Any]:
-    return reads.list_deliveries(
+    return webhook_reads.list_deliveries(
         application.webhook_services,
         request.merchant_id,
         path_id(request, "endpoint_id"),
@@ -59,7 +59,7 @@ def _list_deliveries(application: Application, request: Request, query: Deliveri
 
 
 def _get_delivery(application: Application, request: Request, _query: object) -> dict[str, Any]:
-    return reads.get_delivery(
+    return webhook_reads.get_delivery(
         application.webhook_services,
         request.merchant_id,
         path_id(request, "endpoint_id"),
@@ -68,7 +68,7 @@ def _get_delivery(application: Application, request: Request, _query: object) ->
 
 
 def _get_replay(application: Application, request: Request, _query: object) -> dict[str, Any]:
-    return reads.get_replay(
+    return webhook_reads.get_replay(
         application.webhook_services,
         request.merchant_id,
         path_id(request, "endpoint_id"),
@@ -77,7 +77,7 @@ def _get_replay(application: Application, request: Request, _query: object) -> d
 
 
 def _list_events(application: Application, request: Request, query: EventsQuery) -> bytes:
-    return reads.list_events(
+    return webhook_reads.list_events(
         application.webhook_services,
         request.merchant_id,
         after=query.after,
@@ -87,7 +87,7 @@ def _list_events(application: Application, request: Request, query: EventsQuery)
 
 
 def _get_event(application: Application, request: Request, _query: object) -> bytes:
-    return reads.get_event(application.webhook_services, request.merchant_id, path_id(request, "event_id"))
+    return webhook_reads.get_event(application.webhook_services, request.merchant_id, path_id(request, "event_id"))
 
 
 ROUTES: Mapping[str, Route] = by_operation(

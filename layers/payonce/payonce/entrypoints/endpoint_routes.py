@@ -10,14 +10,14 @@ from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import EmptyBody
 from payonce.entrypoints.paths import ENDPOINT_PATH, path_id
 from payonce.entrypoints.webhook_models import EndpointBody, EndpointPatchBody, RotationBody
-from payonce.webhooks import manage, reads
+from payonce.webhooks import manage, webhook_reads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.bootstrap import Application
-    from payonce.entrypoints.requests import Request
+    from payonce.entrypoints.api_requests import Request
     from payonce.idempotency.engine import Work
+    from payonce.wiring.application import Application
 
 
 def _check_url(application: Application, url: str) -> None:
@@ -74,11 +74,12 @@ def _test(application: Application, request: Request, _body: EmptyBody) -> Work:
 
 
 def _list_endpoints(application: Application, request: Request, _query: object) -> dict[str, Any]:
-    return reads.list_endpoints(application.webhook_services, request.merchant_id)
+    return webhook_reads.list_endpoints(application.webhook_services, request.merchant_id)
 
 
 def _get_endpoint(application: Application, request: Request, _query: object) -> dict[str, Any]:
-    return reads.get_endpoint(application.webhook_services, request.merchant_id, path_id(request, "endpoint_id"))
+    endpoint_id = path_id(request, "endpoint_id")
+    return webhook_reads.get_endpoint(application.webhook_services, request.merchant_id, endpoint_id)
 
 
 ROUTES: Mapping[str, Route] = by_operation(

@@ -17,21 +17,21 @@ from payonce.domain.errors import (
     StoreRequestInvalid,
     StoreUnavailable,
 )
-from payonce.entrypoints import responses
+from payonce.entrypoints import api_responses
+from payonce.entrypoints.api_requests import Request, parse_event
 from payonce.entrypoints.json_body import members_without_card_numbers, parse_json_object
 from payonce.entrypoints.models import StrictModel, validate
-from payonce.entrypoints.requests import Request, parse_event
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
 from payonce.idempotency.records import KeyedRequest
-from payonce.idempotency.sealing import is_sealed, open_response
+from payonce.idempotency.sealed_responses import is_sealed, open_response
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.bootstrap import Application
     from payonce.idempotency.engine import Work
+    from payonce.wiring.application import Application
 
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -106,15 +106,15 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
     except StoreRequestInvalid:
         # It says nothing of what this request did before, such as a charge that can't be recorded.
         get_logger().exception("invalid request", extra={"operation": route.operation, "request_id": request_id})
-        return responses.internal_error(request_id, documentation_url=page)
+        return api_responses.internal_error(request_id, documentation_url=page)
     except PayonceError as error:
         get_logger().info(
             "refused", extra={"operation": route.operation, "request_id": request_id, "error": type(error).__name__}
         )
-        return responses.problem(error, keyed=isinstance(route, KeyedRoute), documentation_url=page)
+        return api_responses.problem(error, keyed=isinstance(route, KeyedRoute), documentation_url=page)
     except Exception:
         get_logger().exception("unforeseen error", extra={"operation": route.operation, "request_id": request_id})
-        return responses.internal_error(request_id, documentation_url=page)
+        return api_responses.internal_error(request_id, documentation_url=page)
 
 
 def _serve_keyed(route: KeyedRoute, application: Application, request: Request) -> dict[str, Any]:
@@ -150,12 +150,12 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
                 "The request was executed, and its answer can't be opened now. Retry with the same key to get it."
             ) from error
         outcome = replace(outcome, response=opened)
-    return responses.keyed(outcome)
+    return api_responses.keyed(outcome)
 
 
 def _serve_read(route: ReadRoute, application: Application, request: Request) -> dict[str, Any]:
     query = validate(route.query_model, _query_values(route.query_model, request.query))
-    return responses.plain(route.read(application, request, query))
+    return api_responses.plain(route.read(application, request, query))
 
 
 def _query_values(model: type[StrictModel], query: Mapping[str, list[str]]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from payonce.idempotency.inspect import inspect_keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.bootstrap import Application
-    from payonce.entrypoints.requests import Request
+    from payonce.entrypoints.api_requests import Request
+    from payonce.wiring.application import Application
 
 # "#" separates the parts of a record's id: without it no operation can reach into another merchant's.
 OPERATION_PATTERN = '^[!-"$-~]{1,128}$'

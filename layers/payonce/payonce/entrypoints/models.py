@@ -11,7 +11,7 @@ from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import BodyMalformed
 from payonce.domain.gateway import PaymentMethodType
 from payonce.domain.money import MAX_AMOUNT_MINOR, MIN_AMOUNT_MINOR
-from payonce.payments.reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
 MAX_REFERENCE_CHARACTERS = 100
 MAX_METADATA_ENTRIES = 20

@@ -16,8 +16,8 @@ from payonce.entrypoints.json_body import EXEMPTIBLE_LIST
 from payonce.entrypoints.paths import PATTERNS
 from payonce.entrypoints.routes import ROUTES
 from payonce.entrypoints.schemas import INTEGER, SCHEMAS, TEXT, result_schemas
+from payonce.idempotency.json_response import JSON_CONTENT_TYPE
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
-from payonce.idempotency.responses import JSON_CONTENT_TYPE
 
 PROBLEM_STATUSES = {
     "400": "The request or its idempotency key is not valid; nothing was stored",

@@ -12,7 +12,7 @@ from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.entrypoints.requests import Request
+    from payonce.entrypoints.api_requests import Request
 
 ENDPOINT_PATH = "/webhook_endpoints/{endpoint_id}"
 BREAK_PATH = "/breaks/{break_id}"

@@ -13,7 +13,7 @@ from payonce.entrypoints.models import AmountBody, EmptyBody, PageQuery, Payment
 from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
 from payonce.observability import get_logger
-from payonce.payments import reads
+from payonce.payments import payment_reads
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import FollowUp, plan_follow_up
 from payonce.payments.operations import NewPayment
@@ -21,9 +21,9 @@ from payonce.payments.operations import NewPayment
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.bootstrap import Application
-    from payonce.entrypoints.requests import Request
+    from payonce.entrypoints.api_requests import Request
     from payonce.idempotency.engine import Work
+    from payonce.wiring.application import Application
 
 _OPERATION: Mapping[int, str] = MappingProxyType({201: "Operation", 202: "Operation"})
 
@@ -91,19 +91,21 @@ def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Wor
 
 
 def _list(application: Application, request: Request, query: PageQuery) -> dict[str, Any]:
-    return reads.list_payments(application.services, request.merchant_id, limit=query.limit, cursor=query.cursor)
+    return payment_reads.list_payments(
+        application.services, request.merchant_id, limit=query.limit, cursor=query.cursor
+    )
 
 
 def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
-    return reads.get_payment(application.services, request.merchant_id, path_id(request, "payment_id"))
+    return payment_reads.get_payment(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
 def _history(application: Application, request: Request, _query: object) -> dict[str, Any]:
-    return reads.get_history(application.services, request.merchant_id, path_id(request, "payment_id"))
+    return payment_reads.get_history(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
 def _balances(application: Application, request: Request, _query: object) -> dict[str, Any]:
-    return reads.get_balances(application.services, request.merchant_id)
+    return payment_reads.get_balances(application.services, request.merchant_id)
 
 
 ROUTES: Mapping[str, Route] = by_operation(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from payonce.routing.admission import Priority
+from payonce.routing.control.admission import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A reconciliation run as a Spark job. Takes the tables of ``reconciliation/tables.py`` as parquet, leaves one JSON.
+"""A reconciliation run as a Spark job. It takes the tables of ``matching/tables.py`` as parquet and leaves one JSON.
 
 Uploaded as it is beside a zip of the package; docs/reconciliation.md has the commands. The names of the arguments are
 those of ``payonce reconcile``.
@@ -17,9 +17,9 @@ from pydantic import ValidationError
 
 from payonce.domain.errors import MisconfiguredError
 from payonce.engines.spark_engine import SparkEngine
-from payonce.reconciliation.digest import canonical_json
-from payonce.reconciliation.run_policy import RunPolicy
-from payonce.reconciliation.tables import INPUT_TABLES
+from payonce.reconciliation.matching.digest import canonical_json
+from payonce.reconciliation.matching.tables import INPUT_TABLES
+from payonce.reconciliation.runs.run_policy import RunPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

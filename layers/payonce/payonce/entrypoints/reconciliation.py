@@ -7,10 +7,10 @@ from urllib.parse import unquote_plus
 
 from payonce.domain.errors import ConservationViolated, FileRejected, NotFound
 from payonce.observability import get_logger
-from payonce.reconciliation.stored_policy import POLICY_FILE
+from payonce.reconciliation.runs.stored_policy import POLICY_FILE
 
 if TYPE_CHECKING:
-    from payonce.bootstrap_reconciliation import ReconciliationApplication
+    from payonce.wiring.reconciliation import ReconciliationApplication
 
 
 def reconcile(application: ReconciliationApplication, event: dict[str, Any], request_id: str) -> dict[str, Any]:

@@ -11,16 +11,16 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from payonce.observability import get_logger
-from payonce.routing.observing import refusal_of, signal_of
-from payonce.routing.signal_store import REFUSALS_SHARD
+from payonce.routing.signals.from_claims import refusal_of, signal_of
+from payonce.routing.signals.signal_store import REFUSALS_SHARD
 from payonce.stores.dynamodb_requests import from_stream_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.ports import Clock
-    from payonce.routing.signal_events import SignalEvent
-    from payonce.routing.signal_store import SignalStore
+    from payonce.routing.signals.events import SignalEvent
+    from payonce.routing.signals.signal_store import SignalStore
 
 ONLY_SHARD = "0"  # of a source that does not name its shards
 MAX_LOG_BYTES = 16_777_216  # unpacked; CloudWatch sends at most 1 MB packed, and logs pack ten to one

@@ -17,7 +17,7 @@ from payonce.domain.endpoint import (
     is_subscribable,
 )
 from payonce.entrypoints.models import Cursor, PageLimit, StrictModel, printable
-from payonce.payments.reads import DEFAULT_PAGE_SIZE
+from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE
 
 MAX_TIME_MS = 9_999_999_999_999  # the year 2286; a created_key has thirteen digits
 

@@ -11,9 +11,9 @@ from payonce.idempotency.records import Completed, InDoubt, KeyedResponse, Recor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
-    from payonce.idempotency.settings import IdempotencySettings
-    from payonce.idempotency.store import IdempotencyStore
+    from payonce.idempotency.window import IdempotencySettings
     from payonce.ports import Clock
 
 # A business condition changes under a commit when another operation on the same payment commits first; each attempt

@@ -35,7 +35,7 @@ from payonce.idempotency.records import (
     Released,
     StoredResponse,
 )
-from payonce.idempotency.settings import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
+from payonce.idempotency.window import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from payonce.idempotency.persistence import FencedDataRecord
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedRequest, Plan
-    from payonce.idempotency.settings import IdempotencySettings
-    from payonce.idempotency.store import IdempotencyStore
+    from payonce.idempotency.window import IdempotencySettings
     from payonce.ports import Clock, Deadline
 
 FIRST_POLL_SECONDS = 0.05  # a gateway call takes some 100 ms: poll fast at first, then back off

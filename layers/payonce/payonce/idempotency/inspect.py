@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from payonce.idempotency.audit import AuditEntry, AuditTrail
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.idempotency.store import IdempotencyStore
 
 MAX_RECORDS = 100  # what a store reads in one round trip
 

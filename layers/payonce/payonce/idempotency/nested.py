@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from payonce.idempotency.in_process import Attempt
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedRequest
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock
 
 # The attempts that the running code is part of, the innermost last.

@@ -39,7 +39,7 @@ from payonce.idempotency.in_process import (
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, MAX_KEY_CHARACTERS
 from payonce.idempotency.nested import ATTEMPTS, LeavingAGuard, check_releases_on, refuse_to_wait_for_oneself
 from payonce.idempotency.records import KeyedRequest
-from payonce.idempotency.settings import MAX_RESPONSE_BYTES, IdempotencySettings
+from payonce.idempotency.window import MAX_RESPONSE_BYTES, IdempotencySettings
 from payonce.ports import Deadline
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from payonce.idempotency.codecs import Codec
     from payonce.idempotency.in_process import Verdict
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedResponse
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock
 
 MAX_TIMEOUT_SECONDS = 3600  # a lease blocks its key after a crash for as long

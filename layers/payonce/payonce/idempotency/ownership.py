@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
-from payonce.idempotency.settings import LEASE_MARGIN_MS
 from payonce.idempotency.transitions import ClaimTaken
+from payonce.idempotency.window import LEASE_MARGIN_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock, Deadline, Write
 
 FIRST_PAUSE_SECONDS = 0.05

@@ -18,15 +18,15 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import S
 
 from payonce.domain.errors import KeyReused, OutcomeUnknown
 from payonce.idempotency.ownership import LAST_TRY_MS, Owned
+from payonce.idempotency.record_store import ClaimTaken
 from payonce.idempotency.records import Claim, IdempotencyRecord, RecordStatus
-from payonce.idempotency.store import ClaimTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.idempotency.ownership import Ownership
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import Conclusion, KeyedResponse
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock, Deadline, Write
 
 

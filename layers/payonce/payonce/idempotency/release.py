@@ -22,8 +22,8 @@ from payonce.idempotency.records import RecordStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock, Write
 
 MAX_ATTEMPTS = 5  # what the claim reserved on may change under the release; each attempt reads it anew

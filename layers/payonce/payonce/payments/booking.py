@@ -11,7 +11,7 @@ from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind
 from payonce.domain.payment import Change
 from payonce.outbox import event_write
-from payonce.payments.items import adjust_payment, journal_writes, operation_write
+from payonce.payments.payment_items import adjust_payment, journal_writes, operation_write
 from payonce.payments.representation import operation_view, payment_view
 
 if TYPE_CHECKING:

@@ -19,14 +19,14 @@ from payonce.domain.gateway import ChargeState, Declined, Instruction, Operation
 from payonce.domain.ids import content_id, gateway_reference
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, recognition, reversed_postings
 from payonce.domain.money import Money
+from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, Released, StoredResponse
-from payonce.idempotency.responses import json_response
 from payonce.outbox import partition_of
 from payonce.payments.follow_up import FollowUp, load_payment
-from payonce.payments.items import journal_writes
 from payonce.payments.operations import REFERENCES, AttemptedPlan, FollowUpPlan
+from payonce.payments.payment_items import journal_writes
+from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
 from payonce.payments.representation import payment_path
-from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from payonce.domain.gateway import CaptureMethod, Declined, Instruction, Operati
 from payonce.domain.ledger import MovementKind, charge, hold
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
+from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft, Plan, StoredResponse
-from payonce.idempotency.responses import json_response
 from payonce.outbox import event_write
 from payonce.payments.booking import payment_entry, payment_event, payment_movement
-from payonce.payments.items import journal_writes, payment_from, payment_key, replace_payment
 from payonce.payments.operations import NewPayment, PaymentPlan
+from payonce.payments.payment_items import journal_writes, payment_from, payment_key, replace_payment
+from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
 from payonce.payments.representation import (
     declined_response,
     not_executed_response,
@@ -22,7 +23,6 @@ from payonce.payments.representation import (
     payment_view,
 )
 from payonce.payments.rules import NeverExecuted
-from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Table
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import Declined, OperationKind, Succeeded
 from payonce.domain.ledger import charge, refund, release_hold
 from payonce.domain.payment import Change, OperationStatus, Payment
+from payonce.payments.payment_work import Doubted
 from payonce.payments.rules import NeverExecuted
-from payonce.payments.work import Doubted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.domain.ledger import Posting
-    from payonce.payments.work import Result
+    from payonce.payments.payment_work import Result
 
 RESERVED_FROM: Mapping[OperationKind, str] = MappingProxyType(
     {

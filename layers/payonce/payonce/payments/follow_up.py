@@ -19,13 +19,14 @@ from payonce.domain.errors import (
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Succeeded
 from payonce.domain.money import Money
 from payonce.domain.payment import Payment, PaymentStatus
+from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
-from payonce.idempotency.responses import json_response
 from payonce.payments.booking import References, follow_up_writes
 from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
 from payonce.payments.elsewhere import effects_of, unknown_to_us
-from payonce.payments.items import payment_from, payment_key
 from payonce.payments.operations import FollowUpPlan
+from payonce.payments.payment_items import payment_from, payment_key
+from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
 from payonce.payments.representation import (
     declined_response,
     not_executed_response,
@@ -34,7 +35,6 @@ from payonce.payments.representation import (
     payment_path,
 )
 from payonce.payments.rules import NeverExecuted
-from payonce.payments.work import Doubted, GatewayWork, Result, Services
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:

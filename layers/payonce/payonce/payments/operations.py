@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from payonce.domain.gateway import CaptureMethod, OperationKind, PaymentMethodType
 from payonce.domain.ids import gateway_reference
-from payonce.routing.admission import Priority
+from payonce.routing.control.admission import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

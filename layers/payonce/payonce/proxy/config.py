@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, IETF_KEY_HEADER, KEY_HEADER, MAX_WAIT_SECONDS
-from payonce.idempotency.settings import DEFAULT_GUARD_SECONDS, MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
+from payonce.idempotency.window import DEFAULT_GUARD_SECONDS, MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from payonce.proxy.config_process import (
     HeaderName,
     HeaderPattern,

@@ -9,7 +9,7 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payonce.idempotency.recovery import CARRIED_ON_BY
+from payonce.idempotency.claim_recovery import CARRIED_ON_BY
 from payonce.proxy.messages import ProxyRequest
 
 if TYPE_CHECKING:

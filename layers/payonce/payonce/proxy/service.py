@@ -14,11 +14,11 @@ from payonce.domain.errors import (
     UpstreamUnavailable,
 )
 from payonce.domain.exchange import Answered, NotSent, Oversized
+from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS, Sweep, carried_on_by
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import parse_key, parse_wait_seconds, record_id
 from payonce.idempotency.records import KeyedRequest
-from payonce.idempotency.recovery import RUN_INTERVAL_MS, Sweep, carried_on_by
-from payonce.idempotency.settings import IdempotencySettings
+from payonce.idempotency.window import IdempotencySettings
 from payonce.observability import get_logger
 from payonce.ports import Deadline
 from payonce.proxy import answers
@@ -33,9 +33,9 @@ from payonce.proxy.plan import PROXY, ForwardPlan, Lane, plan_forward
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from payonce.idempotency.claim_recovery import RecoveryReport
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.idempotency.recovery import RecoveryReport
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Blobs, Clock, IdSource, UpstreamTransport
     from payonce.proxy.config import ProxyConfig, Route
     from payonce.proxy.messages import ProxyRequest

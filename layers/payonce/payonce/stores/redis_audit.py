@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from payonce.idempotency.audit import AuditEntry
-from payonce.idempotency.items import OPEN_LEASE_SHARDS, shard_of
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, shard_of
 from payonce.idempotency.records import RecordStatus
 from payonce.stores.redis_calls import RedisCalls
 from payonce.stores.redis_checks import MAX_CLOCK_DIFFERENCE_MS

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
 from payonce.idempotency.audit import Transition, released_entry
-from payonce.idempotency.items import (
+from payonce.idempotency.record_items import (
     DROPPED_AT_COMPLETION,
     from_item,
     ownership_attributes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from payonce.domain.errors import MisconfiguredError
-from payonce.idempotency.items import shard_of
+from payonce.idempotency.record_items import shard_of
 
 DEFAULT_PREFIX = "payonce"
 _PREFIX = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")  # no braces: the shard alone decides the slot of a cluster

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from payonce.idempotency.audit import ReleasedBy
+    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
-    from payonce.idempotency.store import IdempotencyStore
     from payonce.ports import Clock, Write
 
 MIN_NODES = 3  # with fewer, one that is down stops everything

@@ -15,15 +15,15 @@ from payonce.domain.endpoint import (
 )
 from payonce.domain.errors import EndpointStateConflict, MisconfiguredError
 from payonce.domain.ids import event_id
+from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
-from payonce.idempotency.responses import json_response
-from payonce.idempotency.sealing import seal_response
+from payonce.idempotency.sealed_responses import seal_response
+from payonce.webhooks.commit_work import EndpointWork, ManagementWork, Services, endpoint_path
 from payonce.webhooks.endpoints import change_writes, create_writes, delete_writes, endpoint_view
 from payonce.webhooks.gate import forget_failures_write
 from payonce.webhooks.keys import KeyMaker, NewKey, key_context
 from payonce.webhooks.quota import give_back_write, take_write
 from payonce.webhooks.replay_items import held_replay, insert_replay_write
-from payonce.webhooks.work import EndpointWork, ManagementWork, Services, endpoint_path
 
 if TYPE_CHECKING:
     from payonce.idempotency.records import StoredResponse

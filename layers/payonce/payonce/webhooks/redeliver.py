@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed, DeliveryStateConflict, NotFound
 from payonce.domain.webhooks import DeliveryStatus
+from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
-from payonce.idempotency.responses import json_response
 from payonce.ports import Table
+from payonce.webhooks.commit_work import EndpointWork, Services, endpoint_path
 from payonce.webhooks.deliveries import delivery_from, delivery_key, message_of
 from payonce.webhooks.delivery_writes import reopen_write
 from payonce.webhooks.manage import require_enabled
 from payonce.webhooks.replay_items import ReplayOnly, insert_replay_write, new_replay
 from payonce.webhooks.views import delivery_summary, replay_view
-from payonce.webhooks.work import EndpointWork, Services, endpoint_path
 
 if TYPE_CHECKING:
     from payonce.ports import Database, QueueMessage

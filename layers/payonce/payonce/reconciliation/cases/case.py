@@ -25,8 +25,8 @@ from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.reconciliation.cases.why import Why
     from payonce.reconciliation.model import Break
-    from payonce.reconciliation.why import Why
 
 HOUR_MS = 3_600_000
 

@@ -10,17 +10,17 @@ from payonce.domain.errors import WriteConflict
 from payonce.payments.corrective import case_key
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import PROVABLE, CaseChange, CaseStatus, evidence_document, opened
-from payonce.reconciliation.cases.items import case_from, case_writes, run_change
+from payonce.reconciliation.cases.case_items import case_from, case_writes, run_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
-    from payonce.reconciliation.cases.store import CaseStore
-    from payonce.reconciliation.explain import Explain
+    from payonce.reconciliation.cases.case_store import CaseStore
+    from payonce.reconciliation.cases.explain import Explain
+    from payonce.reconciliation.cases.why import Why
     from payonce.reconciliation.model import Break
-    from payonce.reconciliation.why import Why
 
 KEYS_AT_ONCE = 100  # what one read of several keys takes
 ATTEMPTS = 5  # a conflict means that somebody changed the case meanwhile; five times in a row, something is wrong

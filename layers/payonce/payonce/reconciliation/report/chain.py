@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import BodyMalformed
-from payonce.reconciliation.manifest import FIRST, Manifest, manifest_from, manifest_of, verify_chain
+from payonce.reconciliation.runs.manifest import FIRST, Manifest, manifest_from, manifest_of, verify_chain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from payonce.reconciliation.summary import age_hours, by_class, conservation, is_overdue, urgent_first
+from payonce.reconciliation.matching.summary import age_hours, by_class, conservation, is_overdue, urgent_first
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
-    from payonce.reconciliation.intake import Intake
+    from payonce.reconciliation.matching.summary import ClassSummary, Conserved
     from payonce.reconciliation.model import Break, RunResult, RunSettings
-    from payonce.reconciliation.summary import ClassSummary, Conserved
+    from payonce.reconciliation.runs.intake import Intake
 
 JSON_VERSION = 2
 

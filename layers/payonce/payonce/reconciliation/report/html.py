@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from payonce.reconciliation.matching.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import EPOCH, grouped, plain
 from payonce.reconciliation.report.plots import plots_of
 from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
-from payonce.reconciliation.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
     from payonce.reconciliation.anomalies.findings import Finding
+    from payonce.reconciliation.matching.summary import ClassSummary, Conserved
     from payonce.reconciliation.model import Break, Evidence, RunSettings
     from payonce.reconciliation.report.contents import Contents
-    from payonce.reconciliation.summary import ClassSummary, Conserved
 
 TEMPLATE = "report.html.jinja"
 MAX_BREAKS = 1_000  # a browser lays out this many with their evidence in a second; the JSON has them all

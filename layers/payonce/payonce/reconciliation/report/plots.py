@@ -12,11 +12,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from payonce.reconciliation.matching.summary import SEVERITIES
 from payonce.reconciliation.model import Outcome, Source
 from payonce.reconciliation.readers.values import grouped, plain
 from payonce.reconciliation.report.drawing import ROW_INCHES, STYLE, WIDTH_INCHES, Plot, day_text, label, svg_of, words
 from payonce.reconciliation.report.windows_plot import windows_plot
-from payonce.reconciliation.summary import SEVERITIES
 from payonce.reconciliation.taxonomy import CLASSES, Severity
 
 if TYPE_CHECKING:

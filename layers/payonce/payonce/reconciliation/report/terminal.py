@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, plain
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
-from payonce.reconciliation.summary import verdict
 from payonce.reconciliation.taxonomy import Severity
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from payonce.reconciliation.matching.summary import Conserved
     from payonce.reconciliation.report.contents import Contents
-    from payonce.reconciliation.summary import Conserved
 
 SEVERITY_STYLES = {
     Severity.CRITICAL: "bold red",

@@ -1,0 +1,243 @@
+"""``breaks list``, ``show``, ``comment``, ``assign``, ``dismiss``: what reconciliation found, for the operator."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from payonce.cli.support import add_table_options, application_of, audited_act, names_tables, shown
+from payonce.domain.errors import CorrectionStateConflict
+from payonce.domain.principals import operator_of
+from payonce.ports import Table
+from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.case_items import Visibility
+from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.merchant import OPERATOR, break_path
+from payonce.reconciliation.cases.views import is_overdue
+from payonce.reconciliation.cases.why import EXPLAINED
+from payonce.reconciliation.readers.values import neutralised
+from payonce.reconciliation.taxonomy import CLASSES, BreakClass
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from payonce.ports import Write
+    from payonce.reconciliation.cases.case import Case
+    from payonce.wiring.application import Application
+
+TABLES = (Table.RECONCILIATION,)
+ACTING_TABLES = (*TABLES, Table.AUDIT)  # who did what is in the audit trail, in the same transaction
+READING_COMMANDS = frozenset({"list", "show"})
+# What why a break arose is looked up in, when its run did not.
+WHY_TABLES = (Table.IDEMPOTENCY, Table.AUDIT, Table.PAYMENTS, Table.LEDGER)
+DEFAULT_LIMIT = 50
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    breaks = commands.add_parser("breaks", help="list, read, comment on and assign what reconciliation found")
+    actions = breaks.add_subparsers(dest="breaks_command", required=True)
+    listing = actions.add_parser("list", help="list breaks, most urgent first")
+    listing.add_argument("--status", choices=[status.value for status in CaseStatus], default=CaseStatus.OPEN.value)
+    listing.add_argument("--class", dest="break_class", choices=[each.value for each in BreakClass])
+    listing.add_argument("--merchant", help="only this merchant's")
+    listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT})")
+    show = actions.add_parser("show", help="show one with its evidence, history and comments")
+    comment = actions.add_parser("comment", help="add a comment")
+    assign = actions.add_parser("assign", help="hand it to somebody, or with '' to nobody")
+    for action in (show, comment, assign):
+        action.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
+    comment.add_argument("text")
+    comment.add_argument("--for-merchant", action="store_true", help="the merchant reads it too")
+    assign.add_argument("assignee")
+    dismiss = actions.add_parser("dismiss", help="decide that a probable break is none, such as a double charge")
+    dismiss.add_argument("break_id", metavar="BREAK", help="brk_..., as listed")
+    dismiss.add_argument("reason", help="why: it stays in the history")
+    for action in (comment, assign, dismiss):
+        action.add_argument("--operator", required=True, help="who you are")
+    for action in (listing, show):
+        add_table_options(action, TABLES)
+    for action in (comment, assign, dismiss):
+        add_table_options(action, ACTING_TABLES)
+    add_table_options(show, WHY_TABLES)
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Run the command. Raises ``PayonceError``."""
+    explaining = options.breaks_command == "show" and names_tables(options, environment, WHY_TABLES)
+    tables = TABLES if options.breaks_command in READING_COMMANDS else ACTING_TABLES
+    application = application_of(options, environment, (*TABLES, *WHY_TABLES) if explaining else tables)
+    store = CaseStore(application.database)
+    match options.breaks_command:
+        case "list":
+            return _list(store, options, application.clock.now_ms())
+        case "show":
+            return _show(application, store, options.break_id, explaining=explaining)
+        case "comment":
+            return _comment(application, store, options)
+        case "dismiss":
+            return _dismiss(application, store, options)
+        case _:
+            return _assign(application, store, options)
+
+
+def _list(store: CaseStore, options: argparse.Namespace, now_ms: int) -> int:
+    listed = 0
+    for case in _chosen(store, options):
+        if listed == options.limit:
+            sys.stdout.write(f"there are more: --limit {2 * options.limit}\n")
+            break
+        sys.stdout.write(line_of(case, now_ms) + "\n")
+        listed += 1
+    if not listed:
+        sys.stdout.write(f"no break is {options.status}\n")
+    return 0
+
+
+def _chosen(store: CaseStore, options: argparse.Namespace) -> Iterator[Case]:
+    status = CaseStatus(options.status)
+    for case in store.with_status(status):
+        fits = options.break_class in (None, case.break_class.value)
+        if fits and options.merchant in (None, case.merchant_id):
+            yield case
+
+
+def line_of(case: Case, now_ms: int) -> str:
+    """Return a case in one line."""
+    late = "overdue" if is_overdue(case, now_ms) else f"due {shown(case.due_at_ms)}"
+    severity = CLASSES[case.break_class].severity.value
+    return (
+        f"{case.break_id}  {severity:<8}  {case.break_class.value:<22}  {_money(case, case.open_minor):>16}  {late}  "
+        f"{case.assignee or '-'}"
+    )
+
+
+def amount_of(case: Case) -> str:
+    """Return the amount at stake in minor units, and what of it is open still; a break of no money has none."""
+    if not case.corrected_minor:
+        return _money(case, case.amount_minor)
+    return f"{_money(case, case.amount_minor)}, {case.corrected_minor} given back, {case.open_minor} open"
+
+
+def _money(case: Case, amount_minor: int) -> str:
+    return f"{amount_minor} {case.currency}" if case.currency else "-"
+
+
+def _show(application: Application, store: CaseStore, break_id: str, *, explaining: bool) -> int:
+    case, now_ms = store.get(break_id), application.clock.now_ms()
+    rule = CLASSES[case.break_class]
+    lines = [
+        f"break      {case.break_id}",
+        f"class      {case.break_class.value}: {rule.meaning}",
+        f"severity   {rule.severity.value}{', overdue' if is_overdue(case, now_ms) else ''}",
+        f"status     {case.status.value}",
+        f"amount     {amount_of(case)} (minor units)",
+        f"about      {', '.join(case.subject)}",
+        f"merchant   {case.merchant_id or '-'}",
+        f"payment    {case.payment_id or '-'}",
+        f"why        {_why(application, case, explaining=explaining)}",
+        f"assignee   {_plain(case.assignee or '-')}; the merchant's: {_plain(case.merchant_assignee or '-')}",
+        f"occurred   {shown(case.occurred_at_ms)}",
+        f"opened     {shown(case.opened_at_ms)}, to be looked at by {shown(case.due_at_ms)}",
+        f"last seen  {shown(case.last_seen_at_ms)} by {case.last_seen_run_id}",
+        "evidence",
+        *(f"  {row.source.value:<10} {_fields(row.fields)}" for row in case.evidence),
+        "history",
+        *(
+            f"  {shown(e['at_ms'])}  {e['change']:<10} {e['by']} {_plain(e['note'] or '')}"
+            for e in store.history(break_id)
+        ),
+        "comments",
+        *(f"  {shown(c['at_ms'])}  {_comment_line(c)}" for c in store.comments(break_id)),
+    ]
+    sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
+    return 0
+
+
+def _why(application: Application, case: Case, *, explaining: bool) -> str:
+    if case.why is not None:
+        return f"{case.why_reason}: {case.why}" if case.why_reason else case.why
+    if case.break_class not in EXPLAINED:
+        return "-"
+    if not explaining:
+        return f"not looked up; name the tables {', '.join(WHY_TABLES)} to do it now"
+    why = application.explainer.explain(case)
+    return "-" if why is None else f"{why.reason.value}: {why.text}"
+
+
+def _comment_line(comment: Mapping[str, str]) -> str:
+    read_by = " (the merchant reads it)" if comment["visibility"] == Visibility.MERCHANT.value else ""
+    return f"{comment['by']}{read_by}: {_plain(comment['text'])}"
+
+
+def _fields(fields: Mapping[str, str | int | None]) -> str:
+    return " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
+
+
+def _plain(value: str | int) -> str:
+    # A report's text is a stranger's: in a terminal it moves no cursor, and pasted into a spreadsheet it is no formula.
+    if isinstance(value, int):
+        return str(value)
+    return neutralised(value if value.isprintable() else ascii(value))
+
+
+def _assign(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    assignee = options.assignee or None
+    acts = _Acts(application, store, options, f"to {assignee or 'nobody'}")
+    case = store.assign(options.break_id, assignee, by=acts.by, at_ms=acts.at_ms, beside=acts.audited())
+    sys.stdout.write(f"assigned to {case.assignee or 'nobody'}\n")
+    return 0
+
+
+def _dismiss(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    acts = _Acts(application, store, options, options.reason)
+    try:
+        store.dismiss(options.break_id, reason=options.reason, by=acts.by, at_ms=acts.at_ms, beside=acts.audited())
+    except CorrectionStateConflict as refused:
+        refusal = acts.audited(refused=refused.detail)
+        note = f"dismiss: {refused.detail}"
+        store.refused(options.break_id, by=acts.by, at_ms=acts.at_ms, note=note, beside=refusal)
+        raise
+    sys.stdout.write("dismissed: no run will open it again\n")
+    return 0
+
+
+def _comment(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
+    # The text is in the case; in the trail is that there is one.
+    acts = _Acts(application, store, options, "for the merchant" if options.for_merchant else "internal")
+    store.comment(
+        options.break_id,
+        application.ids.new("com"),
+        text=options.text,
+        by=acts.by,
+        at_ms=acts.at_ms,
+        visibility=Visibility.MERCHANT if options.for_merchant else Visibility.INTERNAL,
+        beside=acts.audited(),
+    )
+    sys.stdout.write("commented\n")
+    return 0
+
+
+class _Acts:
+    """What the operator does, as the audit trail tells it."""
+
+    def __init__(self, application: Application, store: CaseStore, options: argparse.Namespace, text: str) -> None:
+        self.by = operator_of(options.operator)
+        self.at_ms = application.clock.now_ms()
+        self._application = application
+        self._options = options
+        self._text = text
+        self._merchant_id = store.get(options.break_id).merchant_id
+
+    def audited(self, *, refused: str | None = None) -> list[Write]:
+        """Return the write of the trail's entry."""
+        return audited_act(
+            self._application,
+            scope=self._merchant_id or OPERATOR,
+            operation=f"{self._options.breaks_command}_break",
+            resource=break_path(self._options.break_id),
+            principal=self.by,
+            reason=self._text if refused is None else refused,
+            refused=refused is not None,
+        )

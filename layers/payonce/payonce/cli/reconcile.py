@@ -1,0 +1,230 @@
+"""``reconcile``: the self-audit over files, on this machine alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from payonce.cli.support import time_of
+from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
+from payonce.reconciliation.matching.summary import verdict
+from payonce.reconciliation.model import with_anomalies
+from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
+from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
+from payonce.reconciliation.readers.values import plain
+from payonce.reconciliation.runs.intake import CountedStream, Intake
+from payonce.reconciliation.runs.run_policy import RunPolicy, load_policy
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Mapping
+
+    from rich.progress import Progress
+
+    from payonce.reconciliation.matching.results import Workspace
+    from payonce.reconciliation.model import RunResult, RunSettings
+    from payonce.reconciliation.report.contents import Contents
+
+NO_BREAKS, BREAKS_FOUND, REFUSED = 0, 1, 2
+PACKAGES = "The packages of reconcile are not installed ({}). They are in requirements/reconcile.txt."
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file of the command line; ``gateway`` is the ledger's name of the gateway whose report it is."""
+
+    path: Path
+    gateway: str | None
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``reconcile``."""
+    command = commands.add_parser(
+        "reconcile", help="compare the ledger with gateway reports and bank statements; needs no cloud"
+    )
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="gateway reports and bank statements")
+    command.add_argument("--ledger", type=Path, required=True, metavar="LEDGER.csv", help="our own ledger")
+    command.add_argument(
+        "--gateway",
+        action="append",
+        default=[],
+        metavar="NAME[=FILE]",
+        help="the ledger's name of the gateway whose report FILE is, or of all that are not named; may be repeated",
+    )
+    command.add_argument("--policy", type=Path, metavar="policy.toml", help="fees and limits, docs/reconciliation.md")
+    command.add_argument("--as-of", metavar="ISO", help="judge as of this time (default: the latest time in the files)")
+    command.add_argument("--report", type=Path, metavar="out.html", help="write the report, one HTML file")
+    command.add_argument("--json", type=Path, metavar="out.json", help="write every break with its evidence")
+    command.add_argument("--manifest", type=Path, metavar="chain.jsonl", help="add the run to this chain")
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Reconcile: 0 no breaks, 1 breaks, 2 a file was refused and nothing was reconciled. Raises ``PayonceError``."""
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        # What is missing is said now, not after the run.
+        from payonce.engines.duckdb_engine import DuckDbWorkspace
+
+        if options.report is not None:
+            from payonce.reconciliation.report import html  # noqa: F401
+    except ImportError as error:
+        raise MisconfiguredError(PACKAGES.format(error)) from None
+    policy = load_policy(options.policy) if options.policy else RunPolicy()
+    as_of_ms = time_of(options.as_of) if options.as_of else None
+    files = named_files(options.files, options.gateway)
+    check_outputs(options, files)
+    errors = Console(stderr=True)
+    intake = Intake()
+    with DuckDbWorkspace() as workspace, Progress(console=errors) as progress:
+        refusals = take_in(options.ledger, files, workspace, intake, progress)
+        if refusals:
+            progress.stop()
+            sys.stderr.write("".join(f"{line}\n" for line in [*refusals, "Nothing was reconciled."]))
+            return REFUSED
+        settings = policy.settings(intake.latest_ms if as_of_ms is None else as_of_ms)
+        result = run_rules(workspace, settings, progress)
+    contents = finished(options, settings, intake, result)
+    from payonce.reconciliation.report.terminal import show
+
+    show(contents, Console())
+    return BREAKS_FOUND if result.breaks else NO_BREAKS
+
+
+def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
+    """Return the files with their gateways. Raises ``BodyMalformed`` on a contradiction, or when there is no file."""
+    for_all, by_path = None, dict[Path, str]()
+    for name, equals, file in (text.partition("=") for text in names):
+        if not name or (equals and not file):
+            raise BodyMalformed(f"--gateway {name}{equals}{file}: write NAME or NAME=FILE.")
+        if not equals and for_all not in (None, name):
+            raise BodyMalformed(f"--gateway {name}: only one name can be that of all files; write NAME=FILE.")
+        if not equals:
+            for_all = name
+        elif by_path.setdefault(Path(file), name) != name:
+            raise BodyMalformed(f"--gateway {name}={file}: the file is already named {by_path[Path(file)]}'s.")
+    files = [NamedFile(path, by_path.get(path, for_all)) for path in paths]
+    listed = {file.path for file in files}
+    files += [NamedFile(path, name) for path, name in by_path.items() if path not in listed]
+    if not files:
+        raise BodyMalformed("Name at least one gateway report or bank statement.")
+    return files
+
+
+def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
+    """Refuse what would fail after the run, or overwrite what it reads. Raises ``BodyMalformed``."""
+    read = {path.resolve() for path in (options.ledger, options.policy, *(file.path for file in files)) if path}
+    written: set[Path] = set()
+    for option in ("report", "json", "manifest"):
+        path = getattr(options, option)
+        if path is None:
+            continue
+        if path.resolve() in read | written:
+            raise BodyMalformed(f"--{option} {path}: this file is read by the run or written twice. Name another one.")
+        if not path.resolve().parent.is_dir() or path.is_dir():
+            raise BodyMalformed(f"--{option} {path}: it can't be written there. Name a file in an existing folder.")
+        written.add(path.resolve())
+
+
+def take_in(
+    ledger: Path, files: list[NamedFile], workspace: Workspace, intake: Intake, progress: Progress
+) -> list[str]:
+    """Read everything into the workspace and return why what was refused, a line each; then nothing may be run."""
+    refusals: list[str] = []
+    paths = [ledger, *(file.path for file in files)]
+    bar = progress.add_task("Reading", total=sum(path.stat().st_size for path in paths if path.is_file()))
+
+    def passed(size: int) -> None:
+        progress.advance(bar, size)
+
+    def attempt(path: Path, take: Callable[[], str | None]) -> None:
+        try:
+            if (remark := take()) is not None:
+                progress.console.print(f"{path}: {remark}", markup=False, highlight=False, soft_wrap=True)
+        except (FileRejected, BodyMalformed) as error:
+            # A refusal may quote the file.
+            refusals.append(f"{path}: {plain(error.detail)}")
+        except OSError as error:
+            refusals.append(f"{path}: the file can't be read: {error.strerror}")
+
+    attempt(ledger, partial(_take_ledger, ledger, workspace, intake, passed))
+    for file in files:
+        attempt(file.path, partial(_take_file, file, workspace, intake, passed))
+    return refusals
+
+
+def _take_ledger(path: Path, workspace: Workspace, intake: Intake, passed: Callable[[int], None]) -> None:
+    with path.open("rb") as opened:
+        stream = CountedStream(opened, passed)
+        workspace.add_ledger(intake.ledger(read_ledger_csv(stream)))
+        intake.add_ledger_file(path.name, stream.file_id)
+
+
+def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Callable[[int], None]) -> str | None:
+    """Return a remark, when there is one to make."""
+    with file.path.open("rb") as opened:
+        read = read_file(opened)
+    passed(file.path.stat().st_size)
+    gateway = file.gateway if read.format in GATEWAY_READERS else None
+    if read.format in GATEWAY_READERS and gateway is None:
+        raise BodyMalformed(f"it is a gateway's report; say which, as the ledger names it: --gateway NAME={file.path}")
+    if (before := intake.earlier(read, gateway)) is not None:
+        return f"the same file as {before.name}; read once"
+    workspace.add_file(read, gateway=gateway)
+    intake.add(file.path.name, read, gateway)
+    if gateway is not None and intake.ledger_gateways and gateway not in intake.ledger_gateways:
+        named = ", ".join(plain(name) for name in sorted(intake.ledger_gateways))
+        return f"the ledger has no rows of a gateway {gateway!r}; it has {named}"
+    return None
+
+
+def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -> RunResult:
+    """Run the rules and look for anomalies, under a bar of their own."""
+    bar = progress.add_task("Matching", total=None)
+
+    def step(rule: str, done: int, total: int) -> None:
+        progress.update(bar, description=f"Matching: {rule}", completed=done, total=total)
+
+    result = workspace.run(settings, step)
+    progress.update(bar, description="Anomalies")
+    return with_anomalies(result, workspace.anomalies(settings))
+
+
+def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake, result: RunResult) -> Contents:
+    """Write what was asked for and return it.
+
+    Raises ``ConservationViolated`` before anything is written, ``BodyMalformed`` when a file can't be.
+    """
+    from payonce.reconciliation.report.contents import Contents, as_json
+
+    contents = Contents(settings, intake, result)
+    # The engine proves what it was given; this proves that it was given what the files hold.
+    if not all(one.holds for one in contents.proof):
+        raise ConservationViolated(verdict(result, contents.proof))
+    if options.manifest is not None:
+        from payonce.reconciliation.report.chain import add_to_chain
+
+        contents = replace(contents, manifest_hash=add_to_chain(options.manifest, contents))
+    if options.json is not None:
+        write_whole(options.json, json.dumps(as_json(contents), indent=1, ensure_ascii=False) + "\n")
+    if options.report is not None:
+        from payonce.reconciliation.report.html import as_html
+
+        write_whole(options.report, as_html(contents))
+    return contents
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write the file, or leave the earlier one as it was. Raises ``BodyMalformed``."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BodyMalformed(f"{path} can't be written: {error.strerror}") from None

@@ -1,0 +1,256 @@
+"""The operator's hand on routing: see what is in force and why, drain a gateway, force a mode, let go, look back.
+
+Nothing is overridden without a name, a reason and an end. Each command says what comes next.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from payonce.cli.routing_decisions import explain_decision, list_decisions, replay_decision
+from payonce.cli.routing_views import (
+    Configured,
+    entry_line,
+    says,
+    seen,
+    show_lines,
+    until,
+)
+from payonce.cli.support import add_table_options, application_of, audited_act, names_tables, shown
+from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused
+from payonce.domain.principals import operator_of
+from payonce.ports import Table
+from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
+from payonce.routing.control.control_cache import JITTER, REFRESH_MS
+from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.override import MAX_LIFE_MS, USUAL_LIFE_MS, parse_override
+from payonce.routing.control.override_desk import OverrideDesk
+from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.routing.decision.history import SEARCHED_HOURS, DecisionRecords
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from payonce.ports import Write
+    from payonce.wiring.application import Application
+
+TABLES = (Table.ROUTING,)
+OPERATOR = "operator"  # the scope of what concerns no merchant alone
+MINUTE_MS = 60_000
+DEFAULT_LAST = 20
+FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # until every environment has read the control item again
+SETTLING_MS = 10_000  # the predictor looks at the override with every forecast, each 5 s
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    routing = commands.add_parser("routing", help="show, override and explain which gateway payments go to")
+    actions = routing.add_subparsers(dest="routing_command", required=True)
+    show = actions.add_parser("show", help="what is in force now, and why")
+    drain = actions.add_parser("drain", help="take new payments off a gateway for a while, or most of them")
+    drain.add_argument("gateway", metavar="GATEWAY")
+    drain.add_argument("--share", type=float, default=0.0, help="of its weight that it keeps, 0 to 1 (default 0)")
+    weights = actions.add_parser("weights", help="the same for several gateways at once")
+    weights.add_argument("shares", metavar="GATEWAY=SHARE", nargs="+", help="share of its weight that it keeps, 0 to 1")
+    mode = actions.add_parser("mode", help="force a mode for a while, whatever is configured")
+    mode.add_argument("mode", choices=[each.value for each in Mode])
+    release = actions.add_parser("release", help="end the override now")
+    history = actions.add_parser("history", help="who overrode what, when and why; newest first")
+    decisions = actions.add_parser("decisions", help=f"the decisions of the last {SEARCHED_HOURS} hours, newest first")
+    for action in (history, decisions):
+        action.add_argument("--last", type=_count, default=DEFAULT_LAST, help=f"so many (default {DEFAULT_LAST})")
+    again = actions.add_parser("replay", help="make a decision again from its record: the same bytes, or exit code 1")
+    explain = actions.add_parser("explain", help="the forecasts behind a decision")
+    for action in (again, explain):
+        action.add_argument("epoch", metavar="EPOCH", type=int, help="as listed by decisions, and in the log")
+        action.add_argument("--hour", help=f"yyyymmddThh, UTC, if it is over {SEARCHED_HOURS} hours ago")
+    for action in (drain, weights, mode):
+        action.add_argument(
+            "--minutes",
+            type=int,
+            default=USUAL_LIFE_MS // MINUTE_MS,
+            help=f"until it ends by itself (default {USUAL_LIFE_MS // MINUTE_MS}, at most {MAX_LIFE_MS // MINUTE_MS})",
+        )
+    for action in (drain, weights, mode, release):
+        action.add_argument("--operator", required=True, help="who you are")
+        action.add_argument("--reason", required=True, help="why: it stays in the history")
+    for action in (show, history, decisions, again, explain):
+        add_table_options(action, TABLES)
+    for action in (drain, weights, mode, release):
+        add_table_options(action, (*TABLES, Table.AUDIT))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("counted from 1")  # argparse says which option it was
+    return int(text)
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Run the command. Raises ``PayonceError``."""
+    audited = names_tables(options, environment, (Table.AUDIT,))
+    application = application_of(options, environment, (*TABLES, Table.AUDIT) if audited else TABLES)
+    match options.routing_command:
+        case "show":
+            return _show(application, environment)
+        case "drain" | "weights" | "mode":
+            return _set(application, environment, options)
+        case "release":
+            return _release(application, environment, options)
+        case "history":
+            return _history(application, options)
+        case "decisions":
+            return list_decisions(application, options)
+        case "replay":
+            return replay_decision(application, options)
+        case _:
+            return explain_decision(application, options)
+
+
+def _configured(application: Application, environment: Mapping[str, str]) -> Configured:
+    """Return the settings of the last decision, which were deployed; else those of this environment."""
+    newest = next(DecisionRecords(application.database).newest_first(application.clock.now_ms()), None)
+    named = Mode(environment[MODE_VARIABLE]) if environment.get(MODE_VARIABLE) else None
+    if newest is not None:
+        try:
+            settings = RoutingSettings.from_json(newest.stored["settings"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise BodyMalformed(
+                f"The settings in the record of epoch {newest.epoch} can't be read: {error}."
+            ) from error
+        source = f"of decision {newest.epoch}, {shown(newest.at_ms)}"
+        weights = _weights_before_override(application, newest.at_ms)
+        if weights is not None and weights.keys() == settings.neutral.keys():
+            settings = replace(settings, neutral=weights)
+        mode = named or (None if _is_forced(application) else settings.mode)
+        return Configured(settings=settings, mode=mode, source=source, decides=True)
+    if environment.get(SETTINGS_VARIABLE) or application.settings.default_gateway:
+        routing = application.settings.routing
+        return Configured(settings=routing, mode=named, source="of this environment; there is no decision")
+    return Configured(settings=None, mode=named, source="not known here; there is no decision")
+
+
+def _weights_before_override(application: Application, at_ms: int) -> dict[str, float] | None:
+    # Decisions under an override are made, and recorded, without the gateways that it drains in the static weights.
+    # What those are without it, its entry in the trail says.
+    newest = next(_desk(application, {}).history(), None)
+    if newest is None:
+        return None
+    override = parse_override(newest.after, None)
+    end_ms = newest.at_ms if override.is_release() else override.expires_at_ms
+    return json.loads(newest.weights) or None if at_ms < end_ms + SETTLING_MS else None
+
+
+def _is_forced(application: Application) -> bool:
+    # While an override forces a mode, decisions are made in that mode, and their records don't tell the configured one.
+    raw = ControlStore(application.database).read().override
+    try:
+        override = parse_override(raw, None) if raw is not None else None
+    except ValueError:
+        return False
+    return override is not None and override.mode is not None and override.is_in_force(application.clock.now_ms())
+
+
+def _show(application: Application, environment: Mapping[str, str]) -> int:
+    known, now_ms = _configured(application, environment), application.clock.now_ms()
+    gateways = frozenset(known.weights) | frozenset(application.settings.gateways)
+    lines = show_lines(known, seen(ControlStore(application.database).read(), gateways), now_ms)
+    sys.stdout.write("\n".join(line.rstrip() for line in lines) + "\n")
+    return 0
+
+
+def _desk(application: Application, weights: Mapping[str, float]) -> OverrideDesk:
+    return OverrideDesk(application.database, application.clock, weights)
+
+
+def _set(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> int:
+    known = _configured(application, environment)
+    if known.settings is None:
+        raise MisconfiguredError(
+            "The gateways are not known here: there is no decision to read them from. Set PAYONCE_GATEWAYS and "
+            f"{SETTINGS_VARIABLE} as the stack has them."
+        )
+    if known.mode is Mode.OFF:
+        raise OverrideRefused(
+            "RoutingMode is off, and then payments read no override. Deploy with RoutingMode=shadow: it routes as off "
+            "does, and obeys overrides."
+        )
+    mode = Mode(options.mode) if options.routing_command == "mode" else None
+    before, now_ms = ControlStore(application.database).read(), application.clock.now_ms()
+    override = _desk(application, known.weights).set(
+        operator=options.operator,
+        reason=options.reason,
+        mode=mode,
+        shares=_shares(options),
+        life_ms=options.minutes * MINUTE_MS,
+        beside=_audited(application, environment, options),
+    )
+    sys.stdout.write(f"in force   {says(override)}\n           {until(override, now_ms)}\n")
+    earlier = seen(before, frozenset(known.weights)).override
+    if earlier is not None and earlier.is_in_force(now_ms):
+        # Parts of it may have been meant to last longer, and by somebody else.
+        sys.stdout.write(
+            f"before     {says(earlier)}\n"
+            f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
+            "           what is left of it ends with the new one\n"
+        )
+    if known.mode is None and not known.decides:
+        sys.stdout.write("warning: there is no decision yet. If RoutingMode is off, payments do not read this\n")
+    sys.stdout.write(
+        f"payments follow within {FOLLOW_SECONDS:g} s\n"
+        "next: payonce routing show; payonce routing release ends it sooner\n"
+    )
+    return 0
+
+
+def _shares(options: argparse.Namespace) -> dict[str, float]:
+    if options.routing_command == "drain":
+        return {options.gateway: options.share}
+    shares: dict[str, float] = {}
+    for part in options.shares if options.routing_command == "weights" else ():
+        gateway, _, share = part.rpartition("=")
+        try:
+            shares[gateway] = float(share)
+        except ValueError:
+            gateway = ""
+        if not gateway:
+            raise BodyMalformed(f"{part!r} is no gateway and its share. Write alder=0.5.")
+    return shares
+
+
+def _release(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> int:
+    _desk(application, _configured(application, environment).weights).release(
+        operator=options.operator,
+        reason=options.reason,
+        beside=_audited(application, environment, options),
+    )
+    sys.stdout.write(f"released; payments follow within {FOLLOW_SECONDS:g} s\nnext: payonce routing show\n")
+    return 0
+
+
+def _audited(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> list[Write]:
+    """Return the entry of the audit trail, where its table is named; the history of overrides names the person too."""
+    if not names_tables(options, environment, (Table.AUDIT,)):
+        return []
+    return audited_act(
+        application,
+        scope=OPERATOR,
+        operation=f"{options.routing_command}_routing",
+        resource="/routing",
+        principal=operator_of(options.operator),
+        reason=options.reason,
+    )
+
+
+def _history(application: Application, options: argparse.Namespace) -> int:
+    entries = list(islice(_desk(application, {}).history(), options.last))
+    for entry in entries:
+        sys.stdout.write(entry_line(entry) + "\n")
+    if not entries:
+        sys.stdout.write("nobody has overridden routing yet\n")
+    return 0

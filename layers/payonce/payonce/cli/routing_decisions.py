@@ -1,0 +1,118 @@
+"""``payonce routing decisions``, ``replay`` and ``explain``: what was decided, and from what."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from payonce.cli.routing_views import plain
+from payonce.cli.support import shown
+from payonce.domain.errors import BodyMalformed, PayonceError
+from payonce.routing.decision.history import SEARCHED_HOURS, DecisionRecords, differences
+from payonce.routing.decision.record import replay
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from payonce.routing.decision.history import KeptDecision
+    from payonce.wiring.application import Application
+
+NAMED_DIFFERENCES = 20  # the first ones say what kind of difference it is
+HOUR = re.compile(r"\d{8}T\d{2}")
+
+
+def list_decisions(application: Application, options: argparse.Namespace) -> int:
+    """List the last ones. Raises ``PayonceError``, as the others."""
+    kept = DecisionRecords(application.database).newest_first(application.clock.now_ms())
+    listed = 0
+    for decision in islice(kept, options.last):
+        sys.stdout.write(_decision_line(decision) + "\n")
+        listed += 1
+    if listed:
+        sys.stdout.write("next: payonce routing explain EPOCH, or replay EPOCH\n")
+    else:
+        sys.stdout.write(
+            f"no decision in the last {SEARCHED_HOURS} hours. With RoutingMode off none are made; else see "
+            "docs/runbooks/routing-predictor-silent.md\n"
+        )
+    return 0
+
+
+def _found(application: Application, options: argparse.Namespace) -> KeptDecision:
+    if options.hour is not None and not HOUR.fullmatch(options.hour):
+        raise BodyMalformed(f"{options.hour!r} is no hour. Write 20261125T11 (UTC).")
+    now_ms = application.clock.now_ms()
+    return DecisionRecords(application.database).find(options.epoch, now_ms, options.hour)
+
+
+def replay_decision(application: Application, options: argparse.Namespace) -> int:
+    """Make one again and compare; return 0 for the same bytes, 1 for others."""
+    kept = _found(application, options)
+    try:
+        made = replay(kept.recorded)
+    except (ValueError, PayonceError) as error:
+        raise BodyMalformed(
+            f"The record of epoch {kept.epoch} can't be replayed: {error}. If another version of payonce made it, "
+            "replay it with that one."
+        ) from error
+    if made == kept.recorded:
+        sys.stdout.write(f"the same bytes: {len(made)}, epoch {kept.epoch}, {shown(kept.at_ms)}\n")
+        return 0
+    sys.stdout.write(f"NOT the same: epoch {kept.epoch}, {shown(kept.at_ms)}\n")
+    for line in islice(differences(kept.stored, json.loads(made)), NAMED_DIFFERENCES):
+        sys.stdout.write(f"  {line}\n")
+    sys.stdout.write(
+        "next: was it made by this version of payonce, and with its coefficients? If so, the record was changed, or a "
+        "decision depends on something that is not in it: a defect\n"
+    )
+    return 1
+
+
+def explain_decision(application: Application, options: argparse.Namespace) -> int:
+    """Show the forecasts behind one."""
+    for line in _forecast_lines(_found(application, options)):
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def _decision_line(kept: KeptDecision) -> str:
+    """Return a decision in one line."""
+    loop = "forecast" if kept.stored.get("forecasts") else "reflex"
+    reason = (kept.stored.get("document") or {}).get("reason", "")
+    return f"{kept.epoch:>8}  {shown(kept.at_ms)}  {loop:<8}  {plain(str(reason))}"
+
+
+def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
+    """Give the lines of ``routing explain``: each route's forecast, the most likely trouble first."""
+    document, forecasts = kept.stored.get("document") or {}, kept.stored.get("forecasts") or {}
+    yield f"decision   epoch {kept.epoch}, {shown(kept.at_ms)}, hour {kept.hour}"
+    yield f"mode       {document.get('mode', '-')}"
+    yield f"reason     {plain(str(document.get('reason', '-')))}"
+    if not forecasts:
+        yield "forecasts  none: a step of the reflex loop alone. Every fifth step forecasts: payonce routing decisions"
+        return
+    act_at = kept.stored["settings"]["act_at_probability"]
+    yield f"forecasts  probability of missing the SLO (acted on from {act_at:.0%} if the route is worse than usual)"
+    rows = sorted(forecasts.items(), key=lambda item: (-item[1]["probability"], item[0]))
+    yield from _columns(
+        ["gateway", "method", "probability", "horizon", "drivers"],
+        [
+            [
+                *key.partition("|")[::2],
+                f"{known['probability']:.1%}",
+                f"{known['horizon_seconds']} s",
+                ", ".join(f"{name} {known['features'].get(name, 0):g}" for name in known["drivers"]) or "-",
+            ]
+            for key, known in rows
+        ],
+    )
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,213 @@
+"""What a merchant asks of a correction over HTTP: propose, approve, reject, each the ``Work`` of an idempotency key.
+
+The decision is made before the claim's commit and not in it. That is safe because it is the same when it is made again:
+by the same key about the same version it changes nothing, and gives the same answer::
+
+    claim ─ decided ─ killed ✗         retry (or a new owner): decides again, a no-op ─ commit ─▶ the same answer
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from payonce.corrections.record import steps_of
+from payonce.corrections.workflow import Corrections, Identity
+from payonce.domain.errors import MisconfiguredError, NotFound
+from payonce.idempotency.json_response import json_response
+from payonce.idempotency.records import Draft
+from payonce.reconciliation.cases.case_work import BreakWork
+from payonce.reconciliation.cases.merchant import break_path, require_break, shown_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.corrections.outlook import Outlook
+    from payonce.corrections.record import Correction
+    from payonce.ports import Database
+    from payonce.webhooks.commit_work import Services
+
+
+class CorrectionWork(BreakWork):
+    """Work on the correction of one break of the merchant."""
+
+    status = 200
+
+    def __init__(
+        self,
+        services: Services,
+        merchant_id: str,
+        break_id: str,
+        *,
+        corrections: Corrections,
+        proposal_version: int,
+        actor: str,
+    ) -> None:
+        super().__init__(services, merchant_id, break_id, actor=actor)
+        self._corrections = corrections
+        self._proposal_version = proposal_version
+        self._correction: Correction | None = None
+
+    def resource(self) -> str:
+        """See ``ManagementWork``."""
+        return correction_path(self._break_id)
+
+    def prepare(self) -> None:
+        """See ``ManagementWork``. Makes the decision, again where an earlier owner may have made it."""
+        identity = identity_of(self._services.database, self._merchant_id, self._break_id)
+        self._correction = self.act(identity)
+
+    @abstractmethod
+    def act(self, identity: Identity) -> Correction:
+        """Make the decision; made again, change nothing. Raises a ``RequestRejected`` where it can't be made."""
+
+    def draft(self, record_id: str, now_ms: int) -> Draft:
+        """See ``ManagementWork``."""
+        if self._correction is None:  # pragma: no cover - the engine starts before it asks for a draft
+            raise MisconfiguredError("a draft without its decision")
+        view = correction_view(self._correction, self._corrections.outlook(self._correction))
+        return Draft(json_response(self.status, view, location=self.resource()), ())
+
+
+class ProposeCorrection(CorrectionWork):
+    """The work of ``POST /breaks/{id}/correction/proposals``."""
+
+    kind = "break.propose"
+    status = 201
+
+    def __init__(
+        self,
+        services: Services,
+        merchant_id: str,
+        break_id: str,
+        *,
+        corrections: Corrections,
+        proposal_version: int,
+        amount_minor: int,
+        actor: str,
+    ) -> None:
+        super().__init__(
+            services,
+            merchant_id,
+            break_id,
+            corrections=corrections,
+            proposal_version=proposal_version,
+            actor=actor,
+        )
+        self._amount_minor = amount_minor
+
+    def act(self, identity: Identity) -> Correction:
+        """See ``CorrectionWork``. A proposal makes the next version, so what it made before is told by that."""
+        before = require_correction(self._corrections, identity)
+        made = (self._proposal_version + 1, self.actor, self._amount_minor)
+        if (before.proposal_version, before.proposed_by, before.amount_minor) == made:
+            return before
+        return self._corrections.propose(
+            identity,
+            amount_minor=self._amount_minor,
+            actor=self.actor,
+            proposal_version=self._proposal_version,
+        )
+
+
+class ApproveCorrection(CorrectionWork):
+    """The work of ``POST /breaks/{id}/correction/approvals``."""
+
+    kind = "break.approve"
+
+    def act(self, identity: Identity) -> Correction:
+        """See ``CorrectionWork``."""
+        return self._corrections.approve(identity, proposal_version=self._proposal_version, actor=self.actor)
+
+
+class RejectCorrection(CorrectionWork):
+    """The work of ``POST /breaks/{id}/correction/rejections``."""
+
+    kind = "break.reject"
+
+    def act(self, identity: Identity) -> Correction:
+        """See ``CorrectionWork``."""
+        return self._corrections.reject(identity, proposal_version=self._proposal_version, actor=self.actor)
+
+
+def identity_of(database: Database, merchant_id: str, break_id: str) -> Identity:
+    """Return where the correction of the merchant's break is stored. Raises ``NotFound`` for another's break."""
+    case = require_break(database, merchant_id, break_id)
+    return Identity(merchant_id, case.payment_id or "", break_id)
+
+
+def require_correction(corrections: Corrections, identity: Identity) -> Correction:
+    """Return the correction. Raises ``NotFound``."""
+    found = corrections.find(identity)
+    if found is None:
+        raise NotFound(f"There is no correction of {identity.break_id}: nothing is proposed.")
+    return found
+
+
+def correction_path(break_id: str) -> str:
+    """Return the path of a break's correction."""
+    return f"{break_path(break_id)}/correction"
+
+
+def correction_steps(correction: Correction) -> list[dict[str, Any]]:
+    """Return what happened to a correction, oldest first, as its merchant sees it."""
+    return [_step(entry) for entry in steps_of(correction)]
+
+
+def attempts_view(trail: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what people tried to do with a correction, oldest first, as its merchant sees it."""
+    return [
+        {
+            "object": "correction_attempt",
+            "command": entry["what"],
+            "refused": entry["refused"],
+            "by": shown_by(entry["by"]),
+            "text": entry["text"],
+            "at_ms": entry["at_ms"],
+        }
+        for entry in trail
+    ]
+
+
+def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "object": "correction_step",
+        "status": entry["status"],
+        "attempt": entry["attempt"],
+        "proposal_version": entry["proposal_version"],
+        "amount_minor": entry["amount_minor"],
+        "by": shown_by(entry["by"]),
+        "outcome": entry["outcome"] or None,
+        "at_ms": entry["at_ms"],
+    }
+
+
+def correction_view(correction: Correction, outlook: Outlook) -> dict[str, Any]:
+    """Return a correction as its merchant sees it: what is proposed, by whom, what became of it, and what comes next.
+
+    ``amount_minor`` is the amount of this attempt, at most ``ceiling_minor``; ``corrected_minor`` is the sum of what
+    was given back, ``rest_minor`` what is left of a surplus that was given back in part.
+    """
+    return {
+        "object": "correction",
+        "break_id": correction.break_id,
+        "payment_id": correction.payment_id,
+        "status": correction.status.value,
+        "action": correction.action.value,
+        "kind": correction.kind or None,
+        "amount_minor": correction.amount_minor,
+        "ceiling_minor": max(correction.ceiling_minor, correction.amount_minor),
+        "corrected_minor": correction.corrected_minor,
+        "rest_minor": correction.rest_minor,
+        "currency": correction.currency,
+        "attempt": correction.attempt,
+        "proposal_version": correction.proposal_version,
+        "proposed_by": shown_by(correction.proposed_by),
+        "decided_by": shown_by(correction.decided_by) if correction.decided_by else None,
+        "expires_at_ms": correction.expires_at_ms or None,
+        "outcome": correction.outcome or None,
+        "next": {"step": outlook.step.value, "text": outlook.text, "held_by": outlook.held_by},
+        "created_at_ms": correction.created_at_ms,
+        "updated_at_ms": correction.updated_at_ms,
+        "links": {"self": correction_path(correction.break_id), "break": break_path(correction.break_id)},
+    }

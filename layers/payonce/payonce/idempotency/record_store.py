@@ -1,0 +1,274 @@
+"""The store of idempotency records: conditional transitions, written once over the database port.
+
+::
+
+            claim (nothing stored)
+                 │
+                 ▼
+    ┌────── INPROGRESS ──complete──▶ COMPLETED        every arrow out of a claim requires
+    │            │   ▲                   ▲            claim_id and fence as they were read:
+    │           park │ take over         │            a stale owner matches none of them
+    │            ▼   │ (fence + 1)       │
+    │         IN_DOUBT ──(take over, then complete)
+    │
+    └─ release ─▶ (nothing stored)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
+from payonce.idempotency.audit import released_entry
+from payonce.idempotency.audit_items import entry_write
+from payonce.idempotency.record_items import (
+    DROPPED_AT_COMPLETION,
+    from_item,
+    ownership_attributes,
+    response_attributes,
+    to_item,
+)
+from payonce.idempotency.records import RecordStatus
+from payonce.idempotency.transitions import (
+    ClaimTaken,
+    claimed_after_all,
+    completed,
+    own_or_taken,
+    parked,
+    releasable,
+    taken_over,
+    taken_over_after_all,
+)
+from payonce.idempotency.window import DEFAULT_AUDIT_RETENTION_SECONDS
+from payonce.ports import Adjust, Delete, Insert, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from payonce.idempotency.audit import ReleasedBy
+    from payonce.idempotency.records import IdempotencyRecord, StoredResponse
+    from payonce.ports import Database, Item, Write
+
+__all__ = ["ClaimTaken", "DatabaseIdempotencyStore", "IdempotencyStore"]
+
+OPEN_LEASES_INDEX = "open-leases"
+
+
+class IdempotencyStore(Protocol):
+    """Port of the store. Every method is one round trip, and is refused as a whole or done as a whole."""
+
+    def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
+        """Store a new claim with the business ``writes``.
+
+        Raises ``ClaimTaken`` when the id is stored already, ``WriteConflict`` (index into ``writes``) when a business
+        condition failed. ``OutcomeUnknown`` when it may be stored, or may be later: claimed again with the same
+        record, it finds itself.
+        """
+        ...
+
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
+        """Become the owner after ``observed``, fence + 1. Raises ``LeaseLost`` when it has changed since.
+
+        ``owner``: a name that no other takeover has; called again with the same one, it finds itself.
+        """
+        ...
+
+    def complete(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        purge_at_seconds: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
+    ) -> IdempotencyRecord:
+        """Finish for good. Raises ``LeaseLost``, or ``WriteConflict`` (index into ``writes``).
+
+        ``ended_at_ms``: when the owner began to write this conclusion.
+        """
+        ...
+
+    def park(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        submit_horizon_ms: int,
+        retry_at_ms: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
+        plan: Mapping[str, Any] | None = None,
+    ) -> IdempotencyRecord:
+        """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``.
+
+        ``ended_at_ms``: see ``complete``. ``plan`` takes the place of the stored one; ``None`` leaves that.
+        """
+        ...
+
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """Delete the open claim, as nothing happened, if claim, fence and status are still those of ``owned``.
+
+        An operator's release (``by``) becomes an entry of the audit trail together with the deletion. Raises
+        ``LeaseLost``, also for a completed record, or ``WriteConflict``.
+        """
+        ...
+
+    def get(self, record_id: str) -> IdempotencyRecord | None:
+        """Return the record, strongly consistent."""
+        ...
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """Return those of up to 100 records that are stored, strongly consistent, in any order, in one round trip."""
+        ...
+
+    def check(self) -> None:
+        """Return when claims are taken, now. Raises ``StoreUnavailable`` saying why not."""
+        ...
+
+    def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
+        """Return ids of claims in ``shard`` whose lease ended by then, oldest first. Eventually consistent."""
+        ...
+
+
+class DatabaseIdempotencyStore:
+    """The port over a ``Database``, with business writes in the same transaction."""
+
+    def __init__(self, database: Database, *, audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS) -> None:
+        self._database = database
+        self._audit_retention_seconds = audit_retention_seconds
+
+    def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
+        """See the port."""
+        try:
+            self._database.write([Insert(Table.IDEMPOTENCY, to_item(record)), *writes])
+        except WriteConflict as conflict:
+            stored = conflict.current if conflict.index == 0 else self._item(record.record_id)
+            if stored is None:
+                raise _shifted(conflict) from conflict
+            return own_or_taken(record, from_item(stored))
+        except OutcomeUnknown as unknown:
+            return claimed_after_all(record, unknown, self.get)
+        return record
+
+    def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
+        """See the port."""
+        taken = taken_over(observed, lease_expires_at_ms, owner)
+        try:
+            self._change(observed, ownership_attributes(taken), require_status=observed.status)
+        except (LeaseLost, OutcomeUnknown) as error:
+            return taken_over_after_all(taken, error, self.get)
+        return taken
+
+    def complete(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        purge_at_seconds: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
+    ) -> IdempotencyRecord:
+        """See the port."""
+        change = {
+            "status": RecordStatus.COMPLETED.value,
+            "purge_at": purge_at_seconds,
+            "ended_at_ms": ended_at_ms,
+            **response_attributes(response),
+        }
+        self._change(owned, change, writes, remove=DROPPED_AT_COMPLETION)
+        return completed(owned, response, ended_at_ms=ended_at_ms)
+
+    def park(
+        self,
+        owned: IdempotencyRecord,
+        response: StoredResponse,
+        *,
+        submit_horizon_ms: int,
+        retry_at_ms: int,
+        ended_at_ms: int,
+        writes: Sequence[Write],
+        plan: Mapping[str, Any] | None = None,
+    ) -> IdempotencyRecord:
+        """See the port."""
+        stored = parked(
+            owned,
+            response,
+            submit_horizon_ms=submit_horizon_ms,
+            retry_at_ms=retry_at_ms,
+            ended_at_ms=ended_at_ms,
+            plan=plan,
+        )
+        change = {"ended_at_ms": ended_at_ms, **ownership_attributes(stored), **response_attributes(response)}
+        if plan is not None:
+            change["plan"] = dict(plan)
+        self._change(owned, change, writes)
+        return stored
+
+    def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
+        """See the port. The stream reports the deletion too: its entry has the same key, and the operator's stands."""
+        delete = Delete(
+            table=Table.IDEMPOTENCY,
+            key={"id": owned.record_id},
+            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": releasable(owned).value},
+        )
+        audited = [] if by is None else [entry_write(released_entry(owned, by), self._audit_retention_seconds)]
+        self._write_owned(owned, [delete, *writes, *audited])
+
+    def get(self, record_id: str) -> IdempotencyRecord | None:
+        """See the port."""
+        item = self._item(record_id)
+        return None if item is None else from_item(item)
+
+    def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
+        """See the port."""
+        items = self._database.get_many(Table.IDEMPOTENCY, [{"id": record_id} for record_id in record_ids])
+        return [from_item(item) for item in items]
+
+    def check(self) -> None:
+        """See the port: reads what is not there."""
+        self._item("payonce-readiness")
+
+    def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
+        """See the port."""
+        page = self._database.query(
+            Table.IDEMPOTENCY,
+            index=OPEN_LEASES_INDEX,
+            partition=("open_shard", str(shard)),
+            sort_at_most=("lease_expires_at_ms", lease_expired_at_ms),
+            limit=limit,
+        )
+        return [item["id"] for item in page.items]
+
+    def _item(self, record_id: str) -> Item | None:
+        return self._database.get(Table.IDEMPOTENCY, {"id": record_id})
+
+    def _change(
+        self,
+        owned: IdempotencyRecord,
+        change: dict[str, Any],
+        writes: Sequence[Write] = (),
+        *,
+        remove: Sequence[str] = (),
+        require_status: RecordStatus = RecordStatus.IN_PROGRESS,
+    ) -> None:
+        adjust = Adjust(
+            table=Table.IDEMPOTENCY,
+            key={"id": owned.record_id},
+            require={"claim_id": owned.claim_id, "fence": owned.fence, "status": require_status.value},
+            set=change,
+            remove=remove,
+        )
+        self._write_owned(owned, [adjust, *writes])
+
+    def _write_owned(self, owned: IdempotencyRecord, writes: list[Write]) -> None:
+        try:
+            self._database.write(writes)
+        except WriteConflict as conflict:
+            if conflict.index == 0:
+                raise LeaseLost(f"fence {owned.fence} of {owned.record_id} is no longer the newest") from conflict
+            raise _shifted(conflict) from conflict
+
+
+def _shifted(conflict: WriteConflict) -> WriteConflict:
+    """Return the conflict with its index counted in the business writes, whose place is after the record's own."""
+    return WriteConflict(conflict.detail, index=conflict.index - 1, current=conflict.current)

@@ -1,0 +1,51 @@
+"""The sidecar's process: uvicorn, one worker, and a shutdown that finishes what it has begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from payonce.proxy.connections import IDLE_SECONDS, connection_class
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from payonce.proxy.asgi import Sidecar
+    from payonce.proxy.config_process import Server
+
+
+class _Server(uvicorn.Server):
+    """Tells the application to refuse what is new as soon as the signal comes."""
+
+    def __init__(self, config: uvicorn.Config, sidecar: Sidecar) -> None:
+        super().__init__(config)
+        self._sidecar = sidecar
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._sidecar.draining = True
+        super().handle_exit(sig, frame)
+
+
+def serve(sidecar: Sidecar, config: Server) -> int:
+    """Serve until a signal comes, and return the exit code."""
+    server = _Server(
+        uvicorn.Config(
+            sidecar,
+            host=config.host,
+            port=config.port,
+            http=connection_class(config),  # h11: strict about framing, no native parser of its own opinion
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=config.shutdown_seconds,
+        ),
+        sidecar,
+    )
+    server.run()
+    return 0

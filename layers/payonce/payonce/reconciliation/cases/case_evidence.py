@@ -1,0 +1,98 @@
+"""What of a break's evidence its merchant may see: rows that are certainly its own, and of them what is named here.
+
+A gateway's report has rows of every merchant, and a row says nothing about whose it is. So a row is shown only where it
+names a payment that is stored under this merchant, by our reference or by the gateway's id of the charge. Bank lines
+and statements are the operator's account and are never shown.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.payments.payment_items import payment_from, payment_key
+from payonce.ports import Table
+from payonce.reconciliation.model import Evidence, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from payonce.domain.payment import Payment
+    from payonce.ports import Database
+    from payonce.reconciliation.cases.case import Case
+
+# No payer token, no key's hash, and no payout: that is all merchants' money.
+SHOWN_FIELDS: Mapping[Source, tuple[str, ...]] = MappingProxyType(
+    {
+        Source.LEDGER: (
+            "entry_id",
+            "payment_id",
+            "gateway",
+            "kind",
+            "state",
+            "reference",
+            "amount_minor",
+            "currency",
+            "booked_at_ms",
+            "gateway_payment_id",
+        ),
+        Source.GATEWAY: (
+            "gateway",
+            "transaction_id",
+            "kind",
+            "reference",
+            "gateway_payment_id",
+            "amount_minor",
+            "fee_minor",
+            "currency",
+            "created_at_ms",
+            "available_at_ms",
+            "presented_minor",
+            "presented_currency",
+        ),
+    }
+)
+
+
+def payments_named(case: Case) -> list[str]:
+    """Return the payments that the ledger rows of the case name, each once, in the order of the rows."""
+    named = (row.fields.get("payment_id") for row in case.evidence if row.source is Source.LEDGER)
+    return list(dict.fromkeys(str(payment_id) for payment_id in named if payment_id))
+
+
+def own_payments(database: Database, case: Case) -> list[Payment]:
+    """Return the payments that the case names and that are stored under its merchant, in one round trip."""
+    if case.merchant_id is None:
+        return []
+    named = dict.fromkeys([case.payment_id, *payments_named(case)])
+    keys = [payment_key(case.merchant_id, payment_id) for payment_id in named if payment_id]
+    return [payment_from(item) for item in database.get_many(Table.PAYMENTS, keys)] if keys else []
+
+
+def shown_evidence(case: Case, payments: Collection[Payment]) -> list[dict[str, Any]]:
+    """Return the rows of the case that are those of ``payments``, all of one merchant."""
+    own_ids = {payment.payment_id for payment in payments}
+    ledger = [row for row in case.evidence if row.source is Source.LEDGER and row.fields.get("payment_id") in own_ids]
+    references = {
+        *((payment.gateway, payment.gateway_reference) for payment in payments),
+        *((row.fields.get("gateway"), _reference(row)) for row in ledger),
+    }
+    charges = {(payment.gateway, payment.gateway_charge_id) for payment in payments if payment.gateway_charge_id}
+
+    def is_own(row: Evidence) -> bool:
+        gateway = row.fields.get("gateway")
+        named = (gateway, _reference(row)) in references and bool(_reference(row))
+        return named or (gateway, row.fields.get("gateway_payment_id")) in charges
+
+    gateway = [row for row in case.evidence if row.source is Source.GATEWAY and is_own(row)]
+    return [_document(row) for row in (*ledger, *gateway)]
+
+
+def _reference(row: Evidence) -> str | int | None:
+    # The rules' own table calls it ref.
+    return row.fields.get("reference") or row.fields.get("ref")
+
+
+def _document(row: Evidence) -> dict[str, Any]:
+    fields = {name: row.fields.get(name) for name in SHOWN_FIELDS[row.source]}
+    return {"source": row.source.value, "row_key": row.row_key, "fields": {**fields, "reference": _reference(row)}}

@@ -1,0 +1,209 @@
+"""The store of cases. Every change is conditional on the version that was read, and adds to the history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
+from payonce.paging import every_item
+from payonce.payments.corrective import case_key
+from payonce.ports import Insert, Table
+from payonce.reconciliation.cases.case import TRANSITIONS, CaseChange
+from payonce.reconciliation.cases.case_items import (
+    BY_MERCHANT_INDEX,
+    BY_STATUS_INDEX,
+    CHANGE_PREFIX,
+    COMMENT_PREFIX,
+    RUN_CHANGE_PREFIX,
+    Visibility,
+    case_from,
+    case_partition,
+    case_writes,
+    comment_document,
+    comment_item,
+    history_document,
+    merchant_index_key,
+    refused_entry,
+    run_partition,
+)
+from payonce.reconciliation.cases.recording import Recorder
+from payonce.reconciliation.taxonomy import CLASSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from payonce.ports import Database, Item, Write
+    from payonce.reconciliation.cases.case import Case, CaseStatus
+    from payonce.reconciliation.cases.explain import Explain
+    from payonce.reconciliation.cases.recording import RunCounts
+    from payonce.reconciliation.model import Break
+
+PAGE_SIZE = 100
+HISTORY_LIMIT = 200  # changes and comments shown of one case, the newest ones
+
+
+class CaseStore:
+    """Cases on the database port. Raises ``StoreUnavailable`` and ``OutcomeUnknown`` as it does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, break_id: str) -> Case:
+        """Return the case. Raises ``NotFound``."""
+        item = self._database.get(Table.RECONCILIATION, case_key(break_id))
+        if item is None:
+            raise NotFound(f"There is no break {break_id}.")
+        return case_from(item)
+
+    def change(
+        self,
+        case: Case,
+        change: CaseChange,
+        *,
+        by: str,
+        at_ms: int,
+        note: str | None = None,
+        beside: Sequence[Write] = (),
+        **values: Any,
+    ) -> Case:
+        """Make the change and return the case after it. Raises ``WriteConflict`` when it is not as it was read.
+
+        ``beside``: writes of the same transaction.
+        """
+        after = case.changed(change, at_ms=at_ms, **values)
+        self._database.write([*case_writes(case, after, change, by=by, note=note), *beside])
+        return after
+
+    def assign(self, break_id: str, assignee: str | None, *, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
+        """Hand the case to ``assignee``, or to nobody, and note who did. Raises ``NotFound`` and ``WriteConflict``.
+
+        ``beside``: writes of the same transaction.
+        """
+        case = self.get(break_id)
+        # The time of the last change stays: it says which run may judge the case, and this changes nothing to judge.
+        after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), assignee=assignee)
+        note = f"to {assignee}" if assignee else "to nobody"
+        writes = case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms)
+        self._database.write([*writes, *beside])
+        return after
+
+    def comment(
+        self,
+        break_id: str,
+        comment_id: str,
+        *,
+        text: str,
+        by: str,
+        at_ms: int,
+        visibility: Visibility = Visibility.INTERNAL,
+        beside: Sequence[Write] = (),
+    ) -> None:
+        """Add a comment; the same id again changes nothing. Raises ``NotFound``.
+
+        ``beside``: writes of the same transaction.
+        """
+        self.get(break_id)
+        item = comment_item(break_id, comment_id, text=text, by=by, at_ms=at_ms, visibility=visibility)
+        try:
+            self._database.write([Insert(Table.RECONCILIATION, item), *beside])
+        except WriteConflict:
+            return
+
+    def history(self, break_id: str) -> list[dict[str, Any]]:
+        """Return the last ``HISTORY_LIMIT`` changes of a case, oldest first."""
+        return [history_document(item) for item in self._under(break_id, CHANGE_PREFIX)]
+
+    def comments(self, break_id: str) -> list[dict[str, Any]]:
+        """Return the last ``HISTORY_LIMIT`` comments on a case, oldest first."""
+        return [comment_document(item) for item in self._under(break_id, COMMENT_PREFIX)]
+
+    def with_status(self, status: CaseStatus) -> Iterator[Case]:
+        """Yield every case of the status, most urgent first. Eventually consistent."""
+        yield from self._all(BY_STATUS_INDEX, ("case_status", status.value))
+
+    def of_merchant(self, merchant_id: str, *, limit: int, after: str | None = None) -> tuple[list[Case], bool]:
+        """Return up to ``limit`` cases of the merchant, newest first, and whether there are more.
+
+        ``after`` is the ``position_of`` the last case of the page before. Eventually consistent.
+        """
+        page = self._database.query(
+            Table.RECONCILIATION,
+            index=BY_MERCHANT_INDEX,
+            partition=("merchant_id", merchant_id),
+            descending=True,
+            limit=limit,
+            start=None if after is None else merchant_index_key(merchant_id, after),
+        )
+        return [case_from(item) for item in page.items], page.next_key is not None
+
+    def record_run(
+        self,
+        run_id: str,
+        breaks: Sequence[Break],
+        *,
+        as_of_ms: int,
+        covers: Callable[[Case], bool],
+        explain: Explain | None = None,
+    ) -> RunCounts:
+        """Bring the cases up to what a run found of everything up to ``as_of_ms``; again changes nothing.
+
+        The counts are those of all attempts under this run id. Opens what is new, reopens what was closed and is there
+        again, and closes what the run would have found (says ``covers``) and did not. A case that a later run has
+        judged is left as it is. ``explain`` is asked about what is new, and about nothing else.
+        """
+        recorder = Recorder(self, self._database, run_id, as_of_ms)
+        return recorder.record(breaks, covers=covers, explain=explain)
+
+    def changes_of(self, run_id: str) -> Iterator[tuple[str, CaseChange]]:
+        """Yield (break id, change) of each case that the run opened, reopened or closed, in all its attempts."""
+        for item in every_item(
+            lambda start: self._database.query(
+                Table.RECONCILIATION,
+                partition=("pk", run_partition(run_id)),
+                sort_prefix=("sk", RUN_CHANGE_PREFIX),
+                limit=PAGE_SIZE,
+                start=start,
+            )
+        ):
+            yield item["break_id"], CaseChange(item["change"])
+
+    def dismiss(self, break_id: str, *, reason: str, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
+        """Note a person's decision that the break is none; no run opens or closes it from then on.
+
+        Only of a class that is a matter of judgement, and while nothing is proposed or done about it. Raises
+        ``NotFound``, ``CorrectionStateConflict`` and ``WriteConflict``. ``beside``: writes of the same transaction.
+        """
+        case = self.get(break_id)
+        if CLASSES[case.break_class].deterministic:
+            raise CorrectionStateConflict(
+                f"{case.break_class.value} follows from the rows alone: a run closes it when they agree."
+            )
+        if (case.status, CaseChange.DISMISSED) not in TRANSITIONS:
+            raise CorrectionStateConflict(
+                f"The break is {case.status.value}. Only an open one can be dismissed: reject a proposal first."
+            )
+        return self.change(case, CaseChange.DISMISSED, by=by, at_ms=at_ms, note=reason, beside=beside)
+
+    def refused(self, break_id: str, *, by: str, at_ms: int, note: str, beside: Sequence[Write] = ()) -> None:
+        """Note on the case's history that somebody tried what was refused. It is no change of the case."""
+        entry = refused_entry(self.get(break_id), by=by, note=note, at_ms=at_ms)
+        self._database.write([entry, *beside])
+
+    def _under(self, break_id: str, prefix: str) -> list[Item]:
+        page = self._database.query(
+            Table.RECONCILIATION,
+            partition=("pk", case_partition(break_id)),
+            sort_prefix=("sk", prefix),
+            descending=True,
+            limit=HISTORY_LIMIT,
+        )
+        return page.items[::-1]
+
+    def _all(self, index: str, partition: tuple[str, str]) -> Iterator[Case]:
+        items = every_item(
+            lambda start: self._database.query(
+                Table.RECONCILIATION, index=index, partition=partition, limit=PAGE_SIZE, start=start
+            )
+        )
+        return map(case_from, items)

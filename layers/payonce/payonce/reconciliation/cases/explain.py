@@ -1,0 +1,163 @@
+"""Finds what the reasons of ``why`` are decided from, in a bounded number of reads. A hint, not worth a failed run."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import PayonceError
+from payonce.domain.ids import ID_PATTERN, time_of_id
+from payonce.payments.payment_items import journal_partition, payment_from, payment_key
+from payonce.ports import Table
+from payonce.reconciliation.cases.why import (
+    EXPLAINED,
+    ClaimFacts,
+    Why,
+    WhyReason,
+    reason_of_claim,
+    reason_of_pair,
+)
+from payonce.reconciliation.model import Source
+from payonce.reconciliation.taxonomy import BreakClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.idempotency.audit import AuditTrail
+    from payonce.idempotency.record_store import IdempotencyStore
+    from payonce.ports import Database
+    from payonce.reconciliation.cases.case import Case
+    from payonce.reconciliation.model import Break, Evidence
+
+    type Explain = Callable[[Break], Why | None]
+
+# At up to some 20 reads of 5 ms each, half a minute of a run at most. A day with more new breaks has one cause, and it
+# is not in one key's record.
+MAX_EXPLAINED_PER_RUN = 200
+MAX_JOURNAL_ENTRIES = 100  # of one payment: it has a handful
+MAX_HISTORY_ENTRIES = 50  # of one key: a claim in doubt is taken over again and again, its first and last count
+# Where a claim is looked for by its time: its id is made a moment before it is stored, and a stream counts seconds.
+SEARCH_BEFORE_MS, SEARCH_AFTER_MS = 2_000, 10_000
+MAX_SEARCHED_ENTRIES = 1_000  # of the trail; a merchant with more in twelve seconds goes without
+# A reference of ours: the id of the operation, which is also that of its claim, and the attempt.
+OURS = re.compile(rf"((?:pay|cap|void|re)_{ID_PATTERN})-[0-9]+", re.ASCII)
+# One of a correction is made of its break, and not of its claim.
+_CORRECTIONS = re.compile(r"cor_[0-9a-f]{40}-[0-9]+", re.ASCII)
+CLOCK_SLACK_MS = 86_400_000  # a gateway's clock, and days that a report has no time for
+
+
+class Explainer:
+    """Says why breaks arose, from payments, journal, records and trail."""
+
+    def __init__(self, *, database: Database, store: IdempotencyStore, trail: AuditTrail) -> None:
+        self._database = database
+        self._store = store
+        self._trail = trail
+
+    def for_run(self) -> Explain:
+        """Return what explains the first ``MAX_EXPLAINED_PER_RUN`` breaks it is asked about, and no more.
+
+        It raises nothing: a store that does not answer leaves a break without its why, and not a run without its cases.
+        """
+        left = MAX_EXPLAINED_PER_RUN
+
+        def explain(found: Break) -> Why | None:
+            nonlocal left
+            if found.break_class not in EXPLAINED or left == 0:
+                return None
+            left -= 1
+            try:
+                return self.explain(found)
+            except PayonceError:
+                return None
+
+        return explain
+
+    def explain(self, found: Break | Case) -> Why | None:
+        """Return why the break arose, ``None`` for a class that keys have no part in. Raises ``StoreUnavailable``."""
+        if found.break_class not in EXPLAINED:
+            return None
+        if found.break_class is BreakClass.DOUBLE_CHARGE:
+            return self._double_charge(found)
+        reference = found.subject[1] if len(found.subject) > 1 else ""
+        if _CORRECTIONS.fullmatch(reference):
+            return self._correction(found, reference)
+        ours = OURS.fullmatch(reference)
+        # What looks like an id of ours and names a time to come is none.
+        if ours is None or time_of_id(ours[1]) > found.occurred_at_ms + CLOCK_SLACK_MS:
+            return Why(WhyReason.NEVER_SUBMITTED)
+        return Why(reason_of_claim(self._claim(found.merchant_id, found.payment_id, reference, ours[1])))
+
+    def _correction(self, found: Break | Case, reference: str) -> Why | None:
+        if not (found.merchant_id and found.payment_id):
+            return None
+        booked = self._booked(found.merchant_id, found.payment_id, reference)
+        record = None if booked is None else self._store.get(booked[0])
+        if booked is None or record is None:
+            return Why(WhyReason.FORGOTTEN)
+        return Why(reason_of_claim(self._facts(booked[0], record.claim_id, booked_at_ms=booked[1])))
+
+    def _double_charge(self, found: Break | Case) -> Why | None:
+        rows = [row for row in found.evidence if row.source is Source.LEDGER]
+        if len(rows) != 2 or found.merchant_id is None:
+            return None
+        merchant_id = found.merchant_id
+        # By the claims: of two charges the one that was in doubt is booked last and may have been asked for first.
+        claims = [self._claim_of_row(merchant_id, row) for row in rows]
+        earlier, later = sorted(claims, key=lambda claim: claim.created_at_ms or 0)
+        ids = [str(row.fields.get("payment_id") or "") for row in rows]
+        items = self._database.get_many(
+            Table.PAYMENTS, [payment_key(merchant_id, payment_id) for payment_id in dict.fromkeys(ids)]
+        )
+        orders = {payment.payment_id: payment.reference for payment in map(payment_from, items)}
+        return Why(reason_of_pair(earlier, later, orders=(orders.get(ids[0]), orders.get(ids[1]))))
+
+    def _claim_of_row(self, merchant_id: str, row: Evidence) -> ClaimFacts:
+        reference = str(row.fields.get("reference") or row.fields.get("ref") or "")
+        ours = OURS.fullmatch(reference)
+        claim_id = reference if ours is None else ours[1]
+        named = row.fields.get("idempotency_record_id")
+        if named:
+            return self._facts(str(named), claim_id, booked_at_ms=_booked_at_ms(row))
+        return self._claim(merchant_id, str(row.fields.get("payment_id") or ""), reference, claim_id)
+
+    def _claim(self, merchant_id: str | None, payment_id: str | None, reference: str, claim_id: str) -> ClaimFacts:
+        booked = self._booked(merchant_id, payment_id, reference) if merchant_id and payment_id else None
+        if booked is not None:
+            return self._facts(booked[0], claim_id, booked_at_ms=booked[1])
+        return self._facts(self._searched(merchant_id, claim_id), claim_id)
+
+    def _booked(self, merchant_id: str, payment_id: str, reference: str) -> tuple[str, int] | None:
+        """Return under which record the movement was booked, and when."""
+        partition = ("pk", journal_partition(merchant_id, payment_id))
+        for item in self._database.query(Table.LEDGER, partition=partition, limit=MAX_JOURNAL_ENTRIES).items:
+            movement = item.get("movement") or {}
+            # An entry of a correction may repeat the reference that was charged twice; the payment's own comes first.
+            if movement.get("gateway_reference") == reference:
+                record_id = movement.get("idempotency_record_id")
+                return (record_id, item["booked_at_ms"]) if record_id else None
+        return None
+
+    def _searched(self, merchant_id: str | None, claim_id: str) -> str:
+        """Return the record of a claim that booked nothing: it is in the trail at the time that its id names."""
+        made_at_ms = time_of_id(claim_id)
+        entries = self._trail.entries(
+            from_ms=made_at_ms - SEARCH_BEFORE_MS, until_ms=made_at_ms + SEARCH_AFTER_MS, scope=merchant_id
+        )
+        near = islice(entries, MAX_SEARCHED_ENTRIES)
+        return next((entry.record_id for entry in near if entry.claim_id == claim_id), "")
+
+    def _facts(self, record_id: str, claim_id: str, *, booked_at_ms: int | None = None) -> ClaimFacts:
+        newest = self._trail.history(record_id, newest_first=True, limit=MAX_HISTORY_ENTRIES) if record_id else []
+        return ClaimFacts(
+            claim_id=claim_id,
+            record_id=record_id,
+            record=self._store.get(record_id) if record_id else None,
+            history=newest[::-1],
+            booked_at_ms=booked_at_ms,
+        )
+
+
+def _booked_at_ms(row: Evidence) -> int:
+    return int(row.fields.get("booked_at_ms") or 0)

@@ -1,0 +1,271 @@
+"""From the tables that the rules leave behind to a ``RunResult``, alike for every engine; the conservation proof.
+
+The queries here are the few that every dialect spells alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from payonce.domain.errors import ConservationViolated
+from payonce.reconciliation.matching.digest import run_digest
+from payonce.reconciliation.model import Break, Evidence, Outcome, RunResult, RunSettings, Source, Tally
+from payonce.reconciliation.taxonomy import BreakClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from payonce.reconciliation.anomalies.findings import Anomalies
+    from payonce.reconciliation.model import LedgerRow
+    from payonce.reconciliation.readers.rows import ReconciliationFile
+
+    Row = Sequence[Any]
+    Query = Callable[[str], Iterable[Row]]
+
+EVIDENCE_ROWS_PER_BREAK: Final = 8  # enough to see it; a group of thousands stays in the files
+_LINK: Final = "break_class, subject_1, subject_2, subject_3, subject_4"
+_LINK_TEXT: Final = " || '|' || ".join([*_LINK.split(", "), "source", "row_key"])
+_EVIDENCE: Final = {
+    # Of each source: the table, what its row_key is made of, and the fields that are shown.
+    Source.LEDGER: (
+        "transactions_ledger_row",
+        "entry_id",
+        "entry_id, payment_id, gateway, kind, state, ref, amount_minor, currency, booked_at_ms, gateway_payment_id",
+    ),
+    Source.GATEWAY: (
+        "(SELECT * FROM gateway_row WHERE kind = 'payout' UNION ALL SELECT gateway, transaction_id, kind, reference, "
+        "gateway_payment_id, amount_minor, fee_minor, net_minor, currency, created_at_ms, available_at_ms, payout_id, "
+        "presented_minor, presented_currency FROM transactions_gateway_row) AS linked",
+        "gateway || '|' || transaction_id",
+        "gateway, transaction_id, kind, reference, gateway_payment_id, amount_minor, fee_minor, currency, "
+        "created_at_ms, available_at_ms, payout_id, presented_minor, presented_currency",
+    ),
+    Source.BANK: (
+        "bank_line",
+        "line_key",
+        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description",
+    ),
+    Source.STATEMENT: (
+        "bank_statement",
+        "statement_key",
+        "account, currency, opening_minor, closing_minor, sequence, first_day, last_day",
+    ),
+}
+
+
+class ReconciliationEngine(Protocol):
+    """What runs the rules over its tables. Every engine gives the same result for the same rows."""
+
+    def run(self, settings: RunSettings, progress: Callable[[str, int, int], None] | None = None) -> RunResult:
+        """Run every family's rules and return what they found.
+
+        ``progress`` is called with the step's name, the steps done and their total. Raises ``ConservationViolated`` if
+        a row was lost or counted twice, ``StoreUnavailable`` if the engine can't work.
+        """
+        ...
+
+
+class Workspace(ReconciliationEngine, Protocol):
+    """An engine that is filled row by row and file by file."""
+
+    def add_ledger(self, rows: Iterable[LedgerRow]) -> None:
+        """Add our own rows. The same row again is the same row."""
+        ...
+
+    def add_file(self, file: ReconciliationFile, *, gateway: str | None = None) -> None:
+        """Add a file's rows; the same file again is a no-op. A gateway's report needs the gateway's name."""
+        ...
+
+    def add_parquet(self, table: str, paths: Sequence[str]) -> None:
+        """Add files that ``write_table`` wrote. Raises ``FileRejected`` if they are none."""
+        ...
+
+    def add_answered_ledger(self, paths: Sequence[str]) -> None:
+        """Add those ledger rows of such files that a gateway's row of their kind names, now that those are there."""
+        ...
+
+    def first_reported_ms(self) -> int | None:
+        """Return the time of the earliest charge or refund that a gateway's row tells of, ``None`` without any."""
+        ...
+
+    def write_table(self, table: str, path: str) -> None:
+        """Write a table's rows into a file."""
+        ...
+
+    def reported(self, references: Collection[str]) -> set[str]:
+        """Return which of the references some gateway's row carries."""
+        ...
+
+    def refunded_minor(self, charges: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return what the gateways' rows give back of (gateway, gateway_payment_id), where they do."""
+        ...
+
+    def unknown_references(self) -> list[tuple[str, str]]:
+        """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number."""
+        ...
+
+    def joined_statements(self) -> set[str]:
+        """Return the keys of statements that the run saw go on from another one. Asked after ``run``."""
+        ...
+
+    def anomalies(self, settings: RunSettings) -> Anomalies:
+        """Return what is unusual among the rows, whatever the rules say of them. Raises ``StoreUnavailable``."""
+        ...
+
+
+def read_result(query: Query, families: Sequence[str], bulk: Sequence[str]) -> RunResult:
+    """Read the families' tables; ``bulk`` are those that settled rows in bulk.
+
+    Raises ``ConservationViolated`` if counts, sums or keys of what came out differ from what went in.
+    """
+    counted, pairs = _counted(query, families, bulk)
+    inputs = _inputs(query, families)
+    prove_conservation(inputs, counted)
+    for family in families:
+        _prove_keys(query, family)
+        _prove_links(query, family)
+    tallies = tuple(
+        Tally(source=source, currency=currency, outcome=outcome, rows=rows, amount_minor=amount)
+        for (source, currency, outcome), (rows, amount) in sorted(counted.items())
+        if rows
+    )
+    found = [row for family in families for row in query(_found(family))]
+    links = sum(int(row[0] or 0) for family in families for row in query(_link_hash(family)))
+    evidence = _evidence(query, families)
+    breaks = tuple(sorted((_break(row, evidence) for row in found), key=lambda found_break: found_break.break_id))
+    rows_of: dict[Source, int] = defaultdict(int)
+    for (source, _), (rows, _amount) in inputs.items():
+        rows_of[source] += rows
+    digest = run_digest(tallies, found, links=links, pairs=pairs)
+    return RunResult(breaks=breaks, tallies=tallies, digest=digest, rows=MappingProxyType(dict(rows_of)))
+
+
+def prove_conservation(
+    inputs: Mapping[tuple[Source, str], tuple[int, int]],
+    counted: Mapping[tuple[Source, str, Outcome], tuple[int, int]],
+) -> None:
+    """Raise ``ConservationViolated`` unless rows and sums per (source, currency) are the same on both sides."""
+    out: dict[tuple[Source, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for (source, currency, _), (rows, amount) in counted.items():
+        before = out[source, currency]
+        out[source, currency] = (before[0] + rows, before[1] + amount)
+    for key in sorted({*inputs, *out}):
+        if inputs.get(key, (0, 0)) != out.get(key, (0, 0)):
+            raise ConservationViolated(
+                f"{key[0].value} rows in {key[1]}: {inputs.get(key, (0, 0))} went in as (rows, minor units) and "
+                f"{out.get(key, (0, 0))} came out. The rules have a defect; the run has no result."
+            )
+
+
+def _inputs(query: Query, families: Sequence[str]) -> dict[tuple[Source, str], tuple[int, int]]:
+    inputs: dict[tuple[Source, str], tuple[int, int]] = {}
+    for family in families:
+        for source, currency, rows, amount in query(
+            f"SELECT source, currency, row_count, amount_minor FROM {family}_input"  # noqa: S608
+        ):
+            before = inputs.get((Source(source), currency), (0, 0))
+            inputs[Source(source), currency] = (before[0] + int(rows), before[1] + int(amount))
+    return inputs
+
+
+def _counted(
+    query: Query, families: Sequence[str], bulk: Sequence[str]
+) -> tuple[dict[tuple[Source, str, Outcome], tuple[int, int]], int]:
+    """Return rows and sums per outcome, and the sum of the pairs' hashes."""
+    counted: dict[tuple[Source, str, Outcome], tuple[int, int]] = {}
+    pairs = 0
+    texts = [
+        f"SELECT source, currency, outcome, count(*), sum(amount_minor), 0 FROM {family}_outcome "  # noqa: S608
+        "GROUP BY source, currency, outcome"
+        for family in families
+    ]
+    texts += [
+        f"SELECT source, currency, outcome, row_count, amount_minor, pair_hash FROM {family}_bulk"  # noqa: S608
+        for family in bulk
+    ]
+    for text in texts:
+        for source, currency, outcome, rows, amount, pair_hash in query(text):
+            key = (Source(source), currency, Outcome(outcome))
+            before = counted.get(key, (0, 0))
+            counted[key] = (before[0] + int(rows), before[1] + int(amount))
+            pairs += int(pair_hash)
+    return counted, pairs
+
+
+def _prove_keys(query: Query, family: str) -> None:
+    """Raise ``ConservationViolated`` unless the outcomes are those of the very rows that went in, each once.
+
+    The keys' hashes add up to the same on both sides. With equal counts (see ``prove_conservation``) that is a proof of
+    equal multisets but for a chance of 1 in 2^31: a row that ended twice while another one got lost shows.
+    """
+    for source, taken, given in query(f"SELECT source, taken, given FROM {family}_keys"):  # noqa: S608
+        if int(taken) != int(given):
+            raise ConservationViolated(
+                f"{source} rows: their keys are other ones in the outcomes of {family} (hashes add up to {taken} "
+                f"before and {given} after). The rules have a defect; the run has no result."
+            )
+
+
+def _prove_links(query: Query, family: str) -> None:
+    """Raise ``ConservationViolated`` if a break has no row or a found row is there twice."""
+    [[found, distinct]] = query(
+        f"SELECT (SELECT count(*) FROM {family}_found), "  # noqa: S608
+        f"(SELECT count(*) FROM (SELECT DISTINCT {_LINK} FROM {family}_link) AS links)"
+    )
+    if found != distinct:
+        raise ConservationViolated(f"{family}: {found} breaks, but rows are linked to {distinct}.")
+
+
+def _found(family: str) -> str:
+    return (
+        f"SELECT {_LINK}, amount_minor, currency, occurred_at_ms, merchant_id, payment_id, gateway, "  # noqa: S608
+        f"surplus_gateway_payment_id FROM {family}_found"
+    )
+
+
+def _link_hash(family: str) -> str:
+    return f"SELECT sum(row_hash({_LINK_TEXT})) FROM {family}_link"  # noqa: S608
+
+
+def _evidence(query: Query, families: Sequence[str]) -> dict[tuple[str, ...], tuple[Evidence, ...]]:
+    evidence: dict[tuple[str, ...], list[Evidence]] = defaultdict(list)
+    links = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT {_LINK}, source, row_key, row_number() OVER "  # noqa: S608
+        f"(PARTITION BY {_LINK} ORDER BY source, row_key) AS ordinal FROM {family}_link) AS {family}_ranked "
+        f"WHERE ordinal <= {EVIDENCE_ROWS_PER_BREAK}"
+        for family in families
+    )
+    for source, (table, key, fields) in _EVIDENCE.items():
+        names = fields.split(", ")
+        text = (
+            f"SELECT DISTINCT k.break_class, k.subject_1, k.subject_2, k.subject_3, k.subject_4, k.row_key, "  # noqa: S608
+            f"{', '.join('r.' + name for name in names)} FROM ({links}) AS k "
+            f"JOIN (SELECT {key} AS evidence_key, {fields} FROM {table}) AS r ON r.evidence_key = k.row_key "
+            f"WHERE k.source = '{source.value}'"
+        )
+        for row in query(text):
+            shown = dict(zip(names, row[6:], strict=True))
+            evidence[tuple(row[:5])].append(Evidence(source=source, row_key=row[5], fields=MappingProxyType(shown)))
+    return {key: tuple(sorted(rows, key=_evidence_order)) for key, rows in evidence.items()}
+
+
+def _evidence_order(row: Evidence) -> tuple[str, str, list[str]]:
+    return row.source.value, row.row_key, [str(value) for value in row.fields.values()]
+
+
+def _break(row: Row, evidence: Mapping[tuple[str, ...], tuple[Evidence, ...]]) -> Break:
+    subject = tuple(part for part in row[1:5] if part)
+    return Break(
+        break_class=BreakClass(row[0]),
+        subject=subject,
+        amount_minor=int(row[5]),
+        currency=row[6],
+        occurred_at_ms=int(row[7]),
+        merchant_id=row[8],
+        payment_id=row[9],
+        gateway=row[10],
+        surplus_gateway_payment_id=row[11],
+        evidence=evidence.get(tuple(row[:5]), ()),
+    )

@@ -1,0 +1,64 @@
+"""The one source of the matching rules: SQL files in DuckDB's dialect, from which those of other engines are compiled.
+
+A family is a folder; its files run in the order of their names, each statement in the order of the file. A statement
+is ``CREATE TABLE name AS SELECT ...`` or ``CREATE VIEW name AS SELECT ...`` and ends with ``;`` at the end of a line
+(so no comment ends a line with one). Names begin with the family (``transactions_``, ``bank_``).
+
+What a family reads: the tables ``ledger``, ``gateway_row``, ``bank_line``, ``bank_statement``, ``settings`` (one row)
+and ``fee_rule``. What it leaves behind:
+
+``<family>_outcome(source, row_key, outcome, break_class, currency, amount_minor)``
+    each of its input rows exactly once; ``break_class`` is '' where there is no break.
+``<family>_found(break_class, subject_1, subject_2, subject_3, subject_4, amount_minor, currency, occurred_at_ms,
+merchant_id, payment_id, gateway, surplus_gateway_payment_id)``
+    one row per break; an unused subject is '', an unknown other value NULL.
+``<family>_link(break_class, subject_1, subject_2, subject_3, subject_4, source, row_key)``
+    the rows that show a break.
+``<family>_input(source, currency, row_count, amount_minor)``
+    rows and signed sum that the family has to account for, counted from the tables and not from its outcomes.
+``<family>_keys(source, taken, given)``
+    the sum of ``row_hash(row_key)`` over the rows that went in, each content once, and over the outcomes, those in bulk
+    included.
+``<family>_bulk(source, outcome, currency, row_count, amount_minor, pair_hash)``
+    rows that were settled in bulk and are therefore not in ``<family>_outcome``; ``pair_hash`` is a sum over pairs.
+    A family that settles nothing in bulk leaves it out.
+
+Only what every engine computes alike: integers (``//`` divides positive numbers), no floats, no frames on LAG, no
+QUALIFY, no order without a tie-break by content, no function beyond those the compiled rules are tested with.
+``row_hash(text)`` is the one function that each engine has to bring: see ``reconciliation/matching/digest.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+FAMILIES: Final = ("transactions", "bank")
+SOURCE_DIALECT: Final = "duckdb"
+COMPILED_DIALECTS: Final = ("spark", "trino")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """One file: its name without the ending, and its statements without the semicolon."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+def rule_files(family: str, dialect: str = SOURCE_DIALECT) -> tuple[RuleFile, ...]:
+    """Return a family's rules in the order in which they run; none for a family without files."""
+    folder = files(__name__) / family
+    if dialect != SOURCE_DIALECT:
+        folder = files(__name__) / "compiled" / dialect / family
+    if not folder.is_dir():
+        return ()
+    found = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(RuleFile(name.removesuffix(".sql"), split_statements(text)) for name, text in found)
+
+
+def split_statements(text: str) -> tuple[str, ...]:
+    """Return the statements of a file, which end with ``;`` at the end of a line."""
+    parts = (part.strip() for part in (text.rstrip() + "\n").split(";\n"))
+    return tuple(part for part in parts if part)

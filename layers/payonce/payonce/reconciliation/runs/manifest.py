@@ -1,0 +1,114 @@
+"""The manifest of a run: what went in, what came out, and the hash of the one before. A chain of them can't be edited.
+
+Whoever holds the last hash can tell whether any manifest before it was changed, dropped, added or moved. There is one
+kind: ``payonce reconcile --manifest`` adds it as a line to a file, a run in the stack as ``runs/<hash>.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from payonce.reconciliation.matching.digest import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from payonce.reconciliation.model import RunResult, RunSettings
+
+MANIFEST_VERSION: Final = 2
+FIRST: Final = "0" * 64  # what the first manifest names as the one before it
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One run's ``document`` (plain JSON) and the ``hash`` of its canonical spelling."""
+
+    document: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, in hex."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @property
+    def previous(self) -> str:
+        """The hash of the one before, ``FIRST`` where there is none."""
+        return str(self.document.get("previous"))
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical JSON that is stored."""
+        return canonical_json(self.document)
+
+
+def manifest_from(data: bytes) -> Manifest | None:
+    """Return the stored manifest, or ``None`` for bytes that are none: another spelling, or half of it, is not one."""
+    try:
+        document = json.loads(data)
+        whole = isinstance(document, dict) and Manifest(document).to_bytes() == data
+    except (ValueError, RecursionError):  # a text that UTF-8 has no bytes for, or parts within parts without end
+        return None
+    return Manifest(document) if whole else None
+
+
+def manifest_of(
+    result: RunResult,
+    *,
+    files: Iterable[tuple[str, str | None]],
+    settings: RunSettings,
+    run_id: str = "",
+    policy_id: str = "",
+    previous: str = FIRST,
+) -> Manifest:
+    """Return the manifest of a run over these (file id, gateway). Their order is no part of it.
+
+    ``policy_id`` is the SHA-256 of the policy's text, empty for the defaults; ``settings`` is what it came to.
+    """
+    return Manifest(
+        {
+            "version": MANIFEST_VERSION,
+            "run_id": run_id,
+            "files": sorted([file_id, gateway or ""] for file_id, gateway in set(files)),
+            "settings": asdict(settings),
+            "policy": policy_id,
+            "rows": {source.value: rows for source, rows in result.rows.items()},
+            "tallies": sorted(
+                [t.source.value, t.currency, t.outcome.value, t.rows, t.amount_minor] for t in result.tallies
+            ),
+            "digest": result.digest,
+            "breaks": len(result.breaks),
+            "break_ids_digest": _digest_of_ids(result),
+            "anomalies_digest": anomalies_digest(result),
+            "previous": previous,
+        }
+    )
+
+
+def anomalies_document(result: RunResult) -> bytes:
+    """Return the canonical JSON of the run's anomalies, windows of all merchants included; empty where none ran."""
+    return b"" if result.anomalies is None else canonical_json(result.anomalies.to_document())
+
+
+def anomalies_digest(result: RunResult) -> str:
+    """Return the SHA-256 of ``anomalies_document``."""
+    return hashlib.sha256(anomalies_document(result)).hexdigest()
+
+
+def verify_chain(manifests: Sequence[Manifest], *, last_hash: str | None = None) -> int | None:
+    """Return the position of the first manifest that does not follow from the one before, ``None`` if all do.
+
+    ``last_hash`` is what is known of the end, kept elsewhere; a chain that ends otherwise is wrong at its length.
+    """
+    before = FIRST
+    for position, manifest in enumerate(manifests):
+        if manifest.previous != before:
+            return position
+        before = manifest.hash
+    return len(manifests) if last_hash is not None and before != last_hash else None
+
+
+def _digest_of_ids(result: RunResult) -> str:
+    ids = sorted(found.break_id for found in result.breaks)
+    return hashlib.sha256("".join(f"{break_id}\n" for break_id in ids).encode()).hexdigest()

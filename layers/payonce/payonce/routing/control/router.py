@@ -1,0 +1,63 @@
+"""What a payment asks before its claim: which gateway, and whether it is taken at all now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from payonce.routing.control.admission import admit
+from payonce.routing.control.choice import admission_for, choose_route, weights_for
+from payonce.routing.control.control_cache import NOTHING
+from payonce.routing.control.override import mode_of, overridden
+from payonce.routing.control.routing_settings import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.routing.control.admission import Priority
+    from payonce.routing.control.control_cache import ControlCache, Held
+    from payonce.routing.control.routing_settings import RoutingSettings
+
+
+class Router:
+    """Decides from memory; ``cache`` looks at the store now and then. In mode off there is none, and nothing is read.
+
+    An override's shares apply to every payment, in every mode but off: they are an operator's order and no forecast.
+    """
+
+    def __init__(
+        self,
+        settings: RoutingSettings,
+        cache: ControlCache | None,
+        *,
+        now_ms: Callable[[], int],
+        draw: Callable[[], float],
+    ) -> None:
+        self._settings = {mode: replace(settings, mode=mode) for mode in Mode}
+        self._configured = settings.mode
+        self._cache = None if settings.mode is Mode.OFF else cache
+        self._now_ms = now_ms
+        self._draw = draw
+
+    def route(self, payment_id: str, method: str, own_gateway: str = "") -> str:
+        """Return the gateway of a new payment; a merchant's own gateway is never another. Never raises.
+
+        In modes off and shadow it is the one of the static weights.
+        """
+        if own_gateway:
+            return own_gateway
+        now_ms, held, settings = self._look()
+        weights = overridden(weights_for(held.document, payment_id, method, settings), held.override, now_ms)
+        # There is always one: no settings, document or override leaves a payment without a route.
+        return choose_route(weights, payment_id) or ""
+
+    def admit(self, payment_id: str, merchant_id: str, priority: Priority) -> None:
+        """Let a payment pass, or raise ``Throttled`` with how long to wait. To be asked before any claim."""
+        _, held, settings = self._look()
+        admission = admission_for(held.document, payment_id, settings)
+        admit(admission, priority, merchant_id, self._draw())
+
+    def _look(self) -> tuple[int, Held, RoutingSettings]:
+        now_ms = self._now_ms()
+        held = NOTHING if self._cache is None else self._cache.current(now_ms)
+        return now_ms, held, self._settings[mode_of(self._configured, held.override, now_ms)]

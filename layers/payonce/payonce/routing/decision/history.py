@@ -1,0 +1,95 @@
+"""Reads the records of decisions that the predictor keeps: the latest, or one by its epoch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import BodyMalformed, NotFound
+from payonce.paging import every_item
+from payonce.ports import Table
+from payonce.routing.decision.predictor_store import DECISION_PREFIX, EPOCH_DIGITS, decision_partition
+from payonce.routing.signals.packed import unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from payonce.ports import Database, Item, Page
+
+HOUR_MS = 3_600_000
+SEARCHED_HOURS = 48  # one round trip; older records are found by naming their hour
+MAX_RECORD_BYTES = 33_554_432  # unpacked; a hundred routes have some 200 KB
+PAGE_SIZE = 10  # records are large, and a page of a query is at most 1 MB
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDecision:
+    """One record: ``recorded`` is what ``record.replay`` takes, ``stored`` the same, read. ``hour``: yyyymmddThh."""
+
+    epoch: int
+    hour: str
+    recorded: bytes
+    stored: dict[str, Any]
+
+    @property
+    def at_ms(self) -> int:
+        """When it was made, by the predictor's clock."""
+        return int(self.stored["now_ms"])
+
+
+class DecisionRecords:
+    """Finds records. Raises ``StoreUnavailable``, and ``BodyMalformed`` for one that can't be read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newest_first(self, now_ms: int) -> Iterator[KeptDecision]:
+        """Give the records of the last ``SEARCHED_HOURS``, newest first."""
+        for partition in _partitions(now_ms):
+            yield from map(_read, every_item(partial(self._page, partition)))
+
+    def _page(self, partition: str, start: Item | None) -> Page:
+        return self._database.query(
+            Table.ROUTING, partition=("pk", partition), descending=True, limit=PAGE_SIZE, start=start
+        )
+
+    def find(self, epoch: int, now_ms: int, hour: str | None = None) -> KeptDecision:
+        """Return the record of an epoch, of the ``hour`` or the latest of the last hours. Raises ``NotFound``."""
+        partitions = [f"{DECISION_PREFIX}{hour}"] if hour else _partitions(now_ms)
+        keys = [{"pk": partition, "sk": f"{epoch:0{EPOCH_DIGITS}d}"} for partition in partitions]
+        items = self._database.get_many(Table.ROUTING, keys)
+        if not items:
+            where = f"the hour {hour}" if hour else f"the last {SEARCHED_HOURS} hours (name an older one with --hour)"
+            raise NotFound(
+                f"There is no decision of epoch {epoch} in {where}. Steps that find nothing to change keep none; "
+                "payonce routing decisions lists those there are."
+            )
+        return _read(max(items, key=lambda item: item["pk"]))
+
+
+def _partitions(now_ms: int) -> list[str]:
+    # The hour ahead, too: the predictor's clock may be ahead of ours.
+    return [decision_partition(now_ms - ago * HOUR_MS) for ago in range(-1, SEARCHED_HOURS)]
+
+
+def _read(item: Item) -> KeptDecision:
+    hour, epoch = item["pk"].removeprefix(DECISION_PREFIX), int(item["sk"])
+    try:
+        recorded = unpacked(item.get("record"), MAX_RECORD_BYTES)
+        stored = json.loads(recorded)
+        if not isinstance(stored, dict) or not isinstance(stored.get("now_ms"), int):
+            raise ValueError("not a decision's record")
+    except (ValueError, RecursionError) as error:
+        raise BodyMalformed(f"The record of epoch {epoch} in the hour {hour} can't be read: {error}.") from error
+    return KeptDecision(epoch, hour, recorded, stored)
+
+
+def differences(recorded: Any, made: Any, path: str = "") -> Iterator[str]:
+    """Say where two values of JSON differ, a line for each place."""
+    if isinstance(recorded, dict) and isinstance(made, dict):
+        for name in sorted(recorded.keys() | made.keys()):
+            yield from differences(recorded.get(name), made.get(name), f"{path}.{name}" if path else name)
+    elif recorded != made:
+        yield f"{path}: recorded {json.dumps(recorded)}, made again {json.dumps(made)}"

@@ -1,0 +1,236 @@
+"""The predictor as it runs: one leads, reads signals every second, decides, and publishes; the others stand by.
+
+::
+
+    run 1   leads ─────────────────────────────────┤ gives up
+    run 2                          starts, stands by ┤ leads ───────────── ✗ killed
+    run 3                                                        stands by ─ lease ─┤ leads, from the stored state
+
+A document without a leader expires, and routing is neutral: nothing here is needed to take a payment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.routing.control.in_force import settings_in_force
+from payonce.routing.decision.changes import log_changes
+from payonce.routing.decision.loops import decide, expectations
+from payonce.routing.decision.predictor_store import PredictorStore, RecordTaken, decision_write
+from payonce.routing.decision.record import record
+from payonce.routing.decision.state import State, only_of, restore
+from payonce.routing.signals.feed import LONG_OVERLAP_MS, OVERLAP_MS, SignalFeed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.ports import Clock, Deadline
+    from payonce.routing.control.control_store import Control, ControlStore
+    from payonce.routing.control.document import ControlDocument
+    from payonce.routing.control.routing_settings import RoutingSettings
+    from payonce.routing.decision.changes import Log
+    from payonce.routing.decision.predictor_store import Stored
+    from payonce.routing.detection.forecast import Model
+    from payonce.routing.signals.signal_store import SignalStore
+    from payonce.routing.watch.stored_watch import Watching
+
+STEP_MS = 1_000  # the reflex loop's
+FORECAST_MS = 4_500  # of the stream's time between forecasts: every fifth step, though steps are not exact
+LEASE_MS = 12_000  # two forecasts, each of which renews it, and two seconds
+STALE_MS = 15_000  # half a document's life: what is older than that is no base for the next one
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run did. ``standby_steps`` are the seconds in which another one led."""
+
+    steps: int = 0
+    decisions: int = 0
+    published: int = 0
+    standby_steps: int = 0
+    stale_steps: int = 0
+    conflicts: int = 0
+    failures: int = 0
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicting:
+    """What a run works with. ``gateways`` are all that are configured: nothing of others is believed, or said."""
+
+    store: PredictorStore
+    signals: SignalStore
+    control: ControlStore
+    settings: RoutingSettings
+    gateways: frozenset[str]
+    model: Model
+    clock: Clock
+    sleep: Callable[[float], None]
+    log: Log
+    watch: Watching
+
+
+class PredictorRun:
+    """One run of the loop."""
+
+    def __init__(self, work: Predicting) -> None:
+        self._work = work
+        self._report = RunReport()
+        self._term: _Term | None = None
+        self._waiting_for: Stored | None = None
+        self._waiting_since_ms = 0
+        self._doubts_clock = False
+        self._has_begun_anew = False
+        self._told: set[str] = set()
+
+    def run(self, until: Deadline) -> RunReport:
+        """Loop until then, once a second; give the lead up at the end. Never raises for what the store does."""
+        clock = self._work.clock
+        next_ms = clock.now_ms()
+        while next_ms < until.at_ms:
+            self._work.sleep(max(0, next_ms - clock.now_ms()) / 1000)
+            self._report.steps += 1
+            try:
+                self._step()
+            except (StoreUnavailable, OutcomeUnknown) as error:
+                self._report.failures += 1
+                self._tell_once("routing step failed", {"error": type(error).__name__, "detail": error.detail})
+            # A step that took long is followed by the next at once; those that were missed are not made up for.
+            next_ms = max(next_ms + STEP_MS, clock.now_ms())
+        self._end()
+        return self._report
+
+    def _step(self) -> None:
+        if self._term is None:
+            self._term = self._begin()
+        if self._term is None:
+            self._report.standby_steps += 1
+            return
+        try:
+            self._term.step(self._report, self._tell_once)
+        except WriteConflict:
+            # Another predictor has written: it leads, whatever our clock said of its lease.
+            self._doubts_clock = True
+            self._report.conflicts += 1
+            self._report.unreadable += self._term.feed.unreadable
+            self._term = None
+            self._waiting_for = None
+        except (ArithmeticError, TypeError, ValueError) as error:
+            # A state whose form is right and whose numbers are not would end this run, and each that follows. Once: if
+            # it was not the state, the error is a defect, and has to be seen.
+            if self._has_begun_anew:
+                raise
+            self._has_begun_anew = True
+            self._term = self._term.anew()
+            extra = {"epoch": self._term.epoch, "error": type(error).__name__, "detail": str(error)}
+            self._work.log.error("routing state restarted", extra=extra)
+
+    def _begin(self) -> _Term | None:
+        stored, now_ms = self._work.store.read(), self._work.clock.now_ms()
+        if stored is not None and self._is_led(stored, now_ms):
+            return None
+        control = self._work.control.read()
+        epoch = max(control.epoch, stored.epoch if stored else 0)
+        state = only_of(restore(stored.state if stored else None), self._work.gateways)
+        if stored is not None and not state.epoch:
+            self._work.log.error("routing state restarted", extra={"epoch": epoch, "bytes": len(stored.state or b"")})
+        state.epoch = max(state.epoch, epoch)
+        self._waiting_for = None
+        return _Term(self._work, stored, state, control)
+
+    def _is_led(self, stored: Stored, now_ms: int) -> bool:
+        if stored.leader == self._work.store.leader or not stored.leader_until_ms:
+            return False
+        if now_ms >= stored.leader_until_ms and not self._doubts_clock:
+            return False
+        if self._waiting_for is None or self._waiting_for.guard != stored.guard:
+            self._waiting_for, self._waiting_since_ms = stored, now_ms
+        # However far apart the clocks are: a leader that has written nothing for a whole lease is none.
+        return now_ms - self._waiting_since_ms < LEASE_MS
+
+    def _tell_once(self, message: str, extra: dict[str, object]) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            self._work.log.warning(message, extra=extra)
+
+    def _end(self) -> None:
+        if self._term is None:
+            return
+        self._report.unreadable += self._term.feed.unreadable
+        self._work.watch.keep()
+        try:
+            self._term.resign()
+        except (StoreUnavailable, OutcomeUnknown):
+            return  # the lease ends it
+
+
+class _Term:
+    """The time for which a run leads: from the stored state to the first conflict, or to the run's end."""
+
+    def __init__(self, work: Predicting, stored: Stored | None, state: State, control: Control) -> None:
+        self._work = work
+        self._stored = stored
+        self._state = state
+        self._published_state = state
+        self._last: ControlDocument | None = None
+        self._control = control
+        self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard)
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch that is known."""
+        return self._state.epoch
+
+    def anew(self) -> _Term:
+        """Return a term that goes on from nothing but the epoch."""
+        return _Term(self._work, self._stored, State(epoch=self.epoch), self._control)
+
+    def step(self, report: RunReport, tell_once: Callable[[str, dict[str, object]], None]) -> None:
+        """Read, and decide when there is something new. Raises ``WriteConflict`` when another one leads."""
+        feed = self.feed
+        feed.expect(expectations(self._state))
+        nearly_due = self._is_due(feed.newest_ms + STEP_MS)
+        if not feed.read(overlap_ms=LONG_OVERLAP_MS if nearly_due else OVERLAP_MS):
+            return
+        if feed.lag_ms() > STALE_MS:
+            report.stale_steps += 1
+            if not feed.is_first_look:  # then they have only lain there: there was no traffic
+                tell_once("routing signals are late", {"lag_ms": feed.lag_ms()})
+            return
+        due = self._is_due(feed.newest_ms)
+        if due:
+            self._control = self._work.control.read()
+        now_ms = feed.now_ms()
+        settings = settings_in_force(self._work.settings, self._control, self._work.gateways, now_ms)
+        observed = feed.book.observe(feed.newest_ms, forecast=due)
+        decision = decide(self._state, observed, settings, self._work.model, now_ms)
+        report.decisions += 1
+        before, self._state = self._state, decision.state  # also when it is not published: an epoch is used once
+        if decision.document is not None:
+            recorded = record(before, observed, settings, self._work.model, now_ms, decision)
+            report.published += self._publish(decision.state, decision.document, recorded, now_ms)
+
+    def resign(self) -> None:
+        """Give up the lead, if it was ever taken: nothing is written by a run that had nothing to say."""
+        if self._stored is not None and self._stored.leader == self._work.store.leader:
+            self._work.store.resign(self._stored)
+
+    def _is_due(self, newest_ms: int) -> bool:
+        # A state from the future is as good as none: else no forecast would be made until then.
+        return not 0 <= newest_ms - self._state.at_ms < FORECAST_MS
+
+    def _publish(self, state: State, document: ControlDocument, recorded: bytes, now_ms: int) -> bool:
+        write = decision_write(recorded, epoch=document.epoch, at_ms=now_ms)
+        if write is None:
+            self._work.log.error("decision too large to be kept", extra={"epoch": document.epoch})
+        until_ms = now_ms + LEASE_MS
+        try:
+            self._stored = self._work.store.publish(self._stored, state.to_bytes(), document, write, until_ms)
+        except RecordTaken:
+            self._work.log.error("decision is on record already", extra={"epoch": document.epoch})
+            return False
+        log_changes(self._work.log, self._published_state, state, document, self._last)
+        self._published_state, self._last = state, document
+        return True

@@ -1,0 +1,144 @@
+"""What the predictor keeps: its state and who leads, the control document, and a record of every decision.
+
+::
+
+    pk PREDICTOR              sk STATE    state, epoch, leader, leader_until_ms
+    pk CONTROL                sk CONTROL  document, epoch                        (control_store)
+    pk DECISION#2026112511    sk <epoch>  record, purge_at
+
+A document comes into force in one transaction with the state it was made with, on condition that the stored epoch is
+the one that the predictor last knew. Two predictors at once::
+
+    A   reads epoch 7 ··· decides 8 ─ writes, epoch was 7: done
+    B   reads epoch 7 ······ decides 8 ·························· writes, epoch is 8: conflict, nothing is written
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import OutcomeUnknown, WriteConflict
+from payonce.ports import Adjust, Insert, Table
+from payonce.routing.control.control_store import document_write
+from payonce.routing.signals.packed import packed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.ports import Database, Key, Write
+    from payonce.routing.control.document import ControlDocument
+
+STATE_KEY: Key = {"pk": "PREDICTOR", "sk": "STATE"}
+DECISION_PREFIX = "DECISION#"
+EPOCH_DIGITS = 12
+KEPT_SECONDS = 14 * 86_400  # a decision that is asked about later than that is asked about in vain
+MAX_RECORD_BYTES = 380_000  # packed; DynamoDB takes items of 400 KB
+MAX_STATE_BYTES = 4_194_304  # unpacked; a hundred routes have some 40 KB
+GUARDED = ("epoch", "leader", "leader_until_ms")
+RECORD_INDEX = 2  # of the record in the transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The item as it was read. ``state``: ``None`` when it can't be unpacked; ``guard``: what it must still hold."""
+
+    state: bytes | None
+    epoch: int
+    leader: str
+    leader_until_ms: int
+    guard: Mapping[str, Any]
+
+
+class PredictorStore:
+    """Reads and writes as one leader, ``leader`` being its name: a new one for every run."""
+
+    def __init__(self, database: Database, leader: str) -> None:
+        self._database = database
+        self.leader = leader
+
+    def read(self) -> Stored | None:
+        """Return the item, strongly consistent. Raises ``StoreUnavailable``."""
+        item = self._database.get(Table.ROUTING, STATE_KEY)
+        if item is None:
+            return None
+        try:
+            state = unpacked(item.get("state"), MAX_STATE_BYTES)
+        except ValueError:
+            state = None
+        leader = item.get("leader")
+        return Stored(
+            state=state,
+            epoch=_whole(item.get("epoch")),
+            leader=leader if isinstance(leader, str) else "",
+            leader_until_ms=_whole(item.get("leader_until_ms")),
+            guard={name: item[name] for name in GUARDED if name in item},
+        )
+
+    def publish(
+        self,
+        before: Stored | None,
+        state: bytes,
+        document: ControlDocument,
+        record: Insert | None,
+        leader_until_ms: int,
+    ) -> Stored:
+        """Put state, document and record in force together, or nothing; return the item as it is now.
+
+        Raises ``WriteConflict`` when another predictor wrote in between, ``RecordTaken`` when a decision of that epoch
+        is on record already, ``StoreUnavailable`` when nothing was written.
+        """
+        held = {"epoch": document.epoch, "leader": self.leader, "leader_until_ms": leader_until_ms}
+        item = {"state": packed(state), **held}
+        state_write: Write
+        if before is None:
+            state_write = Insert(Table.ROUTING, {**STATE_KEY, **item})
+        else:
+            state_write = Adjust(table=Table.ROUTING, key=STATE_KEY, require=before.guard, set=item)
+        try:
+            self._database.write([state_write, document_write(document), *([record] if record else [])])
+        except WriteConflict as conflict:
+            if conflict.index == RECORD_INDEX:
+                raise RecordTaken(conflict.detail, index=conflict.index, current=None) from conflict
+            raise
+        except OutcomeUnknown:
+            known = self.read()
+            if known is None or known.guard != held:
+                raise
+        return Stored(state=state, guard=held, **held)  # type: ignore[arg-type]
+
+    def resign(self, held: Stored) -> None:
+        """Give the lead up, so that the next one need not wait for the lease. A conflict means it has it already."""
+        write = Adjust(table=Table.ROUTING, key=STATE_KEY, require=held.guard, set={"leader_until_ms": 0})
+        try:
+            self._database.write([write])
+        except WriteConflict:
+            return
+
+
+class RecordTaken(WriteConflict):
+    """There is a record of that epoch: state and document were removed by hand, and the epochs began anew."""
+
+
+def decision_write(record: bytes, *, epoch: int, at_ms: int) -> Insert | None:
+    """Return the write of a decision's record, or ``None`` when it does not fit an item."""
+    data = packed(record)
+    if len(data) > MAX_RECORD_BYTES:
+        return None
+    item = {
+        "pk": decision_partition(at_ms),
+        "sk": f"{epoch:0{EPOCH_DIGITS}d}",
+        "record": data,
+        "purge_at": at_ms // 1000 + KEPT_SECONDS,
+    }
+    return Insert(Table.ROUTING, item)
+
+
+def decision_partition(at_ms: int) -> str:
+    """Return the partition of the decisions of an hour (UTC)."""
+    return DECISION_PREFIX + time.strftime("%Y%m%dT%H", time.gmtime(at_ms // 1000))
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

@@ -1,0 +1,125 @@
+"""Everything the predictor remembers between two steps: small, versioned, and started anew when it can't be read."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from payonce.routing.control.document import SUM_TOLERANCE, canonical
+from payonce.routing.control.strict_json import from_json, to_json
+from payonce.routing.decision.levels import Level
+from payonce.routing.decision.reflex import Limit
+from payonce.routing.detection.detector import Baseline
+from payonce.routing.signals.observation import Cell
+
+VERSION = 2
+
+
+@dataclass(slots=True)
+class State:
+    """``weights`` are the forecast loop's, before any limit. ``epoch`` is that of the last document.
+
+    ``means`` are the usual mean latencies per gateway in seconds, as the reflex loop needs them.
+    ``demand`` is the usual one for all gateways, per second; ``scarce`` says that the last step refused payments.
+    """
+
+    epoch: int = 0
+    baselines: dict[Cell, Baseline] = field(default_factory=dict)
+    levels: dict[Cell, Level] = field(default_factory=dict)
+    limits: dict[str, Limit] = field(default_factory=dict)
+    weights: dict[str, dict[str, float]] = field(default_factory=dict)
+    means: dict[str, float] = field(default_factory=dict)
+    demand: float = 0.0
+    at_ms: int = 0
+    scarce: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in which it is stored, and stands in a decision's record."""
+        return {
+            "at_ms": self.at_ms,
+            "baselines": {cell.key(): to_json(baseline) for cell, baseline in self.baselines.items()},
+            "demand": self.demand,
+            "epoch": self.epoch,
+            "levels": {cell.key(): to_json(level) for cell, level in self.levels.items()},
+            "limits": {gateway: to_json(limit) for gateway, limit in self.limits.items()},
+            "means": self.means,
+            "scarce": self.scarce,
+            "version": VERSION,
+            "weights": self.weights,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON with its own digest: a state that was damaged must not be believed in part."""
+        state = self.to_json()
+        return canonical({"sha256": sha256(canonical(state)).hexdigest(), "state": state})
+
+
+def only_of(state: State, gateways: frozenset[str]) -> State:
+    """Return the state without what it knows of other gateways.
+
+    One that is configured no longer gets no answers that could end its limit, and a document that names it is refused.
+    """
+    return replace(
+        state,
+        baselines={cell: baseline for cell, baseline in state.baselines.items() if cell.gateway in gateways},
+        levels={cell: level for cell, level in state.levels.items() if cell.gateway in gateways},
+        limits={gateway: limit for gateway, limit in state.limits.items() if gateway in gateways},
+        means={gateway: mean for gateway, mean in state.means.items() if gateway in gateways},
+    )
+
+
+def parse_state(stored: Any) -> State:
+    """The inverse of ``State.to_json``. Raises ``ValueError`` for anything else."""
+    try:
+        if stored["version"] != VERSION:
+            raise ValueError("the state is of another version")
+        epoch = stored["epoch"]
+        if not isinstance(epoch, int) or epoch < 0:
+            raise ValueError("the state's epoch is not a whole number")
+        weights = {
+            method: {gateway: _number(weight) for gateway, weight in shares.items()}
+            for method, shares in stored["weights"].items()
+        }
+        for shares in weights.values():
+            if any(not 0 <= weight <= 1 for weight in shares.values()) or abs(sum(shares.values()) - 1) > SUM_TOLERANCE:
+                raise ValueError("the state's weights are not shares of 1")
+        return State(
+            epoch,
+            {Cell.parse(key): from_json(Baseline, item) for key, item in stored["baselines"].items()},
+            {Cell.parse(key): from_json(Level, item) for key, item in stored["levels"].items()},
+            {gateway: from_json(Limit, item) for gateway, item in stored["limits"].items()},
+            weights,
+            {gateway: _number(mean) for gateway, mean in stored["means"].items()},
+            _number(stored["demand"]),
+            int(_number(stored["at_ms"])),
+            bool(_number(stored["scarce"])),
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError("not a stored state") from error
+
+
+def _number(value: object) -> float:
+    # float() would take a text of digits, too.
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("the state holds something that is no number")
+    return float(value)
+
+
+def restore(raw: bytes | None, *, epoch: int = 0) -> State:
+    """The state to go on with: what was stored, or a fresh one when it is missing or corrupt.
+
+    ``epoch`` is that of the document in force: a fresh state must not start below it: documents are refused by it.
+    """
+    state = State()
+    if raw is not None:
+        try:
+            stored = json.loads(raw)
+            if sha256(canonical(stored["state"])).hexdigest() == stored["sha256"]:
+                state = parse_state(stored["state"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            state = State()
+    state.epoch = max(state.epoch, epoch)
+    return state

@@ -1,0 +1,236 @@
+"""What the stream of claims and commits says about each route (a gateway and a payment method), second by second.
+
+A claim without a commit is a request in flight. One that is older than nearly every answer of the route has ever been
+is *overdue*: it counts as slow now, long before its timeout.
+
+::
+
+    claim ├──────── usual latency ───────┤ overdue: counted as slow ─────────────┤ timeout: in doubt
+
+A stream has several shards, and one may lag: the commits of its claims may be in what it has not delivered yet. So the
+age of a claim is what the newest event of *its own* shard says::
+
+    shard 1 ──claim a──────────────────────────────────────────now   a is open: overdue
+    shard 2 ──claim b─────newest┤ · · · commit b, on its way · · ·   b is as old as it was then
+
+A shard on which nothing happens looks the same: its claims grow old with its next event.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+from itertools import islice
+
+from payonce.routing.control.admission import Priority
+from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
+from payonce.routing.signals.sketch import LatencySketch
+from payonce.routing.signals.windows import NEVER_OVERDUE_MS, SECOND_MS, Demand, Route, bring_to
+
+REFLEX_SECONDS = 3  # shorter, and the rate of a route with ten payments a second is mostly noise
+FORECAST_SECONDS = 10
+ENOUGH_SAMPLES = 40  # a window is lengthened up to KEEP_SECONDS until a p95 rests on this many
+FORGET_OPEN_SECONDS = 60  # beyond every lease: recovery has it by then, and it says nothing about now
+MAX_MERCHANTS = 4_000  # whose demand is told apart: a decision's record has to fit an item of 400 KB
+EVERYONE_ELSE = "*"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended. An issuer's decline is an answer: only the last two say anything bad about the gateway."""
+
+    APPROVED = "approved"
+    DECLINED = "declined"
+    NEVER_SENT = "never_sent"
+    UNKNOWN = "unknown"
+
+
+TECHNICAL = frozenset({Outcome.NEVER_SENT, Outcome.UNKNOWN})
+
+
+class SignalBook:
+    """Collects events and answers ``observe``. Holds at most ``KEEP_SECONDS`` of counts and the open claims.
+
+    Every event may be delivered more than once. All times are the stream's, epoch milliseconds. ``shard`` names the
+    part of the stream that an event came from; events of one shard come in order. What is stamped later than the
+    moment that is observed counts as of that moment.
+    """
+
+    def __init__(self) -> None:
+        self._routes: dict[Cell, Route] = {}
+        self._closed: dict[str, int] = {}
+        self._demand: deque[Demand] = deque()
+        self._newest: dict[str, int] = {}  # shard → time of its newest event
+
+    def claimed(
+        self, at_ms: int, attempt_id: str, cell: Cell, merchant_id: str, priority: Priority, shard: str = ""
+    ) -> None:
+        """A payment was claimed for the route and is about to be sent."""
+        self._note(shard, at_ms)
+        route = self._route(cell)
+        if attempt_id in self._closed or route.is_open(attempt_id):
+            return
+        route.open.setdefault(shard, {})[attempt_id] = at_ms
+        route.slot(at_ms).started += 1
+        self._count_demand(at_ms, merchant_id, priority)
+
+    def committed(
+        self, at_ms: int, attempt_id: str, cell: Cell, latency_ms: int, outcome: Outcome, shard: str = ""
+    ) -> bool:
+        """The attempt ended; return whether that is news. ``latency_ms`` is the gateway's, as a function measured."""
+        self._note(shard, at_ms)
+        if attempt_id in self._closed:
+            return False
+        route = self._route(cell)
+        route.close(attempt_id)
+        self._closed[attempt_id] = at_ms
+        slot = route.slot(at_ms)
+        if outcome in TECHNICAL or latency_ms > route.overdue_after_ms:
+            route.bad += 1
+        else:
+            route.good += 1
+        if outcome in TECHNICAL:
+            slot.technical += 1
+        else:
+            slot.answered += 1
+        if outcome is not Outcome.NEVER_SENT:  # a refused connection is quick, and says nothing about latency
+            slot.sketch.add(latency_ms)
+            if latency_ms > route.overdue_after_ms:
+                slot.slow += 1
+        return True
+
+    def refused(self, at_ms: int, cell: Cell, merchant_id: str, priority: Priority, shard: str = "") -> None:
+        """A request was answered 429 before any claim, by the request log. ``cell`` is the route it would have had."""
+        self._note(shard, at_ms)
+        self._route(cell).slot(at_ms).refused += 1
+        self._count_demand(at_ms, merchant_id, priority)
+
+    def expect(self, cell: Cell, overdue_after_ms: int) -> None:
+        """From now on an attempt of the route that takes longer is slow."""
+        self._route(cell).overdue_after_ms = overdue_after_ms
+
+    def observe(self, now_ms: int, *, forecast: bool) -> Observation:
+        """What is known as of ``now_ms``, which is the time of the newest event rather than the reader's own.
+
+        Else the stream's delay would look like a pause of all gateways. The windows of the forecast are merged only
+        when asked for: they are the costly part.
+        """
+        self._bring_to(now_ms)
+        self._forget(now_ms)
+        lags = self._lags(now_ms)
+        cells = {cell: _cell_signals(route, now_ms, lags) for cell, route in self._routes.items()} if forecast else {}
+        gateways: dict[str, GatewaySignals] = {}
+        demand: dict[str, int] = {}
+        for cell, route in self._routes.items():
+            signals = gateways.setdefault(cell.gateway, GatewaySignals())
+            offered = _add_recent(signals, route, now_ms, lags)
+            demand[cell.method] = demand.get(cell.method, 0) + offered
+        seconds = REFLEX_SECONDS + now_ms % SECOND_MS / SECOND_MS
+        merchants, priorities = self._demand_rates(now_ms, seconds)
+        return Observation(now_ms, seconds, cells, gateways, _per_second(demand, seconds), merchants, priorities)
+
+    def _route(self, cell: Cell) -> Route:
+        route = self._routes.get(cell)
+        if route is None:
+            route = self._routes[cell] = Route()
+            self._routes = dict(sorted(self._routes.items()))  # one order, so that sums have the same bytes
+        return route
+
+    def _count_demand(self, at_ms: int, merchant_id: str, priority: Priority) -> None:
+        second = at_ms // SECOND_MS
+        if not self._demand or self._demand[-1].second < second:
+            self._demand.append(Demand(second))
+        demand = self._demand[-1]
+        demand.priorities[priority] = demand.priorities.get(priority, 0) + 1
+        if priority is not Priority.PROTECTED:
+            counts = demand.merchants
+            name = merchant_id if merchant_id in counts or len(counts) < MAX_MERCHANTS else EVERYONE_ELSE
+            counts[name] = counts.get(name, 0) + 1
+
+    def _demand_rates(self, now_ms: int, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
+        oldest = now_ms // SECOND_MS - REFLEX_SECONDS
+        merchants: dict[str, int] = {}
+        priorities: dict[str, int] = {}
+        for demand in self._demand:
+            if demand.second >= oldest:
+                for total, counts in ((merchants, demand.merchants), (priorities, demand.priorities)):
+                    for name, count in counts.items():
+                        total[name] = total.get(name, 0) + count
+        return _per_second(_most(merchants), seconds), _per_second(priorities, seconds)
+
+    def _note(self, shard: str, at_ms: int) -> None:
+        if at_ms > self._newest.get(shard, 0):
+            self._newest[shard] = at_ms
+
+    def _lags(self, now_ms: int) -> dict[str, int]:
+        """How many milliseconds each shard is behind the one that is furthest; none when there is only one."""
+        furthest = max(self._newest.values(), default=now_ms)
+        return {shard: furthest - newest for shard, newest in self._newest.items() if newest < furthest}
+
+    def _bring_to(self, now_ms: int) -> None:
+        if max(self._newest.values(), default=now_ms) <= now_ms:
+            return
+        for route in self._routes.values():
+            route.bring_to(now_ms)
+        bring_to(self._demand, Demand(now_ms // SECOND_MS))
+        for times in (self._closed, self._newest):
+            times.update({name: now_ms for name, at_ms in times.items() if at_ms > now_ms})
+
+    def _forget(self, now_ms: int) -> None:
+        horizon = now_ms - FORGET_OPEN_SECONDS * SECOND_MS
+        for route in self._routes.values():
+            route.forget(horizon)
+        while self._closed and (done := next(iter(self._closed.items())))[1] < horizon:
+            del self._closed[done[0]]
+        while self._demand and self._demand[0].second < now_ms // SECOND_MS - REFLEX_SECONDS:
+            self._demand.popleft()
+        for shard in [shard for shard, newest in self._newest.items() if newest < horizon]:
+            del self._newest[shard]  # closed, or so late that nothing it told of is still open
+
+
+def _add_recent(signals: GatewaySignals, route: Route, now_ms: int, lags: dict[str, int]) -> int:
+    oldest = now_ms // SECOND_MS - REFLEX_SECONDS
+    overdue = len(route.overdue(now_ms, lags))
+    signals.in_flight += route.in_flight
+    signals.overdue += overdue
+    signals.expects = signals.expects or route.overdue_after_ms != NEVER_OVERDUE_MS
+    offered = 0
+    for slot in reversed(route.slots):
+        if slot.second < oldest:
+            break
+        signals.started += slot.started
+        signals.answered += slot.answered
+        signals.technical += slot.technical
+        signals.slow += slot.slow
+        offered += slot.started + slot.refused
+    return offered
+
+
+def _cell_signals(route: Route, now_ms: int, lags: dict[str, int]) -> CellSignals:
+    second = now_ms // SECOND_MS
+    sketch, span, answered, technical, started = LatencySketch(), FORECAST_SECONDS, 0, 0, 0
+    for slot in reversed(route.slots):
+        age = second - slot.second
+        if age > FORECAST_SECONDS and sketch.total >= ENOUGH_SAMPLES:
+            break
+        span = max(span, age)
+        sketch.merge(slot.sketch)
+        answered += slot.answered
+        technical += slot.technical
+        started += slot.started
+    overdue = route.overdue(now_ms, lags)
+    for age_ms in islice(overdue, ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
+        sketch.add(age_ms)
+    good, bad = route.take_ended()
+    return CellSignals(span, sketch, answered, technical, started, route.in_flight, len(overdue), good, bad)
+
+
+def _most(merchants: dict[str, int]) -> dict[str, int]:
+    if len(merchants) <= MAX_MERCHANTS:
+        return merchants
+    known = sorted(merchants, key=lambda name: (name == EVERYONE_ELSE, -merchants[name], name))
+    rest = sum(merchants[name] for name in known[MAX_MERCHANTS - 1 :])
+    return {name: merchants[name] for name in known[: MAX_MERCHANTS - 1]} | {EVERYONE_ELSE: rest}
+
+
+def _per_second(counts: dict[str, int], seconds: float) -> dict[str, float]:
+    return {str(name): count / seconds for name, count in counts.items()}

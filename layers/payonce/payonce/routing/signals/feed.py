@@ -1,0 +1,134 @@
+"""The stored signals as the predictor reads them, second by second, into its book; and what time it is by the store.
+
+Three kinds of clocks meet here, and any of them may be half a minute wrong. The store's is the one that counts: events
+carry it, cursors go by it. What the time is *now* can only be told from how old the newest batch looked to the function
+that wrote it and to us; the two have clocks of their own, and the better one is believed::
+
+    newest event (store) ──── lag ────┤ now
+                         d_writer = written - newest, by the writer's clock, and at most one step until it was read
+                         d_reader = read - newest,    by our clock
+                         lag = the smaller one, and never less than nothing
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.routing.signals.book import SignalBook
+from payonce.routing.signals.events import Claimed, Ended, Refused
+from payonce.routing.signals.signal_store import SignalBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.ports import Clock
+    from payonce.routing.signals.events import SignalEvent
+    from payonce.routing.signals.observation import Cell
+    from payonce.routing.signals.signal_store import SignalStore
+
+FIRST_LOOK_MS = 60_000  # at the start: the longest window that is looked at
+OVERLAP_MS = 5_000  # behind the newest batch, every second: a shard may be that late
+LONG_OVERLAP_MS = 20_000  # the same at every forecast: later signals are not worth reading
+MAX_AHEAD_MS = 60_000  # beyond our clock: such a batch is a slip, and following it would be blind to all others
+NEVER_MS = -(2**53)
+
+
+class SignalFeed:
+    """Reads each batch once. ``newest_ms`` is the store's time of the newest event, 0 as long as there is none.
+
+    ``heard`` is told once of every attempt that ended. ``unreadable`` counts batches that were skipped. Only the
+    configured gateways' events are taken: a document that names another is refused by payments.
+    """
+
+    def __init__(
+        self, store: SignalStore, clock: Clock, gateways: frozenset[str], heard: Callable[[Ended], None]
+    ) -> None:
+        self._store = store
+        self._heard = heard
+        self._clock = clock
+        self._gateways = gateways
+        self._seen: dict[str, int] = {}
+        self._read_at_ms = NEVER_MS
+        self._news_at_ms = NEVER_MS  # by our clock: when there was a newer event at last
+        self._ahead_ms = 0  # of our clock: what has to be added to it
+        self.book = SignalBook()
+        self.newest_ms = 0
+        self.is_first_look = True
+        self.unreadable = 0
+
+    def expect(self, expectations: dict[Cell, int]) -> None:
+        """Tell the book what takes too long. To be called before what is to be judged is read."""
+        for cell, overdue_after_ms in expectations.items():
+            self.book.expect(cell, overdue_after_ms)
+
+    def now_ms(self) -> int:
+        """The time by the store, as well as it can be told. Our own clock's as long as nothing was read."""
+        return self._clock.now_ms() + self._ahead_ms
+
+    def lag_ms(self) -> int:
+        """How far the newest event lies behind the store's time."""
+        return self.now_ms() - self.newest_ms
+
+    def read(self, *, overlap_ms: int = OVERLAP_MS) -> bool:
+        """Read what is new; return whether the newest event is a newer one. Raises ``StoreUnavailable``."""
+        own_ms = self._clock.now_ms()
+        until_ms = own_ms + MAX_AHEAD_MS
+        self.is_first_look = self._read_at_ms == NEVER_MS
+        if not self.newest_ms:
+            newest_ms = self._store.newest_ms(until_ms=until_ms)
+            if newest_ms is None:
+                self._read_at_ms = own_ms
+                return False
+            from_ms = newest_ms - FIRST_LOOK_MS
+        elif own_ms - self._news_at_ms > LONG_OVERLAP_MS:
+            from_ms = self.newest_ms  # what could still come is too late, and all of it would be read every second
+        else:
+            from_ms = self.newest_ms - overlap_ms
+        batches = self._new_batches(from_ms, until_ms)
+        since_ms = own_ms - self._read_at_ms
+        self._read_at_ms = own_ms
+        self._feed(batches)
+        newest = max((batch for batch in batches if batch.is_of_the_store), key=lambda b: b.at_ms, default=None)
+        self._forget()
+        if newest is None or newest.at_ms <= self.newest_ms:
+            return False
+        self.newest_ms = newest.at_ms
+        # At the first look a batch may have lain there for long, so that only our own clock can say how old it is.
+        lag_ms = min(max(0, own_ms - newest.at_ms), max(0, newest.observed_at_ms - newest.at_ms) + max(0, since_ms))
+        self._ahead_ms = newest.at_ms + lag_ms - own_ms
+        self._news_at_ms = own_ms if lag_ms <= LONG_OVERLAP_MS or not self.is_first_look else NEVER_MS
+        return True
+
+    def _new_batches(self, from_ms: int, until_ms: int) -> list[SignalBatch]:
+        batches = []
+        for batch in self._store.between(from_ms, until_ms, known=self._seen.keys()):
+            if isinstance(batch, SignalBatch):
+                batches.append(batch)
+                self._seen[batch.key] = batch.at_ms
+            else:
+                self.unreadable += 1
+        return batches
+
+    def _feed(self, batches: list[SignalBatch]) -> None:
+        events = [(batch.shard, event) for batch in batches for event in batch.events]
+        events.sort(key=lambda pair: pair[1].at_ms)
+        for shard, event in events:
+            self._take(event, shard)
+
+    def _take(self, event: SignalEvent, shard: str) -> None:
+        at_ms = event.at_ms
+        if event.cell.gateway not in self._gateways:
+            return
+        match event:
+            case Claimed():
+                self.book.claimed(at_ms, event.attempt_id, event.cell, event.merchant_id, event.priority, shard=shard)
+            case Ended():
+                attempt = event.attempt_id
+                if self.book.committed(at_ms, attempt, event.cell, event.latency_ms, event.outcome, shard=shard):
+                    self._heard(event)
+            case Refused():
+                self.book.refused(at_ms, event.cell, event.merchant_id, event.priority, shard=shard)
+
+    def _forget(self) -> None:
+        horizon_ms = self.newest_ms - FIRST_LOOK_MS
+        self._seen = {key: at_ms for key, at_ms in self._seen.items() if at_ms >= horizon_ms}

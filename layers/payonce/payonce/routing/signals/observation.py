@@ -1,0 +1,122 @@
+"""What the two loops see at one moment. It is stored with every decision, so it says everything they may know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+from payonce.routing.signals.sketch import LatencySketch
+
+SEPARATOR = "|"
+
+
+class Cell(NamedTuple):
+    """A route: a gateway and the kind of payment method. One may be slow while its neighbour is well (gray failure)."""
+
+    gateway: str
+    method: str
+
+    def key(self) -> str:
+        """The name under which it is stored."""
+        return f"{self.gateway}{SEPARATOR}{self.method}"
+
+    @classmethod
+    def parse(cls, key: str) -> Cell:
+        """The inverse of ``key``. Raises ``ValueError`` when it is none."""
+        gateway, separator, method = key.partition(SEPARATOR)
+        if not gateway or not separator or not method:
+            raise ValueError(f"{key!r} is not a route")
+        return cls(gateway, method)
+
+
+@dataclass(slots=True)
+class CellSignals:
+    """One route over ``span_seconds``: latencies (the overdue at their age), outcomes, and what is open.
+
+    ``good`` and ``bad`` are those of the ended that no earlier observation has counted: windows overlap, these don't.
+    """
+
+    span_seconds: int
+    sketch: LatencySketch
+    answered: int
+    technical: int
+    started: int
+    in_flight: int
+    overdue: int
+    good: int = 0
+    bad: int = 0
+
+    def to_json(self) -> list[Any]:
+        """The form in which it is stored."""
+        counts = [self.span_seconds, self.answered, self.technical, self.started, self.in_flight, self.overdue]
+        return [*counts, self.good, self.bad, self.sketch.to_pairs()]
+
+    @classmethod
+    def from_json(cls, stored: list[Any]) -> Self:
+        """The inverse of ``to_json``."""
+        span, answered, technical, started, in_flight, overdue, good, bad, pairs = stored
+        sketch = LatencySketch.from_pairs(pairs)
+        return cls(span, sketch, answered, technical, started, in_flight, overdue, good, bad)
+
+
+@dataclass(slots=True)
+class GatewaySignals:
+    """One gateway over the last few seconds; ``in_flight`` and ``overdue`` are of this moment.
+
+    ``slow`` are those of the ended that took longer than expected. ``expects`` is false until anything is expected.
+    """
+
+    started: int = 0
+    answered: int = 0
+    technical: int = 0
+    slow: int = 0
+    in_flight: int = 0
+    overdue: int = 0
+    expects: bool = False
+
+    def to_json(self) -> list[Any]:
+        """The form in which it is stored."""
+        counts = [self.started, self.answered, self.technical, self.slow, self.in_flight, self.overdue]
+        return [*counts, self.expects]
+
+
+@dataclass(slots=True)
+class Observation:
+    """Everything as of ``at_ms``. ``cells`` is empty for the reflex loop.
+
+    ``gateways`` count over ``recent_seconds``. Demand (per method, per priority, and of authorizations
+    per merchant) is in requests per second, the refused included.
+    """
+
+    at_ms: int
+    recent_seconds: float
+    cells: dict[Cell, CellSignals]
+    gateways: dict[str, GatewaySignals]
+    demand: dict[str, float]
+    merchants: dict[str, float]
+    priorities: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in which it is stored."""
+        return {
+            "at_ms": self.at_ms,
+            "cells": {cell.key(): signals.to_json() for cell, signals in self.cells.items()},
+            "demand": self.demand,
+            "gateways": {gateway: signals.to_json() for gateway, signals in self.gateways.items()},
+            "merchants": self.merchants,
+            "priorities": self.priorities,
+            "recent_seconds": self.recent_seconds,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        """The inverse of ``to_json``."""
+        return cls(
+            stored["at_ms"],
+            stored["recent_seconds"],
+            {Cell.parse(key): CellSignals.from_json(signals) for key, signals in stored["cells"].items()},
+            {gateway: GatewaySignals(*signals) for gateway, signals in stored["gateways"].items()},
+            dict(stored["demand"]),
+            dict(stored["merchants"]),
+            dict(stored["priorities"]),
+        )

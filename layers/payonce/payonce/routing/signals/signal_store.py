@@ -1,0 +1,124 @@
+"""Batches of signals as items: written once each, read by time.
+
+::
+
+    pk SIGNALS   sk <time of its newest event, ms>#<shard>#<sequence number of its first record>
+                 events, observed_at_ms, purge_at
+
+The keys come from the stream, so a batch that comes again meets its own item. The table's TTL takes them away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import WriteConflict
+from payonce.paging import every_item
+from payonce.ports import Insert, Table
+from payonce.routing.signals.events import pack_events, unpack_events
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
+    from payonce.ports import Database, Item
+    from payonce.routing.signals.events import SignalEvent
+
+PARTITION = "SIGNALS"
+KEPT_SECONDS = 600  # nothing older than a minute is read; ten are there to be looked at
+TIME_DIGITS = 13  # until the year 2286
+MAX_ITEM_BYTES = 307_200  # packed events of one item: DynamoDB takes 400 KB, the rest is for its keys
+REFUSALS_SHARD = "refused"  # the log has no shards, and no store's time
+PAGE_ITEMS = 1000  # one page of a query is at most 1 MB anyway
+
+
+@dataclass(frozen=True, slots=True)
+class SignalBatch:
+    """One item. ``at_ms`` is its newest event's time, ``observed_at_ms`` when it was written, by the writer's clock."""
+
+    key: str
+    at_ms: int
+    shard: str
+    observed_at_ms: int
+    events: list[SignalEvent]
+
+    @property
+    def is_of_the_store(self) -> bool:
+        """Whether ``at_ms`` is the store's time rather than some function's."""
+        return self.shard != REFUSALS_SHARD
+
+
+class SignalStore:
+    """Writes and reads batches. Both raise ``StoreUnavailable``; a write also ``OutcomeUnknown``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, shard: str, events: Sequence[tuple[str, SignalEvent]], *, now_ms: int) -> int:
+        """Store the events of one batch, each with its record's sequence number; return how many items that took."""
+        if not events:
+            return 0
+        data = pack_events([event for _, event in events])
+        if len(data) > MAX_ITEM_BYTES and len(events) > 1:
+            half = len(events) // 2
+            return self.add(shard, events[:half], now_ms=now_ms) + self.add(shard, events[half:], now_ms=now_ms)
+        at_ms = max(event.at_ms for _, event in events)
+        item = {
+            "pk": PARTITION,
+            "sk": f"{at_ms:0{TIME_DIGITS}d}#{shard}#{events[0][0]}",
+            "events": data,
+            "observed_at_ms": now_ms,
+            "purge_at": now_ms // 1000 + KEPT_SECONDS,
+        }
+        try:
+            self._database.write([Insert(Table.ROUTING, item)])
+        except WriteConflict:
+            return 0  # the same batch came again
+        return 1
+
+    def newest_ms(self, *, until_ms: int) -> int | None:
+        """Return the time of the newest batch up to ``until_ms``, or ``None``."""
+        page = self._database.query(
+            Table.ROUTING,
+            partition=("pk", PARTITION),
+            sort_at_most=("sk", _bound(until_ms)),
+            descending=True,
+            limit=1,
+        )
+        return _time_of(page.items[0]) if page.items else None
+
+    def between(self, from_ms: int, until_ms: int, *, known: Container[str] = ()) -> Iterator[SignalBatch | ValueError]:
+        """Yield the batches of that time, oldest first, but for ``known`` keys; an error for each unreadable one."""
+        for item in every_item(
+            lambda start: self._database.query(
+                Table.ROUTING,
+                partition=("pk", PARTITION),
+                sort_at_least=("sk", f"{max(0, from_ms):0{TIME_DIGITS}d}"),
+                sort_at_most=("sk", _bound(until_ms)),
+                limit=PAGE_ITEMS,
+                start=start,
+            )
+        ):
+            if item["sk"] not in known:
+                yield _batch(item)
+
+
+def _bound(until_ms: int) -> str:
+    return f"{max(0, until_ms):0{TIME_DIGITS}d}~"  # behind every key of that millisecond
+
+
+def _time_of(item: Item) -> int | None:
+    text = str(item["sk"]).partition("#")[0]
+    return int(text) if text.isdecimal() else None
+
+
+def _batch(item: Item) -> SignalBatch | ValueError:
+    at_ms, observed_at_ms = _time_of(item), item.get("observed_at_ms")
+    if at_ms is None or not isinstance(observed_at_ms, int):
+        return ValueError("not a batch of signals")
+    try:
+        events = unpack_events(item.get("events"))
+    except ValueError as error:
+        return error
+    _, _, rest = item["sk"].partition("#")
+    return SignalBatch(item["sk"], at_ms, rest.rpartition("#")[0], observed_at_ms, events)

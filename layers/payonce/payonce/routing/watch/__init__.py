@@ -1,0 +1,1 @@
+"""Watches each route's latency for people; it changes no route."""

@@ -1,0 +1,126 @@
+"""Reads: endpoints, deliveries, replays and events. Always within one merchant."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import NotFound
+from payonce.domain.webhooks import Health
+from payonce.outbox import SETTLING_MS, created_key, events_of_merchant, find_event, partition_of
+from payonce.paging import make_cursor, read_cursor
+from payonce.ports import Table
+from payonce.webhooks.commit_work import Services, require_endpoint
+from payonce.webhooks.deliveries import DELIVERY_PREFIX, delivery_from, delivery_key
+from payonce.webhooks.endpoints import endpoint_view, load_endpoints
+from payonce.webhooks.gate import gate_key, health_of
+from payonce.webhooks.redeliver import require_delivery
+from payonce.webhooks.replay_items import replay_from, replay_key
+from payonce.webhooks.views import delivery_summary, delivery_view, health_view, replay_view
+
+if TYPE_CHECKING:
+    from payonce.ports import Item
+
+# A filter looks at so many items for one page, whether they fit or not: an answer in bounded time, and a cursor.
+FILTER_ITEMS = 200
+LAST = "~"  # after every character of an id
+
+
+def get_endpoint(services: Services, merchant_id: str, endpoint_id: str) -> dict[str, Any]:
+    """Return the endpoint with its health. Raises ``NotFound``."""
+    endpoint = require_endpoint(services.database, merchant_id, endpoint_id)
+    gate = services.database.get(Table.ENDPOINTS, gate_key(merchant_id, endpoint_id))
+    health = Health() if gate is None else health_of(gate)
+    return {**endpoint_view(endpoint), "health": health_view(health, services.clock.now_ms())}
+
+
+def list_endpoints(services: Services, merchant_id: str) -> dict[str, Any]:
+    """Return all endpoints, oldest first. Their number is bounded, so there are no pages."""
+    endpoints = load_endpoints(services.database, merchant_id)
+    return {"object": "list", "data": [endpoint_view(endpoint) for endpoint in endpoints], "next_cursor": None}
+
+
+def list_deliveries(
+    services: Services, merchant_id: str, endpoint_id: str, *, limit: int, cursor: str | None, status: str | None
+) -> dict[str, Any]:
+    """Return a page of an endpoint's deliveries, newest event first, and the cursor of the next one.
+
+    With ``status`` at most ``FILTER_ITEMS`` are looked at, so a page may hold fewer than ``limit``, or none, and yet
+    have a next one. Raises ``NotFound``, and ``BodyMalformed`` for a cursor of another list.
+    """
+    require_endpoint(services.database, merchant_id, endpoint_id)
+    listing = ("deliveries", merchant_id, endpoint_id, status)
+    page = services.database.query(
+        Table.DELIVERIES,
+        partition=("pk", partition_of(merchant_id, endpoint_id)),
+        sort_prefix=("sk", DELIVERY_PREFIX),
+        descending=True,
+        limit=limit if status is None else FILTER_ITEMS,
+        start=None if cursor is None else dict(delivery_key(merchant_id, endpoint_id, read_cursor(cursor, listing))),
+    )
+    taken, last, more = _take(page.items, "status", status, limit)
+    going_on = last is not None and (more or page.next_key is not None)
+    return {
+        "object": "list",
+        "data": [delivery_summary(delivery_from(item)) for item in taken],
+        "next_cursor": make_cursor(last["delivery_id"], listing) if going_on and last is not None else None,
+    }
+
+
+def get_delivery(services: Services, merchant_id: str, endpoint_id: str, delivery_id: str) -> dict[str, Any]:
+    """Return the delivery with its attempts. Raises ``NotFound``."""
+    require_endpoint(services.database, merchant_id, endpoint_id)
+    return delivery_view(require_delivery(services.database, merchant_id, endpoint_id, delivery_id))
+
+
+def get_replay(services: Services, merchant_id: str, endpoint_id: str, replay_id: str) -> dict[str, Any]:
+    """Return the replay and its progress. Raises ``NotFound``."""
+    item = services.database.get(Table.DELIVERIES, replay_key(merchant_id, endpoint_id, replay_id))
+    if item is None:
+        raise NotFound(f"There is no replay {replay_id} of this endpoint.")
+    return replay_view(replay_from(item))
+
+
+def list_events(
+    services: Services, merchant_id: str, *, after: str | None, limit: int, event_type: str | None
+) -> bytes:
+    """Return a page of events, oldest first, each as the bytes that are delivered, and where to go on.
+
+    ``next_after`` is the last event that was looked at, or ``after`` itself when there was none. Events of the last
+    ``SETTLING_MS`` are not listed yet: one that is committed late could become visible behind them. With
+    ``event_type`` at most ``FILTER_ITEMS`` are looked at. Raises ``BodyMalformed`` for a cursor of another list.
+    """
+    listing = ("events", merchant_id, event_type)
+    page = events_of_merchant(
+        services.database,
+        merchant_id,
+        after="" if after is None else read_cursor(after, listing),
+        until=created_key(max(0, services.clock.now_ms() - SETTLING_MS), LAST),
+        limit=limit if event_type is None else FILTER_ITEMS,
+    )
+    taken, last, more = _take(page.items, "event_type", event_type, limit)
+    next_after = after if last is None else make_cursor(last["created_key"], listing)
+    has_more = "true" if more or page.next_key is not None else "false"
+    data = b",".join(item["body"] for item in taken)
+    end = f'],"next_after":{json.dumps(next_after)},"has_more":{has_more}}}'
+    return b'{"object":"list","data":[' + data + end.encode()
+
+
+def get_event(services: Services, merchant_id: str, event_id: str) -> bytes:
+    """Return the event's bytes as they are signed and delivered. Raises ``NotFound``."""
+    item = find_event(services.database, merchant_id, event_id)
+    if item is None:
+        raise NotFound("There is no such event. One that was made a moment ago may not be found yet.")
+    body: bytes = item["body"]
+    return body
+
+
+def _take(items: list[Item], name: str, wanted: str | None, limit: int) -> tuple[list[Item], Item | None, bool]:
+    """Return up to ``limit`` items that fit, the last one that was looked at, and whether some were not."""
+    taken: list[Item] = []
+    for number, item in enumerate(items, start=1):
+        if wanted in (None, item[name]):
+            taken.append(item)
+        if len(taken) == limit:
+            return taken, item, number < len(items)
+    return taken, items[-1] if items else None, False

@@ -1,0 +1,79 @@
+"""The second half of the composition root: what only the functions behind the outbox need.
+
+The functions of the API import none of it, and pay for none of it when they start.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from payonce.network.webhook_sender import WebhookSender
+from payonce.observability import get_logger
+from payonce.webhooks.dispatch import Dispatcher
+from payonce.webhooks.gate import Gates
+from payonce.webhooks.inbox import Inbox
+from payonce.webhooks.relay import Relay
+from payonce.webhooks.replays import advance_replay
+from payonce.webhooks.scheduler import Scheduler
+from payonce.webhooks.signer import Signer
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
+
+if TYPE_CHECKING:
+    from payonce.domain.endpoint import DisabledReason
+
+
+class DeliveryApplication(Application):
+    """The wired application with relay, dispatcher, scheduler and inbox."""
+
+    @cached_property
+    def relay(self) -> Relay:
+        """The relay from the outbox to the delivery queue."""
+        return Relay(database=self.database, queue=self.delivery_queue, clock=self.clock)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """The dispatcher of deliveries."""
+
+        def report_disabled(endpoint_id: str, reason: DisabledReason) -> None:
+            get_logger().warning("endpoint disabled", extra={"endpoint_id": endpoint_id, "reason": reason.value})
+
+        return Dispatcher(
+            database=self.database,
+            queue=self.delivery_queue,
+            transport=WebhookSender(self.clock, allow_local=self.settings.allow_local_endpoints),
+            signer=Signer(cipher=self.cipher, clock=self.clock),
+            gates=Gates(self.database, choose=random.randrange),
+            clock=self.clock,
+            jitter=random.random,
+            report_disabled=report_disabled,
+        )
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """The scheduler of deliveries and replays."""
+
+        def report_error(name: str, error: Exception) -> None:
+            get_logger().error("not scheduled", extra={"item": name, "error": repr(error)})
+
+        return Scheduler(
+            database=self.database,
+            queue=self.delivery_queue,
+            relay=self.relay,
+            advance=partial(advance_replay, self.database, self.delivery_queue, self.clock),
+            clock=self.clock,
+            report_error=report_error,
+        )
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """The inbox of merchants' own events."""
+        return Inbox(database=self.database, clock=self.clock)
+
+
+def bootstrap_delivery() -> DeliveryApplication:
+    """Return the application of this process's environment. Raises ``MisconfiguredError``."""
+    return DeliveryApplication(load_settings(os.environ))

@@ -1,0 +1,51 @@
+"""The wiring of where payments go: the gateways' adapters, and the router that chooses between them."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import GatewayUnavailable
+from payonce.observability import get_logger
+from payonce.routing.control.routing_settings import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from payonce.ports import Clock, Database, Gateway
+    from payonce.routing.control.router import Router
+    from payonce.wiring.settings import Settings
+
+
+def make_router(settings: Settings, database: Callable[[], Database], clock: Clock) -> Router:
+    """Return the router of new payments; in mode off it asks for no database."""
+    # Captures and refunds are wired by this module too, and choose nothing.
+    from payonce.routing.control.control_cache import BackgroundReader, ControlCache
+    from payonce.routing.control.control_store import ControlStore
+    from payonce.routing.control.router import Router
+
+    draw = random.random
+    cache = None
+    if settings.routing.mode is not Mode.OFF:
+        reader = BackgroundReader(ControlStore(database()).read, _report)
+        cache = ControlCache(reader, frozenset(settings.gateways), draw=draw, report=_report)
+    return Router(settings.routing, cache, now_ms=clock.now_ms, draw=draw)
+
+
+def make_gateway(settings: Settings, name: str, secrets: Callable[[], Mapping[str, str]], clock: Clock) -> Gateway:
+    """Return the adapter of the configured gateway ``name``. Raises ``GatewayUnavailable`` without one."""
+    configured = settings.gateways.get(name)
+    if configured is None:
+        raise GatewayUnavailable(f"The gateway {name!r} is not configured.")
+    if configured.kind == "stripe":
+        # The SDK takes some 0.4 s to import: only a deployment that uses it pays for it.
+        from payonce.gateways.stripe_gateway import stripe_from_options
+
+        return stripe_from_options(name, configured.options, secrets(), clock)
+    from payonce.gateways.sandbox_bank import sandbox_bank_from_options
+
+    return sandbox_bank_from_options(name, configured.options, secrets(), clock)
+
+
+def _report(error: Exception) -> None:
+    get_logger().warning("routing control not read", extra={"error": repr(error)})

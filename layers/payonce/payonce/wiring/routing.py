@@ -1,0 +1,67 @@
+"""The part of the composition root that observes claims and predicts: what payments need of routing is elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from functools import cached_property
+
+from payonce.observability import get_logger
+from payonce.ports import Deadline
+from payonce.routing.control.control_store import ControlStore
+from payonce.routing.control.routing_settings import Mode
+from payonce.routing.decision.leader import Predicting, PredictorRun
+from payonce.routing.decision.predictor_store import PredictorStore
+from payonce.routing.detection.forecast import shipped_model
+from payonce.routing.signals.signal_store import SignalStore
+from payonce.routing.watch.stored_watch import Watching
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
+
+__all__ = ["RUN_SECONDS", "STOP_BEFORE_TIMEOUT_MS", "RoutingApplication", "bootstrap_routing"]
+
+RUN_SECONDS = 65  # the schedule's minute, and five seconds in which the next run stands by
+STOP_BEFORE_TIMEOUT_MS = 10_000  # one step whose every call is tried three times, and the log
+LEADER_PREFIX = "run"
+
+
+class RoutingApplication(Application):
+    """The wired application with the signals and the predictor."""
+
+    @cached_property
+    def signals(self) -> SignalStore:
+        """Where signals are kept."""
+        return SignalStore(self.database)
+
+    def predict(self, remaining_ms: int) -> dict[str, int]:
+        """Run the predictor for as long as a run takes, or the function has; return and log the run's counts."""
+        if self.settings.routing.mode is Mode.OFF:
+            get_logger().info("routing is off", extra={})
+            return {}
+        budget_ms = min(RUN_SECONDS * 1000, remaining_ms - STOP_BEFORE_TIMEOUT_MS)
+        counts = asdict(self.predictor_run().run(Deadline(self.clock.now_ms() + budget_ms)))
+        get_logger().info("routing run", extra=counts)
+        return counts
+
+    def predictor_run(self) -> PredictorRun:
+        """Return a new run, under a leader's name of its own."""
+        return PredictorRun(
+            Predicting(
+                store=PredictorStore(self.database, self.ids.new(LEADER_PREFIX)),
+                signals=self.signals,
+                control=ControlStore(self.database),
+                settings=self.settings.routing,
+                gateways=frozenset(self.settings.gateways),
+                model=shipped_model(),
+                clock=self.clock,
+                sleep=time.sleep,
+                log=get_logger(),
+                watch=Watching(self.database, get_logger()),
+            )
+        )
+
+
+def bootstrap_routing() -> RoutingApplication:
+    """Return the application of this process's environment. Raises ``MisconfiguredError``."""
+    return RoutingApplication(load_settings(os.environ))
