@@ -17,7 +17,7 @@ from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.engines.spark_engine import SparkEngine, local_session
 
 if TYPE_CHECKING:
-    from payonce.reconciliation.model import RunResult
+    from payonce.reconciliation.matching.run_result import RunResult
 
 MEMORY_MB = 3072  # of the Java process
 ROWS_PER_PARTITION = 200_000

@@ -12,9 +12,9 @@ from payonce.routing.signals.book import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from laboratory.clockwork import Clockwork
     from laboratory.demand import Demand
     from laboratory.scenarios import Fault, GatewaySpec
-    from laboratory.simulation import Clockwork
 
 TIMEOUT_SECONDS = 10.0  # payonce's deadline for one submission
 REFUSED_SECONDS = 0.05  # a connection that is refused is refused quickly

@@ -8,15 +8,13 @@ is asked about and never sent again, only an attempt that was certainly never se
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import simpy
-
+from laboratory.clockwork import Clockwork
 from laboratory.gateway import SimulatedGateway
 from payonce.routing.signals.book import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
 
     from laboratory.demand import Demand
@@ -26,36 +24,6 @@ MAX_TRIES = 4  # a client that was refused four times shows an error
 PATIENCE_SECONDS = 5.0
 DAILY_WEATHER_SECONDS = 60.0  # what swings over a day need not be set every second
 REFUSED, OPEN = "refused", "open"
-
-
-class Clockwork:
-    """SimPy's environment with the one thing that is needed of it: call this function with that, later."""
-
-    def __init__(self) -> None:
-        self._environment = simpy.Environment()
-
-    @property
-    def now(self) -> float:
-        """Seconds since the trial began."""
-        return self._environment._now
-
-    def after(self, seconds: float, call: Callable[[Any], None], argument: Any) -> None:
-        """Call ``call(argument)`` in so many seconds."""
-        timeout = self._environment.timeout(seconds)
-        timeout.callbacks.append(lambda _event: call(argument))
-
-    def every(self, seconds: float, call: Callable[[], None], offset: float = 0.0) -> None:
-        """Call ``call()`` again and again."""
-
-        def again(_event: Any) -> None:
-            call()
-            self._environment.timeout(seconds).callbacks.append(again)
-
-        self._environment.timeout(offset).callbacks.append(again)
-
-    def run(self, until: float) -> None:
-        """Let time pass."""
-        self._environment.run(until=until)
 
 
 class Policy(Protocol):

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import urllib3
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from urllib3.exceptions import HTTPError
 
 from local.degradation import ROUTING
 from local.demo_reconciliation import Audit
 from local.demo_routing import show_routing
 from local.demo_webhooks import show_webhooks
+from local.shop import PATIENCE_SECONDS, Shop
 from local.traffic import MAX_WAITING
 
 if TYPE_CHECKING:
@@ -28,41 +26,7 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 BURST = 20
-REQUEST_TIMEOUT_SECONDS = 60
-PATIENCE_SECONDS = 900  # a till retries for ever; a demo says at some time that it waits for nothing
 console = Console()
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A merchant's till: sends requests, and retries with the same key until it has an answer."""
-
-    url: str
-    api_key: str
-    pool: urllib3.PoolManager
-
-    def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Return the answer to one request, asked again with the same key while there is none or the cloud is busy.
-
-        Raises ``TimeoutError``.
-        """
-        give_up, pause_seconds = time.monotonic() + PATIENCE_SECONDS, 0.1
-        while time.monotonic() < give_up:
-            with suppress(HTTPError):  # no answer is no answer: the same key again
-                answer = self.once(method, path, body, key)
-                if answer.status not in {429, 500, 502, 503, 504}:
-                    return answer
-            time.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, 1.0)
-        raise TimeoutError(f"{method} {path} was not answered within {PATIENCE_SECONDS} seconds.")
-
-    def once(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Return the answer to one request, whatever it is."""
-        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
-        if key:
-            headers["X-Idempotency-Key"] = key
-        raw = None if body is None else json.dumps(body).encode()
-        return self.pool.request(method, self.url + path, body=raw, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS)
 
 
 def deploy(cloud: LocalCloud) -> Stack:

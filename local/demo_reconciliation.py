@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import urllib3
     from rich.console import Console
 
-    from local.demo import Shop
+    from local.shop import Shop
     from local.stack import Stack
     from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case

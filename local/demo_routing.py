@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from local.degradation import Moment
-    from local.demo import Shop
+    from local.shop import Shop
     from local.stack import Stack
     from local.traffic import Paid
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from local.demo import Shop
     from local.receiver import Received
+    from local.shop import Shop
     from local.stack import Stack
 
 PATH = "/shop"

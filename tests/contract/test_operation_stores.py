@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.errors import LeaseLost, NotExecuted, OutcomeUnknown
-from payonce.idempotency.in_process import Attempt, Verdict, WasExecuted, WasNotExecuted
+from payonce.idempotency.attempt import Attempt, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.operation import idempotent_operation
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from tests.support.world import RealClock

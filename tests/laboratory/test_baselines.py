@@ -6,12 +6,12 @@ import math
 
 import pytest
 
+from laboratory.clockwork import Clockwork
 from laboratory.demand import Demand
 from laboratory.gateway import TIMEOUT_SECONDS, SimulatedGateway
 from laboratory.policies.breaker import OPEN_SECONDS, TRIAL_CALLS, WINDOW_CALLS, _Breaker
 from laboratory.policies.gradient2 import MIN_LIMIT, Gradient2
 from laboratory.scenarios import Fault, GatewaySpec
-from laboratory.simulation import Clockwork
 from payonce.routing.control.admission import Priority
 from payonce.routing.signals.book import Outcome
 

@@ -12,7 +12,7 @@ from tests.support.reconciliation_injector.files import bank_csv, gateway_csv, g
 from tests.support.reconciliation_injector.maker import PLAIN
 
 if TYPE_CHECKING:
-    from payonce.reconciliation.model import RunResult
+    from payonce.reconciliation.matching.run_result import RunResult
     from tests.support.reconciliation_injector.model import Case
 
 # What follows from the rows alone. A probable double charge is found by its own measure, not by the rules.

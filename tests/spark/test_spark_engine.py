@@ -28,7 +28,7 @@ from tests.support.reconciliation_injector.files import gateway_file, statement_
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from payonce.reconciliation.model import RunResult
+    from payonce.reconciliation.matching.run_result import RunResult
     from tests.support.reconciliation_injector.model import Case
 
 PACKAGE = Path(payonce.__file__).parent

@@ -14,7 +14,7 @@ from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from payonce.routing.decision.leader import Predicting, PredictorRun, RunReport
 from payonce.routing.decision.predictor_store import PredictorStore
 from payonce.routing.decision.state import State
-from payonce.routing.detection.detector import Baseline
+from payonce.routing.detection.baseline import Baseline
 from payonce.routing.detection.forecast import shipped_model
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed

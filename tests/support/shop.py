@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payonce.idempotency.attempt import Attempt, NotKnown, Verdict
 from payonce.idempotency.codecs import JsonValue  # noqa: TC001 - looked up at run time
-from payonce.idempotency.in_process import Attempt, NotKnown, Verdict
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.operation import IdempotentOperation, current_attempt, idempotent_operation
 from payonce.idempotency.record_store import DatabaseIdempotencyStore

@@ -328,3 +328,19 @@ class Database(Protocol):
         The sort attribute may be bounded by a prefix, or from below and above (both included).
         """
         ...
+
+
+class Log(Protocol):
+    """A structured log."""
+
+    def info(self, message: str, /, *, extra: dict[str, Any]) -> None:
+        """Write a line."""
+        ...
+
+    def warning(self, message: str, /, *, extra: dict[str, Any]) -> None:
+        """Write a line."""
+        ...
+
+    def error(self, message: str, /, *, extra: dict[str, Any]) -> None:
+        """Write a line."""
+        ...

@@ -12,7 +12,7 @@ from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConfli
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus
 from payonce.reconciliation.cases.case_items import correcting_writes, position_of
 from payonce.reconciliation.cases.case_store import HISTORY_LIMIT, CaseStore
-from payonce.reconciliation.cases.recording import RunCounts
+from payonce.reconciliation.cases.recording import RunCounts, record_run
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.runs.files import KnownFile, chain_head, files_since, move_chain, remember_file
 from payonce.reconciliation.runs.manifest import FIRST
@@ -48,7 +48,7 @@ def everything(_case: Case) -> bool:
 
 
 def record(store: CaseStore, run_id: str, *breaks: Break, hours: int = 0) -> RunCounts:
-    return store.record_run(run_id, breaks, as_of_ms=NOW_MS + hours * HOUR_MS, covers=everything)
+    return record_run(store, run_id, breaks, as_of_ms=NOW_MS + hours * HOUR_MS, covers=everything)
 
 
 def test_a_break_is_opened_once_seen_again_closed_and_reopened(database: Database) -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_looked_earlier_judges_nothing_later(database: Database) -> N
 def test_what_a_run_did_not_look_at_stays_open(database: Database) -> None:
     store, found = CaseStore(database), a_break()
     record(store, "run_1", found)
-    counts = store.record_run("run_2", [], as_of_ms=NOW_MS + HOUR_MS, covers=lambda case: case.gateway != "bank")
+    counts = record_run(store, "run_2", [], as_of_ms=NOW_MS + HOUR_MS, covers=lambda case: case.gateway != "bank")
     assert (counts, store.get(found.break_id).status) == (RunCounts(), CaseStatus.OPEN)
 
 

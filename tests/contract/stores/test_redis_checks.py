@@ -8,8 +8,8 @@ import pytest
 
 from local.redis_servers import running_redis
 from payonce.domain.errors import MisconfiguredError, StoreUnavailable
-from payonce.stores.redis_calls import redis_client
-from payonce.stores.redis_checks import MAX_CLOCK_DIFFERENCE_MS, Durability, check_redis
+from payonce.stores.redis_calls import check_redis, redis_client
+from payonce.stores.redis_checks import MAX_CLOCK_DIFFERENCE_MS, Durability
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:

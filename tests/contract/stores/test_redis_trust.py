@@ -17,15 +17,16 @@ import pytest
 
 from local.redis_servers import running_redis
 from payonce.domain.errors import LeaseLost, MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.idempotency.attempt import WasExecuted
 from payonce.idempotency.audit import ReleasedBy
-from payonce.idempotency.in_process import WasExecuted
 from payonce.idempotency.operation import current_attempt, idempotent_operation
 from payonce.idempotency.record_items import shard_of
 from payonce.idempotency.record_store import ClaimTaken
 from payonce.idempotency.records import RecordStatus
 from payonce.stores import redis_calls
 from payonce.stores.redis_audit import RedisAuditTrail
-from payonce.stores.redis_checks import Durability, check_redis
+from payonce.stores.redis_calls import check_redis
+from payonce.stores.redis_checks import Durability
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from tests.support.conformance import fresh
 from tests.support.http import call

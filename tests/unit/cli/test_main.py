@@ -17,6 +17,7 @@ from payonce.idempotency.keys import record_id
 from payonce.ports import Table
 from payonce.reconciliation.cases.case_items import Visibility
 from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.recording import record_run
 from payonce.reconciliation.model import Break, Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.events import KEY, call
@@ -177,7 +178,7 @@ def add_breaks(application: Application, at_ms: int) -> list[str]:
             (BreakClass.MISSING_IN_LEDGER, "r3", None),
         )
     ]
-    CaseStore(application.database).record_run("run_1", breaks, as_of_ms=at_ms, covers=lambda _case: True)
+    record_run(CaseStore(application.database), "run_1", breaks, as_of_ms=at_ms, covers=lambda _case: True)
     return [each.break_id for each in breaks]
 
 

@@ -13,6 +13,7 @@ from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfA
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.ports import Table
 from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.recording import record_run
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.corrections import (
@@ -365,8 +366,12 @@ class Beside:
 def close(world: World, found: Break) -> None:
     """A later run finds it no more."""
     world.clock.ms += 1_000
-    counts = CaseStore(world.database).record_run(
-        "run_2", [], as_of_ms=world.clock.now_ms(), covers=lambda case: case.break_id == found.break_id
+    counts = record_run(
+        CaseStore(world.database),
+        "run_2",
+        [],
+        as_of_ms=world.clock.now_ms(),
+        covers=lambda case: case.break_id == found.break_id,
     )
     assert counts.closed == 1
 

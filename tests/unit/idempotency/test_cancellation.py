@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, PayonceError, ReleaseRefused, StoreUnavailable
 from payonce.idempotency import handoff
+from payonce.idempotency.attempt import Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.conclude import Concluder
-from payonce.idempotency.in_process import Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.operation import current_attempt, run_again
 from payonce.idempotency.records import Claim, Draft, IdempotencyRecord, InDoubt, RecordStatus, StoredResponse
 from payonce.idempotency.release import ReleaseDesk, ReleaseOrder

@@ -16,7 +16,7 @@ import pytest
 from payonce.domain import errors
 from payonce.domain.errors import KeyInProgress, NotExecuted, OutcomeUnknown, PayonceError, StoreUnavailable
 from payonce.domain.exchange import Answered
-from payonce.idempotency.in_process import WasExecuted
+from payonce.idempotency.attempt import WasExecuted
 from payonce.idempotency.nested import LeavingAGuard, is_promise, next_number
 from payonce.idempotency.operation import current_attempt, idempotent_operation
 from payonce.idempotency.records import RecordStatus

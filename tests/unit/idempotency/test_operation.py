@@ -28,8 +28,8 @@ from payonce.domain.errors import (
     ResultNotStored,
     StoreUnavailable,
 )
+from payonce.idempotency.attempt import Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.codecs import BytesCodec, JsonCodec, JsonValue
-from payonce.idempotency.in_process import Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.operation import current_attempt, idempotent_operation, run_again
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.window import MAX_RESPONSE_BYTES

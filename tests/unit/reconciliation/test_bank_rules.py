@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import permutations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.model import Outcome, RunResult, RunSettings, Source
+from payonce.reconciliation.model import Outcome, RunSettings, Source
 from payonce.reconciliation.readers.rows import (
     FileFormat,
     GatewayRow,
@@ -20,6 +20,9 @@ from payonce.reconciliation.readers.rows import (
     Statement,
     StatementLine,
 )
+
+if TYPE_CHECKING:
+    from payonce.reconciliation.matching.run_result import RunResult
 
 DAY_MS = 86_400_000
 FIRST = date(2026, 3, 2)

@@ -17,8 +17,9 @@ from payonce.cli import main as cli
 from payonce.domain.errors import BodyMalformed
 from payonce.reconciliation.anomalies.calibration import Basis, Calibration
 from payonce.reconciliation.anomalies.findings import Anomalies, Finding, FindingKind
+from payonce.reconciliation.matching.run_result import RunResult
 from payonce.reconciliation.matching.summary import by_class, conservation, is_overdue, verdict
-from payonce.reconciliation.model import Break, Evidence, FeeRule, Outcome, RunResult, RunSettings, Source, Tally
+from payonce.reconciliation.model import Break, Evidence, FeeRule, Outcome, RunSettings, Source, Tally
 from payonce.reconciliation.report.chain import add_to_chain
 from payonce.reconciliation.report.contents import Contents, as_json
 from payonce.reconciliation.report.html import as_html

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState, RunResult, RunSettings
+from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState, RunSettings
 from payonce.reconciliation.readers.rows import FileFormat, GatewayRow, ReconciliationFile, RowKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from payonce.reconciliation.matching.run_result import RunResult
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

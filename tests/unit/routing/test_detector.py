@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from payonce.routing.detection.detector import MAX_FROZEN_SECONDS, Assessment, Baseline, assess
+from payonce.routing.detection.baseline import Baseline
+from payonce.routing.detection.detector import MAX_FROZEN_SECONDS, Assessment, assess
 from payonce.routing.signals.observation import CellSignals
 from payonce.routing.signals.sketch import LatencySketch
 

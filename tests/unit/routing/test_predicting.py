@@ -26,7 +26,7 @@ from payonce.routing.decision.predictor_store import (
 from payonce.routing.decision.record import replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import VERSION, State, restore
-from payonce.routing.detection.detector import Baseline
+from payonce.routing.detection.baseline import Baseline
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed, unpacked
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication

@@ -15,7 +15,7 @@ from payonce.routing.decision.loops import decide, expectations
 from payonce.routing.decision.record import record, replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import State, parse_state, restore
-from payonce.routing.detection.detector import Baseline
+from payonce.routing.detection.baseline import Baseline
 from payonce.routing.detection.forecast import Model, shipped_model
 from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.signals.sketch import LatencySketch

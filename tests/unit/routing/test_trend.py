@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from payonce.routing.detection.detector import Assessment, Baseline, assess
+from payonce.routing.detection.baseline import Baseline
+from payonce.routing.detection.detector import Assessment, assess
 from payonce.routing.signals.observation import CellSignals
 from payonce.routing.signals.sketch import LatencySketch
 

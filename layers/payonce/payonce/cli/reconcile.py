@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from payonce.cli.support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
+from payonce.reconciliation.matching.run_result import with_anomalies
 from payonce.reconciliation.matching.summary import verdict
-from payonce.reconciliation.model import with_anomalies
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
 from payonce.reconciliation.readers.values import plain
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from payonce.reconciliation.matching.results import Workspace
-    from payonce.reconciliation.model import RunResult, RunSettings
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import RunSettings
     from payonce.reconciliation.report.contents import Contents
 
 NO_BREAKS, BREAKS_FOUND, REFUSED = 0, 1, 2

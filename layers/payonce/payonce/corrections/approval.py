@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.record import (
     Correction,
     CorrectionStatus,
+    Identity,
     change,
     find_correction,
     load_correction,
@@ -36,15 +36,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 MAX_PROPOSALS = 20  # of one attempt: they are kept with the correction
 _S = CorrectionStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Where a correction is stored."""
-
-    merchant_id: str
-    payment_id: str
-    break_id: str
 
 
 class Approvals:

@@ -76,6 +76,15 @@ NEXT: Mapping[CorrectionStatus, frozenset[CorrectionStatus]] = MappingProxyType(
 FINAL = frozenset({_S.CORRECTED, _S.REJECTED, _S.EXPIRED, _S.FAILED, _S.MANUAL})
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where a correction is stored."""
+
+    merchant_id: str
+    payment_id: str
+    break_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
     """One correction of one break. ``proposal_version`` counts what was proposed: a decision names the one it saw.

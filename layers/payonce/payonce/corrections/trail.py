@@ -15,7 +15,7 @@ from payonce.ports import Adjust, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from payonce.corrections.approval import Identity
+    from payonce.corrections.record import Identity
     from payonce.ports import Database, Key, Write
 
 MAX_ENTRIES = 500  # some 100 KB; what comes later is counted, and is in the audit trail

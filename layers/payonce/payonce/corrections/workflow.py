@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.corrections.actions import Action, action_for
-from payonce.corrections.approval import Approvals, Identity
+from payonce.corrections.approval import Approvals
 from payonce.corrections.execution import Execution
 from payonce.corrections.outlook import Outlook, Switch, outlook_of
 from payonce.corrections.record import (
@@ -18,6 +18,7 @@ from payonce.corrections.record import (
     MAX_ATTEMPTS,
     Correction,
     CorrectionStatus,
+    Identity,
     find_correction,
     insert_correction,
     was_claimed,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from payonce.reconciliation.anomalies.findings import Anomalies
-    from payonce.reconciliation.model import LedgerRow, RunResult, RunSettings
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import LedgerRow, RunSettings
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
 INSERT_BATCH_ROWS: Final = 10_000  # as columns, for one statement; 14 columns of it are a few MB

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from payonce.reconciliation.model import RunResult, RunSettings
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import RunSettings
 
 # Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian.
 ROW_HASH: Final = (

@@ -24,7 +24,8 @@ from payonce.reconciliation.runs.run_policy import RunPolicy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.reconciliation.model import RunResult, RunSettings
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import RunSettings
 
 JOB_VERSION = 1
 

@@ -16,7 +16,7 @@ import threading
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Self
 
-from payonce.idempotency.in_process import Attempt, CutOff, GivenUp
+from payonce.idempotency.in_process import CutOff, GivenUp
 from payonce.idempotency.nested import ATTEMPTS
 from payonce.ports import Deadline
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
+    from payonce.idempotency.attempt import Attempt
     from payonce.ports import Clock
 
     type Execute = Callable[[Callable[[], Any]], Any]

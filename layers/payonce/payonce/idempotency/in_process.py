@@ -25,10 +25,10 @@ counts once the lease of every earlier owner is over (the horizon), and "found" 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError, StoreUnavailable
+from payonce.idempotency.attempt import ASK_AGAIN_SECONDS, Attempt, NotKnown, Verdict, WasExecuted, WasNotExecuted
 from payonce.idempotency.calls import goes_on
 from payonce.idempotency.nested import ATTEMPTS, is_promise, next_number
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released, StoredResponse
@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 
     from payonce.idempotency.codecs import Codec
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
-    from payonce.ports import Clock, Deadline
+    from payonce.ports import Clock
 
 KIND = "in_process"  # of the stored plan
-ASK_AGAIN_SECONDS = 5  # what has just gone wrong is seldom known at once
 RESULT_HEADER = "payonce-result"
 VALUE, IN_DOUBT, NOT_STORED = "value", "in_doubt", "not_stored"
 _DOUBT = StoredResponse(202, {RESULT_HEADER: IN_DOUBT}, b"")
@@ -49,47 +48,6 @@ _TOO_LATE = (
     "The time was over before the function began: its store was slow, or the process was suspended. Nothing was "
     "executed; call again."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One owner's execution of an operation.
-
-    ``reference`` is the same for every owner of the claim: what to hand on as a downstream idempotency key, and what
-    ``resolve`` asks with. ``owners``: how many there have been, this one included. ``deadline``: after it another owner
-    may take over, and this one's result may be refused. ``submit_horizon_ms``: the last moment at which an earlier
-    owner can have sent anything, in epoch milliseconds, 0 for the first owner. Until it "not found" means nothing.
-    """
-
-    operation: str
-    scope: str
-    key: str
-    reference: str
-    owners: int
-    deadline: Deadline
-    submit_horizon_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class WasExecuted:
-    """``resolve``: it happened, and this is its result."""
-
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class WasNotExecuted:
-    """``resolve``: it did not happen. It is executed now; before ``submit_horizon_ms`` is over, asked about again."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotKnown:
-    """``resolve``: nobody knows yet; ask again after so many seconds."""
-
-    ask_again_seconds: float = ASK_AGAIN_SECONDS
-
-
-type Verdict = WasExecuted | WasNotExecuted | NotKnown
 
 
 class Superseded(PayonceError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from payonce.idempotency.in_process import Attempt
+    from payonce.idempotency.attempt import Attempt
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedRequest
     from payonce.ports import Clock

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.clock import SystemClock
 from payonce.domain.errors import KeyInProgress, KeyMalformed, KeyMissing, LeaseLost, OutcomeUnknown, ResultNotStored
 from payonce.domain.ids import UlidSource
+from payonce.idempotency.attempt import Attempt, NotKnown, WasNotExecuted
 from payonce.idempotency.calls import (
     arguments_of,
     fingerprint_of,
@@ -25,17 +26,7 @@ from payonce.idempotency.calls import (
 from payonce.idempotency.codecs import JsonCodec
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.handoff import AttemptContext, execute_async
-from payonce.idempotency.in_process import (
-    IN_DOUBT,
-    NOT_STORED,
-    RESULT_HEADER,
-    Attempt,
-    FunctionWork,
-    NotKnown,
-    Promised,
-    Superseded,
-    WasNotExecuted,
-)
+from payonce.idempotency.in_process import IN_DOUBT, NOT_STORED, RESULT_HEADER, FunctionWork, Promised, Superseded
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, MAX_KEY_CHARACTERS
 from payonce.idempotency.nested import ATTEMPTS, LeavingAGuard, check_releases_on, refuse_to_wait_for_oneself
 from payonce.idempotency.records import KeyedRequest
@@ -45,8 +36,8 @@ from payonce.ports import Deadline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from payonce.idempotency.attempt import Verdict
     from payonce.idempotency.codecs import Codec
-    from payonce.idempotency.in_process import Verdict
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedResponse
     from payonce.ports import Clock

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.ids import content_id
-from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.reconciliation.anomalies.findings import Anomalies
+    from payonce.reconciliation.taxonomy import BreakClass
 
 BREAK_NAMESPACE = "payonce/break/v1"
 DAY_MS = 86_400_000
@@ -160,39 +158,3 @@ class RunSettings:
     fx_tolerance_basis_points: int = 100
     judged_days: int = 7
     fees: tuple[FeeRule, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """What a run found. ``digest`` is the same for the same rows, in whatever order, files or engine they came.
-
-    It is that of the rules. ``anomalies`` lie over it: their double charges are among ``breaks``, and their rows stay
-    matched.
-    """
-
-    breaks: tuple[Break, ...]
-    tallies: tuple[Tally, ...]
-    digest: str
-    rows: Mapping[Source, int] = field(default_factory=lambda: MappingProxyType({}))
-    anomalies: Anomalies | None = None
-
-
-# What the gateway did not do, or did once, is no second charge of the payer.
-_NOT_MOVED = frozenset({BreakClass.MISSING_IN_GATEWAY, BreakClass.DUPLICATE_POSTING})
-
-
-def with_anomalies(result: RunResult, anomalies: Anomalies) -> RunResult:
-    """Return the result with the anomalies over it. A double charge of an entry that moved no money is left out."""
-    not_moved = {
-        row.row_key
-        for found in result.breaks
-        if found.break_class in _NOT_MOVED
-        for row in found.evidence
-        if row.source is Source.LEDGER
-    }
-    doubles = tuple(found for found in anomalies.double_charges if found.evidence[-1].row_key not in not_moved)
-    return replace(
-        result,
-        breaks=tuple(sorted((*result.breaks, *doubles), key=lambda found: found.break_id)),
-        anomalies=replace(anomalies, double_charges=doubles),
-    )

@@ -24,12 +24,13 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.stores.redis_checks import Durability, ServerCheck
 from payonce.stores.redis_scripts import UNTRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.stores.redis_checks import ServerCheck
+    from payonce.ports import Clock
     from payonce.stores.redis_scripts import Script
 
 # A healthy server answers in less than a millisecond; these fit several times into a request's budget.
@@ -207,3 +208,21 @@ def _name(error: exceptions.RedisError) -> str:
         return str(error)
     name = type(error).__name__
     return str(error).split(" ", 1)[0] if name == "ResponseError" else name
+
+
+def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durability.ALWAYS) -> None:
+    """Return if the server can be trusted with claims, as ``ServerCheck`` has it.
+
+    Raises ``MisconfiguredError`` if not, and ``StoreUnavailable`` when it does not answer.
+    """
+    check = _StartUpCheck(clock, at_least)
+    RedisCalls(client, check).check()
+
+
+class _StartUpCheck(ServerCheck):
+    """Nothing is served yet: what is wrong ends the process."""
+
+    def judge(self, answers: Sequence[Any]) -> None:
+        wrong = self.what_is_wrong(answers)
+        if wrong:
+            raise MisconfiguredError(wrong)

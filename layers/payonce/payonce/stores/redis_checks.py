@@ -6,14 +6,11 @@ import threading
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import MisconfiguredError, StoreUnavailable
+from payonce.domain.errors import StoreUnavailable
 from payonce.observability import get_logger
-from payonce.stores.redis_calls import RedisCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from redis import Redis
 
     from payonce.ports import Clock
 
@@ -110,24 +107,6 @@ class ServerCheck:
                 "Redis server has evicted keys: a retry of an evicted record's request is executed again",
                 extra={"evicted_keys": evicted},
             )
-
-
-def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durability.ALWAYS) -> None:
-    """Return if the server can be trusted with claims, as ``ServerCheck`` has it.
-
-    Raises ``MisconfiguredError`` if not, and ``StoreUnavailable`` when it does not answer.
-    """
-    check = _StartUpCheck(clock, at_least)
-    RedisCalls(client, check).check()
-
-
-class _StartUpCheck(ServerCheck):
-    """Nothing is served yet: what is wrong ends the process."""
-
-    def judge(self, answers: Sequence[Any]) -> None:
-        wrong = self.what_is_wrong(answers)
-        if wrong:
-            raise MisconfiguredError(wrong)
 
 
 def _durability(info: Mapping[str, Any], settings: Any) -> Durability:

@@ -61,8 +61,8 @@ def make_store(settings: Store | None, *, clock: Clock | None = None) -> Idempot
 
 def _redis_store(settings: Store, clock: Clock) -> IdempotencyStore:
     try:
-        from payonce.stores.redis_calls import redis_client
-        from payonce.stores.redis_checks import Durability, check_redis
+        from payonce.stores.redis_calls import check_redis, redis_client
+        from payonce.stores.redis_checks import Durability
         from payonce.stores.redis_idempotency import RedisIdempotencyStore
     except ImportError as error:
         raise MisconfiguredError(f"store.kind redis: {error}. Install requirements/redis.txt.") from error

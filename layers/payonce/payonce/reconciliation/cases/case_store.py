@@ -27,17 +27,13 @@ from payonce.reconciliation.cases.case_items import (
     refused_entry,
     run_partition,
 )
-from payonce.reconciliation.cases.recording import Recorder
 from payonce.reconciliation.taxonomy import CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from payonce.ports import Database, Item, Write
     from payonce.reconciliation.cases.case import Case, CaseStatus
-    from payonce.reconciliation.cases.explain import Explain
-    from payonce.reconciliation.cases.recording import RunCounts
-    from payonce.reconciliation.model import Break
 
 PAGE_SIZE = 100
 HISTORY_LIMIT = 200  # changes and comments shown of one case, the newest ones
@@ -47,11 +43,11 @@ class CaseStore:
     """Cases on the database port. Raises ``StoreUnavailable`` and ``OutcomeUnknown`` as it does."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     def get(self, break_id: str) -> Case:
         """Return the case. Raises ``NotFound``."""
-        item = self._database.get(Table.RECONCILIATION, case_key(break_id))
+        item = self.database.get(Table.RECONCILIATION, case_key(break_id))
         if item is None:
             raise NotFound(f"There is no break {break_id}.")
         return case_from(item)
@@ -72,7 +68,7 @@ class CaseStore:
         ``beside``: writes of the same transaction.
         """
         after = case.changed(change, at_ms=at_ms, **values)
-        self._database.write([*case_writes(case, after, change, by=by, note=note), *beside])
+        self.database.write([*case_writes(case, after, change, by=by, note=note), *beside])
         return after
 
     def assign(self, break_id: str, assignee: str | None, *, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
@@ -85,7 +81,7 @@ class CaseStore:
         after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), assignee=assignee)
         note = f"to {assignee}" if assignee else "to nobody"
         writes = case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms)
-        self._database.write([*writes, *beside])
+        self.database.write([*writes, *beside])
         return after
 
     def comment(
@@ -106,7 +102,7 @@ class CaseStore:
         self.get(break_id)
         item = comment_item(break_id, comment_id, text=text, by=by, at_ms=at_ms, visibility=visibility)
         try:
-            self._database.write([Insert(Table.RECONCILIATION, item), *beside])
+            self.database.write([Insert(Table.RECONCILIATION, item), *beside])
         except WriteConflict:
             return
 
@@ -127,7 +123,7 @@ class CaseStore:
 
         ``after`` is the ``position_of`` the last case of the page before. Eventually consistent.
         """
-        page = self._database.query(
+        page = self.database.query(
             Table.RECONCILIATION,
             index=BY_MERCHANT_INDEX,
             partition=("merchant_id", merchant_id),
@@ -137,28 +133,10 @@ class CaseStore:
         )
         return [case_from(item) for item in page.items], page.next_key is not None
 
-    def record_run(
-        self,
-        run_id: str,
-        breaks: Sequence[Break],
-        *,
-        as_of_ms: int,
-        covers: Callable[[Case], bool],
-        explain: Explain | None = None,
-    ) -> RunCounts:
-        """Bring the cases up to what a run found of everything up to ``as_of_ms``; again changes nothing.
-
-        The counts are those of all attempts under this run id. Opens what is new, reopens what was closed and is there
-        again, and closes what the run would have found (says ``covers``) and did not. A case that a later run has
-        judged is left as it is. ``explain`` is asked about what is new, and about nothing else.
-        """
-        recorder = Recorder(self, self._database, run_id, as_of_ms)
-        return recorder.record(breaks, covers=covers, explain=explain)
-
     def changes_of(self, run_id: str) -> Iterator[tuple[str, CaseChange]]:
         """Yield (break id, change) of each case that the run opened, reopened or closed, in all its attempts."""
         for item in every_item(
-            lambda start: self._database.query(
+            lambda start: self.database.query(
                 Table.RECONCILIATION,
                 partition=("pk", run_partition(run_id)),
                 sort_prefix=("sk", RUN_CHANGE_PREFIX),
@@ -188,10 +166,10 @@ class CaseStore:
     def refused(self, break_id: str, *, by: str, at_ms: int, note: str, beside: Sequence[Write] = ()) -> None:
         """Note on the case's history that somebody tried what was refused. It is no change of the case."""
         entry = refused_entry(self.get(break_id), by=by, note=note, at_ms=at_ms)
-        self._database.write([entry, *beside])
+        self.database.write([entry, *beside])
 
     def _under(self, break_id: str, prefix: str) -> list[Item]:
-        page = self._database.query(
+        page = self.database.query(
             Table.RECONCILIATION,
             partition=("pk", case_partition(break_id)),
             sort_prefix=("sk", prefix),
@@ -202,7 +180,7 @@ class CaseStore:
 
     def _all(self, index: str, partition: tuple[str, str]) -> Iterator[Case]:
         items = every_item(
-            lambda start: self._database.query(
+            lambda start: self.database.query(
                 Table.RECONCILIATION, index=index, partition=partition, limit=PAGE_SIZE, start=start
             )
         )

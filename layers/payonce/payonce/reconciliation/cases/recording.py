@@ -15,7 +15,6 @@ from payonce.reconciliation.cases.case_items import case_from, case_writes, run_
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
     from payonce.reconciliation.cases.case_store import CaseStore
     from payonce.reconciliation.cases.explain import Explain
@@ -36,18 +35,36 @@ class RunCounts:
     closed: int = 0
 
 
-class Recorder:
+def record_run(
+    store: CaseStore,
+    run_id: str,
+    breaks: Sequence[Break],
+    *,
+    as_of_ms: int,
+    covers: Callable[[Case], bool],
+    explain: Explain | None = None,
+) -> RunCounts:
+    """Bring the cases up to what a run found of everything up to ``as_of_ms``; again changes nothing.
+
+    The counts are those of all attempts under this run id. Opens what is new, reopens what was closed and is there
+    again, and closes what the run would have found (says ``covers``) and did not. A case that a later run has
+    judged is left as it is. ``explain`` is asked about what is new, and about nothing else.
+    """
+    return _Recorder(store, run_id, as_of_ms).record(breaks, covers=covers, explain=explain)
+
+
+class _Recorder:
     """Brings the cases up to what the run ``run_id`` found of everything up to ``as_of_ms``."""
 
-    def __init__(self, store: CaseStore, database: Database, run_id: str, as_of_ms: int) -> None:
+    def __init__(self, store: CaseStore, run_id: str, as_of_ms: int) -> None:
         self._store = store
-        self._database = database
+        self._database = store.database
         self._run_id = run_id
         self._by = f"run:{run_id}"
         self._as_of_ms = as_of_ms
 
     def record(self, breaks: Sequence[Break], *, covers: Callable[[Case], bool], explain: Explain | None) -> RunCounts:
-        """See ``CaseStore.record_run``."""
+        """See ``record_run``."""
         found = {each.break_id: each for each in breaks}
         stored = self._stored(list(found))
         judged = {break_id for break_id, each in found.items() if self._found(each, stored.get(break_id), explain)}

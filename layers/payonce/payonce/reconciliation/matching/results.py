@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from payonce.domain.errors import ConservationViolated
 from payonce.reconciliation.matching.digest import run_digest
-from payonce.reconciliation.model import Break, Evidence, Outcome, RunResult, RunSettings, Source, Tally
+from payonce.reconciliation.matching.run_result import RunResult
+from payonce.reconciliation.model import Break, Evidence, Outcome, RunSettings, Source, Tally
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass, Seve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from payonce.reconciliation.model import Break, RunResult, Tally
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import Break, Tally
 
 HOUR_MS = 3_600_000
 SEVERITIES = tuple(Severity)

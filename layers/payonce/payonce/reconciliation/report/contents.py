@@ -9,8 +9,9 @@ from payonce.reconciliation.matching.summary import age_hours, by_class, conserv
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
+    from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.matching.summary import ClassSummary, Conserved
-    from payonce.reconciliation.model import Break, RunResult, RunSettings
+    from payonce.reconciliation.model import Break, RunSettings
     from payonce.reconciliation.runs.intake import Intake
 
 JSON_VERSION = 2

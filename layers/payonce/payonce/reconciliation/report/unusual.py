@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.anomalies.calibration import Calibration
     from payonce.reconciliation.anomalies.findings import Finding
-    from payonce.reconciliation.model import RunResult
+    from payonce.reconciliation.matching.run_result import RunResult
 
 MAX_MERCHANTS = 12  # shown, those with the most charges first; the JSON has them all
 MAX_SHOWN_FINDINGS = 50

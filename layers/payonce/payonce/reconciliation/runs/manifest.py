@@ -16,7 +16,8 @@ from payonce.reconciliation.matching.digest import canonical_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from payonce.reconciliation.model import RunResult, RunSettings
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import RunSettings
 
 MANIFEST_VERSION: Final = 2
 FIRST: Final = "0" * 64  # what the first manifest names as the one before it

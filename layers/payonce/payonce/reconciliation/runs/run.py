@@ -16,7 +16,9 @@ from payonce.domain.ids import content_id, time_of_id
 from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
 from payonce.reconciliation.cases.charge_proof import charges_of, given_back
 from payonce.reconciliation.cases.explain import OURS
-from payonce.reconciliation.model import DAY_MS, Source, with_anomalies
+from payonce.reconciliation.cases.recording import record_run
+from payonce.reconciliation.matching.run_result import with_anomalies
+from payonce.reconciliation.model import DAY_MS, Source
 from payonce.reconciliation.runs.files import chain_head, move_chain
 from payonce.reconciliation.runs.kept_rows import day_start_ms, week_start_ms
 from payonce.reconciliation.runs.ledger_rows import rows_of
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case_store import CaseStore
     from payonce.reconciliation.cases.explain import Explain
     from payonce.reconciliation.matching.results import Workspace
-    from payonce.reconciliation.model import Break, LedgerRow, RunResult, RunSettings
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import Break, LedgerRow, RunSettings
     from payonce.reconciliation.runs.file_inbox import Inbox
     from payonce.reconciliation.runs.files import KnownFile
     from payonce.reconciliation.runs.kept_rows import KeptRows
@@ -118,7 +121,8 @@ class Reconciliation:
             period.joined = workspace.joined_statements()
         # Neither found nor proved gone.
         cut_off = {found.break_id for found in result.breaks if _is_cut_off(found, period)}
-        counts = self._cases.record_run(
+        counts = record_run(
+            self._cases,
             run_id,
             [found for found in result.breaks if found.break_id not in cut_off],
             as_of_ms=as_of_ms,

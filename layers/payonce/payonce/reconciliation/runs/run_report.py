@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.reconciliation.cases.recording import RunCounts
-    from payonce.reconciliation.model import RunResult
+    from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.runs.files import KnownFile
     from payonce.reconciliation.runs.stored_policy import PolicyInForce
 

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from payonce.routing.control.document import EVERYTHING
 
 if TYPE_CHECKING:
+    from payonce.ports import Log
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.decision.state import State
 
 NOTED_LEVEL = 0.98  # of its share: a gateway with less is demoted
-
-
-class Log(Protocol):
-    """A structured log."""
-
-    def info(self, message: str, /, *, extra: dict[str, Any]) -> None:
-        """Write a line."""
-        ...
-
-    def warning(self, message: str, /, *, extra: dict[str, Any]) -> None:
-        """Write a line."""
-        ...
-
-    def error(self, message: str, /, *, extra: dict[str, Any]) -> None:
-        """Write a line."""
-        ...
 
 
 def demoted(state: State) -> dict[str, list[str]]:

@@ -26,11 +26,10 @@ from payonce.routing.signals.feed import LONG_OVERLAP_MS, OVERLAP_MS, SignalFeed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.ports import Clock, Deadline
+    from payonce.ports import Clock, Deadline, Log
     from payonce.routing.control.control_store import Control, ControlStore
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.control.routing_settings import RoutingSettings
-    from payonce.routing.decision.changes import Log
     from payonce.routing.decision.predictor_store import Stored
     from payonce.routing.detection.forecast import Model
     from payonce.routing.signals.signal_store import SignalStore

@@ -11,6 +11,7 @@ from payonce.routing.control.document import EVERYTHING, Admission, ControlDocum
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, shift, wanted_rates
 from payonce.routing.detection import detector
+from payonce.routing.detection.baseline import Baseline
 from payonce.routing.detection.forecast import Forecast, forecast
 from payonce.routing.signals.observation import Cell
 
@@ -87,7 +88,7 @@ def _forecast_step(
 ) -> dict[Cell, Forecast]:
     baselines, assessments = dict(following.baselines), {}
     for cell, signals in observed.cells.items():
-        before = baselines.get(cell, detector.Baseline())
+        before = baselines.get(cell, Baseline())
         demoted = cell in following.levels and following.levels[cell].demoted
         baselines[cell], assessments[cell] = detector.assess(
             before, signals, observed.at_ms, settings.slo_ms, demoted=demoted

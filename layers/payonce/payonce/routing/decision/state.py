@@ -12,7 +12,7 @@ from payonce.routing.control.document import SUM_TOLERANCE, canonical
 from payonce.routing.control.strict_json import from_json, to_json
 from payonce.routing.decision.levels import Level
 from payonce.routing.decision.reflex import Limit
-from payonce.routing.detection.detector import Baseline
+from payonce.routing.detection.baseline import Baseline
 from payonce.routing.signals.observation import Cell
 
 VERSION = 2

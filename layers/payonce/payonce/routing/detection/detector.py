@@ -10,10 +10,11 @@ the route looks worse: a ramp must not become the new normal. Only after ``MAX_F
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payonce.routing.detection import trend
+from payonce.routing.detection.baseline import PRIOR_ANSWERED, PRIOR_TECHNICAL, Baseline
 from payonce.routing.detection.probability import beta_cdf, surprise
 
 if TYPE_CHECKING:
@@ -29,55 +30,11 @@ BLEMISH_EVIDENCE = 1.0  # one bad answer of two, two of ten: enough to go on dis
 WELL_SHARE = 0.2  # of a few probes: five may hold one slow answer, one may not be it
 OVERLOAD = 1.2  # of the usual rate
 LEARN_SECONDS = 600.0  # follows the day, not a ramp of minutes
-WARM_UP_SECONDS = 30.0
-WARM_UP_SAMPLES = 100
 MAX_FROZEN_SECONDS = 3600.0  # an hour worse is the new usual: a bank has moved its data centre
 SUCCESS_SECONDS = 30.0  # how long an outcome weighs in the success rate
-PRIOR_ANSWERED, PRIOR_TECHNICAL = 20.0, 0.2  # a new route is presumed well: 1 % of 20
 MAX_TECHNICAL = 0.05  # a gateway that fails more often than this is worse than its alternative
 BREACH_SCALE_SECONDS = 60.0
 MAX_BREACH_SECONDS = 600.0
-
-
-@dataclass(slots=True)
-class Baseline:
-    """What is usual for one route, and what the last steps were. Everything in it is a number or a list of numbers.
-
-    ``log_p95``, ``log_mean`` and ``log_typical`` (of the geometric mean) are of milliseconds, ``spread`` is the
-    variance of a single one's logarithm, ``change`` the cumulative sum of ``trend``, ``recent_...`` are the steps since
-    it was zero. ``learned_seconds`` and ``learned_samples`` count up to warm.
-    """
-
-    log_p95: float = 0.0
-    log_mean: float = 0.0
-    log_typical: float = 0.0
-    spread: float = 0.12
-    learned_seconds: float = 0.0
-    learned_samples: int = 0
-    at_ms: int = 0
-    frozen_since_ms: int | None = None
-    answered: float = PRIOR_ANSWERED
-    technical: float = PRIOR_TECHNICAL
-    change: float = 0.0
-    peak_in_flight: float = 1.0
-    rate: float = 0.0
-    recent_at_ms: list[int] = field(default_factory=list)
-    recent_log_typical: list[float] = field(default_factory=list)
-
-    @property
-    def warm(self) -> bool:
-        """Whether it has seen enough to judge by."""
-        return self.learned_seconds >= WARM_UP_SECONDS and self.learned_samples >= WARM_UP_SAMPLES
-
-    @property
-    def p95_ms(self) -> float:
-        """The usual 95th percentile."""
-        return math.exp(self.log_p95)
-
-    @property
-    def mean_ms(self) -> float:
-        """The usual mean."""
-        return math.exp(self.log_mean)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from payonce.routing.detection.detector import Baseline
+    from payonce.routing.detection.baseline import Baseline
     from payonce.routing.signals.observation import CellSignals
 
 CHANGE_DRIFT = 1.0  # standard deviations of a window that are forgiven

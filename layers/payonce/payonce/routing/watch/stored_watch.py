@@ -16,8 +16,7 @@ from payonce.routing.signals.packed import packed, unpacked
 from payonce.routing.watch.route_watch import RouteWatch
 
 if TYPE_CHECKING:
-    from payonce.ports import Database, Key
-    from payonce.routing.decision.changes import Log
+    from payonce.ports import Database, Key, Log
     from payonce.routing.signals.events import Ended
     from payonce.routing.signals.observation import Cell
 

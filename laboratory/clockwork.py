@@ -1,0 +1,40 @@
+"""The laboratory's virtual time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Clockwork:
+    """SimPy's environment with the one thing that is needed of it: call this function with that, later."""
+
+    def __init__(self) -> None:
+        self._environment = simpy.Environment()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the trial began."""
+        return self._environment._now
+
+    def after(self, seconds: float, call: Callable[[Any], None], argument: Any) -> None:
+        """Call ``call(argument)`` in so many seconds."""
+        timeout = self._environment.timeout(seconds)
+        timeout.callbacks.append(lambda _event: call(argument))
+
+    def every(self, seconds: float, call: Callable[[], None], offset: float = 0.0) -> None:
+        """Call ``call()`` again and again."""
+
+        def again(_event: Any) -> None:
+            call()
+            self._environment.timeout(seconds).callbacks.append(again)
+
+        self._environment.timeout(offset).callbacks.append(again)
+
+    def run(self, until: float) -> None:
+        """Let time pass."""
+        self._environment.run(until=until)
