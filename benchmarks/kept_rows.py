@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from payonce.domain.durations import DAY_MS
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.payments.payment_items import MOVEMENT_SHARDS, day_partition, journal_partition
-from payonce.reconciliation.model import DAY_MS, RunSettings
+from payonce.reconciliation.model import RunSettings
 from payonce.reconciliation.readers.read import read_file
 from payonce.reconciliation.runs.file_inbox import Inbox
 from payonce.reconciliation.runs.files import files_since

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import duckdb
 
+from payonce.domain.durations import DAY_MS
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.model import FeeRule, RunSettings
 
 SIZES_MILLIONS = (0.5, 1, 5, 10)
 START_MS = 1_772_000_000_000
-DAY_MS = 86_400_000
 MEMORY_LIMIT_MB = 384  # DuckDB's; Python and the breaks come on top
 FAULTS_IN_10000 = 100
 SETTINGS = RunSettings(

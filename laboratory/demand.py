@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from payonce.domain.durations import DAY_SECONDS
 from payonce.routing.control.admission import Priority
 
 if TYPE_CHECKING:
     from laboratory.scenarios import Scenario
 
-DAY_SECONDS = 86_400
 NIGHT_SHARE = 0.2  # of the noon's demand
 WEEKEND_SHARE = 0.7
 ATTEMPTS = 2  # a payment is sent to at most two gateways; each attempt has its own luck

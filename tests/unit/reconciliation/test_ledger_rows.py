@@ -7,9 +7,9 @@ import hashlib
 
 import pytest
 
+from payonce.domain.durations import DAY_MS
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, Posting, charge
-from payonce.payments.payment_items import DAY_MS
 from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState
 from payonce.reconciliation.runs.ledger_rows import booked_rows, rows_of
 from tests.support.world import MERCHANT, World

@@ -9,11 +9,10 @@ from payonce.cli.support import add_table_options, application_of, audited_act, 
 from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.principals import operator_of
 from payonce.ports import Table
-from payonce.reconciliation.cases.case import CaseStatus
+from payonce.reconciliation.cases.case import CaseStatus, is_overdue
 from payonce.reconciliation.cases.case_items import Visibility
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.merchant import OPERATOR, break_path
-from payonce.reconciliation.cases.views import is_overdue
 from payonce.reconciliation.cases.why import EXPLAINED
 from payonce.reconciliation.readers.values import neutralised
 from payonce.reconciliation.taxonomy import CLASSES, BreakClass

@@ -21,6 +21,7 @@ from payonce.cli.routing_views import (
     until,
 )
 from payonce.cli.support import add_table_options, application_of, audited_act, names_tables, shown
+from payonce.domain.durations import MINUTE_MS
 from payonce.domain.errors import BodyMalformed, MisconfiguredError, OverrideRefused
 from payonce.domain.principals import operator_of
 from payonce.ports import Table
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 TABLES = (Table.ROUTING,)
 OPERATOR = "operator"  # the scope of what concerns no merchant alone
-MINUTE_MS = 60_000
 DEFAULT_LAST = 20
 FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # until every environment has read the control item again
 SETTLING_MS = 10_000  # the predictor looks at the override with every forecast, each 5 s

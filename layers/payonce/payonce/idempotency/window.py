@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from payonce.domain.durations import DAY_SECONDS, HOUR_SECONDS
 from payonce.domain.errors import MisconfiguredError
 
-HOUR_SECONDS = 3600
-DAY_SECONDS = 24 * HOUR_SECONDS
 MIN_WINDOW_SECONDS = 24 * HOUR_SECONDS
 MAX_WINDOW_SECONDS = 72 * HOUR_SECONDS
 DEFAULT_GUARD_SECONDS = 30 * DAY_SECONDS

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
+from payonce.domain.durations import DAY_MS
 from payonce.domain.gateway import CaptureMethod
 from payonce.domain.payment import OperationStatus, Payment, PaymentStatus
 from payonce.outbox import created_key, partition_of
@@ -27,7 +28,6 @@ ACCOUNT_PREFIX = "account:"
 BALANCE_SHARDS = 16
 MOVEMENTS_BY_DAY_INDEX = "movements-by-day"
 BY_REFERENCE_INDEX = "payments-by-gateway-reference"
-DAY_MS = 86_400_000
 # One index partition takes about 1,000 writes a second, and each payment makes one or two.
 MOVEMENT_SHARDS = 8
 AMOUNT_FIELDS = ("captured_minor", "refunded_minor", "capturable_minor", "refundable_minor")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from payonce.reconciliation.taxonomy import BreakClass
 
 BREAK_NAMESPACE = "payonce/break/v1"
-DAY_MS = 86_400_000
 
 
 class LedgerKind(StrEnum):

@@ -7,13 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.durations import DAY_SECONDS
 from payonce.domain.errors import MisconfiguredError
-from payonce.idempotency.window import (
-    DAY_SECONDS,
-    DEFAULT_AUDIT_RETENTION_SECONDS,
-    MIN_AUDIT_RETENTION_SECONDS,
-    IdempotencySettings,
-)
+from payonce.idempotency.window import DEFAULT_AUDIT_RETENTION_SECONDS, MIN_AUDIT_RETENTION_SECONDS, IdempotencySettings
 from payonce.ports import Table
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE, configured_routing
 from payonce.routing.control.routing_settings import Mode

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import exp, lgamma, log
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.durations import HOUR_MS
 from payonce.reconciliation.anomalies.double_charge import CHARGES
 from payonce.reconciliation.anomalies.findings import MAX_EVIDENCE_ROWS, Finding, FindingKind
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 SESSION_GAP_MS = 600_000  # a checkout that rests for ten minutes is over
 SLOT_MS = 600_000
-HOUR_MS = 3_600_000
 PPB = 10**9
 MAX_PROBABILITY_PPB = 1_000  # one in a million: over 100,000 sessions a day, one false alarm in ten days
 MIN_CHARGES = 5  # fewer charges are no burst, however rare

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.reconciliation.model import DAY_MS
+from payonce.domain.durations import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,6 +18,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.durations import HOUR_MS
 from payonce.domain.errors import CaseTransitionError
 from payonce.reconciliation.model import Evidence, Source
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.cases.why import Why
     from payonce.reconciliation.model import Break
-
-HOUR_MS = 3_600_000
 
 
 class CaseStatus(StrEnum):
@@ -172,3 +171,8 @@ def evidence_document(evidence: Evidence) -> dict[str, Any]:
 def evidence_from(document: Mapping[str, Any]) -> Evidence:
     """Return the evidence of a stored document."""
     return Evidence(source=Source(document["source"]), row_key=document["row_key"], fields=document["fields"])
+
+
+def is_overdue(case: Case, now_ms: int) -> bool:
+    """Return whether nobody has dealt with the case in the time that its severity allows."""
+    return case.status is CaseStatus.OPEN and now_ms > case.due_at_ms

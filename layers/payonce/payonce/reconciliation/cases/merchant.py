@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import NotFound
 from payonce.paging import make_cursor, read_cursor
 from payonce.payments.representation import payment_path
-from payonce.reconciliation.cases.case import CaseChange
+from payonce.reconciliation.cases.case import CaseChange, is_overdue
 from payonce.reconciliation.cases.case_evidence import own_payments, shown_evidence
 from payonce.reconciliation.cases.case_items import Visibility, position_of
 from payonce.reconciliation.cases.case_store import CaseStore
-from payonce.reconciliation.cases.views import is_overdue
 from payonce.reconciliation.taxonomy import CLASSES, Family
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from payonce.domain.durations import HOUR_MS
 from payonce.reconciliation.model import Outcome, Source
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, BreakClass, Severity
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import Break, Tally
 
-HOUR_MS = 3_600_000
 SEVERITIES = tuple(Severity)
 CLASS_ORDER = tuple(BreakClass)
 

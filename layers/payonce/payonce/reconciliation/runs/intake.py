@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from payonce.domain.durations import DAY_MS, HOUR_MS
 from payonce.domain.errors import BodyMalformed
 from payonce.reconciliation.model import Source
 from payonce.reconciliation.readers.rows import RowKind
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from payonce.reconciliation.readers.csv_table import LineStream
     from payonce.reconciliation.readers.rows import GatewayRow, ReconciliationFile, Statement
 
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
 BASIS_POINTS = 10_000
 
 

@@ -18,8 +18,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import NotFound
-from payonce.reconciliation.model import DAY_MS
 from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.read import read_file
 from payonce.reconciliation.runs.ledger_rows import booked_rows

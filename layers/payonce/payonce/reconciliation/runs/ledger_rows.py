@@ -5,12 +5,12 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+from payonce.domain.durations import DAY_MS
 from payonce.domain.gateway import OperationKind
 from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.paging import every_item
 from payonce.payments.payment_items import (
     BY_REFERENCE_INDEX,
-    DAY_MS,
     MOVEMENT_SHARDS,
     MOVEMENTS_BY_DAY_INDEX,
     PAYMENT_SORT_KEY,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import WriteConflict
 from payonce.domain.ids import content_id, time_of_id
 from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
@@ -18,7 +19,7 @@ from payonce.reconciliation.cases.charge_proof import charges_of, given_back
 from payonce.reconciliation.cases.explain import OURS
 from payonce.reconciliation.cases.recording import record_run
 from payonce.reconciliation.matching.run_result import with_anomalies
-from payonce.reconciliation.model import DAY_MS, Source
+from payonce.reconciliation.model import Source
 from payonce.reconciliation.runs.files import chain_head, move_chain
 from payonce.reconciliation.runs.kept_rows import day_start_ms, week_start_ms
 from payonce.reconciliation.runs.ledger_rows import rows_of

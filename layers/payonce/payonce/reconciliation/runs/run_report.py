@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.durations import DAY_MS
 from payonce.reconciliation.anomalies.calibration import Basis
 from payonce.reconciliation.anomalies.findings import NOTHING_UNUSUAL
-from payonce.reconciliation.model import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.durations import HOUR_MS
 from payonce.domain.errors import BodyMalformed, NotFound
 from payonce.paging import every_item
 from payonce.ports import Table
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from payonce.ports import Database, Item, Page
 
-HOUR_MS = 3_600_000
 SEARCHED_HOURS = 48  # one round trip; older records are found by naming their hour
 MAX_RECORD_BYTES = 33_554_432  # unpacked; a hundred routes have some 200 KB
 PAGE_SIZE = 10  # records are large, and a page of a query is at most 1 MB

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from payonce.domain.durations import HOUR_MS
 from payonce.routing.watch.running import RunningScale
 
-HOUR_MS = 3_600_000
 HOURS_PER_DAY = 24
 HOURS_PER_WEEK = 168
 DAILY_RATE = 0.25  # of the way an hour's profile moves to what is seen in that hour of one day

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from payonce.domain.durations import HOUR_MS
 from payonce.routing.watch.patterns import PatternMemory
 from payonce.routing.watch.rarity import RangeHistogram
 from payonce.routing.watch.running import RunningMean, RunningScale, TailSurprise
-from payonce.routing.watch.season import DAILY_RATE, HOUR_MS, HOURS_PER_DAY, HOURS_PER_WEEK, WEEKLY_RATE, HourProfile
+from payonce.routing.watch.season import DAILY_RATE, HOURS_PER_DAY, HOURS_PER_WEEK, WEEKLY_RATE, HourProfile
 
 EVIDENCE = ("level", "shape", "daily", "weekly", "quiet", "shift", "rare")
 LEVEL_SPANS = (4, 16, 64)  # samples: the value and these means are a point in the space of levels

@@ -1,0 +1,9 @@
+"""Lengths of time in the units in which they are counted."""
+
+from __future__ import annotations
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+HOUR_SECONDS = 3_600
+DAY_SECONDS = 24 * HOUR_SECONDS
