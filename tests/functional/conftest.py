@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,11 +13,12 @@ from moto import mock_aws
 
 from payonce.wiring.delivery import DeliveryApplication
 from payonce.wiring.settings import load_settings
-from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client
+from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client, load_template
 from tests.support.world import RealClock, ScriptedGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 # Port 9 takes no connection: certainly nothing is sent.
@@ -49,14 +51,27 @@ def application() -> Iterator[DeliveryApplication]:
         )
 
 
+@cache
+def handlers() -> dict[str, tuple[Path, str]]:
+    """Return each function's folder and handler: a route's by its operation, the others by their folder."""
+    found: dict[str, tuple[Path, str]] = {}
+    for resource in load_template()["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            folder = REPOSITORY / resource["Properties"]["CodeUri"]
+            name = resource["Properties"].get("Handler", "app.handler").removeprefix("app.")
+            found[folder.name if name == "handler" else name] = (folder, name)
+    return found
+
+
 def load_handler(function: str, application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import functions/<function>/app.py as the runtime does, with the test's application as its composition root."""
+    """Import the function's app.py as the runtime does, with the test's application as its composition root."""
+    folder, name = handlers()[function]
     monkeypatch.setattr("payonce.wiring.application.bootstrap", lambda: application)
     monkeypatch.setenv("PAYONCE_GATEWAY_CONFIG", json.dumps(GATEWAY_CONFIG))
     monkeypatch.setattr("payonce.wiring.delivery.bootstrap_delivery", lambda: application)
-    spec = importlib.util.spec_from_file_location(f"app_{function}", REPOSITORY / "functions" / function / "app.py")
+    spec = importlib.util.spec_from_file_location(f"app_{function}", folder / "app.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.handler
+    return getattr(module, name)

@@ -21,12 +21,11 @@ from payonce.webhooks.delivery_writes import insert_write
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.quota import LEFT, quota_key
 from payonce.webhooks.replay_items import ReplayOnly, insert_replay_write, new_replay
-from tests.functional.conftest import load_handler
+from tests.functional.conftest import handlers, load_handler
 from tests.support.aws import (
     REGION,
     REPOSITORY,
     dump,
-    load_template,
 )
 from tests.support.breaks import store_break, store_proposal
 from tests.support.events import Context
@@ -140,12 +139,7 @@ EXPECTED = {
 
 def test_every_function_has_events() -> None:
     """Fails when a function is added without any."""
-    folders = {
-        resource["Properties"]["CodeUri"].split("/")[-1]
-        for resource in load_template()["Resources"].values()
-        if resource["Type"] == "AWS::Serverless::Function"
-    }
-    assert {path.parent.name for path in ALL_EVENTS} == folders
+    assert {path.parent.name for path in ALL_EVENTS} == set(handlers())
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=[f"{path.parent.name}/{path.stem}" for path in EVENTS])

@@ -65,8 +65,16 @@ def statements(function: str) -> list[dict[str, Any]]:
 
 def test_the_template_has_the_routes_of_the_code() -> None:
     """Fails when a route is added on one side only."""
-    deployed = {(method, path, FUNCTIONS[name]["CodeUri"]) for name, method, path in api_events()}
-    assert deployed == {(route.method, route.path, f"functions/{route.operation}") for route in ROUTES.values()}
+    deployed = {(method, path, FUNCTIONS[name].get("Handler")) for name, method, path in api_events()}
+    assert deployed == {(route.method, route.path, f"app.{route.operation}") for route in ROUTES.values()}
+
+
+@pytest.mark.parametrize(("name", "method", "path"), api_events())
+def test_a_functions_handler_serves_the_route_of_its_event(name: str, method: str, path: str) -> None:
+    """Fails when two handlers of a module are exchanged: the names alone would not show it."""
+    source = (REPOSITORY / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
+    operation = FUNCTIONS[name]["Handler"].removeprefix("app.")
+    assert f'\n{operation} = serve("{method} {path}")\n' in source
 
 
 @pytest.mark.parametrize(("method", "path"), [(method, path) for _, method, path in api_events()])

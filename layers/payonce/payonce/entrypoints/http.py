@@ -7,6 +7,7 @@ engine executes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,17 @@ class KeyedRoute(Route):
 def by_operation(*routes: Route) -> Mapping[str, Route]:
     """Return the routes by the stable name of their operation."""
     return MappingProxyType({route.operation: route for route in routes})
+
+
+def handlers_of(
+    routes: Mapping[str, Route], application: Application
+) -> Callable[[str], Callable[[Mapping[str, Any], Any], dict[str, Any]]]:
+    """Return what gives the Lambda handler of a route that is named as in ``POST /payments``.
+
+    It raises ``KeyError`` for a route that is not among ``routes``: a function that has none does not start.
+    """
+    named = {f"{route.method} {route.path}": route for route in routes.values()}
+    return lambda name: partial(serve, named[name], application)
 
 
 def serve(route: Route, application: Application, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
