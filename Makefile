@@ -100,7 +100,7 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 	$(PY) benchmarks/routing_cost.py
 	$(PY) benchmarks/webhooks.py
 	$(PY) benchmarks/stores.py
-	$(PY) benchmarks/gateway.py
+	$(PY) benchmarks/proxy.py
 
 bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
 	$(PY) benchmarks/reconciliation.py

@@ -101,7 +101,7 @@ class LocalCloud:
             "MerchantRequestsPerSecond": "",
             "Gateways": json.dumps(gateways, separators=(",", ":")),
             "DefaultGateway": "sandbox_bank",
-            "GatewayConfig": json.dumps(self._idempotency_gateway(), separators=(",", ":")),
+            "ProxyConfig": json.dumps(self._idempotency_proxy(), separators=(",", ":")),
             "RoutingMode": routing_mode,
             "Routing": json.dumps(routing, separators=(",", ":")) if routing else "",
         }
@@ -125,7 +125,7 @@ class LocalCloud:
         )
         return self.stack()
 
-    def _idempotency_gateway(self) -> dict[str, Any]:
+    def _idempotency_proxy(self) -> dict[str, Any]:
         """Return a gateway in front of the receiver, which stands for any service that knows nothing of payonce."""
         return {
             "upstreams": {"receiver": {"url": f"http://127.0.0.1:{self.ports.receiver}"}},

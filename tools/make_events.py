@@ -410,11 +410,11 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "bad_cursor": proxy("GET", "/events", query={"after": "nonsense"}),
     },
     "get_event": {"by_id": proxy("GET", "/events/{event_id}")},
-    "idempotency_gateway": {
-        "upstream_down": proxy("POST", "/gateway/orders", body={"sku": "4711"}, scopes="gateway:use"),
-        "no_key": proxy("POST", "/gateway/orders", body={"sku": "4711"}, key=None, scopes="gateway:use"),
-        "no_scope": proxy("POST", "/gateway/orders", body={"sku": "4711"}),
-        "no_route": proxy("POST", "/gateway/nothing", body={}, scopes="gateway:use"),
+    "idempotency_proxy": {
+        "upstream_down": proxy("POST", "/proxy/orders", body={"sku": "4711"}, scopes="proxy:use"),
+        "no_key": proxy("POST", "/proxy/orders", body={"sku": "4711"}, key=None, scopes="proxy:use"),
+        "no_scope": proxy("POST", "/proxy/orders", body={"sku": "4711"}),
+        "no_route": proxy("POST", "/proxy/nothing", body={}, scopes="proxy:use"),
     },
     "get_idempotency_key": {
         "any_operation": proxy("GET", KEY_PATH, scopes=KEY_SCOPES),
@@ -510,7 +510,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "reconcile": {
         "scheduled": scheduled("payonce-reconcile"),
-        "report": arrived("incoming/gateway/bank/24 November.csv"),
+        "report": arrived("incoming/proxy/bank/24 November.csv"),
         "wrong_folder": arrived("incoming/notes.txt"),
         "policy": arrived("policy/run.toml"),
     },

@@ -9,10 +9,10 @@ from typing import Any
 from payonce.observability import get_logger
 from payonce.ports import Deadline
 from payonce.wiring.application import bootstrap
-from payonce.wiring.proxy_function import gateway_of, is_configured
+from payonce.wiring.proxy_function import is_configured, proxy_of
 
 APPLICATION = bootstrap()
-GATEWAY = gateway_of(APPLICATION, os.environ) if is_configured(os.environ) else None
+PROXY = proxy_of(APPLICATION, os.environ) if is_configured(os.environ) else None
 STOP_BEFORE_TIMEOUT_MS = 2_000  # time to log and answer before the function is cut off
 
 
@@ -22,9 +22,9 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
     now_ms = APPLICATION.clock.now_ms()
     deadline = Deadline(now_ms + remaining_ms)
     # Half for each while both have much to do: an upstream that is down must not keep payments in doubt.
-    report = asdict(APPLICATION.recovery.run(Deadline(now_ms + remaining_ms // 2) if GATEWAY else deadline))
-    if GATEWAY:
-        others = asdict(GATEWAY.service.recover_all(_report_error, deadline))
+    report = asdict(APPLICATION.recovery.run(Deadline(now_ms + remaining_ms // 2) if PROXY else deadline))
+    if PROXY:
+        others = asdict(PROXY.service.recover_all(_report_error, deadline))
         report = {name: count + others[name] for name, count in report.items()}
     get_logger().info("recovery run", extra=report)
     return report

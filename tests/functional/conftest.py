@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Port 9 takes no connection: certainly nothing is sent.
-GATEWAY_CONFIG = {
+PROXY_CONFIG = {
     "upstreams": {"shop": {"url": "http://127.0.0.1:9"}},
     "routes": [{"name": "orders", "path": "/orders", "upstream": "shop", "scope": {"claim": "merchant_id"}}],
 }
@@ -67,7 +67,7 @@ def load_handler(function: str, application: DeliveryApplication, monkeypatch: p
     """Import the function's app.py as the runtime does, with the test's application as its composition root."""
     folder, name = handlers()[function]
     monkeypatch.setattr("payonce.wiring.application.bootstrap", lambda: application)
-    monkeypatch.setenv("PAYONCE_GATEWAY_CONFIG", json.dumps(GATEWAY_CONFIG))
+    monkeypatch.setenv("PAYONCE_PROXY_CONFIG", json.dumps(PROXY_CONFIG))
     monkeypatch.setattr("payonce.wiring.delivery.bootstrap_delivery", lambda: application)
     spec = importlib.util.spec_from_file_location(f"app_{function}", folder / "app.py")
     assert spec is not None

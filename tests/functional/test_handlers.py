@@ -130,10 +130,10 @@ EXPECTED = {
     "get_idempotency_key/one_operation": 200,
     "get_idempotency_key/bad_operation": 400,
     "get_idempotency_key/no_scope": 403,
-    "idempotency_gateway/upstream_down": 503,
-    "idempotency_gateway/no_key": 400,
-    "idempotency_gateway/no_scope": 403,
-    "idempotency_gateway/no_route": 404,
+    "idempotency_proxy/upstream_down": 503,
+    "idempotency_proxy/no_key": 400,
+    "idempotency_proxy/no_scope": 403,
+    "idempotency_proxy/no_route": 404,
 }
 
 

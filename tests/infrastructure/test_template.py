@@ -574,26 +574,26 @@ def test_the_runtime_is_the_python_that_is_tested() -> None:
 
 def test_the_gateway_is_there_only_where_it_is_configured() -> None:
     """Fails when a stack without upstreams has an open proxy, or one with them lacks a method."""
-    function = FUNCTIONS["IdempotencyGatewayFunction"]
-    for name in ("GatewayApi", "GatewayAnswers", "IdempotencyGatewayFunction"):
-        assert TEMPLATE["Resources"][name]["Condition"] == "HasGateway"
-    assert TEMPLATE["Parameters"]["GatewayConfig"]["Default"] == ""
+    function = FUNCTIONS["IdempotencyProxyFunction"]
+    for name in ("ProxyApi", "ProxyAnswers", "IdempotencyProxyFunction"):
+        assert TEMPLATE["Resources"][name]["Condition"] == "HasProxy"
+    assert TEMPLATE["Parameters"]["ProxyConfig"]["Default"] == ""
     events = [event["Properties"] for event in function["Events"].values()]
     assert {event["Method"] for event in events} == UNSAFE_METHODS | set(SAFE_METHODS)
     assert {event["Path"] for event in events} == {f"{PREFIX}/{{proxy+}}"}
-    assert all(event["RestApiId"] == {"Ref": "GatewayApi"} for event in events)
-    api = TEMPLATE["Resources"]["GatewayApi"]["Properties"]
+    assert all(event["RestApiId"] == {"Ref": "ProxyApi"} for event in events)
+    api = TEMPLATE["Resources"]["ProxyApi"]["Properties"]
     assert api["Auth"]["DefaultAuthorizer"] == "ApiKeyAuthorizer"
     assert api["MethodSettings"][0]["ThrottlingRateLimit"]
     assert api["BinaryMediaTypes"] == ["*~1*"]
     assert function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]) == FUNCTION_SECONDS
     recovery = FUNCTIONS["RecoverPaymentsFunction"]["Environment"]["Variables"]
-    bucket = {"PAYONCE_GATEWAY_BUCKET": {"If": ["HasGateway", {"Ref": "GatewayAnswers"}, ""]}}
+    bucket = {"PAYONCE_PROXY_BUCKET": {"If": ["HasProxy", {"Ref": "ProxyAnswers"}, ""]}}
     assert recovery == {**function["Environment"]["Variables"], **bucket}
 
 
 def test_the_gateway_may_touch_records_and_answers_alone() -> None:
-    text = json.dumps(statements("IdempotencyGatewayFunction"))
+    text = json.dumps(statements("IdempotencyProxyFunction"))
     for other in ("PaymentsTable", "LedgerTable", "OutboxTable", "MerchantsTable", "secretsmanager", "kms:"):
         assert other not in text
 
@@ -630,13 +630,13 @@ def test_a_job_touches_its_own_folders_alone() -> None:
 
 
 def test_large_answers_are_private_and_outlive_every_replay() -> None:
-    bucket = TEMPLATE["Resources"]["GatewayAnswers"]["Properties"]
+    bucket = TEMPLATE["Resources"]["ProxyAnswers"]["Properties"]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     days = bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
     assert days * DAY_SECONDS > MAX_WINDOW_SECONDS
 
 
-@pytest.mark.parametrize("api", ["Api", "GatewayApi"])
+@pytest.mark.parametrize("api", ["Api", "ProxyApi"])
 def test_a_merchant_has_a_share_of_the_requests(api: str) -> None:
     """Fails when an API is not in the plan, takes the key from a client, or counts nobody.
 

@@ -45,7 +45,7 @@ def test_every_method_counts_its_merchants_requests_where_that_is_on(requests_pe
         check=True,
     )
     resources = json.loads(answer.stdout.splitlines()[0])
-    for api in ("Api", "GatewayApi"):
+    for api in ("Api", "ProxyApi"):
         body = resources[api]["Properties"]["Body"]
         methods = [
             method.get("Fn::If", [None, method])[1]

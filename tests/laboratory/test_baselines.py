@@ -83,7 +83,7 @@ def lone_gateway(
     return ended
 
 
-def test_a_well_gateway_answers_in_its_time() -> None:
+def test_a_well_function_answers_in_its_time() -> None:
     ended = lone_gateway(1000)
     assert sum(1 for seconds, _ in ended if seconds == pytest.approx(0.6)) >= 990
     assert sum(1 for _, outcome in ended if outcome is Outcome.DECLINED) == pytest.approx(80, abs=3)

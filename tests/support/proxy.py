@@ -68,7 +68,7 @@ def service_of(config: dict[str, Any], store: IdempotencyStore | None = None) ->
     return make_service(parsed(config), store or DatabaseIdempotencyStore(MemoryDatabase()))
 
 
-def gateway_event(
+def function_event(
     method: str, path: str, body: bytes | None, headers: Mapping[str, str], claims: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Return the REST API event of a request to the gateway's route."""
@@ -78,7 +78,7 @@ def gateway_event(
         query.setdefault(name, []).append(value)
     return {
         "httpMethod": method,
-        "path": f"/gateway{parts.path}",
+        "path": f"/proxy{parts.path}",
         "headers": dict(headers),
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "multiValueQueryStringParameters": query or None,
@@ -87,12 +87,12 @@ def gateway_event(
         "requestContext": {
             "requestId": "request-1",
             "identity": {"sourceIp": "192.0.2.7"},
-            "authorizer": dict(claims if claims is not None else {"merchant_id": "mer_1", "scopes": "gateway:use"}),
+            "authorizer": dict(claims if claims is not None else {"merchant_id": "mer_1", "scopes": "proxy:use"}),
         },
     }
 
 
-def gateway_answer(response: Mapping[str, Any]) -> Answer:
+def function_answer(response: Mapping[str, Any]) -> Answer:
     """Return what a client gets of the function's response."""
     lines = tuple(
         (name.lower(), value)
@@ -111,7 +111,7 @@ def gateway_call(service: ProxyService) -> Callable[..., Answer]:
     clock = RealClock()
 
     def gateway(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        return gateway_answer(serve(service, clock, gateway_event(method, path, body, headers), Context()))
+        return function_answer(serve(service, clock, function_event(method, path, body, headers), Context()))
 
     return gateway
 

@@ -28,7 +28,7 @@ from tests.support.proxy import (
     COUNTER_PATHS,
     configuration,
     counter_subject,
-    gateway_answer,
+    function_answer,
     gateway_call,
     service_of,
 )
@@ -88,7 +88,7 @@ def payments_subject() -> Subject:
             merchant_id=merchant_id,
             scopes=ALL_SCOPES,
         )
-        answer = gateway_answer(serve(ROUTES[name], application, proxied, Context()))
+        answer = function_answer(serve(ROUTES[name], application, proxied, Context()))
         return Answer(answer.status, answer.lines, b"") if method == "HEAD" else answer  # as API Gateway does
 
     return Subject(

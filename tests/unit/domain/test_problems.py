@@ -73,7 +73,7 @@ def test_types_are_declared_in_one_place() -> None:
     assert made == ["problems.py"]
 
 
-def test_what_api_gateway_answers_by_itself_says_the_same() -> None:
+def test_what_api_function_answers_by_itself_says_the_same() -> None:
     """Fails when the template has another title, or another word on retrying, than the type of the same name."""
     by_slug = {kind.slug: kind for kind in ALL_TYPES}
     answers = api_gateways_answers()

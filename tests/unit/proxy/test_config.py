@@ -74,14 +74,14 @@ def test_what_is_wrong_is_named_with_its_place(config: dict[str, Any], message: 
 
 
 def test_toml_and_json_are_the_same_and_a_file_is_named(tmp_path: Path) -> None:
-    toml = tmp_path / "gateway.toml"
+    toml = tmp_path / "proxy.toml"
     toml.write_text(
         '[upstreams.shop]\nurl = "http://127.0.0.1:9000"\n'
         '[[routes]]\nname = "orders"\npath = "/orders"\nupstream = "shop"\nscope = { header = "X-Tenant" }\n'
     )
     assert load_file(toml, {}) == parse(json.dumps(CONFIG), {}, source="x")
     toml.write_text("[upstreams\n")
-    with pytest.raises(MisconfiguredError, match=r"gateway\.toml: not TOML"):
+    with pytest.raises(MisconfiguredError, match=r"proxy\.toml: not TOML"):
         load_file(toml, {})
     with pytest.raises(MisconfiguredError, match=r"missing\.toml: the file can't be read"):
         load_file(tmp_path / "missing.toml", {})

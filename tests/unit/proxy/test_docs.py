@@ -1,4 +1,4 @@
-"""docs/gateway.md says what the code does: its example is read, and no setting is left out."""
+"""docs/proxy.md says what the code does: its example is read, and no setting is left out."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.aws import REPOSITORY
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-TEXT = (REPOSITORY / "docs" / "gateway.md").read_text()
+TEXT = (REPOSITORY / "docs" / "proxy.md").read_text()
 
 
 def test_the_example_is_a_configuration() -> None:
-    config = load_file(REPOSITORY / "docs" / "gateway.toml", {})
+    config = load_file(REPOSITORY / "docs" / "proxy.toml", {})
     route, _ = config.find("POST", "/orders")
     assert route is not None
     assert (route.name, route.unknown.policy) == ("create_order", "ask")

@@ -1,4 +1,4 @@
-"""Blobs in an S3 bucket, for the gateway function. The bucket's lifecycle forgets them when the guard is over."""
+"""Blobs in an S3 bucket, for the proxy function. The bucket's lifecycle forgets them when the guard is over."""
 
 from __future__ import annotations
 

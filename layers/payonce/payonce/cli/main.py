@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--to", dest="target", required=True, help="URL of the queue (a stack output)")
     dead.add_argument("--at-most", type=int, help="stop after so many (default: as many as are there now)")
     sidecar = commands.add_parser("sidecar", help="run the idempotency sidecar in front of a service")
-    sidecar.add_argument("--config", required=True, help="TOML or JSON file, see docs/gateway.md")
+    sidecar.add_argument("--config", required=True, help="TOML or JSON file, see docs/proxy.md")
     keys.add_commands(commands)
     audit.add_commands(commands)
     breaks.add_commands(commands)

@@ -1,4 +1,4 @@
-"""The gateway function: API Gateway proxy events in, the proxy's answers out."""
+"""The proxy function: API Gateway proxy events in, the proxy's answers out."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from payonce.proxy.messages import Lines, ProxyResponse
     from payonce.proxy.service import ProxyService
 
-GATEWAY_SCOPE = "gateway:use"
-PREFIX = "/gateway"  # of the template's route; what comes after it is the upstream's path
+PROXY_SCOPE = "proxy:use"
+PREFIX = "/proxy"  # of the template's route; what comes after it is the upstream's path
 # What the authorizer has judged is a credential for this API, and none of the upstream's business.
 _NOT_FORWARDED = frozenset({"authorization"})
 
@@ -29,8 +29,8 @@ def serve(service: ProxyService, clock: Clock, event: Mapping[str, Any], context
     """Return the proxy response of a REST API event. Never raises."""
     try:
         request = parse_event(event)
-        if GATEWAY_SCOPE not in str(request.claims.get("scopes", "")).split():
-            raise Forbidden(f"This API key lacks the scope {GATEWAY_SCOPE}.")
+        if PROXY_SCOPE not in str(request.claims.get("scopes", "")).split():
+            raise Forbidden(f"This API key lacks the scope {PROXY_SCOPE}.")
     except PayonceError as error:
         return _to_event(problem(error, keyed=False))
     deadline = Deadline(clock.now_ms() + context.get_remaining_time_in_millis())

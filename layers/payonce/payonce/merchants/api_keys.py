@@ -32,7 +32,7 @@ SCOPES = (
     "breaks:read",
     "breaks:write",
     "breaks:approve",
-    "gateway:use",
+    "proxy:use",
 )
 KEY_PREFIX = "po_"
 KEY_RANDOM_BYTES = 32

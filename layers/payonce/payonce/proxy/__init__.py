@@ -1,1 +1,1 @@
-"""The same idempotency in front of any HTTP upstream, in any language: for the gateway function and the sidecar."""
+"""The same idempotency in front of any HTTP upstream, in any language: for the proxy function and the sidecar."""

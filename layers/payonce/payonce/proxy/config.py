@@ -1,6 +1,6 @@
-"""The configuration of gateway and sidecar: which routes lead where, and what is kept of their answers.
+"""The configuration of proxy function and sidecar: which routes lead where, and what is kept of their answers.
 
-docs/gateway.md is its reference. Every model is strict: an unknown member is an error, not a setting without effect.
+docs/proxy.md is its reference. Every model is strict: an unknown member is an error, not a setting without effect.
 """
 
 from __future__ import annotations

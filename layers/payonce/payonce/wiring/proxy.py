@@ -1,4 +1,4 @@
-"""The composition root of gateway and sidecar: the store, the place of large answers, and the service over them.
+"""The composition root of proxy function and sidecar: the store, the place of large answers, and the service over them.
 
 The functions of the API import none of it.
 """

@@ -1,4 +1,4 @@
-"""The composition root of the gateway function, and of what recovery does for it."""
+"""The composition root of the proxy function, and of what recovery does for it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from payonce.proxy.service import ProxyService
     from payonce.wiring.application import Application
 
-CONFIG_VARIABLE = "PAYONCE_GATEWAY_CONFIG"  # the JSON itself
-BUCKET_VARIABLE = "PAYONCE_GATEWAY_BUCKET"  # where answers go that are too large for a record
+CONFIG_VARIABLE = "PAYONCE_PROXY_CONFIG"  # the JSON itself
+BUCKET_VARIABLE = "PAYONCE_PROXY_BUCKET"  # where answers go that are too large for a record
 FUNCTION_SECONDS = 25  # the timeout in template.yaml, before API Gateway's 29 s
 MAX_FUNCTION_ANSWER_BYTES = 4 * 1024 * 1024  # Lambda takes 6 MB, and binaries are a third longer in base64
-PARAMETER_VARIABLE = "PAYONCE_GATEWAY_CONFIG_PARAMETER"  # or the SSM parameter that holds it
+PARAMETER_VARIABLE = "PAYONCE_PROXY_CONFIG_PARAMETER"  # or the SSM parameter that holds it
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class ProxyFunction:
     """What the function serves with."""
 
     service: ProxyService
@@ -36,22 +36,22 @@ class Gateway:
 
 
 def is_configured(environment: Mapping[str, str]) -> bool:
-    """Return whether this deployment has a gateway at all."""
+    """Return whether this deployment has a proxy at all."""
     return bool(environment.get(CONFIG_VARIABLE) or environment.get(PARAMETER_VARIABLE))
 
 
-def gateway_of(application: Application, environment: Mapping[str, str]) -> Gateway:
-    """Return the gateway over the application's own store. Raises ``MisconfiguredError``."""
+def proxy_of(application: Application, environment: Mapping[str, str]) -> ProxyFunction:
+    """Return the proxy over the application's own store. Raises ``MisconfiguredError``."""
     endpoint_url = application.settings.endpoint_url
     text, source = environment.get(CONFIG_VARIABLE, ""), CONFIG_VARIABLE
     if not text and environment.get(PARAMETER_VARIABLE):
         source = environment[PARAMETER_VARIABLE]
         text = _read_parameter(source, endpoint_url)
     if not text:
-        raise MisconfiguredError(f"Neither {CONFIG_VARIABLE} nor {PARAMETER_VARIABLE} is set; see docs/gateway.md.")
+        raise MisconfiguredError(f"Neither {CONFIG_VARIABLE} nor {PARAMETER_VARIABLE} is set; see docs/proxy.md.")
     config = parse(text, environment, source=source)
     if config.store is not None:
-        raise MisconfiguredError(f"{source}: store: the gateway's records are in the stack's own table; leave it out.")
+        raise MisconfiguredError(f"{source}: store: the proxy's records are in the stack's own table; leave it out.")
     config = _fitting(config, source, environment.get(BUCKET_VARIABLE, ""))
     service = make_service(
         config,
@@ -60,7 +60,7 @@ def gateway_of(application: Application, environment: Mapping[str, str]) -> Gate
         endpoint_url=endpoint_url,
         documentation_url=application.settings.documentation_url,
     )
-    return Gateway(service, application.clock)
+    return ProxyFunction(service, application.clock)
 
 
 def _fitting(config: ProxyConfig, source: str, bucket: str) -> ProxyConfig:

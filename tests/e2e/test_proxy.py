@@ -1,4 +1,4 @@
-"""The idempotency gateway as it is deployed, in front of a service that knows nothing of payonce: the receiver."""
+"""The idempotency proxy as it is deployed, in front of a service that knows nothing of payonce: the receiver."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ RETRIED = {429, 500, 502, 503, 504}
 
 
 class Caller(Client):
-    """A client of the gateway."""
+    """A client of the proxy."""
 
     def __init__(self, stack: Stack, api_key: str) -> None:
         super().__init__(stack, api_key)
-        self.url = f"{stack.endpoint_url}/_aws/execute-api/{stack.outputs['GatewayApiId']}/{stack.outputs['StageName']}"
+        self.url = f"{stack.endpoint_url}/_aws/execute-api/{stack.outputs['ProxyApiId']}/{stack.outputs['StageName']}"
 
     def ask(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
         """Send a request until the local cloud has room for it."""
         for _ in range(120):
-            answer = self.call(method, f"/gateway{path}", body, key=key)
+            answer = self.call(method, f"/proxy{path}", body, key=key)
             if answer.status not in RETRIED and answer.status != 409:
                 break
             time.sleep(random.uniform(0.2, 0.6))
@@ -41,7 +41,7 @@ class Caller(Client):
 @pytest.fixture(scope="module")
 def caller(stack: Stack) -> Caller:
     """A merchant with all scopes."""
-    return Caller(stack, stack.create_merchant("Gateway")[1])
+    return Caller(stack, stack.create_merchant("Proxy")[1])
 
 
 def test_retries_in_any_order_execute_once_per_key(caller: Caller, stack: Stack) -> None:

@@ -1,6 +1,6 @@
 """What the sidecar adds to a reverse proxy: beside nginx, and beside its own forwarding without idempotency.
 
-``python benchmarks/gateway.py``. One upstream (the order service in Node) and one run, in which the cases take turns,
+``python benchmarks/proxy.py``. One upstream (the order service in Node) and one run, in which the cases take turns,
 in another order each round: what else this machine does strikes them all alike. The ratios are what to look at, since
 all processes share it; each is the median of the rounds' own ratios to nginx. DynamoDB Local is far slower than
 DynamoDB's single-digit milliseconds under load: its row says what a round trip more costs there, and no more.

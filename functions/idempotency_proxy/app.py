@@ -1,4 +1,4 @@
-"""The idempotency gateway: payonce's rules in front of the configured upstreams."""
+"""The idempotency proxy: payonce's rules in front of the configured upstreams."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from payonce.entrypoints.proxy import serve
 from payonce.wiring.application import bootstrap
-from payonce.wiring.proxy_function import gateway_of
+from payonce.wiring.proxy_function import proxy_of
 
-GATEWAY = gateway_of(bootstrap(), os.environ)
+PROXY = proxy_of(bootstrap(), os.environ)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Serve one API Gateway proxy event."""
-    return serve(GATEWAY.service, GATEWAY.clock, event, context)
+    return serve(PROXY.service, PROXY.clock, event, context)

@@ -1,4 +1,4 @@
-"""The gateway function: events to requests and back, its configuration, and what it may do."""
+"""The proxy function: events to requests and back, its configuration, and what it may do."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from payonce.entrypoints.proxy import parse_event, serve
 from payonce.stores.folder_blobs import FolderBlobs
 from payonce.stores.memory import MemoryDatabase
 from payonce.wiring.application import Application
-from payonce.wiring.proxy_function import gateway_of, is_configured
+from payonce.wiring.proxy_function import is_configured, proxy_of
 from payonce.wiring.settings import load_settings
 from tests.support.aws import REGION
 from tests.support.events import Context
-from tests.support.proxy import configuration, gateway_answer, gateway_event
+from tests.support.proxy import configuration, function_answer, function_event
 from tests.support.upstreams.counter import ALL_OCTETS
 from tests.unit.proxy.world import World
 
@@ -33,12 +33,12 @@ def application() -> Application:
 
 
 def environment(config: dict[str, Any] = CONFIG, **more: str) -> dict[str, str]:
-    return {"PAYONCE_GATEWAY_CONFIG": json.dumps(config), **more}
+    return {"PAYONCE_PROXY_CONFIG": json.dumps(config), **more}
 
 
 def test_an_event_is_the_request_that_was_sent() -> None:
     """Fails when a path, a repeated query or header, or an octet is another one at the upstream."""
-    event = gateway_event("POST", "/a%2Fb/c d?x=1&x=%26&y=", ALL_OCTETS, HEADERS)
+    event = function_event("POST", "/a%2Fb/c d?x=1&x=%26&y=", ALL_OCTETS, HEADERS)
     event["multiValueHeaders"]["X-Many"] = ["1", "2"]
     request = parse_event(event)
     assert request.target == "/a%2Fb/c%20d?x=1&x=%26&y="
@@ -52,13 +52,13 @@ def test_an_event_is_the_request_that_was_sent() -> None:
 def test_the_apis_credential_ends_here_and_a_key_needs_the_scope() -> None:
     """Fails when an upstream sees the payonce API key, or any API key reaches the upstream."""
     world = World(scope={"claim": "merchant_id"})
-    event = gateway_event("POST", "/orders", b"{}", HEADERS)
+    event = function_event("POST", "/orders", b"{}", HEADERS)
     assert serve(world.service, world.clock, event, Context())["statusCode"] == 201
     assert world.upstream.sent[0].header("Authorization") is None
     for claims in ({"merchant_id": "m", "scopes": "payments:write"}, {"merchant_id": "m"}, {}):
-        answer = serve(world.service, world.clock, gateway_event("POST", "/orders", b"{}", HEADERS, claims), Context())
+        answer = serve(world.service, world.clock, function_event("POST", "/orders", b"{}", HEADERS, claims), Context())
         assert answer["statusCode"] == 403
-    anonymous = gateway_event("POST", "/orders", b"{}", HEADERS, {"scopes": "gateway:use"})
+    anonymous = function_event("POST", "/orders", b"{}", HEADERS, {"scopes": "proxy:use"})
     assert serve(world.service, world.clock, anonymous, Context())["statusCode"] == 401
     assert len(world.upstream.sent) == 1
 
@@ -67,11 +67,11 @@ def test_binary_answers_and_repeated_headers_come_through_api_gateway() -> None:
     world = World()
     lines = (("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Content-Type", "image/png"))
     world.upstream.script = [Answered(200, {}, ALL_OCTETS, lines)]
-    event = gateway_event("POST", "/orders", b"{}", {**HEADERS, "X-Tenant": "shop"})
+    event = function_event("POST", "/orders", b"{}", {**HEADERS, "X-Tenant": "shop"})
     for _ in range(2):
         response = serve(world.service, world.clock, event, Context())
         assert response["isBase64Encoded"]
-        answer = gateway_answer(response)
+        answer = function_answer(response)
         assert answer.body == ALL_OCTETS
         assert answer.all("set-cookie") == ["a=1", "b=2"]
     broken = {**event, "body": "*", "isBase64Encoded": True}
@@ -86,7 +86,7 @@ def test_the_functions_own_end_bounds_the_request() -> None:
         def get_remaining_time_in_millis(self) -> int:
             return 2_050
 
-    event = gateway_event("POST", "/orders", b"{}", {**HEADERS, "X-Tenant": "shop"})
+    event = function_event("POST", "/orders", b"{}", {**HEADERS, "X-Tenant": "shop"})
     answer = serve(world.service, world.clock, event, Nearly())
     assert answer["statusCode"] == 503
     assert world.upstream.sent == []
@@ -107,33 +107,33 @@ def test_what_a_function_can_not_do_stops_the_start(changes: dict[str, Any], mes
     route = {"scope": {"claim": "merchant_id"}, **changes}
     config = {**configuration("http://up:9", route_changes=route), "overflow": {"bucket": "b"}}
     with pytest.raises(MisconfiguredError, match=message):
-        gateway_of(application(), environment(config))
+        proxy_of(application(), environment(config))
 
 
 def test_large_answers_are_in_no_folder_of_one_execution() -> None:
     with pytest.raises(MisconfiguredError, match=r"overflow\.folder"):
-        gateway_of(application(), environment({**CONFIG, "overflow": {"folder": "/tmp/answers"}}))  # noqa: S108
+        proxy_of(application(), environment({**CONFIG, "overflow": {"folder": "/tmp/answers"}}))  # noqa: S108
 
 
 def test_its_records_are_in_the_stacks_table() -> None:
     with pytest.raises(MisconfiguredError, match="store"):
-        gateway_of(application(), environment({**CONFIG, "store": {"kind": "memory"}}))
-    with pytest.raises(MisconfiguredError, match="PAYONCE_GATEWAY_CONFIG"):
-        gateway_of(application(), {})
-    assert not is_configured({"PAYONCE_GATEWAY_CONFIG": "", "PAYONCE_GATEWAY_CONFIG_PARAMETER": ""})
+        proxy_of(application(), environment({**CONFIG, "store": {"kind": "memory"}}))
+    with pytest.raises(MisconfiguredError, match="PAYONCE_PROXY_CONFIG"):
+        proxy_of(application(), {})
+    assert not is_configured({"PAYONCE_PROXY_CONFIG": "", "PAYONCE_PROXY_CONFIG_PARAMETER": ""})
 
 
 def test_the_configuration_may_be_in_a_parameter_and_large_answers_in_the_stacks_bucket() -> None:
     with mock_aws():
         ssm = boto3.client("ssm", region_name=REGION)
-        ssm.put_parameter(Name="/payonce/gateway", Value=json.dumps(CONFIG), Type="SecureString")
-        own = {"PAYONCE_GATEWAY_CONFIG_PARAMETER": "/payonce/gateway", "PAYONCE_GATEWAY_BUCKET": "answers"}
+        ssm.put_parameter(Name="/payonce/proxy", Value=json.dumps(CONFIG), Type="SecureString")
+        own = {"PAYONCE_PROXY_CONFIG_PARAMETER": "/payonce/proxy", "PAYONCE_PROXY_BUCKET": "answers"}
         assert is_configured(own)
-        gateway = gateway_of(application(), own)
-        assert gateway.service.config.overflow is not None
-        assert gateway.service.config.overflow.bucket == "answers"
+        proxy = proxy_of(application(), own)
+        assert proxy.service.config.overflow is not None
+        assert proxy.service.config.overflow.bucket == "answers"
         with pytest.raises(MisconfiguredError, match="/other can't be read"):
-            gateway_of(application(), {"PAYONCE_GATEWAY_CONFIG_PARAMETER": "/other"})
+            proxy_of(application(), {"PAYONCE_PROXY_CONFIG_PARAMETER": "/other"})
 
 
 def test_blobs_are_kept_in_s3_and_in_a_folder(tmp_path: Any) -> None:
