@@ -15,7 +15,7 @@ import pytest
 
 from payonce.engines import duckdb_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.rules import RuleFile, rule_files
+from payonce.reconciliation.matching.rules import RuleFile, rule_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -34,7 +34,8 @@ from tests.unit.reconciliation.transactions import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from payonce.reconciliation.model import LedgerRow, RunResult
+    from payonce.reconciliation.matching.run_result import RunResult
+    from payonce.reconciliation.model import LedgerRow
     from payonce.reconciliation.readers.rows import GatewayRow
 
 REFUND, BACK = LedgerKind.REFUND, RowKind.REFUND
