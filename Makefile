@@ -7,7 +7,7 @@ PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 # A suite's tests run in this many processes, each with servers of its own. `make unit WORKERS=0` runs them in one.
 WORKERS ?= 2
-PYTEST := $(PY) -m pytest
+PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its slowest
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -201,7 +200,3 @@ def charge_again(task: dict[str, Any], reference: str) -> str:
     )
     with urlopen(request, timeout=10) as answer:
         return str(json.load(answer)["charge_id"])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run(json.loads(sys.argv[1]))))

@@ -9,6 +9,7 @@ import pytest
 from local.dynamodb_local import running_dynamodb_local
 from local.localstripe_server import running_localstripe
 from local.sandbox_bank.running import running_bank
+from tests.crash_matrix.fork_server import ForkServer
 from tests.support.tables import hand_over, take_over
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankHandle]:
     with running_bank(tmp_path_factory.mktemp("bank")) as handle:
         handle.configure("late", visible_after_ms=900)
         yield handle
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """What starts the processes that are killed."""
+    server = ForkServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The correction worker that is killed, with a kill point before and after every call of a port.
 
-A server: it reads a task per line, and does each in a process of its own, forked from this one, which has imported
-everything. A task is killed by SIGKILL, as the kernel does when a machine is taken away: nothing of it runs after that.
+A task is killed by SIGKILL, as the kernel does when a machine is taken away: nothing of it runs after that.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,31 +163,6 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     return {"payment_id": payment_id, "break_id": found.break_id}
 
 
-def forked(task: dict[str, Any]) -> dict[str, Any]:
-    """Do the task in a process of its own; return what it says, or that it was killed."""
-    reading, writing = os.pipe()
-    process = os.fork()
-    if process == 0:
-        os.close(reading)
-        result = prepare(task) if task["do"] == "prepare" else drive(task)
-        os.write(writing, json.dumps(result).encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    return {"exit": status, **(json.loads(said) if said else {})}
-
-
-def main() -> None:
-    """Serve tasks until standard input ends."""
-    dynamodb_client("http://127.0.0.1:9")  # what its making reads is read before the forks
-    # What the application logs is not the answer.
-    answers, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        answers.write(json.dumps(forked(json.loads(line))) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+def run(task: dict[str, Any]) -> dict[str, Any]:
+    """Do the task."""
+    return prepare(task) if task["do"] == "prepare" else drive(task)

@@ -7,12 +7,9 @@ one is the protocol's doing alone. PAYONCE_CRASH_MATRIX=full kills a thousand pr
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +21,8 @@ from payonce.payments.corrective import correction_key, corrective_reference
 from tests.crash_matrix import child
 from tests.crash_matrix.conftest import CORRECTION_ROWS
 from tests.crash_matrix.correction_child import CORRECTED_MINOR
-from tests.support.aws import REPOSITORY, create_tables, dynamodb_client
+from tests.crash_matrix.fork_server import ForkServer
+from tests.support.aws import create_tables, dynamodb_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,44 +41,10 @@ REFUNDED = ("duplicate_capture", "double_charge")
 KINDS = tuple(itertools.product((*REFUNDED, "duplicate_posting"), (True, False)))
 
 
-class Server:
-    """The process that forks the workers."""
-
-    def __init__(self) -> None:
-        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash_matrix.correction_child"],
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": path, "AWS_MAX_ATTEMPTS": "3"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def ask(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Have a process of its own do the task."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(task) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert answer["exit"] in {0, -signal.SIGKILL}, answer
-        return answer
-
-    def stop(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=300)
-        self._process.stdout.close()
-
-
 class Case:
     """One break, its clock, and the processes that correct it, one after the other."""
 
-    def __init__(self, server: Server, task: dict[str, Any], number: int, folder: Path) -> None:
+    def __init__(self, server: ForkServer, task: dict[str, Any], number: int, folder: Path) -> None:
         self.server, self.number, self.kills, self.offset_ms = server, number, 0, 0
         self.break_class, self.automatic = KINDS[number % len(KINDS)]
         self.clock_file = folder / f"clock-{number}"
@@ -94,27 +58,33 @@ class Case:
             "automatic": self.automatic,
             "charge_minor": CHARGE_MINOR,
         }
-        self.made = server.ask({**self.task, "do": "prepare"})
+        self.made = self.ask(do="prepare")[1]
         self.task |= {name: self.made[name] for name in ("payment_id", "break_id")}
+
+    def ask(self, **task: Any) -> tuple[int | None, dict[str, Any]]:
+        """Have a process of its own do the task; return its exit code and what it said."""
+        process = self.server.do("correction", {**self.task, **task})
+        assert process.exit in {0, -signal.SIGKILL}, process
+        return process.exit, process.said
 
     def killed(self, at: int, *, after: bool) -> bool:
         """Start a worker that dies at a call; return whether it came so far."""
-        answer = self.server.ask({**self.task, "do": "correct", "at": at, "after": after})
+        code, _ = self.ask(do="correct", at=at, after=after)
         self._later()
-        killed = answer["exit"] != 0
+        killed = code != 0
         self.kills += killed
         return killed
 
     def calls(self) -> list[str]:
         """Correct it without a fault, and return the calls of ports that it took."""
-        answer = self.server.ask({**self.task, "do": "correct"})
+        _, answer = self.ask(do="correct")
         assert answer["status"] == "corrected", answer
         return list(answer["calls"])
 
     def finish(self) -> None:
         """Start it anew until it is done, each time after the dead owner's lease."""
         for _ in range(MOST_STARTS):
-            answer = self.server.ask({**self.task, "do": "correct"})
+            _, answer = self.ask(do="correct")
             if answer["status"] == "corrected":
                 return
             self._later()
@@ -166,9 +136,9 @@ def items(client: Any, table: str, partition: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def servers() -> Iterator[list[Server]]:
+def servers() -> Iterator[list[ForkServer]]:
     """As many as there is work at once."""
-    started = [Server() for _ in range(WORKERS)]
+    started = [ForkServer() for _ in range(WORKERS)]
     yield started
     for server in started:
         server.stop()
@@ -179,7 +149,7 @@ def test_a_correction_killed_anywhere_refunds_once(
     dynamodb_url: str,
     bank: BankHandle,
     tmp_path: Path,
-    servers: list[Server],
+    servers: list[ForkServer],
 ) -> None:
     """Fails when ``GatewayWork.resume`` submits without asking, or when a claim's id follows from the break: the bank
     has two refunds then, and took both.
@@ -207,7 +177,7 @@ def test_a_correction_killed_anywhere_refunds_once(
     numbers = itertools.count(1)
     reached: Counter[tuple[int, int, bool]] = Counter()
 
-    def one(server: Server, point: tuple[int, int, bool]) -> Case:
+    def one(server: ForkServer, point: tuple[int, int, bool]) -> Case:
         kind, at, after = point
         case = Case(server, task, next(numbers) * len(KINDS) + kind, tmp_path)
         reached[point] += case.killed(at, after=after)
@@ -221,7 +191,7 @@ def test_a_correction_killed_anywhere_refunds_once(
     order = [point for _ in rounds for point in chance.sample(points, len(points))] or moving[::-1]
     cases: list[Case] = []
 
-    def work(server: Server) -> None:
+    def work(server: ForkServer) -> None:
         while order and sum(case.kills for case in cases) < KILLS:
             cases.append(one(server, order.pop()))
 

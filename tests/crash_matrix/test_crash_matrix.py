@@ -12,23 +12,21 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.localstripe_server import count_executed, make_payment_method
-from tests.crash_matrix.child import run
+from tests.crash_matrix.child import KILLED_EXIT_CODE, run
 from tests.crash_matrix.conftest import ROWS
-from tests.support.aws import REPOSITORY, create_tables, dump, dynamodb_client
+from tests.support.aws import create_tables, dump, dynamodb_client
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from local.sandbox_bank.running import BankHandle
+    from tests.crash_matrix.fork_server import ForkServer, Process
 
 FULL = os.environ.get("PAYONCE_CRASH_MATRIX") == "full"
 LEASE_JUST_OVER_MS = 31_000  # a request's 25 s, the lease's margin of 5 s, and one more
@@ -70,7 +68,9 @@ _numbers = itertools.count()
 class Case:
     """One case's tables, clock and child processes."""
 
-    def __init__(self, url: str, bank: BankHandle, behaviour: str, folder: Path, stripe_url: str) -> None:
+    def __init__(
+        self, url: str, bank: BankHandle, behaviour: str, folder: Path, stripe_url: str, server: ForkServer
+    ) -> None:
         self.number = next(_numbers)
         self.bank, self.behaviour = bank, behaviour
         self.client = dynamodb_client(url)
@@ -85,53 +85,49 @@ class Case:
             "clock_file": str(self.clock_file),
             "token": self.token,
         }
-        self.stripe_url = stripe_url
+        self.stripe_url, self.server = stripe_url, server
         if behaviour == "stripe":
             self.token = make_payment_method(stripe_url)
             self.task |= {"token": self.token, "stripe_url": stripe_url}
 
-    def spawn(self, **task: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.crash_matrix.child", json.dumps({**self.task, **task})]
-        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
-        return subprocess.Popen(
-            command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
-        )
+    def start(self, **task: Any) -> Process:
+        """Run a task in a process of its own, until it has ended or is frozen."""
+        return self.server.do("payment", {**self.task, **task})
 
     def run(self, **task: Any) -> dict[str, Any]:
         """Run a task that nobody kills; in this process, as it is the same code and saves a start."""
         return run({**self.task, **task})
 
-    def strike(self, *, point: str, how: str = "exit", **task: Any) -> subprocess.Popen[str]:
+    def strike(self, *, point: str, how: str = "exit", **task: Any) -> Process:
         """Run a task to its kill point; return the process, dead or frozen."""
-        process = self.spawn(point=point, how=how, **task)
+        process = self.start(point=point, how=how, **task)
+        struck = None if how == "freeze" else KILLED_EXIT_CODE
         # Some answer before a strike in the middle of their work can happen.
         missed = self.behaviour in {"stripe", "remembering"} and point.startswith("during")
-        if how == "freeze" and point and not missed:
-            _, status = os.waitpid(process.pid, os.WUNTRACED)
-            assert os.WIFSTOPPED(status)
-        else:
-            process.communicate(timeout=300)
-            assert process.returncode in ({137} if point and not missed else {0, 137})
+        assert process.exit in ({struck} if point and not missed else {0, struck})
         return process
 
     def recover_until_quiet(self) -> None:
         """Recover as soon as the lease is over, then later again, as the schedule does."""
         self.clock_file.write_text(str(LEASE_JUST_OVER_MS))
         assert self.run(do="recover")["failed"] == 0
-        time.sleep(LATE_SECONDS)
+        self.let_late_bank_show()
         for offset_ms in (LONG_AFTER_MS, 2 * LONG_AFTER_MS):
             self.clock_file.write_text(str(offset_ms))
             assert self.run(do="recover")["failed"] == 0
 
-    def thaw(self, process: subprocess.Popen[str]) -> dict[str, Any] | None:
+    def thaw(self, process: Process) -> dict[str, Any] | None:
         """Wake a frozen owner and return what it tells its client; ``None`` when it ended before it could freeze."""
-        if process.poll() is not None:
+        if process.exit is not None:
             return None
-        os.kill(process.pid, signal.SIGCONT)
-        told, _ = process.communicate(timeout=300)
-        assert process.returncode == 0
-        answer: dict[str, Any] = json.loads(told)
-        return answer
+        ended = self.server.thaw(process)
+        assert ended.exit == 0
+        return ended.said
+
+    def let_late_bank_show(self) -> None:
+        """Wait until a bank that shows its bookings late shows all that it has; the others show theirs at once."""
+        if self.behaviour == "late":
+            time.sleep(LATE_SECONDS)
 
     def misbehave(self, scenario: tuple[str, int] | None) -> None:
         """Make the bank work slowly, so that there is a moment to strike in. localstripe has no such scenarios."""
@@ -144,12 +140,17 @@ class Case:
         if self.behaviour != "stripe":
             self.bank.behave(self.behaviour)
 
-    def let_bank_end(self, kind: str) -> None:
-        """Wait until the bank, which goes on after its client has gone, has booked, and a late bank shows it."""
+    def let_bank_end(self, kind: str, process: Process) -> None:
+        """Wait until the bank, which goes on after its client has gone, has booked, and a late bank shows it.
+
+        It does nothing more for a process that has its answer, such as the kept 500, with which nothing is booked.
+        """
+        if process.exit == 0:
+            return
         give_up = time.monotonic() + BANK_SECONDS
         while not self.booked(kind) and time.monotonic() < give_up:
             time.sleep(0.05)
-        time.sleep(LATE_SECONDS)
+        self.let_late_bank_show()
 
     def booked(self, kind: str) -> int:
         if self.behaviour == "stripe":
@@ -171,13 +172,20 @@ class Case:
 
 
 @pytest.fixture(params=list(GATEWAYS))
-def case(request: pytest.FixtureRequest, dynamodb_url: str, bank: BankHandle, stripe_url: str, tmp_path: Path) -> Case:
-    made = Case(dynamodb_url, bank, request.param, tmp_path, stripe_url)
+def case(
+    request: pytest.FixtureRequest,
+    dynamodb_url: str,
+    bank: BankHandle,
+    stripe_url: str,
+    fork_server: ForkServer,
+    tmp_path: Path,
+) -> Case:
+    made = Case(dynamodb_url, bank, request.param, tmp_path, stripe_url, fork_server)
     made.behave()
     return made
 
 
-def settle(case: Case, label: str, kind: str, process: subprocess.Popen[str] | None, **task: Any) -> None:
+def settle(case: Case, label: str, kind: str, process: Process | None, **task: Any) -> None:
     """Recover, wake a frozen owner, retry as the client, and check the outcome."""
     case.behave()
     case.recover_until_quiet()
@@ -209,7 +217,7 @@ def test_a_payment_killed_anywhere_is_charged_once(case: Case, label: str, how: 
     task = {"do": "payment", "key": "key-of-the-client"}
     process = case.strike(point=point, how=how, **task)
     if scenario:
-        case.let_bank_end("payment")
+        case.let_bank_end("payment", process)
     frozen = process if how == "freeze" and point else None
     settle(case, f"payment, {label}, {how}", "payment", frozen, **task)
 
@@ -220,11 +228,11 @@ def test_a_client_that_takes_over_itself_charges_once(case: Case, label: str) ->
     point, scenario = POINTS[label]
     case.misbehave(scenario)
     task = {"do": "payment", "key": "key-of-the-client"}
-    case.strike(point=point, **task)
+    process = case.strike(point=point, **task)
     if scenario:
-        case.let_bank_end("payment")
+        case.let_bank_end("payment", process)
     else:
-        time.sleep(LATE_SECONDS)
+        case.let_late_bank_show()
     case.behave()
     for offset_ms in (LEASE_JUST_OVER_MS, LONG_AFTER_MS):
         case.clock_file.write_text(str(offset_ms))
@@ -237,12 +245,11 @@ def test_a_client_that_takes_over_itself_charges_once(case: Case, label: str) ->
 def test_a_recovery_killed_anywhere_charges_once(case: Case, first: str, label: str) -> None:
     task = {"do": "payment", "key": "key-of-the-client"}
     case.strike(point=POINTS[first][0], **task)
-    time.sleep(LATE_SECONDS)
+    case.let_late_bank_show()
     case.clock_file.write_text(str(60_000))
-    process = case.spawn(do="recover", point=RECOVERY_POINTS[label])
-    process.communicate(timeout=300)
+    process = case.start(do="recover", point=RECOVERY_POINTS[label])
     # A recovery that finds the charge has no submission to be killed after.
-    assert process.returncode in {137, 0}
+    assert process.exit in {137, 0}
     settle(case, f"payment, {first}, then {label}", "payment", None, **task)
 
 
@@ -258,10 +265,9 @@ def test_a_second_attempt_killed_anywhere_charges_once(case: Case, step: str, la
     if step == "sending it":
         assert case.run(do="recover") == {"concluded": 0, "open": 1, "failed": 0}
         case.clock_file.write_text(str(90_000))
-    process = case.spawn(do="recover", point=RECOVERY_POINTS[label])
-    process.communicate(timeout=120)
+    process = case.start(do="recover", point=RECOVERY_POINTS[label])
     # There is nothing to submit for the one that writes the reference.
-    assert process.returncode == (0 if (step, label) == ("writing the reference", "recovery after submit") else 137)
+    assert process.exit == (0 if (step, label) == ("writing the reference", "recovery after submit") else 137)
     settle(case, f"payment, second attempt, {step}, {label}", "payment", None, **task)
 
 
@@ -274,7 +280,7 @@ def test_a_follow_up_killed_anywhere_is_executed_once(case: Case, kind: str, lab
     case.misbehave(scenario)
     amount = {} if kind == "void" else {"amount_minor": 400}
     task = {"do": kind, "key": "key-of-the-follow-up", "payment_id": json.loads(created["body"])["id"], **amount}
-    case.strike(point=point, **task)
+    process = case.strike(point=point, **task)
     if scenario:
-        case.let_bank_end(kind)
+        case.let_bank_end(kind, process)
     settle(case, f"{kind}, {label}, exit", kind, None, **task)

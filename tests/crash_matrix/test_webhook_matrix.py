@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +30,14 @@ from payonce.webhooks.verify import Verifier
 from tests.crash_matrix.child import KILLED_EXIT_CODE, FileClock
 from tests.crash_matrix.conftest import WEBHOOK_ROWS
 from tests.crash_matrix.webhook_child import fixed_cipher, run
-from tests.support.aws import REPOSITORY, create_tables, dump, dynamo_database, dynamodb_client
+from tests.support.aws import create_tables, dump, dynamo_database, dynamodb_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from local.receiver import ReceiverServer
+    from tests.crash_matrix.fork_server import ForkServer
 
 MERCHANT = "mer_hooks"
 KEY = HmacKey(b"s" * 32)
@@ -87,7 +85,7 @@ TROUBLES = (
 class Case:
     """One event on its way to two endpoints, with tables, queue and clock of its own."""
 
-    def __init__(self, url: str, folder: Path, receiver: ReceiverServer) -> None:
+    def __init__(self, url: str, folder: Path, receiver: ReceiverServer, server: ForkServer) -> None:
         self.client = dynamodb_client(url)
         self.names = create_tables(self.client, f"hooks{next(_numbers)}-")
         self.database = dynamo_database(self.client, self.names)
@@ -96,7 +94,7 @@ class Case:
         self.clock_file = folder / "clock"
         self.clock_file.write_text("0")
         self.clock = FileClock(self.clock_file)
-        self.receiver = receiver
+        self.receiver, self.server = receiver, server
         self.paths = ("/one", "/two")
         for path in self.paths:
             self.database.write(create_writes(self._endpoint(path))[:2])
@@ -139,17 +137,7 @@ class Case:
 
     def kill(self, point: str, **task: Any) -> None:
         """Run a task in a process of its own that ends at ``point``."""
-        command = [
-            sys.executable,
-            "-m",
-            "tests.crash_matrix.webhook_child",
-            json.dumps({**self.task, **task, "point": point}),
-        ]
-        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")])
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == KILLED_EXIT_CODE, done.stderr
+        assert self.server.do("webhook", {**self.task, **task, "point": point}).exit == KILLED_EXIT_CODE
 
     def take(self) -> list[str]:
         """Return and remove the messages that are visible now."""
@@ -192,9 +180,9 @@ class Case:
 
 
 @pytest.fixture
-def case(dynamodb_url: str, tmp_path: Path) -> Iterator[Case]:
+def case(dynamodb_url: str, tmp_path: Path, fork_server: ForkServer) -> Iterator[Case]:
     with running_receiver() as receiver:
-        yield Case(dynamodb_url, tmp_path, receiver)
+        yield Case(dynamodb_url, tmp_path, receiver, fork_server)
 
 
 @pytest.mark.parametrize("point", RELAY_POINTS)

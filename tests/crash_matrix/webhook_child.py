@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +100,3 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
         report_disabled=lambda _identity, _reason: None,
     )
     return {"outcome": dispatcher.handle(parse_message(task["message"]), deadline).value}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run(json.loads(sys.argv[1]))))

@@ -1,8 +1,9 @@
-"""An application in memory."""
+"""An application in memory, and rules that are parsed once."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +14,17 @@ from payonce.stores.memory_queue import MemoryQueue
 from payonce.stores.memory_workflows import MemoryWorkflows
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
+from tests.support.parsed_rules import rules_parsed_once
 from tests.support.world import ManualClock, ScriptedGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rules_parsed_once() -> Iterator[None]:
+    with rules_parsed_once():
+        yield
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from payonce.engines import duckdb_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.matching.digest import ROW_HASH_MODULUS, row_hash
 from payonce.reconciliation.matching.results import EVIDENCE_ROWS_PER_BREAK
-from payonce.reconciliation.matching.rules import RuleFile, rule_files
+from payonce.reconciliation.matching.rules import FAMILIES, RuleFile, rule_files
 from payonce.reconciliation.model import FeeRule, LedgerKind, LedgerState, Outcome, Source
 from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile, RowKind
 from tests.unit.reconciliation.transactions import (
@@ -33,6 +34,7 @@ from tests.unit.reconciliation.transactions import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import LedgerRow
     from payonce.reconciliation.readers.rows import GatewayRow
 
@@ -259,11 +261,21 @@ def everything() -> tuple[list[LedgerRow], list[GatewayRow]]:
     return ledger, gateway
 
 
+@cache
+def result_of_everything() -> RunResult:
+    return reconcile(*everything())
+
+
 def test_all_classes_in_one_run_do_not_disturb_each_other() -> None:
     """Fails when a rule takes rows of another group."""
-    ledger, gateway = everything()
     classes = sorted(name for _, _, expected in CASES.values() for name, *_ in expected)
-    assert [name for name, *_ in seen(reconcile(ledger, gateway))] == classes
+    assert [name for name, *_ in seen(result_of_everything())] == classes
+
+
+def test_the_rules_of_transactions_know_nothing_of_the_bank_s() -> None:
+    """Fails when one of them reads what the bank's leave, or when those change what is found of a transaction."""
+    assert not [text for file in rule_files("transactions") for text in file.statements if "bank_" in text]
+    assert reconcile(*everything(), families=FAMILIES).breaks == result_of_everything().breaks
 
 
 @settings(max_examples=15)
@@ -271,7 +283,7 @@ def test_all_classes_in_one_run_do_not_disturb_each_other() -> None:
 def test_order_files_and_repetition_change_nothing(seed: int, cuts: int, repeated: bool) -> None:
     """Fails when a rule depends on the order of rows, or a row that two files have in common counts twice."""
     ledger, gateway = everything()
-    before = reconcile(ledger, gateway)
+    before = result_of_everything()
     dice = random.Random(seed)
     dice.shuffle(ledger)
     dice.shuffle(gateway)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from payonce.engines import duckdb_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState, RunSettings
 from payonce.reconciliation.readers.rows import FileFormat, GatewayRow, ReconciliationFile, RowKind
@@ -53,9 +56,19 @@ def moved(number: int | str, **changes: Any) -> GatewayRow:
     return GatewayRow(**values)
 
 
-def reconcile(ledger: Iterable[LedgerRow], *files: Sequence[GatewayRow], settings: RunSettings = SETTINGS) -> RunResult:
-    """Run the rules over these rows, each sequence a file of its own."""
-    with DuckDbWorkspace(threads=1) as workspace:
+def reconcile(
+    ledger: Iterable[LedgerRow],
+    *files: Sequence[GatewayRow],
+    settings: RunSettings = SETTINGS,
+    families: Sequence[str] = ("transactions",),
+) -> RunResult:
+    """Run the rules over these rows, each sequence a file of its own.
+
+    Those of transactions read nothing of the bank's (test_transaction_rules.py says so), which take as long as they do
+    to find that there is no payout.
+    """
+    with pytest.MonkeyPatch.context() as patch, DuckDbWorkspace(threads=1) as workspace:
+        patch.setattr(duckdb_engine, "FAMILIES", families)
         workspace.add_ledger(ledger)
         for number, rows in enumerate(files):
             file = ReconciliationFile(f"file{number}", FileFormat.GENERIC_GATEWAY_CSV, gateway_rows=tuple(rows))

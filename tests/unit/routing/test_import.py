@@ -10,9 +10,13 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from tests.support.aws import FAKE_CREDENTIALS, REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_RATIO = 0.9  # to the import of boto3; 0.45 was measured, and 0.4 for what the function adds
 HEAVY = {"boto3", "botocore", "numpy", "pydantic", "aws_lambda_powertools", "simpy", "sklearn", "river"}
@@ -41,24 +45,23 @@ print(json.dumps({"ratio": (time.process_time() - began) / baseline}))
 """
 
 
-def measured(program: str, **environment: str) -> list[dict[str, Any]]:
-    """Return what five processes say: the first may have compiled, and any may have been disturbed."""
+def measured(program: str, **environment: str) -> Iterator[dict[str, Any]]:
+    """Return what up to five processes say: the first may have compiled, and any may have been disturbed."""
     command = [sys.executable, "-c", program]
-    answers = [
-        subprocess.run(command, capture_output=True, check=True, text=True, env={**os.environ, **environment})
-        for _ in range(5)
-    ]
-    return [json.loads(answer.stdout) for answer in answers]
+    for _ in range(5):
+        answer = subprocess.run(command, capture_output=True, check=True, text=True, env={**os.environ, **environment})
+        yield json.loads(answer.stdout)
 
 
 def test_the_predictors_function_adds_less_to_a_cold_start_than_boto3_takes() -> None:
     """Fails when its composition root pulls in what payments, files or runs need."""
     folder = str(REPOSITORY / "functions" / "predict_routes")
     seen = measured(FUNCTION_PROGRAM, **FAKE_CREDENTIALS, PYTHONPATH=os.pathsep.join([folder, *sys.path]))
-    assert min(one["ratio"] for one in seen) < MAX_RATIO
+    assert any(one["ratio"] < MAX_RATIO for one in seen)
 
 
 def test_the_import_takes_less_processor_time_than_boto3s() -> None:
     seen = measured(PROGRAM)
-    assert min(one["ratio"] for one in seen) < MAX_RATIO
-    assert not {module.partition(".")[0] for module in seen[0]["modules"]} & HEAVY
+    first = next(seen)
+    assert not {module.partition(".")[0] for module in first["modules"]} & HEAVY
+    assert any(one["ratio"] < MAX_RATIO for one in chain([first], seen))

@@ -207,13 +207,13 @@ def test_a_file_outlives_its_process(tmp_path: Path) -> None:
 def test_a_file_drops_what_is_long_over(tmp_path: Path, clock: Seconds) -> None:
     """Fails when the file grows for ever."""
     store = SqliteDedupeStore(tmp_path / "dedupe.db", clock=clock)
-    for number in range(500):
+    for number in range(200):
         store.begin(f"evt_{number}")
         store.done(f"evt_{number}")
     size = (tmp_path / "dedupe.db").stat().st_size
     for _ in range(3):
         clock.now += 2 * DEFAULT_WINDOW_SECONDS + 1
-        for number in range(500):
+        for number in range(200):
             store.begin(f"later_{clock.now}_{number}")
             store.done(f"later_{clock.now}_{number}")
     assert (tmp_path / "dedupe.db").stat().st_size < 3 * size
