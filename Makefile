@@ -18,7 +18,7 @@ help: ## list the targets
 
 setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is up to date)
 
-.venv/.ready: requirements/dev.txt tools/make_venv.sh
+.venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
 	@tools/make_venv.sh .venv requirements/dev.txt
 
 .venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
@@ -35,7 +35,6 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608 # ruff's S608 looks at the same, line by line
 	$(PY) tools/openapi.py --check
-	$(PY) tools/compile_rules.py --check
 
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit $(PARALLEL) --disable-socket --allow-unix-socket
@@ -111,7 +110,7 @@ bench-card-numbers: setup ## card numbers found and references refused, on gener
 # Not part of `make test`: it takes a package of 400 MB, Java, and minutes. It fails without Java; it never skips.
 spark: .venv-spark/.ready ## the compiled rules on Spark in this machine, against DuckDB (needs Java)
 	@tools/need_java.sh
-	.venv-spark/bin/python -m pytest tests/spark --timeout=900
+	.venv-spark/bin/python -m pytest tests/spark --confcutdir=tests/spark --timeout=900 # of the other suites no fixture, and no package
 
 bench-spark: .venv-spark/.ready ## 5 million rows a side on DuckDB and on Spark: one digest (needs Java, 4 GB, minutes)
 	@tools/need_java.sh
