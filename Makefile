@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -26,6 +26,9 @@ setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is
 
 test: setup lint unit contract functional simulation infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
 	@echo "all suites passed"
+
+quick: setup ## lint and the tests of what changed since main, in less than a minute
+	$(PY) -m tools.quick
 
 lint: setup ## ruff, mypy, dependency rule, template and security checks
 	$(PY) -m ruff check .
