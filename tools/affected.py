@@ -45,7 +45,7 @@ class Imports:
         return {self._files[module]: distance for module, distance in distances.items() if _is_test(module)}
 
     def _seeds(self, file: Path) -> Iterator[str]:
-        """Return the module of the file; of a file that is none, the modules whose text has its name and its package."""
+        """Return the module of the file; else the modules that name it, and its package."""
         if file in self._modules:
             yield self._modules[file]
             return
