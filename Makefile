@@ -11,14 +11,14 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
 
 setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is up to date)
 
-.venv/.ready: requirements/dev.txt tools/make_venv.sh
+.venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
 	@tools/make_venv.sh .venv requirements/dev.txt
 
 .venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
@@ -26,6 +26,9 @@ setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is
 
 test: setup lint unit contract functional simulation infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
 	@echo "all suites passed"
+
+quick: setup ## lint and the tests of what changed since main, in less than a minute
+	$(PY) -m tools.quick
 
 lint: setup ## ruff, mypy, dependency rule, template and security checks
 	$(PY) -m ruff check .
@@ -35,7 +38,6 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608 # ruff's S608 looks at the same, line by line
 	$(PY) tools/openapi.py --check
-	$(PY) tools/compile_rules.py --check
 
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit $(PARALLEL) --disable-socket --allow-unix-socket
@@ -111,7 +113,7 @@ bench-card-numbers: setup ## card numbers found and references refused, on gener
 # Not part of `make test`: it takes a package of 400 MB, Java, and minutes. It fails without Java; it never skips.
 spark: .venv-spark/.ready ## the compiled rules on Spark in this machine, against DuckDB (needs Java)
 	@tools/need_java.sh
-	.venv-spark/bin/python -m pytest tests/spark --timeout=900
+	.venv-spark/bin/python -m pytest tests/spark --confcutdir=tests/spark --timeout=900 # of the other suites no fixture, and no package
 
 bench-spark: .venv-spark/.ready ## 5 million rows a side on DuckDB and on Spark: one digest (needs Java, 4 GB, minutes)
 	@tools/need_java.sh

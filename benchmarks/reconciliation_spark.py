@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks.reconciliation import MEMORY_LIMIT_MB, SETTINGS, generate
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.engines.spark_engine import SparkEngine, local_session
+from tools.compile_rules import compile_rules
 
 if TYPE_CHECKING:
     from payonce.reconciliation.matching.run_result import RunResult
@@ -49,6 +50,7 @@ def on_spark(folder: Path, rows: int) -> RunResult:
 
 def main() -> None:
     """Measure each size."""
+    compile_rules()
     for size in [float(size) for size in sys.argv[1:]] or [0.05]:
         rows = int(size * 1_000_000)
         with tempfile.TemporaryDirectory(prefix="payonce-bench-") as name:

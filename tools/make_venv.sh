@@ -30,6 +30,6 @@ echo "installing $(grep -cE '^[A-Za-z0-9]' "$lock") packages from $lock (a few m
 "$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
 if [ "$folder" = .venv ]; then
   # The command `payonce`, from this checkout: what is edited is what runs.
-  "$folder/bin/python" tools/install_command.py
+  "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable .
 fi
 touch "$folder/.ready"

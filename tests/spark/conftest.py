@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tools.compile_rules import compile_rules
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """Compile the rules as they are now."""
+    compile_rules()
 
 
 @pytest.fixture(scope="session")

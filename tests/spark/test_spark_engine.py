@@ -104,7 +104,7 @@ def test_spark_hashes_like_the_definition(spark: SparkSession) -> None:
     rows.createOrReplaceTempView("texts")
     got = {row["t"]: row["h"] for row in spark.sql("SELECT t, row_hash(t) AS h FROM texts").collect()}
     assert got == {text: row_hash(text) for text in TEXTS}
-    [bulk] = [file for file in rule_files("transactions", "spark") if file.name == "10_bulk"]
+    [bulk] = [file for file in rule_files("transactions", compiled=True) if file.name == "10_bulk"]
     [rule] = [text for text in bulk.statements if "TABLE transactions_identity" in text]
     inlined = next(part for part in rule.split("AS id_hash") if "entry_id" in part).rpartition("SELECT")[2]
     compiled = spark.sql(f"SELECT t, {inlined.replace('entry_id', 't')} AS h FROM texts")  # noqa: S608
@@ -119,8 +119,8 @@ def test_a_rule_that_loses_a_row_has_no_result(
     case = compose(3, 1)
     on_duckdb(case, tmp_path)
 
-    def lossy(family: str, dialect: str) -> tuple[RuleFile, ...]:
-        return tuple(RuleFile(file.name, _lose(file)) for file in rule_files(family, dialect))
+    def lossy(family: str, *, compiled: bool) -> tuple[RuleFile, ...]:
+        return tuple(RuleFile(file.name, _lose(file)) for file in rule_files(family, compiled=compiled))
 
     def _lose(file: RuleFile) -> tuple[str, ...]:
         return tuple(text.replace("v.source = 'ledger'", "FALSE") for text in file.statements)

@@ -182,9 +182,8 @@ class DuckDbWorkspace:
                     self._connection.execute(statement)
             if progress:
                 progress("results", len(steps), len(steps) + 1)
-            families = [family for family in FAMILIES if rule_files(family)]
             made = {row[0] for row in self._query("SELECT table_name FROM information_schema.tables")}
-            result = read_result(self._query, families, [f for f in families if f"{f}_bulk" in made])
+            result = read_result(self._query, FAMILIES, [f for f in FAMILIES if f"{f}_bulk" in made])
         if progress:
             progress("results", len(steps) + 1, len(steps) + 1)
         return result

@@ -75,8 +75,7 @@ class SparkEngine:
         """See ``ReconciliationEngine``."""
         from pyspark.errors import PySparkException  # type: ignore[import-not-found,unused-ignore]
 
-        steps = [file for family in FAMILIES for file in rule_files(family, "spark")]
-        families = [family for family in FAMILIES if rule_files(family, "spark")]
+        steps = [file for family in FAMILIES for file in rule_files(family, compiled=True)]
         try:
             self._prepare(settings)
             for done, file in enumerate(steps):
@@ -85,7 +84,7 @@ class SparkEngine:
                 for statement in file.statements:
                     self._session.sql(statement)
             made = {row["tableName"] for row in self._session.sql("SHOW TABLES").collect()}
-            result = read_result(self._query, families, [f for f in families if f"{f}_bulk" in made])
+            result = read_result(self._query, FAMILIES, [f for f in FAMILIES if f"{f}_bulk" in made])
         except PySparkException as error:
             raise StoreUnavailable(f"Spark could not do its part: {str(error).partition(chr(10))[0]}") from error
         if progress:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from payonce.domain.events import API_VERSION
+from payonce import __version__
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
 from payonce.entrypoints.break_schemas import break_schemas
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
@@ -56,7 +56,7 @@ def build_openapi() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "payonce",
-            "version": API_VERSION,
+            "version": __version__,
             "description": "Payments that can't be charged twice. Every unsafe route takes an idempotency key.",
         },
         "paths": paths,

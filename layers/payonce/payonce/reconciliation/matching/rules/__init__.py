@@ -1,4 +1,7 @@
-"""The one source of the matching rules: SQL files in DuckDB's dialect, from which those of other engines are compiled.
+"""The one source of the matching rules: SQL files in DuckDB's dialect, from which those of Spark are compiled.
+
+The repository does not have the compiled files. The wheel has them, and ``tools/compile_rules.py`` makes them in a
+checkout.
 
 A family is a folder; its files run in the order of their names, each statement in the order of the file. A statement
 is ``CREATE TABLE name AS SELECT ...`` or ``CREATE VIEW name AS SELECT ...`` and ends with ``;`` at the end of a line
@@ -34,9 +37,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
+from payonce.domain.errors import MisconfiguredError
+
 FAMILIES: Final = ("transactions", "bank")
 SOURCE_DIALECT: Final = "duckdb"
-COMPILED_DIALECTS: Final = ("spark", "trino")
+COMPILED: Final = "generated/spark"  # the folder of the compiled rules, beside this file
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,16 @@ class RuleFile:
     statements: tuple[str, ...]
 
 
-def rule_files(family: str, dialect: str = SOURCE_DIALECT) -> tuple[RuleFile, ...]:
-    """Return a family's rules in the order in which they run; none for a family without files."""
-    folder = files(__name__) / family
-    if dialect != SOURCE_DIALECT:
-        folder = files(__name__) / "compiled" / dialect / family
+def rule_files(family: str, *, compiled: bool = False) -> tuple[RuleFile, ...]:
+    """Return a family's rules in the order in which they run, in DuckDB's dialect or compiled for Spark.
+
+    Raises ``MisconfiguredError`` where the package was copied from a checkout without compiling them.
+    """
+    folder = files(__name__).joinpath(COMPILED if compiled else "", family)
     if not folder.is_dir():
-        return ()
+        raise MisconfiguredError(
+            f"The rules are missing in {folder}. The wheel has them; in a checkout, run python tools/compile_rules.py."
+        )
     found = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return tuple(RuleFile(name.removesuffix(".sql"), split_statements(text)) for name, text in found)
 
