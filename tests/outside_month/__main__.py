@@ -18,14 +18,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--payments", type=int, default=3000)
     parser.add_argument("--month", default="2026-03", help="YYYY-MM")
     parser.add_argument("--faults", action="append", default=[], metavar="CLASS=N", help=", ".join(PLANTS))
+    parser.add_argument(
+        "--charge-ids", action="store_true", help="the ledger knows Stripe's charges, not its payment intents"
+    )
+    parser.add_argument("--payout-rows", action="store_true", help="Stripe's report lists the payouts themselves, too")
     given = parser.parse_args(arguments)
     faults = {name: int(count) for name, _, count in (text.partition("=") for text in given.faults)}
     if unknown := faults.keys() - PLANTS.keys():
         parser.error(f"no such class of faults: {', '.join(sorted(unknown))}")
-    w = build(given.out, given.seed, Size(given.payments, date.fromisoformat(given.month + "-01"), faults))
+    month = date.fromisoformat(given.month + "-01")
+    w = build(given.out, given.seed, Size(given.payments, month, faults, given.charge_ids, given.payout_rows))
     files = json.loads((given.out / "files.json").read_text(encoding="utf-8"))
-    sys.stdout.write(f"{len(w.entries)} bookings, {len(w.movements)} movements, {len(w.payouts)} payouts, {len(w.faults)} faults\n")
-    words = ["payonce reconcile", *files["stripe"], *files["adyen"], *files["bank"], "--ledger ledger.csv --gateway adyen"]
+    sys.stdout.write(
+        f"{len(w.entries)} bookings, {len(w.movements)} movements, {len(w.payouts)} payouts, {len(w.faults)} faults\n"
+    )
+    words = [
+        "payonce reconcile",
+        *files["stripe"],
+        *files["adyen"],
+        *files["bank"],
+        "--ledger ledger.csv --gateway adyen",
+    ]
     words += [f"--gateway stripe={name}" for name in files["stripe"]]
     (given.out / "command.sh").write_text(" ".join(words) + ' "$@"\n', encoding="utf-8")
     return 0

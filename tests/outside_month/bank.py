@@ -1,10 +1,14 @@
 """What the banks book: payouts as they really arrive, and everything else that an account sees."""
 
-from collections.abc import Callable
+import itertools
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 from tests.outside_month.calendars import business, closed, days
 from tests.outside_month.model import BankLine, Fault, Payout, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACCOUNTS = {"EUR": "NL91ABNA0417164300", "GBP": "GB29NWBK60161331926819", "USD": "DE89370400440532013000"}
 PAYER = {"stripe": "STRIPE TECHNOLOGY EUROPE LTD", "adyen": "ADYEN N.V."}
@@ -72,8 +76,15 @@ def together(w: World, payouts: list[Payout], names: bool) -> None:
 def returned_and_paid_again(w: World, payout: Payout) -> None:
     """Credit a payout, return it, and credit it again two days later."""
     for shift, sign, text in ((0, 1, ""), (1, -1, "RETURN "), (3, 1, "")):
-        line(w, payout.currency, business(payout.effective, shift), sign * payout.amount, PAYER[payout.gateway],
-             text + payout.payout_id, payout.payout_id)  # fmt: skip
+        line(
+            w,
+            payout.currency,
+            business(payout.effective, shift),
+            sign * payout.amount,
+            PAYER[payout.gateway],
+            text + payout.payout_id,
+            payout.payout_id,
+        )
     w.usual("payout_returned_and_paid_again", payout.payout_id, payout.trace)
 
 
@@ -85,13 +96,52 @@ def plant(w: World, fault_class: str, payout: Payout) -> None:
     if fault_class != "payout_missing":
         off = w.rng.choice((-1, 1)) * w.rng.randint(150, 900) if fault_class == "payout_different" else 0
         amount = abs(off) or amount
-        lines.append(line(w, payout.currency, business(payout.effective, 1), payout.amount + off, PAYER[payout.gateway], text, payout.payout_id))
+        lines.append(
+            line(
+                w,
+                payout.currency,
+                business(payout.effective, 1),
+                payout.amount + off,
+                PAYER[payout.gateway],
+                text,
+                payout.payout_id,
+            )
+        )
     if fault_class == "duplicate_credit":
-        lines.append(line(w, payout.currency, business(payout.effective, 3), payout.amount, PAYER[payout.gateway], text, payout.payout_id))
+        lines.append(
+            line(
+                w,
+                payout.currency,
+                business(payout.effective, 3),
+                payout.amount,
+                PAYER[payout.gateway],
+                text,
+                payout.payout_id,
+            )
+        )
     if fault_class == "payout_returned":
-        lines.append(line(w, payout.currency, business(payout.effective, 2), -payout.amount, PAYER[payout.gateway], "RETURN " + text, payout.payout_id))
+        lines.append(
+            line(
+                w,
+                payout.currency,
+                business(payout.effective, 2),
+                -payout.amount,
+                PAYER[payout.gateway],
+                "RETURN " + text,
+                payout.payout_id,
+            )
+        )
     ids = [payout.payout_id, payout.trace, *(made.line_id for made in lines)]
-    w.faults.append(Fault(fault_class, ids, amount, payout.currency, {"bank": [made.line_id for made in lines], "payout": [payout.payout_id]}, "named by the line"))
+    w.faults.append(
+        Fault(
+            fault_class,
+            ids,
+            amount,
+            payout.currency,
+            {"bank": [made.line_id for made in lines], "payout": [payout.payout_id]},
+            "named by the line",
+        )
+    )
 
 
 def equal_pair(w: World, pairs: list[tuple[Payout, Payout]]) -> set[str]:
@@ -99,8 +149,18 @@ def equal_pair(w: World, pairs: list[tuple[Payout, Payout]]) -> set[str]:
     for one, two in pairs[:1]:
         made = line(w, one.currency, business(two.effective, 1), one.amount, PAYER[one.gateway], "ADYEN SETTLEMENT")
         ids = [one.payout_id, two.payout_id, one.trace, two.trace, made.line_id]
-        w.faults.append(Fault("ambiguous", ids, one.amount, one.currency, {"bank": [made.line_id], "payout": [one.payout_id, two.payout_id]},
-                              "one of two equal payouts came", True, ["payout_missing"]))  # fmt: skip
+        w.faults.append(
+            Fault(
+                "ambiguous",
+                ids,
+                one.amount,
+                one.currency,
+                {"bank": [made.line_id], "payout": [one.payout_id, two.payout_id]},
+                "one of two equal payouts came",
+                True,
+                ["payout_missing"],
+            )
+        )
         return {one.payout_id, two.payout_id}
     return set()
 
@@ -111,12 +171,14 @@ def payouts(w: World, first: date, last: date) -> None:
     whole = [p for p in w.payouts if p.payout_id not in reversed_ids]
     early = [p for p in whole if p.currency in ACCOUNTS and first + timedelta(3) <= p.effective <= last - timedelta(11)]
     subs = [p for p in early if p.account == "ShopSubs"]
-    equal = [(a, b) for a, b in zip(subs, subs[1:], strict=False) if a.amount == b.amount and (b.effective - a.effective).days == 1]
+    equal = [
+        (a, b) for a, b in itertools.pairwise(subs) if a.amount == b.amount and (b.effective - a.effective).days == 1
+    ]
     for a, b in equal:
         w.usual("equal_payouts_on_consecutive_days", a.payout_id, b.payout_id, a.trace, b.trace)
     done = equal_pair(w, equal)
     daily = [p for p in early if p.gateway == "stripe" and p.currency in {"EUR", "USD"} and p.payout_id not in done]
-    runs = [(a, b) for a, b in zip(daily, daily[1:], strict=False) if a.currency == b.currency and a.effective < b.effective]
+    runs = [(a, b) for a, b in itertools.pairwise(daily) if a.currency == b.currency and a.effective < b.effective]
     w.rng.shuffle(runs)
     for number, (a, b) in enumerate(runs):
         if done.isdisjoint({a.payout_id, b.payout_id}) and number < 8:
@@ -140,8 +202,11 @@ def everything_else(w: World, first: date, last: date) -> None:
         for day in days(first, last):
             if closed(day):
                 continue
-            kinds = [("supplier", "MUELLER LOGISTIK GMBH", -w.rng.randint(5_000, 900_000)), ("stranger", "A CUSTOMER LTD", w.rng.randint(2_000, 400_000)),
-                     ("bank_fee", "BANK CHARGES", -w.rng.randint(100, 900))]  # fmt: skip
+            kinds = [
+                ("supplier", "MUELLER LOGISTIK GMBH", -w.rng.randint(5_000, 900_000)),
+                ("stranger", "A CUSTOMER LTD", w.rng.randint(2_000, 400_000)),
+                ("bank_fee", "BANK CHARGES", -w.rng.randint(100, 900)),
+            ]
             for kind, who, amount in kinds:
                 if w.rng.random() < 0.4:
                     made = line(w, currency, day, amount, who, f"INVOICE {w.rng.randint(10_000, 99_999)}")

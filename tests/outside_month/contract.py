@@ -57,17 +57,25 @@ def adyen_fees(rng: random.Random, gross: int, account: str, funding: str) -> di
         fixed, points = ADYEN[account]
         return {"Commission": fixed + share(gross, points)}
     interchange = share(gross, {"debit": 20, "credit": 30}.get(funding, 150))
-    return {"Markup": share(gross, 60), "Scheme Fees": share(gross, rng.choice((4, 7, 11))) + 1, "Interchange": interchange}
+    return {
+        "Markup": share(gross, 60),
+        "Scheme Fees": share(gross, rng.choice((4, 7, 11))) + 1,
+        "Interchange": interchange,
+    }
 
 
 def document() -> dict[str, Any]:
     """Give the contract as a person would read it."""
     return {
-        "stripe_fixed_minor_and_basis_points": STRIPE, "stripe_conversion_basis_points": CONVERSION,
-        "stripe_sepa_debit_minor": 35, "stripe_ideal_minor": 29, "tier2_from_day": NEW_PRICE_DAY,
-        "adyen_commission": ADYEN, "adyen_ShopEU": "interchange++ with a markup of 60 basis points",
+        "stripe_fixed_minor_and_basis_points": STRIPE,
+        "stripe_conversion_basis_points": CONVERSION,
+        "stripe_sepa_debit_minor": 35,
+        "stripe_ideal_minor": 29,
+        "tier2_from_day": NEW_PRICE_DAY,
+        "adyen_commission": ADYEN,
+        "adyen_ShopEU": "interchange++ with a markup of 60 basis points",
         "dispute_fee_minor": DISPUTE_FEE,
-    }  # fmt: skip
+    }
 
 
 POLICY = """# One price for each gateway and currency: the standard tier, which is all that such a file can say.
@@ -78,9 +86,15 @@ settlement_sla_hours = 168
 def policy() -> str:
     """Write the price list that somebody would type who thinks of the standard tier alone."""
     text = POLICY
-    standard = [("stripe", "EUR", *STRIPE["EUR"]["eea"]), ("stripe", "GBP", *STRIPE["GBP"]["uk"]),
-                ("stripe", "USD", *STRIPE["USD"]["us"]), ("stripe", "JPY", *STRIPE["JPY"]["all"]),
-                ("adyen", "GBP", *ADYEN["ShopUK"]), ("adyen", "USD", *ADYEN["ShopSubs"])]  # fmt: skip
+    standard = [
+        ("stripe", "EUR", *STRIPE["EUR"]["eea"]),
+        ("stripe", "GBP", *STRIPE["GBP"]["uk"]),
+        ("stripe", "USD", *STRIPE["USD"]["us"]),
+        ("stripe", "JPY", *STRIPE["JPY"]["all"]),
+        ("adyen", "GBP", *ADYEN["ShopUK"]),
+        ("adyen", "USD", *ADYEN["ShopSubs"]),
+    ]
     for gateway, currency, fixed, points in standard:
-        text += f'\n[[fees]]\ngateway = "{gateway}"\ncurrency = "{currency}"\nfixed_minor = {fixed}\nbasis_points = {points}\n'
+        text += f'\n[[fees]]\ngateway = "{gateway}"\ncurrency = "{currency}"\n'
+        text += f"fixed_minor = {fixed}\nbasis_points = {points}\n"
     return text

@@ -31,8 +31,9 @@ def partial_capture(w: World, sale: Sale) -> None:
         w.usual("partial_capture", *ids(sale, entry, charge(w, sale, captured, when, capture_reference=reference)))
         return
     whole = charge(w, sale, sale.amount, when, capture_reference=reference)
-    back = move(w, sale, "partial_capture_reversal", captured - sale.amount, when, rate=whole.rate,
-                capture_reference=reference)  # fmt: skip
+    back = move(
+        w, sale, "partial_capture_reversal", captured - sale.amount, when, rate=whole.rate, capture_reference=reference
+    )
     back.fee = -(whole.fee * (sale.amount - captured) // sale.amount)
     w.usual("partial_capture", *ids(sale, entry, whole, back))
 
@@ -74,16 +75,31 @@ def refund_failed_booked(w: World, sale: Sale) -> None:
     entry, moved = good(w, sale)
     booked, back = refund(w, sale, sale.amount, sale.when + timedelta(hours=20))
     failed = returned(w, sale, back)
-    undone = book(w, sale, sale.amount, failed.created, "refund", reference=back.refund_reference,
-                  reverses=booked.entry_id if booked else "")  # fmt: skip
+    undone = book(
+        w,
+        sale,
+        sale.amount,
+        failed.created,
+        "refund",
+        reference=back.refund_reference,
+        reverses=booked.entry_id if booked else "",
+    )
     w.usual("refund_failed_and_booked", *ids(sale, entry, moved, back, failed, undone))
 
 
 def returned(w: World, sale: Sale, back: Movement) -> Movement:
     """Let the gateway report that a refund did not reach the customer."""
     when = back.created + timedelta(days=w.rng.randint(3, 6))
-    failed = move(w, sale, "refund_failure", -back.facing, when, rate=back.rate, source=back.source,
-                  refund_reference=back.refund_reference)  # fmt: skip
+    failed = move(
+        w,
+        sale,
+        "refund_failure",
+        -back.facing,
+        when,
+        rate=back.rate,
+        source=back.source,
+        refund_reference=back.refund_reference,
+    )
     failed.gross = -back.gross
     return failed
 
@@ -127,8 +143,15 @@ def dispute_won(w: World, sale: Sale) -> None:
     """A dispute that was won: the amount comes back, and its fee with Stripe does not."""
     entry, moved = good(w, sale)
     taken = dispute(w, sale, moved, w.rng.randint(2, 5))
-    back = move(w, sale, "dispute_reversal", sale.amount, taken.created + timedelta(days=w.rng.randint(3, 6)),
-                rate=moved.rate, source=taken.source)  # fmt: skip
+    back = move(
+        w,
+        sale,
+        "dispute_reversal",
+        sale.amount,
+        taken.created + timedelta(days=w.rng.randint(3, 6)),
+        rate=moved.rate,
+        source=taken.source,
+    )
     back.gross = moved.gross
     w.usual("dispute_won", *ids(sale, entry, moved, taken, back))
 
@@ -145,7 +168,10 @@ def retried(w: World, sale: Sale) -> None:
 
 def never_charged(w: World, sale: Sale) -> None:
     """A payment is declined, fails or is voided, and nothing comes of it."""
-    w.usual("declined_or_voided", *ids(sale, book(w, sale, sale.amount, sale.when, state=w.rng.choice(("declined", "failed", "voided")))))
+    w.usual(
+        "declined_or_voided",
+        *ids(sale, book(w, sale, sale.amount, sale.when, state=w.rng.choice(("declined", "failed", "voided")))),
+    )
 
 
 def again(w: World, sale: Sale, minutes: tuple[int, int], kind: str) -> None:
@@ -161,13 +187,17 @@ def refund_of_earlier_month(w: World, sale: Sale) -> None:
 
 
 WEIGHTS: list[tuple[str, Happening, float]] = [  # per mille of the payments
-    ("partial_capture", partial_capture, 14), ("multi_capture", multi_capture, 5),
+    ("partial_capture", partial_capture, 14),
+    ("multi_capture", multi_capture, 5),
     ("full_refund", lambda w, s: refunds(w, s, (100,), "full_refund"), 28),
     ("partial_refund", lambda w, s: refunds(w, s, (w.rng.randint(10, 90),), "partial_refund"), 15),
     ("several_refunds", lambda w, s: refunds(w, s, (30, 25, 45)[: w.rng.randint(2, 3)], "several_refunds"), 4),
-    ("refund_failed", refund_failed_booked, 1.5), ("settlement_reversed", settlement_reversed_booked, 2),
-    ("dispute_won", dispute_won, 1.5), ("retried", retried, 20), ("never_charged", never_charged, 25),
+    ("refund_failed", refund_failed_booked, 1.5),
+    ("settlement_reversed", settlement_reversed_booked, 2),
+    ("dispute_won", dispute_won, 1.5),
+    ("retried", retried, 20),
+    ("never_charged", never_charged, 25),
     ("again_soon", lambda w, s: again(w, s, (2, 90), "bought_again_within_minutes"), 4),
     ("again_later", lambda w, s: again(w, s, (1440, 8000), "bought_again_within_days"), 10),
     ("earlier", refund_of_earlier_month, 2),
-]  # fmt: skip
+]

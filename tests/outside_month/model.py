@@ -120,11 +120,16 @@ class Fault:
     def document(self, number: int) -> dict[str, Any]:
         """Give the fault as truth.json holds it."""
         return {
-            "id": f"F{number:04d}", "class": self.fault_class, "ids": sorted(set(filter(None, self.ids))),
-            "amount_minor": self.amount, "currency": self.currency,
+            "id": f"F{number:04d}",
+            "class": self.fault_class,
+            "ids": sorted(set(filter(None, self.ids))),
+            "amount_minor": self.amount,
+            "currency": self.currency,
             "rows": {source: rows for source, rows in self.rows.items() if rows},
-            "note": self.note, "ambiguous": self.ambiguous, "echoes": sorted(set(self.echoes)),
-        }  # fmt: skip
+            "note": self.note,
+            "ambiguous": self.ambiguous,
+            "echoes": sorted(set(self.echoes)),
+        }
 
 
 class World:
@@ -149,7 +154,7 @@ class World:
         return name
 
     def psp(self) -> str:
-        """Make a reference of sixteen capitals and digits, as Adyen's are (Settlement details report, Psp Reference)."""
+        """Make a reference of sixteen capitals and digits, as Adyen's Psp References are."""
         return self.token("", 16, string.ascii_uppercase + string.digits)
 
     def usual(self, kind: str, *ids: str) -> None:

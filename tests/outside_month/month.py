@@ -6,14 +6,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from tests.outside_month import bank, contract, reports, settle, statements
+from tests.outside_month import bank, contract, overheads, reports, settle, statements
 from tests.outside_month.happenings import WEIGHTS
 from tests.outside_month.model import Movement, World
 from tests.outside_month.planted import FX_LANES, PLANTS
 from tests.outside_month.sales import LANES, Sale, good, sale
 
-LATEST_DAY = {"settlement_reversed": 12, "dispute": 12, "refund_failed": 12, "refund_exceeds_capture": 18, "late_settlement": 8,
-              "orphan_refund": 20, "payload_conflict": 12}  # fmt: skip
+LATEST_DAY = {
+    "settlement_reversed": 12,
+    "dispute": 12,
+    "refund_failed": 12,
+    "refund_exceeds_capture": 18,
+    "late_settlement": 8,
+    "orphan_refund": 20,
+    "payload_conflict": 14,
+}
 PLAIN_LATEST = 20  # the latest day on which a fault happens, so that what is missing is missing for long enough
 
 
@@ -24,6 +31,8 @@ class Size:
     payments: int = 3000
     month: date = date(2026, 3, 1)
     faults: dict[str, int] = field(default_factory=dict)
+    charge_ids: bool = False
+    payout_rows: bool = False
 
     @property
     def last(self) -> date:
@@ -53,7 +62,7 @@ def plant(w: World, size: Size) -> None:
     """Plant the faults between ledger and gateway."""
     for fault_class, (make, _) in PLANTS.items():
         latest = size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
-        earliest = size.month.replace(day=10) if fault_class == "payload_conflict" else size.month
+        earliest = size.month.replace(day=13) if fault_class == "payload_conflict" else size.month
         for number in range(size.count(fault_class)):
             until = size.last - timedelta(2) if fault_class == "double_charge" and number % 2 else latest
             victim = sale(w, earliest, until, lane(w, fault_class))
@@ -111,7 +120,9 @@ def unsettled(w: World, batches: list[settle.Batch]) -> None:
 def faults_that_show(w: World) -> None:
     """Keep of the truth what the rows that were written can show."""
     shown = {m.row_id for m in w.movements}
-    hidden = [f for f in w.faults if any(row not in shown for name in ("stripe", "adyen") for row in f.rows.get(name, []))]
+    hidden = [
+        f for f in w.faults if any(row not in shown for name in ("stripe", "adyen") for row in f.rows.get(name, []))
+    ]
     for fault in hidden:
         w.usual("fault_not_shown_yet", *fault.ids)
         w.faults.remove(fault)
@@ -123,8 +134,8 @@ def build(folder: Path, seed: int, size: Size) -> World:
     w = World(seed)
     plant(w, size)
     traffic(w, size)
-    settle.subscriptions(w, size.month, size.last, max(2, size.payments // 1500))
-    settle.overheads(w, size.month, size.last)
+    overheads.subscriptions(w, size.month, size.last, max(2, size.payments // 1500))
+    overheads.overheads(w, size.month, size.last)
     export(w, size)
     settle.stripe_payouts(w, size.month, size.last)
     batches = settle.adyen_batches(w, size.month, size.last)
@@ -132,8 +143,12 @@ def build(folder: Path, seed: int, size: Size) -> World:
     faults_that_show(w)
     bank.payouts(w, size.month, size.last)
     bank.everything_else(w, size.month, size.last)
+    if not size.charge_ids:
+        intents = {m.payment: m.intent for m in w.movements if m.intent}
+        for e in w.entries:
+            e.gateway_payment_id = intents.get(e.gateway_payment_id, e.gateway_payment_id)
     reports.ledger(folder / "ledger.csv", w.entries)
-    reports.stripe(folder, w, size.month, size.last)
+    reports.stripe(folder, w, size.payout_rows)
     adyen = reports.adyen(folder, batches)
     papers = statements.write(folder, w, size.month, size.last)
     document(folder, w, seed, size, adyen, papers)
@@ -142,11 +157,23 @@ def build(folder: Path, seed: int, size: Size) -> World:
 
 def document(folder: Path, w: World, seed: int, size: Size, adyen: list[str], papers: list[str]) -> None:
     """Write the truth, what is ordinary, the contract, and the files in the order of a command."""
-    truth = {"seed": seed, "payments": size.payments, "month": f"{size.month:%Y-%m}", "faults": [f.document(n) for n, f in enumerate(w.faults, 1)]}
+    truth = {
+        "seed": seed,
+        "payments": size.payments,
+        "month": f"{size.month:%Y-%m}",
+        "faults": [f.document(n) for n, f in enumerate(w.faults, 1)],
+    }
     ordinary = {kind: {"count": len(groups), "ids": groups} for kind, groups in sorted(w.ordinary.items())}
-    stripe = [f"stripe_{name}.csv" for name in ("payout_reconciliation_1", "payout_reconciliation_2", "ending_balance_reconciliation")]
+    stripe = [
+        f"stripe_{name}.csv"
+        for name in ("payout_reconciliation_1", "payout_reconciliation_2", "ending_balance_reconciliation")
+    ]
     files = {"stripe": stripe, "adyen": adyen, "bank": papers}
-    for name, content in (("truth", truth), ("ordinary", ordinary), ("contract", contract.document()), ("files", files)):
+    for name, content in (
+        ("truth", truth),
+        ("ordinary", ordinary),
+        ("contract", contract.document()),
+        ("files", files),
+    ):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "policy.toml").write_text(contract.policy(), encoding="utf-8")
-

@@ -27,14 +27,23 @@ def entry(line: BankLine) -> list[str]:
     reference = line.end_to_end[:16] or "NONREF"
     text = f"{line.text} {line.counterparty}"
     told = [text[at : at + 65] for at in range(0, min(len(text), 390), 65)]
-    return [f":61:{line.booked:%y%m%d%m%d}{side}{comma(line.amount, line.currency)}NTRF{reference}//{line.line_id}", f":86:{told[0]}", *told[1:]]
+    return [
+        f":61:{line.booked:%y%m%d%m%d}{side}{comma(line.amount, line.currency)}NTRF{reference}//{line.line_id}",
+        f":86:{told[0]}",
+        *told[1:],
+    ]
 
 
 def document(statements: list["Statement"]) -> str:
     """Write the statements one after another, each ended by a hyphen."""
     rows: list[str] = []
     for of in statements:
-        rows += [f":20:{of.statement_id[-16:]}", f":25:{of.account}", f":28C:{of.number}/1", balance("60F", of.opening, of)]
+        rows += [
+            f":20:{of.statement_id[-16:]}",
+            f":25:{of.account}",
+            f":28C:{of.number}/1",
+            balance("60F", of.opening, of),
+        ]
         for line in of.lines:
             rows += entry(line)
         rows += [balance("62F", of.closing, of), "-"]

@@ -91,7 +91,13 @@ def refund_exceeds_capture(w: World, sale: Sale) -> None:
         booked, back = refund(w, sale, sale.amount * 65 // 100, sale.when + timedelta(hours=7 * number))
         entries += [booked] if booked else []
         moves.append(back)
-    w.fault("refund_exceeds_capture", entries, moves, "130 per cent given back", amount=sale.amount * 65 // 100 * 2 - sale.amount)
+    w.fault(
+        "refund_exceeds_capture",
+        entries,
+        moves,
+        "130 per cent given back",
+        amount=sale.amount * 65 // 100 * 2 - sale.amount,
+    )
 
 
 def orphan_refund(w: World, sale: Sale) -> None:
@@ -100,7 +106,9 @@ def orphan_refund(w: World, sale: Sale) -> None:
     rows = good(w, sale) if known else None
     _, back = refund(w, sale, sale.amount // 2 if known else sale.amount, sale.when + timedelta(hours=9), booked=False)
     back.refund_reference = ""
-    fault = w.fault("orphan_refund", [], [back], "refunded at the gateway alone" + ("" if known else "; no such charge"))
+    fault = w.fault(
+        "orphan_refund", [], [back], "refunded at the gateway alone" + ("" if known else "; no such charge")
+    )
     if rows:
         fault.ids += [sale.payment_id]
 
@@ -143,7 +151,12 @@ def refund_failed(w: World, sale: Sale) -> None:
     """A refund came back, and the ledger still says that the customer has it."""
     entry, moved = good(w, sale)
     booked, back = refund(w, sale, sale.amount, sale.when + timedelta(hours=20))
-    w.fault("refund_failed", [entry, *([booked] if booked else [])], [moved, back, returned(w, sale, back)], "not taken back by us")
+    w.fault(
+        "refund_failed",
+        [entry, *([booked] if booked else [])],
+        [moved, back, returned(w, sale, back)],
+        "not taken back by us",
+    )
 
 
 def settlement_reversed(w: World, sale: Sale) -> None:
@@ -154,12 +167,21 @@ def settlement_reversed(w: World, sale: Sale) -> None:
 
 
 PLANTS: dict[str, tuple[Callable[[World, Sale], None], int]] = {  # how many in 50,000 payments
-    "missing_in_ledger": (missing_in_ledger, 50), "missing_in_gateway": (missing_in_gateway, 50),
-    "duplicate_capture": (duplicate_capture, 40), "double_charge": (double_charge, 40),
-    "amount_mismatch": (amount_mismatch, 40), "currency_mismatch": (currency_mismatch, 15),
-    "fee_mismatch": (fee_mismatch, 40), "fx_mismatch": (fx_mismatch, 20), "status_mismatch": (status_mismatch, 30),
-    "refund_exceeds_capture": (refund_exceeds_capture, 20), "orphan_refund": (orphan_refund, 30),
-    "duplicate_posting": (duplicate_posting, 30), "payload_conflict": (payload_conflict, 6),
-    "late_settlement": (late_settlement, 20), "dispute": (dispute_open, 40), "refund_failed": (refund_failed, 15),
+    "missing_in_ledger": (missing_in_ledger, 50),
+    "missing_in_gateway": (missing_in_gateway, 50),
+    "duplicate_capture": (duplicate_capture, 40),
+    "double_charge": (double_charge, 40),
+    "amount_mismatch": (amount_mismatch, 40),
+    "currency_mismatch": (currency_mismatch, 15),
+    "fee_mismatch": (fee_mismatch, 40),
+    "fx_mismatch": (fx_mismatch, 20),
+    "status_mismatch": (status_mismatch, 30),
+    "refund_exceeds_capture": (refund_exceeds_capture, 20),
+    "orphan_refund": (orphan_refund, 30),
+    "duplicate_posting": (duplicate_posting, 30),
+    "payload_conflict": (payload_conflict, 6),
+    "late_settlement": (late_settlement, 20),
+    "dispute": (dispute_open, 40),
+    "refund_failed": (refund_failed, 15),
     "settlement_reversed": (settlement_reversed, 15),
-}  # fmt: skip
+}

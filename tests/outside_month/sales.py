@@ -9,13 +9,26 @@ from tests.outside_month.model import MINOR, Entry, Movement, World
 
 RATES = {"CHF": 1.0512, "SEK": 0.0893, "PLN": 0.2331}  # to the euro, at the month's beginning
 LANES = (  # gateway, account, settlement currency, the customer's currency, share of the traffic
-    ("stripe", "acct", "EUR", "EUR", 34), ("stripe", "acct", "GBP", "GBP", 11), ("stripe", "acct", "USD", "USD", 9),
-    ("stripe", "acct", "JPY", "JPY", 3), ("stripe", "acct", "EUR", "CHF", 3), ("stripe", "acct", "EUR", "SEK", 2),
-    ("adyen", "ShopEU", "EUR", "EUR", 24), ("adyen", "ShopUK", "GBP", "GBP", 9), ("adyen", "ShopEU", "EUR", "CHF", 3),
+    ("stripe", "acct", "EUR", "EUR", 34),
+    ("stripe", "acct", "GBP", "GBP", 11),
+    ("stripe", "acct", "USD", "USD", 9),
+    ("stripe", "acct", "JPY", "JPY", 3),
+    ("stripe", "acct", "EUR", "CHF", 3),
+    ("stripe", "acct", "EUR", "SEK", 2),
+    ("adyen", "ShopEU", "EUR", "EUR", 24),
+    ("adyen", "ShopUK", "GBP", "GBP", 9),
+    ("adyen", "ShopEU", "EUR", "CHF", 3),
     ("adyen", "ShopEU", "EUR", "PLN", 2),
-)  # fmt: skip
-COUNTRIES = {"EUR": ("DE", "DE", "DE", "FR", "NL", "AT", "GB", "US", "BR"), "GBP": ("GB", "GB", "GB", "IE", "US"),
-             "USD": ("US", "US", "US", "CA"), "JPY": ("JP",), "CHF": ("CH",), "SEK": ("SE",), "PLN": ("PL",)}  # fmt: skip
+)
+COUNTRIES = {
+    "EUR": ("DE", "DE", "DE", "FR", "NL", "AT", "GB", "US", "BR"),
+    "GBP": ("GB", "GB", "GB", "IE", "US"),
+    "USD": ("US", "US", "US", "CA"),
+    "JPY": ("JP",),
+    "CHF": ("CH",),
+    "SEK": ("SE",),
+    "PLN": ("PL",),
+}
 PRICES = (990, 1490, 1999, 2490, 2990, 3995, 4900, 5990, 7950, 9900, 12900, 19900)
 
 
@@ -42,8 +55,13 @@ def named(w: World, sale: Sale) -> Sale:
     stripe = sale.gateway == "stripe"
     debit = sale.card["method"] in {"sepa_debit", "ideal"}
     payment = w.token("py_3" if debit else "ch_3", 23) if stripe else w.psp()
-    return replace(sale, payment_id=w.token("pay_"), reference=w.token("ref_"), payment=payment,
-                   intent=w.token("pi_3", 23) if stripe else "")  # fmt: skip
+    return replace(
+        sale,
+        payment_id=w.token("pay_"),
+        reference=w.token("ref_"),
+        payment=payment,
+        intent=w.token("pi_3", 23) if stripe else "",
+    )
 
 
 def sale(w: World, first: date, last: date, lane: tuple[str, str, str, str, int] | None = None) -> Sale:
@@ -53,11 +71,17 @@ def sale(w: World, first: date, last: date, lane: tuple[str, str, str, str, int]
     amount = rng.choice(PRICES) if rng.random() < 0.5 else max(200, int(rng.lognormvariate(8.3, 0.8)))
     if MINOR[facing] == 0:
         amount = max(100, amount // 10 * 16)
-    card = {"method": "card", "brand": rng.choice(("visa", "visa", "mastercard", "amex")),
-            "country": rng.choice(COUNTRIES[facing]), "funding": rng.choice(("credit", "debit", "debit", "commercial"))}  # fmt: skip
+    card = {
+        "method": "card",
+        "brand": rng.choice(("visa", "visa", "mastercard", "amex")),
+        "country": rng.choice(COUNTRIES[facing]),
+        "funding": rng.choice(("credit", "debit", "debit", "commercial")),
+    }
     if facing == "EUR" and rng.random() < 0.1:
         card |= {"method": rng.choice(("sepa_debit", "ideal")), "brand": "", "funding": "", "country": "DE"}
-    draft = Sale(moment(rng, first, last), gateway, account, currency, facing, amount, card, w.token("tok_", 12), "", "", "", "")
+    draft = Sale(
+        moment(rng, first, last), gateway, account, currency, facing, amount, card, w.token("tok_", 12), "", "", "", ""
+    )
     return named(w, draft)
 
 
@@ -81,9 +105,21 @@ def available(sale: Sale, when: datetime) -> date:
 
 def book(w: World, sale: Sale, amount: int, when: datetime, kind: str = "charge", **more: str) -> Entry:
     """Book it in the ledger, by default under the payment's own reference."""
-    entry = Entry(w.token("jrn_"), sale.payment_id, sale.gateway, kind, more.pop("state", "booked"),
-                  more.pop("reference", sale.reference), amount, sale.facing, when, sale.payment, sale.payer,
-                  claim=w.token("idm_", 10), **more)  # fmt: skip
+    entry = Entry(
+        w.token("jrn_"),
+        sale.payment_id,
+        sale.gateway,
+        kind,
+        more.pop("state", "booked"),
+        more.pop("reference", sale.reference),
+        amount,
+        sale.facing,
+        when,
+        sale.payment,
+        sale.payer,
+        claim=w.token("idm_", 10),
+        **more,
+    )
     w.entries.append(entry)
     return entry
 
@@ -94,10 +130,25 @@ def move(w: World, sale: Sale, category: str, facing: int, when: datetime, **mor
     prefix = {"refund": "re_3", "dispute": "du_1", "dispute_reversal": "du_1", "refund_failure": "re_3"}.get(category)
     source = w.token(prefix, 23) if prefix else sale.payment
     texts = {key: str(value) for key, value in more.items()}
-    made = Movement(sale.gateway, sale.account, category, w.token("txn_3", 23) if sale.gateway == "stripe" else w.psp(),
-                    sale.payment, sale.intent, texts.pop("source", source), texts.pop("reference", sale.reference),
-                    round(facing * used), sale.currency, when, facing=facing, facing_currency=sale.facing, rate=used,
-                    available=available(sale, when), **sale.card, **texts)  # type: ignore[arg-type] # fmt: skip
+    made = Movement(
+        sale.gateway,
+        sale.account,
+        category,
+        w.token("txn_3", 23) if sale.gateway == "stripe" else w.psp(),
+        sale.payment,
+        sale.intent,
+        texts.pop("source", source),
+        texts.pop("reference", sale.reference),
+        round(facing * used),
+        sale.currency,
+        when,
+        facing=facing,
+        facing_currency=sale.facing,
+        rate=used,
+        available=available(sale, when),
+    )
+    for name, text in (sale.card | texts).items():
+        setattr(made, name, text)
     w.movements.append(made)
     return made
 
@@ -106,6 +157,8 @@ def charge(w: World, sale: Sale, facing: int, when: datetime, **more: str | floa
     """Let the gateway charge it, with the fee of the contract."""
     made = move(w, sale, "charge", facing, when, **more)
     if sale.gateway == "stripe":
+        if sale.card["method"] == "sepa_debit":
+            w.usual("bank_debit_available_after_five_days", made.row_id, made.reference)
         made.fee = stripe_fee(made.gross, sale.currency, sale.card, when.date(), sale.facing != sale.currency)
     else:
         made.fees = adyen_fees(w.rng, made.gross, sale.account, sale.card["funding"])

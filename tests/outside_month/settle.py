@@ -1,16 +1,14 @@
 """What the gateways do with a merchant's balance: reserves, fees, and payouts that are the sum of their members."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 from tests.outside_month.calendars import BERLIN, business, closed, days
-from tests.outside_month.happenings import ids
 from tests.outside_month.model import Movement, Payout, World
-from tests.outside_month.sales import good, sale
+from tests.outside_month.overheads import account_row
 
 WEEKLY = {("acct", "GBP"), ("ShopUK", "GBP")}
-SUBSCRIPTIONS = ("adyen", "ShopSubs", "USD", "USD", 0)
 
 
 @dataclass
@@ -25,58 +23,6 @@ class Batch:
     brought: int = 0
     carried: int = 0
     payout: Payout | None = None
-
-
-def account_row(w: World, gateway: str, account: str, currency: str, category: str, gross: int, day: date, text: str) -> Movement:
-    """Make a movement that belongs to no payment."""
-    row_id = w.token("txn_1", 23) if gateway == "stripe" else w.token("ADJ", 13)
-    created = datetime.combine(day, time(4, 10), UTC) + timedelta(seconds=w.rng.randint(0, 3000))
-    made = Movement(gateway, account, category, row_id, "", "", w.token("src_", 16), "", gross, currency, created,
-                    available=day, description=text, method="", brand="", country="", funding="")  # fmt: skip
-    w.movements.append(made)
-    return made
-
-
-def overheads(w: World, first: date, last: date) -> None:
-    """Add what has no payment: network costs and Radar fees, reserves held and released, platform earnings, invoices.
-
-    Categories: https://docs.stripe.com/reports/reporting-categories (fee, risk_reserved_funds, platform_earning,
-    other_adjustment); Adyen's DepositCorrection and InvoiceDeduction: journal types of the Settlement details report.
-    """
-    for day in days(first, last):
-        if closed(day):
-            continue
-        w.usual("gateway_fee_row", account_row(w, "stripe", "acct", "EUR", "fee", -w.rng.randint(150, 900), day,
-                                              f"Card payments ({day}): Transaction network costs").row_id)  # fmt: skip
-        if day.weekday() == 2:
-            amount = w.rng.randint(20_000, 60_000)
-            w.usual("reserve", account_row(w, "stripe", "acct", "EUR", "risk_reserved_funds", -amount, day, "Reserve hold").row_id)
-            free = business(day + timedelta(7))
-            if free <= last:
-                w.usual("reserve", account_row(w, "stripe", "acct", "EUR", "risk_reserved_funds", amount, free, "Reserve release").row_id)
-            w.usual("reserve", account_row(w, "adyen", "ShopEU", "EUR", "reserve", -amount // 2, day, "Deposit Correction").row_id)
-        if w.rng.random() < 0.5:
-            w.usual("platform_earning", account_row(w, "stripe", "acct", "EUR", "platform_earning", w.rng.randint(100, 5000), day, "Application fee").row_id)
-    w.usual("invoice_deduction", account_row(w, "adyen", "ShopEU", "EUR", "invoice", -w.rng.randint(900, 9000),
-                                             business(first + timedelta(9)), "Invoice NL0042 Additional costs").row_id)  # fmt: skip
-    large = 150 * len(w.movements)  # more than a week of this account
-    w.usual("negative_batch", account_row(w, "adyen", "ShopUK", "GBP", "reserve", -large,
-                                          business(first + timedelta(8)), "Deposit Correction").row_id)  # fmt: skip
-    w.usual("negative_batch", account_row(w, "adyen", "ShopUK", "GBP", "reserve", large,
-                                          business(first + timedelta(14)), "Deposit Correction").row_id)  # fmt: skip
-
-
-def subscriptions(w: World, first: date, last: date, daily: int) -> None:
-    """Renew weekly boxes at one price each business day, so that the payouts of consecutive days are equal."""
-    payers = {weekday: [w.token("tok_", 12) for _ in range(daily)] for weekday in range(5)}
-    for day in days(first, last):
-        if closed(day):
-            continue
-        for payer in payers[day.weekday()]:
-            box = replace(sale(w, day, day, SUBSCRIPTIONS), payer=payer, amount=1499)
-            box.card |= {"country": "US", "funding": "debit", "brand": "visa", "method": "card"}
-            box.when = datetime.combine(day, time(5, 0), UTC) + timedelta(seconds=w.rng.randint(0, 5000))
-            w.usual("subscription", *ids(box, *good(w, box)))
 
 
 def stripe_payouts(w: World, first: date, last: date) -> None:
@@ -98,7 +44,15 @@ def stripe_payouts(w: World, first: date, last: date) -> None:
             total = sum(m.net for m in due)
             if total <= 0:
                 continue
-            made = Payout(w.token("po_1", 23), "stripe", "acct", currency, total, day, w.token("ST", 12, "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"))
+            made = Payout(
+                w.token("po_1", 23),
+                "stripe",
+                "acct",
+                currency,
+                total,
+                day,
+                w.token("ST", 12, "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"),
+            )
             w.payouts.append(made)
             for m in due:
                 m.payout = made.payout_id
@@ -108,9 +62,18 @@ def stripe_payouts(w: World, first: date, last: date) -> None:
 
 def failed_payout(w: World, made: Payout) -> Movement:
     """Let the bank refuse a payout: its money comes back as payout_reversal and goes out with the next one."""
-    row = account_row(w, "stripe", "acct", made.currency, "payout_reversal", made.amount, business(made.effective, 2), "STRIPE PAYOUT FAILED")
+    row = account_row(
+        w,
+        "stripe",
+        "acct",
+        made.currency,
+        "payout_reversal",
+        made.amount,
+        business(made.effective, 2),
+        "STRIPE PAYOUT FAILED",
+    )
     row.source = made.payout_id
-    w.usual("payout_failed_and_paid_with_the_next", made.payout_id, made.trace, row.row_id)
+    w.usual("payout_reversal_in_the_report", made.payout_id, made.trace, row.row_id)
     return row
 
 
@@ -129,23 +92,33 @@ def adyen_batches(w: World, first: date, last: date) -> list[Batch]:
 def account_batches(w: World, key: tuple[str, str], moves: list[Movement], window: tuple[date, date]) -> list[Batch]:
     """Close the batches of one merchant account; what is below zero is transferred to the next one."""
     batches: list[Batch] = []
-    brought, number, taken = 0, w.rng.randint(40, 400), set[str]()
+    brought, number, taken = 0, w.rng.randint(40, 50), set[str]()
     for day in days(*window):
         if closed(day) or (key in WEEKLY and day.weekday() != 0):
             continue
-        due = [m for m in moves if m.row_id not in taken and m.available and m.available <= day
-               and m.created.astimezone(BERLIN).date() < day]  # fmt: skip
+        due = [
+            m
+            for m in moves
+            if m.row_id not in taken
+            and m.available
+            and m.available <= day
+            and m.created.astimezone(BERLIN).date() < day
+        ]
         if not due:
             continue
         number += 1
         batch = Batch(key[0], number, key[1], day, due, brought)
         charges = sum(1 for m in due if m.category in {"charge", "refund"})
         if charges:
-            batch.members.append(account_row(w, "adyen", *key, "fee", -11 * charges, day, f"Transaction Fees {day:%B %Y}"))
+            text = f"Transaction Fees {day:%B %Y}"  # the same text in each batch of the month
+            batch.members.append(account_row(w, "adyen", *key, "fee", -11 * charges, day, text))
+            w.usual("transaction_fees_of_a_batch", text)
         total = brought + sum(m.net for m in batch.members)
         if total > 0:
             reference = f"TX{w.rng.randint(10**9, 10**10 - 1)}XT"
-            batch.payout = Payout(reference, "adyen", key[0], key[1], total, day, f"{reference} batch {number}, {key[0]}", number)
+            batch.payout = Payout(
+                reference, "adyen", key[0], key[1], total, day, f"{reference} batch {number}, {key[0]}", number
+            )
             w.payouts.append(batch.payout)
             brought = 0
         else:

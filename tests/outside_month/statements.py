@@ -1,4 +1,4 @@
-"""The banks' statements: one a business day, numbered, each opening where the one before it closed, but for the faults."""
+"""The banks' statements: one a business day, numbered, each opening where the one before it closed, but for faults."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class Statement:
     @property
     def statement_id(self) -> str:
         """The statement's own name, of its account, year and number."""
-        return f"{self.account[-8:]}{self.day.year}{self.number:05d}"
+        return f"{self.account[-7:]}{self.day.year}{self.number:05d}"
 
 
 def of_account(w: World, currency: str, first: date, last: date) -> list[Statement]:
@@ -57,13 +57,26 @@ def of_account(w: World, currency: str, first: date, last: date) -> list[Stateme
 
 def lose_one(w: World, statements: list[Statement]) -> list[Statement]:
     """Lose a statement on which no payout is booked."""
-    middle = [s for s in statements[4:-6] if s.lines and not any("ADYEN" in x.counterparty or "STRIPE" in x.counterparty for x in s.lines)]
+    middle = [
+        s
+        for s in statements[4:-6]
+        if s.lines and not any("ADYEN" in x.counterparty or "STRIPE" in x.counterparty for x in s.lines)
+    ]
     if not middle:
         return statements
     gone = w.rng.choice(middle)
     following = statements[statements.index(gone) + 1]
-    w.faults.append(Fault("statement_gap", [following.statement_id, gone.statement_id], abs(gone.closing - gone.opening), gone.currency,
-                          {"statement": [following.statement_id]}, f"{gone.account} number {gone.number} is missing", echoes=["balance_break"]))  # fmt: skip
+    w.faults.append(
+        Fault(
+            "statement_gap",
+            [following.statement_id, gone.statement_id],
+            abs(gone.closing - gone.opening),
+            gone.currency,
+            {"statement": [following.statement_id]},
+            f"{gone.account} number {gone.number} is missing",
+            echoes=["balance_break"],
+        )
+    )
     return [s for s in statements if s is not gone]
 
 
@@ -72,13 +85,21 @@ def break_balance(w: World, statements: list[Statement]) -> list[Statement]:
     at = w.rng.randrange(4, len(statements) - 4)
     broken = [replace(s, opening=s.opening + OFF) if number >= at else s for number, s in enumerate(statements)]
     s = broken[at]
-    w.faults.append(Fault("balance_break", [s.statement_id], OFF, s.currency, {"statement": [s.statement_id]},
-                          f"{s.account} number {s.number} opens {OFF} too high"))  # fmt: skip
+    w.faults.append(
+        Fault(
+            "balance_break",
+            [s.statement_id],
+            OFF,
+            s.currency,
+            {"statement": [s.statement_id]},
+            f"{s.account} number {s.number} opens {OFF} too high",
+        )
+    )
     return broken
 
 
 def write(folder: Path, w: World, first: date, last: date) -> list[str]:
-    """Write euros as camt.053 version 8 by the week, pounds as MT940, dollars as camt.053 version 2; some sent again."""
+    """Write euros as camt.053 version 8 by the week, pounds as MT940, dollars as version 2; some are sent again."""
     names: list[str] = []
 
     def put(name: str, text: str) -> None:
