@@ -28,7 +28,7 @@ def closed(day: date) -> bool:
 
 def business(day: date, later: int = 0) -> date:
     """Give the business day that is so many business days after a day, or the next one if it is none."""
-    while closed(day):
+    while not later and closed(day):
         day += timedelta(1)
     for _ in range(later):
         day += timedelta(1)

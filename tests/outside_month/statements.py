@@ -43,7 +43,7 @@ def of_account(w: World, currency: str, first: date, last: date) -> list[Stateme
         if line.currency == currency:
             booked[line.booked].append(line)
             if line.booked > last:
-                w.usual("payout_in_transit_at_the_months_end", line.line_id, line.end_to_end, *line.text.split())
+                w.usual("bank_line_after_the_months_end", line.line_id, line.end_to_end)
     balance, made = OPENING[currency], []
     number = sum(1 for day in days(date(first.year, 1, 1), first) if not closed(day)) - (0 if closed(first) else 1)
     for day in days(first, last):
