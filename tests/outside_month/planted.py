@@ -121,10 +121,18 @@ def duplicate_posting(w: World, sale: Sale) -> None:
 
 
 def payload_conflict(w: World, sale: Sale) -> None:
-    """The same transaction says another amount in an export that overlaps."""
+    """One name, two contents: a transaction with another amount in an export that overlaps, or a reference of ours
+    under which the gateway charged two different amounts. The first never happens by Stripe's word, so it is ambiguous.
+    """
     entry, moved = good(w, sale)
-    w.conflicting.append(moved)
-    w.fault("payload_conflict", [entry], [moved], "one transaction, two amounts in two exports", ambiguous=True)
+    if w.rng.random() < 0.5:
+        w.conflicting.append(moved)
+        w.fault("payload_conflict", [entry], [moved], "one transaction, two amounts in two exports", ambiguous=True)
+        return
+    other = named(w, sale)
+    twin = replace(sale, payment=other.payment, intent=other.intent)
+    again = charge(w, twin, sale.amount + w.rng.randint(300, 900), moved.created + timedelta(minutes=7))
+    w.fault("payload_conflict", [entry], [moved, again], "one reference, charged with two different amounts")
 
 
 def late_settlement(w: World, sale: Sale) -> None:
