@@ -6,6 +6,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from tests.outside_month.bank import FAULTS
 from tests.outside_month.month import Size, build
 from tests.outside_month.planted import PLANTS
 
@@ -17,14 +18,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--payments", type=int, default=3000)
     parser.add_argument("--month", default="2026-03", help="YYYY-MM")
-    parser.add_argument("--faults", action="append", default=[], metavar="CLASS=N", help=", ".join(PLANTS))
+    parser.add_argument("--faults", action="append", default=[], metavar="CLASS=N", help=", ".join([*PLANTS, *FAULTS]))
     parser.add_argument(
         "--charge-ids", action="store_true", help="the ledger knows Stripe's charges, not its payment intents"
     )
     parser.add_argument("--payout-rows", action="store_true", help="Stripe's report lists the payouts themselves, too")
     given = parser.parse_args(arguments)
     faults = {name: int(count) for name, _, count in (text.partition("=") for text in given.faults)}
-    if unknown := faults.keys() - PLANTS.keys():
+    if unknown := faults.keys() - PLANTS.keys() - FAULTS.keys():
         parser.error(f"no such class of faults: {', '.join(sorted(unknown))}")
     month = date.fromisoformat(given.month + "-01")
     w = build(given.out, given.seed, Size(given.payments, month, faults, given.charge_ids, given.payout_rows))

@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.outside_month.calendars import business, closed, days
@@ -165,8 +166,8 @@ def equal_pair(w: World, pairs: list[tuple[Payout, Payout]]) -> set[str]:
     return set()
 
 
-def payouts(w: World, first: date, last: date) -> None:
-    """Choose what becomes of each payout at the bank, and book it."""
+def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
+    """Choose what becomes of each payout at the bank, and book it; how many faults are planted can be asked for."""
     reversed_ids = {m.source for m in w.movements if m.category == "payout_reversal"}
     whole = [p for p in w.payouts if p.payout_id not in reversed_ids]
     early = [p for p in whole if p.currency in ACCOUNTS and first + timedelta(3) <= p.effective <= last - timedelta(11)]
@@ -187,7 +188,8 @@ def payouts(w: World, first: date, last: date) -> None:
     rest = [p for p in early if p.payout_id not in done and p.account != "ShopSubs"]  # whose amounts are not unique
     w.rng.shuffle(rest)
     jobs: list[Callable[[Payout], None]] = [lambda p: returned_and_paid_again(w, p)]
-    jobs += [lambda p, name=name: plant(w, name, p) for name, count in FAULTS.items() for _ in range(count)]  # type: ignore[misc]
+    for name, count in (FAULTS | {name: faults[name] for name in FAULTS if name in faults}).items():
+        jobs += [partial(plant, w, name)] * count
     for job, payout in zip(jobs, rest, strict=False):
         job(payout)
         done.add(payout.payout_id)

@@ -130,12 +130,13 @@ def settlement_reversed_booked(w: World, sale: Sale) -> None:
 def dispute(w: World, sale: Sale, charged: Movement, days: int) -> Movement:
     """Let the customer dispute a charge: the amount goes, and a fee with it.
 
-    https://docs.stripe.com/disputes/how-disputes-work; Adyen's Chargeback takes its fee as Markup.
+    https://docs.stripe.com/disputes/how-disputes-work; Adyen's Chargeback takes its fee as Commission, as the
+    sample row of the Settlement details report has it.
     """
     taken = move(w, sale, "dispute", -charged.facing, charged.created + timedelta(days=days), rate=charged.rate)
     taken.gross = -charged.gross
     taken.fee = DISPUTE_FEE[sale.currency]
-    taken.fees = {"Markup": taken.fee}
+    taken.fees = {"Commission": taken.fee}
     return taken
 
 
@@ -153,6 +154,8 @@ def dispute_won(w: World, sale: Sale) -> None:
         source=taken.source,
     )
     back.gross = moved.gross
+    if sale.gateway == "adyen":
+        back.fee, back.fees = 11, {"Markup": 11}
     w.usual("dispute_won", *ids(sale, entry, moved, taken, back))
 
 

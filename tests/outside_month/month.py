@@ -141,7 +141,7 @@ def build(folder: Path, seed: int, size: Size) -> World:
     batches = settle.adyen_batches(w, size.month, size.last)
     unsettled(w, batches)
     faults_that_show(w)
-    bank.payouts(w, size.month, size.last)
+    bank.payouts(w, size.month, size.last, size.faults)
     bank.everything_else(w, size.month, size.last)
     if not size.charge_ids:
         intents = {m.payment: m.intent for m in w.movements if m.intent}

@@ -153,10 +153,11 @@ def test_the_truth_speaks_of_rows_that_exist(month: Path) -> None:
 
 def test_every_class_is_planted_as_often_as_asked(tmp_path: Path) -> None:
     """The number of faults of a class can be set; the others are at least two."""
-    build(tmp_path, 3, Size(PAYMENTS, faults={"amount_mismatch": 9, "dispute": 0}))
+    build(tmp_path, 3, Size(PAYMENTS, faults={"amount_mismatch": 9, "dispute": 0, "payout_missing": 3}))
     planted = Counter(str(fault["class"]) for fault in truth(tmp_path))
     assert planted["amount_mismatch"] == 9
     assert planted["dispute"] == 0
+    assert planted["payout_missing"] == 3
     assert all(planted[name] >= 1 for name in PLANTS if name != "dispute")
 
 
