@@ -1,0 +1,83 @@
+"""ISO 20022 camt.053, versions 2 and 8. https://www.iso20022.org/iso-20022-message-definitions (Bank-to-Customer
+Cash Management); a batch booking has one TxDtls for each of its transactions, a bank's charge stands under Chrgs.
+"""
+
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from tests.outside_month.model import BankLine, major
+
+if TYPE_CHECKING:
+    from tests.outside_month.statements import Statement
+
+
+def amount(value: int, currency: str) -> str:
+    """Write an amount and its side."""
+    side = "CRDT" if value >= 0 else "DBIT"
+    return f'<Amt Ccy="{currency}">{major(abs(value), currency)}</Amt><CdtDbtInd>{side}</CdtDbtInd>'
+
+
+def balance(code: str, value: int, statement: "Statement") -> str:
+    """Write a booked balance."""
+    return (
+        f"<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp>{amount(value, statement.currency)}"
+        f"<Dt><Dt>{statement.day}</Dt></Dt></Bal>"
+    )
+
+
+def details(line: BankLine, version: str, text: str) -> str:
+    """Write the transactions of an entry: one, or those that a batch names."""
+    parts = line.parts or [(line.end_to_end, abs(line.amount))]
+    party = "Dbtr" if line.amount >= 0 else "Cdtr"
+    name = f"<Nm>{escape(line.counterparty)}</Nm>"
+    who = f"<{party}>{name if version == '02' else f'<Pty>{name}</Pty>'}</{party}>"
+    out = []
+    for end_to_end, value in parts:
+        side = "CRDT" if line.amount >= 0 else "DBIT"
+        money = f'<AmtDtls><TxAmt><Amt Ccy="{line.currency}">{major(value, line.currency)}</Amt></TxAmt></AmtDtls>'
+        if version != "02":
+            money = f'<Amt Ccy="{line.currency}">{major(value, line.currency)}</Amt><CdtDbtInd>{side}</CdtDbtInd>'
+        remittance = escape(end_to_end if line.parts else text)
+        out.append(
+            f"<TxDtls><Refs><EndToEndId>{escape(end_to_end) or 'NOTPROVIDED'}</EndToEndId></Refs>{money}"
+            f"<RltdPties>{who}</RltdPties><RmtInf><Ustrd>{remittance}</Ustrd></RmtInf></TxDtls>"
+        )
+    batch = f"<Btch><NbOfTxs>{len(parts)}</NbOfTxs></Btch>" if line.parts else ""
+    return f"<NtryDtls>{batch}{''.join(out)}</NtryDtls>"
+
+
+def entry(line: BankLine, version: str, again: bool) -> str:
+    """Write one booked entry; a statement that is sent again may describe it otherwise."""
+    text = f"{line.text} {line.counterparty}" if again else line.text
+    status = "<Sts>BOOK</Sts>" if version == "02" else "<Sts><Cd>BOOK</Cd></Sts>"
+    family = "RCDT" if line.amount >= 0 else "ICDT"
+    charges = ""
+    if line.charges:
+        what = f'<Amt Ccy="{line.currency}">{major(line.charges, line.currency)}</Amt>'
+        charges = f"<Chrgs>{what}</Chrgs>" if version == "02" else f"<Chrgs><Rcrd>{what}</Rcrd></Chrgs>"
+    return (
+        f"<Ntry>{amount(line.amount, line.currency)}{status}<BookgDt><Dt>{line.booked}</Dt></BookgDt>"
+        f"<ValDt><Dt>{line.booked}</Dt></ValDt><AcctSvcrRef>{line.line_id}</AcctSvcrRef><BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>{family}</Cd>"
+        f"<SubFmlyCd>ESCT</SubFmlyCd></Fmly></Domn></BkTxCd>{charges}{details(line, version, text)}</Ntry>"
+    )
+
+
+def statement(of: "Statement", version: str, again: bool) -> str:
+    """Write one statement."""
+    duplicate = "<CpyDplctInd>DUPL</CpyDplctInd>" if again else ""
+    entries = "\n".join(entry(line, version, again) for line in of.lines)
+    return (
+        f"<Stmt><Id>{of.statement_id}</Id><ElctrncSeqNb>{of.number}</ElctrncSeqNb><LglSeqNb>{of.number}</LglSeqNb>"
+        f"<CreDtTm>{of.day}T23:30:00+01:00</CreDtTm>{duplicate}<Acct><Id><IBAN>{of.account}</IBAN></Id><Ccy>{of.currency}</Ccy></Acct>"
+        f"{balance('OPBD', of.opening, of)}{balance('CLBD', of.closing, of)}\n{entries}</Stmt>"
+    )
+
+
+def document(statements: list["Statement"], version: str, again: bool = False) -> str:
+    """Write a message of one or more statements."""
+    space = f"urn:iso:std:iso:20022:tech:xsd:camt.053.001.{version}"
+    name, made = statements[0].statement_id + ("R" if again else ""), f"{statements[-1].day}T23:45:00+01:00"
+    head = f"<GrpHdr><MsgId>{name}</MsgId><CreDtTm>{made}</CreDtTm></GrpHdr>"
+    body = "\n".join(statement(of, version, again) for of in statements)
+    inside = f"<BkToCstmrStmt>{head}\n{body}\n</BkToCstmrStmt>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="{space}">{inside}</Document>\n'

@@ -1,0 +1,179 @@
+"""The month as a whole: who buys, what is odd, what is wrong, who pays out, what the banks say, and what is written."""
+
+import json
+from calendar import monthrange
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+from tests.outside_month import bank, contract, overheads, reports, settle, statements
+from tests.outside_month.happenings import WEIGHTS
+from tests.outside_month.model import Movement, World
+from tests.outside_month.planted import FX_LANES, PLANTS
+from tests.outside_month.sales import LANES, Sale, good, sale
+
+LATEST_DAY = {
+    "settlement_reversed": 12,
+    "dispute": 12,
+    "refund_failed": 12,
+    "refund_exceeds_capture": 18,
+    "late_settlement": 8,
+    "orphan_refund": 20,
+    "payload_conflict": 14,
+}
+PLAIN_LATEST = 20  # the latest day on which a fault happens, so that what is missing is missing for long enough
+
+
+@dataclass
+class Size:
+    """How large the month is: payments, faults by class, and the month itself."""
+
+    payments: int = 3000
+    month: date = date(2026, 3, 1)
+    faults: dict[str, int] = field(default_factory=dict)
+    charge_ids: bool = False
+    payout_rows: bool = False
+
+    @property
+    def last(self) -> date:
+        """The last day of the month."""
+        return self.month.replace(day=monthrange(self.month.year, self.month.month)[1])
+
+    def count(self, fault_class: str) -> int:
+        """Give how many faults of a class are planted: as asked, or in proportion and at least two."""
+        return self.faults.get(fault_class, max(2, round(PLANTS[fault_class][1] * self.payments / 50_000)))
+
+
+def lane(w: World, fault_class: str) -> tuple[str, str, str, str, int] | None:
+    """Give the kind of payment on which a fault can be seen in the files."""
+    wanted = [x for x in LANES if x[2] == x[3]]
+    if fault_class == "fx_mismatch":
+        wanted = [x for x in LANES if x[3] in FX_LANES]
+    elif fault_class in {"late_settlement", "payload_conflict"}:
+        wanted = [x for x in LANES if x[:4] == ("stripe", "acct", "EUR", "EUR")]
+    elif fault_class == "settlement_reversed":
+        wanted = [x for x in LANES if x[3] == "EUR"]
+    elif fault_class == "fee_mismatch":
+        wanted = [x for x in LANES if x[2] == x[3] and x[1] != "ShopEU"]
+    return w.rng.choices(wanted, weights=[x[4] for x in wanted])[0]
+
+
+def plant(w: World, size: Size) -> None:
+    """Plant the faults between ledger and gateway."""
+    for fault_class, (make, _) in PLANTS.items():
+        latest = size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
+        earliest = size.month.replace(day=13) if fault_class == "payload_conflict" else size.month
+        for number in range(size.count(fault_class)):
+            until = size.last - timedelta(2) if fault_class == "double_charge" and number % 2 else latest
+            victim = sale(w, earliest, until, lane(w, fault_class))
+            if fault_class in {"payload_conflict", "late_settlement", "fee_mismatch"}:
+                victim.card |= {"method": "card", "brand": "visa", "funding": "debit"}
+            make(w, victim)
+
+
+def traffic(w: World, size: Size) -> None:
+    """Let customers buy: most payments go as they should, some are odd and right."""
+    regulars = [w.token("tok_", 12) for _ in range(max(20, size.payments // 8))]
+    weights = [weight for _, _, weight in WEIGHTS]
+    odd = sum(weights) / 1000
+    for _ in range(size.payments):
+        one: Sale = sale(w, size.month, size.last)
+        if w.rng.random() < 0.5:
+            one.payer = w.rng.choice(regulars)
+        if w.rng.random() < odd:
+            w.rng.choices(WEIGHTS, weights=weights)[0][1](w, one)
+        else:
+            good(w, one)
+
+
+def export(w: World, size: Size) -> None:
+    """Cut both sides where they end: the gateways at midnight UTC, the ledger six hours later."""
+    midnight = datetime.combine(size.last + timedelta(1), time(0), UTC)
+    started = datetime.combine(size.month, time(0), UTC)
+    w.movements = [m for m in w.movements if m.created < midnight]
+    until = midnight + timedelta(hours=6)
+    for number in range(max(1, size.payments // 5000)):
+        night = sale(w, size.last + timedelta(1), size.last + timedelta(1))
+        night.when = midnight + timedelta(minutes=5 + number % 300)
+        good(w, night)
+    w.entries = [e for e in w.entries if e.booked_at < until]
+    shown = {m.row_id for m in w.movements if m.created < midnight}
+    w.movements = [m for m in w.movements if m.row_id in shown]
+    for e in w.entries:
+        if e.booked_at >= midnight or e.booked_at < started:
+            w.usual("booked_after_the_reports_end", e.entry_id, e.payment_id, e.reference)
+    w.entries.sort(key=lambda e: e.booked_at)
+
+
+def unsettled(w: World, batches: list[settle.Batch]) -> None:
+    """Take from the reports what Adyen has not settled: a batch is reported when it is closed."""
+    reported = {m.row_id for batch in batches for m in batch.members}
+    kept: list[Movement] = []
+    for m in w.movements:
+        if m.gateway == "adyen" and m.row_id not in reported:
+            w.usual("not_in_a_closed_batch_yet", m.payment, m.reference, m.capture_reference, m.refund_reference)
+        else:
+            kept.append(m)
+    w.movements = kept
+
+
+def faults_that_show(w: World) -> None:
+    """Keep of the truth what the rows that were written can show."""
+    shown = {m.row_id for m in w.movements}
+    hidden = [
+        f for f in w.faults if any(row not in shown for name in ("stripe", "adyen") for row in f.rows.get(name, []))
+    ]
+    for fault in hidden:
+        w.usual("fault_not_shown_yet", *fault.ids)
+        w.faults.remove(fault)
+
+
+def build(folder: Path, seed: int, size: Size) -> World:
+    """Make the month and write it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    w = World(seed)
+    plant(w, size)
+    traffic(w, size)
+    overheads.subscriptions(w, size.month, size.last, max(2, size.payments // 1500))
+    overheads.overheads(w, size.month, size.last)
+    export(w, size)
+    settle.stripe_payouts(w, size.month, size.last)
+    batches = settle.adyen_batches(w, size.month, size.last)
+    unsettled(w, batches)
+    faults_that_show(w)
+    bank.payouts(w, size.month, size.last, size.faults)
+    bank.everything_else(w, size.month, size.last)
+    if not size.charge_ids:
+        intents = {m.payment: m.intent for m in w.movements if m.intent}
+        for e in w.entries:
+            e.gateway_payment_id = intents.get(e.gateway_payment_id, e.gateway_payment_id)
+    reports.ledger(folder / "ledger.csv", w.entries)
+    reports.stripe(folder, w, size.payout_rows)
+    adyen = reports.adyen(folder, batches)
+    papers = statements.write(folder, w, size.month, size.last)
+    document(folder, w, seed, size, adyen, papers)
+    return w
+
+
+def document(folder: Path, w: World, seed: int, size: Size, adyen: list[str], papers: list[str]) -> None:
+    """Write the truth, what is ordinary, the contract, and the files in the order of a command."""
+    truth = {
+        "seed": seed,
+        "payments": size.payments,
+        "month": f"{size.month:%Y-%m}",
+        "faults": [f.document(n) for n, f in enumerate(w.faults, 1)],
+    }
+    ordinary = {kind: {"count": len(groups), "ids": groups} for kind, groups in sorted(w.ordinary.items())}
+    stripe = [
+        f"stripe_{name}.csv"
+        for name in ("payout_reconciliation_1", "payout_reconciliation_2", "ending_balance_reconciliation")
+    ]
+    files = {"stripe": stripe, "adyen": adyen, "bank": papers}
+    for name, content in (
+        ("truth", truth),
+        ("ordinary", ordinary),
+        ("contract", contract.document()),
+        ("files", files),
+    ):
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "policy.toml").write_text(contract.policy(), encoding="utf-8")

@@ -1,0 +1,50 @@
+"""SWIFT MT940: :61: with value and entry date, side, amount, type NTRF, reference of the owner and of the bank, and
+:86: of at most six lines of 65 characters. https://www.swift.com/standards (category 9), and banks' guides of it.
+"""
+
+from typing import TYPE_CHECKING
+
+from tests.outside_month.model import BankLine, major
+
+if TYPE_CHECKING:
+    from tests.outside_month.statements import Statement
+
+
+def comma(value: int, currency: str) -> str:
+    """Write an amount with the comma that SWIFT demands."""
+    text = major(abs(value), currency).replace(".", ",")
+    return text if "," in text else text + ","
+
+
+def balance(tag: str, value: int, of: "Statement") -> str:
+    """Write an opening or closing balance."""
+    return f":{tag}:{'C' if value >= 0 else 'D'}{of.day:%y%m%d}{of.currency}{comma(value, of.currency)}"
+
+
+def entry(line: BankLine) -> list[str]:
+    """Write one entry and its information to the account owner."""
+    side = "C" if line.amount >= 0 else "D"
+    reference = line.end_to_end[:16] or "NONREF"
+    text = f"{line.text} {line.counterparty}"
+    told = [text[at : at + 65] for at in range(0, min(len(text), 390), 65)]
+    return [
+        f":61:{line.booked:%y%m%d%m%d}{side}{comma(line.amount, line.currency)}NTRF{reference}//{line.line_id}",
+        f":86:{told[0]}",
+        *told[1:],
+    ]
+
+
+def document(statements: list["Statement"]) -> str:
+    """Write the statements one after another, each ended by a hyphen."""
+    rows: list[str] = []
+    for of in statements:
+        rows += [
+            f":20:{of.statement_id[-16:]}",
+            f":25:{of.account}",
+            f":28C:{of.number}/1",
+            balance("60F", of.opening, of),
+        ]
+        for line in of.lines:
+            rows += entry(line)
+        rows += [balance("62F", of.closing, of), "-"]
+    return "\r\n".join(rows) + "\r\n"

@@ -1,0 +1,128 @@
+"""What has no payment of its own, or is the same every week: fees, reserves, earnings, subscriptions."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from tests.outside_month.calendars import business, closed, days
+from tests.outside_month.happenings import ids
+from tests.outside_month.model import Movement, World
+from tests.outside_month.sales import good, sale
+
+SUBSCRIPTIONS = ("adyen", "ShopSubs", "USD", "USD", 0)
+
+
+def account_row(
+    w: World, gateway: str, account: str, currency: str, category: str, gross: int, day: date, text: str
+) -> Movement:
+    """Make a movement that belongs to no payment."""
+    row_id = w.token("txn_1", 23) if gateway == "stripe" else w.token("ADJ", 13)
+    created = datetime.combine(day, time(4, 10), UTC) + timedelta(seconds=w.rng.randint(0, 3000))
+    made = Movement(
+        gateway,
+        account,
+        category,
+        row_id,
+        "",
+        "",
+        w.token("src_", 16),
+        "",
+        gross,
+        currency,
+        created,
+        available=day,
+        description=text,
+        method="",
+        brand="",
+        country="",
+        funding="",
+    )
+    w.movements.append(made)
+    return made
+
+
+def overheads(w: World, first: date, last: date) -> None:
+    """Add what has no payment: network costs and Radar fees, reserves held and released, platform earnings, invoices.
+
+    Categories: https://docs.stripe.com/reports/reporting-categories (fee, risk_reserved_funds, platform_earning,
+    other_adjustment); Adyen's DepositCorrection and InvoiceDeduction: journal types of the Settlement details report.
+    """
+    for day in days(first, last):
+        if closed(day):
+            continue
+        w.usual(
+            "gateway_fee_row",
+            account_row(
+                w,
+                "stripe",
+                "acct",
+                "EUR",
+                "fee",
+                -w.rng.randint(150, 900),
+                day,
+                f"Card payments ({day}): Transaction network costs",
+            ).row_id,
+        )
+        if day.weekday() == 2:
+            amount = w.rng.randint(20_000, 60_000)
+            w.usual(
+                "reserve",
+                account_row(w, "stripe", "acct", "EUR", "risk_reserved_funds", -amount, day, "Reserve hold").row_id,
+            )
+            free = business(day + timedelta(7))
+            if free <= last:
+                w.usual(
+                    "reserve",
+                    account_row(
+                        w, "stripe", "acct", "EUR", "risk_reserved_funds", amount, free, "Reserve release"
+                    ).row_id,
+                )
+            w.usual(
+                "reserve",
+                account_row(w, "adyen", "ShopEU", "EUR", "reserve", -amount // 2, day, "Deposit Correction").row_id,
+            )
+        if w.rng.random() < 0.5:
+            w.usual(
+                "platform_earning",
+                account_row(
+                    w, "stripe", "acct", "EUR", "platform_earning", w.rng.randint(100, 5000), day, "Application fee"
+                ).row_id,
+            )
+    w.usual(
+        "invoice_deduction",
+        account_row(
+            w,
+            "adyen",
+            "ShopEU",
+            "EUR",
+            "invoice",
+            -w.rng.randint(900, 9000),
+            business(first + timedelta(9)),
+            "Invoice NL0042 Additional costs",
+        ).row_id,
+    )
+    large = 150 * len(w.movements)  # more than a week of this account
+    w.usual(
+        "negative_batch",
+        account_row(
+            w, "adyen", "ShopUK", "GBP", "reserve", -large, business(first + timedelta(8)), "Deposit Correction"
+        ).row_id,
+    )
+    w.usual(
+        "negative_batch",
+        account_row(
+            w, "adyen", "ShopUK", "GBP", "reserve", large, business(first + timedelta(14)), "Deposit Correction"
+        ).row_id,
+    )
+
+
+def subscriptions(w: World, first: date, last: date, daily: int) -> None:
+    """Renew weekly boxes at one price each business day, so that the payouts of consecutive days are equal."""
+    payers = {weekday: [w.token("tok_", 12) for _ in range(daily)] for weekday in range(5)}
+    for day in days(first, last):
+        if closed(day):
+            continue
+        for payer in payers[day.weekday()]:
+            box = replace(sale(w, day, day, SUBSCRIPTIONS), payer=payer, amount=1499)
+            box.card |= {"country": "US", "funding": "debit", "brand": "visa", "method": "card"}
+            box.when = datetime.combine(day, time(5, 0), UTC) + timedelta(seconds=w.rng.randint(0, 5000))
+            w.usual("subscription", *ids(box, *good(w, box)))
