@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from moto.core.config import default_user_config
 
+from payonce.observability import get_logger
 from tests.support.aws import FAKE_CREDENTIALS
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ default_user_config["core"]["reset_boto3_session"] = False
 # How long an example takes, and how long it takes to draw, says how busy the machine is.
 settings.register_profile("payonce", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("payonce")
+# The logger writes to what is stdout when it is made. Made within a test, that is the test's own capture, and closed
+# for all tests after it: they would find logging's own complaint about it in what was said.
+get_logger()
 
 
 @pytest.hookimpl(hookwrapper=True)

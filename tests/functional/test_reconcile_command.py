@@ -46,7 +46,7 @@ def reconcile(folder: Path, *arguments: str, python: tuple[str, ...] = ()) -> su
         "HOME": str(folder),
         "COLUMNS": "100",
     }
-    module = python or ("-m", "payonce.cli.main")
+    module = python or ("-m", "payonce.cli")
     command = [sys.executable, *module, "reconcile", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False

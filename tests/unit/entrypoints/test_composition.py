@@ -72,15 +72,5 @@ def test_a_payment_does_not_pay_for_the_forecast_when_it_starts() -> None:
         "print(' '.join(sorted(name[16:] for name in sys.modules if name.startswith('payonce.routing.'))))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [
-        "admission",
-        "configured",
-        "control_cache",
-        "control_store",
-        "document",
-        "override",
-        "route",
-        "router",
-        "settings",
-        "stored",
-    ]
+    rooms = {name.split(".")[0] for name in done.stdout.split()}
+    assert rooms == {"control"}

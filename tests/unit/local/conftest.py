@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
-    """Let the children of this process be interrupted, also where the suite itself ignores SIGINT.
+    """Let the children of this process be interrupted, also where the suite itself ignores these signals.
 
-    A shell starts ``make test &`` with SIGINT ignored, and a program that is started by one that ignores a signal
-    ignores it as well (POSIX, "Signals and Error Handling" of the Shell Command Language, and ``execve``).
+    A shell starts ``make test &`` with SIGINT ignored, ``nohup`` ignores SIGHUP, and a program inherits what its parent
+    ignores (POSIX, ``exec``: "Signals set to be ignored by the calling process image shall be set to be ignored").
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ignored = {one: handler for one in ENDING if (handler := signal.getsignal(one)) is signal.SIG_IGN}
+    for one in ignored:
+        signal.signal(one, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for one, handler in ignored.items():
+        signal.signal(one, handler)

@@ -125,7 +125,7 @@ def test_a_movement_from_before_the_period_is_known_and_not_missing(monkeypatch:
     desk.report(("charge", named, 10))
     looked_up: list[str] = []
     monkeypatch.setattr(
-        "payonce.reconciliation.runs.rows_of", lambda _database, references: looked_up.extend(references) or ()
+        "payonce.reconciliation.runs.run.rows_of", lambda _database, references: looked_up.extend(references) or ()
     )
     assert desk.run(hours=1).breaks == 0
     assert looked_up == []
