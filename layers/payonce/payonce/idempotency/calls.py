@@ -34,7 +34,7 @@ def refuse_what_can_not_be_guarded(function: Callable[..., Any]) -> None:
 
 
 def goes_on(result: Any) -> bool:
-    """Return whether ``result`` stands for unfinished work: a plain function may return an awaitable."""
+    """Return whether ``result`` stands for unfinished work, such as an awaitable, an iterator or a Future."""
     return isinstance(result, (Awaitable, Iterator, AsyncIterator, Future))
 
 

@@ -81,7 +81,7 @@ class Ownership:
     def claim(
         self, record: IdempotencyRecord, writes: Sequence[Write], deadline: Deadline, *, contested: bool = False
     ) -> Owned:
-        """Store the claim. Return it with ``contested``: whether an earlier put of it may still arrive.
+        """Store the claim. ``contested``: an earlier put of it, from before others had the key, may still arrive.
 
         Raises ``ClaimTaken``; ``StoreUnavailable`` and ``WriteConflict`` when nothing was or will be stored;
         ``OutcomeUnknown`` when it may be.
