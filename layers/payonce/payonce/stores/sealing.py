@@ -56,7 +56,7 @@ class DataKeys(Protocol):
         ...
 
     def unwrap(self, wrapped: bytes, context: Context) -> bytes:
-        """Return the key. Raises ``SecretNotOpened`` if it can never be unwrapped, ``StoreUnavailable`` if it may later."""
+        """Return the key. Raises ``SecretNotOpened`` if it is lost for good, ``StoreUnavailable`` if it may return."""
         ...
 
 
@@ -110,9 +110,7 @@ class EnvelopeSealing:
         self._random = random
         self._sealing: _DataKeyCache[bytes] = _DataKeyCache(clock)
         self._opening: _DataKeyCache[tuple[bytes, bytes]] = _DataKeyCache(clock)
-        self._lock = (
-            threading.Lock()
-        )  # also held during a call for a key, so that threads that need the same key wait for it
+        self._lock = threading.Lock()  # also held during a call for a key: threads that need the same one wait
 
     def seal(self, plaintext: bytes, context: Context) -> bytes:
         """See ``Cipher``. Raises ``ValueError`` for more than 64 KB: this is for secrets."""
