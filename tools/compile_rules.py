@@ -1,6 +1,6 @@
 """Compiles the matching rules for Spark: ``python tools/compile_rules.py``.
 
-The result is no source: the wheel's build makes it, and so do the tests and the benchmark on Spark.
+The result is not committed: the wheel's build makes it, and so do the tests and the benchmark on Spark.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from payonce.reconciliation.matching import rules
 
 FOLDER: Final = Path(str(files(rules))) / rules.COMPILED
 HEADER: Final = "-- Compiled from the rules in DuckDB's dialect by tools/compile_rules.py. Not edited by hand.\n"
-# Of the MD5: bytes 8 to 11, little-endian; see reconciliation/digest.py.
+# Bytes 8 to 11 of the MD5, little-endian; see reconciliation/matching/digest.py.
 ROW_HASH: Final = (
     "CAST(CONV(CONCAT(SUBSTR(MD5({0}), 23, 2), SUBSTR(MD5({0}), 21, 2), SUBSTR(MD5({0}), 19, 2), "
     "SUBSTR(MD5({0}), 17, 2)), 16, 10) AS BIGINT) % 2147483647"

@@ -106,7 +106,7 @@ def authorizer(token: str) -> dict[str, Any]:
 
 
 def stream_record(number: int, event_name: str, image: dict[str, Any]) -> dict[str, Any]:
-    """Return a record of the outbox's stream as a function is given it: binaries are base64 text."""
+    """Return a record of the outbox's stream as a function receives it: binaries are base64 text."""
     table = "arn:aws:dynamodb:eu-central-1:123456789012:table/payonce-OutboxTable-1A2B3C"
     keys = {name: image[name] for name in ("pk", "sk")}
     return {
@@ -128,7 +128,7 @@ def stream_record(number: int, event_name: str, image: dict[str, Any]) -> dict[s
 
 
 def outbox_image(number: int) -> dict[str, Any]:
-    """Return a stored event as a stream shows it."""
+    """Return a stored event as a stream's image shows it."""
     event_id = f"evt_{number:064x}"
     body = {"id": event_id, "type": "payment.captured", "sequence": 1, "data": {"id": PAYMENT_ID, "note": "ö☃"}}
     raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
@@ -147,7 +147,7 @@ def outbox_image(number: int) -> dict[str, Any]:
 
 
 def queue_records(queue: str, *bodies: Any) -> dict[str, Any]:
-    """Return an SQS batch; a body that is no text is written as JSON."""
+    """Return an SQS batch. A body that is not a text is written as JSON."""
     return {
         "Records": [
             {
@@ -185,7 +185,7 @@ DELIVERY_MESSAGE = {
 
 
 def arrived(key: str) -> dict[str, Any]:
-    """Return a bucket's notification of a new object; its key is encoded as in a form."""
+    """Return a bucket's notification of a new object. Its key is form-encoded, as S3 does it."""
     return {
         "Records": [
             {
@@ -205,7 +205,7 @@ def arrived(key: str) -> dict[str, Any]:
 
 
 def scheduled(rule: str) -> dict[str, Any]:
-    """Return an event of a schedule."""
+    """Return an event of a schedule named ``rule``."""
     return {
         "version": "0",
         "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -296,7 +296,7 @@ REFUSAL = {
 
 
 def subscription(*lines: Any, kind: str = "DATA_MESSAGE") -> dict[str, Any]:
-    """Return what a subscription of a log group sends; a line that is no text is written as JSON."""
+    """Return the event of a log group's subscription. A line that is not a text is written as JSON."""
     message = {
         "messageType": kind,
         "owner": "123456789012",
@@ -322,7 +322,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "no_bearer": authorizer("Basic Zm9vOmJhcg=="),
     },
     "create_payment": {
-        # A key each: on one table the second with the same key would be refused as another request under a used key.
+        # Each has its own key: on one table, a used key with another request would be refused.
         "captured": proxy("POST", "/payments", body=PAYMENT),
         "authorized": proxy("POST", "/payments", body={**PAYMENT, "capture": "manual"}, key=f"{KEY}-authorized"),
         "declined": proxy(
@@ -475,7 +475,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "changed_by_hand": stream(claim_change(1, DONE, {**DONE, "fingerprint": {"S": "00" * 32}})),
     },
     "observe_claims": {
-        # As in a window: with the shard's name.
+        # Like a tumbling window's event, it names the shard.
         "answered": {**stream(claim_change(0, None, PAID), claim_change(0, PAID, ANSWERED)), "shardId": "shard-1"},
         "parked": stream(claim_change(0, None, PAID), claim_change(10, PAID, PARKED)),
         "released": stream(claim_change(0, None, PAID), claim_change(1, PAID, None)),

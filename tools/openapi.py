@@ -1,4 +1,4 @@
-"""Writes openapi.json from the routes, or checks that the committed one is what they say (``--check``)."""
+"""Writes openapi.json from the routes, or checks with ``--check`` that the committed file equals it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILE = Path(__file__).resolve().parents[1] / "openapi.json"
 
 
 def main() -> int:
-    """Return 1 when ``--check`` finds a difference."""
+    """Write the file and return 0, or with ``--check`` return 1 when the committed file differs."""
     text = json.dumps(build_openapi(), indent=2, ensure_ascii=False) + "\n"
     if "--check" in sys.argv:
         if not FILE.exists() or FILE.read_text() != text:

@@ -1,7 +1,7 @@
-"""The outbox: events with their exact bytes, committed together with the change that they tell of.
+"""The transactional outbox: events with their exact bytes, committed together with the change that they report.
 
-An event is marked as not relayed until all its deliveries are written. The stream brings it to the relay within a
-second; the mark is what a sweeper finds when the stream did not.
+An event is marked as unrelayed until all its deliveries are written. The table's stream brings it to the relay within a
+second; if the stream fails, a sweeper finds the event by its mark.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ UNRELAYED_INDEX = "unrelayed"
 # One index partition takes about 1,000 writes a second, and each event makes two.
 RELAY_SHARDS = 8
 SHARD_ATTRIBUTE = "relay_shard"
-# An event's time is taken before it is committed, and a commit may be tried again for a while: a reader that goes on
-# from an event younger than this could pass one that becomes visible behind it.
+# An event's time is taken before its commit, and the commit may be retried for a while. A reader that continued from an
+# event younger than this could miss one that becomes visible later with an earlier time.
 SETTLING_MS = 15_000
 
 
 def partition_of(merchant_id: str, resource_id: str) -> str:
-    """Return the partition of everything about one resource. The merchant comes first: none reaches another's."""
+    """Return the partition of everything about one resource. It begins with the merchant, which keeps tenants apart."""
     return f"{merchant_id}#{resource_id}"
 
 
@@ -59,17 +59,17 @@ def event_item(event: Event) -> Item:
 
 
 def event_write(event: Event) -> Write:
-    """Return the write of an outbox event, with the bytes that every delivery will carry."""
+    """Return the write that stores an event with the bytes that every delivery of it carries."""
     return Insert(Table.OUTBOX, event_item(event))
 
 
 def relayed_write(item: Item) -> Write:
-    """Return the write that takes the mark off an event whose deliveries are all written."""
+    """Return the write that removes the mark of an event whose deliveries are all written."""
     return Adjust(table=Table.OUTBOX, key=_key_of(item), remove=(SHARD_ATTRIBUTE,))
 
 
 def unrelayed(database: Database, shard: int, *, created_before_ms: int, limit: int) -> list[Item]:
-    """Return up to ``limit`` events of ``shard`` that are still marked, oldest first. Eventually consistent."""
+    """Return up to ``limit`` unrelayed events of ``shard``, oldest first. Eventually consistent."""
     page = database.query(
         Table.OUTBOX,
         index=UNRELAYED_INDEX,
@@ -83,9 +83,9 @@ def unrelayed(database: Database, shard: int, *, created_before_ms: int, limit: 
 def events_of_merchant(
     database: Database, merchant_id: str, *, after: str, until: str, limit: int, descending: bool = False
 ) -> Page:
-    """Return a page of a merchant's events in order of time, their ``created_key`` after ``after``, up to ``until``.
+    """Return a page of a merchant's events by time, with a ``created_key`` after ``after`` and not after ``until``.
 
-    Eventually consistent: see ``SETTLING_MS`` for how far behind a reader should stay.
+    Eventually consistent: ``SETTLING_MS`` says how far a reader should stay behind.
     """
     if after + " " > until:
         return Page([], None)
@@ -93,7 +93,7 @@ def events_of_merchant(
         Table.OUTBOX,
         index=BY_MERCHANT_INDEX,
         partition=("merchant_id", merchant_id),
-        # No created_key lies between ``after`` and ``after`` with a space: ids hold no character that small.
+        # No created_key lies between ``after`` and ``after`` plus a space: ids contain no character that small.
         sort_at_least=("created_key", after + " "),
         sort_at_most=("created_key", until),
         descending=descending,
@@ -102,7 +102,7 @@ def events_of_merchant(
 
 
 def find_event(database: Database, merchant_id: str, event_id: str) -> Item | None:
-    """Return the merchant's event with this id, or ``None``. A moment after its commit it may not be found yet."""
+    """Return the merchant's event with this id, or ``None``. Eventually consistent: a new event may be missing."""
     page = database.query(Table.OUTBOX, index=BY_ID_INDEX, partition=("event_id", event_id), limit=1)
     if not page.items or page.items[0]["merchant_id"] != merchant_id:
         return None

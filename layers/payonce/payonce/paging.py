@@ -1,8 +1,8 @@
-"""All items of a query, page by page, and the cursors with which a client goes on from page to page.
+"""Reads all pages of a query, and makes the cursors with which a client asks for the next page of a list.
 
-A cursor holds a position and a checksum of the list it was given for, which is named by its ``Listing``: the route, the
-merchant, what else the path names, and the filters. With any other list it is refused. The checksum is no secret: it
-tells a mistake. What protects a merchant is that every query names the caller's own partition.
+A cursor holds a position and a checksum of the list it was made for. The ``Listing`` names that list: the route, the
+merchant, the path's other parameters, and the filters. Any other list refuses the cursor. The checksum is no secret: it
+detects mistakes. A merchant is protected because every query names the caller's own partition.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
     from payonce.ports import Item, Page
 
-type Listing = tuple[str | None, ...]  # a filter that is not given is None
+type Listing = tuple[str | None, ...]  # None stands for a filter that is not given
 
 CHECK_CHARACTERS = 8
-# An id of ours, or the time and the id. Whoever forges a checksum still gives a key that a query can start at.
+# Our own id, or a time and an id. A forged checksum can still only yield a key at which a query may start.
 _POSITION = re.compile(r"(?:[0-9]{13}#)?[a-z]{2,3}_[0-9A-Za-z]{26,64}", re.ASCII)
 
 
 def every_item(page_from: Callable[[Item | None], Page]) -> Iterator[Item]:
-    """Yield the items of every page, in order. A page is asked for when the one before it has been taken.
+    """Yield the items of every page, in order. A page is read only when the items before it have been consumed.
 
-    ``page_from`` makes the query: it is given its ``start``, ``None`` for the first page. Raises what it raises.
+    ``page_from`` makes the query, given its ``start`` (``None`` for the first page). Its errors pass through.
     """
     start: Item | None = None
     while True:
@@ -62,5 +62,5 @@ def read_cursor(cursor: str, listing: Listing) -> str:
 
 
 def _check(position: str, listing: Listing) -> str:
-    # JSON keeps the parts apart: ("a", "b") and ("ab", None) are not the same text.
+    # JSON keeps the parts apart: ("a", "b") and ("ab", None) are different texts.
     return hashlib.sha256(json.dumps([*listing, position]).encode()).hexdigest()[:CHECK_CHARACTERS]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """The time of day. Injected, so that tests own it."""
+    """The time of day, injected so that tests control it."""
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch, UTC."""
@@ -35,7 +35,7 @@ class Clock(Protocol):
 
 
 class IdSource(Protocol):
-    """Fresh, unguessable, time-ordered identifiers. Injected, so that tests own them."""
+    """Makes fresh, unguessable, time-ordered identifiers. Injected, so that tests control them."""
 
     def new(self, prefix: str) -> str:
         """Return ``<prefix>_<26 characters of Crockford base32>``, never the same twice."""
@@ -44,12 +44,12 @@ class IdSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment, in epoch milliseconds, by which something has to be over."""
+    """A moment, in epoch milliseconds, by which something has to be finished."""
 
     at_ms: int
 
     def remaining_seconds(self, clock: Clock) -> float:
-        """Seconds left, never below zero."""
+        """Return the seconds left, never below zero."""
         return max(0, self.at_ms - clock.now_ms()) / 1000
 
     def earlier(self, at_ms: int) -> Deadline:
@@ -58,60 +58,60 @@ class Deadline:
 
 
 class Gateway(Protocol):
-    """A payment gateway. No method raises for anything the gateway or the network does: that is an outcome.
+    """A payment gateway. No method raises for what the gateway or the network does: each such end is an outcome.
 
-    All are over by ``deadline``, the whole exchange included, however slowly the gateway drips its answer.
+    Every method returns by ``deadline``, which bounds the whole exchange, however slowly the gateway sends its answer.
     """
 
     @property
     def name(self) -> str:
-        """The name under which the gateway is configured and stored."""
+        """The name under which the gateway is configured, and stored with each payment."""
         ...
 
     @property
     def capabilities(self) -> GatewayCapabilities:
-        """What the gateway promises."""
+        """What the gateway's adapter promises about it."""
         ...
 
     def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
         """Send the instruction at most once.
 
-        ``NeverSent`` only when it is certain that the gateway has not executed it and will not because of this call;
-        every doubt is ``Unknown``.
+        Returns ``NeverSent`` only when it is certain that the gateway has not executed it and never will because of
+        this call. Any doubt is ``Unknown``.
         """
         ...
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """Ask what became of the instruction, by its ``gateway_reference``. Changes nothing at the gateway."""
+        """Look the instruction up by its ``gateway_reference``. This changes nothing at the gateway."""
         ...
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
-        """Take back what waits for the payer, and return what has become of it.
+        """Cancel an instruction that awaits the payer, and return what has become of it. Idempotent.
 
-        ``Declined`` only when the gateway says that it can't be executed any more, ``Succeeded`` when the payer was
-        faster, ``waiting`` itself when there is no answer. Withdrawing twice is withdrawing once.
+        Returns ``Declined`` only when the gateway says that the instruction can't be executed any more, ``Succeeded``
+        when the payer was faster, and ``waiting`` itself when there is no answer.
         """
         ...
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
-        """Return what the gateway holds of a charge, whoever made it. ``NotFound`` when it knows no such charge."""
+        """Return the charge's state at the gateway, whoever made it; ``NotFound`` when the gateway does not know it."""
         ...
 
 
 class WebhookTransport(Protocol):
-    """Sends one webhook. Never raises for what the receiver, its name server or the network do: that is an outcome."""
+    """Sends one webhook. It never raises for what the receiver, its DNS or the network does: that is an outcome."""
 
     def post(self, url: str, *, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Exchanged:
-        """Post ``body`` at most once, to a public address only. Over by ``deadline``, the whole exchange included.
+        """Post ``body`` at most once, to a public address only. ``deadline`` bounds the whole exchange.
 
-        Raises ``ValueError`` for headers that are none or frame the request: the caller's mistake, before anything is
-        sent.
+        Raises ``ValueError``, before anything is sent, for a header that is invalid or that frames the request, such
+        as Content-Length: that is the caller's mistake.
         """
         ...
 
 
 class UpstreamTransport(Protocol):
-    """Sends one HTTP request to an upstream. Never raises for what the network does: that is an outcome."""
+    """Sends one HTTP request to an upstream. It never raises for what the network does: that is an outcome."""
 
     def forward(
         self,
@@ -124,47 +124,47 @@ class UpstreamTransport(Protocol):
         max_answer_bytes: int,
         unframed: bool = False,
     ) -> Exchange | Oversized:
-        """Send exactly these header lines, and what frames them; over by ``deadline``. Raises ``ValueError`` before."""
+        """Send exactly these header lines and those that frame the body. Raises ``ValueError`` before it sends."""
         ...
 
 
 class Blobs(Protocol):
-    """Bytes that are too large for a record, under names of visible ASCII without slashes."""
+    """Stores bytes that are too large for a record, under names of visible ASCII without slashes."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Store ``data`` durably; the same again changes nothing. Raises ``StoreUnavailable``."""
+        """Store ``data`` durably. Idempotent for the same data. Raises ``StoreUnavailable``."""
         ...
 
     def get(self, name: str) -> bytes | None:
-        """Return what is stored, or ``None``. Raises ``StoreUnavailable``."""
+        """Return the bytes stored under ``name``, or ``None``. Raises ``StoreUnavailable``."""
         ...
 
 
 class FileStore(Protocol):
-    """Files under names with slashes, such as a bucket's."""
+    """Stores files under names that may contain slashes, such as a bucket's keys."""
 
     def read(self, name: str, *, max_bytes: int) -> bytes | None:
-        """Return the file, or ``None``. Raises ``FileRejected`` for a larger one and ``StoreUnavailable``."""
+        """Return the file, or ``None``. Raises ``FileRejected`` when it is larger, and ``StoreUnavailable``."""
         ...
 
     def write(self, name: str, data: bytes) -> None:
-        """Store the file durably, in place of one of that name. Raises ``StoreUnavailable``."""
+        """Store the file durably, replacing any file of that name. Raises ``StoreUnavailable``."""
         ...
 
     def fetch(self, name: str, to: Path) -> bool:
-        """Bring the file to the local path ``to``, whatever its size; return whether there is one.
+        """Copy the file, of any size, to the local path ``to``; return whether the file exists.
 
         Raises ``StoreUnavailable``.
         """
         ...
 
     def store(self, name: str, path: Path) -> None:
-        """Store the local file at ``path`` under ``name``, as ``write``."""
+        """Store the local file at ``path`` under ``name``, as ``write`` does."""
         ...
 
 
 class Cipher(Protocol):
-    """Keeps secrets at rest. ``context`` binds a secret to its place: sealed for one, it opens for no other."""
+    """Encrypts secrets at rest. ``context`` binds a secret to its place: sealed for one, it opens for no other."""
 
     def seal(self, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Return ``plaintext`` sealed. Raises ``StoreUnavailable`` when the key service does not answer."""
@@ -177,17 +177,17 @@ class Cipher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """A message to be queued: its ``body`` (text), and how long it stays unseen."""
+    """A message to be queued: its ``body`` (text), and for how many seconds it stays invisible to consumers."""
 
     body: str
     delay_seconds: int = 0
 
 
 class MessageQueue(Protocol):
-    """A queue that delivers each message at least once, in no order."""
+    """A queue that delivers each message at least once, in any order."""
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
-        """Queue all messages. Raises ``StoreUnavailable`` when that is not certain; some may have been queued."""
+        """Queue all messages. Raises ``StoreUnavailable`` when that is uncertain; some may have been queued then."""
         ...
 
 
@@ -195,9 +195,9 @@ class CorrectionStarter(Protocol):
     """Starts the workflow that corrects a break."""
 
     def start(self, break_id: str, attempt: int) -> None:
-        """Start it, under a name made of both: the same break and attempt again is a no-op, for 90 days at least.
+        """Start the workflow for this attempt. Idempotent for at least 90 days per break and attempt.
 
-        Raises ``StoreUnavailable`` when that is not certain. Start it again.
+        Raises ``StoreUnavailable`` when it is uncertain whether it started; the caller may repeat the call.
         """
         ...
 
@@ -206,19 +206,19 @@ class ApprovalNotifier(Protocol):
     """Wakes a workflow that waits for people."""
 
     def decided(self, task_token: str) -> None:
-        """Say that a decision is stored. A workflow that waits no longer is none to be told: it has looked by itself.
+        """Tell the workflow that a decision is stored. If it no longer waits, do nothing: it has read the decision.
 
-        Raises ``OutcomeUnknown`` when that is not certain. Say it again.
+        Raises ``OutcomeUnknown`` when the workflow may not have been told; the caller may repeat the call.
         """
         ...
 
 
 class Workflows(CorrectionStarter, ApprovalNotifier, Protocol):
-    """Both."""
+    """Both sides of the corrections' workflows: starting one, and waking one that waits."""
 
 
 class Table(StrEnum):
-    """Logical tables. template.yaml is the one truth for their keys and indexes."""
+    """The logical tables. template.yaml is the single source of their keys and indexes."""
 
     IDEMPOTENCY = "idempotency"
     PAYMENTS = "payments"
@@ -246,11 +246,11 @@ class Insert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjust:
-    """Change one stored item in place, on conditions.
+    """Change one stored item in place, under conditions.
 
-    ``require``: attribute values that must be stored; ``minimum``: stored numbers that must be at least so large;
-    ``add``: integers added to stored numbers; ``set``: attributes overwritten; ``remove``: attributes dropped.
-    With ``upsert`` a missing item starts empty (then ``require`` and ``minimum`` must be empty); without it a missing
+    ``require``: attribute values that must be stored; ``minimum``: the least value that each stored number must have;
+    ``add``: integers added to stored numbers; ``set``: attributes overwritten; ``remove``: attributes deleted.
+    With ``upsert`` a missing item is created (``require`` and ``minimum`` must then be empty); without it a missing
     item is a conflict.
     """
 
@@ -278,28 +278,28 @@ type Write = Insert | Adjust | Delete
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a query. ``next_key`` continues it; ``None`` at the end."""
+    """One page of a query. ``next_key`` is where the next page starts, ``None`` on the last page."""
 
     items: list[Item]
     next_key: Item | None
 
 
 class Database(Protocol):
-    """Conditional, transactional document storage. Strings, ints, bytes, bools, None, lists and dicts; no floats.
+    """Conditional, transactional document storage of strings, ints, bytes, bools, None, lists and dicts; no floats.
 
     Raises ``WriteConflict`` when a condition failed (nothing was written), ``StoreUnavailable`` when certainly nothing
-    was written and nothing will be, ``OutcomeUnknown`` when it may have been written, or may be later, and
-    ``StoreRequestInvalid`` for what can never be written or read.
+    was or will be written, ``OutcomeUnknown`` when it may have been written or may be later, and
+    ``StoreRequestInvalid`` for a request that can never succeed.
     """
 
     def get(self, table: Table, key: Key) -> Item | None:
-        """Return the item under ``key``, strongly consistent, or ``None``."""
+        """Return the item under ``key``, or ``None``. The read is strongly consistent."""
         ...
 
     def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
-        """Return the items stored under up to 100 different ``keys``, strongly consistent, in one round trip.
+        """Return the items stored under up to 100 distinct ``keys``, strongly consistent, in one round trip.
 
-        The order is any. All that are stored are returned, or ``StoreUnavailable`` is raised.
+        The order is undefined. Either all stored items are returned or ``StoreUnavailable`` is raised.
         """
         ...
 
@@ -334,13 +334,13 @@ class Log(Protocol):
     """A structured log."""
 
     def info(self, message: str, /, *, extra: dict[str, Any]) -> None:
-        """Write a line."""
+        """Write a line at level INFO."""
         ...
 
     def warning(self, message: str, /, *, extra: dict[str, Any]) -> None:
-        """Write a line."""
+        """Write a line at level WARNING."""
         ...
 
     def error(self, message: str, /, *, extra: dict[str, Any]) -> None:
-        """Write a line."""
+        """Write a line at level ERROR."""
         ...

@@ -1,7 +1,7 @@
 """The cipher port on KMS: envelope encryption, in the format of ``payonce.stores.sealing``.
 
-A data key is made for each merchant; KMS knows it by the merchant's id, which is the encryption context. So CloudTrail
-shows whose secrets were opened when, and a key policy or role can be limited by ``kms:EncryptionContext:application``.
+Every merchant has a data key of its own. The merchant's id is the KMS encryption context, so CloudTrail shows whose
+secrets were opened and when, and a key policy or role can be limited by ``kms:EncryptionContext:application``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock
 
-# The secret's own fault, or its key's for good: no retry helps. Everything else may be over in a moment, a right that
-# the role lacks included: an operator gives it back, and nothing is wrong with the secret.
+# Errors of the secret itself, or of its key for good: no retry helps. Anything else may be temporary, even a permission
+# missing from the role: an operator can restore it, and the secret is intact.
 NOT_OPENED_CODES = frozenset(
     {
         "InvalidCiphertextException",  # changed, or sealed for another context
-        "IncorrectKeyException",  # wrapped by another key than ours
+        "IncorrectKeyException",  # wrapped by a different key
         "InvalidKeyUsageException",
         "DisabledException",
         "KMSInvalidStateException",  # its deletion is scheduled, or it is being imported
@@ -35,7 +35,7 @@ NOT_OPENED_CODES = frozenset(
 
 
 class KmsDataKeys(DataKeys):
-    """Data keys from KMS, wrapped by the key ``key_id`` (an id, ARN or alias)."""
+    """Makes data keys with KMS, wrapped by the key ``key_id`` (an id, ARN or alias)."""
 
     def __init__(self, kms_client: KMSClient, key_id: str) -> None:
         self._kms = kms_client
@@ -54,8 +54,8 @@ class KmsDataKeys(DataKeys):
     def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
         """See ``DataKeys``. Raises ``SecretNotOpened`` or ``StoreUnavailable``.
 
-        The key is named although the text names it too: else who can write our table could have us accept a data key
-        that is wrapped by a key of their own account.
+        The key is named although the ciphertext names it too: otherwise anyone who can write our table could make us
+        accept a data key that is wrapped by a key of their own account.
         """
         try:
             answer = self._kms.decrypt(CiphertextBlob=wrapped, KeyId=self._key_id, EncryptionContext=dict(context))
@@ -65,7 +65,7 @@ class KmsDataKeys(DataKeys):
 
 
 class EnvelopeCipher(EnvelopeSealing):
-    """The cipher port (``payonce.ports.Cipher``) on the KMS key ``key_id``. ``random`` returns unguessable bytes."""
+    """The cipher port (``payonce.ports.Cipher``) on the KMS key ``key_id``. ``random`` returns unpredictable bytes."""
 
     def __init__(self, kms_client: KMSClient, key_id: str, clock: Clock, random: Callable[[int], bytes]) -> None:
         super().__init__(KmsDataKeys(kms_client, key_id), clock, random)

@@ -1,7 +1,7 @@
-"""Brings dead letters back to their queue. Safe to stop anywhere: a message is removed after it is queued again.
+"""Moves dead letters back to their queue. Safe to stop at any point: a message is deleted after it is queued again.
 
-SQS has a task of its own for this (``StartMessageMoveTask``); it can't be watched message by message, nor run on the
-local cloud, and a copy is harmless here: messages name the attempt that they ask for.
+SQS has its own task for this (``StartMessageMoveTask``), but it can't be watched message by message, and the local
+cloud lacks it. A duplicate is harmless here: every message names the attempt that it asks for.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs.client import SQSClient
 
-BATCH_SIZE = 10  # the most that SQS gives and takes at once
-VISIBILITY_SECONDS = 60  # for one batch; a command that was stopped leaves its messages unseen for so long
-WAIT_SECONDS = 1  # long polling asks every server of the queue: an empty answer is then nearly always true
+BATCH_SIZE = 10  # the largest batch that SQS gives or accepts
+VISIBILITY_SECONDS = 60  # per batch; after an interrupted command, its messages stay invisible that long
+WAIT_SECONDS = 1  # long polling asks every server of the queue, so an empty answer is nearly always true
 
 
 def dead_letters(client: SQSClient, url: str) -> int:
-    """Return about how many messages are in the queue. Raises ``StoreUnavailable``."""
+    """Return the approximate number of messages in the queue. Raises ``StoreUnavailable``."""
     try:
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
     except (ClientError, BotoCoreError) as error:
@@ -32,9 +32,9 @@ def dead_letters(client: SQSClient, url: str) -> int:
 
 
 def redrive(client: SQSClient, source_url: str, target_url: str, *, at_most: int, moved: Callable[[int], None]) -> int:
-    """Move up to ``at_most`` messages and return how many; ``moved`` is told the count after each batch.
+    """Move up to ``at_most`` messages and return their number; ``moved`` gets the count after each batch.
 
-    A bound, because a message that fails again at once comes back here, and would be moved for ever. Raises
+    The limit exists because a message that fails again returns here, and would be moved for ever. Raises
     ``StoreUnavailable``.
     """
     count = 0

@@ -1,4 +1,4 @@
-"""Files in an S3 bucket: reports and statements as they came, and what a run leaves behind."""
+"""Files in an S3 bucket: reports and statements as received, and the results of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class S3Files:
-    """See ``FileStore``."""
+    """``FileStore`` on S3."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
@@ -65,5 +65,5 @@ class S3Files:
 
 
 def _is_missing(error: ClientError) -> bool:
-    # A missing bucket is a 404 too, and no missing file.
+    # A missing bucket is a 404 too, but does not mean that the file is missing.
     return error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}

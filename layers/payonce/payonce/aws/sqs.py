@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     from payonce.ports import QueueMessage
 
-BATCH_MESSAGES = 10  # SQS takes no more in one request
-MAX_DELAY_SECONDS = 900  # SQS holds a message back no longer
+BATCH_MESSAGES = 10  # the largest batch that SQS accepts
+MAX_DELAY_SECONDS = 900  # the longest delay that SQS supports
 
 
 class SqsQueue:
-    """The port over a boto3 SQS client."""
+    """``MessageQueue`` over a boto3 SQS client."""
 
     def __init__(self, client: SQSClient, queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
-        """See ``MessageQueue``. A longer delay than SQS knows is shortened: the message is then early, not lost."""
+        """See ``MessageQueue``. A delay above SQS's limit is shortened: the message is then early, not lost."""
         for batch in itertools.batched(messages, BATCH_MESSAGES, strict=False):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {

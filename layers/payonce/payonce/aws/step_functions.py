@@ -1,4 +1,4 @@
-"""Workflows of corrections on Step Functions. Every AWS error is translated here, once."""
+"""The workflows of corrections on Step Functions. Every AWS error is translated here, once."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.client import SFNClient
 
 ALREADY_STARTED = "ExecutionAlreadyExists"
-# The workflow waits under another token by now, or has ended: it has looked at what is stored, or will.
+# The workflow waits with a new token by now, or has ended: it has read what is stored, or will read it.
 UNTOLD = "The decision is stored, but its workflow may not have been told. Repeat it with the same key."
 WAITS_NO_LONGER = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
 class StepFunctionsWorkflows:
-    """See ``CorrectionStarter`` and ``ApprovalNotifier``."""
+    """``CorrectionStarter`` and ``ApprovalNotifier`` on Step Functions."""
 
     def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
     def start(self, break_id: str, attempt: int) -> None:
-        """See ``CorrectionStarter``. Raises ``MisconfiguredError`` without a state machine."""
+        """See ``CorrectionStarter``. Raises ``MisconfiguredError`` when no state machine is configured."""
         if not self._state_machine_arn:
             raise MisconfiguredError("PAYONCE_CORRECTIONS_ARN is not set: there is no workflow to start.")
         try:
@@ -42,9 +42,9 @@ class StepFunctionsWorkflows:
             raise StoreUnavailable(f"The correction of {break_id} could not be started. Run again.") from error
 
     def decided(self, task_token: str) -> None:
-        """See ``ApprovalNotifier``. What was decided is not said here: the workflow reads what is stored.
+        """See ``ApprovalNotifier``. It does not send the decision: the workflow reads what is stored.
 
-        Never ``StoreUnavailable``, which says that nothing happened: the decision is stored.
+        It never raises ``StoreUnavailable``, which would mean that nothing happened: the decision is stored.
         """
         try:
             self._client.send_task_success(taskToken=task_token, output="{}")
@@ -56,7 +56,7 @@ class StepFunctionsWorkflows:
 
 
 def execution_name(break_id: str, attempt: int) -> str:
-    """Return the name of an execution: at most 80 characters, as Step Functions takes them."""
+    """Return an execution's name, within Step Functions' limit of 80 characters."""
     return f"{break_id}-{attempt}"
 
 

@@ -1,7 +1,7 @@
-"""The usage plan of API Gateway, by which each merchant has a bucket of requests of its own.
+"""API Gateway's usage plan, which gives each merchant a token bucket of its own.
 
-API Gateway counts by an API key of its own kind. Ours opens nothing and is no secret: the authorizer names it
-(``usageIdentifierKey``), and what a client sends is not looked at. See docs/adr/0021-requests-per-merchant.md.
+API Gateway counts by its own kind of API key. Ours grants nothing and is no secret: the authorizer names it
+(``usageIdentifierKey``), and a key that a client sends is ignored. See docs/adr/0021-requests-per-merchant.md.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from payonce.domain.errors import StoreUnavailable
 
 
 class UsagePlan:
-    """Adds merchants to the plan."""
+    """Adds merchants to the usage plan."""
 
     def __init__(self, client: Any, plan_id: str) -> None:
         self._client = client
         self._plan_id = plan_id
 
     def add(self, merchant_id: str) -> str:
-        """Return the merchant's usage key, which is in the plan now. Idempotent. Raises ``StoreUnavailable``."""
-        value = merchant_id.replace("_", "")  # letters and digits, at least 20
+        """Add the merchant to the plan and return its usage key. Idempotent. Raises ``StoreUnavailable``."""
+        value = merchant_id.replace("_", "")  # letters and digits, at least 20, as API Gateway requires
         try:
             key_id = self._key(merchant_id, value)
             self._unless_there("create_usage_plan_key", usagePlanId=self._plan_id, keyId=key_id, keyType="API_KEY")

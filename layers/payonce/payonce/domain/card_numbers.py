@@ -1,13 +1,13 @@
-"""Recognizes card numbers (PANs, ISO/IEC 7812-1) in text, so that none is stored or logged.
+"""Recognizes card numbers (PANs, ISO/IEC 7812-1) in text, so that payonce never stores or logs one.
 
-A card number is what a person or a form could have put there by mistake: digits of any script, in one piece or in
-groups, beside other numbers such as a security code or an expiry date. It has an issuer's prefix and one of that
-issuer's lengths, and passes the Luhn check.
+It looks for what a person or a form could enter by mistake: digits of any script, in one piece or in groups, beside
+other numbers such as a security code or an expiry date. A card number has an issuer's prefix, one of that issuer's
+lengths, and passes the Luhn check.
 
-What has a structure of its own is not taken for one: UUIDs and other identifiers of hexadecimal digits, decimals,
-tracking numbers, and whatever has check digits of its own that are right (IBANs, creditor references, article codes,
-routing numbers). A number of 16 digits that was counted up or drawn at random passes for a card's in some 4 of 100
-cases; no rule can tell them apart. ``benchmarks/card_numbers.py`` measures both errors: docs/card-numbers.md.
+Text with a structure of its own is not taken for a card number: UUIDs and other hexadecimal identifiers, decimals,
+tracking numbers, and numbers with valid check digits of another standard (IBANs, creditor references, article codes,
+routing numbers). About 4 % of sequential or random numbers of 16 digits look like a card number; no rule can tell them
+apart. ``benchmarks/card_numbers.py`` measures both kinds of error: see docs/card-numbers.md.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from functools import lru_cache
 from itertools import cycle
 from operator import mul
 
-MIN_PAN_DIGITS = 13  # ISO/IEC 7812-1 allows fewer, but no card of fewer digits pays online
+MIN_PAN_DIGITS = 13  # ISO/IEC 7812-1 allows fewer, but no shorter card number can pay online
 _LONG, _ANY = frozenset(range(16, 20)), frozenset(range(13, 20))
-# First and last prefix of a range, and the lengths issued under it. Sources: the "Payment card number" article's table
+# First and last prefix of each range, and the lengths issued in it. Sources: the "Payment card number" article's table
 # of issuers (https://en.wikipedia.org/wiki/Payment_card_number), Braintree's credit-card-type
 # (https://github.com/braintree/credit-card-type), Mastercard's 2-series (2221-2720, since 2017).
 _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("4", "4", frozenset({13, 16, 19})),  # Visa
-    ("4903", "4903", frozenset({18})),  # Switch, whose numbers of 16 and 19 digits are Visa's to this table
+    ("4903", "4903", frozenset({18})),  # Switch; its numbers of 16 and 19 digits already match Visa's range
     ("4905", "4905", frozenset({18})),
     ("4911", "4911", frozenset({18})),
     ("4936", "4936", frozenset({18})),
@@ -43,7 +43,7 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("65", "65", _LONG),
     ("62", "62", _LONG),  # UnionPay
     ("81", "81", _LONG),
-    ("5018", "5018", _ANY),  # Maestro, whose older numbers are shorter
+    ("5018", "5018", _ANY),  # Maestro; its older numbers are shorter
     ("5020", "5020", _ANY),
     ("5038", "5038", _ANY),
     ("5893", "5893", _ANY),
@@ -63,32 +63,32 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("9792", "9792", frozenset({16})),
     ("9704", "9704", frozenset({16, 19})),  # Napas
 )
-PREFIX_DIGITS = 4  # the longest of these
+PREFIX_DIGITS = 4  # length of the longest prefix in the table
 
-# Groups of a written card number stand at most this far apart: a dash between two spaces, for instance. What stands
-# for a digit that is not shown is no separator.
+# The groups of a written card number are separated by at most three characters, such as a dash between two spaces.
+# Characters that mask a digit (*, •, ●) are not separators.
 _GROUPS = re.compile(r"[0-9]+(?:[^0-9A-Za-z*•●]{1,3}[0-9]+)*")
 _GROUP = re.compile(r"[0-9]+|[^0-9]+")
-MIN_PLAIN_GROUP_DIGITS = 4  # cards show groups of four and more; dates and times are made of shorter ones
+MIN_PLAIN_GROUP_DIGITS = 4  # cards show groups of four or more; the groups of dates and times are shorter
 
-# What has a shape that no card number has. A run of decimal digits in it is chance.
+# Shapes that no card number has. Decimal digits inside them form a card number only by chance.
 _OTHER_SHAPES = re.compile(
-    # A UUID; 24 hexadecimal digits are an ObjectId, 32 a UUID or MD5, 40 a SHA-1, 64 a SHA-256, with a prefix or none.
-    # Not a chip's track 2: the number, "D", the expiry date, and "F" to fill it up (EMV Book 3, annex A, tag 57).
+    # A UUID; 24 hexadecimal digits are an ObjectId, 32 a UUID or MD5, 40 a SHA-1, 64 a SHA-256, each with or without a
+    # prefix. A chip's track 2 must not match: number, "D", expiry date, "F" as padding (EMV Book 3, annex A, tag 57).
     r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|(?:[a-z]{0,3}[g-z])?(?![0-9]{0,19}[dD][0-9]{7,}[fF]?(?![0-9A-Za-z]))(?=[0-9]*[a-fA-F])[0-9a-fA-F]{24,}"
     r"|(?=[0-9:]{0,38}[a-fA-F])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"  # IPv6
     r"|1Z(?=[0-9]{0,5}[A-Z])[0-9A-Z]{16}"  # UPS
     r"|[0-9]{3}-[0-9]{7}-[0-9]{7}"  # Amazon's orders
-    r"|9[1-5][0-9]{2}(?: [0-9]{4}){4} [0-9]{2}(?! ?[0-9])"  # USPS, whose last 18 digits could pass for a Maestro card's
+    r"|9[1-5][0-9]{2}(?: [0-9]{4}){4} [0-9]{2}(?! ?[0-9])"  # USPS; its last 18 digits could pass for a Maestro number
     r")(?![0-9A-Za-z])"
-    # A share, a probability, a place on earth: decimals, not groups.
+    # A share, a probability, a pair of coordinates: decimals, not groups.
     r"|(?<![0-9A-Za-z.,/-])-?(?:[0-9]{1,3}\.[0-9]{5,}(?:[,;] ?| )-?[0-9]{1,3}\.[0-9]{5,}|0\.[0-9]{13,})(?![0-9A-Za-z.])"
 )
-# An IBAN's or a creditor reference's beginning. Forms glue "IBAN" to it.
+# The beginning of an IBAN or a creditor reference. Forms often put "IBAN" in front of it without a space.
 _CHECKED_START = re.compile(r"(?<![0-9A-Za-z])(?:IBAN)?([A-Za-z]{2}[0-9]{2})")
 MAX_CREDITOR_REFERENCE = 25  # ISO 11649: "RF", two check digits, and up to 21 characters
-# ISO 13616, SWIFT's IBAN registry: the countries whose IBANs have so many characters.
+# ISO 13616, SWIFT's IBAN registry: the countries by the length of their IBANs.
 _IBAN_COUNTRIES = {
     15: "NO",
     16: "BE",
@@ -113,7 +113,7 @@ _IBAN_LENGTHS = {country: length for length, countries in _IBAN_COUNTRIES.items(
 
 
 def looks_like_card_number(text: str) -> bool:
-    """Return whether ``text`` holds a card number, in digits of any script, whole or in groups."""
+    """Return whether ``text`` contains a card number, in digits of any script, in one piece or in groups."""
     if sum(map(str.isdigit, text)) < MIN_PAN_DIGITS:
         return False
     plain = _without_checked(_OTHER_SHAPES.sub("|||||", _plain(text)))
@@ -121,7 +121,7 @@ def looks_like_card_number(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return the text in compatibility form, every decimal digit in ASCII, without characters that show nothing."""
+    """Return the text in compatibility form (NFKC), decimal digits in ASCII, without invisible characters."""
     return "".join(
         str(unicodedata.decimal(character, character))
         for character in unicodedata.normalize("NFKC", text)
@@ -130,7 +130,7 @@ def _plain(text: str) -> str:
 
 
 def _without_checked(text: str) -> str:
-    """Return the text without IBANs and creditor references whose check digits are right."""
+    """Return the text without the IBANs and creditor references whose check digits are valid."""
     kept, at = [], 0
     for start in _CHECKED_START.finditer(text):
         end = _end_of_checked(text, start.start(1))
@@ -141,9 +141,9 @@ def _without_checked(text: str) -> str:
 
 
 def _end_of_checked(text: str, start: int) -> int:
-    """Return where the IBAN or creditor reference that begins at ``start`` ends, or 0 when none does.
+    """Return the end of the IBAN or creditor reference that begins at ``start``, or 0 when there is none there.
 
-    Spaces between groups count. A creditor reference of any length is right; the longest one that is, is taken.
+    Spaces between groups are allowed. A creditor reference may have any length: the longest valid one is taken.
     """
     country = text[start : start + 2].upper()
     length = MAX_CREDITOR_REFERENCE if country == "RF" else _IBAN_LENGTHS.get(country, 0)
@@ -165,7 +165,7 @@ def _passes_mod_97(checked: str) -> bool:
 
 
 def _holds_one(parts: list[str]) -> bool:
-    """Return whether some neighbouring groups make a card number. ``parts``: digits and separators by turns."""
+    """Return whether neighbouring groups form a card number. ``parts`` alternates between digits and separators."""
     groups, separators = parts[::2], parts[1::2]
     for first in range(len(groups)):
         digits = ""
@@ -181,11 +181,11 @@ def _holds_one(parts: list[str]) -> bool:
 
 
 def _is_written_so(groups: list[str], separators: list[str]) -> bool:
-    """Return whether a card number may be grouped so: long groups, or equal ones with one separator."""
+    """Return whether a card number may be grouped like this: in long groups, or in equal ones with one separator."""
     sizes = [len(group) for group in groups]
     if len(sizes) == 1:
         return not _is_checked_otherwise(groups[0])
-    if all(size >= MIN_PLAIN_GROUP_DIGITS for size in sizes[:-1]) or sizes == [4, 3, 3, 3]:  # the old Visa cards
+    if all(size >= MIN_PLAIN_GROUP_DIGITS for size in sizes[:-1]) or sizes == [4, 3, 3, 3]:  # old Visa cards
         return True
     return len(set(separators)) == 1 and len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]
 
@@ -205,9 +205,9 @@ def _passes_luhn(digits: str) -> bool:
 
 
 def _is_checked_otherwise(digits: str) -> bool:
-    """Return whether a group is an article code (EAN-13, UPC-A) or a US bank's routing number, with its check digit.
+    """Return whether a group is a valid article code (EAN-13, UPC-A) or US bank routing number, by its check digit.
 
-    It is then whole, and no part of what follows.
+    Such a group is complete, and not part of a number that continues in the next group.
     """
     weights = {13: (1, 3), 12: (3, 1), 9: (3, 7, 1)}.get(len(digits))
     return weights is not None and sum(map(mul, map(int, digits), cycle(weights))) % 10 == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-# Metals, bond units, the SDR and test codes have no minor unit and are left out: nobody can be charged in them.
+# Metals, bond units, the SDR and test codes have no minor unit and are left out: no payment can be made in them.
 # tests/unit/domain/test_currencies.py compares this table with the `iso4217` package.
 MINOR_UNIT_EXPONENTS = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Lengths of time in the units in which they are counted."""
+"""Lengths of time in milliseconds and seconds, for constants that are counted in either."""
 
 from __future__ import annotations
 

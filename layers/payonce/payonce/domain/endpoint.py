@@ -1,4 +1,4 @@
-"""Webhook endpoints: where a merchant wants its events, which of them, and under which keys they are signed."""
+"""Webhook endpoints: where a merchant receives events, which events, and which keys sign them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from payonce.domain.errors import EndpointStateConflict
 from payonce.domain.payment import Change
 
-# A relay writes one delivery for each endpoint of an event, so what one event can cost is bounded by this.
+# A relay writes one delivery per endpoint of an event, so this bounds the cost of an event.
 MAX_ENDPOINTS_PER_MERCHANT = 100
 MAX_EVENT_TYPES_PER_ENDPOINT = 50
 MAX_URL_CHARACTERS = 2048
@@ -18,7 +18,7 @@ MAX_DESCRIPTION_CHARACTERS = 200
 ALL_EVENTS = "*"
 CUSTOM_PREFIX = "custom."
 MAX_EVENT_TYPE_CHARACTERS = 80
-# Consumers hold at most two keys at once while they change over; a third would make the header grow without need.
+# Consumers hold two keys at most during a rotation; a third would lengthen the header to no purpose.
 MAX_ACTIVE_KEYS = 3
 DEFAULT_KEY_OVERLAP_SECONDS = 24 * 3600
 MAX_KEY_OVERLAP_SECONDS = 7 * 24 * 3600
@@ -27,7 +27,7 @@ _PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*(\.\*)?")
 
 
 class EndpointStatus(StrEnum):
-    """Whether events are sent. While an endpoint is disabled they are held, not dropped."""
+    """Whether events are sent. Events for a disabled endpoint are held, not dropped."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -38,11 +38,11 @@ class DisabledReason(StrEnum):
 
     MERCHANT = "merchant"
     GONE = "gone"  # the receiver answered 410
-    FAILING = "failing"  # nothing was accepted for days
+    FAILING = "failing"  # the receiver accepted no event for days
 
 
 class EndpointChange(StrEnum):
-    """What can happen to an endpoint. Each change has exactly one event, like a payment's."""
+    """The changes of an endpoint. Each change has exactly one event, like a payment's."""
 
     CREATED = "webhook_endpoint.created"
     UPDATED = "webhook_endpoint.updated"
@@ -57,7 +57,7 @@ EVENT_TYPES: tuple[str, ...] = tuple(sorted([*(change.value for change in Change
 
 
 class KeyKind(StrEnum):
-    """The two signatures of Standard Webhooks."""
+    """The two signature schemes of Standard Webhooks: HMAC-SHA256 and Ed25519."""
 
     HMAC_SHA256 = "v1"
     ED25519 = "v1a"
@@ -65,9 +65,9 @@ class KeyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointKey:
-    """A signing key, sealed. ``expires_at_ms`` is set when a newer key has taken over: until then both sign.
+    """A sealed signing key. ``expires_at_ms`` is set once a newer key exists: until then both sign.
 
-    ``public_key`` (``whpk_...``) of an ed25519 key is what the merchant verifies with.
+    ``public_key`` (``whpk_...``) of an Ed25519 key is what the merchant verifies with.
     """
 
     key_id: str
@@ -80,7 +80,7 @@ class EndpointKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A webhook endpoint of a merchant. ``version`` counts its changes, and is the sequence number of their events."""
+    """A merchant's webhook endpoint. ``version`` counts its changes, and is the sequence number of its events."""
 
     merchant_id: str
     endpoint_id: str
@@ -105,7 +105,7 @@ class Endpoint:
         return tuple(sorted(live, key=lambda key: key.created_at_ms, reverse=True))
 
     def changed(self, *, at_ms: int, **changes: Any) -> Endpoint:
-        """Return the endpoint after a change: ``changes`` made, version counted up."""
+        """Return the endpoint with ``changes`` applied and its version incremented."""
         return replace(self, version=self.version + 1, updated_at_ms=at_ms, **changes)
 
     def disabled(self, reason: DisabledReason, *, at_ms: int) -> Endpoint:
@@ -113,10 +113,10 @@ class Endpoint:
         return self.changed(at_ms=at_ms, status=EndpointStatus.DISABLED, disabled_reason=reason, disabled_at_ms=at_ms)
 
     def rotated(self, key: EndpointKey, *, overlap_ms: int, at_ms: int) -> Endpoint:
-        """Return the endpoint with a new key; the older ones go on signing for ``overlap_ms`` at the most.
+        """Return the endpoint with a new key; the older keys sign for at most ``overlap_ms`` more.
 
-        Raises ``EndpointStateConflict`` when more than ``MAX_ACTIVE_KEYS`` would sign: to drop one that a consumer
-        still verifies with would be an outage, so the merchant decides.
+        Raises ``EndpointStateConflict`` when more than ``MAX_ACTIVE_KEYS`` would sign. Dropping a key that a consumer
+        still verifies with would cause an outage, so the merchant decides.
         """
         ends_ms = at_ms + overlap_ms
         older = [replace(old, expires_at_ms=min(old.expires_at_ms or ends_ms, ends_ms)) for old in self.keys]

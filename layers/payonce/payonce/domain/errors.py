@@ -1,25 +1,25 @@
-"""The closed tree of errors that payonce raises. Adapters translate foreign errors into it once, at the edge.
+"""The closed tree of errors that payonce raises. Each adapter translates foreign errors into it, in one place.
 
 ::
 
     PayonceError
     ├── RequestRejected                 the caller's request is wrong; nothing was stored
-    │   ├── BodyMalformed               not JSON, or not what the route takes
+    │   ├── BodyMalformed               the body is not JSON, or not what the route takes
     │   ├── BodyTooLarge
-    │   ├── CardNumberRefused           something that looks like a card number; never echoed, never logged
+    │   ├── CardNumberRefused           the body holds what looks like a card number; it is never echoed or logged
     │   ├── Unauthenticated
     │   ├── Forbidden
     │   ├── NotFound
     │   ├── MethodNotAllowed            the gateway's route does not take the method
     │   ├── PaymentStateConflict        the payment's state does not allow the operation
     │   ├── CorrectionStateConflict     the correction's state or version does not allow the decision
-    │   ├── SelfApprovalRefused         who proposed a correction may not approve it
+    │   ├── SelfApprovalRefused         the person who proposed a correction may not approve it
     │   ├── AmountExceedsAvailable      more than is left to capture or refund
     │   ├── EndpointStateConflict       the webhook endpoint's state does not allow it
     │   ├── EndpointLimitReached        the merchant has as many webhook endpoints as it may have
     │   ├── DeliveryStateConflict       the delivery's state does not allow it
-    │   ├── ReleaseRefused              the claim may not be given back by an operator, or not like that
-    │   ├── OverrideRefused             routing may not be overridden like that; nothing was changed
+    │   ├── ReleaseRefused              an operator may not release the claim, or not with these arguments
+    │   ├── OverrideRefused             routing may not be overridden like this; nothing was changed
     │   ├── OverrideConflict            another operator changed the override first; nothing was changed
     │   └── FileRejected                a report or statement is malformed or contradicts itself; none of it was loaded
     ├── IdempotencyRejected             the idempotency contract was not met; nothing was executed
@@ -27,24 +27,24 @@
     │   ├── KeyMalformed
     │   ├── KeyReused                   the key belongs to a different request
     │   ├── KeyInProgress               another execution holds the key
-    │   └── KeyExpired                  the replay window is over, the guard still stands
-    ├── NotExecuted                     a guarded function's own promise that it has done nothing; never raised here
-    ├── NotStarted                      this request was not begun, a retry is safe; says nothing of its caller
+    │   └── KeyExpired                  the replay window is over, but the guard still blocks the key
+    ├── NotExecuted                     a guarded function's own promise that it had no effect; payonce never raises it
+    ├── NotStarted                      this request was not begun, so a retry is safe; it says nothing about its caller
     │   ├── Throttled
     │   ├── GatewayUnavailable
     │   ├── UpstreamUnavailable         no byte of the request reached the upstream
-    │   │   └── UpstreamRefused         it answered that it did nothing; its answer is passed on
-    │   ├── Overloaded                  the sidecar has as much to do as it takes
+    │   │   └── UpstreamRefused         the upstream answered that it did nothing; its answer is passed on
+    │   ├── Overloaded                  the sidecar is at its limit of requests
     │   ├── StoreUnavailable
     │   └── ResponseNotStorable         found before the effect, so that completion can't fail after it
     ├── OutcomeUnknown                  an effect may have happened; the claim stays for recovery
-    ├── ResultNotStored                 executed in process, but its result can't be replayed
+    ├── ResultNotStored                 the operation was executed in process, but its result can't be replayed
     ├── LeaseLost                       a newer owner holds the fence; this execution may write nothing more
     ├── SecretNotOpened                 a stored secret can't be opened: another context, or its key is gone
-    ├── StoreRequestInvalid             the database will never take such a request: a defect, logged and not repeated
-    ├── ConservationViolated            a reconciliation run lost a row or counted one twice: a defect, nothing is told
+    ├── StoreRequestInvalid             the database will never accept this request: a defect, logged and not retried
+    ├── ConservationViolated            a reconciliation run lost a row or counted one twice: a defect, result withheld
     ├── CaseTransitionError             a change of a break case that its table does not allow: a defect
-    ├── WriteConflict                   a business condition of a transaction failed; re-read and rebuild
+    ├── WriteConflict                   a business condition of a transaction failed; read again and rebuild it
     └── MisconfiguredError              found at start-up; the process must not serve
 """
 
@@ -57,10 +57,10 @@ if TYPE_CHECKING:
 
 
 class PayonceError(Exception):
-    """Base of every error payonce raises on purpose.
+    """Base class of every error that payonce raises on purpose.
 
-    ``detail`` is a sentence for the caller: what is wrong and what to do. It holds no secret and no card number.
-    ``extensions`` are further members of the RFC 9457 problem document.
+    ``detail`` tells the caller in a sentence what is wrong and what to do. It contains no secret and no card number.
+    ``extensions`` are additional members of the RFC 9457 problem document.
     """
 
     def __init__(self, detail: str, *, retry_after_seconds: int | None = None, **extensions: Any) -> None:
@@ -87,7 +87,7 @@ class CardNumberRefused(RequestRejected):
 
 
 class Unauthenticated(RequestRejected):
-    """No API key, or one that is not known."""
+    """The request has no API key, or an unknown one."""
 
 
 class Forbidden(RequestRejected):
@@ -111,11 +111,11 @@ class CorrectionStateConflict(RequestRejected):
 
 
 class SelfApprovalRefused(Forbidden):
-    """Who proposed a correction may not decide about it: a second person has to."""
+    """The person who proposed a correction may not decide about it: a second person has to."""
 
 
 class AmountExceedsAvailable(RequestRejected):
-    """More than is left to capture or refund, counting what other operations have reserved."""
+    """The amount exceeds what is left to capture or refund, after what other operations have reserved."""
 
 
 class EndpointStateConflict(RequestRejected):
@@ -131,11 +131,11 @@ class DeliveryStateConflict(RequestRejected):
 
 
 class ReleaseRefused(RequestRejected):
-    """The claim may not be released by an operator, or not without more; nothing was released."""
+    """An operator may not release the claim, or not with these arguments; nothing was released."""
 
 
 class OverrideRefused(RequestRejected):
-    """Routing may not be overridden like that: no end, no reason, or no gateway left; nothing was changed."""
+    """Routing may not be overridden like this: no end, no reason, or no gateway left. Nothing was changed."""
 
 
 class OverrideConflict(RequestRejected):
@@ -145,7 +145,7 @@ class OverrideConflict(RequestRejected):
 class FileRejected(RequestRejected):
     """A gateway report or bank statement is malformed, unknown, or contradicts its own totals; none of it was loaded.
 
-    ``line`` counts from 1 (in XML and CSV the physical line, in BAI2 the record); ``field`` is the format's own name.
+    ``line`` counts from 1: the physical line in XML and CSV, the record in BAI2. ``field`` is the format's own name.
     """
 
     def __init__(self, problem: str, *, line: int | None = None, field: str | None = None) -> None:
@@ -177,37 +177,37 @@ class KeyInProgress(IdempotencyRejected):
 
 
 class KeyExpired(IdempotencyRejected):
-    """The replay window of the key is over; the first request did run, and its resource is linked."""
+    """The key's replay window is over. The first request was executed, and its resource is linked."""
 
 
 class NotExecuted(PayonceError):
-    """A guarded function of a program's own raises it as a promise: it has had no effect, and nothing of it goes on.
+    """A program's guarded function raises this to promise that it had no effect and left nothing running.
 
-    payonce never raises it, so that no error of payonce's can be taken for the promise of a function it passes through.
+    payonce never raises it, so that no error of payonce can pass for the promise of the function it passes through.
     """
 
 
 class NotStarted(PayonceError):
-    """payonce refused or could not begin this one request: it had no effect, and a retry with the same key is safe.
+    """payonce refused or could not begin this one request. It had no effect; a retry with the same key is safe.
 
-    It says nothing of what its caller had done before it asked.
+    This says nothing about what the caller did before this request.
     """
 
 
 class Throttled(NotStarted):
-    """Refused to protect the service."""
+    """The request was refused to protect the service."""
 
 
 class GatewayUnavailable(NotStarted):
-    """No gateway took the request."""
+    """No gateway accepted the request."""
 
 
 class UpstreamUnavailable(NotStarted):
-    """The upstream took no request."""
+    """The upstream did not receive the request."""
 
 
 class UpstreamRefused(UpstreamUnavailable):
-    """The upstream answered that it did nothing, as its route's configuration says; ``answer`` is passed on."""
+    """The upstream answered that it did nothing, as its route's configuration defines. ``answer`` is passed on."""
 
     def __init__(self, detail: str, *, answer: Answered) -> None:
         super().__init__(detail)
@@ -215,7 +215,7 @@ class UpstreamRefused(UpstreamUnavailable):
 
 
 class Overloaded(NotStarted):
-    """The process has as many requests as it takes; refused before any claim."""
+    """The process is at its limit of requests. The request was refused before any claim."""
 
 
 class StoreUnavailable(NotStarted):
@@ -223,15 +223,15 @@ class StoreUnavailable(NotStarted):
 
 
 class ResponseNotStorable(NotStarted):
-    """The response could not be stored for replay, which is checked before the effect."""
+    """The response would not fit for replay. This is checked before the effect."""
 
 
 class OutcomeUnknown(PayonceError):
-    """An effect may have happened, or may happen yet: a claim is open, or may be. Recovery resolves it."""
+    """An effect may have happened or may still happen: a claim is open, or may be. Recovery resolves it."""
 
 
 class ResultNotStored(PayonceError):
-    """An operation of a program's own was executed, but returned what can't be stored: no call returns it."""
+    """A program's operation was executed, but its result can't be stored, so no call ever returns it."""
 
 
 class LeaseLost(PayonceError):
@@ -239,28 +239,28 @@ class LeaseLost(PayonceError):
 
 
 class SecretNotOpened(PayonceError):
-    """A stored secret can't be opened: it belongs to another context, was changed, or its key is gone."""
+    """A stored secret can't be opened: it belongs to another context, it was changed, or its key is lost."""
 
 
 class StoreRequestInvalid(PayonceError):
-    """The database refused a request that it can never take, such as an item over its size limit. A defect of payonce.
+    """The database refused a request that it can never accept, such as an item over its size limit: payonce's defect.
 
-    Nothing was written by that request. It must not be repeated: the same request is refused for ever.
+    That request wrote nothing. It must not be retried: the database would refuse it every time.
     """
 
 
 class ConservationViolated(PayonceError):
-    """A reconciliation run does not account for each of its rows exactly once. A defect; its result is not given."""
+    """A reconciliation run does not account for each row exactly once: a defect, so its result is withheld."""
 
 
 class CaseTransitionError(PayonceError):
-    """A change of a break case that the table of transitions does not allow: a defect, never a caller's fault."""
+    """The table of transitions does not allow this change of a break case: a defect, never the caller's fault."""
 
 
 class WriteConflict(PayonceError):
-    """A business condition in a transaction did not hold; nothing was written.
+    """A business condition of a transaction failed; nothing was written.
 
-    ``index`` is the position of the first refused write, ``current`` the stored item there, if any.
+    ``index`` is the position of the first refused write, ``current`` the item stored there, or ``None``.
     """
 
     def __init__(self, detail: str, *, index: int, current: dict[str, Any] | None) -> None:
@@ -270,4 +270,4 @@ class WriteConflict(PayonceError):
 
 
 class MisconfiguredError(PayonceError):
-    """A setting is missing or outside its allowed range; found at start-up."""
+    """A setting is missing or outside its allowed range. This is found at start-up."""

@@ -18,9 +18,9 @@ API_VERSION = "2026-11-01"
 class Event:
     """An event and the exact bytes that every delivery of it carries.
 
-    ``version`` counts the changes of the resource; it is the ``sequence`` in the signed body, so that a consumer can
-    see gaps and what came after what. ``only_endpoint_id``: the event is for that endpoint alone, whatever it
-    subscribes to.
+    ``version`` counts the changes of the resource. It is the ``sequence`` in the signed body, by which a consumer
+    detects gaps and restores the order. ``only_endpoint_id``: send the event to that endpoint alone, whatever the
+    endpoint subscribes to.
     """
 
     event_id: str
@@ -43,7 +43,7 @@ def build_event(
     data: dict[str, Any],
     only_endpoint_id: str | None = None,
 ) -> Event:
-    """Return the event of ``change``. ``data`` is the resource as it is after the change; ``version`` its sequence."""
+    """Return the event of ``change``. ``data`` is the resource after the change, ``version`` its sequence number."""
     return Event(
         event_id=(identity := event_id(merchant_id, resource_id, change, version)),
         merchant_id=merchant_id,
@@ -57,7 +57,7 @@ def build_event(
 
 
 def event_body(identity: str, event_type: str, *, created_at_ms: int, sequence: int, data: Any) -> bytes:
-    """Return the bytes that are stored, signed and sent: rendered once, when the event comes to be."""
+    """Return the bytes that are stored, signed and sent. They are rendered once, when the event is created."""
     body = {
         "id": identity,
         "type": event_type,

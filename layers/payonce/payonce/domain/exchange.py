@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A complete answer. ``headers`` has lower-case names; ``lines`` has every header line as it came, in order."""
+    """A complete answer. ``headers`` has lower-case names; ``lines`` has every header line as received, in order."""
 
     status: int
     headers: Mapping[str, str]
@@ -21,7 +21,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """An answer whose status and headers came, and whose body is over the limit: it was executed all the same."""
+    """An answer whose status and headers arrived but whose body exceeds the limit. The request was executed."""
 
     status: int
     lines: tuple[tuple[str, str], ...]
@@ -29,14 +29,14 @@ class Oversized:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Not one byte of the request went out."""
+    """No byte of the request was sent."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The request may have arrived; there is no usable answer."""
+    """The request may have arrived, but there is no usable answer."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""What a gateway is asked and what it can answer.
+"""What payonce asks a payment gateway, and how the gateway can answer.
 
 ::
 
@@ -6,10 +6,10 @@
     Declined       refused for good
       Overtaken      because somebody else has changed the charge: its state has to be read
     NeverSent      this submission executes nothing, now or later
-    Pending        the gateway has it and has not decided yet: it is never sent again, only asked about
-      AwaitsPayer    and will not before the payer acts: it can be withdrawn
+    Pending        the gateway accepted it and has not decided yet: never send it again, only look it up
+      AwaitsPayer    undecided until the payer acts: it can be withdrawn
     Unknown        it may or may not have been executed; ``repeatable`` says whether sending it again can help
-    NotFound       the gateway knows nothing of it now
+    NotFound       the gateway does not know it at the moment
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class OperationKind(StrEnum):
 
 
 class CaptureMethod(StrEnum):
-    """Whether a payment is captured at once or by a later capture."""
+    """Whether a payment is captured at once or later, by a capture of its own."""
 
     AUTOMATIC = "automatic"
     MANUAL = "manual"
 
 
 class PaymentMethodType(StrEnum):
-    """How the payer pays, in classes of rails that tend to fail together: a gateway can be well for cards alone."""
+    """How the payer pays, by rails that tend to fail together: a gateway may be healthy for cards alone."""
 
     CARD = "card"
     WALLET = "wallet"
@@ -51,12 +51,12 @@ class PaymentMethodType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """One operation for a gateway. The same instruction is used to submit it and, later, to ask about it.
+    """One operation for a gateway. The same instruction is used to submit it and to look it up later.
 
-    ``gateway_reference`` is derived from our own ids and the attempt, at most 64 characters of ``[A-Za-z0-9_-]``; it is
-    sent as the gateway's idempotency key and stored at the gateway so that it can be looked up.
-    ``first_submitted_at_ms`` (epoch milliseconds) is no later than the first time it was or may have been sent.
-    ``gateway_charge_id`` is the gateway's id of the charge; present for captures, voids and refunds.
+    ``gateway_reference`` is derived from our own ids and the attempt: at most 64 characters of ``[A-Za-z0-9_-]``. It is
+    sent as the gateway's idempotency key, and stored at the gateway so that the instruction can be looked up.
+    ``first_submitted_at_ms`` (epoch milliseconds) is no later than the first moment at which it can have been sent.
+    ``gateway_charge_id`` is the gateway's id of the charge, present for captures, voids and refunds.
     """
 
     kind: OperationKind
@@ -72,7 +72,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The gateway has executed the instruction. Ids are the gateway's own."""
+    """The gateway has executed the instruction. The ids are the gateway's own."""
 
     gateway_charge_id: str
     gateway_operation_id: str
@@ -80,7 +80,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The gateway or the issuer refused, finally. ``code`` is payonce's word, see the adapters' DECLINE_CODES."""
+    """The gateway or the issuer refused for good. ``code`` is payonce's own: see the adapters' DECLINE_CODES."""
 
     code: str
     message: str
@@ -88,12 +88,12 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken(Declined):
-    """The charge is in another state, which somebody else brought about, as in a dashboard or by letting it expire."""
+    """Somebody else has changed the charge's state, for instance in a dashboard or by letting it expire."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeverSent:
-    """The instruction certainly has not been and will not be executed because of this submission."""
+    """The instruction has certainly not been executed, and never will be because of this submission."""
 
     reason: str
     retry_after_seconds: int | None = None
@@ -103,9 +103,9 @@ class NeverSent:
 class Unknown:
     """The gateway may or may not have executed the instruction.
 
-    ``repeatable`` is what the adapter knows of this very answer: True when the same reference, sent again, is executed
-    or answered with what was executed. False when the gateway may have kept this failure under the reference, as
-    Stripe's keys do, so that only another reference can succeed: https://docs.stripe.com/api/idempotent_requests.
+    ``repeatable`` is what this answer tells the adapter. True: the same reference, sent again, is executed, or answered
+    with the first result. False: the gateway may have stored this failure under the reference, as Stripe's keys do, so
+    that only another reference can succeed: https://docs.stripe.com/api/idempotent_requests.
     """
 
     reason: str
@@ -114,7 +114,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The gateway holds the instruction as ``gateway_object_id`` and has not decided it."""
+    """The gateway holds the instruction as ``gateway_object_id`` and has not decided about it."""
 
     gateway_object_id: str
     reason: str
@@ -122,19 +122,19 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class AwaitsPayer(Pending):
-    """Nothing happens until the payer acts, and then it is executed, whatever we have said meanwhile."""
+    """The gateway waits for the payer. Once the payer acts it executes, whatever we have answered meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """The gateway knows no operation with the reference now. Whether that is final, its capabilities say."""
+    """The gateway knows no operation with this reference now. Its capabilities say when that is final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeState:
-    """A charge as the gateway holds it now. Amounts are integer minor units of ``currency`` (ISO 4217, upper case).
+    """A charge's current state at the gateway. Amounts are integer minor units of ``currency`` (ISO 4217, upper case).
 
-    ``captured_minor`` is 0 while it is only authorized, and for ever once it is ``voided``.
+    ``captured_minor`` is 0 while the charge is only authorized, and stays 0 once it is ``voided``.
     """
 
     captured_minor: int
@@ -153,11 +153,11 @@ type ChargeOutcome = ChargeState | NotFound | Unknown
 class GatewayCapabilities:
     """What a gateway promises, declared by its adapter.
 
-    ``key_retention_seconds``: for how long a repeated idempotency key is answered with the first result; 0 when keys
-    are ignored. Recovery never relies on a key past it.
+    ``key_retention_seconds``: how long a repeated idempotency key is answered with the first result; 0 when the gateway
+    ignores keys. Recovery never relies on a key for longer.
     ``lookup_authoritative_after_seconds``: how long after the last moment at which the instruction can have been sent a
-    "not found" is final; ``None`` when it never is (or when the gateway has no lookup).
-    ``multiple_captures``: whether an authorization may be captured in several parts; when false a partial capture frees
+    "not found" becomes final; ``None`` when it never does, or when the gateway has no lookup.
+    ``multiple_captures``: whether an authorization may be captured in several parts; if not, a partial capture releases
     the remainder.
     """
 

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CROCKFORD_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-ID_TIME_BITS = 48  # milliseconds until the year 10889, as in a ULID
-ID_RANDOM_BYTES = 10  # 80 bits: no collision in practice and nothing to guess
+ID_TIME_BITS = 48  # enough until the year 10889, as in a ULID
+ID_RANDOM_BYTES = 10  # 80 bits: collisions do not occur in practice, and ids can't be guessed
 ID_LENGTH = 26  # base32 characters for 128 bits
 ID_PATTERN = f"[{CROCKFORD_ALPHABET}]{{{ID_LENGTH}}}"
 EVENT_NAMESPACE = "payonce/event/v1"
@@ -23,9 +23,9 @@ def encode_base32(value: int, length: int) -> str:
 
 
 def time_of_id(identity: str) -> int:
-    """Return the milliseconds since the epoch at which ``<prefix>_<26 characters>`` was made.
+    """Return the creation time of ``<prefix>_<26 characters>`` in epoch milliseconds.
 
-    Raises ``ValueError`` for another form.
+    Raises ``ValueError`` when the id does not have this form.
     """
     value = 0
     for character in identity.rpartition("_")[2]:
@@ -34,7 +34,7 @@ def time_of_id(identity: str) -> int:
 
 
 class UlidSource:
-    """Ids in the layout of a ULID (48 bits of milliseconds, 80 random bits), from an injected clock and randomness."""
+    """Makes ids laid out as ULIDs (48 bits of milliseconds, 80 random bits) from an injected clock and randomness."""
 
     def __init__(self, now_ms: Callable[[], int], random_bytes: Callable[[int], bytes]) -> None:
         self._now_ms = now_ms
@@ -50,7 +50,7 @@ class UlidSource:
 def content_id(prefix: str, *parts: str) -> str:
     """Return ``<prefix>_<sha256 hex>`` of the length-prefixed parts.
 
-    The lengths keep ("ab", "c") and ("a", "bc") apart, so that no two different things share an id.
+    The lengths keep ("ab", "c") and ("a", "bc") apart, so that different parts never give the same id.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -61,18 +61,18 @@ def content_id(prefix: str, *parts: str) -> str:
 
 
 def event_id(merchant_id: str, resource_id: str, event_type: str, version: int) -> str:
-    """Return the one id of the event of this state change, whoever computes it and however often."""
+    """Return the id of this state change's event. It is a function of the change alone."""
     return content_id("evt", EVENT_NAMESPACE, merchant_id, resource_id, event_type, str(version))
 
 
 def journal_entry_id(merchant_id: str, payment_id: str, version: int) -> str:
-    """Return the one id of the journal entry of this state change."""
+    """Return the id of this state change's journal entry. It is a function of the change alone."""
     return content_id("je", JOURNAL_NAMESPACE, merchant_id, payment_id, str(version))
 
 
 def gateway_reference(operation_id: str, attempt: int) -> str:
-    """Return the reference under which attempt ``attempt`` of our operation is known at the gateway.
+    """Return the reference under which the gateway knows attempt number ``attempt`` of our operation.
 
-    Derived from our ids alone: a client's key is neither unique across merchants nor ours to show to a gateway.
+    It is derived from our ids alone: a client's key is not unique across merchants, and we may not disclose it.
     """
     return f"{operation_id}-{attempt}"

@@ -1,7 +1,7 @@
 """Double-entry journal entries, balanced by construction.
 
-An entry is only ever added. A correction is a new entry. Holds are booked in two memorandum accounts when a payment is
-authorized and reversed when it is captured or voided, so that money promised and money moved can't be confused.
+Entries are append-only; a correction is a new entry. An authorization books a hold in two memorandum accounts, and a
+capture or void reverses it, so that money promised and money moved are never confused.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from payonce.domain.ids import content_id, journal_entry_id
 
 CORRECTION_NAMESPACE = "payonce/correction/v1"
 MERCHANT_PAYABLE = "merchant_payable"
-# What a gateway holds and nobody has claimed: a charge that our books did not know, until it is given back.
+# Money at a gateway that nobody has claimed: a charge missing from our books, until it is refunded.
 RECONCILIATION_SUSPENSE = "reconciliation_suspense"
 AUTHORIZATION_HOLD = "authorization_hold"
 AUTHORIZATION_COMMITMENT = "authorization_commitment"
 
 
 def gateway_receivable(gateway: str) -> str:
-    """Return the account of what ``gateway`` owes us."""
+    """Return the account that holds what ``gateway`` owes us."""
     return f"gateway_receivable:{gateway}"
 
 
@@ -33,7 +33,7 @@ class Posting:
 
 
 class MovementKind(StrEnum):
-    """The two movements of money that a gateway reports too."""
+    """The two movements of money that a gateway's report contains too."""
 
     CHARGE = "charge"
     REFUND = "refund"
@@ -41,11 +41,11 @@ class MovementKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """What a journal entry says that ``gateway`` moved, in the words by which its report can be compared with it.
+    """A movement of money at ``gateway``, in the terms in which the gateway's report can be compared with it.
 
-    ``gateway_payment_id`` is the gateway's id of the charge, ``payer`` the payment-method token, ``None`` where nobody
-    bought anything: what a correction books. ``reverses_entry_id`` is set on an entry that takes back an earlier one,
-    whose kind it keeps.
+    ``gateway_payment_id`` is the gateway's id of the charge. ``payer`` is the payment-method token, or ``None`` for a
+    correction's entry, which has no payer. ``reverses_entry_id`` is set on an entry that reverses an earlier one; such
+    an entry keeps the kind of the earlier one.
     """
 
     kind: MovementKind
@@ -59,12 +59,12 @@ class Movement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """Postings in one currency that sum to zero. Raises ``ValueError`` when they don't, or when there are none.
+    """Postings in one currency that sum to zero. Raises ``ValueError`` when they do not, or when there are none.
 
-    ``movement`` is set where money moved at a gateway, not for holds.
+    ``movement`` is set when money moved at a gateway; holds have none.
 
-    An entry of a correction names its ``break_id``; its ``version`` then counts the entries of that correction, and not
-    the changes of the payment.
+    A correction's entry names its ``break_id``. Its ``version`` then counts the entries of that correction, not the
+    changes of the payment.
     """
 
     merchant_id: str
@@ -87,18 +87,18 @@ class JournalEntry:
 
     @property
     def entry_id(self) -> str:
-        """The id that every computation of this entry agrees on."""
+        """The id of this entry. It is a function of the change alone."""
         if self.break_id is not None:
             return content_id("je", CORRECTION_NAMESPACE, self.merchant_id, self.break_id, str(self.version))
         return journal_entry_id(self.merchant_id, self.payment_id, self.version)
 
     @property
     def moved_minor(self) -> int:
-        """What the gateway owes us more (or, negative, less) because of this entry."""
+        """By how much this entry increases (or, if negative, decreases) what the gateway owes us."""
         return 0 if self.movement is None else self.by_account().get(gateway_receivable(self.movement.gateway), 0)
 
     def by_account(self) -> dict[str, int]:
-        """Return the net amount per account, accounts that net to zero included."""
+        """Return the net amount per account, including accounts that net to zero."""
         totals: dict[str, int] = {}
         for posting in self.postings:
             totals[posting.account] = totals.get(posting.account, 0) + posting.amount_minor
@@ -111,27 +111,27 @@ def transfer(debit: str, credit: str, amount_minor: int) -> tuple[Posting, Posti
 
 
 def hold(amount_minor: int) -> tuple[Posting, ...]:
-    """An authorization: the issuer has promised the amount."""
+    """Return the postings of an authorization: the issuer has promised the amount."""
     return transfer(AUTHORIZATION_HOLD, AUTHORIZATION_COMMITMENT, amount_minor)
 
 
 def release_hold(amount_minor: int) -> tuple[Posting, ...]:
-    """The promise is used up or given back."""
+    """Return the postings that end a hold, because the promise was used or given up."""
     return transfer(AUTHORIZATION_COMMITMENT, AUTHORIZATION_HOLD, amount_minor)
 
 
 def charge(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
-    """Money captured: the gateway owes it to us, we owe it to the merchant."""
+    """Return the postings of a capture: the gateway owes us the amount, and we owe it to the merchant."""
     return transfer(gateway_receivable(gateway), MERCHANT_PAYABLE, amount_minor)
 
 
 def refund(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
-    """Money given back to the payer."""
+    """Return the postings of a refund: the amount went back to the payer."""
     return transfer(MERCHANT_PAYABLE, gateway_receivable(gateway), amount_minor)
 
 
 def recognition(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
-    """A charge that the gateway made and our books lack: it owes us the money, and we owe it to nobody known."""
+    """Return the postings of a charge missing from our books: the gateway owes it to us, and its owner is unknown."""
     return transfer(gateway_receivable(gateway), RECONCILIATION_SUSPENSE, amount_minor)
 
 

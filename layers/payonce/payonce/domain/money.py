@@ -1,4 +1,4 @@
-"""Money: integer minor units and an ISO 4217 currency. There is no float in payonce."""
+"""Money: integer minor units and an ISO 4217 currency. payonce uses no floats for money."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 
-MIN_AMOUNT_MINOR = 1  # a charge of nothing is not a payment
+MIN_AMOUNT_MINOR = 1  # a charge of zero is not a payment
 MAX_AMOUNT_MINOR = 999_999_999_999  # 12 digits: the size of the amount field of ISO 8583, which card gateways carry
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PaymentStatus(StrEnum):
-    """Where a payment stands."""
+    """The states of a payment."""
 
     IN_DOUBT = "in_doubt"
     AUTHORIZED = "authorized"
@@ -28,7 +28,7 @@ class PaymentStatus(StrEnum):
 
 
 class Change(StrEnum):
-    """What can happen to a payment. Each change has exactly one event."""
+    """The changes of a payment. Each change has exactly one event."""
 
     DOUBTED = "payment.in_doubt"
     AUTHORIZED = "payment.authorized"
@@ -49,7 +49,7 @@ class Change(StrEnum):
     REFUND_DOUBTED = "refund.in_doubt"
     REFUND_DECLINED = "refund.declined"
     REFUND_FAILED = "refund.failed"
-    # What was done to the charge at the gateway and not through this API: in its dashboard, or by letting it expire.
+    # Changes made at the gateway and not through this API: in the gateway's dashboard, or by letting the charge expire.
     CAPTURED_ELSEWHERE_PART = "payment.captured_at_gateway_in_part"
     CAPTURED_ELSEWHERE = "payment.captured_at_gateway"
     VOIDED_ELSEWHERE = "payment.voided_at_gateway"
@@ -70,14 +70,14 @@ _CREATION: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (_S.IN_DOUBT, _C.DECLINED): _S.DECLINED,
     (_S.IN_DOUBT, _C.FAILED): _S.FAILED,
 }
-# A capture and a refund can be in flight together on a payment that is captured in parts, and each was reserved before
-# it was sent. So whichever commits last finds its row here: after an effect there is no "not allowed".
+# On a payment that is captured in parts, a capture and a refund can be in flight together; each was reserved before it
+# was sent. Whichever commits last must find its row here: once an effect has happened, it can't be "not allowed".
 _MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (_S.AUTHORIZED, _C.CAPTURE_PART): _S.PARTIALLY_CAPTURED,
     (_S.AUTHORIZED, _C.CAPTURE_REST): _S.CAPTURED,
     (_S.PARTIALLY_CAPTURED, _C.CAPTURE_PART): _S.PARTIALLY_CAPTURED,
     (_S.PARTIALLY_CAPTURED, _C.CAPTURE_REST): _S.CAPTURED,
-    # Not to be expected where the first capture frees the remainder; but what a gateway has done is recorded.
+    # Unexpected where the first capture releases the remainder; but what a gateway has done must be recorded.
     (_S.CAPTURED, _C.CAPTURE_PART): _S.CAPTURED,
     (_S.CAPTURED, _C.CAPTURE_REST): _S.CAPTURED,
     (_S.PARTIALLY_REFUNDED, _C.CAPTURE_PART): _S.PARTIALLY_REFUNDED,
@@ -92,7 +92,7 @@ _MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (_S.PARTIALLY_REFUNDED, _C.REFUND_PART): _S.PARTIALLY_REFUNDED,
     (_S.PARTIALLY_REFUNDED, _C.REFUND_ALL): _S.REFUNDED,
 }
-# The same movements of money, asked for by somebody else.
+# The same movements of money, initiated outside payonce.
 ELSEWHERE: Mapping[Change, Change] = MappingProxyType(
     {
         _C.CAPTURE_PART: _C.CAPTURED_ELSEWHERE_PART,
@@ -105,7 +105,7 @@ ELSEWHERE: Mapping[Change, Change] = MappingProxyType(
 _MONEY_ELSEWHERE: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (status, ELSEWHERE[change]): after for (status, change), after in _MONEY.items()
 }
-# A second capture may be in flight where the first one frees the remainder; the gateway declines it afterwards.
+# A second capture may be in flight although the first one releases the remainder; the gateway then declines it.
 _CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, _S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED, _S.REFUNDED)
 _REFUNDS_IN_FLIGHT = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
 _WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
@@ -129,11 +129,11 @@ TRANSITIONS: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = Mappi
 
 
 class TransitionError(Exception):
-    """A change that the table does not allow in this state: a defect of payonce, never a caller's fault."""
+    """The table of transitions does not allow this change in this state: a defect of payonce, not of the caller."""
 
 
 def next_status(status: PaymentStatus | None, change: Change) -> PaymentStatus:
-    """Return the status after ``change``; raise ``TransitionError`` when the table has no such row."""
+    """Return the status after ``change``. Raises ``TransitionError`` when the table has no such row."""
     try:
         return TRANSITIONS[status, change]
     except KeyError:
@@ -144,9 +144,9 @@ def next_status(status: PaymentStatus | None, change: Change) -> PaymentStatus:
 class Payment:
     """A payment at one version. Amounts are integer minor units of ``currency``; times are epoch milliseconds.
 
-    ``capturable_minor`` and ``refundable_minor`` are what is left after subtracting what operations in flight have
-    reserved. ``version`` counts committed changes, and is the sequence number of the payment's events. ``attempts``
-    counts the references under which it was sent; ``gateway_reference`` is the one that was executed.
+    ``capturable_minor`` and ``refundable_minor`` exclude what operations in flight have reserved. ``version`` counts
+    committed changes, and is the sequence number of the payment's events. ``attempts`` counts the references under
+    which the payment was sent; ``gateway_reference`` is the one that was executed.
     """
 
     payment_id: str
@@ -172,12 +172,12 @@ class Payment:
     attempts: int = 1
 
     def changed(self, change: Change, *, at_ms: int) -> Payment:
-        """Return the next version after ``change``, amounts untouched."""
+        """Return the next version of the payment, after ``change``, with the same amounts."""
         return replace(self, status=next_status(self.status, change), updated_at_ms=at_ms, version=self.version + 1)
 
 
 class OperationStatus(StrEnum):
-    """Where a capture, void or refund stands."""
+    """The states of a capture, void or refund."""
 
     IN_DOUBT = "in_doubt"
     SUCCEEDED = "succeeded"

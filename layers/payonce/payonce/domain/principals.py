@@ -1,8 +1,8 @@
-"""Names of people, as they enter and as they are compared: two spellings that look alike are one person.
+"""Normalizes and compares the names of people: two spellings that look alike are the same person.
 
-A name is folded by NFKC and to lower case, much as RFC 8265 folds user names; what can't be seen is refused. So are
-letters of Latin, Greek and Cyrillic in one name (UTS #39, single script). A name that is written wholly in another
-script's lookalikes, such as the three Cyrillic letters that look like "ace", is another name.
+A name is folded with NFKC and to lower case, much as RFC 8265 folds user names. A name with invisible characters is
+refused, and so is one that mixes Latin, Greek and Cyrillic letters (UTS #39, single script). A name written wholly in
+another script's lookalikes, such as the three Cyrillic letters that look like "ace", is a different name.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import unicodedata
 from payonce.domain.errors import BodyMalformed
 
 OPERATOR_PREFIX = "operator:"
-HOLDER_MARK = "/"  # between an API key's id and its holder; no name has one
+HOLDER_MARK = "/"  # separates an API key's id from its holder; no name contains it
 MAX_NAME_CHARACTERS = 100
 _PUNCTUATION = frozenset(" ._-+@'\u2019")
 _CONFUSABLE_SCRIPTS = frozenset({"LATIN", "GREEK", "CYRILLIC"})
-# Letters and marks that are drawn as nothing: Default_Ignorable_Code_Point beyond the categories Cc and Cf.
+# Letters and marks without a glyph: Default_Ignorable_Code_Point beyond the categories Cc and Cf.
 _INVISIBLE = frozenset(
     map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180F, 0x3164, 0xFFA0, *range(0x180B, 0x180E)))
 ) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 
 
 def principal_name(text: str, what: str = "--operator") -> str:
-    """Return the name as it is stored and compared. Raises ``BodyMalformed`` for an empty or an unclear one."""
+    """Return the name as it is stored and compared. Raises ``BodyMalformed`` for an empty or ambiguous one."""
     if not text.strip():
         raise BodyMalformed(f"{what} is empty: name who you are.")
     unseen = sorted({f"U+{ord(character):04X}" for character in text.strip() if not is_visible(character)})
@@ -42,28 +42,28 @@ def principal_name(text: str, what: str = "--operator") -> str:
 
 
 def operator_of(text: str) -> str:
-    """Return the principal of an operator's name. Raises ``BodyMalformed``."""
+    """Return the principal that stands for an operator's name. Raises ``BodyMalformed``."""
     return OPERATOR_PREFIX + principal_name(text)
 
 
 def person_key(principal: str) -> str:
-    """Return what principals are compared by: folded, blanks as one, and without what can't be seen. Total."""
+    """Return the key for comparing principals: folded, blanks collapsed, invisible characters removed. Never raises."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", principal).casefold())
     return " ".join("".join(filter(_is_kept, folded)).split())
 
 
 def key_of(key_id: str, holder: str) -> str:
-    """Return the principal of an API key: its id, and whose it is where that was said."""
+    """Return the principal of an API key: its id and, where it is known, its holder."""
     return f"{key_id}{HOLDER_MARK}{holder}" if holder else key_id
 
 
 def is_same_person(one: str, other: str) -> bool:
-    """Return whether two principals are one, however they are written, and whichever keys of one holder they are."""
+    """Return whether two principals are the same person, in any spelling and with any of one holder's keys."""
     return _whose(person_key(one)) == _whose(person_key(other))
 
 
 def is_visible(character: str) -> bool:
-    """Return whether a character shows: no control, format, surrogate or private one, and no invisible letter."""
+    """Return whether a character is visible: not a control, format, surrogate, private-use or invisible one."""
     return unicodedata.category(character)[0] != "C" and character not in _INVISIBLE
 
 
@@ -72,7 +72,7 @@ def _is_kept(character: str) -> bool:
 
 
 def _whose(key: str) -> str:
-    """Return the holder of an API key, and any other principal as it is."""
+    """Return the holder of an API key; any other principal is returned unchanged."""
     _, mark, holder = key.partition(HOLDER_MARK)
     return mark + holder if holder else key
 

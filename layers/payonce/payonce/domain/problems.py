@@ -18,7 +18,7 @@ TYPE_PREFIX = "urn:payonce:problem:"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """A stable ``slug`` (the last part of ``type``), the HTTP status, a title, and whether to retry unchanged."""
+    """A stable ``slug`` (the last part of ``type``), the HTTP status, a title, and whether an unchanged retry helps."""
 
     slug: str
     status: int
@@ -28,11 +28,11 @@ class ProblemType:
 
 DECLINED = ProblemType("declined", 402, "The payment was declined")
 RESPONSE_TOO_LARGE = ProblemType("response-too-large", 502, "The response is too large to replay")
-# 504 as API Gateway says when it gave up waiting: a client has to take that for an unknown outcome anyway. Every 503 of
-# this API means that the request did nothing and will do nothing.
+# 504 is what API Gateway sends when it times out, which a client has to treat as an unknown outcome anyway. Every 503
+# of this API means that the request had no effect and never will have.
 OUTCOME_UNKNOWN = ProblemType("outcome-unknown", 504, "It may have been executed, or may be yet", retryable=True)
 IN_DOUBT = replace(OUTCOME_UNKNOWN, status=409)
-# Unforeseen, or a defect: what the request did is not said, and the same key never executes it twice.
+# An unforeseen error or a defect. It does not say what the request did; the same key never executes it twice.
 INTERNAL = ProblemType("internal", 500, "Something went wrong on our side", retryable=True)
 NOT_EXECUTED = ProblemType("not-executed", 402, "The gateway did not execute the operation")
 
@@ -63,7 +63,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.KeyReused: ProblemType("key-reused", 422, "The idempotency key belongs to a different request"),
         errors.KeyInProgress: ProblemType("key-in-progress", 409, "The request is still in progress", retryable=True),
         errors.KeyExpired: ProblemType("key-expired", 409, "The idempotency key has expired"),
-        # A promise between a program's own functions and their guard (docs/in-process.md): no route meets it.
+        # A guarded function's promise to its guard, inside a program (docs/in-process.md): it never reaches a route.
         errors.NotExecuted: INTERNAL,
         errors.Throttled: ProblemType("throttled", 429, "Too many requests", retryable=True),
         errors.GatewayUnavailable: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
@@ -86,7 +86,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
 
 
 def problem_document(problem: ProblemType, detail: str, **extensions: Any) -> bytes:
-    """Return the document's exact bytes. ``extensions`` are further members, such as ``resource`` or ``errors``."""
+    """Return the document's exact bytes. ``extensions`` are additional members, such as ``resource`` or ``errors``."""
     document = {
         "type": TYPE_PREFIX + problem.slug,
         "title": problem.title,
@@ -101,8 +101,8 @@ def problem_document(problem: ProblemType, detail: str, **extensions: Any) -> by
 def documentation_link(page_url: str, problem: ProblemType) -> str:
     """Return the link to the type's section of the page, or "" where no page is configured.
 
-    It is for answers that are made anew each time. One that is stored has no link: it is replayed byte for byte, and
-    the page may have moved by then.
+    Only answers that are rendered anew carry the link. A stored answer has none: it is replayed byte for byte, and the
+    page may have moved by then.
     """
     return f"{page_url}#{problem.slug}" if page_url else ""
 

@@ -1,4 +1,4 @@
-"""Rules of delivery: when an attempt is repeated, when a receiver is left in peace, when it is given up. All pure.
+"""Rules of webhook delivery: when to retry, when to pause a receiver, when to give up. Pure functions.
 
 ::
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from payonce.domain.delivery import Exchanged
 
 SECOND, MINUTE, HOUR = 1, 60, 3_600
-# Pauses before the second, third, ... attempt. Fast at first for a restart, then hours for an outage; 65 h in all, so
-# that even with all jitter the last attempt is inside three days, which is what a consumer's dedupe window has to
-# cover.
+# Pauses before the second, third, ... attempt: short at first for a restart, then hours for an outage. They sum to
+# 65 h, so that even with maximal jitter the last attempt is made within three days, which a consumer's deduplication
+# window has to cover.
 RETRY_PAUSES_SECONDS = (
     5 * SECOND,
     30 * SECOND,
@@ -46,20 +46,22 @@ RETRY_PAUSES_SECONDS = (
 )
 MAX_ATTEMPTS = len(RETRY_PAUSES_SECONDS) + 1
 RETRY_HORIZON_SECONDS = 3 * 24 * HOUR
-JITTER_SHARE = 0.1  # of a pause, taken off or added, so that what failed together does not come back together
-MAX_RETRY_AFTER_SECONDS = 24 * HOUR  # a receiver may ask for rest, but not for being forgotten
+# Share of a pause that is randomly added or subtracted, so that deliveries that failed together retry apart.
+JITTER_SHARE = 0.1
+# Upper limit of Retry-After: a receiver may ask for a pause, but not for events never to come.
+MAX_RETRY_AFTER_SECONDS = 24 * HOUR
 
-BREAKER_FAILURES = 5  # in a row, by whichever deliveries: a deploy of the receiver fails fewer
+BREAKER_FAILURES = 5  # consecutive failures of any deliveries that open the breaker; a receiver's deploy causes fewer
 FIRST_COOLDOWN_MS = 60_000
 MAX_COOLDOWN_MS = 3_600_000
-COOLDOWN_SPREAD_MS = 30_000  # deferred deliveries come back over so long, not at once
-DISABLE_AFTER_FAILING_MS = 3 * 24 * HOUR * 1000  # with no success at all: as long as one delivery is tried
+COOLDOWN_SPREAD_MS = 30_000  # deferred deliveries resume spread over this time, not all at once
+DISABLE_AFTER_FAILING_MS = 3 * 24 * HOUR * 1000  # without any success: as long as one delivery is retried
 DISABLE_AFTER_FAILURES = MAX_ATTEMPTS
-SLOT_COUNT = 10  # deliveries to one endpoint at the same time
+SLOT_COUNT = 10  # most deliveries to one endpoint at the same time
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery stands."""
+    """The states of a delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -69,7 +71,7 @@ class DeliveryStatus(StrEnum):
 
 
 def delivery_id(event_id: str, endpoint_id: str, event_created_at_ms: int) -> str:
-    """Return the one id of the delivery of this event to this endpoint, whoever computes it and however often.
+    """Return the id of the delivery of this event to this endpoint. It is a function of its arguments alone.
 
     It has the layout of a ULID and sorts by the event's time.
     """
@@ -81,12 +83,12 @@ def delivery_id(event_id: str, endpoint_id: str, event_created_at_ms: int) -> st
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The receiver has the event."""
+    """The receiver has accepted the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The attempt failed; the next one is due at ``at_ms``."""
+    """The attempt failed. The next one is due at ``at_ms``."""
 
     at_ms: int
 
@@ -98,17 +100,17 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The receiver says 410: nothing is sent to this endpoint any more."""
+    """The receiver answered 410: its endpoint gets nothing more."""
 
 
 type Verdict = Accepted | TryAgain | GiveUp | Gone
 
 
 def judge(exchanged: Exchanged, *, attempts: int, now_ms: int, jitter: float) -> Verdict:
-    """Return what follows from an exchange that was attempt number ``attempts`` of its round.
+    """Return the verdict on an exchange that was attempt number ``attempts`` of its round.
 
-    ``jitter`` is uniform in [0, 1). ``Retry-After`` is honoured for any failure; it moves an attempt back, never
-    forward, and takes no attempt away.
+    ``jitter`` is uniform in [0, 1). ``Retry-After`` is honoured for every failure. It can only postpone an attempt, and
+    does not reduce the number of attempts.
     """
     retry_after_seconds = None
     if isinstance(exchanged, Answer):
@@ -127,7 +129,7 @@ def judge(exchanged: Exchanged, *, attempts: int, now_ms: int, jitter: float) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What is known of a receiver: failures in a row, since when, and when the last one was (0: none)."""
+    """A receiver's health: consecutive failures, since when, and the time of the last one (0: none)."""
 
     consecutive_failures: int = 0
     failing_since_ms: int = 0
@@ -136,8 +138,8 @@ class Health:
     def cooldown_over_at_ms(self) -> int:
         """Return until when the breaker is open; 0 when it is closed.
 
-        It follows from the failures alone, so there is no state to get stuck: after it one probe at a time is let
-        through (see ``slots``), and each that fails doubles the rest.
+        It is computed from the failures alone, so that no breaker state can get stuck. Afterwards one probe at a time
+        is let through (see ``slots``), and each probe that fails doubles the pause.
         """
         beyond = self.consecutive_failures - BREAKER_FAILURES
         if beyond < 0:
@@ -145,11 +147,11 @@ class Health:
         return self.last_failure_at_ms + min(FIRST_COOLDOWN_MS << min(beyond, 16), MAX_COOLDOWN_MS)
 
     def slots(self) -> int:
-        """Return how many deliveries may be under way at once: one while the receiver fails."""
+        """Return the maximum number of concurrent deliveries: one while the receiver fails."""
         return 1 if self.consecutive_failures else SLOT_COUNT
 
     def disable_reason(self, now_ms: int) -> DisabledReason | None:
-        """Return why the endpoint is to be disabled after one more failure now, if it is."""
+        """Return the reason to disable the endpoint after one more failure now, or ``None``."""
         failing_ms = now_ms - self.failing_since_ms if self.failing_since_ms else 0
         if self.consecutive_failures + 1 >= DISABLE_AFTER_FAILURES and failing_ms >= DISABLE_AFTER_FAILING_MS:
             return DisabledReason.FAILING

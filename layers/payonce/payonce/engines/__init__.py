@@ -1,1 +1,1 @@
-"""Adapters of the matching engine: DuckDB in the process, Spark for what one machine does not hold."""
+"""Adapters of the matching engine: DuckDB in the process, and Spark for data that exceeds one machine."""

@@ -1,4 +1,4 @@
-"""The rules on DuckDB, in the process: files and ledger rows in, a ``RunResult`` out. Nothing is downloaded."""
+"""The rules on DuckDB, in the process: files and ledger rows in, a ``RunResult`` out. Downloads no extensions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import LedgerRow, RunSettings
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
-INSERT_BATCH_ROWS: Final = 10_000  # as columns, for one statement; 14 columns of it are a few MB
+INSERT_BATCH_ROWS: Final = 10_000  # per statement, as columns; 14 columns of that size are a few MB
 FETCH_ROWS: Final = 10_000
-UNKNOWN_REFERENCES_LIMIT: Final = 10_000  # each is looked up in the store; a file of strangers is no reason for a storm
-# Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian. Of the whole number: md5_number_lower goes through
-# a text of bits and takes four times as long.
+UNKNOWN_REFERENCES_LIMIT: Final = 10_000  # each is looked up in the store; bounds the look-ups
+# Equal to digest.row_hash: bytes 8 to 11 of the MD5, little-endian, computed from the whole number. md5_number_lower
+# would go through a text of bits and take four times as long.
 _ROW_HASH: Final = (
     "CREATE MACRO row_hash(t) AS CAST((md5_number(t) >> 64) & 4294967295 AS BIGINT) % CAST(2147483647 AS BIGINT)"
 )
@@ -37,10 +37,10 @@ _RUN_SCHEMA: Final = "run"
 
 
 class DuckDbWorkspace:
-    """See ``ReconciliationEngine``. Rows are added first, then the rules run as often as wished.
+    """``ReconciliationEngine`` on DuckDB. Add rows first; then run the rules any number of times.
 
-    ``folder`` keeps what does not fit into ``memory_limit_mb``; without it a temporary one, removed by ``close``.
-    Not for several threads at once.
+    ``folder`` holds what exceeds ``memory_limit_mb``; by default a temporary folder, which ``close`` removes.
+    Not thread-safe.
     """
 
     def __init__(self, folder: Path | None = None, *, memory_limit_mb: int = 512, threads: int = 2) -> None:
@@ -67,7 +67,7 @@ class DuckDbWorkspace:
                 self._connection.execute(f"CREATE TABLE own_{table} ({columns})")
 
     def close(self) -> None:
-        """Give back memory and the temporary folder. Safe to repeat."""
+        """Free the memory and the temporary folder. Idempotent."""
         self._connection.close()
         if self._own_folder:
             self._own_folder.cleanup()
@@ -79,14 +79,14 @@ class DuckDbWorkspace:
         self.close()
 
     def add_ledger(self, rows: Iterable[LedgerRow]) -> None:
-        """Add our own rows. The same row again is the same row."""
+        """Add our own rows. Adding an equal row again changes nothing."""
         names = tuple(TABLES["ledger"])
         self._insert("ledger", (tuple(getattr(row, name) for name in names) for row in rows))
 
     def add_file(self, file: ReconciliationFile, *, gateway: str | None = None) -> None:
-        """Add a file's rows; the same file again is a no-op. A gateway's report needs the gateway's name.
+        """Add a file's rows. Idempotent per file. A gateway's report needs the gateway's name.
 
-        Raises ``BodyMalformed`` where the name is missing.
+        Raises ``BodyMalformed`` when the name is missing.
         """
         if (file.file_id, gateway) in self._files:
             return
@@ -99,7 +99,7 @@ class DuckDbWorkspace:
         self._files.add((file.file_id, gateway))
 
     def add_parquet(self, table: str, paths: Sequence[str]) -> None:
-        """Add parquet files with the columns of ``table``; they are read by each run, where they lie.
+        """Add parquet files with the columns of ``table``. They are not copied: each run reads them in place.
 
         Raises ``FileRejected`` if they can't be read or lack a column.
         """
@@ -113,14 +113,14 @@ class DuckDbWorkspace:
         self._parquet[table].append(source)
 
     def write_inputs(self, folder: Path) -> None:
-        """Write ``<table>.parquet`` for each input table: what a run of another engine takes."""
+        """Write ``<table>.parquet`` for each input table, as the input of another engine's run."""
         for table in INPUT_TABLES:
             self.write_table(table, str(folder / f"{table}.parquet"))
 
     def add_answered_ledger(self, paths: Sequence[str]) -> None:
         """Add those ledger rows of the parquet files that a gateway's row names, as a movement of the same kind.
 
-        A dispute names a charge, too, and is no report of it.
+        A dispute names a charge too, but does not report it.
         """
         source = _parquet("ledger", paths)
         with _translated():
@@ -142,7 +142,7 @@ class DuckDbWorkspace:
             return None if first_ms is None else int(first_ms)
 
     def write_table(self, table: str, path: str) -> None:
-        """Write what was added to the table, in the form that ``add_parquet`` takes."""
+        """Write the rows added to ``table`` to ``path``, in the format of ``add_parquet``."""
         with _translated():
             self._make_inputs()
             self._connection.execute(f"COPY main.{table} TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
@@ -161,7 +161,7 @@ class DuckDbWorkspace:
             self._make_inputs()
             rows = self._connection.execute(
                 "SELECT gateway, gateway_payment_id, CAST(-sum(amount_minor) AS BIGINT) FROM ("
-                # Of an id with several contents the one that gives back least: the others are conflicts, not refunds.
+                # Of an id with several contents, take the one that refunds least: the others conflict and don't count.
                 "SELECT gateway, gateway_payment_id, max(amount_minor) AS amount_minor FROM main.gateway_row "
                 "WHERE kind = 'refund' AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?)) "
                 "GROUP BY gateway, transaction_id, gateway_payment_id) "
@@ -195,15 +195,15 @@ class DuckDbWorkspace:
             return {row[0] for row in self._query(text)}
 
     def anomalies(self, settings: RunSettings) -> Anomalies:
-        """See ``Workspace``. The whole of it passes through the engine; only what is suspect comes here."""
+        """See ``Workspace``. The engine scans everything; only suspect rows are returned to Python."""
         with _translated():
             self._make_inputs()
             return find_anomalies(self._stream, judged_from_ms=judged_from_ms(settings))
 
     def unknown_references(self) -> list[tuple[str, str]]:
-        """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number.
+        """Return (gateway, reference) of gateway rows missing from the ledger, sorted and limited in number.
 
-        They are what the store is asked for: an attempt that we know of but did not book.
+        The store is asked for them: payonce may know of an attempt that it did not book.
         """
         with _translated():
             self._make_inputs()
@@ -243,7 +243,7 @@ class DuckDbWorkspace:
             self._connection.execute(f"CREATE OR REPLACE VIEW main.{table} AS {' UNION ALL '.join(parts)}")
 
     def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """Insert all rows or none, a batch of columns at a time: DuckDB is slow row by row."""
+        """Insert all rows or none, in batches of columns, because DuckDB is slow row by row."""
         kinds = list(TABLES[table].values())
         values = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in kinds)
         with _translated():
@@ -258,7 +258,7 @@ class DuckDbWorkspace:
             self._connection.commit()
 
     def _stream(self, text: str) -> Iterator[tuple[Any, ...]]:
-        """Run the statement now and return its rows as they are asked for. One at a time: the next one ends it."""
+        """Run the statement now and return its rows lazily. Only one stream at a time: the next statement ends it."""
         answer = self._connection.execute(text)
 
         def rows() -> Iterator[tuple[Any, ...]]:
@@ -298,7 +298,7 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Translate what DuckDB raises, once."""
+    """Translate DuckDB's errors into our own."""
     try:
         yield
     except duckdb.Error as error:

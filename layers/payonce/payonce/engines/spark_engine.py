@@ -1,6 +1,6 @@
-"""The compiled rules on Spark, for what one machine no longer holds. The same result as DuckDB's, digest included.
+"""The compiled rules on Spark, for data that exceeds one machine. The result equals DuckDB's, digest included.
 
-PySpark is not in the Lambda layers: a job on EMR Serverless, or a machine of one's own, brings it.
+PySpark is not in the Lambda layers: a job on EMR Serverless, or your own machine, has to provide it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _SPARK_TYPES: Final = {"VARCHAR": "STRING", "BIGINT": "BIGINT"}
 
 
 def local_session(folder: Path, *, memory_mb: int, partitions: int, cores: int = 2) -> Any:
-    """Return a Spark session in this process, for tests and measurements; what it keeps and spills lies in ``folder``.
+    """Return a Spark session in this process, for tests and measurements. Its data and spill files lie in ``folder``.
 
-    One Java process has one session: the memory of the first one stays.
+    A Java process has one session: the first session's memory setting stays in force.
     """
     from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
 
-    # Spark's workers take python3 from the PATH, which may be of another version, and then refuse to work.
+    # Spark's workers take python3 from the PATH. If its version differs, they refuse to work.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {
         "spark.driver.memory": f"{memory_mb}m",
@@ -59,7 +59,7 @@ def local_session(folder: Path, *, memory_mb: int, partitions: int, cores: int =
 
 
 class SparkEngine:
-    """See ``ReconciliationEngine``. ``session`` is a ``SparkSession`` whose current database is this run's alone."""
+    """``ReconciliationEngine`` on Spark. The ``SparkSession``'s current database must be this run's alone."""
 
     def __init__(self, session: Any) -> None:
         self._session = session

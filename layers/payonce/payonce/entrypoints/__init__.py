@@ -1,1 +1,1 @@
-"""The edges: HTTP, the authorizer, the schedule. They parse, call one use case, and map the result."""
+"""The edges: HTTP, the authorizer, the schedule. Each parses its event, calls one use case, and maps the result."""

@@ -1,4 +1,4 @@
-"""An API Gateway proxy event as a request: headers in any case, a body as bytes."""
+"""Parses an API Gateway proxy event into a request: header names in lower case, the body as bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 32 * 1024  # the largest valid body is about 6 KB; a record mus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request as the routes see it. ``headers`` maps lower-case names to all their values, in order."""
+    """A request as the routes receive it. ``headers`` maps lower-case names to all their values, in order."""
 
     path_parameters: Mapping[str, str]
     query: Mapping[str, list[str]]
@@ -41,7 +41,7 @@ class Request:
             raise Forbidden(f"This API key lacks the scope {scope}.")
 
     def require_actor(self) -> str:
-        """Return who acts: an API key's id and holder. Raises ``Unauthenticated`` when the authorizer named none."""
+        """Return who acts: an API key's id and holder. Raises ``Unauthenticated`` without an authorizer's context."""
         if not self.key_id:
             raise Unauthenticated("Send Authorization: Bearer <API key>.")
         return key_of(self.key_id, self.holder)
@@ -50,7 +50,7 @@ class Request:
 def parse_event(event: Mapping[str, Any], context: Any, clock: Clock) -> Request:
     """Return the request of a REST API proxy event.
 
-    Raises ``Unauthenticated`` without an authorizer's context (the function was reached past the authorizer),
+    Raises ``Unauthenticated`` without an authorizer's context (the function was called bypassing the authorizer),
     ``BodyTooLarge`` and ``BodyMalformed``.
     """
     authorizer = (event.get("requestContext") or {}).get("authorizer") or {}

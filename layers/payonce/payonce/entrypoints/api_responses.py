@@ -1,4 +1,4 @@
-"""Responses to API Gateway: stored bytes with what happened to the key, and problem documents."""
+"""Responses for API Gateway: stored bytes with the state of the key, and problem documents."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from payonce.domain.errors import PayonceError
     from payonce.idempotency.records import KeyedResponse
 
-IN_DOUBT_RETRY_AFTER_SECONDS = 5  # about one inquiry at the gateway later
-# A response may hold a payment's data, and a cached answer to a POST would be a lie about money.
+IN_DOUBT_RETRY_AFTER_SECONDS = 5  # about the time until the next inquiry at the gateway
+# A response may contain a payment's data, and a cached answer to a POST would misstate what happened to money.
 COMMON_HEADERS = {"cache-control": "no-store"}
 
 
 def keyed(outcome: KeyedResponse) -> dict[str, Any]:
-    """Return the proxy response of a keyed request, byte for byte what is stored."""
+    """Return the proxy response to a keyed request, with the stored bytes unchanged."""
     expires = datetime.fromtimestamp(outcome.expires_at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     headers = {
         **COMMON_HEADERS,
@@ -32,13 +32,13 @@ def keyed(outcome: KeyedResponse) -> dict[str, Any]:
 
 
 def plain(document: dict[str, Any] | bytes) -> dict[str, Any]:
-    """Return the proxy response of a read; bytes are sent as they are."""
+    """Return the proxy response to a read. A document is rendered as JSON; bytes are sent unchanged."""
     body = document if isinstance(document, bytes) else encode(document)
     return _proxy(200, {**COMMON_HEADERS, "content-type": JSON_CONTENT_TYPE}, body)
 
 
 def problem(error: PayonceError, *, keyed: bool = False, documentation_url: str = "") -> dict[str, Any]:
-    """Return the proxy response of an error of the tree; ``keyed`` when the route takes an idempotency key."""
+    """Return the proxy response for an error of the tree. ``keyed``: the route takes an idempotency key."""
     kind = problem_of(error)
     headers = {**COMMON_HEADERS, "content-type": PROBLEM_CONTENT_TYPE}
     if keyed:
@@ -55,7 +55,7 @@ def problem(error: PayonceError, *, keyed: bool = False, documentation_url: str 
 
 
 def internal_error(request_id: str, *, documentation_url: str = "") -> dict[str, Any]:
-    """Return the 500 of an unforeseen error. It promises nothing about what happened, only that a retry is safe."""
+    """Return the 500 for an unforeseen error. It promises only that a retry is safe, not what happened."""
     detail = "Something went wrong on our side. Retry with the same key: nothing will be executed twice."
     headers = {**COMMON_HEADERS, "content-type": PROBLEM_CONTENT_TYPE}
     return _proxy(

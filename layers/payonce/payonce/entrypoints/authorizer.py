@@ -1,4 +1,4 @@
-"""The Lambda authorizer: an API key becomes a merchant, its scopes and its gateway."""
+"""The Lambda authorizer: maps an API key to a merchant, its scopes and its gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Unauthorized(Exception):
-    """Raised to API Gateway for a missing or unknown key."""
+    """Tells API Gateway that the key is missing or unknown."""
 
     def __init__(self) -> None:
         super().__init__("Unauthorized")
@@ -22,8 +22,8 @@ class Unauthorized(Exception):
 def authorize(merchants: Merchants, event: Mapping[str, Any], *, shared_usage_key: str = "") -> dict[str, Any]:
     """Return the policy and context of a TOKEN authorizer event. Raises ``Unauthorized``.
 
-    ``usageIdentifierKey`` says whose bucket of the usage plan a request is taken from: the merchant's own, or the one
-    that is shared by all who have none. It is cached with the rest, and API Gateway counts every request all the same.
+    ``usageIdentifierKey`` names the usage plan's token bucket that the request is counted in: the merchant's own, or
+    the one shared by all merchants without one. It is cached with the policy, but API Gateway counts every request.
     The policy allows the whole stage, because API Gateway caches it per token across routes; the routes check scopes.
     """
     try:

@@ -1,4 +1,4 @@
-"""Batches of a queue or a stream: each record on its own, and only those that failed come again."""
+"""Batches of a queue or a stream: each record is handled on its own, and only those that failed come again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def serve_queue(event: Mapping[str, Any], handle: Callable[[str], object]) -> dict[str, Any]:
-    """Handle the bodies of an SQS batch at the same time and return which messages have to come again.
+    """Handle the bodies of an SQS batch concurrently, and return which messages have to come again.
 
-    One receiver that takes its whole time does not keep the others of its batch waiting, and one message that can't be
-    handled does not bring the others back. Even when all fail nothing is raised: a batch that fails as a whole would
-    slow the polling of the queue down for everybody.
+    A receiver that takes all its time does not delay the others of its batch, and a message that fails does not bring
+    the others back. Never raises, even when all fail: a batch that fails as a whole would slow the queue's polling for
+    everybody.
     """
     records = list(event.get("Records", []))
     if not records:
@@ -54,8 +54,8 @@ def serve_queue(event: Mapping[str, Any], handle: Callable[[str], object]) -> di
 def serve_stream(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
     """Relay the new items of a DynamoDB stream batch.
 
-    A stream goes on from the first record that is named as failed, so those after it come again too; they are the same
-    deliveries then. What keeps failing is left to the sweeper, by its mark.
+    A stream continues from the first record reported as failed, so later ones come again too; relaying is idempotent.
+    Events that keep failing are left to the sweeper, which finds them by their mark.
     """
     records = [record for record in event.get("Records", []) if record.get("eventName") == "INSERT"]
     events: list[Item] = [from_stream_image(record["dynamodb"]["NewImage"]) for record in records]

@@ -11,7 +11,7 @@ from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.taxonomy import BreakClass
 
-MAX_COMMENT_CHARACTERS = 1000  # a paragraph, as an operator's notes in the audit trail
+MAX_COMMENT_CHARACTERS = 1000  # a paragraph, like an operator's notes in the audit trail
 MAX_ASSIGNEE_CHARACTERS = 100
 MAX_PROPOSAL_VERSION = 1_000_000  # only a bound: a proposal is changed a few times
 
@@ -33,7 +33,7 @@ class BreaksQuery(StrictModel):
         ]
         | None
     ) = None
-    # ``class`` is a word of the language.
+    # ``class`` is a keyword of Python.
     break_class: Annotated[str, Field(pattern=f"^({'|'.join(BreakClass)})$", description=_FILTERS)] | None = Field(
         default=None, alias="class"
     )

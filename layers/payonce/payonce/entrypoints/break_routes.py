@@ -1,4 +1,4 @@
-"""The routes of breaks: what reconciliation found of a merchant's payments, and what is done about it."""
+"""The routes of breaks: what reconciliation found about a merchant's payments, and how it is resolved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schemas of what the breaks' routes answer, for openapi.json."""
+"""The response schemas of the breaks' routes, for openapi.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The idempotency table's stream as audit entries."""
+"""Turns the idempotency table's stream into audit entries."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from payonce.idempotency.audit_items import DatabaseAuditTrail
     from payonce.ports import Item
 
-CONCURRENT_WRITES = 8  # entries do not depend on each other, and each is one small put
+CONCURRENT_WRITES = 8  # entries are independent, and each is one small put
 UNREADABLE_ID = "unreadable"
 
 
 def serve_audit(event: Mapping[str, Any], trail: DatabaseAuditTrail) -> dict[str, Any]:
-    """Write one entry for each record of a batch; name the first that could not be written.
+    """Write one entry for each record of a batch, and report the first that could not be written.
 
-    The stream goes on from there, and what was written already meets itself. There are no records that can't be
-    written for what they hold: one that can't be read is an entry that says so, and does not stop the others.
+    The stream continues from there; writing an entry again is idempotent. A record's content never prevents its entry:
+    an unreadable record gives an entry that says so, and does not stop the others.
     """
     records = list(event.get("Records", []))
     entries = [entry_of_record(record) for record in records]
@@ -52,7 +52,7 @@ def serve_audit(event: Mapping[str, Any], trail: DatabaseAuditTrail) -> dict[str
 
 
 def entry_of_record(record: Mapping[str, Any]) -> AuditEntry:
-    """Return the entry of one stream record (``NEW_AND_OLD_IMAGES``), as a Lambda function is given it."""
+    """Return the entry of one stream record (``NEW_AND_OLD_IMAGES``), as a Lambda function receives it."""
     change = record["dynamodb"]
     key = change.get("Keys", {}).get("id", {}).get("S")
     identity = record.get("userIdentity") or {}
@@ -60,7 +60,7 @@ def entry_of_record(record: Mapping[str, Any]) -> AuditEntry:
         key or UNREADABLE_ID,
         _image(change, "OldImage"),
         _image(change, "NewImage"),
-        # Seconds, with the fraction that some sources give; the same whenever the record is read.
+        # In seconds, which some sources give with a fraction; equal whenever the record is read.
         at_ms=int(change.get("ApproximateCreationDateTime", 0) * 1000),
         sequence=str(change.get("SequenceNumber", "")),
         deleted_by=str(identity.get("principalId", "")) if identity.get("type") == "Service" else "",

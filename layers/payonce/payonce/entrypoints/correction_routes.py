@@ -1,4 +1,4 @@
-"""The routes of corrections: what is proposed about a break, and the decision of a second person."""
+"""The routes of corrections: the proposal about a break, and a second person's decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflow's call of one step, to the use case, and back to what the state machine goes by."""
+"""Maps the workflow's call of one step to the use case, and the result to what the state machine branches on."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
     from payonce.wiring.application import Application
 
-# A gateway that is down for a moment is asked soon; for a day, hourly. A kill switch is looked at as often.
+# Retry soon for a gateway that is briefly down, and hourly for one that is down for a day. The same for a kill switch.
 FIRST_WAIT_SECONDS = 15
 LONGEST_WAIT_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the workflow."""
+    """The input of one call of the workflow."""
 
     corrections: Corrections
     case: Case
@@ -47,11 +47,11 @@ STEPS: Mapping[str, Callable[[Call], Step]] = {
 
 
 def correct(application: Application, event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """Make the step ``event["step"]`` of the break ``event["break_id"]``, and return where its correction stands.
+    """Make the step ``event["step"]`` of the break ``event["break_id"]``, and return its correction's state.
 
-    ``status``; ``retry_later``: make the same step again, after ``wait_seconds``; ``tries``: how often it was put off,
-    to be handed back. Raises ``NotFound``, ``StoreUnavailable``, ``MisconfiguredError`` and ``CorrectionStateConflict``
-    (somebody else was at it): the state machine tries again.
+    ``status``; ``retry_later``: repeat the step after ``wait_seconds``; ``tries``: how often it was postponed, to be
+    passed back. Raises ``NotFound``, ``StoreUnavailable``, ``MisconfiguredError`` and ``CorrectionStateConflict`` (of a
+    concurrent step), which the state machine retries.
     """
     step = STEPS.get(str(event["step"]))
     if step is None:
@@ -77,7 +77,7 @@ def correct(application: Application, event: Mapping[str, Any], deadline: Deadli
 
 
 def wait_seconds(tries: int) -> int:
-    """Return how long to wait before a step is made again that was put off ``tries`` times."""
+    """Return the backoff before a step that was postponed ``tries`` times is made again."""
     return min(FIRST_WAIT_SECONDS << min(max(0, tries - 1), 16), LONGEST_WAIT_SECONDS)
 
 
@@ -94,5 +94,5 @@ def _report(step: str, correction: Correction, now_ms: int) -> None:
     if correction.status is CorrectionStatus.AWAITING_APPROVAL:
         log.info("approval waits", extra={**said, "waited_seconds": (now_ms - correction.updated_at_ms) // 1000})
     elif correction.status in FINAL - {CorrectionStatus.CORRECTED, CorrectionStatus.REJECTED}:
-        # Nobody decided, the gateway declined, or a program can't: a person is needed.
+        # Nobody decided, the gateway declined, or no program can correct it: a person has to act.
         log.warning("correction not made", extra=said)

@@ -1,4 +1,4 @@
-"""The routes of deliveries, replays and events: what a merchant looks at, and has sent again."""
+"""The routes of deliveries, replays and events: what a merchant can read, and have sent again."""
 
 from __future__ import annotations
 

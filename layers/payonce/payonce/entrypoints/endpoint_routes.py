@@ -1,4 +1,4 @@
-"""The routes of webhook endpoints: what a merchant sets up."""
+"""The routes by which a merchant manages its webhook endpoints."""
 
 from __future__ import annotations
 

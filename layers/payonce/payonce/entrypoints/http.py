@@ -1,6 +1,6 @@
-"""Serves the routes. The idempotency contract is enforced here, once, for every unsafe method.
+"""Serves the routes, and enforces the idempotency contract once, for every unsafe method.
 
-An unsafe route can't be written without it: it has no way to answer but to return ``Work``, which only the idempotency
+No unsafe route can be written without it: the only way to answer is to return ``Work``, which only the idempotency
 engine executes.
 """
 
@@ -39,9 +39,9 @@ UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A route: what both kinds have. ``path`` is the template's resource path; ``operation`` its stable name.
+    """What both kinds of route have. ``path`` is the template's resource path; ``operation`` is its stable name.
 
-    ``answers`` are the schemas of openapi.json by the status of success.
+    ``answers`` are the schemas in openapi.json by success status.
     """
 
     method: str
@@ -54,9 +54,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRoute(Route):
-    """A safe route; ``read`` returns a document, or the bytes of one. Without ``query_model`` it takes no parameters.
+    """A safe route. ``read`` returns a document or its bytes. Without ``query_model`` it takes no parameters.
 
-    Raises ``MisconfiguredError`` when declared with an unsafe method.
+    Raises ``MisconfiguredError`` when it is declared with an unsafe method.
     """
 
     read: Callable[[Application, Request, Any], dict[str, Any] | bytes]
@@ -69,13 +69,13 @@ class ReadRoute(Route):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedRoute(Route):
-    """An unsafe route: parses into ``Work``, which runs once per idempotency key.
+    """An unsafe route: it parses a request into ``Work``, which is executed once per idempotency key.
 
-    ``admit`` may refuse the work before its claim, by raising ``Throttled``. It gets a question, whose answer costs a
-    read: whether the key is known already. What has begun is never refused: it is finished, or its answer repeated.
+    ``admit`` may refuse the work before its claim, by raising ``Throttled``. It receives a function that tells, at the
+    cost of a read, whether the key is known already: work that has begun is never refused, but finished or replayed.
 
-    ``after`` gets the work once it is committed. Nothing is lost when it fails or is not reached: it only makes
-    something happen at once that a schedule would do later.
+    ``after`` receives the work once it is committed. Nothing is lost when it fails or is not reached: it only does at
+    once what a schedule would do later.
     """
 
     body_model: type[StrictModel]
@@ -92,16 +92,16 @@ def by_operation(*routes: Route) -> Mapping[str, Route]:
 def handlers_of(
     routes: Mapping[str, Route], application: Application
 ) -> Callable[[str], Callable[[Mapping[str, Any], Any], dict[str, Any]]]:
-    """Return what gives the Lambda handler of a route that is named as in ``POST /payments``.
+    """Return a function from a route's name, such as ``POST /payments``, to the route's Lambda handler.
 
-    It raises ``KeyError`` for a route that is not among ``routes``: a function that has none does not start.
+    It raises ``KeyError`` for a route that is not in ``routes``, so a misconfigured function does not start.
     """
     named = {f"{route.method} {route.path}": route for route in routes.values()}
     return lambda name: partial(serve, named[name], application)
 
 
 def serve(route: Route, application: Application, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Return the proxy response of ``event``. Never raises: what is not foreseen is logged and becomes a 500.
+    """Return the proxy response to ``event``. Never raises: an unforeseen error is logged and becomes a 500.
 
     The 500 is made outside the idempotency engine, so it is never stored or replayed.
     """
@@ -116,7 +116,7 @@ def serve(route: Route, application: Application, event: Mapping[str, Any], cont
             return _serve_read(route, application, request)
         raise MisconfiguredError(f"{route.operation} is neither a read nor a keyed route.")
     except StoreRequestInvalid:
-        # It says nothing of what this request did before, such as a charge that can't be recorded.
+        # The error does not tell what the request did before, for instance a charge that can't be recorded.
         get_logger().exception("invalid request", extra={"operation": route.operation, "request_id": request_id})
         return api_responses.internal_error(request_id, documentation_url=page)
     except PayonceError as error:
@@ -171,7 +171,7 @@ def _serve_read(route: ReadRoute, application: Application, request: Request) ->
 
 
 def _query_values(model: type[StrictModel], query: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Return the query's values, whole numbers as numbers where the model wants them. The last of repeats counts."""
+    """Return the query's values, converted to numbers where the model has numbers. The last of repeats counts."""
     values: dict[str, Any] = {}
     for name, texts in query.items():
         text = texts[-1]

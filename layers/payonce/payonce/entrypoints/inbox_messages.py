@@ -1,4 +1,4 @@
-"""Parses messages of the inbox queue with the same strictness as the API's bodies."""
+"""Parses messages of the inbox queue, as strictly as the API's bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from payonce.entrypoints.json_body import parse_json_object
 from payonce.entrypoints.models import StrictModel, validate
 from payonce.webhooks.inbox import InboxMessage
 
-# An event is stored twice (table and index) and sent to every endpoint; receivers commonly take some 100 KB.
+# An event is stored twice (table and index) and sent to every endpoint; receivers commonly accept about 100 KB.
 MAX_INBOX_BYTES = 64 * 1024
 
 

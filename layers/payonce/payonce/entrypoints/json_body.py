@@ -1,4 +1,4 @@
-"""A body as one JSON object: without floats, repeated names or card numbers."""
+"""Parses a body as one JSON object, without floats, repeated names or card numbers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from payonce.domain.errors import BodyMalformed, CardNumberRefused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_JSON_DEPTH = 8  # a payment is two deep
+MAX_JSON_DEPTH = 8  # a payment has a depth of two
 NOT_CARD_NUMBERS_HEADER = "payonce-not-card-numbers"
-# The merchant's own words. A payment method is what a card number is put into by mistake, so it is always looked at.
+# The merchant's own texts. A payment method is where card numbers end up by mistake, so it is always searched.
 EXEMPTIBLE = r"(?:reference|description|metadata\.[!-+\--~]{1,40})"
 EXEMPTIBLE_LIST = f"^ *(?:{EXEMPTIBLE}(?: *, *{EXEMPTIBLE})*)? *$"
 
@@ -49,9 +49,9 @@ def parse_json_object(body: bytes, *, not_card_numbers: frozenset[str] = frozens
 
 
 def members_without_card_numbers(headers: Mapping[str, list[str]]) -> frozenset[str]:
-    """Return the members that ``Payonce-Not-Card-Numbers`` names: they hold no card numbers, says the merchant.
+    """Return the members named in ``Payonce-Not-Card-Numbers``, which the merchant declares free of card numbers.
 
-    ``headers`` maps lower-case names to all their values. Raises ``BodyMalformed`` for others.
+    ``headers`` maps lower-case names to all their values. Raises ``BodyMalformed`` for members that can't be exempt.
     """
     named = ",".join(headers.get(NOT_CARD_NUMBERS_HEADER, []))
     if not re.fullmatch(EXEMPTIBLE_LIST, named):
@@ -91,7 +91,7 @@ def _check_text(text: str, path: tuple[str, ...], *, may_be_card_number: bool) -
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
         raise BodyMalformed("A string holds half of a surrogate pair, which is not a character.")
     if may_be_card_number and looks_like_card_number(text):
-        # The place is named by members that the API knows: any other name may be part of what must not be repeated.
+        # Name the place only by members that the API knows: any other name may be part of the card number.
         place = path[0] if path and path[0] in {"reference", "metadata", "payment_method", "description"} else "body"
         raise CardNumberRefused(
             f"The {place} holds something that looks like a card number. Send a payment method token from your "

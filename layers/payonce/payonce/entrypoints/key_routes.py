@@ -1,4 +1,4 @@
-"""The route that shows what became of an idempotency key, to the merchant that used it."""
+"""The route that shows the state of an idempotency key to the merchant that used it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from payonce.entrypoints.api_requests import Request
     from payonce.wiring.application import Application
 
-# "#" separates the parts of a record's id: without it no operation can reach into another merchant's.
+# "#" separates the parts of a record's id: without it, no operation can reach another merchant's records.
 OPERATION_PATTERN = '^[!-"$-~]{1,128}$'
 
 
@@ -40,7 +40,7 @@ class KeyQuery(StrictModel):
 
 
 def key_routes(operations: Callable[[], Sequence[str]]) -> tuple[Route, ...]:
-    """Return the routes; ``operations`` are those that take a key, looked up where the query names none."""
+    """Return the routes. ``operations`` returns those that take a key, for queries that name none."""
 
     def read(application: Application, request: Request, query: KeyQuery) -> dict[str, Any]:
         views = inspect_keys(
@@ -70,9 +70,9 @@ def key_routes(operations: Callable[[], Sequence[str]]) -> tuple[Route, ...]:
 
 
 def _readings(text: str) -> list[str]:
-    """Return the keys that a path segment may mean: as it stands, and percent-decoded.
+    """Return the possible keys in a path segment: unchanged, and percent-decoded.
 
-    Not every API Gateway and not every client encodes and decodes alike. Both are looked up, in the same round trip.
+    API Gateways and clients differ in how they encode and decode. Both readings are looked up in the same round trip.
     """
     keys = [key for key in dict.fromkeys((text, unquote(text))) if re.fullmatch(PATTERNS["idempotency_key"], key)]
     if not keys:

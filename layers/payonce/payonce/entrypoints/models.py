@@ -1,4 +1,4 @@
-"""The bodies and queries that the API takes, as strict pydantic models. They are also the source of openapi.json."""
+"""The API's request bodies and queries as strict pydantic models, from which openapi.json is generated too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_REFERENCE_CHARACTERS = 100
 MAX_METADATA_ENTRIES = 20
 MAX_METADATA_NAME_CHARACTERS = 40
 MAX_METADATA_VALUE_CHARACTERS = 500
-# A replay is billed by the stored record's size, so what a merchant can add to it is bounded as a whole too.
+# A replay is billed by the stored record's size, so the total size of a merchant's metadata is bounded too.
 MAX_METADATA_BYTES = 4096
 MAX_CURSOR_CHARACTERS = 200
 
@@ -29,7 +29,7 @@ def _known_currency(code: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text``. Raises ``ValueError`` for control characters and halves of surrogate pairs."""
+    """Return ``text``. Raises ``ValueError`` for control characters and lone surrogates."""
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
         raise ValueError("control characters are not allowed")
     return text
@@ -59,7 +59,7 @@ PaymentMethod = Annotated[
 ]
 MethodType = Annotated[
     PaymentMethodType,
-    # JSON has no enumerations: its text is taken for the member that it names.
+    # JSON has no enumerations: the text stands for the member that it names.
     Field(strict=False, description="The kind of payment method behind the token; what routing looks at."),
 ]
 Reference = Annotated[
@@ -80,7 +80,7 @@ Cursor = Annotated[str, Field(min_length=1, max_length=MAX_CURSOR_CHARACTERS)]
 
 
 class StrictModel(BaseModel):
-    """Takes what is declared and nothing else, without conversion."""
+    """Base model that accepts declared members only, without conversion."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -104,7 +104,7 @@ class AmountBody(StrictModel):
 
 
 class EmptyBody(StrictModel):
-    """Body of a request that says everything with its path: an empty object, or none."""
+    """Body of a request whose path says everything: an empty object, or no body."""
 
 
 class PageQuery(StrictModel):

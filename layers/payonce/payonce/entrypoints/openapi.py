@@ -29,7 +29,7 @@ PROBLEM_STATUSES = {
     "503": "This request did nothing, and nothing will be done because of it; retry with the same key",
     "504": "Not answered in time, or not known: it may have been executed. Retry with the same key and no other",
 }
-# API Gateway answers these itself too, before any function runs; where it is not told how, it says {"message": ...}.
+# API Gateway also answers these itself, before any function runs. Unless configured, its body is {"message": ...}.
 MADE_BY_API_GATEWAY = frozenset({"401", "403", "404", "429", "500", "504"})
 KEYED_STATUSES = {
     "402": "Declined; final and replayed",
@@ -38,7 +38,7 @@ KEYED_STATUSES = {
     "422": "The idempotency key belongs to a different request",
 }
 
-# Of routes that admission may refuse.
+# For routes that admission control may refuse.
 ADMISSION_STATUS = {
     "429": "More payments are asked for than the gateways can take now, or more requests than the API takes; nothing "
     "was stored. Retry with the same key after `Retry-After`. A key whose payment has begun is never answered like this"
@@ -95,7 +95,7 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     if isinstance(route, KeyedRoute) and route.admit is not None:
-        # API Gateway's own 429 is without it.
+        # API Gateway's own 429 lacks the header.
         operation["responses"]["429"]["headers"] = {"Retry-After": {"schema": INTEGER, "required": False}}
     return operation
 
@@ -154,7 +154,7 @@ def _wait_parameter() -> dict[str, Any]:
         "in": "header",
         "required": False,
         "description": "`wait=N`: how many seconds a copy of a request in flight waits for its answer, at most 20.",
-        # Other preferences may stand beside it and are ignored (RFC 7240).
+        # Other preferences may accompany it and are ignored (RFC 7240).
         "schema": {"type": "string"},
     }
 
@@ -194,7 +194,7 @@ def _query_parameters(route: ReadRoute) -> list[dict[str, Any]]:
     schema = TypeAdapter(route.query_model).json_schema()
     parameters = []
     for name, field in schema.get("properties", {}).items():
-        # A query parameter is left out, never null.
+        # A query parameter is omitted, never null.
         plain = next((part for part in field.get("anyOf", []) if part.get("type") != "null"), field)
         parameters.append({"name": name, "in": "query", "required": False, "schema": plain})
     return parameters

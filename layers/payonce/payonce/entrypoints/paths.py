@@ -1,4 +1,4 @@
-"""Ids in paths: their form, and the answer to one that can't be an id."""
+"""Ids in paths: their format, and the answer to anything that can't be an id."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NAMES = MappingProxyType(
 
 
 def path_id(request: Request, name: str) -> str:
-    """Return the path parameter ``name``. Raises ``NotFound`` when it can't be such an id."""
+    """Return the path parameter ``name``. Raises ``NotFound`` when it does not have the format of such an id."""
     text = request.path_parameters.get(name, "")
     if not re.fullmatch(PATTERNS[name], text):
         noun, example = _NAMES[name]

@@ -48,7 +48,7 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
 
 
 def _admit(application: Application, request: Request, work: CreatePayment, is_known: Callable[[], bool]) -> None:
-    """Refuse what the gateways can't take now, or what has none, unless the key's payment has begun already.
+    """Refuse a payment that the gateways can't take now, or that has no gateway, unless its key has begun already.
 
     Raises ``Throttled`` and ``GatewayUnavailable``.
     """
@@ -61,7 +61,7 @@ def _admit(application: Application, request: Request, work: CreatePayment, is_k
             return
         if isinstance(refused, GatewayUnavailable):
             raise
-        # The demand that no claim shows: what routing decides with, next to the claims.
+        # A refused payment makes no claim, so this line is how routing learns of the demand.
         get_logger().info(
             "throttled",
             extra={

@@ -1,6 +1,6 @@
-"""The ``Priority`` request header (RFC 9218): whether a payment may be put off before others are.
+"""The ``Priority`` request header (RFC 9218): whether a payment may be deferred in favour of others.
 
-The field is a dictionary of structured fields (RFC 8941). Of it payonce reads the urgency ``u`` alone.
+The field is a structured-fields dictionary (RFC 8941), of which payonce reads only the urgency ``u``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 DEFAULT_URGENCY = 3  # RFC 9218, section 4.1; 0 is the most urgent, 7 the least
 MAX_URGENCY = 7
-MAX_CHARACTERS = 1_000  # what says more than this about one number is not read
+MAX_CHARACTERS = 1_000  # a longer field is ignored: it should hold one number
 
-# RFC 8941, section 3. No part can be read in two ways, so that nothing is tried again and again.
+# RFC 8941, section 3. The pattern is unambiguous, so that matching never backtracks.
 _KEY = r"[a-z*][a-z0-9_\-.*]*"
 _ITEM = (
     r"(?:-?[0-9]{1,12}\.[0-9]{1,3}|-?[0-9]{1,15}"  # decimal, integer
@@ -34,8 +34,8 @@ _COMMA = re.compile(r"[ \t]*,[ \t]*")
 def parse_priority(headers: Mapping[str, list[str]]) -> Priority:
     """Return the priority of a payment: batch for an urgency above 3, authorization otherwise.
 
-    ``headers`` maps lower-case names to all their values. A field that can't be read, an urgency outside 0 to 7 or of
-    another type, and parameters that are not known are ignored, as RFC 9218 has it: this never fails.
+    ``headers`` maps lower-case names to all their values. Never fails: as RFC 9218 requires, it ignores a malformed
+    field, an urgency of another type or outside 0 to 7, and unknown parameters.
     """
     urgency = _members(", ".join(headers.get("priority", []))).get("u", "")
     if not re.fullmatch(r"-?[0-9]{1,15}", urgency) or not 0 <= int(urgency) <= MAX_URGENCY:
@@ -44,7 +44,7 @@ def parse_priority(headers: Mapping[str, list[str]]) -> Priority:
 
 
 def _members(field: str) -> dict[str, str]:
-    """The members of a dictionary and their values as text, the last of repeats; none when it is not a dictionary."""
+    """Return a dictionary's members with their values as text, the last of repeats; {} if it is malformed."""
     field = field.strip(" ")
     if len(field) > MAX_CHARACTERS:
         return {}

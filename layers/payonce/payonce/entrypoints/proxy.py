@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from payonce.proxy.service import ProxyService
 
 PROXY_SCOPE = "proxy:use"
-PREFIX = "/proxy"  # of the template's route; what comes after it is the upstream's path
-# What the authorizer has judged is a credential for this API, and none of the upstream's business.
+PREFIX = "/proxy"  # the template's route; the rest of the path is the upstream's
+# The authorizer has checked this credential. It is for this API, and must not reach the upstream.
 _NOT_FORWARDED = frozenset({"authorization"})
 
 
 def serve(service: ProxyService, clock: Clock, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Return the proxy response of a REST API event. Never raises."""
+    """Return the proxy response to a REST API event. Never raises."""
     try:
         request = parse_event(event)
         if PROXY_SCOPE not in str(request.claims.get("scopes", "")).split():
@@ -57,12 +57,12 @@ def _lines(event: Mapping[str, Any]) -> Lines:
     found = [(name, str(value)) for name, values in many.items() for value in values]
     names = {name.lower() for name, _ in found}
     found += [(name, str(value)) for name, value in (event.get("headers") or {}).items() if name.lower() not in names]
-    # API Gateway has taken the message apart: how it was framed on the way in says nothing about the body here.
+    # API Gateway has already removed the framing: these lines say nothing about the body here.
     return tuple(line for line in found if line[0].lower() not in {"content-length", "transfer-encoding"})
 
 
 def _target(event: Mapping[str, Any]) -> str:
-    """Return path and query as the upstream gets them; API Gateway gives the path as sent and the query decoded."""
+    """Return path and query for the upstream. API Gateway gives the path as sent, but the query decoded."""
     path = str(event.get("path") or "/")
     if path.startswith(PREFIX + "/"):
         path = path.removeprefix(PREFIX)

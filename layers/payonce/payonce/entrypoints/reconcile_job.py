@@ -1,7 +1,7 @@
-"""A reconciliation run as a Spark job. It takes the tables of ``matching/tables.py`` as parquet and leaves one JSON.
+"""A reconciliation run as a Spark job: reads the tables of ``matching/tables.py`` as parquet, writes one JSON document.
 
-Uploaded as it is beside a zip of the package; docs/reconciliation.md has the commands. The names of the arguments are
-those of ``payonce reconcile``.
+It is uploaded unchanged beside a zip of the package; docs/reconciliation.md has the commands. The arguments have the
+names of ``payonce reconcile``'s.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ JOB_VERSION = 1
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run once. Raises ``MisconfiguredError`` for a wrong policy; the job then fails and leaves nothing."""
+    """Run once. Raises ``MisconfiguredError`` for an invalid policy; the job then fails without a result."""
     options = _options(arguments)
     try:
         policy = RunPolicy.model_validate_json(options.policy)
@@ -43,13 +43,13 @@ def main(arguments: Sequence[str]) -> None:
     session = SparkSession.builder.appName("payonce").getOrCreate()
     result = run(session, options.input.rstrip("/"), settings)
     text = canonical_json(document_of(result, settings)).decode()
-    # Fails where a result is already: no run takes the place of another one's.
+    # Fails where a result exists, so that no run replaces another run's result.
     session.createDataFrame([(text,)], "value STRING").coalesce(1).write.mode("error").text(options.output)
     print(f"{len(result.breaks)} breaks, digest {result.digest}", flush=True)  # noqa: T201
 
 
 def run(session: Any, folder: str, settings: RunSettings) -> RunResult:
-    """Run the rules over ``folder``/<table>, in a database of the run's own that is dropped afterwards."""
+    """Run the rules over ``folder``/<table>, in a database of the run's own, which is dropped afterwards."""
     database = f"payonce_{uuid.uuid4().hex}"
     before = session.catalog.currentDatabase()
     session.sql(f"CREATE DATABASE {database}")
@@ -65,7 +65,7 @@ def run(session: Any, folder: str, settings: RunSettings) -> RunResult:
 
 
 def document_of(result: RunResult, settings: RunSettings) -> dict[str, Any]:
-    """Return the run as plain JSON: settings, counts and sums, every break with its id and evidence, the digest."""
+    """Return the run as plain JSON: settings, counts, sums, every break with its id and evidence, and the digest."""
     return {
         "version": JOB_VERSION,
         "settings": asdict(settings),

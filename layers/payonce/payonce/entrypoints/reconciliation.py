@@ -1,4 +1,4 @@
-"""The event of a bucket, or the schedule's, to what the run is to do."""
+"""Maps a bucket's event or the schedule's to a reconciliation run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def reconcile(application: ReconciliationApplication, event: dict[str, Any], request_id: str) -> dict[str, Any]:
     """Accept the files that the event names, and run unless all of them were refused.
 
-    A new policy is judged by at once, and so found wrong at once. ``request_id`` is the invocation's, which the service
-    repeats when it tries an event again: then it is the same run that goes on.
+    A new policy is used at once, so that its errors show at once. ``request_id`` is the invocation's id: the service
+    repeats it when it retries an event, so the retry continues the same run.
 
-    A refused file is logged with its reason and left where it is: trying it again would change nothing. Raises
-    ``StoreUnavailable`` and the like, for which the event is tried again as a whole; what was accepted stays accepted.
+    A refused file is logged with its reason and left in place: a retry would change nothing. Raises
+    ``StoreUnavailable`` and similar errors, for which the whole event is retried; accepted files stay accepted.
     """
     log = get_logger()
     names = [unquote_plus(record["s3"]["object"]["key"]) for record in event.get("Records", [])]
@@ -40,7 +40,7 @@ def reconcile(application: ReconciliationApplication, event: dict[str, Any], req
         accepted.append({"file": name, "file_id": arrival.file.file_id, "state": state})
     if names and not accepted:
         return {"accepted": [], "refused": refused, "run": None}
-    # Also for a file that was known: the event may have been cut off after it was accepted and before it was looked at.
+    # Also for a file that was known: an earlier try may have been cut off between accepting it and looking at it.
     try:
         report = application.reconciliation.run(request_id).to_log()
     except ConservationViolated as error:

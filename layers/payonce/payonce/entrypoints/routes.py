@@ -1,6 +1,6 @@
 """All routes of the API. template.yaml and openapi.json are tested against this table.
 
-A function imports its own family's table alone, and not what the others need: it pays for that at every cold start.
+A function imports only its own family's table: further imports would slow every cold start.
 """
 
 from __future__ import annotations

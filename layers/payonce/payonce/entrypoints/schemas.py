@@ -1,4 +1,4 @@
-"""The schemas of what the API answers, for openapi.json. What it takes is described by the models."""
+"""The response schemas of the API, for openapi.json. The models describe the requests."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def result_schemas() -> dict[str, Any]:
         "WebhookEndpoint": closed_object(ENDPOINT_FIELDS),
         "WebhookEndpointHealth": closed_object({**ENDPOINT_FIELDS, "health": {"$ref": SCHEMAS + "WebhookHealth"}}),
         "WebhookHealth": closed_object(HEALTH_FIELDS),
-        # One of the two, by the kind of the key.
+        # One of the two, depending on the kind of the key.
         "NewWebhookEndpoint": closed_object(ENDPOINT_FIELDS, SHOWN_ONCE),
         "DeletedWebhookEndpoint": closed_object(
             {"id": TEXT, "object": {"const": "webhook_endpoint"}, "deleted": {"const": True}}
@@ -171,7 +171,7 @@ def result_schemas() -> dict[str, Any]:
         "WebhookDelivery": closed_object({**DELIVERY_FIELDS, "attempts": ATTEMPTS}),
         "WebhookDeliverySummary": closed_object(DELIVERY_FIELDS),
         "WebhookReplay": closed_object(REPLAY_FIELDS),
-        # What is delivered may gain members.
+        # Later versions may add members to what is delivered.
         "Event": {**closed_object(EVENT_FIELDS), "additionalProperties": True},
         "EventList": closed_object(
             {
@@ -195,7 +195,7 @@ def result_schemas() -> dict[str, Any]:
         },
         "GatewayMessage": {
             "type": "object",
-            # Of an authorizer's denial API Gateway writes the name with a capital.
+            # API Gateway capitalizes the name in an authorizer's denial.
             "properties": {"message": NULLABLE_TEXT, "Message": NULLABLE_TEXT},
             "anyOf": [{"required": ["message"]}, {"required": ["Message"]}],
         },
@@ -206,7 +206,7 @@ def result_schemas() -> dict[str, Any]:
 def closed_object(
     fields: dict[str, dict[str, Any]], optional: dict[str, dict[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """Return the schema of an object that has these members and no other."""
+    """Return the schema of an object with exactly these members."""
     return {
         "type": "object",
         "properties": {**fields, **(optional or {})},

@@ -1,4 +1,4 @@
-"""What the claims' stream and the request log say of gateways, stored for the predictor: dropped rather than late."""
+"""Stores what the claims' stream and the request log say about gateways, for the predictor; late data is dropped."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from payonce.routing.signals.events import SignalEvent
     from payonce.routing.signals.signal_store import SignalStore
 
-ONLY_SHARD = "0"  # of a source that does not name its shards
-MAX_LOG_BYTES = 16_777_216  # unpacked; CloudWatch sends at most 1 MB packed, and logs pack ten to one
-# What is looked at. Most of an image is a response or a payment, and decoding it would be most of the work.
+ONLY_SHARD = "0"  # for sources that do not name their shards
+MAX_LOG_BYTES = 16_777_216  # decompressed; CloudWatch sends at most 1 MB compressed, and logs compress ten to one
+# The attributes that are read. Most of an image is a response or a payment, which would be expensive to decode.
 ATTRIBUTES = frozenset({"status", "fence", "claim_id", "created_at_ms", "ended_at_ms", "response_status"})
 PLAN_MEMBERS = frozenset({"kind", "merchant_id", "gateway", "payment_method_type", "priority"})
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 
 
 def serve_signals(event: Mapping[str, Any], store: SignalStore, clock: Clock) -> dict[str, Any]:
-    """Store what one batch says: of the stream, or of the log's subscription.
+    """Store the signals of one batch, from the stream or from the log's subscription.
 
-    What can't be read is skipped and counted in the log. Raises ``StoreUnavailable`` and ``OutcomeUnknown``, so that
-    the batch comes again once. The answer is that of a window (see template.yaml): nothing is carried over.
+    Unreadable records are skipped, and their number is logged. Raises ``StoreUnavailable`` and ``OutcomeUnknown``, so
+    that the batch comes again once. The result is a tumbling window's (see template.yaml), with no state carried over.
     """
     now_ms = clock.now_ms()
     if "awslogs" in event:
@@ -82,7 +82,7 @@ def _refusals(wrapped: Mapping[str, Any], now_ms: int) -> tuple[list[tuple[str, 
     try:
         text = _unpacked(wrapped["data"])
         if text.get("messageType") != "DATA_MESSAGE":
-            return [], 0  # CloudWatch tries out whether it may send
+            return [], 0  # CloudWatch tests whether it may send
         lines = list(text["logEvents"])
     except UNREADABLE:
         return [], 1
@@ -109,7 +109,7 @@ def _unpacked(data: str) -> dict[str, Any]:
 
 
 def _parsed(message: str) -> object:
-    """A line of the log; ``None`` for what is no JSON: other lines of functions are not ours to judge."""
+    """Return a line of the log, or ``None`` when it is not JSON: the functions log other lines too."""
     try:
         return json.loads(message)
     except ValueError:

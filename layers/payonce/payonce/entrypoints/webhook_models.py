@@ -1,4 +1,4 @@
-"""The bodies and queries of the webhooks' routes."""
+"""The request bodies and queries of the webhooks' routes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class EndpointBody(StrictModel):
 
 
 class EndpointPatchBody(StrictModel):
-    """Body of ``PATCH /webhook_endpoints/{endpoint_id}``: what is to change, and at least one member."""
+    """Body of ``PATCH /webhook_endpoints/{endpoint_id}``: the members to change, at least one."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -97,7 +97,7 @@ class RotationBody(StrictModel):
 
 
 class ReplayBody(StrictModel):
-    """Body of ``POST /webhook_endpoints/{endpoint_id}/replays``: a range of time, both ends included."""
+    """Body of ``POST /webhook_endpoints/{endpoint_id}/replays``: a range of time that includes both ends."""
 
     from_ms: TimeMs
     until_ms: TimeMs

@@ -1,13 +1,13 @@
-"""One HTTP exchange that is over by its deadline, whatever the other side does, and knows whether a byte went out.
+"""One HTTP exchange that ends by its deadline, whatever the other side does, and that knows whether a byte was sent.
 
 ::
 
     resolve ─ connect ─ TLS ─┊─ send request ─ wait ─ read ─▶ Answered
     └── failure: NotSent ────┊──── failure: Lost ────┘
-                             ┊ from here a byte may have gone out
+                             ┊ from here a byte may have been sent
 
-The line is drawn by the place in this code and never by an exception's class: a TLS connection that breaks while the
-answer is awaited raises the same ``ssl.SSLError`` as a failed handshake, and the charge may have been booked.
+The place in this code draws that line, never an exception's class: a TLS connection that breaks while waiting for the
+answer raises the same ``ssl.SSLError`` as a failed handshake, and the charge may have been booked.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ type Lines = tuple[tuple[str, str], ...]
 
 
 class DeadlineExchange:
-    """Sends requests, each over a connection of its own. Never raises for what the network does.
+    """Sends requests, each over its own connection. Never raises for what the network does.
 
-    A connection kept from an earlier request may have been closed by the other side just now; a request written into it
-    fails in a way that can't be told from one that was executed. A handshake is cheaper than a payment in doubt.
+    The other side may have just closed a kept connection. A request written into it fails in a way that can't be told
+    from one that was executed. A handshake costs less than a payment in doubt.
     """
 
     def __init__(self, clock: Clock, *, max_answer_bytes: int, ca_file: str | None = None) -> None:
@@ -50,7 +50,7 @@ class DeadlineExchange:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
     ) -> Exchange:
-        """Return the outcome of one request, at the latest at ``deadline``. Redirects are not followed."""
+        """Return the outcome of one request, by ``deadline`` at the latest. Does not follow redirects."""
         wire = [*headers.items(), ("Accept-Encoding", "identity"), ("Host", urlsplit(url).netloc)]
         outcome = self.forward(
             method, url, lines=wire, body=body, deadline=deadline, max_answer_bytes=self._max_answer_bytes
@@ -70,17 +70,17 @@ class DeadlineExchange:
         max_answer_bytes: int,
         unframed: bool = False,
     ) -> Exchange | Oversized:
-        """Return the outcome of one request with exactly these header lines, and what frames it.
+        """Return the outcome of one request with exactly these header lines and those that frame the body.
 
-        ``unframed`` takes answers that end where the connection ends: cut short ones then pass for whole ones. Raises
-        ``ValueError`` for a target or header line that is none, before anything is sent.
+        ``unframed`` accepts answers that end with the connection; a truncated one then passes as complete. Raises
+        ``ValueError`` for an invalid target or header line, before anything is sent.
         """
         target = urlsplit(url)
         request = _prepared(method, target, lines, body)
         budget = Budget(self._clock, deadline)
         try:
             sock = self._connect(target, budget)
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a host that can't be encoded
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: the host can't be encoded
             return NotSent(f"no connection: {type(error).__name__}")
         with sock:
             try:
@@ -103,7 +103,7 @@ class DeadlineExchange:
 
 
 def _prepared(method: str, target: SplitResult, lines: Sequence[tuple[str, str]], body: bytes | None) -> HTTPConnection:
-    """Return a connection that holds the request's head, not yet connected: what is wrong with it shows here."""
+    """Return a connection that holds the request's head but is not yet connected: this reveals invalid requests."""
     connection = HTTPConnection(target.hostname or "", target.port or DEFAULT_PORTS[target.scheme])
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     try:
@@ -120,7 +120,7 @@ def _converse(
     connection: HTTPConnection, sock: TimedSocket, method: str, body: bytes | None, max_bytes: int, *, unframed: bool
 ) -> Exchange | Oversized:
     connection.sock = cast("socket.socket", sock)
-    # The other side may refuse and close before it has read everything; then its answer is there to be read.
+    # The other side may refuse and close before it has read everything; its answer can then still be read.
     with suppress(ConnectionError):
         connection.endheaders(body)
     reader = sock.makefile("rb")

@@ -1,4 +1,4 @@
-"""The gateway adapter of the sandbox bank, and an example for a plain HTTP gateway."""
+"""The gateway adapter of the sandbox bank. It is also an example of an adapter for a plain HTTP gateway."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DECLINE_CODES = frozenset({"declined", "insufficient_funds", "expired_card", "fraud_suspected"})
 KEPT_HEADER = "idempotency-kept"
-MAX_ANSWER_BYTES = 256 * 1024  # an answer is some KB; anything near this is not one
+MAX_ANSWER_BYTES = 256 * 1024  # an answer has a few KB; anything near this limit is not one
 _PATHS = {OperationKind.CAPTURE: "captures", OperationKind.VOID: "voids", OperationKind.REFUND: "refunds"}
 
 
@@ -87,7 +87,7 @@ class SandboxBankGateway:
                 return self._judge(outcome, instruction)
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """See ``Gateway``. Several bookings under one reference are the bank's fault and are logged loudly."""
+        """See ``Gateway``. Several bookings under one reference are the bank's error, and are logged as such."""
         outcome = self._exchange.send(
             "GET",
             f"{self._base_url}/operations?reference={instruction.gateway_reference}",
@@ -146,7 +146,7 @@ class SandboxBankGateway:
         return {"authorization": f"Bearer {self._token}", "content-type": "application/json"}
 
     def _judge(self, answer: Answered, instruction: Instruction) -> SubmitOutcome:
-        """Map an answer. The bank says of its 429 and 503 that they come before booking; of no other 5xx."""
+        """Map an answer to an outcome. The bank promises that its 429 and 503 come before booking, no other 5xx."""
         document = _json(answer.body)
         if answer.status == 201:
             return self._outcome(document, instruction)
@@ -160,13 +160,13 @@ class SandboxBankGateway:
             return NeverSent("the gateway refuses our credentials")
         if 400 <= answer.status < 500:
             if answer.status == 422:
-                # Our own key with another body: one of us has a defect, and what was executed only a lookup can tell.
+                # Our own key with another body: a defect on one side. Only a lookup can tell what was executed.
                 get_logger().error("the gateway knows our key with another request", extra={"gateway": self._name})
                 return Unknown("HTTP 422")
-            # Definitive also on a resubmission, which is only made where nothing was executed or the key is remembered.
+            # Final also for a resubmission, which is made only if nothing was executed or the key is remembered.
             kind = Overtaken if _dict(document.get("error")).get("code") == "not_possible" else Declined
             return kind("rejected_by_gateway", "The gateway rejected the operation; nothing was executed.")
-        # The bank keeps what it booked, and says so of any other answer that it keeps.
+        # The bank stores what it booked under the key, and marks any other answer that it stores.
         kept = answer.headers.get(KEPT_HEADER, "") == "true"
         return Unknown(f"HTTP {answer.status}", repeatable=not kept)
 
@@ -197,8 +197,8 @@ def sandbox_bank_from_options(
 ) -> SandboxBankGateway:
     """Return the adapter configured by one entry of PAYONCE_GATEWAYS.
 
-    ``url`` is required; ``key_retention_seconds`` (0: keys are ignored) and ``lookup_authoritative_after_seconds``
-    (30) must say what the bank at that URL does.
+    ``url`` is required. ``key_retention_seconds`` (0: keys are ignored) and ``lookup_authoritative_after_seconds``
+    (30) must match the bank at that URL.
     """
     return SandboxBankGateway(
         name=name,

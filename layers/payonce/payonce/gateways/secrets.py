@@ -1,4 +1,4 @@
-"""The gateways' credentials, from Secrets Manager. Never logged; kept in memory only."""
+"""Reads the gateways' credentials from Secrets Manager. They are kept in memory only and never logged."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from payonce.domain.errors import GatewayUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SECRETS_TIMEOUT_SECONDS = 3  # once per process, before any claim; longer would eat the request's budget
+SECRETS_TIMEOUT_SECONDS = 3  # once per process, before any claim; longer would use up the request's budget
 
 
 def read_secrets(secret_id: str, *, endpoint_url: str | None) -> Mapping[str, str]:
-    """Return the credentials by name. Raises ``GatewayUnavailable`` when they can't be read or are no JSON object."""
+    """Return the credentials by name. Raises ``GatewayUnavailable`` when they can't be read or parsed."""
     config = Config(connect_timeout=SECRETS_TIMEOUT_SECONDS, read_timeout=SECRETS_TIMEOUT_SECONDS)
     client = boto3.client("secretsmanager", endpoint_url=endpoint_url, config=config)
     try:

@@ -1,4 +1,4 @@
-"""What Stripe holds of a payment intent: captured, refunded, canceled. Whoever made it."""
+"""Reads a payment intent's state at Stripe: captured, refunded, canceled, whoever did it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from payonce.gateways.stripe_objects import StripeDocument
 
-PAGE_SIZE = 100  # the most Stripe gives at once; nobody refunds one payment in more parts
-# A refund under way will be paid: counting it as not refunded would refund twice.
+PAGE_SIZE = 100  # Stripe's maximum; nobody refunds one payment in more parts
+# A pending refund will be paid: not counting it as refunded would refund twice.
 _REFUNDED = frozenset({"succeeded", "pending", "requires_action"})
 
 
 def refunded_amount(intent: StripeDocument, refunds: Iterable[StripeDocument]) -> int:
-    """Return what ``refunds`` have given back of what was captured, or will, in Stripe's units.
+    """Return how much of the captured amount ``refunds`` have returned or will return, in Stripe's units.
 
-    What a partial capture or a cancellation frees is a refund among the others, of money that was never taken. It is
-    told by its amount, as it is marked with nothing; a refund by hand of just that amount may be taken for it, after
-    which more seems to be left than is, and Stripe refuses it.
+    Stripe lists the release of an uncaptured remainder (a partial capture or a cancellation) as a refund, although no
+    money was taken. No mark identifies it, only its amount. A manual refund of exactly that amount may be taken for it:
+    then more seems to be left than is, and Stripe refuses to refund it.
     """
     given_back = [row for row in refunds if row.get("status") in _REFUNDED]
     total = sum(int(row["amount"]) for row in given_back)
@@ -35,7 +35,7 @@ def refunded_amount(intent: StripeDocument, refunds: Iterable[StripeDocument]) -
 
 
 def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
-    """Return the state of a payment intent. Raises what the SDK raises."""
+    """Return the state of a payment intent. Raises the SDK's errors."""
     intent = client.v1.payment_intents.retrieve(intent_id).to_dict()
     currency = str(intent.get("currency", "")).upper()
     status = intent.get("status")

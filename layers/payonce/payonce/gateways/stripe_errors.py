@@ -1,28 +1,28 @@
-"""What an error of the Stripe SDK says about the operation: declined, never sent, or unknown.
+"""Maps an error of the Stripe SDK to an outcome of the operation: declined, never sent, or unknown.
 
 ::
 
     stripe.StripeError
-    ├── CardError (402)                     Declined        the issuer or Stripe refused this attempt, finally
+    ├── CardError (402)                     Declined        the issuer or Stripe refused this attempt for good
     ├── InvalidRequestError (400, 404)      Declined        refused before anything was done, except:
     │     codes of "the state is different",
-    │     an amount that is too large       Unknown         perhaps it is our own earlier execution that changed it
+    │     an amount that is too large       Unknown         our own earlier execution may have changed it
     ├── RateLimitError (429)                NeverSent       the limiter runs before anything else, except:
-    │     any other code, as lock_timeout   Unknown, r      the lock may be asked for in the middle of the work
+    │     any other code, as lock_timeout   Unknown, r      the lock may be requested in the middle of the work
     ├── AuthenticationError (401),
-    │   PermissionError (403)               NeverSent       refused at the door; the operator is told, the payer is not
-    ├── NothingSentError                    NeverSent       ours: not one byte went out
+    │   PermissionError (403)               NeverSent       refused at once; the operator is told, the payer is not
+    ├── NothingSentError                    NeverSent       our own: no byte was sent
     ├── APIConnectionError                  Unknown, r      the request may have arrived
     ├── IdempotencyError                    Unknown         our key with another request: a defect on one side
-    ├── APIError  409                       Unknown, r      the first request with this key is still at work
-    │             5xx                       Unknown         and kept: the key answers with it for a day
-    │             unreadable                Unknown, r      what was answered comes again, and may be readable then
-    └── everything else                     Unknown         no other class is a promise that nothing happened
+    ├── APIError  409                       Unknown, r      the first request with this key is still being executed
+    │             5xx                       Unknown         stored: the key answers with it for a day
+    │             unreadable                Unknown, r      the same answer comes again, and may be readable then
+    └── everything else                     Unknown         no other class promises that nothing happened
 
-r: repeatable. Stripe keeps status and body of the first answer once the endpoint has begun to execute, a 500 included;
-what is refused before that, or collides with a request under way, is not kept: docs.stripe.com/api/idempotent_requests
-and docs.stripe.com/error-low-level. Whether a certain 5xx came from before the endpoint is not to be seen, so none of
-them is sent again under the same key.
+r: repeatable. Stripe stores status and body of the first answer once the endpoint has begun to execute, even a 500. It
+does not store a refusal before that, or a collision with a request in progress: docs.stripe.com/api/idempotent_requests
+and docs.stripe.com/error-low-level. A 5xx does not show whether it came from before the endpoint, so none of them is
+sent again under the same key.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ REFUND_FAILED = "refund_failed"
 REJECTED = "rejected_by_gateway"
 DECLINED = "declined"
 
-# Stripe's decline codes (and, for the cards that Stripe itself refuses, its error codes) → payonce's closed list. What
-# is not here is "declined", on purpose also lost_card, stolen_card, pickup_card, restricted_card, fraudulent and
-# merchant_blacklist: Stripe asks to show these as a plain decline, they tell a thief which card to try next.
+# Stripe's decline codes (and, for cards that Stripe itself refuses, its error codes) → payonce's closed list. All
+# others become "declined". This includes, on purpose, lost_card, stolen_card, pickup_card, restricted_card, fraudulent
+# and merchant_blacklist: Stripe asks to show these as a plain decline: they tell a thief which card to try next.
 _PAYONCE_CODES = MappingProxyType(
     {
         "insufficient_funds": "insufficient_funds",
@@ -98,8 +98,8 @@ DECLINE_CODES = frozenset(_PAYONCE_CODES.values()) | {
     CANCELED,
     REFUND_FAILED,
 }
-# The object is not in the state that the request needs (docs.stripe.com/error-codes). An earlier sending of this very
-# request may be the reason, or somebody at the dashboard: a lookup tells which.
+# The object is not in the state that the request needs (docs.stripe.com/error-codes). The cause may be an earlier
+# submission of this very request, or somebody at the dashboard: a lookup tells which.
 STATE_CODES = frozenset(
     {
         "capture_charge_authorization_expired",
@@ -110,11 +110,11 @@ STATE_CODES = frozenset(
         "payment_intent_unexpected_state",
     }
 )
-# Of a refund that is larger than what is left Stripe may name the parameter alone.
+# For a refund larger than what is left, Stripe may name only the parameter, without a code.
 _AMOUNT_PARAMETERS = frozenset({"amount", "amount_to_capture"})
 _LIMITER_CODES = frozenset({"rate_limit", ""})
 FIRST_SERVER_ERROR = 500
-MAX_RETRY_AFTER_SECONDS = 3600  # more is not an answer to a payer who waits
+MAX_RETRY_AFTER_SECONDS = 3600  # a longer wait is no answer for a waiting payer
 MESSAGES = MappingProxyType(
     {
         AUTHENTICATION_REQUIRED: "The issuer asks for the payer's authentication, which this payment can't offer.",
@@ -135,12 +135,12 @@ def declined(code: str) -> Declined:
 
 
 def overtaken(code: str) -> Overtaken:
-    """Return the refusal of an operation whose charge somebody else has changed."""
+    """Return the refusal of an operation whose charge was changed outside payonce."""
     return Overtaken(code, MESSAGES[code])
 
 
 def decline_of(error: Mapping[str, Any]) -> Declined:
-    """Return the decline that Stripe's error object (of an answer or a ``last_payment_error``) stands for."""
+    """Return the decline for Stripe's error object, from an answer or a ``last_payment_error``."""
     for name in ("decline_code", "code"):
         stripe_code = error.get(name)
         if isinstance(stripe_code, str) and stripe_code in _PAYONCE_CODES:
@@ -151,7 +151,7 @@ def decline_of(error: Mapping[str, Any]) -> Declined:
 def outcome_of_error(
     error: Exception, *, gateway: str, reference: str, kind: OperationKind = OperationKind.PAYMENT
 ) -> Declined | NeverSent | Unknown:
-    """Return what an exception of a submission stands for; see the table above. Never raises."""
+    """Return the outcome for an exception of a submission, by the table above. Never raises."""
     match error:
         case NothingSentError():
             return NeverSent(error.user_message or "no connection")
@@ -171,7 +171,7 @@ def outcome_of_error(
             said = f"{type(error).__name__}, {error.http_status or 'no answer'} {_code(error)}".rstrip()
             return Unknown(said, repeatable=_is_repeatable(error))
         case _:
-            # The SDK stumbled over an answer that is not Stripe's. The request was sent.
+            # The SDK failed to parse an answer that is not Stripe's. The request was sent.
             _log("the gateway's answer could not be read", error, gateway, reference)
             return Unknown(f"unreadable answer: {type(error).__name__}", repeatable=True)
 
@@ -189,7 +189,7 @@ def _outcome_of_invalid_request(
     too_large = code == "amount_too_large" or (not code and _error_object(error).get("param") in _AMOUNT_PARAMETERS)
     if code in STATE_CODES or (too_large and kind is not OperationKind.PAYMENT):
         return Unknown(code or "the amount is too large")
-    # A wrong payment method of the caller, or a defect of ours: the code tells which, and nobody has to get up for it.
+    # Either the caller's payment method is wrong, or we have a defect; the code tells. No reason to page anybody.
     get_logger().warning("the gateway rejects the request", extra=_log_fields(error, gateway, reference))
     return declined(AMOUNT_NOT_SUPPORTED if code in _AMOUNT_CODES else REJECTED)
 
@@ -201,7 +201,7 @@ def _error_object(error: stripe.StripeError) -> Mapping[str, Any]:
 
 
 def _code(error: stripe.StripeError) -> str:
-    # Not error.code: the SDK leaves it empty for some classes.
+    # Not error.code, which the SDK leaves empty for some classes.
     code = _error_object(error).get("code")
     return code if isinstance(code, str) else ""
 
@@ -218,7 +218,7 @@ def _log(message: str, error: Exception, gateway: str, reference: str) -> None:
 
 
 def _log_fields(error: Exception, gateway: str, reference: str) -> dict[str, Any]:
-    """Return what may be logged: the codes, for Stripe's texts may quote the request, or a part of the API key."""
+    """Return the loggable fields: only codes, because Stripe's texts may quote the request or the API key."""
     fields: dict[str, Any] = {"gateway": gateway, "reference": reference, "error": type(error).__name__}
     if isinstance(error, stripe.StripeError):
         detail = _error_object(error)

@@ -1,7 +1,7 @@
 """The gateway adapter of Stripe, on the official SDK. Imported only where a Stripe gateway is configured.
 
-The SDK builds, signs and parses the requests. What decides about money is ours: nothing is retried here, every call
-is over by its deadline, and what an answer means is in ``stripe_errors`` and ``stripe_objects``.
+The SDK builds, signs and parses the requests. Decisions about money are ours: nothing is retried here, every call
+ends by its deadline, and ``stripe_errors`` and ``stripe_objects`` define what an answer means.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ if TYPE_CHECKING:
     from payonce.gateways.stripe_objects import StripeDocument
     from payonce.ports import Clock, Deadline
 
-# The SDK would measure our calls, describe the machine and keep an id in the home folder, which Lambda does not have.
+# The SDK would measure our calls, describe the machine, and store an id in the home folder, which Lambda lacks.
 stripe.enable_telemetry = False
-# At its lower levels the SDK's logger writes whole requests and answers.
+# At lower levels the SDK's logger writes whole requests and answers.
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
 STRIPE_CAPABILITIES = GatewayCapabilities(
-    key_retention_seconds=86_400,  # "at least 24 hours old" is when Stripe may prune a key
+    key_retention_seconds=86_400,  # Stripe may prune a key when it is "at least 24 hours old"
     lookup_by_reference=True,
-    # Listings are consistent, but a request that Stripe is still working on may create its intent late.
+    # Listings are consistent, but a request still in progress at Stripe may create its intent late.
     lookup_authoritative_after_seconds=300,
-    multiple_captures=False,  # multicapture is a feature of some accounts and cards
+    multiple_captures=False,  # multicapture is available for some accounts and cards only
     operations=frozenset(OperationKind),
 )
-# For a server that ignores idempotency keys, as localstripe does. It answers from memory, one request at a time.
+# For servers that ignore idempotency keys, such as localstripe. It answers from memory, one request at a time.
 KEYLESS_STRIPE_CAPABILITIES = replace(
     STRIPE_CAPABILITIES, key_retention_seconds=0, lookup_authoritative_after_seconds=2
 )
@@ -74,7 +74,7 @@ TEST_KEY_PREFIX = "sk_test_"
 
 
 class StripeGateway:
-    """The Gateway port over Stripe's payment intents and refunds. Shared by threads: it holds no state of a call."""
+    """The Gateway port over Stripe's payment intents and refunds. Thread-safe: it keeps no state of a call."""
 
     def __init__(
         self,
@@ -119,13 +119,13 @@ class StripeGateway:
         try:
             return _judge(instruction, execute(client, instruction))
         except Exception as error:
-            # Whatever the SDK makes of an answer is an outcome, never a crash.
+            # Any exception that the SDK raises for an answer is an outcome, never a crash.
             return outcome_of_error(
                 error, gateway=self._name, reference=instruction.gateway_reference, kind=instruction.kind
             )
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """See ``Gateway``. Several bookings under one reference are logged loudly; the first of them counts."""
+        """See ``Gateway``. Several bookings under one reference are logged as errors; the first of them counts."""
         lookup = StripeLookup(
             self._client(deadline),
             gateway=self._name,
@@ -148,10 +148,10 @@ class StripeGateway:
             return Unknown(f"the gateway could not be asked: {type(error).__name__}")
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
-        """See ``Gateway``. Declined is only what Stripe shows as canceled.
+        """See ``Gateway``. It returns ``Declined`` only when Stripe shows the intent as canceled.
 
-        No idempotency key of ours: a failure kept under it would keep the intent open for a day, and canceling is
-        canceling once anyway.
+        Sends no idempotency key: a failure stored under it would keep the intent open for a day, and canceling is
+        idempotent anyway.
         """
         client = self._client(deadline)
         intents = client.v1.payment_intents
@@ -159,7 +159,7 @@ class StripeGateway:
             try:
                 intent = intents.cancel(waiting.gateway_object_id).to_dict()
             except stripe.InvalidRequestError:
-                # It is in a state that can't be canceled any more: perhaps the payer was faster.
+                # Its state no longer allows canceling: perhaps the payer was faster.
                 intent = intents.retrieve(waiting.gateway_object_id).to_dict()
             outcome = read_object(instruction, intent)
         except Exception as error:
@@ -177,7 +177,7 @@ class StripeGateway:
         return outcome if isinstance(outcome, Succeeded | Declined | Pending) else waiting
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
-        """See ``Gateway``. A charge is a payment intent, here as everywhere."""
+        """See ``Gateway``. The charge is a payment intent, as everywhere in this adapter."""
         try:
             return read_charge(self._client(deadline), gateway_charge_id)
         except stripe.InvalidRequestError as error:
@@ -188,17 +188,17 @@ class StripeGateway:
             return Unknown(f"the gateway could not be asked: {type(error).__name__}")
 
     def _client(self, deadline: Deadline) -> stripe.StripeClient:
-        # A client per operation costs 0.2 ms and ties its calls to the deadline without state that calls would share.
+        # A client per operation costs 0.2 ms, and binds its calls to the deadline without shared state.
         return stripe.StripeClient(
             self._api_key,
             base_addresses={"api": self._api_base},
-            max_network_retries=0,  # payonce owns the retries: it asks before it sends again
+            max_network_retries=0,  # payonce controls the retries: it asks before it sends again
             http_client=BoundHttpClient(self._exchange, deadline),
         )
 
 
 def _judge(instruction: Instruction, document: StripeDocument) -> SubmitOutcome:
-    """Return what the answer of the executing call means."""
+    """Return the outcome for the answer of the executing call."""
     outcome = read_object(instruction, document)
     if isinstance(outcome, Succeeded | Unknown | Pending):
         return outcome
@@ -208,7 +208,7 @@ def _judge(instruction: Instruction, document: StripeDocument) -> SubmitOutcome:
         case ((OperationKind.PAYMENT | OperationKind.REFUND), _) if isinstance(outcome, Declined):
             return outcome
         case _, status:
-            # An accepted capture that captured nothing, a void that voided nothing: a lookup has to decide.
+            # A capture was accepted but captured nothing, or a void voided nothing: a lookup has to decide.
             return Unknown(f"the answer is {status}", repeatable=True)
 
 
@@ -217,9 +217,9 @@ def stripe_from_options(
 ) -> StripeGateway:
     """Return the adapter configured by one entry of PAYONCE_GATEWAYS.
 
-    Everything is optional: ``url`` is for a Stripe look-alike, and ``key_retention_seconds`` and
-    ``lookup_authoritative_after_seconds`` must then say what the server at that address does. Raises
-    ``GatewayUnavailable`` without an API key and ``MisconfiguredError`` where the key would travel in the clear.
+    All options may be omitted. ``url`` is for a Stripe look-alike; ``key_retention_seconds`` and
+    ``lookup_authoritative_after_seconds`` must then match the server at that address. Raises ``GatewayUnavailable``
+    when there is no API key, and ``MisconfiguredError`` when the key would travel unencrypted.
     """
     api_key = secrets.get(SECRET_NAME, "")
     if not api_key:

@@ -1,4 +1,4 @@
-"""The official SDK's HTTP client on our own exchange: one deadline per call, and evidence of what was sent."""
+"""The official SDK's HTTP client on our own exchange: one deadline per operation, and proof of what was sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from payonce.domain.exchange import Exchange
     from payonce.ports import Deadline
 
-MAX_ANSWER_BYTES = 8 * 1024 * 1024  # a page of 100 payment intents is some 400 KB, metadata of strangers included
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # a page of 100 payment intents has about 400 KB, including other users' metadata
 
 
 class HttpExchange(Protocol):
@@ -23,16 +23,16 @@ class HttpExchange(Protocol):
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
     ) -> Exchange:
-        """Return the outcome of one request, at the latest at ``deadline``."""
+        """Return the outcome of one request, by ``deadline`` at the latest."""
         ...
 
 
 class NothingSentError(stripe.APIConnectionError):
-    """Not one byte of the request went out."""
+    """No byte of the request was sent."""
 
 
 class BoundHttpClient(stripe.HTTPClient):
-    """The HTTP client of the calls under one deadline. It is made per operation and shared by nobody."""
+    """The HTTP client for the calls under one deadline. Made per operation, and never shared."""
 
     name = "payonce"
 
@@ -44,7 +44,7 @@ class BoundHttpClient(stripe.HTTPClient):
     def request(  # type: ignore[override]
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        """Send once. Raises ``NothingSentError`` or ``stripe.APIConnectionError`` when there is no answer."""
+        """Send the request once. Raises ``NothingSentError`` or ``stripe.APIConnectionError`` without an answer."""
         body = post_data.encode() if isinstance(post_data, str) else post_data
         outcome = self._exchange.send(method.upper(), url, headers=headers or {}, body=body, deadline=self._deadline)
         match outcome:

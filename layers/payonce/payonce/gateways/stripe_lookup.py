@@ -1,11 +1,11 @@
-"""Finding an operation at Stripe by our reference, with bounded work. docs/adr/0004 tells why it is done this way.
+"""Finds an operation at Stripe by our reference, with bounded work. docs/adr/0004 explains the method.
 
 ::
 
-    payment   list by time of creation, likely times first ── complete ─▶ found / not found
+    payment   list by creation time, likely times first ── complete ─▶ found / not found
                      └── too many ─▶ search ─ found ─▶ retrieve ─▶ found, else unknown
     capture, void    retrieve the payment intent: its state is the answer
-    refund           list the payment intent's refunds ── none ─▶ what is left: not found, or overtaken
+    refund           list the payment intent's refunds ── none ─▶ by the amount left: not found, or overtaken
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction, LookupOutcome
     from payonce.gateways.stripe_objects import StripeDocument
 
-PAGE_SIZE = 100  # the most Stripe gives at once
-MAX_PAGES = 8  # of 0.2-0.4 s each: what fits into an inquiry of 4 s and leaves time to search
-MAX_SEARCH_RESULTS = 10  # there should be one
+PAGE_SIZE = 100  # Stripe's maximum
+MAX_PAGES = 8  # 0.2-0.4 s each: they fit into an inquiry of 4 s and leave time to search
+MAX_SEARCH_RESULTS = 10  # one is expected
 CLOCK_SKEW_SECONDS = 300  # between our clock and Stripe's; minutes more than any synchronised clock is off
 # The last moment at which a submission can create the intent: payonce resubmits for an hour (payments.rules), the
-# submission takes seconds, and Stripe may work on it for minutes. tests/unit/gateways ties this to the rules.
+# submission takes seconds, and Stripe may process it for minutes. A test in tests/unit/gateways ties this to the rules.
 SUBMISSION_WINDOW_SECONDS = 2 * 3600
-# Seconds after the first submission, from-to, in the order in which they are looked through. Nearly every intent is
-# created within a request, so that the common case is one page however many payments the account makes in an hour.
+# Seconds after the first submission, from-to, in the order of the search. Nearly every intent is created during the
+# request, so the common case costs one page however many payments the account makes in an hour.
 _SLICES = (
     (-30, 60),
     (60, SUBMISSION_WINDOW_SECONDS + CLOCK_SKEW_SECONDS),
@@ -44,11 +44,11 @@ _SLICES = (
 
 
 class _TooManyError(Exception):
-    """More pages than an inquiry may read."""
+    """The listing has more pages than an inquiry may read."""
 
 
 class StripeLookup:
-    """One inquiry. Raises what the SDK raises; the adapter makes that an ``Unknown``."""
+    """One inquiry. Raises the SDK's errors, which the adapter maps to ``Unknown``."""
 
     def __init__(self, client: stripe.StripeClient, *, gateway: str, now_ms: int, keys_are_honoured: bool) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class StripeLookup:
         self._pages_left = MAX_PAGES
 
     def find(self, instruction: Instruction) -> LookupOutcome:
-        """Return what became of ``instruction``."""
+        """Return the outcome of ``instruction``."""
         if instruction.kind is OperationKind.PAYMENT:
             return self._find_payment(instruction)
         charge_id = instruction.gateway_charge_id
@@ -81,7 +81,7 @@ class StripeLookup:
         return self._judge(instruction, found)
 
     def _slices(self, instruction: Instruction) -> list[dict[str, int]]:
-        """Return the slices as filters, without those that lie wholly in the future of either clock."""
+        """Return the slices as filters, without those in the future of both clocks."""
         first_seconds = instruction.first_submitted_at_ms // 1000
         latest_seconds = self._now_ms // 1000 + CLOCK_SKEW_SECONDS
         return [
@@ -91,18 +91,18 @@ class StripeLookup:
         ]
 
     def _search_payment(self, instruction: Instruction) -> LookupOutcome:
-        """Search for it: the index lags behind, so that a hit is evidence and no hit is none."""
+        """Use the search index. It lags, so a hit is evidence and a miss is not."""
         hits = self._client.v1.payment_intents.search(
             {
                 "query": f"metadata['{REFERENCE_KEY}']:'{instruction.gateway_reference}'",
                 "limit": MAX_SEARCH_RESULTS,
             }
         )
-        # The indexed copy may be as old as the index: the state is read from the object itself.
+        # The indexed copy may be stale: read the state from the object itself.
         found: list[StripeDocument] = [self._client.v1.payment_intents.retrieve(hit.id).to_dict() for hit in hits.data]
         outcome = self._judge(instruction, found)
-        # Where a key is honoured there is one intent per reference, so what it says is final. Elsewhere there may be
-        # another one that the index does not know yet, and only money that moved is beyond doubt.
+        # Where keys are honoured there is one intent per reference, so its state is final. Elsewhere there may be
+        # another one that is not indexed yet, and only money that moved is beyond doubt.
         if isinstance(outcome, Succeeded) or (found and self._keys_are_honoured):
             return outcome
         return Unknown(f"more than {MAX_PAGES} pages to look through, and the search does not know it")
@@ -115,8 +115,8 @@ class StripeLookup:
         found = _marked(instruction, refunds)
         if found:
             return self._judge(instruction, found)
-        # Others may have taken what it needs. Only the listing that lacks ours may say so: a later one could count ours
-        # among them.
+        # Another refund may have used up the amount. Only the listing without ours may decide that: a later one could
+        # count ours as well.
         intent = self._client.v1.payment_intents.retrieve(charge_id).to_dict()
         left = int(intent.get("amount_received") or 0) - refunded_amount(intent, refunds)
         return NotFound() if left >= stripe_amount(instruction.money) else overtaken(ALREADY_REFUNDED)
@@ -143,7 +143,7 @@ class StripeLookup:
             params = {**params, "starting_after": rows[-1]["id"]}
 
     def _judge(self, instruction: Instruction, found: list[StripeDocument]) -> LookupOutcome:
-        # Listed is the newest first, and created is in whole seconds: turned round, a stable sort keeps ties right.
+        # Listings are newest first, with creation times in whole seconds: reversed, a stable sort keeps ties in order.
         by_age = found[::-1]
         by_age.sort(key=lambda row: int(row["created"]))
         outcomes = [read_object(instruction, row) for row in by_age]

@@ -1,4 +1,4 @@
-"""What one of Stripe's objects says about an instruction. Pure; used for the answer to a submission and for a lookup.
+"""What a Stripe object says about an instruction. Pure functions, for answers to submissions and for lookups.
 
 A payment intent's states, and what they mean for its payment:
 
@@ -9,10 +9,10 @@ A payment intent's states, and what they mean for its payment:
                                 requires_action         canceled: from any state but succeeded, for ever
                                  (awaits the payer)
 
-An intent that waits can still be completed: by a payer who was asked before anything was lost, in an app of the bank or
-with a voucher, or by whoever has its client secret. payonce hands that to nobody, but a promise that depends on it is
-none: 402 is said only of what is canceled. ``requires_payment_method`` after a failed try waits for nobody: it needs
-another payment method, which only a new request with the secret key or the client secret brings.
+An intent that awaits the payer can still be completed: by a payer who was asked before, in a bank's app or with a
+voucher, or by anyone with its client secret. payonce gives that to nobody, but must not rely on it: it answers 402 only
+for a canceled intent. ``requires_payment_method`` after a failed attempt awaits nobody: it needs another payment
+method, which only a new request with the secret key or the client secret can supply.
 docs.stripe.com/payments/paymentintents/lifecycle, docs.stripe.com/api/payment_intents/cancel.
 """
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction, LookupOutcome
 
 REFERENCE_KEY = "payonce_reference"
-CAPTURE_REFERENCE_KEY = "payonce_capture_reference"  # a capture has no object of its own: it marks the payment intent
+CAPTURE_REFERENCE_KEY = "payonce_capture_reference"  # a capture is no object of its own: it marks the payment intent
 REQUIRES_ACTION = "requires_action"
 PAYMENT_KEY = "payonce_payment_id"
 MERCHANT_KEY = "payonce_merchant_id"
@@ -58,7 +58,7 @@ type StripeDocument = Mapping[str, Any]
 
 
 def metadata_of(instruction: Instruction) -> dict[str, str]:
-    """Return the metadata by which the operation is found again."""
+    """Return the metadata by which a lookup finds the operation."""
     key = CAPTURE_REFERENCE_KEY if instruction.kind is OperationKind.CAPTURE else REFERENCE_KEY
     metadata = {key: instruction.gateway_reference}
     if instruction.kind is not OperationKind.CAPTURE:
@@ -74,9 +74,9 @@ def metadata_value(document: StripeDocument, key: str) -> str | None:
 
 
 def read_object(instruction: Instruction, document: StripeDocument) -> LookupOutcome:
-    """Return what ``document`` (a refund for a refund, else a payment intent) says about ``instruction``.
+    """Return what ``document`` (for a refund the refund, otherwise the payment intent) says about ``instruction``.
 
-    ``NotFound``: nothing was executed until now.
+    ``NotFound``: nothing has been executed so far.
     """
     match instruction.kind:
         case OperationKind.PAYMENT:
@@ -118,7 +118,7 @@ def _read_capture(instruction: Instruction, intent: StripeDocument) -> LookupOut
             agrees = _agrees(instruction, intent, amount_of="amount_received", reference_key=CAPTURE_REFERENCE_KEY)
             return _succeeded(intent) if agrees else Unknown("another amount was captured")
         case "succeeded":
-            # Stripe captures once, and marks the intent in the same step: it was another capture, and this one is late.
+            # Stripe captures once, and marks the intent in the same step: another capture was faster than this one.
             return overtaken(ALREADY_CAPTURED)
         case "canceled":
             return overtaken(AUTHORIZATION_RELEASED)
@@ -135,7 +135,7 @@ def _read_void(instruction: Instruction, intent: StripeDocument) -> LookupOutcom
         return Unknown("the payment intent is another one")
     match intent.get("status"):
         case "canceled":
-            # Whoever did it, or if the authorization just expired: what the void is for has happened, and for ever.
+            # Whoever voided it, or even if the authorization expired: the void's purpose is achieved, for good.
             return _succeeded(intent)
         case "succeeded":
             return overtaken(ALREADY_CAPTURED)
@@ -180,22 +180,22 @@ def _succeeded(intent: StripeDocument) -> Succeeded | Unknown:
 
 
 def _pending(document: StripeDocument, reason: str) -> Pending | Unknown:
-    """Return that Stripe holds it and has not decided it, as far as we can tell."""
+    """Return that Stripe holds it undecided, as far as we can tell."""
     object_id = _id_of(document)
     return Unknown(reason) if object_id is None else Pending(object_id, reason)
 
 
 def _id_of(value: Any) -> str | None:
-    """Return the id of an object, which Stripe gives as the id or, expanded, as the object."""
+    """Return the id of an object, which Stripe gives as an id or, expanded, as the object."""
     found = value.get("id") if isinstance(value, dict) else value
     return found if isinstance(found, str) and found else None
 
 
 def choose(outcomes: list[LookupOutcome]) -> LookupOutcome:
-    """Return the one outcome of several objects that carry the same reference, in the order of their creation.
+    """Return the outcome of several objects with the same reference, given in the order of their creation.
 
-    Money that moved comes before any doubt, a doubt before a refusal: the later object of the two may still move money.
-    What waits for the payer comes after the other doubts, because withdrawing it answers for itself alone.
+    Money that moved outranks a doubt, and a doubt outranks a refusal, because its object may still move money. An
+    object that awaits the payer ranks below other doubts, because withdrawing it settles that object alone.
     """
     ranks = (Succeeded, Unknown, Pending, AwaitsPayer, Declined)
     decided = [outcome for outcome in outcomes if not isinstance(outcome, NotFound)]
@@ -203,5 +203,5 @@ def choose(outcomes: list[LookupOutcome]) -> LookupOutcome:
 
 
 def _rank(ranks: tuple[type, ...], outcome: LookupOutcome) -> int:
-    # By the exact type first: what waits for the payer is pending too.
+    # By exact type first, because what awaits the payer is a Pending too.
     return ranks.index(type(outcome) if type(outcome) in ranks else Declined)

@@ -1,4 +1,4 @@
-"""The one request that executes an instruction, each with our reference as its idempotency key."""
+"""The single request that executes an instruction, with our reference as its idempotency key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def execute(client: stripe.StripeClient, instruction: Instruction) -> StripeDocument:
-    """Send the instruction, once, and return the object Stripe answers with. Raises what the SDK raises."""
+    """Send the instruction once, and return the object that Stripe answers with. Raises the SDK's errors."""
     charge_id = instruction.gateway_charge_id or ""
     intents = client.v1.payment_intents
     answer: stripe.StripeObject
@@ -31,7 +31,7 @@ def execute(client: stripe.StripeClient, instruction: Instruction) -> StripeDocu
                 {"idempotency_key": instruction.gateway_reference},
             )
         case OperationKind.VOID:
-            # Stripe takes no metadata here, and none is needed: a canceled payment intent is canceled for ever.
+            # Stripe accepts no metadata here, and none is needed: a canceled payment intent stays canceled.
             answer = intents.cancel(charge_id, {}, {"idempotency_key": instruction.gateway_reference})
         case OperationKind.REFUND:
             answer = client.v1.refunds.create(
@@ -46,7 +46,7 @@ def execute(client: stripe.StripeClient, instruction: Instruction) -> StripeDocu
 
 
 def _payment_params(instruction: Instruction) -> PaymentIntentCreateParams:
-    """Return the parameters of create-and-confirm in one call, so that no intent is left between the two."""
+    """Return the parameters to create and confirm in one call, so that no unconfirmed intent can remain."""
     manual = instruction.capture_method is CaptureMethod.MANUAL
     return {
         "amount": stripe_amount(instruction.money),
@@ -54,8 +54,8 @@ def _payment_params(instruction: Instruction) -> PaymentIntentCreateParams:
         "payment_method": instruction.payment_method,
         "capture_method": "manual" if manual else "automatic",
         "confirm": True,
-        # There is no payer at this end to authenticate or to be sent elsewhere: such a payment is declined instead. It
-        # is not declared off_session, because the payer may well be in the merchant's shop, and issuers are told so.
+        # payonce can't authenticate or redirect the payer, so a payment that needs it is declined. It is not declared
+        # off_session, because the payer may well be in the merchant's shop, and Stripe tells the issuer.
         "error_on_requires_action": True,
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         "metadata": metadata_of(instruction),

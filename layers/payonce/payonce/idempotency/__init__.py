@@ -1,1 +1,1 @@
-"""Idempotency with no knowledge of payments: keys, fingerprints, fenced claims, replays and recovery."""
+"""Idempotency, without knowledge of payments: keys, fingerprints, fenced claims, replays and recovery."""

@@ -1,4 +1,4 @@
-"""An owner's execution of an operation, and what ``resolve`` may say of the ones before it."""
+"""One owner's execution of an operation, and the verdicts that ``resolve`` may return about earlier executions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from payonce.ports import Deadline
 
-ASK_AGAIN_SECONDS = 5  # what has just gone wrong is seldom known at once
+ASK_AGAIN_SECONDS = 5  # the outcome of what has just failed is seldom known at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One owner's execution of an operation.
 
-    ``reference`` is the same for every owner of the claim: what to hand on as a downstream idempotency key, and what
-    ``resolve`` asks with. ``owners``: how many there have been, this one included. ``deadline``: after it another owner
-    may take over, and this one's result may be refused. ``submit_horizon_ms``: the last moment at which an earlier
-    owner can have sent anything, in epoch milliseconds, 0 for the first owner. Until it "not found" means nothing.
+    ``reference`` is the same for every owner of the claim. Use it as the downstream idempotency key, and in ``resolve``
+    to look the effect up. ``owners``: the number of owners so far, including this one. ``deadline``: afterwards another
+    owner may take over, and this one's result may be refused. ``submit_horizon_ms``: the last moment at which an
+    earlier owner can have sent anything, in epoch milliseconds, 0 for the first owner; until then "not found" proves
+    nothing.
     """
 
     operation: str
@@ -32,19 +33,19 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class WasExecuted:
-    """``resolve``: it happened, and this is its result."""
+    """Verdict of ``resolve``: the effect happened, and this is its result."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class WasNotExecuted:
-    """``resolve``: it did not happen. It is executed now; before ``submit_horizon_ms`` is over, asked about again."""
+    """Verdict: it did not happen. It is executed now; before ``submit_horizon_ms``, ``resolve`` is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotKnown:
-    """``resolve``: nobody knows yet; ask again after so many seconds."""
+    """Verdict of ``resolve``: nobody knows yet. Ask again after this many seconds."""
 
     ask_again_seconds: float = ASK_AGAIN_SECONDS
 

@@ -1,7 +1,7 @@
-"""The audit trail: one immutable entry for every transition of a claim, whatever store keeps the claims.
+"""The audit trail: one immutable entry for every transition of a claim, in every store.
 
-An entry's id is made of what changed and not of who noticed it: a stream that is read twice, or an operator's entry
-that the stream reports again, adds nothing.
+An entry's id is derived from the transition, not from its reporter. So reading a stream twice adds nothing, and neither
+does the stream's report of a transition that an operator's entry already records.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord
 
 AUDIT_NAMESPACE = "payonce/audit/v1"
-ENGINE_PRINCIPAL = "payonce"  # the engine made it: for a request, or in recovery
-MAX_NOTE_CHARACTERS = 1000  # of an operator's texts: a sentence or a ticket, not a file
+ENGINE_PRINCIPAL = "payonce"  # the principal of the engine's own transitions, for a request or in recovery
+MAX_NOTE_CHARACTERS = 1000  # an operator's text may be a sentence or a ticket number, not a file
 
 
 class Transition(StrEnum):
-    """What can happen to a claim. ``UNFORESEEN`` is what neither the engine nor an operator's release does.
+    """The transitions of a claim. ``UNFORESEEN`` is a change that neither the engine nor an operator's release makes.
 
-    ``ACTED`` and ``REFUSED`` are of no claim: what a person did by the operator's command, or tried to do.
+    ``ACTED`` and ``REFUSED`` concern no claim: a person did something by the operator's command, or tried to.
     """
 
     CLAIMED = "claimed"
@@ -41,9 +41,9 @@ class Transition(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedBy:
-    """An operator's release: who, why, what was found where the effect would be, and whether a lease was cut short.
+    """An operator's release: who, why, what was found where the effect would be, and whether it broke a lease.
 
-    ``at_ms``: when, in epoch milliseconds.
+    ``at_ms`` is its time in epoch milliseconds.
     """
 
     operator: str
@@ -55,12 +55,12 @@ class ReleasedBy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One transition. ``fence`` and the status are those after it; for a deletion, those that were deleted.
+    """One transition. ``fence`` and the status are those after it, or for a deletion those of the deleted record.
 
-    Times are epoch milliseconds. ``principal``: who did it, the id of an API key or "operator:<name>"; "payonce" where
-    nobody in particular asked, else the service that did it. ``sequence`` is the store's own number of an unforeseen
-    change, of which there may be several under one fence, or tells a person's acts apart; "" otherwise.
-    No member holds a plan, a response body or a key: the key is in ``record_id`` as a hash.
+    Times are epoch milliseconds. ``principal`` is who caused it: an API key's id, "operator:<name>", the service that
+    did it, or "payonce" when nobody in particular asked. ``sequence`` distinguishes several unforeseen changes under
+    one fence (the store's own number) or several acts of a person; otherwise it is "".
+    No member holds a plan, a response body or a key: ``record_id`` contains only the key's hash.
     """
 
     record_id: str
@@ -81,29 +81,29 @@ class AuditEntry:
 
     @property
     def entry_id(self) -> str:
-        """The one id of this transition, however often and by whomever it is reported."""
+        """The id of this transition: the same for every report of it, whoever reports it."""
         return content_id(
             "aud", AUDIT_NAMESPACE, self.record_id, self.claim_id, str(self.fence), self.transition.value, self.sequence
         )
 
     @property
     def scope(self) -> str:
-        """The merchant (or other tenant) whose claim it is."""
+        """The merchant (or other tenant) who owns the claim."""
         return self.record_id.rsplit("#", 2)[0]
 
     @property
     def operation(self) -> str:
-        """The operation of the claim."""
+        """The claim's operation."""
         parts = self.record_id.rsplit("#", 2)
         return parts[1] if len(parts) == 3 else ""
 
     def to_data(self) -> dict[str, Any]:
-        """Return the members as strings, ints and bools: what stores keep and ``from_data`` reads."""
+        """Return the members as strings, ints and bools, the form that stores keep and ``from_data`` reads."""
         return {**asdict(self), "transition": self.transition.value}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> AuditEntry:
-        """Return the entry of ``to_data``; further members are ignored, so that stores may add their keys."""
+        """Return the entry from ``to_data``'s form. Unknown members are ignored, so that stores may add their own."""
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
         return cls(**{**known, "transition": Transition(data["transition"])})
 
@@ -131,9 +131,9 @@ def released_entry(owned: IdempotencyRecord, by: ReleasedBy) -> AuditEntry:
 def act_entry(
     *, scope: str, operation: str, resource: str, principal: str, at_ms: int, act_id: str, reason: str, refused: bool
 ) -> AuditEntry:
-    """Return the entry of what a person did, or tried to do, by the operator's command: no claim is made for it.
+    """Return the entry of an act, done or refused, of a person at the operator's command. It concerns no claim.
 
-    ``act_id`` is one id for each act, such as the version that it made.
+    ``act_id`` is unique per act, for instance the version that the act created.
     """
     return AuditEntry(
         record_id=f"{scope}#{operation}#{resource.replace('#', '')}",
@@ -150,15 +150,15 @@ def act_entry(
 
 
 class AuditTrail(Protocol):
-    """Port of the trail as it is read. How it is written is the store's own business: with the transition, or from it.
+    """Port for reading the trail. Each store decides how it writes it: with the transition, or derived from it.
 
-    Both methods read page by page: their memory does not grow with what they return.
+    Both methods read page by page: their use of memory does not grow with the number of entries.
     """
 
     def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:
-        """Yield the entries with ``from_ms <= at_ms < until_ms``, by time, of one scope or of all."""
+        """Yield the entries with ``from_ms <= at_ms < until_ms``, by time, of one scope or of all scopes."""
         ...
 
     def history(self, record_id: str, *, newest_first: bool = False, limit: int = 100) -> list[AuditEntry]:
-        """Return up to ``limit`` entries of one record in the order of its claims and owners."""
+        """Return up to ``limit`` entries of one record, ordered by claim and owner."""
         ...

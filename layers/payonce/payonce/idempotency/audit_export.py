@@ -1,4 +1,4 @@
-"""The audit trail as text: JSON lines, or CSV that a spreadsheet opens without running anything."""
+"""Exports the audit trail as JSON lines, or as CSV that is safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     type Progress = Callable[[int, AuditEntry], None]
 
 COLUMNS = ("entry_id", "scope", "operation", *(field.name for field in fields(AuditEntry)))
-# What spreadsheets take for the start of a formula (OWASP, CSV injection), full-width forms included.
+# What spreadsheets take for the start of a formula (OWASP, CSV injection), including the full-width forms.
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
@@ -26,7 +26,7 @@ def row_of(entry: AuditEntry) -> dict[str, Any]:
 
 
 def write_jsonl(entries: Iterable[AuditEntry], out: TextIO, progress: Progress) -> int:
-    """Write one JSON object a line and return how many. Holds one entry at a time."""
+    """Write one JSON object per line and return their number. Holds one entry in memory at a time."""
     count = 0
     for count, entry in enumerate(entries, 1):
         out.write(json.dumps(row_of(entry), separators=(",", ":"), ensure_ascii=False) + "\n")
@@ -35,7 +35,7 @@ def write_jsonl(entries: Iterable[AuditEntry], out: TextIO, progress: Progress) 
 
 
 def write_csv(entries: Iterable[AuditEntry], out: TextIO, progress: Progress) -> int:
-    """Write CSV (RFC 4180) with a header and return how many entries. Holds one entry at a time."""
+    """Write CSV (RFC 4180) with a header and return the number of entries. Holds one entry in memory at a time."""
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     count = 0
@@ -47,7 +47,7 @@ def write_csv(entries: Iterable[AuditEntry], out: TextIO, progress: Progress) ->
 
 
 def harmless(cell: str) -> str:
-    """Return the cell, behind an apostrophe where a spreadsheet would take it for a formula."""
+    """Return the cell, prefixed with an apostrophe where a spreadsheet would take it for a formula."""
     return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA_STARTS) else cell
 
 

@@ -1,8 +1,8 @@
-"""The audit trail over the database port: entries as items that are only ever added, and read by time or by record.
+"""The audit trail over the database port: append-only items, read by time or by record.
 
-Key: record, then claim, fence and transition, so that an entry that is written again meets itself. Both indexes are
-split into shards, as all entries of a day or of a busy merchant would be more than one partition takes; a reader merges
-the shards by time.
+An entry's key is its record, then its claim, fence and transition, so that writing it again finds it. Both indexes are
+sharded, because all entries of a day or of a busy merchant exceed one partition's throughput; a reader merges the
+shards by time.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 BY_DAY_INDEX = "audit-by-day"
 BY_SCOPE_INDEX = "audit-by-scope"
-AUDIT_SHARDS = 8  # an index partition takes some 1,000 writes a second, and a payment makes two or three entries
-PAGE_SIZE = 200  # entries that a reader holds of each shard: about 1 MB in all
+AUDIT_SHARDS = 8  # an index partition takes about 1,000 writes a second, and a payment makes two or three entries
+PAGE_SIZE = 200  # entries that a reader holds per shard: about 1 MB in all
 _ALWAYS = frozenset({"record_id", "claim_id", "fence", "transition", "at_ms", "status"})
 _RANK = {transition: rank for rank, transition in enumerate(Transition)}
 
 
 def entry_key(entry: AuditEntry) -> str:
-    """Return the sort key within a record: claim ids are time-ordered, and fences count up within a claim."""
+    """Return the sort key within a record. Claim ids are time-ordered, and fences increase within a claim."""
     rank = _RANK[entry.transition]
     return f"{entry.claim_id}#{entry.fence:010d}#{rank}#{entry.transition.value}#{entry.sequence}"
 
@@ -42,7 +42,7 @@ def at_key(at_ms: int, suffix: str = "") -> str:
 
 
 def entry_item(entry: AuditEntry, retention_seconds: int) -> Item:
-    """Return the stored form of an entry, which DynamoDB forgets ``retention_seconds`` after it happened."""
+    """Return the stored form of an entry. DynamoDB deletes it ``retention_seconds`` after the transition."""
     shard = zlib.crc32(entry.record_id.encode()) % AUDIT_SHARDS
     day = datetime.fromtimestamp(entry.at_ms / 1000, UTC).date().isoformat()
     return {
@@ -57,23 +57,23 @@ def entry_item(entry: AuditEntry, retention_seconds: int) -> Item:
 
 
 def entry_write(entry: AuditEntry, retention_seconds: int) -> Write:
-    """Return the write that adds an entry, or is refused because it is there."""
+    """Return the write that adds an entry, and that is refused when the entry exists."""
     return Insert(Table.AUDIT, entry_item(entry, retention_seconds))
 
 
 class DatabaseAuditTrail:
-    """The port over a ``Database``. The indexes are eventually consistent, a record's own history strongly."""
+    """``AuditTrail`` over a ``Database``. Reads by time are eventually consistent, a record's history strongly."""
 
     def __init__(self, database: Database, retention_seconds: int) -> None:
         self._database = database
         self._retention_seconds = retention_seconds
 
     def write_of(self, entry: AuditEntry) -> Write:
-        """Return the write that adds an entry, for the transaction of what it tells."""
+        """Return the write that adds an entry, to be part of the transaction that it records."""
         return entry_write(entry, self._retention_seconds)
 
     def add(self, entry: AuditEntry) -> bool:
-        """Add an entry; return whether it is new. Raises ``StoreUnavailable`` or ``OutcomeUnknown``: add it again."""
+        """Add an entry and return whether it is new. After ``StoreUnavailable`` or ``OutcomeUnknown`` add it again."""
         try:
             self._database.write([entry_write(entry, self._retention_seconds)])
         except WriteConflict:
@@ -113,7 +113,7 @@ class DatabaseAuditTrail:
                 index=index,
                 partition=partition,
                 sort_at_least=("at_key", at_key(from_ms)),
-                # "<time>#" is before every entry of that millisecond, so that the end is not included.
+                # "<time>#" sorts before every entry of that millisecond, so the end is excluded.
                 sort_at_most=("at_key", at_key(until_ms)),
                 limit=PAGE_SIZE,
                 start=start,

@@ -1,4 +1,4 @@
-"""The audit trail from a table's stream: what a record was and what it became say which transition it was.
+"""Derives the audit trail from a table's stream: a record's old and new image tell which transition it was.
 
 ::
 
@@ -9,7 +9,7 @@
     open          COMPLETED, same owner          completed
     open          ─                              released
     any           ─, by DynamoDB's TTL           expired
-    anything else, such as a hand in the table   unforeseen
+    anything else, such as a manual edit         unforeseen
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 UNKNOWN_PRINCIPAL = "unknown"
-ASKED_BY = "by"  # the member of a plan that names the API key
+ASKED_BY = "by"  # the member of a plan that names the requesting API key
 _IN_PROGRESS, _IN_DOUBT, _COMPLETED = (status.value for status in RecordStatus)
 _OPEN = frozenset({_IN_PROGRESS, _IN_DOUBT})
 
@@ -38,14 +38,14 @@ def entry_of(
     sequence: str,
     deleted_by: str = "",
 ) -> AuditEntry:
-    """Return the entry of one change of one record. Total: what is not a transition of ours is an entry all the same.
+    """Return the audit entry of one change of one record. Never fails: an unknown transition gives an entry too.
 
-    ``before`` and ``after`` are plain items, ``None`` where there was none; ``deleted_by`` is the service that deleted
-    it, if one did; ``sequence`` the stream's own number of the change.
+    ``before`` and ``after`` are plain items, ``None`` where there is none. ``deleted_by`` is the service that deleted
+    the record, or "". ``sequence`` is the stream's number of the change.
     """
     transition = _transition(before, after, deleted_by)
     item = after or before or {}
-    # A completed record has no plan any more: who asked is in what it was before.
+    # A completed record no longer has a plan: the old image names the requester.
     principal = _asked_by(after) or _asked_by(before) or ENGINE_PRINCIPAL
     if transition is Transition.EXPIRED:
         principal = deleted_by
@@ -68,7 +68,7 @@ def entry_of(
 
 
 def _asked_by(item: Item | None) -> str:
-    """Return who asked for what the claim is about, "" where its plan does not say so."""
+    """Return who requested the operation, or "" where the claim's plan does not say."""
     plan = (item or {}).get("plan")
     return _text(plan, ASKED_BY) if isinstance(plan, dict) else ""
 

@@ -1,4 +1,4 @@
-"""A function call as a keyed request: which arguments name it, and which must be the same when it comes again."""
+"""A function call as a keyed request: which arguments form its key, and which must be equal when it is repeated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def refuse_what_can_not_be_guarded(function: Callable[..., Any]) -> None:
-    """Raise ``TypeError`` for generators: their effect happens while they are read, long after the call returned."""
+    """Raise ``TypeError`` for generators: their effects happen during iteration, long after the call returned."""
     plain = function
     while isinstance(plain, functools.partial):
         plain = plain.func
@@ -34,19 +34,19 @@ def refuse_what_can_not_be_guarded(function: Callable[..., Any]) -> None:
 
 
 def goes_on(result: Any) -> bool:
-    """Return whether ``result`` stands for work that is not done: a plain function may return what another began."""
+    """Return whether ``result`` stands for unfinished work, such as an awaitable, an iterator or a Future."""
     return isinstance(result, (Awaitable, Iterator, AsyncIterator, Future))
 
 
 def result_type_of(function: Callable[..., Any]) -> Any:
-    """Return the annotated type of the result. Raises ``TypeError`` without one, or when it can't be looked up."""
+    """Return the annotated type of the result. Raises ``TypeError`` when it is missing or can't be resolved."""
     plain: Any = inspect.unwrap(function)
     while isinstance(plain, functools.partial):
         plain = plain.func
     annotation = getattr(plain, "__annotations__", {}).get("return", inspect.Signature.empty)
     if annotation is inspect.Signature.empty:
         raise TypeError("Annotate what the function returns: that it can be replayed is checked before it executes.")
-    # The parameters' annotations are left alone: they may be of modules that only a type checker imports.
+    # The parameters' annotations are not resolved: their modules may be imported for type checking only.
     only_result = SimpleNamespace(__annotations__={"return": annotation})
     try:
         return typing.get_type_hints(only_result, plain.__globals__)["return"]
@@ -55,7 +55,7 @@ def result_type_of(function: Callable[..., Any]) -> Any:
 
 
 def selector(what: str, choice: str | Callable[..., Any], signature: inspect.Signature) -> Select:
-    """Return what picks the key or the scope out of a call. Raises ``TypeError`` when it is no parameter."""
+    """Return the function that extracts the key or scope from a call. Raises ``TypeError`` for an unknown parameter."""
     if callable(choice):
         chosen = choice
         return lambda args, kwargs: chosen(*args, **kwargs)
@@ -74,7 +74,7 @@ def selector(what: str, choice: str | Callable[..., Any], signature: inspect.Sig
 
 
 def arguments_of(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments by name, defaults included: f(1), f(a=1) and f() with a=1 are the same call."""
+    """Return the arguments by name, with defaults: f(1), f(a=1), and f() where a defaults to 1 are the same call."""
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return {
@@ -84,7 +84,7 @@ def arguments_of(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Ma
 
 
 def fingerprint_of(operation: str, same: Any) -> str:
-    """Return the fingerprint. Raises ``TypeError`` for arguments that have no one spelling."""
+    """Return the fingerprint. Raises ``TypeError`` for arguments without a canonical form."""
     try:
         require_json(same)
         body = canonical_json(same)

@@ -1,7 +1,7 @@
-"""The sweep over open claims whose lease ran out: shard by shard, bounded in time, one failure apart from the others.
+"""The sweep over open claims whose lease has expired: shard by shard, bounded in time, with failures isolated.
 
-Every claim names in its plan who carries it on (``CARRIED_ON_BY``), so that a sweep leaves alone what it does not know:
-it may be a payment in doubt or a request at somebody's upstream, and giving it back would open the way to a second one.
+Every claim's plan names the recovery that is responsible for it (``CARRIED_ON_BY``). A sweep leaves other claims alone:
+one may be a payment in doubt or a request at an upstream, and releasing it would allow a second execution.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord
     from payonce.ports import Clock
 
-CARRIED_ON_BY = "carried_on_by"  # member of a plan; claims without it are those of payments and endpoints
-# One claim may need an inquiry, a submission and a commit, each with its own timeout; it gets the time of a request.
+CARRIED_ON_BY = "carried_on_by"  # member of a plan; it is missing in the claims of payments and endpoints
+# One claim may need a lookup, a submission and a commit, each with its own timeout; it gets as much time as a request.
 RECOVERY_TIMEOUT_PER_CLAIM_MS = 20_000
 RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
-MAX_CLAIMS_PER_SHARD = 50  # a run is bounded; the next one is a minute away and starts with the oldest
+MAX_CLAIMS_PER_SHARD = 50  # bounds a run; the next one starts a minute later, with the oldest claims
 
 
 @dataclass(slots=True)
 class RecoveryReport:
-    """What one run did: claims looked at, concluded, and still in doubt; ``failed`` counts claims and shards."""
+    """Counts of one run: claims seen, concluded and still in doubt. ``failed`` counts both claims and shards."""
 
     seen: int = 0
     concluded: int = 0
@@ -39,15 +39,15 @@ class RecoveryReport:
 
 
 def carried_on_by(record: IdempotencyRecord) -> str:
-    """Return the name of who carries the claim on, empty for payments and endpoints."""
+    """Return the name of the recovery responsible for the claim, "" for payments and endpoints."""
     return str(record.plan.get(CARRIED_ON_BY, ""))
 
 
 class Sweep:
-    """Resolves open claims. Safe to run any number of times, in parallel, killed anywhere.
+    """Resolves open claims. Idempotent, safe to run in parallel, and safe to kill at any point.
 
-    ``recover`` gets a record's id and a deadline, and returns whether it concluded it, or ``None`` for a claim that
-    does not concern it. ``report_error`` gets the id of a claim, or the name of a shard that could not be read.
+    ``recover`` gets a record's id and a deadline. It returns whether it concluded the record, or ``None`` for a claim
+    that is not its own. ``report_error`` gets a claim's id, or the name of a shard that could not be read.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Sweep:
         self._timeout_per_claim_ms = timeout_per_claim_ms
 
     def run(self, deadline: Deadline) -> RecoveryReport:
-        """Look at every shard, oldest claims first, until done or until no whole claim fits before ``deadline``."""
+        """Look at every shard, oldest claims first, until done or until ``deadline`` leaves no time for one more."""
         report = RecoveryReport()
-        # Where there are more claims than a run can look at, each run starts with another shard: none is always last.
+        # When there are more claims than fit in a run, each run starts at another shard, so that no shard starves.
         first = self._clock.now_ms() // RUN_INTERVAL_MS
         for shard in ((first + offset) % OPEN_LEASE_SHARDS for offset in range(OPEN_LEASE_SHARDS)):
             if self._clock.now_ms() >= deadline.at_ms:
@@ -78,7 +78,7 @@ class Sweep:
                     shard, lease_expired_at_ms=self._clock.now_ms(), limit=MAX_CLAIMS_PER_SHARD
                 )
             except PayonceError as error:
-                # A throttled shard keeps no other waiting: they are other partitions of the index.
+                # A throttled shard must not delay the others, which are different partitions of the index.
                 report.failed += 1
                 self._report_error(f"{OPEN_LEASES_INDEX} shard {shard}", error)
                 continue
@@ -93,7 +93,7 @@ class Sweep:
         try:
             concluded = self._recover(open_id, deadline)
         except Exception as error:
-            # One claim that can't be carried on must not keep the others waiting; its lease brings it back.
+            # One claim that fails must not delay the others; it returns when its lease expires.
             report.seen += 1
             report.failed += 1
             self._report_error(open_id, error)

@@ -1,4 +1,4 @@
-"""Results of operations as bytes: what is replayed is decoded from the very bytes that the first call stored."""
+"""Results of operations as bytes. A replay decodes the very bytes that the first call stored."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ _SCALARS = (type(None), bool, int, float, str)
 
 
 class Codec(Protocol):
-    """How results become bytes and come back."""
+    """Encodes results as bytes and decodes them."""
 
     def check(self, annotation: Any) -> None:
-        """Raise ``TypeError`` unless every result of this type can be encoded; asked once, before any effect."""
+        """Raise ``TypeError`` unless every result of this type can be encoded. Called once, before any effect."""
         ...
 
     def encode(self, value: Any) -> bytes:
-        """Return the value's bytes. Raises ``ValueError`` or ``TypeError`` when it would not come back the same."""
+        """Return the value's bytes. Raises ``ValueError`` or ``TypeError`` when decoding would not restore it."""
         ...
 
     def decode(self, data: bytes) -> Any:
-        """Return the value of ``encode``'s bytes."""
+        """Return the value that ``encode`` made ``data`` of."""
         ...
 
 
 class JsonCodec:
-    """JSON, where the value comes back as it was: no tuples, no sets, no keys but strings, no NaN, no subclasses."""
+    """JSON that restores the exact value: no tuples, sets, keys other than strings, NaN, or subclasses."""
 
     def check(self, annotation: Any) -> None:
-        """See ``Codec``. ``JsonValue`` is the type of any JSON."""
+        """See ``Codec``. ``JsonValue`` is the annotation for any JSON."""
         _check(annotation, frozenset())
 
     def encode(self, value: Any) -> bytes:
@@ -48,7 +48,7 @@ class JsonCodec:
 
 
 class BytesCodec:
-    """Bytes as they are."""
+    """Stores bytes unchanged."""
 
     def check(self, annotation: Any) -> None:
         """See ``Codec``."""
@@ -67,7 +67,7 @@ class BytesCodec:
 
 
 def require_json(value: Any) -> None:
-    """Raise ``TypeError`` unless JSON gives the value back with the same types, where it can spell it."""
+    """Raise ``TypeError`` unless JSON restores the value with the same types."""
     kind = type(value)
     if kind is list:
         for member in value:

@@ -1,4 +1,4 @@
-"""Writing the conclusion of a claim: under its fence, in one transaction with the business writes."""
+"""Writes the conclusion of a claim: under its fence, in one transaction with the business writes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from payonce.idempotency.window import IdempotencySettings
     from payonce.ports import Clock
 
-# A business condition changes under a commit when another operation on the same payment commits first; each attempt
-# reads it anew, so more in a row than this is a defect or an outage and not contention.
+# A business condition fails when another operation on the same payment commits first. Each attempt reads it again, so
+# more failures in a row than this mean a defect or an outage, not contention.
 MAX_COMMIT_ATTEMPTS = 8
 
 
 class Concluder:
-    """Writes conclusions. After an effect it tries until the claim's deadline, and never reports "not executed".
+    """Writes conclusions. After an effect it retries until the claim's deadline, and never reports "not executed".
 
     ::
 
         draft ─ write ─┬ written, or found to be written: its response
-                       ├ a condition failed, refused, no answer ─ look ─┬ concluded by us after all: that response
-                       │                                                ├ another's: LeaseLost, its response counts
-                       │                                                └ ours and open: draft anew
+                       ├ a condition failed, refused, no answer ─ look ─┬ we have concluded it: that response
+                       │                                                ├ another owner has: LeaseLost, theirs counts
+                       │                                                └ it is ours and open: draft again
                        └ the fence failed: LeaseLost
     """
 
@@ -49,8 +49,8 @@ class Concluder:
     def write(self, claim: Claim, conclusion: Conclusion) -> KeyedResponse:
         """Record the conclusion and return its response.
 
-        Raises the error of a ``Released`` conclusion once it is released, ``LeaseLost`` when a newer owner exists, and
-        ``OutcomeUnknown`` when it could not be recorded: the claim stays open and recovery will ask the gateway.
+        Raises the error of a ``Released`` conclusion once the claim is released, ``LeaseLost`` when there is a newer
+        owner, and ``OutcomeUnknown`` when it could not be recorded: recovery then asks the gateway about the claim.
         """
         outcome = conclusion if isinstance(conclusion, Released) else self._record(claim, conclusion)
         if isinstance(outcome, Released):
@@ -58,14 +58,14 @@ class Concluder:
         return outcome
 
     def _record(self, claim: Claim, conclusion: Completed | InDoubt) -> KeyedResponse | Released:
-        # Once: however often the write is tried, the effect took no longer than until now.
+        # Taken once: however often the write is retried, the effect was over by now.
         ended_at_ms = self._clock.now_ms()
         conflicts, again = 0, False
         patience = Patience(self._clock, self._sleep, claim.deadline.at_ms)
         while True:
-            # The first attempt is made even after the deadline: the fence alone decides whether it may be written.
+            # The first attempt is made even after the deadline: the fence alone decides whether it is accepted.
             try:
-                # What is drafted anew must not be drafted over a commit whose answer was lost.
+                # Before a new draft, make sure that no earlier commit took place whose answer was lost.
                 settled = self._own_conclusion(claim.record) if again else None
                 return settled or self._attempt(claim.record, conclusion, ended_at_ms)
             except WriteConflict as conflict:
@@ -87,9 +87,9 @@ class Concluder:
         try:
             draft = conclusion.draft()
         except NotStarted as error:
-            raise _NotWritten from error  # such as a read that failed; the effect stands
+            raise _NotWritten from error  # for instance, a read failed; the effect stands
         except Exception:
-            # What it read may be a newer owner's doing, or our own commit that landed after all.
+            # It may have read a newer owner's state, or our own commit whose answer was lost.
             settled = self._own_conclusion(owned)
             if settled is None:
                 raise
@@ -125,9 +125,9 @@ class Concluder:
         return _response(stored)
 
     def _purge_at_seconds(self, owned: IdempotencyRecord) -> int:
-        """Return when the record may be forgotten: after the guard, and not before the client has had its window.
+        """Return when the record may be deleted: after the guard, and not before the client has had its window.
 
-        A doubt can outlast the guard; concluded after it, the record would be gone before any retry could see it.
+        A doubt can outlast the guard. Without the window the record would be deleted before any retry could see it.
         """
         guarded = owned.created_at_ms // 1000 + self._settings.guard_seconds
         return max(guarded, self._clock.now_ms() // 1000 + self._settings.window_seconds)
@@ -135,8 +135,8 @@ class Concluder:
     def _release(self, claim: Claim, released: Released) -> NoReturn:
         """Give the claim back and raise the error of the conclusion.
 
-        Raises ``OutcomeUnknown`` when it could not be given back until the deadline, or when an earlier put of it may
-        still land: recovery takes an open claim over and may execute it.
+        Raises ``OutcomeUnknown`` when the claim could not be released before the deadline, or when an earlier put of it
+        may still arrive: recovery then takes the open claim over, and may execute it.
         """
         patience = Patience(self._clock, self._sleep, claim.deadline.at_ms)
         doubted = False
@@ -145,7 +145,7 @@ class Concluder:
                 self._store.release(claim.record, released.writes)
                 break
             except LeaseLost:
-                # Another's, unless our own delete took place and its answer was lost: then all it reserved is free.
+                # Another owner has it, unless our own delete took place and only its answer was lost.
                 if not (doubted and self._is_gone(claim.record)):
                     raise
                 break
@@ -164,9 +164,9 @@ class Concluder:
             raise OutcomeUnknown(UNKNOWN) from error
 
     def _own_conclusion(self, owned: IdempotencyRecord) -> KeyedResponse | None:
-        """Return what this same owner has stored after all, ``None`` while its claim is open.
+        """Return the conclusion that this owner has stored despite a lost answer, or ``None`` while its claim is open.
 
-        Raises ``LeaseLost`` when a newer owner has it, or it is gone.
+        Raises ``LeaseLost`` when a newer owner has it, or the record is deleted.
         """
         stored = self._store.get(owned.record_id)
         if stored is None or (stored.claim_id, stored.fence) != (owned.claim_id, owned.fence):
@@ -175,9 +175,9 @@ class Concluder:
 
 
 class _NotWritten(Exception):
-    """No draft could be made; its effect is as it was."""
+    """No draft could be made. The effect is unchanged."""
 
 
 def _response(stored: IdempotencyRecord) -> KeyedResponse:
-    assert stored.response is not None  # noqa: S101 - narrows the type: what is concluded has a response
+    assert stored.response is not None  # noqa: S101 - narrows the type: a concluded record has a response
     return KeyedResponse(stored.response, replayed=False, expires_at_ms=stored.expires_at_ms)

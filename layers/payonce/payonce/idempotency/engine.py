@@ -1,4 +1,4 @@
-"""Executes a keyed request at most once, waits for a copy in flight, replays, and recovers what was left open."""
+"""Executes a keyed request at most once: it waits for a duplicate in flight, replays, and recovers open claims."""
 
 from __future__ import annotations
 
@@ -49,38 +49,38 @@ if TYPE_CHECKING:
     from payonce.idempotency.window import IdempotencySettings
     from payonce.ports import Clock, Deadline
 
-FIRST_POLL_SECONDS = 0.05  # a gateway call takes some 100 ms: poll fast at first, then back off
+FIRST_POLL_SECONDS = 0.05  # a gateway call takes about 100 ms: poll fast at first, then back off
 MAX_POLL_SECONDS = 0.5
 RECOVERY_TAKEOVER_MS = 1_000
-WAIT_RESERVE_MS = 1_500  # what the function needs after waiting, to answer before its own deadline
+WAIT_RESERVE_MS = 1_500  # the time that the function needs after waiting, to answer before its own deadline
 
 
 class Work(Protocol):
-    """What is to be done once per key. Knows the business; the engine knows keys, leases and fences."""
+    """The work to be done once per key. It knows the business; the engine knows keys, leases and fences."""
 
     def plan(self) -> Plan:
-        """Return what the claim stores. Called once, before anything happens."""
+        """Return what the claim stores. Called once, before any effect."""
         ...
 
     def largest_response(self) -> StoredResponse:
-        """Return a response at least as large as any that can follow, to be checked before the effect."""
+        """Return a response at least as large as any possible one. Its size is checked before the effect."""
         ...
 
     def start(self, claim: Claim) -> Conclusion:
-        """Do it, for the first time under this claim."""
+        """Execute for the first time under this claim."""
         ...
 
     def adopt(self, record: IdempotencyRecord) -> Work:
-        """Return the work that the stored claim describes: after a takeover its identity counts, not this request's."""
+        """Return the work that the stored claim describes: after a takeover its identity counts, not the request's."""
         ...
 
     def resume(self, claim: Claim) -> Conclusion:
-        """Go on after a takeover: an earlier owner may have done it, so ask before doing."""
+        """Continue after a takeover. An earlier owner may have executed it, so ask before executing."""
         ...
 
 
 class IdempotencyEngine:
-    """Runs ``Work`` under Powertools' idempotency utility with the fenced persistence layer."""
+    """Runs ``Work`` under Powertools' idempotency utility, with the fenced persistence layer."""
 
     def __init__(
         self,
@@ -100,10 +100,10 @@ class IdempotencyEngine:
         self._conclude = Concluder(store=store, settings=settings, clock=clock, sleep=sleep)
 
     def execute(self, request: KeyedRequest, work: Work) -> KeyedResponse:
-        """Return the one response of this key, executing ``work`` only if nobody has.
+        """Return the single response of this key, executing ``work`` only if nobody has done so.
 
         Raises ``KeyReused``, ``KeyInProgress``, ``KeyExpired``, the error of a ``Released`` conclusion, or
-        ``OutcomeUnknown`` when the effect may have happened and could not be recorded: the claim stays for recovery.
+        ``OutcomeUnknown`` when an effect may have happened but could not be recorded: recovery resolves the claim.
         """
         plan = work.plan()
         self._check_storable(work.largest_response())
@@ -112,7 +112,7 @@ class IdempotencyEngine:
         )
         others_seen = contested = False
         while True:
-            # Anew after every wait: a claim begins when it is made, and the wait for another's is not its latency.
+            # Made anew after every wait: a claim's time starts when it is made, and excludes waiting for another owner.
             record = self._new_record(request, plan)
             persistence = FencedPersistence(
                 store=self._store,
@@ -127,7 +127,7 @@ class IdempotencyEngine:
             try:
                 return self._run(persistence, request, plan, work)
             except StoreUnavailable as unavailable:
-                if others_seen:  # this try did nothing, but the owner that was seen before may have
+                if others_seen:  # this try did nothing, but the owner seen before it may have
                     raise OutcomeUnknown(UNKNOWN) from unavailable
                 raise
             except IdempotencyAlreadyInProgressError:
@@ -135,12 +135,12 @@ class IdempotencyEngine:
                 self._wait_for_change(record.record_id, give_up_at_ms)
             except LeaseLost:
                 others_seen, contested = True, persistence.contested
-                # Another owner took over, or concluded, between our look and our write: look at once, then wait.
+                # Another owner took over or concluded between our read and our write: look at once, then wait.
                 if not self._has_changed(record.record_id):
                     self._wait_for_change(record.record_id, give_up_at_ms)
 
     def knows(self, request: KeyedRequest) -> bool:
-        """Return whether anything is stored under the request's key: one strongly consistent read."""
+        """Return whether a record exists for the request's key. Costs one strongly consistent read."""
         return self._store.get(record_id(request.scope, request.operation, request.key)) is not None
 
     def recover(
@@ -151,10 +151,10 @@ class IdempotencyEngine:
         *,
         concerns: Callable[[IdempotencyRecord], bool] = lambda _record: True,
     ) -> bool:
-        """Take over an open claim whose lease ran out and carry it on. Return whether this call concluded it.
+        """Take over an open claim whose lease has expired and finish it. Return whether this call concluded it.
 
-        Without ``Work`` the claim is given back: its whole work would have been in the commit that is missing. A claim
-        that does not concern the caller is left as it is, untouched. Never raises for a claim that somebody else took
+        A claim without ``Work`` is released, because its only effects would have been in the commit that is missing.
+        A claim that does not concern the caller stays untouched. Never raises for a claim that somebody else took over
         or finished.
         """
         observed = self._store.get(open_id)
@@ -165,10 +165,10 @@ class IdempotencyEngine:
             or not concerns(observed)
         ):
             return False
-        # Asked before the takeover: a claim of which nothing is known stays as it is.
+        # Called before the takeover: a claim that nothing is known about must not change.
         work = work_for(observed)
         try:
-            # Given up early: the other claims wait, and the next run tries this one again.
+            # A short limit: other claims wait, and the next run tries this one again.
             give_up_at_ms = self._clock.now_ms() + RECOVERY_TAKEOVER_MS
             taken = self._ownership.take_over(observed, deadline, give_up_at_ms=give_up_at_ms)
             if work is None:
@@ -177,11 +177,11 @@ class IdempotencyEngine:
             claim = Claim(taken, deadline)
             conclusion = work.resume(claim)
             if isinstance(conclusion, Released):
-                # Nobody waits for its error here; the next request with this key begins anew.
+                # Nobody waits for its error here; the next request with this key starts afresh.
                 self._store.release(taken, conclusion.writes)
                 return True
             self._conclude.write(claim, conclusion)
-        except (LeaseLost, KeyInProgress):  # somebody else has it, or still holds its lock
+        except (LeaseLost, KeyInProgress):  # somebody else has taken it over, or still holds its lock
             return False
         return not isinstance(conclusion, InDoubt)
 
@@ -193,11 +193,11 @@ class IdempotencyEngine:
                     return work.start(claim)
                 return work.adopt(claim.record).resume(claim)
             except NotStarted as error:
-                # Raised, and no Released conclusion: the claim stays open, so recovery may still execute it.
+                # An exception is not a Released conclusion: the claim stays open, and recovery may still execute it.
                 raise OutcomeUnknown(UNKNOWN) from error
 
         def replay(response: Any, idempotent_data: DataRecord) -> KeyedResponse:
-            del response  # Powertools' rendering of it; ours is in the record, as bytes
+            del response  # Powertools' rendering; ours is stored in the record, as bytes
             return self._replay(cast("FencedDataRecord", idempotent_data).record)
 
         config = IdempotencyConfig(
@@ -237,7 +237,7 @@ class IdempotencyEngine:
         )
 
     def _wait_for_change(self, waited_id: str, give_up_at_ms: int) -> None:
-        """Return once the record may be claimed, replayed or taken over; raise ``KeyInProgress`` when time is up."""
+        """Return once the record may be claimed, replayed or taken over. Raises ``KeyInProgress`` after the limit."""
         pause_seconds = FIRST_POLL_SECONDS
         while True:
             now_ms = self._clock.now_ms()
@@ -255,7 +255,7 @@ class IdempotencyEngine:
         try:
             record = self._store.get(waited_id)
         except StoreUnavailable:
-            return False  # as far as is known
+            return False  # as far as we know
         return record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms()
 
     def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:
@@ -282,7 +282,7 @@ class IdempotencyEngine:
 
 
 class _RemainingTime:
-    """What Powertools asks a Lambda context: registered per call, because ``idempotent_function`` does not."""
+    """Stands in for a Lambda context. Registered per call, because ``idempotent_function`` does not do it."""
 
     def __init__(self, deadline: Deadline, clock: Clock) -> None:
         self._deadline = deadline

@@ -1,4 +1,4 @@
-"""The fingerprint of a request: what has to be the same for a key to be "the same request"."""
+"""The fingerprint of a request: what must be equal for two requests with one key to be the same request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return one spelling of a JSON value: sorted keys, no white space, UTF-8. Array order counts."""
+    """Return the canonical form of a JSON value: sorted keys, no white space, UTF-8. Array order is significant."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
         "utf-8", "surrogatepass"
     )

@@ -1,11 +1,11 @@
-"""The engine in a thread, while the guarded code runs where it belongs: in a caller's block, or on its event loop.
+"""Runs the engine in a thread, and the guarded code where it belongs: in the caller's block, or on its event loop.
 
 ::
 
     caller    with attempt ── waits ──▶ block ────────────▶ leaves ── waits ──▶ result
     engine    claim / replay / resolve ─▶ (waits for the block) ─▶ complete, release or park
 
-A thread for each, and not a pool: nested operations would wait for each other's places in it.
+Every call has its own thread. In a pool, nested operations would wait for each other's workers.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
     type Execute = Callable[[Callable[[], Any]], Any]
 
-LOOP_CHECK_SECONDS = 1.0  # how often the engine's thread looks whether the loop that it waits for still runs
-# A cancellation waits for what became of it to be written down: milliseconds, unless the store is away. Nothing depends
-# on it, as the lease lasts anyhow and the engine's thread goes on trying.
+LOOP_CHECK_SECONDS = 1.0  # interval at which the engine's thread checks that the event loop it waits for still runs
+# A cancellation waits until the outcome is recorded: milliseconds, unless the store is down. Correctness does not need
+# this wait, because the lease holds and the engine's thread keeps trying.
 MAX_WAIT_FOR_ENGINE_SECONDS = 1.0
 
 
 def in_thread[T](function: Callable[[], T]) -> Future[T]:
-    """Run ``function`` in a thread of its own, in a copy of this context; return a Future for its result."""
+    """Run ``function`` in a thread of its own, in a copy of this context, and return a Future for its result."""
     outcome: Future[T] = Future()
-    outcome.set_running_or_notify_cancel()  # who no longer waits for it does not stop it
+    outcome.set_running_or_notify_cancel()  # a caller that stops waiting does not cancel it
     context = contextvars.copy_context()
 
     def target() -> None:
@@ -55,12 +55,12 @@ def in_thread[T](function: Callable[[], T]) -> Future[T]:
 async def execute_async(execute: Execute, function: Callable[[], Any], *, clock: Clock) -> Any:
     """Return ``execute(run)``, where ``run`` runs the coroutine of ``function`` on this event loop.
 
-    A cancellation reaches the coroutine. It leaves the key free when the coroutine had not begun; otherwise the claim
-    keeps its lease, because threads and shielded tasks that the coroutine waited for are not cancelled with it.
+    A cancellation reaches the coroutine. If the coroutine had not begun, the key becomes free; otherwise the claim
+    keeps its lease, because threads and shielded tasks that the coroutine awaits are not cancelled with it.
     """
     coroutine = _OnLoop(function, asyncio.get_running_loop(), clock)
     engine = asyncio.wrap_future(in_thread(lambda: execute(coroutine.run)))
-    # When nobody waits any more, its exception is nobody's either: not to be logged as one that was missed.
+    # Mark the exception as retrieved: when the caller no longer waits, asyncio must not log it as lost.
     engine.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         await asyncio.wait([engine])
@@ -74,15 +74,15 @@ async def execute_async(execute: Execute, function: Callable[[], Any], *, clock:
     try:
         return engine.result()
     except (CutOff, GivenUp):
-        # The coroutine's own, as if it had been awaited here. GivenUp is for the engine alone: raised into another
-        # guarded function, it would say that that one has not begun.
+        # Raise the coroutine's own cancellation, as if it had been awaited here. GivenUp is for the engine alone: in
+        # another guarded function, it would claim that that function has not begun.
         raise asyncio.CancelledError from None
 
 
 class _OnLoop:
-    """A coroutine that the engine's thread starts on the caller's event loop, and waits for.
+    """A coroutine that the engine's thread starts on the caller's event loop and waits for.
 
-    ``_left`` is pending until the coroutine is begun on the loop; cancelled before that, it never begins.
+    ``_left`` is pending until the coroutine begins on the loop. Once cancelled, the coroutine never begins.
     """
 
     def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
@@ -90,12 +90,12 @@ class _OnLoop:
         self._loop = loop
         self._clock = clock
         self._left: Future[Any] = Future()
-        self._deadline = Deadline(0)  # known once it is claimed
+        self._deadline = Deadline(0)  # set when the key is claimed
         self._task: asyncio.Task[Any] | None = None
         self._began = False
 
     def run(self) -> Any:
-        """Return the coroutine's result; called in the engine's thread. Raises ``GivenUp``, or ``CutOff``."""
+        """Return the coroutine's result. Called in the engine's thread. Raises ``GivenUp`` or ``CutOff``."""
         self._deadline = ATTEMPTS.get()[-1].deadline
         try:
             self._loop.call_soon_threadsafe(self._begin)
@@ -108,11 +108,11 @@ class _OnLoop:
         return self._left.result()
 
     async def cancelled(self, cancellation: asyncio.CancelledError) -> None:
-        """Cancel the coroutine and wait until it has ended, however long it cleans up; called on the loop.
+        """Cancel the coroutine and wait until it has ended, however long it cleans up. Called on the loop.
 
-        Further cancellations reach the coroutine too, as if it were awaited by the caller. One with the message of the
-        last is that one again: anyio repeats them, and spares a clean-up in a shielded scope, of which only the
-        coroutine's own task knows.
+        Further cancellations reach the coroutine too, as if the caller awaited it. One with the same message as the
+        last is a repetition and is not passed on: anyio repeats cancellations, and spares a clean-up in a shielded
+        scope, but only the coroutine's own task knows of that scope.
         """
         passed_on: tuple[Any, ...] | None = None
         while not self._left.cancel() and self._task is not None and not self._task.done():
@@ -132,7 +132,7 @@ class _OnLoop:
 
     async def _body(self) -> Any:
         # engine's thread   claim ─▶ asks the loop to begin
-        # loop                       (busy with something else) . . . . . . . . . .▶ begins only now: its time is over
+        # loop                       (busy with something else) . . . . . . . . . .▶ would begin only now: too late
         # another owner                                          takes over, executes
         if self._deadline.remaining_seconds(self._clock) == 0:
             raise GivenUp("The time was over before the event loop came to begin it.")
@@ -150,15 +150,15 @@ class _OnLoop:
             self._left.set_result(task.result())
 
     def _wait(self) -> None:
-        """Wait a while. Raises ``CutOff`` when the loop has ended under a coroutine, which will not go on then."""
+        """Wait for a while. Raises ``CutOff`` when the loop has ended under a coroutine, which will not continue."""
         try:
             self._left.exception(LOOP_CHECK_SECONDS)
         except TimeoutError:
             stopped = not self._loop.is_running() and self._deadline.remaining_seconds(self._clock) == 0
-            # A loop that has only stopped may be run again: what has not begun must not begin then.
+            # A loop that has only stopped may be run again: what has not begun by now must not begin then.
             if (self._loop.is_closed() or stopped) and not self._left.cancel():
                 if stopped and self._task is not None and not self._loop.is_closed():
-                    # Run again, the loop would carry it on after its time, when another owner may have executed.
+                    # If the loop is run again, it must not continue the coroutine: another owner may have executed.
                     self._loop.call_soon_threadsafe(self._task.cancel)
                 raise CutOff("The event loop ended before the function did; what it started may go on.") from None
         except CancelledError:
@@ -166,10 +166,10 @@ class _OnLoop:
 
 
 class AttemptContext:
-    """The block of ``IdempotentOperation.attempt``.
+    """The context manager that ``IdempotentOperation.attempt`` returns.
 
-    ``replayed``: the block has nothing to do, ``result`` is what an earlier execution returned; otherwise the block
-    sets ``result``. ``reference``: see ``Attempt``.
+    ``replayed``: an earlier execution's ``result`` is there, and the block has nothing to do. Otherwise the block
+    executes and sets ``result``. ``reference``: see ``Attempt``.
     """
 
     def __init__(self, execute: Execute) -> None:
@@ -183,18 +183,18 @@ class AttemptContext:
 
     @property
     def replayed(self) -> bool:
-        """Whether an earlier execution's result is there already."""
+        """Whether the result of an earlier execution is already there."""
         return self._attempt is None
 
     @property
     def reference(self) -> str:
-        """The downstream idempotency key. Raises ``LookupError`` when replayed: nothing is to be sent."""
+        """The downstream idempotency key. Raises ``LookupError`` when replayed: the block must send nothing."""
         if self._attempt is None:
             raise LookupError("the result is replayed; there is nothing to send")
         return self._attempt.reference
 
     def __enter__(self) -> Self:
-        """Claim the key, or replay. Raises what a guarded call raises."""
+        """Claim the key, or replay its result. Raises the errors of a guarded call."""
         if self._engine is not None:
             raise RuntimeError("an attempt is used once; make another")
         self._engine = in_thread(lambda: self._execute(self._run))
@@ -202,7 +202,7 @@ class AttemptContext:
         try:
             self._attempt = self._begun.result()
         except BaseException:
-            # An interrupt while waiting: the block will not run, and the engine must not wait for it.
+            # Interrupted while waiting: the block will not run, and the engine must not wait for it.
             self._left.set_exception(GivenUp("The caller was interrupted before anything was executed."))
             raise
         if self._attempt is None:
@@ -214,7 +214,7 @@ class AttemptContext:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Store the result, or what the exception means. The result is then what later calls get."""
+        """Store the result, or what the exception means. Later calls receive the stored result."""
         del kind, trace
         if self._attempt is None or self._engine is None:
             return
@@ -234,7 +234,7 @@ class AttemptContext:
         return self._left.result()
 
     def _forget(self) -> None:
-        """Take the attempt from this context, unless the block is left in another one, as a generator's may be."""
+        """Remove the attempt from this context. A block may be left in another context, as a generator's may be."""
         if self._token is not None and ATTEMPTS.get()[-1:] == (self._attempt,):
             try:
                 ATTEMPTS.reset(self._token)

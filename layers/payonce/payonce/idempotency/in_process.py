@@ -1,25 +1,25 @@
-"""A function of a program's own as the engine's ``Work``, and what may become of it.
+"""A program's function as the engine's ``Work``, and what its possible ends mean.
 
 ::
 
-    function returned                     completed, its result stored
+    function returned                     completed, its result is stored
     function raised its promise           released: the next call executes (see nested.py)
-    function raised anything else         in doubt: it may have happened, and something of it may go on
-    function was cancelled                in doubt until the lease ends: what it started goes on
+    function raised anything else         in doubt: it may have happened, and parts of it may still run
+    function was cancelled                in doubt until the lease ends: what it started may still run
     process died, or ran over its lease   open until the lease ends
               │
               └─ the next call with the key asks resolve() ─ WasExecuted(value)   completed
                                                            ├ WasNotExecuted()     executed now, after the horizon
                                                            └ NotKnown()           in doubt, asked again later
 
-An exception ends the function and not what it has begun: a thread, a shielded task, a request whose answer did not
-come in time. All of it is over when the lease is, as ``timeout_seconds`` promises, and not before. So "not found"
-counts once the lease of every earlier owner is over (the horizon), and "found" counts at once.
+An exception ends the function, but not what it has started: a thread, a shielded task, a request whose answer was late.
+All of that ends with the lease, as ``timeout_seconds`` promises, and may last until then. So "not found" counts only
+after the leases of all earlier owners have ended (the horizon), while "found" counts at once.
 
 ::
 
     A   claim ─▶ to_thread(charge) ─▶ cancelled            charge arrives
-    B                                  asks: not found ─▶ nothing is known    │   asks: found ─▶ completed
+    B                                  asks: not found ─▶ not known yet       │   asks: found ─▶ completed
                                        ├────────── A's lease ─────────────────┴─┤ horizon
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Clock
 
-KIND = "in_process"  # of the stored plan
+KIND = "in_process"  # the stored plan's kind
 RESULT_HEADER = "payonce-result"
 VALUE, IN_DOUBT, NOT_STORED = "value", "in_doubt", "not_stored"
 _DOUBT = StoredResponse(202, {RESULT_HEADER: IN_DOUBT}, b"")
@@ -51,19 +51,19 @@ _TOO_LATE = (
 
 
 class Superseded(PayonceError):
-    """This call has executed already, and another owner gave the claim back meanwhile: it must not execute again."""
+    """This call has already executed, and another owner has released the claim since: it must not execute again."""
 
 
 class GivenUp(PayonceError):
-    """The caller went away before the function began, and it never will."""
+    """The caller gave up before the function began, so the function never begins."""
 
 
 class CutOff(PayonceError):
-    """The function was cut off, and what it had started may go on."""
+    """The function was interrupted, and what it had started may still run."""
 
 
 class Promised(PayonceError):
-    """Carries the function's own exception that says that nothing was executed."""
+    """Carries the function's own exception, which promises that nothing was executed."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -71,7 +71,7 @@ class Promised(PayonceError):
 
 
 class FunctionWork:
-    """``run`` executes; ``resolve`` says what became of an earlier owner's execution."""
+    """The ``Work`` of a function: ``run`` executes it, ``resolve`` finds out about an earlier owner's execution."""
 
     def __init__(
         self,
@@ -108,18 +108,18 @@ class FunctionWork:
     def start(self, claim: Claim) -> Conclusion:
         """See ``Work``."""
         if self.ran:
-            # This call lost its lease after executing, and then found the key free: a second execution would follow.
+            # This call lost its lease after executing, and then found the key free: it would execute a second time.
             return Released(Superseded("another owner released the claim while this one was at work"))
         return self._execute(claim)
 
     def adopt(self, record: IdempotencyRecord) -> FunctionWork:
-        """See ``Work``: the function and its arguments are those of this call, which the fingerprint has compared."""
+        """See ``Work``. The function and arguments are this call's own: the fingerprint has compared them."""
         del record
         return self
 
     def resume(self, claim: Claim) -> Conclusion:
-        """See ``Work``: ask what became of it, and never guess."""
-        asked_at_ms = self._clock.now_ms()  # before asking: the answer may be of that moment
+        """See ``Work``. Calls ``resolve`` for the earlier execution's outcome, and never guesses."""
+        asked_at_ms = self._clock.now_ms()  # taken before asking: the answer may describe that moment
         try:
             verdict = self._resolve(self._attempt(claim))
         except Exception as error:
@@ -141,7 +141,7 @@ class FunctionWork:
 
     def _execute(self, claim: Claim) -> Conclusion:
         if self._is_over(claim):
-            # owner A   claim ─▶ (frozen) . . . . . . . . .▶ begins only now: its time is over
+            # owner A   claim ─▶ (frozen) . . . . . . . . .▶ would begin only now: too late
             # owner B                      takes over, executes
             return self._nothing_done(claim, StoreUnavailable(_TOO_LATE))
         self.ran = True
@@ -168,11 +168,11 @@ class FunctionWork:
         return self._clock.now_ms() >= claim.deadline.at_ms
 
     def _nothing_done(self, claim: Claim, error: Exception) -> Conclusion:
-        """Conclude that this owner has done nothing. Earlier owners are another matter: theirs is the reference."""
+        """Conclude that this owner did nothing. An earlier owner may have acted under the same reference."""
         if claim.record.fence == 1:
             return Released(Promised(error))
-        # Released, the claim would begin anew under another reference; and what an earlier owner sent under this one
-        # would be done again by a downstream that knows this one alone. It is asked about again, at once.
+        # After a release the claim would start again under another reference, and a downstream that knows only the new
+        # one would repeat what an earlier owner sent under this one. So keep the claim, and ask again at once.
         self.error = error
         return self._doubted(claim, self._clock.now_ms() - 1, submitted=False)
 
@@ -189,7 +189,7 @@ class FunctionWork:
                 raise ValueError(f"it has {len(body)} bytes, and max_result_bytes is {self._max_result_bytes}")
             stored = StoredResponse(200, {RESULT_HEADER: VALUE}, body)
         except (TypeError, ValueError) as error:
-            # It has happened, so the key must never execute again. Every call is told the same.
+            # The effect has happened, so the key must never execute again. Every call gets the same error.
             stored = StoredResponse(200, {RESULT_HEADER: NOT_STORED}, str(error).encode("utf-8", "replace")[:1000])
         self.response = stored
         return Completed(lambda: Draft(stored, ()))

@@ -1,4 +1,4 @@
-"""What is known about a key: its state, owner, lease and times. Never a response body, a plan or the key itself."""
+"""Describes a key: its state, owner, lease and times. Never a response body, a plan or the key itself."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
 
-MAX_RECORDS = 100  # what a store reads in one round trip
+MAX_RECORDS = 100  # the most that a store reads in one round trip
 
 
 class KeyState(StrEnum):
-    """The state of a key as others see it.
+    """The state of a key as operators and clients see it.
 
-    ``EXPIRED``: the window is over, and the key blocks until its record is deleted; ``RELEASED``: given back, so that
-    it may be used again.
+    ``EXPIRED``: the window is over, and the key blocks until its record is deleted. ``RELEASED``: the claim was
+    released, so the key may be used again.
     """
 
     IN_PROGRESS = "in_progress"
@@ -38,9 +38,9 @@ class KeyState(StrEnum):
 class KeyView:
     """One operation's record of a key. Times are epoch milliseconds, ``None`` where there is none.
 
-    ``attempts``: how many owners the claim has had; the newest is (``claim_id``, ``fence``). ``lease_expires_at_ms``:
-    until then that owner may work; of a key in doubt, when it is asked about again. ``response_status``: of the stored
-    response, provisional while in doubt.
+    ``attempts``: how many owners the claim has had; (``claim_id``, ``fence``) identifies the newest.
+    ``lease_expires_at_ms``: until then that owner may work; for a key in doubt, when recovery asks again.
+    ``response_status``: the stored response's status, provisional while in doubt.
     """
 
     operation: str
@@ -72,7 +72,7 @@ def inspect_keys(
 ) -> list[KeyView]:
     """Return what is stored of ``keys`` in ``scope`` alone, by operation, in one round trip.
 
-    With a single operation and key that are not stored, one more asks the ``trail`` whether a claim was there. Raises
+    For a single operation and key without a record, a second round trip asks the ``trail`` for a released claim. Raises
     ``ValueError`` for more than 100 pairs.
     """
     ids = {record_id(scope, operation, key): operation for operation in operations for key in dict.fromkeys(keys)}
@@ -114,7 +114,7 @@ def _state(record: IdempotencyRecord, now_ms: int) -> KeyState:
 
 
 def _gone(trail: AuditTrail, one: str) -> KeyView | None:
-    """Return the view of a record that was deleted, from its last entry. The trail may be some seconds behind."""
+    """Return the view of a deleted record, from its last audit entry. The trail may lag by some seconds."""
     newest = trail.history(one, newest_first=True, limit=1)
     if not newest or newest[0].transition not in (Transition.RELEASED, Transition.EXPIRED):
         return None

@@ -1,4 +1,4 @@
-"""Responses as they are stored: bytes made once, with the headers that are replayed with them."""
+"""Responses in their stored form: bytes rendered once, with the headers that are replayed with them."""
 
 from __future__ import annotations
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 KEY_HEADER = "x-idempotency-key"
 IETF_KEY_HEADER = "idempotency-key"
-MIN_KEY_CHARACTERS = 16  # shorter ones are counters or typos, and collide
-MAX_KEY_CHARACTERS = 255  # what other payment APIs take, so that a client's generator fits
+MIN_KEY_CHARACTERS = 16  # shorter keys are counters or typos, and collide
+MAX_KEY_CHARACTERS = 255  # the limit of other payment APIs, so that clients' key generators fit
 DEFAULT_WAIT_SECONDS = 5  # longer than nearly every gateway call, shorter than a client's patience
 MAX_WAIT_SECONDS = 20  # an API Gateway response must be under way by 29 s
 
 _VISIBLE_ASCII = re.compile(rf"[\x21-\x7e]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}")
-# A string, then parameters: ;name or ;name=value. No part can be read in two ways, so that nothing is tried again.
+# A string, then parameters: ;name or ;name=value. Unambiguous, so that matching never backtracks.
 _QUOTED = re.compile(
     r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
     r'(?:[ \t]*;[ \t]*[a-z*][a-z0-9_\-.*]*(?:=(?:%?"(?:[ !#-\[\]-~]|\\["\\])*"|[!#-:<-~]+))?)*'
@@ -39,13 +39,13 @@ def _how_to(names: Sequence[str]) -> str:
 
 
 def _bare(value: str, names: Sequence[str]) -> str:
-    """Return the key of a header value: a quoted structured-field string (RFC 9651) and the bare value are the same.
+    """Return the key in a header value: a quoted structured-field string (RFC 9651) and the bare value are equal.
 
-    The string's parameters say nothing of the key, so they are ignored, as the draft has it for those not defined.
+    Parameters of the string are ignored, as the draft requires for parameters that it does not define.
     """
     value = value.strip(" \t")
     if not value.startswith('"'):
-        # A header that was sent twice may come as one line (RFC 9110, 5.3): twice the same key is that key.
+        # A repeated header may arrive as one line (RFC 9110, 5.3): the same key twice is that key.
         once = {part.strip(" \t") for part in value.split(",")}
         return once.pop() if len(once) == 1 else value
     quoted = _QUOTED.fullmatch(value)
@@ -55,12 +55,12 @@ def _bare(value: str, names: Sequence[str]) -> str:
 
 
 def parse_key(headers: Mapping[str, list[str]], names: Sequence[str] = (KEY_HEADER, IETF_KEY_HEADER)) -> str:
-    """Return the idempotency key of a request; ``headers`` maps lower-case names to all their values.
+    """Return the idempotency key of a request. ``headers`` maps lower-case names to all their values.
 
-    ``names`` are the headers that may hold it, in lower case.
+    ``names`` are the headers that may hold the key, in lower case.
 
-    Raises ``KeyMissing`` without one, ``KeyMalformed`` when it is not 16-255 visible ASCII characters or when several
-    values disagree.
+    Raises ``KeyMissing`` when there is no key, and ``KeyMalformed`` when it is not 16-255 visible ASCII characters or
+    when several values disagree.
     """
     values = [_bare(value, names) for name in names for value in headers.get(name, [])]
     if not values or not any(values):
@@ -79,10 +79,10 @@ def parse_wait_seconds(
     default_seconds: int = DEFAULT_WAIT_SECONDS,
     max_seconds: int = MAX_WAIT_SECONDS,
 ) -> int:
-    """Return how long a duplicate may wait for the first request: ``Prefer: wait=N`` (RFC 7240), or the default.
+    """Return for how many seconds a duplicate may wait: ``Prefer: wait=N`` (RFC 7240), or the default.
 
-    More than ``max_seconds`` is taken as that, since a preference may be honoured in part. Raises ``BodyMalformed``
-    when N is no number of whole seconds.
+    A larger value is reduced to ``max_seconds``, as a preference may be honoured in part. Raises ``BodyMalformed`` when
+    N is not a whole number of seconds.
     """
     match = _PREFER_WAIT.search(", ".join(headers.get("prefer", [])))
     if match is None:
@@ -95,6 +95,6 @@ def parse_wait_seconds(
 def record_id(scope: str, operation: str, key: str) -> str:
     """Return the stored identity of (scope, operation, key).
 
-    It holds the SHA-256 of the key and no detail of a deployment: renaming a function must not forget a charge.
+    It contains the SHA-256 of the key and no detail of a deployment: renaming a function must not forget a charge.
     """
     return f"{scope}#{operation}#{hashlib.sha256(key.encode('ascii')).hexdigest()}"

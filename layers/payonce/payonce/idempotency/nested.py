@@ -1,11 +1,11 @@
-"""Guarded calls within guarded calls: whose word "nothing was executed" is, and who would wait for itself.
+"""Guarded calls inside guarded calls: whose promise an exception is, and which call would wait for itself.
 
 ::
 
     outer   charges ─▶ calls inner ──────────────────────────────▶ the exception passes through: in doubt
-    inner                └─ its store is away, or it did nothing: true of the inner call, and of nothing before it
+    inner                └─ store down, or nothing executed: true of the inner call, not of what the outer did before
 
-Only an exception that a guarded function raised itself gives its claim back.
+Only an exception that a guarded function raised itself releases its claim.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import KeyedRequest
     from payonce.ports import Clock
 
-# The attempts that the running code is part of, the innermost last.
+# The attempts that the running code is part of, innermost last.
 ATTEMPTS: ContextVar[tuple[Attempt, ...]] = ContextVar("payonce_attempts", default=())
 _MARK = "_payonce_left_a_guard"
-# Marks are numbered, as a program may raise one and the same exception object again and again. A number means nothing
-# to another process: an exception that came from there pickled brings a copy of this object, which is another one.
+# Marks are numbered, as a program may raise the same exception object again and again. A number is valid in its own
+# process only: an exception unpickled from another process carries a copy of this object, which is not identical to it.
 _THIS_PROCESS = object()
 _numbers = itertools.count()
 
@@ -42,7 +42,7 @@ def next_number() -> int:
 
 
 class LeavingAGuard:
-    """A context manager that marks the exception that leaves it as one that has passed out of a guarded call."""
+    """A context manager that marks an exception as having left a guarded call."""
 
     def __enter__(self) -> None:
         """Begin the guarded call."""
@@ -50,14 +50,14 @@ class LeavingAGuard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Mark the exception, by way of its ``__dict__``: a frozen dataclass refuses to have attributes set."""
+        """Mark the exception through its ``__dict__``: frozen dataclasses refuse attribute assignment."""
         del kind, trace
         if error is not None:
             error.__dict__[_MARK] = (_THIS_PROCESS, next_number())
 
 
 def check_releases_on(types: tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
-    """Return ``types``. Raises ``ValueError`` for what can't be a promise of the program's own."""
+    """Return ``types``. Raises ``ValueError`` for a type that can't be a program's own promise."""
     for kind in types:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise ValueError("releases_on is a tuple of exceptions. What interrupts a function promises nothing.")
@@ -70,10 +70,10 @@ def check_releases_on(types: tuple[type[Exception], ...]) -> tuple[type[Exceptio
 
 
 def is_promise(error: Exception, releases_on: tuple[type[Exception], ...], *, since: int) -> bool:
-    """Return whether ``error`` is the function's own word that it has done nothing.
+    """Return whether ``error`` is the function's own promise that it has done nothing.
 
-    ``since``: the number when the function began. What has left another guarded call after that speaks of that call.
-    An exception of ``releases_on`` is none either when it was raised because of one, or is a group that holds one.
+    ``since`` is the number at which the function began. An exception that left another guarded call after that speaks
+    for that call. Nor is it a promise when such an exception caused it, or when it is a group that contains one.
     """
     if isinstance(error, NotExecuted):
         return not _left_a_guard(error, since)
@@ -96,7 +96,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exception, all that it was raised from or during, and all that groups among them hold."""
+    """Yield the exception, every exception that it was raised from or during, and the members of groups among them."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -109,10 +109,10 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
 
 
 def refuse_to_wait_for_oneself(request: KeyedRequest, store: IdempotencyStore, clock: Clock) -> None:
-    """Raise ``KeyInProgress`` when the request's key is held by an execution that this very call is a part of.
+    """Raise ``KeyInProgress`` when the key is held by an execution that this very call is part of.
 
-    Where the execution is over (a background task outlived it) or another owner has its claim, the call is no
-    different from others.
+    When that execution is over (a background task outlived it), or another owner has its claim, the call is treated
+    like any other.
     """
     identity = (request.operation, request.scope, request.key)
     around = {(one.reference, one.owners) for one in ATTEMPTS.get() if (one.operation, one.scope, one.key) == identity}

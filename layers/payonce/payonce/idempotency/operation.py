@@ -1,6 +1,6 @@
-"""``idempotent_operation``: the engine in a program's own process, as decorator and as context manager.
+"""``idempotent_operation``: the engine in a program's own process, as a decorator and as a context manager.
 
-See docs/in-process.md for how it is used and what it does not do.
+docs/in-process.md explains how to use it, and its limits.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import KeyedResponse
     from payonce.ports import Clock
 
-MAX_TIMEOUT_SECONDS = 3600  # a lease blocks its key after a crash for as long
+MAX_TIMEOUT_SECONDS = 3600  # after a crash the lease blocks its key for as long
 MAX_SCOPE_CHARACTERS = 256
 _OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}")
 
 
 def run_again(_attempt: Attempt) -> Verdict:
-    """A ``resolve`` for functions that may be executed any number of times, as their own effect is idempotent."""
+    """A ``resolve`` for functions that may be executed any number of times, because their effect is idempotent."""
     return WasNotExecuted()
 
 
 def never_known(_attempt: Attempt) -> Verdict:
-    """The ``resolve`` of functions that give none: what is in doubt stays so until an operator releases it."""
+    """The default ``resolve``: what is in doubt stays in doubt until an operator releases it."""
     return NotKnown()
 
 
 def current_attempt() -> Attempt:
-    """Return the attempt whose function or block this is called from. Raises ``LookupError`` outside of any."""
+    """Return the attempt that the calling function or block is part of. Raises ``LookupError`` outside of any."""
     attempts = ATTEMPTS.get()
     if not attempts:
         raise LookupError("no attempt: this is called from no guarded function or block")
@@ -85,14 +85,14 @@ def idempotent_operation(
 ) -> IdempotentOperation:
     """Return a guard that executes once per (scope, operation, key) and replays the result to every other call.
 
-    ``operation``: a stable name; a renamed function keeps it. ``timeout_seconds``: how long an execution may take at
-    most, with all that it starts (threads, background tasks, requests whose answers it gave up); after it (and a
-    margin) another call may take over. ``scope`` and ``key``: the name of a parameter, or a function of the same
-    arguments; the scope is the tenant, and no two share a key. ``resolve``: asked when an earlier execution may have
-    happened. ``releases_on``: exceptions of the program's own that, raised by the function itself, certainly mean that
-    nothing happened and nothing goes on, beside ``NotExecuted``. ``fingerprint``: what must be the same when a key
-    comes again, made of the arguments; all of them without it. ``wait_seconds``: how long a copy waits for a call that
-    is at work.
+    ``operation``: a stable name; renaming the function must not change it. ``timeout_seconds``: the longest that an
+    execution may take, including everything that it starts (threads, background tasks, requests whose answers it gave
+    up on); after it and a margin another call may take over. ``scope`` and ``key``: a parameter's name, or a function
+    of the same arguments; the scope is the tenant, and keys of different scopes are distinct. ``resolve``: called when
+    an earlier execution may have happened. ``releases_on``: the program's own exceptions that, like ``NotExecuted``,
+    promise that nothing happened and nothing is running when the function itself raises them. ``fingerprint``: a
+    function of the arguments that returns what must be equal when a key is repeated; by default all arguments.
+    ``wait_seconds``: how long a duplicate waits for a call in progress.
 
     Raises ``ValueError`` for a setting out of range.
     """
@@ -124,12 +124,12 @@ def idempotent_operation(
 
 
 class IdempotentOperation:
-    """A guard: decorates a function, or gives a context manager with ``attempt``. Safe for threads.
+    """A guard: it decorates a function, or ``attempt`` gives a context manager. Thread-safe.
 
-    A guarded call returns the one result of its key. It raises the function's own exception (also the first time that
-    it leaves the outcome in doubt), ``OutcomeUnknown`` while the outcome is in doubt, ``KeyReused``, ``KeyInProgress``,
-    ``KeyExpired``, ``LeaseLost`` when it ran for so long that a newer owner's outcome stands, ``ResultNotStored``, and
-    ``StoreUnavailable`` with nothing executed.
+    A guarded call returns the single result of its key. It raises the function's own exception (also the first time
+    that it leaves the outcome in doubt), ``OutcomeUnknown`` while the outcome is in doubt, ``KeyReused``,
+    ``KeyInProgress``, ``KeyExpired``, ``LeaseLost`` when it took so long that a newer owner's outcome stands,
+    ``ResultNotStored``, and ``StoreUnavailable`` when nothing was executed.
     """
 
     def __init__(self, **parts: Any) -> None:
@@ -151,10 +151,10 @@ class IdempotentOperation:
         )
 
     def __call__[**P, R](self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return ``function``, guarded. A coroutine function stays one: the engine then works in a thread.
+        """Return ``function``, guarded. A coroutine function remains one; the engine then works in a thread.
 
-        Raises ``TypeError`` for generators, for a result that can't be replayed as it was (its annotation says), and
-        for a key or scope that is no parameter.
+        Raises ``TypeError`` for generators, for a result type that can't be replayed exactly (by its annotation), and
+        for a key or scope that is not a parameter.
         """
         refuse_what_can_not_be_guarded(function)
         self._codec.check(result_type_of(function))
@@ -187,7 +187,7 @@ class IdempotentOperation:
         return guarded
 
     def attempt(self, *, scope: str, key: str, arguments: Any = None) -> AttemptContext:
-        """Return a context manager for a block in place of a function; ``arguments`` are what is fingerprinted.
+        """Return a context manager for a block instead of a function; ``arguments`` are fingerprinted.
 
         ::
 
@@ -201,7 +201,7 @@ class IdempotentOperation:
         return AttemptContext(lambda run: self.execute(request, run))
 
     def execute(self, request: KeyedRequest, run: Callable[[], Any]) -> Any:
-        """Return the one result of the request's key; ``run`` is called at most once."""
+        """Return the single result of the request's key. ``run`` is called at most once."""
         work = FunctionWork(
             claim_id=self._ids.new("op"),
             run=run,
@@ -229,7 +229,7 @@ class IdempotentOperation:
             raise unknown from work.error or unknown.__cause__
         else:
             return self._result(work, outcome)
-        raise error  # here, where it gets no cause or context that it did not have
+        raise error  # raised here, so that it gains no cause or context
 
     def _result(self, work: FunctionWork, outcome: KeyedResponse) -> Any:
         if work.ran and outcome.response != work.response:

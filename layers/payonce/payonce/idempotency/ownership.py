@@ -1,14 +1,14 @@
-"""How an execution becomes the owner of a key, however often the store's answers are lost.
+"""How an execution becomes the owner of a key, even when the store's answers are lost.
 
 ::
 
     claim      put ─ answer lost ─ read back ─┬ there: owned
-                                              └ not there, or not readable: it may be on its way
+                                              └ not there, or not readable: it may still arrive
                put again, the same claim ─────┬ there by now, or stored now: owned
                                               └ until the deadline: OutcomeUnknown
 
-A claim that is stored is carried on by recovery, whether or not its client hears of it. So "nothing was executed" is
-said only of a claim that was refused at its first try.
+Recovery finishes a stored claim whether or not its client learns of it. So "nothing was executed" is said only of a
+claim that was refused at its first try.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_SECONDS = 0.05
 MAX_PAUSE_SECONDS = 1.0
-MAX_TRIES = 100  # bounds a clock that stands still; time is what ends it
-LAST_TRY_MS = 4_000  # a write may take 3 s until it is given up, and the answer has to leave before the deadline
+MAX_TRIES = 100  # a bound in case the clock stands still; normally time ends the tries
+LAST_TRY_MS = 4_000  # a write may take 3 s to fail, and the answer has to leave before the deadline
 UNKNOWN = (
     "It is not known whether the request was recorded, so it may be executed. Retry with the same key: nothing is "
     "executed twice. Do not use another key or another provider until you know."
@@ -42,8 +42,8 @@ UNKNOWN = (
 class Owned:
     """A claim of this execution.
 
-    ``contested``: an earlier put of the same claim may still be on its way. It is refused while the record is stored;
-    but after a release it would be stored again, and recovery would carry it on.
+    ``contested``: an earlier put of the same claim may still arrive. It is refused while the record exists, but after a
+    release it would be stored again, and recovery would execute it.
     """
 
     record: IdempotencyRecord
@@ -51,7 +51,7 @@ class Owned:
 
 
 class Patience:
-    """Pauses between the tries of one thing, longer each time, until ``until_ms``."""
+    """Exponential backoff between tries, until ``until_ms``."""
 
     def __init__(self, clock: Clock, sleep: Callable[[float], None], until_ms: int) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ class Patience:
         self._left = MAX_TRIES
 
     def wait(self) -> bool:
-        """Pause, and return ``True``; return ``False`` at once when there is no time for another try."""
+        """Pause and return ``True``; return ``False`` at once when there is no time for another try."""
         self._left -= 1
         if self._left <= 0 or self._clock.now_ms() + self._pause_seconds * 1000 > self._until_ms:
             return False
@@ -81,9 +81,9 @@ class Ownership:
     def claim(
         self, record: IdempotencyRecord, writes: Sequence[Write], deadline: Deadline, *, contested: bool = False
     ) -> Owned:
-        """Store the claim. ``contested``: an earlier put of it, before others had the key, may still be on its way.
+        """Store the claim. ``contested``: an earlier put of it, from before others had the key, may still arrive.
 
-        Raises ``ClaimTaken``; ``StoreUnavailable`` and ``WriteConflict`` when nothing was stored and nothing will be;
+        Raises ``ClaimTaken``; ``StoreUnavailable`` and ``WriteConflict`` when nothing was or will be stored;
         ``OutcomeUnknown`` when it may be.
         """
         doubt = OutcomeUnknown(UNKNOWN) if contested else None
@@ -102,7 +102,7 @@ class Ownership:
             except WriteConflict:
                 if doubt is None:
                     raise
-                # Refused by now; but an earlier try may have met another state, or may meet one yet.
+                # Refused now, but an earlier try may have found another state, or may still arrive.
                 raise OutcomeUnknown(UNKNOWN) from doubt
             if not patience.wait():
                 raise OutcomeUnknown(UNKNOWN) from doubt
@@ -110,10 +110,10 @@ class Ownership:
     def take_over(self, observed: IdempotencyRecord, deadline: Deadline, *, give_up_at_ms: int) -> IdempotencyRecord:
         """Become the owner after ``observed``.
 
-        Raises ``LeaseLost`` when it has changed since, else ``OutcomeUnknown``: what the owners before have done is
-        not known, so that nobody can say that nothing was executed.
+        Raises ``LeaseLost`` when it has changed since, and otherwise ``OutcomeUnknown``: what earlier owners did is
+        unknown, so nobody can say that nothing was executed.
         """
-        owner = uuid.uuid4().hex  # two takers see the same fence, and each has to know which of them has it
+        owner = uuid.uuid4().hex  # two takers may see the same fence, and each must know which of them has it
         patience = Patience(self._clock, self._sleep, give_up_at_ms)
         while True:
             try:

@@ -1,8 +1,8 @@
 """Powertools' idempotency utility over our fenced store.
 
-Powertools drives: claim before the function, replay what is stored, store the result after it. This layer decides how
-each of those is written. It is made anew for every request, so that nested calls can't complete under each other's key
-and no configuration of an earlier call sticks.
+Powertools decides when to act: claim before the function, replay what is stored, store the result afterwards. This
+layer decides how each of those is written. Every request gets a new one, so that nested calls can't complete under each
+other's key and no configuration of an earlier call remains.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 class FencedDataRecord(DataRecord):
-    """Shows Powertools a stored record: one with a response is replayed, one without is in progress.
+    """Presents a stored record to Powertools: with a response it is replayed, without one it is in progress.
 
-    Expiry is judged by the engine, which must answer 409 for an expired key where Powertools would execute again.
+    The engine judges expiry: it must answer 409 for an expired key, where Powertools would execute again.
     """
 
     def __init__(self, record: IdempotencyRecord) -> None:
@@ -45,8 +45,8 @@ class FencedDataRecord(DataRecord):
 class FencedPersistence(BasePersistenceLayer):
     """One request's persistence layer.
 
-    Adds to Powertools': fencing, a lease margin, takeover that keeps the claim's identity, the fingerprint check even
-    on a dead claim, completion in one transaction with the business writes, and an outcome policy in place of "any
+    It adds fencing, a lease margin, takeovers that keep the claim's identity, a fingerprint check even on a claim whose
+    owner is dead, completion in one transaction with the business writes, and an outcome policy in place of "any
     exception deletes the record".
     """
 
@@ -75,7 +75,7 @@ class FencedPersistence(BasePersistenceLayer):
         self.concluded: KeyedResponse | None = None
 
     def _get_hashed_idempotency_key(self, data: Any) -> str:
-        # The record id is made by idempotency.keys: no function name, SHA-256, and never missing.
+        # idempotency.keys makes the record id: no function name, SHA-256, and never missing.
         return self._new_record.record_id
 
     def _get_hashed_payload(self, data: Any) -> str:
@@ -86,7 +86,7 @@ class FencedPersistence(BasePersistenceLayer):
         # lease     |── A may run ──|─ margin ─|
         # owner B                              take over f=2 ─▶ ask gateway ─▶ complete: requires f=2, done
         #
-        # Only a lease that ran out is taken over, and only by whoever still sees the fence that it observed.
+        # Only an expired lease is taken over, and only by an execution that still sees the fence it observed.
         try:
             self.claimed = self._ownership.claim(
                 self._new_record, self._writes, self._deadline, contested=self.contested
@@ -117,9 +117,9 @@ class FencedPersistence(BasePersistenceLayer):
         self.concluded = self._conclude(self.claim, result)
 
     def delete_record(self, data: Any, exception: Exception) -> None:
-        """Keep the claim. An exception says nothing about what the gateway did, so recovery will ask it.
+        """Keep the claim. An exception proves nothing about the gateway, so recovery will ask the gateway.
 
-        What certainly did not happen is a ``Released`` conclusion, never an exception.
+        An effect that certainly did not happen is reported by a ``Released`` conclusion, never by an exception.
         """
 
     @property

@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from payonce.ports import Item
 
 OPEN_LEASE_SHARDS = 8  # one index partition takes about 1,000 writes a second, and each payment makes two
-COMPRESS_FROM_BYTES = 512  # a replay is billed by the stored item's size; below this zlib gains nothing
+COMPRESS_FROM_BYTES = 512  # a replay is billed by the stored item's size; smaller bodies gain nothing from zlib
 
-# What recovery needs and a replay does not. A replay is billed by the item's size, and an item without a shard is in
-# no index.
+# Attributes that recovery needs and a replay does not. Dropping them makes replays cheaper, which are billed by the
+# item's size, and an item without a shard leaves the index.
 DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms", "owner")
 
 
 def shard_of(record_id: str) -> int:
-    """Return the shard of the index of open leases that this record is listed in."""
+    """Return the shard of the open leases' index that lists this record."""
     return zlib.crc32(record_id.encode()) % OPEN_LEASE_SHARDS
 
 
 def response_attributes(response: StoredResponse) -> dict[str, Any]:
-    """Return the attributes that hold a response, its body compressed when that makes it smaller."""
+    """Return the attributes that hold a response. Its body is compressed when that makes it smaller."""
     packed = len(response.body) >= COMPRESS_FROM_BYTES
     return {
         "response_status": response.status,
-        # Lines where their order or a repetition counts, else a map. One attribute holds either, so that a completion
-        # leaves nothing of a provisional response behind.
+        # A list where the order or repetition of lines matters, otherwise a map. One attribute holds either, so that a
+        # completion overwrites the provisional response entirely.
         "response_headers": [list(line) for line in response.lines] if response.lines else dict(response.headers),
         "response_body": zlib.compress(response.body) if packed else response.body,
         "response_packed": packed,

@@ -55,21 +55,21 @@ OPEN_LEASES_INDEX = "open-leases"
 
 
 class IdempotencyStore(Protocol):
-    """Port of the store. Every method is one round trip, and is refused as a whole or done as a whole."""
+    """Port of the store. Every method is one round trip and is atomic."""
 
     def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
         """Store a new claim with the business ``writes``.
 
-        Raises ``ClaimTaken`` when the id is stored already, ``WriteConflict`` (index into ``writes``) when a business
-        condition failed. ``OutcomeUnknown`` when it may be stored, or may be later: claimed again with the same
-        record, it finds itself.
+        Raises ``ClaimTaken`` when the id is already stored, ``WriteConflict`` (index into ``writes``) when a business
+        condition failed, and ``OutcomeUnknown`` when it may be stored, now or later. Idempotent: a second call with the
+        same record finds its own claim.
         """
         ...
 
     def take_over(self, observed: IdempotencyRecord, *, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
-        """Become the owner after ``observed``, fence + 1. Raises ``LeaseLost`` when it has changed since.
+        """Become the owner after ``observed``, with fence + 1. Raises ``LeaseLost`` when it has changed since.
 
-        ``owner``: a name that no other takeover has; called again with the same one, it finds itself.
+        ``owner``: a name unique to this takeover. Idempotent: a second call with the same name finds itself.
         """
         ...
 
@@ -82,7 +82,7 @@ class IdempotencyStore(Protocol):
         ended_at_ms: int,
         writes: Sequence[Write],
     ) -> IdempotencyRecord:
-        """Finish for good. Raises ``LeaseLost``, or ``WriteConflict`` (index into ``writes``).
+        """Finish the record for good. Raises ``LeaseLost``, or ``WriteConflict`` (index into ``writes``).
 
         ``ended_at_ms``: when the owner began to write this conclusion.
         """
@@ -101,12 +101,12 @@ class IdempotencyStore(Protocol):
     ) -> IdempotencyRecord:
         """Put the record in doubt with a provisional response. Raises ``LeaseLost`` or ``WriteConflict``.
 
-        ``ended_at_ms``: see ``complete``. ``plan`` takes the place of the stored one; ``None`` leaves that.
+        ``ended_at_ms``: see ``complete``. ``plan`` replaces the stored plan; ``None`` keeps it.
         """
         ...
 
     def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
-        """Delete the open claim, as nothing happened, if claim, fence and status are still those of ``owned``.
+        """Delete the open claim, as if nothing had happened, if its claim, fence and status still equal ``owned``'s.
 
         An operator's release (``by``) becomes an entry of the audit trail together with the deletion. Raises
         ``LeaseLost``, also for a completed record, or ``WriteConflict``.
@@ -114,15 +114,15 @@ class IdempotencyStore(Protocol):
         ...
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
-        """Return the record, strongly consistent."""
+        """Return the record, or ``None``. The read is strongly consistent."""
         ...
 
     def get_many(self, record_ids: Sequence[str]) -> list[IdempotencyRecord]:
-        """Return those of up to 100 records that are stored, strongly consistent, in any order, in one round trip."""
+        """Return the stored ones of up to 100 records, strongly consistent, in any order, in one round trip."""
         ...
 
     def check(self) -> None:
-        """Return when claims are taken, now. Raises ``StoreUnavailable`` saying why not."""
+        """Return if the store accepts claims now. Raises ``StoreUnavailable`` with the reason otherwise."""
         ...
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
@@ -131,7 +131,7 @@ class IdempotencyStore(Protocol):
 
 
 class DatabaseIdempotencyStore:
-    """The port over a ``Database``, with business writes in the same transaction."""
+    """``IdempotencyStore`` over a ``Database``, with the business writes in the same transaction."""
 
     def __init__(self, database: Database, *, audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS) -> None:
         self._database = database
@@ -205,7 +205,7 @@ class DatabaseIdempotencyStore:
         return stored
 
     def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
-        """See the port. The stream reports the deletion too: its entry has the same key, and the operator's stands."""
+        """See the port. The stream reports the deletion too, under the same key: the operator's entry stays."""
         delete = Delete(
             table=Table.IDEMPOTENCY,
             key={"id": owned.record_id},
@@ -225,7 +225,7 @@ class DatabaseIdempotencyStore:
         return [from_item(item) for item in items]
 
     def check(self) -> None:
-        """See the port: reads what is not there."""
+        """See the port. Reads a record that does not exist."""
         self._item("payonce-readiness")
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
@@ -270,5 +270,5 @@ class DatabaseIdempotencyStore:
 
 
 def _shifted(conflict: WriteConflict) -> WriteConflict:
-    """Return the conflict with its index counted in the business writes, whose place is after the record's own."""
+    """Return the conflict with its index counted in the business writes, which follow the record's own write."""
     return WriteConflict(conflict.detail, index=conflict.index - 1, current=conflict.current)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RecordStatus(StrEnum):
-    """Where a claim stands. The words of Powertools' records, and one more."""
+    """The states of a claim: those of Powertools' records, and IN_DOUBT."""
 
     IN_PROGRESS = "INPROGRESS"
     IN_DOUBT = "IN_DOUBT"
@@ -23,10 +23,10 @@ class RecordStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response as bytes: a replay is these bytes, not a new rendering of some object.
+    """A response as bytes. A replay sends these bytes and renders nothing anew.
 
-    ``lines`` are all header lines in their order, where a name may be repeated (such as Set-Cookie); then ``headers``
-    is empty.
+    ``lines`` are all header lines in order, for responses whose names may repeat (such as Set-Cookie); ``headers`` is
+    then empty.
     """
 
     status: int
@@ -43,16 +43,17 @@ class StoredResponse:
 class IdempotencyRecord:
     """One key's record, as stored. Times are epoch milliseconds.
 
-    ``claim_id`` names the claim for its whole life, and ``fence`` counts its owners: every later write requires both.
-    The fence alone would not do: after a release the next claim starts at 1 again, and a stale first owner would match.
-    ``owner``: of whom took it over, drawn anew for each takeover; "" for the first owner. It tells a takeover whose
-    answer was lost from another's with the same fence.
+    ``claim_id`` names the claim for its whole life, and ``fence`` is the fencing token that counts its owners: every
+    later write requires both. The fence alone would not suffice: after a release the next claim starts at 1 again, and
+    a stale first owner would match.
+    ``owner``: a name unique to each takeover, "" for the first owner. After a lost answer it tells this takeover from
+    another with the same fence.
     ``submit_horizon_ms``: no owner before the present one can have sent anything after this moment.
-    ``lease_expires_at_ms``: until then nobody else may take over; for a record in doubt, when to ask again.
-    ``purge_at_seconds``: when a completed record is forgotten, epoch seconds; 0 while it is open.
-    ``ended_at_ms``: when the last owner to conclude it, or to leave it in doubt, began to write that; 0 before. By the
-    same clock as ``created_at_ms`` while ``fence`` is 1: the difference is how long the work took.
-    ``plan`` is what a new owner needs to go on: the identity that survives a takeover. Dropped at completion.
+    ``lease_expires_at_ms``: nobody else may take over before then; for a record in doubt, when to ask again.
+    ``purge_at_seconds``: when a completed record is deleted, epoch seconds; 0 while it is open.
+    ``ended_at_ms``: when the last owner to conclude it, or to leave it in doubt, began to write that; 0 before. While
+    ``fence`` is 1 it is read from the same clock as ``created_at_ms``: the difference is how long the work took.
+    ``plan`` is what a new owner needs to continue: the identity that survives a takeover. Dropped at completion.
     """
 
     record_id: str
@@ -76,7 +77,7 @@ class IdempotencyRecord:
 class KeyedRequest:
     """A request with an idempotency key, as the engine sees it.
 
-    ``scope`` is the merchant (or any tenant), ``deadline`` the hard end of this execution.
+    ``scope`` is the merchant (or any tenant). ``deadline`` is the hard end of this execution.
     """
 
     scope: str
@@ -89,7 +90,7 @@ class KeyedRequest:
 
 @dataclass(frozen=True, slots=True)
 class KeyedResponse:
-    """A response to a keyed request. ``replayed`` is true when it was stored by an earlier execution."""
+    """A response to a keyed request. ``replayed``: an earlier execution stored it."""
 
     response: StoredResponse
     replayed: bool
@@ -98,10 +99,10 @@ class KeyedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a claim stores before anything happens.
+    """What a claim stores before any effect.
 
-    ``writes`` are business conditions (such as a reserved amount) that join the claim's transaction; ``on_conflict``
-    says which error a refused one is.
+    ``writes`` are business conditions (such as a reserved amount) in the claim's transaction; ``on_conflict`` returns
+    the error for a refused one.
     """
 
     claim_id: str
@@ -115,7 +116,7 @@ class Plan:
 class Claim:
     """An owned record: this execution may act until ``deadline``, and write while nobody has a higher fence.
 
-    ``contested``: see ``Owned``; then a release does not prove that nothing will be executed.
+    ``contested``: see ``Owned``. Such a claim's release does not prove that nothing will be executed.
     """
 
     record: IdempotencyRecord
@@ -133,7 +134,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """Certainly nothing happened: the claim is given back together with ``writes``, and ``error`` is the answer."""
+    """Certainly nothing happened: the claim is released together with ``writes``, and ``error`` is the answer."""
 
     error: PayonceError
     writes: Sequence[Write] = ()
@@ -141,10 +142,10 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The work is done for good. ``draft`` is called again when a business condition changed under it.
+    """The work is done for good. ``draft`` is called again when a business condition has changed since the last draft.
 
-    Where all the work is in the writes, nothing has happened before they are written: then ``draft`` may find that by
-    now the request has to be refused, and return that.
+    When all the work is in the writes, nothing has happened before they are written. ``draft`` may then find that the
+    request must be refused by now, and return a ``Released``.
     """
 
     draft: Callable[[], Draft | Released]
@@ -154,8 +155,8 @@ class Completed:
 class InDoubt:
     """An effect may have happened. The response is provisional, and ``retry_at_ms`` is when to ask again.
 
-    ``submitted``: whether this owner has sent something, which moves the horizon of what may still be on its way.
-    ``plan`` is what the next owner goes on with, ``None`` where that is the plan as it was.
+    ``submitted``: whether this owner has sent anything, which moves the submit horizon.
+    ``plan`` is the next owner's plan; ``None`` keeps the stored one.
     ``goes_on_until_ms``: until when what this owner has started may still send; 0 when all of it has ended.
     """
 

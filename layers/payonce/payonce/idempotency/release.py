@@ -1,11 +1,11 @@
-"""An operator gives a claim back, so that its key may be used again: conditional, with a reason, in the audit trail.
+"""An operator releases a claim, so that its key may be used again: conditionally, with a reason, and audited.
 
 ::
 
     operator   key show: claim c, fence 1 ──── looks at the gateway ────▶ release(c, 1): refused, nothing changes
     recovery              take over: fence 2 ─▶ found there ─▶ completed
 
-A completed record is never released: it is what stands between a late retry and a second charge.
+A completed record is never released: it prevents a late retry from charging a second time.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord
     from payonce.ports import Clock, Write
 
-MAX_ATTEMPTS = 5  # what the claim reserved on may change under the release; each attempt reads it anew
+MAX_ATTEMPTS = 5  # what the claim has reserved may change during the release; each attempt reads it again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseOrder:
-    """What the operator wants: the claim as it was shown, who and why.
+    """What the operator wants: which claim, as it was shown, and who releases it and why.
 
-    ``finding``: what was found where the effect would be, "" when nobody looked; ``force``: although the lease runs.
+    ``finding``: what was found where the effect would be, "" when nobody looked. ``force``: release despite a running
+    lease.
     """
 
     record_id: str
@@ -46,8 +47,8 @@ class ReleaseOrder:
 
 
 class ReleaseDesk:
-    """Releases open claims. ``undo`` returns the writes that give back what a claim holds, from what is stored now;
-    ``may_have_happened`` says whether a claim's effect is outside its commit, and so may be there already.
+    """Releases open claims. ``undo`` returns the writes that free what a claim has reserved, from the state stored now;
+    ``may_have_happened`` says whether a claim's effect lies outside its commit, and so may exist already.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class ReleaseDesk:
         self._may_have_happened = may_have_happened
 
     def release(self, order: ReleaseOrder) -> ReleasedBy:
-        """Release the claim and what it reserved, in one transaction, and return what the trail says about it.
+        """Release the claim and what it reserved in one transaction, and return the trail's record of the release.
 
-        Raises ``NotFound``, ``ReleaseRefused`` (and why), or ``LeaseLost`` when a newer owner has it.
+        Raises ``NotFound``, ``ReleaseRefused`` with the reason, or ``LeaseLost`` when there is a newer owner.
         """
         by = ReleasedBy(
             operator=_operator(order.operator),
@@ -100,7 +101,7 @@ class ReleaseDesk:
             )
         now_ms = self._clock.now_ms()
         running = record.status is RecordStatus.IN_PROGRESS and record.lease_expires_at_ms >= now_ms
-        # An owner that left the outcome in doubt may have left something at work behind it, until the horizon.
+        # An owner that left the outcome in doubt may have left work running, until the horizon.
         until_ms = record.lease_expires_at_ms if running else record.submit_horizon_ms
         if (running or until_ms > now_ms) and not order.force:
             until = datetime.fromtimestamp(until_ms / 1000, UTC)

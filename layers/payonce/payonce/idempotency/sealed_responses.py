@@ -1,6 +1,6 @@
-"""Responses that hold a secret: stored sealed, opened on the way out, and so replayed byte for byte like any other.
+"""Responses that contain a secret: stored sealed, opened when sent, and so replayed byte for byte like any other.
 
-The seal is bound to the record: a response opens only for the merchant, operation and key that it was made for.
+The seal is bound to the record: a response opens only for its own merchant, operation and key.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import StoredResponse
     from payonce.ports import Cipher
 
-SEALED_HEADER = "payonce-sealed"  # of the stored response; never sent
+SEALED_HEADER = "payonce-sealed"  # marks a stored response; never sent
 
 
 def seal_response(cipher: Cipher, response: StoredResponse, record_id: str) -> StoredResponse:
@@ -24,7 +24,7 @@ def seal_response(cipher: Cipher, response: StoredResponse, record_id: str) -> S
 
 
 def is_sealed(response: StoredResponse) -> bool:
-    """Return whether the body has to be opened before it is sent."""
+    """Return whether the body must be opened before it is sent."""
     return any(name == SEALED_HEADER for name, _ in response.header_lines())
 
 

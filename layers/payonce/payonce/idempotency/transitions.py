@@ -1,4 +1,4 @@
-"""What a transition makes of a record: pure, so that every store writes and returns the same."""
+"""The effect of each transition on a record. Pure functions, so that every store writes and returns the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ClaimTaken(Exception):
-    """The record exists; ``record`` is what is stored. ``contested``: see ``Owned``, of the claim that was refused."""
+    """The record exists: ``record`` is what is stored. ``contested``: see ``Owned``, about the refused claim."""
 
     def __init__(self, record: IdempotencyRecord) -> None:
         super().__init__(record.record_id)
@@ -25,9 +25,9 @@ class ClaimTaken(Exception):
 
 
 def own_or_taken(mine: IdempotencyRecord, stored: IdempotencyRecord) -> IdempotencyRecord:
-    """Return ``stored`` when it is this very claim, sent again because its first answer was lost.
+    """Return ``stored`` when it is this very claim, put twice because the first answer was lost.
 
-    Raises ``ClaimTaken`` when it is another's.
+    Raises ``ClaimTaken`` when it is another claim.
     """
     if stored.claim_id == mine.claim_id and stored.fence == mine.fence:
         return stored
@@ -37,9 +37,9 @@ def own_or_taken(mine: IdempotencyRecord, stored: IdempotencyRecord) -> Idempote
 def claimed_after_all(
     mine: IdempotencyRecord, unknown: OutcomeUnknown, read: Callable[[str], IdempotencyRecord | None]
 ) -> IdempotencyRecord:
-    """Return the claim as it is stored, when only the answer to its put was lost. Raises ``ClaimTaken``.
+    """Return the stored claim when only the answer to its put was lost. Raises ``ClaimTaken``.
 
-    Raises ``unknown`` when it is not stored: that proves nothing, as the put may land after this look.
+    Raises ``unknown`` when the claim is not stored: that proves nothing, because the put may still arrive.
     """
     try:
         stored = read(mine.record_id)
@@ -55,7 +55,7 @@ def taken_over_after_all(
     error: LeaseLost | OutcomeUnknown,
     read: Callable[[str], IdempotencyRecord | None],
 ) -> IdempotencyRecord:
-    """Return the record as it is stored, when it is under this very takeover, whose answer was lost; else raise."""
+    """Return the stored record when it shows this very takeover, whose answer was lost; otherwise raise."""
     try:
         stored = read(taken.record_id)
     except StoreUnavailable:
@@ -68,7 +68,7 @@ def taken_over_after_all(
 
 
 def taken_over(observed: IdempotencyRecord, lease_expires_at_ms: int, owner: str = "") -> IdempotencyRecord:
-    """Return the record under its next owner. Raises ``LeaseLost`` when it is completed: nobody owns that again."""
+    """Return the record under its next owner. Raises ``LeaseLost`` when it is completed: nobody can own it again."""
     if observed.status is RecordStatus.COMPLETED:
         raise LeaseLost(f"{observed.record_id} is completed")
     # An owner that was cut off may have sent until its lease ended; one that parked the record had stopped before.
@@ -86,7 +86,7 @@ def taken_over(observed: IdempotencyRecord, lease_expires_at_ms: int, owner: str
 
 
 def releasable(owned: IdempotencyRecord) -> RecordStatus:
-    """Return the status that a release requires. Raises ``LeaseLost`` when it is completed: that is never undone."""
+    """Return the status that a release requires. Raises ``LeaseLost`` when it is completed, which is final."""
     if owned.status is RecordStatus.COMPLETED:
         raise LeaseLost(f"{owned.record_id} is completed; it is never released")
     return owned.status

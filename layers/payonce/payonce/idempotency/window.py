@@ -11,16 +11,16 @@ MIN_WINDOW_SECONDS = 24 * HOUR_SECONDS
 MAX_WINDOW_SECONDS = 72 * HOUR_SECONDS
 DEFAULT_GUARD_SECONDS = 30 * DAY_SECONDS
 DEFAULT_AUDIT_RETENTION_SECONDS = 400 * DAY_SECONDS  # a year and the time to close its books
-MIN_AUDIT_RETENTION_SECONDS = 90 * DAY_SECONDS  # longer than any key is kept, window and guard together
-# Two machines' clocks may differ; a lease outlives its owner's hard deadline by this much, so that nobody takes over
-# from an owner that is still allowed to run.
+MIN_AUDIT_RETENTION_SECONDS = 90 * DAY_SECONDS  # longer than any key is kept (window plus guard)
+# Clocks of two machines may differ. A lease outlives its owner's hard deadline by this much, so that nobody takes over
+# from an owner that may still run.
 LEASE_MARGIN_MS = 5_000
-MAX_RESPONSE_BYTES = 64 * 1024  # a record may hold 400 KB; far below it nothing can fail after the effect
+MAX_RESPONSE_BYTES = 64 * 1024  # a record may hold 400 KB; far below that, nothing can fail after the effect
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencySettings:
-    """``window_seconds``: how long a key replays, 24-72 h. ``guard_seconds``: how long it then still blocks.
+    """``window_seconds``: how long a key is replayed, 24-72 h. ``guard_seconds``: how long it blocks after that.
 
     Raises ``MisconfiguredError`` outside the allowed range, so that a wrong setting stops the start and not a payment.
     """

@@ -1,4 +1,4 @@
-"""Merchants and API keys: created by a command, looked up by the authorizer. Only the hash of a key is stored.
+"""Merchants and API keys: a command creates them, and the authorizer looks them up. Only a key's hash is stored.
 
 A key is 32 random bytes, so a plain SHA-256 is enough: there is nothing to guess that a slow hash would protect.
 """
@@ -43,10 +43,10 @@ MAX_NAME_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls: the merchant, what the key may do, and the gateway the merchant is routed to ("" for the default).
+    """The caller: its merchant, the key's scopes, and the gateway the merchant is routed to ("" for the default).
 
-    ``holder`` is the person whose key it is, "" where nobody was named: then the key itself is a person. ``usage_key``
-    is the merchant's key in the usage plan, "" where it has none of its own.
+    ``holder`` is the person who holds the key, or "" when nobody was named: the key then counts as a person itself.
+    ``usage_key`` is the merchant's key in the usage plan, or "" when the merchant has none.
     """
 
     merchant_id: str
@@ -100,11 +100,11 @@ class Merchants:
         return merchant_id
 
     def usage_key(self, merchant_id: str) -> str:
-        """Return the merchant's key in the usage plan, "" where it has none. Raises ``NotFound``."""
+        """Return the merchant's key in the usage plan, or "" when it has none. Raises ``NotFound``."""
         return str(self._merchant(merchant_id).get("usage_key", ""))
 
     def set_usage_key(self, merchant_id: str, usage_key: str) -> None:
-        """Store the merchant's key in the usage plan, which has to be there: API keys created from now on name it."""
+        """Store the merchant's key in the usage plan, which must contain it. API keys created from now on carry it."""
         self._database.write(
             [Adjust(table=Table.MERCHANTS, key=_merchant_key(merchant_id), set={"usage_key": usage_key})]
         )
@@ -118,8 +118,8 @@ class Merchants:
     def create_api_key(self, merchant_id: str, scopes: Sequence[str] = SCOPES, *, holder: str = "") -> tuple[str, str]:
         """Store a new key of the merchant and return (key id, key). The key can't be shown again.
 
-        ``holder``: whose key it is; the keys of one holder are one person where two have to decide. Raises
-        ``NotFound`` without such a merchant, ``BodyMalformed`` for an unknown scope and for an unclear name.
+        ``holder`` is the person who holds the key; one holder's keys count as one person where two people must decide.
+        Raises ``NotFound`` when there is no such merchant, and ``BodyMalformed`` for an unknown scope or unclear name.
         """
         held_by = {"holder": principal_name(holder, "The holder's name")} if holder else {}
         unknown = sorted(set(scopes) - set(SCOPES))
@@ -129,7 +129,7 @@ class Merchants:
         random = base64.urlsafe_b64encode(self._random_bytes(KEY_RANDOM_BYTES)).decode().rstrip("=")
         api_key = KEY_PREFIX + random
         key_id = self._ids.new("key")
-        # The key's item carries all that the authorizer needs, so that authenticating is one read.
+        # The key's item carries everything that the authorizer needs, so that authentication costs one read.
         self._database.write(
             [
                 Insert(
@@ -152,7 +152,7 @@ class Merchants:
         return key_id, api_key
 
     def revoke_api_key(self, api_key_hash: str) -> None:
-        """Disable the key with this hash. Raises ``WriteConflict`` when there is none."""
+        """Disable the key with this hash. Raises ``WriteConflict`` when it does not exist."""
         self._database.write(
             [
                 Adjust(
@@ -164,7 +164,7 @@ class Merchants:
         )
 
     def authenticate(self, authorization: str) -> Principal:
-        """Return who ``Authorization: Bearer po_...`` is. Raises ``Unauthenticated``, saying nothing about why."""
+        """Return the principal of ``Authorization: Bearer po_...``. Raises ``Unauthenticated``, without the reason."""
         scheme, _, api_key = authorization.partition(" ")
         api_key = api_key.strip()
         if scheme.lower() != "bearer" or not _KEY_FORM.fullmatch(api_key):

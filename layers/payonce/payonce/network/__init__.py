@@ -1,1 +1,1 @@
-"""Adapters that reach receivers over the network."""
+"""Adapters that reach webhook receivers over the network."""

@@ -1,9 +1,9 @@
-"""Which IP addresses are public, decided without asking the network.
+"""Decides which IP addresses are public, without asking the network.
 
-``ipaddress.is_global`` follows the IANA registries and is no filter: it is true for multicast, for translation prefixes
-that carry a private IPv4 address inside, and for a cloud's platform address. Here IPv4 is a list of what is refused; of
-IPv6 only 2000::/3 is in use as global unicast, so everything else is refused, and the list names what is refused within
-it too.
+``ipaddress.is_global`` follows the IANA registries but is no filter: it is true for multicast, for translation prefixes
+that embed a private IPv4 address, and for a cloud's platform address. For IPv4 this module lists what is refused. Of
+IPv6, IANA has allocated only 2000::/3 as global unicast, so everything else is refused, and so are the listed networks
+within it.
 
 Sources: IANA IPv4 and IPv6 special-purpose address registries (RFC 6890, 8190), IANA multicast registries.
 """
@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 type Address = IPv4Address | IPv6Address
 
-# The first network that holds an address gives the reason, so that the narrower ones stand before the wider.
+# The first network that contains an address gives the reason, so narrower networks come before wider ones.
 REFUSED_NETWORKS = tuple(
     (ip_network(network), reason)
     for network, reason in (
@@ -60,9 +60,9 @@ REFUSED_NETWORKS = tuple(
         ("ff00::/8", "multicast (RFC 4291)"),
     )
 )
-GLOBAL_UNICAST = ip_network("2000::/3")  # all that IANA has given out of IPv6 (RFC 4291)
-# DNS64 makes up such addresses for receivers without IPv6, so refusing them all would cut off networks that have
-# nothing else. The IPv4 address in the last 32 bits is where the packet goes (RFC 6052).
+GLOBAL_UNICAST = ip_network("2000::/3")  # all of IPv6 that IANA has allocated as global unicast (RFC 4291)
+# DNS64 synthesizes such addresses for receivers without IPv6, so refusing all of them would cut off IPv6-only networks.
+# The last 32 bits are the IPv4 address to which the packet goes (RFC 6052).
 NAT64 = ip_network("64:ff9b::/96")
 LOOPBACK_V4 = ip_network("127.0.0.0/8")
 LOOPBACK_V6 = IPv6Address("::1")
@@ -85,5 +85,5 @@ def refusal(address: Address) -> str | None:
 
 
 def is_loopback(address: Address) -> bool:
-    """Tell whether ``address`` is this machine in a plain spelling: 127.0.0.0/8, or ::1 without a scope id."""
+    """Return whether ``address`` is loopback without tricks: 127.0.0.0/8, or ::1 without a scope id."""
     return address in LOOPBACK_V4 or address == LOOPBACK_V6

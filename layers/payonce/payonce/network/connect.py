@@ -1,4 +1,4 @@
-"""The first steps of an exchange, each over by its budget: resolve, connect, TLS."""
+"""The first steps of an exchange, each bounded by its budget: resolve, connect, TLS."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 
     from payonce.network.timed_socket import Budget
 
-MAX_CONNECT_SECONDS = 2.0  # for each address; a connection takes milliseconds, and the next address deserves its chance
+MAX_CONNECT_SECONDS = 2.0  # per address; a connection takes milliseconds, and the next address needs time too
 
-type SocketAddress = tuple[Any, ...]  # host and port, and for IPv6 what else ``socket`` takes
+type SocketAddress = tuple[Any, ...]  # host and port, and for IPv6 the further fields of ``socket``
 
 
 def ask_in_time[T](question: Callable[[], T], budget: Budget) -> T:
-    """Return what ``question`` returns or raise what it raises. Raises ``TimeoutError`` when the budget is used up.
+    """Return the result of ``question`` or raise its error. Raises ``TimeoutError`` when the budget is used up.
 
-    For the system's resolver, which knows no deadline: it is waited for from outside, and left to itself when it is
-    late.
+    For the system's resolver, which has no timeout of its own: it runs in a thread, and is abandoned when it is late.
     """
     answers: queue.SimpleQueue[tuple[T] | Exception] = queue.SimpleQueue()
 
@@ -43,7 +42,7 @@ def ask_in_time[T](question: Callable[[], T], budget: Budget) -> T:
 
 
 def connect_to_any(addresses: Iterable[tuple[socket.AddressFamily, SocketAddress]], budget: Budget) -> socket.socket:
-    """Return a connection to the first address that takes one. Raises the last address's ``OSError``."""
+    """Return a connection to the first address that accepts one. Raises the last address's ``OSError``."""
     failure = OSError("the name has no address")
     for family, address in addresses:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -60,7 +59,7 @@ def connect_to_any(addresses: Iterable[tuple[socket.AddressFamily, SocketAddress
 
 
 def start_tls(sock: socket.socket, context: ssl.SSLContext, host: str, budget: Budget) -> ssl.SSLSocket:
-    """Return ``sock`` wrapped in TLS for ``host``. Closes it and raises ``OSError`` when that fails."""
+    """Return ``sock`` wrapped in TLS for ``host``. On failure it closes the socket and raises ``OSError``."""
     try:
         sock.settimeout(budget.seconds())  # bounds the whole handshake, not each of its messages
         return context.wrap_socket(sock, server_hostname=host)

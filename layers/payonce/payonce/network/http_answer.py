@@ -1,8 +1,8 @@
-"""Reads the answer to one HTTP/1 request, and takes none that two readers could read in two ways.
+"""Reads the answer to one HTTP/1 request, and refuses any that two parsers could read differently.
 
-RFC 9112: section 2.2 (line ends), 4 (status line), 5 (fields), 6.3 (length), 7.1 (chunks). ``http.client`` takes the
-first of two lengths, ``+5``, ``0x5`` in a chunk, and a bare CR as the end of a line: an answer that was cut, or that
-somebody wrote a header into, passes for a whole one there. What is refused here leaves an outcome that is not known.
+RFC 9112: section 2.2 (line ends), 4 (status line), 5 (fields), 6.3 (length), 7.1 (chunks). ``http.client`` accepts the
+first of two lengths, ``+5``, ``0x5`` in a chunk, and a bare CR as a line end: a truncated answer, or one with an
+injected header, would pass as complete. What is refused here leaves the request's outcome unknown.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
-MAX_HEAD_BYTES = 64 * 1024  # status line and fields; servers send 8 KB at most unless told otherwise
-MAX_LINE_BYTES = 64  # of a chunk's size with its extensions, which nobody sends
+MAX_HEAD_BYTES = 64 * 1024  # status line and fields; servers send at most 8 KB unless configured otherwise
+MAX_LINE_BYTES = 64  # a chunk's size with its extensions, which nobody sends
 READ_BYTES = 64 * 1024
 BODILESS = frozenset({204, 304})
 
@@ -29,12 +29,12 @@ type Lines = tuple[tuple[str, str], ...]
 
 
 class MalformedAnswer(Exception):
-    """The answer is none, is not whole, or could be read in two ways."""
+    """The answer is missing or truncated, or could be read in two ways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and fields. ``length`` is that of the body, ``None`` when it ends where the connection ends."""
+    """Status and fields. ``length`` is the body's, ``None`` when the body ends with the connection."""
 
     status: int
     lines: Lines
@@ -43,7 +43,7 @@ class Head:
 
 
 def read_head(reader: io.BufferedReader, method: str) -> Head:
-    """Return the head of the final answer to ``method``; interim ones are skipped. Raises ``MalformedAnswer``."""
+    """Return the head of the final answer to ``method``, skipping interim ones. Raises ``MalformedAnswer``."""
     while True:
         lines = list(_head_lines(reader))
         start = _STATUS.fullmatch(lines[0]) if lines else None
@@ -55,7 +55,7 @@ def read_head(reader: io.BufferedReader, method: str) -> Head:
 
 
 def read_body(reader: io.BufferedReader, head: Head, max_bytes: int) -> bytes | None:
-    """Return the whole body, or ``None`` when it is over ``max_bytes``. Raises ``MalformedAnswer`` when it is cut."""
+    """Return the whole body, or ``None`` when it exceeds ``max_bytes``. Raises ``MalformedAnswer`` if truncated."""
     body = bytearray()
     for part in _chunks(reader, max_bytes) if head.chunked else _parts(reader, head.length, max_bytes):
         body += part
@@ -72,7 +72,7 @@ def _head_lines(reader: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _line(reader: io.BufferedReader, max_bytes: int) -> bytes:
-    """Return the next line without its end, which is CRLF. What stands for it elsewhere is an attempt at a header."""
+    """Return the next line without its end, CRLF. Any other line end is treated as an attempt to inject a header."""
     line = reader.readline(max(max_bytes, 0) + 2)
     if not line.endswith(b"\r\n"):
         raise MalformedAnswer("a line of the head is cut short, too long, or does not end with CRLF")
@@ -84,12 +84,12 @@ def _line(reader: io.BufferedReader, max_bytes: int) -> bytes:
 def _fields(lines: list[bytes]) -> list[tuple[str, str]]:
     fields: list[tuple[str, str]] = []
     for line in lines:
-        if line[:1] in {b" ", b"\t"} and fields:  # a folded value is the value with a space (RFC 9112, 5.2)
+        if line[:1] in {b" ", b"\t"} and fields:  # a folded value: the fold becomes a space (RFC 9112, 5.2)
             name, value = fields[-1]
             fields[-1] = (name, f"{value} {line.decode('latin-1').strip(' \t')}".strip(" "))
             continue
         raw_name, colon, raw_value = line.partition(b":")
-        # A proxy takes away white space before the colon of an answer (RFC 9112, 5.1): a name with it is the same name.
+        # A proxy removes white space before the colon of an answer's field (RFC 9112, 5.1), so it is removed here too.
         raw_name = raw_name.rstrip(b" \t")
         if not colon or not _NAME.fullmatch(raw_name):
             raise MalformedAnswer("a line of the head is no field")
@@ -106,7 +106,7 @@ def _framed(method: str, status: int, fields: list[tuple[str, str]], *, http_1_0
         raise MalformedAnswer("its transfer coding is not chunked alone, or stands beside a length")
     if len(set(lengths)) > 1 or any(not _LENGTH.fullmatch(length) for length in lengths):
         raise MalformedAnswer("its Content-Length is not one number")
-    # The same number said twice says one thing (RFC 9112, 6.3): it goes on as one.
+    # A repeated, identical length is one length (RFC 9112, 6.3) and is passed on as one.
     lines = [(name, value) for name, value in fields if name.lower() != "content-length"]
     if lengths:
         lines.append(("Content-Length", lengths[0]))
@@ -137,5 +137,5 @@ def _chunks(reader: io.BufferedReader, max_bytes: int) -> Iterator[bytes]:
             if _line(reader, 0):
                 raise MalformedAnswer("a chunk is longer than it says")
             continue
-        _fields(list(_head_lines(reader)))  # trailers: read, and not taken for fields of the head
+        _fields(list(_head_lines(reader)))  # trailers are read and discarded: they never become fields of the head
         return

@@ -1,4 +1,4 @@
-"""A socket for ``http.client`` whose every call ends by one deadline, and which takes only so many bytes."""
+"""A socket for ``http.client`` whose calls share one deadline, and which limits the bytes received."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ if TYPE_CHECKING:
 
 
 class ReceivedTooMuch(Exception):
-    """The other side has sent as many bytes as are taken."""
+    """The other side has sent more bytes than the limit allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The time that is left for an exchange."""
+    """The time left for an exchange."""
 
     clock: Clock
     deadline: Deadline
 
     def seconds(self) -> float:
-        """Return what is left. Raises ``TimeoutError`` when that is nothing: a socket takes 0 for "do not block"."""
+        """Return the seconds left. Raises ``TimeoutError`` at zero, which a socket would take for "do not block"."""
         remaining_seconds = self.deadline.remaining_seconds(self.clock)
         if remaining_seconds <= 0:
             raise TimeoutError("the deadline is over")
         return remaining_seconds
 
     def at_most(self, seconds: float) -> Budget:
-        """Return the budget of a part of the exchange."""
+        """Return the budget for a part of the exchange, bounded by this one."""
         return Budget(self.clock, self.deadline.earlier(self.clock.now_ms() + int(seconds * 1000)))
 
 
 class TimedReader(io.RawIOBase):
-    """What arrives. Each read gets the time that is left, so that dripping does not help.
+    """Reads what arrives. Each read is limited to the time left, so that a slow drip can't extend the exchange.
 
-    ``ended`` tells whether the other side has closed. Behind a buffer that is known only once something was missing,
-    so after ``http.client`` has read a header block it means that the block was cut short, which it does not say.
+    ``ended`` tells whether the other side has closed the connection. Behind a buffer this is known only once data was
+    missing. So if it is true after ``http.client`` has read a header block, the block was truncated, which
+    ``http.client`` does not report.
     """
 
     def __init__(self, sock: socket.socket, budget: Budget, max_bytes: int | None) -> None:
@@ -49,7 +50,7 @@ class TimedReader(io.RawIOBase):
         self.ended = False
 
     def allow(self, budget: Budget, max_bytes: int) -> None:
-        """Take ``max_bytes`` more, within ``budget``."""
+        """Allow ``max_bytes`` more to be received, within ``budget``."""
         self._budget = budget
         self._room_bytes = max_bytes
 
@@ -58,7 +59,7 @@ class TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Receive into ``buffer``. Raises ``ReceivedTooMuch``, ``TimeoutError`` and what the socket raises."""
+        """Receive into ``buffer``. Raises ``ReceivedTooMuch``, ``TimeoutError`` and the socket's errors."""
         if self._room_bytes == 0:
             raise ReceivedTooMuch
         self._sock.settimeout(self._budget.seconds())
@@ -70,7 +71,7 @@ class TimedReader(io.RawIOBase):
 
 
 class TimedSocket:
-    """What ``http.client`` needs of a socket."""
+    """The part of a socket's interface that ``http.client`` uses."""
 
     def __init__(self, sock: socket.socket, budget: Budget, *, max_bytes: int | None = None) -> None:
         self._sock = sock
@@ -79,11 +80,11 @@ class TimedSocket:
 
     def sendall(self, data: bytes) -> None:
         """Send everything."""
-        self._sock.settimeout(self._budget.seconds())  # bounds the whole of it, also through TLS
+        self._sock.settimeout(self._budget.seconds())  # bounds the whole call, also through TLS
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return a reader of what is received."""
+        """Return a reader of the received bytes."""
         return io.BufferedReader(self.reader)
 
     def close(self) -> None:

@@ -1,13 +1,13 @@
-"""Reading a receiver's answer without being held up or filled up by it.
+"""Reads a receiver's answer, bounded in time and size.
 
 ::
 
     interim 1xx ─ status line ─ headers ─┊─ body
     MAX_HEAD_BYTES, the whole budget     ┊  MAX_BODY_BYTES, MAX_BODY_SECONDS
-    failure: no answer                   ┊  failure: the answer stands, with what there is of its body
+    failure: no answer                   ┊  failure: the answer stands, with the part of its body that arrived
 
-The body is for the merchant to look at. Whether the webhook was taken is in the status, so from the line on nothing
-that the receiver does or leaves undone makes an answer into none.
+The body is for the merchant to read. The status says whether the webhook was accepted, so once the head has arrived,
+nothing that the receiver does can undo the answer.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     from payonce.network.timed_socket import Budget, TimedSocket
 
-MAX_HEAD_BYTES = 16 * 1024  # interim answers included; what servers commonly allow for a request's headers
+MAX_HEAD_BYTES = 16 * 1024  # including interim answers; servers commonly allow as much for a request's headers
 MAX_BODY_BYTES = 16 * 1024  # as received; an excerpt needs less, but a small answer should not end in a reset
-MAX_BODY_SECONDS = 2.0  # after the headers: longer than an honest small body takes, shorter than waiting is worth
+MAX_BODY_SECONDS = 2.0  # after the headers: longer than an honest small body takes
 REPLACEMENT = "\ufffd"
 
 
 def read_answer(sock: TimedSocket, budget: Budget, began_ms: int) -> Answer:
     """Return the answer. ``latency_ms`` counts from ``began_ms`` to the end of the headers.
 
-    Raises ``OSError`` when the connection is lost before that, ``HTTPException`` when it is no HTTP and
+    Raises ``OSError`` when the connection is lost before that, ``HTTPException`` when the answer is not HTTP, and
     ``ReceivedTooMuch`` when the headers are too long.
     """
     with HTTPResponse(cast("socket.socket", sock), method="POST") as response:
@@ -63,7 +63,7 @@ def _read_head(response: HTTPResponse, sock: TimedSocket) -> None:
 
 
 def _read_excerpt(response: HTTPResponse, sock: TimedSocket, budget: Budget) -> str:
-    """Return the beginning of the body as text; a coded body is not decoded, as a few bytes can become gigabytes."""
+    """Return the beginning of the body as text. Compressed bodies stay so: a few bytes can expand to gigabytes."""
     codings = [response.headers.get("Content-Encoding", "")]
     if not response.chunked:
         codings.append(response.headers.get("Transfer-Encoding", ""))
@@ -76,12 +76,12 @@ def _read_excerpt(response: HTTPResponse, sock: TimedSocket, budget: Budget) -> 
         while len(body) < MAX_BODY_BYTES and (piece := response.read1(MAX_BODY_BYTES)):
             body += piece
     except (OSError, HTTPException, ValueError, ReceivedTooMuch):
-        pass  # The answer stands; see the drawing above.
+        pass  # The answer stands; see the diagram above.
     return printable(body.decode("utf-8", errors="replace"))
 
 
 def printable(text: str) -> str:
-    """Return the excerpt of ``text``: cut, and with what could play tricks on who reads it replaced."""
+    """Return the excerpt of ``text``: truncated, with characters that could deceive a reader replaced."""
     return "".join(
         character if character.isprintable() or character == "\n" else REPLACEMENT
         for character in text[:MAX_EXCERPT_CHARACTERS]
@@ -91,14 +91,14 @@ def printable(text: str) -> str:
 def retry_after_seconds(value: str | None, now_ms: int) -> int | None:
     """Return a ``Retry-After`` (RFC 9110, 10.2.3: seconds or a date) in seconds from now, from 0 to a day.
 
-    ``None`` when there is none, or it is neither.
+    Returns ``None`` when it is missing or is neither.
     """
     text = (value or "").strip()
     if re.fullmatch("[0-9]+", text):
         digits = text.lstrip("0") or "0"
         too_long = len(digits) > len(str(MAX_RETRY_AFTER_SECONDS))  # int() refuses thousands of digits
         return MAX_RETRY_AFTER_SECONDS if too_long else min(int(digits), MAX_RETRY_AFTER_SECONDS)
-    if not re.match("[A-Z][a-z]{2}", text):  # a date starts with the day's name in all three forms
+    if not re.match("[A-Z][a-z]{2}", text):  # in all three formats a date starts with the day's name
         return None
     try:
         date = parsedate_to_datetime(text)

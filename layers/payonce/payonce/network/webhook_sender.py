@@ -1,12 +1,12 @@
-"""The webhook transport: one POST to a URL of a merchant's choosing, which may be hostile.
+"""The webhook transport: one POST to a URL chosen by a merchant, which may be hostile.
 
 ::
 
-    check URL ─ resolve ─ check every address ─ connect to what was checked ─ TLS ─ send ─ read head ─┊─ read body
-    ◀──────────────────────────── one deadline; a failure is a NoAnswer ────────────────────────────▶ ┊  an Answer
+    check URL ─ resolve ─ check every address ─ connect to a checked one ─ TLS ─ send ─ read head ─┊─ read body
+    ◀───────────────────────── one deadline; a failure is a NoAnswer ────────────────────────────▶ ┊  an Answer
 
-The name is resolved once. Between the check and the connection nothing is asked again, so a name server that gives
-another answer the second time (DNS rebinding) is not asked a second time. See docs/adr/0006-webhook-transport.md.
+The name is resolved once. The connection uses the checked addresses, so a DNS server that gives another answer the
+second time (DNS rebinding) is never asked a second time. See docs/adr/0006-webhook-transport.md.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 USER_AGENT = "payonce-webhooks/1"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")  # visible ASCII; no end of line, by which headers are smuggled
-# What frames the request or steers the connection is the sender's.
+_HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")  # visible ASCII without line ends, which could smuggle headers
+# Headers that frame the request or control the connection are set by the sender alone.
 _OWN_HEADERS = frozenset(
     {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization"}
     | {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
@@ -43,17 +43,17 @@ _OWN_HEADERS = frozenset(
 
 
 def system_addresses(host: str) -> list[str]:
-    """Return the addresses of ``host`` as text. Raises ``OSError``, ``ValueError`` (a name that can't be encoded)."""
+    """Return the addresses of ``host`` as text. Raises ``OSError``, or ``ValueError`` for an unencodable name."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
 
 
 class WebhookSender:
-    """See ``WebhookTransport``. Each request has a connection of its own; no proxy of the environment is used.
+    """``WebhookTransport`` with a connection per request. It ignores the environment's proxy settings.
 
-    ``allow_local`` (local runs only) admits loopback addresses, and ``http:`` to them; nothing else that is refused
-    otherwise. ``ca_file`` replaces the system's certificate authorities; raises ``MisconfiguredError`` when it can't be
-    read. ``resolve`` returns a host's addresses as text and raises ``OSError`` or ``ValueError``; it may take its time.
+    ``allow_local`` (local runs only) additionally admits loopback addresses, and ``http:`` to them. ``ca_file``
+    replaces the system's certificate authorities; raises ``MisconfiguredError`` when it can't be read. ``resolve``
+    returns a host's addresses as text and raises ``OSError`` or ``ValueError``; it may block.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class WebhookSender:
         self._resolve = resolve
 
     def post(self, url: str, *, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Exchanged:
-        """See ``WebhookTransport``. Raises ``ValueError`` for headers that are not the caller's to set, or no headers.
+        """See ``WebhookTransport``. Raises ``ValueError`` for invalid headers and for those the sender sets itself.
 
-        A redirect is an ``Answer`` like any other. So is a status whose body never came: the receiver has said it.
+        A redirect is an ``Answer`` like any other. So is a status without its body: the receiver has answered.
         """
         check_headers(headers)
         began_ms = self._clock.now_ms()
@@ -109,11 +109,11 @@ class WebhookSender:
         return [ip_address(text) for text in dict.fromkeys(found)]
 
     def _check_addresses(self, addresses: list[Address], target: WebhookUrl) -> None:
-        """Refuse a host with any address that is not public: an honest one has none, and the order is its choice."""
+        """Refuse a host that has any non-public address: the host chooses their order, and an honest one has none."""
         for address in addresses:
             local = self._allow_local and is_loopback(address)
             if not local and (refusal(address) is not None or target.scheme == "http"):
-                # Which address it is stays unsaid: our resolver may know names that the merchant should not.
+                # Do not say which address: our resolver may know names that the merchant must not learn.
                 detail = "The host has an address that is not public. Nothing was sent."
                 raise _NoAnswerError(NoAnswerReason.ADDRESS_REFUSED, detail)
 
@@ -128,7 +128,7 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise ``ValueError`` when a header's name or value is not one, or is the sender's own to set."""
+    """Raise ``ValueError`` when a header's name or value is invalid, or when the sender sets that header itself."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
             raise ValueError(f"{name!r} is not a header that can be set on a webhook")
@@ -137,7 +137,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _socket_address(address: Address, port: int) -> tuple[socket.AddressFamily, tuple[str | int, ...]]:
-    """Return what ``connect`` takes, from the very object that was checked."""
+    """Return the arguments for ``connect``, made from the very object that was checked."""
     if isinstance(address, IPv6Address):
         return socket.AF_INET6, (str(address), port, 0, 0)
     return socket.AF_INET, (str(address), port)
@@ -152,7 +152,7 @@ def _send(sock: TimedSocket, target: WebhookUrl, headers: Mapping[str, str], bod
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
-    # A receiver may refuse and close before it has read everything; then its answer is there to be read.
+    # A receiver may refuse and close before it has read everything; its answer can then still be read.
     with suppress(ConnectionError):
         connection.request("POST", target.path, body=body, headers={**headers, **own})
 
@@ -166,7 +166,7 @@ class _NoAnswerError(Exception):
 
 @contextmanager
 def _failing_as(reason: NoAnswerReason, what: str) -> Iterator[None]:
-    """Turn what a step raises into the step's reason: by the place in the code, and only lateness by its class."""
+    """Map a step's error to the step's reason. The step decides, not the error's class, except for a timeout."""
     try:
         yield
     except TimeoutError:
@@ -182,7 +182,7 @@ def _failing_as(reason: NoAnswerReason, what: str) -> Iterator[None]:
 
 
 def _cause(error: OSError | ValueError) -> str:
-    """Return a short text of our own libraries for ``error``; the receiver has no word in it."""
+    """Return a short text of our own for ``error``. It contains nothing that the receiver controls."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""Which URLs a webhook is sent to. One parser for registration and for sending, so that both mean the same receiver."""
+"""Which URLs may receive webhooks. Registration and sending share one parser, so that both mean the same receiver."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from ipaddress import IPv4Address, IPv6Address
 from payonce.domain.errors import BodyMalformed
 from payonce.network.addresses import Address, is_loopback, refusal
 
-MAX_URL_CHARACTERS = 2_048  # more than any client or proxy is sure to take
+MAX_URL_CHARACTERS = 2_048  # longer URLs are not accepted by every client and proxy
 MAX_HOST_CHARACTERS = 253  # RFC 1035, without the root's dot
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# Below lie the system's own services (mail, SSH, DNS ...), which have no business with a webhook, and for which a POST
-# with content of the merchant's choosing may be more than noise. Above it many really run their receivers (8443).
+# Lower ports belong to the system's services (mail, SSH, DNS ...), which no webhook is for, and to which a POST with
+# content chosen by a merchant could do harm. Receivers do run on higher ports (8443).
 MIN_UNPRIVILEGED_PORT = 1_024
 MAX_PORT = 65_535
 
 _URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(?P<fragment>#.*)?", re.I)
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^\[\]:]*))(?::(?P<port>[0-9]{1,5}))?")
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label starts with a letter: 127.1, 0x7f.1 and 2130706433, which resolvers take for 127.0.0.1, are no names.
+# The last label starts with a letter: 127.1, 0x7f.1 and 2130706433, which resolvers read as 127.0.0.1, are not names.
 _NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
-# RFC 6761, 6762, 8375 and ICANN's reservation: never names on the public internet. A courtesy to who registers one;
-# what keeps the sender out of private networks is the check of the address it connects to.
+# RFC 6761, 6762, 8375 and ICANN's reservation: never names on the public internet. This check helps whoever registers
+# one by mistake; the check of the connected address is what protects private networks.
 _LOCAL_SUFFIXES = ("localhost", "local", "home.arpa", "internal")
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookUrl:
-    """A URL that is taken. ``host`` is lower-case and without brackets; ``address`` is set when it is an IP literal."""
+    """An accepted URL. ``host`` is lower-case and without brackets; ``address`` is set for an IP literal."""
 
     scheme: str
     host: str
@@ -39,22 +39,22 @@ class WebhookUrl:
 
     @property
     def host_header(self) -> str:
-        """What goes into ``Host`` (RFC 9110, 7.2)."""
+        """The value of ``Host`` (RFC 9110, 7.2)."""
         host = f"[{self.host}]" if isinstance(self.address, IPv6Address) else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def check_url(url: str, *, allow_local: bool) -> None:
-    """Check the URL of an endpoint that is to be registered. Raises ``BodyMalformed``, see ``parse_url``."""
+    """Check the URL of an endpoint to be registered. Raises ``BodyMalformed``, see ``parse_url``."""
     parse_url(url, allow_local=allow_local)
 
 
 def parse_url(url: str, *, allow_local: bool) -> WebhookUrl:
     """Return the parts of a webhook's URL. Raises ``BodyMalformed`` with a sentence that says what to change.
 
-    Taken is ``https://`` with a public name or a public IP address, port 443 or from 1024 on, visible ASCII only, no
-    user info and no fragment. With ``allow_local`` (local runs) this machine is taken too: ``localhost`` and loopback
-    addresses, also with ``http://`` and port 80.
+    Accepted is ``https://`` with a public name or public IP address, port 443 or from 1024 on, visible ASCII only,
+    without user info and fragment. ``allow_local`` (local runs) also accepts ``localhost`` and loopback addresses,
+    there with ``http://`` and port 80 too.
     """
     if not url.isascii() or not url.isprintable() or " " in url:
         raise BodyMalformed("url must be visible ASCII characters only. An international name is written as xn--.")

@@ -1,4 +1,4 @@
-"""What is written of a change of a payment, and when a capture, void or refund ends: events, journal, operation."""
+"""The writes for a change of a payment and for the end of a capture, void or refund: events, journal, operation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ELSEWHERE_MOVEMENTS: Mapping[Change, MovementKind | None] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Under which reference the operation is known to us, and under which the gateway reports what it moved."""
+    """The references of an operation: our own, and the one under which the gateway reports the movement of money."""
 
     operation: str
     moved_as: str
@@ -55,11 +55,11 @@ def follow_up_writes(
     references: References,
     record_id: str | None,
 ) -> list[Write]:
-    """Return the writes of an operation's own effect, and of those after it: what happened elsewhere to its charge."""
+    """Return the writes of an operation's own effect, and of any effects outside payonce that it revealed."""
     own, after = effects[0], effects[-1].payment
     exact = {name for effect in effects for name in effect.exact}
     if len(effects) > 1:
-        exact |= {"capturable_minor", "refundable_minor"}  # what is in flight decided how much is certain
+        exact |= {"capturable_minor", "refundable_minor"}  # operations in flight limited how much of it is certain
     writes: list[Write] = [
         adjust_payment(before, after, exact=sorted(exact)),
         operation_write(plan, own.status, code, own.payment.updated_at_ms, reference=references.operation),
@@ -82,7 +82,7 @@ def follow_up_writes(
 
 
 def payment_event(payment: Payment, change: Change, data: dict[str, Any]) -> Event:
-    """Return the event of the change that made this version of the payment; ``data`` is what it tells."""
+    """Return the event of the change that made this version of the payment; ``data`` becomes the event's data."""
     return build_event(
         change,
         merchant_id=payment.merchant_id,
@@ -94,7 +94,7 @@ def payment_event(payment: Payment, change: Change, data: dict[str, Any]) -> Eve
 
 
 def payment_movement(payment: Payment, kind: MovementKind, *, reference: str, record_id: str | None) -> Movement:
-    """Return what the gateway moved under ``reference``; ``record_id`` is that of the key that asked for it."""
+    """Return the movement that the gateway reports under ``reference``; ``record_id`` names the requesting key."""
     return Movement(
         kind=kind,
         gateway=payment.gateway,

@@ -1,12 +1,12 @@
-"""The effects of corrections, through the payment protocol: at most one per attempt, whatever is killed or repeated.
+"""The effects of corrections, by the payment protocol: at most one per attempt, whatever is killed or repeated.
 
-The claim's key and the gateway's reference follow from the break and the attempt. An attempt follows another one only
-where that one's effect is certain, so a part that was given back is never given back again. The claim requires the
-correction to be approved and the break to be open still; the commit marks the correction as corrected and notes on the
-case what was given back; each in the claim's own transaction.
+The claim's key and the gateway's reference are derived from the break and the attempt. A new attempt is made only when
+the previous one's effect is certain, so no part is refunded twice. The claim requires that the correction is approved
+and the break still open. The commit marks the correction as corrected and records the refund on the case. Each happens
+in the claim's own transaction.
 
-A surplus charge is booked whole with the first part of it that is given back, as the gateway reports it. What is not
-given back yet stays in suspense, owed to the payer.
+The first partial refund of a surplus charge books the whole charge, as the gateway reports it. What is not refunded
+yet stays in suspense, owed to the payer.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ OPERATION = "correct_break"
 APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
 EXECUTED, ALREADY_GIVEN_BACK, PARTLY_GIVEN_BACK = "executed", "already_given_back", "partly_given_back"
 FIRST_ATTEMPT = 1
-# Of an operation at the gateway, and the only one: an attempt that begins anew is another operation.
+# The number of the only submission of an operation: another attempt is another operation.
 SUBMISSION = 1
 OPERATION_NAMESPACE = "payonce/corrective/v1"
-OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt far below the 64 of a gateway's reference
+OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt, far below a gateway reference's 64 characters
 LONGEST_TEXT = "x" * 256
-RECOGNISED_VERSION = 1  # of the entry that books a surplus charge; each attempt's refund counts from there
+RECOGNISED_VERSION = 1  # version of the entry that books a surplus charge; the attempts' refunds count up from it
 
 
 def correction_key(merchant_id: str, payment_id: str, break_id: str) -> Key:
-    """Return the key of a correction: it lies with its payment, so that no merchant reaches another's."""
+    """Return the key of a correction. It is in its payment's partition, which keeps merchants apart."""
     return {"pk": partition_of(merchant_id, payment_id), "sk": f"CORRECTION#{break_id}"}
 
 
@@ -58,7 +58,7 @@ def case_key(break_id: str) -> Key:
 
 
 def operation_id_of(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
-    """Return the id of the one operation that an attempt to correct a break makes."""
+    """Return the id of the single operation that an attempt to correct a break makes."""
     return content_id("cor", OPERATION_NAMESPACE, break_id, str(attempt))[:OPERATION_ID_CHARACTERS]
 
 
@@ -66,9 +66,9 @@ def operation_id_of(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
 class CorrectivePlan(AttemptedPlan):
     """A correction about to be submitted, as the claim stores it.
 
-    ``known``: the charge is our payment's own, to be refunded in its books; else it is a surplus that they lack, made
-    under ``charge_reference``. ``recognised_minor``: what that charge is booked with, as the gateway reports it; 0
-    where an earlier attempt has booked it.
+    ``known``: the charge belongs to a payment of ours and is refunded in its books. Otherwise it is a surplus charge,
+    missing from our books and made under ``charge_reference``. ``recognised_minor``: the amount with which that charge
+    is booked, as the gateway reports it; 0 when an earlier attempt has booked it.
     """
 
     kind: OperationKind
@@ -88,7 +88,7 @@ class CorrectivePlan(AttemptedPlan):
 
     @property
     def identity(self) -> str:
-        """See ``AttemptedPlan``: of the break and the attempt alone."""
+        """See ``AttemptedPlan``. The id depends on the break and the attempt alone."""
         return operation_id_of(self.break_id, self.attempt)
 
     def to_data(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class CorrectivePlan(AttemptedPlan):
         return cls(**{**fields, "kind": OperationKind(data["kind"])})
 
     def claim_write(self) -> Write:
-        """Return the condition of the claim: this very proposal is approved."""
+        """Return the write that makes the claim conditional: exactly this proposal must be approved."""
         return Adjust(
             table=Table.PAYMENTS,
             key=correction_key(self.merchant_id, self.payment_id, self.break_id),
@@ -130,9 +130,9 @@ class CorrectivePlan(AttemptedPlan):
         )
 
     def case_write(self, now_ms: int) -> Write:
-        """Return the write that notes on the break's case what was given back.
+        """Return the write that records the refunded amount on the break's case.
 
-        It counts as a change of the case, so that a run that looked before it closes nothing.
+        It is a change of the case, so that a run which read the case earlier can't close it.
         """
         return Adjust(
             table=Table.RECONCILIATION,
@@ -145,16 +145,16 @@ class CorrectivePlan(AttemptedPlan):
 def corrective_work(
     plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services, guards: Sequence[Write] = ()
 ) -> GatewayWork:
-    """Return the work of a correction. ``guards``: further writes of its claim, such as that the break is open still.
+    """Return the work of a correction. ``guards``: more writes of its claim, for instance that the break is still open.
 
-    Who takes a claim over needs none: it was made with them.
+    A takeover needs no guards: the claim was made with them.
     """
     kind = CorrectiveRefund if plan.known else GiveBackSurplus
     return kind(plan, gateway_named, services, guards)
 
 
 def corrective_reference(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
-    """Return the reference under which the gateway reports what an attempt gave back."""
+    """Return the reference under which the gateway reports an attempt's refund."""
     return gateway_reference(operation_id_of(break_id, attempt), SUBMISSION)
 
 
@@ -165,7 +165,7 @@ def _refusal(plan: CorrectivePlan) -> PayonceError:
 
 
 class GiveBackSurplus(GatewayWork):
-    """Voids or refunds a charge that our books do not know, and books that it came and went."""
+    """Voids or refunds a charge missing from our books, and books both the charge and its reversal."""
 
     _plan: CorrectivePlan
     max_submissions = SUBMISSION
@@ -186,8 +186,8 @@ class GiveBackSurplus(GatewayWork):
     def plan(self) -> Plan:
         """See ``Work``.
 
-        The claim's id is fresh: with that of the break, a driver started anew would take its dead predecessor's claim
-        for its own, and submit without asking.
+        The claim's id is fresh. If it were derived from the break, a restarted driver would take its dead predecessor's
+        claim for its own, and submit without asking first.
         """
         return Plan(
             claim_id=self._services.ids.new("cor"),
@@ -202,7 +202,7 @@ class GiveBackSurplus(GatewayWork):
         return self._response(Declined(LONGEST_TEXT, LONGEST_TEXT))
 
     def adopt(self, record: IdempotencyRecord) -> GiveBackSurplus:
-        """See ``Work``: the claim's plan counts."""
+        """See ``Work``. The claim's plan replaces this request's."""
         return GiveBackSurplus(CorrectivePlan.from_data(record.plan), self._gateway_named, self._services)
 
     def prepare(self) -> tuple[Gateway, Instruction]:
@@ -222,9 +222,9 @@ class GiveBackSurplus(GatewayWork):
         )
 
     def start(self, claim: Claim) -> Conclusion:
-        """See ``GatewayWork``. The charge is read once more: somebody may have given it back while approval waited.
+        """See ``GatewayWork``. Reads the charge again: somebody may have refunded it while the approval was pending.
 
-        Only before the first submission: afterwards what is gone may be our own doing, and only the reference tells.
+        Only before the first submission: afterwards a refund may be our own, and only the reference can tell.
         """
         if not self._started:
             state = self._gateway_named(self._plan.gateway).read_charge(
@@ -235,13 +235,13 @@ class GiveBackSurplus(GatewayWork):
             if state.voided or (state.captured_minor > 0 and left_minor(state) <= 0):
                 return Completed(lambda: self._given_back())
             if self._plan.kind is OperationKind.REFUND and left_minor(state) < self._plan.amount_minor:
-                # What is left was proposed to nobody, so nobody has approved it.
+                # Nobody was asked to approve the rest, so nobody has approved it.
                 partly = Declined(PARTLY_GIVEN_BACK, f"Only {left_minor(state)} of the charge are left.")
                 return Completed(lambda: self.draft(partly))
         return super().start(claim)
 
     def draft(self, result: Result) -> Draft:
-        """See ``GatewayWork``. A doubt writes nothing: the correction stays approved until it is resolved."""
+        """See ``GatewayWork``. A doubt writes nothing: the correction stays approved until the doubt is resolved."""
         if isinstance(result, Doubted):
             return Draft(self._response(result), ())
         now_ms = self._clock.now_ms()
@@ -261,14 +261,14 @@ class GiveBackSurplus(GatewayWork):
 
     def _entries(self, now_ms: int) -> list[JournalEntry]:
         plan = self._plan
-        # What a later run compares with the gateway's report: the whole charge, under the reference that was charged
-        # twice, and each refund of it under the reference of its attempt.
+        # A later run compares these with the gateway's report: the whole charge, under the reference that was charged
+        # twice, and each refund of it under its attempt's reference.
         charged = Movement(
             kind=MovementKind.CHARGE,
             gateway=plan.gateway,
             gateway_reference=plan.charge_reference,
             gateway_payment_id=plan.gateway_charge_id,
-            # Nobody bought anything when this is booked: with a payer it would pass for the double of a sale just then.
+            # No payer: with one, this entry would look like the duplicate of a sale made at the same moment.
             payer=None,
             idempotency_record_id=self._record_id,
         )
@@ -307,7 +307,7 @@ class GiveBackSurplus(GatewayWork):
 
 
 class CorrectiveRefund(FollowUp):
-    """Refunds a payment of ours, reserved and booked as any refund, keyed by the break and the attempt."""
+    """Refunds a payment of ours: reserved and booked like any refund, keyed by the break and the attempt."""
 
     max_submissions = SUBMISSION
 
@@ -353,7 +353,7 @@ class CorrectiveRefund(FollowUp):
     def _settled(
         self, gateway: Gateway, instruction: Instruction, result: Succeeded | Declined, claim: Claim
     ) -> Conclusion:
-        # Given back elsewhere meanwhile: the correction fails, and the next run compares anew.
+        # It was refunded outside payonce meanwhile: the correction fails, and the next run compares again.
         del gateway, instruction, claim
         return self._completed(result)
 
@@ -373,5 +373,5 @@ class CorrectiveRefund(FollowUp):
 
 
 def left_minor(state: ChargeState) -> int:
-    """Return what of a charge has not been given back."""
+    """Return the amount of a charge that has not been refunded, in minor units."""
     return 0 if state.voided else state.captured_minor - state.refunded_minor

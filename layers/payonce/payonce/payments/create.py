@@ -1,4 +1,4 @@
-"""Create a payment: authorize, or authorize and capture in one."""
+"""Creates a payment: authorizes it, or authorizes and captures it in one step."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 
 def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], str], services: Services) -> PaymentPlan:
-    """Return the plan of a new payment: its identity is decided here, once, and survives every takeover.
+    """Return the plan of a new payment. Its identity is decided here, once, and survives every takeover.
 
-    ``route`` returns the gateway for the payment's id, which is part of that identity: nothing chooses it again.
+    ``route`` returns the gateway for the payment's id. The choice is part of that identity and is never made again.
     """
     payment_id = services.ids.new("pay")
     return PaymentPlan(
@@ -59,7 +59,7 @@ def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], st
 
 @dataclass(frozen=True, slots=True)
 class _Charge:
-    """What a gateway's answer makes of a payment."""
+    """The effect of a gateway's answer on a payment."""
 
     change: Change
     charge_id: str | None = None
@@ -82,11 +82,11 @@ class CreatePayment(GatewayWork):
 
     @property
     def payment_plan(self) -> PaymentPlan:
-        """The payment that is to be made."""
+        """The plan of the payment to be made."""
         return self._plan
 
     def plan(self) -> Plan:
-        """See ``Work``. The claim alone is written: one conditional put."""
+        """See ``Work``. It writes only the claim: one conditional put."""
         return Plan(
             claim_id=self._plan.payment_id,
             resource=payment_path(self._plan.payment_id),
@@ -103,7 +103,7 @@ class CreatePayment(GatewayWork):
         return self._response(widest, Declined(LONGEST_TEXT, LONGEST_TEXT))
 
     def prepare(self) -> tuple[Gateway, Instruction]:
-        """See ``GatewayWork``. Everything is in the plan; nothing is read."""
+        """See ``GatewayWork``. The plan has everything, so nothing is read."""
         plan = self._plan
         return self._gateway_named(plan.gateway), Instruction(
             kind=OperationKind.PAYMENT,
@@ -117,21 +117,21 @@ class CreatePayment(GatewayWork):
         )
 
     def adopt(self, record: IdempotencyRecord) -> CreatePayment:
-        """See ``Work``: the payment id, gateway and reference of the claim."""
+        """See ``Work``. The payment id, gateway and reference are the claim's."""
         return CreatePayment(PaymentPlan.from_data(record.plan), self._gateway_named, self._services)
 
     def resume(self, claim: Claim) -> Conclusion:
-        """See ``Work``. An earlier owner may have stored the payment in doubt, so it is looked up."""
+        """See ``Work``. Looks the payment up, because an earlier owner may have stored it in doubt."""
         self._look_up_stored = True
         return super().resume(claim)
 
     def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
-        """See ``GatewayWork``. The payment is stored when it was in doubt."""
+        """See ``GatewayWork``. The payment is stored if it was in doubt."""
         self._look_up_stored = True
         return super().abandon_writes(record)
 
     def draft(self, result: Result) -> Draft:
-        """See ``GatewayWork``. The first draft of a fresh payment reads nothing: there can't be one stored yet."""
+        """See ``GatewayWork``. The first draft of a new payment reads nothing: none can be stored yet."""
         if self._look_up_stored:
             item = self._database.get(Table.PAYMENTS, payment_key(self._plan.merchant_id, self._plan.payment_id))
             self._stored = None if item is None else payment_from(item)

@@ -1,4 +1,4 @@
-"""What the outcome of a capture, void or refund does to its payment: pure, and total over every state it can meet."""
+"""The effect of a capture's, void's or refund's outcome on its payment. Pure, and defined for every possible state."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _WITHOUT_MONEY: Mapping[tuple[OperationKind, type], tuple[Change, OperationStatu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """The payment after the outcome, the change and its event type, and what is booked.
+    """The payment after the outcome, the change with its event type, and the postings.
 
-    ``exact`` names the amounts that were overwritten rather than moved, and must not have changed meanwhile.
+    ``exact`` names the amounts that are overwritten rather than moved, and that must not have changed meanwhile.
     """
 
     payment: Payment
@@ -80,7 +80,7 @@ def _without_money(
 ) -> Effect:
     change, status = _WITHOUT_MONEY[kind, Declined if isinstance(result, Declined) else type(result)]
     changed = payment.changed(change, at_ms=at_ms)
-    # Where the first capture frees the remainder, there is nothing to give back to after it.
+    # When the first capture has released the remainder, there is no hold left to return to.
     remainder_freed = kind is OperationKind.CAPTURE and not multiple_captures and payment.captured_minor > 0
     if status is not OperationStatus.IN_DOUBT and not remainder_freed:
         attribute = RESERVED_FROM[kind]
@@ -94,7 +94,7 @@ def _captured(payment: Payment, amount_minor: int, at_ms: int, *, multiple_captu
     change = Change.CAPTURE_REST if final else Change.CAPTURE_PART
     freed_minor = amount_minor
     if not multiple_captures:
-        # The first capture frees the whole hold; should the gateway take a second one all the same, none is left.
+        # The first capture releases the whole hold; if the gateway accepts a second one nevertheless, none is left.
         freed_minor = 0 if payment.captured_minor else payment.amount_minor
     captured = replace(
         payment.changed(change, at_ms=at_ms),

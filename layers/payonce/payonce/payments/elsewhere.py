@@ -1,17 +1,17 @@
-"""What somebody else has done to a charge at the gateway, brought into our payment: pure.
+"""Finds out what was done to a charge outside payonce, and brings it into our payment. Pure functions.
 
-A dashboard captures, voids and refunds too, and an authorization expires. payonce learns of it when the gateway refuses
-an operation whose charge is in another state. What is found is booked under changes of its own (``ELSEWHERE``), in the
-commit that answers the refused request.
+A gateway's dashboard captures, voids and refunds too, and an authorization can expire. payonce learns of this when the
+gateway refuses an operation because the charge is in another state. The difference is booked under changes of its own
+(``ELSEWHERE``), in the commit that answers the refused request.
 
 ::
 
     reserved here by operations in flight  │██████│
     done at the gateway, unknown to us     │██████████│
-                                            may be ours│ certainly not: this is what is booked
+                                            may be ours│ certainly not ours: this is booked
 
-An operation of ours that is in doubt may be what the gateway shows. It books itself once it is known, so that as much
-as is reserved is left to it: too little is booked here rather than anything twice.
+What the gateway shows may include an operation of ours that is in doubt. That operation books itself once its outcome
+is known, so the reserved amount is left to it: better to book too little here than anything twice.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bool) -> list[tuple[OperationKind, int]]:
-    """Return what was certainly done elsewhere to the charge of ``payment``, in the order of events, with amounts."""
+    """Return the operations certainly made outside payonce on ``payment``'s charge, in order, with their amounts."""
     found: list[tuple[OperationKind, int]] = []
     captured_minor = 0
     if multiple_captures or payment.status is PaymentStatus.AUTHORIZED:
@@ -51,11 +51,11 @@ def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bo
 def effects_of(
     payment: Payment, found: list[tuple[OperationKind, int]], *, at_ms: int, multiple_captures: bool
 ) -> list[Effect]:
-    """Return the effects of what ``unknown_to_us`` found, one after the other, each a version of the payment."""
+    """Return the effects of what ``unknown_to_us`` found, in order. Each makes one version of the payment."""
     effects: list[Effect] = []
     for kind, amount_minor in found:
         attribute = RESERVED_FROM[kind]
-        # An operation of ours has reserved its amount before; this one did not ask.
+        # Our own operations reserve their amount first; this one did not, so take it off here.
         taken = replace(payment, **{attribute: getattr(payment, attribute) - amount_minor})
         effect = effect_of(
             kind, Succeeded("", ""), taken, amount_minor, at_ms=at_ms, multiple_captures=multiple_captures

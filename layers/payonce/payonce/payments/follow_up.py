@@ -1,7 +1,7 @@
-"""Captures, cancellations and refunds: operations on a payment that exists.
+"""Captures, cancellations and refunds: operations on an existing payment.
 
-Their claim reserves the amount on the payment in the same transaction, so that concurrent ones with different keys
-can't exceed what is there; a release or a decline gives it back.
+The claim reserves the amount on the payment in its own transaction, so that concurrent operations with different keys
+can't exceed what is left. A release or a decline returns the amount.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 
 def load_payment(services: Services, merchant_id: str, payment_id: str) -> Payment:
-    """Return the merchant's payment as stored now. Raises ``NotFound``."""
+    """Return the merchant's payment as it is stored now. Raises ``NotFound``."""
     item = services.database.get(Table.PAYMENTS, payment_key(merchant_id, payment_id))
     if item is None:
         raise NotFound(f"There is no payment {payment_id}.")
@@ -59,13 +59,13 @@ def load_payment(services: Services, merchant_id: str, payment_id: str) -> Payme
 def plan_follow_up(
     kind: OperationKind, *, merchant_id: str, payment_id: str, amount_minor: int | None, services: Services
 ) -> FollowUpPlan:
-    """Return the plan of a capture, void or refund; without an amount it is for all that is left.
+    """Return the plan of a capture, void or refund. Without an amount, it covers all that is left.
 
-    Raises ``NotFound`` when the amount has to be read and the payment is not there.
+    Raises ``NotFound`` when the amount has to be read and the payment does not exist.
     """
     if amount_minor is None:
         payment = load_payment(services, merchant_id, payment_id)
-        # With nothing left, 1 is what the reservation will refuse; a replay of a finished operation comes before that.
+        # With nothing left, the reservation refuses an amount of 1; a finished operation is replayed before that.
         amount_minor = max(1, getattr(payment, RESERVED_FROM[kind]))
     operation_id = services.ids.new(ID_PREFIXES[kind])
     return FollowUpPlan(
@@ -92,7 +92,7 @@ class FollowUp(GatewayWork):
         self._moved_as: str | None = None
 
     def plan(self) -> Plan:
-        """See ``Work``. The claim and the reservation are one transaction."""
+        """See ``Work``. Claim and reservation are one transaction."""
         return Plan(
             claim_id=self._plan.operation_id,
             resource=payment_path(self._plan.payment_id),
@@ -102,11 +102,11 @@ class FollowUp(GatewayWork):
         )
 
     def largest_response(self) -> StoredResponse:
-        """See ``Work``. The payment's own largest response was stored before; an operation adds a bounded frame."""
+        """See ``Work``. The payment's largest response was stored before; an operation adds a bounded amount."""
         return declined_response(LONGEST_TEXT, location=payment_path(self._plan.payment_id), code=LONGEST_TEXT)
 
     def adopt(self, record: IdempotencyRecord) -> FollowUp:
-        """See ``Work``: the operation id, reference and amount of the claim."""
+        """See ``Work``. The operation id, reference and amount are the claim's."""
         return FollowUp(FollowUpPlan.from_data(record.plan), self._gateway_named, self._services)
 
     def prepare(self) -> tuple[Gateway, Instruction]:
@@ -138,7 +138,7 @@ class FollowUp(GatewayWork):
         ]
 
     def draft(self, result: Result) -> Draft:
-        """See ``GatewayWork``. The first draft uses the payment that ``prepare`` read; later ones read it anew."""
+        """See ``GatewayWork``. The first draft uses the payment that ``prepare`` read; later ones read it again."""
         plan = self._plan
         payment = self._payment or load_payment(self._services, plan.merchant_id, plan.payment_id)
         self._payment = None
@@ -149,7 +149,7 @@ class FollowUp(GatewayWork):
     def _settled(
         self, gateway: Gateway, instruction: Instruction, result: Succeeded | Declined, claim: Claim
     ) -> Conclusion:
-        """See ``GatewayWork``. Where somebody else has changed the charge, our payment is brought up to date."""
+        """See ``GatewayWork``. If the charge was changed outside payonce, our payment is updated too."""
         charge_id = instruction.gateway_charge_id
         if not isinstance(result, Overtaken) or charge_id is None:
             return self._completed(result)
@@ -161,19 +161,19 @@ class FollowUp(GatewayWork):
         return Completed(partial(self._draft_overtaken, result, state))
 
     def _draft_overtaken(self, refused: Overtaken, state: ChargeState) -> Draft:
-        """Return the answer to a request that came too late, together with what was done to the charge elsewhere.
+        """Return the answer to a request that came too late, together with what was done to the charge outside payonce.
 
-        What was done is what was asked for: then that is the answer. The payment is read after ``state`` was, so that
-        what operations of ours commit meanwhile is counted here and not there.
+        If what was done is what the request asks for, the answer is a success. The payment is read after ``state``, so
+        that commits of our own operations in between count as ours and not as made elsewhere.
         """
         plan = self._plan
         before = load_payment(self._services, plan.merchant_id, plan.payment_id)
         multiple_captures = self._gateway_named(before.gateway).capabilities.multiple_captures
         declined = self._effect(before, refused)
         found = unknown_to_us(declined.payment, state, multiple_captures=multiple_captures)
-        self._payment = before  # what was found is true of this version alone
+        self._payment = before  # the findings hold for this version alone
         if found == [(plan.kind, plan.amount_minor)]:
-            self._moved_as = before.gateway_reference  # as its own marks are missing, the gateway reports the payment's
+            self._moved_as = before.gateway_reference  # its own marks are missing: the gateway reports the payment's
             return self.draft(Succeeded(before.gateway_charge_id or "", ""))
         if not found:
             return self.draft(refused)
@@ -198,7 +198,7 @@ class FollowUp(GatewayWork):
             payment,
             plan.amount_minor,
             at_ms=self._clock.now_ms(),
-            # Asked only where it counts: an operator's release of a refund needs no gateway to be configured.
+            # Evaluated for captures only: an operator may release a refund without its gateway being configured.
             multiple_captures=plan.kind is OperationKind.CAPTURE
             and self._gateway_named(payment.gateway).capabilities.multiple_captures,
         )
@@ -225,7 +225,7 @@ class FollowUp(GatewayWork):
         attribute = RESERVED_FROM[plan.kind]
         require: dict[str, str | int] = {}
         if plan.kind is OperationKind.VOID:
-            # A void is for the whole: a capture in flight has taken its part already, so the amount would not match.
+            # A void covers the whole amount: a capture in flight has reserved a part, so the amount would not match.
             require = {
                 "status": PaymentStatus.AUTHORIZED.value,
                 "capturable_minor": plan.amount_minor,

@@ -1,4 +1,4 @@
-"""Operations as they are planned in a claim: everything a later owner needs to go on without the client."""
+"""Operations as a claim plans them: everything that a later owner needs to continue without the client."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from payonce.domain.money import Money
 
 
-# Stored for operators alone, who look for them at the gateway: they follow from the plan.
+# Stored only for operators, who look them up at the gateway; the plan determines them.
 REFERENCES = "gateway_references"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPayment:
-    """What a merchant asks for when it creates a payment. ``priority``: authorization, or batch when it can wait."""
+    """A merchant's request to create a payment. ``priority`` is authorization, or batch when the payment can wait."""
 
     money: Money
     payment_method: str
@@ -34,11 +34,12 @@ class NewPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptedPlan:
-    """What every plan of a gateway's operation has: its attempts, each under a reference of its own.
+    """The common part of every plan for a gateway: its attempts, each under its own reference.
 
-    ``submission`` is the number of the present one, from 1. It is stored before anything is sent under its reference,
-    so whoever takes the claim over knows every reference under which the operation can have been executed. ``spent``:
-    the gateway has answered with a failure that it may keep, so that this reference is never sent again.
+    ``submission`` is the number of the present attempt, from 1. It is stored before anything is sent under its
+    reference, so that whoever takes the claim over knows every reference under which the operation can have been
+    executed. ``spent``: the gateway answered with a failure that it may have stored under the key, so this reference is
+    never sent again.
     """
 
     submission: int = 1
@@ -46,7 +47,7 @@ class AttemptedPlan:
 
     @property
     def identity(self) -> str:
-        """Our id of the operation, from which the references are derived."""
+        """Our id of the operation, from which its references are derived."""
         raise NotImplementedError
 
     @property
@@ -59,11 +60,11 @@ class AttemptedPlan:
         return [gateway_reference(self.identity, number) for number in range(1, self.submission + 1)]
 
     def exhausted(self) -> Self:
-        """Return the plan whose present reference is not to be sent again."""
+        """Return the plan with its present reference marked as never to be sent again."""
         return replace(self, spent=True)
 
     def renewed(self) -> Self:
-        """Return the plan with one attempt more, not sent yet."""
+        """Return the plan with one more attempt, which has not been sent."""
         return replace(self, submission=self.submission + 1, spent=False)
 
     def to_data(self) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class AttemptedPlan:
 class PaymentPlan(AttemptedPlan):
     """A payment about to be submitted, as the claim stores it.
 
-    Claims from before ``payment_method_type`` and ``priority`` are of card payments with authorization's priority.
+    Claims that lack ``payment_method_type`` and ``priority`` are card payments with authorization's priority.
     """
 
     merchant_id: str

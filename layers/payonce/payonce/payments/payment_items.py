@@ -1,4 +1,4 @@
-"""Stored forms: payments, operations, journal entries, balances and outbox events as database items and writes."""
+"""The stored forms of payments, operations, journal entries, balances and outbox events, and their writes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PAYMENT_SORT_KEY = "PAYMENT"
 BY_MERCHANT_INDEX = "payments-by-merchant"
 ACCOUNT_PREFIX = "account:"
-# A merchant's balance is the sum of so many counters, because concurrent commits to one item would conflict. At 10 ms a
-# commit, 16 of them take about 160 payments a second for one merchant and currency before one in ten has to try again.
+# A merchant's balance is the sum of this many counters, because concurrent commits to one item conflict. At 10 ms per
+# commit, 16 counters allow about 160 payments a second per merchant and currency before 10 % have to retry.
 BALANCE_SHARDS = 16
 MOVEMENTS_BY_DAY_INDEX = "movements-by-day"
 BY_REFERENCE_INDEX = "payments-by-gateway-reference"
@@ -35,7 +35,7 @@ _PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
 
 
 def payment_key(merchant_id: str, payment_id: str) -> Key:
-    """Return the key of the payment item."""
+    """Return the key of a payment's item."""
     return {"pk": partition_of(merchant_id, payment_id), "sk": PAYMENT_SORT_KEY}
 
 
@@ -61,7 +61,7 @@ def payment_from(item: Item) -> Payment:
 
 
 def replace_payment(payment: Payment, *, expected: Payment | None) -> Write:
-    """Return the write that makes ``payment`` the stored one, if ``expected`` (or nothing) still is."""
+    """Return the write that stores ``payment``, on condition that ``expected`` (or nothing) is still stored."""
     item = payment_item(payment)
     if expected is None:
         return Insert(Table.PAYMENTS, item)
@@ -77,8 +77,8 @@ def replace_payment(payment: Payment, *, expected: Payment | None) -> Write:
 def adjust_payment(before: Payment, after: Payment, *, exact: Sequence[str] = ()) -> Write:
     """Return the write that turns ``before`` into ``after``.
 
-    Amounts move by their difference: what another operation reserves meanwhile stays reserved, and does not make this
-    write conflict. Only the amounts named in ``exact`` have to be still as they were read.
+    Amounts change by their difference: what another operation reserves meanwhile stays reserved and causes no
+    conflict. Only the amounts named in ``exact`` must still be as they were read.
     """
     moved = {name: getattr(after, name) - getattr(before, name) for name in AMOUNT_FIELDS}
     return Adjust(
@@ -93,9 +93,9 @@ def adjust_payment(before: Payment, after: Payment, *, exact: Sequence[str] = ()
 def operation_write(
     plan: FollowUpPlan, status: OperationStatus, code: str | None, at_ms: int, *, reference: str
 ) -> Write:
-    """Return the write of a capture, void or refund; the same item over its life.
+    """Return the write of a capture, void or refund; one item holds it for its whole life.
 
-    ``reference`` is the one under which it was executed, or else the last one that was tried.
+    ``reference`` is the one under which it was executed, or else the last one tried.
     """
     return Adjust(
         table=Table.PAYMENTS,
@@ -116,7 +116,7 @@ def operation_write(
 
 
 def movement_attributes(entry: JournalEntry) -> Item:
-    """Return what puts a movement into the index by day; empty for an entry that moved nothing at a gateway."""
+    """Return the attributes that put a movement into the index by day; empty when no money moved at a gateway."""
     movement = entry.movement
     if movement is None:
         return {}
@@ -138,7 +138,7 @@ def journal_partition(merchant_id: str, payment_id: str) -> str:
 
 
 def journal_owner(partition: str) -> tuple[str, str]:
-    """Return merchant id and payment id of a partition of journal entries."""
+    """Return the merchant id and payment id of a partition of journal entries."""
     _, merchant_id, payment_id = partition.split("#")
     return merchant_id, payment_id
 
@@ -149,15 +149,15 @@ def balance_partition(merchant_id: str) -> str:
 
 
 def _journal_sort_key(entry: JournalEntry) -> str:
-    # Letters sort behind digits: corrections come after the payment's own entries, and never collide with them.
+    # Letters sort after digits: corrections follow the payment's own entries and never collide with them.
     version = f"{entry.version:010d}"
     return version if entry.break_id is None else f"CORRECTION#{entry.break_id}#{version}"
 
 
 def journal_writes(*entries: JournalEntry) -> list[Write]:
-    """Return the writes of journal entries, which are never changed, and of their sums on one balance counter.
+    """Return the writes that append journal entries, and that add their sum to one balance counter.
 
-    Several entries are of one merchant and currency: a transaction may change the counter only once.
+    All entries must have one merchant and currency, because a transaction may change the counter only once.
     """
     first = entries[0]
     shard = zlib.crc32(first.entry_id.encode()) % BALANCE_SHARDS

@@ -1,4 +1,4 @@
-"""Reads: a payment, a page of payments, a payment's history, a merchant's balances. Always within one merchant."""
+"""Reads payments, pages of payments, a payment's history and balances, always within one merchant."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from payonce.ports import Item
 
 DEFAULT_PAGE_SIZE = 20
-MAX_PAGE_SIZE = 100  # about 100 KB, far below what one query returns and API Gateway carries
-HISTORY_PAGE_SIZE = 1000  # a payment has a handful of changes; this is only a bound
+MAX_PAGE_SIZE = 100  # about 100 KB, far below the limits of a query and of API Gateway
+HISTORY_PAGE_SIZE = 1000  # only a bound: a payment has a handful of changes
 
 
 def get_payment(services: Services, merchant_id: str, payment_id: str) -> dict[str, Any]:
@@ -35,10 +35,10 @@ def get_payment(services: Services, merchant_id: str, payment_id: str) -> dict[s
 
 
 def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: str | None) -> dict[str, Any]:
-    """Return a page of payments, newest first, and the cursor of the next one.
+    """Return a page of payments, newest first, and the cursor of the next page.
 
-    A payment committed a moment ago may be missing, as the index is eventually consistent. Raises ``BodyMalformed`` for
-    a cursor of another list.
+    Eventually consistent: a payment committed a moment ago may be missing. Raises ``BodyMalformed`` for the cursor of
+    another list.
     """
     listing = ("payments", merchant_id)
     page = services.database.query(
@@ -57,7 +57,7 @@ def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: s
 
 
 def get_history(services: Services, merchant_id: str, payment_id: str) -> dict[str, Any]:
-    """Return every change of the payment in order, with its event and what was booked. Raises ``NotFound``."""
+    """Return every change of the payment in order, with its event and postings. Raises ``NotFound``."""
     load_payment(services, merchant_id, payment_id)
     events = services.database.query(
         Table.OUTBOX, partition=("pk", partition_of(merchant_id, payment_id)), limit=HISTORY_PAGE_SIZE
@@ -73,7 +73,7 @@ def get_history(services: Services, merchant_id: str, payment_id: str) -> dict[s
 
 
 def get_balances(services: Services, merchant_id: str) -> dict[str, Any]:
-    """Return the merchant's balances per currency and account, in minor units; debits are positive.
+    """Return the merchant's balances by currency and account, in minor units. Debits are positive.
 
     Every currency sums to zero. Each counter is committed together with its journal entries.
     """

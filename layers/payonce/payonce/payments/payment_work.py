@@ -1,4 +1,4 @@
-"""The payment protocol: claim, submit, commit. What all four operations share.
+"""The payment protocol that all four operations share: claim, submit, commit.
 
 ::
 
@@ -9,9 +9,9 @@
                                                 └─── not (yet) ───▶ InDoubt, asked again later
              takeover resume: ASK about every attempt ─ found ────▶ Completed
                               └─ decide(): resubmit the same reference / ask later / never executed
-                                           / renew: the next attempt is written, and sent by the next owner
+                                           / renew: store the next attempt, which the next owner sends
 
-A new reference is a new charge for the gateway. It is written before it can be sent, by an owner that sends nothing::
+To the gateway a new reference is a new charge. An owner that sends nothing stores it before it can be sent::
 
     owner 1   SUBMIT pay-1 ─ 500, kept ─▶ InDoubt: spent
     owner 2   ASK pay-1 ─ not found, finally ─▶ InDoubt: attempt 2       (a crash here changes nothing)
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 
 SUBMIT_TIMEOUT_MS = 8_000  # gateways answer in 1-3 s; 8 s still leaves time to ask and to commit within 25 s
 INQUIRY_TIMEOUT_MS = 4_000
-COMMIT_RESERVE_MS = 4_000  # kept free at the end of a lease for the commit and its retries
-MIN_SUBMIT_MS = 1_000  # with less left it is better not to send at all
+COMMIT_RESERVE_MS = 4_000  # kept free at the end of a lease, for the commit and its retries
+MIN_SUBMIT_MS = 1_000  # with less time left, it is better not to send at all
 DEFAULT_RETRY_AFTER_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Doubted:
-    """The outcome is not known yet."""
+    """The outcome is not known yet, so recovery has to ask again."""
 
 
 type Result = Succeeded | Declined | NeverExecuted | Doubted
@@ -65,7 +65,7 @@ type Result = Succeeded | Declined | NeverExecuted | Doubted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the use cases need, wired in ``wiring.application``."""
+    """The use cases' dependencies, wired in ``wiring.application``."""
 
     database: Database
     clock: Clock
@@ -73,7 +73,7 @@ class Services:
 
 
 class GatewayWork(ABC):
-    """One operation on one gateway, as the engine's ``Work``. Subclasses know what is asked and what is written."""
+    """One operation on one gateway, as the engine's ``Work``. Subclasses know the instruction and the writes."""
 
     _plan: AttemptedPlan
     max_submissions = MAX_SUBMISSIONS
@@ -82,13 +82,13 @@ class GatewayWork(ABC):
         self._database = services.database
         self._clock = services.clock
         self._started = False
-        # Known once it is claimed; what is booked says under which key it came.
+        # Known once the key is claimed. The journal records which key requested an entry.
         self._record_id: str | None = None
         self._executed_as: str | None = None
 
     @property
     def reference(self) -> str:
-        """The reference under which the operation was executed, or else the one of its present attempt."""
+        """The reference under which the operation was executed, or else the present attempt's."""
         return self._executed_as or self._plan.gateway_reference
 
     @abstractmethod
@@ -105,31 +105,31 @@ class GatewayWork(ABC):
 
     @abstractmethod
     def prepare(self) -> tuple[Gateway, Instruction]:
-        """Return the gateway and the instruction; reads what is needed for them."""
+        """Return the gateway and the instruction, reading what they need."""
 
     @abstractmethod
     def draft(self, result: Result) -> Draft:
-        """Return response and writes for ``result``, from the payment as it is stored now."""
+        """Return the response and the writes for ``result``, based on the payment as it is stored now."""
 
     def undo_writes(self) -> Sequence[Write]:
-        """Return the writes that give back what the claim reserved, for a release."""
+        """Return the writes that return what the claim has reserved, for a release."""
         return ()
 
     def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
-        """Return the writes of a release by an operator, who has found that nothing was executed.
+        """Return the writes of an operator's release, after the operator found that nothing was executed.
 
-        Where the doubt was made known (a payment or an operation in doubt is stored, with its event), its end is made
-        known too: as never executed. Raises ``NotFound`` or ``GatewayUnavailable``.
+        If the doubt was published (a payment or operation in doubt is stored, with its event), its end is published
+        too: the operation was never executed. Raises ``NotFound`` or ``GatewayUnavailable``.
         """
         if record.response is None:
             return self.undo_writes()
         return self.draft(NeverExecuted()).writes
 
     def start(self, claim: Claim) -> Conclusion:
-        """See ``Work``: submit once.
+        """See ``Work``. Submits once.
 
-        Started a second time, its claim was released under it by an operator: what it submitted may be booked, so the
-        new claim is in doubt, and recovery asks.
+        When this work is started a second time, an operator has released its claim: what it submitted may have been
+        executed, so the new claim is in doubt, and recovery asks.
         """
         if self._started:
             return self._doubted(claim, submitted=True)
@@ -156,7 +156,7 @@ class GatewayWork(ABC):
         return self._doubted(claim, submitted=True, plan=self._plan_after(outcome))
 
     def resume(self, claim: Claim) -> Conclusion:
-        """See ``Work``: ask first, then decide."""
+        """See ``Work``. Asks first, then decides."""
         self._record_id = claim.record.record_id
         gateway, instruction = self.prepare()
         record = claim.record
@@ -179,16 +179,16 @@ class GatewayWork(ABC):
                 outcome = self._submit(gateway, instruction, claim)
                 if isinstance(outcome, Succeeded | Declined):
                     return self._settled(gateway, instruction, outcome, claim)
-                # "Never sent" speaks of this sending alone, not of an earlier owner's.
+                # "Never sent" is true of this submission alone, not of an earlier owner's.
                 return self._doubted(claim, submitted=True, plan=self._plan_after(outcome))
             case Renew():
-                # The next owner may send at once: nothing is under way.
+                # The next owner may send at once: no submission is in flight.
                 return self._doubted(claim, submitted=False, at_ms=self._clock.now_ms(), plan=self._plan.renewed())
             case AskLater(at_ms):
                 return self._doubted(claim, submitted=False, at_ms=at_ms)
 
     def _plan_after(self, outcome: SubmitOutcome) -> AttemptedPlan | None:
-        """Return the plan with which to go on; ``None`` when ``outcome`` changes nothing about it."""
+        """Return the plan for the next owner; ``None`` when ``outcome`` does not change the plan."""
         spent = isinstance(outcome, Unknown) and not outcome.repeatable
         return self._plan.exhausted() if spent else None
 
@@ -199,18 +199,18 @@ class GatewayWork(ABC):
             return NeverSent("too little time was left to wait for an answer")
         outcome = gateway.submit(instruction, deadline)
         if isinstance(outcome, AwaitsPayer):
-            # Nobody brings the payer to the gateway from here, so it is declined; a decline that it is still possible
-            # to pay is none, so it is taken back first.
+            # payonce can't bring the payer to the gateway, so it declines. A decline is final only if the payer can no
+            # longer pay, so withdraw the instruction first.
             return gateway.withdraw(instruction, outcome, self._inquiry_deadline(claim))
         return outcome
 
     def _find(
         self, gateway: Gateway, instruction: Instruction, claim: Claim, *, withdrawing: bool = False
     ) -> LookupOutcome:
-        """Return what became of all attempts together.
+        """Return the combined outcome of all attempts.
 
-        ``withdrawing`` also takes back what waits for the payer. Right after a submission that may go on it does not:
-        what looks as if it waited may be on its way.
+        ``withdrawing`` also withdraws an instruction that awaits the payer. Not right after a submission that may still
+        be in flight: what seems to wait for the payer may be about to execute.
         """
         if not gateway.capabilities.lookup_by_reference:
             return NotFound()
@@ -229,7 +229,7 @@ class GatewayWork(ABC):
         if isinstance(outcome, Succeeded):
             self._executed_as = self._executed_as or asked.gateway_reference
             if asked.gateway_reference != self._plan.gateway_reference:
-                # The gateway had said with authority that it was not executed: its capabilities are declared wrong.
+                # The gateway had declared with authority that this was not executed: its capabilities are wrong.
                 get_logger().error(
                     "executed after the gateway's final not-found",
                     extra={"gateway": gateway.name, "reference": asked.gateway_reference},
@@ -261,6 +261,6 @@ class GatewayWork(ABC):
         data = None if plan is None else self._stored_form(plan)
         provisional = claim.record.response
         if provisional is not None:
-            # Still in doubt is no change of state: no new version, and no second event for the same doubt.
+            # A doubt that persists is not a change of state: no new version, and no second event for the same doubt.
             return InDoubt(lambda: Draft(provisional, ()), at_ms, submitted, data)
         return InDoubt(partial(self.draft, Doubted()), at_ms, submitted, data)

@@ -1,4 +1,4 @@
-"""Recovery: carries on what crashed owners left open and asks again about what is in doubt."""
+"""Recovery: finishes what crashed owners left open, and asks again about operations in doubt."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 __all__ = ["MAX_CLAIMS_PER_SHARD", "RECOVERY_TIMEOUT_PER_CLAIM_MS", "RUN_INTERVAL_MS", "Recovery", "RecoveryReport"]
 
 
-# Claims whose whole work is in their commit: webhooks.work.ManagementWork. A decision about a correction is not, but is
-# the same when it is made again (corrections.requests).
+# Claims whose whole effect is in their commit: see webhooks.commit_work.ManagementWork. A decision about a correction
+# has effects beyond it, but they are idempotent (corrections.requests).
 COMMIT_ONLY_PREFIXES = ("webhook_endpoint.", "webhook_delivery.", "webhook_replay.", "break.")
 
 
 def work_for(
     record: IdempotencyRecord, gateway_named: Callable[[str], Gateway], services: Services
 ) -> GatewayWork | None:
-    """Return the work that a stored claim describes, or ``None`` when all of it is in its commit.
+    """Return the work that a stored claim describes, or ``None`` when its whole effect is in its commit.
 
-    Raises ``MisconfiguredError`` for a claim of another program, of which nothing is known: giving it back would let
-    its effect happen twice.
+    Raises ``MisconfiguredError`` for another program's claim, about which nothing is known: releasing it would allow
+    a second effect.
     """
     if "correction" in record.plan:
         return corrective_work(CorrectivePlan.from_data(record.plan), gateway_named, services)
@@ -60,7 +60,7 @@ def work_for(
 
 
 class Recovery:
-    """Resolves the open claims of payments and endpoints. Safe to run any number of times, in parallel."""
+    """Resolves the open claims of payments and endpoints. Idempotent, and safe to run in parallel."""
 
     def __init__(
         self,
@@ -98,16 +98,16 @@ class Recovery:
 
 
 def release_desk(store: IdempotencyStore, gateway_named: Callable[[str], Gateway], services: Services) -> ReleaseDesk:
-    """Return the desk where operators release claims of this API."""
+    """Return the desk at which operators release this API's claims."""
 
     def undo(record: IdempotencyRecord) -> Sequence[Write]:
         if carried_on_by(record):
-            return ()  # a request at an upstream reserves nothing here
+            return ()  # a request to an upstream reserves nothing here
         work = work_for(record, gateway_named, services)
         return () if work is None else work.abandon_writes(record)
 
     def may_have_charged(record: IdempotencyRecord) -> bool:
-        # Also the first owner's: it may have died between sending and writing, and nothing would tell.
+        # This holds for the first owner too: it may have died between sending and writing, without a trace.
         return carried_on_by(record) != "" or work_for(record, gateway_named, services) is not None
 
     return ReleaseDesk(store=store, clock=services.clock, undo=undo, may_have_happened=may_have_charged)

@@ -1,4 +1,4 @@
-"""How payments and operations look in responses and events. Bytes are made once, here."""
+"""Payments and operations as responses and events show them. Their bytes are rendered once, here."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ OPERATION_OBJECTS = {"capture": "capture", "void": "cancellation", "refund": "re
 
 
 def payment_path(payment_id: str) -> str:
-    """Return the path of a payment, which is also what problem documents link to."""
+    """Return the path of a payment, to which problem documents link too."""
     return f"/payments/{payment_id}"
 
 
 def payment_view(payment: Payment) -> dict[str, Any]:
-    """Return a payment as merchants see it."""
+    """Return a payment as merchants see it, ready for JSON."""
     return {
         "id": payment.payment_id,
         "object": "payment",
@@ -46,7 +46,7 @@ def payment_view(payment: Payment) -> dict[str, Any]:
 
 
 def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus, code: str | None) -> dict[str, Any]:
-    """Return a capture, cancellation or refund as merchants see it, with the payment as it is after it."""
+    """Return a capture, cancellation or refund as merchants see it, with the payment after it."""
     return {
         "id": plan.operation_id,
         "object": OPERATION_OBJECTS[plan.kind.value],
@@ -62,13 +62,13 @@ def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus
 
 
 def declined_response(detail: str, *, location: str, **members: Any) -> StoredResponse:
-    """Return the 402 of a declined operation: final, and replayed like a success."""
+    """Return the 402 of a declined operation. It is final, and is replayed like a success."""
     headers = {"content-type": PROBLEM_CONTENT_TYPE, "location": location}
     return StoredResponse(402, headers, problem_document(DECLINED, detail, **members))
 
 
 def overtaken_response(payment: Payment, detail: str, *, location: str, **members: Any) -> StoredResponse:
-    """Return the 409 of an operation whose charge somebody else has changed at the gateway; final, and replayed."""
+    """Return the 409 of an operation whose charge was changed outside payonce. It is final, and is replayed."""
     headers = {"content-type": PROBLEM_CONTENT_TYPE, "location": location}
     document = problem_document(
         PROBLEMS[PaymentStateConflict], detail, payment_status=payment.status.value, resource=location, **members
@@ -77,7 +77,7 @@ def overtaken_response(payment: Payment, detail: str, *, location: str, **member
 
 
 def not_executed_response(*, location: str, **members: Any) -> StoredResponse:
-    """Return the 402 of an operation that recovery found never executed, and that is not sent again."""
+    """Return the 402 of an operation that was never executed, as recovery found, and never will be."""
     detail = (
         "The gateway did not execute the operation, and it is not sent again. Nobody was charged or refunded. Use a "
         "new key for a new attempt."

@@ -1,4 +1,4 @@
-"""What a new owner may do after asking the gateway: one pure decision, the centre of "never charged twice"."""
+"""Decides what a new owner may do after asking the gateway: one pure function, the centre of "never charged twice"."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import GatewayCapabilities, LookupOutcome
     from payonce.payments.operations import AttemptedPlan
 
-# A gateway forgets a key after its retention by its own clock, and the request still has to travel: stay clear of it.
+# A gateway's own clock ends a key's retention, and the request still has to travel: keep this distance from the end.
 KEY_RETENTION_MARGIN_MS = 600_000
-# A payer who was told "we are on it" is not charged out of the blue long after. An hour outlives most incidents.
+# A payer who was told "in progress" must not be charged unexpectedly much later. An hour outlives most incidents.
 MAX_RESUBMIT_AGE_MS = 3_600_000
-# How many references are tried: a second failure that the gateway keeps is an outage, and the client gets its answer.
+# Maximum number of references: a second failure stored by the gateway is an outage, and the client gets its answer.
 MAX_SUBMISSIONS = 2
 FIRST_INQUIRY_DELAY_MS = 5_000
 MAX_INQUIRY_DELAY_MS = 15 * 60_000
@@ -30,17 +30,17 @@ class Resubmit:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """Nothing was executed under any reference, and nothing can be under this one: prepare another attempt."""
+    """Nothing was executed under any reference, and this one can't succeed: prepare another attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeverExecuted:
-    """The gateway certainly has not executed it and nobody will send it any more."""
+    """The gateway certainly has not executed it, and nobody will send it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskLater:
-    """Not decidable now; ask again at ``at_ms``."""
+    """The decision has to wait: ask again at ``at_ms``."""
 
     at_ms: int
 
@@ -61,10 +61,10 @@ def decide(
 ) -> Decision:
     """Return what to do with an operation that an earlier owner may have submitted.
 
-    ``found`` is of all attempts together, see ``together``. ``submit_horizon_ms``: no earlier owner can have sent
-    anything later. ``owners``: how many have held the claim, which spaces the inquiries out. Resubmits only where it
-    can't be executed twice: the gateway still remembers the key, or it says with authority that nothing was executed.
-    A new reference is a new operation for the gateway, so that only the latter allows one.
+    ``found`` is the combined outcome of all attempts, see ``together``. ``submit_horizon_ms``: the last moment at which
+    an earlier owner can have sent anything. ``owners``: how many have held the claim; it sets the backoff between
+    inquiries. Resubmits only where nothing can be executed twice: the gateway still remembers the key, or declares with
+    authority that nothing was executed. To the gateway a new reference is a new operation: only the latter allows one.
 
     ::
 
@@ -88,8 +88,9 @@ def decide(
 def together(found: Sequence[LookupOutcome]) -> LookupOutcome:
     """Return the outcome of an operation from those of its attempts, the present one last.
 
-    An attempt is only made after the ones before it were found, with authority, not to have been executed. One that
-    turns up all the same counts: what moved money, then what may still move it. Else the present attempt decides.
+    An attempt is only made after the gateway declared with authority that the earlier ones were not executed. If an
+    earlier one appears nevertheless, it counts: first one that moved money, then one that still may. Otherwise the
+    present attempt decides.
     """
     for wanted in (Succeeded, Pending, Unknown):
         for outcome in found:
@@ -119,10 +120,10 @@ def _key_is_remembered(capabilities: GatewayCapabilities, now_ms: int, first_sub
 
 
 def next_inquiry_ms(now_ms: int, owners: int, settles_at_ms: int | None = None) -> int:
-    """Return when to ask again: at twice the pause after every owner, from seconds to a quarter of an hour."""
+    """Return when to ask again: exponential backoff by the number of owners, from seconds to a quarter of an hour."""
     backoff_ms = min(FIRST_INQUIRY_DELAY_MS << min(owners - 1, 16), MAX_INQUIRY_DELAY_MS)
     at_ms = now_ms + backoff_ms
-    # No need to wait longer than until the gateway's "not found" becomes final.
+    # There is no need to wait past the moment when the gateway's "not found" becomes final.
     if settles_at_ms is not None and now_ms < settles_at_ms < at_ms:
         return settles_at_ms
     return at_ms

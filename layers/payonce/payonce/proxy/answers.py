@@ -1,4 +1,4 @@
-"""The proxy's own answers: problems, what happened to the key, and what stands for an upstream's answer."""
+"""The proxy's own answers: problems, the state of the key, and substitutes for an upstream's answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import KeyedResponse
     from payonce.proxy.messages import Lines
 
-IN_DOUBT_RETRY_AFTER_SECONDS = 5  # about one inquiry later
+IN_DOUBT_RETRY_AFTER_SECONDS = 5  # about the time until the next inquiry
 _PROBLEM_LINES: Lines = (("Content-Type", PROBLEM_CONTENT_TYPE), ("Cache-Control", "no-store"))
 _IN_DOUBT_BODY = problem_document(
     IN_DOUBT,
@@ -42,7 +42,7 @@ _OUTCOMES = {
 
 
 def keyed(outcome: KeyedResponse, response: StoredResponse, *, route: str) -> ProxyResponse:
-    """Return the response of a keyed request: ``response`` is what is stored, opened, with what happened to the key."""
+    """Return the response to a keyed request. ``response`` is the stored one, opened; the key's state is added."""
     expires = datetime.fromtimestamp(outcome.expires_at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     own = (
         ("Idempotency-Replayed", "true" if outcome.replayed else "false"),
@@ -54,7 +54,7 @@ def keyed(outcome: KeyedResponse, response: StoredResponse, *, route: str) -> Pr
 
 
 def problem(error: PayonceError, *, keyed: bool, route: str = "", documentation_url: str = "") -> ProxyResponse:
-    """Return the response of an error of the tree; ``keyed`` when the route takes an idempotency key."""
+    """Return the response for an error of the tree. ``keyed``: the route takes an idempotency key."""
     kind = problem_of(error)
     lines = _PROBLEM_LINES
     if keyed:
@@ -68,20 +68,20 @@ def problem(error: PayonceError, *, keyed: bool, route: str = "", documentation_
 
 
 def internal_error(route: str = "", *, documentation_url: str = "") -> ProxyResponse:
-    """Return the 500 of an unforeseen error. It promises only that a retry is safe."""
+    """Return the 500 for an unforeseen error. It promises only that a retry is safe."""
     detail = "Something went wrong on our side. Retry with the same key: nothing will be executed twice."
     body = problem_document(INTERNAL, detail, documentation=documentation_link(documentation_url, INTERNAL))
     return ProxyResponse(500, _PROBLEM_LINES, body, route, "failed")
 
 
 def in_doubt(status: int) -> StoredResponse:
-    """Return the provisional answer of a request whose outcome is not known. With 202 as with 409, its body says so."""
+    """Return the provisional answer to a request whose outcome is unknown. The body says so for 202 and 409 alike."""
     lines = (*_PROBLEM_LINES, ("Retry-After", str(IN_DOUBT_RETRY_AFTER_SECONDS)))
     return StoredResponse(status, {}, _IN_DOUBT_BODY, lines)
 
 
 def too_large(upstream_status: int, location: str) -> StoredResponse:
-    """Return what stands for an answer that can't be kept: the request was executed and is never executed again."""
+    """Return the substitute for an answer too large to keep: the request was executed, and never will be again."""
     detail = (
         f"The upstream executed the request and answered {upstream_status}, with more than can be kept for a replay. "
         "Look at the resource; a new key would execute it again."

@@ -3,10 +3,10 @@
 ::
 
     read the body, up to the limit ── admit ─ full? 503 ── a thread of the pool: claim, forward, record ── answer
-                                                           └── goes on when the client goes away ──┘
+                                                           └── continues when the client goes away ──┘
 
-The engine blocks, so it runs in a bounded pool. What the pool and its queue can't take is refused before any claim: a
-retry is then nothing but a retry. A request whose body is not there yet takes no place: slow clients would take all.
+The engine blocks, so it runs in a bounded pool. A request that exceeds the pool and its queue is refused before any
+claim, so that a retry is harmless. A request takes no place before its body is complete: slow clients would take all.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     type Receive = Callable[[], Awaitable[Message]]
     type Send = Callable[[Message], Awaitable[None]]
 
-OWN_PREFIX = "/-/"  # no upstream's paths begin so
+OWN_PREFIX = "/-/"  # no upstream's path begins like this
 READY_TIMEOUT_SECONDS = 3
 RETRY_AFTER_SECONDS = 1
-MAX_UNFINISHED_BYTES = 2 * MAX_REQUEST_BYTES  # of all bodies that are not whole yet: one of the largest always fits
+MAX_UNFINISHED_BYTES = 2 * MAX_REQUEST_BYTES  # for all incomplete bodies together; one of the largest always fits
 
 
 class ClientGone(Exception):
-    """The client went away before its request was whole: nothing was claimed."""
+    """The client went away before its request was complete. Nothing was claimed."""
 
 
 class Sidecar:
-    """The application. ``draining`` refuses new requests while those in flight are finished."""
+    """The application. While ``draining`` it refuses new requests and finishes those in flight."""
 
     def __init__(self, service: ProxyService, metrics: Metrics) -> None:
         self._service = service
@@ -53,7 +53,7 @@ class Sidecar:
         self._limit = server.max_concurrency + server.max_queued
         self._body_timeout_seconds = server.body_timeout_seconds
         self._pool = ThreadPoolExecutor(server.max_concurrency, thread_name_prefix="request")
-        # The probes must not wait behind what they ask about.
+        # The probes must not queue behind the work whose health they report.
         self._probes = ThreadPoolExecutor(1, thread_name_prefix="probe")
         self._in_flight = 0
         self._unfinished_bytes = 0
@@ -66,7 +66,7 @@ class Sidecar:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
-        else:  # WebSocket: there is nothing idempotent about a conversation
+        else:  # WebSocket: a conversation can't be idempotent
             await send({"type": "websocket.close", "code": 1003})
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -80,8 +80,8 @@ class Sidecar:
         except ClientGone:
             return
         except (RequestRejected, Overloaded) as error:
-            # Where its body ends is not known, or was not reached: what comes next on this connection may be its rest,
-            # and would be taken for another request (RFC 9112, 6.3 and 11.2).
+            # The end of the body is unknown or was not reached. The next bytes on this connection may be its rest, and
+            # would be parsed as another request (RFC 9112, 6.3 and 11.2).
             response, close = problem(error, keyed=False), True
         else:
             response, close = await self._worked(request), self.draining
@@ -89,12 +89,12 @@ class Sidecar:
         await _answer(send, scope["method"], response, close=close)
 
     def _admit(self) -> None:
-        """Raise ``Overloaded`` when there is no place."""
+        """Raise ``Overloaded`` when all places are taken."""
         if self.draining or self._in_flight >= self._limit:
             raise _overloaded(self.draining)
 
     async def _request(self, scope: Message, receive: Receive) -> ProxyRequest:
-        """Return the whole request. Raises ``RequestRejected``, ``Overloaded`` and ``ClientGone``."""
+        """Return the complete request. Raises ``RequestRejected``, ``Overloaded`` and ``ClientGone``."""
         target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
@@ -118,7 +118,7 @@ class Sidecar:
         )
 
     async def _body(self, receive: Receive, limit_bytes: int) -> bytes:
-        """Return the body. Raises ``BodyTooLarge`` as soon as it is, ``Overloaded`` and ``ClientGone``."""
+        """Return the body. Raises ``BodyTooLarge`` once it exceeds the limit, ``Overloaded`` and ``ClientGone``."""
         body = bytearray()
         try:
             while True:
@@ -138,7 +138,7 @@ class Sidecar:
             self._unfinished_bytes -= len(body)
 
     async def _worked(self, request: ProxyRequest) -> ProxyResponse:
-        """Return the response to a whole request: a 503 when its place was taken meanwhile."""
+        """Return the response to a complete request: a 503 when all places were taken meanwhile."""
         try:
             self._admit()
         except Overloaded as error:
@@ -146,7 +146,7 @@ class Sidecar:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            # Not cancelled with this task: the upstream may be executing it, and its answer has to be recorded.
+            # Not cancelled with this task: the upstream may be executing, and its answer must be recorded.
             running = asyncio.get_running_loop().run_in_executor(self._pool, self._service.handle, request)
             return await asyncio.shield(running)
         finally:
@@ -185,7 +185,7 @@ class Sidecar:
                 self.draining = True
                 if self._recovery:
                     self._recovery.cancel()
-                # Whoever went away left work behind that still has to be recorded.
+                # Clients that went away left work behind that still must be recorded.
                 await asyncio.to_thread(self._pool.shutdown)
                 await send({"type": "lifespan.shutdown.complete"})
                 return

@@ -1,4 +1,4 @@
-"""Asks an upstream's status URL what became of a request."""
+"""Asks an upstream's status URL for the outcome of a request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from payonce.proxy.messages import Lines
     from payonce.proxy.plan import Lane
 
-INQUIRY_RESERVE_MS = 1_000  # of the claim's time, to record what was found
+INQUIRY_RESERVE_MS = 1_000  # kept free at the end of the claim's time, to record the result
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The upstream knows the request: this is its answer."""
+    """The upstream knows the request, and this is its answer."""
 
     status: int
     lines: Lines
@@ -30,16 +30,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The upstream knows no such request. Whether that is final depends on when it was sent."""
+    """The upstream does not know the request. Whether that is final depends on when it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """There was no answer, or one that says neither."""
+    """There was no answer, or one that is neither."""
 
 
 def ask(lane: Lane, policy: Ask, downstream_key: str, claim: Claim) -> Found | Missing | Unclear:
-    """Return what the status URL says, at the latest when the claim's time is nearly over."""
+    """Return what the status URL says. Ends before the claim's time does."""
     clock = lane.clock
     deadline = claim.deadline.earlier(claim.deadline.at_ms - INQUIRY_RESERVE_MS).earlier(
         clock.now_ms() + int(policy.timeout_seconds * 1000)

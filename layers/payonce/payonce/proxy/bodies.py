@@ -1,8 +1,8 @@
-"""What a body means, apart from what a client's library makes anew for each try.
+"""The meaning of a body, without what a client's library generates anew for each try.
 
-JSON is the same in any spelling, and a multipart body (RFC 2046) with any boundary, which libraries draw at random. A
-gzipped body is what it unpacks to, since gzip's header holds the time. Whatever two readers could take for two things
-is compared byte for byte. Bytes of another type or encoding (RFC 9110, 8.3 and 8.4) mean something else.
+JSON means the same in any spelling, and a multipart body (RFC 2046) with any boundary, which libraries draw at random.
+A gzipped body means its decompressed content, because gzip's header contains the time. A body that two parsers could
+read differently is compared byte for byte. Another type or encoding (RFC 9110, 8.3 and 8.4) is another meaning.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from payonce.idempotency.fingerprint import canonical_json
 if TYPE_CHECKING:
     from payonce.proxy.messages import ProxyRequest
 
-MAX_UNPACKED_BYTES = 16 * 1024 * 1024  # what more unpacks to is compared as it was sent; a bomb costs no more than this
-MAX_MULTIPART_DEPTH = 3  # a form holds files, a file may be of several parts; deeper bodies are compared as they are
+MAX_UNPACKED_BYTES = 16 * 1024 * 1024  # a larger body is compared as it was sent, so a decompression bomb costs no more
+MAX_MULTIPART_DEPTH = 3  # a form contains files, and a file may have several parts; deeper bodies are compared as sent
 
 _JSON = re.compile(r"application/(?:[!-:<-~]+\+)?json(?:;.*)?", re.IGNORECASE)
 _MULTIPART = re.compile(r"multipart/[!-:<-~]+;", re.IGNORECASE)
-# RFC 2046, 5.1.1: 1 to 70 characters, in quotes when one of them separates parameters.
+# RFC 2046, 5.1.1: 1 to 70 characters, quoted if one of them is a separator of parameters.
 _BOUNDARY = re.compile(
     r""";\s*boundary=(?:"([0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?])"|([^\s"(),/:;<=>?@\[\\\]]{1,70}))""",
     re.IGNORECASE,
@@ -35,14 +35,14 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 def meaning_of(request: ProxyRequest) -> bytes:
-    """Return bytes that are equal for two bodies exactly when they mean the same."""
+    """Return bytes that are equal for two bodies exactly when the bodies mean the same."""
     headers = request.headers()
     types = headers.get("content-type", [""])
     content_type = _tidy(types[0])
     encoding = ",".join(headers.get("content-encoding", [])).strip().lower()
     if len(types) > 1:
         return _raw("\n".join((*types, encoding)), request.body)
-    unpacked = _unpacked(request.body) if encoding in {"gzip", "x-gzip"} else None  # RFC 9110, 8.4.1.3: one thing
+    unpacked = _unpacked(request.body) if encoding in {"gzip", "x-gzip"} else None  # synonyms (RFC 9110, 8.4.1.3)
     if unpacked is not None:
         return _meaning(content_type, unpacked, 1)
     if encoding not in {"", "identity"}:
@@ -51,7 +51,7 @@ def meaning_of(request: ProxyRequest) -> bytes:
 
 
 def _tidy(content_type: str) -> str:
-    """Return the header's value with the type in small letters, and without spaces that mean nothing."""
+    """Return the header's value with the type in lower case and without insignificant spaces."""
     kind, semicolon, parameters = content_type.strip().partition(";")
     return kind.strip().lower() + _SEMICOLON.sub(lambda found: found[0].strip(" \t"), semicolon + parameters)
 
@@ -63,7 +63,7 @@ def _raw(content_type: str, body: bytes) -> bytes:
 def _meaning(content_type: str, body: bytes, depth: int) -> bytes:
     if _JSON.fullmatch(content_type):
         canonical = _canonical_json(body)
-        kind = _UTF_8.sub("", content_type)  # JSON is nothing else (RFC 8259, 8.1)
+        kind = _UTF_8.sub("", content_type)  # JSON has no other charset (RFC 8259, 8.1)
         return _raw(content_type, body) if canonical is None else _digest(b"json", kind.encode(), canonical)
     if _MULTIPART.match(content_type) and depth <= MAX_MULTIPART_DEPTH:
         pieces = _pieces(content_type, body)
@@ -76,11 +76,11 @@ def _meaning(content_type: str, body: bytes, depth: int) -> bytes:
 
 
 def _pieces(content_type: str, body: bytes) -> list[bytes] | None:
-    """Return what stands before, between and after the lines of the boundary, line ends and all, or ``None``.
+    """Return the text before, between and after the boundary lines, with line ends; or ``None``.
 
-    Two bodies with the same pieces differ in the name of their boundary, and in nothing else. Hence ``None`` where the
-    name could matter: where it stands in the parts, too, or where a line begins with it and goes on. A preamble may
-    name it, as those of mail libraries do.
+    Two bodies with equal pieces differ only in the name of their boundary. The result is ``None`` where that name could
+    matter: when it also occurs in a part, or when a line begins with it and continues. A preamble may contain it, as
+    those of mail libraries do.
     """
     found = _BOUNDARY.findall(content_type)
     if len(found) != 1:
@@ -96,9 +96,9 @@ def _pieces(content_type: str, body: bytes) -> list[bytes] | None:
 
 
 def _part(piece: bytes, depth: int) -> bytes:
-    """Return the meaning of a part. One that has several parts has a boundary of its own, which its head names."""
+    """Return the meaning of a part. A part that has parts itself names its own boundary in its head."""
     head, blank, content = piece.partition(b"\r\n\r\n" if piece.startswith(b"\r\n") else b"\n\n")
-    lines = re.sub(rb"\r?\n(?=[ \t])", b"", head).split(b"\n")  # a long header goes on in the next line
+    lines = re.sub(rb"\r?\n(?=[ \t])", b"", head).split(b"\n")  # unfold headers
     types = [line for line in lines if line.lower().startswith(b"content-type:")]
     if blank and len(types) == 1:
         content_type = _tidy(types[0].partition(b":")[2].decode("latin-1"))
@@ -117,7 +117,7 @@ def _digest(*fields: bytes) -> bytes:
 
 
 def _unpacked(body: bytes) -> bytes | None:
-    """Return what one gzip stream unpacks to, or ``None`` when it is broken, too large, or something follows it."""
+    """Return the content of one gzip stream, or ``None`` when it is broken, too large or followed by more."""
     unpacker = zlib.decompressobj(_GZIP)
     try:
         unpacked = unpacker.decompress(body, MAX_UNPACKED_BYTES)
@@ -127,7 +127,7 @@ def _unpacked(body: bytes) -> bytes | None:
 
 
 def _canonical_json(body: bytes) -> bytes | None:
-    """Return one spelling of a JSON body, or ``None`` where two readers could take it for two things."""
+    """Return the canonical form of a JSON body, or ``None`` when two parsers could read it differently."""
     try:
         value = json.loads(
             body, parse_float=_number, parse_int=_number, parse_constant=_refuse, object_pairs_hook=_unique
@@ -138,7 +138,7 @@ def _canonical_json(body: bytes) -> bytes | None:
 
 
 def _number(text: str) -> dict[str, str]:
-    # As it is written: 1.0 and 1 are two requests, and no digit is lost. A member named so is told apart by its NUL.
+    # As written: 1.0 and 1 are different requests, and no digit is lost. The NUL excludes members of that name.
     return {"\0number": text}
 
 

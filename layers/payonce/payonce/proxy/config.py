@@ -28,21 +28,21 @@ from payonce.proxy.config_process import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_TIMEOUT_SECONDS = 300  # a lease is longer than the timeout: nobody else goes on with a key for so long
-MAX_INLINE_BYTES = 256 * 1024  # a DynamoDB item holds 400 KB, and the plan and the headers need room
-MAX_ANSWER_BYTES = 64 * 1024 * 1024  # what one process holds in memory for one request
+MAX_TIMEOUT_SECONDS = 300  # a lease is longer than the timeout, and blocks a key's next owner that long
+MAX_INLINE_BYTES = 256 * 1024  # a DynamoDB item holds 400 KB, which the plan and the headers share
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # held in memory, per request
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
-MAX_KEPT_BODY_BYTES = 64 * 1024  # a kept request body is in the claim beside everything else
+MAX_KEPT_BODY_BYTES = 64 * 1024  # a kept request body is stored in the claim, beside everything else
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-CLAIM_HEADROOM_SECONDS = 4  # beside the upstream's time: to claim before it and to record after it
+CLAIM_HEADROOM_SECONDS = 4  # in addition to the upstream's time: to claim before it and record after it
 
 
 class Upstream(Strict):
-    """A server that requests are forwarded to. ``url`` is its base: scheme, host, port, and a path in front of all.
+    """A server to which requests are forwarded. ``url`` is its base: scheme, host, port, and a path prefix.
 
-    ``headers`` are set on every request to it, in place of the client's. A value ``env:NAME`` is read from the
-    environment: credentials don't belong into a file.
+    ``headers`` are set on every request, replacing the client's. A value ``env:NAME`` is read from the environment:
+    credentials do not belong in a file.
     """
 
     url: str
@@ -67,7 +67,7 @@ class Upstream(Strict):
 
 
 class Scope(Strict):
-    """Whose key it is. Exactly one source; a request without it is refused, and never shares another's scope."""
+    """The tenant that owns a key, from exactly one source. A request without it is refused: it never shares a scope."""
 
     header: HeaderName | None = None
     claim: str | None = Field(default=None, min_length=1)
@@ -81,10 +81,10 @@ class Scope(Strict):
 
 
 class Responses(Strict):
-    """What becomes of the upstream's answer.
+    """How the upstream's answers are treated.
 
-    ``store``: it is the key's answer. ``release``: the upstream did nothing, the claim is given back and the answer
-    passed on. What is in neither is an unknown outcome. A longer match counts: 429 before 4xx.
+    ``store``: the answer becomes the key's answer. ``release``: the upstream did nothing, so the claim is released and
+    the answer passed on. Any other status is an unknown outcome. The more specific match counts: 429 before 4xx.
     """
 
     store: tuple[Statuses, ...] = ("2xx", "3xx", "4xx")
@@ -111,12 +111,12 @@ class Park(Strict):
 
 
 class Ask(Strict):
-    """A status URL of the upstream says what became of the request.
+    """The upstream has a status URL that tells the outcome of a request.
 
     ``url`` is a path below the upstream, with ``{downstream_key}``. ``found`` and ``not_found`` are statuses of its
-    answer; with ``state_member`` an answer counts only once that member of its JSON has one of ``final_states``.
-    ``authoritative_after_seconds``: how long after a request "not found" means that it was never executed, and never
-    will be; without it, it never means that.
+    answer. With ``state_member``, an answer counts only once that member of its JSON has one of ``final_states``.
+    ``authoritative_after_seconds``: how long after a request "not found" means that it was not and never will be
+    executed; without it, "not found" never means that.
     """
 
     policy: Literal["ask"]
@@ -140,7 +140,7 @@ class Ask(Strict):
 
 
 class Resubmit(Strict):
-    """The upstream honours the downstream key for ``honours_seconds``: sending again gives the first answer."""
+    """The upstream honours the downstream key for ``honours_seconds``: a resend gets the first answer."""
 
     policy: Literal["resubmit"]
     status: Literal[202, 409] = 409
@@ -148,9 +148,9 @@ class Resubmit(Strict):
 
 
 class KeptRequest(Strict):
-    """The request is kept in the claim, so that recovery can send it without the client. At rest as the store keeps it.
+    """The request is stored in the claim, so that recovery can send it without the client. The store protects it.
 
-    A body over ``max_bytes`` is not kept; its claim then waits for the client's own retry.
+    A body over ``max_bytes`` is not stored; its claim then waits for the client's own retry.
     """
 
     max_bytes: int = Field(default=16 * 1024, ge=0, le=MAX_KEPT_BODY_BYTES)
@@ -196,7 +196,7 @@ class Route(Strict):
         return self
 
     def headers_read(self) -> tuple[str, ...]:
-        """Return the headers that say whose key it is and which, to us and to the upstream."""
+        """Return the headers that name the tenant and the key, for us or for the upstream."""
         scope = () if self.scope.header is None else (self.scope.header,)
         return (*scope, *self.key_headers, self.downstream_key_header)
 
@@ -224,14 +224,14 @@ class ProxyConfig(Strict):
         return self
 
     def _check_no_overflow(self, index: int, route: Route) -> None:
-        # The default asks for more than a record holds only where there is a place for it.
+        # The default asks for more than a record holds only where there is an overflow store.
         if "max_bytes" in route.responses.model_fields_set:
             raise ValueError(
                 f"routes.{index}.responses.max_bytes: more than max_inline_bytes needs [overflow] to put it in"
             )
 
     def largest_answer_bytes(self, route: Route) -> int:
-        """Return how large an answer may be to be replayed."""
+        """Return the size up to which an answer can be replayed, in bytes."""
         responses = route.responses
         return responses.max_bytes if self.overflow else responses.max_inline_bytes
 
@@ -248,7 +248,7 @@ _REGEXES: dict[str, re.Pattern[str]] = {}
 
 
 def _path_regex(path: str) -> re.Pattern[str]:
-    """Return what matches ``path``: ``{name}`` is one segment, ``{name+}`` at the end the rest."""
+    """Return the pattern of ``path``: ``{name}`` is one segment, ``{name+}`` at the end the rest."""
     if path not in _REGEXES:
         _REGEXES[path] = re.compile("".join(_segment(part) for part in re.split(r"(\{[^}]*\})", path)))
     return _REGEXES[path]
@@ -265,7 +265,7 @@ def _segment(part: str) -> str:
 
 
 def status_in(status: int, patterns: Sequence[str]) -> int:
-    """Return how well ``status`` is matched: 2 by itself, 1 by its class, 0 not at all."""
+    """Return how specifically ``status`` is matched: 2 by its number, 1 by its class, 0 not at all."""
     if str(status) in patterns:
         return 2
     return 1 if f"{status // 100}xx" in patterns else 0

@@ -1,4 +1,4 @@
-"""Reads the configuration. An error names the file, the place in it, and what is wrong there."""
+"""Reads the configuration. An error names the file, the place in it, and the mistake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FROM_ENVIRONMENT = "env:"
 
 
 def load_file(path: str | Path, environment: Mapping[str, str]) -> ProxyConfig:
-    """Return the configuration in a TOML file (or JSON, by the name's end). Raises ``MisconfiguredError``."""
+    """Return the configuration in a TOML file (or JSON, by the file extension). Raises ``MisconfiguredError``."""
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
@@ -29,9 +29,9 @@ def load_file(path: str | Path, environment: Mapping[str, str]) -> ProxyConfig:
 
 
 def parse(text: str, environment: Mapping[str, str], *, source: str, toml: bool = False) -> ProxyConfig:
-    """Return the configuration in ``text``; ``source`` is what errors call it. Raises ``MisconfiguredError``.
+    """Return the configuration in ``text``. ``source`` names it in errors. Raises ``MisconfiguredError``.
 
-    Values ``env:NAME`` of headers are replaced by what ``environment`` holds.
+    A header's value ``env:NAME`` is replaced by the variable in ``environment``.
     """
     try:
         data: Any = tomllib.loads(text) if toml else json.loads(text)
@@ -39,14 +39,14 @@ def parse(text: str, environment: Mapping[str, str], *, source: str, toml: bool 
         raise MisconfiguredError(f"{source}: not {'TOML' if toml else 'JSON'}: {error}") from None
     _fill_headers(data, environment, source, "")
     try:
-        # TOML and JSON have lists where the models have tuples; JSON's rules take them, and nothing else more.
+        # TOML and JSON have lists where the models have tuples; validating as JSON accepts those and stays strict.
         return ProxyConfig.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         raise MisconfiguredError("\n".join(_lines(source, error))) from None
 
 
 def _fill_headers(data: Any, environment: Mapping[str, str], source: str, place: str) -> None:
-    """Put the environment's values into every table called headers, in place."""
+    """Replace ``env:`` values in every table called headers, in place."""
     if isinstance(data, list):
         for index, member in enumerate(data):
             _fill_headers(member, environment, source, f"{place}{index}.")

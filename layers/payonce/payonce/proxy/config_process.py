@@ -1,4 +1,4 @@
-"""The configuration of the process: where records and large answers are, and the sidecar's server."""
+"""The configuration of the process: where it stores records and large answers, and the sidecar's server."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ type HeaderPattern = Annotated[str, Field(pattern=rf"^(\*|{_HEADER})$")]
 
 
 class Strict(BaseModel):
-    """Unknown members and values of another type are refused."""
+    """Base model that refuses unknown members and values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Overflow(Strict):
-    """Where answers go that are too large for a record: a folder (sidecar) or an S3 bucket."""
+    """Where answers too large for a record are stored: a folder (sidecar) or an S3 bucket."""
 
     folder: str | None = None
     bucket: str | None = None
@@ -34,9 +34,9 @@ class Overflow(Strict):
 
 
 class Store(Strict):
-    """Where the records are. ``table`` for dynamodb, ``url`` for redis; memory forgets everything when it stops.
+    """Where the records are stored: ``table`` for dynamodb, ``url`` for redis; memory forgets them when it stops.
 
-    ``durability`` is what the Redis server has to promise about what it has acknowledged; it is checked all the time.
+    ``durability`` is what the Redis server must guarantee for acknowledged writes; it is checked continuously.
     ``lock_nodes`` (URLs of three or more independent Redis servers) puts Redlock around each claim of any store;
     docs/stores.md says what that adds and what it does not.
     """
@@ -59,7 +59,7 @@ class Store(Strict):
 
 
 class Server(Strict):
-    """The sidecar's process."""
+    """The settings of the sidecar's process."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)

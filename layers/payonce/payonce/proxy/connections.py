@@ -1,12 +1,12 @@
-"""The sidecar's side of a client's connection: uvicorn's, with an end to waiting and to their number.
+"""The sidecar's client connections: uvicorn's, with limits on waiting and on their number.
 
-uvicorn knows one timeout, between two requests, and the first byte of the next one ends it: a head that never becomes
-whole stays for ever, and an answer that nobody reads too (https://github.com/Kludex/uvicorn/issues/157). An ASGI
-application can't help, as it is called once a head is whole. The body's deadline is the application's.
+uvicorn has only the timeout between two requests, which ends with the next one's first byte. An incomplete head or an
+unread answer keeps its connection for ever (https://github.com/Kludex/uvicorn/issues/157). An ASGI application can't
+help, as it is called once the head is complete. The body's deadline is the application's.
 
 ::
 
-    connected ─ head_timeout ─▶ head whole ─ body_timeout ─▶ worked on ─▶ answered ─ ANSWER_SECONDS ─▶ taken
+    connected ─ head_timeout ─▶ head complete ─ body_timeout ─▶ in work ─▶ answered ─ ANSWER_SECONDS ─▶ read
         ▲                                                                    │
         └─────────────── next request's first byte ◀─ IDLE_SECONDS ──────────┘
 """
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
     from payonce.proxy.config_process import Server
 
-IDLE_SECONDS = 15  # a kept connection without a request; behind it is a client in the same pod
-ANSWER_SECONDS = 30  # to take an answer of some megabytes from a process on the same machine
+IDLE_SECONDS = 15  # for a kept connection without a request; the client is in the same pod
+ANSWER_SECONDS = 30  # for a client on the same machine to read some megabytes
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Connection(H11Protocol):
-    """One connection. Made for a server by ``connection_class``."""
+    """One client connection. ``connection_class`` makes the class for a server."""
 
     head_timeout_seconds: ClassVar[float]
     max_connections: ClassVar[int]
-    waiting: ClassVar[dict[Connection, None]]  # those without a whole head, the one that waits longest first
+    waiting: ClassVar[dict[Connection, None]]  # those without a complete head, the longest waiting first
 
     _head_timer: asyncio.TimerHandle | None = None
     _answer_timer: asyncio.TimerHandle | None = None
     _has_begun = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, and make room for it: a client that means it has sent its head by the next one."""
+        """Accept the connection, dropping the one that has waited longest for its head if there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             oldest = next(iter(self.waiting), self)
@@ -51,7 +51,7 @@ class Connection(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Read; the head's time begins with its first byte and is not prolonged by any other."""
+        """Read. The head's timeout starts with its first byte, and no later byte extends it."""
         if self._is_idle:
             self._has_begun = True
             if self._head_timer is None:
@@ -61,7 +61,7 @@ class Connection(H11Protocol):
             self._stop_waiting()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, and for the answer to be taken."""
+        """Wait for the next request, and for the client to read the answer."""
         super().on_response_complete()
         self._has_begun = False
         if self._answer_timer is None:
@@ -70,7 +70,7 @@ class Connection(H11Protocol):
             self.waiting[self] = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection and its timers."""
         self._stop_waiting()
         if self._answer_timer is not None:
             self._answer_timer.cancel()
@@ -78,7 +78,7 @@ class Connection(H11Protocol):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether no request is being served: the next one's head is waited for."""
+        """Whether no request is being served, so that the connection waits for the next head."""
         return self.cycle is None or self.cycle.response_complete
 
     def _await_head(self) -> None:
@@ -104,7 +104,7 @@ class Connection(H11Protocol):
 
 
 def connection_class(server: Server) -> type[Connection]:
-    """Return the class of a server's connections, with its limits."""
+    """Return the class for a server's connections, with the server's limits."""
     limits = {
         "head_timeout_seconds": server.head_timeout_seconds,
         "max_connections": server.max_connections,

@@ -1,4 +1,4 @@
-"""Forwarding as the engine's ``Work``: once per key, and an upstream's silence is an unknown outcome.
+"""Forwarding as the engine's ``Work``: once per key, where an upstream's silence is an unknown outcome.
 
 ::
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.proxy.messages import ProxyRequest
 
-COMMIT_RESERVE_MS = 2_000  # kept free at the end of a claim's time, to record what happened
-MIN_SEND_MS = 100  # with less left it is better not to send at all
+COMMIT_RESERVE_MS = 2_000  # kept free at the end of a claim's time, to record the outcome
+MIN_SEND_MS = 100  # with less time left, it is better not to send at all
 FIRST_INQUIRY_DELAY_MS = 5_000
-# What an upstream says of a copy and not of the request: the first sending may be at work, or was let in before.
+# Statuses that may concern a copy and not the request: the first one may be in progress, or may have been accepted.
 OF_A_COPY = frozenset({401, 403, 407, 408, 409, 425, 429})
-# What it says of a request that is sent without its client, and so without the client's credentials.
+# Statuses that may be due to sending without the client, and so without the client's credentials.
 OF_THE_SENDER = frozenset({401, 403, 407})
 MAX_INQUIRY_DELAY_MS = 15 * 60_000
 
 
 class ForwardWork:
-    """One request to one upstream. ``request`` is what to send: the client's, or none when only its claim is left."""
+    """One request to one upstream. ``request`` is the client's, or ``None`` when only its claim is left."""
 
     def __init__(self, lane: Lane, plan: ForwardPlan, request: ProxyRequest | None) -> None:
         self._lane = lane
@@ -57,16 +57,16 @@ class ForwardWork:
         return Plan(claim_id=self._plan.downstream_key, resource="", data=self._plan.to_data())
 
     def largest_response(self) -> StoredResponse:
-        """See ``Work``. What is larger is kept elsewhere, or stood for by a short answer."""
+        """See ``Work``. A larger response is stored elsewhere or replaced by a short one."""
         return StoredResponse(200, {}, bytes(self._lane.route.responses.max_inline_bytes))
 
     def adopt(self, record: IdempotencyRecord) -> ForwardWork:
-        """See ``Work``. The same fingerprint means the same request, so this one's body is the first one's."""
+        """See ``Work``. The fingerprint is equal, so this request's body equals the first one's."""
         request = self._request if self._client_is_there else None
         return ForwardWork(self._lane, ForwardPlan.from_data(record.plan), request)
 
     def start(self, claim: Claim) -> Conclusion:
-        """See ``Work``: send once. Started a second time, its claim was released under it: nothing is sent anew."""
+        """See ``Work``. Sends once. When started a second time, its claim was released meanwhile: it sends nothing."""
         if self._started:
             return self._doubted(claim, submitted=True)
         self._started = True
@@ -76,7 +76,7 @@ class ForwardWork:
             return concluded
         policy = self._lane.route.unknown
         if isinstance(policy, Ask):
-            # "Not found" means nothing yet: the request may still be on its way.
+            # "Not found" proves nothing yet: the request may still arrive.
             found = ask(self._lane, policy, self._plan.downstream_key, claim)
             if isinstance(found, Found):
                 return self._completed(found.status, found.lines, found.body, claim)
@@ -87,7 +87,7 @@ class ForwardWork:
         return self._doubted(claim, submitted=True)
 
     def resume(self, claim: Claim) -> Conclusion:
-        """See ``Work``: by the route's policy, and never by sending on a guess."""
+        """See ``Work``. Follows the route's policy, and never sends on a guess."""
         policy = self._lane.route.unknown
         if isinstance(policy, Ask):
             return self._resume_asking(policy, claim)
@@ -147,7 +147,7 @@ class ForwardWork:
                 trust_forwarded=self._lane.upstream.trust_forwarded,
                 without=frozenset(ours | theirs),
             ),
-            # A retry may accept other codings than the first request did, and gets the same bytes.
+            # A retry may accept other codings than the first request did, but gets the same bytes.
             ("Accept-Encoding", "identity"),
             *self._lane.upstream.headers.items(),
             (route.downstream_key_header, self._plan.downstream_key),
@@ -156,10 +156,10 @@ class ForwardWork:
     def _concluded(
         self, outcome: Exchange | Oversized, claim: Claim, *, only_sender: bool
     ) -> Completed | Released | None:
-        """Return what an outcome concludes, or ``None`` when it leaves in doubt what happened.
+        """Return the conclusion of an outcome, or ``None`` when it leaves the effect in doubt.
 
-        ``only_sender``: nobody else can have sent it, so that "did nothing" speaks of the request and not of one of
-        its copies alone.
+        ``only_sender``: nobody else can have sent the request, so "did nothing" is about the request and not just about
+        one of its copies.
         """
         match outcome:
             case NotSent(reason) if only_sender:
@@ -203,7 +203,7 @@ class ForwardWork:
     def _delay_ms(self, claim: Claim) -> int:
         policy = self._lane.route.unknown
         if isinstance(policy, Resubmit) and self._request is None:
-            return FIRST_INQUIRY_DELAY_MS  # only the client's retry can carry it on: it must not find the door shut
+            return FIRST_INQUIRY_DELAY_MS  # only the client's retry can continue it, and must not be blocked
         if not isinstance(policy, Ask | Resubmit):
             return MAX_INQUIRY_DELAY_MS
         return min(FIRST_INQUIRY_DELAY_MS << min(claim.record.fence - 1, 16), MAX_INQUIRY_DELAY_MS)

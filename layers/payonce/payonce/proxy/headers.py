@@ -1,4 +1,4 @@
-"""Header lines on their way through: what ends here, what is added, and what must not come in at all.
+"""Header lines on their way through: which are removed, which are added, and which are refused.
 
 RFC 9110 (7.6.1 connection-specific fields, 7.6.3 Via), RFC 9112 (6.3 framing, 11.2 request smuggling), RFC 7239
 (Forwarded).
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 
     from payonce.proxy.messages import Lines, ProxyRequest
 
-# Of the connection and not of the message, whether or not Connection names them.
+# Fields of the connection, not of the message, whether or not Connection names them.
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"}
     | {"transfer-encoding", "upgrade", "http2-settings"}
 )
-# What says whose request it is, and which. A client that names one of them in Connection would have it taken away on
-# its way up, after it was read here: the key of one tenant, and the execution of another or of none. RFC 9110, 7.6.1
-# forbids naming fields that are meant for the recipient; what no list knows is of the connection, and ends here.
+# Fields that identify the tenant and the request. A client that names one in Connection would have it removed after we
+# have read it here: one tenant's key, but the execution of another or of none. RFC 9110, 7.6.1 forbids naming fields
+# that are meant for the recipient. Unknown fields named in Connection belong to the connection, and end here.
 _END_TO_END = re.compile(
     r"host|authorization|cookie|content-.*|accept.*|if-.*|range|date|expect|from|origin|referer|user-agent|prefer|via"
     r"|forwarded|x-forwarded-.*|x-real-ip|traceparent|tracestate|baggage|x-request-id|(x-)?idempotency-key"
 )
-# Made anew on the way up: framing, and what the proxy itself answers.
+# Fields made anew for the upstream: framing, and those that the proxy itself answers.
 _REMADE = frozenset({"host", "content-length", "expect", "via"})
 FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
-# What the proxy says of an answer itself; "payonce-overflow" tells where a stored answer's body is.
+# What the proxy itself says about an answer; "payonce-overflow" names the blob with a stored answer's body.
 OWN_ANSWERS = frozenset({"idempotency-replayed", "idempotency-expires", "payonce-overflow"})
-PSEUDONYM = "1.1 payonce"  # in Via: the protocol it came by and who passed it on
-MAX_HEADER_BYTES = 32 * 1024  # all lines together; servers take 8 to 64 KB
+PSEUDONYM = "1.1 payonce"  # in Via: the received protocol, and who passed it on
+MAX_HEADER_BYTES = 32 * 1024  # for all lines together; servers accept 8 to 64 KB
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"/[!-~]*")
 _METHOD = re.compile(r"[A-Z]{3,20}")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._~!$&'()*+,;=%-]{1,255})(?::[0-9]{0,5})?")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")  # some servers end a path there, some take it as it is
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")  # some servers end a path at NUL, others do not
 _UNRESERVED = re.compile(r"%(2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
 
 
 def check_request(method: str, target: str, lines: Lines) -> None:
-    """Raise ``BodyMalformed`` for a request that two servers could read in two ways, or that is none."""
+    """Raise ``BodyMalformed`` for an invalid request, or one that two servers could read differently."""
     if not _METHOD.fullmatch(method):
         raise BodyMalformed("The method is not one.")
     if not _TARGET.fullmatch(target) or "#" in target or "\\" in target:
@@ -65,7 +65,7 @@ def check_request(method: str, target: str, lines: Lines) -> None:
 
 
 def check_protocol(version: str, lines: Lines) -> None:
-    """Raise ``BodyMalformed`` for another protocol than HTTP/1, or for chunks in HTTP/1.0 (RFC 9112, 6.1)."""
+    """Raise ``BodyMalformed`` for a protocol other than HTTP/1, or for chunks in HTTP/1.0 (RFC 9112, 6.1)."""
     if version not in {"1.0", "1.1"}:
         raise BodyMalformed("The protocol must be HTTP/1.1 or HTTP/1.0.")
     if version == "1.0" and any(name.lower() == "transfer-encoding" for name, _ in lines):
@@ -73,7 +73,7 @@ def check_protocol(version: str, lines: Lines) -> None:
 
 
 def declared_length(lines: Lines) -> int:
-    """Return the Content-Length of checked lines, 0 without one."""
+    """Return the Content-Length of checked lines, or 0 when it is missing."""
     return int(next((value for name, value in lines if name.lower() == "content-length"), "0"))
 
 
@@ -89,7 +89,7 @@ def _check_framing(lines: Lines) -> None:
 
 
 def check_connection(lines: Lines, read_here: Iterable[str]) -> None:
-    """Raise ``BodyMalformed`` when Connection names a field that is not of the connection, or one that is read here."""
+    """Raise ``BodyMalformed`` when Connection names an end-to-end field, or one in ``read_here``."""
     own = {name.lower() for name in read_here}
     for name in _named(lines):
         if name in own or _END_TO_END.fullmatch(name):
@@ -97,18 +97,18 @@ def check_connection(lines: Lines, read_here: Iterable[str]) -> None:
 
 
 def _named(lines: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """Return what Connection names, in lower case."""
+    """Return the names in Connection, in lower case."""
     tokens = (token for name, value in lines if name.lower() == "connection" for token in value.split(","))
     return frozenset(token.strip(" \t").lower() for token in tokens)
 
 
 def normal_path(target: str) -> str:
-    """Return the path of ``target`` with unreserved characters in their one spelling (RFC 3986, 6.2.2.2)."""
+    """Return the path of ``target`` with unreserved characters in canonical form (RFC 3986, 6.2.2.2)."""
     return _UNRESERVED.sub(lambda match: chr(int(match.group(1), 16)), target.split("?", 1)[0])
 
 
 def end_to_end(lines: Iterable[tuple[str, str]]) -> Lines:
-    """Return the lines that are not of the connection: neither known ones nor those that Connection names."""
+    """Return the end-to-end lines: neither known hop-by-hop fields nor those that Connection names."""
     kept = list(lines)
     dropped = HOP_BY_HOP | _named(kept)
     return tuple((name, value) for name, value in kept if name.lower() not in dropped)
@@ -122,8 +122,8 @@ def upstream_lines(
     lines = end_to_end(request.lines)
     theirs = next((value for name, value in request.lines if name.lower() == "host"), "")
     vias = [value for name, value in lines if name.lower() == "via"]
-    # To CGI and its kin X_Tenant and X-Tenant are one header: an alias would stand beside what is made anew here, or
-    # beside the scope. Web servers drop such names for the same reason.
+    # To CGI and its relatives X_Tenant and X-Tenant are one header: an alias would stand beside a header made anew
+    # here, or beside the scope. Web servers drop such names for the same reason.
     kept = [(name, value) for name, value in lines if name.lower() not in dropped and "_" not in name]
     return (
         ("Host", theirs if preserve_host and theirs else host),
@@ -133,7 +133,7 @@ def upstream_lines(
 
 
 def _forwarded(lines: Sequence[tuple[str, str]], request: ProxyRequest, host: str) -> Lines:
-    """Return ``lines`` with who asked: added to what is there, which is there only when it is trusted."""
+    """Return ``lines`` with the client's identity, appended to what a trusted hop has added."""
     chain = [value for name, value in lines if name.lower() == "x-forwarded-for"]
     elements = [value for name, value in lines if name.lower() == "forwarded"]
     rest = [(name, value) for name, value in lines if name.lower() not in {"x-forwarded-for", "forwarded"}]
@@ -155,7 +155,7 @@ def _forwarded(lines: Sequence[tuple[str, str]], request: ProxyRequest, host: st
 
 
 def answer_lines(lines: Lines, allowed: Sequence[str], *, keep_length: bool = False) -> Lines:
-    """Return the lines of an answer that are passed on: end to end, allowed, well formed, and not ours to say."""
+    """Return the lines of an answer to pass on: end to end, allowed, well formed, and not set by the proxy."""
     names = {name.lower() for name in allowed}
     dropped = OWN_ANSWERS if keep_length else OWN_ANSWERS | {"content-length"}
     return tuple(

@@ -1,4 +1,4 @@
-"""Whose request it is, and which: the scope of a key, and the fingerprint of what it was used for."""
+"""Identifies a request: the scope of its key, and the fingerprint of its content."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PLAIN_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 def operation_of(route: Route) -> str:
-    """Return the operation's part of the stored key: no route of the payments API is called so."""
+    """Return the operation's part of the stored key. No route of the payments API has such a name."""
     return f"proxy:{route.name}"
 
 
 def scope_of(scope: Scope, request: ProxyRequest) -> str:
     """Return the scope of a request's key. Raises ``Unauthenticated`` or ``BodyMalformed`` when it has none.
 
-    A header's value is hashed: it may be a credential, and it may hold what separates the parts of a stored key.
+    A header's value is hashed: it may be a credential, or contain the separator of stored keys.
     """
     if scope.fixed is not None:
         return scope.fixed
@@ -52,5 +52,5 @@ def _hashed(source: str, name: str, value: str) -> str:
 
 
 def fingerprint_of(request: ProxyRequest, route: Route) -> str:
-    """Return the fingerprint: method, path and query as sent, and what the body means (``payonce.proxy.bodies``)."""
+    """Return the fingerprint: method, path and query as sent, and the body's meaning (``payonce.proxy.bodies``)."""
     return fingerprint(request.method, operation_of(route), {"target": request.target}, meaning_of(request))

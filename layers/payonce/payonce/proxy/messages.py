@@ -1,4 +1,4 @@
-"""Requests and responses as the proxy sees them: header lines in their order, bodies as bytes."""
+"""Requests and responses as the proxy handles them: header lines in order, bodies as bytes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ type Lines = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyRequest:
-    """A request that came in. ``target`` is the path and query as sent; ``claims`` what an authorizer vouches for.
+    """An incoming request. ``target`` is the path and query as sent; ``claims`` are an authorizer's assertions.
 
-    Header values are text of the characters U+0000 to U+00FF, one for each octet on the wire.
+    Header values are texts of the characters U+0000 to U+00FF, one per octet on the wire.
     """
 
     method: str

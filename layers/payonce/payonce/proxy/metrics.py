@@ -1,4 +1,4 @@
-"""What the sidecar counts, for Prometheus. Labels are route names and closed lists, never anything a client chose."""
+"""The sidecar's Prometheus metrics. Labels are route names and closed lists, never chosen by a client."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ class Metrics:
             self.store_errors.inc()
 
     def render(self) -> bytes:
-        """Return the text format."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Answers that are too large for a record: stored beside it, found again through it, and checked when read."""
+"""Answers too large for a record: stored beside it, referenced from it, and verified when read."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from payonce.ports import Blobs
     from payonce.proxy.messages import Lines
 
-OVERFLOW_HEADER = "payonce-overflow"  # of the stored response: name, SHA-256 and length; never sent
-MAX_LINES_BYTES = 32 * 1024  # of the stored header lines; a record holds 400 KB with all it has
+OVERFLOW_HEADER = "payonce-overflow"  # in the stored response: name, SHA-256 and length; never sent
+MAX_LINES_BYTES = 32 * 1024  # of the stored header lines; a record holds 400 KB in total
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``inline_bytes`` go into the record, up to ``total_bytes`` beside it; what is larger can't be replayed."""
+    """``inline_bytes`` fit into the record, ``total_bytes`` beside it; a larger answer can't be replayed."""
 
     inline_bytes: int
     total_bytes: int
 
 
 class Keeper:
-    """Makes stored responses, and opens them."""
+    """Makes stored responses, and opens them again."""
 
     def __init__(self, limits: Limits, blobs: Blobs | None) -> None:
         self._limits = limits
         self._blobs = blobs
 
     def keep(self, status: int, lines: Lines, body: bytes, *, owner: str) -> StoredResponse:
-        """Return what the record holds. Never raises: the effect has happened, and has to be recorded.
+        """Return the stored form of a response. Never raises: the effect has happened and must be recorded.
 
-        ``owner`` names the owner of the claim: two owners never write the same blob with different bytes.
+        ``owner`` names the claim's owner, so that two owners never write the same blob with different bytes.
         """
         if sum(len(name) + len(value) for name, value in lines) > MAX_LINES_BYTES:
             return too_large(status, _location(lines))
@@ -53,7 +53,7 @@ class Keeper:
         return StoredResponse(status, {}, b"", (*lines, (OVERFLOW_HEADER, f"{name} {digest} {len(body)}")))
 
     def open(self, response: StoredResponse) -> StoredResponse:
-        """Return the response as the upstream gave it. Raises ``StoreUnavailable`` when its body can't be read now."""
+        """Return the response as the upstream sent it. Raises ``StoreUnavailable`` when its body can't be read now."""
         pointer = next((value for name, value in response.header_lines() if name == OVERFLOW_HEADER), None)
         if pointer is None:
             return response

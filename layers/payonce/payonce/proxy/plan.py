@@ -1,6 +1,6 @@
-"""What a claim holds of a forwarded request: enough for a new owner to go on without the client.
+"""The plan of a forwarded request: enough for a new owner to continue without the client.
 
-It has the downstream key, under which the upstream may know the request, and the request itself if the route keeps it.
+It contains the downstream key, by which the upstream may know the request, and the request if the route keeps it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from payonce.proxy.config import Route, Upstream
     from payonce.proxy.overflow import Keeper
 
-PROXY = "proxy"  # who carries these claims on, in their plans
+PROXY = "proxy"  # names the recovery that is responsible for these claims, in their plans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """A route with what serves it."""
+    """A route together with everything that serves it."""
 
     route: Route
     upstream: Upstream
@@ -34,12 +34,12 @@ class Lane:
     clock: Clock
 
     def url(self, target: str) -> str:
-        """Return the upstream's URL of a request target."""
+        """Return the upstream's URL for a request target."""
         return self.upstream.url.rstrip("/") + target
 
     @property
     def host(self) -> str:
-        """The upstream's own Host."""
+        """The upstream's own Host header."""
         return self.upstream.url.split("://", 1)[1].split("/", 1)[0]
 
 
@@ -78,7 +78,7 @@ class ForwardPlan:
 
 
 def plan_forward(lane: Lane, request: ProxyRequest, claim_id: str) -> ForwardPlan:
-    """Return the plan of a request. The downstream key is our claim's: the client's is neither unique nor ours."""
+    """Return the plan of a request. The downstream key is derived from our claim: the client's is not unique."""
     keep, kept = lane.route.keep_request, None
     if keep is not None and len(request.body) <= keep.max_bytes:
         names = {name.lower() for name in keep.headers}

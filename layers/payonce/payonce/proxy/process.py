@@ -1,4 +1,4 @@
-"""The sidecar's process: uvicorn, one worker, and a shutdown that finishes what it has begun."""
+"""The sidecar's process: uvicorn with one worker, and a shutdown that finishes the requests in flight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Server(uvicorn.Server):
-    """Tells the application to refuse what is new as soon as the signal comes."""
+    """Makes the application refuse new requests as soon as the signal arrives."""
 
     def __init__(self, config: uvicorn.Config, sidecar: Sidecar) -> None:
         super().__init__(config)
@@ -28,13 +28,13 @@ class _Server(uvicorn.Server):
 
 
 def serve(sidecar: Sidecar, config: Server) -> int:
-    """Serve until a signal comes, and return the exit code."""
+    """Serve until a signal arrives, and return the exit code."""
     server = _Server(
         uvicorn.Config(
             sidecar,
             host=config.host,
             port=config.port,
-            http=connection_class(config),  # h11: strict about framing, no native parser of its own opinion
+            http=connection_class(config),  # h11 is strict about framing
             ws="none",
             lifespan="on",
             access_log=False,

@@ -1,4 +1,4 @@
-"""The proxy: takes a request to its route, has it executed once per key, and carries on what was left open."""
+"""The proxy: finds a request's route, executes the request once per key, and recovers open claims."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
 
 class ProxyService:
-    """Serves requests. Blocking; safe for threads.
+    """Serves requests. Blocking and thread-safe.
 
-    ``transports`` are by upstream. ``blobs`` is where answers go that are too large for a record, if anywhere.
-    ``documentation_url`` is the page of problem types that the service's own problems link to, if any.
+    ``transports`` are by upstream. ``blobs`` stores answers too large for a record; ``None`` if there is no such store.
+    ``documentation_url`` is the page of problem types to which the service's own problems link, "" for none.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class ProxyService:
             )
 
     def handle(self, request: ProxyRequest, deadline: Deadline | None = None) -> ProxyResponse:
-        """Return the response. Never raises: what is not foreseen is logged and becomes a 500.
+        """Return the response. Never raises: an unforeseen error is logged and becomes a 500.
 
-        ``deadline`` is the process's own hard end; the route's times are added up without one.
+        ``deadline`` is the process's own hard end; without it the route's times are added up.
         """
         name, keyed = "", False
         try:
@@ -109,18 +109,18 @@ class ProxyService:
             return answers.internal_error(name, documentation_url=self._documentation_url)
 
     def body_limit(self, method: str, target: str) -> int:
-        """Return how many bytes of body are taken: none where there is no such route, which answers that itself."""
+        """Return the limit of the body in bytes: 0 where no route matches, which then answers by itself."""
         route, _ = self.config.find(method, normal_path(target))
         return route.max_request_bytes if route else 0
 
     def ready(self) -> None:
-        """Return when the store takes claims. Raises its error when it does not."""
+        """Return if the store accepts claims. Raises the store's error otherwise."""
         self._store.check()
 
     def recover_all(
         self, report_error: Callable[[str, Exception], None], deadline: Deadline | None = None
     ) -> RecoveryReport:
-        """Carry on every open claim of this proxy's, until done or until ``deadline`` (a minute without one)."""
+        """Finish every open claim of this proxy, until done or until ``deadline`` (by default a minute)."""
         longest_ms = max(self._budget_ms(lane.route) for lane in self._lanes.values())
         sweep = Sweep(
             store=self._store,
@@ -132,7 +132,7 @@ class ProxyService:
         return sweep.run(deadline or Deadline(self._clock.now_ms() + longest_ms + RUN_INTERVAL_MS))
 
     def recover(self, open_id: str, deadline: Deadline) -> bool | None:
-        """Carry on one open claim; ``None`` when it is not this proxy's, or none of its routes knows it."""
+        """Finish one open claim. ``None`` when it is not this proxy's, or when none of its routes matches it."""
         record = self._store.get(open_id)
         if record is None or carried_on_by(record) != PROXY:
             return None
@@ -177,18 +177,18 @@ class ProxyService:
         response = lane.keeper.open(outcome.response)
         answer = answers.keyed(outcome, response, route=route.name)
         if answer.outcome == "unknown":
-            # What an operator needs to find the claim; it holds no key and no scope in clear but a merchant's own id.
+            # What an operator needs to find the claim. It contains no key, and no scope in clear but a merchant's id.
             stored_id = record_id(scope, keyed_request.operation, key)
             get_logger().warning("outcome unknown", extra={"route": route.name, "record_id": stored_id})
         return answer
 
     def _budget_ms(self, route: Route) -> int:
-        """How long one execution may take: send, perhaps once more or ask, and the headroom to claim and record."""
+        """Return the time for one execution: send, perhaps resend or ask, and the headroom to claim and record."""
         extra = route.unknown.timeout_seconds if isinstance(route.unknown, Ask) else 0
         return int((route.timeout_seconds + extra + CLAIM_HEADROOM_SECONDS) * 1000)
 
     def _passed(self, route: Route, request: ProxyRequest, hard: Deadline | None) -> ProxyResponse:
-        """Pass a request that takes no key, once, as it is."""
+        """Pass on a request whose route takes no key, once and unchanged."""
         lane = self._lanes[route.name]
         deadline = Deadline(self._clock.now_ms() + int(route.timeout_seconds * 1000))
         outcome = lane.transport.forward(

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-# Two transactions that touch one item at once cancel each other; a counter shard is busy for some 10 ms.
+# Two concurrent transactions on one item cancel each other; a counter shard is busy for about 10 ms.
 MAX_CONFLICT_RETRIES = 8
 FIRST_CONFLICT_PAUSE_SECONDS = 0.01
 
-MAX_BROKEN_ANSWERS = 2  # as often as the SDK repeats a read whose answer does not come
+MAX_BROKEN_ANSWERS = 2  # as often as the SDK retries a read without an answer
 
-# A transaction carries a token under which DynamoDB applies it once, for 10 minutes: sending it again is harmless.
+# A transaction carries a token for which DynamoDB applies it once in 10 minutes, so a resend is harmless.
 MAX_DOUBT_RETRIES = 2
 
 
 class DynamoDatabase:
-    """The port over a boto3 DynamoDB client. ``table_names`` maps logical tables to real ones.
+    """``Database`` over a boto3 DynamoDB client. ``table_names`` maps logical tables to real ones.
 
-    The client may be made with any retries of the SDK; see ``watch_attempts`` for what they no longer do.
+    The client may be configured with any SDK retries; ``watch_attempts`` says which of them are then suppressed.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DynamoDatabase:
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, table: Table, keys: Sequence[Key]) -> list[Item]:
-        """See ``Database``. What a busy table leaves out of its answer is asked for again."""
+        """See ``Database``. Keys that a busy table leaves unprocessed are requested again."""
         name = self._names[table]
         asked: list[Any] = [to_attributes(key) for key in keys]
         items: list[Item] = []
@@ -95,7 +95,7 @@ class DynamoDatabase:
         limit: int,
         start: Item | None = None,
     ) -> Page:
-        """See ``Database``. Queries of an index are eventually consistent, others strongly."""
+        """See ``Database``. Queries of an index are eventually consistent, others strongly consistent."""
         request: dict[str, Any] = {
             "TableName": self._names[table],
             **key_condition(partition, prefix=sort_prefix, at_least=sort_at_least, at_most=sort_at_most),
@@ -113,7 +113,7 @@ class DynamoDatabase:
             try:
                 return method(**request)
             except BrokenAnswerError as error:
-                # The SDK repeats a read after any other fault by itself; this one it does not know.
+                # The SDK retries a read after any other fault by itself, but does not know this one.
                 if attempt == MAX_BROKEN_ANSWERS:
                     raise read_error(error) from error
             except (ClientError, BotoCoreError) as error:
@@ -130,7 +130,7 @@ class DynamoDatabase:
                 methods[action](**request)
                 return
             except (ClientError, BotoCoreError) as error:
-                # Never sent again after a doubt: without a token it could meet, or repeat, its own first attempt.
+                # Never resent after a doubt: without a token it could meet or repeat its own first attempt.
                 if attempt == MAX_CONFLICT_RETRIES or not is_busy(error):
                     raise write_error(error) from error
             self._pause(attempt)
@@ -151,7 +151,7 @@ class DynamoDatabase:
                     self._pause(attempt)
                     continue
                 if doubts and not isinstance(outcome, StoreRequestInvalid):
-                    # A later refusal says nothing of the attempt whose answer was lost.
+                    # A later refusal proves nothing about the attempt whose answer was lost.
                     outcome = OutcomeUnknown("The database did not confirm the write. Retry with the same key.")
                 raise outcome from error
 

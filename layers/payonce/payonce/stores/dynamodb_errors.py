@@ -1,9 +1,9 @@
-"""What an error of DynamoDB says of a request: it was refused, it can never succeed, or it may have been applied.
+"""Classifies DynamoDB's errors: the request was refused, can never succeed, or may have been applied.
 
-The SDK repeats requests by itself and shows the error of its last attempt alone. An attempt that was throttled after
-one whose answer was lost would then pass for "nothing was written" (https://github.com/aws/aws-sdk-java/issues/2667 is
-the same with a failed condition). So the SDK is kept from repeating a write that may have been applied, by
-``watch_attempts``, and the last error speaks for all attempts:
+The SDK retries by itself and shows only its last attempt's error. A throttled attempt after one whose answer was lost
+would then pass for "nothing was written" (https://github.com/aws/aws-sdk-java/issues/2667 shows the same with a failed
+condition). So ``watch_attempts`` stops the SDK from retrying a write that may have been applied, and the last error is
+valid for all attempts:
 
 ::
 
@@ -49,7 +49,7 @@ NEVER_SENT = (
     PartialCredentialsError,
     CredentialRetrievalError,
 )
-# DynamoDB refused the request before it wrote anything, and may take it later. What is in no set may have been applied:
+# DynamoDB refused the request before it wrote anything, and may accept it later. Codes in no set may have been applied:
 # InternalServerError, ServiceUnavailable, RequestTimeout, LimitExceededException, TransactionInProgressException.
 REFUSED_CODES = frozenset(
     {
@@ -61,7 +61,7 @@ REFUSED_CODES = frozenset(
         "ProvisionedThroughputExceededException",
         "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
-        "ResourceNotFoundException",  # also a table that is being restored
+        "ResourceNotFoundException",  # also for a table that is being restored
         "Throttling",
         "ThrottlingException",
         "TransactionConflictException",
@@ -80,22 +80,22 @@ INVALID_CODES = frozenset(
 )
 CONDITION_FAILED_CODE = "ConditionalCheckFailedException"
 CANCELED_CODE = "TransactionCanceledException"
-# Reasons of a cancelled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+# Reasons of a canceled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 CONDITION_FAILED_REASON = "ConditionalCheckFailed"
 BUSY_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 INVALID_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
 
 
 class BrokenAnswerError(BotoCoreError):
-    """An answer of success that is not whole: the SDK would read it as an empty one, such as "no item is stored"."""
+    """A truncated success response: the SDK would read it as an empty one, such as "no item is stored"."""
 
     fmt = "The answer to {operation} is not whole."
 
 
 def watch_attempts(client: DynamoDBClient) -> None:
-    """Keep the SDK from repeating a write that may have been applied, and from taking half an answer for an empty one.
+    """Stop the SDK from retrying a write that may have been applied, and from reading a truncated answer as empty.
 
-    Whatever retries the client was made with, those after a refusal stay. Calling it again changes nothing.
+    The client's configured retries after a refusal remain. Idempotent.
     """
     for operation in WRITE_OPERATIONS:
         client.meta.events.register_first(
@@ -107,7 +107,7 @@ def watch_attempts(client: DynamoDBClient) -> None:
 
 
 def may_have_been_applied(error: Exception) -> bool:
-    """Return whether a write that ended in ``error`` may have been applied; every doubt counts as yes."""
+    """Return whether a write that ended in ``error`` may have been applied. Any doubt counts as yes."""
     if isinstance(error, ClientError):
         refused = {CONDITION_FAILED_CODE, CANCELED_CODE} | REFUSED_CODES | INVALID_CODES
         return code_of(error) not in refused
@@ -115,14 +115,14 @@ def may_have_been_applied(error: Exception) -> bool:
 
 
 def code_of(error: Exception) -> str:
-    """Return the service's code of an error, or the name of the SDK's class."""
+    """Return the service's error code, or the name of the SDK's class."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
     return type(error).__name__
 
 
 def is_busy(error: Exception) -> bool:
-    """Return whether other writers were in the way: nothing was written, and a moment later it may be."""
+    """Return whether concurrent writers caused it: nothing was written, and a retry may succeed."""
     if code_of(error) == "TransactionConflictException":
         return True
     codes = {reason.get("Code") for reason in _reasons(error)}
@@ -130,14 +130,14 @@ def is_busy(error: Exception) -> bool:
 
 
 def read_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid:
-    """Return what a failed read means."""
+    """Return our error for a failed read."""
     if _is_invalid(error):
         return _invalid(error)
     return StoreUnavailable(f"The database could not be read ({code_of(error)}). Retry with the same key.")
 
 
 def write_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid | OutcomeUnknown | WriteConflict:
-    """Return what the error of a write means. Of a cancelled transaction, the first failed condition counts."""
+    """Return our error for a failed write. For a canceled transaction, the first failed condition counts."""
     if may_have_been_applied(error):
         return OutcomeUnknown("The database did not confirm the write. Retry with the same key: nothing happens twice.")
     if code_of(error) == CONDITION_FAILED_CODE and isinstance(error, ClientError):
@@ -155,9 +155,9 @@ def write_error(error: AwsError) -> StoreUnavailable | StoreRequestInvalid | Out
 def _stop_at_a_doubt(
     response: tuple[Any, dict[str, Any]] | None, caught_exception: Exception | None, operation: Any, **_: Any
 ) -> None:
-    """Raise the error of an attempt that may have been applied; what is not raised here is left to the SDK.
+    """Raise the error of an attempt that may have been applied; leave all others to the SDK.
 
-    A result could not stop it: before 1.43.3 botocore takes any that is not ``None``, ``False`` too, for "repeat".
+    Returning a value could not stop a retry: before 1.43.3 botocore took any value but ``None`` for "retry".
     """
     error = caught_exception
     if response is not None and response[0].status_code >= 300:
@@ -167,7 +167,7 @@ def _stop_at_a_doubt(
 
 
 def _require_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
-    """Raise ``BrokenAnswerError`` for an answer of success whose body ended early or was changed on its way."""
+    """Raise ``BrokenAnswerError`` for a success response whose body was truncated or changed in transit."""
     if response_dict["status_code"] >= 300:
         return
     body: bytes = response_dict["body"]

@@ -1,4 +1,4 @@
-"""How items and conditional writes are spelled for DynamoDB."""
+"""Converts items and conditional writes to DynamoDB's request format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Deserializer(TypeDeserializer):
-    """Numbers are ints and binaries are bytes: payonce stores no fractions."""
+    """Returns numbers as ints and binaries as bytes: payonce stores no fractions."""
 
     def _deserialize_n(self, value: str) -> int:
         return int(value)
@@ -26,7 +26,7 @@ class _Deserializer(TypeDeserializer):
 
 
 class _StreamDeserializer(_Deserializer):
-    """A stream's records reach a function as JSON, in which a binary is base64 text."""
+    """Also decodes base64: stream records reach a function as JSON, in which a binary is base64 text."""
 
     def _deserialize_b(self, value: str) -> bytes:  # type: ignore[override]
         return base64.b64decode(value)
@@ -38,17 +38,17 @@ _STREAM_DESERIALIZER = _StreamDeserializer()
 
 
 def to_attributes(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the item in DynamoDB's attribute-value form. Raises ``StoreRequestInvalid`` for what has none."""
+    """Return the item in DynamoDB's attribute-value form. Raises ``StoreRequestInvalid`` for unsupported types."""
     return {name: _SERIALIZER.serialize(storable(value)) for name, value in item.items()}
 
 
 def from_attributes(attributes: Mapping[str, Any]) -> Item:
-    """Return the plain item of attribute values."""
+    """Return the plain item for attribute values."""
     return {name: _DESERIALIZER.deserialize(value) for name, value in attributes.items()}
 
 
 def from_stream_image(image: Mapping[str, Any]) -> Item:
-    """Return the plain item of a stream record's image, as a Lambda function is given it."""
+    """Return the plain item for a stream record's image, as a Lambda function receives it."""
     return {name: _STREAM_DESERIALIZER.deserialize(value) for name, value in image.items()}
 
 
@@ -87,7 +87,7 @@ def key_condition(
     at_least: tuple[str, int | str] | None,
     at_most: tuple[str, int | str] | None,
 ) -> dict[str, Any]:
-    """Return the parameters of a query that name the partition and bound the sort attribute."""
+    """Return the parameters of a query that select the partition and bound the sort attribute."""
     names = {"#p": partition[0]}
     values: dict[str, Any] = {":p": partition[1]}
     condition = "#p = :p"
@@ -95,7 +95,7 @@ def key_condition(
         names["#s"], values[":s"] = prefix
         condition += " AND begins_with(#s, :s)"
     elif at_least is not None and at_most is not None:
-        # A key condition takes one clause for the sort attribute, so two bounds have to be a BETWEEN.
+        # A key condition takes one clause for the sort attribute, so two bounds must be a BETWEEN.
         names["#s"], values[":l"], values[":m"] = at_least[0], at_least[1], at_most[1]
         condition += " AND #s BETWEEN :l AND :m"
     elif at_least is not None:
@@ -112,7 +112,7 @@ def key_condition(
 
 
 class _Names:
-    """Placeholders for attribute names, so that no name can collide with a reserved word."""
+    """Placeholders for attribute names, so that no name collides with a reserved word."""
 
     def __init__(self) -> None:
         self.used: dict[str, str] = {}

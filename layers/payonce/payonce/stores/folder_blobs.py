@@ -1,4 +1,4 @@
-"""Blobs in a folder, for the sidecar: written beside, then renamed, so that a reader sees all or nothing."""
+"""Blobs in a folder, for the sidecar: written to a temporary file and renamed, so that readers see all or nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class FolderBlobs:
-    """See ``Blobs``."""
+    """``Blobs`` in a folder."""
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)

@@ -1,8 +1,7 @@
-"""What DynamoDB refuses whatever is stored: values, keys, sizes and shapes of requests, each a defect of the caller.
+"""DynamoDB's limits on values, keys, sizes and shapes of requests. Exceeding one is the caller's defect.
 
-The adapter in memory refuses the same, so that a defect is seen by the first test that meets it and not by the first
-merchant. Every function raises ``StoreRequestInvalid``. The figures are those of "Quotas in Amazon DynamoDB":
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+The adapter in memory applies them too, so that the first test that exceeds one fails, and not the first merchant's
+request. Every function raises ``StoreRequestInvalid``. The figures come from "Quotas in Amazon DynamoDB":
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ if TYPE_CHECKING:
 
     from payonce.ports import Key, Table, Write
 
-MAX_ITEM_BYTES = 400 * 1024  # attribute names included
-MAX_KEY_BYTES = (2048, 1024)  # of a partition key, of a sort key; those of indexes too
+MAX_ITEM_BYTES = 400 * 1024  # including attribute names
+MAX_KEY_BYTES = (2048, 1024)  # of a partition key and of a sort key, also in indexes
 MAX_NAME_BYTES = 65_535
-MAX_NESTING = 31  # lists and maps in each other; with the item itself DynamoDB counts 32
+MAX_NESTING = 31  # lists and maps inside each other; DynamoDB counts 32, including the item itself
 MAX_DIGITS = 38
 MAX_WRITES = 100
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 MAX_KEYS = 100
-_ELEMENT_BYTES = 1  # each element of a list or a map; the list or map itself takes three
+_ELEMENT_BYTES = 1  # per element of a list or map; the list or map itself takes three bytes
 _CONTAINER_BYTES = 3
 
 
 def storable(value: Any, *, depth: int = 0) -> Any:
-    """Return a copy of the value as it comes back from the database: a tuple as a list, an enum's member as its value.
+    """Return a copy of the value as the database returns it: a tuple as a list, an enum member as its value.
 
-    Refuses what is none of the port's types, such as a float or a set, a text that is not UTF-8, and a number of more
-    than 38 digits.
+    Refuses types that are not the port's (such as floats and sets), texts that are not UTF-8, and numbers of more than
+    38 digits.
     """
     match value:
         case None | bool():
@@ -58,7 +57,7 @@ def storable(value: Any, *, depth: int = 0) -> Any:
 
 
 def same(stored: Any, value: Any) -> bool:
-    """Return whether two stored values are equal and of one type: ``True`` is not 1 there."""
+    """Return whether two stored values have equal value and type: ``True`` is not 1 there."""
     if isinstance(stored, dict) and isinstance(value, dict):
         return stored.keys() == value.keys() and all(same(stored[name], value[name]) for name in stored)
     if isinstance(stored, list) and isinstance(value, list):
@@ -67,7 +66,7 @@ def same(stored: Any, value: Any) -> bool:
 
 
 def checked_item(table: Table, item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the item as it is stored."""
+    """Return the item in its stored form, or refuse it."""
     stored = {_name(name): storable(value) for name, value in item.items()}
     check_key(table, {name: stored[name] for name in SCHEMAS[table].key if name in stored})
     _check_index_attributes(table, stored)
@@ -77,7 +76,7 @@ def checked_item(table: Table, item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_key(table: Table, key: Mapping[str, Any]) -> None:
-    """Refuse a key that has not exactly the table's attributes, as texts of 1 to 2,048 and 1 to 1,024 bytes."""
+    """Refuse a key with other attributes than the table's, or with texts outside 1-2,048 and 1-1,024 bytes."""
     names = SCHEMAS[table].key
     _require(set(key) == set(names), f"has not the key attributes of {table.value}: {', '.join(names)}")
     for name, most in zip(names, MAX_KEY_BYTES, strict=False):
@@ -85,7 +84,7 @@ def check_key(table: Table, key: Mapping[str, Any]) -> None:
 
 
 def check_keys(table: Table, keys: Sequence[Key]) -> None:
-    """Refuse to read no key, more than 100, or one of them twice."""
+    """Refuse to read zero keys, more than 100, or the same key twice."""
     _require(0 < len(keys) <= MAX_KEYS, f"asks for {len(keys)} keys; 1 to {MAX_KEYS} are read at once")
     for key in keys:
         check_key(table, key)
@@ -93,7 +92,7 @@ def check_keys(table: Table, keys: Sequence[Key]) -> None:
 
 
 def check_targets(writes: Sequence[Write]) -> None:
-    """Refuse no writes, more than 100, and two for one item, which DynamoDB Local takes for a failed condition."""
+    """Refuse zero writes, more than 100, and two for one item, which DynamoDB Local reports as a failed condition."""
     _require(0 < len(writes) <= MAX_WRITES, f"has {len(writes)} writes; a transaction takes 1 to {MAX_WRITES}")
     targets = set()
     for write in writes:
@@ -103,7 +102,7 @@ def check_targets(writes: Sequence[Write]) -> None:
 
 
 def check_writes(writes: Sequence[Write]) -> None:
-    """Refuse what ``check_targets`` does, and each write that DynamoDB refuses before it looks at the item."""
+    """Refuse what ``check_targets`` refuses, and each write that DynamoDB refuses before it reads the item."""
     check_targets(writes)
     for write in writes:
         match write:
@@ -118,7 +117,7 @@ def check_writes(writes: Sequence[Write]) -> None:
 
 
 def check_transaction_bytes(items: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a transaction whose items are more than 4 MB together."""
+    """Refuse a transaction whose items exceed 4 MB together."""
     size = sum(map(item_bytes, items))
     _require(size <= MAX_TRANSACTION_BYTES, f"has items of {size} bytes; a transaction takes {MAX_TRANSACTION_BYTES}")
 
@@ -133,7 +132,7 @@ def check_query(
     limit: int,
     start: Mapping[str, Any] | None,
 ) -> None:
-    """Refuse a query that its table or index can't answer. ``bounds``: the prefix, or the lower and the upper bound."""
+    """Refuse a query that its table or index can't answer. ``bounds`` is the prefix, or the lower and upper bound."""
     _require(index is None or index in SCHEMAS[table].indexes, f"asks for an index that is none: {index}")
     names = SCHEMAS[table].key if index is None else SCHEMAS[table].indexes[index]
     _require(limit > 0, f"asks for {limit} items")
@@ -154,7 +153,7 @@ def check_query(
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:
-    """Return the size by which DynamoDB counts an item: of its names and its values."""
+    """Return the size of an item as DynamoDB counts it, in bytes: its names and its values."""
     return sum(len(_bytes_of(name)) + _value_bytes(value) for name, value in item.items())
 
 

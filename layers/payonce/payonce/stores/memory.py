@@ -1,4 +1,4 @@
-"""The database port in memory, for tests: the same conditions, atomic under one lock, and DynamoDB's limits."""
+"""The database port in memory, for tests: the same conditions, atomic under one lock, with DynamoDB's limits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class MemoryDatabase:
-    """Keeps everything in dicts; safe for threads. Returns and stores copies, as a real database does."""
+    """Keeps everything in dicts. Thread-safe. Returns and stores copies, as a real database does."""
 
     def __init__(self) -> None:
         self._tables: dict[Table, dict[tuple[str, ...], Item]] = {table: {} for table in Table}
@@ -48,7 +48,7 @@ class MemoryDatabase:
         """See ``Database``."""
         check_writes(writes)
         with self._lock:
-            # All conditions first: where one fails, nobody looks at what would have been stored.
+            # Check all conditions first: where one fails, the sizes of the items to be stored do not matter.
             stored = [self._met(index, write) for index, write in enumerate(writes)]
             items = [_after(write, item) for write, item in zip(writes, stored, strict=True)]
             check_transaction_bytes([item for item in items if item is not None])
@@ -97,7 +97,7 @@ class MemoryDatabase:
         return Page(items, _page_key(table, index, items[-1]) if more else None)
 
     def _met(self, index: int, write: Write) -> Item | None:
-        """Return what is stored under the write's key, if its conditions hold."""
+        """Return the item under the write's key if the write's conditions hold."""
         stored = self._tables[write.table].get(_key_of(write))
         match write:
             case Insert():

@@ -1,4 +1,4 @@
-"""The cipher port with a key in memory, for tests and local runs: KMS's format without KMS."""
+"""The cipher port with a key in memory, for tests and local runs: the same format as with KMS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LocalDataKeys(DataKeys):
-    """Data keys wrapped by a key of its own. ``disabled`` refuses as a disabled KMS key does; ``calls`` counts."""
+    """Data keys wrapped by a local key. ``disabled`` refuses as a disabled KMS key does; ``calls`` counts."""
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self._random = random
@@ -46,7 +46,7 @@ class LocalDataKeys(DataKeys):
 
 
 class MemoryCipher(EnvelopeSealing):
-    """The cipher port (``payonce.ports.Cipher``); what it sealed is lost with the process."""
+    """The cipher port (``payonce.ports.Cipher``). What it has sealed is lost with the process."""
 
     def __init__(self, clock: Clock, random: Callable[[int], bytes]) -> None:
         self.data_keys = LocalDataKeys(random)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class MemoryFiles:
-    """See ``FileStore``."""
+    """``FileStore`` in memory."""
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}

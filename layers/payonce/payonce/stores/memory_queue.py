@@ -1,4 +1,4 @@
-"""The queue port in memory, for tests: messages in the order in which they were sent."""
+"""The queue port in memory, for tests: messages in the order of sending."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class MemoryQueue:
-    """Keeps messages in ``messages``, for a test to take."""
+    """``MessageQueue`` that appends to ``messages``, from which a test takes them."""
 
     def __init__(self) -> None:
         self.messages: list[QueueMessage] = []

@@ -1,10 +1,10 @@
-"""Workflows of corrections in this process, for tests and for what runs without a cloud."""
+"""Workflows of corrections in this process, for tests and for runs without a cloud."""
 
 from __future__ import annotations
 
 
 class MemoryWorkflows:
-    """See ``CorrectionStarter`` and ``ApprovalNotifier``. ``started`` and ``woken`` are in order."""
+    """``CorrectionStarter`` and ``ApprovalNotifier``. ``started`` and ``woken`` record the calls in order."""
 
     def __init__(self) -> None:
         self.started: list[tuple[str, int]] = []

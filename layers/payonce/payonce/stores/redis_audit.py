@@ -1,4 +1,4 @@
-"""The audit trail of a Redis store: what the scripts have appended to the streams, read page by page."""
+"""The audit trail of a Redis store: reads, page by page, what the scripts have appended to the streams."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from payonce.idempotency.audit import Transition
     from payonce.idempotency.records import IdempotencyRecord
 
-PAGE_SIZE = 200  # entries that a reader holds of each shard: about 1 MB in all
+PAGE_SIZE = 200  # entries that a reader holds per shard: about 1 MB in all
 
 
 class RedisAuditTrail:
-    """The port over the streams of a store with the same ``prefix``. Raises ``StoreUnavailable``.
+    """``AuditTrail`` over the streams of a store with the same ``prefix``. Raises ``StoreUnavailable``.
 
-    Entries come in the order in which the server made the transitions; their times are those of the machines that asked
-    for them. The streams are capped, and say nothing of a purge: a completed record's end is in its ``complete``.
+    Entries are in the order in which the server made the transitions; their times come from the clients' clocks. The
+    streams are capped, and a purge leaves no entry: a completed record's last entry is its completion.
     """
 
     def __init__(self, client: Redis, *, prefix: str = DEFAULT_PREFIX) -> None:
@@ -38,7 +38,7 @@ class RedisAuditTrail:
 
     def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:
         """See ``AuditTrail``."""
-        # A stream is in order of the server's clock, which may differ from ours by so much.
+        # A stream is ordered by the server's clock, which may differ from ours by this much.
         first_ms, last_ms = max(from_ms - MAX_CLOCK_DIFFERENCE_MS, 0), until_ms + MAX_CLOCK_DIFFERENCE_MS
         shards = [self._shard(shard, str(first_ms), str(last_ms)) for shard in range(OPEN_LEASE_SHARDS)]
         for _, entry in heapq.merge(*shards, key=lambda found: found[0]):
@@ -46,7 +46,7 @@ class RedisAuditTrail:
                 yield entry
 
     def history(self, record_id: str, *, newest_first: bool = False, limit: int = 100) -> list[AuditEntry]:
-        """See ``AuditTrail``. Reads the whole stream of the record's shard, unless the newest are asked for."""
+        """See ``AuditTrail``. Reads the whole stream of the record's shard, unless only the newest are requested."""
         shard = self._shard(shard_of(record_id), "-", "+", newest_first=newest_first)
         return list(islice((entry for _, entry in shard if entry.record_id == record_id), limit))
 
@@ -65,7 +65,7 @@ class RedisAuditTrail:
 
 
 def entry_of(transition: Transition, after: IdempotencyRecord, at_ms: int) -> AuditEntry:
-    """Return the audit entry of a transition that left the record as ``after``."""
+    """Return the audit entry of the transition that made the record ``after``."""
     is_over = after.status is RecordStatus.COMPLETED
     return AuditEntry(
         record_id=after.record_id,

@@ -1,4 +1,4 @@
-"""Calls of a Redis or Valkey server. Every error of redis-py is translated here, once.
+"""Calls to a Redis or Valkey server. Every error of redis-py is translated here, once.
 
 ::
 
@@ -6,11 +6,11 @@
     └ nothing sent:      └──────┴ may have been executed: OutcomeUnknown,
       StoreUnavailable            unless the server says that it refused
 
-redis-py would send a command again when its answer is lost. That hides which of two executions an answer belongs to, so
-that commands are sent here on a connection of its pool, once.
+redis-py would resend a command whose answer is lost, which hides the execution to which an answer belongs. So this
+module sends each command once, on a connection from redis-py's pool.
 
-A script that lets its caller execute goes only to a server whose settings were looked at on the same connection just
-before: a new connection may lead to another server, and a setting may be changed under an old one.
+A script that permits its caller to execute goes only to a server whose settings were just read on the same connection:
+a new connection may lead to another server, and the settings of an old one may change.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from payonce.ports import Clock
     from payonce.stores.redis_scripts import Script
 
-# A healthy server answers in less than a millisecond; these fit several times into a request's budget.
+# A healthy server answers in less than a millisecond. These timeouts fit several times into a request's budget.
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 2
-CONNECT_RETRIES = 2  # nothing has been sent yet, so that trying again is harmless
+CONNECT_RETRIES = 2  # nothing has been sent yet, so a retry is harmless
 CONNECT_PAUSE_SECONDS = 0.02
-# How old the last look at a server's settings may be at a claim. The scripts themselves see at once what would make a
-# retry execute again (eviction, a replica); the rest matters in a power cut, and a look is a round trip.
+# Maximum age of the last check of a server's settings at a claim. The scripts themselves detect what would let a retry
+# execute again (eviction, a replica); the other settings matter in a power cut, and a check is a round trip.
 SETTINGS_AGE_SECONDS = 1.0
 
 REFUSED_ERRORS = (
-    exceptions.ReadOnlyError,  # a replica, or a primary that was demoted
+    exceptions.ReadOnlyError,  # from a replica, or a demoted primary
     exceptions.OutOfMemoryError,
     exceptions.AuthenticationError,
     exceptions.AuthorizationError,
@@ -53,9 +53,9 @@ REFUSED_ERRORS = (
     exceptions.AskError,  # ASK, MOVED
     exceptions.TryAgainError,
 )
-# Codes that redis-py has no class for. The server checks them before a script's first write, never after it.
+# Codes without a class in redis-py. The server checks them before a script's first write, never after it.
 REFUSED_CODES = frozenset({"BUSY", "MISCONF", "NOREPLICAS"})
-# This server won't take writes any more: look for the present primary instead of asking it again.
+# The server no longer accepts writes: look for the present primary instead of asking it again.
 RECONNECT_ERRORS = (exceptions.ReadOnlyError, exceptions.BusyLoadingError, exceptions.ClusterError)
 
 
@@ -71,9 +71,9 @@ def redis_client(url: str) -> Redis:
 
 
 class RedisCalls:
-    """Calls over ``client``. Safe for threads. Raises ``MisconfiguredError`` for a client that can't be used.
+    """Calls over ``client``. Thread-safe. Raises ``MisconfiguredError`` for an unusable client.
 
-    ``check`` judges the server before a script that lets its caller execute.
+    ``check`` judges the server before a script that permits its caller to execute.
     """
 
     def __init__(self, client: Redis, check: ServerCheck | None = None) -> None:
@@ -92,11 +92,11 @@ class RedisCalls:
         self._checked: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def read(self, *command: str | int) -> Any:
-        """Return the answer to a command that changes nothing. Raises ``StoreUnavailable``."""
+        """Return the answer to a read-only command. Raises ``StoreUnavailable``."""
         return self.read_all([command])[0]
 
     def read_all(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
-        """Return the answers to commands that change nothing, in one round trip. Raises ``StoreUnavailable``."""
+        """Return the answers to read-only commands, in one round trip. Raises ``StoreUnavailable``."""
         try:
             return self._exchange(commands)
         except exceptions.RedisError as error:
@@ -105,22 +105,22 @@ class RedisCalls:
     def run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int], *, checked: bool = False
     ) -> Any:
-        """Run a script once and return its answer; ``checked`` on a server whose settings are as they must be.
+        """Run a script once and return its answer; ``checked`` requires a server with acceptable settings.
 
         Raises ``StoreUnavailable`` when it was certainly not executed, ``OutcomeUnknown`` when it may have been.
         """
         try:
             try:
                 return self._exchange([("EVALSHA", script.sha1, len(keys), *keys, *arguments)], checked=checked)[0]
-            except exceptions.NoScriptError:  # a new server, or SCRIPT FLUSH: not executed, and taught with the source
+            except exceptions.NoScriptError:  # a new server, or SCRIPT FLUSH: not executed, so send the source
                 return self._exchange([("EVAL", script.source, len(keys), *keys, *arguments)], checked=checked)[0]
         except exceptions.RedisError as error:
             if str(error).startswith(UNTRUSTED):
-                self.check()  # says what is wrong, unless it has been mended just now
+                self.check()  # raises the reason, unless it has just been fixed
             raise _write_error(error) from error
 
     def check(self) -> None:
-        """Look at the server's settings now. Raises ``StoreUnavailable`` saying what is wrong with them."""
+        """Check the server's settings now. Raises ``StoreUnavailable`` with what is wrong."""
         try:
             self._exchange([], checked=True, at_once=True)
         except exceptions.RedisError as error:
@@ -154,19 +154,19 @@ class RedisCalls:
         try:
             self._check.judge(answers)
         except BaseException:
-            connection.disconnect()  # the next one may lead to the present primary
+            connection.disconnect()  # the next connection may lead to the present primary
             raise
         connection.register_connect_callback(self._forget)
         self._checked[connection] = asked
 
     def _forget(self, connection: Any) -> None:
-        """Called by redis-py when a connection is made anew: it may lead to another server."""
+        """Forget the last check. redis-py calls this for a new connection, which may lead to another server."""
         self._checked.pop(connection, None)
 
     def _talk(
         self, connection: Any, commands: Sequence[tuple[str | bytes | int, ...]], *, keep_errors: bool = False
     ) -> list[Any]:
-        """Return the answers; ``keep_errors`` returns a refusal of one command as its answer."""
+        """Return the answers; ``keep_errors`` returns one command's refusal as its answer."""
         if not commands:
             return []
         unanswered = len(commands)
@@ -183,18 +183,18 @@ class RedisCalls:
                     answers.append(error)
             return answers
         except BaseException as error:
-            # An answer that comes later must not be taken for the next command's.
+            # A late answer must not be taken for the next command's.
             if unanswered or not isinstance(error, exceptions.ResponseError) or isinstance(error, RECONNECT_ERRORS):
                 connection.disconnect()
             raise
 
 
 class _NotSentError(exceptions.RedisError):
-    """There was no connection to send on."""
+    """There was no connection to send on, so nothing was sent."""
 
 
 def _write_error(error: exceptions.RedisError) -> StoreUnavailable | OutcomeUnknown:
-    """Tell "certainly not written" from "may have been written"; every doubt is the latter."""
+    """Distinguish "certainly not written" from "may have been written". Any doubt is the latter."""
     if isinstance(error, _NotSentError):
         return StoreUnavailable(f"The store could not be reached ({_name(error)}); nothing was written. Retry.")
     if isinstance(error, REFUSED_ERRORS) or str(error).split(" ", 1)[0] in REFUSED_CODES | {UNTRUSTED}:
@@ -203,7 +203,7 @@ def _write_error(error: exceptions.RedisError) -> StoreUnavailable | OutcomeUnkn
 
 
 def _name(error: exceptions.RedisError) -> str:
-    """Return what a log or a caller may know: redis-py's class, or the server's code where it has none."""
+    """Return the loggable name of an error: redis-py's class, or the server's code where it has no class."""
     if isinstance(error, _NotSentError):
         return str(error)
     name = type(error).__name__
@@ -211,7 +211,7 @@ def _name(error: exceptions.RedisError) -> str:
 
 
 def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durability.ALWAYS) -> None:
-    """Return if the server can be trusted with claims, as ``ServerCheck`` has it.
+    """Return if the server may keep claims, by the rules of ``ServerCheck``.
 
     Raises ``MisconfiguredError`` if not, and ``StoreUnavailable`` when it does not answer.
     """
@@ -220,7 +220,7 @@ def check_redis(client: Redis, clock: Clock, *, at_least: Durability = Durabilit
 
 
 class _StartUpCheck(ServerCheck):
-    """Nothing is served yet: what is wrong ends the process."""
+    """For start-up: nothing is served yet, so a wrong setting ends the process."""
 
     def judge(self, answers: Sequence[Any]) -> None:
         wrong = self.what_is_wrong(answers)

@@ -1,4 +1,4 @@
-"""What a Redis server must be set to before it may keep claims, checked at start-up and for as long as it is used."""
+"""Settings that a Redis server needs before it may keep claims; checked at start-up and continuously afterwards."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock
 
-# Purging goes by the server's clock, leases by ours. Purge times lie days away, so that a minute does no harm.
+# The server's clock controls purging, ours the leases. Purge times are days away, so a minute does no harm.
 MAX_CLOCK_DIFFERENCE_MS = 60_000
 
 
 class Durability(IntEnum):
-    """What an acknowledged claim survives on the server that acknowledged it. No replica is part of the promise."""
+    """What an acknowledged claim survives on the server that acknowledged it. Replicas are not part of the promise."""
 
-    NONE = 0  # nothing: a restart forgets every claim
-    EVERY_SECOND = 1  # the process's death; a power cut takes the last second or two (appendfsync everysec)
-    ALWAYS = 2  # a power cut (appendfsync always)
+    NONE = 0  # a restart forgets every claim
+    EVERY_SECOND = 1  # survives the process's death; a power cut loses the last second or two (appendfsync everysec)
+    ALWAYS = 2  # survives a power cut (appendfsync always)
 
 
 class ServerMistrusted(StoreUnavailable):
-    """The server is not set as it must be: no claim was made."""
+    """The server's settings are unacceptable. No claim was made."""
 
 
 class ServerCheck:
-    """The requirements on a server: a primary of its own, evicting nothing, ``at_least`` so durable, our clock's time.
+    """The requirements on a server: a primary, without eviction, ``at_least`` so durable, and with our clock's time.
 
-    Logs when its verdict changes, and when the server has evicted keys. Safe for threads.
+    Logs when its verdict changes, and when the server has evicted keys. Thread-safe.
     """
 
-    # All read-only, in one round trip. CONFIG takes one pattern, as Redis below 7 knows no list of names.
+    # All are read-only and take one round trip. CONFIG takes one pattern: Redis below 7 has no list of names.
     questions = (("INFO",), ("TIME",), ("CONFIG GET", "*append*"))
 
     def __init__(self, clock: Clock, at_least: Durability) -> None:
@@ -47,9 +47,9 @@ class ServerCheck:
         self._evicted = 0
 
     def judge(self, answers: Sequence[Any]) -> None:
-        """Return when the answers to ``questions`` are those of a server to be trusted with claims.
+        """Return if the answers to ``questions`` are those of a server that may keep claims.
 
-        Raises ``ServerMistrusted`` saying what is wrong: the caller executes nothing, and may retry once it is mended.
+        Raises ``ServerMistrusted`` with what is wrong. The caller executes nothing, and may retry once it is fixed.
         """
         wrong = self.what_is_wrong(answers)
         self._log(wrong, answers[0])
@@ -57,7 +57,7 @@ class ServerCheck:
             raise ServerMistrusted(f"{wrong} Nothing was executed.")
 
     def what_is_wrong(self, answers: Sequence[Any]) -> str:
-        """Return what is wrong with the server and what to change, in sentences, or nothing."""
+        """Return in sentences what is wrong with the server and what to change, or ""."""
         info, now, settings = answers
         for name, answer in (("INFO", info), ("TIME", now)):
             if isinstance(answer, Exception):
@@ -113,9 +113,9 @@ def _durability(info: Mapping[str, Any], settings: Any) -> Durability:
     if not info.get("aof_enabled"):
         return Durability.NONE
     if isinstance(settings, Exception) or "appendfsync" not in settings:
-        return Durability.EVERY_SECOND  # managed services don't tell, and every second is the default
+        return Durability.EVERY_SECOND  # managed services hide the setting; every second is the default
     if settings.get("no-appendfsync-on-rewrite", "no") != "no":
-        return Durability.NONE  # while the file is rewritten nothing is synced, for half a minute and more
+        return Durability.NONE  # during a rewrite of the file nothing is synced, for half a minute or more
     return {"always": Durability.ALWAYS, "everysec": Durability.EVERY_SECOND}.get(
         settings["appendfsync"], Durability.NONE
     )

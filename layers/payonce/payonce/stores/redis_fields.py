@@ -1,7 +1,7 @@
-"""Items as fields of a Redis hash: texts and binaries as they are, everything else as JSON.
+"""Items as fields of a Redis hash: texts and binaries unchanged, everything else as JSON.
 
-What scripts compare (claim id, fence, status) is the same text on both sides. JSON has no binaries: inside documents
-they are ``{"$bytes": base64}``, and a document's own names that begin with ``$`` get another one.
+What scripts compare (claim id, fence, status) is the same text on both sides. JSON has no binaries: in documents they
+are ``{"$bytes": base64}``, and a document's own names that begin with ``$`` are escaped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BYTES_NAME = "$bytes"
 
 
 def to_fields(item: Mapping[str, Any]) -> list[str | bytes]:
-    """Return names and values in turn, as HSET takes them."""
+    """Return alternating names and values, as HSET takes them."""
     fields: list[str | bytes] = []
     for name, value in item.items():
         fields += [name, value if name in TEXTS | BINARIES else _dump(value)]
@@ -29,7 +29,7 @@ def to_fields(item: Mapping[str, Any]) -> list[str | bytes]:
 
 
 def from_fields(fields: Iterable[tuple[bytes, bytes]]) -> Item:
-    """Return the item of (name, value) pairs."""
+    """Return the item with these (name, value) pairs."""
     item: Item = {}
     for raw_name, value in fields:
         name = raw_name.decode()

@@ -6,8 +6,8 @@
     <prefix>{0..7}:open          sorted set      ids of open claims by the end of their lease
     <prefix>{0..7}:audit         stream, capped  an entry of the audit trail for every transition
 
-Business writes can't be part of a script's transaction: payments belong on DynamoDB, and this store to what has no
-database of payonce's own behind it (proxy, sidecar). docs/stores.md says what a Redis server keeps, and what it loses.
+Business writes can't join a script's transaction. Payments belong on DynamoDB, and this store is for uses without a
+payonce database (proxy, sidecar). docs/stores.md says what a Redis server keeps, and what it loses.
 """
 
 from __future__ import annotations
@@ -54,20 +54,20 @@ if TYPE_CHECKING:
     from payonce.ports import Clock, Write
     from payonce.stores.redis_scripts import Script
 
-AUDIT_ENTRIES_PER_SHARD = 20_000  # some 500 bytes each: 80 MB over all shards; export them before they are dropped
+AUDIT_ENTRIES_PER_SHARD = 20_000  # about 500 bytes each, 80 MB over all shards; export them before they are dropped
 
-OTHERS, NOTHING = 0, -1  # what a script finds in place of the owner's record
-EXECUTING = frozenset({CLAIM, TAKE_OVER})  # whose caller goes on to execute
+OTHERS, NOTHING = 0, -1  # what a script finds instead of the owner's record
+EXECUTING = frozenset({CLAIM, TAKE_OVER})  # the scripts whose caller then executes
 
 
 class RedisIdempotencyStore:
-    """The port over a server's primary. ``writes`` must be empty: raises ``MisconfiguredError`` otherwise.
+    """``IdempotencyStore`` on a server's primary. ``writes`` must be empty: otherwise ``MisconfiguredError``.
 
-    Also raises ``StoreUnavailable`` when certainly nothing was stored, ``OutcomeUnknown`` when a transition may have
-    been. ``clock`` dates the audit entries; purging goes by the server's clock.
+    Raises ``StoreUnavailable`` when certainly nothing was stored, and ``OutcomeUnknown`` when a transition may have
+    been. ``clock`` dates the audit entries; the server's clock controls purging.
 
-    Claims and takeovers are refused (``StoreUnavailable``, its text says what to change) while the server is not set as
-    ``ServerCheck`` requires, with a durability of ``at_least``. What is stored is replayed, and outcomes are recorded.
+    Claims and takeovers raise ``StoreUnavailable`` (its text says what to change) while the server does not meet
+    ``ServerCheck`` with a durability of ``at_least``. Stored responses are still replayed, and outcomes recorded.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class RedisIdempotencyStore:
         except OutcomeUnknown as unknown:
             return claimed_after_all(record, unknown, self.get)
         except ServerMistrusted:
-            # A server that is not to be given claims still knows what has been executed, if it answers.
+            # A server that may not receive claims still knows what has been executed, if it answers.
             with suppress(StoreUnavailable):
                 if stored := self.get(record.record_id):
                     return own_or_taken(record, stored)
@@ -169,7 +169,7 @@ class RedisIdempotencyStore:
             raise self._lost(owned)
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
-        """See the port. Strongly consistent, as the primary is asked."""
+        """See the port. The read is strongly consistent, because it asks the primary."""
         found = self.get_many([record_id])
         return found[0] if found else None
 
@@ -181,7 +181,7 @@ class RedisIdempotencyStore:
         return [from_item(from_fields(fields.items())) for fields in stored if fields]
 
     def check(self) -> None:
-        """See the port: asks the server for its settings."""
+        """See the port. Asks the server for its settings."""
         self._calls.check()
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
@@ -200,8 +200,8 @@ class RedisIdempotencyStore:
         *,
         purge_at_ms: int | None = None,
     ) -> None:
-        # What a record was read with is what must be stored: any takeover raises the fence, any new claim has another
-        # id, and a status never comes back under the same fence. The lease needs no comparison of its own.
+        # What was read must still be stored: any takeover raises the fence, any new claim has another id, and a status
+        # never recurs under the same fence. So the lease needs no comparison of its own.
         required = before.status if transition is Transition.TAKEN_OVER else RecordStatus.IN_PROGRESS
         is_over = after.status is RecordStatus.COMPLETED
         dropped = DROPPED_AT_COMPLETION if is_over else ()
@@ -230,20 +230,20 @@ class RedisIdempotencyStore:
         after: IdempotencyRecord,
         arguments: Sequence[str | bytes | int],
     ) -> None:
-        """Store ``after`` as a new record, if the server has forgotten it: what may have happened is known here alone.
+        """Store ``after`` as a new record if the server has lost it: only this owner knows what may have happened.
 
         ::
 
             owner    claim ─ execute ────────────── complete: nothing there, never released ─▶ stored anew
             server                  FLUSHALL
 
-        Raises ``LeaseLost`` when the claim was released meanwhile, or its key has been claimed anew.
+        Raises ``LeaseLost`` when the claim was released meanwhile, or its key has been claimed again.
         """
         if not self._was_forgotten(before) or self._run(RESTORE, transition, after, arguments):
             raise self._lost(before)
 
     def _was_forgotten(self, owned: IdempotencyRecord) -> bool:
-        """Return whether the claim that is not there was never given back: then the server has lost it."""
+        """Return whether the missing claim was never released: then the server has lost it."""
         for entry in self._trail.history(owned.record_id, newest_first=True):
             if entry.claim_id == owned.claim_id and entry.transition is Transition.RELEASED:
                 return False
@@ -255,12 +255,12 @@ class RedisIdempotencyStore:
         return True
 
     def _lost(self, owned: IdempotencyRecord) -> LeaseLost:
-        """Return the error of an owner whose record is another's, or none's.
+        """Return the error of an owner whose record is missing or belongs to another.
 
-        Another claim under the key is told in the log where it could be made because the server had lost this one::
+            If another claim could take the key because the server had lost this one, the log says so::
 
-            owner    claim ─ execute ───────────────────────────── complete: refused, and said why
-            other                    FLUSHALL ─ claim ─ execute
+        owner    claim ─ execute ───────────────────────────── complete: refused, and the reason logged
+                other                    FLUSHALL ─ claim ─ execute
         """
         with suppress(StoreUnavailable):
             stored = self.get(owned.record_id)

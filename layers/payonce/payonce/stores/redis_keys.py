@@ -8,13 +8,13 @@ from payonce.domain.errors import MisconfiguredError
 from payonce.idempotency.record_items import shard_of
 
 DEFAULT_PREFIX = "payonce"
-_PREFIX = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")  # no braces: the shard alone decides the slot of a cluster
+_PREFIX = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")  # no braces: the shard alone determines the cluster's slot
 
 
 class RedisKeys:
-    """Keys of one ``prefix``. All keys of a record carry its shard as their hash tag, and so are in one slot.
+    """The keys with one ``prefix``. All keys of a record have its shard as hash tag, so they are in one slot.
 
-    Raises ``MisconfiguredError`` for a prefix that would break that.
+    Raises ``MisconfiguredError`` for a prefix that would break this.
     """
 
     def __init__(self, prefix: str) -> None:

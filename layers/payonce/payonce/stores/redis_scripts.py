@@ -1,8 +1,8 @@
-"""The transitions of an idempotency record as Lua scripts: compare and set, index and audit entry in one.
+"""The transitions of an idempotency record as Lua scripts: compare-and-set, index and audit entry in one step.
 
-A server runs one script at a time, and every key of a script carries the same hash tag: what is compared can't change
-before it is set. The first write of each script is one that a full server refuses (HSET) or one that frees memory
-(DEL), so that a script is refused as a whole or done as a whole: Redis lets a script that has written go on.
+A server runs one script at a time, and all keys of a script have the same hash tag, so nothing changes between
+comparing and setting. Each script's first write is one that a full server refuses (HSET), or one that frees memory
+(DEL). So a script is refused or executed as a whole: Redis lets a script continue once it has written.
 
 ::
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script; ``sha1`` is the name under which servers cache it."""
+    """A Lua script. ``sha1`` is the name under which servers cache it."""
 
     source: str
     sha1: str = field(init=False)
@@ -30,10 +30,10 @@ _AUDIT = """
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'entry', ARGV[1])
 """
 
-UNTRUSTED = "UNTRUSTED"  # the code of the error with which a script refuses
+UNTRUSTED = "UNTRUSTED"  # code of the error with which a script refuses
 
-# A setting can be changed between any check of ours and the claim, and a server at its memory limit evicts records with
-# its next command. In the script nothing comes between; it costs the server some 13 µs, and no round trip.
+# A setting can change between our check and the claim, and a server at its memory limit evicts records with its next
+# command. A check inside the script is atomic with the claim; it costs the server about 13 µs and no round trip.
 _TRUSTED = f"""
 if not string.find(redis.call('INFO', 'memory'), 'maxmemory_policy:noeviction', 1, true)
     or not string.find(redis.call('INFO', 'replication'), 'role:master', 1, true) then
@@ -51,8 +51,8 @@ if stored[1] ~= ARGV[4] or stored[2] ~= ARGV[5] or stored[3] ~= ARGV[6] then
 end
 """
 
-# Every script: ARGV 1 audit entry, 2 record id, 3 audit entries kept. Those of an owner: 4 claim id, 5 fence, 6 status,
-# as they have to be stored.
+# All scripts: ARGV 1 audit entry, 2 record id, 3 number of audit entries kept. An owner's scripts also: 4 claim id,
+# 5 fence, 6 status, which must equal the stored ones.
 
 _NEW = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -74,15 +74,15 @@ end
     + "return {}"
 )
 
-# ARGV 4 lease end or '' when it is not open, 5 when to purge in epoch ms or '' for never, 6... fields and values.
-# Returns nothing when stored, otherwise the fields and values that are there.
+# ARGV 4 lease end or '' when it is not open, 5 purge time in epoch ms or '' for never, 6... fields and values.
+# Returns an empty answer when it has stored the record, otherwise the fields and values found.
 CLAIM = Script(_NEW + _TRUSTED + _STORE)
-# The same for a record that the server has lost under its owner: what has happened is recorded on any server.
+# For a record that the server has lost under its owner: an outcome is recorded on any server, trusted or not.
 RESTORE = Script(_NEW + _STORE)
 
-# ARGV 7 new lease end or '' when the claim is no longer open, 8 when to purge in epoch ms or '' for never, 9 number of
-# dropped fields, 10... dropped fields, then fields and values. Returns 1, 0 when another owns it, -1 when nothing is
-# there.
+# ARGV 7 new lease end or '' when the claim is no longer open, 8 purge time in epoch ms or '' for never, 9 number of
+# dropped fields, 10... dropped fields, then fields and values. Returns 1 when done, 0 when another owns the record, -1
+# when it does not exist.
 _CHANGE = (
     _OWNED
     + """
@@ -106,7 +106,7 @@ end
 CHANGE = Script(_CHANGE)
 TAKE_OVER = Script(_TRUSTED + _CHANGE)  # the new owner will execute, as after a claim
 
-# Returns 1, 0 when another owns it, -1 when nothing is there.
+# Returns 1 when done, 0 when another owns the record, -1 when it does not exist.
 RELEASE = Script(
     _OWNED
     + """

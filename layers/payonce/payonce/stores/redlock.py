@@ -1,10 +1,9 @@
 """Redlock over independent Redis nodes as a lock around a claim, in front of any store (pottery's implementation).
 
-A lock is not a fence. Whoever holds it may be paused past its end and act all the same, a node may restart without
-its memory, a clock may jump: then there are two holders, and the lock says nothing to either. What the store's fence
-refuses stays refused; what the owners did outside is done twice unless the second one asks first (docs/stores.md).
-What the lock adds: its time is measured by the nodes, so that an owner is not taken over early by a machine whose clock
-is ahead.
+A lock is not a fence. Its holder may be paused past its end and act nevertheless, a node may restart without its
+memory, a clock may jump: then there are two holders, and the lock stops neither. The store's fence still refuses the
+stale one; but outside effects happen twice unless the second holder asks first (docs/stores.md). What the lock adds:
+the nodes measure its time, so that a machine whose clock is ahead can't take over from an owner early.
 
 ::
 
@@ -34,15 +33,15 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Clock, Write
 
-MIN_NODES = 3  # with fewer, one that is down stops everything
-# A node that does not answer at once is counted out: what is lost waiting for it is lost from the lock's life.
+MIN_NODES = 3  # with fewer nodes, one that is down stops everything
+# A node that does not answer quickly is skipped: time spent waiting for it shortens the lock's life.
 NODE_TIMEOUT_SECONDS = 0.2
-MIN_LOCK_MS = 1_000  # far above the time that taking it needs
+MIN_LOCK_MS = 1_000  # far more than the time it takes to acquire it
 RETRY_AFTER_SECONDS = 1
 
 
 def lock_node(url: str) -> Redis:
-    """Return a client for one node of a Redlock: quick to give up, and nothing is sent twice."""
+    """Return a client for one Redlock node: it gives up quickly, and sends nothing twice."""
     return Redis.from_url(
         url,
         protocol=2,
@@ -53,11 +52,11 @@ def lock_node(url: str) -> Redis:
 
 
 class RedlockIdempotencyStore:
-    """A store behind a lock. Same port, same guarantees as ``store``, whatever the lock does.
+    """A store behind a lock. Same port and same guarantees as ``store``, whatever the lock does.
 
-    Also raises ``KeyInProgress`` while another holds the lock, and ``StoreUnavailable`` when a majority of the nodes
-    can't be reached; nothing was claimed then. Raises ``MisconfiguredError`` unless there are at least three nodes, an
-    odd number of them, each at another address.
+    Also raises ``KeyInProgress`` while another holds the lock, and ``StoreUnavailable`` when a majority of the nodes is
+    unreachable; nothing was claimed then. Raises ``MisconfiguredError`` unless there are at least three nodes, an odd
+    number of them, at distinct addresses.
     """
 
     def __init__(
@@ -138,7 +137,7 @@ class RedlockIdempotencyStore:
         )
 
     def release(self, owned: IdempotencyRecord, writes: Sequence[Write] = (), *, by: ReleasedBy | None = None) -> None:
-        """See the port. An operator's release is not held up by the lock: it is for owners that never come back."""
+        """See the port. An operator's release ignores the lock: it is for owners that never return."""
         self._last(owned, lambda: self._store.release(owned, writes, by=by))
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
@@ -150,7 +149,7 @@ class RedlockIdempotencyStore:
         return self._store.get_many(record_ids)
 
     def check(self) -> None:
-        """See the port. Says nothing about the lock's nodes."""
+        """See the port. It does not check the lock's nodes."""
         self._store.check()
 
     def open_claims(self, shard: int, *, lease_expired_at_ms: int, limit: int) -> list[str]:
@@ -159,7 +158,7 @@ class RedlockIdempotencyStore:
 
     def _acquire(self, record_id: str, lease_expires_at_ms: int) -> Any | None:
         """Return the lock, held until the lease ends, or ``None`` when another holds it."""
-        # The lock lasts as long as the lease by the owner's own clock: what the clock shows doesn't matter then.
+        # The lock lasts as long as the lease does by the owner's clock, so that clock's offset does not matter.
         lock_ms = max(lease_expires_at_ms - self._clock.now_ms(), MIN_LOCK_MS)
         lock = self._new_lock(
             key=f"{self._prefix}:{record_id}",
@@ -169,7 +168,7 @@ class RedlockIdempotencyStore:
         )
         try:
             return lock if lock.acquire(blocking=False) else None
-        except RuntimeError:  # pottery's QuorumIsImpossible; it holds the clients, which are nothing for a log
+        except RuntimeError:  # pottery's QuorumIsImpossible; it contains the clients, which must not be logged
             raise StoreUnavailable("Most of the lock's nodes can't be reached; nothing was executed. Retry.") from None
 
     def _under(self, lock: Any, transition: Callable[[], IdempotencyRecord]) -> IdempotencyRecord:
@@ -185,7 +184,7 @@ class RedlockIdempotencyStore:
         return owned
 
     def _last[T](self, owned: IdempotencyRecord, transition: Callable[[], T]) -> T:
-        """Make the owner's last transition, and unlock once it is clear that it owns nothing any more."""
+        """Make the owner's last transition, and unlock once it certainly no longer owns the record."""
         try:
             result = transition()
         except LeaseLost:
@@ -203,8 +202,8 @@ class RedlockIdempotencyStore:
 
 def redlock_class() -> Callable[..., Any]:
     """Return pottery's lock class."""
-    # Importing pottery replaces json.dumps for the whole process, for the sake of its containers. Only its lock is
-    # used here, and what others make of json.dumps is none of its business.
+    # Importing pottery replaces json.dumps for the whole process, for its containers. payonce uses only its lock, so
+    # restore json.dumps for everybody else.
     dumps = json.dumps
     try:
         from pottery import Redlock
@@ -233,4 +232,4 @@ def _unlock(lock: Any) -> None:
     try:
         lock.release(raise_on_redis_errors=False)
     except (RuntimeError, RedisError):
-        return  # it has ended by itself, or will: nothing depends on it
+        return  # the lock has expired or will expire: nothing depends on this call

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """Key attributes of a table (partition, then sort) and of its indexes; texts, but for those in ``numbers``."""
+    """Key attributes of a table (partition, then sort) and of its indexes: texts, except those in ``numbers``."""
 
     key: tuple[str, ...]
     indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -6,8 +6,8 @@
              └──────────────────────── header ────────────────────────────────┘
     AES-256-GCM (NIST SP 800-38D), additional data: header and context, each part preceded by its length
 
-Everything needed to open is inside, but for the context and the right to unwrap. A data key serves one merchant, a
-bounded number of secrets and a bounded time; ``DataKeys`` makes and unwraps it at a price per call.
+A sealed text contains all that is needed to open it, except the context and the permission to unwrap. A data key serves
+one merchant, a bounded number of secrets and a bounded time; each call of ``DataKeys`` costs money.
 """
 
 from __future__ import annotations
@@ -26,36 +26,37 @@ if TYPE_CHECKING:
 
 MAGIC = b"po\x01"
 LENGTH_BYTES = 2
-NONCE_BYTES = 12  # 96 bits, the size GCM is made for
+NONCE_BYTES = 12  # 96 bits, the size for which GCM is designed
 TAG_BYTES = 16
 DATA_KEY_BYTES = 32
-MAX_WRAPPED_BYTES = 1024  # KMS takes about 200; a longer one is not worth a call
-MAX_PLAINTEXT_BYTES = 64 * 1024  # a DynamoDB item, which holds it, has at most 400 KB
-AAD_DOMAIN = b"payonce/sealed/v1"  # no other use of the same key authenticates the same bytes
+MAX_WRAPPED_BYTES = 1024  # KMS's have about 200 bytes; a longer one is not worth a call
+MAX_PLAINTEXT_BYTES = 64 * 1024  # it is stored in a DynamoDB item of at most 400 KB
+AAD_DOMAIN = b"payonce/sealed/v1"  # separates this use of a key from any other
 
-# The part of the context that data keys are made for, and that CloudTrail shows. The rest is bound by the format alone,
-# so that a merchant's endpoints share a data key, and merchants never do.
+# The part of the context for which data keys are made, and which CloudTrail shows. Only our format binds the rest, so
+# that a merchant's endpoints share a data key, while merchants never do.
 APPLICATION = ("application", "payonce")
 AUDITED_NAMES = ("merchant_id",)
 
-# How long a plaintext key stays in memory, and how long a disabled KMS key still opens. One call per merchant and five
-# minutes is cheap: $0.03 per 10,000.
+# How long a plaintext key stays in memory, and so how long a disabled KMS key still opens. One call per merchant in
+# five minutes is cheap: $0.03 per 10,000.
 DATA_KEY_LIFETIME_SECONDS = 300
-MAX_SECRETS_PER_DATA_KEY = 1000  # what one lost data key may open; far below the 2^32 random nonces GCM allows a key
-MAX_CACHED_DATA_KEYS = 256  # of each direction: merchants that one execution environment serves at a time; some 100 KB
+MAX_SECRETS_PER_DATA_KEY = 1000  # what one leaked data key exposes; far below GCM's 2^32 random nonces per key
+# In each direction: the merchants that one execution environment serves at a time; about 100 KB.
+MAX_CACHED_DATA_KEYS = 256
 
 type Context = Mapping[str, str]
 
 
 class DataKeys(Protocol):
-    """Makes and unwraps data keys. ``context`` is bound: wrapped for one, a key unwraps for no other."""
+    """Makes and unwraps data keys. ``context`` is bound: a key wrapped for one unwraps for no other."""
 
     def generate(self, context: Context) -> tuple[bytes, bytes]:
-        """Return a fresh key of 32 bytes, and the same wrapped. Raises ``StoreUnavailable``."""
+        """Return a fresh key of 32 bytes, plain and wrapped. Raises ``StoreUnavailable``."""
         ...
 
     def unwrap(self, wrapped: bytes, context: Context) -> bytes:
-        """Return the key. Raises ``SecretNotOpened`` when it never will, ``StoreUnavailable`` when it may later."""
+        """Return the key. Raises ``SecretNotOpened`` if it is lost for good, ``StoreUnavailable`` if it may return."""
         ...
 
 
@@ -68,7 +69,7 @@ class _DataKey:
 
 
 class _DataKeyCache[K]:
-    """Data keys by name, at most ``MAX_CACHED_DATA_KEYS``, each for its lifetime. The longest unused goes first."""
+    """A cache of at most ``MAX_CACHED_DATA_KEYS`` data keys, each for its lifetime. Evicts the least recently used."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -78,7 +79,7 @@ class _DataKeyCache[K]:
         return len(self._keys)
 
     def get(self, name: K) -> _DataKey | None:
-        """Return the key, unless it is used up or over."""
+        """Return the key, unless its uses or its lifetime are exhausted."""
         self._drop_expired()
         key = self._keys.get(name)
         if key is None or key.uses_left <= 0:
@@ -102,14 +103,14 @@ class _DataKeyCache[K]:
 
 
 class EnvelopeSealing:
-    """Seals and opens with data keys of ``data_keys``; the port ``Cipher`` over them. Safe for threads."""
+    """The port ``Cipher`` over ``data_keys``: seals and opens with data keys. Thread-safe."""
 
     def __init__(self, data_keys: DataKeys, clock: Clock, random: Callable[[int], bytes]) -> None:
         self._data_keys = data_keys
         self._random = random
         self._sealing: _DataKeyCache[bytes] = _DataKeyCache(clock)
         self._opening: _DataKeyCache[tuple[bytes, bytes]] = _DataKeyCache(clock)
-        self._lock = threading.Lock()  # also over a call for a key: threads that need the same one wait for it
+        self._lock = threading.Lock()  # also held during a call for a key: threads that need the same one wait
 
     def seal(self, plaintext: bytes, context: Context) -> bytes:
         """See ``Cipher``. Raises ``ValueError`` for more than 64 KB: this is for secrets."""
@@ -154,7 +155,7 @@ def _split(sealed: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 def canonical(context: Context) -> bytes:
-    """Return the context as bytes that no other context has: sorted by name, every part preceded by its length."""
+    """Return the canonical bytes of the context: sorted by name, every part preceded by its length."""
     parts = [part.encode() for name in sorted(context) for part in (name, context[name])]
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 

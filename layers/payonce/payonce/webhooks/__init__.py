@@ -1,1 +1,1 @@
-"""Webhooks: from the outbox to the receiver, and the receiver's own helper (``verify``)."""
+"""Webhooks: delivery from the outbox to the receiver, and the library with which a receiver verifies them."""

@@ -1,7 +1,7 @@
-"""Work without a gateway: all that it does is one transaction, the commit of its claim.
+"""Work without a gateway: its whole effect is one transaction, the commit of its claim.
 
-So nothing has happened before the commit. A new owner just begins again, a draft that meets a change is made anew from
-what is stored, and a claim whose owner died is given back by recovery.
+So nothing has happened before the commit. A new owner simply starts again, a draft is rebuilt from what is stored when
+it meets a change, and recovery releases the claim of a dead owner.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Clock, Database, IdSource
 
-# More than an endpoint can have of everything, JSON's escapes and a seal included (see MAX_* in domain.endpoint).
+# More than an endpoint's largest response, including JSON escapes and a seal (see MAX_* in domain.endpoint).
 LARGEST_RESPONSE_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the use cases need, wired in ``wiring.application``."""
+    """The use cases' dependencies, wired in ``wiring.application``."""
 
     database: Database
     clock: Clock
@@ -34,10 +34,10 @@ class Services:
 
 
 class ManagementWork(ABC):
-    """One change that a merchant asks for, as the engine's ``Work``.
+    """One change that a merchant requests, as the engine's ``Work``.
 
-    ``identities`` are the ids that are drawn once and kept by whoever takes the claim over. The rest of the plan is the
-    request itself: who carries it on has sent the same one.
+    ``identities`` are the ids that are drawn once and kept by every later owner of the claim. The rest of the plan is
+    the request itself, which is equal for every owner.
     """
 
     kind: str
@@ -49,14 +49,14 @@ class ManagementWork(ABC):
 
     @abstractmethod
     def resource(self) -> str:
-        """Return the path of what is changed, which problem documents link to."""
+        """Return the path of the changed resource, to which problem documents link."""
 
     @abstractmethod
     def draft(self, record_id: str, now_ms: int) -> Draft:
-        """Return response and writes, from what is stored now. Raises ``RequestRejected`` where it can't be done."""
+        """Return response and writes, based on what is stored now. Raises ``RequestRejected`` when it is impossible."""
 
     def prepare(self) -> None:  # noqa: B027 - most works have nothing to prepare
-        """Do once, before the first draft, what later drafts keep; done again, change nothing.
+        """Prepare, before the first draft, what all drafts use. Must be idempotent.
 
         Raises ``StoreUnavailable``, ``OutcomeUnknown`` or a rejection.
         """
@@ -71,22 +71,22 @@ class ManagementWork(ABC):
         return StoredResponse(200, {}, bytes(LARGEST_RESPONSE_BYTES))
 
     def start(self, claim: Claim) -> Conclusion:
-        """See ``Work``: there is nothing to do before the commit."""
+        """See ``Work``. There is nothing to do before the commit."""
         try:
             self.prepare()
         except (NotStarted, OutcomeUnknown, RequestRejected) as error:
-            # What ``prepare`` may have done changes nothing when it is done again, so the key is free at once.
+            # ``prepare`` is idempotent, so the key can be free again at once.
             return Released(error)
         return Completed(lambda: self._drafted(claim.record.record_id))
 
     def adopt(self, record: IdempotencyRecord) -> Self:
-        """See ``Work``: the ids of the claim."""
+        """See ``Work``. The ids are the claim's."""
         adopted = copy.copy(self)
         adopted._identities = {name: text for name, text in record.plan.items() if name != "kind"}
         return adopted
 
     def resume(self, claim: Claim) -> Conclusion:
-        """See ``Work``. The earlier owner has committed nothing, or there would be nothing to resume."""
+        """See ``Work``. The earlier owner has committed nothing; otherwise there would be nothing to resume."""
         return self.start(claim)
 
     def _drafted(self, record_id: str) -> Draft | Released:
@@ -97,7 +97,7 @@ class ManagementWork(ABC):
 
 
 class EndpointWork(ManagementWork):
-    """Work on one endpoint that exists."""
+    """Work on one existing endpoint."""
 
     def __init__(self, services: Services, merchant_id: str, endpoint_id: str, **identities: str) -> None:
         super().__init__(services, merchant_id, **identities)

@@ -1,23 +1,23 @@
-"""For consumers: handle each webhook once, though it may come many times.
+"""Deduplication for consumers: handle each webhook once, although it may arrive many times.
 
 ::
 
-    begin(id)   unknown ──▶ IN_PROGRESS (a lease runs) ──▶ DONE until the window is over
-                                │  lease over: NEW again
+    begin(id)   unknown ──▶ IN_PROGRESS (under a lease) ──▶ DONE until the window is over
+                                │  lease expired: NEW again
                                 └─ forget ─▶ NEW again
 
-Handling and remembering are two writes, so a crash can fall between them. It is made to fall on the safe side::
+Handling and recording are two writes, so a crash can fall between them. The order makes such a crash safe::
 
     consumer   begin: new ─ handles ─ ✗ dies before done
     sender     ............................ no 2xx ── tries again ──────── tries again
-    consumer                                          begin: in_progress   lease over, begin: new ─ handles again ─ done
+    consumer                                          begin: in_progress   lease ends, begin: new ─ handles again ─ done
 
-So handling happens at least once, and twice only after a crash or a lease that was too short: either make the handling
-idempotent by the webhook's id, or let it commit together with ``done`` in one database. A slow handler whose lease ran
-out can not take the claim away from the one that came after it: ``forget`` needs the fence that ``begin`` gave::
+So a webhook is handled at least once, and twice only after a crash or a lease that was too short. Either make the
+handling idempotent by the webhook's id, or commit it together with ``done`` in one database. A slow handler whose lease
+has expired can't take the claim from its successor: ``forget`` requires the fencing token that ``begin`` returned::
 
     A   begin: new, fence 1 ─ slow ....................... fails ─ forget(fence 1): nothing happens
-    B                        lease over ─ begin: new, fence 2 ─ handles ─────────────────── done
+    B                        lease expired ─ begin: new, fence 2 ─ handles ──────────────── done
 """
 
 from __future__ import annotations
@@ -38,53 +38,53 @@ from payonce.webhooks.verify import MAX_TOLERANCE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# The sender repeats a webhook until its retry horizon; the clocks may differ by the tolerance. Forgotten earlier, the
-# last repetition would be handled a second time.
+# The sender repeats a webhook until its retry horizon, and clocks may differ by the tolerance. With a shorter window,
+# the last repetition would be handled a second time.
 MIN_WINDOW_SECONDS = RETRY_HORIZON_SECONDS + MAX_TOLERANCE_SECONDS
-DEFAULT_WINDOW_SECONDS = 7 * 24 * 3600  # leaves time to replay by hand after an outage over a long weekend
+DEFAULT_WINDOW_SECONDS = 7 * 24 * 3600  # leaves time for a manual replay after an outage over a long weekend
 MAX_WINDOW_SECONDS = 366 * 24 * 3600
-DEFAULT_LEASE_SECONDS = 60  # longer than a sender waits for the answer (30 s), so that its next attempt finds the lease
-MAX_MEMORY_ENTRIES = 100_000  # some 30 MB
+DEFAULT_LEASE_SECONDS = 60  # longer than a sender waits (30 s), so that its next attempt meets the lease
+MAX_MEMORY_ENTRIES = 100_000  # about 30 MB
 IN_PROGRESS_RETRY_AFTER_SECONDS = 30
 
 
 class Outcome(StrEnum):
-    """What to do with a webhook."""
+    """What a consumer should do with a webhook."""
 
-    NEW = "new"  # handle it, then done
-    DUPLICATE = "duplicate"  # handled before: answer 2xx
-    IN_PROGRESS = "in_progress"  # somebody has it: answer 503, the sender comes back
+    NEW = "new"  # handle it, then call done
+    DUPLICATE = "duplicate"  # it was handled before: answer 2xx
+    IN_PROGRESS = "in_progress"  # another call is handling it: answer 503, and the sender comes back
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The answer to ``begin``. ``fence`` is higher for every new claim of this id."""
+    """The answer to ``begin``. ``fence`` increases with every new claim of this id."""
 
     outcome: Outcome
     fence: int
 
 
 class DedupeStore(Protocol):
-    """Remembers which webhooks were handled. All methods are atomic; they raise ``StoreUnavailable``."""
+    """Remembers which webhooks were handled. All methods are atomic and raise ``StoreUnavailable``."""
 
     def begin(self, message_id: str) -> Begun:
-        """Claim the webhook. Of many callers at once, one gets ``NEW``."""
+        """Claim the webhook. Exactly one of several concurrent callers gets ``NEW``."""
         ...
 
     def done(self, message_id: str) -> None:
-        """Remember for the window, from now, that the webhook was handled. True whoever says it: it needs no fence."""
+        """Remember, for a window from now, that the webhook was handled. Needs no fence: it is true whoever says it."""
         ...
 
     def forget(self, message_id: str, fence: int) -> None:
-        """Give the claim back, as the handling failed. Does nothing for a done webhook or a newer claim."""
+        """Release the claim after the handling failed. Does nothing for a handled webhook or a newer claim."""
         ...
 
 
 @contextlib.contextmanager
 def handled_once(store: DedupeStore, message_id: str) -> Iterator[None]:
-    """Run the block if the webhook is new; done after it, forgotten when it raises.
+    """Run the block if the webhook is new. Afterwards it is done, or forgotten if the block raised.
 
-    Raises ``Duplicate`` or ``InProgress`` before the block, and what the block raises.
+    Raises ``Duplicate`` or ``InProgress`` before the block, and the block's own error.
     """
     begun = store.begin(message_id)
     if begun.outcome is Outcome.DUPLICATE:
@@ -94,7 +94,7 @@ def handled_once(store: DedupeStore, message_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with contextlib.suppress(StoreUnavailable):  # the lease frees it later, and the block's error says more
+        with contextlib.suppress(StoreUnavailable):  # the lease will free it; the block's error matters more
             store.forget(message_id, begun.fence)
         raise
     store.done(message_id)
@@ -102,7 +102,7 @@ def handled_once(store: DedupeStore, message_id: str) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Entry:
-    """What is stored: a lease while it is not done, a memory once it is. ``until`` is the end of either."""
+    """The stored entry: a lease until it is done, a memory afterwards. ``until`` is the end of either."""
 
     done: bool
     fence: int
@@ -110,14 +110,14 @@ class Entry:
 
 
 def claim(entry: Entry | None, fence: int, now: float, lease_seconds: int) -> tuple[Outcome, Entry]:
-    """Return what ``begin`` answers, and what is stored then. ``fence`` is for a new claim."""
+    """Return the outcome of ``begin`` and the entry to store. ``fence`` is used for a new claim."""
     if entry is not None and entry.until > now:
         return (Outcome.DUPLICATE if entry.done else Outcome.IN_PROGRESS), entry
     return Outcome.NEW, Entry(done=False, fence=fence, until=now + lease_seconds)
 
 
 def check_times(window_seconds: int, lease_seconds: int) -> None:
-    """Raise ``MisconfiguredError`` for a window that the sender's repetitions outlive, or a lease out of bounds."""
+    """Raise ``MisconfiguredError`` for a window shorter than the sender's retries, or a lease out of range."""
     if not MIN_WINDOW_SECONDS <= window_seconds <= MAX_WINDOW_SECONDS:
         raise MisconfiguredError(
             f"window_seconds must be from {MIN_WINDOW_SECONDS} to {MAX_WINDOW_SECONDS}: the sender repeats a webhook "
@@ -128,9 +128,9 @@ def check_times(window_seconds: int, lease_seconds: int) -> None:
 
 
 class MemoryDedupeStore:
-    """In one process's memory, safe for threads: for tests, and where a restart may handle a webhook again.
+    """Keeps entries in one process's memory; thread-safe. For tests, and where handling twice after a restart is fine.
 
-    Full, it refuses with ``StoreUnavailable`` instead of forgetting what the sender may still repeat.
+    When it is full, it raises ``StoreUnavailable`` rather than forget a webhook that the sender may still repeat.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class MemoryDedupeStore:
         self._clock = clock
         self._max_entries = max_entries
         self._entries: dict[str, Entry] = {}
-        self._fences = itertools.count(1)  # of the whole store: what is dropped never gives its fence to another
+        self._fences = itertools.count(1)  # one counter for the whole store: a dropped entry's fence is never reused
         self._lock = threading.Lock()
 
     def __len__(self) -> int:

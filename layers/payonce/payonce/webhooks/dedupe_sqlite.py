@@ -1,4 +1,4 @@
-"""The dedupe store in an SQLite file, for consumers on one machine. The standard library is all it needs."""
+"""The deduplication store in an SQLite file, for consumers on one machine. Needs only the standard library."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-BUSY_TIMEOUT_SECONDS = 5  # for another process's transaction, which takes milliseconds
+BUSY_TIMEOUT_SECONDS = 5  # waits for another process's transaction, which takes milliseconds
 
 
 class SqliteDedupeStore:
-    """In an SQLite file, which survives restarts and is safe across threads and processes of one machine.
+    """Keeps entries in an SQLite file, which survives restarts. Safe across threads and processes of one machine.
 
-    Not for a network file system, whose locks SQLite can't rely on.
+    Not for network file systems, on whose locks SQLite can't rely.
     """
 
     _SCHEMA = (
@@ -57,12 +57,12 @@ class SqliteDedupeStore:
     def begin(self, message_id: str) -> Begun:
         """See ``DedupeStore``."""
         with self._transaction() as connection:
-            now = self._clock()  # inside the lock: waiting for it may take seconds
+            now = self._clock()  # read inside the lock, because waiting for the lock may take seconds
             row = connection.execute("SELECT done, fence, until FROM webhooks WHERE id = ?", (message_id,)).fetchone()
             known = Entry(bool(row[0]), *row[1:]) if row else None
             outcome, entry = claim(known, known.fence + 1 if known else 1, now, self._lease_seconds)
             if outcome is Outcome.NEW:
-                # What is over is kept for another window: its next claim needs a fence that was not used before.
+                # Expired entries are kept for another window: the next claim of the id needs a fence never used before.
                 connection.execute(
                     "DELETE FROM webhooks WHERE until <= ? AND id != ?", (now - self._window_seconds, message_id)
                 )
@@ -92,7 +92,7 @@ class SqliteDedupeStore:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own for each call: none is shared between threads or carried through a fork."""
+        """Each call has its own connection: none is shared between threads or inherited through a fork."""
         try:
             connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
             with contextlib.closing(connection):

@@ -1,7 +1,7 @@
-"""Deliveries as they are stored: one item for each event and endpoint, with its attempts in it.
+"""The stored form of deliveries: one item per event and endpoint, including its attempts.
 
-The index ``due-deliveries`` lists what has to be looked at again, and when: a delivery that is under way, or whose
-message was lost, is in it as well as one that waits for its next attempt.
+The index ``due-deliveries`` lists what must be looked at again, and when. It contains deliveries that wait for their
+next attempt, those in progress, and those whose queue message was lost.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ DUE_INDEX = "due-deliveries"
 DUE_SHARDS = 8
 DELIVERY_PREFIX = "DELIVERY#"
 ATTEMPT_PREFIX = "attempt#"
-MAX_KEPT_ATTEMPTS = 20  # of one delivery: more than a whole schedule has; redeliveries push the oldest out
-RETENTION_SECONDS = 90 * 24 * 3600  # deliveries are for looking at; the events themselves are kept
-# After a message is queued, how long until the scheduler takes it for lost. Not short: a queue that is behind is not
-# helped by copies.
+MAX_KEPT_ATTEMPTS = 20  # per delivery: more than a whole schedule has; redeliveries drop the oldest
+RETENTION_SECONDS = 90 * 24 * 3600  # deliveries are diagnostic data; the events themselves are kept
+# How long after a message was queued the scheduler considers it lost. Not short: more copies do not help a queue that
+# is behind.
 MESSAGE_GRACE_MS = 5 * 60_000
 
 
@@ -35,9 +35,9 @@ MESSAGE_GRACE_MS = 5 * 60_000
 class Delivery:
     """One event on its way to one endpoint. Times are epoch milliseconds.
 
-    ``attempt_count`` counts all attempts, ``round_attempts`` those of this round: a redelivery begins a new one.
-    ``not_before_ms``: when the next attempt is due; ``due_at_ms``: when the scheduler looks at it. ``opened_by``: the
-    pass of a replay that began this round, if one did, so that a step which runs twice begins no second one.
+    ``attempt_count`` counts all attempts, ``round_attempts`` those of this round; a redelivery begins a new round.
+    ``not_before_ms``: when the next attempt is due. ``due_at_ms``: when the scheduler looks at the delivery.
+    ``opened_by``: the replay's pass that began this round, or ``None``; so a repeated step does not begin another.
     """
 
     merchant_id: str
@@ -72,12 +72,12 @@ def key_of(delivery: Delivery) -> Key:
 
 
 def shard_of(identity: str) -> str:
-    """Return the shard of the index of due deliveries."""
+    """Return the delivery's shard of the index of due deliveries."""
     return str(zlib.crc32(identity.encode()) % DUE_SHARDS)
 
 
 def new_delivery(event: Item, endpoint_id: str, status: DeliveryStatus, *, now_ms: int) -> Delivery:
-    """Return the delivery of a stored event to an endpoint. Its id depends on the two alone."""
+    """Return the delivery of a stored event to an endpoint. Its id is a function of the two alone."""
     return Delivery(
         merchant_id=event["merchant_id"],
         endpoint_id=endpoint_id,
@@ -96,7 +96,7 @@ def new_delivery(event: Item, endpoint_id: str, status: DeliveryStatus, *, now_m
 
 
 def message_of(delivery: Delivery, *, delay_seconds: int = 0) -> QueueMessage:
-    """Return the message that asks for the delivery's next attempt. It names it: a copy asks for no other."""
+    """Return the message that asks for the delivery's next attempt by number, so that a copy asks for no other."""
     body = {
         "merchant_id": delivery.merchant_id,
         "endpoint_id": delivery.endpoint_id,
@@ -107,7 +107,7 @@ def message_of(delivery: Delivery, *, delay_seconds: int = 0) -> QueueMessage:
 
 
 def attempt_entry(exchanged: Exchanged, *, at_ms: int) -> dict[str, Any]:
-    """Return what is kept of an exchange."""
+    """Return the stored entry of an exchange."""
     if isinstance(exchanged, Answer):
         return {
             "at_ms": at_ms,

@@ -1,6 +1,6 @@
-"""The writes of a delivery, each with the condition that makes it safe to try.
+"""The writes of a delivery, each with the condition that makes it safe to attempt.
 
-Every write after the lease requires its fence, so that a sender which was frozen over its lease changes nothing (P5).
+Every write after the lease requires its fencing token, so a sender that outlived its lease changes nothing (P5).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def insert_write(delivery: Delivery) -> Write:
-    """Return the write of a new delivery, refused when it is there already."""
+    """Return the write of a new delivery. It is refused when the delivery exists."""
     return Insert(Table.DELIVERIES, delivery_item(delivery))
 
 
 def lease_write(delivery: Delivery, *, lease_expires_at_ms: int) -> Write:
-    """Return the write by which a sender becomes the only one, if nothing has changed since ``delivery`` was read."""
+    """Return the write that makes this sender the owner, if nothing has changed since ``delivery`` was read."""
     return Adjust(
         table=Table.DELIVERIES,
         key=key_of(delivery),
@@ -53,9 +53,9 @@ def attempt_write(
     not_before_ms: int | None = None,
     due_at_ms: int | None = None,
 ) -> Write:
-    """Return the write that ends an attempt: what happened, and what follows. Refused to a stale owner.
+    """Return the write that ends an attempt: its result and what follows. It is refused to a stale owner.
 
-    ``due_at_ms`` is given while the delivery is to be looked at again, and takes it off the index when it is not.
+    ``due_at_ms`` is when to look at the delivery again; ``None`` removes it from the index.
     """
     number = leased.attempt_count + 1
     forgotten = number - MAX_KEPT_ATTEMPTS
@@ -74,19 +74,19 @@ def attempt_write(
 
 
 def status_write(delivery: Delivery, status: DeliveryStatus, *, at_ms: int) -> Write:
-    """Return the write that ends a delivery, or holds it, without an attempt."""
+    """Return the write that ends or holds a delivery without an attempt."""
     return _owned(
         delivery, {"status": status.value, "lease_expires_at_ms": 0, "updated_at_ms": at_ms}, None, extra_removed=[]
     )
 
 
 def defer_write(delivery: Delivery, *, not_before_ms: int, due_at_ms: int) -> Write:
-    """Return the write that puts an attempt off and takes none away."""
+    """Return the write that postpones an attempt without using one up."""
     return _owned(delivery, {"not_before_ms": not_before_ms, "lease_expires_at_ms": 0}, due_at_ms, extra_removed=[])
 
 
 def reopen_write(delivery: Delivery, *, at_ms: int, opened_by: str | None = None) -> Write:
-    """Return the write that begins a new round, from whatever state the delivery was read in."""
+    """Return the write that begins a new round, from any state in which the delivery was read."""
     return Adjust(
         table=Table.DELIVERIES,
         key=key_of(delivery),
@@ -105,7 +105,7 @@ def reopen_write(delivery: Delivery, *, at_ms: int, opened_by: str | None = None
 
 
 def queued_write(item: Item, *, due_at_ms: int) -> Write:
-    """Return the write by which the scheduler looks away until ``due_at_ms``, if nothing has happened meanwhile."""
+    """Return the write by which the scheduler skips the item until ``due_at_ms``, unless it has changed."""
     return Adjust(
         table=Table.DELIVERIES,
         key={"pk": item["pk"], "sk": item["sk"]},

@@ -1,4 +1,4 @@
-"""Disables an endpoint that wants no more, or has not taken anything for days. The merchant is told by an event."""
+"""Disables an endpoint that is gone, or has accepted nothing for days. An event informs the merchant."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from payonce.domain.endpoint import DisabledReason
     from payonce.ports import Database
 
-MAX_TRIES = 5  # each refusal means that somebody changed the endpoint in the same few milliseconds
+MAX_TRIES = 5  # each refusal means that somebody changed the endpoint within the same milliseconds
 
 
 def disable(database: Database, merchant_id: str, endpoint_id: str, reason: DisabledReason, *, now_ms: int) -> bool:
-    """Disable the endpoint, with its event in the same transaction; return whether this call did it.
+    """Disable the endpoint, with its event in the same transaction. Return whether this call disabled it.
 
-    Raises ``WriteConflict`` when the endpoint kept changing under it: the attempt's message comes again.
+    Raises ``WriteConflict`` when the endpoint kept changing meanwhile; the attempt's message then comes again.
     """
     for tries_left in reversed(range(MAX_TRIES)):
         endpoint = load_endpoint(database, merchant_id, endpoint_id)

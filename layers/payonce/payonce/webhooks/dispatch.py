@@ -1,10 +1,10 @@
-"""The dispatcher: makes one attempt of one delivery, or says why not now. Any message may come twice, late, or never.
+"""The dispatcher makes one attempt of one delivery, or decides why not now. Messages may be repeated, late or lost.
 
 ::
 
     message ─ asked for? ─ endpoint there? ─ breaker ─ slot ─ LEASE ─ POST ─ RECORD ─ slot back ─ message
-               │ no: a copy        │ no: cancel      │ open: put off    │      │        └ requires the lease's fence
-               ▼ nothing           ▼ disabled: hold  ▼ no attempt lost  │      └ killed: sent again, the same
+               │ no: a copy        │ no: cancel      │ open: defer      │      │        └ requires the lease's fence
+               ▼ nothing           ▼ disabled: hold  ▼ no attempt used  │      └ killed: sent again, unchanged
                                                                         └ killed: the scheduler finds the delivery
                                                                           when its message is overdue
 """
@@ -45,18 +45,18 @@ if TYPE_CHECKING:
     from payonce.webhooks.messages import DeliveryMessage
     from payonce.webhooks.signer import Signer
 
-ATTEMPT_TIMEOUT_MS = 15_000  # the whole exchange; a receiver should queue the event and answer, not work on it
-RECORD_RESERVE_MS = 5_000  # kept free at the end of the function for the record and its retries
-MIN_ATTEMPT_MS = 2_000  # with less left it is better to let the message come again
-LEASE_MARGIN_MS = 10_000  # clocks that differ, and the record after the exchange
-EARLY_TOLERANCE_MS = 5_000  # clocks that differ: a little early is better than minutes late
-MAX_MESSAGE_DELAY_MS = 900_000  # what SQS can delay; what is due later is for the scheduler
-BUSY_PAUSE_MS = 2_000  # while all slots are taken: as long as a slow exchange takes
+ATTEMPT_TIMEOUT_MS = 15_000  # for the whole exchange; a receiver should queue the event and answer
+RECORD_RESERVE_MS = 5_000  # kept free at the end of the function, for the record and its retries
+MIN_ATTEMPT_MS = 2_000  # with less time left, it is better to let the message come again
+LEASE_MARGIN_MS = 10_000  # for clock differences, and for the record after the exchange
+EARLY_TOLERANCE_MS = 5_000  # for clock differences: slightly early is better than minutes late
+MAX_MESSAGE_DELAY_MS = 900_000  # SQS's maximum delay; the scheduler handles what is due later
+BUSY_PAUSE_MS = 2_000  # while all slots are taken: the duration of a slow exchange
 BUSY_PAUSE_FAILING_MS = 30_000
 
 
 class Dispatched(StrEnum):
-    """What became of a message."""
+    """The dispatcher's decision about a message."""
 
     DELIVERED = "delivered"
     RETRYING = "retrying"
@@ -65,12 +65,12 @@ class Dispatched(StrEnum):
     CANCELED = "canceled"
     DEFERRED = "deferred"
     BUSY = "busy"
-    NOT_ASKED_FOR = "not_asked_for"  # a copy, or overtaken
-    OVERTAKEN = "overtaken"  # sent, but a newer owner writes the record
+    NOT_ASKED_FOR = "not_asked_for"  # the message is a copy, or outdated
+    OVERTAKEN = "overtaken"  # it was sent, but a newer owner writes the record
 
 
 class Dispatcher:
-    """Attempts deliveries. ``jitter`` returns numbers uniform in [0, 1)."""
+    """Attempts deliveries. ``jitter`` returns random numbers, uniform in [0, 1)."""
 
     def __init__(
         self,
@@ -94,10 +94,10 @@ class Dispatcher:
         self._report_disabled = report_disabled
 
     def handle(self, message: DeliveryMessage, deadline: Deadline) -> Dispatched:
-        """Do what the message asks for, if it is still to be done.
+        """Do what the message asks for, if it still needs to be done.
 
-        Raises ``StoreUnavailable`` or ``OutcomeUnknown`` when that could not be settled: the message has to come again,
-        and if the event was sent already, it is sent once more, the same.
+        Raises ``StoreUnavailable`` or ``OutcomeUnknown`` when that could not be recorded: the message must come again.
+        If the event was already sent, it is then sent once more, unchanged.
         """
         delivery = self._asked_for(message)
         if delivery is None:
@@ -147,7 +147,7 @@ class Dispatcher:
     def _send(self, delivery: Delivery, endpoint: Endpoint, gate: Gate, slot: Slot, deadline: Deadline) -> Dispatched:
         try:
             signed = self._sign(delivery, endpoint)
-            # The slot ends with the lease: nobody sends for us after either.
+            # The slot ends with the lease: nobody sends for us after either of them.
             self._database.write([lease_write(delivery, lease_expires_at_ms=slot.lease_expires_at_ms)])
         except PayonceError:
             self._gates.give_back(gate, slot)
@@ -181,7 +181,7 @@ class Dispatcher:
         if isinstance(verdict, Accepted):
             self._gates.succeeded(gate, slot)
         elif isinstance(exchanged, NoAnswer) and exchanged.reason is NoAnswerReason.SIGNING_FAILED:
-            self._gates.give_back(gate, slot)  # our failure, not the receiver's
+            self._gates.give_back(gate, slot)  # the failure is ours, not the receiver's
         else:
             self._gates.failed(gate, slot, now_ms=now_ms)
         return outcome
@@ -224,7 +224,7 @@ class Dispatcher:
         try:
             self._queue.send([message_of(delivery, delay_seconds=-(-delay_ms // 1000))])
         except StoreUnavailable:
-            return  # the delivery is on the index of due ones: the scheduler asks for it a little later
+            return  # the index of due deliveries has it: the scheduler asks for it a little later
 
     def _busy(self, delivery: Delivery, gate: Gate) -> Dispatched:
         pause_ms = BUSY_PAUSE_FAILING_MS if gate.health.consecutive_failures else BUSY_PAUSE_MS
@@ -241,7 +241,7 @@ class Dispatcher:
         return outcome
 
     def _disable_if_due(self, verdict: Verdict, gate: Gate, now_ms: int) -> None:
-        """Disable before the attempt is recorded: killed in between, the delivery comes again and is held."""
+        """Disable before recording the attempt: if killed in between, the delivery comes again and is held."""
         reason = None
         if isinstance(verdict, Gone):
             reason = DisabledReason.GONE

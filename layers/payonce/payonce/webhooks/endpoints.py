@@ -1,4 +1,4 @@
-"""Endpoints as they are stored, and every change of one: the item, its gate and its event in one transaction."""
+"""The stored form of endpoints, and their changes: item, gate and event in one transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDPOINT_PREFIX = "ENDPOINT#"
 
 
 def endpoint_key(merchant_id: str, endpoint_id: str) -> Key:
-    """Return the key of the endpoint item. The merchant is the partition: no merchant reaches another's."""
+    """Return the key of the endpoint item. The merchant is its partition, which keeps merchants apart."""
     return {"pk": merchant_id, "sk": ENDPOINT_PREFIX + endpoint_id}
 
 
@@ -36,7 +36,7 @@ def load_endpoint(database: Database, merchant_id: str, endpoint_id: str) -> End
 
 
 def load_endpoints(database: Database, merchant_id: str) -> list[Endpoint]:
-    """Return all endpoints of a merchant, oldest first. One round trip: their number is bounded."""
+    """Return all endpoints of a merchant, oldest first, in one round trip: their number is bounded."""
     page = database.query(
         Table.ENDPOINTS,
         partition=("pk", merchant_id),
@@ -47,7 +47,7 @@ def load_endpoints(database: Database, merchant_id: str) -> list[Endpoint]:
 
 
 def create_writes(endpoint: Endpoint) -> list[Write]:
-    """Return the writes that make a new endpoint, with its gate and its first event."""
+    """Return the writes that create an endpoint with its gate and its first event."""
     return [
         Insert(Table.ENDPOINTS, endpoint_item(endpoint)),
         Insert(Table.ENDPOINTS, new_gate_item(endpoint.merchant_id, endpoint.endpoint_id)),
@@ -56,7 +56,7 @@ def create_writes(endpoint: Endpoint) -> list[Write]:
 
 
 def change_writes(before: Endpoint, after: Endpoint, change: EndpointChange) -> list[Write]:
-    """Return the writes that turn ``before`` into ``after``, if it is still as it was read, with the change's event."""
+    """Return the writes that replace ``before`` by ``after``, if it is unchanged, with the change's event."""
     key = endpoint_key(before.merchant_id, before.endpoint_id)
     changed = {name: value for name, value in endpoint_item(after).items() if name not in key}
     return [
@@ -66,7 +66,7 @@ def change_writes(before: Endpoint, after: Endpoint, change: EndpointChange) -> 
 
 
 def delete_writes(before: Endpoint, *, at_ms: int) -> list[Write]:
-    """Return the writes that remove an endpoint and its gate. Its last event tells the others."""
+    """Return the writes that remove an endpoint and its gate. Its last event goes to the other endpoints."""
     return [
         Delete(
             table=Table.ENDPOINTS,
@@ -79,7 +79,7 @@ def delete_writes(before: Endpoint, *, at_ms: int) -> list[Write]:
 
 
 def endpoint_view(endpoint: Endpoint) -> dict[str, Any]:
-    """Return the endpoint as the API and its events show it. No secret is in it."""
+    """Return the endpoint as the API and its events show it. It contains no secret."""
     return {
         "id": endpoint.endpoint_id,
         "object": "webhook_endpoint",

@@ -1,8 +1,8 @@
-"""The inbox: events of a merchant's other systems, sent with a queue message, become outbox events like our own.
+"""The inbox turns events of a merchant's other systems, received as queue messages, into outbox events like our own.
 
-A message has no event id: its queue's message id changes with a redrive, a clock or a random number with every copy. So
-it is stamped from its own content, once: the event's key follows from the content too, and the conditional insert of
-the outbox item is the claim. It has no window, because the outbox forgets nothing::
+A message carries no event id. The queue's message id changes with a redrive; a clock or a random number changes with
+every copy. So the id is derived from the content, and so is the event's key: the conditional insert of the outbox item
+is the claim. Its deduplication window is unlimited, because the outbox forgets nothing::
 
     copy 1 ─ insert (merchant, content) ─ stamped ─▶ stream, relay, delivery
     copy 2 ─ insert ─ refused: the same event is there ─▶ nothing
@@ -31,9 +31,9 @@ FIRST_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxMessage:
-    """An event to be: its type (``custom.…``), its data, and the sender's own id for it, if it has one.
+    """An event to be stored: its type (``custom.…``), its data, and the sender's own id for it, if there is one.
 
-    Without ``message_id`` two messages with the same data are the same event.
+    Without ``message_id``, two messages with equal data are the same event.
     """
 
     merchant_id: str
@@ -43,16 +43,16 @@ class InboxMessage:
 
 
 class Inbox:
-    """Stamps messages."""
+    """Turns messages into events, each exactly once."""
 
     def __init__(self, *, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def accept(self, message: InboxMessage) -> str:
-        """Store the event of this message, if it is not stored, and return its id: the same for every copy.
+        """Store the message's event unless it is stored already, and return its id, which is equal for every copy.
 
-        Raises ``NotFound`` for a merchant that is not there.
+        Raises ``NotFound`` when the merchant does not exist.
         """
         merchant_id = message.merchant_id
         if self._database.get(Table.MERCHANTS, {"pk": f"MERCHANT#{merchant_id}", "sk": "MERCHANT"}) is None:

@@ -1,4 +1,4 @@
-"""New signing keys: drawn, sealed for their place, and shown to the merchant once."""
+"""New signing keys: generated, sealed for their place, and shown to the merchant once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def key_context(merchant_id: str, endpoint_id: str, key_id: str) -> dict[str, str]:
-    """Return what an endpoint's key is sealed for: it opens in no other place."""
+    """Return the context for which an endpoint's key is sealed: it opens for no other."""
     return {"merchant_id": merchant_id, "endpoint_id": endpoint_id, "key_id": key_id}
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A new key as it is sealed, and the members of the response that show the merchant its side of it."""
+    """A new sealed key, and the response members that show the merchant's part of it."""
 
     kind: KeyKind
     sealed: bytes
@@ -29,7 +29,7 @@ class NewKey:
     secret: str | None = field(repr=False)
 
     def stored(self, key_id: str, *, created_at_ms: int) -> EndpointKey:
-        """Return the key as the endpoint holds it."""
+        """Return the key in the form in which the endpoint stores it."""
         return EndpointKey(
             key_id=key_id,
             kind=self.kind,
@@ -39,19 +39,19 @@ class NewKey:
         )
 
     def shown(self) -> dict[str, Any]:
-        """Return what the merchant verifies with: the shared secret (v1), or the public key (v1a)."""
+        """Return the key with which the merchant verifies: the shared secret (v1) or the public key (v1a)."""
         return {"secret": self.secret} if self.public_key is None else {"public_key": self.public_key}
 
 
 class KeyMaker:
-    """Makes signing keys. ``random_bytes`` returns unguessable bytes."""
+    """Generates signing keys. ``random_bytes`` returns unpredictable bytes."""
 
     def __init__(self, cipher: Cipher, random_bytes: Callable[[int], bytes]) -> None:
         self.cipher = cipher
         self._random_bytes = random_bytes
 
     def new(self, kind: KeyKind, context: dict[str, str]) -> NewKey:
-        """Return a new key, sealed as its text (``whsec_...`` or ``whsk_...``). Raises ``StoreUnavailable``."""
+        """Return a new key, sealed in its text form (``whsec_...`` or ``whsk_...``). Raises ``StoreUnavailable``."""
         if kind is KeyKind.ED25519:
             private = new_ed25519_key(self._random_bytes)
             sealed = self.cipher.seal(private.text().encode(), context)

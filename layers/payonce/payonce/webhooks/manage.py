@@ -1,4 +1,4 @@
-"""What a merchant does with its endpoints: create, change, delete, rotate the secret, ask for a test event."""
+"""A merchant's operations on its endpoints: create, change, delete, rotate the secret, request a test event."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEndpoint:
-    """What a merchant asks for when it creates an endpoint."""
+    """A merchant's request to create an endpoint."""
 
     url: str
     event_types: tuple[str, ...]
@@ -41,7 +41,7 @@ class NewEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointPatch:
-    """What a merchant changes; ``None`` leaves it as it is."""
+    """A merchant's request to change an endpoint. ``None`` keeps a member unchanged."""
 
     url: str | None = None
     event_types: tuple[str, ...] | None = None
@@ -49,7 +49,7 @@ class EndpointPatch:
     status: EndpointStatus | None = None
 
     def applied(self, before: Endpoint, *, at_ms: int) -> tuple[Endpoint, EndpointChange] | None:
-        """Return the endpoint after the change and what happened, or ``None`` when nothing differs."""
+        """Return the changed endpoint and the kind of change, or ``None`` when nothing differs."""
         wanted = {"url": self.url, "event_types": self.event_types, "description": self.description}
         changes: dict[str, Any] = {
             name: value for name, value in wanted.items() if value not in (None, getattr(before, name))
@@ -65,7 +65,7 @@ class EndpointPatch:
 
 
 class CreateEndpoint(ManagementWork):
-    """The work of ``POST /webhook_endpoints``. The secret is drawn once, in ``prepare``, and kept over every draft."""
+    """The work of ``POST /webhook_endpoints``. ``prepare`` generates the secret once, and all drafts use it."""
 
     kind = "webhook_endpoint.create"
 
@@ -101,7 +101,7 @@ class CreateEndpoint(ManagementWork):
 
 
 class RotateSecret(EndpointWork):
-    """The work of ``POST /webhook_endpoints/{id}/secret_rotations``. Without ``key_kind``, the newest key's kind."""
+    """The work of ``POST /webhook_endpoints/{id}/secret_rotations``. ``key_kind`` defaults to the newest key's."""
 
     kind = "webhook_endpoint.rotate_secret"
 
@@ -122,7 +122,7 @@ class RotateSecret(EndpointWork):
         self._key: NewKey | None = None
 
     def prepare(self) -> None:
-        """See ``ManagementWork``. Reads the endpoint, whose newest key says of which kind the next one is."""
+        """See ``ManagementWork``. Reads the endpoint for the newest key's kind, which is the default."""
         kind = self._key_kind or self.load().keys[0].kind
         context = key_context(self._merchant_id, self._endpoint_id, self._identities["key_id"])
         self._key = self._keys.new(kind, context)
@@ -139,7 +139,7 @@ class RotateSecret(EndpointWork):
 
 
 class UpdateEndpoint(EndpointWork):
-    """The work of ``PATCH /webhook_endpoints/{id}``. What was held while it was disabled is sent once it is enabled."""
+    """The work of ``PATCH /webhook_endpoints/{id}``. Enabling an endpoint sends what was held while it was disabled."""
 
     kind = "webhook_endpoint.update"
 
@@ -184,7 +184,7 @@ class TestEndpoint(EndpointWork):
     kind = "webhook_endpoint.test"
 
     def draft(self, record_id: str, now_ms: int) -> Draft:
-        """See ``ManagementWork``. A test is a version of the endpoint like every change, so its sequence has no gap."""
+        """See ``ManagementWork``. A test increments the endpoint's version like a change, so sequences have no gap."""
         before = self.load()
         require_enabled(before, "A test event would only be held.")
         after = before.changed(at_ms=now_ms)
@@ -216,7 +216,7 @@ def _endpoint_response(status: int, endpoint: Endpoint) -> StoredResponse:
 
 
 def _with_key(keys: KeyMaker, endpoint: Endpoint, key: NewKey, record_id: str) -> StoredResponse:
-    """Return the response that shows the new key: sealed as it is stored, when the merchant's side is a secret."""
+    """Return the response that shows the new key; it is sealed at rest when the merchant's part is a secret."""
     view = {**endpoint_view(endpoint), **key.shown()}
     response = json_response(201, view, location=endpoint_path(endpoint.endpoint_id))
     return response if key.secret is None else seal_response(keys.cipher, response, record_id)

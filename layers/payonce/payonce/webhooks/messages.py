@@ -19,7 +19,7 @@ class DeliveryMessage:
 
 
 def parse_message(text: str) -> DeliveryMessage:
-    """Return the message. Raises ``BodyMalformed``: it will never be one, and belongs in the dead-letter queue."""
+    """Return the message. Raises ``BodyMalformed``: such a text is never valid; it belongs in the dead-letter queue."""
     try:
         value = json.loads(text)
         message = DeliveryMessage(

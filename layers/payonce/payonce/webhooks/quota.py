@@ -1,6 +1,6 @@
-"""How many endpoints a merchant may still make: a counter that every creation takes one from, on condition.
+"""Limits a merchant's endpoints with a counter that every creation decrements, on condition that it is positive.
 
-To count and then write would let two creations through that count at the same time.
+Counting before writing would let two concurrent creations pass.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def quota_key(merchant_id: str) -> Key:
 
 
 def take_write(database: Database, merchant_id: str) -> Write:
-    """Return the write that takes one, refused when none is left by then. Raises ``EndpointLimitReached``."""
+    """Return the write that takes one from the quota, refused at zero. Raises ``EndpointLimitReached``."""
     item = database.get(Table.ENDPOINTS, quota_key(merchant_id))
     if item is None:
         return Insert(Table.ENDPOINTS, {**quota_key(merchant_id), LEFT: MAX_ENDPOINTS_PER_MERCHANT - 1})
@@ -36,5 +36,5 @@ def take_write(database: Database, merchant_id: str) -> Write:
 
 
 def give_back_write(merchant_id: str) -> Write:
-    """Return the write that gives one back, with the deletion of an endpoint."""
+    """Return the write that returns one to the quota, for an endpoint's deletion."""
     return Adjust(table=Table.ENDPOINTS, key=quota_key(merchant_id), add={LEFT: 1})

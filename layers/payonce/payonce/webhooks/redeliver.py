@@ -1,4 +1,4 @@
-"""Sending again what was sent, or should have been: one delivery, or a range of events."""
+"""Sends again what was sent or should have been: one delivery, or a range of events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHY_NOT = {
 class Redeliver(EndpointWork):
     """The work of ``POST .../deliveries/{id}/redeliveries``: a new round, with the same event id and bytes.
 
-    Its message is to be sent after the commit, from ``messages``; if that fails, the scheduler finds the delivery due.
+    Send its message from ``messages`` after the commit. If that fails, the scheduler finds the delivery due.
     """
 
     kind = "webhook_delivery.redeliver"
@@ -38,7 +38,7 @@ class Redeliver(EndpointWork):
     def __init__(self, endpoint_id: str, delivery_id: str, *, merchant_id: str, services: Services) -> None:
         super().__init__(services, merchant_id, endpoint_id)
         self._delivery_id = delivery_id
-        self.messages: list[QueueMessage] = []  # one list, also of a work that adopts a claim
+        self.messages: list[QueueMessage] = []  # shared with a work that adopts the claim
 
     def resource(self) -> str:
         """See ``ManagementWork``."""

@@ -1,4 +1,4 @@
-"""Why a consumer refuses a webhook: one closed tree. Nothing else leaves ``Verifier.verify``.
+"""Why a consumer refuses a webhook: a closed tree of errors. ``Verifier.verify`` raises no others.
 
 ::
 
@@ -8,9 +8,9 @@
     ├── BodyTooLarge
     ├── TimestampOutsideTolerance
     ├── SignatureMismatch
-    ├── BodyMalformed                   signed by the sender, and still no JSON object
-    ├── Duplicate                       handled before: answer 2xx
-    └── InProgress                      being handled right now: answer 503, the sender comes back
+    ├── BodyMalformed                   signed by the sender, but not a JSON object
+    ├── Duplicate                       it was handled before: answer 2xx
+    └── InProgress                      it is being handled now: answer 503, and the sender comes back
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from payonce.domain.errors import PayonceError
 
 
 class WebhookRejected(PayonceError):
-    """The webhook is not to be handled. ``status`` is what to answer; ``detail`` never holds a secret or the body.
+    """The webhook must not be handled. ``status`` is what to answer; ``detail`` contains neither secret nor body.
 
-    No status is 410: to a sender of Standard Webhooks that means that the endpoint is gone for good.
+    No status is 410: a sender that follows Standard Webhooks would take the endpoint for gone.
     """
 
     status = 400
@@ -32,21 +32,21 @@ class HeaderMissing(WebhookRejected):
 
 
 class HeaderMalformed(WebhookRejected):
-    """One of the three headers is not what the specification allows, or is there twice with different values."""
+    """One of the three headers violates the specification, or is repeated with different values."""
 
 
 class BodyTooLarge(WebhookRejected):
-    """The body is over the verifier's limit."""
+    """The body exceeds the verifier's limit."""
 
     status = 413
 
 
 class TimestampOutsideTolerance(WebhookRejected):
-    """The webhook is too old or from the future: a recorded one played again, or a clock that is wrong."""
+    """The webhook is too old or from the future: somebody replays a recorded one, or a clock is wrong."""
 
 
 class SignatureMismatch(WebhookRejected):
-    """No signature is by any of the keys: not from the sender, changed on the way, or the keys are out of date."""
+    """None of the keys made a signature: a forged or modified webhook, or the keys are out of date."""
 
     status = 401
 
@@ -56,12 +56,12 @@ class BodyMalformed(WebhookRejected):
 
 
 class Duplicate(WebhookRejected):
-    """The webhook was handled before. Answer 2xx: the sender is to stop."""
+    """The webhook was handled before. Answer 2xx, so that the sender stops."""
 
     status = 200
 
 
 class InProgress(WebhookRejected):
-    """The webhook is being handled right now, or the attempt died and its lease runs. The sender is to come back."""
+    """The webhook is being handled, or its handler died and the lease is running. The sender should come back."""
 
     status = 503

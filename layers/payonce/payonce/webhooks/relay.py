@@ -1,11 +1,11 @@
-"""The relay: writes the deliveries of each event and queues them. Safe to run any number of times on the same event.
+"""The relay writes the deliveries of each event and queues them. It is idempotent per event.
 
 ::
 
     outbox event ─┬─ 1 insert one delivery per endpoint (refused when it is there)
                   ├─ 2 queue the deliveries that were never tried
-                  └─ 3 take the mark off the event
-    killed before 3: the stream or the sweeper brings the event again; the ids are the same, so nothing is doubled
+                  └─ 3 remove the event's mark
+    killed before 3: the stream or the sweeper brings the event again; the ids are equal, so nothing is duplicated
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RelayReport:
-    """What one run did. ``failed`` holds the positions of the events that have to come again, and why."""
+    """The result of one run. ``failed`` maps the positions of events that must come again to their errors."""
 
     deliveries: int = 0
     failed: dict[int, Exception] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Relay:
         self._clock = clock
 
     def relay(self, events: Sequence[Item]) -> RelayReport:
-        """Relay stored events. One that can't be relayed keeps its mark and does not hold up the others."""
+        """Relay stored events. One that fails keeps its mark and does not delay the others."""
         report = RelayReport()
         endpoints: dict[str, list[Endpoint]] = {}
         messages: dict[int, list[QueueMessage]] = {}
@@ -52,14 +52,14 @@ class Relay:
             try:
                 merchant_id = event["merchant_id"]
                 if merchant_id not in endpoints:
-                    # One look per run: an endpoint made after this moment is not owed an event from before it.
+                    # Read once per run: an endpoint created after this moment is not owed an earlier event.
                     endpoints[merchant_id] = load_endpoints(self._database, merchant_id)
                 messages[position] = self._deliver(event, endpoints[merchant_id])
             except (PayonceError, KeyError) as error:
                 report.failed[position] = error
         report.deliveries = sum(len(queued) for queued in messages.values())
         try:
-            # One call for the whole run, because the queue bills by request and takes ten messages in each.
+            # One call for the whole run, because the queue bills by request, and a request takes ten messages.
             self._queue.send([message for queued in messages.values() for message in queued])
         except PayonceError as error:
             report.failed |= dict.fromkeys(messages, error)

@@ -1,4 +1,4 @@
-"""Replays as they are stored: beside the deliveries of their endpoint, and in the same index of what is due."""
+"""The stored form of replays: beside their endpoint's deliveries, and in the same index of due items."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from payonce.ports import Item, Key, Write
 
 REPLAY_PREFIX = "REPLAY#"
-HELD_FIRST_PASS_MS = 5_000  # after enabling: most looks at the endpoint from before are over
+HELD_FIRST_PASS_MS = 5_000  # after enabling: by then most readers of the endpoint's old state have finished
 
 
 class ReplayOnly(StrEnum):
-    """Which deliveries a replay sends again. One under way is never begun anew."""
+    """Which deliveries a replay sends again. A delivery in progress is never started anew."""
 
-    UNDELIVERED = "undelivered"  # failed, held, or never made
-    ALL = "all"  # those, and delivered ones
-    HELD = "held"  # made when an endpoint is enabled, never asked for
+    UNDELIVERED = "undelivered"  # failed, held, or never created
+    ALL = "all"  # the former, and delivered ones
+    HELD = "held"  # created when an endpoint is enabled; no client can request it
 
 
 class ReplayStatus(StrEnum):
-    """Where a replay stands."""
+    """The states of a replay."""
 
     RUNNING = "running"
     COMPLETED = "completed"
-    CANCELED = "canceled"  # the endpoint was disabled or deleted meanwhile
+    CANCELED = "canceled"  # the endpoint was disabled or deleted during the replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """A replay as it is stored. Times are epoch milliseconds, both ends of the range included.
+    """A replay as it is stored. Times are epoch milliseconds, and the range includes both ends.
 
-    ``cursor``: the last thing that was looked at. ``seen_count`` counts all that was, ``queued_count`` what was sent
+    ``cursor``: the last item that was examined. ``seen_count`` counts the items examined, ``queued_count`` those sent
     again, over all passes.
     """
 
@@ -66,7 +66,7 @@ def replay_key(merchant_id: str, endpoint_id: str, replay_id: str) -> Key:
 def new_replay(
     endpoint: Endpoint, replay_id: str, *, only: ReplayOnly, from_ms: int, until_ms: int, now_ms: int
 ) -> Replay:
-    """Return a replay of events of the range. It begins once no event of the range can become visible any more."""
+    """Return a replay of the events in the range. It starts once no event in the range can still become visible."""
     return Replay(
         merchant_id=endpoint.merchant_id,
         endpoint_id=endpoint.endpoint_id,
@@ -82,7 +82,7 @@ def new_replay(
 
 
 def held_replay(disabled: Endpoint, replay_id: str, *, now_ms: int) -> Replay:
-    """Return the replay of what was held, for an endpoint that is being enabled."""
+    """Return the replay of held deliveries, for an endpoint that is being enabled."""
     return Replay(
         merchant_id=disabled.merchant_id,
         endpoint_id=disabled.endpoint_id,

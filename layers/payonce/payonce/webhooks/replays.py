@@ -1,15 +1,15 @@
-"""Replays: a job that goes through a range in bounded steps and sends again what fits.
+"""Replays: a job that goes through a range in bounded steps, and sends the matching deliveries again.
 
-A step may be killed anywhere, and may run twice, also at the same time::
+A step may be killed at any point, and may run twice, even concurrently::
 
     step      read a page ─ open deliveries ─ queue their messages ─ move the cursor
     killed                               ✗ the same page again: what this pass has opened is only queued again
     twice          A ──────────────────────────────────────────── moves it
                    B ───────────────── finds A's rounds, opens none ─ is refused
 
-A replay of what was held goes through the endpoint's deliveries and not the events, because a delivery that waited for
-its next attempt when the endpoint was disabled is of an event from before. It makes two passes: the second catches what
-a sender or the relay held with a look at the endpoint from before it was enabled.
+A replay of held deliveries goes through the deliveries and not the events: a delivery that was waiting for its next
+attempt when the endpoint was disabled belongs to an older event. It makes two passes. The second one finds what a
+sender or the relay held because it had read the endpoint before it was enabled.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from payonce.webhooks.replay_items import Replay, ReplayOnly, ReplayStatus, repl
 if TYPE_CHECKING:
     from payonce.ports import Clock, Database, Item, Key, MessageQueue, Page
 
-STEP_ITEMS = 50  # of one step, each a read and a write: about a second, and little to repeat when it is killed
-NEXT_PASS_MS = 5 * 60_000  # longer than any sender or relay runs, and so than any old look at an endpoint lasts
-MAX_TRIES = 4  # to open a delivery that a sender is changing at the same time
-LAST = "~"  # after every character of an id
+STEP_ITEMS = 50  # per step, each a read and a write: about a second, and little to repeat when killed
+NEXT_PASS_MS = 5 * 60_000  # longer than any sender or relay runs, and so than any outdated read of an endpoint
+MAX_TRIES = 4  # to open a delivery that a sender is changing concurrently
+LAST = "~"  # sorts after every character of an id
 REOPENED = {
     ReplayOnly.UNDELIVERED: frozenset({DeliveryStatus.FAILED, DeliveryStatus.HELD}),
     ReplayOnly.ALL: frozenset({DeliveryStatus.FAILED, DeliveryStatus.HELD, DeliveryStatus.DELIVERED}),
@@ -52,8 +52,8 @@ REOPENED = {
 def advance_replay(database: Database, queue: MessageQueue, clock: Clock, key: Key) -> bool:
     """Make one step of the replay stored under ``key``. Return whether there is nothing left to do now.
 
-    That is so when it is over, when its next pass is due later, or when another step has moved it at the same time. May
-    be called any number of times. Raises ``StoreUnavailable`` or ``OutcomeUnknown``; the step is then made again.
+    That is so when the replay is over, when its next pass is due later, or when a concurrent step has moved it.
+    Idempotent. Raises ``StoreUnavailable`` or ``OutcomeUnknown``; the step is then made again.
     """
     item = database.get(Table.DELIVERIES, key)
     if item is None:
@@ -76,14 +76,14 @@ def advance_replay(database: Database, queue: MessageQueue, clock: Clock, key: K
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one step knows: the replay as it was read, and the time."""
+    """The context of one step: the replay as it was read, and the time."""
 
     database: Database
     replay: Replay
     now_ms: int
 
     def open(self, endpoint: Endpoint, item: Item) -> Delivery | None:
-        """Return the delivery of ``item`` (an event, or a held delivery) if this pass has opened it, now or before."""
+        """Return the delivery of ``item`` (an event or a held delivery) if this pass has opened it, now or earlier."""
         event = None if self.replay.only is ReplayOnly.HELD else item
         if event is not None and not _is_for(endpoint, event):
             return None
@@ -104,7 +104,7 @@ class _Step:
         raise StoreUnavailable("A delivery is being changed again and again; the replay goes on with its next step.")
 
     def _open_once(self, endpoint: Endpoint, event: Item | None, key: Key) -> Delivery | None:
-        """Open the delivery as it is stored now. Raises ``WriteConflict`` when it has changed in between."""
+        """Open the delivery as it is stored now. Raises ``WriteConflict`` when it has changed meanwhile."""
         mark = f"{self.replay.replay_id}#{self.replay.passes_left}"
         stored = self.database.get(Table.DELIVERIES, key)
         if stored is None:
@@ -123,7 +123,7 @@ class _Step:
         return replace(delivery, status=DeliveryStatus.PENDING)
 
     def _may_be_forgotten(self, event: Item) -> bool:
-        """Return whether a missing delivery may have been purged: it was delivered, for all we know."""
+        """Return whether a missing delivery may have been purged: then assume that it was delivered."""
         purged_before_ms = self.now_ms - RETENTION_SECONDS * 1000
         return self.replay.only is ReplayOnly.UNDELIVERED and event["created_at_ms"] <= purged_before_ms
 
@@ -140,7 +140,7 @@ def _page(database: Database, replay: Replay) -> Page:
     return database.query(
         Table.DELIVERIES,
         partition=("pk", replay_key(replay.merchant_id, replay.endpoint_id, replay.replay_id)["pk"]),
-        # No key lies between the cursor and the cursor with a space: ids hold no character that small.
+        # No key lies between the cursor and the cursor plus a space: ids contain no character that small.
         sort_at_least=("sk", replay.cursor + " "),
         sort_at_most=("sk", DELIVERY_PREFIX + LAST),
         limit=STEP_ITEMS,
@@ -148,7 +148,7 @@ def _page(database: Database, replay: Replay) -> Page:
 
 
 def _next(replay: Replay, page: Page, now_ms: int) -> dict[str, Any]:
-    """Return what the replay's item becomes after this page."""
+    """Return the changes of the replay's item after this page."""
     if page.next_key is not None:
         sort = "sk" if replay.only is ReplayOnly.HELD else "created_key"
         return {"cursor": page.next_key[sort], "due_at_ms": now_ms}
@@ -166,7 +166,7 @@ def _over(status: ReplayStatus, now_ms: int) -> dict[str, Any]:
 
 
 def _move(database: Database, replay: Replay, changes: dict[str, Any], now_ms: int, *, opened: int, seen: int) -> bool:
-    """Store the step, unless another has. Return whether there is nothing left to do now."""
+    """Store the step, unless a concurrent step has. Return whether there is nothing left to do now."""
     stays_due = "status" not in changes
     try:
         database.write(

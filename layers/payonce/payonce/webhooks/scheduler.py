@@ -1,7 +1,7 @@
-"""The scheduler, once a minute: queues what is due, relays what the stream left, goes on with replays.
+"""The scheduler runs once a minute: it queues due deliveries, relays what the stream missed, and advances replays.
 
-It decides nothing about a delivery: it only asks the dispatcher for the next attempt, which finds out whether there is
-still one to make. So it may run twice at once, be killed anywhere, and look at an index that is a second behind.
+It decides nothing about a delivery. It only asks the dispatcher for the next attempt, and the dispatcher finds out
+whether one is left to make. So the scheduler may run concurrently, be killed at any point, and read a stale index.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from payonce.webhooks.relay import Relay
 
 RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
-SWEEP_AFTER_MS = 120_000  # the stream brings an event within a second or two; what is older was left
+SWEEP_AFTER_MS = 120_000  # the stream brings an event within a second or two; an older one was missed
 PAGE_SIZE = 100
-MAX_PAGES_PER_SHARD = 10  # 8,000 deliveries a run; more than that due in one minute is left for the next
+MAX_PAGES_PER_SHARD = 10  # 8,000 deliveries per run; the next run takes the rest
 
 
 @dataclass(slots=True)
 class SchedulerReport:
-    """What one run did, as counts: deliveries queued, events swept or not, steps of replays, items that failed."""
+    """Counts of one run: deliveries queued, events swept or not, steps of replays, items that failed."""
 
     queued: int = 0
     swept: int = 0
@@ -47,7 +47,7 @@ class SchedulerReport:
 
 
 class Scheduler:
-    """Brings back what waits. ``advance`` makes one bounded step of a replay; true when nothing is left to do now."""
+    """Restarts what waits. ``advance`` makes one bounded step of a replay, and returns true when none is left now."""
 
     def __init__(
         self,
@@ -67,14 +67,14 @@ class Scheduler:
         self._report_error = report_error
 
     def run(self, deadline: Deadline) -> SchedulerReport:
-        """Look at every shard until done or until ``deadline``; what is left is for the next run."""
+        """Look at every shard until done or until ``deadline``; the next run takes the rest."""
         report = SchedulerReport()
         first = self._clock.now_ms() // RUN_INTERVAL_MS
         for shard in ((first + offset) % RELAY_SHARDS for offset in range(RELAY_SHARDS)):
             if self._clock.now_ms() >= deadline.at_ms:
                 return report
             self._sweep(shard, report)
-        # Where there is more than a run can do, each run starts with another shard: none is always last.
+        # When a run can't do everything, each run starts at another shard, so that no shard starves.
         for shard in ((first + offset) % DUE_SHARDS for offset in range(DUE_SHARDS)):
             self._queue_due(shard, deadline, report)
         return report
@@ -100,7 +100,7 @@ class Scheduler:
                 Table.DELIVERIES,
                 index=DUE_INDEX,
                 partition=("due_shard", str(shard)),
-                # What comes due before the next run is queued now, with a delay: nothing waits for a run.
+                # What becomes due before the next run is queued now, with a delay, so that it need not wait for a run.
                 sort_at_most=("due_at_ms", until_ms),
                 limit=PAGE_SIZE,
                 start=start,
@@ -128,11 +128,11 @@ class Scheduler:
         self._queue.send(messages)
         report.queued += len(messages)
         for key in queued:
-            # After the message, not before: killed in between, a delivery is asked for twice and not five minutes late.
+            # After the message, not before: if killed in between, a delivery is requested twice, not five minutes late.
             self._look_away(key)
 
     def _replay(self, key: Item, deadline: Deadline) -> int:
-        """Return how many steps were made: until nothing is left to do now, or time is up."""
+        """Return how many steps were made, until nothing was left to do or time was up."""
         steps = 1
         while not self._advance({"pk": key["pk"], "sk": key["sk"]}) and self._clock.now_ms() < deadline.at_ms:
             steps += 1
@@ -141,7 +141,7 @@ class Scheduler:
     def _message(self, key: Item) -> QueueMessage | None:
         item = self._database.get(Table.DELIVERIES, {"pk": key["pk"], "sk": key["sk"]})
         if item is None or item.get("due_at_ms") != key["due_at_ms"]:
-            return None  # the index is behind: somebody has just seen to it
+            return None  # the index is stale: somebody has just handled it
         delivery = delivery_from(item)
         if delivery.status is not DeliveryStatus.PENDING:
             return None

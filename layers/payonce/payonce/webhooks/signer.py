@@ -1,4 +1,4 @@
-"""Signs what is sent: opens an endpoint's sealed keys and makes the headers of Standard Webhooks."""
+"""Signs deliveries: opens an endpoint's sealed keys and makes the headers of Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Signer:
         self._clock = clock
 
     def headers(self, endpoint: Endpoint, event_id: str, body: bytes) -> dict[str, str]:
-        """Return the headers for these bytes: the same id in every attempt, the time of this one, a signature per key.
+        """Return the headers for these bytes. The id is equal in every attempt, the time is now; each key signs.
 
         Raises ``SecretNotOpened`` when no key can be used, ``StoreUnavailable`` when the key service does not answer.
         """

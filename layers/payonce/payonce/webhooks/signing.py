@@ -1,12 +1,12 @@
-"""Signatures of Standard Webhooks (specification 1.0.0): who signs proves that id, time and body are the sender's.
+"""Signatures of Standard Webhooks (specification 1.0.0), which prove that id, time and body come from the sender.
 
 ::
 
     signed content      <webhook-id>.<webhook-timestamp>.<body bytes>
     webhook-signature   v1,<base64 of HMAC-SHA256> v1a,<base64 of an ed25519 signature> ...
 
-Needs the standard library alone; ``cryptography`` is imported when an ed25519 key is first used, so that a function
-which signs with HMAC starts without it. Keys compare and hash like the values they are, and never show their secret.
+Only the standard library is needed. ``cryptography`` is imported when an Ed25519 key is first used, so that a function
+which signs with HMAC starts without it. Keys compare and hash by value, and their repr never shows the secret.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 MIN_HMAC_BYTES = 24  # the specification's bounds
 MAX_HMAC_BYTES = 64
-NEW_HMAC_BYTES = 32  # the length of SHA-256's output: a longer key adds no strength (RFC 2104, section 3)
+NEW_HMAC_BYTES = 32  # the length of SHA-256's output: a longer key is no stronger (RFC 2104, section 3)
 ED25519_KEY_BYTES = 32  # RFC 8032, section 5.1.5
-ED25519_PAIR_BYTES = 64  # private and public key together, as libsodium and its kin keep them
+ED25519_PAIR_BYTES = 64  # private and public key together, the format of libsodium and similar libraries
 ED25519_SIGNATURE_BYTES = 64
 
-MAX_ID_CHARACTERS = 256  # ours have 68; an id is a consumer's database key
-# A full stop in the id would let one signature stand for two splits of id, timestamp and body.
+MAX_ID_CHARACTERS = 256  # ours have 68; consumers use the id as a database key
+# A full stop in the id would make a signature valid for two different splits into id, timestamp and body.
 _ID = re.compile(rf"[!-\-/-~]{{1,{MAX_ID_CHARACTERS}}}")
 
 
 @dataclass(frozen=True, slots=True)
 class HmacKey:
-    """A shared secret of 24 to 64 bytes, which both signs and verifies (``v1``). Raises ``MisconfiguredError``."""
+    """A shared secret of 24 to 64 bytes, which signs and verifies (``v1``). Raises ``MisconfiguredError`` otherwise."""
 
     secret: bytes = field(repr=False)
 
@@ -58,11 +58,11 @@ class HmacKey:
 
     @property
     def kind(self) -> KeyKind:
-        """The identifier of its signatures."""
+        """The kind of its signatures."""
         return KeyKind.HMAC_SHA256
 
     def text(self) -> str:
-        """Return ``whsec_...``. It is the secret: show it once, log it never."""
+        """Return ``whsec_...``. This is the secret: show it once, and never log it."""
         return HMAC_PREFIX + _encode(self.secret)
 
     def sign(self, content: bytes) -> str:
@@ -81,11 +81,11 @@ class Ed25519SigningKey:
 
     @property
     def kind(self) -> KeyKind:
-        """The identifier of its signatures."""
+        """The kind of its signatures."""
         return KeyKind.ED25519
 
     def text(self) -> str:
-        """Return ``whsk_...``. It is the secret, and the sender's alone."""
+        """Return ``whsk_...``. This is the secret, which only the sender may have."""
         return PRIVATE_PREFIX + _encode(self.seed)
 
     def sign(self, content: bytes) -> str:
@@ -96,7 +96,7 @@ class Ed25519SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Ed25519PublicKey:
-    """What a consumer verifies ``v1a`` with. Not a secret. Raises ``MisconfiguredError`` for another length."""
+    """The public key with which a consumer verifies ``v1a``. Raises ``MisconfiguredError`` for a wrong length."""
 
     raw: bytes
 
@@ -105,7 +105,7 @@ class Ed25519PublicKey:
 
     @property
     def kind(self) -> KeyKind:
-        """The identifier of the signatures it verifies."""
+        """The kind of the signatures that it verifies."""
         return KeyKind.ED25519
 
     def text(self) -> str:
@@ -118,12 +118,12 @@ type VerifyingKey = HmacKey | Ed25519PublicKey
 
 
 def new_hmac_secret(random_bytes: Callable[[int], bytes]) -> HmacKey:
-    """Return a fresh shared secret from a source of unguessable bytes, such as ``os.urandom``."""
+    """Return a fresh shared secret. ``random_bytes`` returns unpredictable bytes, like ``os.urandom``."""
     return HmacKey(random_bytes(NEW_HMAC_BYTES))
 
 
 def new_ed25519_key(random_bytes: Callable[[int], bytes]) -> Ed25519SigningKey:
-    """Return a fresh private key from a source of unguessable bytes, such as ``os.urandom``."""
+    """Return a fresh private key. ``random_bytes`` returns unpredictable bytes, like ``os.urandom``."""
     return Ed25519SigningKey(random_bytes(ED25519_KEY_BYTES))
 
 
@@ -135,13 +135,13 @@ def public_key_of(private: Ed25519SigningKey) -> Ed25519PublicKey:
 
 
 def parse_signing_key(text: str) -> SigningKey:
-    """Return the key that ``whsec_...`` or ``whsk_...`` stands for. Raises ``MisconfiguredError``, without the text."""
+    """Parse ``whsec_...`` or ``whsk_...``. Raises ``MisconfiguredError``, which never quotes the text."""
     if text.startswith(HMAC_PREFIX):
         return HmacKey(_decode(text, HMAC_PREFIX))
     if text.startswith(PRIVATE_PREFIX):
         raw = _decode(text, PRIVATE_PREFIX)
         private = Ed25519SigningKey(raw[:ED25519_KEY_BYTES] if len(raw) == ED25519_PAIR_BYTES else raw)
-        # A pair whose halves differ would sign what the consumer's public key does not verify.
+        # A pair whose halves do not match would sign what the consumer's public key can't verify.
         if len(raw) == ED25519_PAIR_BYTES and public_key_of(private).raw != raw[ED25519_KEY_BYTES:]:
             raise MisconfiguredError("The halves of this whsk_ key pair do not belong together.")
         return private
@@ -149,7 +149,7 @@ def parse_signing_key(text: str) -> SigningKey:
 
 
 def parse_verifying_key(text: str) -> VerifyingKey:
-    """Return the key that ``whsec_...`` or ``whpk_...`` stands for. Raises ``MisconfiguredError``, without the text."""
+    """Parse ``whsec_...`` or ``whpk_...``. Raises ``MisconfiguredError``, which never quotes the text."""
     if text.startswith(HMAC_PREFIX):
         return HmacKey(_decode(text, HMAC_PREFIX))
     if text.startswith(PUBLIC_PREFIX):
@@ -160,12 +160,12 @@ def parse_verifying_key(text: str) -> VerifyingKey:
 
 
 def is_message_id(text: str) -> bool:
-    """Return whether ``text`` can be a webhook-id: 1-256 visible ASCII characters, and no full stop."""
+    """Return whether ``text`` is a valid webhook-id: 1-256 visible ASCII characters without a full stop."""
     return _ID.fullmatch(text) is not None
 
 
 def signed_content(message_id: str, timestamp_seconds: int, body: bytes) -> bytes:
-    """Return what is signed. Raises ``ValueError`` for an id or a time that could be read in two ways."""
+    """Return the bytes to sign. Raises ``ValueError`` for an id or time that would make them ambiguous."""
     if not is_message_id(message_id):
         raise ValueError("a webhook-id has 1-256 visible ASCII characters and no full stop")
     if type(timestamp_seconds) is not int or timestamp_seconds < 0:
@@ -174,9 +174,9 @@ def signed_content(message_id: str, timestamp_seconds: int, body: bytes) -> byte
 
 
 def signature_header(message_id: str, timestamp_seconds: int, body: bytes, keys: Sequence[SigningKey]) -> str:
-    """Return the value of webhook-signature: one signature for each key, in their order, separated by spaces.
+    """Return the value of webhook-signature: one signature per key, in order, separated by spaces.
 
-    While a key is being replaced, old and new sign together, so that a consumer with either can verify::
+    During a rotation the old and the new key both sign, so that a consumer with either key can verify::
 
         keys     [old]        [new, old]          [new]
         ─────────────────┬──────────────────┬──────────────▶
@@ -192,7 +192,7 @@ def signature_header(message_id: str, timestamp_seconds: int, body: bytes, keys:
 
 
 def webhook_headers(message_id: str, timestamp_seconds: int, body: bytes, keys: Sequence[SigningKey]) -> dict[str, str]:
-    """Return webhook-id, webhook-timestamp and webhook-signature. Raises as ``signature_header``."""
+    """Return webhook-id, webhook-timestamp and webhook-signature. Raises the errors of ``signature_header``."""
     return {
         HEADER_ID: message_id,
         HEADER_TIMESTAMP: str(timestamp_seconds),
@@ -201,7 +201,7 @@ def webhook_headers(message_id: str, timestamp_seconds: int, body: bytes, keys: 
 
 
 def ed25519() -> Any:
-    """Return the module that has ed25519. Raises ``MisconfiguredError`` when ``cryptography`` is not installed."""
+    """Return the Ed25519 module. Raises ``MisconfiguredError`` when ``cryptography`` is not installed."""
     try:
         from cryptography.hazmat.primitives.asymmetric import ed25519 as module
     except ImportError as error:

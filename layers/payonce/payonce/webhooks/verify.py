@@ -1,11 +1,11 @@
-"""For consumers: is this webhook from the sender, whole, and fresh?
+"""For consumers: verifies that a webhook comes from the sender, complete and recent.
 
 Needs no AWS and, for shared secrets, nothing but the standard library::
 
     verifier = Verifier([os.environ["WEBHOOK_SECRET"]])
     webhook = verifier.verify(request.headers, request.body)    # raises WebhookRejected, and nothing else
 
-The body has to be the bytes that came: parsed and written again, the signature no longer holds.
+The body must be the received bytes: after parsing and serializing it again, the signature does not match.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ from payonce.webhooks.signing import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DEFAULT_TOLERANCE_SECONDS = 300  # the specification's libraries all take five minutes
-MAX_TOLERANCE_SECONDS = 3600  # every attempt is stamped anew, so more only helps who plays a recorded one again
-DEFAULT_MAX_BODY_BYTES = 256 * 1024  # the size of an SQS message, in which our events travel
-# What a stranger can make us compute for one request: each ed25519 check hashes the whole body.
+DEFAULT_TOLERANCE_SECONDS = 300  # the default of the specification's libraries
+MAX_TOLERANCE_SECONDS = 3600  # every attempt has a new timestamp, so a longer tolerance only helps replay attacks
+DEFAULT_MAX_BODY_BYTES = 256 * 1024  # the maximum size of an SQS message, in which our events travel
+# Bounds the computation per unauthenticated request: each Ed25519 check hashes the whole body.
 MAX_KEYS = 8
 MAX_SIGNATURES = 8
 MAX_SIGNATURE_HEADER_CHARACTERS = 2048
-_TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)  # until the year 33658
+_TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)  # enough until the year 33658
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedWebhook:
-    """A webhook that is from the sender: its ``id`` (the same for every redelivery), the time it was sent, in seconds
-    since the epoch, the body as it came, and the event in it.
+    """A verified webhook: its ``id`` (the same for every redelivery), the time it was sent, in seconds since the epoch,
+    the body as received, and the event in it.
     """
 
     id: str
@@ -68,11 +68,11 @@ class VerifiedWebhook:
 
 
 class Verifier:
-    """Verifies webhooks against ``keys``: ``whsec_...`` and ``whpk_...`` texts or parsed keys, at most eight.
+    """Verifies webhooks against ``keys``: at most eight ``whsec_...`` and ``whpk_...`` texts or parsed keys.
 
-    Give old and new key while one is being replaced. ``clock`` returns seconds since the epoch. Raises
-    ``MisconfiguredError`` for no key, a malformed one, a tolerance outside 1-3600 seconds, or an ed25519 key without
-    the package ``cryptography``.
+    Pass both the old and the new key during a rotation. ``clock`` returns seconds since the epoch. Raises
+    ``MisconfiguredError`` when there is no key, for a malformed key, for a tolerance outside 1-3600 seconds, and for an
+    Ed25519 key when the package ``cryptography`` is missing.
     """
 
     def __init__(
@@ -95,10 +95,10 @@ class Verifier:
         self._max_body_bytes = max_body_bytes
 
     def verify(self, headers: Mapping[Any, Any] | Iterable[Any], body: bytes | str) -> VerifiedWebhook:
-        """Return the webhook. Raises a ``WebhookRejected`` and nothing else, whatever ``headers`` and ``body`` are.
+        """Return the webhook. Raises only ``WebhookRejected``, whatever ``headers`` and ``body`` are.
 
-        ``headers``: a mapping or (name, value) pairs; names in any case; values, and names too, as text, bytes or
-        lists of them. ``body``: the bytes that came; text stands for its UTF-8.
+        ``headers``: a mapping or (name, value) pairs, with names in any case; names and values may be text or bytes,
+        values also lists of them. ``body``: the received bytes; a text is encoded as UTF-8.
         """
         found = _our_headers(headers)
         message_id = _single(found, HEADER_ID)
@@ -136,7 +136,7 @@ class Verifier:
 
     def _any_hmac(self, signatures: list[str], content: bytes) -> bool:
         expected = [key.sign(content).encode() for key in self._hmac_keys]
-        # compare_digest takes the same time wherever the difference is: else a signature could be guessed bytewise.
+        # compare_digest takes constant time: otherwise an attacker could guess a signature byte by byte.
         return any(hmac.compare_digest(good, given.encode()) for good in expected for given in signatures)
 
     def _any_ed25519(self, signatures: list[str], content: bytes) -> bool:
@@ -185,7 +185,7 @@ def _values(name: str, value: object) -> list[str]:
 
 def _text(value: object) -> str | None:
     if isinstance(value, bytes):
-        return value.decode("latin-1")  # never fails; beyond ASCII is refused later
+        return value.decode("latin-1")  # never fails; a later check refuses non-ASCII
     return value if isinstance(value, str) else None
 
 
@@ -207,7 +207,7 @@ def _signatures(found: Mapping[str, list[str]]) -> list[str]:
         raise HeaderMissing("webhook-signature is missing.")
     if len(signatures) > MAX_SIGNATURES:
         raise HeaderMalformed(f"webhook-signature holds more than {MAX_SIGNATURES} signatures.")
-    return signatures  # those of an unknown version match no key: a sender may add one
+    return signatures  # a signature of an unknown version matches no key; a sender may add one
 
 
 def _ed25519_signature(given: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""How deliveries, replays and an endpoint's health look to merchants. Endpoints: ``endpoints.endpoint_view``."""
+"""Deliveries, replays and an endpoint's health as merchants see them. For endpoints see ``endpoint_view``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def delivery_summary(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery as lists show it."""
+    """Return a delivery in the form that lists show."""
     return {
         "id": delivery.delivery_id,
         "object": "webhook_delivery",
@@ -30,12 +30,12 @@ def delivery_summary(delivery: Delivery) -> dict[str, Any]:
 
 
 def delivery_view(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery with its last attempts, oldest first."""
+    """Return a delivery with its latest attempts, oldest first."""
     return {**delivery_summary(delivery), "attempts": [_attempt(entry) for entry in delivery.attempts]}
 
 
 def replay_view(replay: Replay) -> dict[str, Any]:
-    """Return a replay and how far it is."""
+    """Return a replay and its progress."""
     return {
         "id": replay.replay_id,
         "object": "webhook_replay",
@@ -52,7 +52,7 @@ def replay_view(replay: Replay) -> dict[str, Any]:
 
 
 def health_view(health: Health, now_ms: int) -> dict[str, Any]:
-    """Return how the receiver has been doing, and until when it is left in peace."""
+    """Return the receiver's health, and until when deliveries to it are paused."""
     open_until_ms = health.cooldown_over_at_ms()
     return {
         "consecutive_failures": health.consecutive_failures,

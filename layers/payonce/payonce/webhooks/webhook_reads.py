@@ -1,4 +1,4 @@
-"""Reads: endpoints, deliveries, replays and events. Always within one merchant."""
+"""Reads endpoints, deliveries, replays and events, always within one merchant."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from payonce.webhooks.views import delivery_summary, delivery_view, health_view,
 if TYPE_CHECKING:
     from payonce.ports import Item
 
-# A filter looks at so many items for one page, whether they fit or not: an answer in bounded time, and a cursor.
+# The most items that a filter examines per page, matching or not: the answer takes bounded time and has a cursor.
 FILTER_ITEMS = 200
-LAST = "~"  # after every character of an id
+LAST = "~"  # sorts after every character of an id
 
 
 def get_endpoint(services: Services, merchant_id: str, endpoint_id: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def get_endpoint(services: Services, merchant_id: str, endpoint_id: str) -> dict
 
 
 def list_endpoints(services: Services, merchant_id: str) -> dict[str, Any]:
-    """Return all endpoints, oldest first. Their number is bounded, so there are no pages."""
+    """Return all endpoints, oldest first, in one page: their number is bounded."""
     endpoints = load_endpoints(services.database, merchant_id)
     return {"object": "list", "data": [endpoint_view(endpoint) for endpoint in endpoints], "next_cursor": None}
 
@@ -43,10 +43,10 @@ def list_endpoints(services: Services, merchant_id: str) -> dict[str, Any]:
 def list_deliveries(
     services: Services, merchant_id: str, endpoint_id: str, *, limit: int, cursor: str | None, status: str | None
 ) -> dict[str, Any]:
-    """Return a page of an endpoint's deliveries, newest event first, and the cursor of the next one.
+    """Return a page of an endpoint's deliveries, newest event first, and the cursor of the next page.
 
-    With ``status`` at most ``FILTER_ITEMS`` are looked at, so a page may hold fewer than ``limit``, or none, and yet
-    have a next one. Raises ``NotFound``, and ``BodyMalformed`` for a cursor of another list.
+    With ``status``, at most ``FILTER_ITEMS`` are examined, so a page may be short or empty although there is a next
+    one. Raises ``NotFound``, and ``BodyMalformed`` for the cursor of another list.
     """
     require_endpoint(services.database, merchant_id, endpoint_id)
     listing = ("deliveries", merchant_id, endpoint_id, status)
@@ -84,11 +84,11 @@ def get_replay(services: Services, merchant_id: str, endpoint_id: str, replay_id
 def list_events(
     services: Services, merchant_id: str, *, after: str | None, limit: int, event_type: str | None
 ) -> bytes:
-    """Return a page of events, oldest first, each as the bytes that are delivered, and where to go on.
+    """Return a page of events, oldest first, each as the bytes that are delivered, and where to continue.
 
-    ``next_after`` is the last event that was looked at, or ``after`` itself when there was none. Events of the last
-    ``SETTLING_MS`` are not listed yet: one that is committed late could become visible behind them. With
-    ``event_type`` at most ``FILTER_ITEMS`` are looked at. Raises ``BodyMalformed`` for a cursor of another list.
+    ``next_after`` is the last event examined, or ``after`` itself when there was none. Events younger than
+    ``SETTLING_MS`` are not listed yet, because an earlier one could still become visible. With ``event_type``, at
+    most ``FILTER_ITEMS`` are examined. Raises ``BodyMalformed`` for the cursor of another list.
     """
     listing = ("events", merchant_id, event_type)
     page = events_of_merchant(
@@ -107,7 +107,7 @@ def list_events(
 
 
 def get_event(services: Services, merchant_id: str, event_id: str) -> bytes:
-    """Return the event's bytes as they are signed and delivered. Raises ``NotFound``."""
+    """Return the event's exact bytes, as they are signed and delivered. Raises ``NotFound``."""
     item = find_event(services.database, merchant_id, event_id)
     if item is None:
         raise NotFound("There is no such event. One that was made a moment ago may not be found yet.")
@@ -116,7 +116,7 @@ def get_event(services: Services, merchant_id: str, event_id: str) -> bytes:
 
 
 def _take(items: list[Item], name: str, wanted: str | None, limit: int) -> tuple[list[Item], Item | None, bool]:
-    """Return up to ``limit`` items that fit, the last one that was looked at, and whether some were not."""
+    """Return up to ``limit`` matching items, the last item examined, and whether any were not examined."""
     taken: list[Item] = []
     for number, item in enumerate(items, start=1):
         if wanted in (None, item[name]):
