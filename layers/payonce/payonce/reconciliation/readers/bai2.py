@@ -6,16 +6,17 @@ Reporting Specifications, version 2; ANSI X9.121 (BTR3) keeps its records.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.readers.bai2_fields import Bai2Line, Bai2Summary, amount_of, detail_of, summaries_of
+from payonce.reconciliation.readers.bai2_fields import Bai2Line, Bai2Summary, amount_of, bai2_date, detail_of, summaries_of
 from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS, MAX_ROWS
-from payonce.reconciliation.readers.proof import prove
+from payonce.reconciliation.readers.proof import judged
 from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.text import decoded_text, lines_of
-from payonce.reconciliation.readers.values import currency_of, shown, six_digit_date
+from payonce.reconciliation.readers.values import currency_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 DEFAULT_CURRENCY = "USD"  # the specification's, when neither account nor group names one
 OPENING_LEDGER, CLOSING_LEDGER, TOTAL_CREDITS, TOTAL_DEBITS = "010", "015", "100", "400"
+_SEVERAL = re.compile(r"(?<=/)[ \t]+(?=(?:01|02|03|16|49|88|98|99),)")
+CODES = ("01", "02", "03", "16", "49", "88", "98", "99")
+VERSIONS = ("2", "3", "")
 DELETION, TEST_ONLY = "2", "4"
 GROUP_STATUSES = ("1", "2", "3", "4")
 
@@ -46,12 +50,21 @@ class _Group:
 def read_bai2(data: bytes) -> tuple[Statement, ...]:
     """Return one statement per account record. Raises ``FileRejected``.
 
-    Checked: nesting, the sums and record counts of accounts, groups and file, opening + details = closing where both
-    ledger balances are given, and total credits and debits where they state how many items they have.
+    Refused: wrong nesting, and sums and record counts of accounts, groups and file that are not those of the records.
+    Unproved: a statement without both ledger balances or against them, one whose total credits or debits state another
+    number of items or sum, and one with details of no known side.
     """
     reader = _Reader(_logical(data))
     statements = reader.file()
     return tuple(statements)
+
+
+def _physical(data: bytes) -> Iterator[tuple[int, str]]:
+    """Yield the records with the number of their line: some programs write several into one."""
+    for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
+        for text in _SEVERAL.split(raw) if len(raw) <= MAX_LINE_CHARACTERS else (raw,):
+            if text.strip():
+                yield number, text.strip()
 
 
 @dataclass(slots=True)
@@ -68,14 +81,18 @@ def _logical(data: bytes) -> Iterator[_Logical]:
     """Yield records with their 88 continuations joined on, as the list of fields they make together."""
     current: _Logical | None = None
     count = 0
-    for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
-        text = raw.rstrip()
-        if not text:
-            continue
+    ended = True
+    for number, text in _physical(data):
         count += 1
         if count > MAX_ROWS or len(text) > MAX_LINE_CHARACTERS:
             raise FileRejected(f"over {MAX_ROWS} records or {MAX_LINE_CHARACTERS} characters in one", line=number)
         code, comma, rest = text.partition(",")
+        if current is not None and not ended and code not in CODES:
+            # A text that was wrapped without a continuation record: it is no record of its own.
+            current.fields[-1] = f"{current.fields[-1]} {text.removesuffix('/')}"
+            ended = text.endswith("/")
+            continue
+        ended = text.endswith("/")
         if not comma or len(code) != 2:
             raise FileRejected("not a record: a two-digit code and a comma are expected", line=number)
         fields = rest.removesuffix("/").split(",")
@@ -110,8 +127,8 @@ class _Reader:
 
     def file(self) -> list[Statement]:
         header = self.next("01")
-        if _at(header, 7) not in ("2", ""):
-            raise FileRejected(f"version {shown(_at(header, 7))} is not 2", line=header.line, field="01 version")
+        if _at(header, 7) not in VERSIONS:
+            raise FileRejected(f"version {shown(_at(header, 7))} is neither 2 nor 3", line=header.line, field="01 version")
         totals = _Totals(records=header.physical)
         statements: list[Statement] = []
         while (record := self.next("02", "99")).code == "02":
@@ -126,7 +143,7 @@ class _Reader:
         if status in (DELETION, TEST_ONLY) or status not in GROUP_STATUSES:
             problem = f"group status {shown(status)} is not read: only updates (1) and corrections (3) are booked"
             raise FileRejected(problem, line=header.line, field="02 status")
-        as_of = six_digit_date(_at(header, 3), line=header.line, field="02 as-of date")
+        as_of = bai2_date(_at(header, 3), line=header.line, field="02 as-of date")
         currency = currency_of(_at(header, 5) or DEFAULT_CURRENCY, line=header.line, field="02 currency")
         group = _Group(as_of, currency, _Totals(records=header.physical))
         statements: list[Statement] = []
@@ -147,13 +164,12 @@ class _Reader:
         while (record := self.next("16", "49")).code == "16":
             detail = detail_of(record.fields, line=record.line)
             details.append(detail)
-            totals.amount += abs(detail.amount_minor)
+            totals.amount += detail.stated_minor
             totals.records += record.physical
         totals.records += record.physical
         _check_amount(record, totals.amount, "49")
         _check_count(record, 1, totals.records, "49 number of records")
         _add(group.totals, totals)
-        _check_items(summaries, details, line=header.line)
         balances = {summary.type_code: summary.amount_minor for summary in summaries}
         statement = Statement(
             statement_id=f"{group.as_of.isoformat()}-line-{header.line}",
@@ -161,11 +177,11 @@ class _Reader:
             currency=currency,
             opening_minor=balances.get(OPENING_LEDGER),
             closing_minor=balances.get(CLOSING_LEDGER),
-            lines=tuple(_statement_line(detail, currency, group.as_of) for detail in details),
+            lines=tuple(_statement_line(detail, currency, group.as_of) for detail in details if detail.sign),
             first_day=group.as_of,
             last_day=group.as_of,
         )
-        return prove(statement, line=header.line, field="03 015")
+        return judged(statement, _doubts(summaries, details))
 
 
 def _at(record: _Logical, index: int) -> str:
@@ -198,19 +214,23 @@ def _check_count(record: _Logical, index: int, counted: int, field_name: str) ->
         raise FileRejected(f"it says {stated}, there are {counted}", line=record.line, field=field_name)
 
 
-def _check_items(summaries: list[Bai2Summary], details: list[Bai2Line], *, line: int) -> None:
-    """Totals that state their number of items are compared with the details, unless the account has none at all."""
+def _doubts(summaries: list[Bai2Summary], details: list[Bai2Line]) -> Iterator[str]:
+    """Yield what is amiss: details of no known side, and totals that state another number of items or another sum."""
+    balanced = {OPENING_LEDGER, CLOSING_LEDGER} <= {summary.type_code for summary in summaries}
+    for detail in details:
+        if detail.sign == 0 and detail.stated_minor:
+            yield f"line {detail.line}: type code {detail.type_code} is neither credit nor debit, and was left out"
+        elif detail.is_custom and not balanced:
+            yield f"type code {detail.type_code} is the bank's own, and no balances prove its side"
     for summary in summaries:
         if not details or summary.item_count is None or summary.type_code not in (TOTAL_CREDITS, TOTAL_DEBITS):
             continue
         sign = 1 if summary.type_code == TOTAL_CREDITS else -1
         amounts = [detail.amount_minor for detail in details if detail.amount_minor * sign > 0]
         if (len(amounts), abs(sum(amounts))) != (summary.item_count, abs(summary.amount_minor)):
-            raise FileRejected(
-                f"{summary.item_count} items of {summary.amount_minor} are stated, the details are {len(amounts)} "
-                f"of {abs(sum(amounts))}",
-                line=line,
-                field=f"03 {summary.type_code}",
+            yield (
+                f"total {summary.type_code} states {summary.item_count} items of {summary.amount_minor}, the details "
+                f"are {len(amounts)} of {abs(sum(amounts))} in minor units"
             )
 
 

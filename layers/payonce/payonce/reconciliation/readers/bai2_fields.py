@@ -17,7 +17,10 @@ _AMOUNT = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
 _TYPE_CODE = re.compile(r"[0-9]{3}", re.ASCII)
 FUNDS_TYPES = ("", "0", "1", "2", "S", "V", "D", "Z")
 MAX_DISTRIBUTIONS = 99  # the specification's two digits
-CREDITS, DEBITS = range(100, 400), range(400, 700)  # detail type codes; others are loans and banks' own
+# Detail type codes: the common ones, and those that banks define for themselves, whose side the specification fixes.
+CREDITS, DEBITS = range(100, 400), range(400, 700)
+CUSTOM_CREDITS, CUSTOM_DEBITS = range(920, 960), range(960, 1000)
+NOTE = "890"  # a text without money
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,34 @@ class Bai2Summary:
 
 @dataclass(frozen=True, slots=True)
 class Bai2Line:
-    """One detail record, its amount signed by its type code."""
+    """One detail record, its amount signed by its type code.
+
+    ``stated_minor`` is what the file's control totals count of it. ``sign`` is 0 for a record that moves no money in
+    the account, as far as its type code tells: a note, or a loan's.
+    """
 
     line: int
-    amount_minor: int
+    type_code: str
+    sign: int
+    stated_minor: int
     value_date: date | None
     references: tuple[str, ...]
     text: str
+
+    @property
+    def amount_minor(self) -> int:
+        """The amount as the account sees it: positive is money in."""
+        return self.sign * self.stated_minor
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the type code is the bank's own."""
+        return int(self.type_code) >= CUSTOM_CREDITS.start
+
+
+def bai2_date(text: str, *, line: int, field: str) -> date:
+    """Return ``YYMMDD``, or the ``YYYYMMDD`` that some banks write in version 3, as a date."""
+    return six_digit_date(text.removeprefix("20") if len(text) == 8 else text, line=line, field=field)
 
 
 def amount_of(text: str, *, line: int, field: str) -> int:
@@ -70,7 +94,7 @@ class _Fields:
             raise FileRejected(f"{shown(kind)} is not a funds type", line=self.line, field=name)
         if kind == "V":
             day, _time = self.next(), self.next()
-            return six_digit_date(day, line=self.line, field=f"{record} value date") if day else None
+            return bai2_date(day, line=self.line, field=f"{record} value date") if day else None
         if kind == "S":
             for _ in range(3):
                 self._optional_amount(name)
@@ -116,14 +140,21 @@ def detail_of(fields: list[str], *, line: int) -> Bai2Line:
     """Return a detail record. Its text is the last field and may hold commas."""
     cursor = _Fields(fields, line)
     code = cursor.next()
-    if not _TYPE_CODE.fullmatch(code) or (int(code) not in CREDITS and int(code) not in DEBITS):
-        problem = f"type code {shown(code)} is neither a credit (100-399) nor a debit (400-699)"
-        raise FileRejected(problem, line=line, field="16 type code")
-    amount = amount_of(cursor.next(), line=line, field="16 amount")
+    if not _TYPE_CODE.fullmatch(code):
+        raise FileRejected(f"type code {shown(code)} has not three digits", line=line, field="16 type code")
+    stated = cursor.next()
+    if not stated and code != NOTE:
+        raise FileRejected("there is no amount", line=line, field="16 amount")
+    amount = amount_of(stated or "0", line=line, field="16 amount")
     if amount < 0:
         raise FileRejected("a detail's amount has no sign", line=line, field="16 amount")
     value_date = cursor.funds("16")
     bank_reference, customer_reference = cursor.next(), cursor.next()
     text = ",".join(fields[cursor.at :]).strip()
-    signed = amount if int(code) in CREDITS else -amount
-    return Bai2Line(line, signed, value_date, unique([customer_reference, bank_reference]), text)
+    return Bai2Line(line, code, _sign_of(int(code)), amount, value_date, unique([customer_reference, bank_reference]), text)
+
+
+def _sign_of(code: int) -> int:
+    if code in CREDITS or code in CUSTOM_CREDITS:
+        return 1
+    return -1 if code in DEBITS or code in CUSTOM_DEBITS else 0

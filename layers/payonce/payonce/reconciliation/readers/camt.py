@@ -1,4 +1,4 @@
-"""camt.053 (statement) and camt.054 (debit and credit notification) of ISO 20022, versions .02 to .13.
+"""camt.052 (interim report), camt.053 (statement) and camt.054 (notification) of ISO 20022, versions .01 to .19.
 
 Only booked entries are lines: pending and informational ones have moved no money yet. A date is the bank's own calendar
 date: of a date and time, the day as it is written, whatever its offset.
@@ -11,23 +11,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.readers.camt_checks import check_summary, is_closing, is_opening, sequence_of
-from payonce.reconciliation.readers.camt_entries import Transactions, day_at, entry_of, money_of
+from payonce.reconciliation.readers.camt_checks import is_closing, is_opening, sequence_of, summary_off
+from payonce.reconciliation.readers.camt_entries import Transactions, day_at, entry_doubts, entry_of, made_on, money_of
 from payonce.reconciliation.readers.camt_xml import Closed, Node, Opened, Part, events
 from payonce.reconciliation.readers.limits import MAX_ROWS
-from payonce.reconciliation.readers.proof import prove
+from payonce.reconciliation.readers.proof import INTERIM, NO_BALANCES, judged
 from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.values import currency_of, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     from payonce.reconciliation.readers.camt_xml import Event
 
-NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.(053|054)\.001\.(0[2-9]|1[0-3])")
-MESSAGES = {"053": ("BkToCstmrStmt", "Stmt"), "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}
+NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.(052|053|054)\.001\.(0[1-9]|1[0-9])")
+MESSAGES = {"052": ("BkToCstmrAcctRpt", "Rpt"), "053": ("BkToCstmrStmt", "Stmt"), "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}
 SEQUENCES = ("ElctrncSeqNb", "LglSeqNb")  # the first that a statement has is its number
 ACCOUNT_PATHS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/UPIC", "Id/PrtryAcct/Id")
+BANK_PATHS = ("Svcr/FinInstnId/BICFI", "Svcr/FinInstnId/BIC")
+MESSAGE_DOUBTS = {"052": (INTERIM,), "053": (), "054": (NO_BALANCES,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class _Balance:
     amount_minor: int
     line: int
     day: date | None
+
+    @property
+    def is_page(self) -> bool:
+        return self.kind == "ITBD"
 
 
 @dataclass(slots=True)
@@ -51,13 +58,16 @@ class _Open:
     balances: list[_Balance] = field(default_factory=list)
     summary: Node | None = None
     lines: list[StatementLine] = field(default_factory=list)
+    made_on: date | None = None
+    bank: str | None = None
+    doubts: list[str] = field(default_factory=list)
 
 
 def read_camt(data: bytes) -> tuple[Statement, ...]:
-    """Return the message's statements. Raises ``FileRejected``.
+    """Return the message's statements, one for each currency of an account that has several. Raises ``FileRejected``.
 
-    Checked: the transaction summary's counts and sums where there is one, the counts of batches, one currency per
-    account, and for camt.053 that opening + booked entries = closing, both of which a statement must have.
+    Unproved: a camt.052, a camt.054, and a camt.053 whose balances are missing or contradict its booked entries, or
+    whose summary or batches count otherwise.
     """
     reader = _Reader()
     for event in events(data):
@@ -80,7 +90,7 @@ class _Reader:
             self.opened(event)
         elif isinstance(event, Closed):
             if event.depth == 3 and self.open is not None:
-                self.statements.append(_closed(self.open, self.message))
+                self.statements += _closed(self.open, self.message)
                 self.open = None
         elif self.open is not None:
             if isinstance(event, Part):
@@ -93,10 +103,10 @@ class _Reader:
             matched = NAMESPACE.fullmatch(event.namespace)
             if matched is None or event.name != "Document":
                 raise FileRejected(
-                    f"namespace {shown(event.namespace)} is not camt.053 or camt.054, version 02 to 13", line=event.line
+                    f"namespace {shown(event.namespace)} is not camt.052, camt.053 or camt.054, version 01 to 19", line=event.line
                 )
             self.message = matched[1]
-        elif event.depth == 2 and event.name != MESSAGES[self.message][0]:
+        elif event.depth == 2 and event.name.removesuffix("V01") != MESSAGES[self.message][0]:
             raise FileRejected(f"{shown(event.name)} is not the message of its namespace", line=event.line)
         elif event.depth == 3 and event.name == MESSAGES[self.message][1]:
             self.open = _Open(event.line)
@@ -110,6 +120,9 @@ class _Reader:
             statement.account = next(filter(None, map(node.value, ACCOUNT_PATHS)), None)
             code = node.value("Ccy")
             statement.currency = currency_of(code, line=node.line, field="Acct/Ccy") if code else None
+            statement.bank = next(filter(None, map(node.value, BANK_PATHS)), None)
+        elif node.name == "CreDtTm":
+            statement.made_on = made_on(node)
         elif node.name == "Bal":
             kind = node.value("Tp/CdOrPrtry/Cd")
             if kind is not None and (is_opening(kind) or is_closing(kind)):
@@ -121,59 +134,62 @@ class _Reader:
             self.rows += 1
             if self.rows > MAX_ROWS:
                 raise FileRejected(f"there are more than {MAX_ROWS} entries; split the file", line=node.line)
-            line = entry_of(node, self.transactions)
+            line = entry_of(node, self.transactions, made_on=statement.made_on)
             self.transactions = Transactions()
             if line is not None:
                 statement.lines.append(line)
+                statement.doubts += entry_doubts(node)
 
 
-def _closed(found: _Open, message: str) -> Statement:
+def _closed(found: _Open, message: str) -> Iterator[Statement]:
     if not found.account:
         raise FileRejected("there is no account identification", line=found.line, field="Acct/Id")
-    if found.summary is not None:
-        check_summary(found.summary, found.lines)
-    currencies = [balance.currency for balance in found.balances] + [line.currency for line in found.lines]
-    currency = found.currency or next(iter(currencies), None)
-    if currency is None:
+    stated = [balance.currency for balance in found.balances]
+    booked = list(dict.fromkeys(line.currency for line in found.lines))
+    # The account's currency; an account of several has entries, and often balances, in each.
+    currencies = booked or ([found.currency] if found.currency else list(dict.fromkeys(stated)))
+    if not currencies:
         raise FileRejected("neither account, balance nor entry names a currency", line=found.line, field="Acct/Ccy")
-    opening, closing = _balances(found, currency) if message == "053" else (None, None)
+    doubts = [*found.doubts, *MESSAGE_DOUBTS[message]]
+    if found.summary is not None:
+        doubts += summary_off(found.summary, found.lines)
+    for currency in currencies:
+        yield _statement(found, currency, doubts)
+
+
+def _statement(found: _Open, currency: str, doubts: list[str]) -> Statement:
+    balances = [balance for balance in found.balances if balance.currency == currency]
+    reasons = list(doubts)
+    if found.currency not in (None, currency):
+        reasons.append(f"entries are in {currency}, the account in {found.currency}")
+    opening, closing = _sides(balances, reasons)
     statement = Statement(
         statement_id=found.statement_id or f"line-{found.line}",
-        account=found.account,
+        account=found.account or "",
         currency=currency,
         opening_minor=opening.amount_minor if opening else None,
         closing_minor=closing.amount_minor if closing else None,
-        lines=tuple(found.lines),
+        lines=tuple(line for line in found.lines if line.currency == currency),
         sequence=next((found.sequences[name] for name in SEQUENCES if name in found.sequences), None),
         first_day=opening.day if opening else None,
         last_day=closing.day if closing else None,
     )
-    return prove(statement, line=closing.line if closing else found.line, field="Bal" if closing else "Ntry/Amt")
+    return judged(statement, reasons, bank_code=found.bank)
 
 
-def _balances(found: _Open, currency: str) -> tuple[_Balance, _Balance]:
-    """Return the opening and the closing balance.
+def _sides(balances: list[_Balance], reasons: list[str]) -> tuple[_Balance | None, _Balance | None]:
+    """Return the opening and the closing balance, and add to ``reasons`` what is amiss with them.
 
     A page of a statement opens and closes with interim balances (ITBD): the first opens, the last closes.
     """
-    for balance in found.balances:
-        if balance.currency != currency:
-            problem = f"balance {balance.kind} is in {balance.currency}, the account in {currency}"
-            raise FileRejected(problem, line=balance.line, field="Bal/Amt")
-    interim = [balance for balance in found.balances if balance.kind == "ITBD"]
-    openings = [balance for balance in found.balances if balance.kind in ("OPBD", "PRCD")]
-    closings = [balance for balance in found.balances if balance.kind == "CLBD"]
+    interim = [balance for balance in balances if balance.is_page]
+    openings = [balance for balance in balances if balance.kind in ("OPBD", "PRCD")]
+    closings = [balance for balance in balances if balance.kind == "CLBD"]
     if not openings:
         openings, interim = interim[:1], interim[1:]
     if not closings:
         closings = interim[-1:]
-    for name, balances in (("opening (OPBD)", openings), ("closing (CLBD)", closings)):
-        if not balances:
-            raise FileRejected(
-                f"there is no {name} booked balance, so nothing proves that no entry is missing",
-                line=found.line,
-                field="Bal",
-            )
-        if len({balance.amount_minor for balance in balances}) > 1:
-            raise FileRejected(f"there are several {name} balances", line=balances[1].line, field="Bal")
-    return openings[0], closings[0]
+    for name, several in (("opening (OPBD)", openings), ("closing (CLBD)", closings)):
+        if len({balance.amount_minor for balance in several}) > 1:
+            reasons.append(f"there are several {name} balances")
+    return (openings or [None])[0], (closings or [None])[0]

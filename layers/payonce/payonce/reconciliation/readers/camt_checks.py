@@ -9,6 +9,8 @@ from payonce.reconciliation.readers.limits import MAX_SEQUENCE_DIGITS
 from payonce.reconciliation.readers.values import minor_of, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from payonce.reconciliation.readers.camt_xml import Node
     from payonce.reconciliation.readers.rows import StatementLine
 
@@ -31,8 +33,11 @@ def sequence_of(node: Node) -> int:
     return int(text)
 
 
-def check_summary(summary: Node, lines: list[StatementLine]) -> None:
-    """Compare the statement's totals of entries, of credits and of debits with its booked entries."""
+def summary_off(summary: Node, lines: list[StatementLine]) -> Iterator[str]:
+    """Yield where the statement's totals of entries, credits and debits are not those of its booked entries.
+
+    Raises ``FileRejected`` for a total that is no number.
+    """
     credits_ = [line.amount_minor for line in lines if line.amount_minor > 0]
     debits = [-line.amount_minor for line in lines if line.amount_minor < 0]
     # An amount of zero is credit or debit by its indicator alone; it counts in the total of all entries.
@@ -44,13 +49,13 @@ def check_summary(summary: Node, lines: list[StatementLine]) -> None:
         ("TtlCdtNtries", len(credits_), sum(credits_), zeros),
         ("TtlDbtNtries", len(debits), sum(debits), zeros),
     ):
-        _check_count(summary, name, count, slack)
-        _check_sum(summary, f"{name}/Sum", currency, amounts)
+        yield from _count_off(summary, name, count, slack)
+        yield from _sum_off(summary, f"{name}/Sum", currency, amounts)
     net_name = "TtlNtries/TtlNetNtry/Amt" if summary.find("TtlNtries/TtlNetNtry") else "TtlNtries/TtlNetNtryAmt"
-    _check_sum(summary, net_name, currency, abs(total))
+    yield from _sum_off(summary, net_name, currency, abs(total))
 
 
-def _check_count(summary: Node, name: str, counted: int, slack: int) -> None:
+def _count_off(summary: Node, name: str, counted: int, slack: int) -> Iterator[str]:
     field = f"TxsSummry/{name}/NbOfNtries"
     stated = summary.value(f"{name}/NbOfNtries")
     node = summary.find(name)
@@ -59,10 +64,10 @@ def _check_count(summary: Node, name: str, counted: int, slack: int) -> None:
     if not (stated.isascii() and stated.isdigit() and len(stated) <= 15):
         raise FileRejected(f"{shown(stated)} is not a number of entries", line=node.line, field=field)
     if not counted <= int(stated) <= counted + slack:
-        raise FileRejected(f"it says {stated}, there are {counted} booked", line=node.line, field=field)
+        yield f"{field} says {stated}, there are {counted} booked"
 
 
-def _check_sum(summary: Node, path: str, currency: str, counted: int) -> None:
+def _sum_off(summary: Node, path: str, currency: str, counted: int) -> Iterator[str]:
     node = summary.find(path)
     if node is None:
         return
@@ -70,8 +75,8 @@ def _check_sum(summary: Node, path: str, currency: str, counted: int) -> None:
     if currency == "XXX":
         stated_zero = not node.text.strip().strip("0.")
         if not stated_zero:
-            raise FileRejected("it states a sum, but nothing is booked", line=node.line, field=field)
+            yield f"{field} states a sum, but nothing is booked"
         return
     stated = minor_of(node.text, currency, line=node.line, field=field)
     if stated != counted:
-        raise FileRejected(f"it says {stated}, the booked entries make {counted}", line=node.line, field=field)
+        yield f"{field} says {stated}, the booked entries make {counted} in minor units"

@@ -10,6 +10,7 @@ from payonce.reconciliation.readers.rows import StatementLine
 from payonce.reconciliation.readers.values import currency_of, date_of, instant_ms, minor_of, shown, unique
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     from payonce.reconciliation.readers.camt_xml import Node
@@ -93,10 +94,11 @@ def _too_much(what: str, detail: Node) -> FileRejected:
     return FileRejected(f"one entry has {what}", line=detail.line, field="Ntry/NtryDtls/TxDtls")
 
 
-def entry_of(node: Node, transactions: Transactions) -> StatementLine | None:
+def entry_of(node: Node, transactions: Transactions, *, made_on: date | None = None) -> StatementLine | None:
     """Return a booked entry as a line; ``None`` for one that is not booked. Raises ``FileRejected``.
 
-    ``transactions`` is what was kept of its transactions, which are not in ``node``.
+    ``transactions`` is what was kept of its transactions, which are not in ``node``. ``made_on`` is the day on which
+    the report was made: that of an entry which states none.
     """
     status = node.value("Sts") or node.value("Sts/Cd") or node.value("Sts/Prtry") or ""
     if status in NOT_BOOKED:
@@ -104,11 +106,10 @@ def entry_of(node: Node, transactions: Transactions) -> StatementLine | None:
     if status != BOOKED:
         raise FileRejected(f"status {shown(status)} is not known", line=node.line, field="Ntry/Sts")
     currency, amount = money_of(node, "Ntry")
-    booking_date = day_at(node, "BookgDt")
     value_date = day_at(node, "ValDt")
-    if booking_date is None and value_date is None:
+    booking_date = day_at(node, "BookgDt") or value_date or made_on
+    if booking_date is None:
         raise FileRejected("there is neither booking nor value date", line=node.line, field="Ntry/BookgDt")
-    _check_batches(node)
     end_to_end_ids = tuple(transactions.end_to_end_ids)
     names = tuple(transactions.names[amount >= 0])
     last = [text for text in [node.value("AddtlNtryInf")] if text]
@@ -116,7 +117,7 @@ def entry_of(node: Node, transactions: Transactions) -> StatementLine | None:
         row_number=node.line,
         amount_minor=amount,
         currency=currency,
-        booking_date=booking_date or value_date,  # type: ignore[arg-type] # one of them is there, see above
+        booking_date=booking_date,
         value_date=value_date,
         references=unique(
             [*end_to_end_ids, *transactions.references, node.value("NtryRef"), node.value("AcctSvcrRef")]
@@ -125,6 +126,14 @@ def entry_of(node: Node, transactions: Transactions) -> StatementLine | None:
         counterparty=names[0] if len(names) == 1 else None,
         description=" ".join([*transactions.descriptions, *last]),
     )
+
+
+def made_on(node: Node) -> date | None:
+    """Return the day of a report's creation, ``None`` where it is not one that can be read: nothing rests on it."""
+    try:
+        return date_of(node.text.strip()[:10], line=node.line, field=node.name)
+    except FileRejected:
+        return None
 
 
 def day_at(node: Node, name: str) -> date | None:
@@ -142,16 +151,17 @@ def day_at(node: Node, name: str) -> date | None:
     return date_of(text[:10] if len(text) > 10 and text[10] in "Z+-" else text, line=node.line, field=field)
 
 
-def _check_batches(node: Node) -> None:
-    """A batch that lists its transactions lists all of them."""
+def entry_doubts(node: Node) -> Iterator[str]:
+    """Yield why an entry may not be whole: it states no date, or its batch lists fewer transactions than it says."""
+    if node.find("BookgDt") is None and node.find("ValDt") is None:
+        yield "an entry states no date: that of the report is taken"
     for group in node.each("NtryDtls"):
         stated = group.value("Btch/NbOfTxs")
         listed = group.part_count
         if stated is None or listed in (0, 1):  # banks that book a batch as one often give one summary detail
             continue
         if not (stated.isascii() and stated.isdigit() and len(stated) <= 15) or int(stated) != listed:
-            problem = f"the batch says {shown(stated)} transactions, {listed} are listed"
-            raise FileRejected(problem, line=group.line, field="NtryDtls/Btch/NbOfTxs")
+            yield f"line {group.line}: the batch says {shown(stated)} transactions, {listed} are listed"
 
 
 def _counterparty(detail: Node, *, credit: bool) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.csv_table import Record, records
 from payonce.reconciliation.readers.limits import MAX_SEQUENCE_DIGITS
-from payonce.reconciliation.readers.proof import prove
+from payonce.reconciliation.readers.proof import judged
 from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.values import currency_of, date_of, minor_of, shown, unique
 
@@ -66,7 +66,7 @@ def _statement(opening: Record, rest: Iterator[Record]) -> Statement:
                 first_day=_day(opening),
                 last_day=_day(record),
             )
-            return prove(statement, line=record.line, field="amount")
+            return judged(statement)
         else:
             raise FileRejected(f"{shown(kind)} is neither line nor closing", line=record.line, field="record")
     raise FileRejected("the statement has no closing record; the file may have lost its end", line=opening.line)

@@ -1,61 +1,39 @@
-"""MT940 customer statements (SWIFT category 9), as banks send them: with and without the SWIFT envelope.
+"""MT940, MT942 and MT950 (SWIFT category 9), as banks send them: with and without the SWIFT envelope.
 
-Read strictly where money is (:60:, :61:, :62:) and leniently where text is (:86:). MT942, the interim report, has no
-closing balance and is refused: nothing in it proves that it is whole.
+Read strictly where money is (:60:, :61:, :62:) and leniently where text is (:86:). What does not prove itself is read
+and says why: an interim report (MT942), a fragment, a statement without or against its balances.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS, MAX_ROWS
 from payonce.reconciliation.readers.mt940_fields import (
     Balance,
     Movement,
     balance_of,
     details_of,
+    floor_currency,
     movement_of,
     sequence_of,
+    total_of,
 )
-from payonce.reconciliation.readers.proof import prove
+from payonce.reconciliation.readers.mt940_lines import Field, fields_of
+from payonce.reconciliation.readers.proof import INTERIM, judged
 from payonce.reconciliation.readers.rows import Statement, StatementLine
-from payonce.reconciliation.readers.text import decoded_text, lines_of
-from payonce.reconciliation.readers.values import shown, unique
+from payonce.reconciliation.readers.values import unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Only these begin a field. Text of :86: may wrap so that a line begins with ":26:37", which is a time of day.
-TAG = re.compile(r":(20|21|25|25P|28|28C|60F|60M|61|62F|62M|64|65|86|NS|13D?|34F|90C|90D):(.*)", re.DOTALL)
 INTERIM_TAGS = frozenset({"13", "13D", "34F", "90C", "90D"})
-ENVELOPE = re.compile(r"\{[1235]:(?:[^{}]|\{[^{}]*\})*\}|\{4:|-\}")
-# What may follow what, by the specification; :86: after :62: or :65: is about the account, not about a line.
-AFTER = {
-    "20": ("21", "25", "25P"),
-    "21": ("25", "25P"),
-    "25": ("28", "28C", "NS", "60F", "60M"),
-    "25P": ("28", "28C", "NS", "60F", "60M"),
-    "28": ("NS", "60F", "60M"),
-    "28C": ("NS", "60F", "60M"),
-    "60F": ("61", "62F", "62M", "86", "NS"),
-    "60M": ("61", "62F", "62M", "86", "NS"),
-    "61": ("61", "86", "NS", "62F", "62M"),
-    "86": ("61", "62F", "62M", "86", "NS", "20", "64", "65"),
-    "62F": ("64", "65", "86", "NS", "20"),
-    "62M": ("64", "65", "86", "NS", "20"),
-    "64": ("65", "86", "NS", "20"),
-    "65": ("65", "86", "NS", "20"),
-}
-
-
-@dataclass(slots=True)
-class _Field:
-    line: int
-    tag: str
-    lines: list[str]
+ACCOUNT, NUMBER = ("25", "25P"), ("28", "28C")
+OPENING, CLOSING = ("60", "60F", "60M"), ("62", "62F", "62M")
+PAGE = "M"  # an intermediate balance: the page before, or the next one, belongs to the same statement
+AFTER_CLOSING = "a movement stands after the closing balance"
+NO_PAGE_AFTER = "its last page ends with :62M:, so the next page is missing"
 
 
 @dataclass(slots=True)
@@ -64,125 +42,152 @@ class _Open:
 
     line: int
     reference: str
+    bank: str | None
     account: str = ""
     number: str = ""
+    currency: str | None = None
     opening: tuple[str, Balance] | None = None
-    closing: tuple[str, Balance, int] | None = None
-    movements: list[tuple[Movement, list[str]]] = field(default_factory=list)
+    closing: tuple[str, Balance] | None = None
+    totals: dict[str, tuple[int | None, int]] = field(default_factory=dict)
+    fields: list[Field] = field(default_factory=list)  # :61: and the :86: under each
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def page_of(self) -> str:
+        return f"{self.account} {self.currency}"
 
 
 def read_mt940(data: bytes) -> tuple[Statement, ...]:
-    """Return one statement per :20:. Raises ``FileRejected``.
+    """Return one statement per :20:, or per account where fields stand without one. Raises ``FileRejected``.
 
-    Checked: the order of fields, one currency, opening (:60:) + movements (:61:) = closing (:62:), and that a page that
-    ends with an intermediate balance (:62M:) is followed by one that begins with it.
+    Refused: a balance, a movement or a total that can't be read, movements of no known currency, and a file that holds
+    neither movement nor balance. Unproved: see ``proof.judged``; and pages that do not follow each other.
     """
-    statements: list[Statement] = []
-    pending: _Open | None = None
+    opened = list(_statements(data))
+    for before, after in zip(opened, [*opened[1:], None], strict=True):
+        _check_pages(before, after)
+    found = tuple(_closed(one) for one in opened if one.fields or one.opening or one.closing)
+    if not any(one.lines or (one.account and one.opening_minor is not None) for one in found):
+        line = opened[0].line if opened else None
+        raise FileRejected("this is a fragment of MT940: no movement, and no opening balance of an account", line=line)
+    return found
+
+
+def _statements(data: bytes) -> Iterator[_Open]:
     current: _Open | None = None
     before = ""
-    for found in _fields(data):
-        if found.tag in INTERIM_TAGS:
-            raise FileRejected(
-                "this is MT942, an interim report without balances; send the MT940 of the day",
-                line=found.line,
-                field=f":{found.tag}:",
-            )
-        if found.tag == "20":
+    for found in fields_of(data):
+        if current is None or found.tag == "20" or (found.tag in ACCOUNT and current.account):
             if current is not None:
-                pending = _finish(current, pending, statements)
-            current = _Open(found.line, found.lines[0].strip())
-        elif current is None:
-            raise FileRejected("a statement begins with :20:", line=found.line, field=f":{found.tag}:")
-        elif found.tag not in AFTER[before] and found.tag != "NS":
-            problem = f"it may not follow :{before}:"
-            raise FileRejected(problem, line=found.line, field=f":{found.tag}:")
-        else:
-            _take(current, found)
-        before = before if found.tag == "NS" else found.tag
-    if current is None:
-        raise FileRejected("there is no :20:, so this is not MT940")
-    if (pending := _finish(current, pending, statements)) is not None:
-        raise FileRejected("the last page ends with :62M:, its next page is missing", line=pending.line, field=":62M:")
-    return tuple(statements)
-
-
-def _fields(data: bytes) -> Iterator[_Field]:
-    current: _Field | None = None
-    count = 0
-    for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
-        if len(raw) > MAX_LINE_CHARACTERS:
-            raise FileRejected(f"the line is longer than {MAX_LINE_CHARACTERS} characters", line=number)
-        text = raw.rstrip("\r").strip("\x01\x03")
-        if text.startswith(("{", "-}")):
-            text = ENVELOPE.sub("", text)
-        if text.rstrip() in ("", "-"):
-            continue
-        matched = TAG.fullmatch(text)
-        if matched is not None:
-            count += 1
-            if count > MAX_ROWS:
-                raise FileRejected(f"there are more than {MAX_ROWS} fields; split the file", line=number)
-            if current is not None:
+                if found.tag != "20" and before not in (*CLOSING, "64", "65", "86", "90C", "90D"):
+                    problem = f"it may not follow :{before}:"
+                    raise FileRejected(problem, line=found.line, field=f":{found.tag}:")
                 yield current
-            current = _Field(number, matched[1], [matched[2]])
-        elif current is None or current.tag not in ("61", "86", "NS", "25"):
-            after = f" after :{current.tag}:" if current else ""
-            raise FileRejected(f"{shown(text)} is not a field of MT940{after}", line=number)
-        else:
-            current.lines.append(text)
+            current = _Open(found.line, found.lines[0].strip() if found.tag == "20" else "", found.bank)
+            if found.tag != "20":
+                current.reasons.append("it is a fragment: there is no :20:")
+        _take(current, found)
+        before = before if found.tag == "NS" else found.tag
     if current is not None:
         yield current
 
 
-def _take(current: _Open, found: _Field) -> None:
-    name = f":{found.tag}:"
-    if found.tag in ("25", "25P"):
-        current.account = "".join(found.lines).strip()
-        if not current.account:
-            raise FileRejected("there is no account", line=found.line, field=name)
-    elif found.tag in ("28", "28C"):
-        current.number = found.lines[0].strip()
-    elif found.tag in ("60F", "60M"):
-        current.opening = (found.tag, balance_of(found.lines[0], line=found.line, field=name))
-    elif found.tag in ("62F", "62M"):
-        current.closing = (found.tag, balance_of(found.lines[0], line=found.line, field=name), found.line)
+def _take(current: _Open, found: Field) -> None:
+    name, text = f":{found.tag}:", found.lines[0]
+    if found.tag in ACCOUNT:
+        # The second line of :25P: is the bank's BIC; :25: of some banks wraps.
+        current.account = (text if found.tag == "25P" else "".join(found.lines)).strip()
+    elif found.tag in NUMBER:
+        current.number = text.strip()
+    elif found.tag in (*OPENING, *CLOSING):
+        balance = balance_of(text, line=found.line, field=name)
+        _set_currency(current, balance.currency, found)
+        side = "opening" if found.tag in OPENING else "closing"
+        known = getattr(current, side)
+        if known is not None and known[1].amount_minor != balance.amount_minor:
+            current.reasons.append(f"it states several {side} balances")
+        elif known is None:
+            setattr(current, side, (found.tag, balance))
+    elif found.tag == "34F":
+        _set_currency(current, floor_currency(text, line=found.line, field=name), found)
+    elif found.tag in ("90C", "90D"):
+        count, currency, total = total_of(text, line=found.line, field=name)
+        _set_currency(current, currency, found)
+        current.totals[found.tag] = (count, total)
     elif found.tag == "61":
-        if current.opening is None or current.closing is not None:
-            raise FileRejected("a movement outside opening and closing balance", line=found.line, field=name)
-        movement = movement_of(found.lines, current.opening[1].currency, line=found.line)
-        current.movements.append((movement, []))
-    elif found.tag == "86" and current.movements and current.closing is None:
-        current.movements[-1][1].extend(found.lines)
+        if current.closing is not None:
+            current.reasons.append(AFTER_CLOSING)
+        current.fields.append(found)
+    elif found.tag == "86" and current.fields and (current.closing is None or AFTER_CLOSING in current.reasons):
+        current.fields.append(found)
+    if found.tag in INTERIM_TAGS and INTERIM not in current.reasons:
+        current.reasons.append(INTERIM)
 
 
-def _finish(current: _Open, pending: _Open | None, statements: list[Statement]) -> _Open | None:
-    """Add the statement; return it when its next page has to follow."""
-    if current.opening is None or current.closing is None:
-        missing = ":60F:" if current.opening is None else ":62F:"
-        raise FileRejected(f"the statement has no {missing}", line=current.line, field=missing)
-    (opening_tag, opening), (closing_tag, closing, line) = current.opening, current.closing
-    if closing.currency != opening.currency:
-        problem = f"it is in {closing.currency}, the opening balance in {opening.currency}"
-        raise FileRejected(problem, line=line, field=f":{closing_tag}:")
-    if pending is not None and pending.closing is not None:
-        carried = pending.closing[1].amount_minor
-        if (opening_tag, opening.amount_minor, current.account) != ("60M", carried, pending.account):
-            problem = f"the page before ends with {carried} minor units of {pending.account}; this one begins otherwise"
-            raise FileRejected(problem, line=current.line, field=f":{opening_tag}:")
+def _set_currency(current: _Open, currency: str, found: Field) -> None:
+    if current.currency not in (None, currency):
+        problem = f"it is in {currency}, the statement in {current.currency}"
+        raise FileRejected(problem, line=found.line, field=f":{found.tag}:")
+    current.currency = currency
+
+
+def _check_pages(before: _Open, after: _Open | None) -> None:
+    """Mark pages that do not go on from each other."""
+    if before.closing is None or not before.closing[0].endswith(PAGE):
+        return
+    carried = before.closing[1].amount_minor
+    opening = None if after is None else after.opening
+    if after is None or opening is None or after.page_of != before.page_of or not opening[0].endswith(PAGE):
+        before.reasons.append(NO_PAGE_AFTER)
+    elif opening[1].amount_minor != carried:
+        after.reasons.append("it does not open with the balance that the page before carries over")
+
+
+def _closed(current: _Open) -> Statement:
+    lines = tuple(_lines(current))
+    if current.currency is None:
+        raise FileRejected("nothing states the currency of the account", line=current.line, field=":60F:")
+    opening = current.opening[1] if current.opening else None
+    closing = current.closing[1] if current.closing else None
+    if not current.account:
+        current.reasons.append("it states no account")
     statement = Statement(
         statement_id=" ".join(filter(None, (current.reference, current.number))) or f"line-{current.line}",
         account=current.account,
-        currency=opening.currency,
-        opening_minor=opening.amount_minor,
-        closing_minor=closing.amount_minor,
-        lines=tuple(_line(movement, texts, opening.currency) for movement, texts in current.movements),
+        currency=current.currency,
+        opening_minor=opening.amount_minor if opening else None,
+        closing_minor=closing.amount_minor if closing else None,
+        lines=lines,
         sequence=sequence_of(current.number),
-        first_day=opening.day,
-        last_day=closing.day,
+        first_day=opening.day if opening else None,
+        last_day=closing.day if closing else None,
     )
-    statements.append(prove(statement, line=line, field=f":{closing_tag}:"))
-    return current if closing_tag == "62M" else None
+    return judged(statement, [*current.reasons, *_totals_off(current, lines)], bank_code=current.bank)
+
+
+def _totals_off(current: _Open, lines: tuple[StatementLine, ...]) -> Iterator[str]:
+    for tag, sign in (("90D", -1), ("90C", 1)):
+        if tag in current.totals:
+            amounts = [abs(line.amount_minor) for line in lines if line.amount_minor * sign > 0]
+            count, total = current.totals[tag]
+            if total != sum(amounts) or (count is not None and count != len(amounts)):
+                yield f"its total :{tag}: is not that of its movements"
+
+
+def _lines(current: _Open) -> Iterator[StatementLine]:
+    texts: list[str] = []
+    movement: Movement | None = None
+    for found in current.fields:
+        if found.tag == "86":
+            texts.extend(found.lines)
+            continue
+        if movement is not None:
+            yield _line(movement, texts, current.currency or "")
+        if current.currency is None:
+            raise FileRejected("nothing states the currency of this movement", line=found.line, field=":61:")
+        movement, texts = movement_of(found.lines, current.currency, line=found.line), []
+    if movement is not None:
+        yield _line(movement, texts, current.currency or "")
 
 
 def _line(movement: Movement, texts: list[str], currency: str) -> StatementLine:

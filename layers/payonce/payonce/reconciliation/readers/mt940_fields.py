@@ -14,12 +14,18 @@ from payonce.reconciliation.readers.values import currency_of, minor_of, shown, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BALANCE = re.compile(r"([DC])([0-9]{6})([A-Z]{3})([0-9]+,[0-9]*|[0-9]+)", re.ASCII)
-# Value date, entry date, mark, funds code (the currency's third letter), amount, transaction type, references.
+_AMOUNT = r"[0-9]+(?:,[0-9]*|\.[0-9]{1,2})?"  # a point and three digits could be thousands
+_BALANCE = re.compile(rf"([DC])([0-9]{{6}})([A-Z]{{3}})({_AMOUNT})", re.ASCII)
+# Value date, entry date (ASN writes four blanks for none), mark, funds code (the currency's third letter), amount,
+# transaction type (ING's have two letters and a blank; Commerzbank writes a blank before it), references.
 _MOVEMENT = re.compile(
-    r"([0-9]{6})([0-9]{4})?(RC|RD|EC|ED|C|D)([A-Z])?\s?([0-9]+,[0-9]*)(?:([NSF][A-Z0-9]{3})(.*))?", re.ASCII | re.DOTALL
+    rf"([0-9]{{6}})([0-9]{{4}}| {{4}})?(RC|RD|EC|ED|C|D)([A-Z])?\s?({_AMOUNT})\s*(?:([A-Z][A-Z0-9 ]{{3}})(.*))?",
+    re.ASCII | re.DOTALL,
 )
-# C and RD put money in, D and RC take it out; EC and ED are expected (not yet booked) ones and are refused.
+_FLOOR = re.compile(r"([A-Z]{3})[DC]?[0-9,.]*", re.ASCII)
+_TOTAL = re.compile(rf"([0-9]{{0,5}})([A-Z]{{3}})({_AMOUNT})", re.ASCII)
+EXPECTED = ("EC", "ED")  # marks of movements that are expected and not yet booked
+# C and RD put money in, D and RC take it out.
 _SIGNS = {"C": 1, "RD": 1, "D": -1, "RC": -1}
 _SUBFIELD = re.compile(r"\?([0-9]{2})", re.ASCII)
 SUBFIELD_CHARACTERS = 27  # of ?20 to ?29 and ?60 to ?63
@@ -67,7 +73,7 @@ def balance_of(text: str, *, line: int, field: str) -> Balance:
         problem = f"{shown(text)} is not a balance: C or D, YYMMDD, currency, amount with a comma"
         raise FileRejected(problem, line=line, field=field)
     currency = currency_of(matched[3], line=line, field=field)
-    amount = minor_of(matched[4], currency, line=line, field=field, decimal_sign=",")
+    amount = _minor(matched[4], currency, line=line, field=field)
     day = six_digit_date(matched[2], line=line, field=field)
     return Balance(amount if matched[1] == "C" else -amount, currency, day)
 
@@ -80,16 +86,40 @@ def sequence_of(number: str) -> int | None:
     return int(statement) or None  # SWIFT leaves 0 for banks that do not number
 
 
-def movement_of(lines: list[str], currency: str, *, line: int) -> Movement:
-    """Return the movement of a :61:. Raises ``FileRejected``."""
-    matched = _MOVEMENT.fullmatch(lines[0].rstrip())
+def floor_currency(text: str, *, line: int, field: str) -> str:
+    """Return the currency of a :34F:, the floor limit of an interim report. Raises ``FileRejected``."""
+    matched = _FLOOR.fullmatch(text.strip())
+    if matched is None:
+        raise FileRejected(f"{shown(text)} is not a floor limit", line=line, field=field)
+    return currency_of(matched[1], line=line, field=field)
+
+
+def total_of(text: str, *, line: int, field: str) -> tuple[int | None, str, int]:
+    """Return number, currency and sum of a :90C: or :90D:. Raises ``FileRejected``."""
+    matched = _TOTAL.fullmatch(text.strip())
+    if matched is None:
+        raise FileRejected(f"{shown(text)} is not a number of entries and their sum", line=line, field=field)
+    currency = currency_of(matched[2], line=line, field=field)
+    count = int(matched[1]) if matched[1] else None
+    return count, currency, _minor(matched[3], currency, line=line, field=field)
+
+
+def _minor(text: str, currency: str, *, line: int, field: str) -> int:
+    return minor_of(text, currency, line=line, field=field, decimal_sign="." if "." in text else ",")
+
+
+def movement_of(lines: list[str], currency: str, *, line: int) -> Movement | None:
+    """Return the movement of a :61:, ``None`` for one that is expected and not booked. Raises ``FileRejected``."""
+    matched, used = _MOVEMENT.fullmatch(lines[0].rstrip()), 1
+    if matched is None and len(lines) > 1:  # some programs wrap the line before its amount
+        matched, used = _MOVEMENT.fullmatch(lines[0].rstrip() + lines[1].rstrip()), 2
     if matched is None:
         raise FileRejected(f"{shown(lines[0])} is not a movement", line=line, field=":61:")
-    if matched[3] not in _SIGNS:
-        raise FileRejected(f"mark {matched[3]} is of an expected movement, not a booked one", line=line, field=":61:")
+    if matched[3] in EXPECTED:
+        return None
     value_date = six_digit_date(matched[1], line=line, field=":61: value date")
     customer, _, bank = (matched[7] or "").partition("//")
-    amount = minor_of(matched[5], currency, line=line, field=":61: amount", decimal_sign=",")
+    amount = _minor(matched[5], currency, line=line, field=":61: amount")
     return Movement(
         line=line,
         amount_minor=_SIGNS[matched[3]] * amount,
@@ -97,13 +127,13 @@ def movement_of(lines: list[str], currency: str, *, line: int) -> Movement:
         value_date=value_date,
         customer_reference=customer.strip(),
         bank_reference=bank.strip(),
-        supplement=" ".join(lines[1:]).strip(),
+        supplement=" ".join(lines[used:]).strip(),
     )
 
 
 def _entry_date(text: str | None, value_date: date, *, line: int) -> date:
     """Return MMDD in the year nearest to the value date: 1231 of a value date in January is last year's."""
-    if text is None:
+    if text is None or not text.strip():
         return value_date
     month, day = int(text[:2]), int(text[2:])
     near: list[date] = []

@@ -21,9 +21,12 @@ class FileFormat(StrEnum):
     ADYEN_CSV = "adyen_csv"
     GENERIC_GATEWAY_CSV = "generic_gateway_csv"
     GENERIC_BANK_CSV = "generic_bank_csv"
+    MAPPED_BANK_TABLE = "mapped_bank_table"
     CAMT = "camt"
     MT940 = "mt940"
     BAI2 = "bai2"
+    OFX = "ofx"
+    QIF = "qif"
 
 
 class RowKind(StrEnum):
@@ -84,9 +87,12 @@ class StatementLine:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One account's lines, in one currency. Where both balances are set, opening + lines = closing was checked.
+    """One account's lines, in one currency.
 
-    camt.054 notifies of single movements and has no balances; BAI2 may leave them out: then they are ``None``.
+    ``unproved`` is ``None`` for a statement that proves itself: opening + lines = closing, and every control total of
+    the file agrees. Else it says why the lines may be incomplete: they are matched, but nothing that rests on them
+    closes a case. Balances are ``None`` where the file does not state them.
+    ``account`` is in the canonical form of ``accounts.canonical_account``, ``written_account`` as the file writes it.
     ``sequence`` is the bank's number of the statement, where it has one; ``first_day`` and ``last_day`` are the dates
     of its balances.
     """
@@ -100,13 +106,20 @@ class Statement:
     sequence: int | None = None
     first_day: date | None = None
     last_day: date | None = None
+    unproved: str | None = None
+    written_account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationFile:
-    """A whole file that passed its checks. ``file_id`` is the SHA-256 of its bytes: the same file has the same id."""
+    """A whole file that was read. ``file_id`` is the SHA-256 of its bytes: the same file has the same id."""
 
     file_id: str
     format: FileFormat
     gateway_rows: tuple[GatewayRow, ...] = ()
     statements: tuple[Statement, ...] = ()
+
+    @property
+    def unproved(self) -> tuple[str, ...]:
+        """Why statements of the file do not prove themselves, each reason once, with the statement it is of."""
+        return tuple(dict.fromkeys(f"{one.account}: {one.unproved}" for one in self.statements if one.unproved))

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 # Some banks frame SWIFT messages in SOH and ETX; every other control character but tab and line ends is damage.
 _DAMAGE = re.compile(r"[\x00\x02\x04-\x08\x0b\x0c\x0e-\x1f]")
 
+# What the XML declaration says of the bytes is no longer so.
+_XML_ENCODING = re.compile(r"""\A(\s*<\?xml[^>]*?)\s+encoding\s*=\s*["'][^"'>]*["']""")
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+END_OF_TEXT = "\x1a\x00\r\n "  # MS-DOS ends a text with Ctrl-Z, and fills a block with NUL
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Return a file that begins with UTF-16's byte order mark as UTF-8, and any other as it is."""
+    if not data.startswith(UTF_16):
+        return data
+    try:
+        return _XML_ENCODING.sub(r"\1", data.decode("utf-16"), count=1).encode()
+    except UnicodeError:
+        raise FileRejected("the file begins as UTF-16 and goes on otherwise") from None
+
 
 def lines_of(text: str) -> Iterator[str]:
     """Yield the lines of ``text`` without their ``\\n``, one at a time: the largest file is not held twice."""
@@ -32,6 +47,7 @@ def decoded_text(data: bytes) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("iso-8859-1")
+    text = text.rstrip(END_OF_TEXT)
     if (damage := _DAMAGE.search(text)) is not None:
         line = text.count("\n", 0, damage.start()) + 1
         raise FileRejected(f"there is the control character {damage[0]!r}", line=line)

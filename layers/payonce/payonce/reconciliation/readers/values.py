@@ -22,6 +22,9 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?", re.ASCII)
 _INSTANT = re.compile(_DATE_TIME.pattern + r"(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
 
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]{3})+", re.ASCII)
+_BLANKS = str.maketrans("\u2019", "'", " \u00a0\u202f\u2009")
+
 
 def neutralised(text: str) -> str:
     """Return ``text`` as a spreadsheet shows it and never runs it: a leading quote before a formula's start.
@@ -78,6 +81,27 @@ def minor_of(text: str, currency: str, *, line: int, field: str, decimal_sign: s
     if len(digits) > MAX_AMOUNT_DIGITS:
         raise FileRejected(f"the amount has more than {MAX_AMOUNT_DIGITS} digits", line=line, field=field)
     return int(sign + (digits or "0"))
+
+
+def number_text(text: str, *, decimal_sign: str) -> str:
+    """Return an amount of a spreadsheet or an export with a point and without its thousands, else as it is.
+
+    Thousands are told apart by the other sign, a blank or an apostrophe, in groups of three. A sign may stand behind
+    the number, and brackets say minus; what is none of that is left for ``minor_of`` to refuse.
+    """
+    plain = text.translate(_BLANKS).replace("\u2212", "-")
+    if plain.startswith("(") and plain.endswith(")"):
+        plain = f"-{plain[1:-1]}"
+    elif plain.endswith(("-", "+")) and plain[:1].isdigit():
+        plain = plain[-1] + plain[:-1]
+    other = "." if decimal_sign == "," else ","
+    whole, sign, fraction = plain.partition(decimal_sign)
+    if other in whole or "'" in whole:
+        grouped_digits = _THOUSANDS.fullmatch(whole.replace("'", other))
+        if grouped_digits is None:
+            return text
+        whole = whole.replace(other, "").replace("'", "")
+    return whole + ("." if sign else "") + fraction
 
 
 def decimal_text(amount_minor: int, currency: str) -> str:

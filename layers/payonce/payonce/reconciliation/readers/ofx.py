@@ -1,0 +1,167 @@
+"""OFX 1.x (SGML, whose leaves need no end tag) and 2.x (XML) bank and credit-card statements; QFX is the same.
+
+A statement states its ledger balance and no opening one, so nothing proves it: it is read and marked *unproved*.
+Source: OFX Banking Specification 2.3, sections 2.3 (syntax), 3.2.8 (dates) and 11.4 (statement download).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.limits import MAX_ROWS, MAX_XML_DEPTH, MAX_XML_TEXT_CHARACTERS
+from payonce.reconciliation.readers.proof import judged
+from payonce.reconciliation.readers.rows import Statement, StatementLine
+from payonce.reconciliation.readers.values import currency_of, minor_of, number_text, shown, six_digit_date, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+# Names of elements are capitals, digits and a point; "&" entities are resolved in texts alone.
+_TOKEN = re.compile(r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<(?P<end>/?)(?P<name>[A-Za-z0-9._]+)\s*(?P<empty>/?)>", re.DOTALL)
+_CHARSET = re.compile(rb"CHARSET:\s*([0-9A-Za-z-]+)|encoding=[\"']([^\"']+)[\"']")
+_HEADER_BYTES = 2_048
+STATEMENTS = ("STMTRS", "CCSTMTRS")
+AGGREGATES = frozenset({*STATEMENTS, "BANKACCTFROM", "CCACCTFROM", "STMTTRN", "LEDGERBAL", "BANKTRANLIST", "CURRENCY"})
+
+
+@dataclass(slots=True)
+class _Element:
+    name: str
+    line: int
+    values: dict[str, str] = field(default_factory=dict)
+    children: list[_Element] = field(default_factory=list)
+
+    def required(self, name: str) -> str:
+        text = self.values.get(name, "")
+        if not text:
+            raise FileRejected("it is empty or missing", line=self.line, field=f"{self.name}/{name}")
+        return text
+
+
+def read_ofx(data: bytes) -> tuple[Statement, ...]:
+    """Return one statement per account. Raises ``FileRejected``, also where the bank answered with an error."""
+    text = _decoded(data)
+    found = list(_statements(text))
+    if not found:
+        raise FileRejected("there is no bank or credit-card statement in it: accounts, investments or an error alone")
+    return tuple(_statement(element) for element in found)
+
+
+def _decoded(data: bytes) -> str:
+    stated = _CHARSET.search(data[:_HEADER_BYTES])
+    name = (stated[1] or stated[2]).decode() if stated else "utf-8"
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return data.decode(f"cp{name}" if name.isdigit() else name)
+    except (LookupError, UnicodeDecodeError):
+        return data.decode("iso-8859-1")
+
+
+def _statements(text: str) -> Iterator[_Element]:
+    """Yield the statements, each with the elements of it that are read. One at a time is in memory."""
+    stack: list[_Element] = []
+    rows, line, at = 0, 1, 0
+    leaf = ""
+    start = text.find("<OFX")
+    for token in _TOKEN.finditer(text, max(start, 0)):
+        line += text.count("\n", at, token.start())
+        between, at = text[at : token.start()], token.end()
+        if stack and leaf:
+            _add(stack[-1], leaf, html.unescape(between))
+        if token["cdata"] is not None:
+            if stack and leaf:
+                _add(stack[-1], leaf, token["cdata"])
+            line += text.count("\n", token.start(), token.end())
+            continue
+        name = token["name"].upper()
+        leaf = ""
+        if token["end"]:
+            if stack and stack[-1].name == name:
+                element = stack.pop()
+                if element.name in STATEMENTS:
+                    yield element
+                elif stack:
+                    stack[-1].children.append(element)
+        elif name in AGGREGATES and (stack or name in STATEMENTS):
+            rows += name == "STMTTRN"
+            if rows > MAX_ROWS or len(stack) > MAX_XML_DEPTH:
+                raise FileRejected(f"there are more than {MAX_ROWS} transactions, or they are nested", line=line)
+            stack.append(_Element(name, line))
+        elif not token["empty"]:
+            leaf = name
+    if stack:
+        raise FileRejected(f"{stack[-1].name} is not closed; the file may have lost its end", line=stack[-1].line)
+
+
+def _add(element: _Element, leaf: str, text: str) -> None:
+    plain = " ".join(text.split())
+    if plain:
+        element.values[leaf] = " ".join(filter(None, (element.values.get(leaf), plain)))
+        if len(element.values[leaf]) > MAX_XML_TEXT_CHARACTERS:
+            raise FileRejected("the text is too long", line=element.line, field=f"{element.name}/{leaf}")
+
+
+def _statement(found: _Element) -> Statement:
+    accounts = [child for child in found.children if child.name in ("BANKACCTFROM", "CCACCTFROM")]
+    if not accounts:
+        raise FileRejected("there is no account", line=found.line, field=f"{found.name}/BANKACCTFROM")
+    rows = [child for outer in found.children if outer.name == "BANKTRANLIST" for child in outer.children]
+    currency = currency_of(found.values.get("CURDEF") or _of_rows(rows, found), line=found.line, field="CURDEF")
+    balances = [child for child in found.children if child.name == "LEDGERBAL" and child.values.get("BALAMT")]
+    closing = None
+    if balances:
+        closing = _minor(balances[0].values["BALAMT"], currency, balances[0], "BALAMT")
+    last = balances[0].values.get("DTASOF") if balances else None
+    statement = Statement(
+        statement_id=f"line-{found.line}",
+        account="/".join(filter(None, (accounts[0].values.get("BANKID"), accounts[0].required("ACCTID")))),
+        currency=currency,
+        opening_minor=None,
+        closing_minor=closing,
+        lines=tuple(_line(row, currency) for row in rows if row.name == "STMTTRN"),
+        last_day=_day(last, balances[0], "DTASOF") if last else None,
+    )
+    return judged(statement)
+
+
+def _of_rows(rows: list[_Element], found: _Element) -> str:
+    """Return the one currency of the transactions, where the statement leaves its own out."""
+    named = {child.values.get("CURSYM", "") for row in rows for child in row.children} - {""}
+    if len(named) != 1:
+        raise FileRejected("it states no currency", line=found.line, field=f"{found.name}/CURDEF")
+    return named.pop()
+
+
+def _line(row: _Element, currency: str) -> StatementLine:
+    texts = [row.values.get(name) for name in ("NAME", "MEMO")]
+    return StatementLine(
+        row_number=row.line,
+        amount_minor=_minor(row.required("TRNAMT"), currency, row, "TRNAMT"),
+        currency=currency,
+        booking_date=_day(row.required("DTPOSTED"), row, "DTPOSTED"),
+        value_date=_day(row.values["DTAVAIL"], row, "DTAVAIL") if row.values.get("DTAVAIL") else None,
+        references=unique([row.values.get(name) for name in ("REFNUM", "CHECKNUM", "FITID")]),
+        counterparty=row.values.get("NAME"),
+        description=" ".join(text for text in texts if text),
+    )
+
+
+def _minor(text: str, currency: str, element: _Element, name: str) -> int:
+    plain = number_text(text, decimal_sign="," if "," in text[-3:] and "." not in text[-3:] else ".")
+    return minor_of(plain, currency, line=element.line, field=f"{element.name}/{name}")
+
+
+def _day(text: str, element: _Element, name: str) -> date:
+    """Return the day as the bank wrote it, whatever time and zone follow it."""
+    field_name = f"{element.name}/{name}"
+    if not (text[:8].isdigit() and len(text) >= 8 and text.startswith(("19", "20"))):
+        raise FileRejected(f"{shown(text)} is not a date of the form YYYYMMDD", line=element.line, field=field_name)
+    return six_digit_date(text[2:8], line=element.line, field=field_name)
