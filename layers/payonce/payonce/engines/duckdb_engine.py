@@ -194,6 +194,20 @@ class DuckDbWorkspace:
             text = "SELECT statement_key FROM bank_statement_verdict WHERE settled = 'matched' AND break_class = ''"
             return {row[0] for row in self._query(text)}
 
+    def resting_on_unproved(self) -> set[str]:
+        """See ``Workspace``."""
+        text = (
+            "WITH unproved AS (SELECT line_key FROM bank_line GROUP BY line_key HAVING max(proved) = 0), "
+            "told AS (SELECT line_key, gateway, payout_id, currency FROM bank_own "
+            "UNION SELECT line_key, gateway, payout_id, currency FROM bank_batch "
+            "UNION SELECT line_key, gateway, payout_id, currency FROM bank_only_candidate) "
+            "SELECT line_key FROM unproved UNION SELECT p.row_key FROM told AS t "
+            "JOIN unproved AS u ON u.line_key = t.line_key JOIN bank_payout_row AS p "
+            "ON p.gateway = t.gateway AND p.payout_id = t.payout_id AND p.currency = t.currency"
+        )
+        with _translated():
+            return {row[0] for row in self._query(text)}
+
     def anomalies(self, settings: RunSettings) -> Anomalies:
         """See ``Workspace``. The engine scans everything; only suspect rows are returned to Python."""
         with _translated():

@@ -13,6 +13,8 @@ from collections import Counter
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+from payonce.reconciliation.readers.accounts import canonical_account
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _POSITION = re.compile(r"line-[0-9]+\Z")
-# Dutch banks write the currency behind the IBAN in MT940 and leave it away in camt.
-_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 
 
 class GatewayTableRow(NamedTuple):
@@ -47,6 +47,7 @@ class BankLineRow(NamedTuple):
     """A row of ``bank_line``. ``reference_text`` is ``|a|b|``, or ``|`` where the bank gives no reference.
 
     ``statement_key`` is the statement's, which another rendition of it shares; ``rendition_key`` is that of this one.
+    ``proved`` is 1 where the statement proves itself: what rests on another line closes no case.
     """
 
     line_key: str
@@ -59,10 +60,14 @@ class BankLineRow(NamedTuple):
     description: str
     statement_key: str
     rendition_key: str
+    proved: int
 
 
 class BankStatementRow(NamedTuple):
-    """A row of ``bank_statement``; days are ``None`` where neither balances nor lines are dated."""
+    """A row of ``bank_statement``; days are ``None`` where neither balances nor lines are dated.
+
+    Balances of a statement that does not prove itself (``proved`` is 0) are compared with no other's.
+    """
 
     statement_key: str
     account: str
@@ -72,6 +77,7 @@ class BankStatementRow(NamedTuple):
     sequence: int | None
     first_day: int | None
     last_day: int | None
+    proved: int
 
 
 def gateway_table_rows(file: ReconciliationFile, gateway: str) -> Iterator[GatewayTableRow]:
@@ -114,6 +120,7 @@ def bank_statement_rows(file: ReconciliationFile) -> Iterator[BankStatementRow]:
             statement.sequence,
             first,
             last,
+            _proved(statement),
         )
 
 
@@ -123,24 +130,27 @@ def day_number(day: date) -> int:
 
 
 def account_of(statement: Statement) -> str:
-    """Return the account without blanks, in capitals, and an IBAN without the currency that MT940 may append."""
-    plain = "".join(statement.account.split()).upper()
-    shorter = plain.removesuffix(statement.currency)
-    return shorter if _IBAN.fullmatch(shorter) else plain
+    """Return the account's one name, which a statement that no reader made may lack yet."""
+    return canonical_account(statement.account, statement.currency)
 
 
 def statement_key_of(statement: Statement) -> str:
     """Return the key that all renditions of one statement share.
 
     The camt.053 and the MT940 of a day agree on account, balances, closing day and amounts, while their ids, texts and
-    opening days differ. A notification has no balances to know it by: its key is that of its whole content.
+    opening days differ. What does not prove itself has no balances to know it by: its key is that of its whole content.
     """
     account, currency = account_of(statement), statement.currency
-    if statement.opening_minor is None or statement.closing_minor is None:
+    if not _proved(statement):
         return _sha256("notification", statement.opening_minor, statement.closing_minor, rendition_key_of(statement))
     amounts = sorted(line.amount_minor for line in statement.lines)
     _, last = _days_of(statement)
     return _sha256("statement", account, currency, statement.opening_minor, statement.closing_minor, last, *amounts)
+
+
+def _proved(statement: Statement) -> int:
+    has_balances = statement.opening_minor is not None and statement.closing_minor is not None
+    return int(statement.unproved is None and has_balances)
 
 
 def rendition_key_of(statement: Statement) -> str:
@@ -173,6 +183,7 @@ def _lines_of(statement: Statement) -> Iterator[BankLineRow]:
             line.description,
             statement_key,
             rendition_key,
+            _proved(statement),
         )
 
 

@@ -46,12 +46,12 @@ _EVIDENCE: Final = {
     Source.BANK: (
         "bank_line",
         "line_key",
-        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description",
+        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description, proved",
     ),
     Source.STATEMENT: (
         "bank_statement",
         "statement_key",
-        "account, currency, opening_minor, closing_minor, sequence, first_day, last_day",
+        "account, currency, opening_minor, closing_minor, sequence, first_day, last_day, proved",
     ),
 }
 
@@ -109,6 +109,13 @@ class Workspace(ReconciliationEngine, Protocol):
 
     def joined_statements(self) -> set[str]:
         """Return the keys of statements that the run saw go on from another one. Asked after ``run``."""
+        ...
+
+    def resting_on_unproved(self) -> set[str]:
+        """Return the row keys, after ``run``, of bank lines that only unproved statements tell, and of payouts with one.
+
+        That such a row has no break proves nothing: the line may be wrong, or its reversal missing.
+        """
         ...
 
     def anomalies(self, settings: RunSettings) -> Anomalies:

@@ -55,6 +55,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "description": _TEXT,
             "statement_key": _TEXT,
             "rendition_key": _TEXT,
+            "proved": _INT,
         },
         "bank_statement": {
             "statement_key": _TEXT,
@@ -65,6 +66,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "sequence": _INT,
             "first_day": _INT,
             "last_day": _INT,
+            "proved": _INT,
         },
         "settings": {
             "as_of_ms": _INT,

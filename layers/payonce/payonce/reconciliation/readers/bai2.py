@@ -6,16 +6,21 @@ Reporting Specifications, version 2; ANSI X9.121 (BTR3) keeps its records.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.readers.bai2_fields import Bai2Line, Bai2Summary, amount_of, bai2_date, detail_of, summaries_of
-from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS, MAX_ROWS
+from payonce.reconciliation.readers.bai2_fields import (
+    Bai2Line,
+    Bai2Summary,
+    amount_of,
+    bai2_date,
+    detail_of,
+    summaries_of,
+)
+from payonce.reconciliation.readers.bai2_records import Record, records_of
 from payonce.reconciliation.readers.proof import judged
 from payonce.reconciliation.readers.rows import Statement, StatementLine
-from payonce.reconciliation.readers.text import decoded_text, lines_of
 from payonce.reconciliation.readers.values import currency_of, shown
 
 if TYPE_CHECKING:
@@ -24,8 +29,6 @@ if TYPE_CHECKING:
 
 DEFAULT_CURRENCY = "USD"  # the specification's, when neither account nor group names one
 OPENING_LEDGER, CLOSING_LEDGER, TOTAL_CREDITS, TOTAL_DEBITS = "010", "015", "100", "400"
-_SEVERAL = re.compile(r"(?<=/)[ \t]+(?=(?:01|02|03|16|49|88|98|99),)")
-CODES = ("01", "02", "03", "16", "49", "88", "98", "99")
 VERSIONS = ("2", "3", "")
 DELETION, TEST_ONLY = "2", "4"
 GROUP_STATUSES = ("1", "2", "3", "4")
@@ -54,67 +57,17 @@ def read_bai2(data: bytes) -> tuple[Statement, ...]:
     Unproved: a statement without both ledger balances or against them, one whose total credits or debits state another
     number of items or sum, and one with details of no known side.
     """
-    reader = _Reader(_logical(data))
+    reader = _Reader(records_of(data))
     statements = reader.file()
     return tuple(statements)
 
 
-def _physical(data: bytes) -> Iterator[tuple[int, str]]:
-    """Yield the records with the number of their line: some programs write several into one."""
-    for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
-        for text in _SEVERAL.split(raw) if len(raw) <= MAX_LINE_CHARACTERS else (raw,):
-            if text.strip():
-                yield number, text.strip()
-
-
-@dataclass(slots=True)
-class _Logical:
-    """A record with its continuations: its first line, its fields, and how many physical records it takes."""
-
-    line: int
-    code: str
-    fields: list[str]
-    physical: int
-
-
-def _logical(data: bytes) -> Iterator[_Logical]:
-    """Yield records with their 88 continuations joined on, as the list of fields they make together."""
-    current: _Logical | None = None
-    count = 0
-    ended = True
-    for number, text in _physical(data):
-        count += 1
-        if count > MAX_ROWS or len(text) > MAX_LINE_CHARACTERS:
-            raise FileRejected(f"over {MAX_ROWS} records or {MAX_LINE_CHARACTERS} characters in one", line=number)
-        code, comma, rest = text.partition(",")
-        if current is not None and not ended and code not in CODES:
-            # A text that was wrapped without a continuation record: it is no record of its own.
-            current.fields[-1] = f"{current.fields[-1]} {text.removesuffix('/')}"
-            ended = text.endswith("/")
-            continue
-        ended = text.endswith("/")
-        if not comma or len(code) != 2:
-            raise FileRejected("not a record: a two-digit code and a comma are expected", line=number)
-        fields = rest.removesuffix("/").split(",")
-        if code == "88":
-            if current is None:
-                raise FileRejected("a continuation of nothing", line=number, field="88")
-            current.fields.extend(fields)  # in place: a new list each would be quadratic in the continuations
-            current.physical += 1
-            continue
-        if current is not None:
-            yield current
-        current = _Logical(number, code, fields, 1)
-    if current is not None:
-        yield current
-
-
 class _Reader:
-    def __init__(self, logical: Iterator[_Logical]) -> None:
-        self.rest = logical
+    def __init__(self, records: Iterator[Record]) -> None:
+        self.rest = records
         self.line = 0
 
-    def next(self, *expected: str) -> _Logical:
+    def next(self, *expected: str) -> Record:
         record = next(self.rest, None)
         if record is None:
             raise FileRejected(f"the file ends where record {' or '.join(expected)} is expected", line=self.line + 1)
@@ -128,7 +81,9 @@ class _Reader:
     def file(self) -> list[Statement]:
         header = self.next("01")
         if _at(header, 7) not in VERSIONS:
-            raise FileRejected(f"version {shown(_at(header, 7))} is neither 2 nor 3", line=header.line, field="01 version")
+            raise FileRejected(
+                f"version {shown(_at(header, 7))} is neither 2 nor 3", line=header.line, field="01 version"
+            )
         totals = _Totals(records=header.physical)
         statements: list[Statement] = []
         while (record := self.next("02", "99")).code == "02":
@@ -138,7 +93,7 @@ class _Reader:
             raise FileRejected("a record after the file's trailer", line=more.line)
         return statements
 
-    def group(self, header: _Logical, outer: _Totals) -> list[Statement]:
+    def group(self, header: Record, outer: _Totals) -> list[Statement]:
         status = _at(header, 2)
         if status in (DELETION, TEST_ONLY) or status not in GROUP_STATUSES:
             problem = f"group status {shown(status)} is not read: only updates (1) and corrections (3) are booked"
@@ -153,7 +108,7 @@ class _Reader:
         _add(outer, group.totals)
         return statements
 
-    def account(self, header: _Logical, group: _Group) -> Statement:
+    def account(self, header: Record, group: _Group) -> Statement:
         account = _at(header, 0)
         if not account:
             raise FileRejected("there is no account number", line=header.line, field="03 account")
@@ -177,14 +132,14 @@ class _Reader:
             currency=currency,
             opening_minor=balances.get(OPENING_LEDGER),
             closing_minor=balances.get(CLOSING_LEDGER),
-            lines=tuple(_statement_line(detail, currency, group.as_of) for detail in details if detail.sign),
+            lines=tuple(_statement_line(each, currency, group.as_of) for each in details if each.sign),
             first_day=group.as_of,
             last_day=group.as_of,
         )
         return judged(statement, _doubts(summaries, details))
 
 
-def _at(record: _Logical, index: int) -> str:
+def _at(record: Record, index: int) -> str:
     return record.fields[index].strip() if index < len(record.fields) else ""
 
 
@@ -194,21 +149,21 @@ def _add(outer: _Totals, inner: _Totals) -> None:
     outer.records += inner.records
 
 
-def _check(record: _Logical, totals: _Totals, code: str) -> None:
+def _check(record: Record, totals: _Totals, code: str) -> None:
     totals.records += record.physical
     _check_amount(record, totals.amount, code)
     _check_count(record, 1, totals.members, f"{code} number of members")
     _check_count(record, 2, totals.records, f"{code} number of records")
 
 
-def _check_amount(record: _Logical, counted: int, code: str) -> None:
+def _check_amount(record: Record, counted: int, code: str) -> None:
     field_name = f"{code} control total"
     stated = amount_of(_at(record, 0), line=record.line, field=field_name)
     if stated != counted:
         raise FileRejected(f"it says {stated}, the records make {counted}", line=record.line, field=field_name)
 
 
-def _check_count(record: _Logical, index: int, counted: int, field_name: str) -> None:
+def _check_count(record: Record, index: int, counted: int, field_name: str) -> None:
     stated = amount_of(_at(record, index), line=record.line, field=field_name)
     if stated != counted:
         raise FileRejected(f"it says {stated}, there are {counted}", line=record.line, field=field_name)

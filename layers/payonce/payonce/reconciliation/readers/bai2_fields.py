@@ -151,7 +151,8 @@ def detail_of(fields: list[str], *, line: int) -> Bai2Line:
     value_date = cursor.funds("16")
     bank_reference, customer_reference = cursor.next(), cursor.next()
     text = ",".join(fields[cursor.at :]).strip()
-    return Bai2Line(line, code, _sign_of(int(code)), amount, value_date, unique([customer_reference, bank_reference]), text)
+    references = unique([customer_reference, bank_reference])
+    return Bai2Line(line, code, _sign_of(int(code)), amount, value_date, references, text)
 
 
 def _sign_of(code: int) -> int:

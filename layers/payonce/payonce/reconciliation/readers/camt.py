@@ -1,4 +1,4 @@
-"""camt.052 (interim report), camt.053 (statement) and camt.054 (notification) of ISO 20022, versions .01 to .19.
+"""camt.052 (interim report), camt.053 (statement) and camt.054 (notification) of ISO 20022, versions .01 to .13.
 
 Only booked entries are lines: pending and informational ones have moved no money yet. A date is the bank's own calendar
 date: of a date and time, the day as it is written, whatever its offset.
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.readers.camt_xml import Event
 
-NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.(052|053|054)\.001\.(0[1-9]|1[0-9])")
-MESSAGES = {"052": ("BkToCstmrAcctRpt", "Rpt"), "053": ("BkToCstmrStmt", "Stmt"), "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}
+NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.(052|053|054)\.001\.(0[1-9]|1[0-3])")
+MESSAGES = {
+    "052": ("BkToCstmrAcctRpt", "Rpt"),
+    "053": ("BkToCstmrStmt", "Stmt"),
+    "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn"),
+}
 SEQUENCES = ("ElctrncSeqNb", "LglSeqNb")  # the first that a statement has is its number
 ACCOUNT_PATHS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/UPIC", "Id/PrtryAcct/Id")
 BANK_PATHS = ("Svcr/FinInstnId/BICFI", "Svcr/FinInstnId/BIC")
@@ -102,9 +106,8 @@ class _Reader:
         if event.depth == 1:
             matched = NAMESPACE.fullmatch(event.namespace)
             if matched is None or event.name != "Document":
-                raise FileRejected(
-                    f"namespace {shown(event.namespace)} is not camt.052, camt.053 or camt.054, version 01 to 19", line=event.line
-                )
+                problem = f"namespace {shown(event.namespace)} is not camt.052, camt.053 or camt.054, version 01 to 13"
+                raise FileRejected(problem, line=event.line)
             self.message = matched[1]
         elif event.depth == 2 and event.name.removesuffix("V01") != MESSAGES[self.message][0]:
             raise FileRejected(f"{shown(event.name)} is not the message of its namespace", line=event.line)
@@ -131,14 +134,17 @@ class _Reader:
         elif node.name == "TxsSummry":
             statement.summary = node
         elif node.name == "Ntry":
-            self.rows += 1
-            if self.rows > MAX_ROWS:
-                raise FileRejected(f"there are more than {MAX_ROWS} entries; split the file", line=node.line)
-            line = entry_of(node, self.transactions, made_on=statement.made_on)
-            self.transactions = Transactions()
-            if line is not None:
-                statement.lines.append(line)
-                statement.doubts += entry_doubts(node)
+            self.entry(statement, node)
+
+    def entry(self, statement: _Open, node: Node) -> None:
+        self.rows += 1
+        if self.rows > MAX_ROWS:
+            raise FileRejected(f"there are more than {MAX_ROWS} entries; split the file", line=node.line)
+        line = entry_of(node, self.transactions, made_on=statement.made_on)
+        self.transactions = Transactions()
+        if line is not None:
+            statement.lines.append(line)
+            statement.doubts += entry_doubts(node)
 
 
 def _closed(found: _Open, message: str) -> Iterator[Statement]:
@@ -192,4 +198,4 @@ def _sides(balances: list[_Balance], reasons: list[str]) -> tuple[_Balance | Non
     for name, several in (("opening (OPBD)", openings), ("closing (CLBD)", closings)):
         if len({balance.amount_minor for balance in several}) > 1:
             reasons.append(f"there are several {name} balances")
-    return (openings or [None])[0], (closings or [None])[0]
+    return next(iter(openings), None), next(iter(closings), None)

@@ -52,19 +52,23 @@ def detect(data: bytes, *, is_mapped: Callable[[bytes], bool] = lambda _: False)
         if data.startswith(beginning):
             raise FileRejected(f"the file is {name}; send the plain report or statement in it")
     head = data[:DETECT_BYTES].removeprefix(BYTE_ORDER_MARK).lstrip()
-    if _OFX.search(head):
-        return FileFormat.OFX
     if head.startswith(QIF_BEGINNING):
         return _detect_table(data, is_mapped, "a QIF file")
+    if (found := _detect_text(head, data[:DETECT_BYTES])) is not None:
+        return found
+    return _detect_table(data, is_mapped, "no format of its own")
+
+
+def _detect_text(head: bytes, with_mark: bytes) -> FileFormat | None:
+    if _OFX.search(head):
+        return FileFormat.OFX
     if head.startswith(b"<"):
         return _detect_xml(head)
     if head.startswith(b"01,"):
         return FileFormat.BAI2
     if _SWIFT_FIELD.search(head):
         return FileFormat.MT940
-    if (found := _detect_csv(data[:DETECT_BYTES])) is not None:
-        return found
-    return _detect_table(data, is_mapped, "no format of its own")
+    return _detect_csv(with_mark)
 
 
 def _detect_xml(head: bytes) -> FileFormat:

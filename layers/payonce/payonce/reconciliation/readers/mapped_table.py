@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
@@ -181,6 +182,6 @@ def _balances(found: list[tuple[StatementLine, int | None]]) -> tuple[int | None
     if len(steps) < len(found):
         return None, None, []
     for told in (steps, steps[::-1]):
-        if all(before + amount == after for (_, before), (amount, after) in zip(told, told[1:], strict=False)):
+        if all(before + amount == after for (_, before), (amount, after) in pairwise(told)):
             return told[0][1] - told[0][0], told[-1][1], []
     return None, None, [UNSTEADY]

@@ -94,34 +94,44 @@ def _statements(data: bytes) -> Iterator[_Open]:
 
 def _take(current: _Open, found: Field) -> None:
     name, text = f":{found.tag}:", found.lines[0]
+    if found.tag in INTERIM_TAGS and INTERIM not in current.reasons:
+        current.reasons.append(INTERIM)
     if found.tag in ACCOUNT:
         # The second line of :25P: is the bank's BIC; :25: of some banks wraps.
         current.account = (text if found.tag == "25P" else "".join(found.lines)).strip()
     elif found.tag in NUMBER:
         current.number = text.strip()
     elif found.tag in (*OPENING, *CLOSING):
-        balance = balance_of(text, line=found.line, field=name)
-        _set_currency(current, balance.currency, found)
-        side = "opening" if found.tag in OPENING else "closing"
-        known = getattr(current, side)
-        if known is not None and known[1].amount_minor != balance.amount_minor:
-            current.reasons.append(f"it states several {side} balances")
-        elif known is None:
-            setattr(current, side, (found.tag, balance))
+        _take_balance(current, found)
     elif found.tag == "34F":
         _set_currency(current, floor_currency(text, line=found.line, field=name), found)
     elif found.tag in ("90C", "90D"):
         count, currency, total = total_of(text, line=found.line, field=name)
         _set_currency(current, currency, found)
         current.totals[found.tag] = (count, total)
-    elif found.tag == "61":
-        if current.closing is not None:
+    elif found.tag in ("61", "86"):
+        _take_movement(current, found)
+
+
+def _take_balance(current: _Open, found: Field) -> None:
+    balance = balance_of(found.lines[0], line=found.line, field=f":{found.tag}:")
+    _set_currency(current, balance.currency, found)
+    side = "opening" if found.tag in OPENING else "closing"
+    known = getattr(current, side)
+    if known is None:
+        setattr(current, side, (found.tag, balance))
+    elif known[1].amount_minor != balance.amount_minor:
+        current.reasons.append(f"it states several {side} balances")
+
+
+def _take_movement(current: _Open, found: Field) -> None:
+    closed = current.closing is not None
+    if found.tag == "61":
+        if closed:
             current.reasons.append(AFTER_CLOSING)
         current.fields.append(found)
-    elif found.tag == "86" and current.fields and (current.closing is None or AFTER_CLOSING in current.reasons):
-        current.fields.append(found)
-    if found.tag in INTERIM_TAGS and INTERIM not in current.reasons:
-        current.reasons.append(INTERIM)
+    elif current.fields and (not closed or AFTER_CLOSING in current.reasons):
+        current.fields.append(found)  # else it is about the account
 
 
 def _set_currency(current: _Open, currency: str, found: Field) -> None:

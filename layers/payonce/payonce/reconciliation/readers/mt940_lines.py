@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Only these begin a field. Text of :86: may wrap so that a line begins with ":26:37", which is a time of day.
-TAG = re.compile(
-    r":(20|21|25P?|28C?|60[FM]?|61|62[FM]?|64F?|65F?|86|NS|13D?|34F|90[CD]):(.*)", re.DOTALL
-)
+TAG = re.compile(r":(20|21|25P?|28C?|60[FM]?|61|62[FM]?|64F?|65F?|86|NS|13D?|34F|90[CD]):(.*)", re.DOTALL)
 ENVELOPE = re.compile(r"\{[1235S]:(?:[^{}]|\{[^{}]*\})*\}|\{4:|-\}")
 BANK = re.compile(r"\{1:F01([A-Z]{6}[A-Z0-9]{2})|\A([A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\s*\Z", re.ASCII)
 # ABN AMRO and ING write lines of capitals and digits above a message, Rabobank ":940:"; they end it with "-" or "-XXX".
@@ -43,49 +41,52 @@ class Field:
 
 def fields_of(data: bytes) -> Iterator[Field]:
     """Yield the file's fields. Raises ``FileRejected`` for a line that is none, where none may stand."""
-    current: Field | None = None
-    bank: str | None = None
-    open_text = False  # whether a line that is no field belongs to the one before
-    count = 0
+    reader = _Reader()
     for number, raw in enumerate(lines_of(decoded_text(data)), start=1):
         if len(raw) > MAX_LINE_CHARACTERS:
             raise FileRejected(f"the line is longer than {MAX_LINE_CHARACTERS} characters", line=number)
-        text = raw.rstrip("\r").strip("\x01\x03")
+        text = reader.unwrapped(raw.rstrip("\r").strip("\x01\x03"))
+        if text and (ended := reader.take(text, number)) is not None:
+            yield ended
+    if reader.current is not None:
+        yield reader.current
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.current: Field | None = None
+        self.bank: str | None = None
+        self.in_text = False  # whether a line that is no field belongs to the one before
+        self.count = 0
+
+    def unwrapped(self, text: str) -> str:
+        """Return the line without the envelope; "" for one that says nothing. What ends a message ends its text."""
         enveloped = text.startswith(("{", "-}"))
-        if (enveloped or not open_text) and (named := BANK.search(text)) is not None:
-            bank = named[1] or named[2]
+        if (enveloped or not self.in_text) and (named := BANK.search(text)) is not None:
+            self.bank = named[1] or named[2]
         if enveloped:
             text = ENVELOPE.sub("", text.replace("\x01", "").replace("\x03", ""))
-            open_text = False
-        if not text.strip():
-            continue
+            self.in_text = False
         if ENDING.fullmatch(text.rstrip()):
-            open_text = False
-            continue
+            self.in_text = False
+            return ""
+        return text if text.strip() else ""
+
+    def take(self, text: str, number: int) -> Field | None:
+        """Take a line; return the field that it ends."""
+        current = self.current
         matched = TAG.fullmatch(text)
         if matched is not None:
-            count += 1
-            if count > MAX_ROWS:
+            self.count += 1
+            if self.count > MAX_ROWS:
                 raise FileRejected(f"there are more than {MAX_ROWS} fields; split the file", line=number)
-            if current is not None:
-                yield current
-            current = Field(number, matched[1], [matched[2]], bank)
-            open_text = matched[1] in WRAPS
-        elif current is not None and (open_text or _is_text(text, current)):
-            current.lines.append(text)
-        elif not _may_stand(text, current):
+            self.current = Field(number, matched[1], [matched[2]], self.bank)
+            self.in_text = matched[1] in WRAPS
+            return current
+        heading = HEADING.fullmatch(text.strip()) is not None
+        if current is not None and current.tag in WRAPS and (self.in_text or not heading):
+            current.lines.append(text)  # also behind a "-" that seemed to end the text
+        elif not heading or not (current is None or current.tag in CLOSING or current.tag in WRAPS):
             after = f" after :{current.tag}:" if current else ""
             raise FileRejected(f"{shown(text)} is not a field of MT940{after}", line=number)
-    if current is not None:
-        yield current
-
-
-def _is_text(text: str, current: Field) -> bool:
-    """Whether a line after "-" still belongs to the text that it seemed to end."""
-    return current.tag in WRAPS and HEADING.fullmatch(text.strip()) is None
-
-
-def _may_stand(text: str, current: Field | None) -> bool:
-    """Whether a line between two messages is one that banks write there."""
-    between = current is None or current.tag in CLOSING or current.tag in WRAPS
-    return between and HEADING.fullmatch(text.strip()) is not None
+        return None

@@ -67,38 +67,59 @@ def _decoded(data: bytes) -> str:
 
 def _statements(text: str) -> Iterator[_Element]:
     """Yield the statements, each with the elements of it that are read. One at a time is in memory."""
-    stack: list[_Element] = []
-    rows, line, at = 0, 1, 0
-    leaf = ""
-    start = text.find("<OFX")
-    for token in _TOKEN.finditer(text, max(start, 0)):
-        line += text.count("\n", at, token.start())
-        between, at = text[at : token.start()], token.end()
-        if stack and leaf:
-            _add(stack[-1], leaf, html.unescape(between))
+    reader = _Reader()
+    at = max(text.find("<OFX"), 0)
+    reader.line += text.count("\n", 0, at)
+    for token in _TOKEN.finditer(text, at):
+        reader.text(html.unescape(text[at : token.start()]))
+        reader.line += text.count("\n", at, token.end())
+        at = token.end()
         if token["cdata"] is not None:
-            if stack and leaf:
-                _add(stack[-1], leaf, token["cdata"])
-            line += text.count("\n", token.start(), token.end())
-            continue
-        name = token["name"].upper()
-        leaf = ""
-        if token["end"]:
-            if stack and stack[-1].name == name:
-                element = stack.pop()
-                if element.name in STATEMENTS:
-                    yield element
-                elif stack:
-                    stack[-1].children.append(element)
-        elif name in AGGREGATES and (stack or name in STATEMENTS):
-            rows += name == "STMTTRN"
-            if rows > MAX_ROWS or len(stack) > MAX_XML_DEPTH:
-                raise FileRejected(f"there are more than {MAX_ROWS} transactions, or they are nested", line=line)
-            stack.append(_Element(name, line))
-        elif not token["empty"]:
-            leaf = name
-    if stack:
-        raise FileRejected(f"{stack[-1].name} is not closed; the file may have lost its end", line=stack[-1].line)
+            reader.text(token["cdata"])
+        elif token["end"]:
+            if (statement := reader.end(token["name"].upper())) is not None:
+                yield statement
+        else:
+            reader.begin(token["name"].upper(), is_empty=bool(token["empty"]))
+    if reader.stack:
+        lost = reader.stack[-1]
+        raise FileRejected(f"{lost.name} is not closed; the file may have lost its end", line=lost.line)
+
+
+class _Reader:
+    """Where the reading of the markup stands: the aggregates that are open, and the leaf whose text comes."""
+
+    def __init__(self) -> None:
+        self.stack: list[_Element] = []
+        self.leaf = ""
+        self.line = 1
+        self.rows = 0
+
+    def text(self, text: str) -> None:
+        if self.stack and self.leaf:
+            _add(self.stack[-1], self.leaf, text)
+
+    def begin(self, name: str, *, is_empty: bool) -> None:
+        self.leaf = ""
+        if name in AGGREGATES and (self.stack or name in STATEMENTS):
+            self.rows += name == "STMTTRN"
+            if self.rows > MAX_ROWS or len(self.stack) > MAX_XML_DEPTH:
+                raise FileRejected(f"there are over {MAX_ROWS} transactions, or they are nested", line=self.line)
+            self.stack.append(_Element(name, self.line))
+        elif not is_empty:
+            self.leaf = name
+
+    def end(self, name: str) -> _Element | None:
+        """End an element; return it when it is a statement."""
+        self.leaf = ""
+        if not self.stack or self.stack[-1].name != name:
+            return None
+        element = self.stack.pop()
+        if element.name in STATEMENTS:
+            return element
+        if self.stack:
+            self.stack[-1].children.append(element)
+        return None
 
 
 def _add(element: _Element, leaf: str, text: str) -> None:

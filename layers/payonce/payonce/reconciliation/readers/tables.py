@@ -23,6 +23,7 @@ WORKBOOK = "xl/workbook.xml"
 QIF_BEGINNING = b"!"
 MAX_HEADER_LINE = 60  # banks write their address, the account and the period above the header
 MAX_PARTS = 2_000  # of a workbook; a bank's export has some ten
+UNREADABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError)  # openpyxl's, of broken parts
 NUMBER_DECIMALS = Decimal("0.000001")  # a workbook holds binary numbers: 0.1 + 0.2 is 0.30000000000000004 there
 
 
@@ -90,7 +91,7 @@ def sheet_rows(data: bytes, *, sheet: str | None) -> Iterator[Row]:
             if number > MAX_ROWS:
                 raise FileRejected(f"there are more than {MAX_ROWS} rows; split the sheet", line=number)
             yield Row(number, tuple(_cell(value, number) for value in values))
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, SyntaxError) as error:
+    except (InvalidFileException, zipfile.BadZipFile, *UNREADABLE) as error:
         raise FileRejected(f"the workbook can't be read: {type(error).__name__}") from None
 
 

@@ -120,6 +120,7 @@ class Reconciliation:
             )
             result = with_anomalies(workspace.run(settings), workspace.anomalies(settings))
             period.joined = workspace.joined_statements()
+            period.unproved = workspace.resting_on_unproved()
         # Neither found nor proved gone.
         cut_off = {found.break_id for found in result.breaks if _is_cut_off(found, period)}
         counts = record_run(
@@ -178,6 +179,9 @@ class Reconciliation:
             return False
         if _is_double(case):
             return given_back(self._database, case, period.refunded_minor)
+        # A line of a file that does not prove itself settles nothing: it may be wrong, or its reversal missing.
+        if any(row.row_key in period.unproved for row in case.evidence):
+            return False
         # A statement whose neighbour has left the period is held against nothing.
         if any(row.source is Source.STATEMENT and row.row_key not in period.joined for row in case.evidence):
             return False

@@ -59,6 +59,7 @@ class Period:
     known: list[KnownFile] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     joined: set[str] = field(default_factory=set)
+    unproved: set[str] = field(default_factory=set)
     refunded_minor: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 

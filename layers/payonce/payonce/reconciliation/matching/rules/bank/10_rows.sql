@@ -15,13 +15,13 @@ FROM (
     GROUP BY statement_key, rendition_key
 ) AS renditions;
 
--- Only a statement with balances can be checked against its neighbours; the others notify of single movements.
+-- Only a statement that its balances prove can be checked against its neighbours; the others tell of movements alone.
 CREATE TABLE bank_balanced AS
 SELECT
     statement_key, account, currency, opening_minor, closing_minor, min(sequence) AS sequence,
     min(first_day) AS first_day, max(last_day) AS last_day
 FROM bank_statement
-WHERE opening_minor IS NOT NULL AND closing_minor IS NOT NULL
+WHERE proved = 1
 GROUP BY statement_key, account, currency, opening_minor, closing_minor;
 
 -- A notification and the statement of its day tell of the same movements in other words: the statement counts.
