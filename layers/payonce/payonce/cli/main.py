@@ -19,6 +19,7 @@ from payonce.cli import (
     ledger,
     manifests,
     reconcile,
+    reconcile_map,
     routing,
     stack,
 )
@@ -42,10 +43,16 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "corrections": corrections.run,
     "ledger": ledger.run,
     "reconcile": reconcile.run,
+    reconcile_map.COMMAND: reconcile_map.run,
     "routing": routing.run,
     "verify-manifests": manifests.run,
 }
-WITHOUT_A_STACK = {"sidecar", "reconcile", "verify-manifests"}  # they work on files, with no credentials
+WITHOUT_A_STACK = {
+    "sidecar",
+    "reconcile",
+    reconcile_map.COMMAND,
+    "verify-manifests",
+}  # they work on files, with no credentials
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     corrections.add_commands(commands)
     ledger.add_commands(commands)
     reconcile.add_commands(commands)
+    reconcile_map.add_commands(commands)
     routing.add_commands(commands)
     manifests.add_commands(commands)
     return parser
@@ -88,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 done, 1 breaks or a difference found, 2 refused, with the reason."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(reconcile_map.joined(sys.argv[1:] if arguments is None else arguments))
     try:
         environment = dict(os.environ)
         if options.stack and options.command not in WITHOUT_A_STACK:

@@ -16,8 +16,8 @@ from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
 from payonce.reconciliation.readers.values import plain
-from payonce.reconciliation.runs.intake import CountedStream, Intake
-from payonce.reconciliation.runs.run_policy import RunPolicy, load_policy
+from payonce.reconciliation.runs.intake import CountedStream, Intake, Refused
+from payonce.reconciliation.runs.run_policy import RunPolicy, load_mapping, load_policy
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.matching.results import Workspace
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import RunSettings
+    from payonce.reconciliation.readers.mapping import ColumnMapping
     from payonce.reconciliation.report.contents import Contents
 
 NO_BREAKS, BREAKS_FOUND, REFUSED = 0, 1, 2
@@ -40,6 +41,14 @@ class NamedFile:
 
     path: Path
     gateway: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read: the mappings of tables, and whether only what proves itself is taken."""
+
+    mappings: tuple[ColumnMapping, ...] = ()
+    strict: bool = False
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,6 +66,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="the ledger's name of the gateway whose report FILE is, or of all that are not named; may be repeated",
     )
     command.add_argument("--policy", type=Path, metavar="policy.toml", help="fees and limits, docs/reconciliation.md")
+    command.add_argument(
+        "--mapping",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="columns.toml",
+        help="what the columns of a bank's table mean (`reconcile map FILE` proposes one); may be repeated",
+    )
+    command.add_argument("--strict", action="store_true", help="refuse statements that do not prove themselves")
+    command.add_argument("--skip-refused", action="store_true", help="go on without files that are refused")
     command.add_argument("--as-of", metavar="ISO", help="judge as of this time (default: the latest time in the files)")
     command.add_argument("--report", type=Path, metavar="out.html", help="write the report, one HTML file")
     command.add_argument("--json", type=Path, metavar="out.json", help="write every break with its evidence")
@@ -64,7 +83,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Reconcile: 0 no breaks, 1 breaks, 2 a file was refused and nothing was reconciled. Raises ``PayonceError``."""
+    """Reconcile: 0 no breaks, 1 breaks or a file left out, 2 a file was refused and nothing was reconciled.
+
+    Raises ``PayonceError``.
+    """
     try:
         from rich.console import Console
         from rich.progress import Progress
@@ -77,24 +99,28 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except ImportError as error:
         raise MisconfiguredError(PACKAGES.format(error)) from None
     policy = load_policy(options.policy) if options.policy else RunPolicy()
+    reading = Reading((*map(load_mapping, options.mapping), *policy.mappings), options.strict or policy.strict)
     as_of_ms = time_of(options.as_of) if options.as_of else None
     files = named_files(options.files, options.gateway)
     check_outputs(options, files)
     errors = Console(stderr=True)
     intake = Intake()
     with DuckDbWorkspace() as workspace, Progress(console=errors) as progress:
-        refusals = take_in(options.ledger, files, workspace, intake, progress)
-        if refusals:
+        refused = take_in(options.ledger, files, workspace, intake, progress, reading)
+        of_ledger = any(one.name == str(options.ledger) for one in refused)
+        if refused and (of_ledger or len(refused) == len(files) or not options.skip_refused):
             progress.stop()
-            sys.stderr.write("".join(f"{line}\n" for line in [*refusals, "Nothing was reconciled."]))
+            lines = [*(f"{one.name}: {one.reason}" for one in refused), "Nothing was reconciled."]
+            sys.stderr.write("".join(f"{line}\n" for line in lines))
             return REFUSED
+        intake.refused += refused
         settings = policy.settings(intake.latest_ms if as_of_ms is None else as_of_ms)
         result = run_rules(workspace, settings, progress)
     contents = finished(options, settings, intake, result)
     from payonce.reconciliation.report.terminal import show
 
     show(contents, Console())
-    return BREAKS_FOUND if result.breaks else NO_BREAKS
+    return BREAKS_FOUND if result.breaks or intake.refused else NO_BREAKS
 
 
 def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
@@ -119,7 +145,8 @@ def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
 
 def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
     """Refuse what would fail after the run, or overwrite what it reads. Raises ``BodyMalformed``."""
-    read = {path.resolve() for path in (options.ledger, options.policy, *(file.path for file in files)) if path}
+    inputs = (options.ledger, options.policy, *options.mapping, *(file.path for file in files))
+    read = {path.resolve() for path in inputs if path}
     written: set[Path] = set()
     for option in ("report", "json", "manifest"):
         path = getattr(options, option)
@@ -133,10 +160,15 @@ def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
 
 
 def take_in(
-    ledger: Path, files: list[NamedFile], workspace: Workspace, intake: Intake, progress: Progress
-) -> list[str]:
-    """Read everything into the workspace and return why what was refused, a line each; then nothing may be run."""
-    refusals: list[str] = []
+    ledger: Path,
+    files: list[NamedFile],
+    workspace: Workspace,
+    intake: Intake,
+    progress: Progress,
+    reading: Reading,
+) -> list[Refused]:
+    """Read everything into the workspace and return what was refused; of such a file nothing was taken."""
+    refused: list[Refused] = []
     paths = [ledger, *(file.path for file in files)]
     bar = progress.add_task("Reading", total=sum(path.stat().st_size for path in paths if path.is_file()))
 
@@ -149,14 +181,14 @@ def take_in(
                 progress.console.print(f"{path}: {remark}", markup=False, highlight=False, soft_wrap=True)
         except (FileRejected, BodyMalformed) as error:
             # A refusal may quote the file.
-            refusals.append(f"{path}: {plain(error.detail)}")
+            refused.append(Refused(str(path), plain(error.detail)))
         except OSError as error:
-            refusals.append(f"{path}: the file can't be read: {error.strerror}")
+            refused.append(Refused(str(path), f"the file can't be read: {error.strerror}"))
 
     attempt(ledger, partial(_take_ledger, ledger, workspace, intake, passed))
     for file in files:
-        attempt(file.path, partial(_take_file, file, workspace, intake, passed))
-    return refusals
+        attempt(file.path, partial(_take_file, file, workspace, intake, passed, reading))
+    return refused
 
 
 def _take_ledger(path: Path, workspace: Workspace, intake: Intake, passed: Callable[[int], None]) -> None:
@@ -166,10 +198,12 @@ def _take_ledger(path: Path, workspace: Workspace, intake: Intake, passed: Calla
         intake.add_ledger_file(path.name, stream.file_id)
 
 
-def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Callable[[int], None]) -> str | None:
+def _take_file(
+    file: NamedFile, workspace: Workspace, intake: Intake, passed: Callable[[int], None], reading: Reading
+) -> str | None:
     """Return a remark, when there is one to make."""
     with file.path.open("rb") as opened:
-        read = read_file(opened)
+        read = read_file(opened, mappings=reading.mappings, strict=reading.strict)
     passed(file.path.stat().st_size)
     gateway = file.gateway if read.format in GATEWAY_READERS else None
     if read.format in GATEWAY_READERS and gateway is None:

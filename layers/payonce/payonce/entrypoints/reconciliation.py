@@ -36,7 +36,10 @@ def reconcile(application: ReconciliationApplication, event: dict[str, Any], req
             refused.append({"file": name, "reason": error.detail})
             continue
         state = "accepted" if arrival.new else "known"
-        log.info("file accepted", extra={"file": name, "file_id": arrival.file.file_id, "state": state})
+        extra = {"file": name, "file_id": arrival.file.file_id, "state": state}
+        if arrival.unproved:
+            log.warning("file does not prove itself", extra={**extra, "unproved": list(arrival.unproved)})
+        log.info("file accepted", extra=extra)
         accepted.append({"file": name, "file_id": arrival.file.file_id, "state": state})
     if names and not accepted:
         return {"accepted": [], "refused": refused, "run": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from payonce.corrections.following import CorrectionsOfRuns
 from payonce.engines.duckdb_engine import DuckDbWorkspace
@@ -14,6 +15,9 @@ from payonce.reconciliation.runs.run import Reconciliation
 from payonce.reconciliation.runs.stored_policy import StoredPolicy
 from payonce.wiring.application import BUCKET_VARIABLE, Application
 from payonce.wiring.settings import load_settings
+
+if TYPE_CHECKING:
+    from payonce.reconciliation.runs.run_policy import RunPolicy
 
 __all__ = ["BUCKET_VARIABLE", "ReconciliationApplication", "bootstrap_reconciliation"]
 
@@ -39,12 +43,23 @@ class ReconciliationApplication(Application):
             database=self.database,
             clock=self.clock,
             gateways=self.settings.gateways,
+            policy=self._policy_in_force,
         )
 
     @cached_property
     def kept_rows(self) -> KeptRows:
         """The rows of files and days, kept as tables."""
-        return KeptRows(files=self.files, database=self.database, workspace=open_workspace)
+        return KeptRows(
+            files=self.files, database=self.database, workspace=open_workspace, policy=self._policy_in_force
+        )
+
+    @cached_property
+    def stored_policy(self) -> StoredPolicy:
+        """What runs and the inbox judge by."""
+        return StoredPolicy(files=self.files, database=self.database, clock=self.clock)
+
+    def _policy_in_force(self) -> RunPolicy:
+        return self.stored_policy.in_force().policy
 
     @cached_property
     def reconciliation(self) -> Reconciliation:
@@ -52,7 +67,7 @@ class ReconciliationApplication(Application):
         return Reconciliation(
             inbox=self.inbox,
             rows=self.kept_rows,
-            policy=StoredPolicy(files=self.files, database=self.database, clock=self.clock),
+            policy=self.stored_policy,
             files=self.files,
             database=self.database,
             cases=CaseStore(self.database),

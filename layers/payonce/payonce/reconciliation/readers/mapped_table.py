@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
+from payonce.reconciliation.readers.limits import DETECT_BYTES
 from payonce.reconciliation.readers.proof import judged
 from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.tables import QIF_BEGINNING, csv_rows, header_in, is_workbook, qif_rows, sheet_rows
@@ -34,6 +35,9 @@ def rows_of(data: bytes, mapping: ColumnMapping) -> Iterator[Row]:
 
 def mapping_of(data: bytes, mappings: Sequence[ColumnMapping]) -> ColumnMapping | None:
     """Return the first mapping all of whose columns the file has."""
+    if not is_workbook(data):
+        # The header is in its beginning, up to the end of a line: the largest file is not decoded for each mapping.
+        data = data[: data.rfind(b"\n", 0, DETECT_BYTES) + 1] or data[:DETECT_BYTES]
     for mapping in mappings:
         try:
             if header_in(rows_of(data, mapping), mapping.fits) is not None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.reconciliation.matching.summary import age_hours, by_class, conservation, is_overdue, urgent_first
+from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import Break, RunSettings
     from payonce.reconciliation.runs.intake import Intake
 
-JSON_VERSION = 2
+JSON_VERSION = 3
+UNPROVED = "Unproved: these files may lack lines. Their lines are matched, but what rests on them settles nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,21 @@ class Contents:
         return conservation(self.result.tallies, self.intake.read)
 
 
+def refusals(contents: Contents) -> list[str]:
+    """Return what is said before anything else: the files that the run went on without, each with its reason."""
+    return [f"Left out: {plain(one.name)}: {plain(one.reason)}" for one in contents.intake.refused]
+
+
+def unproved(contents: Contents) -> list[str]:
+    """Return the files that do not prove themselves, a line for each reason."""
+    return [f"{plain(one.name)}: {plain(why)}" for one in contents.intake.files for why in one.unproved]
+
+
 def as_json(contents: Contents) -> dict[str, Any]:
     """Return the whole run for machines: every break, amounts in minor units, times in epoch milliseconds."""
     return {
         "version": JSON_VERSION,
+        "refused": [asdict(one) for one in contents.intake.refused],
         "settings": asdict(contents.settings),
         "files": [asdict(facts) for facts in contents.intake.files],
         "digest": contents.result.digest,

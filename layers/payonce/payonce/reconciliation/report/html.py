@@ -12,6 +12,7 @@ from markupsafe import Markup
 from payonce.reconciliation.matching.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import EPOCH, grouped, plain
+from payonce.reconciliation.report.contents import UNPROVED, refusals, unproved
 from payonce.reconciliation.report.plots import plots_of
 from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
@@ -43,6 +44,9 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
     ).render(
         as_of=_time(as_of_ms),
         rows=f"{sum(facts.rows for facts in files):,}",
+        refusals=refusals(contents),
+        unproved_title=UNPROVED,
+        unproved=unproved(contents),
         verdict=verdict(contents.result, proof),
         holds=all(one.holds for one in proof),
         classes=[_class(one) for one in contents.classes],

@@ -10,6 +10,7 @@ from rich.text import Text
 from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, plain
+from payonce.reconciliation.report.contents import UNPROVED, refusals, unproved
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import Severity
 
@@ -28,7 +29,9 @@ SEVERITY_STYLES = {
 
 
 def show(contents: Contents, console: Console) -> None:
-    """Write classes, conservation and the verdict."""
+    """Write what was left out, classes, conservation, what is unproved and the verdict."""
+    for line in refusals(contents):
+        console.print(Text(line, style="bold red"))
     if contents.classes:
         classes = Table("class", "severity", title="Breaks", title_justify="left", box=None, pad_edge=False)
         for heading in ("breaks", "at stake", "overdue"):
@@ -48,12 +51,21 @@ def show(contents: Contents, console: Console) -> None:
     console.print(proof)
     console.print()
     _show_windows(contents, console)
+    _show_unproved(contents, console)
     console.print(Text(verdict(contents.result, contents.proof)))
     if remark := found_text(contents.result):
         console.print(Text(remark))
     console.print(Text(f"digest {contents.result.digest}"))
     if contents.manifest_hash:
         console.print(Text(f"manifest {contents.manifest_hash}"))
+
+
+def _show_unproved(contents: Contents, console: Console) -> None:
+    if lines := unproved(contents):
+        console.print(Text(UNPROVED, style="yellow"))
+        for line in lines:
+            console.print(Text(f"  {line}"))
+        console.print()
 
 
 def _show_windows(contents: Contents, console: Console) -> None:

@@ -17,9 +17,10 @@ from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.read import read_file
 from payonce.reconciliation.runs.files import KnownFile, files_since, gateway_of_file, remember_file
 from payonce.reconciliation.runs.kept_rows import KEPT
+from payonce.reconciliation.runs.run_policy import RunPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from payonce.ports import Clock, Database, FileStore
     from payonce.reconciliation.readers.rows import ReconciliationFile
@@ -31,23 +32,38 @@ GATEWAY_FOLDER, BANK_FOLDER = "gateway", "bank"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A file that was accepted. ``new`` is false for one whose bytes were there before: nothing was done."""
+    """A file that was accepted. ``new`` is false for one whose bytes were there before: nothing was done.
+
+    ``unproved`` says why statements of it do not prove themselves.
+    """
 
     file: KnownFile
     new: bool
+    unproved: tuple[str, ...] = ()
 
 
 class Inbox:
-    """Accepts files and gives back what was accepted. ``gateways`` are the names of those that are configured."""
+    """Accepts files and gives back what was accepted. ``gateways`` are the names of those that are configured.
+
+    ``policy`` returns the policy in force, which has the mappings of tables and may want files that prove themselves.
+    """
 
     def __init__(
-        self, *, files: FileStore, rows: KeptRows, database: Database, clock: Clock, gateways: Collection[str]
+        self,
+        *,
+        files: FileStore,
+        rows: KeptRows,
+        database: Database,
+        clock: Clock,
+        gateways: Collection[str],
+        policy: Callable[[], RunPolicy] = RunPolicy,
     ) -> None:
         self._files = files
         self._rows = rows
         self._database = database
         self._clock = clock
         self._gateways = gateways
+        self._policy = policy
 
     def accept(self, name: str) -> Arrival:
         """Read the file ``name`` and remember it. Tried again after a crash, it ends the same.
@@ -59,7 +75,9 @@ class Inbox:
         data = self._files.read(name, max_bytes=MAX_FILE_BYTES)
         if data is None:
             raise NotFound(f"There is no file {name}.")
-        content = _fitting(name, read_file(data), gateway)
+        policy = self._policy()
+        content = read_file(data, mappings=policy.mappings, strict=policy.strict)
+        content = _fitting(name, content, gateway)
         self._check_owner(name, content.file_id, gateway)
         # Kept before it is remembered: what is remembered is always there to be read.
         self._files.write(KEPT + content.file_id, data)
@@ -75,7 +93,7 @@ class Inbox:
         if not new:
             # It may have come under two gateways at the same moment, and then one of them was remembered.
             self._check_owner(name, content.file_id, gateway)
-        return Arrival(file=known, new=new)
+        return Arrival(file=known, new=new, unproved=content.unproved)
 
     def accepted_since(self, received_from_ms: int) -> Iterator[KnownFile]:
         """Yield each file that was accepted since then, oldest first."""

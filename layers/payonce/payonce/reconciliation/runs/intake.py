@@ -25,13 +25,25 @@ BASIS_POINTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file of the run. ``name`` is for people; ``file_id`` is what it is known by."""
+    """A file of the run. ``name`` is for people; ``file_id`` is what it is known by.
+
+    ``unproved`` says why statements of it do not prove themselves.
+    """
 
     name: str
     file_id: str
     format: str
     gateway: str | None
     rows: int
+    unproved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that was left out of the run, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -40,10 +52,11 @@ class Intake:
 
     ``read``: rows and signed sum per (source, currency). ``fees``: charges per whole basis points of fee;
     ``delays``: per whole hours from a charge to its availability; both per gateway. ``latest_ms``: the latest time of
-    any row, 0 before the first.
+    any row, 0 before the first. ``refused``: files that the run went on without.
     """
 
     files: list[FileFacts] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
     read: dict[tuple[Source, str], tuple[int, int]] = field(default_factory=dict)
     fees: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     delays: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
@@ -82,7 +95,7 @@ class Intake:
         for statement in file.statements:
             self._count_statement(statement)
         rows = len(file.gateway_rows) + sum(len(statement.lines) for statement in file.statements)
-        self.files.append(FileFacts(name, file.file_id, file.format.value, gateway, rows))
+        self.files.append(FileFacts(name, file.file_id, file.format.value, gateway, rows, file.unproved))
 
     def _measure(self, gateway: str, row: GatewayRow) -> None:
         self.fees[gateway][row.fee_minor * BASIS_POINTS // row.amount_minor] += 1

@@ -23,6 +23,7 @@ from payonce.domain.errors import NotFound
 from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.read import read_file
 from payonce.reconciliation.runs.ledger_rows import booked_rows
+from payonce.reconciliation.runs.run_policy import RunPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,14 +57,23 @@ def day_start_ms(at_ms: int) -> int:
 
 
 class KeptRows:
-    """Keeps rows, and brings them into a workspace. ``workspace`` opens an empty one."""
+    """Keeps rows, and brings them into a workspace. ``workspace`` opens an empty one.
+
+    ``policy`` returns the policy in force: a table is read again by its mappings.
+    """
 
     def __init__(
-        self, *, files: FileStore, database: Database, workspace: Callable[[], AbstractContextManager[Workspace]]
+        self,
+        *,
+        files: FileStore,
+        database: Database,
+        workspace: Callable[[], AbstractContextManager[Workspace]],
+        policy: Callable[[], RunPolicy] = RunPolicy,
     ) -> None:
         self._files = files
         self._database = database
         self._workspace = workspace
+        self._policy = policy
 
     def keep(self, file: ReconciliationFile, gateway: str | None) -> None:
         """Keep the rows of a file that was read. Raises ``StoreUnavailable``; again writes the same."""
@@ -155,7 +165,7 @@ class KeptRows:
         data = self._files.read(KEPT + file.file_id, max_bytes=MAX_FILE_BYTES)
         if data is None:
             raise NotFound(f"The file {KEPT}{file.file_id} ({file.name}) is gone. Put it there again.")
-        self.keep(read_file(data), file.gateway)
+        self.keep(read_file(data, mappings=self._policy().mappings), file.gateway)
         if not self._files.fetch(name, path):
             raise NotFound(f"The rows {name} are gone again. Look at what deletes files of the bucket.")
         return path

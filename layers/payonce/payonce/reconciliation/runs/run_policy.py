@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import MisconfiguredError
 from payonce.reconciliation.model import FeeRule, RunSettings
+from payonce.reconciliation.readers.mapping import ColumnMapping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_HOURS = 24 * 366  # a year: beyond it nothing is in transit, and a larger number is a slip in the unit
 MAX_DAYS = 366
+MAX_MAPPINGS = 50  # each is tried on a table of no format of its own
 MAX_BASIS_POINTS = 10_000  # all of the amount
 MAX_FIXED_MINOR = 10**9  # ten million in most currencies: more is a slip in the unit
 DEFAULTS = RunSettings(as_of_ms=0)
@@ -56,6 +58,9 @@ class RunPolicy(_Table):
     fx_tolerance_basis_points: BasisPoints = DEFAULTS.fx_tolerance_basis_points
     judged_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = DEFAULTS.judged_days
     fees: list[FeePolicy] = Field(default_factory=list)
+    # Refuses a bank's file that does not prove itself, instead of reading it with the mark.
+    strict: bool = False
+    mappings: Annotated[list[ColumnMapping], Field(max_length=MAX_MAPPINGS)] = Field(default_factory=list)
 
     @field_validator("fees")
     @classmethod
@@ -82,15 +87,27 @@ class RunPolicy(_Table):
 
 def load_policy(file: Path) -> RunPolicy:
     """Return the policy in a TOML file. Raises ``MisconfiguredError`` with the file, the setting and what is wrong."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise MisconfiguredError(f"{file}: the file can't be read: {error}") from None
-    return parse_policy(data, str(file))
+    return parse_policy(_bytes_of(file), str(file))
+
+
+def load_mapping(file: Path) -> ColumnMapping:
+    """Return the mapping in a TOML file. Raises ``MisconfiguredError`` with the file, the setting and what is wrong."""
+    return _parsed(_bytes_of(file), str(file), ColumnMapping)
 
 
 def parse_policy(data: bytes, source: str) -> RunPolicy:
     """Return the policy in these bytes; ``source`` is what an error calls them. Raises ``MisconfiguredError``."""
+    return _parsed(data, source, RunPolicy)
+
+
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise MisconfiguredError(f"{file}: the file can't be read: {error}") from None
+
+
+def _parsed[Document: BaseModel](data: bytes, source: str, form: type[Document]) -> Document:
     try:
         document = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -99,7 +116,7 @@ def parse_policy(data: bytes, source: str) -> RunPolicy:
     except (ValueError, RecursionError) as error:
         raise MisconfiguredError(f"{source}: not TOML: {error}") from None
     try:
-        return RunPolicy.model_validate(document)
+        return form.model_validate(document)
     except ValidationError as error:
         raise MisconfiguredError("\n".join(_lines(source, error))) from None
 
