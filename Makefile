@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -38,6 +38,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608 # ruff's S608 looks at the same, line by line
 	$(PY) tools/openapi.py --check
+	$(PY) tools/bank_acceptance.py --check
 
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit $(PARALLEL) --disable-socket --allow-unix-socket
@@ -95,6 +96,9 @@ down: ## stop the local cloud and the bank on these ports
 
 sam-local: setup ## sam local invoke on every function, in containers (needs Docker)
 	local/sam_local.sh
+
+acceptance: setup ## read every public bank file and write docs/reconciliation-files-read.md; PAYONCE_BANK_FILES=folder shows more
+	$(PY) tools/bank_acceptance.py --write
 
 bench: setup ## round trips, write units, overhead and isolation: the request path, routing, webhooks, stores, sidecar
 	$(PY) benchmarks/request_path.py

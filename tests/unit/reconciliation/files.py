@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from payonce.reconciliation.readers.read import read_file
+
 STRIPE = (
     b"balance_transaction_id,created_utc,available_on_utc,currency,gross,fee,net,reporting_category,"
     b"automatic_payout_id,payment_intent_id,payment_metadata[payonce_reference],refund_metadata[payonce_reference]\n"
@@ -55,6 +57,39 @@ BAI2 = (
 )
 
 
+OFX = b"""OFXHEADER:100
+DATA:OFXSGML
+VERSION:102
+ENCODING:USASCII
+CHARSET:1252
+
+<OFX>
+<SIGNONMSGSRSV1><SONRS><STATUS><CODE>0<SEVERITY>INFO</STATUS><DTSERVER>20260302<LANGUAGE>ENG</SONRS></SIGNONMSGSRSV1>
+<BANKMSGSRSV1><STMTTRNRS><TRNUID>1
+<STATUS><CODE>0<SEVERITY>INFO
+</STATUS>
+<STMTRS>
+<CURDEF>EUR
+<BANKACCTFROM><BANKID>10020030<ACCTID>1234567<ACCTTYPE>CHECKING</BANKACCTFROM>
+<BANKTRANLIST>
+<DTSTART>20260301<DTEND>20260302
+<STMTTRN><TRNTYPE>CREDIT<DTPOSTED>20260301120000[+1:CET]<TRNAMT>5.50<FITID>F1
+<NAME>M\xfcller &amp; Co<MEMO>pay_1</STMTTRN>
+<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20260302<TRNAMT>-2,25<FITID>F2<CHECKNUM>77<NAME>Cheque</STMTTRN>
+</BANKTRANLIST>
+<LEDGERBAL><BALAMT>13.25<DTASOF>20260302</LEDGERBAL>
+</STMTRS></STMTTRNRS></BANKMSGSRSV1>
+</OFX>
+"""
+
+
+def unproved(data: bytes) -> str:
+    """Return why a file that is read does not prove itself; fails for one that does."""
+    reasons = read_file(data).unproved
+    assert reasons
+    return "; ".join(reasons)
+
+
 def camt(
     *,
     version: str = "053.001.08",
@@ -100,4 +135,5 @@ VALID = {
     "mt940": MT940,
     "bai2": BAI2,
     "camt": camt(),
+    "ofx": OFX,
 }

@@ -114,7 +114,7 @@ class Workspace(ReconciliationEngine, Protocol):
     def resting_on_unproved(self) -> set[str]:
         """Return the row keys of bank lines that only unproved statements tell, and of payouts with one.
 
-        Asked after ``run``. That such a row has no break proves nothing: the line may be wrong, or its reversal missing.
+        Asked after ``run``. That such a row has no break proves nothing: the line may be wrong, or lack its reversal.
         """
         ...
 

@@ -26,7 +26,6 @@ class FileFormat(StrEnum):
     MT940 = "mt940"
     BAI2 = "bai2"
     OFX = "ofx"
-    QIF = "qif"
 
 
 class RowKind(StrEnum):
