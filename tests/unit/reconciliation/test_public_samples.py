@@ -78,7 +78,8 @@ def test_a_peer_that_tells_of_other_money_is_noticed(tmp_path: Path) -> None:
     path.write_text(text)
     peer = peer_of(path)
     assert peer is not None
-    for changed in (text.replace("D10,00N", "D10,01N"), text.replace(":61:110101", ":61:110102"), text[: len(text) // 2]):
+    a_cent, a_day = text.replace("D10,00N", "D10,01N"), text.replace(":61:110101", ":61:110102")
+    for changed in (a_cent, a_day, text[: len(text) // 2]):
         assert differences(read_file(changed.encode()), peer)
     assert accepted(path, tmp_path).beside.endswith("equal")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.generic_csv import read_generic_gateway_csv, write_generic_gateway_csv
+from payonce.reconciliation.readers.mapping import ColumnMapping
 from payonce.reconciliation.readers.read import BANK_READERS, GATEWAY_READERS, read_file
 from payonce.reconciliation.readers.rows import GatewayRow, ReconciliationFile, RowKind
+from payonce.reconciliation.readers.values import decimal_text
 from tests.unit.reconciliation.files import VALID
 
 AMOUNTS = st.integers(-(10**12), 10**12)
@@ -44,6 +47,70 @@ def test_generic_csv_round_trip(written: list[GatewayRow]) -> None:
     """Fails when an exponent, a sign, a millisecond or a quoted text is lost on the way."""
     found = read_generic_gateway_csv(write_generic_gateway_csv(written))
     assert [replace(row, row_number=0) for row in found] == written
+
+
+@st.composite
+def bank_lines(draw: st.DrawFn) -> list[tuple[int, date]]:
+    """Return amounts in cents, none of them 0, and days."""
+    days = st.dates(date(1990, 1, 1), date(2069, 12, 31))
+    return draw(st.lists(st.tuples(st.integers(-(10**9), 10**9).filter(bool), days), min_size=1, max_size=6))
+
+
+def major(amount_minor: int, sign: str) -> str:
+    """Return an amount without its sign."""
+    return decimal_text(abs(amount_minor), "EUR").replace(".", sign)
+
+
+def as_mt940(lines: list[tuple[int, date]], opening: int) -> bytes:
+    closing = opening + sum(amount for amount, _ in lines)
+
+    def balance(amount: int) -> str:
+        return f"{'D' if amount < 0 else 'C'}260301EUR{major(amount, ',')}"
+
+    movements = "".join(
+        f":61:{day:%y%m%d%m%d}{'D' if amount < 0 else 'C'}{major(amount, ',')}NTRFX\n" for amount, day in lines
+    )
+    return f":20:S\n:25:NL1\n:60F:{balance(opening)}\n{movements}:62F:{balance(closing)}\n-\n".encode()
+
+
+def as_table(lines: list[tuple[int, date]], opening: int) -> bytes:
+    rows, balance = ["Tag;Betrag;Saldo"], opening
+    for amount, day in lines:
+        balance += amount
+        cells = (f"{'-' if value < 0 else ''}{major(value, ',')}" for value in (amount, balance))
+        rows.append(f"{day:%d.%m.%Y};{';'.join(cells)}")
+    return "\n".join([*rows, ""]).encode()
+
+
+GERMAN = ColumnMapping.model_validate(
+    {
+        "account": "NL1",
+        "currency": "EUR",
+        "separator": ";",
+        "decimal_sign": ",",
+        "date_form": "DD.MM.YYYY",
+        "columns": {"booking_date": "Tag", "amount": "Betrag", "balance": "Saldo"},
+    }
+)
+
+
+@given(bank_lines(), st.integers(-(10**9), 10**9))
+def test_bank_lines_round_trip(lines: list[tuple[int, date]], opening: int) -> None:
+    """Fails when a sign, a cent or a day is lost in MT940 or in a table, or what adds up is not proved."""
+    for data in (as_mt940(lines, opening), as_table(lines, opening)):
+        (statement,) = read_file(data, mappings=[GERMAN], strict=True).statements
+        assert [(line.amount_minor, line.booking_date) for line in statement.lines] == lines
+        assert statement.opening_minor == opening
+
+
+@given(bank_lines(), st.integers(-(10**9), 10**9), st.data())
+def test_a_line_that_is_lost_shows(lines: list[tuple[int, date]], opening: int, data: st.DataObject) -> None:
+    """Fails when a statement that lost a line is taken for proved."""
+    rows = as_mt940(lines, opening).split(b"\n")
+    lost = data.draw(st.sampled_from([row for row in rows if row.startswith(b":61:")]))
+    rows.remove(lost)
+    (statement,) = read_file(b"\n".join(rows)).statements
+    assert "lines are missing or were changed" in str(statement.unproved)
 
 
 @settings(max_examples=400)
