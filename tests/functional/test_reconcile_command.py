@@ -146,6 +146,117 @@ def test_one_refused_file_and_nothing_is_reconciled(folder: Path) -> None:
     assert not [path for path in folder.iterdir() if path.name in ("r.html", "r.json", "chain.jsonl")]
 
 
+def test_the_run_goes_on_without_a_refused_file_and_names_it_first(folder: Path) -> None:
+    """Fails when one bad file loses the run, or the run that lacks one looks like a whole one."""
+    (folder / "bad.csv").write_text((folder / "bank.csv").read_text().replace("2026-03-04", "4 March", 1))
+    arguments = ("bad.csv", *ORDER, "--as-of", "2026-03-10", "--json", "r.json", "--report", "r.html")
+    assert reconcile(folder, *arguments).returncode == 2
+    done = reconcile(folder, *arguments, "--skip-refused")
+    assert done.returncode == 1, done.stderr
+    assert re.match(r"Left out: bad\.csv: line \d+, booking_date: '4 March' is not a date", done.stdout)
+    document = json.loads((folder / "r.json").read_text())
+    assert [one["name"] for one in document["refused"]] == ["bad.csv"]
+    assert list(document)[:2] == ["version", "refused"]
+    assert {one["break_class"] for one in document["breaks"]} >= TRANSACTION_CLASSES
+    page = (folder / "r.html").read_text()
+    assert page.index("Left out: bad.csv") < page.index("breaks: each needs somebody")
+
+
+@pytest.mark.parametrize("wrong", ["ledger.csv", "all"])
+def test_without_the_ledger_or_any_report_there_is_no_run_to_go_on_with(wrong: str, folder: Path) -> None:
+    """Fails when everything is missing because nothing was read."""
+    for name in ("acquirer.csv", "bank.csv") if wrong == "all" else (wrong,):
+        (folder / name).write_text("broken")
+    done = reconcile(folder, *ORDER, "--skip-refused")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Nothing was reconciled." in done.stderr
+
+
+def test_a_file_that_does_not_prove_itself_is_read_and_said_or_refused(folder: Path) -> None:
+    """Fails when the mark is not in every form of the report, or --strict takes such a file."""
+    text = (folder / "bank.csv").read_text()
+    closing = next(line for line in text.splitlines() if line.startswith("closing"))
+    cells = closing.split(",")
+    cells[5] = "1.23"
+    (folder / "bank.csv").write_text(text.replace(closing, ",".join(cells)))
+    done = reconcile(folder, *ORDER, "--as-of", "2026-03-10", "--json", "r.json", "--report", "r.html")
+    assert done.returncode == 1, done.stderr
+    assert "Unproved: these files may lack lines" in done.stdout
+    facts = {one["name"]: one["unproved"] for one in json.loads((folder / "r.json").read_text())["files"]}
+    assert "lines are missing or were changed" in facts["bank.csv"][0]
+    assert facts["acquirer.csv"] == []
+    assert "lines are missing or were changed" in (folder / "r.html").read_text()
+    strict = reconcile(folder, *ORDER, "--strict")
+    assert strict.returncode == 2
+    assert "bank.csv: it does not prove itself" in strict.stderr
+    (folder / "policy.toml").write_text("strict = true\n")
+    assert reconcile(folder, *ORDER).returncode == 2
+
+
+LEDGER = (
+    "entry_id,merchant_id,payment_id,gateway,kind,state,reference,amount_minor,currency,booked_at\n"
+    "e1,m1,p1,gw,charge,booked,op1,10000,EUR,2028-03-01T10:00:00Z\n1,,,,total,,,10000,EUR,\n"
+)
+PAID_OUT = (
+    "kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id\n"
+    "charge,t1,op1,100.00,0.00,100.00,EUR,2028-03-01T10:00:01Z,2028-03-03T10:00:01Z,po_1AAAAAAAAAAA\n"
+    "payout,t2,,-100.00,0.00,-100.00,EUR,2028-03-04T04:00:00Z,,po_1AAAAAAAAAAA\n"
+    "total,2,,0.00,0.00,0.00,EUR,,,\n"
+)
+CAMT = (
+    '<?xml version="1.0" encoding="UTF-8"?><Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08">'
+    "<BkToCstmrStmt><Stmt><Id>S61</Id><ElctrncSeqNb>61</ElctrncSeqNb><Acct><Id><IBAN>{account}</IBAN></Id><Ccy>EUR</Ccy>"
+    '</Acct><Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">1000.00</Amt><CdtDbtInd>CRDT</CdtDbtInd>'
+    '<Dt><Dt>2028-03-06</Dt></Dt></Bal><Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">1100.00</Amt>'
+    '<CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2028-03-06</Dt></Dt></Bal><Ntry><Amt Ccy="EUR">100.00</Amt><CdtDbtInd>CRDT'
+    "</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2028-03-06</Dt></BookgDt><AcctSvcrRef>B1</AcctSvcrRef><NtryDtls>"
+    "<TxDtls><RmtInf><Ustrd>po_1AAAAAAAAAAA</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"
+)
+MT940 = (
+    "{header}:20:S61\n:25:{account}\n:28C:61/1\n:60F:C280306EUR1000,00\n:61:2803060306C100,00NTRFNONREF//B1\n"
+    ":86:po_1AAAAAAAAAAA\n:62F:C280306EUR1100,00\n-\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("camt", "mt940", "header"),
+    [
+        ("NL26BANK0001", "NL26BANK0001EUR", ""),
+        ("NL91ABNA0417164300", "NL91 ABNA 0417 1643 00 EUR", ""),
+        ("NL91ABNA0417164300", "417164300EUR", "ABNANL2A\n940\nABNANL2A\n"),
+        ("DE89370400440532013000", "37040044/0532013000EUR", ""),
+    ],
+)
+def test_one_account_written_in_two_ways_is_one(camt: str, mt940: str, header: str, folder: Path) -> None:
+    """Fails when the camt.053 and the MT940 of a day are two statements: then their credit is a duplicate."""
+    (folder / "l.csv").write_text(LEDGER)
+    (folder / "g.csv").write_text(PAID_OUT)
+    (folder / "b.xml").write_text(CAMT.format(account=camt))
+    (folder / "b.sta").write_text(MT940.format(account=mt940, header=header))
+    done = reconcile(folder, "b.xml", "b.sta", "--ledger", "l.csv", "--gateway", "gw=g.csv", "--as-of", "2028-03-13")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No breaks" in done.stdout
+
+
+def test_a_bank_table_is_read_by_a_mapping(folder: Path) -> None:
+    """Fails when the payout of a bank's own CSV is missing although a mapping says what its columns mean."""
+    (folder / "l.csv").write_text(LEDGER)
+    (folder / "g.csv").write_text(PAID_OUT)
+    (folder / "b.csv").write_text("Datum;Betrag;Text\n06.03.2028;100,00;PO_1AAAAAAAAAAA\n")
+    arguments = ("b.csv", "--ledger", "l.csv", "--gateway", "gw=g.csv", "--as-of", "2028-03-13", "--mapping", "m.toml")
+    (folder / "m.toml").write_text(
+        'account = "A1"\ncurrency = "EUR"\nseparator = ";"\ndecimal_sign = ","\ndate_form = "DD.MM.YYYY"\n'
+        '[columns]\nbooking_date = "Datum"\namount = "Betrag"\ndescription = ["Text"]\n'
+    )
+    done = reconcile(folder, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "b.csv: A1: it states no balances" in done.stdout
+    (folder / "m.toml").write_text('account = "A1"\n')
+    done = reconcile(folder, *arguments)
+    assert done.returncode == 2
+    assert "m.toml: columns: Field required" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -35,9 +35,9 @@ class Watch:
             self.fetched += [name] if there else []
             return there
 
-        def watched_read(data: bytes) -> Any:
+        def watched_read(data: bytes, **options: Any) -> Any:
             self.parsed += 1
-            return read(data)
+            return read(data, **options)
 
         def watched_query(table: Any, **options: Any) -> Any:
             self.queries += options.get("index") == "movements-by-day"

@@ -73,8 +73,11 @@ def _bounded(text: str) -> Iterator[str]:
 
 def sheet_rows(data: bytes, *, sheet: str | None) -> Iterator[Row]:
     """Yield the rows of a workbook's sheet, the first one unless it is named. Raises ``FileRejected``."""
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
+    try:
+        from openpyxl import load_workbook
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError as error:
+        raise FileRejected(f"a workbook needs the packages of requirements/reconcile.txt ({error})") from None
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = archive.infolist()
