@@ -196,6 +196,16 @@ def test_a_workbook_that_unpacks_to_more_than_it_may_is_not_unpacked(monkeypatch
         list(tables.sheet_rows(stream.getvalue(), sheet=None))
 
 
+def test_a_sheet_wider_or_longer_than_it_may_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a cell far out makes rows of thousands of cells, or a row far down a million of rows."""
+    wide = workbook(["Date", "Amount"], [""] * 600 + ["x"])
+    with pytest.raises(FileRejected, match="512 columns"):
+        list(tables.sheet_rows(wide, sheet=None))
+    monkeypatch.setattr(tables, "MAX_ROWS", 2)
+    with pytest.raises(FileRejected, match="over 2 rows"):
+        list(tables.sheet_rows(workbook(["Date"], ["1"], ["2"]), sheet=None))
+
+
 @pytest.mark.parametrize("broken", [b"PK\x03\x04rest", workbook(["Date"])[:-30]])
 def test_a_broken_workbook_is_refused(broken: bytes) -> None:
     with pytest.raises(FileRejected):

@@ -165,6 +165,7 @@ BROKEN = {
     "mt940 no currency": (b":20:S\n:25:NL1\n:61:2601021231C2,00NTRFX\n", 3, ":61:", "currency"),
     "mt940 header": (MT940.replace(b":60F:", b"strange, line\r\n:60F:"), 4, None, "not a field of MT940 after :28C:"),
     "ofx cut": (OFX[: OFX.index(b"</STMTRS>")], 12, None, "lost its end"),
+    "ofx cdata": (OFX.replace(b"<NAME>Cheque", b"<NAME><![CDATA[Cheque"), 19, None, "CDATA section does not end"),
     "ofx date": (OFX.replace(b"<DTPOSTED>20260301120000", b"<DTPOSTED>1 March"), 17, "STMTTRN/DTPOSTED", "YYYYMMDD"),
     "ofx amount": (OFX.replace(b"<TRNAMT>5.50", b"<TRNAMT>$5.50"), 17, "STMTTRN/TRNAMT", "not an amount"),
     "qif without a mapping": (b"!Type:Bank\nD1/2/26\nT5.50\n^\n", 1, None, "reconcile map"),

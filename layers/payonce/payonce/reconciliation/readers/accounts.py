@@ -8,6 +8,7 @@ bank. Sources: SWIFT, IBAN Registry (structure of DE, NL); ISO 13616 (check digi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _BIC = re.compile(r"[A-Z]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3,4})?", re.ASCII)
@@ -16,6 +17,7 @@ _DUTCH = re.compile(r"[0-9]{5,10}", re.ASCII)
 _QUOTES = str.maketrans("", "", " \t\r\n\"'\u00a0")
 
 
+@lru_cache(maxsize=4096)
 def canonical_account(written: str, currency: str, *, bank_code: str | None = None) -> str:
     """Return the account's one name. ``bank_code`` is the BIC of the bank that keeps it, where the file states it."""
     plain = written.translate(_QUOTES).upper().removeprefix("IBAN:").removeprefix("IBAN")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -117,6 +118,7 @@ def parse_day(text: str, form: str, *, line: int, field: str) -> date:
     raise FileRejected(f"{shown(text)} is not a date of the form {form}", line=line, field=field)
 
 
+@lru_cache(maxsize=64)
 def _pattern(form: str) -> re.Pattern[str]:
     text = re.escape(form).replace("YYYY", "\0y").replace("YY", "\0s").replace("MMM", "\0n")
     text = text.replace("MM", "\0m").replace("DD", "\0d").lower()

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from datetime import date
 
 # Names of elements are capitals, digits and a point; "&" entities are resolved in texts alone.
-_TOKEN = re.compile(r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<(?P<end>/?)(?P<name>[A-Za-z0-9._]+)\s*(?P<empty>/?)>", re.DOTALL)
+_TOKEN = re.compile(r"<!\[CDATA\[|<(?P<end>/?)(?P<name>[A-Za-z0-9._]+)\s*(?P<empty>/?)>")
+# What a file may state beside UTF-8; of anything else a name's accents are guessed, and nothing that counts.
+ENCODINGS = {"8859-1": "iso-8859-1", "8859-2": "iso-8859-2", "8859-15": "iso-8859-15", "1250": "cp1250"}
 _CHARSET = re.compile(rb"CHARSET:\s*([0-9A-Za-z-]+)|encoding=[\"']([^\"']+)[\"']")
 _HEADER_BYTES = 2_048
 STATEMENTS = ("STMTRS", "CCSTMTRS")
@@ -54,15 +56,12 @@ def read_ofx(data: bytes) -> tuple[Statement, ...]:
 
 def _decoded(data: bytes) -> str:
     stated = _CHARSET.search(data[:_HEADER_BYTES])
-    name = (stated[1] or stated[2]).decode() if stated else "utf-8"
+    name = (stated[1] or stated[2]).decode().lower() if stated else ""
+    encoding = ENCODINGS.get(name.removeprefix("iso-").removeprefix("windows-"), "cp1252")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        pass
-    try:
-        return data.decode(f"cp{name}" if name.isdigit() else name)
-    except (LookupError, UnicodeDecodeError):
-        return data.decode("iso-8859-1")
+        return data.decode(encoding, "replace")
 
 
 def _statements(text: str) -> Iterator[_Element]:
@@ -70,12 +69,18 @@ def _statements(text: str) -> Iterator[_Element]:
     reader = _Reader()
     at = max(text.find("<OFX"), 0)
     reader.line += text.count("\n", 0, at)
-    for token in _TOKEN.finditer(text, at):
+    while (token := _TOKEN.search(text, at)) is not None:
         reader.text(html.unescape(text[at : token.start()]))
         reader.line += text.count("\n", at, token.end())
         at = token.end()
-        if token["cdata"] is not None:
-            reader.text(token["cdata"])
+        if token["name"] is None:
+            # Looked for from here once: of an unclosed one each "<" would be looked for to the end.
+            closed = text.find("]]>", at)
+            if closed < 0:
+                raise FileRejected("a CDATA section does not end", line=reader.line)
+            reader.text(text[at:closed])
+            reader.line += text.count("\n", at, closed)
+            at = closed + len("]]>")
         elif token["end"]:
             if (statement := reader.end(token["name"].upper())) is not None:
                 yield statement

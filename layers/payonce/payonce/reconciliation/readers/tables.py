@@ -90,9 +90,9 @@ def sheet_rows(data: bytes, *, sheet: str | None) -> Iterator[Row]:
             raise FileRejected(f"the workbook has no sheet {sheet}")
         found = workbook[sheet] if sheet is not None else workbook.worksheets[0]
         found.reset_dimensions()  # what a file states of its size is not taken for it
-        for number, values in enumerate(found.iter_rows(values_only=True, max_col=MAX_CSV_COLUMNS), start=1):
-            if number > MAX_ROWS:
-                raise FileRejected(f"there are more than {MAX_ROWS} rows; split the sheet", line=number)
+        for number, values in enumerate(found.iter_rows(values_only=True), start=1):
+            if number > MAX_ROWS or len(values) > MAX_CSV_COLUMNS:
+                raise FileRejected(f"there are over {MAX_ROWS} rows or {MAX_CSV_COLUMNS} columns", line=number)
             yield Row(number, tuple(_cell(value, number) for value in values))
     except (InvalidFileException, zipfile.BadZipFile, *UNREADABLE) as error:
         raise FileRejected(f"the workbook can't be read: {type(error).__name__}") from None

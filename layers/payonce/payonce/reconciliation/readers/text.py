@@ -15,6 +15,7 @@ _DAMAGE = re.compile(r"[\x00\x02\x04-\x08\x0b\x0c\x0e-\x1f]")
 
 # What the XML declaration says of the bytes is no longer so.
 _XML_ENCODING = re.compile(r"""\A(\s*<\?xml[^>]*?)\s+encoding\s*=\s*["'][^"'>]*["']""")
+XML_DECLARATION = 200  # characters
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 END_OF_TEXT = "\x1a\x00\r\n "  # MS-DOS ends a text with Ctrl-Z, and fills a block with NUL
 
@@ -24,7 +25,9 @@ def as_utf8(data: bytes) -> bytes:
     if not data.startswith(UTF_16):
         return data
     try:
-        return _XML_ENCODING.sub(r"\1", data.decode("utf-16"), count=1).encode()
+        text = data.decode("utf-16")
+        head = _XML_ENCODING.sub(r"\1", text[:XML_DECLARATION], count=1)
+        return (head + text[XML_DECLARATION:]).encode()
     except UnicodeError:
         raise FileRejected("the file begins as UTF-16 and goes on otherwise") from None
 
