@@ -178,6 +178,14 @@ def test_an_account_of_two_currencies_is_a_statement_each() -> None:
     )
 
 
+def test_camt_in_a_business_envelope() -> None:
+    """Fails when the header beside the message is taken for it (ISO 20022, Business Application Header, head.001)."""
+    declaration, _, document = camt().decode().partition("\n")
+    header = '<AppHdr xmlns="urn:iso:std:iso:20022:tech:xsd:head.001.001.03"><Fr><FIId>X</FIId></Fr></AppHdr>'
+    data = f"{declaration}<BizMsgEnvlp>{header}{document}</BizMsgEnvlp>".encode()
+    assert [line.amount_minor for line in read_file(data, strict=True).statements[0].lines] == [550, -225]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "windows-1252", "iso-8859-15"])
 def test_camt_in_another_encoding_than_utf_8(encoding: str) -> None:
     """Fails when the encoding that the message states is not the one it is read in."""
@@ -209,6 +217,7 @@ ACCOUNTS = [
     ("IBAN NL91ABNA0417164300", "EUR", None, "NL91ABNA0417164300"),
     ("ABNANL2A/NL91ABNA0417164300", "EUR", None, "NL91ABNA0417164300"),
     ("NL91ABNA0417164300/EUR", "EUR", None, "NL91ABNA0417164300"),
+    ("ABNA0417164300EUR", "EUR", None, "NL91ABNA0417164300"),
     ("417164300", "EUR", "ABNANL2A", "NL91ABNA0417164300"),
     ("41.71.64.300EUR", "EUR", "ABNANL2AXXX", "NL91ABNA0417164300"),
     ("NL26BANK0001EUR", "EUR", None, "NL26BANK0001"),
@@ -234,3 +243,10 @@ def test_the_bank_in_the_heading_makes_a_number_an_iban() -> None:
     data = plain(header="ABNANL2A\n940\nABNANL2A\n").replace(b":25:NL26BANK0001", b":25:417164300")
     (statement,) = read_file(data).statements
     assert (statement.account, statement.written_account) == ("NL91ABNA0417164300", "417164300")
+
+
+def test_an_encoding_that_nobody_knows_costs_accents_alone() -> None:
+    """Fails when a codec's own error gets through, or a file names the codec that it is decoded by."""
+    for name in (b"punycode", b"\xff\xfe", b"base64", b"NONE"):
+        (statement,) = read_file(OFX.replace(b"CHARSET:1252", b'CHARSET:encoding="' + name + b'"')).statements
+        assert [line.amount_minor for line in statement.lines] == [550, -225]

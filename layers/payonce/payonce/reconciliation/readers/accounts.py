@@ -13,6 +13,7 @@ from functools import lru_cache
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _BIC = re.compile(r"[A-Z]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3,4})?", re.ASCII)
 _GERMAN = re.compile(r"([0-9]{8})/([0-9]{1,10})", re.ASCII)
+_DUTCH_BBAN = re.compile(r"[A-Z]{4}[0-9]{10}", re.ASCII)  # of that length in no other country
 _DUTCH = re.compile(r"[0-9]{5,10}", re.ASCII)
 _QUOTES = str.maketrans("", "", " \t\r\n\"'\u00a0")
 
@@ -31,6 +32,8 @@ def canonical_account(written: str, currency: str, *, bank_code: str | None = No
     whole = "/".join(numbers) or plain
     if (german := _GERMAN.fullmatch(whole)) is not None:
         return _iban("DE", german[1] + german[2].rjust(10, "0"))
+    if _DUTCH_BBAN.fullmatch(whole):
+        return _iban("NL", whole)
     bank = _BIC.fullmatch((bank_code or "").strip().upper())
     digits = whole.replace(".", "")
     if bank is not None and bank[1] == "NL" and _DUTCH.fullmatch(digits):

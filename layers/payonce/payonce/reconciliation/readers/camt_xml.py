@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK_BYTES = 65_536
+MESSAGE = "Document"
 RECORD_DEPTH = 3  # Document / message / statement: their children are handed out one by one
 # So is each transaction of an entry, as a batch may have any number of them.
 PARTS = ("Ntry", "NtryDtls", "TxDtls")
@@ -121,7 +122,8 @@ class _Builder:
         self.parser.EndElementHandler = self.end
         self.parser.CharacterDataHandler = self.characters
         self.namespace: str | None = None
-        self.depth = 0
+        self.depth = 0  # below the message: what wraps it (BizMsgEnvlp, with a header beside it) is not counted
+        self.around = 0
         self.stack: list[Node] = []
         self.held = 0  # elements of the record, without those of the parts that were handed out
         self.held_before_part = 0
@@ -156,6 +158,9 @@ class _Builder:
 
     def start(self, qualified: str, attributes: dict[str, str]) -> None:
         namespace, _, name = qualified.rpartition(" ")
+        if self.depth == 0 and name != MESSAGE and self.around < MAX_XML_DEPTH:
+            self.around += 1
+            return
         self.depth += 1
         if self.depth > MAX_XML_DEPTH:
             raise FileRejected(f"elements are nested deeper than {MAX_XML_DEPTH}", line=self.line)
@@ -185,6 +190,9 @@ class _Builder:
         )
 
     def end(self, qualified: str) -> None:
+        if self.depth == 0:
+            self.around -= 1
+            return
         if self.depth <= RECORD_DEPTH:
             self.out.append(Closed(qualified.rpartition(" ")[2], self.depth, self.line))
         else:

@@ -56,7 +56,7 @@ def read_ofx(data: bytes) -> tuple[Statement, ...]:
 
 def _decoded(data: bytes) -> str:
     stated = _CHARSET.search(data[:_HEADER_BYTES])
-    name = (stated[1] or stated[2]).decode().lower() if stated else ""
+    name = (stated[1] or stated[2]).decode("ascii", "replace").lower() if stated else ""
     encoding = ENCODINGS.get(name.removeprefix("iso-").removeprefix("windows-"), "cp1252")
     try:
         return data.decode("utf-8-sig")
