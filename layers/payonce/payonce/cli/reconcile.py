@@ -1,4 +1,4 @@
-"""``reconcile``: the self-audit over files, on this machine alone."""
+"""``reconcile``: reconciles files offline, on this machine."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ PACKAGES = "The packages of reconcile are not installed ({}). They are in requir
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file of the command line; ``gateway`` is the ledger's name of the gateway whose report it is."""
+    """A file given on the command line; ``gateway`` is the ledger's name of the gateway that issued the report."""
 
     path: Path
     gateway: str | None
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``reconcile``."""
+    """Add the parser of ``reconcile``."""
     command = commands.add_parser(
         "reconcile", help="compare the ledger with gateway reports and bank statements; needs no cloud"
     )
@@ -64,12 +64,15 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Reconcile: 0 no breaks, 1 breaks, 2 a file was refused and nothing was reconciled. Raises ``PayonceError``."""
+    """Reconcile and return 0 for no breaks, 1 for breaks, 2 if a file was rejected and nothing was reconciled.
+
+    Raises ``PayonceError``.
+    """
     try:
         from rich.console import Console
         from rich.progress import Progress
 
-        # What is missing is said now, not after the run.
+        # Imported first, so that a missing package is reported before the run.
         from payonce.engines.duckdb_engine import DuckDbWorkspace
 
         if options.report is not None:
@@ -98,7 +101,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
-    """Return the files with their gateways. Raises ``BodyMalformed`` on a contradiction, or when there is no file."""
+    """Return the files with their gateways. Raises ``BodyMalformed`` for a contradiction, or if there is no file."""
     for_all, by_path = None, dict[Path, str]()
     for name, equals, file in (text.partition("=") for text in names):
         if not name or (equals and not file):
@@ -118,7 +121,7 @@ def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
 
 
 def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
-    """Refuse what would fail after the run, or overwrite what it reads. Raises ``BodyMalformed``."""
+    """Raise ``BodyMalformed`` for an output that would fail after the run, or overwrite an input."""
     read = {path.resolve() for path in (options.ledger, options.policy, *(file.path for file in files)) if path}
     written: set[Path] = set()
     for option in ("report", "json", "manifest"):
@@ -135,7 +138,7 @@ def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
 def take_in(
     ledger: Path, files: list[NamedFile], workspace: Workspace, intake: Intake, progress: Progress
 ) -> list[str]:
-    """Read everything into the workspace and return why what was refused, a line each; then nothing may be run."""
+    """Read all files into the workspace and return a line for each rejected file; if there is one, run nothing."""
     refusals: list[str] = []
     paths = [ledger, *(file.path for file in files)]
     bar = progress.add_task("Reading", total=sum(path.stat().st_size for path in paths if path.is_file()))
@@ -148,7 +151,7 @@ def take_in(
             if (remark := take()) is not None:
                 progress.console.print(f"{path}: {remark}", markup=False, highlight=False, soft_wrap=True)
         except (FileRejected, BodyMalformed) as error:
-            # A refusal may quote the file.
+            # A refusal may quote untrusted text from the file.
             refusals.append(f"{path}: {plain(error.detail)}")
         except OSError as error:
             refusals.append(f"{path}: the file can't be read: {error.strerror}")
@@ -167,7 +170,7 @@ def _take_ledger(path: Path, workspace: Workspace, intake: Intake, passed: Calla
 
 
 def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Callable[[int], None]) -> str | None:
-    """Return a remark, when there is one to make."""
+    """Read the file, and return a remark for the user, or ``None``."""
     with file.path.open("rb") as opened:
         read = read_file(opened)
     passed(file.path.stat().st_size)
@@ -185,7 +188,7 @@ def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Ca
 
 
 def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -> RunResult:
-    """Run the rules and look for anomalies, under a bar of their own."""
+    """Run the rules and the search for anomalies with a progress bar, and return the result."""
     bar = progress.add_task("Matching", total=None)
 
     def step(rule: str, done: int, total: int) -> None:
@@ -197,14 +200,14 @@ def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -
 
 
 def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake, result: RunResult) -> Contents:
-    """Write what was asked for and return it.
+    """Write the outputs that the options name, and return their contents.
 
-    Raises ``ConservationViolated`` before anything is written, ``BodyMalformed`` when a file can't be.
+    Raises ``ConservationViolated``, before anything is written, and ``BodyMalformed`` if a file can't be written.
     """
     from payonce.reconciliation.report.contents import Contents, as_json
 
     contents = Contents(settings, intake, result)
-    # The engine proves what it was given; this proves that it was given what the files hold.
+    # The engine proves conservation for its input; this proves that its input is what the files hold.
     if not all(one.holds for one in contents.proof):
         raise ConservationViolated(verdict(result, contents.proof))
     if options.manifest is not None:
@@ -221,7 +224,7 @@ def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake,
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write the file, or leave the earlier one as it was. Raises ``BodyMalformed``."""
+    """Write the file atomically. Raises ``BodyMalformed``, and then leaves an earlier file unchanged."""
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_text(text, encoding="utf-8", newline="\n")

@@ -100,8 +100,8 @@ class Corrections(Approvals):
         """Store the correction of a break, or return the stored one. Idempotent per ``attempt``.
 
         A higher ``attempt`` restarts a correction that was rejected, failed or has expired, or continues one that gave
-        back only a part, for the rest. Raises ``CorrectionStateConflict`` if the break names no payment: a person has to
-        correct it.
+        back only a part, for the rest. Raises ``CorrectionStateConflict`` if the break names no payment: that is left
+        to a person.
         """
         if not (found.merchant_id and found.payment_id):
             raise CorrectionStateConflict(f"{found.break_id} names no payment of ours: correct it by hand.")

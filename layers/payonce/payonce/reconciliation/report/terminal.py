@@ -1,4 +1,4 @@
-"""The run's summary for a terminal."""
+"""The summary of a run for a terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SEVERITY_STYLES = {
 
 
 def show(contents: Contents, console: Console) -> None:
-    """Write classes, conservation and the verdict."""
+    """Print the break classes, the proof of conservation and the verdict."""
     if contents.classes:
         classes = Table("class", "severity", title="Breaks", title_justify="left", box=None, pad_edge=False)
         for heading in ("breaks", "at stake", "overdue"):
@@ -57,7 +57,7 @@ def show(contents: Contents, console: Console) -> None:
 
 
 def _show_windows(contents: Contents, console: Console) -> None:
-    """Write how near two equal charges have to be to be taken for one, and how often that errs."""
+    """Print the merchants' double-charge windows and their false-positive rates."""
     if not (lines := window_lines(contents.result)):
         return
     title = "Windows of double charges, false alarms in 10,000"

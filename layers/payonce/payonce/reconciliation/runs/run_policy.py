@@ -1,4 +1,4 @@
-"""What a run judges by, as an operator writes it: TOML in, ``RunSettings`` out. See docs/reconciliation.md."""
+"""Parses the operator's policy for runs, a TOML file, into ``RunSettings``. See docs/reconciliation.md."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from payonce.reconciliation.model import FeeRule, RunSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_HOURS = 24 * 366  # a year: beyond it nothing is in transit, and a larger number is a slip in the unit
+MAX_HOURS = 24 * 366  # a year: nothing is in transit longer, so a larger number has the wrong unit
 MAX_DAYS = 366
-MAX_BASIS_POINTS = 10_000  # all of the amount
-MAX_FIXED_MINOR = 10**9  # ten million in most currencies: more is a slip in the unit
+MAX_BASIS_POINTS = 10_000  # 100 %
+MAX_FIXED_MINOR = 10**9  # ten million in most currencies: a larger number has the wrong unit
 DEFAULTS = RunSettings(as_of_ms=0)
 
 Hours = Annotated[int, Field(ge=0, le=MAX_HOURS)]
@@ -26,12 +26,12 @@ Minor = Annotated[int, Field(ge=0, le=MAX_FIXED_MINOR)]
 
 
 class _Table(BaseModel):
-    # Strict: 24.5 hours or "24" is a slip, and an unknown setting one that would silently do nothing.
+    # Strict: 24.5 hours and "24" are mistakes, and an unknown setting would silently have no effect.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class FeePolicy(_Table):
-    """``[[fees]]``: what one gateway may take of a charge in one currency."""
+    """An entry of ``[[fees]]``: the fee that one gateway may take of a charge in one currency."""
 
     gateway: Annotated[str, Field(min_length=1, max_length=100)]
     currency: str
@@ -48,7 +48,7 @@ class FeePolicy(_Table):
 
 
 class RunPolicy(_Table):
-    """The whole file. What it leaves out has the default of ``RunSettings``."""
+    """The whole file. Settings that it omits have the defaults of ``RunSettings``."""
 
     in_transit_hours: Hours = DEFAULTS.in_transit_hours
     settlement_sla_hours: Hours = DEFAULTS.settlement_sla_hours
@@ -68,7 +68,7 @@ class RunPolicy(_Table):
         return fees
 
     def settings(self, as_of_ms: int) -> RunSettings:
-        """Return what the rules take."""
+        """Return the settings for the matching rules."""
         return RunSettings(
             as_of_ms=as_of_ms,
             in_transit_hours=self.in_transit_hours,
@@ -81,7 +81,7 @@ class RunPolicy(_Table):
 
 
 def load_policy(file: Path) -> RunPolicy:
-    """Return the policy in a TOML file. Raises ``MisconfiguredError`` with the file, the setting and what is wrong."""
+    """Return the policy of a TOML file. Raises ``MisconfiguredError`` with the file, the setting and the mistake."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -90,12 +90,12 @@ def load_policy(file: Path) -> RunPolicy:
 
 
 def parse_policy(data: bytes, source: str) -> RunPolicy:
-    """Return the policy in these bytes; ``source`` is what an error calls them. Raises ``MisconfiguredError``."""
+    """Return the policy of these bytes; errors name them ``source``. Raises ``MisconfiguredError``."""
     try:
         document = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MisconfiguredError(f"{source}: the file can't be read: {error}") from None
-    # A number of thousands of digits and lists within lists without end are errors of the parser's parts, not its own.
+    # For a number of thousands of digits or bottomless lists, tomllib raises these rather than a TOMLDecodeError.
     except (ValueError, RecursionError) as error:
         raise MisconfiguredError(f"{source}: not TOML: {error}") from None
     try:
