@@ -1,4 +1,4 @@
-"""A run's figures as a page of the documentation, so that no figure in it is typed by hand."""
+"""Renders a run's figures as a page of the documentation, so that none of them is typed by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ say over how many seeds.
 
 
 def render(results: dict[str, Seeds]) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     found = targets.verdicts(results)
     lines = [HEAD.format(first=TUNING_SEEDS[0], last=TUNING_SEEDS[-1])]
     lines.append(f"## Promises: {sum(verdict.met for verdict in found)} of {len(found)} kept\n")
