@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 HEAD = """# What the laboratory measured
 
-Written by `python -m laboratory summary` from the figures of `make lab`. Scenarios: `laboratory/trouble.py`, their
-ranges and seeds: `laboratory/split.py`. Nothing here was tuned on: constants and coefficients come from other ranges
-and the seeds {first} to {last}. Means over the seeds. Goodput is the share of payments with a definite answer within
-3 s of the first request. Ranges and seeds were drawn anew after each earlier report, and reported once. Ranges of
-earlier reports (seeds 2001 to 2030, and one trial of 3001 to 3030) were looked at besides the tuning ranges while the
-code was changed; some of them overlap with these. Diurnal weeks are the weeks in which nothing goes wrong; the tables
-say over how many seeds.
+This page is written by `python -m laboratory summary` from the figures of `make lab`. The scenarios are in
+`laboratory/trouble.py`, their ranges and seeds in `laboratory/split.py`. Nothing was tuned on these: constants and
+coefficients come from other ranges and the seeds {first} to {last}. Figures are means over the seeds, whose number the
+tables show. Goodput is the share of payments with a definite answer within 3 s of the first request. Ranges and seeds
+were drawn anew after each earlier report, and reported once. Ranges of earlier reports (seeds 2001 to 2030, and one
+trial of 3001 to 3030) were looked at besides the tuning ranges while the code was changed; some of them overlap with
+these. The scenario `diurnal` is weeks without faults.
 """
 
 
