@@ -1,4 +1,4 @@
-"""Helpers of the operator's commands: table names by option or environment, times for people, audited acts."""
+"""The common part of the operator's commands: table names by option or environment, times for people, audited acts."""
 
 from __future__ import annotations
 

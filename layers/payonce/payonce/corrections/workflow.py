@@ -128,11 +128,7 @@ class Corrections(Approvals):
         return stored
 
     def reread(self, identity: Identity, deadline: Deadline) -> Step:
-        """Read the charge at the gateway (or the journal) again.
-
-        A charge that was given back already makes the correction corrected without an effect. Without an answer of the
-        gateway, the step has to be retried later.
-        """
+        """Read the gateway or the journal again. Money given back already is corrected; no answer is retried later."""
         correction = self.load(identity)
         if correction.status is not _S.OPEN:
             return Step(correction)

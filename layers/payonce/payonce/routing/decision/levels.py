@@ -41,8 +41,8 @@ class Level:
     """The level of one route, a share of its neutral weight in [``FLOOR``, 1], and its history.
 
     ``began_at_ms`` is the first cut of this trouble, relapses included. ``risen`` says that the level has risen since
-    the last cut, so that the next cut is a relapse. ``good`` counts good answers, less ``BAD_WEIGHT`` for each bad one,
-    within [0, ``GOOD_ANSWERS``].
+    the last cut, so that the next cut is a relapse. ``good`` counts good answers, less ``BAD_WEIGHT`` for each bad one
+    beyond chance, within [0, ``GOOD_ANSWERS``].
     """
 
     level: float = 1.0
