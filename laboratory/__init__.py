@@ -1,1 +1,1 @@
-"""The laboratory: payonce's routing decisions in simulated trouble, beside what others do about it."""
+"""The laboratory: simulates trouble at gateways and compares payonce's routing with other policies."""

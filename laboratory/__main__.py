@@ -1,4 +1,4 @@
-"""Run all scenarios and write the report (run), fit the forecast (fit), print a page of documentation (summary)."""
+"""The commands: ``run`` runs scenarios and writes a report, ``fit`` fits the forecast, ``summary`` prints the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NICE = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when every promise is kept, 1 when not."""
+    """Run the command; return 0 if every promise is kept, 1 if not."""
     parser = argparse.ArgumentParser(prog="python -m laboratory", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("run", "fit", "summary"), default="run")
     parser.add_argument("--group", choices=sorted(GROUPS), default="report")
@@ -53,9 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
 def run(
     group: str, names: list[str] | None, seeds: int, processes: int, minutes: float, out: Path
 ) -> dict[str, targets.Seeds]:
-    """Every scenario with every policy on so many seeds, in parallel, seed by seed; as many as fit in the minutes.
+    """Run every scenario with every policy on up to ``seeds`` seeds in parallel, as many as fit into ``minutes``.
 
-    What there is so far is written after every seed, so that a run that is ended early leaves it.
+    The results so far are written after every seed, so that an interrupted run keeps them. Returns the figures.
     """
     ranges, all_seeds = GROUPS[group]
     wanted = [name for name in ranges if not names or name in names]
@@ -64,7 +64,7 @@ def run(
     tasks = [
         (group, name, seed) for seed in all_seeds[:seeds] for name in sorted(wanted, key=lambda name: name != "diurnal")
     ]
-    with Pool(processes, initializer=os.nice, initargs=(NICE,)) as pool:  # leaving it ends what is still running
+    with Pool(processes, initializer=os.nice, initargs=(NICE,)) as pool:  # leaving the block ends trials still running
         for done, (name, figures) in enumerate(pool.imap_unordered(_trial, tasks), 1):
             results[name] = sorted([*results[name], figures], key=lambda one: one["seed"])
             print(f"\r{done} of {len(tasks)} trials, {time.monotonic() - began:.0f} s", end="", file=sys.stderr)
@@ -84,7 +84,7 @@ def _trial(task: tuple[str, str, int]) -> tuple[str, dict[str, Any]]:
 
 
 def read(files: list[Path]) -> dict[str, targets.Seeds]:
-    """The results of one or more runs of the report's group. Raises ``SystemExit`` for those of another group."""
+    """Return the merged results of runs of the report group. Raises ``SystemExit`` for another group's."""
     results: dict[str, targets.Seeds] = {}
     for file in files:
         stored = json.loads(file.read_text("utf-8"))
@@ -95,7 +95,7 @@ def read(files: list[Path]) -> dict[str, targets.Seeds]:
 
 
 def write(out: Path, group: str, results: dict[str, targets.Seeds]) -> None:
-    """The report and its figures, ``report.html`` and ``figures.json``."""
+    """Write the report and its figures to ``report.html`` and ``figures.json``."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.html").write_text(render(group, results), "utf-8")
     figures: dict[str, Any] = {

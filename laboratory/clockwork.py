@@ -1,4 +1,4 @@
-"""The laboratory's virtual time."""
+"""The laboratory's simulated time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 
 class Clockwork:
-    """SimPy's environment with the one thing that is needed of it: call this function with that, later."""
+    """A minimal interface to SimPy's environment: schedules callbacks in simulated seconds."""
 
     def __init__(self) -> None:
         self._environment = simpy.Environment()
 
     @property
     def now(self) -> float:
-        """Seconds since the trial began."""
+        """Return the seconds since the trial began."""
         return self._environment._now
 
     def after(self, seconds: float, call: Callable[[Any], None], argument: Any) -> None:
-        """Call ``call(argument)`` in so many seconds."""
+        """Call ``call(argument)`` after ``seconds``."""
         timeout = self._environment.timeout(seconds)
         timeout.callbacks.append(lambda _event: call(argument))
 
     def every(self, seconds: float, call: Callable[[], None], offset: float = 0.0) -> None:
-        """Call ``call()`` again and again."""
+        """Call ``call()`` every ``seconds``, first after ``offset`` seconds."""
 
         def again(_event: Any) -> None:
             call()
@@ -36,5 +36,5 @@ class Clockwork:
         self._environment.timeout(offset).callbacks.append(again)
 
     def run(self, until: float) -> None:
-        """Let time pass."""
+        """Run the simulation up to the second ``until``."""
         self._environment.run(until=until)

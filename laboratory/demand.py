@@ -1,4 +1,4 @@
-"""Payments and their luck, drawn before the trial: every policy meets the same payments and the same luck."""
+"""Draws payments and their random numbers before the trial, so that every policy meets the same of both."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from payonce.routing.control.admission import Priority
 if TYPE_CHECKING:
     from laboratory.scenarios import Scenario
 
-NIGHT_SHARE = 0.2  # of the noon's demand
+NIGHT_SHARE = 0.2  # demand at night, relative to noon
 WEEKEND_SHARE = 0.7
-ATTEMPTS = 2  # a payment is sent to at most two gateways; each attempt has its own luck
+ATTEMPTS = 2  # a payment is sent to at most two gateways; each attempt has its own random numbers
 PRIORITIES = (Priority.PROTECTED, Priority.AUTHORIZATION, Priority.BATCH)
 
 
 @dataclass(slots=True)
 class Demand:
-    """One list per property, by the payment's number. ``luck`` holds uniform numbers per attempt and purpose."""
+    """The payments of a trial: one list per property, indexed by payment.
+
+    ``at`` is in seconds. ``luck`` maps a purpose to uniform random numbers in [0, 1), by attempt and payment;
+    ``normal`` holds standard normal ones.
+    """
 
     at: list[float]
     method: list[str]
@@ -36,7 +40,7 @@ class Demand:
 
 
 def draw_demand(scenario: Scenario, seed: int) -> Demand:
-    """All payments of one trial, in order of time."""
+    """Return all payments of one trial, ordered by time. Equal seeds give equal demand."""
     random = np.random.default_rng([seed, 1])
     names = [f"m{index}" for index in range(scenario.merchants)]
     popularity = 1 / np.arange(1, scenario.merchants + 1) ** 0.5
@@ -45,7 +49,7 @@ def draw_demand(scenario: Scenario, seed: int) -> Demand:
     owners = random.choice(scenario.merchants, size=len(everyone), p=popularity)
     times, merchants = [everyone], [owners]
     for surge in scenario.surges:
-        if surge.merchant is not None:  # what the merchant asks for beyond its usual
+        if surge.merchant is not None:  # the merchant's demand beyond its usual
             number = names.index(surge.merchant)
             own = scenario.rate * popularity[number] * (surge.factor - 1)
             extra = random.uniform(surge.start, surge.end, random.poisson(own * (surge.end - surge.start)))

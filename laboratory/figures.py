@@ -1,4 +1,4 @@
-"""What is measured in one trial, and what a scenario's trials amount to."""
+"""The measurements of one trial."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SLO_SECONDS = 3.0  # from the client's first request to a definite answer
 SLO_SHARE = 0.95
 WINDOW_SECONDS = 10
-LAST_SECONDS = 15.0  # before the end do not count: their answers may not be there yet
-ACTED = 0.9  # of the neutral weight: below it, routing has acted on a gateway
+LAST_SECONDS = 15.0  # payments of the last seconds are not counted: their answers may be missing
+ACTED = 0.9  # below this share of the neutral weight, routing has acted on a gateway
 FLIPPED = 0.5
 DEFINITE = ("approved", "declined")
 HOUR, WEEK = 3600.0, 604_800.0
@@ -33,7 +33,7 @@ Published = list[tuple[float, "ControlDocument"]]
 
 
 def run_seed(group: dict[str, Ranges], name: str, seed: int, *, series: bool = False) -> dict[str, Any]:
-    """All policies on one draw of a scenario."""
+    """Run all policies on one draw of a scenario; return their figures. ``series`` adds the plots' time series."""
     drawn = scenario(group, name, seed)
     demand = draw_demand(drawn, seed)
     figures: dict[str, Any] = {"seed": seed, "payments": len(demand), "policies": {}}
@@ -53,7 +53,7 @@ def run_seed(group: dict[str, Ranges], name: str, seed: int, *, series: bool = F
 
 
 def good_payments(trial: Trial) -> np.ndarray:
-    """Per payment: whether it had a definite answer within the SLO."""
+    """Return a boolean per payment: whether it had a definite answer within the SLO."""
     at = np.asarray(trial.demand.at)
     definite = np.isin(np.asarray(trial.outcome), DEFINITE)
     good: np.ndarray = definite & (np.asarray(trial.ended_at) - at <= SLO_SECONDS)
@@ -61,7 +61,7 @@ def good_payments(trial: Trial) -> np.ndarray:
 
 
 def measure(trial: Trial) -> dict[str, Any]:
-    """The figures of one trial that do not depend on which policy it was."""
+    """Return the figures of one trial that apply to every policy."""
     drawn, demand = trial.scenario, trial.demand
     at, good = np.asarray(demand.at), good_payments(trial)
     counted = at < drawn.seconds - LAST_SECONDS
@@ -78,7 +78,7 @@ def measure(trial: Trial) -> dict[str, Any]:
 
 
 def _others_goodput(drawn: Scenario, demand: Demand, good: np.ndarray) -> float | None:
-    """In the surge of one merchant: the goodput of the others, as a share of what it was before."""
+    """Return the other merchants' goodput during one merchant's surge, as a share of that before it."""
     noisy = [surge.merchant for surge in drawn.surges if surge.merchant]
     if not noisy:
         return None
@@ -88,7 +88,7 @@ def _others_goodput(drawn: Scenario, demand: Demand, good: np.ndarray) -> float 
 
 
 def breach(trial: Trial) -> float | None:
-    """When the ailing gateway first broke the SLO: the end of the first window with fewer than 95 % good."""
+    """Return when the ailing gateway first broke the SLO: the end of the first window with under 95 % good payments."""
     if trial.scenario.ailing is None:
         return None
     at, good = np.asarray(trial.demand.at), good_payments(trial)
@@ -101,7 +101,7 @@ def breach(trial: Trial) -> float | None:
 
 
 def routing_figures(drawn: Scenario, published: Published, breach_at: float | None) -> dict[str, Any]:
-    """What the documents of one trial did, and when."""
+    """Return the figures of one trial's documents: actions, lead, flips, restoration. Times are in seconds."""
     names = [spec.name for spec in drawn.gateways]
     neutral = 1 / len(names)
     acted_at = {name: _episodes(published, lambda d, g=name: _lowest(d, g) < ACTED * neutral) for name in names}
@@ -129,7 +129,7 @@ def _lowest(document: ControlDocument, gateway: str) -> float:
 
 
 def _episodes(published: Published, is_so: Any) -> list[float]:
-    """When it began to be so, each time."""
+    """Return the times at which ``is_so`` became true."""
     began, before = [], False
     for at, document in published:
         now = is_so(document)
@@ -140,7 +140,7 @@ def _episodes(published: Published, is_so: Any) -> list[float]:
 
 
 def _flips(published: Published, gateway: str, neutral: float) -> int:
-    """How often the gateway's weight crossed half of its neutral one, for the method where it did most."""
+    """Return how often the gateway's weight crossed half of the neutral one, for the method with the most crossings."""
     most = 0
     for method in {method for _, document in published for method in document.weights}:
         weights = [document.weights.get(method, {}).get(gateway, neutral) for _, document in published]
@@ -150,7 +150,7 @@ def _flips(published: Published, gateway: str, neutral: float) -> int:
 
 
 def _restored(published: Published, drawn: Scenario, neutral: float) -> float | None:
-    """Seconds from healing until every weight is even again and stays so; ``None`` when it is not by the end."""
+    """Return the seconds from healing until all weights are even again for good; ``None`` if not by the end."""
     restored: float | None = drawn.healed_at
     for at, document in published:
         even = all(weight >= ACTED * neutral for weights in document.weights.values() for weight in weights.values())
@@ -163,7 +163,7 @@ def _restored(published: Published, drawn: Scenario, neutral: float) -> float | 
 
 
 def timeline(trial: Trial) -> dict[str, list[float]]:
-    """Per window, for the plots: goodput, and the ailing (or first) gateway's share of what was sent."""
+    """Return the plots' series per window: goodput, and the ailing (or first) gateway's share of sent payments."""
     drawn = trial.scenario
     watched = drawn.ailing or drawn.gateways[0].name
     step = WINDOW_SECONDS if drawn.seconds < 20_000 else HOUR

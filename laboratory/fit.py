@@ -1,8 +1,8 @@
-"""Fits the forecast's coefficients on the tuning scenarios and writes them, with what they came from, as data.
+"""Fits the forecast's coefficients on the tuning scenarios and writes them, with their provenance, as data.
 
-payonce watches in shadow mode while nothing protects the gateways. Every step of every route is one example: its
-features, and whether the route breaks its SLO within the horizon. A coefficient may not be negative: a forecast that
-goes down when latency goes up could not be explained to anyone.
+payonce runs in shadow mode, without protecting the gateways. Every step of every route is one example: its features,
+and whether the route breaks its SLO within the horizon. Coefficients may not be negative, because a forecast that falls
+when latency rises could not be explained.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ HORIZON_SECONDS = 60
 FIT_SEEDS = TUNING_SEEDS[:6]
 FIT_SCENARIOS = tuple(
     name for name in TUNING if name not in {"diurnal", "oscillation"}
-)  # a week or an hour outweigh all
+)  # a week or an hour would outweigh the others
 RIDGE = 1.0
 STEPS = 60
-MIN_IN_WINDOW = 20  # fewer, and one slow answer is a breach
+MIN_IN_WINDOW = 20  # with fewer payments a single slow answer would be a breach
 
 Examples = tuple[list[dict[str, float]], list[bool]]
 
 
 def examples(group: Mapping[str, Ranges], name: str, seed: int) -> Examples:
-    """One trial's steps as features and whether the route broke its SLO within the horizon."""
+    """Return one trial's examples: features, and whether the route broke its SLO within the horizon."""
     drawn = scenario(dict(group), name, seed)
     watcher = Predictive(mode=Mode.SHADOW, keep_steps=True)
     trial = Trial(drawn, draw_demand(drawn, seed), watcher, Random(seed)).run()
@@ -65,7 +65,10 @@ def examples(group: Mapping[str, Ranges], name: str, seed: int) -> Examples:
 
 
 def fit(features: list[dict[str, float]], labels: list[bool]) -> tuple[float, dict[str, float]]:
-    """Ridge logistic regression by Newton's method; features whose weight comes out negative are left out."""
+    """Return the intercept and weights of a ridge logistic regression, by Newton's method.
+
+    Features whose weight would be negative are left out.
+    """
     names = sorted(features[0])
     target = np.asarray(labels, dtype=float)
     while True:
@@ -88,7 +91,7 @@ def fit(features: list[dict[str, float]], labels: list[bool]) -> tuple[float, di
 
 
 def write() -> dict[str, Any]:
-    """Fit on the tuning scenarios and write the shipped file."""
+    """Fit on the tuning scenarios, write ``coefficients.json``, and return its contents."""
     features: list[dict[str, float]] = []
     labels: list[bool] = []
     for name in FIT_SCENARIOS:

@@ -1,4 +1,4 @@
-"""A simulated gateway: servers, a queue, and weather. It ignores idempotency keys: what it is sent, it may charge."""
+"""A simulated gateway with servers, a queue and faults. It ignores idempotency keys: every attempt may be charged."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from laboratory.scenarios import Fault, GatewaySpec
 
 TIMEOUT_SECONDS = 10.0  # payonce's deadline for one submission
-REFUSED_SECONDS = 0.05  # a connection that is refused is refused quickly
-RETRANSMIT_SECONDS = (1.0, 3.0, 7.0)  # after one, two, three lost packets in a row (RFC 6298: 1 s, doubling)
+REFUSED_SECONDS = 0.05  # how long a refused connection takes
+RETRANSMIT_SECONDS = (1.0, 3.0, 7.0)  # the delay by one, two, three lost packets in a row (RFC 6298: 1 s, doubling)
 
 
 class SimulatedGateway:
-    """``submit`` calls ``done(attempt, outcome)`` once, at the latest after ``TIMEOUT_SECONDS``."""
+    """One gateway. For each ``submit`` it calls ``done`` once, after ``TIMEOUT_SECONDS`` at the latest."""
 
     def __init__(self, spec: GatewaySpec, faults: list[Fault], demand: Demand, clockwork: Clockwork) -> None:
         self.spec = spec
@@ -31,7 +31,7 @@ class SimulatedGateway:
         self._clockwork = clockwork
         self._busy = 0
         self._queue: deque[tuple[int, int, float, list[bool]]] = deque()
-        self.charged: dict[int, int] = {}  # payment → how often
+        self.charged: dict[int, int] = {}  # payment → number of charges
         self._factor: dict[str, float] = {}
         self._hang: dict[str, float] = {}
         self._all = 1.0
@@ -40,7 +40,7 @@ class SimulatedGateway:
         self.done: Callable[[int, int, SimulatedGateway, Outcome], None] = lambda *_: None
 
     def weather(self, seconds: float) -> None:
-        """Set what holds from now until the next call."""
+        """Apply the faults' strengths at ``seconds``; they hold until the next call."""
         self._all, servers = 1.0, float(self.spec.servers)
         self._factor, self._hang = {}, {}
         self._fail, self._loss, self._decline = self.spec.failing, 0.0, self.spec.declined
@@ -64,7 +64,7 @@ class SimulatedGateway:
             self._next()
 
     def submit(self, payment: int, attempt: int) -> None:
-        """Take an attempt now."""
+        """Accept an attempt now."""
         demand = self._demand
         luck, method = demand.luck, demand.method[payment]
         if luck["fail"][attempt][payment] < self._fail:
@@ -73,7 +73,7 @@ class SimulatedGateway:
         hang = self._hang
         if hang and luck["hang"][attempt][payment] < hang.get(method, hang.get("*", 0.0)):
             self._clockwork.after(TIMEOUT_SECONDS, self._give_up, (payment, attempt, [False]))
-            if luck["executed"][attempt][payment] < 0.5:  # it took the order and lost its answer
+            if luck["executed"][attempt][payment] < 0.5:  # the gateway executed it, and the answer was lost
                 self._charge(payment, attempt)
             return
         service = self._service_seconds(payment, attempt, method)
@@ -142,5 +142,5 @@ class SimulatedGateway:
         if service < left:
             answered[0] = True
             self._clockwork.after(service, self._answer, (payment, attempt))
-        else:  # nobody waits for the answer any more, but the work is done, and the card is charged
+        else:  # the client has timed out, but the gateway executes the attempt and charges the card
             self._charge(payment, attempt)

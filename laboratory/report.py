@@ -1,4 +1,4 @@
-"""The report of a run: one page with its plots in it, and nothing in it that was not measured."""
+"""Renders the report of a run as one HTML page with embedded plots; every figure in it was measured."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STYLE = (
 
 
 def render(group: str, results: dict[str, Seeds]) -> str:
-    """The page as HTML."""
+    """Return the report of a group's results as HTML."""
     found = targets.verdicts(results)
     met = sum(verdict.met for verdict in found)
     parts = [

@@ -1,4 +1,4 @@
-"""What a scenario is: gateways, demand, and what goes wrong when. All of it data, drawn from ranges by the seed."""
+"""The data of a scenario: gateways, demand, and faults with their times, drawn from ranges by the seed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import math
 from dataclasses import dataclass, field
 
 HEALTHY_MEDIAN_MS = 600.0
-SIGMA = 0.35  # of log latency: p95 is 1.8 times the median, as card authorisations are
-OUTLIERS = 0.002  # of answers take seconds longer on the best of days
+SIGMA = 0.35  # standard deviation of the log latency: the p95 is 1.8 times the median, as for card authorisations
+OUTLIERS = 0.002  # share of a healthy gateway's answers that take seconds longer
 OUTLIER_MS = (1500.0, 5000.0)
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
-    """``servers`` is how many authorisations it works on at once; the others queue. Fees in basis points."""
+    """A gateway. ``servers`` is how many authorisations it processes concurrently; further ones queue.
+
+    ``sigma`` is the standard deviation of the log latency; ``declined`` and ``failing`` are probabilities.
+    """
 
     name: str
     servers: int
@@ -26,10 +29,12 @@ class GatewaySpec:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``kind``: slow (factor on service time), capacity (factor on servers), hang, fail, loss, decline (probabilities).
+    """A fault of one gateway from ``start`` to ``end``, in seconds.
 
-    ``shape``: step; ramp (grows exponentially over ``ramp_seconds``, then holds); square (on and off, half a
-    ``period_seconds`` each); daily (a wave with its top at noon). ``methods`` empty: all of them.
+    ``kind`` gives the meaning of ``strength``: slow (factor on the service time), capacity (factor on servers), hang,
+    fail, loss, decline (probabilities). ``shape`` is step; ramp (grows exponentially over ``ramp_seconds``, then
+    holds); square (on and off for half a ``period_seconds`` each); daily (a wave with its maximum at noon). Empty
+    ``methods`` mean all methods.
     """
 
     kind: str
@@ -43,7 +48,7 @@ class Fault:
     methods: tuple[str, ...] = ()
 
     def at(self, seconds: float) -> float | None:
-        """The strength at a moment, ``None`` when there is nothing of it."""
+        """Return the strength at a time, ``None`` while the fault has no effect."""
         if not self.start <= seconds < self.end:
             return None
         if self.shape == "ramp":
@@ -57,7 +62,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """Demand times ``factor`` between two moments; of one merchant when it is named."""
+    """A surge: demand is multiplied by ``factor`` from ``start`` to ``end``, for one ``merchant`` or for all."""
 
     start: float
     end: float
@@ -67,9 +72,9 @@ class Surge:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One trial. ``rate`` is payments per second; ``daily`` lets it swing over the day and dip at the weekend.
+    """One scenario. ``rate`` is payments per second; ``daily`` makes it vary over the day and fall at the weekend.
 
-    ``fault_at`` and ``healed_at`` bound the trouble in seconds; ``ailing`` names the gateway that has it.
+    ``fault_at`` and ``healed_at`` bound the trouble, in seconds; ``ailing`` is the gateway in trouble.
     """
 
     name: str

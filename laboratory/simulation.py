@@ -1,8 +1,8 @@
-"""One trial: the payments of a scenario under one policy, event by event, on SimPy's clock.
+"""One trial: a discrete-event simulation of a scenario's payments under one policy.
 
-The client repeats a refused request after ``Retry-After``, and one that takes too long after its patience, both with
-the same key. payonce's promise holds for every policy alike: the repeat of a request in flight joins it, one in doubt
-is asked about and never sent again, only an attempt that was certainly never sent moves to another gateway.
+The client retries a refused request after ``Retry-After``, and a slow one after its patience, both with the same key.
+payonce's idempotency applies to every policy: a retry of a request in flight joins it, a payment in doubt is looked up
+and never sent again, and only an attempt that was certainly never sent moves to another gateway.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from laboratory.demand import Demand
     from laboratory.scenarios import Scenario
 
-MAX_TRIES = 4  # a client that was refused four times shows an error
+MAX_TRIES = 4  # a client gives up after four refusals
 PATIENCE_SECONDS = 5.0
-DAILY_WEATHER_SECONDS = 60.0  # what swings over a day need not be set every second
+DAILY_WEATHER_SECONDS = 60.0  # interval at which daily faults are updated; they change slowly
 REFUSED, OPEN = "refused", "open"
 
 
 class Policy(Protocol):
-    """What is compared. All are told of every dispatch and end at once and exactly; what they make of it is theirs."""
+    """A routing policy. Every policy is told of each dispatch and end exactly and immediately."""
 
     name: str
 
     def start(self, trial: Trial) -> None:
-        """Called once, before the first payment."""
+        """Prepare for a trial. Called once, before the first payment."""
 
     def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
-        """The gateway's name, or the seconds after which the client may repeat the refused request."""
+        """Return the gateway's name, or refuse: return the seconds after which the client may retry."""
 
     def dispatched(self, payment: int, attempt: int, gateway: str) -> None:
-        """An attempt is sent."""
+        """Take note that an attempt was sent."""
 
     def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
-        """An attempt is over."""
+        """Take note that an attempt ended, after ``latency`` seconds."""
 
 
 @dataclass(slots=True)
 class Trial:
-    """A running trial, and what became of it: one entry per payment in the lists."""
+    """A running trial and its results. The lists have one entry per payment; times are in seconds."""
 
     scenario: Scenario
     demand: Demand
@@ -65,11 +65,11 @@ class Trial:
 
     @property
     def now(self) -> float:
-        """Seconds since the trial began."""
+        """Return the seconds since the trial began."""
         return self.clockwork.now
 
     def run(self) -> Trial:
-        """Run it to its end."""
+        """Run the trial to its end and return it."""
         count = len(self.demand)
         self.ended_at, self.outcome, self.served_by = [-1.0] * count, [OPEN] * count, [""] * count
         self.sent_at = [0.0] * count
@@ -82,12 +82,12 @@ class Trial:
             self.clockwork.every(DAILY_WEATHER_SECONDS if self.scenario.daily else 1.0, self._weather)
         self.policy.start(self)
         self._schedule(0)
-        self.clockwork.run(self.scenario.seconds + 30.0)  # until the last one has timed out
+        self.clockwork.run(self.scenario.seconds + 30.0)  # until the last attempt has timed out
         return self
 
     @property
     def double_charges(self) -> int:
-        """Payments that were charged more than once, by whichever gateways."""
+        """Return how many payments were charged more than once, over all gateways."""
         total: dict[int, int] = {}
         for gateway in self.gateways.values():
             for payment, times in gateway.charged.items():
@@ -126,7 +126,7 @@ class Trial:
         self.gateways[gateway].submit(payment, attempt)
 
     def _sent(self, payment: int, attempt: int) -> None:
-        if not self.keys_honoured and attempt == 0:  # only to see that double charges would be seen
+        if not self.keys_honoured and attempt == 0:  # for the test that double charges are detected
             self.clockwork.after(PATIENCE_SECONDS, self._impatient, payment)
 
     def _impatient(self, payment: int) -> None:
@@ -147,5 +147,5 @@ class Trial:
         if outcome is Outcome.UNKNOWN:
             self.in_doubt += 1
         if now - self.demand.at[payment] > PATIENCE_SECONDS:
-            self.repeats += 1  # the client has repeated the request, and the repeat has joined it
+            self.repeats += 1  # the client has retried, and the retry has joined the request
         self.ended_at[payment], self.outcome[payment] = now, outcome.value

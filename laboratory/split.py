@@ -1,10 +1,10 @@
-"""What constants and coefficients may be tuned on, and what is reported: other seeds, other ranges, no overlap.
+"""The split into tuning and report data: constants and coefficients are tuned on other seeds and ranges than reported.
 
-``TUNING`` is for changing things; nobody looks at ``REPORT`` while doing so. What has been reported once is known, and
-what is known can be tuned on. So ``REPORT`` is drawn anew before the code is changed after a report, with ranges as
-hard as the ones before or harder. Before these seeds there were 1 to 30, 2001 to 2030 and 3001 to 3030. The ranges of
-the second were looked at besides ``TUNING`` while this code was changed; of the third, one trial was, and what it
-showed was repaired when these were drawn.
+``TUNING`` is for development, during which ``REPORT`` is not looked at. Once reported, results are known and could
+influence tuning. So ``REPORT`` is drawn anew before the code changes after a report, with ranges at least as hard.
+Earlier seeds were 1 to 30, 2001 to 2030 and 3001 to 3030. The ranges of the second set were looked at besides
+``TUNING`` while this code was changed; of the third, one trial was, and the defect it showed was repaired before these
+were drawn.
 """
 
 from __future__ import annotations
@@ -51,5 +51,5 @@ TUNING: dict[str, Ranges] = {
 
 
 def scenario(group: dict[str, Ranges], name: str, seed: int) -> Scenario:
-    """One scenario of one of the two groups."""
+    """Return a scenario of one of the two groups, drawn by the seed."""
     return KINDS[name](name, group[name], seed)

@@ -1,4 +1,4 @@
-"""A run's figures as a page of the documentation, so that no figure in it is typed by hand."""
+"""Renders a run's figures as a page of the documentation, so that none of them is typed by hand."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 HEAD = """# What the laboratory measured
 
-Written by `python -m laboratory summary` from the figures of `make lab`. Scenarios: `laboratory/trouble.py`, their
-ranges and seeds: `laboratory/split.py`. Nothing here was tuned on: constants and coefficients come from other ranges
-and the seeds {first} to {last}. Means over the seeds. Goodput is the share of payments with a definite answer within
-3 s of the first request. Ranges and seeds were drawn anew after each earlier report, and reported once. Ranges of
-earlier reports (seeds 2001 to 2030, and one trial of 3001 to 3030) were looked at besides the tuning ranges while the
-code was changed; some of them overlap with these. Diurnal weeks are the weeks in which nothing goes wrong; the tables
-say over how many seeds.
+This page is written by `python -m laboratory summary` from the figures of `make lab`. The scenarios are in
+`laboratory/trouble.py`, their ranges and seeds in `laboratory/split.py`. Nothing was tuned on these: constants and
+coefficients come from other ranges and the seeds {first} to {last}. Figures are means over the seeds, whose number the
+tables show. Goodput is the share of payments with a definite answer within 3 s of the first request. Ranges and seeds
+were drawn anew after each earlier report, and reported once. Ranges of earlier reports (seeds 2001 to 2030, and one
+trial of 3001 to 3030) were looked at besides the tuning ranges while the code was changed; some of them overlap with
+these. The scenario `diurnal` is weeks without faults.
 """
 
 
 def render(results: dict[str, Seeds]) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     found = targets.verdicts(results)
     lines = [HEAD.format(first=TUNING_SEEDS[0], last=TUNING_SEEDS[-1])]
     lines.append(f"## Promises: {sum(verdict.met for verdict in found)} of {len(found)} kept\n")

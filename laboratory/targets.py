@@ -1,4 +1,4 @@
-"""What is promised of routing, as checks on measured figures. A check that does not apply to a scenario is not made."""
+"""The promises of routing, as checks of measured figures. Each scenario has only the checks that apply to it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GOODPUT_TOLERANCE = 0.005
-NOISE = 0.0005  # where nothing goes wrong all policies do the same, give or take a draw
+NOISE = 0.0005  # where nothing fails, policies differ only by chance
 Seeds = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One promise on one scenario: what was measured, what was promised, and whether it was kept."""
+    """The result for one promise in one scenario: what was measured, and whether the promise was kept."""
 
     scenario: str
     promise: str
@@ -25,12 +25,12 @@ class Verdict:
 
 
 def goodput(seeds: Seeds, policy: str) -> float:
-    """The mean over the seeds."""
+    """Return a policy's mean goodput (0..1) over the seeds."""
     return float(mean(figures["policies"][policy]["goodput"] for figures in seeds))
 
 
 def verdicts(results: dict[str, Seeds]) -> list[Verdict]:
-    """All promises on all scenarios that were run."""
+    """Return the verdicts of all promises for the scenarios that were run."""
     found: list[Verdict] = []
     for name, seeds in results.items():
         if not seeds:

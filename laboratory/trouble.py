@@ -1,4 +1,4 @@
-"""The scenarios, one function each. ``Ranges`` says between what the seed draws; tuning and report have their own."""
+"""The scenarios, one function each. The seed draws from ``Ranges``, which differ between tuning and report."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAMES = ("alder", "birch", "cedar", "dogwood")
-FEES = (100, 180, 140, 160)  # basis points: the first is the cheap one, and the one that ails; the second the dearest
-MEAN_SECONDS = 0.65  # of a healthy authorisation, as scenarios.GatewaySpec draws it
+FEES = (
+    100,
+    180,
+    140,
+    160,
+)  # basis points; the first gateway is the cheapest and the one in trouble, the second dearest
+MEAN_SECONDS = 0.65  # mean latency of a healthy authorisation, by scenarios.GatewaySpec
 WEEK_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """What differs between the scenarios that constants are tuned on and those that are reported."""
+    """The ranges of a scenario, which differ between tuning and report. ``lasting`` is in seconds."""
 
     gateways: int
     rate: float
     strength: tuple[float, float]
     lasting: tuple[float, float] = (180.0, 300.0)
     median_ms: float = 600.0
-    use: float = 0.35  # of all servers on a normal day: what one gateway loses, the others can bear
+    use: float = 0.35  # utilisation of all servers on a normal day, so that the others can take over one gateway's load
 
 
 def _gateways(ranges: Ranges, use: tuple[float, ...] = ()) -> tuple[GatewaySpec, ...]:
@@ -65,7 +70,7 @@ def _ailing(name: str, ranges: Ranges, faults: list[Fault], heals: float, **more
 
 
 def ramp(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """One gateway gets slower, first by little, in the end beyond the timeout."""
+    """One gateway gets slower, at first a little, in the end beyond the timeout."""
     _, start, heals, strength = _trouble(ranges, seed)
     slow = Fault("slow", NAMES[0], start, heals, strength, "ramp", ramp_seconds=(heals - start) * 0.8)
     return _ailing(name, ranges, [slow], heals)
@@ -78,19 +83,19 @@ def cliff(name: str, ranges: Ranges, seed: int) -> Scenario:
 
 
 def hang(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """A part of one gateway's answers never comes; the others come as ever."""
+    """A share of one gateway's answers never arrives; the rest is normal."""
     _, start, heals, strength = _trouble(ranges, seed)
     return _ailing(name, ranges, [Fault("hang", NAMES[0], start, heals, strength)], heals)
 
 
 def gray(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """One method of one gateway is slow, its other method well."""
+    """One method of one gateway is slow, while its other method is healthy."""
     _, start, heals, strength = _trouble(ranges, seed)
     return _ailing(name, ranges, [Fault("slow", NAMES[0], start, heals, strength, methods=("wallet",))], heals)
 
 
 def loss(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """Packets to one gateway get lost: some answers come seconds late, some never, some connections are refused."""
+    """Packets to one gateway are lost: some answers are seconds late or never arrive, some connections are refused."""
     _, start, heals, strength = _trouble(ranges, seed)
     faults = [
         Fault("loss", NAMES[0], start, heals, strength),
@@ -100,7 +105,7 @@ def loss(name: str, ranges: Ranges, seed: int) -> Scenario:
 
 
 def oscillation(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """One gateway is slow and well by turns, for an hour."""
+    """One gateway is alternately slow and healthy, for an hour."""
     random, start, _, strength = _trouble(ranges, seed)
     period = random.uniform(*ranges.lasting)
     slow = Fault("slow", NAMES[0], start, start + 3600, strength, "square", period_seconds=period)
@@ -108,7 +113,7 @@ def oscillation(name: str, ranges: Ranges, seed: int) -> Scenario:
 
 
 def recovery(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """One gateway fails, and comes back in two stages: first with a third of its servers."""
+    """One gateway fails and recovers in two stages, first with a third of its servers."""
     _, start, heals, strength = _trouble(ranges, seed)
     faults = [
         Fault("hang", NAMES[0], start, start + 60, strength),
@@ -118,7 +123,7 @@ def recovery(name: str, ranges: Ranges, seed: int) -> Scenario:
 
 
 def saturating(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """One gateway loses most of its servers, and the others have too few for all of its payments."""
+    """One gateway loses most of its servers, and the others lack the capacity for all of its payments."""
     _, start, heals, strength = _trouble(ranges, seed)
     use = (ranges.use, *[0.65] * (ranges.gateways - 1))
     return _ailing(
@@ -127,14 +132,14 @@ def saturating(name: str, ranges: Ranges, seed: int) -> Scenario:
 
 
 def demand_surge(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """More payments than all gateways together can do."""
+    """Demand exceeds the capacity of all gateways together."""
     _, start, ends, strength = _trouble(ranges, seed)
     surge = Surge(start, ends, strength / ranges.use)
     return Scenario(name, _gateways(ranges), ranges.rate, ends + 420, surges=(surge,), fault_at=start, healed_at=ends)
 
 
 def decline_surge(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """An issuer declines everything: no gateway is any worse for it."""
+    """An issuer declines everything, which is no fault of a gateway."""
     _, start, ends, strength = _trouble(ranges, seed)
     faults = tuple(Fault("decline", NAMES[0], start, ends, strength) for _ in range(1))
     return Scenario(
@@ -143,14 +148,14 @@ def decline_surge(name: str, ranges: Ranges, seed: int) -> Scenario:
 
 
 def noisy_merchant(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """One merchant asks for ten times as much as ever, and more than all gateways can do."""
+    """One merchant's demand multiplies and exceeds the capacity of all gateways."""
     _, start, ends, strength = _trouble(ranges, seed)
     surge = Surge(start, ends, strength, merchant="m0")
     return Scenario(name, _gateways(ranges), ranges.rate, ends + 300, surges=(surge,), fault_at=start, healed_at=ends)
 
 
 def diurnal(name: str, ranges: Ranges, seed: int) -> Scenario:
-    """A week in which nothing goes wrong: demand and latency swing over the day."""
+    """A week without faults, in which demand and latency vary over the day."""
     random = Random(seed)
     faults = tuple(
         Fault("slow", NAMES[number], 0, WEEK_SECONDS, random.uniform(*ranges.strength), "daily")

@@ -1,6 +1,6 @@
 """The local cloud: ministack with IAM enforced, a sandbox bank, a webhook receiver, and the real template deployed.
 
-Stacks on different ports have nothing in common.
+Stacks on different ports share nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 CLOUD_BIN = REPOSITORY / ".venv-cloud" / "bin"
 SCRATCH = "scratch"
-START_TIMEOUT_SECONDS = 600  # only so that nobody waits for ever: a process that ended is noticed at once
-# Each environment costs a cold start of about a second of processor time; more at once only wait for each other.
-# Requests beyond it are answered 429, and a client retries them with the same key.
+START_TIMEOUT_SECONDS = 600  # a generous bound; a process that ends early is noticed at once
+# A cold start takes about a second of processor time, so that more environments would only wait for each other.
+# Requests beyond them are answered 429, and a client retries with the same key.
 MAX_PARALLEL_ENVIRONMENTS = 10
-# Where a bank gets slower under steady traffic, each payment that waits for it holds an environment, which is idle.
+# For the demo of a bank that gets slower: each payment that waits for the bank occupies an idle environment.
 ENVIRONMENTS_FOR_WAITING = 20
 GATEWAYS = (
     {"name": "sandbox_bank", "bank": "forgetful", "lookup_authoritative_after_seconds": 2},
@@ -39,7 +39,7 @@ GATEWAYS = (
 
 
 class LocalCloud:
-    """Starts and stops the processes, whose ids and logs are in ``folder``."""
+    """Starts and stops the processes of one stack. Their ids and logs are in ``folder``."""
 
     def __init__(self, folder: Path, ports: Ports, *, environments: int = MAX_PARALLEL_ENVIRONMENTS) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class LocalCloud:
 
     @property
     def endpoint_url(self) -> str:
-        """Where AWS clients reach the local cloud."""
+        """Return the endpoint URL for AWS clients."""
         return f"http://127.0.0.1:{self.ports.cloud}"
 
     def start(self) -> None:
@@ -64,14 +64,14 @@ class LocalCloud:
             "GATEWAY_PORT": str(self.ports.cloud),
             "LAMBDA_ACCOUNT_CONCURRENCY": str(self._environments),
             "IOT_MTLS_PORT": "0",
-            # The functions run on the interpreter that the layer was built for.
+            # The functions must run on the interpreter for which the layer was built.
             "PATH": f"{CLOUD_BIN}{os.pathsep}{os.environ['PATH']}",
         }
         environment.pop("PYTHONPATH", None)
         environment["TMPDIR"] = str(self._scratch())
         self._spawn("cloud", [str(CLOUD_BIN / "ministack")], environment)
         books = self.folder / "books.sqlite"
-        for kept in self.folder.glob(f"{books.name}*"):  # the cloud forgets its ledger: the bank must not know more
+        for kept in self.folder.glob(f"{books.name}*"):  # the cloud starts with an empty ledger, so the bank must, too
             kept.unlink()
         bank = [sys.executable, "-m", "local.sandbox_bank", "--port", str(self.ports.bank), "--books", str(books)]
         path = {**os.environ, "PYTHONPATH": BANK_PYTHONPATH}
@@ -85,7 +85,7 @@ class LocalCloud:
     def deploy(self, *, routing_mode: str = "off", routing: Mapping[str, Any] | None = None) -> Stack:
         """Build and deploy template.yaml, and return the stack. Raises ``CannotStart`` with the end of the log.
 
-        ``routing``: the parameter Routing; without it the payments of merchants that name no bank go to sandbox_bank.
+        ``routing`` is the parameter Routing; without it, payments of merchants without a bank go to sandbox_bank.
         """
         gateways = [
             {
@@ -97,7 +97,7 @@ class LocalCloud:
         ]
         parameters = {
             "Environment": "local",
-            # The local cloud takes a usage plan's key from a header alone, and the authorizer's is not heard.
+            # The local cloud reads a usage plan's key only from a header, not from the authorizer's answer.
             "MerchantRequestsPerSecond": "",
             "Gateways": json.dumps(gateways, separators=(",", ":")),
             "DefaultGateway": "sandbox_bank",
@@ -126,7 +126,7 @@ class LocalCloud:
         return self.stack()
 
     def _idempotency_proxy(self) -> dict[str, Any]:
-        """Return a gateway in front of the receiver, which stands for any service that knows nothing of payonce."""
+        """Return a proxy configuration whose upstream is the receiver, in place of a service unaware of payonce."""
         return {
             "upstreams": {"receiver": {"url": f"http://127.0.0.1:{self.ports.receiver}"}},
             "routes": [
@@ -135,7 +135,7 @@ class LocalCloud:
         }
 
     def stack(self) -> Stack:
-        """Return the stack that is deployed."""
+        """Return the deployed stack."""
         bank = BankHandle(f"http://127.0.0.1:{self.ports.bank}")
         receiver = ReceiverHandle(f"http://127.0.0.1:{self.ports.receiver}")
         stack = Stack("", self.endpoint_url, {}, bank, receiver)
@@ -145,14 +145,14 @@ class LocalCloud:
         return Stack(api_url, self.endpoint_url, outputs, bank, receiver)
 
     def stop(self) -> list[str]:
-        """Stop what runs of this stack, whoever started it, and return the names."""
-        # The functions' processes are in the group that the cloud leads.
+        """Stop all running processes of this stack, whoever started them, and return their names."""
+        # The functions' processes belong to the cloud's process group.
         stopped = self.processes.stop()
         shutil.rmtree(self.folder / SCRATCH, ignore_errors=True)
         return stopped
 
     def _scratch(self) -> Path:
-        """Return an empty folder for what the cloud unpacks: a copy of code and layers per environment."""
+        """Return an empty folder into which the cloud unpacks code and layers, once per environment."""
         scratch = self.folder / SCRATCH
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()

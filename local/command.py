@@ -1,7 +1,7 @@
-"""``make up``, ``make down`` and what ``make demo`` shares with them: one stack a port, and nothing left running.
+"""``make up``, ``make down`` and their common part with ``make demo``: one stack per port, and no process left behind.
 
 ``python -m local up``, ``demo``, ``down``, ``down --all``. Ports: PAYONCE_CLOUD_PORT (4566), PAYONCE_BANK_PORT (4700),
-PAYONCE_RECEIVER_PORT (4800). Stacks on different ports have nothing in common, also those of one clone.
+PAYONCE_RECEIVER_PORT (4800). Stacks on different ports share nothing, even within one clone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def default_cloud() -> LocalCloud:
 def guarded(command: Callable[[LocalCloud], None]) -> int:
     """Run ``command`` with the default cloud and return the exit code.
 
-    When it fails or is interrupted, nothing is left running. A stack that runs already is left as it is.
+    If it fails or is interrupted, its processes are stopped. A stack that already runs is left unchanged.
     """
     try:
         cloud = default_cloud()
@@ -44,8 +44,8 @@ def guarded(command: Callable[[LocalCloud], None]) -> int:
         return 1
     code = 1
     try:
-        for number in INTERRUPTIONS:  # ended from outside is as Ctrl-C
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+        for number in INTERRUPTIONS:  # SIGTERM and SIGHUP act like Ctrl-C
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP: keep that
                 signal.signal(number, _interrupt)
         command(cloud)
         code = 0
@@ -92,15 +92,15 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 
 def _ignore_interruptions() -> None:
-    """Let no second Ctrl-C keep the first from cleaning up."""
+    """Ignore further interruptions, so that the clean-up after the first can finish."""
     for number in INTERRUPTIONS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _clear(folder: Path) -> None:
-    """Remove what the cloud has unpacked: a gigabyte in small files, which takes a slow disk a minute.
+    """Remove the cloud's unpacked files: a gigabyte of small files, which takes a slow disk a minute.
 
-    The next start does it too, so Ctrl-C may end it here.
+    Ctrl-C may end it, because the next start does it as well.
     """
     for number in INTERRUPTIONS:
         signal.signal(number, signal.SIG_DFL)
@@ -116,7 +116,7 @@ def _down(port: int) -> str:
 
 def _up(cloud: LocalCloud) -> None:
     cloud.start()
-    # It routes as `off` does, but overrides are obeyed: docs/routing.md, "By hand".
+    # Shadow routes as `off` does but obeys overrides: docs/routing.md, "By hand".
     stack = cloud.deploy(routing_mode="shadow", routing=ROUTING)
     print(f"API       {stack.api_url}\nbank      {stack.bank.url}\nreceiver  {stack.receiver.url}")
     print(stack.how_to_operate())
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
         case ["up"]:
             return guarded(_up)
         case ["demo"]:
-            from local.demo import demonstrate  # the others need nothing of it
+            from local.demo import demonstrate  # imported here, because the other commands do not need it
 
             return guarded(demonstrate)
         case ["down"]:

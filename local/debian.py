@@ -1,4 +1,4 @@
-"""Programs of Debian packages, unpacked into .cache: neither root nor an installation is needed."""
+"""Unpacks programs of Debian packages into .cache, without root and without installing them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache"
 
 
 def unpacked(name: str, packages: Sequence[str]) -> Path:
-    """Return the folder in which the packages of this machine's Debian are, downloaded if they are not there yet."""
+    """Return the folder with the unpacked packages of this machine's Debian; download them if they are missing."""
     folder = CACHE / name
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        # Complete or not there: another process may be at it too, and the one that is ready first counts.
+        # Renamed when complete: another process may do the same concurrently, and the first to finish wins.
         with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
             apt_get, dpkg = (shutil.which(tool) or f"/usr/bin/{tool}" for tool in ("apt-get", "dpkg"))
             subprocess.run(
@@ -38,9 +38,9 @@ def unpacked(name: str, packages: Sequence[str]) -> Path:
 
 
 def script(folder: Path, name: str, binary: str, *, called: str = "") -> Path:
-    """Return a script that runs ``binary`` of the folder with its libraries, under the name ``called`` if that matters.
+    """Return a script that runs ``binary`` of the folder with its libraries, under the name ``called`` if given.
 
-    It finds them beside itself, as the cache may be reached by several paths.
+    The script locates them relative to itself, because the cache may be reached by several paths.
     """
     path = folder / name
     if not path.exists():

@@ -1,4 +1,4 @@
-"""A bank that gets slower and slower under steady traffic, and what routing makes of it. For the demo and its test."""
+"""Degrades a bank under steady traffic and observes the routing's reaction, for the demo and its test."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 BANK, GATEWAY, OTHER = "honouring", "honouring_bank", "sandbox_bank"
 WEIGHTS = {GATEWAY: 0.5, OTHER: 0.5}
-# A minute of patience and a probe in five seconds are for a day's traffic; who watches has minutes in all.
+# The default hold of a minute and a probe every five seconds suit a day's traffic; a demo has only minutes.
 ROUTING = {"weights": WEIGHTS, "hold_seconds": 20, "probes_per_second": 0.4}
 METHOD = "card"
-# The first request that takes longer than this is the first timeout: payments.work.SUBMIT_TIMEOUT_MS.
+# A request that takes longer than this times out: payments.work.SUBMIT_TIMEOUT_MS.
 TIMEOUT_MS = 8_000
-SLOWER_MS_PER_SECOND = 70  # so that the timeout is two minutes away when it begins
-LEARNING_PAYMENTS = 130  # per gateway: routing learns from 100 and over 30 seconds what is usual
+SLOWER_MS_PER_SECOND = 70  # reaches the timeout after about two minutes
+LEARNING_PAYMENTS = 130  # per gateway; routing's baseline is warm after 100 and 30 seconds
 LEARNING_SECONDS = 40
-GONE = 0.12  # of the traffic: the probes and chance
-BACK = 0.35
+GONE = 0.12  # share of the traffic that probes and chance explain
+BACK = 0.35  # share of the traffic from which the bank counts as restored
 WINDOW_SECONDS = 10.0
 PATIENCE_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What was to be seen ``seconds`` after the bank began to get slower, or began to be well again."""
+    """The observation ``seconds`` after the bank's degradation or its recovery began."""
 
     seconds: float
     latency_ms: int
@@ -43,37 +43,37 @@ class Moment:
 
     @property
     def weight(self) -> float | None:
-        """The slow bank's weight in the document in force."""
+        """Return the slow bank's weight in the document in force, or ``None`` without one."""
         return self.document.weights.get(METHOD, WEIGHTS)[GATEWAY] if self.document else None
 
     @property
     def has_left(self) -> bool:
-        """Whether the traffic has left the bank: by the document, and by what was paid in a whole window."""
+        """Return whether the traffic has left the bank, by the document and by the payments of a whole window."""
         weight = self.weight
         return weight is not None and max(weight, self.share) <= GONE and self.seconds >= WINDOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """The stack and the traffic on it."""
+    """Degrades and heals the bank of a stack under traffic."""
 
     stack: Stack
     traffic: Traffic
 
     def start_predictor(self) -> None:
-        """Run the predictor now instead of at the next full minute."""
+        """Start the predictor now, rather than at the next full minute."""
         self.stack.client("lambda").invoke(
             FunctionName=self.stack.outputs["PredictRoutesFunctionName"], InvocationType="Event", Payload=b"{}"
         )
 
     def document(self) -> ControlDocument | None:
-        """Return the document that is in force now."""
+        """Return the document in force now, or ``None``."""
         raw = ControlStore(self.stack.database()).read().document
         document = parse_document(raw, frozenset(WEIGHTS)) if raw else None
         return document if document and document.is_fresh(time.time_ns() // 1_000_000) else None
 
     def learn(self) -> Iterator[float]:
-        """Yield how much of the learning is done, in [0, 1], until all of it is."""
+        """Yield the progress of learning, in [0, 1], until it is complete."""
         began = time.monotonic()
         while True:
             paid = list(self.traffic.paid)
@@ -85,7 +85,7 @@ class Degradation:
             self._check(began)
 
     def worsen(self) -> Iterator[Moment]:
-        """Make the bank slower every second, until it has lost its traffic or a payment would time out."""
+        """Slow the bank down every second until its traffic has left or a payment would time out; yield the moments."""
         began = time.monotonic()
         while True:
             seconds = time.monotonic() - began
@@ -98,7 +98,7 @@ class Degradation:
             self._check(began)
 
     def heal(self) -> Iterator[Moment]:
-        """Make the bank quick again and wait until it has got its traffic back."""
+        """Make the bank fast again and yield the moments until its traffic is back."""
         self.stack.bank.configure(BANK, latency_ms=0)
         began = time.monotonic()
         while (moment := self._moment(began, 0)).share < BACK:

@@ -1,4 +1,4 @@
-"""``make demo``: deploys to the local cloud and shows the main job with real HTTP. Leaves everything running."""
+"""``make demo``: deploys to the local cloud and shows the main use case over real HTTP. It leaves the stack running."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ console = Console()
 
 
 def deploy(cloud: LocalCloud) -> Stack:
-    """Start the cloud and the bank, build and deploy, with a line that moves. Raises ``CannotStart``."""
+    """Start the cloud and the bank, build and deploy, with a progress line. Raises ``CannotStart``."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting the local cloud (IAM enforced) and the sandbox bank")
@@ -51,7 +51,7 @@ def show(title: str, answer: urllib3.BaseHTTPResponse) -> None:
 
 
 def walk(stack: Stack, shop: Shop) -> None:
-    """The main job, step by step."""
+    """Show the main use case step by step."""
     charge = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-1"}
     key = str(uuid.uuid4())
     console.rule("a payment, and its retries")
@@ -66,7 +66,7 @@ def walk(stack: Stack, shop: Shop) -> None:
     try:
         answers = list(pool.map(lambda _: shop.call("POST", "/payments", burst, burst_key), range(BURST)))
     finally:
-        pool.shutdown(wait=False)  # Ctrl-C waits for no answer
+        pool.shutdown(wait=False)  # Ctrl-C must not wait for answers
     counted = Counter(answer.status for answer in answers)
     bodies = {answer.data for answer in answers if answer.status == 201}
     console.print(f"  answers: {dict(counted)}, {len(bodies)} different body")
@@ -111,9 +111,9 @@ def books(stack: Stack, shop: Shop) -> None:
 
 
 def demonstrate(cloud: LocalCloud) -> None:
-    """Deploy and show. Raises ``CannotStart`` and ``TimeoutError``."""
+    """Deploy and run the demo. Raises ``CannotStart`` and ``TimeoutError``."""
     stack = deploy(cloud)
-    # Only the last shop is routed: what the others show is one bank's doing.
+    # Only the last shop is routed: the others demonstrate a single bank.
     merchant_id, api_key = stack.create_merchant("Demo shop", gateway="sandbox_bank")
     console.print(f"created merchant {merchant_id} (payonce create-merchant)")
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))

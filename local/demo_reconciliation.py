@@ -1,4 +1,4 @@
-"""The demo's audit: a day with faults at the bank, each found under its name, corrected once, and proved gone."""
+"""The demo's reconciliation: a day with faults at the bank, each found by class, corrected once, and proved gone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PAYMENT_METHOD = "pm_sandbox_visa"
 
 @dataclass(frozen=True)
 class Planted:
-    """What was done at the bank, and the class that it has to be found as."""
+    """A planted fault: what was done at the bank, and the break class that must be found."""
 
     what: str
     break_class: str
@@ -53,7 +53,7 @@ class Planted:
 
 @dataclass(frozen=True)
 class Audit:
-    """A day of one shop, with a key for who proposes and a key for who approves."""
+    """A day of one shop, with the API keys of a proposer and of an approver."""
 
     stack: Stack
     shop: Shop
@@ -61,7 +61,7 @@ class Audit:
     console: Console
 
     def show(self) -> None:
-        """Run the day and its audit."""
+        """Run the day and its reconciliation."""
         self.console.rule("a day with faults at the bank, and the audit that finds them")
         self._put("policy/corrections.toml", CORRECTIONS_POLICY.encode())
         planted = self._plant(self._sell(1))
@@ -69,7 +69,7 @@ class Audit:
         report()
         self._wait("the report is read, and the audit runs", lambda: len(self._duplicates()) > 1)
         statement()
-        # A run judges by a new policy at once. It comes last: before the report everything would be missing in it.
+        # The policy is put last, because runs use it at once, and before the report everything would be missing there.
         self._put("policy/run.toml", RUN_POLICY.encode())
         classes = {one.break_class for one in planted}
         self._wait(
@@ -85,7 +85,7 @@ class Audit:
         statement()
 
     def _sell(self, day: int) -> list[dict[str, Any]]:
-        # One payer, and no amount twice: two equal payments at once would be taken for one sale.
+        # One payer with distinct amounts, because two equal payments in a short time would count as a double charge.
         payments = [self._pay(1000 + 250 * number + day, f"sale-{day}-{number}") for number in range(ORDERS)]
         self.console.print(f"  {len(payments)} payments of {sum(p['amount_minor'] for p in payments) / 100:.2f} EUR")
         return payments
@@ -97,7 +97,7 @@ class Audit:
         return document
 
     def _plant(self, payments: list[dict[str, Any]]) -> list[Planted]:
-        """Let the bank err. What is planted is told to nobody but the last table."""
+        """Commit faults at the bank and return them. They are used only for the final table."""
         references = [f"{payment['id']}-1" for payment in payments]
         small, disputed, refunded, wrong, *_, large = references
         fault = self.stack.bank.fault
@@ -121,7 +121,7 @@ class Audit:
         ]
 
     def _settle(self, day: int) -> tuple[Callable[[], None], Callable[[], None]]:
-        """Let the bank pay out; return what puts its report into the bucket, and what puts its statement there."""
+        """Let the bank pay out; return functions that put its report and its statement into the bucket."""
         bank, now_ms = self.stack.bank, time.time_ns() // 1_000_000
         payouts = bank.settle(BANK, now_ms)
         sums = ", ".join(f"{one['amount_minor'] / 100:.2f} {one['currency']}" for one in payouts)
@@ -148,7 +148,7 @@ class Audit:
             self.console.print(f"  [yellow]also found: {case.break_class.value} {', '.join(case.subject)}[/]")
 
     def _correct(self) -> None:
-        """Watch what is corrected by itself, and let two persons decide about the rest."""
+        """Show the automatic corrections, and let two persons decide about the others."""
         self.console.rule("corrected once, by policy or by two persons")
         large, small = sorted(self._duplicates(), key=lambda case: -case.amount_minor)
         path = f"/breaks/{large.break_id}/correction"

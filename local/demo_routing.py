@@ -1,4 +1,4 @@
-"""The demo's routing: a bank gets slower, and loses its traffic before the first payment times out."""
+"""The demo's routing: a bank gets slower and loses its traffic before the first payment times out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def show_routing(stack: Stack, shop: Shop, console: Console) -> None:
 
 
 def outcome(last: Moment) -> str:
-    """Return what is to be said of the last moment before the first timeout, whichever way it went."""
+    """Return the text on the last moment before the first timeout, for success and for failure."""
     reason = f"  [cyan]{last.document.reason if last.document else '-'}[/]"
     if not last.has_left:
         return f"  [red]its traffic has not left before the first timeout[/]. What routing says:\n{reason}"

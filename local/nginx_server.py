@@ -1,6 +1,6 @@
-"""nginx on loopback as a reverse proxy, for tests and benchmarks: what others do with the same bytes, and how fast.
+"""nginx on loopback as a reverse proxy, with which tests and benchmarks compare the sidecar.
 
-Debian's, unpacked into .cache without root; ``PAYONCE_NGINX`` names another binary.
+The binary is Debian's, unpacked into .cache without root; ``PAYONCE_NGINX`` names another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 BINARY_VARIABLE = "PAYONCE_NGINX"
 START_TIMEOUT_SECONDS = 20
 PACKAGES = ("nginx", "libpcre2-8-0")
-# Its defaults, but for the places of its files. One worker: the sidecar is one process too.
+# The defaults, except for the paths, and one worker, because the sidecar is one process, too.
 CONFIGURATION = """
 daemon off;
 master_process off;
@@ -47,7 +47,7 @@ http {{
 
 
 def nginx_binary() -> Path:
-    """Return the nginx to run."""
+    """Return the path of the nginx binary to run."""
     named = os.environ.get(BINARY_VARIABLE)
     if named:
         return Path(named)

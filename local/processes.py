@@ -1,7 +1,7 @@
-"""Processes that outlive the command which starts them, and are found again by files in a folder.
+"""Manages processes that outlive the command which starts them, by pid files in a folder.
 
-A file names the process and when it was started: after a reboot, or when the system has given the id to another
-process, it names nothing any more, and nobody else's process is stopped.
+A pid file holds the process id and the start time, so that after a reboot, or after a reuse of the id, it matches no
+process, and no foreign process is stopped.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-STARTED_FIELD = 19  # of those after the command's name in /proc/<pid>/stat: proc(5), field 22
+STARTED_FIELD = 19  # index after the command's name in /proc/<pid>/stat, where it is field 22: proc(5)
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GONE_TIMEOUT_SECONDS = 30  # a killed process is gone at once, unless it waits for a disk
+GONE_TIMEOUT_SECONDS = 30  # a killed process ends at once, unless it waits for a disk
 
 
 def started(pid: int) -> str:
-    """Return when the process was started, the same text for its whole life; empty when there is none."""
+    """Return the process's start time as a text that stays the same for its life; "" if there is no such process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = BOOT_ID.read_text().strip()
@@ -35,14 +35,14 @@ def started(pid: int) -> str:
 
 
 class Processes:
-    """The processes whose files are in ``folder``, each the leader of a group of its own."""
+    """The processes with pid files in ``folder``, each the leader of its own process group."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path) -> None:
-        """Start it, with its output in ``<name>.log``."""
+        """Start a process with its output in ``<name>.log``."""
         with self.log(name).open("wb") as log, _whole():
             process = self._children[name] = subprocess.Popen(
                 command,
@@ -55,10 +55,10 @@ class Processes:
             )
             written = self._file(name).with_suffix(".new")
             written.write_text(f"{process.pid} {started(process.pid)}")
-            written.replace(self._file(name))  # whoever reads it reads all of it
+            written.replace(self._file(name))  # atomic for readers
 
     def run(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path) -> int:
-        """Start it, wait for its end and return its exit code. Whoever is interrupted meanwhile has to ``stop`` it."""
+        """Start a process, wait for its end and return its exit code. After an interruption, call ``stop``."""
         self.spawn(name, command, environment, cwd=cwd)
         code = self._children[name].wait()
         self._file(name).unlink()
@@ -76,11 +76,11 @@ class Processes:
         return self._pid(name) is not None
 
     def running(self) -> list[str]:
-        """Return the names of those that run."""
+        """Return the names of the running processes."""
         return sorted(file.stem for file in self._folder.glob("*.pid") if self.is_running(file.stem))
 
     def stop(self) -> list[str]:
-        """Stop all with all that they started, and return the names of those that ran."""
+        """Stop all processes with their groups, and return the names of those that ran."""
         stopped = []
         for file in sorted(self._folder.glob("*.pid")):
             pid = self._pid(file.stem)
@@ -90,7 +90,7 @@ class Processes:
                     stopped.append(file.stem)
                 self._await_end(file.stem, pid)
             file.unlink(missing_ok=True)
-        # One whose file could not be written, as on a full disk.
+        # A child whose pid file could not be written, as on a full disk.
         for name, child in self._children.items():
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
@@ -120,19 +120,19 @@ class Processes:
 
 @contextmanager
 def _whole() -> Iterator[None]:
-    """Let an interruption wait for the end of the block.
+    """Defer interruptions to the end of the block.
 
-    ``Popen`` forks, and returns when the child runs its program. Ctrl-C between the two would raise with a child that
-    nobody knows:
+    ``Popen`` forks and returns when the child runs its program. Ctrl-C in between would raise and leave an unknown
+    child running:
 
         Popen       fork ............ waits for exec    returns, and the child is known
         terminal              Ctrl-C: KeyboardInterrupt, and the child goes on
     """
-    if threading.current_thread() is not threading.main_thread():  # interruptions are the main thread's alone
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
         yield
         return
     came: list[int] = []
-    # A handler of our own, as the child inherits neither it nor a mask of blocked signals.
+    # A handler rather than a mask of blocked signals, because the child would inherit the mask.
     before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in INTERRUPTIONS}
     try:
         yield

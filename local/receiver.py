@@ -1,6 +1,6 @@
-"""A merchant's webhook receiver, for the demo and the tests: keeps what it is sent, and answers as it is told.
+"""A merchant's webhook receiver for the demo and the tests: it stores requests and answers with configured statuses.
 
-``python -m local.receiver --port 4800``. Every POST is kept under its path; ``GET /_received?path=/shop`` shows them,
+``python -m local.receiver --port 4800``. Every POST is stored under its path; ``GET /_received?path=/shop`` lists them,
 and ``POST /_answers`` with ``{"path": "/shop", "statuses": [500, 429]}`` sets the next answers (then 200 again).
 """
 
@@ -22,13 +22,13 @@ from urllib.request import Request, urlopen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_KEPT = 10_000  # of all paths; a receiver that is left running must not grow for ever
+MAX_KEPT = 10_000  # over all paths, so that a receiver left running does not grow without bound
 ADMIN_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it came. Header names are in lower case."""
+    """One request as received. Header names are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class Received:
 
 
 class ReceiverServer(ThreadingHTTPServer):
-    """The server. ``statuses`` holds the next answers of a path; ``delay_seconds`` is waited before every answer."""
+    """The server. ``statuses`` holds the next answers per path; every answer is delayed by ``delay_seconds``."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -49,11 +49,11 @@ class ReceiverServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The base URL, with no slash at the end."""
+        """Return the base URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def next_status(self, path: str) -> int:
-        """Return how to answer now."""
+        """Return the status of the next answer for ``path``."""
         statuses = self.statuses.get(path, [])
         return statuses.pop(0) if statuses else 200
 
@@ -92,20 +92,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body)
         except OSError:
-            return  # the sender has gone, which is its business
+            return  # the sender has closed the connection
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverHandle:
-    """The admin side of a receiver that runs as a process of its own."""
+    """The admin client of a receiver in another process."""
 
     url: str
 
     def received(self, path: str | None = None) -> list[Received]:
-        """Return what has come so far, to ``path`` or to all."""
+        """Return the requests received so far, to ``path`` or to all paths."""
         query = f"?path={path}" if path else ""
         entries: list[dict[str, Any]] = self._ask(f"/_received{query}", None)
         return [Received(one["path"], one["headers"], base64.b64decode(one["body"])) for one in entries]

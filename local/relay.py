@@ -1,4 +1,4 @@
-"""Lets containers on Docker's bridge reach what listens on loopback: ``python -m local.relay ADDRESS PORT ...``."""
+"""Relays ports of Docker's bridge to loopback for containers: ``python -m local.relay ADDRESS PORT ...``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _relay(port: int, reader: asyncio.StreamReader, writer: asyncio.Stream
 async def serve(address: str, ports: list[int]) -> None:
     """Relay each port of ``address`` to the same port of loopback, until stopped.
 
-    Raises ``ValueError`` unless ``address`` is one private address: nothing here may listen on every interface.
+    Raises ``ValueError`` unless ``address`` is a private address, so that it never listens on every interface.
     """
     parsed = ipaddress.ip_address(address)
     if parsed.is_unspecified or not parsed.is_private:

@@ -1,7 +1,7 @@
 """Writes the environment of the deployed functions for ``sam local invoke``.
 
-``python -m local.sam_local_env FILE HOST``. Addresses of loopback become HOST, where local/relay.py listens for the
-containers.
+``python -m local.sam_local_env FILE HOST``. Loopback addresses are replaced by HOST, where local/relay.py listens for
+the containers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from local.stack import CREDENTIALS, STACK_NAME
 
 
 def main(file: str, host: str) -> None:
-    """Write the file that ``--env-vars`` takes: each function's own variables, by its name in the template."""
+    """Write the file for ``--env-vars``: each function's variables, by its name in the template."""
     stack = default_cloud().stack()
     lambdas = stack.client("lambda")
     resources = stack.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)["StackResources"]

@@ -1,4 +1,4 @@
-"""The shop of the demonstration: a till that retries until it has an answer."""
+"""The demo's shop: a till that retries until it has an answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import urllib3
 
 REQUEST_TIMEOUT_SECONDS = 60
-PATIENCE_SECONDS = 900  # a till retries for ever; a demo says at some time that it waits for nothing
+PATIENCE_SECONDS = 900  # a real till retries for ever, but a demo has to give up at some time
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Shop:
     pool: urllib3.PoolManager
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Return the answer to one request, asked again with the same key while there is none or the cloud is busy.
+        """Return the answer to one request, retried with the same key on a lost answer, 429 and 5xx.
 
-        Raises ``TimeoutError``.
+        Raises ``TimeoutError`` after ``PATIENCE_SECONDS``.
         """
         give_up, pause_seconds = time.monotonic() + PATIENCE_SECONDS, 0.1
         while time.monotonic() < give_up:
-            with suppress(HTTPError):  # no answer is no answer: the same key again
+            with suppress(HTTPError):  # the answer was lost: retry with the same key
                 answer = self.once(method, path, body, key)
                 if answer.status not in {429, 500, 502, 503, 504}:
                     return answer
@@ -41,7 +41,7 @@ class Shop:
         raise TimeoutError(f"{method} {path} was not answered within {PATIENCE_SECONDS} seconds.")
 
     def once(self, method: str, path: str, body: Any = None, key: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Return the answer to one request, whatever it is."""
+        """Return the answer to one request, without retries."""
         headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
         if key:
             headers["X-Idempotency-Key"] = key

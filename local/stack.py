@@ -1,4 +1,4 @@
-"""A stack that is deployed to the local cloud: where it is, and a client's and an operator's hand on it."""
+"""A stack deployed to the local cloud: its addresses, and access for clients and operators."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from local.sandbox_bank.running import BankHandle
     from payonce.ports import Database
 
-COMMAND_TIMEOUT_SECONDS = 600  # the local cloud answers late while it starts many environments, on a busy machine later
+COMMAND_TIMEOUT_SECONDS = 600  # the local cloud is slow while it starts many environments, above all on a busy machine
 STACK_NAME = "payonce-local"
 REPOSITORY = Path(__file__).resolve().parents[1]
-# The root credentials of the local cloud. They open nothing anywhere else.
+# The root credentials of the local cloud, which are worthless anywhere else.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -36,12 +36,12 @@ CREDENTIALS = {
 
 
 class CannotStart(Exception):
-    """Something outside is missing or in the way."""
+    """The stack can't be started, because something outside is missing or in the way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the local cloud, the bank and the receiver listen, on loopback."""
+    """The loopback ports of the local cloud, the bank and the receiver."""
 
     cloud: int
     bank: int
@@ -49,14 +49,14 @@ class Ports:
 
     @classmethod
     def from_environment(cls) -> Ports:
-        """Return the ports that the environment names, or the usual ones. Raises ``CannotStart`` for others."""
+        """Return the ports named by the environment, or the usual ones. Raises ``CannotStart`` for invalid ones."""
         ports = cls(*(_port(variable, usual) for variable, usual in PORT_VARIABLES.items()))
         if len({ports.cloud, ports.bank, ports.receiver}) < len(PORT_VARIABLES):
             raise CannotStart(f"{', '.join(PORT_VARIABLES)} must be three different ports.")
         return ports
 
     def require_free(self) -> None:
-        """Raise ``CannotStart`` when one can't be listened on, with three that can."""
+        """Raise ``CannotStart`` if a port is taken; the message suggests three free ones."""
         probes: dict[str, socket.socket] = {}
         reasons = {}
         with ExitStack() as until_all_are_known:
@@ -90,7 +90,7 @@ def _port(variable: str, usual: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stack: the API's base URL, the cloud's endpoint, the outputs, the bank's and the receiver's side."""
+    """A deployed stack: the API's base URL, the cloud's endpoint, the outputs, and clients of bank and receiver."""
 
     api_url: str
     endpoint_url: str
@@ -109,12 +109,12 @@ class Stack:
         )
 
     def create_merchant(self, name: str, *, gateway: str = "", scopes: Sequence[str] = ()) -> tuple[str, str]:
-        """Run the operator's command and return (merchant id, API key)."""
+        """Create a merchant with the operator's command; return (merchant id, API key)."""
         words = self.operator("create-merchant", name, "--gateway", gateway, *_scoped(scopes)).stdout.split()
         return words[1], words[5]
 
     def create_key(self, merchant_id: str, *, scopes: Sequence[str] = ()) -> str:
-        """Run the operator's command and return a further API key of the merchant."""
+        """Create a further API key of the merchant with the operator's command; return it."""
         return self.operator("create-key", merchant_id, *_scoped(scopes)).stdout.split()[5]
 
     def operator(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -130,21 +130,21 @@ class Stack:
         )
 
     def how_to_operate(self) -> str:
-        """Return the lines with which a person operates the stack."""
+        """Return the shell lines with which a person operates the stack."""
         exports = " ".join(f"{name}={value}" for name, value in self.operator_environment().items())
         return f"export {exports}\n.venv/bin/payonce routing show       # the operator's command"
 
     def operator_environment(self) -> dict[str, str]:
-        """Return what the operator's command needs to find the local cloud instead of AWS."""
+        """Return the environment with which the operator's command uses the local cloud instead of AWS."""
         return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url, "PAYONCE_STACK": STACK_NAME}
 
     @property
     def table_names(self) -> dict[Table, str]:
-        """The names of the stack's tables."""
+        """Return the names of the stack's tables."""
         return {table: self.outputs[f"{table.value.capitalize()}TableName"] for table in Table}
 
     def database(self) -> Database:
-        """Return the stack's tables, as the local root sees them."""
+        """Return the stack's database, with the local root credentials."""
         return DynamoDatabase(self.client("dynamodb"), self.table_names, jitter=lambda: 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Steady payments from a shop's till: so many a second, each repeated with its key until it has an answer."""
+"""Steady traffic of payments at a given rate, each retried with its key until it has an answer."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     import urllib3
 
-WARM_SECONDS = 0.3  # an answer of an environment that is there; a cold start takes over a second
+WARM_SECONDS = 0.3  # a faster answer came from a warm environment; a cold start takes over a second
 MAX_WARM_UPS = 30
-MAX_WAITING = 48  # payments whose answer is waited for; more than the local cloud takes at once
+MAX_WAITING = 48  # concurrent payments; more than the local cloud serves concurrently
 FINAL = {201, 202, 402}
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """One payment: when it was first asked for and when it was answered (monotonic seconds), how, and by which gateway.
+    """One answered payment. ``asked_at`` (of the first request) and ``answered_at`` are in monotonic seconds.
 
-    ``refusals`` counts the 429, the 5xx and the lost answers before it.
+    ``refusals`` counts the 429, the 5xx and the lost answers before the final one.
     """
 
     asked_at: float
@@ -40,13 +40,13 @@ class Paid:
 
     @property
     def seconds(self) -> float:
-        """How long the client waited in all."""
+        """Return how long the client waited in total."""
         return self.answered_at - self.asked_at
 
 
 @dataclass
 class Traffic:
-    """``call`` sends one request to the API: (method, path, body, key). Used as a context: inside it, payments flow."""
+    """A context within which payments are made. ``call`` sends one request: (method, path, body, key)."""
 
     call: Callable[..., urllib3.BaseHTTPResponse]
     per_second: float
@@ -59,9 +59,9 @@ class Traffic:
         self._clock = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        """Pay one by one until an answer is quick, then steadily.
+        """Pay one by one until an answer is fast, then start the steady traffic.
 
-        Begun at full rate, every payment would wait for a cold environment of its own, all starting at the same time.
+        Started at the full rate, every payment would wait for its own cold environment, all starting at once.
         """
         for _ in range(MAX_WARM_UPS):
             self._pay(time.monotonic())
@@ -78,11 +78,11 @@ class Traffic:
         self._pool.shutdown(wait=error is None, cancel_futures=True)
 
     def since(self, moment: float) -> list[Paid]:
-        """Return the payments that were asked for at or after ``moment`` and have been answered."""
+        """Return the answered payments that were first requested at or after ``moment``."""
         return [paid for paid in list(self.paid) if paid.asked_at >= moment]
 
     def share(self, gateway: str, seconds: float) -> float:
-        """Return the gateway's share of what was asked for in the last ``seconds`` and has been answered."""
+        """Return the gateway's share (0..1) of the answered payments of the last ``seconds``."""
         recent = self.since(time.monotonic() - seconds)
         return sum(paid.gateway == gateway for paid in recent) / len(recent) if recent else 0.0
 
@@ -115,4 +115,4 @@ class Traffic:
         try:
             return self.call("POST", "/payments", body, key)
         except HTTPError:
-            return None  # no answer is no answer: the same key again
+            return None  # the answer was lost: retry with the same key

@@ -1,4 +1,4 @@
-"""What is compared: no protection, a circuit breaker, Gradient2 twice, and payonce."""
+"""The compared policies: no protection, a circuit breaker, Gradient2 (exact and stale), and payonce."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slow-call circuit breaker per gateway, as resilience4j has it, with exact knowledge of all calls."""
+"""A slow-call circuit breaker per gateway, as in resilience4j, with exact knowledge of all calls."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from laboratory.simulation import Trial
     from payonce.routing.signals.book import Outcome
 
-# resilience4j's defaults, but for what a slow call is: its default of 60 s would never open.
+# resilience4j's defaults, except for the slow calls: with its default of 60 s it would never open.
 WINDOW_CALLS = 100
 FAILURE_RATE = 0.5
-SLOW_RATE = 0.5  # its default of 1.0 would open only when every single call is slow
+SLOW_RATE = 0.5  # the default of 1.0 would open only if every call were slow
 SLOW_SECONDS = 2.0
 OPEN_SECONDS = 60.0
 TRIAL_CALLS = 10
@@ -51,7 +51,7 @@ class _Breaker:
 
 
 class SlowCallBreaker(NoProtection):
-    """Evenly among the gateways whose breaker is not open."""
+    """Chooses evenly among the gateways whose breaker permits a call."""
 
     name = "breaker"
 

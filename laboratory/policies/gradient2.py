@@ -5,8 +5,8 @@
     gradient  = clamp(tolerance x long-term latency / latency, 0.5, 1)
     limit     = (1 - smoothing) x limit + smoothing x (limit x gradient + queue)
 
-What a gateway may not take goes to another that may. ``ExactGradient2`` knows the number in flight over all functions
-exactly and at once, which no deployment does without asking a shared counter for every payment.
+Payments beyond a gateway's limit go to another gateway below its limit. ``ExactGradient2`` knows the number in flight
+over all functions exactly and immediately, which a deployment could only with a shared counter for every payment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from laboratory.simulation import Trial
     from payonce.routing.signals.book import Outcome
 
-# The library's defaults, but for the floor: its 20 in flight would never limit gateways of this size.
+# The library's defaults, except for the minimum: its 20 in flight would never limit gateways of this size.
 INITIAL_LIMIT = 20.0
 MIN_LIMIT = 4.0
 MAX_LIMIT = 200.0
@@ -29,12 +29,12 @@ TOLERANCE = 1.5
 QUEUE = 4.0
 LONG_WINDOW = 600
 WARM_UP = 10
-WINDOW_SECONDS = 1.0  # samples are averaged over a second first, as its WindowedLimit does: single ones are too noisy
+WINDOW_SECONDS = 1.0  # single samples are too noisy, so they are averaged over a second, as in its WindowedLimit
 WINDOW_SAMPLES = 10
 
 
 class Gradient2:
-    """The limit of one gateway."""
+    """The concurrency limit of one gateway."""
 
     def __init__(self) -> None:
         self.limit = INITIAL_LIMIT
@@ -42,12 +42,12 @@ class Gradient2:
         self._count = 0
 
     def sample(self, latency: float, in_flight: int) -> None:
-        """Learn from one (averaged) latency in seconds, seen with so many in flight."""
+        """Update the limit by one averaged latency in seconds, measured with ``in_flight`` attempts."""
         self._average(latency)
-        if self._long / latency > 2:  # after a long time of load the average comes down more quickly
+        if self._long / latency > 2:  # after a long overload the average falls faster
             self._long *= 0.95
         if in_flight < self.limit / 2:
-            return  # the application asks for less than it may have: there is nothing to learn
+            return  # below half of the limit, the latency says nothing about it
         gradient = max(0.5, min(1.0, TOLERANCE * self._long / latency))
         wanted = self.limit * gradient + QUEUE
         self.limit = max(MIN_LIMIT, min(MAX_LIMIT, self.limit * (1 - SMOOTHING) + wanted * SMOOTHING))
@@ -61,7 +61,7 @@ class Gradient2:
 
 
 class ExactGradient2(NoProtection):
-    """The preferred gateway while its limit allows, else the one with the most room, else refuse."""
+    """Chooses the preferred gateway within its limit, else the one with the most room, else refuses."""
 
     name = "gradient2"
 
@@ -106,10 +106,10 @@ LOOP_SECONDS = 5.0
 
 
 class StaleGradient2(NoProtection):
-    """The same with what a shared table would give: a loop every 5 s over data that are 5 s old.
+    """Gradient2 with a shared table instead of exact knowledge: a loop every 5 s over data that are 5 s old.
 
-    Functions can't see the number in flight between two loops, so they admit the share of payments that the limit is of
-    what was in flight.
+    Functions can't see the number in flight between two loops, so they admit payments at the ratio of the limit to the
+    number that was in flight.
     """
 
     name = "gradient2_stale"

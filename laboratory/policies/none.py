@@ -1,4 +1,4 @@
-"""No protection: static, even weights, whatever happens."""
+"""No protection: static, even weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REPEAT_SECONDS = 1.0
 
 
 class NoProtection:
-    """Chooses evenly, by the payment's own number in [0, 1), and forgets everything."""
+    """Chooses evenly by the payment's random number, without any memory."""
 
     name = "none"
 
@@ -22,7 +22,7 @@ class NoProtection:
         self.names = sorted(trial.gateways)
 
     def preferred(self, payment: int, names: list[str]) -> str:
-        """The even choice among these."""
+        """Return the even choice among ``names``."""
         return names[int(self.trial.demand.route[payment] * len(names))]
 
     def choose(self, payment: int, excluding: frozenset[str]) -> str | float:

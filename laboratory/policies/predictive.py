@@ -1,4 +1,4 @@
-"""payonce: the code that decides in production, with the delays it has there.
+"""payonce's policy: the production code, with its delays in production.
 
 ::
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from payonce.routing.decision.loops import Decision
     from payonce.routing.detection.forecast import Model
 
-STREAM_SECONDS = 0.6  # from a write to the predictor: a DynamoDB stream polled four times a second, and the invocation
+STREAM_SECONDS = 0.6  # from a write to the predictor: a DynamoDB stream polled four times a second, plus the invocation
 WRITE_SECONDS = 0.1
-MAX_ENVIRONMENTS = 16  # caches: each is as old as its last refresh
+MAX_ENVIRONMENTS = 16  # each has its own cache, refreshed at its own times
 REPEAT_DOCUMENT_SECONDS = 10.0  # an unchanged document is written again well before it expires
 REFLEX_SECONDS = 1.0
-FORECAST_STEPS = 5  # of the reflex loop: every 5 s
+FORECAST_STEPS = 5  # a forecast every fifth step of the reflex loop
 EPOCH_MS = 1_767_225_600_000  # the trial's second 0: 2026-01-01T00:00:00Z
 NO_ROUTE_SECONDS = 1.0
 
@@ -55,7 +55,7 @@ class _Event(NamedTuple):
 
 
 class _Reader:
-    """Reads at once: what a read takes in production is far below what the stream and the loops take."""
+    """Reads without delay: in production a read takes far less than the stream and the loops."""
 
     def __init__(self, visible: Callable[[], bytes | None]) -> None:
         self._visible = visible
@@ -79,7 +79,7 @@ def _raise(error: Exception) -> None:
 class Predictive:
     """See ``Policy``. ``published`` holds (seconds, document) for every change.
 
-    ``fair`` and ``declines_are_errors`` break a promise on purpose, so that tests see what it is worth.
+    ``fair=False`` and ``declines_are_errors=True`` break a promise on purpose, so that tests can measure its value.
     """
 
     name = "payonce"

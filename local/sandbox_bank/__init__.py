@@ -1,1 +1,1 @@
-"""A sandbox bank: a real HTTP server with its own persistent books and every bad habit of a payment gateway."""
+"""A sandbox bank: an HTTP server with its own persistent books and every fault of a payment gateway."""

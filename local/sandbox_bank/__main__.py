@@ -11,7 +11,7 @@ from local.sandbox_bank.server import Bank
 
 
 def main() -> int:
-    """Serve until interrupted. Exit code 2 when the port is taken."""
+    """Serve until interrupted; return 2 if the port is taken."""
     parser = argparse.ArgumentParser(prog="sandbox_bank")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=4700)

@@ -1,4 +1,4 @@
-"""The side of the bank that a merchant's accounting sees: reports, settlements, statements, and their faults."""
+"""The bank's back office, for a merchant's accounting: reports, settlements, statements, and their faults."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FOR_EVER_MS = 2**53
 
 @dataclass(frozen=True, slots=True)
 class BackOffice:
-    """Answers from the books. Raises ``Refused``, and ``ValueError`` or ``TypeError`` for values that are wrong."""
+    """Answers from the books. Raises ``Refused``, and ``ValueError`` or ``TypeError`` for invalid values."""
 
     books: Books
     behaviours: Behaviours
 
     def file(self, bank: str, kind: str, query: dict[str, str]) -> tuple[str, bytes]:
-        """Return content type and bytes of a ``report`` or a ``statement`` of the period in ``query``."""
+        """Return the content type and bytes of a ``report`` or a ``statement`` for the period in ``query``."""
         from_ms, to_ms = int(query.get("from", "0")), int(query.get("to", str(FOR_EVER_MS)))
         with self.books.transaction() as connection:
             if kind == "report":
@@ -34,7 +34,7 @@ class BackOffice:
             return "application/xml", statement(connection, bank, query.get("account"), from_ms, to_ms)
 
     def settle(self, bank: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Close a batch as of ``as_of_ms``."""
+        """Close a settlement batch as of ``as_of_ms`` and return the payouts."""
         as_of_ms = body.get("as_of_ms")
         if not isinstance(as_of_ms, int):
             raise ValueError("as_of_ms is missing: the time, in epoch milliseconds, up to which is settled")
@@ -42,7 +42,7 @@ class BackOffice:
             return settle(connection, bank, as_of_ms)
 
     def commit_fault(self, bank: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Commit the ``fault`` that ``body`` names, with its other values."""
+        """Commit the ``fault`` named in ``body``, with the other members as its arguments."""
         values = {name: value for name, value in body.items() if name != "fault"}
         terms = Terms.of(self.behaviours.settings(bank))
         with self.books.transaction() as connection:

@@ -1,4 +1,4 @@
-"""How a bank behaves: its settings, and the scenarios that a test or a demo sets."""
+"""The behaviour of a bank: its settings, and the scenarios that a test or a demo sets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ HOUR_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class BankSettings:
-    """``key_retention_seconds``: 0 ignores idempotency keys. ``visible_after_ms``: lookups find a booking that late.
+    """The settings of a bank. ``key_retention_seconds`` 0 ignores idempotency keys.
 
-    Of each charge the bank takes ``fee_fixed_minor`` and ``fee_basis_points`` of its amount, and the rest is available
-    after ``settlement_delay_hours``. A change applies to what is booked from then on.
+    Lookups find a booking only after ``visible_after_ms``. The fee of a charge is ``fee_fixed_minor`` plus
+    ``fee_basis_points`` of the amount; the rest is available after ``settlement_delay_hours``. A change applies to
+    later bookings.
     """
 
     key_retention_seconds: int = 0
@@ -55,10 +56,10 @@ MODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A way to misbehave. ``times`` requests are affected (None: all); ``kinds`` limits it to some operations.
+    """A misbehaviour of a bank. It affects ``times`` requests (None: all) for ``kinds`` of operations (empty: all).
 
-    ``error_kept`` executes nothing and keeps its 500 under the idempotency key, as Stripe does: every repetition gets
-    it again. Where keys are ignored it is an ordinary 500.
+    The mode ``error_kept`` executes nothing and stores its 500 under the idempotency key, as Stripe does, so that every
+    retry gets it again. A bank that ignores keys answers an ordinary 500.
     """
 
     mode: str = "ok"
@@ -69,7 +70,7 @@ class Scenario:
     kinds: tuple[str, ...] = ()
 
 
-# Tokens that trigger a scenario without an admin call: the demo and a curl line need nothing else.
+# Payment tokens that trigger a scenario without an admin call, for the demo and for curl.
 MAGIC_TOKENS = {
     "pm_sandbox_declined": Scenario("decline"),
     "pm_sandbox_insufficient_funds": Scenario("decline", code="insufficient_funds"),
@@ -89,24 +90,24 @@ MAGIC_TOKENS = {
 
 @dataclass(slots=True)
 class Behaviours:
-    """The settings and scenarios of every bank; safe for threads."""
+    """The settings and scenarios of all banks. Thread-safe."""
 
     _settings: dict[str, BankSettings] = field(default_factory=lambda: dict(PREDEFINED_BANKS))
     _scenarios: dict[str, Scenario] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def settings(self, bank: str) -> BankSettings:
-        """Return the settings of ``bank``; an unknown one is like ``forgetful``."""
+        """Return the settings of ``bank``; an unknown bank has those of ``forgetful``."""
         with self._lock:
             return self._settings.get(bank, BankSettings())
 
     def configure(self, bank: str, values: dict[str, Any]) -> None:
-        """Change settings. Raises ``TypeError`` for an unknown one."""
+        """Change settings. Raises ``TypeError`` for an unknown setting."""
         with self._lock:
             self._settings[bank] = replace(self._settings.get(bank, BankSettings()), **values)
 
     def set_scenario(self, bank: str, values: dict[str, Any]) -> None:
-        """Set the scenario of ``bank``. Raises ``ValueError`` or ``TypeError`` for an unknown one."""
+        """Set the scenario of ``bank``. Raises ``ValueError`` or ``TypeError`` for an unknown mode or member."""
         if values.get("mode") not in MODES:
             raise ValueError(f"unknown mode; known are {', '.join(sorted(MODES))}")
         scenario = Scenario(**{**values, "kinds": tuple(values.get("kinds", ()))})
@@ -114,12 +115,12 @@ class Behaviours:
             self._scenarios[bank] = scenario
 
     def clear_scenario(self, bank: str) -> None:
-        """Behave again."""
+        """End the scenario of ``bank``."""
         with self._lock:
             self._scenarios.pop(bank, None)
 
     def next_scenario(self, bank: str, kind: str, payment_method: str) -> Scenario:
-        """Return how to treat one request, counting it against the scenario's ``times``."""
+        """Return the scenario for one request, and count it against ``times``."""
         with self._lock:
             scenario = self._scenarios.get(bank)
             if scenario is not None and (not scenario.kinds or kind in scenario.kinds):

@@ -1,4 +1,4 @@
-"""The bank's books: every operation it really executed, on disk before it is answered."""
+"""The bank's books: every executed operation, written to disk before it is answered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {"captures": "capture", "voids": "void", "refunds": "refund"}
 
 
 class Books:
-    """SQLite in WAL mode; one writer at a time."""
+    """The books in an SQLite file in WAL mode, with one writer at a time."""
 
     def __init__(self, path: Path | str) -> None:
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -37,7 +37,7 @@ class Books:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give the books to one writer, whose changes are kept all or not at all."""
+        """Yield the connection for one atomic transaction; other writers wait."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -56,9 +56,9 @@ class Books:
         operation: dict[str, Any],
         terms: Terms,
     ) -> tuple[int, dict[str, Any]]:
-        """Book ``operation``, or return what was answered to ``key`` before (``retention_seconds`` 0 keeps nothing).
+        """Book ``operation``, or return the stored answer to ``key`` (``retention_seconds`` 0 stores none).
 
-        An operation that ``fails`` is not booked, and its failure is kept like every answer.
+        An operation that ``fails`` is not booked; its failure is stored as any other answer.
         """
         spelled = json.dumps(request, sort_keys=True)
         with self.transaction():
@@ -144,19 +144,19 @@ class Books:
         }
 
     def find(self, bank: str, reference: str) -> list[dict[str, Any]]:
-        """Return the operations with ``reference`` that are visible now, oldest first."""
+        """Return the operations with ``reference`` that lookups can see now, oldest first."""
         return self._rows(
             "SELECT * FROM operations WHERE bank=? AND reference=? AND visible_at_ms<=? ORDER BY created_at_ms",
             (bank, reference, now_ms()),
         )
 
     def charge(self, bank: str, charge_id: str) -> dict[str, Any] | None:
-        """Return a charge as it stands, or ``None``."""
+        """Return the present state of a charge, or ``None``."""
         rows = self._rows("SELECT * FROM charges WHERE bank=? AND charge_id=?", (bank, charge_id))
         return rows[0] if rows else None
 
     def all(self, filters: dict[str, str]) -> list[dict[str, Any]]:
-        """Return every operation really booked, visible or not, optionally of one bank, reference or token."""
+        """Return all booked operations, visible or not, optionally filtered by bank, reference or token."""
         names = [name for name in ("bank", "reference", "payment_method", "kind", "status") if name in filters]
         where = " AND ".join(f"{name}=?" for name in names) or "1=1"
         return self._rows(

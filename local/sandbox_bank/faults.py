@@ -1,7 +1,7 @@
-"""What can go wrong with the money and the files of a bank, done on purpose to what it booked.
+"""Faults in a bank's money and files, committed on purpose.
 
-Where money is at stake, the books change: a surplus charge is a charge like every other, and a refund of it works.
-Where only the report errs, the books stay as they are.
+A fault that moves money changes the books: a surplus charge is a charge like any other, and can be refunded. A fault of
+the report alone leaves the books unchanged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ type Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a fault is committed: the open books of one bank, and its terms."""
+    """The context of a fault: the open books of one bank, and its terms."""
 
     connection: sqlite3.Connection
     bank: str
@@ -43,10 +43,10 @@ class Desk:
 
 
 def commit_fault(desk: Desk, fault: str, values: dict[str, Any]) -> Answer:
-    """Commit ``fault`` and return the ids of what it made.
+    """Commit ``fault`` and return the ids of what it created.
 
-    Raises ``ValueError`` for an unknown fault or value, ``TypeError`` for an unknown argument, ``Refused`` when what it
-    needs was not booked.
+    Raises ``ValueError`` for an unknown fault or value, ``TypeError`` for an unknown argument, and ``Refused`` if the
+    movement that it needs is not booked.
     """
     if fault not in FAULTS:
         raise ValueError(f"unknown fault; known are {', '.join(sorted(FAULTS))}")
@@ -59,12 +59,12 @@ def duplicate_capture(desk: Desk, *, reference: str) -> Answer:
     original = desk.connection.execute(
         "SELECT * FROM operations WHERE operation_id=?", (first["transaction_id"],)
     ).fetchone()
-    # Later than the first, so that the first is the earlier one also within one millisecond.
+    # Later than the first charge, so that their order is defined even within one millisecond.
     return _book_charge(desk, {**dict(original), "created_at_ms": max(now_ms(), first["created_at_ms"] + 1)})
 
 
 def unrequested_charge(desk: Desk, *, amount_minor: int, currency: str, reference: str | None = None) -> Answer:
-    """Charge what nobody asked for."""
+    """Book a charge that nobody requested."""
     charge = {
         "bank": desk.bank,
         "kind": "payment",
@@ -80,7 +80,7 @@ def unrequested_charge(desk: Desk, *, amount_minor: int, currency: str, referenc
 
 
 def orphan_refund(desk: Desk, *, reference: str, amount_minor: int | None = None) -> Answer:
-    """Pay back the charge of ``reference``, or ``amount_minor`` of it, which may be more than it has left."""
+    """Refund the charge of ``reference``, or ``amount_minor`` of it, which may exceed its rest."""
     charge = _charge(desk, reference)
     amount_minor = _positive(charge["amount_minor"] if amount_minor is None else amount_minor)
     desk.connection.execute(
@@ -137,7 +137,7 @@ def wrong_fee(desk: Desk, *, reference: str, fee_minor: int, where: str = "books
 
 
 def lose_from_report(desk: Desk, *, reference: str) -> Answer:
-    """Leave the movement of ``reference``, such as a refund, out of every report."""
+    """Omit the movement of ``reference``, such as a refund, from every report."""
     movement = movement_of(desk.connection, desk.bank, reference)
     _err(desk, movement, "lost", 1, "report")
     return {"transaction_id": movement["transaction_id"]}
@@ -157,14 +157,14 @@ FAULTS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "wrong_amount": wrong_amount,
         "wrong_fee": wrong_fee,
         "lose_from_report": lose_from_report,
-        # These wait for the next payout of their currency.
+        # These take effect at the next payout of their currency.
         **{fault: partial(_arm, fault) for fault in sorted(ARMED)},
     }
 )
 
 
 def _err(desk: Desk, movement: dict[str, Any], name: str, value: int, where: str) -> None:
-    """Set a value of a movement, in the books or only in the report."""
+    """Change a value of a movement, in the books or only in the report."""
     transaction_id = movement["transaction_id"]
     if where == "report":
         desk.connection.execute("INSERT OR REPLACE INTO report_faults VALUES (?,?,?)", (transaction_id, name, value))

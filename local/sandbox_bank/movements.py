@@ -1,4 +1,4 @@
-"""The movements of the merchant's balance at the bank: what its reports and settlements are made of."""
+"""The movements of the merchant's balance at the bank, from which reports and settlements are made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR_MS = 3_600_000
 
 
 class Refused(Exception):
-    """The bank will not execute the request."""
+    """The bank refuses to execute the request."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -30,13 +30,13 @@ def now_ms() -> int:
 
 
 def new_charge_id() -> str:
-    """Return an id that no charge has."""
+    """Return a new, unique charge id."""
     return f"ch_{uuid.uuid4().hex}"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the bank takes of a charge, and after how long the merchant has the money."""
+    """The bank's fee of a charge, and the delay until the merchant has the money."""
 
     fee_fixed_minor: int
     fee_basis_points: int
@@ -44,19 +44,19 @@ class Terms:
 
     @classmethod
     def of(cls, settings: BankSettings) -> Terms:
-        """Return the terms that a bank's settings say."""
+        """Return the terms of a bank's settings."""
         delay_ms = settings.settlement_delay_hours * HOUR_MS
         return cls(settings.fee_fixed_minor, settings.fee_basis_points, delay_ms)
 
     def fee_minor(self, amount_minor: int) -> int:
-        """Return the fee of a charge; half a minor unit is rounded up."""
+        """Return the fee of a charge in minor units; a half is rounded up."""
         return self.fee_fixed_minor + (amount_minor * self.fee_basis_points + 5_000) // 10_000
 
 
 def insert_charge(
     connection: sqlite3.Connection, bank: str, charge_id: str, charge: dict[str, Any], captured_minor: int
 ) -> None:
-    """Put a charge into the books: ``amount_minor``, ``currency`` and ``payment_method`` of ``charge``."""
+    """Insert a charge with the ``amount_minor``, ``currency`` and ``payment_method`` of ``charge``."""
     connection.execute(
         "INSERT INTO charges VALUES (?,?,?,?,?,?,0,0)",
         (charge_id, bank, charge["amount_minor"], charge["currency"], charge["payment_method"], captured_minor),
@@ -64,7 +64,7 @@ def insert_charge(
 
 
 def insert_operation(connection: sqlite3.Connection, row: dict[str, Any]) -> None:
-    """Put an executed or declined operation into the books."""
+    """Insert an executed or declined operation."""
     connection.execute(
         "INSERT INTO operations VALUES (:operation_id,:bank,:charge_id,:kind,:reference,:status,:amount_minor,"
         ":currency,:payment_method,:code,:created_at_ms,:visible_at_ms)",
@@ -73,7 +73,7 @@ def insert_operation(connection: sqlite3.Connection, row: dict[str, Any]) -> Non
 
 
 def move(connection: sqlite3.Connection, operation: dict[str, Any], terms: Terms) -> None:
-    """Book the movement of a payment that captured, a capture or a refund: it has its operation's id."""
+    """Insert the movement of a captured payment, a capture or a refund, under the operation's id."""
     refund = operation["kind"] == "refund"
     amount_minor, created_at_ms = operation["amount_minor"], operation["created_at_ms"]
     insert_movement(
@@ -95,7 +95,7 @@ def move(connection: sqlite3.Connection, operation: dict[str, Any], terms: Terms
 
 
 def insert_movement(connection: sqlite3.Connection, row: dict[str, Any]) -> None:
-    """Put a movement into the books."""
+    """Insert a movement."""
     connection.execute(
         "INSERT INTO movements VALUES (:transaction_id,:bank,:kind,:charge_id,:reference,:amount_minor,:fee_minor,"
         ":currency,:created_at_ms,:available_at_ms,:payout_id)",
@@ -104,7 +104,7 @@ def insert_movement(connection: sqlite3.Connection, row: dict[str, Any]) -> None
 
 
 def movements_between(connection: sqlite3.Connection, bank: str, from_ms: int, to_ms: int) -> list[dict[str, Any]]:
-    """Return the movements created from ``from_ms`` to before ``to_ms``, oldest first."""
+    """Return the movements created in [``from_ms``, ``to_ms``), oldest first."""
     return [
         dict(row)
         for row in connection.execute(
@@ -116,7 +116,7 @@ def movements_between(connection: sqlite3.Connection, bank: str, from_ms: int, t
 
 
 def movement_of(connection: sqlite3.Connection, bank: str, reference: str) -> dict[str, Any]:
-    """Return the oldest movement under ``reference``. Raises ``Refused`` when there is none."""
+    """Return the oldest movement under ``reference``. Raises ``Refused`` if there is none."""
     row = connection.execute(
         "SELECT * FROM movements WHERE bank=? AND reference=? ORDER BY created_at_ms, rowid LIMIT 1", (bank, reference)
     ).fetchone()

@@ -32,10 +32,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def report(connection: sqlite3.Connection, bank: str, from_ms: int, to_ms: int) -> bytes:
-    """Return the movements created from ``from_ms`` to before ``to_ms``, with the errors that the report was given.
+    """Return the report of the movements created in [``from_ms``, ``to_ms``), with the report's planted errors.
 
-    A movement has its payout's id only once it is settled: report a period after its settlement, or the next report of
-    the same period has the same transactions with another content.
+    A movement gets its payout's id when it is settled. So request a period after its settlement: a later report of the
+    same period would have the same transactions with other contents.
     """
     rows = _as_reported(connection, movements_between(connection, bank, from_ms, to_ms))
     out = io.StringIO()
@@ -65,7 +65,7 @@ def report(connection: sqlite3.Connection, bank: str, from_ms: int, to_ms: int) 
 
 
 def _as_reported(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows without those that the report loses, and with the values that it has wrong."""
+    """Return the rows without those that the report loses, and with its wrong values."""
     wrong: dict[str, dict[str, int]] = defaultdict(dict)
     for fault in connection.execute("SELECT transaction_id, name, value FROM report_faults"):
         wrong[fault["transaction_id"]][fault["name"]] = fault["value"]
@@ -80,5 +80,5 @@ def decimal_text(amount_minor: int, currency: str) -> str:
 
 
 def instant_text(at_ms: int | None) -> str:
-    """Return an instant in UTC, to the millisecond; "" where there is none."""
+    """Return an instant in UTC, to the millisecond; "" for ``None``."""
     return "" if at_ms is None else (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")

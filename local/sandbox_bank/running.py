@@ -1,4 +1,4 @@
-"""A bank in its own process, for tests and the demo."""
+"""Runs the bank in its own process, for tests and the demo."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ BANK_PYTHONPATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "layers" / 
 
 @dataclass(frozen=True, slots=True)
 class BankHandle:
-    """A running bank's admin side."""
+    """The admin client of a running bank."""
 
     url: str
 
     def base_url(self, bank: str) -> str:
-        """Return where a gateway adapter reaches ``bank``."""
+        """Return the base URL of ``bank`` for a gateway adapter."""
         return f"{self.url}/banks/{bank}"
 
     def books(self, **filters: str) -> list[dict[str, Any]]:
-        """Return what was really booked."""
+        """Return the booked operations."""
         rows: list[dict[str, Any]] = self._call("GET", f"/books?{urlencode(filters)}")["operations"]
         return rows
 
     def charges(self, **filters: str) -> list[dict[str, Any]]:
-        """Return the payments really booked."""
+        """Return the booked payments that succeeded."""
         return self.books(kind="payment", status="succeeded", **filters)
 
     def configure(self, bank: str, **settings: Any) -> None:
@@ -44,7 +44,7 @@ class BankHandle:
         self._call("PUT", f"/banks/{bank}/settings", settings)
 
     def scenario(self, bank: str, mode: str, **values: Any) -> None:
-        """Make a bank misbehave."""
+        """Set a bank's scenario, so that it misbehaves."""
         self._call("PUT", f"/banks/{bank}/scenario", {"mode": mode, **values})
 
     def behave(self, bank: str) -> None:
@@ -53,7 +53,7 @@ class BankHandle:
 
     @contextmanager
     def misbehaving(self, bank: str, mode: str, **values: Any) -> Iterator[None]:
-        """Make a bank misbehave inside the context only: what a failed test left behind would befall the next one."""
+        """Make a bank misbehave within the context only, so that a failed test does not affect the next."""
         self.scenario(bank, mode, **values)
         try:
             yield
@@ -65,7 +65,7 @@ class BankHandle:
         return self._fetch("GET", f"/banks/{bank}/report?{_query(from_ms, to_ms)}")
 
     def settle(self, bank: str, as_of_ms: int) -> list[dict[str, Any]]:
-        """Let the bank pay out what is unsettled; return the payouts: payout_id, currency and amount_minor."""
+        """Let the bank pay out unsettled movements; return the payouts: payout_id, currency and amount_minor."""
         answer = self._call("POST", f"/banks/{bank}/settlements", {"as_of_ms": as_of_ms})
         payouts: list[dict[str, Any]] = answer["payouts"]
         return payouts
@@ -73,14 +73,14 @@ class BankHandle:
     def statement(
         self, bank: str, *, account: str | None = None, from_ms: int | None = None, to_ms: int | None = None
     ) -> bytes:
-        """Return the statements of a period as a camt.053 file, of one account or of all that ``bank`` pays to.
+        """Return the statements of a period as a camt.053 file, for one account or for all accounts of ``bank``.
 
-        Raises ``HTTPError`` (404) when there is none.
+        Raises ``HTTPError`` (404) if there is none.
         """
         return self._fetch("GET", f"/banks/{bank}/statement?{_query(from_ms, to_ms, account)}")
 
     def fault(self, bank: str, fault: str, **values: Any) -> dict[str, Any]:
-        """Commit a fault (``faults.FAULTS``) and return the ids of what it made. Raises ``HTTPError`` if refused."""
+        """Commit a fault (``faults.FAULTS``) and return the ids it created. Raises ``HTTPError`` if refused."""
         return self._call("PUT", f"/banks/{bank}/fault", {"fault": fault, **values})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _query(from_ms: int | None, to_ms: int | None, account: str | None = None) -
 
 @contextmanager
 def running_bank(folder: Path, port: int = 0) -> Iterator[BankHandle]:
-    """Run a bank with its books in ``folder``; it is stopped whatever happens."""
+    """Run a bank with its books in ``folder`` and yield its client; stop it at the end in any case."""
     process = subprocess.Popen(
         [sys.executable, "-m", "local.sandbox_bank", "--port", str(port), "--books", str(folder / "books.sqlite")],
         cwd=REPOSITORY,

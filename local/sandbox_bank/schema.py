@@ -1,4 +1,4 @@
-"""The tables of the bank's books. A file of an earlier bank is opened as it is, and gets what it lacks."""
+"""The tables of the bank's books. An older file is migrated when it is opened."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ CREATE TABLE IF NOT EXISTS report_faults (
 CREATE TABLE IF NOT EXISTS armed_faults (
     bank TEXT NOT NULL, currency TEXT NOT NULL, fault TEXT NOT NULL, PRIMARY KEY (bank, currency, fault));
 """
-# Every movement of the merchant's balance; a payout takes out what the movements with its id brought in.
+# Every movement of the merchant's balance; a payout withdraws the sum of the movements with its id.
 MOVEMENTS = """
 CREATE TABLE movements (
     transaction_id TEXT PRIMARY KEY, bank TEXT NOT NULL, kind TEXT NOT NULL, charge_id TEXT, reference TEXT,
     amount_minor INTEGER NOT NULL, fee_minor INTEGER NOT NULL, currency TEXT NOT NULL,
     created_at_ms INTEGER NOT NULL, available_at_ms INTEGER, payout_id TEXT)
 """
-# An older file does not say which payments were captured automatically: those that captured more than captures did.
+# An older file does not mark automatically captured payments; they are those with more captured than by captures.
 FROM_OPERATIONS = """
 INSERT INTO movements
 SELECT o.operation_id, o.bank, CASE o.kind WHEN 'refund' THEN 'refund' ELSE 'charge' END, o.charge_id, o.reference,
@@ -56,9 +56,9 @@ WHERE o.status = 'succeeded' AND (
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Create the tables that are missing, and fill the movements of a file that has none yet from its operations.
+    """Create missing tables, and derive the movements of a file without any from its operations.
 
-    Both happen in one transaction: a process that dies in between leaves the file as it was.
+    Both happen in one transaction, so that a process that dies in between leaves the file unchanged.
     """
     connection.executescript(SCHEMA)
     connection.execute("BEGIN IMMEDIATE")

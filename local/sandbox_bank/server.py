@@ -1,4 +1,4 @@
-"""The bank's HTTP server. Its 429 and 503 are given before anything is booked; its 500 may come after."""
+"""The bank's HTTP server. It answers 429 and 503 before anything is booked; a 500 may come after."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from local.sandbox_bank.movements import Refused, Terms
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEPT_HEADER = "Idempotency-Kept"  # a failure that comes again whenever the key does
+KEPT_HEADER = "Idempotency-Kept"  # marks a stored failure, which every retry with the key gets again
 HUGE_BODY_BYTES = 64 * 1024 * 1024
 _CREATE = re.compile(r"/banks/([a-z0-9_-]+)/charges")
 _FOLLOW_UP = re.compile(r"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/(captures|voids|refunds)")
@@ -43,11 +43,11 @@ class Bank(ThreadingHTTPServer):
         self.back_office = BackOffice(self.books, self.behaviours)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that hang up are what this bank is for."""
+        """Log nothing: clients that hang up are expected here."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """Handles one request."""
 
     server: Bank
     protocol_version = "HTTP/1.1"
@@ -119,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(200, {"ok": True})
 
     def do_POST(self) -> None:
-        """Execute an operation, in the manner of the scenario, or settle."""
+        """Execute an operation according to the scenario, or settle."""
         body = self._body()
         if match := _SETTLE.fullmatch(self.path):
             return self._settle(match[1], body)
@@ -169,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
         return self._answer(status, answer, scenario)
 
     def _misbehaved_before(self, scenario: Scenario) -> bool:
-        """Do what the scenario does before booking; return whether that was all."""
+        """Misbehave as the scenario does before booking; return whether the request is finished with that."""
         delay_seconds = scenario.delay_ms / 1000
         match scenario.mode:
             case "throttle":
@@ -236,7 +236,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(1)
 
     def _reset(self) -> None:
-        # With a linger of zero the connection is reset instead of closed in an orderly way.
+        # With a linger of zero the connection is reset rather than closed in order.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()

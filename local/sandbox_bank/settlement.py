@@ -1,4 +1,4 @@
-"""Settlement: what the merchant is owed is paid out to its bank account, and the account's statement says so."""
+"""Settlement: pays the merchant's balance out to its bank account, and writes the account's statement."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ ARMED = frozenset({"credit_twice", "return_payout", "withhold_payout", "skip_sta
 
 
 def payout_id_of(bank: str, currency: str, batch: int) -> str:
-    """Return the id of a batch's payout. It fits the 35 characters of an end-to-end id."""
+    """Return the id of a batch's payout, within the 35 characters of an end-to-end id."""
     return "po_" + hashlib.sha256(f"{bank}|{currency}|{batch}".encode()).hexdigest()[:24]
 
 
 def account_of(bank: str, currency: str) -> str:
-    """Return the merchant's account to which ``bank`` pays out ``currency``."""
+    """Return the merchant's account for payouts of ``bank`` in ``currency``."""
     return f"{bank}-{currency}".upper()
 
 
 def settle(connection: sqlite3.Connection, bank: str, as_of_ms: int) -> dict[str, Any]:
-    """Close a batch: pay out, per currency, what was moved until ``as_of_ms`` and is unsettled. Return the payouts.
+    """Close a batch: pay out, per currency, the unsettled movements up to ``as_of_ms``. Return the payouts.
 
-    A currency in which the merchant is owed nothing waits for the next batch. Where that is every currency, no batch is
-    closed and ``batch`` is ``None``. Raises ``Refused`` for a time before the last batch: statements follow each other.
+    A currency without a positive balance waits for the next batch. If that applies to all, no batch is closed and
+    ``batch`` is ``None``. Raises ``Refused`` for a time before the last batch, because statements are consecutive.
     """
     last = connection.execute(
         "SELECT COALESCE(MAX(batch), 0) AS batch, COALESCE(MAX(as_of_ms), 0) AS as_of_ms FROM settlements WHERE bank=?",
@@ -77,7 +77,7 @@ def _pay_out(
 
 
 def _entries(payout_id: str, net_minor: int, armed: set[str]) -> list[tuple[str, int, str]]:
-    """Return what the merchant's bank books for a payout: (payout id, signed amount, description)."""
+    """Return the merchant's bank's entries for a payout: (payout id, signed amount in minor units, description)."""
     if "withhold_payout" in armed:
         return []
     entries = [(payout_id, net_minor, "payout")]
@@ -96,7 +96,7 @@ def _write_statement(
     entries: list[tuple[str, int, str]],
     armed: set[str],
 ) -> None:
-    """Write the account's next statement, which never changes again; none where nothing was booked."""
+    """Write the account's next statement, which never changes afterwards; write none without an entry."""
     if not entries:
         return
     account = account_of(bank, currency)
@@ -117,7 +117,7 @@ def _write_statement(
 
 
 def arm(connection: sqlite3.Connection, bank: str, currency: str, fault: str) -> None:
-    """Let ``fault`` happen to the next payout of ``currency``, once."""
+    """Arm ``fault`` for the next payout of ``currency``, once."""
     connection.execute("INSERT OR IGNORE INTO armed_faults VALUES (?,?,?)", (bank, currency, fault))
 
 

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
-# The order of elements is the schema's: it is a sequence everywhere.
+# Elements must be in the schema's order.
 ISSUED_CREDIT_TRANSFER, RECEIVED_CREDIT_TRANSFER = ("ICDT", "RRTN"), ("RCDT", "ESCT")
 
 
 def statement(connection: sqlite3.Connection, bank: str, account: str | None, from_ms: int, to_ms: int) -> bytes:
-    """Return the statements closed from ``from_ms`` to before ``to_ms``, of one account or of all ``bank`` pays to.
+    """Return the statements closed in [``from_ms``, ``to_ms``), for one account or for all accounts of ``bank``.
 
-    The same question has the same answer, byte for byte, unless a statement was added. Raises ``Refused`` when there is
-    none: a message without a statement is not valid.
+    Equal requests give equal bytes unless a statement was added. Raises ``Refused`` if there is none, because a message
+    without a statement is invalid.
     """
     found = connection.execute(
         "SELECT * FROM statements WHERE bank=? AND account=COALESCE(?, account) AND as_of_ms>=? AND as_of_ms<? "
@@ -123,5 +123,5 @@ def _direction(amount_minor: int) -> str:
 
 
 def _day(at_ms: int) -> str:
-    """Return the booking day of an instant: this bank's calendar is that of UTC."""
+    """Return the booking day of an instant, which is its day in UTC."""
     return (EPOCH + timedelta(milliseconds=at_ms)).date().isoformat()

@@ -1,1 +1,1 @@
-"""The operator's command, one module for each family of its sub-commands; ``main`` is the entry."""
+"""The operator's command-line interface, one module per family of sub-commands; ``main`` is the entry point."""

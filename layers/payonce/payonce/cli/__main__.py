@@ -1,4 +1,4 @@
-"""``python -m payonce.cli``: the operator's command."""
+"""Runs the operator's command: ``python -m payonce.cli``."""
 
 import sys
 

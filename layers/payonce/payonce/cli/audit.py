@@ -1,4 +1,4 @@
-"""``audit export``: the audit trail of a time, as JSON lines or CSV."""
+"""``audit export``: exports the audit trail of a period as JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from payonce.idempotency.audit import AuditEntry
 
 TABLES = (Table.AUDIT,)
-PROGRESS_EVERY = 500  # entries, a page or two
+PROGRESS_EVERY = 500  # entries, which is a page or two
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``audit export``."""
+    """Add the parser of ``audit export``."""
     audit = commands.add_parser("audit", help="the audit trail of idempotency keys")
     export = audit.add_subparsers(dest="audit_command", required=True).add_parser(
         "export", help="write the transitions of a time to a file or to standard output"
@@ -44,7 +44,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Export. Raises ``PayonceError``."""
+    """Run the export and return the exit code. Raises ``PayonceError``."""
     since_ms, until_ms = time_of(options.since), time_of(options.until)
     if since_ms >= until_ms:
         raise BodyMalformed("--to must be later than --from.")

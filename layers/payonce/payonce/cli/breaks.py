@@ -1,4 +1,4 @@
-"""``breaks list``, ``show``, ``comment``, ``assign``, ``dismiss``: what reconciliation found, for the operator."""
+"""``breaks list``, ``show``, ``comment``, ``assign``, ``dismiss``: the operator's commands for breaks."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from payonce.wiring.application import Application
 
 TABLES = (Table.RECONCILIATION,)
-ACTING_TABLES = (*TABLES, Table.AUDIT)  # who did what is in the audit trail, in the same transaction
+ACTING_TABLES = (*TABLES, Table.AUDIT)  # each act is audited in its own transaction
 READING_COMMANDS = frozenset({"list", "show"})
-# What why a break arose is looked up in, when its run did not.
+# The tables in which to look up why a break arose, if its run did not.
 WHY_TABLES = (Table.IDEMPOTENCY, Table.AUDIT, Table.PAYMENTS, Table.LEDGER)
 DEFAULT_LIMIT = 50
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands."""
+    """Add the parsers of ``breaks``."""
     breaks = commands.add_parser("breaks", help="list, read, comment on and assign what reconciliation found")
     actions = breaks.add_subparsers(dest="breaks_command", required=True)
     listing = actions.add_parser("list", help="list breaks, most urgent first")
@@ -63,7 +63,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Run the command. Raises ``PayonceError``."""
+    """Run the command and return the exit code. Raises ``PayonceError``."""
     explaining = options.breaks_command == "show" and names_tables(options, environment, WHY_TABLES)
     tables = TABLES if options.breaks_command in READING_COMMANDS else ACTING_TABLES
     application = application_of(options, environment, (*TABLES, *WHY_TABLES) if explaining else tables)
@@ -103,7 +103,7 @@ def _chosen(store: CaseStore, options: argparse.Namespace) -> Iterator[Case]:
 
 
 def line_of(case: Case, now_ms: int) -> str:
-    """Return a case in one line."""
+    """Return the line of a case in the list."""
     late = "overdue" if is_overdue(case, now_ms) else f"due {shown(case.due_at_ms)}"
     severity = CLASSES[case.break_class].severity.value
     return (
@@ -113,7 +113,7 @@ def line_of(case: Case, now_ms: int) -> str:
 
 
 def amount_of(case: Case) -> str:
-    """Return the amount at stake in minor units, and what of it is open still; a break of no money has none."""
+    """Return the amount at stake in minor units and the part still open, or "-" for a break without an amount."""
     if not case.corrected_minor:
         return _money(case, case.amount_minor)
     return f"{_money(case, case.amount_minor)}, {case.corrected_minor} given back, {case.open_minor} open"
@@ -175,7 +175,7 @@ def _fields(fields: Mapping[str, str | int | None]) -> str:
 
 
 def _plain(value: str | int) -> str:
-    # A report's text is a stranger's: in a terminal it moves no cursor, and pasted into a spreadsheet it is no formula.
+    # A report's text is untrusted: it must neither control the terminal nor become a formula in a spreadsheet.
     if isinstance(value, int):
         return str(value)
     return neutralised(value if value.isprintable() else ascii(value))
@@ -203,7 +203,7 @@ def _dismiss(application: Application, store: CaseStore, options: argparse.Names
 
 
 def _comment(application: Application, store: CaseStore, options: argparse.Namespace) -> int:
-    # The text is in the case; in the trail is that there is one.
+    # The audit trail records only that there is a comment; its text is in the case.
     acts = _Acts(application, store, options, "for the merchant" if options.for_merchant else "internal")
     store.comment(
         options.break_id,
@@ -219,7 +219,7 @@ def _comment(application: Application, store: CaseStore, options: argparse.Names
 
 
 class _Acts:
-    """What the operator does, as the audit trail tells it."""
+    """An operator's act on a break, with its audit trail entries."""
 
     def __init__(self, application: Application, store: CaseStore, options: argparse.Namespace, text: str) -> None:
         self.by = operator_of(options.operator)
@@ -230,7 +230,7 @@ class _Acts:
         self._merchant_id = store.get(options.break_id).merchant_id
 
     def audited(self, *, refused: str | None = None) -> list[Write]:
-        """Return the write of the trail's entry."""
+        """Return the write of the audit trail entry; ``refused`` is the reason of a refusal."""
         return audited_act(
             self._application,
             scope=self._merchant_id or OPERATOR,

@@ -1,6 +1,6 @@
-"""The operator's commands for corrections: what waits for whom, propose, approve, reject, resume.
+"""The operator's commands for corrections: list, show, propose, approve, reject, resume.
 
-Who acts is named by ``--operator``: who proposed can't approve. Each command says what comes next.
+``--operator`` names the actor: a proposer can't approve. Each command prints the next step.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from payonce.wiring.application import Application
 
 TABLES = (Table.RECONCILIATION, Table.PAYMENTS)
-ACTING_TABLES = (*TABLES, Table.AUDIT)  # who did what is in the audit trail, in the same transaction
+ACTING_TABLES = (*TABLES, Table.AUDIT)  # each act is audited in its own transaction
 READING_COMMANDS = frozenset({"list", "show"})
 DEFAULT_LIMIT = 50
 _S = CorrectionStatus
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands."""
+    """Add the parsers of ``corrections``."""
     corrections = commands.add_parser("corrections", help="list, show, propose, approve and reject corrections")
     actions = corrections.add_subparsers(dest="corrections_command", required=True)
     listing = actions.add_parser("list", help="list corrections, what expires first ahead")
@@ -61,7 +61,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Run the command. Raises ``PayonceError``."""
+    """Run the command and return the exit code. Raises ``PayonceError``."""
     workflow = getattr(options, "workflow", None)
     if workflow:
         environment = {**environment, "PAYONCE_CORRECTIONS_ARN": workflow}
@@ -107,7 +107,7 @@ def _list(application: Application, options: argparse.Namespace) -> int:
 
 
 def line_of(correction: Correction) -> str:
-    """Return a correction in one line."""
+    """Return the line of a correction in the list."""
     amount = f"{correction.amount_minor} {correction.currency}"
     until = f"until {shown(correction.expires_at_ms)}" if correction.expires_at_ms else shown(correction.updated_at_ms)
     return (
@@ -154,7 +154,7 @@ def _show(application: Application, correction: Correction) -> int:
 
 
 def next_of(application: Application, correction: Correction) -> str:
-    """Return what happens next, what does not happen now and why, and the command that somebody may give."""
+    """Return what happens next, what holds the correction up, and the command that a person can give."""
     outlook = application.corrections.outlook(correction)
     unseen = "" if outlook.looked else f"(The kill switch was not looked at: name the bucket, {BUCKET_VARIABLE}.)"
     return " ".join(each for each in (outlook.text, unseen, _command(correction, outlook.step)) if each)
@@ -192,7 +192,7 @@ def _act(application: Application, identity: Identity, options: argparse.Namespa
 
 
 def _resume(application: Application, identity: Identity, actor: str) -> int:
-    """Start the next attempt of what was not decided for, else another execution of the attempt that there is."""
+    """Start the next attempt of a correction that has ended, else another execution of its present attempt."""
     with application.corrections.attributed(identity, "resume", actor):
         attempt = _next_attempt(application, application.corrections.find(identity))
     application.corrections.begun_anew(identity, actor=actor, text=f"execution {identity.break_id}-{attempt}")
@@ -209,6 +209,6 @@ def _next_attempt(application: Application, correction: Correction | None) -> in
     if correction is not None and correction.status in {_S.MANUAL, _S.CORRECTED}:
         said = application.corrections.outlook(correction).text
         raise CorrectionStateConflict(f"The correction is {correction.status.value}. {said}")
-    # No attempt has this number: an execution under a name of its own, that goes on from what is stored, or begins
-    # where the one before it failed before it stored anything.
+    # This number is no attempt's, which gives the execution a new name. It continues from the stored correction, or
+    # starts it if an earlier execution failed before storing anything.
     return application.clock.now_ms() // 1000

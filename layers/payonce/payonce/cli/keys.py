@@ -1,4 +1,4 @@
-"""``key show`` and ``key release``: what became of an idempotency key, and giving its claim back."""
+"""``key show`` and ``key release``: show the state of an idempotency key, and release its claim."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from payonce.wiring.proxy import SidecarDesk
 
 SHOW_TABLES = (Table.IDEMPOTENCY, Table.AUDIT)
-# A release gives back what the claim holds, and says so: in the payment, in its event, in the trail.
+# A release undoes the claim's reservations, and writes the payment, its event and the audit trail.
 RELEASE_TABLES = (*SHOW_TABLES, Table.PAYMENTS, Table.OUTBOX)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``key show`` and ``key release``."""
+    """Add the parsers of ``key show`` and ``key release``."""
     key = commands.add_parser("key", help="show or release an idempotency key")
     actions = key.add_subparsers(dest="key_command", required=True)
     show = actions.add_parser("show", help="show state, owner, lease, times and history, and what to do next")
@@ -49,7 +49,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Show or release. Raises ``PayonceError``."""
+    """Run the command and return the exit code. Raises ``PayonceError``."""
     if not options.key.isascii():
         raise NotFound("An idempotency key is ASCII; there is no such key.")
     if options.config:
@@ -83,7 +83,7 @@ def _show(application: Application | SidecarDesk, options: argparse.Namespace, k
 
 
 def lines_of(view: KeyView, reference: str, now_ms: int) -> list[str]:
-    """Return the lines that show a key; ``reference`` is what to look for at the gateway, "" where there is none."""
+    """Return the lines that show a key. ``reference`` is the reference to look up at the gateway, "" if none."""
     doubtful = view.state is KeyState.IN_DOUBT
     status = "-" if view.response_status is None else str(view.response_status)
     return [
@@ -104,7 +104,7 @@ def lines_of(view: KeyView, reference: str, now_ms: int) -> list[str]:
 
 
 def next_step(view: KeyView, now_ms: int) -> str:
-    """Return what happens next by itself, and what a person can do."""
+    """Return what happens next automatically, and what a person can do."""
     until = shown(view.lease_expires_at_ms)
     lease_over = (view.lease_expires_at_ms or 0) < now_ms
     match view.state:

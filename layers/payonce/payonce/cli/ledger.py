@@ -1,4 +1,4 @@
-"""``ledger export``: the stack's journal of a time as the ledger CSV that ``reconcile`` reads."""
+"""``ledger export``: exports the stack's journal of a period as the ledger CSV that ``reconcile`` reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = "The packages of ledger export are not installed ({}). They are in re
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``ledger export``."""
+    """Add the parser of ``ledger export``."""
     ledger = commands.add_parser("ledger", help="the journal of bookings")
     export = ledger.add_subparsers(dest="ledger_command", required=True).add_parser(
         "export", help="write what was booked in a time to a ledger CSV, for reconcile"
@@ -35,7 +35,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Export. Raises ``PayonceError``; then there is no file."""
+    """Run the export and return the exit code. Raises ``PayonceError``, and then writes no file."""
     try:
         from rich.console import Console
         from rich.progress import Progress
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if since_ms >= until_ms:
         raise BodyMalformed("--to must be later than --from.")
     application = application_of(options, environment, TABLES)
-    # An entry becomes visible within a second of its commit: of a time that goes on, a part would be missing unseen.
+    # An entry becomes visible up to a second after its commit, so that a period not yet over would be incomplete.
     if until_ms > application.clock.now_ms() - SECOND_MS:
         raise BodyMalformed("--to must be over: the journal of a time that goes on is never complete.")
     with Progress(console=Console(stderr=True)) as progress:

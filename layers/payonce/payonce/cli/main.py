@@ -1,7 +1,7 @@
 """The operator's command: ``payonce --help``.
 
-Creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail
-and the ledger, reconciles files, lists what reconciliation found, shows and overrides routing, and runs the sidecar.
+It creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail
+and the ledger, reconciles files, handles breaks and corrections, shows and overrides routing, and runs the sidecar.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from payonce.merchants.api_keys import Merchants
 
 
-# Commands in a module of their own, which need no merchants table.
+# The families with a module of their own; they need no merchants table.
 FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {
     "key": keys.run,
     "audit": audit.run,
@@ -142,7 +142,7 @@ def _operate(options: argparse.Namespace, environment: dict[str, str]) -> int:
 
 
 def _share_requests(merchants: Merchants, merchant_id: str, plan_id: str, endpoint_url: str | None) -> None:
-    """Give the merchant a bucket of its own in the usage plan, unless it has one. It works without, and says so."""
+    """Give the merchant its own bucket in the usage plan, unless it has one. A failure is only reported."""
     import boto3
     from botocore.exceptions import BotoCoreError
 

@@ -1,4 +1,4 @@
-"""``verify-manifests``: whether a chain of runs is whole, with no cloud: a file of lines, or the bucket's ``runs/``."""
+"""``verify-manifests``: verifies a chain of run manifests offline, from a file of lines or the bucket's ``runs/``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ WHOLE, BROKEN_CHAIN = 0, 1
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``verify-manifests``."""
+    """Add the parser of ``verify-manifests``."""
     command = commands.add_parser("verify-manifests", help="check the chain of reconciliation runs; needs no cloud")
     command.add_argument("path", type=Path, metavar="PATH", help="chain.jsonl, or a folder with the bucket's runs/")
     command.add_argument("--last", metavar="HASH", help="the last hash, as you noted it: else a cut end can't be seen")
 
 
 def run(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    """Verify: 0 whole, 1 not, 2 can't be read. Raises ``BodyMalformed``."""
+    """Verify the chain; return 0 if it is intact, 1 if it is broken. Raises ``BodyMalformed`` if it can't be read."""
     path: Path = options.path
     apart = 0
     try:

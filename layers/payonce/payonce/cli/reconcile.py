@@ -1,4 +1,4 @@
-"""``reconcile``: the self-audit over files, on this machine alone."""
+"""``reconcile``: reconciles files offline, on this machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PACKAGES = "The packages of reconcile are not installed ({}). They are in requir
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file of the command line; ``gateway`` is the ledger's name of the gateway whose report it is."""
+    """A file given on the command line; ``gateway`` is the ledger's name of the gateway that issued the report."""
 
     path: Path
     gateway: str | None
@@ -52,7 +52,7 @@ class Reading:
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``reconcile``."""
+    """Add the parser of ``reconcile``."""
     command = commands.add_parser(
         "reconcile", help="compare the ledger with gateway reports and bank statements; needs no cloud"
     )
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         from rich.console import Console
         from rich.progress import Progress
 
-        # What is missing is said now, not after the run.
+        # Imported first, so that a missing package is reported before the run.
         from payonce.engines.duckdb_engine import DuckDbWorkspace
 
         if options.report is not None:
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
-    """Return the files with their gateways. Raises ``BodyMalformed`` on a contradiction, or when there is no file."""
+    """Return the files with their gateways. Raises ``BodyMalformed`` for a contradiction, or if there is no file."""
     for_all, by_path = None, dict[Path, str]()
     for name, equals, file in (text.partition("=") for text in names):
         if not name or (equals and not file):
@@ -219,7 +219,7 @@ def _take_file(
 
 
 def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -> RunResult:
-    """Run the rules and look for anomalies, under a bar of their own."""
+    """Run the rules and the search for anomalies with a progress bar, and return the result."""
     bar = progress.add_task("Matching", total=None)
 
     def step(rule: str, done: int, total: int) -> None:
@@ -231,14 +231,14 @@ def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -
 
 
 def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake, result: RunResult) -> Contents:
-    """Write what was asked for and return it.
+    """Write the outputs that the options name, and return their contents.
 
-    Raises ``ConservationViolated`` before anything is written, ``BodyMalformed`` when a file can't be.
+    Raises ``ConservationViolated``, before anything is written, and ``BodyMalformed`` if a file can't be written.
     """
     from payonce.reconciliation.report.contents import Contents, as_json
 
     contents = Contents(settings, intake, result)
-    # The engine proves what it was given; this proves that it was given what the files hold.
+    # The engine proves conservation for its input; this proves that its input is what the files hold.
     if not all(one.holds for one in contents.proof):
         raise ConservationViolated(verdict(result, contents.proof))
     if options.manifest is not None:
@@ -255,7 +255,7 @@ def finished(options: argparse.Namespace, settings: RunSettings, intake: Intake,
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write the file, or leave the earlier one as it was. Raises ``BodyMalformed``."""
+    """Write the file atomically. Raises ``BodyMalformed``, and then leaves an earlier file unchanged."""
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_text(text, encoding="utf-8", newline="\n")

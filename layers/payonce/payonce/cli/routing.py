@@ -1,6 +1,6 @@
-"""The operator's hand on routing: see what is in force and why, drain a gateway, force a mode, let go, look back.
+"""The operator's commands for routing: show what is in force and why, drain a gateway, force a mode, release, history.
 
-Nothing is overridden without a name, a reason and an end. Each command says what comes next.
+Every override has an operator, a reason and an end. Each command prints the next step.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from payonce.wiring.application import Application
 
 TABLES = (Table.ROUTING,)
-OPERATOR = "operator"  # the scope of what concerns no merchant alone
+OPERATOR = "operator"  # the audit trail's scope for acts that concern no single merchant
 DEFAULT_LAST = 20
-FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # until every environment has read the control item again
-SETTLING_MS = 10_000  # the predictor looks at the override with every forecast, each 5 s
+FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # by then every environment has read the control item again
+SETTLING_MS = 10_000  # the predictor reads the override with every forecast, every 5 s
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands."""
+    """Add the parsers of ``routing``."""
     routing = commands.add_parser("routing", help="show, override and explain which gateway payments go to")
     actions = routing.add_subparsers(dest="routing_command", required=True)
     show = actions.add_parser("show", help="what is in force now, and why")
@@ -87,12 +87,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError("counted from 1")  # argparse says which option it was
+        raise ValueError("counted from 1")  # argparse adds the option's name
     return int(text)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Run the command. Raises ``PayonceError``."""
+    """Run the command and return the exit code. Raises ``PayonceError``."""
     audited = names_tables(options, environment, (Table.AUDIT,))
     application = application_of(options, environment, (*TABLES, Table.AUDIT) if audited else TABLES)
     match options.routing_command:
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _configured(application: Application, environment: Mapping[str, str]) -> Configured:
-    """Return the settings of the last decision, which were deployed; else those of this environment."""
+    """Return the deployed settings from the last decision's record, else those of this environment."""
     newest = next(DecisionRecords(application.database).newest_first(application.clock.now_ms()), None)
     named = Mode(environment[MODE_VARIABLE]) if environment.get(MODE_VARIABLE) else None
     if newest is not None:
@@ -136,8 +136,8 @@ def _configured(application: Application, environment: Mapping[str, str]) -> Con
 
 
 def _weights_before_override(application: Application, at_ms: int) -> dict[str, float] | None:
-    # Decisions under an override are made, and recorded, without the gateways that it drains in the static weights.
-    # What those are without it, its entry in the trail says.
+    # Under an override, decisions are made and recorded with static weights that lack the drained gateways. The
+    # override's entry in the trail has the original weights.
     newest = next(_desk(application, {}).history(), None)
     if newest is None:
         return None
@@ -147,7 +147,7 @@ def _weights_before_override(application: Application, at_ms: int) -> dict[str, 
 
 
 def _is_forced(application: Application) -> bool:
-    # While an override forces a mode, decisions are made in that mode, and their records don't tell the configured one.
+    # While an override forces a mode, decisions are recorded with that mode, not with the configured one.
     raw = ControlStore(application.database).read().override
     try:
         override = parse_override(raw, None) if raw is not None else None
@@ -193,7 +193,7 @@ def _set(application: Application, environment: Mapping[str, str], options: argp
     sys.stdout.write(f"in force   {says(override)}\n           {until(override, now_ms)}\n")
     earlier = seen(before, frozenset(known.weights)).override
     if earlier is not None and earlier.is_in_force(now_ms):
-        # Parts of it may have been meant to last longer, and by somebody else.
+        # Parts of it may have been meant to last longer, and may be another operator's.
         sys.stdout.write(
             f"before     {says(earlier)}\n"
             f"           {until(earlier, now_ms)}, by {earlier.operator}: {earlier.reason}\n"
@@ -234,7 +234,7 @@ def _release(application: Application, environment: Mapping[str, str], options: 
 
 
 def _audited(application: Application, environment: Mapping[str, str], options: argparse.Namespace) -> list[Write]:
-    """Return the entry of the audit trail, where its table is named; the history of overrides names the person too."""
+    """Return the audit trail entry if that table is named; the history of overrides names the operator in any case."""
     if not names_tables(options, environment, (Table.AUDIT,)):
         return []
     return audited_act(

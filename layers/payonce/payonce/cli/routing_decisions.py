@@ -1,4 +1,4 @@
-"""``payonce routing decisions``, ``replay`` and ``explain``: what was decided, and from what."""
+"""``payonce routing decisions``, ``replay`` and ``explain``: show decisions and their inputs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from payonce.routing.decision.history import KeptDecision
     from payonce.wiring.application import Application
 
-NAMED_DIFFERENCES = 20  # the first ones say what kind of difference it is
+NAMED_DIFFERENCES = 20  # the number of differences shown: the first ones suffice to see their kind
 HOUR = re.compile(r"\d{8}T\d{2}")
 
 
 def list_decisions(application: Application, options: argparse.Namespace) -> int:
-    """List the last ones. Raises ``PayonceError``, as the others."""
+    """List the last decisions. Raises ``PayonceError``, as do the other commands."""
     kept = DecisionRecords(application.database).newest_first(application.clock.now_ms())
     listed = 0
     for decision in islice(kept, options.last):
@@ -50,7 +50,7 @@ def _found(application: Application, options: argparse.Namespace) -> KeptDecisio
 
 
 def replay_decision(application: Application, options: argparse.Namespace) -> int:
-    """Make one again and compare; return 0 for the same bytes, 1 for others."""
+    """Replay a decision and compare; return 0 for the same bytes, 1 for a difference."""
     kept = _found(application, options)
     try:
         made = replay(kept.recorded)
@@ -73,21 +73,21 @@ def replay_decision(application: Application, options: argparse.Namespace) -> in
 
 
 def explain_decision(application: Application, options: argparse.Namespace) -> int:
-    """Show the forecasts behind one."""
+    """Show the forecasts behind a decision."""
     for line in _forecast_lines(_found(application, options)):
         sys.stdout.write(f"{line}\n")
     return 0
 
 
 def _decision_line(kept: KeptDecision) -> str:
-    """Return a decision in one line."""
+    """Return the line of a decision in the list."""
     loop = "forecast" if kept.stored.get("forecasts") else "reflex"
     reason = (kept.stored.get("document") or {}).get("reason", "")
     return f"{kept.epoch:>8}  {shown(kept.at_ms)}  {loop:<8}  {plain(str(reason))}"
 
 
 def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
-    """Give the lines of ``routing explain``: each route's forecast, the most likely trouble first."""
+    """Yield the lines of ``routing explain``: each route's forecast, by falling probability."""
     document, forecasts = kept.stored.get("document") or {}, kept.stored.get("forecasts") or {}
     yield f"decision   epoch {kept.epoch}, {shown(kept.at_ms)}, hour {kept.hour}"
     yield f"mode       {document.get('mode', '-')}"

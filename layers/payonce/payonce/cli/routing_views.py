@@ -1,4 +1,4 @@
-"""What ``payonce routing`` shows: routing as payments find it now, the override, and who changed it."""
+"""The output of ``payonce routing``: routing as payments see it now, the override, and its history."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from payonce.routing.control.override_desk import Entry
     from payonce.routing.control.routing_settings import RoutingSettings
 
-NAMED_MERCHANTS = 5  # more fill the screen; the document has them all
+NAMED_MERCHANTS = 5  # more would fill the screen; the document has all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """What the operator's machine knows of the deployment's settings, and ``source``: from where.
+    """The deployment's settings as far as the operator's machine knows them; ``source`` says from where.
 
-    ``mode`` is ``None`` when it is not known; ``settings`` when neither a decision nor the environment names any.
-    ``decides``: there are decisions, so routing can't be off.
+    ``mode`` is ``None`` if it is unknown; ``settings`` is ``None`` if neither a decision nor the environment has any.
+    ``decides`` says that there are decisions, so that routing can't be off.
     """
 
     settings: RoutingSettings | None
@@ -38,13 +38,13 @@ class Configured:
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """The static weights, none when they are not known."""
+        """Return the static weights, empty if unknown."""
         return self.settings.neutral if self.settings else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The control item as it was read: each part read, or what is wrong with it (``""``: nothing, or none is there)."""
+    """The parsed control item: each part, or its problem as text (``""`` if the part is valid or missing)."""
 
     document: ControlDocument | None
     document_problem: str
@@ -53,7 +53,7 @@ class Seen:
 
 
 def seen(control: Control, gateways: frozenset[str]) -> Seen:
-    """Read both parts as payments do."""
+    """Parse both parts as the request path does."""
     document = override = None
     document_problem = override_problem = ""
     try:
@@ -68,7 +68,7 @@ def seen(control: Control, gateways: frozenset[str]) -> Seen:
 
 
 def show_lines(known: Configured, now: Seen, now_ms: int) -> Iterator[str]:
-    """Give the lines of ``routing show``."""
+    """Yield the lines of ``routing show``."""
     yield f"settings   {known.source}"
     yield f"mode       {_mode(known, now, now_ms)}"
     yield f"document   {_document(now, now_ms)}"
@@ -90,7 +90,7 @@ def _fresh(now: Seen, now_ms: int) -> bool:
 
 
 def _decides(known: Configured, now: Seen, now_ms: int) -> bool:
-    """Whether the document decides about payments, some at least."""
+    """Return whether the document decides about some payments at least."""
     if known.settings is None or known.mode is Mode.OFF or not _fresh(now, now_ms):
         return False
     mode = mode_of(known.mode or known.settings.mode, now.override, now_ms)
@@ -139,14 +139,14 @@ def _override_lines(now: Seen, now_ms: int) -> Iterator[str]:
 
 
 def says(override: Override) -> str:
-    """Say what an override does, in a line."""
+    """Return a line that says what an override does."""
     parts = [f"mode {override.mode.value}"] if override.mode else []
     parts += [f"{plain(gateway)} at {share:.0%} of its weight" for gateway, share in sorted(override.shares.items())]
     return ", ".join(parts) or "released"
 
 
 def until(override: Override, now_ms: int) -> str:
-    """Say how long an override is still in force."""
+    """Return how long an override is still in force, as text."""
     return f"until {shown(override.expires_at_ms)}, in {duration(override.expires_at_ms - now_ms)}"
 
 
@@ -197,7 +197,7 @@ def _admission(admission: Admission) -> str:
 
 
 def entry_line(entry: Entry) -> str:
-    """Return a change of the override in one line; what is not one any more says so."""
+    """Return the line of an override's change in the history; a malformed override is shown as unreadable."""
     return (
         f"{entry.version:>4}  {shown(entry.at_ms)}  {plain(entry.operator)}: {_said(entry.after)} "
         f"(before: {_said(entry.before)})  {plain(entry.reason)}"
@@ -216,12 +216,12 @@ def _said(raw: bytes | None) -> str:
 
 
 def plain(text: str) -> str:
-    """Return what was stored so that it moves no cursor in a terminal."""
+    """Return the stored text, escaped if it holds control characters for the terminal."""
     return text if text.isprintable() else ascii(text)
 
 
 def duration(span_ms: int) -> str:
-    """Return a span of time for people."""
+    """Return a duration in s, min or h, for people."""
     seconds = round(max(0, span_ms) / 1000)
     minutes = round(seconds / 60)
     if seconds < 120:

@@ -1,4 +1,4 @@
-"""``payonce --stack NAME``: what the commands need to know, from the outputs and parameters of a deployed stack."""
+"""``payonce --stack NAME``: takes the commands' settings from the outputs and parameters of a deployed stack."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _OF_PARAMETER = {
 
 
 def environment_of_stack(name: str, environment: Mapping[str, str], client: Any = None) -> dict[str, str]:
-    """Return ``environment`` with the variables of the stack's functions; what is set already stays.
+    """Return ``environment`` with the variables of the stack's functions added; variables already set stay.
 
-    One call of CloudFormation's DescribeStacks, which the caller's credentials must allow. Raises
-    ``MisconfiguredError`` when there is no such stack or it can't be read.
+    It makes one DescribeStacks call to CloudFormation, which the caller's credentials must allow. Raises
+    ``MisconfiguredError`` if there is no such stack or it can't be read.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError

@@ -1,4 +1,4 @@
-"""What the operator's commands share: tables by option or environment, and times as people read them."""
+"""The common part of the operator's commands: table names by option or environment, times for people, audited acts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_table_options(parser: argparse.ArgumentParser, tables: Iterable[Table]) -> None:
-    """Add ``--<table>-table`` for each; the functions' environment variables are the defaults."""
+    """Add an option ``--<table>-table`` per table; the defaults are the functions' environment variables."""
     for table in tables:
         parser.add_argument(
             f"--{table.value}-table", help=f"default: $PAYONCE_{table.name}_TABLE (an output of the stack)"
@@ -26,12 +26,12 @@ def add_table_options(parser: argparse.ArgumentParser, tables: Iterable[Table]) 
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--config``, for the records of a sidecar."""
+    """Add ``--config``, which selects the records of a sidecar."""
     parser.add_argument("--config", metavar="FILE", help="the records of the sidecar with this configuration instead")
 
 
 def desk_of_config(file: str, environment: Mapping[str, str]) -> SidecarDesk:
-    """Return the desk of a sidecar. Raises ``MisconfiguredError``."""
+    """Return the desk of the sidecar with this configuration file. Raises ``MisconfiguredError``."""
     from payonce.proxy.config_load import load_file
     from payonce.wiring.proxy import desk_of
 
@@ -39,7 +39,7 @@ def desk_of_config(file: str, environment: Mapping[str, str]) -> SidecarDesk:
 
 
 def application_of(options: argparse.Namespace, environment: Mapping[str, str], tables: Iterable[Table]) -> Application:
-    """Return the application with the tables that the options name. Raises ``MisconfiguredError`` without one."""
+    """Return the application over the named tables. Raises ``MisconfiguredError`` if a table is not named."""
     named = dict(environment)
     for table in tables:
         variable = f"PAYONCE_{table.name}_TABLE"
@@ -53,7 +53,7 @@ def application_of(options: argparse.Namespace, environment: Mapping[str, str], 
 
 
 def names_tables(options: argparse.Namespace, environment: Mapping[str, str], tables: Iterable[Table]) -> bool:
-    """Return whether options or environment name each of the tables."""
+    """Return whether the options or the environment name each of the tables."""
     return all(
         getattr(options, f"{table.value}_table", None) or environment.get(f"PAYONCE_{table.name}_TABLE")
         for table in tables
@@ -61,10 +61,7 @@ def names_tables(options: argparse.Namespace, environment: Mapping[str, str], ta
 
 
 def time_of(text: str) -> int:
-    """Return the epoch milliseconds of an ISO 8601 date or time, UTC where it names no zone.
-
-    Raises ``BodyMalformed``.
-    """
+    """Return the epoch milliseconds of an ISO 8601 date or time, UTC by default. Raises ``BodyMalformed``."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -73,7 +70,7 @@ def time_of(text: str) -> int:
 
 
 def shown(at_ms: int | None) -> str:
-    """Return a time for people, or a dash; of what no calendar has, that it has none."""
+    """Return a time for people in UTC: a dash for none, "a time out of range" beyond the calendar."""
     if not at_ms:
         return "-"
     try:
@@ -92,7 +89,7 @@ def audited_act(
     reason: str,
     refused: bool = False,
 ) -> list[Write]:
-    """Return the write of the audit trail's entry of what an operator does now, for the transaction of the act."""
+    """Return the write of an audit trail entry for an operator's act, for the transaction of that act."""
     from payonce.idempotency.audit import act_entry
 
     entry = act_entry(

@@ -1,1 +1,1 @@
-"""Corrections: what is done about a break, once."""
+"""Corrections: the actions that resolve breaks, each executed at most once."""

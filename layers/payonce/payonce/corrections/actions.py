@@ -1,4 +1,4 @@
-"""What may be done about each class of break, as data. What is not in the table is for a person."""
+"""The table of corrective actions per break class. A class that is not in the table is left to a person."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What corrects a break."""
+    """The kind of action that corrects a break."""
 
-    GIVE_BACK_SURPLUS = "give_back_surplus"  # void or refund a charge that our books do not know
-    REFUND_PAYMENT = "refund_payment"  # refund a payment of ours, as a merchant would
-    REVERSE_POSTING = "reverse_posting"  # book the reversal of an entry that was booked twice; no gateway takes part
-    MANUAL = "manual"  # nothing that a program could do by itself
+    GIVE_BACK_SURPLUS = "give_back_surplus"  # void or refund a charge that our ledger does not have
+    REFUND_PAYMENT = "refund_payment"  # refund one of our payments, as a merchant would
+    REVERSE_POSTING = "reverse_posting"  # reverse an entry that was booked twice, without any gateway
+    MANUAL = "manual"  # a person has to act
 
 
 ACTIONS: Mapping[BreakClass, Action] = MappingProxyType(
@@ -31,5 +31,5 @@ ACTIONS: Mapping[BreakClass, Action] = MappingProxyType(
 
 
 def action_for(break_class: BreakClass) -> Action:
-    """Return the action of a class. A class without one is manual."""
+    """Return the action for a break class, ``MANUAL`` if the table has none."""
     return ACTIONS.get(break_class, Action.MANUAL)

@@ -1,10 +1,10 @@
-"""Two persons about one correction: who proposes does not decide. A decision is stored, and then the workflow woken.
+"""The four-eyes principle for corrections: whoever proposes one can't decide it.
 
-::
+A decision is first stored, then the waiting workflow is woken::
 
-    approve ── stored ── workflow woken ─▶ 200          the ordinary way
-    approve ── stored ── ✗                              approved again: a no-op that wakes it again; nobody comes: the
-                                                        workflow looks by itself every hour (template.yaml)
+    approve ── stored ── workflow woken ─▶ 200          the normal case
+    approve ── stored ── ✗                              a repeated approval is idempotent and wakes it again; without
+                                                        one the workflow polls every hour (template.yaml)
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from payonce.idempotency.audit import AuditEntry
     from payonce.ports import ApprovalNotifier, Clock, Database, Write
 
-# Each failure means that somebody changed the correction meanwhile, such as the workflow that waits for it anew.
+# A conflict means that another writer changed the correction meanwhile, such as the workflow that waits for it again.
 ATTEMPTS = 3
-MAX_PROPOSALS = 20  # of one attempt: they are kept with the correction
+MAX_PROPOSALS = 20  # per attempt, because they are stored with the correction
 _S = CorrectionStatus
 
 
 class Approvals:
     """What people do with a correction. ``notifier`` wakes the workflow that waits for them.
 
-    ``audited`` gives the writes of an entry of the audit trail: what operators do is there in the same transaction.
-    What is asked for with an API key comes there from the claim of its request. What is refused is attributed as well.
+    ``audited`` returns the writes of an audit trail entry, which go into the same transaction as an operator's act.
+    (A request with an API key is audited by its claim.) Refused attempts are attributed to their actor as well.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Approvals:
     def propose(
         self, identity: Identity, *, amount_minor: int, actor: str, proposal_version: int | None = None
     ) -> Correction:
-        """Change what is proposed; whoever does becomes the proposer. ``proposal_version`` is the one it has seen.
+        """Change the proposed amount; ``actor`` becomes the proposer. ``proposal_version`` is the version it has seen.
 
-        A refund may be of less than what is left of the surplus, and of all of it again. Raises
-        ``CorrectionStateConflict``.
+        A refund may be of any amount up to the rest of the surplus; a void or a reversal only of all of it. Raises
+        ``CorrectionStateConflict`` for another amount, another version, or a correction that awaits no approval.
         """
         with self.attributed(identity, "propose", actor):
             return self._propose(identity, amount_minor, actor, proposal_version)
@@ -98,25 +98,25 @@ class Approvals:
         )
 
     def approve(self, identity: Identity, *, proposal_version: int, actor: str) -> Correction:
-        """Approve the proposal that ``actor`` has seen. Again by the same actor: a no-op that wakes the workflow again.
+        """Approve the proposal of that version. Idempotent per actor: a repetition only wakes the workflow again.
 
-        Raises ``SelfApprovalRefused`` for its proposer, ``CorrectionStateConflict`` for another version or too late,
-        and ``OutcomeUnknown`` where the workflow may not have been told: the decision is stored then; repeat it.
+        Raises ``SelfApprovalRefused`` for the proposer, ``CorrectionStateConflict`` for another version or if it is too
+        late, and ``OutcomeUnknown`` if the workflow may not have been woken: the decision is stored, so repeat it.
         """
         with self.attributed(identity, "approve", actor):
             return self._decide(identity, _S.APPROVED, proposal_version, actor)
 
     def reject(self, identity: Identity, *, proposal_version: int, actor: str) -> Correction:
-        """Reject the proposal. As ``approve``."""
+        """Reject the proposal of that version. Otherwise as ``approve``."""
         with self.attributed(identity, "reject", actor):
             return self._decide(identity, _S.REJECTED, proposal_version, actor)
 
     def begun_anew(self, identity: Identity, *, actor: str, text: str) -> None:
-        """Note that somebody has the correction begun anew, or its workflow started again."""
+        """Record in the trail that ``actor`` restarted the correction or its workflow."""
         self._note(identity, "resume", actor, text, refused=False)
 
     def trail(self, identity: Identity) -> list[dict[str, Any]]:
-        """Return what people tried and were refused, and who began it anew, oldest first."""
+        """Return the refused attempts and the restarts of people, oldest first."""
         return trail_of(self._database, identity)
 
     def _decide(self, identity: Identity, status: CorrectionStatus, proposal_version: int, actor: str) -> Correction:
@@ -156,7 +156,7 @@ class Approvals:
 
     @contextmanager
     def attributed(self, identity: Identity, what: str, actor: str) -> Iterator[None]:
-        """Note who tried what, where it is refused with ``SelfApprovalRefused`` or ``CorrectionStateConflict``."""
+        """Record who tried what if it is refused with ``SelfApprovalRefused`` or ``CorrectionStateConflict``."""
         try:
             yield
         except (SelfApprovalRefused, CorrectionStateConflict) as refused:
@@ -193,7 +193,7 @@ class Approvals:
         return self._audited(entry)
 
     def _refuse_what_is_over(self, correction: Correction, what: str) -> None:
-        """Raise ``CorrectionStateConflict`` for what nobody decided in time, and store that it has expired."""
+        """Store the expiry of a correction that was not decided in time, and raise ``CorrectionStateConflict``."""
         waits = correction.status is _S.AWAITING_APPROVAL
         if waits and correction.expires_at_ms < self._clock.now_ms():
             self._expire(correction)
@@ -207,7 +207,7 @@ class Approvals:
     def _change(
         self, correction: Correction, *, beside: list[Write] | None = None, quiet: bool = False, **changes: object
     ) -> Correction:
-        # What nobody decided is as old as it was: a workflow that waits anew makes it no younger.
+        # A quiet change, as of a workflow that waits again, must not make the correction look younger.
         at_ms = correction.updated_at_ms if quiet else self._clock.now_ms()
         return change(self._database, correction, beside=beside or (), quiet=quiet, **changes, updated_at_ms=at_ms)
 

@@ -1,9 +1,9 @@
-"""What a merchant asks of a correction over HTTP: propose, approve, reject, each the ``Work`` of an idempotency key.
+"""A merchant's requests about a correction: propose, approve, reject, each the ``Work`` of an idempotency key.
 
-The decision is made before the claim's commit and not in it. That is safe because it is the same when it is made again:
-by the same key about the same version it changes nothing, and gives the same answer::
+The decision is made before the claim's commit, not in it. That is safe because it is idempotent: repeated by the same
+key for the same version it changes nothing and gives the same answer::
 
-    claim ─ decided ─ killed ✗         retry (or a new owner): decides again, a no-op ─ commit ─▶ the same answer
+    claim ─ decided ─ killed ✗         a retry or a new owner decides again, a no-op ─ commit ─▶ the same answer
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class CorrectionWork(BreakWork):
         return correction_path(self._break_id)
 
     def prepare(self) -> None:
-        """See ``ManagementWork``. Makes the decision, again where an earlier owner may have made it."""
+        """See ``ManagementWork``. Makes the decision, even if an earlier owner may have made it already."""
         identity = identity_of(self._services.database, self._merchant_id, self._break_id)
         self._correction = self.act(identity)
 
     @abstractmethod
     def act(self, identity: Identity) -> Correction:
-        """Make the decision; made again, change nothing. Raises a ``RequestRejected`` where it can't be made."""
+        """Make the decision. Idempotent. Raises a ``RequestRejected`` if it can't be made."""
 
     def draft(self, record_id: str, now_ms: int) -> Draft:
         """See ``ManagementWork``."""
@@ -97,7 +97,7 @@ class ProposeCorrection(CorrectionWork):
         self._amount_minor = amount_minor
 
     def act(self, identity: Identity) -> Correction:
-        """See ``CorrectionWork``. A proposal makes the next version, so what it made before is told by that."""
+        """See ``CorrectionWork``. Each proposal increments the version, by which a repetition is recognised."""
         before = require_correction(self._corrections, identity)
         made = (self._proposal_version + 1, self.actor, self._amount_minor)
         if (before.proposal_version, before.proposed_by, before.amount_minor) == made:
@@ -131,7 +131,7 @@ class RejectCorrection(CorrectionWork):
 
 
 def identity_of(database: Database, merchant_id: str, break_id: str) -> Identity:
-    """Return where the correction of the merchant's break is stored. Raises ``NotFound`` for another's break."""
+    """Return the key of the correction of the merchant's break. Raises ``NotFound`` for another merchant's break."""
     case = require_break(database, merchant_id, break_id)
     return Identity(merchant_id, case.payment_id or "", break_id)
 
@@ -150,12 +150,12 @@ def correction_path(break_id: str) -> str:
 
 
 def correction_steps(correction: Correction) -> list[dict[str, Any]]:
-    """Return what happened to a correction, oldest first, as its merchant sees it."""
+    """Return the steps of a correction as its merchant sees them, oldest first."""
     return [_step(entry) for entry in steps_of(correction)]
 
 
 def attempts_view(trail: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what people tried to do with a correction, oldest first, as its merchant sees it."""
+    """Return people's attempts to change a correction as its merchant sees them, oldest first."""
     return [
         {
             "object": "correction_attempt",
@@ -183,10 +183,10 @@ def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def correction_view(correction: Correction, outlook: Outlook) -> dict[str, Any]:
-    """Return a correction as its merchant sees it: what is proposed, by whom, what became of it, and what comes next.
+    """Return a correction as its merchant sees it: the proposal, the proposer, the outcome and the next step.
 
-    ``amount_minor`` is the amount of this attempt, at most ``ceiling_minor``; ``corrected_minor`` is the sum of what
-    was given back, ``rest_minor`` what is left of a surplus that was given back in part.
+    ``amount_minor`` is the amount of this attempt, at most ``ceiling_minor``; ``corrected_minor`` is the sum given back
+    so far, ``rest_minor`` the rest of a surplus that was given back in part.
     """
     return {
         "object": "correction",

@@ -1,8 +1,8 @@
-"""Carrying out what is approved: at most once per attempt, and only while the break is open.
+"""Executes approved corrections: at most once per attempt, and only while the break is open.
 
-The claim requires in its own transaction that the correction is approved and that no run has closed the break. A run
-that looked earlier in turn closes nothing that was claimed since: the claim changes the case. A double charge's claim
-requires too that the other payment stands: who has given that one back has corrected the break.
+The claim's transaction requires that the correction is approved and that no run has closed the break. It also changes
+the case, so that a run that read the case earlier can't close it. For a double charge the transaction requires as well
+that the other payment has not been given back, because that would already have corrected the break.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _S = CorrectionStatus
 
 
 class Execution:
-    """The effect of one correction after the other."""
+    """Executes corrections, one at a time."""
 
     def __init__(self, services: Services, engine: IdempotencyEngine, gateway_named: Callable[[str], Gateway]) -> None:
         self._services = services
@@ -65,7 +65,7 @@ class Execution:
         self._gateway_named = gateway_named
 
     def carry_out(self, correction: Correction, deadline: Deadline) -> Correction:
-        """Return the approved correction as it stands afterwards: approved still where it has to be tried again.
+        """Execute an approved correction and return it as stored afterwards: still approved if it must be retried.
 
         Raises ``NotFound`` without a case, ``StoreUnavailable`` and ``CorrectionStateConflict``.
         """
@@ -77,13 +77,13 @@ class Execution:
             work = corrective_work(self._plan(correction), self._gateway_named, self._services, guards)
             self._engine.execute(self._request(correction, deadline), work)
         except AmountExceedsAvailable:
-            # The merchant has refunded a part of it meanwhile: nothing was sent, and nobody has approved the rest.
+            # The merchant has refunded a part meanwhile: nothing was sent, because nobody has approved the rest alone.
             return self._ended(correction, status=_S.FAILED, outcome=PARTLY_GIVEN_BACK)
         except PaymentStateConflict:
-            # The merchant has refunded it meanwhile: nothing was sent, and there is nothing left to do.
+            # The merchant has refunded all of it meanwhile: nothing was sent, and nothing is left to correct.
             return self._ended(correction, status=_S.FAILED, outcome="nothing_left")
         except CorrectionStateConflict:
-            # A claim that was there already would have been taken over: there is none.
+            # There is no earlier claim, because the engine would have taken it over.
             if case.status is not CaseStatus.OPEN:
                 return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
             if any(nothing_left(payment) for payment in self._others(case, correction)):
@@ -93,7 +93,7 @@ class Execution:
         return self._again(correction)
 
     def _ended(self, correction: Correction, *, status: CorrectionStatus, outcome: str) -> Correction:
-        """End it without an effect, unless somebody has claimed it since it was read."""
+        """End the correction without an effect, unless it was claimed since it was read."""
         after = self._again(correction)
         if after.revision != correction.revision or after.status is not _S.APPROVED:
             return after
@@ -126,7 +126,7 @@ class Execution:
         return correcting_writes(case, by=correction.decided_by, note=note, at_ms=self._clock.now_ms())
 
     def _others(self, case: Case, correction: Correction) -> list[Payment]:
-        """Return the payments that a double charge is the double of, as they are now."""
+        """Return the other payments of a double charge, as stored now."""
         if correction.action is not Action.REFUND_PAYMENT:
             return []
         others = sorted({*payments_named(case)} - {correction.payment_id})
@@ -145,7 +145,7 @@ class Execution:
             known=correction.action is Action.REFUND_PAYMENT,
             proposal_version=correction.proposal_version,
             attempt=correction.attempt,
-            # The whole charge, with the first part of it that is given back: so the gateway reports it.
+            # The first part that is given back recognises the whole charge, because the gateway reports all of it.
             recognised_minor=0 if correction.given_back else max(correction.surplus_minor, correction.amount_minor),
             charge_reference=correction.charge_reference,
             created_at_ms=self._clock.now_ms(),
@@ -170,7 +170,7 @@ class Execution:
 
 
 def _stands(payment: Payment) -> Write:
-    """Return the condition that not all of the payment is given back, or about to be: then its double is none."""
+    """Return the condition that some of the payment can still be refunded; else it is no double charge any more."""
     return Adjust(
         table=Table.PAYMENTS,
         key=payment_key(payment.merchant_id, payment.payment_id),

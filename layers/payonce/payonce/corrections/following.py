@@ -29,9 +29,9 @@ class CorrectionsOfRuns:
         return {each.break_id: standing_of(each) for each in self._of(cases)}
 
     def begin(self, cases: Iterable[Case]) -> None:
-        """See ``RunCorrections``. What has expired, and the rest of what was corrected in part, is begun anew.
+        """See ``RunCorrections``. Expired corrections and the rest of partial ones are restarted.
 
-        What was rejected or failed is left to people.
+        Rejected and failed ones are left to people.
         """
         wanted = [case for case in cases if action_for(case.break_class) is not Action.MANUAL and _has_payment(case)]
         stored = {each.break_id: each for each in self._of(wanted)}
@@ -50,7 +50,7 @@ class CorrectionsOfRuns:
 
 
 def standing_of(correction: Correction) -> Standing:
-    """Return what a run has to know: only a refund that was really sent is one that the gateway will report."""
+    """Return what a run has to know of a correction. It awaits only refunds that were sent to the gateway."""
     corrected = correction.status is CorrectionStatus.CORRECTED
     return Standing(
         in_flight=correction.status is CorrectionStatus.APPROVED,

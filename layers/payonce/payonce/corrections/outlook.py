@@ -1,7 +1,7 @@
-"""What happens to a correction next, and what does not happen now and why. Pure.
+"""Says what happens to a correction next, and what holds it up. Pure.
 
-The kill switch stops executions, not decisions: what is approved under it waits. What was claimed before it was set may
-be at the gateway already; the recovery of payments asks there and concludes it, whatever the switch says.
+The kill switch stops executions, not decisions: an approved correction waits. One claimed before the switch was set may
+have reached the gateway already; the payments' recovery asks there and concludes it regardless of the switch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _S = CorrectionStatus
 
 
 class Switch(StrEnum):
-    """What is known of the kill switch. ``UNKNOWN``: who asks may not read the policy."""
+    """The policy's switch. ``OFF``: the kill switch is set. ``UNKNOWN``: this process can't read the policy."""
 
     ON = "on"
     OFF = "off"
@@ -50,10 +50,10 @@ HELD = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """``step``: who or what moves the correction next; ``text`` says it in words.
+    """``step`` is who or what moves the correction next; ``text`` says it in words.
 
-    ``held_by``: what keeps it from being executed now, ``kill_switch`` or ``policy_unreadable``; ``None`` where nothing
-    does, and where nothing is left to execute. ``looked``: whether the kill switch was looked at for this.
+    ``held_by`` is what prevents the execution now, ``kill_switch`` or ``policy_unreadable``, or ``None``.
+    ``looked`` says whether the kill switch was read for this answer.
     """
 
     step: NextStep
@@ -63,7 +63,7 @@ class Outlook:
 
 
 def outlook_of(correction: Correction, switch: Switch, *, claimed: bool, now_ms: int) -> Outlook:
-    """Return what happens next. ``claimed``: the effect of this attempt may be at the gateway already."""
+    """Return what happens next. ``claimed`` says that this attempt's effect may have reached the gateway already."""
     if correction.status not in {_S.OPEN, _S.CHECKED, _S.AWAITING_APPROVAL, _S.APPROVED}:
         return _after(correction)
     step, text = _before(correction, claimed=claimed, now_ms=now_ms)

@@ -1,4 +1,4 @@
-"""The policy: which corrections need no second person. A document that is not understood lets nothing happen."""
+"""The corrections policy: which corrections need no approval. A malformed document stops all corrections."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, FileStore
 
-POLICY_FILE = "policy/corrections.toml"  # of the reconciliation bucket
+POLICY_FILE = "policy/corrections.toml"  # key in the reconciliation bucket
 MAX_POLICY_BYTES = 64_000
-# How long the kill switch may take. Every step of a correction looks, so a cache of minutes would only save pennies.
+# The longest delay of the kill switch. Every step reads the policy, but caching it for minutes would save only pennies.
 CACHE_MS = 15_000
 DEFAULT_APPROVAL_SECONDS = 72 * 3600  # a weekend and a working day
-MAX_APPROVAL_SECONDS = 30 * 24 * 3600  # the evidence is old by then: propose again
-# More than this is never given back without a person by a mere setting: 100.00 in most currencies.
+MAX_APPROVAL_SECONDS = 30 * 24 * 3600  # later the evidence is outdated, and a new proposal is needed
+# No setting may allow more than this without a person's approval: 100.00 in most currencies.
 MAX_AUTOMATIC_MINOR = 10_000
 _NAMES = frozenset({"enabled", "approval_seconds", "automatic"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """``enabled``: the kill switch; without it nothing is executed. ``automatic``: up to which amount, in minor units
-    of the currency, a correction of (class, currency) is approved by itself; 0 where nothing is said.
+    """The policy. ``enabled=False`` is the kill switch: nothing is executed.
 
-    ``approval_seconds``: for how long a proposal waits for its approval.
+    ``automatic`` maps (class, currency) to the largest amount, in minor units, that is approved without a person; it is
+    0 for pairs that are not listed. ``approval_seconds`` is how long a proposal waits for its approval.
     """
 
     enabled: bool = True
@@ -41,12 +41,12 @@ class Policy:
     automatic: Mapping[tuple[BreakClass, str], int] = field(default_factory=lambda: MappingProxyType({}))
 
     def is_automatic(self, break_class: BreakClass, currency: str, amount_minor: int) -> bool:
-        """Return whether no person has to approve it."""
+        """Return whether a correction of that amount needs no person's approval."""
         return 0 < amount_minor <= self.automatic.get((break_class, currency), 0)
 
 
 def parse_policy(text: str) -> Policy:
-    """Return the policy of a TOML document. Raises ``MisconfiguredError`` naming the setting and what it needs.
+    """Return the policy of a TOML document. Raises ``MisconfiguredError`` with the setting and what it needs.
 
     ::
 
@@ -57,7 +57,7 @@ def parse_policy(text: str) -> Policy:
     """
     try:
         document = tomllib.loads(text)
-    # As in reconciliation.run_policy: a number of thousands of digits is an error of the parser's parts, not its own.
+    # As in run_policy: for a number of thousands of digits, tomllib raises a ValueError that is no TOMLDecodeError.
     except (ValueError, RecursionError) as error:
         raise MisconfiguredError(f"The corrections policy is no TOML: {error}.") from error
     unknown = sorted(set(document) - _NAMES)
@@ -100,7 +100,7 @@ def _whole(name: str, value: Any) -> int:
 
 
 class PolicySource:
-    """The policy as it is stored now, at most ``CACHE_MS`` old. Without a document: nothing is automatic."""
+    """Reads the stored policy, cached for ``CACHE_MS``. Without a document nothing is approved automatically."""
 
     def __init__(self, files: FileStore, clock: Clock) -> None:
         self._files = files
@@ -109,10 +109,10 @@ class PolicySource:
         self._read_at_ms: int | None = None
 
     def __call__(self) -> Policy:
-        """Return the policy.
+        """Return the policy, at most ``CACHE_MS`` old.
 
-        Raises ``MisconfiguredError`` for a document that is none and ``StoreUnavailable``: then nothing is decided or
-        executed. An older policy would not know of a kill switch.
+        Raises ``MisconfiguredError`` for a malformed document, and ``StoreUnavailable``. The caller must then neither
+        decide nor execute anything: an older policy could miss the kill switch.
         """
         now_ms = self._clock.now_ms()
         if self._read_at_ms is None or not 0 <= now_ms - self._read_at_ms < CACHE_MS:

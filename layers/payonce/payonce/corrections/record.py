@@ -1,4 +1,4 @@
-"""A correction as it is stored, and the table of what can happen to it.
+"""The stored correction and its state machine.
 
 ::
 
@@ -6,13 +6,13 @@
                           │ │                │                  ▲                └▶ failed, rejected (the break is gone)
                           │ └ already given  └ decide ▶ awaiting_approval ─ reject ▶ rejected
                           │   back ▶ corrected               └ too late ▶ expired
-                          └ nothing a program could do ▶ manual
+                          └ no automatic action ▶ manual
     rejected, expired, failed, corrected in part ─ next attempt ▶ open
 
-What the policy let pass and lets pass no more goes from approved back to awaiting_approval, if nobody has claimed it.
+A correction that the policy approved and no longer allows returns from approved to awaiting_approval, unless claimed.
 
-This is the only place that says where a correction stands. The break's case knows whether a run still finds it
-(reconciliation.cases), and nothing of its correction: the two can't differ.
+The state of a correction is stored only here. The break's case (reconciliation.cases) stores whether a run still finds
+the break, but no state of its correction, so that the two can't diverge.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 BY_STATUS_INDEX = "corrections-by-status"
 PAGE_SIZE = 100
-MAX_ATTEMPTS = 30  # by people and in parts; all of it is kept with the correction
-MAX_ATTEMPTS_OF_RUNS = 9  # what nobody has decided for weeks is not proposed for ever
-KEYS_AT_ONCE = 100  # what one read of several keys takes
+MAX_ATTEMPTS = 30  # including people's and partial ones, because all are stored with the correction
+MAX_ATTEMPTS_OF_RUNS = 9  # runs stop proposing a correction that nobody has decided for weeks
+KEYS_AT_ONCE = 100  # the limit of one BatchGetItem
 
 
 class CorrectionStatus(StrEnum):
-    """Where a correction stands."""
+    """The state of a correction."""
 
     OPEN = "open"
     CHECKED = "checked"
@@ -63,10 +63,10 @@ NEXT: Mapping[CorrectionStatus, frozenset[CorrectionStatus]] = MappingProxyType(
         _S.OPEN: frozenset({_S.CHECKED, _S.CORRECTED, _S.MANUAL}),
         _S.CHECKED: frozenset({_S.APPROVED, _S.AWAITING_APPROVAL}),
         _S.AWAITING_APPROVAL: frozenset({_S.APPROVED, _S.REJECTED, _S.EXPIRED, _S.AWAITING_APPROVAL}),
-        # The commit of the effect writes the first two: payments.corrective. Back to approval: only what a policy let
-        # pass, and nobody has claimed. To itself: that the kill switch holds it, or no more.
+        # payments.corrective writes the first two with the effect's commit. Only an unclaimed correction that the
+        # policy approved goes back to AWAITING_APPROVAL. APPROVED to itself stores whether the kill switch holds it.
         _S.APPROVED: frozenset({_S.CORRECTED, _S.FAILED, _S.REJECTED, _S.AWAITING_APPROVAL, _S.APPROVED}),
-        # As a new attempt, and only so: nothing was executed, or a part of it is certain to have been.
+        # The start of a new attempt: it is certain that nothing, or a known part, was executed.
         _S.REJECTED: frozenset({_S.OPEN}),
         _S.EXPIRED: frozenset({_S.OPEN}),
         _S.FAILED: frozenset({_S.OPEN}),
@@ -78,7 +78,7 @@ FINAL = frozenset({_S.CORRECTED, _S.REJECTED, _S.EXPIRED, _S.FAILED, _S.MANUAL})
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where a correction is stored."""
+    """The key of a correction."""
 
     merchant_id: str
     payment_id: str
@@ -87,17 +87,18 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """One correction of one break. ``proposal_version`` counts what was proposed: a decision names the one it saw.
+    """The correction of one break. Amounts are in minor units, times in epoch milliseconds.
 
-    ``kind``: refund or void, once the gateway was read. ``proposed_by`` and ``decided_by`` are API key ids, or
-    ``policy`` and ``reconciliation`` for the program's own doing. ``charge_reference`` is the reference under which a
-    surplus charge was made, ``entry_id`` the entry that was booked twice. ``attempt`` counts how often it was begun;
-    ``log`` is what happened up to the execution. ``revision`` guards every change.
+    ``kind`` is refund, void or reversal, once the gateway or the journal was read. ``proposed_by`` and ``decided_by``
+    are API key ids, or ``policy`` and ``reconciliation`` for the program itself. ``charge_reference`` is the reference
+    of a surplus charge, ``entry_id`` the entry that was booked twice. ``attempt`` counts the starts; ``log`` holds the
+    steps up to the execution. ``proposal_version`` counts proposals: a decision names the version it has seen.
+    ``revision`` is the condition of every change.
 
     ``amount_minor`` is the amount proposed, ``ceiling_minor`` the most that may be proposed: what the gateway held of
-    the surplus when it was last read. ``surplus_minor`` is what the break was found with, ``given_back`` what earlier
-    attempts gave back of it. ``held_since_ms``: since when an approved one was found not to be executed because of the
-    kill switch, 0 where it was not.
+    the surplus when it was last read. ``surplus_minor`` is the amount of the break, ``given_back`` the parts that
+    earlier attempts gave back. ``held_since_ms`` is when the kill switch was first found to hold an approved
+    correction, or 0.
     """
 
     break_id: str
@@ -131,7 +132,7 @@ class Correction:
 
     @property
     def parts(self) -> tuple[Mapping[str, int], ...]:
-        """What was refunded, as (``attempt``, ``amount_minor``): earlier attempts and this one."""
+        """Return the refunds of this and earlier attempts, as mappings of ``attempt`` and ``amount_minor``."""
         executed = (self.status, self.outcome) == (CorrectionStatus.CORRECTED, EXECUTED)
         if not executed or self.kind != OperationKind.REFUND.value:
             return self.given_back
@@ -139,12 +140,12 @@ class Correction:
 
     @property
     def corrected_minor(self) -> int:
-        """The sum of what was refunded."""
+        """Return the sum of the refunds."""
         return sum(part["amount_minor"] for part in self.parts)
 
     @property
     def rest_minor(self) -> int:
-        """What is left of a surplus that was given back in part; 0 where nothing was, or all of it is."""
+        """Return the rest of a surplus that was given back in part; 0 if none or all of it was given back."""
         settled = self.status is CorrectionStatus.CORRECTED and self.outcome != EXECUTED
         return max(0, self.surplus_minor - self.corrected_minor) if self.parts and not settled else 0
 
@@ -167,8 +168,9 @@ def find_correction(database: Database, merchant_id: str, payment_id: str, break
 
 
 def was_claimed(database: Database, correction: Correction) -> bool:
-    """Return whether the effect of this attempt was claimed. Each claim raises the revision: a change of what was read
-    before it is refused.
+    """Return whether this attempt's effect was claimed.
+
+    A claim increments the revision, so that a change of a correction read before the claim is refused.
     """
     key = correction_key(correction.merchant_id, correction.payment_id, correction.break_id)
     item = database.get(Table.PAYMENTS, key)
@@ -176,7 +178,7 @@ def was_claimed(database: Database, correction: Correction) -> bool:
 
 
 def find_corrections(database: Database, identities: Sequence[tuple[str, str, str]]) -> Iterator[Correction]:
-    """Yield the corrections of (merchant, payment, break) that there are, as stored now."""
+    """Yield the existing corrections of the (merchant, payment, break) keys, as stored now."""
     keys = [correction_key(*identity) for identity in dict.fromkeys(identities)]
     for start in range(0, len(keys), KEYS_AT_ONCE):
         for item in database.get_many(Table.PAYMENTS, keys[start : start + KEYS_AT_ONCE]):
@@ -184,7 +186,7 @@ def find_corrections(database: Database, identities: Sequence[tuple[str, str, st
 
 
 def corrections_with_status(database: Database, status: CorrectionStatus) -> Iterator[Correction]:
-    """Yield every correction of the status, what expires first or was changed first ahead. Eventually consistent."""
+    """Yield every correction of the status, ordered by expiry or else last change. Eventually consistent."""
     items = every_item(
         lambda start: database.query(
             Table.PAYMENTS,
@@ -198,7 +200,7 @@ def corrections_with_status(database: Database, status: CorrectionStatus) -> Ite
 
 
 def insert_correction(database: Database, correction: Correction) -> Correction:
-    """Store a new correction, or return the one that is stored: starting twice is a no-op."""
+    """Store a new correction, or return the stored one. Idempotent."""
     key = correction_key(correction.merchant_id, correction.payment_id, correction.break_id)
     try:
         database.write([Insert(Table.PAYMENTS, {**key, **_stored(correction)})])
@@ -210,9 +212,9 @@ def insert_correction(database: Database, correction: Correction) -> Correction:
 def change(
     database: Database, before: Correction, *, beside: Sequence[Write] = (), quiet: bool = False, **changes: Any
 ) -> Correction:
-    """Store ``before`` with ``changes``, if it is still as it was read. Raises ``CorrectionStateConflict``.
+    """Store ``before`` with ``changes`` if its revision is unchanged, else raise ``CorrectionStateConflict``.
 
-    ``beside``: writes of the same transaction. ``quiet``: not for the log.
+    ``beside`` are further writes for the same transaction. A ``quiet`` change adds no entry to the log.
     """
     after = replace(before, **changes, revision=before.revision + 1)
     if after.status not in NEXT.get(before.status, ()):
@@ -233,7 +235,7 @@ def change(
 
 
 def steps_of(correction: Correction) -> tuple[Mapping[str, Any], ...]:
-    """Return what happened, oldest first. The commit of the effect says how it ended, and adds nothing to the log."""
+    """Return the steps, oldest first. The last is derived: the effect's commit sets the status without a log entry."""
     last = correction.log[-1] if correction.log else None
     ended = correction.status in {CorrectionStatus.CORRECTED, CorrectionStatus.FAILED}
     if ended and (last is None or last["status"] != correction.status.value):
@@ -262,7 +264,7 @@ def _stored(correction: Correction) -> Item:
         "action": correction.action.value,
         "log": [dict(entry) for entry in correction.log],
         "given_back": [dict(part) for part in correction.given_back],
-        # Only corrections carry these two, so only they are in the index.
+        # Only corrections have these two attributes, so that the index holds nothing else.
         "correction_status": correction.status.value,
         "listed_key": created_key(correction.expires_at_ms or correction.updated_at_ms, correction.break_id),
     }

@@ -1,6 +1,6 @@
-"""The reversing entry: what corrects a movement that was booked twice. No gateway takes part.
+"""The reversing entry, which corrects a movement that was booked twice, without any gateway.
 
-The entry and the one that reverses it consume each other in every later run, which so proves the break gone.
+Every later run matches the entry with its reversal, which proves that the break is gone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from payonce.ports import Database, Item, Write
 
 REVERSAL = "reversal"
-MAX_ENTRIES = 1_000  # of one payment; far more than its operations
+MAX_ENTRIES = 1_000  # per payment; far more than a payment has operations
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """An entry as it was booked, and whether another one has reversed it already."""
+    """A booked entry, and whether another entry already reverses it."""
 
     entry: JournalEntry
     is_reversed: bool
@@ -40,7 +40,7 @@ def find_booked(database: Database, correction: Correction, entry_id: str) -> Bo
 
 
 def reversing_writes(booked: Booked, correction: Correction, entry_id: str, now_ms: int) -> list[Write]:
-    """Return the writes of the entry that takes ``entry_id`` back. Its id follows from the break: it exists once."""
+    """Return the writes of the entry that reverses ``entry_id``. Its id is derived from the break: it is unique."""
     entry = booked.entry
     assert entry.movement is not None  # noqa: S101 - narrows the type
     reversing = replace(

@@ -1,6 +1,6 @@
-"""What people tried to do with a correction beyond what its log has: what was refused, and who began it anew.
+"""The trail of a correction: refused attempts and restarts by people, which the correction's log does not hold.
 
-Kept beside the correction and not in it: an attempt that was refused changes nothing that anybody else waits for.
+It is an item of its own, because a refused attempt must not change the correction's revision.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from payonce.corrections.record import Identity
     from payonce.ports import Database, Key, Write
 
-MAX_ENTRIES = 500  # some 100 KB; what comes later is counted, and is in the audit trail
+MAX_ENTRIES = 500  # about 100 KB; later entries are only counted, and are in the audit trail
 MAX_TEXT_CHARACTERS = 200
 ATTEMPTS = 3
 ENTRY_PREFIX = "at_"
@@ -33,10 +33,10 @@ def trail_key(identity: Identity) -> Key:
 def note(
     database: Database, identity: Identity, entry: Mapping[str, Any], beside: Callable[[int], Sequence[Write]]
 ) -> None:
-    """Add an entry of ``what`` (the command), ``by``, ``at_ms``, ``text`` (what came of it) and ``refused``.
+    """Add an entry with ``what`` (the command), ``by``, ``at_ms``, ``text`` (the result) and ``refused``.
 
-    ``beside``: writes of the same transaction, by the entry's number. Raises ``StoreUnavailable``, and
-    ``WriteConflict`` when others were faster again and again.
+    ``beside`` returns further writes for the same transaction, given the entry's number. Raises ``StoreUnavailable``,
+    and ``WriteConflict`` after ``ATTEMPTS`` conflicts with concurrent entries.
     """
     for attempt in range(ATTEMPTS):
         try:
@@ -52,7 +52,7 @@ def _note_once(
     stored = database.get(Table.PAYMENTS, key)
     number = 0 if stored is None else int(stored[_COUNT])
     kept = {**entry, "text": str(entry["text"])[:MAX_TEXT_CHARACTERS]}
-    # Two people at the same time may see the same number: they have two names.
+    # Two concurrent entries may get the same number, so the name has a digest as well.
     digest = hashlib.sha256(f"{entry['what']}|{entry['by']}|{number}".encode()).hexdigest()[:8]
     name = f"{ENTRY_PREFIX}{entry['at_ms']:013d}_{number:06d}_{digest}"
     values = {} if number >= MAX_ENTRIES else {name: kept}

@@ -1,7 +1,7 @@
-"""The steps of a correction. Each may be repeated, and killed anywhere: it looks at what is stored and goes on.
+"""The steps of a correction. Each is idempotent and may be killed at any point: it continues from the stored state.
 
-``start`` ▶ ``reread`` ▶ ``decide`` ▶ (``wait`` ▶ ``approve`` | ``reject`` | too late) ▶ ``execute``. A correction is
-*corrected* here; that the break is closed, only a later run can say.
+``start`` ▶ ``reread`` ▶ ``decide`` ▶ (``wait`` ▶ ``approve`` | ``reject`` | too late) ▶ ``execute``. Here a correction
+becomes *corrected*; only a later run closes the break.
 """
 
 from __future__ import annotations
@@ -55,27 +55,27 @@ __all__ = [
 
 BY_RECONCILIATION = "reconciliation"
 BY_POLICY = "policy"
-READ_TIMEOUT_MS = 4_000  # as an inquiry of the payment protocol
+READ_TIMEOUT_MS = 4_000  # the same as for a payment's inquiry at the gateway
 _S = CorrectionStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step leaves: the correction, and whether the same step has to be made again later."""
+    """The result of a step: the correction, and whether the same step has to be repeated later."""
 
     correction: Correction
     retry_later: bool = False
 
 
 def may_begin_anew(correction: Correction) -> bool:
-    """Return whether there may be another attempt: this one's end is certain, and something may be left to correct."""
+    """Return whether another attempt may start: this one has certainly ended, and something may be left to correct."""
     return correction.status in {_S.REJECTED, _S.EXPIRED, _S.FAILED} or correction.rest_minor > 0
 
 
 class Corrections(Approvals):
-    """The use cases of corrections. ``policy`` gives the policy of this moment.
+    """The use cases of corrections. ``policy`` returns the present policy.
 
-    ``reads_policy``: whether this process may read it at all; only the worker has to.
+    ``reads_policy`` tells whether this process has permission to read it, which only the worker needs.
     """
 
     def __init__(
@@ -97,10 +97,11 @@ class Corrections(Approvals):
         self._execution = Execution(services, engine, gateway_named)
 
     def start(self, found: Break, *, attempt: int = 1) -> Correction:
-        """Store the correction of a break, or return the stored one. A later ``attempt`` begins it anew, once, where
-        the one before it was rejected, failed or has expired, or has given back a part alone: then it is of the rest.
+        """Store the correction of a break, or return the stored one. Idempotent per ``attempt``.
 
-        Raises ``CorrectionStateConflict`` without a payment to hang it on: such a break is for a person.
+        A higher ``attempt`` restarts a correction that was rejected, failed or has expired, or continues one that gave
+        back only a part, for the rest. Raises ``CorrectionStateConflict`` if the break names no payment: that is left
+        to a person.
         """
         if not (found.merchant_id and found.payment_id):
             raise CorrectionStateConflict(f"{found.break_id} names no payment of ours: correct it by hand.")
@@ -109,7 +110,7 @@ class Corrections(Approvals):
         if stored is None:
             stored = insert_correction(self._database, new)
         if may_begin_anew(stored) and stored.attempt < attempt <= MAX_ATTEMPTS:
-            # The proposal's version goes on counting: an approval of an earlier attempt is none of this one.
+            # proposal_version is not reset, so that an approval of an earlier attempt does not apply to this one.
             return self._change(
                 stored,
                 status=_S.OPEN,
@@ -127,7 +128,7 @@ class Corrections(Approvals):
         return stored
 
     def reread(self, identity: Identity, deadline: Deadline) -> Step:
-        """Ask the gateway what it holds now. Already given back: corrected with no effect. Unknown: again later."""
+        """Read the gateway or the journal again. Money given back already is corrected; no answer is retried later."""
         correction = self.load(identity)
         if correction.status is not _S.OPEN:
             return Step(correction)
@@ -138,14 +139,14 @@ class Corrections(Approvals):
         if correction.action is Action.GIVE_BACK_SURPLUS:
             payment = load_payment(self._services, correction.merchant_id, correction.payment_id)
             if payment.status is PaymentStatus.IN_DOUBT:
-                # Nobody knows yet which of the charges is the payment's own: giving that back would be wrong.
+                # It is not known yet which of the charges is the payment's own, and that one must not be given back.
                 return Step(correction, retry_later=True)
             if payment.gateway_charge_id == correction.gateway_charge_id:
                 return Step(self._change(correction, status=_S.MANUAL, outcome="not_a_surplus"))
         return self._reread_charge(correction, deadline)
 
     def decide(self, identity: Identity) -> Step:
-        """Approve what the policy lets pass, else wait for a person. Off by the kill switch: nothing passes."""
+        """Approve the correction if the policy allows it, else ask a person; also while the kill switch is set."""
         correction = self.load(identity)
         if correction.status is not _S.CHECKED:
             return Step(correction)
@@ -155,7 +156,7 @@ class Corrections(Approvals):
         return self._ask(correction, policy)
 
     def wait(self, identity: Identity, task_token: str) -> Step:
-        """Remember what wakes the workflow when somebody decides. It is decided already: wake it now."""
+        """Store the token that wakes the workflow after a decision; if it is decided already, wake it now."""
         correction = self.load(identity)
         if correction.status is _S.AWAITING_APPROVAL:
             if correction.task_token != task_token:
@@ -165,7 +166,7 @@ class Corrections(Approvals):
         return Step(correction)
 
     def reconsider(self, identity: Identity) -> Step:
-        """Look whether it was decided, whoever was or was not told of it; expire what nobody decided in time."""
+        """Poll for a decision, in case the wake-up was lost, and expire the correction if it is too late for one."""
         correction = self.load(identity)
         if correction.status is not _S.AWAITING_APPROVAL:
             return Step(correction)
@@ -174,10 +175,10 @@ class Corrections(Approvals):
         return Step(correction, retry_later=True)
 
     def execute(self, identity: Identity, deadline: Deadline) -> Step:
-        """Carry out what is approved, at most once per attempt, whatever was killed before.
+        """Execute an approved correction, at most once per attempt, even if an earlier execution was killed.
 
-        What the policy has let pass and lets pass no more is for a person again, unless it was claimed: its money may
-        be on the way.
+        A correction that the policy approved and no longer allows goes back to a person, unless it was claimed: its
+        money may be on the way.
         """
         correction = self.load(identity)
         if correction.status is not _S.APPROVED:
@@ -193,7 +194,7 @@ class Corrections(Approvals):
         return Step(after, retry_later=after.status not in FINAL)
 
     def outlook(self, correction: Correction) -> Outlook:
-        """Return what happens to the correction next, and what does not happen now and why."""
+        """Return what happens to the correction next, and what holds it up."""
         try:
             switch = Switch.ON if self._policy().enabled else Switch.OFF
         except MisconfiguredError:
@@ -204,7 +205,7 @@ class Corrections(Approvals):
         return outlook_of(correction, switch, claimed=claimed, now_ms=self._clock.now_ms())
 
     def advance(self, found: Break, deadline: Deadline, *, attempt: int = 1) -> Step:
-        """Go through the steps as far as they lead without a person: what the workflow does, in one process."""
+        """Run the steps as far as they lead without a person. The workflow does the same in separate executions."""
         started = self.start(found, attempt=attempt)
         identity = Identity(started.merchant_id, started.payment_id, started.break_id)
         step = self.reread(identity, deadline)
@@ -214,19 +215,19 @@ class Corrections(Approvals):
         return self.execute(identity, deadline)
 
     def _noted(self, correction: Correction, *, held: bool) -> Correction:
-        """Note on the correction whether the kill switch holds it: for readers who may not read the policy."""
+        """Store on the correction whether the kill switch holds it, for readers without access to the policy."""
         if held == (correction.held_since_ms > 0):
             return correction
         return self._change(correction, quiet=True, held_since_ms=self._clock.now_ms() if held else 0)
 
     def _lets_pass(self, policy: Policy, correction: Correction) -> bool:
-        # Somebody has decided for a part: who else does so for the rest is a person too. And a limit holds for a break,
-        # not for each of its parts.
+        # A person has decided for a part, so a person decides for the rest as well. The limit is per break, not per
+        # part.
         if correction.given_back:
             return False
         if not policy.is_automatic(correction.break_class, correction.currency, correction.amount_minor):
             return False
-        # Two orders may be two sales, whatever the amount: only a person can tell.
+        # Charges of two orders may be two sales, whatever the amount: only a person can tell.
         why_reason = CaseStore(self._database).get(correction.break_id).why_reason
         return why_reason != WhyReason.DIFFERENT_ORDERS.value
 

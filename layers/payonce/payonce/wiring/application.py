@@ -1,6 +1,6 @@
-"""The composition root: the one place where adapters are chosen and wired.
+"""The application's wiring, shared by all kinds of processes.
 
-Everything is made when it is first used, so that a function pays at cold start only for what it needs.
+Every part is constructed on first use, so that a function's cold start pays only for the parts it needs.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from payonce.webhooks.commit_work import Services as WebhookServices
     from payonce.webhooks.keys import KeyMaker
 
-# Healthy DynamoDB, KMS and SQS answer in milliseconds. Three tries of at most two seconds each fit into a request's
-# budget.
+# DynamoDB, KMS and SQS normally answer in milliseconds. Three tries of at most two seconds fit into a request's budget.
 AWS_CONNECT_TIMEOUT_SECONDS = 1
 AWS_READ_TIMEOUT_SECONDS = 2
 AWS_MAX_ATTEMPTS = 3
@@ -47,7 +46,7 @@ BUCKET_VARIABLE = "PAYONCE_RECONCILIATION_BUCKET"
 
 
 class Application:
-    """The wired application. Tests can give the adapters."""
+    """The wired application. Tests can pass in the adapters; the properties construct the others on first use."""
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class Application:
 
     @cached_property
     def database(self) -> Database:
-        """DynamoDB, unless a test gave another."""
+        """Return the database: DynamoDB, unless a test passed another."""
         if self._database is not None:
             return self._database
         import boto3
@@ -86,26 +85,26 @@ class Application:
 
     @cached_property
     def services(self) -> Services:
-        """What the payment use cases need."""
+        """Return the dependencies of the payment use cases."""
         return Services(database=self.database, clock=self.clock, ids=self.ids)
 
     @cached_property
     def store(self) -> DatabaseIdempotencyStore:
-        """The store of idempotency records."""
+        """Return the store of idempotency records."""
         from payonce.idempotency.record_store import DatabaseIdempotencyStore
 
         return DatabaseIdempotencyStore(self.database, audit_retention_seconds=self.settings.audit_retention_seconds)
 
     @cached_property
     def audit_trail(self) -> DatabaseAuditTrail:
-        """The audit trail of the idempotency records."""
+        """Return the audit trail of the idempotency records."""
         from payonce.idempotency.audit_items import DatabaseAuditTrail
 
         return DatabaseAuditTrail(self.database, self.settings.audit_retention_seconds)
 
     @cached_property
     def engine(self) -> IdempotencyEngine:
-        """The idempotency engine."""
+        """Return the idempotency engine."""
         from payonce.idempotency.engine import IdempotencyEngine
 
         return IdempotencyEngine(
@@ -114,35 +113,35 @@ class Application:
 
     @cached_property
     def release_desk(self) -> ReleaseDesk:
-        """Where operators release claims."""
+        """Return the use case with which operators release claims."""
         from payonce.payments.recovery_run import release_desk
 
         return release_desk(self.store, self.gateway, self.services)
 
     @cached_property
     def merchants(self) -> Merchants:
-        """Merchants and API keys."""
+        """Return the use cases of merchants and API keys."""
         from payonce.merchants.api_keys import Merchants
 
         return Merchants(database=self.database, clock=self.clock, ids=self.ids, random_bytes=os.urandom)
 
     @cached_property
     def explainer(self) -> Explainer:
-        """What says why breaks arose."""
+        """Return the explainer of why breaks arose."""
         from payonce.reconciliation.cases.explain import Explainer
 
         return Explainer(database=self.database, store=self.store, trail=self.audit_trail)
 
     @cached_property
     def corrections(self) -> Corrections:
-        """The use cases of corrections."""
+        """Return the use cases of corrections."""
         from payonce.corrections.workflow import Corrections
 
         return Corrections(
             services=self.services,
             engine=self.engine,
             gateway_named=self.gateway,
-            # Only the worker and operators may read the bucket.
+            # Called late, because only the worker and operators may read the bucket.
             policy=lambda: self._correction_policy(),
             notifier=self.workflows,
             reads_policy=lambda: "files" in self.__dict__ or bool(os.environ.get(BUCKET_VARIABLE)),
@@ -157,7 +156,7 @@ class Application:
 
     @cached_property
     def workflows(self) -> Workflows:
-        """The workflows of corrections, unless a test gave others."""
+        """Return the workflows of corrections: Step Functions, unless a test passed others."""
         if self._workflows is not None:
             return self._workflows
         import boto3
@@ -169,7 +168,7 @@ class Application:
 
     @cached_property
     def files(self) -> FileStore:
-        """The bucket of reports, statements and policies. Raises ``MisconfiguredError``."""
+        """Return the bucket of reports, statements and policies. Raises ``MisconfiguredError``."""
         bucket = os.environ.get(BUCKET_VARIABLE, "")
         if not bucket:
             raise MisconfiguredError(f"{BUCKET_VARIABLE} is not set: there is no place for reports and statements.")
@@ -181,7 +180,7 @@ class Application:
 
     @cached_property
     def recovery(self) -> Recovery:
-        """Recovery of open claims."""
+        """Return the recovery of open claims."""
         from payonce.observability import get_logger
         from payonce.payments.recovery_run import Recovery
 
@@ -198,7 +197,7 @@ class Application:
 
     @cached_property
     def cipher(self) -> Cipher:
-        """The cipher of the webhooks' secrets, unless a test gave another. Raises ``MisconfiguredError``."""
+        """Return the cipher of the webhooks' secrets. Raises ``MisconfiguredError``."""
         if self._cipher is not None:
             return self._cipher
         if not self.settings.secrets_key_arn:
@@ -212,7 +211,7 @@ class Application:
 
     @cached_property
     def delivery_queue(self) -> MessageQueue:
-        """The queue of deliveries that are due, unless a test gave another. Raises ``MisconfiguredError``."""
+        """Return the queue of due deliveries. Raises ``MisconfiguredError``."""
         if self._delivery_queue is not None:
             return self._delivery_queue
         if not self.settings.delivery_queue_url:
@@ -223,21 +222,21 @@ class Application:
 
     @cached_property
     def sqs_client(self) -> SQSClient:
-        """The client of the queues."""
+        """Return the SQS client."""
         import boto3
 
         return boto3.client("sqs", config=client_config(), endpoint_url=self.settings.endpoint_url)
 
     @cached_property
     def webhook_services(self) -> WebhookServices:
-        """What the use cases of webhooks need."""
+        """Return the dependencies of the webhook use cases."""
         from payonce.webhooks.commit_work import Services as WebhookServices
 
         return WebhookServices(database=self.database, clock=self.clock, ids=self.ids)
 
     @cached_property
     def key_maker(self) -> KeyMaker:
-        """What makes the endpoints' signing keys."""
+        """Return the generator of the endpoints' signing keys."""
         from payonce.webhooks.keys import KeyMaker
 
         return KeyMaker(self.cipher, os.urandom)
@@ -250,7 +249,7 @@ class Application:
 
     @cached_property
     def router(self) -> Router:
-        """What chooses the gateway of new payments, and which of them are taken."""
+        """Return the router, which chooses the gateway of new payments and admits them."""
         from payonce.wiring.gateways import make_router
 
         return make_router(self.settings, lambda: self.database, self.clock)
@@ -260,12 +259,12 @@ class Application:
         return self.router.route(payment_id, method, merchant_gateway)
 
     def require_gateway(self, name: str) -> None:
-        """Raise ``GatewayUnavailable`` when the gateway of a new payment is not configured."""
+        """Raise ``GatewayUnavailable`` unless the gateway of a new payment is configured."""
         if name not in self.settings.gateways and name not in self._gateways:
             raise GatewayUnavailable("No payment gateway is configured for this merchant. Nothing was executed.")
 
     def gateway(self, name: str) -> Gateway:
-        """Return the configured gateway ``name``. Raises ``GatewayUnavailable`` when it is not configured."""
+        """Return the adapter of the gateway ``name``. Raises ``GatewayUnavailable`` unless it is configured."""
         if name not in self._gateways:
             from payonce.wiring.gateways import make_gateway
 
@@ -274,14 +273,14 @@ class Application:
 
     @cached_property
     def _secrets(self) -> Mapping[str, str]:
-        """The gateways' credentials, read once per process."""
+        """Return the gateways' credentials, read once per process."""
         from payonce.gateways.secrets import read_secrets
 
         return read_secrets(self.settings.gateway_secret_arn, endpoint_url=self.settings.endpoint_url)
 
 
 def client_config(max_connections: int = AWS_MAX_CONNECTIONS) -> Config:
-    """Return what every client of AWS is made with."""
+    """Return the configuration of every AWS client: timeouts, retries and connections."""
     from botocore.config import Config
 
     return Config(

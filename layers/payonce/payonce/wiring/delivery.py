@@ -1,6 +1,6 @@
-"""The second half of the composition root: what only the functions behind the outbox need.
+"""The wiring of the functions behind the outbox.
 
-The functions of the API import none of it, and pay for none of it when they start.
+The API's functions do not import this module, so it adds nothing to their cold start.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class DeliveryApplication(Application):
-    """The wired application with relay, dispatcher, scheduler and inbox."""
+    """The application with relay, dispatcher, scheduler and inbox."""
 
     @cached_property
     def relay(self) -> Relay:
-        """The relay from the outbox to the delivery queue."""
+        """Return the relay from the outbox to the delivery queue."""
         return Relay(database=self.database, queue=self.delivery_queue, clock=self.clock)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        """The dispatcher of deliveries."""
+        """Return the dispatcher of deliveries."""
 
         def report_disabled(endpoint_id: str, reason: DisabledReason) -> None:
             get_logger().warning("endpoint disabled", extra={"endpoint_id": endpoint_id, "reason": reason.value})
@@ -54,7 +54,7 @@ class DeliveryApplication(Application):
 
     @cached_property
     def scheduler(self) -> Scheduler:
-        """The scheduler of deliveries and replays."""
+        """Return the scheduler of deliveries and replays."""
 
         def report_error(name: str, error: Exception) -> None:
             get_logger().error("not scheduled", extra={"item": name, "error": repr(error)})
@@ -70,7 +70,7 @@ class DeliveryApplication(Application):
 
     @cached_property
     def inbox(self) -> Inbox:
-        """The inbox of merchants' own events."""
+        """Return the inbox of merchants' own events."""
         return Inbox(database=self.database, clock=self.clock)
 
 

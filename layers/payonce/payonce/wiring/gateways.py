@@ -1,4 +1,4 @@
-"""The wiring of where payments go: the gateways' adapters, and the router that chooses between them."""
+"""The wiring of the gateways' adapters and of the router that chooses between them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def make_router(settings: Settings, database: Callable[[], Database], clock: Clock) -> Router:
-    """Return the router of new payments; in mode off it asks for no database."""
-    # Captures and refunds are wired by this module too, and choose nothing.
+    """Return the router of new payments. In mode off it does not open the database."""
+    # Imported here, because the functions of captures and refunds use this module too and choose no route.
     from payonce.routing.control.control_cache import BackgroundReader, ControlCache
     from payonce.routing.control.control_store import ControlStore
     from payonce.routing.control.router import Router
@@ -33,12 +33,12 @@ def make_router(settings: Settings, database: Callable[[], Database], clock: Clo
 
 
 def make_gateway(settings: Settings, name: str, secrets: Callable[[], Mapping[str, str]], clock: Clock) -> Gateway:
-    """Return the adapter of the configured gateway ``name``. Raises ``GatewayUnavailable`` without one."""
+    """Return the adapter of the gateway ``name``. Raises ``GatewayUnavailable`` unless it is configured."""
     configured = settings.gateways.get(name)
     if configured is None:
         raise GatewayUnavailable(f"The gateway {name!r} is not configured.")
     if configured.kind == "stripe":
-        # The SDK takes some 0.4 s to import: only a deployment that uses it pays for it.
+        # Importing the SDK takes about 0.4 s, so only a deployment that uses it does.
         from payonce.gateways.stripe_gateway import stripe_from_options
 
         return stripe_from_options(name, configured.options, secrets(), clock)

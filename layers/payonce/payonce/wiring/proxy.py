@@ -1,6 +1,6 @@
-"""The composition root of proxy function and sidecar: the store, the place of large answers, and the service over them.
+"""The wiring of the proxy function and the sidecar: the store, the blobs for large answers, and the service over both.
 
-The functions of the API import none of it.
+The API's functions do not import this module.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from payonce.proxy.config import ProxyConfig
     from payonce.proxy.config_process import Overflow, Store
 
-MAX_STORE_CONNECTIONS = 128  # threads of the sidecar that may talk to the store at a time
+MAX_STORE_CONNECTIONS = 128  # threads of the sidecar that may use the store concurrently
 
 
 def make_store(settings: Store | None, *, clock: Clock | None = None) -> IdempotencyStore:
     """Return the configured store.
 
-    Raises ``MisconfiguredError`` when there is none, its package is missing, or it can't be trusted with claims;
-    ``StoreUnavailable`` when it does not answer.
+    Raises ``MisconfiguredError`` if none is configured, its package is missing, or its setup is unsafe for claims, and
+    ``StoreUnavailable`` if it does not answer.
     """
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
 
@@ -82,24 +82,24 @@ def _locked(store: IdempotencyStore, settings: Store, clock: Clock) -> Idempoten
 
 
 class NoAuditTrail:
-    """Of a store that keeps none. An operator who asks for it is told, and not shown an empty one."""
+    """Stands in for the audit trail of a store without one: exports fail, rather than show an empty trail."""
 
     def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:
-        """Raise ``MisconfiguredError``."""
+        """Raise ``MisconfiguredError``: this store keeps no audit trail."""
         del from_ms, until_ms, scope
         raise MisconfiguredError(
             "This store keeps no audit trail. The stack's own table has one (from its stream), and so has Redis."
         )
 
     def history(self, record_id: str, *, newest_first: bool = False, limit: int = 100) -> list[AuditEntry]:
-        """Return nothing."""
+        """Return an empty list."""
         del record_id, newest_first, limit
         return []
 
 
 @dataclass(frozen=True, slots=True)
 class SidecarDesk:
-    """What the operator's commands need of a sidecar: its records, their trail, and where claims are released."""
+    """The parts of a sidecar that the operator's commands use: records, audit trail, and the release of claims."""
 
     store: IdempotencyStore
     audit_trail: AuditTrail
@@ -111,7 +111,7 @@ class SidecarDesk:
 def desk_of(config: ProxyConfig, *, clock: Clock | None = None) -> SidecarDesk:
     """Return the desk of the sidecar with this configuration.
 
-    Raises ``MisconfiguredError``, also for records in memory: they are in the sidecar's process alone.
+    Raises ``MisconfiguredError``, also for records in memory, which no other process can read.
     """
     from payonce.idempotency.release import ReleaseDesk
     from payonce.proxy.identity import operation_of
@@ -126,13 +126,13 @@ def desk_of(config: ProxyConfig, *, clock: Clock | None = None) -> SidecarDesk:
         from payonce.stores.redis_calls import redis_client
 
         trail = RedisAuditTrail(redis_client(str(config.store.url)), prefix=config.store.prefix)
-    # A request at an upstream reserves nothing here, and may have been executed as soon as there is a claim.
+    # An upstream request has reserved nothing here to undo, and may have been executed once it is claimed.
     desk = ReleaseDesk(store=store, clock=clock, undo=lambda _record: (), may_have_happened=lambda _record: True)
     return SidecarDesk(store, trail, desk, clock, tuple(operation_of(route) for route in config.routes))
 
 
 def make_blobs(settings: Overflow | None, *, endpoint_url: str | None = None) -> Blobs | None:
-    """Return the place of large answers, if one is configured."""
+    """Return the blobs for large answers, or ``None`` if they are not configured."""
     if settings is None:
         return None
     if settings.folder is not None:
@@ -155,7 +155,7 @@ def make_service(
     endpoint_url: str | None = None,
     documentation_url: str = "",
 ) -> ProxyService:
-    """Return the wired service."""
+    """Return the proxy's service over ``store``."""
     clock = clock or SystemClock()
     return ProxyService(
         config,

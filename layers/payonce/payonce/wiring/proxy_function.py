@@ -1,4 +1,4 @@
-"""The composition root of the proxy function, and of what recovery does for it."""
+"""The wiring of the proxy function, and of its recovery."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from payonce.proxy.service import ProxyService
     from payonce.wiring.application import Application
 
-CONFIG_VARIABLE = "PAYONCE_PROXY_CONFIG"  # the JSON itself
-BUCKET_VARIABLE = "PAYONCE_PROXY_BUCKET"  # where answers go that are too large for a record
-FUNCTION_SECONDS = 25  # the timeout in template.yaml, before API Gateway's 29 s
-MAX_FUNCTION_ANSWER_BYTES = 4 * 1024 * 1024  # Lambda takes 6 MB, and binaries are a third longer in base64
-PARAMETER_VARIABLE = "PAYONCE_PROXY_CONFIG_PARAMETER"  # or the SSM parameter that holds it
+CONFIG_VARIABLE = "PAYONCE_PROXY_CONFIG"  # holds the configuration as JSON
+BUCKET_VARIABLE = "PAYONCE_PROXY_BUCKET"  # names the bucket for answers too large for a record
+FUNCTION_SECONDS = 25  # the timeout in template.yaml, shorter than API Gateway's 29 s
+MAX_FUNCTION_ANSWER_BYTES = 4 * 1024 * 1024  # Lambda's limit is 6 MB, and base64 makes a binary a third longer
+PARAMETER_VARIABLE = "PAYONCE_PROXY_CONFIG_PARAMETER"  # alternatively names the SSM parameter with that JSON
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyFunction:
-    """What the function serves with."""
+    """The dependencies of the proxy function."""
 
     service: ProxyService
     clock: Clock
 
 
 def is_configured(environment: Mapping[str, str]) -> bool:
-    """Return whether this deployment has a proxy at all."""
+    """Return whether this deployment has a proxy."""
     return bool(environment.get(CONFIG_VARIABLE) or environment.get(PARAMETER_VARIABLE))
 
 
@@ -64,7 +64,7 @@ def proxy_of(application: Application, environment: Mapping[str, str]) -> ProxyF
 
 
 def _fitting(config: ProxyConfig, source: str, bucket: str) -> ProxyConfig:
-    """Return the configuration with the stack's bucket. Raises ``MisconfiguredError`` for what a function can't do."""
+    """Return the configuration with the stack's bucket. Raises ``MisconfiguredError`` if a function can't serve it."""
     if config.overflow is not None and config.overflow.folder is not None:
         raise MisconfiguredError(f"{source}: overflow.folder: executions share no folder; name a bucket, or nothing.")
     for index, route in enumerate(config.routes):

@@ -1,4 +1,4 @@
-"""The part of the composition root that reconciles: its functions alone import DuckDB."""
+"""The wiring of reconciliation, the only one that imports DuckDB."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["BUCKET_VARIABLE", "ReconciliationApplication", "bootstrap_reconciliation"]
 
-# The limits of a run, which are those of its function; tests/infrastructure holds template.yaml to them. A run that
-# needs more time is killed, tried again twice and then an alarm; it has measured some minutes at five million rows.
-RUN_TIMEOUT_SECONDS = 900  # the most that a function may have
+# The limits of a run, which are those of its function; tests/infrastructure checks template.yaml against them. A run
+# that exceeds the time is killed, retried twice, and then raises an alarm. Five million rows were measured to take some
+# minutes.
+RUN_TIMEOUT_SECONDS = 900  # Lambda's maximum
 FUNCTION_MEMORY_MB = 2048
-# Half of it: the rest is Python's, whose rows of one file come on top. What does not fit is spilled.
+# Half of the memory: the rest is for Python and its rows of one file. The engine spills what does not fit to disk.
 ENGINE_MEMORY_MB = 1024
-# The kept rows of a period, and what the engine spills: several times the rows of the largest one.
+# The cached rows of a period and the engine's spilled data: several times the largest period measured.
 SCRATCH_MB = 4096
 
 
 class ReconciliationApplication(Application):
-    """The wired application with inbox and runs."""
+    """The application with the file inbox and the runs."""
 
     @cached_property
     def inbox(self) -> Inbox:
-        """Where files are accepted."""
+        """Return the inbox, which accepts files."""
         return Inbox(
             files=self.files,
             rows=self.kept_rows,
@@ -63,7 +64,7 @@ class ReconciliationApplication(Application):
 
     @cached_property
     def reconciliation(self) -> Reconciliation:
-        """The runs."""
+        """Return the reconciliation, which makes the runs."""
         return Reconciliation(
             inbox=self.inbox,
             rows=self.kept_rows,
@@ -80,7 +81,7 @@ class ReconciliationApplication(Application):
 
 
 def open_workspace() -> DuckDbWorkspace:
-    """Open an empty engine within the function's memory."""
+    """Return an empty engine that stays within the function's memory."""
     return DuckDbWorkspace(memory_limit_mb=ENGINE_MEMORY_MB)
 
 

@@ -1,4 +1,4 @@
-"""The part of the composition root that observes claims and predicts: what payments need of routing is elsewhere."""
+"""The wiring of the functions that observe claims and predict; ``gateways`` wires the router of payments."""
 
 from __future__ import annotations
 
@@ -21,21 +21,24 @@ from payonce.wiring.settings import load_settings
 
 __all__ = ["RUN_SECONDS", "STOP_BEFORE_TIMEOUT_MS", "RoutingApplication", "bootstrap_routing"]
 
-RUN_SECONDS = 65  # the schedule's minute, and five seconds in which the next run stands by
-STOP_BEFORE_TIMEOUT_MS = 10_000  # one step whose every call is tried three times, and the log
+RUN_SECONDS = 65  # the schedule's minute, and five seconds of overlap in which the next run stands by
+STOP_BEFORE_TIMEOUT_MS = 10_000  # time for one step whose calls are all tried three times, and for the log
 LEADER_PREFIX = "run"
 
 
 class RoutingApplication(Application):
-    """The wired application with the signals and the predictor."""
+    """The application with the signals and the predictor."""
 
     @cached_property
     def signals(self) -> SignalStore:
-        """Where signals are kept."""
+        """Return the store of signals."""
         return SignalStore(self.database)
 
     def predict(self, remaining_ms: int) -> dict[str, int]:
-        """Run the predictor for as long as a run takes, or the function has; return and log the run's counts."""
+        """Run the predictor for ``RUN_SECONDS``, or less if the function ends earlier; log and return the counts.
+
+        ``remaining_ms`` is the function's remaining time. In mode off nothing is run.
+        """
         if self.settings.routing.mode is Mode.OFF:
             get_logger().info("routing is off", extra={})
             return {}
@@ -45,7 +48,7 @@ class RoutingApplication(Application):
         return counts
 
     def predictor_run(self) -> PredictorRun:
-        """Return a new run, under a leader's name of its own."""
+        """Return a new run with a unique leader name."""
         return PredictorRun(
             Predicting(
                 store=PredictorStore(self.database, self.ids.new(LEADER_PREFIX)),

@@ -1,4 +1,4 @@
-"""Settings from the environment, read once and checked at start-up: a wrong one stops the start, never a payment."""
+"""Settings from the environment, read and validated once at start-up, so that a mistake can't fail a payment later."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 POWERTOOLS_OFF_SWITCH = "POWERTOOLS_IDEMPOTENCY_DISABLED"
 DOCUMENTATION_VARIABLE = "PAYONCE_DOCUMENTATION_URL"
-LOCAL_ENVIRONMENT = "local"  # of template.yaml's parameter Environment
+LOCAL_ENVIRONMENT = "local"  # a value of template.yaml's parameter Environment
 _PAGE = re.compile(r"https?://[A-Za-z0-9][!\"$-~]{0,500}", re.ASCII)
 GATEWAY_KINDS = frozenset({"stripe", "sandbox_bank"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """One configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), its adapter's options."""
+    """A configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), and the adapter's options."""
 
     name: str
     kind: str
@@ -37,7 +37,7 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that differs between deployments."""
+    """All settings that differ between deployments."""
 
     table_names: Mapping[Table, str]
     idempotency: IdempotencySettings
@@ -55,7 +55,7 @@ class Settings:
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
-    """Return the settings of ``environment``. Raises ``MisconfiguredError`` naming the variable and what it needs."""
+    """Return the settings of ``environment``. Raises ``MisconfiguredError`` with the variable and what it needs."""
     if environment.get(POWERTOOLS_OFF_SWITCH, "").strip().lower() in {"1", "true", "yes", "y", "on", "t"}:
         raise MisconfiguredError(
             f"{POWERTOOLS_OFF_SWITCH} is set. It would turn off the protection against double charges; unset it."
@@ -83,7 +83,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         secrets_key_arn=environment.get("PAYONCE_SECRETS_KEY_ARN", ""),
         delivery_queue_url=environment.get("PAYONCE_DELIVERY_QUEUE_URL", ""),
         corrections_arn=environment.get("PAYONCE_CORRECTIONS_ARN", ""),
-        # Webhooks to loopback, in the clear: for a receiver on the developer's own machine, and nowhere else.
+        # Allows webhooks to loopback over plain HTTP, for a receiver on the developer's machine only.
         allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,
         audit_retention_seconds=_audit_retention_seconds(environment),
         documentation_url=documentation_url_of(environment),
@@ -91,7 +91,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def documentation_url_of(environment: Mapping[str, str]) -> str:
-    """Return the page of problem types that problems link to, or "". Raises ``MisconfiguredError`` for what is none."""
+    """Return the URL of the page to which problems link, or "". Raises ``MisconfiguredError`` for a malformed one."""
     url = environment.get(DOCUMENTATION_VARIABLE, "")
     if url and not _PAGE.fullmatch(url):
         raise MisconfiguredError(
@@ -110,7 +110,7 @@ def _routing(
         default_gateway=default_gateway,
     )
     if settings.mode is not Mode.OFF and not environment.get("PAYONCE_ROUTING_TABLE"):
-        # Without it every read would fail, and routing would be neutral for ever and say nothing.
+        # Without the table every read would fail, and routing would silently stay neutral.
         raise MisconfiguredError(f"{MODE_VARIABLE} is {settings.mode.value!r}, but PAYONCE_ROUTING_TABLE is not set.")
     return settings
 

@@ -1,4 +1,4 @@
-"""The wiring of the sidecar: its configuration file, the service over it, and the process that serves it."""
+"""The wiring of the sidecar: its configuration file, its service, and the process that serves it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from payonce.wiring.settings import documentation_url_of
 
 
 def run(config_file: str) -> int:
-    """Serve until a signal comes, and return the exit code. Raises ``MisconfiguredError``."""
+    """Serve until a signal arrives, then return the exit code. Raises ``MisconfiguredError``."""
     config = load_file(config_file, os.environ)
     service = make_service(config, make_store(config.store), documentation_url=documentation_url_of(os.environ))
     return serve(Sidecar(service, Metrics()), config.server)

@@ -1,1 +1,1 @@
-"""What no key and no reference tells: probable double charges, bursts and outliers."""
+"""Anomalies that neither keys nor references reveal: probable double charges, bursts and outliers."""

@@ -1,7 +1,8 @@
-"""Bursts: more charges at once than the merchant's own history makes believable.
+"""Bursts: more charges in a short time than the merchant's own history makes plausible.
 
-A payer's charges are looked at in sessions, which end when nothing came for ``SESSION_GAP_MS``; neighbours compared
-alone would see only many small gaps. A merchant's are counted in slots: where payers never rest, no session would end.
+A payer's charges are grouped into sessions, which end after ``SESSION_GAP_MS`` without a charge; comparing neighbours
+would show only many small gaps. A merchant's charges are counted in slots, because with many payers a session of the
+merchant would never end.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
     type Query = Callable[[str], Iterable[Sequence[Any]]]
 
-SESSION_GAP_MS = 600_000  # a checkout that rests for ten minutes is over
+SESSION_GAP_MS = 600_000  # a checkout is over after ten minutes without a charge
 SLOT_MS = 600_000
 PPB = 10**9
-MAX_PROBABILITY_PPB = 1_000  # one in a million: over 100,000 sessions a day, one false alarm in ten days
-MIN_CHARGES = 5  # fewer charges are no burst, however rare
-MIN_HISTORY_SESSIONS = 100  # a rate from fewer is a guess
+MAX_PROBABILITY_PPB = 1_000  # one in a million: with 100,000 sessions a day, one false alarm in ten days
+MIN_CHARGES = 5  # fewer charges are never a burst, however improbable
+MIN_HISTORY_SESSIONS = 100  # a rate from fewer sessions is too uncertain
 
-# Each charge of a payer once, and whether it begins a session. ``again`` is a row that came twice.
+# The charges of each payer, with whether each starts a session. ``again`` marks a duplicate row.
 _MARKED = f"""
     SELECT merchant_id, payer, booked_at_ms, entry_id,
         CASE WHEN booked_at_ms - lag(booked_at_ms) OVER payers <= {SESSION_GAP_MS} THEN 0 ELSE 1 END AS starts,
@@ -33,7 +34,7 @@ _MARKED = f"""
     FROM ({CHARGES}) AS c
     WINDOW payers AS (PARTITION BY merchant_id, payer ORDER BY booked_at_ms, entry_id)
 """  # noqa: S608
-# One pass over the period: the history in sums, and the rows of the judged days.
+# One pass over the period, which sums up the history per merchant.
 _SUMS = f"""
     SELECT merchant_id,
         CAST(sum(CASE WHEN booked_at_ms < {{judged_from_ms}} THEN 1 ELSE 0 END) AS BIGINT),
@@ -44,7 +45,7 @@ _SUMS = f"""
     ORDER BY merchant_id
 """  # noqa: S608
 _FIRST_ROWS = f"list(entry_id ORDER BY booked_at_ms, entry_id)[1:{MAX_EVIDENCE_ROWS}]"
-# A session that began before the judged days has the number 0 and is part of the history.
+# A session that began before the judged days has the number 0 and belongs to the history.
 _SESSIONS = f"""
     SELECT merchant_id, payer, min(booked_at_ms), max(booked_at_ms), count(*), {_FIRST_ROWS}
     FROM (
@@ -86,7 +87,7 @@ _SLOTS = f"""
 
 
 def poisson_tail_ppb(count: int, expected: float) -> int:
-    """Return P(X >= ``count``), X Poisson with mean ``expected``, in parts per billion, rounded."""
+    """Return P(X >= ``count``) for X ~ Poisson(``expected``) in parts per billion, rounded."""
     if count <= 0:
         return PPB
     if expected <= 0:
@@ -104,21 +105,21 @@ def poisson_tail_ppb(count: int, expected: float) -> int:
 
 
 def histories(query: Query, *, judged_from_ms: int) -> dict[str, tuple[int, int]]:
-    """Return for each merchant that has charges with a payer: the charges and sessions before ``judged_from_ms``."""
+    """Return (charges, sessions) before ``judged_from_ms`` for each merchant that has charges with a payer."""
     return {str(row[0]): (int(row[1]), int(row[2])) for row in query(_SUMS.format(judged_from_ms=judged_from_ms))}
 
 
 def find_bursts(query: Query, *, judged_from_ms: int, history: Mapping[str, tuple[int, int]]) -> Iterator[Finding]:
-    """Yield the bursts that begin at ``judged_from_ms`` or later; ``history`` is that of ``histories``.
+    """Yield the bursts that begin at or after ``judged_from_ms``; ``history`` is the result of ``histories``.
 
-    A payer's session is compared with the mean of charges after the first per payer's session of this merchant; a
-    merchant's slot with its busiest hour. A merchant with less than ``MIN_HISTORY_SESSIONS`` of payers is not judged.
+    A payer's session is compared with the merchant's mean number of further charges per session, a merchant's slot
+    with its busiest hour. A merchant with fewer than ``MIN_HISTORY_SESSIONS`` is not judged.
     """
     known = {name: sums for name, sums in history.items() if sums[1] >= MIN_HISTORY_SESSIONS}
     for merchant_id, payer, first, last, charges, evidence in query(_SESSIONS.format(judged_from_ms=judged_from_ms)):
         if merchant_id in known:
             before, sessions = known[merchant_id]
-            # Half a charge more than was seen: a history without a repeat does not make the first one impossible.
+            # Half a charge is added, because a history without repeats does not make the first one impossible.
             mean = (before - sessions + 0.5) / sessions
             subject = (merchant_id, payer)
             yield from _judged(FindingKind.PAYER_BURST, subject, charges - 1, mean, (first, last, charges, evidence))

@@ -1,4 +1,4 @@
-"""How long after a charge an equal one is taken for its double, per merchant. Integers and fractions only."""
+"""Calibrates per merchant the window within which an equal charge counts as a double. Integers and fractions only."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SECOND_MS = 1_000
 # Braintree refuses equal charges within 30 s, Authorize.Net within 2 min and, at most, 8 h, Helcim within 5 min, NMI
 # within 20 min (their documentation of duplicate checking): the ladder spans what the field uses.
 WINDOWS_SECONDS = (30, 60, 120, 300, 600, 1_200, 3_600, 7_200, 28_800)
-DEFAULT_WINDOW_SECONDS = 30  # the shortest of the field, where history can't justify more
+DEFAULT_WINDOW_SECONDS = 30  # the shortest in the field, for a merchant whose history can't justify a longer one
 PER_CHARGES = 10_000
-TARGET_PER_10_000 = 10  # one false alarm in 1,000 charges is what a person can still read through
+TARGET_PER_10_000 = 10  # one false alarm in 1,000 charges, which a person can still review
 Z = Fraction(1645, 1000)  # one-sided 95 %
-MIN_HISTORY = 3_000  # with fewer charges even a spotless history can't prove the target at 95 %
+MIN_HISTORY = 3_000  # with fewer charges even a history without repeats can't prove the target at 95 %
 SQRT_SCALE = 10**9
 
 
 class Basis(StrEnum):
-    """What a window rests on."""
+    """The reason for a window's length."""
 
     HISTORY = "history"
     DEFAULT = "default"
@@ -32,31 +32,31 @@ class Basis(StrEnum):
 
 
 class Charge(Protocol):
-    """What the sweep looks at: a charge's time, and what tells a posting repeated from a sale repeated."""
+    """A charge as ``sweep`` needs it: its time, and the ids that tell a repeated posting from a repeated sale."""
 
     @property
     def at_ms(self) -> int:
-        """When it was booked."""
+        """Return when it was booked, in epoch milliseconds."""
         ...
 
     @property
     def payment_id(self) -> str:
-        """Its payment."""
+        """Return the id of its payment."""
         ...
 
     @property
     def reference(self) -> str:
-        """What the gateway was given."""
+        """Return the reference sent to the gateway."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """One merchant's window. ``window_seconds`` 0: equal charges are too usual here for any to be suspect.
+    """One merchant's window. ``window_seconds`` is 0 if equal charges are too common for any to be suspect.
 
-    ``false_positives_per_10_000`` is the rate of repeats within the window in ``history_charges`` charges, which holds
-    ``pairs`` of them; ``upper_bound_per_10_000`` is its one-sided 95 % Wilson bound. For ``too_noisy`` they are those
-    of the shortest window.
+    ``false_positives_per_10_000`` is the rate of repeats within the window, ``pairs`` in ``history_charges`` charges;
+    ``upper_bound_per_10_000`` is its one-sided 95 % Wilson bound. For ``too_noisy`` they are those of the shortest
+    window.
     """
 
     merchant_id: str
@@ -68,7 +68,7 @@ class Calibration:
     upper_bound_per_10_000: Fraction
 
     def to_document(self) -> dict[str, Any]:
-        """Return it as plain JSON; the rates as decimals, rounded up to hundredths."""
+        """Return the window as plain JSON, with the rates as decimals, rounded up to hundredths."""
         return {
             "merchant_id": self.merchant_id,
             "window_seconds": self.window_seconds,
@@ -81,17 +81,17 @@ class Calibration:
 
 
 def hundredths(rate: Fraction) -> str:
-    """Return a rate with two decimals, rounded up: what is promised is never less than what was measured."""
+    """Return a rate with two decimals, rounded up so that it never understates the measured one."""
     scaled = -(-rate.numerator * 100 // rate.denominator)
     return f"{scaled // 100}.{scaled % 100:02d}"
 
 
 def sweep[C: Charge](charges: Iterable[C], window_ms: int) -> Iterator[tuple[C, C]]:
-    """Yield (anchor, surplus) among one payer's equal charges, sorted by time.
+    """Yield the pairs (anchor, surplus) among one payer's equal charges, sorted by time.
 
-    An anchor is the first charge that is nobody's double; what follows within ``window_ms`` of it is surplus, and no
-    anchor of its own, so three copies are two pairs. One payment or reference booked again within the window is a
-    duplicate posting, which the keys do show: it is passed over.
+    An anchor is a charge that is surplus to no other. Charges within ``window_ms`` after it are surplus and not anchors
+    themselves, so that three copies are two pairs. The same payment or reference booked again within the window is
+    skipped: it is a duplicate posting, which the rules find by its key.
     """
     anchor: C | None = None
     payments: set[str] = set()
@@ -121,16 +121,17 @@ def wilson(successes: int, trials: int, *, upper: bool) -> Fraction:
 
 
 def pairs_per_window(charges: Sequence[Charge]) -> dict[int, int]:
-    """Return how many of one payer's equal charges, sorted by time, are surplus, per window of the ladder."""
+    """Return for each window of the ladder how many of one payer's equal charges, sorted by time, are surplus."""
     return {window: sum(1 for _ in sweep(charges, window * SECOND_MS)) for window in WINDOWS_SECONDS}
 
 
 def calibrate(merchant_id: str, charges: int, pairs: Mapping[int, int]) -> Calibration:
-    """Return the largest window whose rate of repeats in the merchant's history is surely below the target.
+    """Return the largest window whose rate of repeats in the merchant's history is, at 95 %, below the target.
 
-    ``charges``: how many there were that were not given back, all earlier than what is judged; ``pairs``: how many of
-    them are surplus by each window. Doubles nobody gave back count as legitimate: they can only shorten the window.
-    Where no window is surely below the target, the default is used unless it is surely above; then there is none.
+    ``charges`` is the number of charges in the history (before the judged period) that were not given back; ``pairs``
+    how many of them are surplus per window. Doubles that nobody gave back count as legitimate, which can only shorten
+    the window. If no window is certainly below the target, the result is the default window, or no window if the
+    default is certainly above the target.
     """
     target = Fraction(TARGET_PER_10_000, PER_CHARGES)
 

@@ -1,7 +1,7 @@
-"""Probable double charges: a client that retried under a new idempotency key, so that no key can show it.
+"""Probable double charges: a client retried under a new idempotency key, so that the keys don't show it.
 
-The engine groups and sorts, and gives only charges that an equal one of the same payer is near; they pass through here
-one after the other. Memory is a payer's equal charges of some hours, and the breaks, whatever the size of the period.
+The engine groups and sorts, and returns only charges with an equal one of the same payer nearby, which are processed as
+a stream. Memory is bounded by one payer's equal charges of some hours and by the breaks, whatever the period's size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type Query = Callable[[str], Iterable[Sequence[Any]]]
 
 MAX_WINDOW_MS = max(WINDOWS_SECONDS) * SECOND_MS
-# Charges that name their payer. A reversal is no charge.
+# Charges that name their payer, without reversals.
 CHARGES = """
     SELECT merchant_id, payer, currency, amount_minor, booked_at_ms, payment_id, reference, entry_id, gateway,
         gateway_payment_id, idempotency_record_id
@@ -35,7 +35,7 @@ CHARGES = """
     WHERE state = 'booked' AND kind = 'charge' AND amount_minor > 0 AND coalesce(payer, '') <> ''
         AND reverses_entry_id IS NULL
 """
-# A hash is smaller than what it stands for. Two groups under one hash only let more rows through to the finer step.
+# The hash saves memory. A collision of two groups only lets more rows through to the exact comparison.
 _GROUP_HASH = "hash(merchant_id, payer, currency, amount_minor)"
 _ORDER = "booked_at_ms, payment_id, entry_id"
 _NEAR = f"""
@@ -51,7 +51,7 @@ SELECT * EXCLUDE (before_ms, after_ms) FROM (
 ) AS gaps
 WHERE before_ms <= {MAX_WINDOW_MS} OR after_ms <= {MAX_WINDOW_MS}
 """  # noqa: S608
-# Of an id with several contents the one that gives back least: the others are conflicts, not refunds.
+# Of a transaction id with several contents the smallest refund counts: the others are payload conflicts, not refunds.
 _GATEWAY_REFUNDS = """
 CREATE OR REPLACE TABLE anomalies_refund AS
 SELECT gateway, gateway_payment_id, CAST(sum(amount_minor) AS BIGINT) AS refunds_minor
@@ -64,7 +64,7 @@ FROM (
 ) AS refunds
 GROUP BY gateway, gateway_payment_id
 """
-# What is left of each payment. A refund that only the gateway knows of, or only we, gives back all the same.
+# The rest of each payment. A refund known only to the gateway, or only to us, counts as given back.
 _LEFT = """
 CREATE OR REPLACE TABLE anomalies_left AS
 SELECT
@@ -89,7 +89,7 @@ FROM (
 ) AS p
 LEFT JOIN anomalies_refund AS r ON r.gateway = p.gateway AND r.gateway_payment_id = p.gateway_payment_id
 """
-# Charges of the history that were given back within it: they are no repeats that a merchant lives with.
+# Charges of the history that were given back within it, which are therefore no legitimate repeats.
 _GIVEN_BACK = """
 SELECT c.merchant_id, count(DISTINCT c.entry_id)
 FROM ({charges}) AS c
@@ -121,7 +121,7 @@ ORDER BY n.merchant_id, n.payer, n.currency, n.amount_minor, n.booked_at_ms, n.p
 
 
 class _Row(NamedTuple):
-    """A charge with what is left of its payment. Its first three fields are those of ``calibration.Charge``."""
+    """A charge with the rest of its payment. Its first three fields are those of ``calibration.Charge``."""
 
     at_ms: int
     payment_id: str
@@ -138,18 +138,18 @@ class _Row(NamedTuple):
 
     @property
     def same(self) -> tuple[str, str, str, int]:
-        """What two charges have in common when one may be the other's double."""
+        """Return the group key: two charges can be doubles only if it is equal."""
         return self.merchant_id, self.payer, self.currency, self.amount_minor
 
 
 def find_double_charges(
     query: Query, *, judged_from_ms: int, history: Mapping[str, int]
 ) -> tuple[tuple[Break, ...], tuple[Calibration, ...]]:
-    """Return the doubles among charges booked from ``judged_from_ms`` on, and the windows they were judged by.
+    """Return the double charges booked at or after ``judged_from_ms``, and the windows they were judged by.
 
-    Earlier rows calibrate the windows, with the refunds known by then: nothing looks ahead. ``history`` has the number
-    of those charges of each merchant that is to be judged. The order of the rows changes nothing. A charge whose
-    payment was given back in full is no double and has none.
+    Earlier rows calibrate the windows, with the refunds known by then, so that nothing looks ahead. ``history`` has the
+    number of earlier charges of each merchant to be judged. The result does not depend on the order of the rows. A
+    charge whose payment was given back in full neither is a double nor has one.
     """
     query(_NEAR)
     query(_GATEWAY_REFUNDS)
@@ -189,7 +189,7 @@ def _rows(query: Query, condition: str) -> Iterator[_Row]:
 
 
 def _segments(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Yield one payer's equal charges, cut where no window reaches over the gap: the next one is an anchor anyway."""
+    """Yield segments of one payer's equal charges, split at gaps longer than any window: the next one is an anchor."""
     for _, charges in groupby(rows, key=lambda row: row.same):
         segment: list[_Row] = []
         for row in charges:
@@ -205,7 +205,7 @@ def _break(first: _Row, later: _Row, calibration: Calibration) -> Break:
     rate = -(-calibration.upper_bound_per_10_000.numerator // calibration.upper_bound_per_10_000.denominator)
     return Break(
         break_class=BreakClass.DOUBLE_CHARGE,
-        # The later payment alone: whichever other one it is compared with, it is one break.
+        # The later payment alone, so that it is one break, whichever other payment it is compared with.
         subject=(later.merchant_id, later.payment_id),
         amount_minor=min(later.amount_minor, later.left_minor),
         currency=later.currency,

@@ -1,4 +1,4 @@
-"""All anomalies of a run, from the tables that its rules read."""
+"""Finds all anomalies of a run, in the tables that its rules read."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _BURSTS = frozenset({FindingKind.PAYER_BURST, FindingKind.MERCHANT_BURST})
 
 
 def find_anomalies(query: Query, *, judged_from_ms: int) -> Anomalies:
-    """Return what is unusual about charges from ``judged_from_ms`` on, measured by those before.
+    """Return the anomalies among charges at or after ``judged_from_ms``, measured against those before.
 
-    ``query`` runs a statement of DuckDB's dialect at once and returns its rows, one after the other. The order of the
-    rows in the tables, and rows that came twice, change nothing.
+    ``query`` executes a statement in DuckDB's dialect immediately and returns an iterable of its rows. The result does
+    not depend on the order of the tables' rows nor on duplicates among them.
     """
     history = histories(query, judged_from_ms=judged_from_ms)
     charges = {merchant_id: before for merchant_id, (before, _) in history.items()}
@@ -49,7 +49,7 @@ def find_anomalies(query: Query, *, judged_from_ms: int) -> Anomalies:
 
 
 def _striking(one: Finding) -> tuple[int, tuple[str, ...], int]:
-    """Sort key, the most striking first: a burst by how improbable, an outlier by how far out."""
+    """Return a sort key, the most striking first: bursts by probability, outliers by distance."""
     return one.score if one.kind in _BURSTS else -one.score, one.subject, one.at_ms
 
 

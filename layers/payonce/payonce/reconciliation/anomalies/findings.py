@@ -1,4 +1,4 @@
-"""What is unusual and yet no break: it asks to be looked at and moves no money. And all that a run finds of it."""
+"""Findings: anomalies that are no breaks, for people to look at; they move no money. And all anomalies of a run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from payonce.reconciliation.anomalies.calibration import Calibration
     from payonce.reconciliation.model import Break, RunSettings
 
-MAX_FINDINGS_PER_KIND = 1_000  # kept, the most striking first; all are counted
-MAX_EVIDENCE_ROWS = 8  # of one finding, the earliest; a burst of thousands stays in the journal
+MAX_FINDINGS_PER_KIND = 1_000  # the most striking ones are kept; all are counted
+MAX_EVIDENCE_ROWS = 8  # the earliest rows of a finding; the others can be found in the journal
 
 
 class FindingKind(StrEnum):
-    """The name of an anomaly that is no discrepancy."""
+    """The kind of an anomaly that is not a break."""
 
     PAYER_BURST = "payer_burst"
     MERCHANT_BURST = "merchant_burst"
@@ -30,10 +30,10 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One anomaly. ``score`` of a burst is its probability, in parts per billion, by the merchant's history.
+    """One anomaly. ``score`` is a burst's p-value by the merchant's history, in parts per billion.
 
-    Of an outlier it is the distance from the median, in thousandths of the scaled MAD. ``evidence`` are up to
-    ``MAX_EVIDENCE_ROWS`` row keys; ``at_ms`` is the time of the first, ``rows`` how many there are.
+    For an outlier ``score`` is the distance from the median in thousandths of the scaled MAD. ``evidence`` holds up to
+    ``MAX_EVIDENCE_ROWS`` row keys; ``at_ms`` is the time of the first row, ``rows`` the number of all.
     """
 
     kind: FindingKind
@@ -47,10 +47,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomalies:
-    """What a run found beyond the rules.
+    """All anomalies of a run.
 
-    ``double_charges`` are breaks, sorted by id; ``calibrations`` the window of each merchant that they were judged by,
-    sorted by merchant. ``findings`` are at most ``MAX_FINDINGS_PER_KIND`` of a kind, of ``counts`` in all.
+    ``double_charges`` are breaks, sorted by id; ``calibrations`` are the merchants' windows by which they were judged,
+    sorted by merchant. ``findings`` holds at most ``MAX_FINDINGS_PER_KIND`` per kind; ``counts`` counts all of them.
     """
 
     judged_from_ms: int = 0
@@ -60,7 +60,7 @@ class Anomalies:
     counts: Mapping[FindingKind, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def to_document(self) -> dict[str, Any]:
-        """Return it as plain JSON, canonical for the same rows; the breaks by their ids."""
+        """Return the anomalies as plain JSON, equal for equal rows, with the ids of the breaks."""
         return {
             "judged_from_ms": self.judged_from_ms,
             "double_charges": [found.break_id for found in self.double_charges],
@@ -76,5 +76,5 @@ NOTHING_UNUSUAL = Anomalies()
 
 
 def judged_from_ms(settings: RunSettings) -> int:
-    """Return from when on charges are judged; what is earlier is the history that calibrates."""
+    """Return the time from which charges are judged; earlier ones are the history for calibration."""
     return settings.as_of_ms - settings.judged_days * DAY_MS

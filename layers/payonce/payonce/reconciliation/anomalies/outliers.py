@@ -1,4 +1,4 @@
-"""Fees and settlement delays far from what is usual for their gateway and currency. Integers only."""
+"""Outliers: fees and settlement delays far from the median of their gateway and currency. Integers only."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     type Query = Callable[[str], Iterable[Sequence[Any]]]
 
 PPM = 1_000_000
-MIN_SAMPLES = 100  # the median of fewer moves with each row
-# Iglewicz and Hoaglin (1993) call a modified z-score above 3.5 an outlier; over a million rows that is too many.
+MIN_SAMPLES = 100  # the median of fewer samples is unstable
+# Iglewicz and Hoaglin (1993) call a modified z-score above 3.5 an outlier; in a million rows those are too many.
 MAX_SCORE_THOUSANDTHS = 10_000
 MAD_TO_SIGMA_TEN_THOUSANDTHS = 14_826  # for normal data, sigma = 1.4826 MAD
-MIN_FEE_MAD_PPM = 500  # a schedule without any spread must not make the rounding of one cent an outlier
-MIN_DELAY_MAD_MS = 3_600_000  # payouts run in batches: an hour's difference says nothing
+MIN_FEE_MAD_PPM = 500  # lower bound of the MAD, so that with constant fees the rounding of a cent is no outlier
+MIN_DELAY_MAD_MS = 3_600_000  # payouts run in batches, so that a difference of an hour means nothing
 
 _CHARGES = "kind = 'charge' AND amount_minor > 0"
-# value, what rounding to a minor unit alone explains of it, least MAD, and its name in the text.
+# Per kind: the value, the slack that rounding to a minor unit explains, the least MAD, and the unit in the text.
 _MEASURES = {
     FindingKind.FEE_OUTLIER: (
         f"fee_minor * {PPM} // amount_minor",
@@ -31,7 +31,7 @@ _MEASURES = {
     FindingKind.DELAY_OUTLIER: ("available_at_ms - created_at_ms", "0", MIN_DELAY_MAD_MS, "ms until available"),
 }
 # quantile_disc(0.5) of an even number of values is the lower of the two in the middle. The score is compared in 128
-# bits: a delay of years in milliseconds times ten million fills 64.
+# bits, because a delay of years in milliseconds times ten million overflows 64.
 _OUTLIERS = """
     WITH samples AS (
         SELECT DISTINCT gateway, currency, transaction_id, created_at_ms, {value} AS value, {slack} AS slack
@@ -60,10 +60,9 @@ _OUTLIERS = """
 
 
 def find_outliers(query: Query, *, judged_from_ms: int) -> Iterator[Finding]:
-    """Yield the outliers among charges that a gateway made from ``judged_from_ms`` on, those that stand out most first.
+    """Yield the outliers among gateways' charges at or after ``judged_from_ms``, the most distant first.
 
-    What is usual is taken from all charges of the period; a gateway's currency with less than ``MIN_SAMPLES`` is not
-    judged.
+    The median is that of all charges of the period; a gateway's currency with fewer than ``MIN_SAMPLES`` is not judged.
     """
     for kind, (value, slack, min_mad, unit) in _MEASURES.items():
         text = _OUTLIERS.format(

@@ -1,1 +1,1 @@
-"""Break cases: what a run found, from its opening to the run that proves it gone."""
+"""Break cases: a break's life from the run that found it to the run that proves it gone."""

@@ -1,14 +1,15 @@
-"""A break case, and the table of what can happen to it. Pure.
+"""A break case and its state machine. Pure.
 
 ::
 
             found           proved
     (none) ──────▶ OPEN ───────────────▶ CLOSED
                     │ ▲ ◀── reopened ──────┘
-                    │ └ correcting: its correction is carried out from now on
-                    └ dismissed ▶ DISMISSED     a person's word on what is only probable; no run changes it
+                    │ └ correcting: the execution of its correction has begun
+                    └ dismissed ▶ DISMISSED     a person's judgement on a merely probable break; final for runs
 
-A case is what runs say of a break. Where its correction stands is in the correction alone (corrections.record).
+A case holds what runs say about a break. The state of its correction is stored only with the correction
+(corrections.record).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class CaseStatus(StrEnum):
-    """Where a case stands."""
+    """The state of a case."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -39,7 +40,7 @@ class CaseStatus(StrEnum):
 
 
 class CaseChange(StrEnum):
-    """What can happen to a case."""
+    """The transitions of a case."""
 
     FOUND = "found"
     CORRECTING = "correcting"
@@ -47,7 +48,7 @@ class CaseChange(StrEnum):
     REOPENED = "reopened"
     ASSIGNED = "assigned"
     DISMISSED = "dismissed"
-    REFUSED = "refused"  # what somebody tried: an entry of the history, and no change
+    REFUSED = "refused"  # a refused attempt of a person: an entry of the history without a change
 
 
 _S, _C = CaseStatus, CaseChange
@@ -56,22 +57,22 @@ TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = Mapping
     {
         (None, _C.FOUND): _S.OPEN,
         (_S.OPEN, _C.CORRECTING): _S.OPEN,
-        (_S.OPEN, _C.PROVED): _S.CLOSED,  # by a run alone
+        (_S.OPEN, _C.PROVED): _S.CLOSED,  # only by a run
         (_S.CLOSED, _C.REOPENED): _S.OPEN,
-        # Only of a class that is not certain: see CaseStore.dismiss.
+        # Only for a class that is not certain: see CaseStore.dismiss.
         (_S.OPEN, _C.DISMISSED): _S.DISMISSED,
-        # Who looks at it is no matter of where it stands.
+        # Assignment is possible in every state.
         **{(status, _C.ASSIGNED): status for status in _S},
     }
 )
 
 
-# What a run may close.
+# The states from which a run may close a case.
 PROVABLE = tuple(status for status in CaseStatus if (status, CaseChange.PROVED) in TRANSITIONS)
 
 
 def next_status(status: CaseStatus | None, change: CaseChange) -> CaseStatus:
-    """Return the status after ``change``; raise ``CaseTransitionError`` when the table has no such row."""
+    """Return the status after ``change``. Raises ``CaseTransitionError`` if the table has no such transition."""
     try:
         return TRANSITIONS[status, change]
     except KeyError:
@@ -80,14 +81,13 @@ def next_status(status: CaseStatus | None, change: CaseChange) -> CaseStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A break and what became of it, at one version. Times are epoch milliseconds, the amount minor units.
+    """One version of a break's case. Times are in epoch milliseconds, amounts in minor units.
 
-    ``due_at_ms`` is when somebody has to have looked at it. ``merchant_id`` is ``None`` where no row names a
-    merchant: the case is the operator's. ``version`` counts the changes.
-    ``assignee`` is the operator's person, ``merchant_assignee`` the merchant's; neither sees or takes the other's.
-    ``why_reason`` is the name of why it arose (reconciliation.why), ``why`` its text.
-    ``amount_minor`` is the money at stake as it was found, ``corrected_minor`` what corrections have given back of it;
-    the commit of their effect alone writes it.
+    ``due_at_ms`` is the deadline by which a person must have looked at it. ``merchant_id`` is ``None`` if no row names
+    a merchant; the case then belongs to the operator. ``version`` counts the changes. ``assignee`` is a person of the
+    operator, ``merchant_assignee`` one of the merchant; each side sees and sets only its own. ``why_reason`` is the
+    reason why the break arose (see ``why``), ``why`` its text. ``amount_minor`` is the amount at stake when it was
+    found, ``corrected_minor`` the part that corrections have given back, written only by the commit of their effect.
     """
 
     break_id: str
@@ -117,22 +117,22 @@ class Case:
 
     @property
     def open_minor(self) -> int:
-        """What of the money at stake has not been given back."""
+        """Return the part of the amount at stake that has not been given back."""
         return max(0, self.amount_minor - self.corrected_minor)
 
     @property
     def is_partly_open(self) -> bool:
-        """Whether a part was given back and the rest was not."""
+        """Return whether only a part was given back."""
         return 0 < self.corrected_minor < self.amount_minor
 
     def changed(self, change: CaseChange, *, at_ms: int, **values: Any) -> Case:
-        """Return the next version after ``change``."""
+        """Return the next version after ``change``. Raises ``CaseTransitionError``."""
         status = next_status(self.status, change)
         return replace(self, status=status, updated_at_ms=at_ms, version=self.version + 1, **values)
 
 
 def opened(found: Break, *, run_id: str, at_ms: int, why: Why | None = None) -> Case:
-    """Return the case of a break that a run found for the first time. Its ``why`` precedes what the run says itself."""
+    """Return the case of a newly found break. The text of ``why`` comes before the run's own explanation."""
     texts = [text for text in (why.text if why else None, found.why) if text]
     return Case(
         break_id=found.break_id,
@@ -159,12 +159,12 @@ def opened(found: Break, *, run_id: str, at_ms: int, why: Why | None = None) -> 
 
 
 def due_at_ms(break_class: BreakClass, opened_at_ms: int) -> int:
-    """Return when a break of this class has to have been looked at."""
+    """Return the deadline by which a person must have looked at a break of this class."""
     return opened_at_ms + SLA_HOURS[CLASSES[break_class].severity] * HOUR_MS
 
 
 def evidence_document(evidence: Evidence) -> dict[str, Any]:
-    """Return a row of evidence as it is stored and shown."""
+    """Return the stored and shown form of a row of evidence."""
     return {"source": evidence.source.value, "row_key": evidence.row_key, "fields": dict(evidence.fields)}
 
 
@@ -174,5 +174,5 @@ def evidence_from(document: Mapping[str, Any]) -> Evidence:
 
 
 def is_overdue(case: Case, now_ms: int) -> bool:
-    """Return whether nobody has dealt with the case in the time that its severity allows."""
+    """Return whether the case is still open after the deadline of its severity."""
     return case.status is CaseStatus.OPEN and now_ms > case.due_at_ms

@@ -1,8 +1,8 @@
-"""What of a break's evidence its merchant may see: rows that are certainly its own, and of them what is named here.
+"""Filters a break's evidence for its merchant: only rows that are certainly its own, and only listed fields.
 
-A gateway's report has rows of every merchant, and a row says nothing about whose it is. So a row is shown only where it
-names a payment that is stored under this merchant, by our reference or by the gateway's id of the charge. Bank lines
-and statements are the operator's account and are never shown.
+A gateway's report has rows of every merchant and does not say whose they are. So a row is shown only if it names a
+payment that is stored under this merchant, by our reference or by the gateway's charge id. Bank lines and statements
+concern the operator's account and are never shown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
 
-# No payer token, no key's hash, and no payout: that is all merchants' money.
+# Excluded are payer tokens, hashes of keys, and payouts, which hold the money of all merchants.
 SHOWN_FIELDS: Mapping[Source, tuple[str, ...]] = MappingProxyType(
     {
         Source.LEDGER: (
@@ -55,13 +55,13 @@ SHOWN_FIELDS: Mapping[Source, tuple[str, ...]] = MappingProxyType(
 
 
 def payments_named(case: Case) -> list[str]:
-    """Return the payments that the ledger rows of the case name, each once, in the order of the rows."""
+    """Return the distinct payment ids in the ledger rows of the case, in the order of the rows."""
     named = (row.fields.get("payment_id") for row in case.evidence if row.source is Source.LEDGER)
     return list(dict.fromkeys(str(payment_id) for payment_id in named if payment_id))
 
 
 def own_payments(database: Database, case: Case) -> list[Payment]:
-    """Return the payments that the case names and that are stored under its merchant, in one round trip."""
+    """Return the payments named by the case that are stored under its merchant, in one round trip."""
     if case.merchant_id is None:
         return []
     named = dict.fromkeys([case.payment_id, *payments_named(case)])
@@ -70,7 +70,7 @@ def own_payments(database: Database, case: Case) -> list[Payment]:
 
 
 def shown_evidence(case: Case, payments: Collection[Payment]) -> list[dict[str, Any]]:
-    """Return the rows of the case that are those of ``payments``, all of one merchant."""
+    """Return the rows of the case that belong to ``payments``, which are all of one merchant."""
     own_ids = {payment.payment_id for payment in payments}
     ledger = [row for row in case.evidence if row.source is Source.LEDGER and row.fields.get("payment_id") in own_ids]
     references = {
@@ -89,7 +89,7 @@ def shown_evidence(case: Case, payments: Collection[Payment]) -> list[dict[str, 
 
 
 def _reference(row: Evidence) -> str | int | None:
-    # The rules' own table calls it ref.
+    # The matching rules' table names it ref.
     return row.fields.get("reference") or row.fields.get("ref")
 
 

@@ -49,12 +49,12 @@ class Visibility(StrEnum):
 
 
 def case_partition(break_id: str) -> str:
-    """Return the partition of everything about one break."""
+    """Return the partition key of everything about one break."""
     return case_key(break_id)["pk"]
 
 
 def position_of(case: Case) -> str:
-    """Return where a case stands in its merchant's list."""
+    """Return the sort key of a case in its merchant's list."""
     return created_key(case.opened_at_ms, case.break_id)
 
 
@@ -64,7 +64,7 @@ def merchant_index_key(merchant_id: str, position: str) -> Item:
 
 
 def case_item(case: Case) -> Item:
-    """Return the stored form of a case. Without a merchant it is in no merchant's list."""
+    """Return the stored form of a case. A case without a merchant is in no merchant's list."""
     item: Item = {name: getattr(case, name) for name in (*_PLAIN, *_MAY_LACK)}
     item |= {
         **case_key(case.break_id),
@@ -96,9 +96,9 @@ def case_from(item: Item) -> Case:
 def case_writes(
     before: Case | None, after: Case, change: CaseChange, *, by: str, note: str | None, at_ms: int | None = None
 ) -> list[Write]:
-    """Return the writes of a change: the case, if it is still as it was read, and an entry that is only ever added.
+    """Return the writes of a change: the case, conditional on the version read, and an append-only history entry.
 
-    ``at_ms``: when it was made, where that is not the time of the case's last change.
+    ``at_ms`` is the time of the change if that differs from ``after.updated_at_ms``.
     """
     item = case_item(after)
     entry = _entry(after, change, by=by, note=note, at_ms=after.updated_at_ms if at_ms is None else at_ms)
@@ -115,9 +115,9 @@ def case_writes(
 
 
 def correcting_writes(before: Case, *, by: str, note: str, at_ms: int) -> list[Write]:
-    """Return what goes with the claim of a correction: the case is as it was read, open, and from now on changed.
+    """Return the writes for the claim of a correction: they require the case to be open and unchanged, and change it.
 
-    So a run that looked before this neither closes it nor has closed it: its money may be on the way.
+    So a run that read the case earlier has not closed it and can't close it now: the money may be on the way.
     """
     after = before.changed(CaseChange.CORRECTING, at_ms=at_ms)
     noted = Adjust(
@@ -131,7 +131,7 @@ def correcting_writes(before: Case, *, by: str, note: str, at_ms: int) -> list[W
 
 
 def refused_entry(case: Case, *, by: str, note: str, at_ms: int) -> Write:
-    """Return the entry of what was tried and refused, behind that of the case's last change."""
+    """Return the history entry of a refused attempt, sorted after that of the case's last change."""
     entry = _entry(case, CaseChange.REFUSED, by=by, note=note, at_ms=at_ms)
     key = {"pk": entry.pop("pk"), "sk": f"{entry.pop('sk')}#{at_ms:013d}"}
     return Adjust(table=Table.RECONCILIATION, key=key, set=entry, upsert=True)
@@ -150,12 +150,12 @@ def _entry(after: Case, change: CaseChange, *, by: str, note: str | None, at_ms:
 
 
 def run_partition(run_id: str) -> str:
-    """Return the partition of what a run did to cases."""
+    """Return the partition key of a run's changes of cases."""
     return f"RUN#{run_id}"
 
 
 def run_change(run_id: str, break_id: str, change: CaseChange) -> Write:
-    """Return the write by which a run remembers a change, beside the change itself: a run that is resumed counts it."""
+    """Return the write that records a run's change, in the change's transaction, so that a resumed run counts it."""
     key = {"pk": run_partition(run_id), "sk": f"{RUN_CHANGE_PREFIX}{break_id}#{change.value}"}
     values = {"break_id": break_id, "change": change.value}
     return Adjust(table=Table.RECONCILIATION, key=key, set=values, upsert=True)
@@ -177,7 +177,7 @@ def comment_item(
 
 
 def history_document(item: Item) -> dict[str, Any]:
-    """Return an entry of the history as it is shown."""
+    """Return the shown form of a history entry."""
     return {
         "change": item["change"],
         "status": item["case_status"],
@@ -188,7 +188,7 @@ def history_document(item: Item) -> dict[str, Any]:
 
 
 def comment_document(item: Item) -> dict[str, Any]:
-    """Return a comment as it is shown."""
+    """Return the shown form of a comment."""
     return {
         "id": item["comment_id"],
         "text": item["text"],

@@ -1,4 +1,4 @@
-"""The store of cases. Every change is conditional on the version that was read, and adds to the history."""
+"""The store of cases. Every change is conditional on the version read, and adds an entry to the history."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case, CaseStatus
 
 PAGE_SIZE = 100
-HISTORY_LIMIT = 200  # changes and comments shown of one case, the newest ones
+HISTORY_LIMIT = 200  # the newest changes, and the newest comments, shown of one case
 
 
 class CaseStore:
-    """Cases on the database port. Raises ``StoreUnavailable`` and ``OutcomeUnknown`` as it does."""
+    """Reads and changes cases. Its methods raise ``StoreUnavailable``, and on writes ``OutcomeUnknown``."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -63,21 +63,21 @@ class CaseStore:
         beside: Sequence[Write] = (),
         **values: Any,
     ) -> Case:
-        """Make the change and return the case after it. Raises ``WriteConflict`` when it is not as it was read.
+        """Make the change and return the case after it. Raises ``WriteConflict`` if it is no longer at that version.
 
-        ``beside``: writes of the same transaction.
+        ``beside`` are further writes for the same transaction.
         """
         after = case.changed(change, at_ms=at_ms, **values)
         self.database.write([*case_writes(case, after, change, by=by, note=note), *beside])
         return after
 
     def assign(self, break_id: str, assignee: str | None, *, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
-        """Hand the case to ``assignee``, or to nobody, and note who did. Raises ``NotFound`` and ``WriteConflict``.
+        """Assign the case to ``assignee``, or to nobody, and record who did. Raises ``NotFound`` and ``WriteConflict``.
 
-        ``beside``: writes of the same transaction.
+        ``beside`` are further writes for the same transaction.
         """
         case = self.get(break_id)
-        # The time of the last change stays: it says which run may judge the case, and this changes nothing to judge.
+        # updated_at_ms stays: it decides which run may judge the case, and an assignment changes nothing to judge.
         after = replace(case.changed(CaseChange.ASSIGNED, at_ms=case.updated_at_ms), assignee=assignee)
         note = f"to {assignee}" if assignee else "to nobody"
         writes = case_writes(case, after, CaseChange.ASSIGNED, by=by, note=note, at_ms=at_ms)
@@ -95,9 +95,9 @@ class CaseStore:
         visibility: Visibility = Visibility.INTERNAL,
         beside: Sequence[Write] = (),
     ) -> None:
-        """Add a comment; the same id again changes nothing. Raises ``NotFound``.
+        """Add a comment. Idempotent by ``comment_id``. Raises ``NotFound``.
 
-        ``beside``: writes of the same transaction.
+        ``beside`` are further writes for the same transaction.
         """
         self.get(break_id)
         item = comment_item(break_id, comment_id, text=text, by=by, at_ms=at_ms, visibility=visibility)
@@ -115,13 +115,13 @@ class CaseStore:
         return [comment_document(item) for item in self._under(break_id, COMMENT_PREFIX)]
 
     def with_status(self, status: CaseStatus) -> Iterator[Case]:
-        """Yield every case of the status, most urgent first. Eventually consistent."""
+        """Yield every case of the status, the most urgent first. Eventually consistent."""
         yield from self._all(BY_STATUS_INDEX, ("case_status", status.value))
 
     def of_merchant(self, merchant_id: str, *, limit: int, after: str | None = None) -> tuple[list[Case], bool]:
         """Return up to ``limit`` cases of the merchant, newest first, and whether there are more.
 
-        ``after`` is the ``position_of`` the last case of the page before. Eventually consistent.
+        ``after`` is the ``position_of`` of the previous page's last case. Eventually consistent.
         """
         page = self.database.query(
             Table.RECONCILIATION,
@@ -134,7 +134,7 @@ class CaseStore:
         return [case_from(item) for item in page.items], page.next_key is not None
 
     def changes_of(self, run_id: str) -> Iterator[tuple[str, CaseChange]]:
-        """Yield (break id, change) of each case that the run opened, reopened or closed, in all its attempts."""
+        """Yield (break id, change) for each case that the run opened, reopened or closed, over all its attempts."""
         for item in every_item(
             lambda start: self.database.query(
                 Table.RECONCILIATION,
@@ -147,10 +147,10 @@ class CaseStore:
             yield item["break_id"], CaseChange(item["change"])
 
     def dismiss(self, break_id: str, *, reason: str, by: str, at_ms: int, beside: Sequence[Write] = ()) -> Case:
-        """Note a person's decision that the break is none; no run opens or closes it from then on.
+        """Record a person's judgement that there is no break; runs neither reopen nor close the case afterwards.
 
-        Only of a class that is a matter of judgement, and while nothing is proposed or done about it. Raises
-        ``NotFound``, ``CorrectionStateConflict`` and ``WriteConflict``. ``beside``: writes of the same transaction.
+        Only an open case of a class that is not certain can be dismissed. Raises ``NotFound``,
+        ``CorrectionStateConflict`` and ``WriteConflict``. ``beside`` are further writes for the same transaction.
         """
         case = self.get(break_id)
         if CLASSES[case.break_class].deterministic:
@@ -164,7 +164,7 @@ class CaseStore:
         return self.change(case, CaseChange.DISMISSED, by=by, at_ms=at_ms, note=reason, beside=beside)
 
     def refused(self, break_id: str, *, by: str, at_ms: int, note: str, beside: Sequence[Write] = ()) -> None:
-        """Note on the case's history that somebody tried what was refused. It is no change of the case."""
+        """Add a refused attempt to the case's history, without changing the case."""
         entry = refused_entry(self.get(break_id), by=by, note=note, at_ms=at_ms)
         self.database.write([entry, *beside])
 

@@ -1,4 +1,4 @@
-"""What a merchant does with a break: comment on it, hand it to somebody. All of it is in the commit of its claim."""
+"""A merchant's work on a break: comments and assignments, written in the commit of the request's claim."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class BreakWork(ManagementWork):
-    """Work on one break of the merchant. ``actor`` is the id of the API key that asks for it.
+    """Work on one break of the merchant. ``actor`` is the id of the API key that requests it.
 
-    The claim keeps it: who takes the claim over carries on what that key has asked for, and the audit trail names it.
+    The claim stores the actor, so that a later owner of the claim, and the audit trail, attribute the work to that key.
     """
 
     def __init__(self, services: Services, merchant_id: str, break_id: str, *, actor: str, **identities: str) -> None:
@@ -30,7 +30,7 @@ class BreakWork(ManagementWork):
 
     @property
     def actor(self) -> str:
-        """The id of the API key that the claim was made with."""
+        """Return the id of the API key with which the claim was made."""
         return self._identities[ASKED_BY]
 
     def resource(self) -> str:
@@ -38,7 +38,7 @@ class BreakWork(ManagementWork):
         return break_path(self._break_id)
 
     def load(self) -> Case:
-        """Return the case as it is stored now. Raises ``NotFound``."""
+        """Return the case as stored now. Raises ``NotFound``."""
         return require_break(self._services.database, self._merchant_id, self._break_id)
 
 
@@ -67,7 +67,7 @@ class CommentOnBreak(BreakWork):
 
 
 class AssignBreak(BreakWork):
-    """The work of ``POST /breaks/{id}/assignments``. The operator's own assignee is not touched."""
+    """The work of ``POST /breaks/{id}/assignments``. It leaves the operator's own assignee unchanged."""
 
     kind = "break.assign"
 
@@ -82,7 +82,7 @@ class AssignBreak(BreakWork):
         before = self.load()
         if before.merchant_assignee == self._assignee:
             return Draft(json_response(201, merchant_view(before, now_ms), location=self.resource()), ())
-        # The time of the last change stays: it says which run may judge the case, and this changes nothing to judge.
+        # updated_at_ms stays: it decides which run may judge the case, and an assignment changes nothing to judge.
         changed = before.changed(CaseChange.ASSIGNED, at_ms=before.updated_at_ms)
         after = replace(changed, merchant_assignee=self._assignee)
         note = f"to {self._assignee}" if self._assignee else "to nobody"

@@ -1,6 +1,7 @@
-"""When a double charge is over: one of its two payments was given back, as our payments or a gateway's rows say.
+"""Proves that a double charge is resolved: one of its payments was given back, by our books or by a gateway's rows.
 
-That a run no longer finds it proves nothing: the merchant's window may have shrunk, or the charge have left the period.
+A run that no longer finds it proves nothing: the merchant's window may have shrunk, or a charge may have left the
+period.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def charges_of(case: Case) -> set[Charge]:
-    """Return the two charges at their gateways."""
+    """Return the charges of the pair, each as (gateway, gateway_payment_id)."""
     named = ((row.fields.get("gateway"), row.fields.get("gateway_payment_id")) for row in _rows(case))
     return {(str(gateway), str(charge)) for gateway, charge in named if gateway and charge}
 
@@ -33,8 +34,8 @@ def charges_of(case: Case) -> set[Charge]:
 def given_back(database: Database, case: Case, refunded_minor: Mapping[Charge, int]) -> bool:
     """Return whether either payment of the pair was voided or refunded in full, by our books or by its gateway's rows.
 
-    ``refunded_minor``: what the gateways' rows of the run give back of ``charges_of`` the case. Raises
-    ``StoreUnavailable``.
+    ``refunded_minor`` is the amount, in minor units, that the gateways' rows of the run give back of each of
+    ``charges_of``. Raises ``StoreUnavailable``.
     """
     for fields in (row.fields for row in _rows(case)):
         charge = (str(fields.get("gateway")), str(fields.get("gateway_payment_id")))
@@ -48,7 +49,7 @@ def given_back(database: Database, case: Case, refunded_minor: Mapping[Charge, i
 
 
 def nothing_left(payment: Payment) -> bool:
-    """Return whether the payment was voided or refunded in full, by our books."""
+    """Return whether the payment was voided or refunded in full according to our books."""
     return payment.status is PaymentStatus.VOIDED or 0 < payment.captured_minor <= payment.refunded_minor
 
 

@@ -1,4 +1,4 @@
-"""Finds what the reasons of ``why`` are decided from, in a bounded number of reads. A hint, not worth a failed run."""
+"""Collects the facts from which ``why`` decides a reason, with a bounded number of reads. It never fails a run."""
 
 from __future__ import annotations
 
@@ -32,23 +32,24 @@ if TYPE_CHECKING:
 
     type Explain = Callable[[Break], Why | None]
 
-# At up to some 20 reads of 5 ms each, half a minute of a run at most. A day with more new breaks has one cause, and it
-# is not in one key's record.
+# With up to about 20 reads of 5 ms per break, this costs a run half a minute at most. On a day with more new breaks
+# they have a common cause, which no single key's record shows.
 MAX_EXPLAINED_PER_RUN = 200
-MAX_JOURNAL_ENTRIES = 100  # of one payment: it has a handful
-MAX_HISTORY_ENTRIES = 50  # of one key: a claim in doubt is taken over again and again, its first and last count
-# Where a claim is looked for by its time: its id is made a moment before it is stored, and a stream counts seconds.
+MAX_JOURNAL_ENTRIES = 100  # per payment, which has a handful
+MAX_HISTORY_ENTRIES = 50  # per key: a claim in doubt may be taken over often, but its first and last entries suffice
+# The window in which a claim is searched by the time in its id: an id is made just before the claim is stored, and the
+# stream's stamps are in seconds.
 SEARCH_BEFORE_MS, SEARCH_AFTER_MS = 2_000, 10_000
-MAX_SEARCHED_ENTRIES = 1_000  # of the trail; a merchant with more in twelve seconds goes without
-# A reference of ours: the id of the operation, which is also that of its claim, and the attempt.
+MAX_SEARCHED_ENTRIES = 1_000  # trail entries; for a merchant with more in twelve seconds the search gives up
+# A reference of ours: the operation's id, which is also its claim's id, and the attempt.
 OURS = re.compile(rf"((?:pay|cap|void|re)_{ID_PATTERN})-[0-9]+", re.ASCII)
-# One of a correction is made of its break, and not of its claim.
+# A correction's reference is derived from its break, not from its claim.
 _CORRECTIONS = re.compile(r"cor_[0-9a-f]{40}-[0-9]+", re.ASCII)
-CLOCK_SLACK_MS = 86_400_000  # a gateway's clock, and days that a report has no time for
+CLOCK_SLACK_MS = 86_400_000  # for a gateway's clock skew, and for reports with dates but no times
 
 
 class Explainer:
-    """Says why breaks arose, from payments, journal, records and trail."""
+    """Explains why breaks arose, from payments, the journal, idempotency records and the audit trail."""
 
     def __init__(self, *, database: Database, store: IdempotencyStore, trail: AuditTrail) -> None:
         self._database = database
@@ -56,9 +57,9 @@ class Explainer:
         self._trail = trail
 
     def for_run(self) -> Explain:
-        """Return what explains the first ``MAX_EXPLAINED_PER_RUN`` breaks it is asked about, and no more.
+        """Return a function that explains its first ``MAX_EXPLAINED_PER_RUN`` breaks and returns ``None`` for the rest.
 
-        It raises nothing: a store that does not answer leaves a break without its why, and not a run without its cases.
+        It never raises: if a store fails, the break has no explanation, and the run still records its cases.
         """
         left = MAX_EXPLAINED_PER_RUN
 
@@ -75,7 +76,7 @@ class Explainer:
         return explain
 
     def explain(self, found: Break | Case) -> Why | None:
-        """Return why the break arose, ``None`` for a class that keys have no part in. Raises ``StoreUnavailable``."""
+        """Return why the break arose, ``None`` for a class unrelated to keys. Raises ``StoreUnavailable``."""
         if found.break_class not in EXPLAINED:
             return None
         if found.break_class is BreakClass.DOUBLE_CHARGE:
@@ -84,7 +85,7 @@ class Explainer:
         if _CORRECTIONS.fullmatch(reference):
             return self._correction(found, reference)
         ours = OURS.fullmatch(reference)
-        # What looks like an id of ours and names a time to come is none.
+        # An id that looks like ours but carries a future time is not ours.
         if ours is None or time_of_id(ours[1]) > found.occurred_at_ms + CLOCK_SLACK_MS:
             return Why(WhyReason.NEVER_SUBMITTED)
         return Why(reason_of_claim(self._claim(found.merchant_id, found.payment_id, reference, ours[1])))
@@ -103,7 +104,7 @@ class Explainer:
         if len(rows) != 2 or found.merchant_id is None:
             return None
         merchant_id = found.merchant_id
-        # By the claims: of two charges the one that was in doubt is booked last and may have been asked for first.
+        # Ordered by claim: a charge that was in doubt is booked last, but may have been requested first.
         claims = [self._claim_of_row(merchant_id, row) for row in rows]
         earlier, later = sorted(claims, key=lambda claim: claim.created_at_ms or 0)
         ids = [str(row.fields.get("payment_id") or "") for row in rows]
@@ -129,18 +130,18 @@ class Explainer:
         return self._facts(self._searched(merchant_id, claim_id), claim_id)
 
     def _booked(self, merchant_id: str, payment_id: str, reference: str) -> tuple[str, int] | None:
-        """Return under which record the movement was booked, and when."""
+        """Return the record id under which the movement was booked, and the time, or ``None``."""
         partition = ("pk", journal_partition(merchant_id, payment_id))
         for item in self._database.query(Table.LEDGER, partition=partition, limit=MAX_JOURNAL_ENTRIES).items:
             movement = item.get("movement") or {}
-            # An entry of a correction may repeat the reference that was charged twice; the payment's own comes first.
+            # A correction's entry may repeat the reference that was charged twice; the payment's own comes first.
             if movement.get("gateway_reference") == reference:
                 record_id = movement.get("idempotency_record_id")
                 return (record_id, item["booked_at_ms"]) if record_id else None
         return None
 
     def _searched(self, merchant_id: str | None, claim_id: str) -> str:
-        """Return the record of a claim that booked nothing: it is in the trail at the time that its id names."""
+        """Return the record id of a claim that booked nothing, from the trail around the time in the claim's id."""
         made_at_ms = time_of_id(claim_id)
         entries = self._trail.entries(
             from_ms=made_at_ms - SEARCH_BEFORE_MS, until_ms=made_at_ms + SEARCH_AFTER_MS, scope=merchant_id

@@ -1,7 +1,7 @@
-"""A merchant's breaks: lists, one break, its history. Always within one merchant; all else is not there.
+"""A merchant's view of its breaks: lists, one break, its history. Other merchants' breaks are not found.
 
-Not a merchant's: a break that names no payment of its own (an ambiguous group may hold rows of several merchants), and
-what operators write among themselves.
+Not shown are breaks that name no payment of the merchant (an ambiguous group may hold rows of several merchants), and
+the operators' internal notes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
 
-# A filter looks at so many cases for one page, whether they fit or not: an answer in bounded time, and a cursor.
+# A filter examines at most this many cases per page, matching or not, so that the time of an answer is bounded.
 FILTER_CASES = 200
-KEY_PREFIX = "key_"  # who acts with an API key is named by the key's id, as in corrections
+KEY_PREFIX = "key_"  # an actor with an API key is named by the key's id, as in corrections
 RUN_PREFIX = "run:"
 PROGRAMS = frozenset({"policy", "reconciliation"})
 OPERATOR = "operator"
@@ -37,7 +37,7 @@ def is_merchants(case: Case, merchant_id: str) -> bool:
 
 
 def require_break(database: Database, merchant_id: str, break_id: str) -> Case:
-    """Return the merchant's case as stored now. Raises ``NotFound``, alike for no case and for another's."""
+    """Return the merchant's case as stored now. Raises the same ``NotFound`` for no case and for another merchant's."""
     try:
         case = CaseStore(database).get(break_id)
     except NotFound:
@@ -59,8 +59,8 @@ def list_breaks(
 ) -> dict[str, Any]:
     """Return a page of breaks, newest first, and the cursor of the next one.
 
-    With a filter at most ``FILTER_CASES`` are looked at, so a page may hold fewer than ``limit``, or none, and yet have
-    a next one. Raises ``BodyMalformed`` for a cursor of another list.
+    With a filter at most ``FILTER_CASES`` are examined, so that a page with a next one may hold fewer than ``limit``
+    breaks, even none. Raises ``BodyMalformed`` for a cursor of another list.
     """
     listing = ("breaks", merchant_id, status, break_class)
     filtered = status is not None or break_class is not None
@@ -87,7 +87,7 @@ def list_breaks(
 
 
 def get_break(database: Database, merchant_id: str, break_id: str, *, now_ms: int) -> dict[str, Any]:
-    """Return the break with the evidence that is the merchant's own. Raises ``NotFound``."""
+    """Return the break with the merchant's own evidence. Raises ``NotFound``."""
     case = require_break(database, merchant_id, break_id)
     return {**merchant_view(case, now_ms), "evidence": shown_evidence(case, own_payments(database, case))}
 
@@ -156,14 +156,14 @@ def break_path(break_id: str) -> str:
 
 
 def shown_by(by: str) -> str:
-    """Return who did it as a merchant sees it: its own key, a program, or the operator, whoever that is."""
+    """Return the actor as a merchant sees it: its own key, a program, or ``operator`` for any operator."""
     if by.startswith(KEY_PREFIX) or by in PROGRAMS:
         return by
     return "reconciliation" if by.startswith(RUN_PREFIX) else OPERATOR
 
 
 def _concerns(entry: dict[str, Any]) -> bool:
-    # Whom the operator hands a case to is its own matter.
+    # The operator's assignments are internal.
     return entry["change"] != CaseChange.ASSIGNED.value or str(entry["by"]).startswith(KEY_PREFIX)
 
 

@@ -1,4 +1,4 @@
-"""What a run does to the cases: opens, sees again, reopens, closes. A run that died is resumed under its own id."""
+"""Records a run in the cases: opens, confirms, reopens and closes them. A run that died is resumed under its id."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.why import Why
     from payonce.reconciliation.model import Break
 
-KEYS_AT_ONCE = 100  # what one read of several keys takes
-ATTEMPTS = 5  # a conflict means that somebody changed the case meanwhile; five times in a row, something is wrong
+KEYS_AT_ONCE = 100  # the limit of one BatchGetItem
+ATTEMPTS = 5  # a conflict means that the case was changed meanwhile; five in a row mean a defect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCounts:
-    """What a run did to the cases, in all its attempts; ``seen`` were there before and are there still."""
+    """How many cases a run changed, over all its attempts. ``seen`` counts known breaks that were found again."""
 
     opened: int = 0
     seen: int = 0
@@ -44,17 +44,17 @@ def record_run(
     covers: Callable[[Case], bool],
     explain: Explain | None = None,
 ) -> RunCounts:
-    """Bring the cases up to what a run found of everything up to ``as_of_ms``; again changes nothing.
+    """Update the cases to the breaks that a run found as of ``as_of_ms``. Idempotent.
 
-    The counts are those of all attempts under this run id. Opens what is new, reopens what was closed and is there
-    again, and closes what the run would have found (says ``covers``) and did not. A case that a later run has
-    judged is left as it is. ``explain`` is asked about what is new, and about nothing else.
+    Opens cases for new breaks, reopens closed ones that were found again, and closes those that the run did not find
+    although it covers them (``covers``). A case judged by a later run is left unchanged. ``explain`` is called for new
+    breaks only. Returns the counts of all attempts under this run id.
     """
     return _Recorder(store, run_id, as_of_ms).record(breaks, covers=covers, explain=explain)
 
 
 class _Recorder:
-    """Brings the cases up to what the run ``run_id`` found of everything up to ``as_of_ms``."""
+    """Updates the cases to what the run ``run_id`` found as of ``as_of_ms``."""
 
     def __init__(self, store: CaseStore, run_id: str, as_of_ms: int) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class _Recorder:
             for case in self._store.with_status(status):
                 if case.break_id not in found and covers(case):
                     self._prove(case, covers)
-        # Counted from what is stored: what an attempt that died has done is this run's too.
+        # Counted from the store, so that the changes of an attempt that died are included.
         did: dict[CaseChange, set[str]] = {change: set() for change in CaseChange}
         for break_id, change in self._store.changes_of(self._run_id):
             did[change].add(break_id)
@@ -84,7 +84,7 @@ class _Recorder:
         )
 
     def _found(self, found: Break, case: Case | None, explain: Explain | None) -> bool:
-        """Bring the case of a break up to date; return whether it is this run that has judged it last."""
+        """Update the case of a break; return whether this run is the last that has judged it."""
         why = None if case is not None or explain is None else explain(found)
         for attempt in range(ATTEMPTS):
             try:
@@ -122,7 +122,7 @@ class _Recorder:
         return True
 
     def _prove(self, case: Case, covers: Callable[[Case], bool]) -> None:
-        # The list may be behind, and somebody may be at work on the case: it is read again, and closed only as read.
+        # The index is eventually consistent, and others may change the case: read it again, and close that version.
         case = self._store.get(case.break_id)
         judged_later = case.last_seen_at_ms >= self._as_of_ms or case.updated_at_ms > self._as_of_ms
         if case.status not in PROVABLE or judged_later or not covers(case):
@@ -134,7 +134,7 @@ class _Recorder:
             last_seen_at_ms=self._as_of_ms,
             last_seen_run_id=self._run_id,
         )
-        # Somebody changed it meanwhile: the next run judges what it is then.
+        # If the case was changed meanwhile, the next run judges it.
         with suppress(WriteConflict):
             self._change(case, closed, CaseChange.PROVED)
 

@@ -1,7 +1,7 @@
-"""Why a break arose, as the idempotency records and their trail tell it: one reason of a closed list. Pure.
+"""Decides from idempotency records and their audit trail why a break arose: one reason of a closed list. Pure.
 
-A break about one movement has one claim, a double charge has two. What a reason rests on is what was stored: a request
-that was refused (a key reused while its record stands, 422) has left nothing behind, and is no reason.
+A break about one movement has one claim, a double charge has two. Reasons rest on stored facts only: a refused request
+(a key reused while its record exists, 422) leaves none, and can't be a reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from payonce.idempotency.records import IdempotencyRecord
 
-# What requests and keys can be the reason of. Fees, payouts and statements are between gateway and bank.
+# The classes that requests and keys can cause. Fees, payouts and statements are between gateway and bank.
 EXPLAINED = frozenset(
     {
         BreakClass.MISSING_IN_GATEWAY,
@@ -40,7 +40,7 @@ EXPLAINED = frozenset(
 
 
 class WhyReason(StrEnum):
-    """The name of why a break arose."""
+    """The reason why a break arose."""
 
     KEY_REUSED = "key_reused"
     KEY_EXPIRED = "key_expired"
@@ -79,21 +79,21 @@ TEXTS: Mapping[WhyReason, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a break arose."""
+    """Why a break arose: the reason, with a sentence for people."""
 
     reason: WhyReason
 
     @property
     def text(self) -> str:
-        """The sentence of the reason."""
+        """Return the sentence that explains the reason."""
         return TEXTS[self.reason]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimFacts:
-    """What is stored of one claim. ``record`` and ``history`` are those of its key, which may have had other claims.
+    """The stored facts about one claim. ``record`` and ``history`` are its key's, which may have had other claims too.
 
-    ``history`` is in the order of claims and owners. ``booked_at_ms``: when its movement was booked, where it was.
+    ``history`` is in the order of claims and owners. ``booked_at_ms`` is when its movement was booked, if it was.
     """
 
     claim_id: str
@@ -104,30 +104,30 @@ class ClaimFacts:
 
     @property
     def own(self) -> list[AuditEntry]:
-        """The entries of this claim."""
+        """Return the entries of this claim."""
         return [entry for entry in self.history if entry.claim_id == self.claim_id]
 
     @property
     def own_record(self) -> IdempotencyRecord | None:
-        """The record, while it is this claim's."""
+        """Return the record if it is this claim's, else ``None``."""
         return self.record if self.record is not None and self.record.claim_id == self.claim_id else None
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the claim's request, "" where it is not known."""
+        """Return the fingerprint of the claim's request, "" if unknown."""
         if self.own_record is not None:
             return self.own_record.fingerprint
         return next((entry.fingerprint for entry in self.own if entry.fingerprint), "")
 
     @property
     def created_at_ms(self) -> int | None:
-        """When it was claimed; by the trail to the second."""
+        """Return when it was claimed, to the second if only the trail tells."""
         if self.own_record is not None:
             return self.own_record.created_at_ms
         return next((e.at_ms for e in self.own if e.transition is Transition.CLAIMED), self.booked_at_ms)
 
     def went_through(self, *transitions: Transition, by_operator: bool | None = None) -> bool:
-        """Return whether the claim made one of the transitions, by an operator, by the engine, or by whomever."""
+        """Return whether the claim made one of the transitions: by an operator (True), the engine (False) or either."""
         return any(
             entry.transition in transitions and by_operator in (None, entry.principal != ENGINE_PRINCIPAL)
             for entry in self.own
@@ -135,7 +135,7 @@ class ClaimFacts:
 
 
 def reason_of_claim(claim: ClaimFacts) -> WhyReason:
-    """Return why a movement of this claim is a break."""
+    """Return the reason why a movement of this claim is a break."""
     if claim.went_through(Transition.RELEASED, by_operator=True):
         return _R.RELEASED_BY_HAND
     if claim.went_through(Transition.RELEASED):
@@ -156,7 +156,7 @@ def reason_of_claim(claim: ClaimFacts) -> WhyReason:
 
 
 def reason_of_pair(earlier: ClaimFacts, later: ClaimFacts, *, orders: tuple[str | None, str | None]) -> WhyReason:
-    """Return why one sale was charged by two claims. ``orders`` are the merchant's own references of the two."""
+    """Return the reason why one sale was charged by two claims. ``orders`` are the merchant's references of both."""
     if earlier.record_id == later.record_id:
         return reason_of_claim(later) if _claim_before(later) is not None else _R.FORGOTTEN
     if _had_expired(earlier, later):
@@ -167,7 +167,7 @@ def reason_of_pair(earlier: ClaimFacts, later: ClaimFacts, *, orders: tuple[str 
 
 
 def _claim_before(claim: ClaimFacts) -> ClaimFacts | None:
-    """Return the last claim of the same key that something came of: one that was simply given back is a retry."""
+    """Return the key's last earlier claim that had an effect; one that was merely released makes this a retry."""
     earlier: dict[str, None] = {}
     for entry in claim.history:
         if entry.claim_id == claim.claim_id:
@@ -187,13 +187,13 @@ def _had_expired(earlier: ClaimFacts, later: ClaimFacts) -> bool:
     record = earlier.own_record
     if record is not None:
         return began_ms > record.expires_at_ms
-    # The record is gone. No window is longer than this.
+    # The record is gone, and no key lives longer than this.
     ended_ms = earlier.created_at_ms
     return ended_ms is not None and began_ms > ended_ms + MAX_WINDOW_SECONDS * 1000
 
 
 def _was_unanswered(earlier: ClaimFacts, later: ClaimFacts) -> bool:
-    """Return whether the client can't have had the final answer to the first request when it sent the second."""
+    """Return whether the client sent the second request before it can have had the final answer to the first."""
     record = earlier.own_record
     if record is not None and record.status is not RecordStatus.COMPLETED:
         return True

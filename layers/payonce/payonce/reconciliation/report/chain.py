@@ -1,4 +1,4 @@
-"""The manifests of runs as lines of a file or files of a folder: a chain, of which none can be changed unseen."""
+"""Reads and appends the hash chain of run manifests, as the lines of a file or the files of a folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _manifests(file: Path) -> list[Manifest]:
 
 
 def read_chain(file: Path) -> list[Manifest]:
-    """Return the manifests of a file of lines. Raises ``BodyMalformed`` for a line that is none, and ``OSError``."""
+    """Return the manifests of a file of lines. Raises ``BodyMalformed`` for a malformed line, and ``OSError``."""
     chain: list[Manifest] = []
     for number, line in enumerate(file.read_bytes().splitlines(keepends=True), start=1):
         manifest = manifest_from(line.removesuffix(b"\n")) if line.endswith(b"\n") else None
@@ -55,11 +55,10 @@ def read_chain(file: Path) -> list[Manifest]:
 
 
 def read_folder(folder: Path, last_hash: str | None) -> tuple[list[Manifest], int]:
-    """Return the chain that ends in ``last_hash`` out of a folder of ``<hash>.json``, and how many are not in it.
+    """Return the chain that ends in ``last_hash`` from a folder of ``<hash>.json``, and the number of files outside it.
 
-    A run that another one overtook has written its manifest again, behind that one's: what is left over was never the
-    end of the chain. Without ``last_hash`` the end is the one that no other names. Raises ``BodyMalformed``, and
-    ``OSError``.
+    A file outside the chain was never its head: its run lost a conflict and wrote its manifest again behind the other
+    run's. Without ``last_hash`` the end is the manifest that no other names. Raises ``BodyMalformed`` and ``OSError``.
     """
     manifests: dict[str, Manifest] = {}
     for path in sorted(folder.glob("*.json")):

@@ -1,4 +1,4 @@
-"""What both reports tell, in one place: settings, files, breaks, proof."""
+"""The contents that the HTML and the JSON report share: settings, files, breaks, proof."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNPROVED = "Unproved: these files may lack lines. Their lines are matched, but w
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A finished run. ``manifest_hash`` is the hash of its link in the chain, ``None`` without a chain."""
+    """A finished run. ``manifest_hash`` is the hash of its manifest in the chain, ``None`` without a chain."""
 
     settings: RunSettings
     intake: Intake
@@ -30,17 +30,17 @@ class Contents:
 
     @property
     def breaks(self) -> list[Break]:
-        """The breaks, the most urgent first."""
+        """Return the breaks, the most urgent first."""
         return sorted(self.result.breaks, key=urgent_first)
 
     @property
     def classes(self) -> tuple[ClassSummary, ...]:
-        """Counts and amounts by class and currency."""
+        """Return counts and amounts by class and currency."""
         return by_class(self.result.breaks, self.settings.as_of_ms)
 
     @property
     def proof(self) -> tuple[Conserved, ...]:
-        """The proof of conservation."""
+        """Return the proof of conservation: that every row read was matched, excluded or reported as a break."""
         return conservation(self.result.tallies, self.intake.read)
 
 
@@ -55,7 +55,7 @@ def unproved(contents: Contents) -> list[str]:
 
 
 def as_json(contents: Contents) -> dict[str, Any]:
-    """Return the whole run for machines: every break, amounts in minor units, times in epoch milliseconds."""
+    """Return the whole run as JSON: every break, amounts in minor units, times in epoch milliseconds."""
     return {
         "version": JSON_VERSION,
         "refused": [asdict(one) for one in contents.intake.refused],

@@ -1,4 +1,4 @@
-"""How every plot of the report is drawn: style, size, and SVG with the same bytes for the same picture."""
+"""The common drawing of the report's plots: style, size, and reproducible SVG (equal plots give equal bytes)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 WIDTH_INCHES = 9.0
 ROW_INCHES = 0.34
 STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "payonce",  # ids follow from the content, not from a random number
-    "svg.fonttype": "none",  # text stays text, for readers of screens and for searching
-    "text.parse_math": False,  # a gateway's name may hold a dollar sign
+    "svg.hashsalt": "payonce",  # ids are derived from the content, not from a random number
+    "svg.fonttype": "none",  # text stays text, for screen readers and for searching
+    "text.parse_math": False,  # a gateway's name may contain a dollar sign
     "font.family": ["sans-serif"],
     "font.size": 10.0,
     "axes.spines.top": False,
@@ -30,7 +30,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """``svg`` is markup made here. ``title`` and ``says`` are its heading and its text alternative."""
+    """A plot: ``svg`` is its markup, ``title`` its heading and ``says`` its text alternative."""
 
     name: str
     title: str
@@ -39,7 +39,7 @@ class Plot:
 
 
 def label(axes: Axes, length: float, place: int, text: str) -> None:
-    """Write ``text`` behind the end of a bar."""
+    """Write ``text`` next to the end of a horizontal bar."""
     axes.annotate(text, (length, place), xytext=(4, 0), textcoords="offset points", va="center")
 
 
@@ -49,12 +49,12 @@ def day_text(number: int) -> str:
 
 
 def words(name: str) -> str:
-    """Return a name as a reader wants it."""
+    """Return the name with spaces for underscores."""
     return name.replace("_", " ")
 
 
 def svg_of(figure: Figure, name: str) -> str:
-    """Return the figure's SVG element. Its ids begin with ``name``: an HTML file has each id once."""
+    """Return the figure's SVG element. Its ids begin with ``name``, so that they are unique within an HTML file."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     svg = out.getvalue()

@@ -1,4 +1,4 @@
-"""The report as one HTML file: it loads nothing, runs nothing, and escapes every text of a file."""
+"""The report as one HTML file, which loads nothing, runs no script, and escapes every text from a file."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from payonce.reconciliation.report.contents import Contents
 
 TEMPLATE = "report.html.jinja"
-MAX_BREAKS = 1_000  # a browser lays out this many with their evidence in a second; the JSON has them all
+MAX_BREAKS = 1_000  # with their evidence a browser lays out this many in a second; the JSON has all breaks
 
 
 def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
-    """Return the report. The same run gives the same text."""
+    """Return the report, with at most ``max_breaks`` breaks. Equal runs give equal texts."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -50,7 +50,7 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         verdict=verdict(contents.result, proof),
         holds=all(one.holds for one in proof),
         classes=[_class(one) for one in contents.classes],
-        # The one markup that is not escaped: made by matplotlib, which escapes the texts it is given.
+        # The only unescaped markup: matplotlib made it, and escapes the texts it is given.
         plots=[
             {"name": plot.name, "title": plot.title, "says": plain(plot.says), "svg": Markup(plot.svg)}  # noqa: S704  # nosec B704
             for plot in plots_of(contents)
@@ -144,7 +144,7 @@ def _evidence(row: Evidence) -> dict[str, Any]:
         if name.endswith("_at_ms") and isinstance(value, int):
             fields.append((name.removesuffix("_ms"), _time(value)))
         else:
-            # A number is ours and may begin with a minus; a text is the file's.
+            # A number is ours and may begin with a minus; a text comes from the file.
             fields.append((name, str(value) if isinstance(value, int) else plain(value)))
     return {"source": row.source.value, "row_key": plain(row.row_key), "fields": fields}
 

@@ -1,6 +1,6 @@
-"""The report's plots, as SVG that stands inside the HTML. The same run gives the same bytes.
+"""The report's plots, as SVG inside the HTML. Equal runs give equal bytes.
 
-Each says its numbers in text and tells its parts apart by hatching too, so that none depends on colour.
+Each plot gives its numbers as text, too, and distinguishes its parts by hatching as well as by colour.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.report.contents import Contents
 
-# Colours of Okabe and Ito, which people with any colour vision can tell apart; the hatching needs no colour at all.
+# The colours of Okabe and Ito, which can be told apart with any colour vision; the hatching needs no colour at all.
 SEVERITY_STYLE: Mapping[Severity, tuple[str, str]] = {
     Severity.CRITICAL: ("#d55e00", ""),
     Severity.HIGH: ("#e69f00", "//"),
@@ -39,14 +39,14 @@ OUTCOME_STYLE: Mapping[Outcome, tuple[str, str]] = {
     Outcome.EXCLUDED: ("#cccccc", ".."),
 }
 GATEWAY_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-MAX_GATEWAYS = len(GATEWAY_COLOURS)  # more in one plot can't be told apart
-MAX_CURRENCIES = 4  # panels side by side that still can be read; the table has them all
-MAX_DAYS = 92  # a bar per day up to a quarter, then per week
-BINS = 40  # of a distribution
+MAX_GATEWAYS = len(GATEWAY_COLOURS)  # more can't be told apart in one plot
+MAX_CURRENCIES = 4  # more panels would be unreadable; the table has all currencies
+MAX_DAYS = 92  # up to a quarter there is a bar per day, beyond it one per week
+BINS = 40  # bins of a histogram
 
 
 def plots_of(contents: Contents) -> list[Plot]:
-    """Return the plots that have something to show."""
+    """Return the plots for which the run has data."""
     with mpl.rc_context(STYLE):
         drawn = (
             _by_class(contents),
@@ -93,7 +93,7 @@ def _at_stake(contents: Contents) -> Plot | None:
     currencies = sorted(amounts, key=lambda currency: (-breaks[currency], currency))[:MAX_CURRENCIES]
     rows = sum(len(amounts[currency]) for currency in currencies)
     figure = Figure(figsize=(WIDTH_INCHES, 0.75 * len(currencies) + ROW_INCHES * rows), layout="constrained")
-    # Amounts of two currencies have no common axis.
+    # Amounts of different currencies can't share an axis.
     panels = figure.subplots(
         len(currencies), 1, squeeze=False, gridspec_kw={"height_ratios": [len(amounts[one]) + 1 for one in currencies]}
     )
@@ -194,7 +194,7 @@ def _distribution(name: str, measured: Mapping[str, Counter[int]]) -> Plot | Non
     panels = figure.subplots(len(gateways), 1, squeeze=False, sharex=True)[:, 0]
     every = [value for gateway in gateways for value in measured[gateway]]
     low, high = min(every) / scale, max(every) / scale
-    if high - low < 1:  # all the same: a bar of some width in the middle
+    if high - low < 1:  # all values are equal: one bar in the middle
         low, high = low - 0.5, high + 0.5
     said = []
     for axes, gateway, colour in zip(panels, gateways, GATEWAY_COLOURS, strict=False):

@@ -1,4 +1,4 @@
-"""The run's summary for a terminal."""
+"""The summary of a run for a terminal."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _show_unproved(contents: Contents, console: Console) -> None:
 
 
 def _show_windows(contents: Contents, console: Console) -> None:
-    """Write how near two equal charges have to be to be taken for one, and how often that errs."""
+    """Print the merchants' double-charge windows and their false-positive rates."""
     if not (lines := window_lines(contents.result)):
         return
     title = "Windows of double charges, false alarms in 10,000"

@@ -1,4 +1,4 @@
-"""What the reports tell of anomalies: the merchants' windows, with how often they err, and the findings."""
+"""The anomalies part of the reports: the merchants' double-charge windows with their error rates, and the findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.anomalies.findings import Finding
     from payonce.reconciliation.matching.run_result import RunResult
 
-MAX_MERCHANTS = 12  # shown, those with the most charges first; the JSON has them all
+MAX_MERCHANTS = 12  # the number shown, those with the most charges first; the JSON has all
 MAX_SHOWN_FINDINGS = 50
 BASIS_TEXT = {
     Basis.HISTORY: "history",
@@ -25,7 +25,7 @@ TARGET = f"{TARGET_PER_10_000} per 10,000 charges"
 
 
 class WindowLine(NamedTuple):
-    """A merchant's window as it is shown. Rates are per 10,000 charges."""
+    """The shown form of a merchant's window. Rates are per 10,000 charges."""
 
     merchant_id: str
     window: str
@@ -36,12 +36,12 @@ class WindowLine(NamedTuple):
 
 
 def largest(calibrations: Sequence[Calibration]) -> list[Calibration]:
-    """Return the merchants that are shown, those with the most charges first."""
+    """Return the windows of the merchants shown, those with the most charges first."""
     return sorted(calibrations, key=lambda one: (-one.history_charges, one.merchant_id))[:MAX_MERCHANTS]
 
 
 def window_lines(result: RunResult) -> list[WindowLine]:
-    """Return a line for each merchant that is shown."""
+    """Return a line for each merchant shown."""
     calibrations = result.anomalies.calibrations if result.anomalies else ()
     return [
         WindowLine(
@@ -57,7 +57,7 @@ def window_lines(result: RunResult) -> list[WindowLine]:
 
 
 def window_text(one: Calibration) -> str:
-    """Return the window in the unit that fits."""
+    """Return the window in its largest whole unit (h, min or s)."""
     seconds = one.window_seconds
     if not seconds:
         return "none"
@@ -67,18 +67,18 @@ def window_text(one: Calibration) -> str:
 
 
 def more_merchants(result: RunResult) -> str:
-    """Return what to say of the merchants that are not shown; "" where all are."""
+    """Return a note on the merchants not shown, "" if all are shown."""
     left = len(result.anomalies.calibrations) - MAX_MERCHANTS if result.anomalies else 0
     return f"{left:,} further merchants are in the JSON." if left > 0 else ""
 
 
 def found_text(result: RunResult) -> str:
-    """Return bursts and outliers in one sentence; "" where there are none."""
+    """Return a sentence that counts the bursts and outliers, "" if there are none."""
     counts = result.anomalies.counts if result.anomalies else {}
     named = [f"{counts[kind]:,} {kind.value.replace('_', ' ')}" for kind in FindingKind if counts.get(kind)]
     return f"Unusual, and no breaks: {', '.join(named)}." if named else ""
 
 
 def findings_of(result: RunResult) -> tuple[Finding, ...]:
-    """Return the findings that are shown."""
+    """Return the findings shown."""
     return result.anomalies.findings[:MAX_SHOWN_FINDINGS] if result.anomalies else ()

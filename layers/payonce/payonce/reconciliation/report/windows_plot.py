@@ -1,4 +1,4 @@
-"""The plot of the merchants' windows: how often each would err, by the merchant's own history."""
+"""The plot of the merchants' double-charge windows: the false-positive rate of each in the merchant's own history."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from payonce.reconciliation.report.unusual import largest, window_text
 if TYPE_CHECKING:
     from payonce.reconciliation.report.contents import Contents
 
-SHOWN_UP_TO = 4 * TARGET_PER_10_000  # what is beyond has no window, or no history to speak of; its number is beside it
+SHOWN_UP_TO = 4 * TARGET_PER_10_000  # bars are cut here: a larger rate means no window, or little history
 
 
 def windows_plot(contents: Contents) -> Plot | None:
-    """Return the plot, or ``None`` where no charge names its payer."""
+    """Return the plot, or ``None`` if no charge names its payer."""
     anomalies = contents.result.anomalies
     if anomalies is None or not anomalies.calibrations:
         return None

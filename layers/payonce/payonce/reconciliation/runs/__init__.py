@@ -1,1 +1,1 @@
-"""Runs over stored files: what comes in, what is kept, what is judged, and the chain of manifests."""
+"""Reconciliation runs: intake of files, cached rows, the run itself, its policy, and the chain of manifests."""

@@ -1,10 +1,10 @@
-"""Files on their way in: read whole or refused, kept by their content, remembered once.
+"""The intake of files: each is parsed completely or rejected, stored by its content, and registered once.
 
 ::
 
     bucket: incoming/gateway/<gateway>/...  ┐
-            incoming/bank/...               ┴─ accept ─▶ files/<SHA-256> (as it came), rows/... (as tables: kept_rows)
-                                                         ─▶ remembered, or known before
+            incoming/bank/...               ┴─ accept ─▶ files/<SHA-256> (unchanged), rows/... (as tables: kept_rows)
+                                                         ─▶ registered, or a duplicate
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class Inbox:
         self._policy = policy
 
     def accept(self, name: str) -> Arrival:
-        """Read the file ``name`` and remember it. Tried again after a crash, it ends the same.
+        """Parse, store and register the file ``name``. Idempotent, also after a crash.
 
-        Raises ``FileRejected``, with line and field where the content is at fault, and then nothing is kept;
-        ``NotFound`` when there is no such file; ``StoreUnavailable``.
+        Raises ``FileRejected``, with line and field if the content is invalid, and then stores nothing; ``NotFound``
+        if there is no such file; ``StoreUnavailable``.
         """
         gateway = self._place_of(name)
         data = self._files.read(name, max_bytes=MAX_FILE_BYTES)
@@ -79,7 +79,7 @@ class Inbox:
         content = read_file(data, mappings=policy.mappings, strict=policy.strict)
         content = _fitting(name, content, gateway)
         self._check_owner(name, content.file_id, gateway)
-        # Kept before it is remembered: what is remembered is always there to be read.
+        # Stored before it is registered, so that a registered file can always be read.
         self._files.write(KEPT + content.file_id, data)
         self._rows.keep(content, gateway)
         known = KnownFile(
@@ -91,16 +91,16 @@ class Inbox:
         )
         new = remember_file(self._database, known)
         if not new:
-            # It may have come under two gateways at the same moment, and then one of them was remembered.
+            # The file may have arrived for two gateways concurrently, and only one of them was registered.
             self._check_owner(name, content.file_id, gateway)
         return Arrival(file=known, new=new, unproved=content.unproved)
 
     def accepted_since(self, received_from_ms: int) -> Iterator[KnownFile]:
-        """Yield each file that was accepted since then, oldest first."""
+        """Yield the files accepted since ``received_from_ms``, oldest first."""
         yield from files_since(self._database, received_from_ms)
 
     def _check_owner(self, name: str, file_id: str, gateway: str | None) -> None:
-        """Refuse bytes that are another gateway's report already: taken for known, they would never be compared."""
+        """Reject a file that is already another gateway's report: as a duplicate it would never be compared."""
         known = gateway_of_file(self._database, file_id)
         if known is not None and known[0] != gateway:
             raise FileRejected(

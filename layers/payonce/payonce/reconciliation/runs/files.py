@@ -1,4 +1,4 @@
-"""Files that were accepted, each once by its content, and the head of the chain of run manifests."""
+"""The register of accepted files, deduplicated by content, and the head of the chain of run manifests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from payonce.ports import Database, Item, Key
 
-# A few files a day: one partition lists them all.
+# With a few files a day, one partition is enough for all.
 FILES_PARTITION = "FILES"
 CHAIN_KEY = {"pk": "CHAIN", "sk": "HEAD"}
 PAGE_SIZE = 100
@@ -24,7 +24,7 @@ PAGE_SIZE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """A file that was accepted. ``gateway`` is ``None`` for a bank's statement."""
+    """An accepted file. ``gateway`` is ``None`` for a bank's statement."""
 
     file_id: str
     name: str
@@ -34,7 +34,7 @@ class KnownFile:
 
 
 def remember_file(database: Database, file: KnownFile) -> bool:
-    """Note the file; return ``False`` where it was there before, under whatever name. Raises ``StoreUnavailable``."""
+    """Register the file; return ``False`` for a duplicate, under whatever name. Raises ``StoreUnavailable``."""
     fields: Item = {
         "file_id": file.file_id,
         "name": file.name,
@@ -52,7 +52,7 @@ def remember_file(database: Database, file: KnownFile) -> bool:
 
 
 def gateway_of_file(database: Database, file_id: str) -> tuple[str | None, str] | None:
-    """Return whose report a remembered file is, and its name; ``None`` for a new one. Raises ``StoreUnavailable``."""
+    """Return the gateway and the name of a registered file, ``None`` for a new one. Raises ``StoreUnavailable``."""
     item = database.get(Table.RECONCILIATION, _file_key(file_id))
     return None if item is None else (item["gateway"], str(item["name"]))
 
@@ -62,7 +62,7 @@ def _file_key(file_id: str) -> Key:
 
 
 def files_since(database: Database, received_from_ms: int) -> Iterator[KnownFile]:
-    """Yield the files received since then, oldest first."""
+    """Yield the files received since ``received_from_ms``, oldest first."""
     for item in every_item(
         lambda start: database.query(
             Table.RECONCILIATION,
@@ -82,13 +82,13 @@ def files_since(database: Database, received_from_ms: int) -> Iterator[KnownFile
 
 
 def chain_head(database: Database) -> str:
-    """Return the hash of the last run's manifest; ``FIRST`` before the first."""
+    """Return the hash of the last run's manifest, ``FIRST`` if there is none."""
     item = database.get(Table.RECONCILIATION, CHAIN_KEY)
     return FIRST if item is None else str(item["manifest_hash"])
 
 
 def move_chain(database: Database, *, previous: str, manifest_hash: str) -> None:
-    """Make ``manifest_hash`` the head. Raises ``WriteConflict`` when another run has moved it since ``previous``."""
+    """Make ``manifest_hash`` the head. Raises ``WriteConflict`` if the head is no longer ``previous``."""
     if previous == FIRST:
         database.write([Insert(Table.RECONCILIATION, {**CHAIN_KEY, "manifest_hash": manifest_hash})])
         return

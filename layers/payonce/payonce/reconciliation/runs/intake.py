@@ -1,4 +1,4 @@
-"""Files on their way into a run: each read whole, known by its content, counted for the proof and for the plots."""
+"""Counts the rows of a run's files as they are read, for the proof of conservation and for the plots."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Refused:
 
 @dataclass(slots=True)
 class Intake:
-    """What the files of a run hold, counted as they pass.
+    """The counts over a run's files.
 
     ``read``: rows and signed sum per (source, currency). ``fees``: charges per whole basis points of fee;
     ``delays``: per whole hours from a charge to its availability; both per gateway. ``latest_ms``: the latest time of
@@ -64,7 +64,7 @@ class Intake:
     latest_ms: int = 0
 
     def ledger(self, rows: Iterable[LedgerRow]) -> Iterator[LedgerRow]:
-        """Yield the rows on, counted."""
+        """Yield the rows unchanged, and count them."""
         for row in rows:
             self._count(Source.LEDGER, row.currency, row.amount_minor)
             self.latest_ms = max(self.latest_ms, row.booked_at_ms)
@@ -72,12 +72,12 @@ class Intake:
             yield row
 
     def add_ledger_file(self, name: str, file_id: str) -> None:
-        """Note the ledger, whose rows passed."""
+        """Add the ledger's file, whose rows have been counted by ``ledger``."""
         rows = sum(count for (source, _), (count, _) in self.read.items() if source is Source.LEDGER)
         self.files.append(FileFacts(name, file_id, "ledger_csv", None, rows))
 
     def earlier(self, file: ReconciliationFile, gateway: str | None) -> FileFacts | None:
-        """Return the file with the same bytes that came before. Raises ``BodyMalformed`` when another gateway's."""
+        """Return the earlier file of the same bytes, or ``None``. Raises ``BodyMalformed`` if another gateway's."""
         for facts in self.files:
             if facts.file_id == file.file_id:
                 if facts.gateway != gateway:
@@ -86,7 +86,7 @@ class Intake:
         return None
 
     def add(self, name: str, file: ReconciliationFile, gateway: str | None) -> None:
-        """Count a file. ``gateway`` is the ledger's name of the gateway whose report it is."""
+        """Count a file. ``gateway`` is the ledger's name of the gateway that issued the report."""
         for row in file.gateway_rows:
             self._count(Source.GATEWAY, row.currency, row.amount_minor)
             self.latest_ms = max(self.latest_ms, row.created_at_ms)
@@ -113,7 +113,7 @@ class Intake:
 
 
 class CountedStream:
-    """Bytes on their way to a reader: hashed for the file's id, and reported to ``passed`` as they go."""
+    """A stream of lines that hashes the bytes for the file's id, and reports their number to ``passed``."""
 
     def __init__(self, stream: LineStream, passed: Callable[[int], None]) -> None:
         self._stream = stream
@@ -129,5 +129,5 @@ class CountedStream:
 
     @property
     def file_id(self) -> str:
-        """The SHA-256 of what passed."""
+        """Return the SHA-256 of the bytes read so far."""
         return self._hash.hexdigest()

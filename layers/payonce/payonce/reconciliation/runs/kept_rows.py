@@ -1,12 +1,12 @@
-"""Rows kept as tables, so that a run parses no file and asks no journal a second time.
+"""Caches rows as Parquet tables, so that no run parses a file or queries the journal twice.
 
 ::
 
-    rows/<version>/files/<gateway|bank>/<SHA-256>.<table>.parquet   of each file, written when it is accepted
-    rows/<version>/weeks/<SHA-256 of the files' ids>.<table>.parquet  all files of a week that is over, as one
-    rows/<version>/ledger/<day>.parquet                             the journal's movements of a day that is over
+    rows/<version>/files/<gateway|bank>/<SHA-256>.<table>.parquet   one per file, written when it is accepted
+    rows/<version>/weeks/<SHA-256 of the files' ids>.<table>.parquet  all files of a past week in one
+    rows/<version>/ledger/<day>.parquet                             the journal's movements of a past day
 
-All of it follows from what lies elsewhere: what is missing is made again, what is old is never changed.
+The cache is derived data: a missing table is made again, and an existing one never changes.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ KEPT = "files/"
 ROWS_VERSION = 2
 ROWS = f"rows/{ROWS_VERSION}/"
 WEEK_MS = 7 * DAY_MS
-# A file accepted at the end of a week is remembered moments later, and an index of the journal follows it within
-# seconds: a day is plenty.
+# How long after its end a week or day counts as complete. A file is registered moments after it is accepted, and the
+# journal's index follows within seconds, so a day is plenty.
 SETTLED_MS = DAY_MS
 GATEWAY_TABLES, BANK_TABLES = ("gateway_row",), ("bank_line", "bank_statement")
 
 
 def week_start_ms(at_ms: int) -> int:
-    """Return the beginning of the seven days that ``at_ms`` lies in, counted from 1970-01-01."""
+    """Return the start of the week that contains ``at_ms``; weeks are counted from 1970-01-01."""
     return at_ms - at_ms % WEEK_MS
 
 
 def day_start_ms(at_ms: int) -> int:
-    """Return the beginning of its day, UTC."""
+    """Return the start of the day (UTC) that contains ``at_ms``."""
     return at_ms - at_ms % DAY_MS
 
 
@@ -76,7 +76,7 @@ class KeptRows:
         self._policy = policy
 
     def keep(self, file: ReconciliationFile, gateway: str | None) -> None:
-        """Keep the rows of a file that was read. Raises ``StoreUnavailable``; again writes the same."""
+        """Store the rows of a parsed file. Idempotent. Raises ``StoreUnavailable``."""
         with tempfile.TemporaryDirectory(prefix="payonce-") as folder, self._workspace() as workspace:
             workspace.add_file(file, gateway=gateway)
             for table in _tables(gateway):
@@ -85,10 +85,10 @@ class KeptRows:
                 self._files.store(_file_name(file.file_id, gateway, table), path)
 
     def load_files(self, workspace: Workspace, known: Iterable[KnownFile], *, now_ms: int, folder: Path) -> None:
-        """Add the rows of all files. ``folder`` keeps them as long as the workspace is used.
+        """Add the rows of all files to the workspace, which reads them from ``folder`` as long as it is in use.
 
-        ``known`` are all files from the beginning of a week on, up to ``now_ms``. Raises ``NotFound`` when a file's
-        rows and the file itself are gone, ``StoreUnavailable``.
+        ``known`` are all files from the start of a week up to ``now_ms``. Raises ``NotFound`` if both a file and its
+        rows are gone, and ``StoreUnavailable``.
         """
         weeks: defaultdict[tuple[int, str], list[KnownFile]] = defaultdict(list)
         for file in known:
@@ -102,10 +102,10 @@ class KeptRows:
     def load_ledger(
         self, workspace: Workspace, *, read_from_ms: int, from_ms: int, until_ms: int, folder: Path
     ) -> None:
-        """Add the journal's movements of the days from ``from_ms`` up to before ``until_ms``.
+        """Add the journal's movements of the days in [``from_ms``, ``until_ms``).
 
-        Of the days from ``read_from_ms`` before those only what a gateway's row names, so files come first: what a
-        report says of a movement from before the period is compared, and what it does not say is no break.
+        Of the days in [``read_from_ms``, ``from_ms``) only movements are added that a gateway's row names, so load the
+        files first: a reported earlier movement is compared, and one that is not reported is no break.
         """
         answered: list[str] = []
         whole: list[str] = []
@@ -126,7 +126,7 @@ class KeptRows:
             workspace.add_answered_ledger(answered)
 
     def _day(self, day_ms: int, folder: Path) -> Path:
-        """Bring the day's movements to a file, which is empty where there were none."""
+        """Return a local file with the day's movements, empty if there were none."""
         name = f"{ROWS}ledger/{day_ms // DAY_MS}.parquet"
         path = folder / f"ledger-{day_ms // DAY_MS}"
         if not self._files.fetch(name, path):

@@ -1,4 +1,4 @@
-"""The stack's journal of a period as a ledger CSV, so that ``payonce reconcile`` runs over real bookings offline."""
+"""Exports the stack's journal of a period as a ledger CSV, so that ``payonce reconcile`` can run on it offline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from payonce.ports import Database
 
-PROGRESS_EVERY = 500  # rows: some screen refreshes a second
+PROGRESS_EVERY = 500  # rows, which gives a few screen refreshes per second
 
 
 def export_ledger(
@@ -31,11 +31,11 @@ def export_ledger(
     gateway: str | None = None,
     progress: Callable[[int, int], None] = lambda _rows, _at_ms: None,
 ) -> int:
-    """Write what was booked from ``from_ms`` up to before ``until_ms`` to a new file, by time; return how many rows.
+    """Write the movements booked in [``from_ms``, ``until_ms``) to a new file, ordered by time; return how many.
 
-    The file is there as a whole or not at all. ``progress`` is told the rows so far and the time of the last. Raises
-    ``BodyMalformed`` for a file that exists or can't be written and for a text that a spreadsheet would run, and
-    ``StoreUnavailable``.
+    The file is written atomically. ``progress`` is called with the number of rows so far and the time of the last.
+    Raises ``BodyMalformed`` for a file that exists or can't be written, and for a text that a spreadsheet would
+    execute; raises ``StoreUnavailable``.
     """
 
     def rows() -> Iterator[LedgerRow]:
@@ -52,7 +52,7 @@ def export_ledger(
 
 
 def _harmless(row: LedgerRow) -> LedgerRow:
-    """Return the row. Escaping a text would make another row of it, so what would be run is refused."""
+    """Return the row if a spreadsheet would execute none of its texts, else raise: escaping would change the row."""
     for field in fields(LedgerRow):
         value = getattr(row, field.name)
         if isinstance(value, str) and (neutralised(value) != value or not value.isprintable()):
@@ -65,14 +65,14 @@ def _harmless(row: LedgerRow) -> LedgerRow:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[TextIO]:
-    """Give a file that gets its name when all of it is written. Raises ``BodyMalformed``."""
-    if path.exists():  # said before anything is read
+    """Yield a file that gets its name once it is complete. Raises ``BodyMalformed``."""
+    if path.exists():  # checked before the journal is read
         raise BodyMalformed(f"{path} exists. Name a new file.")
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             yield file
-        # Not over a file that came meanwhile.
+        # A link, because it does not overwrite a file created meanwhile.
         path.hardlink_to(part)
     except FileExistsError:
         raise BodyMalformed(f"{path} exists. Name a new file.") from None

@@ -1,4 +1,4 @@
-"""Our side of a run: the journal's movements of a period, and what we hold of a reference that the journal lacks."""
+"""Our side of a run: the journal's movements of a period, and our payments for references outside of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from payonce.domain.payment import Payment
     from payonce.ports import Database, Item
 
-PAGE_SIZE = 1_000  # about 0.4 MB; DynamoDB ends a page at 1 MB
+PAGE_SIZE = 1_000  # about 0.4 MB; DynamoDB limits a page to 1 MB
 _STATES: Mapping[str, LedgerState] = {
     PaymentStatus.IN_DOUBT.value: LedgerState.IN_DOUBT,
     PaymentStatus.AUTHORIZED.value: LedgerState.AUTHORIZED,
@@ -40,9 +40,9 @@ _STATES: Mapping[str, LedgerState] = {
 
 
 def booked_rows(database: Database, *, from_ms: int, until_ms: int) -> Iterator[LedgerRow]:
-    """Yield every movement booked from ``from_ms`` up to before ``until_ms``, in no order. Eventually consistent.
+    """Yield every movement booked in [``from_ms``, ``until_ms``), unordered. Eventually consistent.
 
-    An entry younger than a second may be missing: a run looks at a period that is over. Raises ``StoreUnavailable``.
+    An entry younger than a second may be missing, so use it only for past periods. Raises ``StoreUnavailable``.
     """
     for day in range(from_ms // DAY_MS, (until_ms - 1) // DAY_MS + 1):
         for shard in range(MOVEMENT_SHARDS):
@@ -51,7 +51,7 @@ def booked_rows(database: Database, *, from_ms: int, until_ms: int) -> Iterator[
 
 
 def booked_in_order(database: Database, *, from_ms: int, until_ms: int) -> Iterator[LedgerRow]:
-    """As ``booked_rows``, by time; holds a page of each shard."""
+    """Yield the rows of ``booked_rows`` ordered by time. It holds one page per shard in memory."""
     for day in range(from_ms // DAY_MS, (until_ms - 1) // DAY_MS + 1):
         shards = (
             map(_booked, _movements(database, day_partition(day * DAY_MS, shard), from_ms, until_ms))
@@ -61,11 +61,11 @@ def booked_in_order(database: Database, *, from_ms: int, until_ms: int) -> Itera
 
 
 def rows_of(database: Database, references: Iterable[str]) -> Iterator[LedgerRow]:
-    """Yield what we hold of the gateway references, whenever that was: what was booked, or that nothing was.
+    """Yield our movements or payments for these gateway references, of any time.
 
-    For references in a report that the period's movements lack: one from before the period is known all the same, and
-    one that is in doubt, declined or failed is not unknown. Yields nothing of a reference that is not ours. Raises
-    ``StoreUnavailable``.
+    It is for references in a report that the period's movements lack: one from before the period is ours as well, and
+    so is one that booked nothing because it is in doubt, declined or failed. Yields nothing for references that are
+    not ours. Raises ``StoreUnavailable``.
     """
     for reference in dict.fromkeys(references):
         page = database.query(

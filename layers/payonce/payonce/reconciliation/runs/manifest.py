@@ -1,7 +1,7 @@
-"""The manifest of a run: what went in, what came out, and the hash of the one before. A chain of them can't be edited.
+"""The manifest of a run: its inputs, its results, and the hash of the previous manifest, which makes a hash chain.
 
-Whoever holds the last hash can tell whether any manifest before it was changed, dropped, added or moved. There is one
-kind: ``payonce reconcile --manifest`` adds it as a line to a file, a run in the stack as ``runs/<hash>.json``.
+Whoever holds the last hash can detect any manifest that was changed, dropped, inserted or moved. ``payonce reconcile
+--manifest`` appends the manifest as a line to a file; a run in the stack stores the same as ``runs/<hash>.json``.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import RunSettings
 
 MANIFEST_VERSION: Final = 2
-FIRST: Final = "0" * 64  # what the first manifest names as the one before it
+FIRST: Final = "0" * 64  # the ``previous`` of the first manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One run's ``document`` (plain JSON) and the ``hash`` of its canonical spelling."""
+    """One run's manifest: its ``document`` (plain JSON) and the ``hash`` of the canonical form."""
 
     document: dict[str, Any]
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON, in hex."""
+        """Return the SHA-256 of the canonical JSON, in hex."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @property
     def previous(self) -> str:
-        """The hash of the one before, ``FIRST`` where there is none."""
+        """Return the hash of the previous manifest, ``FIRST`` if there is none."""
         return str(self.document.get("previous"))
 
     def to_bytes(self) -> bytes:
@@ -45,11 +45,11 @@ class Manifest:
 
 
 def manifest_from(data: bytes) -> Manifest | None:
-    """Return the stored manifest, or ``None`` for bytes that are none: another spelling, or half of it, is not one."""
+    """Return the stored manifest, or ``None`` unless the bytes are the complete canonical JSON of one."""
     try:
         document = json.loads(data)
         whole = isinstance(document, dict) and Manifest(document).to_bytes() == data
-    except (ValueError, RecursionError):  # a text that UTF-8 has no bytes for, or parts within parts without end
+    except (ValueError, RecursionError):  # also lone surrogates and bottomless nesting
         return None
     return Manifest(document) if whole else None
 
@@ -63,9 +63,9 @@ def manifest_of(
     policy_id: str = "",
     previous: str = FIRST,
 ) -> Manifest:
-    """Return the manifest of a run over these (file id, gateway). Their order is no part of it.
+    """Return the manifest of a run over these (file id, gateway) pairs, in any order.
 
-    ``policy_id`` is the SHA-256 of the policy's text, empty for the defaults; ``settings`` is what it came to.
+    ``policy_id`` is the SHA-256 of the policy's text, empty for the defaults; ``settings`` are the resulting settings.
     """
     return Manifest(
         {
@@ -88,7 +88,7 @@ def manifest_of(
 
 
 def anomalies_document(result: RunResult) -> bytes:
-    """Return the canonical JSON of the run's anomalies, windows of all merchants included; empty where none ran."""
+    """Return the canonical JSON of the run's anomalies with all merchants' windows; empty if detection did not run."""
     return b"" if result.anomalies is None else canonical_json(result.anomalies.to_document())
 
 
@@ -98,9 +98,9 @@ def anomalies_digest(result: RunResult) -> str:
 
 
 def verify_chain(manifests: Sequence[Manifest], *, last_hash: str | None = None) -> int | None:
-    """Return the position of the first manifest that does not follow from the one before, ``None`` if all do.
+    """Return the position of the first manifest that does not follow from its predecessor, ``None`` if all do.
 
-    ``last_hash`` is what is known of the end, kept elsewhere; a chain that ends otherwise is wrong at its length.
+    ``last_hash`` is the hash of the end, kept elsewhere: for a chain with another end its length is returned.
     """
     before = FIRST
     for position, manifest in enumerate(manifests):

@@ -1,7 +1,7 @@
-"""One run: the journal and every accepted file of the period, compared; cases brought up to it; its manifest chained.
+"""One run: compares the journal with every accepted file of the period, updates the cases, and chains its manifest.
 
-Nothing here is done once and for all: a run that dies is simply run again. Two at the same time are harmless: cases
-take the word of the one that looked later, and the chain has one next link, so the other takes its place behind it.
+A run is idempotent: one that died is run again. Concurrent runs are harmless: for a case the run with the later view
+wins, and of two runs that append to the chain the one with the conflict appends behind the other.
 """
 
 from __future__ import annotations
@@ -47,27 +47,27 @@ if TYPE_CHECKING:
     from payonce.reconciliation.runs.standing import RunCorrections, Standing
     from payonce.reconciliation.runs.stored_policy import PolicyInForce, StoredPolicy
 
-# Gateways settle within days and banks within a week; what concerns an older movement is found by its reference.
+# Gateways settle within days and banks within a week; an older movement is found by its reference.
 LOOKBACK_DAYS = 35
-# A report on the first days of the period may have come before it.
+# A report on the first days of the period may have been received before it.
 FILE_SLACK_DAYS = 5
-# What the longest report tells of, a month and some days: so far back the journal is read for what files name.
+# The span of the longest report, a month and some days: so far back the journal is read for movements that files name.
 REPORT_DAYS = 35
-# A break of the first day could be due to what lies before the period, and its absence proves nothing. That is asked of
-# the earliest of its rows.
+# A break on the first day could depend on rows before the period, so that its absence proves nothing. Decisive is the
+# earliest of its rows.
 COVERED_FROM_DAYS = LOOKBACK_DAYS - 1
-# The fields of evidence that say when a row was, and their unit.
+# The fields of evidence that hold a row's time, and their units.
 EVIDENCE_TIMES = {"booked_at_ms": 1, "created_at_ms": 1, "booking_day": DAY_MS, "last_day": DAY_MS}
 MANIFESTS = "runs/"
 ANOMALIES = "runs/anomalies/"
 RUN_NAMESPACE = "payonce/run/v1"
-CHAIN_ATTEMPTS = 20  # each failure means that another run has ended meanwhile
+CHAIN_ATTEMPTS = 20  # each conflict means that another run has ended meanwhile
 
 
 class Reconciliation:
-    """Runs. ``workspace`` opens an empty engine; ``policy`` has what a run judges by.
+    """Runs reconciliations. ``workspace`` opens an empty engine; ``policy`` holds the settings that a run judges by.
 
-    ``explain`` gives what a run asks why its new breaks arose.
+    ``explain`` returns, for each run, the function that explains why a new break arose.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Reconciliation:
         self._corrections = corrections
 
     def run(self, request_id: str | None = None) -> RunReport:
-        """Compare everything up to now and return what was found.
+        """Compare everything up to now, update the cases, and return the report.
 
-        ``request_id`` is what asks for the run: asked again by the same, because it died, it is the same run, and its
-        counts are those of all attempts. Raises ``StoreUnavailable``, ``NotFound`` when an accepted file is gone, and
-        ``ConservationViolated``; then no case was touched.
+        ``request_id`` identifies the run: a repetition, after an attempt that died, continues the same run, and the
+        report counts all attempts. Raises ``StoreUnavailable``; raises ``NotFound`` if an accepted file is gone, and
+        ``ConservationViolated``, before any case was changed.
         """
         run_id = content_id("run", RUN_NAMESPACE, request_id) if request_id else self._ids.new("run")
         as_of_ms = self._clock.now_ms()
@@ -146,7 +146,7 @@ class Reconciliation:
         )
 
     def _fill(self, workspace: Workspace, as_of_ms: int, folder: Path) -> Period:
-        """Load the workspace with whole days of the journal and whole weeks of files: those are kept as they were."""
+        """Load whole days of the journal and whole weeks of files into the workspace, because these are cached."""
         from_ms = day_start_ms(as_of_ms - LOOKBACK_DAYS * DAY_MS)
         files_from_ms = week_start_ms(from_ms - FILE_SLACK_DAYS * DAY_MS)
         known = list(self._inbox.accepted_since(files_from_ms))
@@ -159,21 +159,21 @@ class Reconciliation:
 
     def _strangers(self, references: Iterable[tuple[str, str]]) -> Iterable[LedgerRow]:
         for gateway, reference in references:
-            # A reference at another gateway than the one we gave it to is not that movement.
+            # A reference reported by another gateway than the one we sent it to is not that movement.
             yield from (row for row in rows_of(self._database, [reference]) if row.gateway == gateway)
 
     def _begin(self, run_id: str) -> None:
-        """Have corrected what this run has found, whenever it was opened: an earlier run may have died before this.
+        """Start the corrections of every case that this run has found, old ones too: an earlier run may have died here.
 
-        And the rest of what was corrected in part, which no run finds: the books agree with the gateway since.
+        Included is the rest of partial corrections, which no run finds, because books and gateway agree by then.
         """
         if self._corrections is not None:
             cases = self._cases.with_status(CaseStatus.OPEN)
             self._corrections.begin([case for case in cases if case.last_seen_run_id == run_id or case.is_partly_open])
 
     def _covers(self, case: Case, as_of_ms: int, standing: Mapping[str, Standing], period: Period) -> bool:
-        # What the gateway has not reported yet proves nothing: the refund may still be on its way. Nor does it where a
-        # part was given back and nobody says what became of the rest.
+        # Not finding the break proves nothing while the gateway has not reported the refund, which may be on its way,
+        # nor while only a part was given back.
         stands = standing.get(case.break_id)
         if case.is_partly_open if stands is None else is_unproved(stands, period.seen, as_of_ms):
             return False
@@ -190,7 +190,7 @@ class Reconciliation:
     def _document(
         self, run_id: str, settings: RunSettings, policy: PolicyInForce, known: Iterable[KnownFile], result: RunResult
     ) -> str:
-        """Store the run's anomalies and its manifest, and make that the end of the chain; return its hash."""
+        """Store the run's anomalies and its manifest, append the manifest to the chain, and return its hash."""
         manifest = manifest_of(
             result,
             files=[(file.file_id, file.gateway) for file in known],
@@ -206,7 +206,7 @@ class Reconciliation:
         for attempt in range(CHAIN_ATTEMPTS):
             previous = chain_head(self._database)
             manifest = replace(manifest, document={**manifest.document, "previous": previous})
-            # Written first and under its hash, so that the head always names a manifest that is there.
+            # Written first, under its hash, so that the head always names an existing manifest.
             self._files.write(f"{MANIFESTS}{manifest.hash}.json", manifest.to_bytes())
             try:
                 move_chain(self._database, previous=previous, manifest_hash=manifest.hash)
@@ -219,11 +219,11 @@ class Reconciliation:
 
 
 def _is_cut_off(found: Break, period: Period) -> bool:
-    """Return whether what a break lacks may be there, and merely in files from before the run's.
+    """Return whether the counterpart that a break lacks may be in files older than the run's.
 
-    A statement comes within days of its last line, but the report that names the payout may come a month later, and
-    stays in the period when the statement has left it; so may a payout when its first members have. And a movement that
-    was in doubt is booked at last when its report came long before.
+    A statement arrives within days of its last line, but the report that names the payout may arrive a month later, and
+    is then in the period without the statement; likewise a payout without its first members. And a movement that was in
+    doubt may be booked long after its report arrived.
     """
     if found.break_class is BreakClass.MISSING_IN_GATEWAY:
         ours = OURS.fullmatch(found.subject[1])
@@ -233,7 +233,7 @@ def _is_cut_off(found: Break, period: Period) -> bool:
 
 
 def _first_at_ms(case: Case) -> int:
-    """Return the time of the earliest row that shows the break: a second capture alone looks like the only one."""
+    """Return the time of the earliest row of the evidence: without it a second capture would look like the only one."""
     told = (
         int(value) * unit_ms
         for row in case.evidence

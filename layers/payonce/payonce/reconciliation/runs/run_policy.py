@@ -1,4 +1,4 @@
-"""What a run judges by, as an operator writes it: TOML in, ``RunSettings`` out. See docs/reconciliation.md."""
+"""Parses the operator's policy for runs, a TOML file, into ``RunSettings``. See docs/reconciliation.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from payonce.reconciliation.readers.mapping import ColumnMapping
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_HOURS = 24 * 366  # a year: beyond it nothing is in transit, and a larger number is a slip in the unit
+MAX_HOURS = 24 * 366  # a year: nothing is in transit longer, so a larger number has the wrong unit
 MAX_DAYS = 366
 MAX_MAPPINGS = 50  # each is tried on a table of no format of its own
 MAX_BASIS_POINTS = 10_000  # all of the amount
@@ -28,12 +28,12 @@ Minor = Annotated[int, Field(ge=0, le=MAX_FIXED_MINOR)]
 
 
 class _Table(BaseModel):
-    # Strict: 24.5 hours or "24" is a slip, and an unknown setting one that would silently do nothing.
+    # Strict: 24.5 hours and "24" are mistakes, and an unknown setting would silently have no effect.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class FeePolicy(_Table):
-    """``[[fees]]``: what one gateway may take of a charge in one currency."""
+    """An entry of ``[[fees]]``: the fee that one gateway may take of a charge in one currency."""
 
     gateway: Annotated[str, Field(min_length=1, max_length=100)]
     currency: str
@@ -50,7 +50,7 @@ class FeePolicy(_Table):
 
 
 class RunPolicy(_Table):
-    """The whole file. What it leaves out has the default of ``RunSettings``."""
+    """The whole file. Settings that it omits have the defaults of ``RunSettings``."""
 
     in_transit_hours: Hours = DEFAULTS.in_transit_hours
     settlement_sla_hours: Hours = DEFAULTS.settlement_sla_hours
@@ -73,7 +73,7 @@ class RunPolicy(_Table):
         return fees
 
     def settings(self, as_of_ms: int) -> RunSettings:
-        """Return what the rules take."""
+        """Return the settings for the matching rules."""
         return RunSettings(
             as_of_ms=as_of_ms,
             in_transit_hours=self.in_transit_hours,
@@ -112,7 +112,7 @@ def _parsed[Document: BaseModel](data: bytes, source: str, form: type[Document])
         document = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MisconfiguredError(f"{source}: the file can't be read: {error}") from None
-    # A number of thousands of digits and lists within lists without end are errors of the parser's parts, not its own.
+    # For a number of thousands of digits or bottomless lists, tomllib raises these rather than a TOMLDecodeError.
     except (ValueError, RecursionError) as error:
         raise MisconfiguredError(f"{source}: not TOML: {error}") from None
     try:

@@ -1,4 +1,4 @@
-"""What a run says of itself: the fields of its log line, of which metrics are made."""
+"""The report of a run: the fields of its log line, from which the metrics are derived."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What a run did. ``digest`` is the rules'; ``manifest_hash`` the new head of the chain.
+    """The result of a run. ``digest`` is that of the rules' results, ``manifest_hash`` the new head of the chain.
 
-    ``unusual`` are bursts and outliers by kind, ``findings`` those of the last day, so that an alarm tells each on its
-    day; ``uncalibrated_merchants`` those whose history earns no window of
-    their own. ``policy_id`` and ``policy_refused``: see ``PolicyInForce``.
+    ``unusual`` counts bursts and outliers by kind, ``findings`` those of the last day, so that each raises the alarm
+    once. ``uncalibrated_merchants`` have too little history for a window of their own. For ``policy_id`` and
+    ``policy_refused`` see ``PolicyInForce``.
     """
 
     run_id: str
@@ -45,14 +45,14 @@ class RunReport:
     counts: RunCounts
 
     def to_log(self) -> dict[str, Any]:
-        """Return the fields of the log line that metrics are made of."""
+        """Return the fields of the log line, from which the metrics are derived."""
         document = asdict(self)
         return {**document, **document.pop("counts")}
 
 
 @dataclass(slots=True)
 class Period:
-    """What a run looked at: from when on, its files, and what it needs of their rows once the engine is closed."""
+    """The period of a run, its files, and the data of their rows that is needed once the engine is closed."""
 
     from_ms: int
     files_from_ms: int
@@ -74,7 +74,7 @@ def report_of(
     manifest_hash: str,
     counts: RunCounts,
 ) -> RunReport:
-    """Return the report of a run that has ended."""
+    """Return the report of a finished run."""
     anomalies = result.anomalies or NOTHING_UNUSUAL
     return RunReport(
         run_id=run_id,

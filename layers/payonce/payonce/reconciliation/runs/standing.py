@@ -1,4 +1,4 @@
-"""Where the corrections of breaks stand, as far as a run has to know it."""
+"""The states of corrections, as far as a run needs them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where the correction of a break stands. ``in_flight``: its money may be on the way, so nothing is proved now.
+    """The state of a break's correction. ``in_flight``: its money may be on the way, so that nothing is proved yet.
 
-    ``gateway_references``: the refunds that the gateway has to report before the break is proved gone. ``since_ms``:
-    when it was corrected, 0 before. ``rest_minor``: what is left to give back of a surplus that was given back in part:
-    our books agree with the gateway by then, and yet the payer lacks it.
+    ``gateway_references`` are the refunds that the gateway has to report before the break is proved gone. ``since_ms``
+    is when it was corrected, 0 before. ``rest_minor`` is the rest of a surplus that was given back in part: books and
+    gateway agree by then, but the payer still lacks it.
     """
 
     in_flight: bool = False
@@ -27,14 +27,14 @@ class Standing:
 
 
 class RunCorrections(Protocol):
-    """Corrections, as runs see them: corrections.following."""
+    """The interface of corrections to runs, implemented by corrections.following."""
 
     def standing(self, cases: Iterable[Case]) -> Mapping[str, Standing]:
-        """Return where the corrections of the cases stand, by break; without one a case is not in it."""
+        """Return the states of the cases' corrections by break id; a case without a correction is missing."""
         ...
 
     def begin(self, cases: Iterable[Case]) -> None:
-        """Start the corrections that the cases need and have not had. Idempotent: a second call starts nothing."""
+        """Start the corrections that the cases need. Idempotent: a second call starts nothing."""
         ...
 
 

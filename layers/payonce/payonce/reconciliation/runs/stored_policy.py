@@ -1,7 +1,8 @@
-"""The policy that runs in the stack judge by: ``policy/run.toml`` of the bucket, else the last good one, else defaults.
+"""The policy for runs in the stack: the bucket's ``policy/run.toml``, else the last valid one, else the defaults.
 
-A policy with a mistake in it is refused and said, loudly, and the one before stays in force: no run at all would leave
-charges made twice unseen because of a slip in a fee, and the defaults are what an operator has replaced on purpose.
+An invalid policy is rejected with an alarm, and the previous one stays in force. Without it, either no run would take
+place, so that a mistake in a fee would hide double charges, or the defaults would return, which an operator replaced on
+purpose.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 POLICY_FOLDER = "policy/"
 POLICY_FILE = f"{POLICY_FOLDER}run.toml"
-MAX_POLICY_BYTES = 64_000  # some hundreds of fees; it is kept in an item of the table, which holds 400 KB
+MAX_POLICY_BYTES = 64_000  # some hundreds of fees; the text is stored in an item, whose limit is 400 KB
 IN_FORCE_KEY: Key = {"pk": "POLICY", "sk": "RUN"}
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyInForce:
-    """``policy_id`` is the SHA-256 of its text, empty for the defaults; ``refused`` why a newer one is not in force."""
+    """The policy of a run. ``policy_id`` is the SHA-256 of its text, empty for the defaults.
+
+    ``refused`` says why a newer policy was rejected, ``None`` if none was.
+    """
 
     policy: RunPolicy
     policy_id: str
@@ -33,7 +37,7 @@ class PolicyInForce:
 
 
 class StoredPolicy:
-    """Reads the policy anew for each run."""
+    """Reads the policy, for each run again."""
 
     def __init__(self, *, files: FileStore, database: Database, clock: Clock) -> None:
         self._files = files
@@ -41,11 +45,11 @@ class StoredPolicy:
         self._clock = clock
 
     def in_force(self) -> PolicyInForce:
-        """Return the policy to judge by, and remember it when it is a new one. Raises ``StoreUnavailable``."""
+        """Return the policy in force, and store it if it is new. Raises ``StoreUnavailable``."""
         try:
             data = self._files.read(POLICY_FILE, max_bytes=MAX_POLICY_BYTES)
             if data is None:
-                # Deleted on purpose: then a later one with a mistake does not bring the deleted one back.
+                # Deleted on purpose: forget it, so that a later invalid policy does not bring it back.
                 self._remember("", "")
                 return PolicyInForce(RunPolicy(), "")
             policy, policy_id = parse_policy(data, POLICY_FILE), hashlib.sha256(data).hexdigest()
@@ -61,7 +65,7 @@ class StoredPolicy:
         try:
             policy = parse_policy(str(item["text"]).encode(), f"the policy {item['policy_id'][:12]}")
         except MisconfiguredError as error:
-            # It was good for an earlier release. Without it runs go on, and say so.
+            # It was valid for an earlier release. Runs go on with the defaults, and the refusal says so.
             return PolicyInForce(RunPolicy(), "", f"{refused}\nAnd the last good one, too: {error.detail}")
         return PolicyInForce(policy, str(item["policy_id"]), refused)
 

@@ -1,4 +1,4 @@
-"""Who is served when there is not enough for all: by priority, then fairly among merchants. The rest is told 429."""
+"""Admission control under overload: by priority, then max-min fair among merchants. The rest is answered 429."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from payonce.routing.control.document import EVERYTHING, MAX_MERCHANTS, Admissio
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MIN_PROVEN = 0.2  # of what the gateways were seen to serve: if nothing works, what is wrong may be the observation
-RETRY_AFTER_SECONDS = 1  # at least; the loops' step
+# Never assume less than this share of the capacity seen before: if every gateway seems down, our measurement is the
+# likelier fault.
+MIN_PROVEN = 0.2
+RETRY_AFTER_SECONDS = 1  # the minimum: the loops decide anew every second
 MAX_RETRY_AFTER_SECONDS = 10
 
 
 class Priority(StrEnum):
-    """What is shed last comes first. Refunds, captures and status requests finish what has been begun: never shed."""
+    """Priority classes, the last to be shed first.
+
+    PROTECTED (refunds, captures, status requests) is never shed, because it finishes work already begun.
+    """
 
     PROTECTED = "protected"
     AUTHORIZATION = "authorization"
@@ -25,10 +30,11 @@ class Priority(StrEnum):
 
 
 def plan_admission(share: float, priorities: Mapping[str, float], merchants: Mapping[str, float]) -> Admission:
-    """Divide ``share`` of the demand. Both tables are requests per second; the merchants' are without protected ones.
+    """Return the admission that takes ``share`` (0..1) of the demand.
 
-    Merchants get max-min fair shares of what the protected leave: whoever asks for less than the level gets all of it,
-    batch included, whoever asks for more gets the level, authorizations first.
+    ``priorities`` and ``merchants`` give requests per second; the merchants' exclude protected requests. Merchants get
+    max-min fair shares of what protected requests leave: a merchant that asks for less than the fair level gets all of
+    it, batch requests included; one that asks for more gets the level, authorizations first.
     """
     protected, authorization, batch = (priorities.get(priority, 0.0) for priority in Priority)
     left = max(0.0, share * (protected + authorization + batch) - protected)
@@ -44,14 +50,14 @@ def plan_admission(share: float, priorities: Mapping[str, float], merchants: Map
 
 
 def _by_priority(share: float, first: float) -> tuple[float, float]:
-    """Of a merchant's demand, ``first`` of it authorizations: the shares of those and of batch requests."""
+    """Split a merchant's ``share`` into those of authorizations, which are ``first`` of its demand, and of batch."""
     authorization = min(1.0, share / first) if first > 0 else 1.0
     batch = max(0.0, share - first) / (1 - first) if first < 1 else 0.0
     return round(authorization, 6), round(min(1.0, batch), 6)
 
 
 def fair_level(capacity: float, rates: list[float]) -> float:
-    """The level at which ``sum(min(rate, level))`` is the capacity; unbounded demand gets no more than that."""
+    """Return the max-min fair level: ``sum(min(rate, level))`` is ``capacity``, or the sum of ``rates`` if smaller."""
     left, level = capacity, 0.0
     waiting = sorted(rates)
     for index, rate in enumerate(waiting):
@@ -63,9 +69,9 @@ def fair_level(capacity: float, rates: list[float]) -> float:
 
 
 def admit(admission: Admission, priority: Priority, merchant_id: str, draw: float) -> None:
-    """Let the request pass or raise ``Throttled``, before any claim and never stored.
+    """Return if the request is admitted, else raise ``Throttled``. To be called before the claim; nothing is stored.
 
-    ``draw`` is a fresh random number in [0, 1) for every request: a retry with the same key must have its own chance.
+    ``draw`` is a new random number in [0, 1) for every request, so that a retry with the same key has its own chance.
     """
     if priority is Priority.PROTECTED:
         return
@@ -80,5 +86,5 @@ def admit(admission: Admission, priority: Priority, merchant_id: str, draw: floa
 
 
 def retry_after_seconds(share: float) -> int:
-    """The less is admitted, the longer to wait: so that repeats do not add to the surge."""
+    """Return the ``Retry-After``: longer the smaller the admitted share, so that retries do not add to the surge."""
     return min(MAX_RETRY_AFTER_SECONDS, max(RETRY_AFTER_SECONDS, round(0.1 / max(share, 0.01))))

@@ -1,4 +1,4 @@
-"""Which gateway an attempt goes to. Chosen once, before the claim, from the payment's id: same id, same route."""
+"""Chooses the gateway of an attempt: once, before the claim, by a hash of the payment's id (same id, same route)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SCALE = 2.0**-64
 
 
 def position(purpose: str, payment_id: str) -> float:
-    """Where a payment lies in [0, 1). Independent for every purpose."""
+    """Return the payment's position in [0, 1), a hash of its id; positions for two purposes are independent."""
     digest = sha256(f"{purpose}\n{payment_id}".encode()).digest()
     return int.from_bytes(digest[:8]) * _SCALE
 
 
 def applies(document: ControlDocument | None, payment_id: str, settings: RoutingSettings) -> bool:
-    """Whether the document decides about this payment. Both the operator's mode and the document's have a veto."""
+    """Return whether the document decides about this payment. The settings' mode and the document's each can veto."""
     if document is None:
         return False
     modes = (settings.mode, document.mode)
@@ -36,22 +36,22 @@ def applies(document: ControlDocument | None, payment_id: str, settings: Routing
 def weights_for(
     document: ControlDocument | None, payment_id: str, method: str, settings: RoutingSettings
 ) -> Mapping[str, float]:
-    """The weights that decide about this payment. ``document`` is what ``ControlCache.current`` gave."""
+    """Return the weights that decide about this payment. ``document`` is the one ``ControlCache.current`` returned."""
     if document is not None and applies(document, payment_id, settings):
         return document.weights.get(method, settings.neutral)
     return settings.neutral
 
 
 def admission_for(document: ControlDocument | None, payment_id: str, settings: RoutingSettings) -> Admission:
-    """Who is taken at the moment, as far as this payment is concerned: everybody unless the document applies to it."""
+    """Return the admission that applies to this payment: everything is admitted unless the document applies to it."""
     return document.admission if document is not None and applies(document, payment_id, settings) else EVERYTHING
 
 
 def choose_route(weights: Mapping[str, float], payment_id: str, excluding: frozenset[str] = frozenset()) -> str | None:
-    """The gateway for the payment, ``None`` when all are excluded.
+    """Return the gateway for the payment, or ``None`` when all are excluded.
 
-    ``excluding`` are those that certainly never got it or failed it for good; in doubt is none of these. When weights
-    change a little, few payments change their route: gateways keep their order.
+    ``excluding`` may name only gateways that certainly never received the payment or failed it for good, never one
+    where it is in doubt. Gateways keep their order, so that a small change of weights moves few payments.
     """
     left = [(gateway, weights[gateway]) for gateway in sorted(weights) if gateway not in excluding]
     if not left:
@@ -64,4 +64,4 @@ def choose_route(weights: Mapping[str, float], payment_id: str, excluding: froze
         mark -= weight
         if mark < 0:
             return gateway
-    return max(left, key=lambda route: route[1])[0]  # rounding: the mark was at the very end
+    return max(left, key=lambda route: route[1])[0]  # rounding put the mark beyond the last weight

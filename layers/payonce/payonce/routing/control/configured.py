@@ -1,4 +1,4 @@
-"""Routing as the deployment configures it: a mode, and a JSON object of what differs from the defaults."""
+"""Reads the deployment's routing configuration: a mode, and a JSON object of the settings that differ from defaults."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MODE_VARIABLE = "PAYONCE_ROUTING_MODE"
 SETTINGS_VARIABLE = "PAYONCE_ROUTING"
 WHOLE = frozenset({"slo_ms", "horizon_seconds", "hold_seconds", "life_seconds"})
 NUMBERS = frozenset({"act_at_probability", "probes_per_second", "max_shift", "canary_share"})
-WEIGHTS = "weights"  # the field ``neutral``: an operator sets weights, and knows of no others
+WEIGHTS = "weights"  # the operator's name for the field ``neutral``
 
 
 def configured_routing(mode: str, text: str, *, gateways: Collection[str], default_gateway: str) -> RoutingSettings:
-    """Return the settings of both variables; empty ones are mode off, and all payments to the default gateway.
+    """Return the settings of both variables. Empty ones mean mode off and all payments to the default gateway.
 
-    Without a default gateway and without weights the one route has the name "", which no gateway has: merchants that
-    name none are refused, as there is nowhere to send their payments. Raises ``MisconfiguredError``.
+    Without a default gateway and without weights, the only route has the name "", which no gateway has: payments of
+    merchants without a gateway of their own are then refused. Raises ``MisconfiguredError``.
     """
     values = _values(text)
     weights = values.pop(WEIGHTS, {default_gateway: 1.0})

@@ -1,12 +1,12 @@
-"""Document and override as a request finds them: one read now and then feeds both, and no read holds a payment up.
+"""Caches the control document and the override for requests: one periodic read feeds both and never blocks a payment.
 
 ::
 
-    request   due ─▶ begin ─ wait, at most the budget ─▶ goes on ······ next request ─▶ takes what came late
-    thread            └ read ────────────────────────────────────▶ left for whoever looks next
+    request   due ─▶ begin ─ wait, at most the budget ─▶ goes on ······ next request ─▶ takes the late result
+    thread            └ read ────────────────────────────────────▶ result kept for the next request
 
-An execution may be frozen in the middle of a read and go on minutes later. What the read then brings is as old as it
-says: a document by its expiry, an override by its own. Nothing is taken for fresh because it has just arrived.
+An execution environment may be frozen in the middle of a read and continue minutes later. Freshness is therefore
+judged by the expiry that document and override carry, never by the time at which they arrived.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.control.override import Override
 
-# A read by key takes some 5 ms, with a new TLS connection some 60. What has not come by then is left to the next
-# request: 150 ms once a second is the most that a failing store may cost, and far below what a gateway takes.
+# A read by key takes about 5 ms, with a new TLS connection about 60. A later result is left to the next request: a
+# failing store may cost 150 ms once a second at most, far less than a gateway's own latency.
 READ_BUDGET_SECONDS = 0.15
-REFRESH_MS = 1000  # the reflex loop's own step: older data would add to its delay
-JITTER = 0.5  # of that, up and down: environments started together must not read together
+REFRESH_MS = 1000  # the reflex loop's step; reading less often would add to its delay
+JITTER = 0.5  # share of REFRESH_MS, either way, so that environments started together do not read together
 
 
 class Reader(Protocol):
-    """Reads the control item, at most once at a time. Never raises."""
+    """Reads the control item, one read at a time. Its methods never raise."""
 
     def begin(self) -> bool:
-        """Begin a read, and return soon, whether or not it is over. False when an earlier one is still under way."""
+        """Begin a read and return soon, finished or not. Return False while an earlier read is still running."""
         ...
 
     def take(self) -> Control | None:
-        """Return what a read has brought since the last time, if one has."""
+        """Return the result of a read that finished since the last call, or ``None``."""
         ...
 
 
 class BackgroundReader:
-    """Reads in a thread of its own, and waits for it no longer than the budget. There is never more than one.
+    """Reads in a background thread, of which there is never more than one, and waits no longer than the budget.
 
-    ``report`` gets what a read raised; a store that fails leaves what is held until its expiry.
+    ``report`` is given the exception of a failed read; what the cache holds then stays valid until its own expiry.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class BackgroundReader:
         self._read = read
         self._report = report
         self._budget_seconds = budget_seconds
-        self._under_way = threading.Lock()  # taken by whoever begins, given back by the thread
+        self._under_way = threading.Lock()  # acquired by ``begin``, released by the thread
         self._came: Control | None = None
 
     def begin(self) -> bool:
@@ -70,7 +70,7 @@ class BackgroundReader:
         over = threading.Event()
         try:
             threading.Thread(target=self._run, args=(over,), name="payonce-control", daemon=True).start()
-        except RuntimeError as error:  # no thread to be had: the next refresh tries again
+        except RuntimeError as error:  # no thread can be started: the next refresh tries again
             self._under_way.release()
             self._report(error)
             return True
@@ -87,7 +87,7 @@ class BackgroundReader:
     def _run(self, over: threading.Event) -> None:
         try:
             self._came = self._read()
-        except Exception as error:  # whatever is wrong with the store, a payment does not depend on it
+        except Exception as error:  # no payment depends on the store
             self._report(error)
         finally:
             self._under_way.release()
@@ -96,7 +96,7 @@ class BackgroundReader:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What counts at one moment: a fresh document and an override in force, or ``None``."""
+    """What is in force at one moment: a fresh document and an unexpired override, each ``None`` if there is none."""
 
     document: ControlDocument | None = None
     override: Override | None = None
@@ -106,10 +106,10 @@ NOTHING = Held()
 
 
 class ControlCache:
-    """Gives what is in force. ``report`` gets the error of what can't be read; ``draw`` random numbers in [0, 1).
+    """Returns what is in force. ``report`` is given parse errors; ``draw`` returns random numbers in [0, 1).
 
-    An override that is held stands until its end though the store fails: what it names, an operator ordered, while
-    neutral weights might send payments to the gateway that it keeps them from.
+    A cached override stays in force until its end even while the store fails: an operator ordered it, and neutral
+    weights might send payments to the very gateway that it drains.
     """
 
     def __init__(
@@ -131,9 +131,9 @@ class ControlCache:
         self._refresh_at_ms = 0
 
     def current(self, now_ms: int) -> Held:
-        """Return what to act on at ``now_ms``. Never raises, and at most one read begins per ``REFRESH_MS``."""
-        due = not now_ms < self._refresh_at_ms <= now_ms + 2 * REFRESH_MS  # also when the clock was set back
-        # A read that was left over, perhaps by a freeze, is not waited for: it stays due until a new one can begin.
+        """Return what is in force at ``now_ms``. Never raises; begins about one read per ``REFRESH_MS``."""
+        due = not now_ms < self._refresh_at_ms <= now_ms + 2 * REFRESH_MS  # true, too, after the clock was set back
+        # An unfinished read, perhaps from before a freeze, is not waited for: the refresh stays due until one begins.
         if due and self._reader.begin():
             self._refresh_at_ms = now_ms + int(REFRESH_MS * (1 + JITTER * (2 * self._draw() - 1)))
         came = self._reader.take()
@@ -158,6 +158,6 @@ class ControlCache:
     def _parsed[T](self, parse: Callable[[bytes, frozenset[str]], T], raw: bytes | None) -> T | None:
         try:
             return None if raw is None else parse(raw, self._gateways)
-        except Exception as error:  # whatever somebody has put there, a payment goes on without it
+        except Exception as error:  # no payment fails over a malformed item
             self._report(error)
             return None

@@ -1,4 +1,4 @@
-"""Where the control document and the operator's override are kept: one item, so that a payment's look is one read."""
+"""Stores the control document and the operator's override in one item, so that a request reads both at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTROL_KEY: Key = {"pk": "CONTROL", "sk": "CONTROL"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What is stored: both documents as bytes (``None``: there is none), and the number of each one's last version."""
+    """The stored item: document and override as bytes (``None`` if missing), and the last version number of each."""
 
     document: bytes | None = None
     epoch: int = 0
@@ -25,15 +25,15 @@ class Control:
 
 
 class ControlStore:
-    """Reads the item. Both parts have a writer of their own, which changes its part alone."""
+    """Reads the control item. The document and the override each have their own writer, which changes nothing else."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def read(self) -> Control:
-        """Return what is stored: one strongly consistent read. Raises ``StoreUnavailable``.
+        """Return the item by one strongly consistent read. Raises ``StoreUnavailable``.
 
-        A part that is not of its kind counts as missing: nobody may fail over what somebody wrote there by hand.
+        An attribute of the wrong type counts as missing, so that an edit by hand breaks no reader.
         """
         item = self._database.get(Table.ROUTING, CONTROL_KEY) or {}
         document, override = item.get("document"), item.get("override")
@@ -48,8 +48,8 @@ class ControlStore:
 def document_write(document: ControlDocument) -> Write:
     """Return the write that puts a document in force.
 
-    It has no condition of its own: it belongs into the transaction in which the predictor's state moves to the same
-    epoch, and that is conditional on the epoch before.
+    It is unconditional: it belongs in the transaction that moves the predictor's state to the same epoch, and that
+    write is conditional on the previous epoch.
     """
     return Adjust(
         table=Table.ROUTING,
@@ -60,9 +60,9 @@ def document_write(document: ControlDocument) -> Write:
 
 
 def override_write(override: bytes, version: int) -> Write:
-    """Return the write that puts an override in force; joined by the insert of its entry in the audit trail.
+    """Return the write that puts an override in force, for a transaction with the insert of its audit trail entry.
 
-    That entry is numbered by ``version``, so of two operators at the same time one meets the other's.
+    The entry's key is ``version``, so that of two concurrent operators one gets a conflict.
     """
     return Adjust(
         table=Table.ROUTING,

@@ -1,4 +1,4 @@
-"""The control document: what the loops tell the request path. Read strictly; whatever is wrong with it, payments go on.
+"""The control document: how the loops steer the request path. A malformed one is rejected, and routing is neutral.
 
 ::
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = 1
-MAX_BYTES = 65_536  # far below a DynamoDB item, far above 16 gateways and 100 merchants
-MAX_LIFE_MS = 300_000  # longer, and a stale forecast would outlive what it was made for
-MAX_AHEAD_MS = 60_000  # of our clock: clocks differ by seconds; a minute is a slip
+MAX_BYTES = 65_536  # far below DynamoDB's item limit, far above what 16 gateways and 100 merchants need
+MAX_LIFE_MS = 300_000  # an older forecast says nothing about now
+MAX_AHEAD_MS = 60_000  # how far ahead of our clock it may be issued: clocks differ by seconds, a minute is an error
 MAX_METHODS = 64
 MAX_MERCHANTS = 100
 MAX_REASON = 2_000
@@ -35,7 +35,10 @@ FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The shares of authorizations and of batch requests to take, of everyone and (in that order) of merchants."""
+    """The shares (0..1) of authorizations and of batch requests to admit.
+
+    ``merchants`` holds the pair (authorization, batch) of merchants that have shares of their own.
+    """
 
     authorization: float
     batch: float
@@ -47,7 +50,7 @@ EVERYTHING = Admission(1.0, 1.0, {})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlDocument:
-    """Weights per method and gateway (each method's add up to 1), concurrency limits, admission. Times: epoch ms."""
+    """Weights per method and gateway (each method's sum to 1), concurrency limits per gateway, and admission."""
 
     mode: Mode
     epoch: int
@@ -59,11 +62,11 @@ class ControlDocument:
     admission: Admission
 
     def is_fresh(self, now_ms: int) -> bool:
-        """Whether it may be acted on. To be asked on every use: an execution may have been frozen for minutes."""
+        """Return whether it may be acted on. Ask on every use: an environment may have been frozen for minutes."""
         return self.issued_at_ms - MAX_AHEAD_MS <= now_ms < self.expires_at_ms
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON: the same document is always the same bytes."""
+        """Return canonical JSON: equal documents give equal bytes."""
         return canonical(
             {
                 "admission": {
@@ -84,12 +87,12 @@ class ControlDocument:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces. Raises ``ValueError`` for NaN and infinities, which are not JSON."""
+    """Return JSON with sorted keys and no spaces. Raises ``ValueError`` for NaN and infinities, which are not JSON."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def parse_document(raw: bytes, gateways: frozenset[str]) -> ControlDocument:
-    """Read a document for the configured gateways. Raises ``ValueError`` unless all of it is right."""
+    """Return the document, checked against the configured gateways. Raises ``ValueError`` if any field is invalid."""
     if len(raw) > MAX_BYTES:
         raise ValueError("the control document is too large")
     try:

@@ -1,4 +1,4 @@
-"""The settings that count now: the configured ones, and what an operator overrides of them."""
+"""The predictor's settings now in force: the configured ones with the operator's override applied."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def settings_in_force(
 ) -> RoutingSettings:
     """Return the settings with the stored override applied, if one is in force at ``now_ms``.
 
-    It is what ``decide`` gets, so that a decision's record says what was in force. An override that can't be read is
-    none, as it is for payments.
+    ``decide`` gets the result, so that a decision's record shows the settings it was made with. A malformed override
+    is ignored, here as on the request path.
 
-    Of its shares only the drained gateways are taken from the static weights, so that nothing is planned with them.
-    Payments multiply the document's weights by every share themselves, at once: a share of a half in both places would
-    be a quarter, and nothing times nothing is still nothing.
+    Of the override's shares only zeros are applied to the static weights, so that no plan relies on a drained gateway.
+    The request path multiplies the document's weights by every share itself: applied in both places, a share of a half
+    would act as a quarter, while a zero stays zero.
     """
     if control.override is None:
         return settings

@@ -1,11 +1,11 @@
-"""The operator's override: shares per gateway and a mode, for a while. Read as strictly as the control document.
+"""The operator's override: temporary shares per gateway and a mode, validated as strictly as the control document.
 
 ::
 
     {"format": 1, "version": 4, "mode": "shadow", "shares": {"alder": 0.0}, "operator": "ann",
      "reason": "alder maintains its hosts", "issued_at_ms": ..., "expires_at_ms": ...}
 
-``mode`` is ``null`` where the configured one stays. With no mode and no shares it says nothing: that is a release.
+``mode`` is ``null`` where the configured one stays. An override with neither mode nor shares is a release.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = 1
-MAX_BYTES = 8_192  # 16 gateways with long names and a reason fit four times over
-USUAL_LIFE_MS = 3_600_000  # an hour: who still needs it then looks again
-MAX_LIFE_MS = 7 * 86_400_000  # a week: what has to last longer belongs into the configuration, where it is reviewed
+MAX_BYTES = 8_192  # four times what 16 gateways with long names and a reason need
+USUAL_LIFE_MS = 3_600_000  # an hour, so that somebody decides again whether it is still needed
+MAX_LIFE_MS = 7 * 86_400_000  # a week: what has to last longer belongs in the configuration, where it is reviewed
 MAX_OPERATOR = 100  # characters
 MAX_REASON = 500  # characters: a sentence or two, and the name of an incident
 FIELDS = frozenset({"format", "version", "mode", "shares", "operator", "reason", "issued_at_ms", "expires_at_ms"})
@@ -32,9 +32,9 @@ FIELDS = frozenset({"format", "version", "mode", "shares", "operator", "reason",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """What an operator decided. ``version`` counts from 1; ``shares`` are 0..1 of a gateway's weight, 1 if not named.
+    """What an operator decided. ``version`` counts from 1; ``shares`` (0..1) multiply a gateway's weight, 1 by default.
 
-    It can't be made without an end, a reason and a name: raises ``ValueError``.
+    Raises ``ValueError`` if the end, the reason or the operator's name is missing.
     """
 
     version: int
@@ -46,7 +46,7 @@ class Override:
     expires_at_ms: int
 
     def __post_init__(self) -> None:
-        """Refuse what could stay for ever, or what nobody answers for. Raises ``ValueError``."""
+        """Refuse an override without an end or a responsible operator. Raises ``ValueError``."""
         if self.version < 1:
             raise ValueError("an override's version counts from 1")
         if not self.issued_at_ms < self.expires_at_ms <= self.issued_at_ms + MAX_LIFE_MS:
@@ -59,15 +59,15 @@ class Override:
             number(share, 1)
 
     def is_release(self) -> bool:
-        """Whether it says nothing: the configuration and the document decide again."""
+        """Return whether it overrides nothing, so that the configuration and the document decide again."""
         return self.mode is None and not self.shares
 
     def is_in_force(self, now_ms: int) -> bool:
-        """Whether it counts at ``now_ms``. To be asked on every use, as a document's freshness is."""
+        """Return whether it applies at ``now_ms``. Ask on every use, as for a document's freshness."""
         return not self.is_release() and self.issued_at_ms - MAX_AHEAD_MS <= now_ms < self.expires_at_ms
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON: the same override is always the same bytes."""
+        """Return canonical JSON: equal overrides give equal bytes."""
         return canonical(
             {
                 "expires_at_ms": self.expires_at_ms,
@@ -83,9 +83,9 @@ class Override:
 
 
 def parse_override(raw: bytes, gateways: frozenset[str] | None) -> Override:
-    """Read an override for the configured gateways. Raises ``ValueError`` unless all of it is right.
+    """Return the override, checked against the configured gateways. Raises ``ValueError`` if any field is invalid.
 
-    ``None`` takes any gateway's name: for the history, which outlives gateways, never for a payment.
+    ``gateways=None`` accepts any name: for the history, which outlives gateways, and never for a payment.
     """
     if len(raw) > MAX_BYTES:
         raise ValueError("the override is too large")
@@ -111,10 +111,10 @@ def parse_override(raw: bytes, gateways: frozenset[str] | None) -> Override:
 
 
 def overridden(weights: Mapping[str, float], override: Override | None, now_ms: int) -> Mapping[str, float]:
-    """Return the weights, each times its gateway's share, adding up to 1 again.
+    """Return the weights multiplied by the override's shares and normalised to the sum 1.
 
-    If nothing is left, the weights as they were: an override takes no payment its last route. Without one in force
-    they are ``weights`` itself, to the bit.
+    Returns ``weights`` itself, the same object, when no override is in force and when all weights would become 0:
+    an override never leaves a payment without a route.
     """
     if override is None or not override.shares or not override.is_in_force(now_ms):
         return weights
@@ -126,7 +126,7 @@ def overridden(weights: Mapping[str, float], override: Override | None, now_ms: 
 
 
 def mode_of(configured: Mode, override: Override | None, now_ms: int) -> Mode:
-    """Return the mode that counts: the override's while it is in force and names one, else the configured one."""
+    """Return the mode in force: the override's if it is in force and has one, else the configured one."""
     if override is not None and override.mode is not None and override.is_in_force(now_ms):
         return override.mode
     return configured

@@ -1,14 +1,14 @@
-"""Where operators override routing and let it go again: the override in force and its entry in the audit trail at once.
+"""Sets and releases overrides for operators: the override and its audit trail entry are written in one transaction.
 
 ::
 
     pk CONTROL     sk CONTROL       override, override_version           (control_store)
-    pk OVERRIDES   sk 0000000004    operator, reason, at_ms, before, after, weights: never changed, never purged
+    pk OVERRIDES   sk 0000000004    operator, reason, at_ms, before, after, weights: append-only, never purged
 
-Two operators at the same time::
+Of two concurrent operators one gets a conflict::
 
     ann   reads version 3 ─ writes entry 4: done
-    bob   reads version 3 ······················ writes entry 4, which is there: conflict, nothing is written
+    bob   reads version 3 ······················ writes entry 4, which exists: conflict, nothing is written
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ if TYPE_CHECKING:
 TRAIL = "OVERRIDES"
 VERSION_DIGITS = 10
 PAGE_SIZE = 50
-DECIDING = frozenset({Mode.CANARY, Mode.ON})  # the modes in which a document's weights are any payment's
+DECIDING = frozenset({Mode.CANARY, Mode.ON})  # modes in which the document decides about payments
 LOOK_AGAIN = "Look at what is in force now (payonce routing show), and decide again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One change in the audit trail. ``before`` is what was stored until then, as bytes: it may have been garbage.
+    """One change in the audit trail.
 
-    ``weights`` are the static ones it was made with, as JSON.
+    ``before`` and ``after`` are the stored bytes; ``before`` may not parse. ``weights`` are the static weights at that
+    time, as JSON.
     """
 
     version: int
@@ -55,7 +56,7 @@ class Entry:
 
 
 class OverrideDesk:
-    """``weights`` are the static ones of the configured routes: what an override may name, and may not take away."""
+    """Changes the override. ``weights`` are the static weights: they name the gateways that can be overridden."""
 
     def __init__(self, database: Database, clock: Clock, weights: Mapping[str, float]) -> None:
         self._database = database
@@ -73,11 +74,11 @@ class OverrideDesk:
         life_ms: int = USUAL_LIFE_MS,
         beside: Sequence[Write] = (),
     ) -> Override:
-        """Add ``mode`` and ``shares`` to what is in force; return all that is in force now, which ends with this one.
+        """Merge ``mode`` and ``shares`` into the override in force; return the result, all of it valid for ``life_ms``.
 
-        Raises ``OverrideRefused`` for what has no name, reason or end, for a gateway that is not configured, and when
-        no gateway would be left; ``OverrideConflict`` when another operator was faster. Then nothing was changed.
-        ``beside``: writes of the same transaction.
+        ``beside`` are further writes for the same transaction. Nothing was changed when it raises ``OverrideRefused``
+        (no operator, reason or end; an unknown gateway; no gateway left) or ``OverrideConflict`` (another operator was
+        faster).
         """
         (control, version), now_ms = self._read(), self._clock.now_ms()
         before = self._in_force(control, now_ms)
@@ -97,9 +98,9 @@ class OverrideDesk:
         return after
 
     def release(self, *, operator: str, reason: str, beside: Sequence[Write] = ()) -> Override:
-        """End the override: configuration and document decide again. Returns the release, which says nothing.
+        """End the override, so that configuration and document decide again. Return the release.
 
-        Raises ``OverrideRefused`` without a name or reason, or when there is nothing to end, and ``OverrideConflict``.
+        Raises ``OverrideRefused`` without an operator, a reason or an override to end, and ``OverrideConflict``.
         """
         (control, version), now_ms = self._read(), self._clock.now_ms()
         if self._is_over(control, now_ms):
@@ -109,7 +110,7 @@ class OverrideDesk:
         return after
 
     def history(self) -> Iterator[Entry]:
-        """Give all changes, the newest first. Raises ``StoreUnavailable``."""
+        """Yield all changes, newest first. Raises ``StoreUnavailable``."""
         for item in every_item(
             lambda start: self._database.query(
                 Table.ROUTING, partition=("pk", TRAIL), descending=True, limit=PAGE_SIZE, start=start
@@ -126,7 +127,7 @@ class OverrideDesk:
             )
 
     def _in_force(self, control: Control, now_ms: int) -> Override | None:
-        # What payments can't read does not count for them, so nothing is built on it either.
+        # The request path ignores a malformed override, so it is no base for a new one either.
         try:
             stored = parse_override(control.override, self._gateways) if control.override is not None else None
         except ValueError:
@@ -134,7 +135,7 @@ class OverrideDesk:
         return stored if stored is not None and stored.is_in_force(now_ms) else None
 
     def _is_over(self, control: Control, now_ms: int) -> bool:
-        # Garbage, or one of the future, may still be ended: who sees it there wants it gone.
+        # A malformed override, or one from the future, can be released: an operator who sees it wants it gone.
         if control.override is None:
             return True
         try:
@@ -175,15 +176,15 @@ class OverrideDesk:
             ) from error
 
     def _read(self) -> tuple[Control, int]:
-        """Return what is stored, and the number that a change of exactly that has."""
-        # The trail is read first, and counts only where the control item was lost: its numbers would begin anew. Read
-        # after it, the trail may have an entry whose override was not seen, and the next number would pass it by.
+        """Return the stored item and the version number of the change that follows it."""
+        # The trail matters only if the control item was lost, because its version would then restart at 1. It is read
+        # first: read second, it could hold an entry whose override we have not seen, and we would overwrite that one.
         newest = next(self.history(), None)
         control = ControlStore(self._database).read()
         return control, max(control.override_version, newest.version if newest else 0) + 1
 
     def _refuse_without_route(self, control: Control, after: Override, now_ms: int) -> None:
-        # ``overridden`` gives the very weights back when nothing is left of them: the override would do nothing.
+        # ``overridden`` returns its argument itself when every weight would become 0: the override would do nothing.
         if after.shares and overridden(self._weights, after, now_ms) is self._weights:
             raise OverrideRefused("No gateway would be left that has a static weight. Leave one of them a share.")
         try:

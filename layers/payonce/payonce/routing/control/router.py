@@ -1,4 +1,4 @@
-"""What a payment asks before its claim: which gateway, and whether it is taken at all now."""
+"""Answers a payment's two questions before its claim: which gateway takes it, and whether it is admitted now."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Router:
-    """Decides from memory; ``cache`` looks at the store now and then. In mode off there is none, and nothing is read.
+    """Decides from memory; ``cache`` refreshes from the store. In mode off the cache is ignored and nothing is read.
 
-    An override's shares apply to every payment, in every mode but off: they are an operator's order and no forecast.
+    An override's shares apply to every payment, in every mode but off: they are an operator's order, not a forecast.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class Router:
         self._draw = draw
 
     def route(self, payment_id: str, method: str, own_gateway: str = "") -> str:
-        """Return the gateway of a new payment; a merchant's own gateway is never another. Never raises.
+        """Return the gateway of a new payment: the merchant's ``own_gateway`` if it has one, else by the weights.
 
-        In modes off and shadow it is the one of the static weights.
+        In modes off and shadow these are the static weights. Never raises.
         """
         if own_gateway:
             return own_gateway
         now_ms, held, settings = self._look()
         weights = overridden(weights_for(held.document, payment_id, method, settings), held.override, now_ms)
-        # There is always one: no settings, document or override leaves a payment without a route.
+        # There always is a gateway: neither settings nor document nor override may leave a payment without a route.
         return choose_route(weights, payment_id) or ""
 
     def admit(self, payment_id: str, merchant_id: str, priority: Priority) -> None:
-        """Let a payment pass, or raise ``Throttled`` with how long to wait. To be asked before any claim."""
+        """Return if the payment is admitted, else raise ``Throttled`` with the wait. To be called before the claim."""
         _, held, settings = self._look()
         admission = admission_for(held.document, payment_id, settings)
         admit(admission, priority, merchant_id, self._draw())

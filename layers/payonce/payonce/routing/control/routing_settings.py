@@ -1,4 +1,4 @@
-"""What routing is told by its operator. Everything else is learned, or a constant with its reason beside it."""
+"""The routing settings of an operator. Everything else is learned, or is a constant with its reason beside it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from payonce.domain.errors import MisconfiguredError
 
-MAX_GATEWAYS = 16  # a control document has to stay small; nobody has more acquirers for one currency
+MAX_GATEWAYS = 16  # keeps the control document small; no merchant has more acquirers for one currency
 
 
 class Mode(StrEnum):
-    """How much of the decisions reaches payments: none; none, but written down; some payments; all of them."""
+    """Which payments the decisions apply to. OFF: none. SHADOW: none, but recorded. CANARY: some. ON: all."""
 
     OFF = "off"
     SHADOW = "shadow"
@@ -22,12 +22,12 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingSettings:
-    """``neutral`` are the static weights per gateway: what routing is without any forecast. They add up to 1.
+    """The settings. ``neutral`` are the static weights per gateway, used without any forecast; they sum to 1.
 
-    ``slo_ms`` is the latency that 95 % of payments should stay below. ``probes_per_second`` is the floor of real first
-    attempts that a demoted gateway goes on getting, so that its recovery is seen. ``max_shift`` bounds how much of a
-    method's traffic one step of the forecast loop may move. ``hold_seconds`` is how long a gateway has to be well
-    before it gets traffic back; twice as long with every relapse. A document is valid for ``life_seconds``.
+    ``slo_ms`` is the latency that 95 % of payments should stay below. ``probes_per_second`` is the minimum of real
+    first attempts that a demoted gateway keeps getting, so that its recovery is seen. ``max_shift`` bounds the share
+    of a method's traffic that one step of the forecast loop may move. ``hold_seconds`` is how long a gateway must be
+    well before it gets traffic back; it grows with every relapse. A document is valid for ``life_seconds``.
     """
 
     neutral: dict[str, float]
@@ -42,8 +42,8 @@ class RoutingSettings:
     canary_share: float = 0.05
 
     def __post_init__(self) -> None:
-        """Refuse what could leave payments without a route. Raises ``MisconfiguredError``."""
-        # In one order, so that sums, and with them the bytes of a decision, never depend on how it was written.
+        """Refuse settings that could leave payments without a route. Raises ``MisconfiguredError``."""
+        # Sorted, so that floating-point sums, and with them a decision's bytes, do not depend on the order given.
         object.__setattr__(self, "neutral", dict(sorted(self.neutral.items())))
         weights = self.neutral.values()
         if not 1 <= len(self.neutral) <= MAX_GATEWAYS or min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
@@ -56,10 +56,10 @@ class RoutingSettings:
             raise MisconfiguredError("probes_per_second can't be negative.")
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which it is stored with every decision."""
+        """Return the JSON object that is stored with every decision."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
-        """The inverse of ``to_json``."""
+        """Return the settings from their stored form: the inverse of ``to_json``."""
         return cls(**{**stored, "mode": Mode(stored["mode"])})

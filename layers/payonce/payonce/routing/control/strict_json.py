@@ -1,4 +1,4 @@
-"""What is stored as JSON, read strictly: dataclasses of plain numbers, and the values that documents are made of."""
+"""Strict readers of stored JSON: for dataclasses of plain numbers, and for the values that documents consist of."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def to_json(value: DataclassInstance) -> dict[str, Any]:
-    """Field by field, not deep: for dataclasses of numbers, booleans, None and lists of numbers, all with defaults."""
+    """Return the fields as a dict. They may be numbers, booleans, None and lists of numbers, all with defaults."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
-    """The inverse of ``to_json``. Raises ``ValueError`` when ``stored`` is not what ``to_json`` makes of a ``kind``."""
+    """Return a ``kind`` from its ``to_json`` form. Raises ``ValueError`` for anything else."""
     wanted = {field.name for field in fields(kind)}
     if not isinstance(stored, dict) or set(stored) != wanted:
         raise ValueError(f"not a stored {kind.__name__}")
@@ -32,35 +32,35 @@ def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
 
 
 def table(stored: Any, most: int) -> dict[str, Any]:
-    """Read an object of up to ``most`` members. Raises ``ValueError``."""
+    """Return ``stored`` if it is an object of at most ``most`` members, else raise ``ValueError``."""
     if not isinstance(stored, dict) or len(stored) > most:
         raise ValueError("not a table, or too long")
     return stored
 
 
 def known(name: str, gateways: frozenset[str]) -> str:
-    """Read the name of one of the ``gateways``. Raises ``ValueError``."""
+    """Return ``name`` if it is one of the ``gateways``, else raise ``ValueError``."""
     if name not in gateways:
         raise ValueError("names a gateway that is not configured")
     return name
 
 
 def number(value: Any, most: float) -> float:
-    """Read a number from 0 to ``most``. Raises ``ValueError``, for NaN and integers beyond any float too."""
+    """Return a number in [0, ``most``] as a float, else raise ``ValueError``; also for NaN and oversized integers."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise ValueError("not a number in its bounds")
     return float(value)
 
 
 def whole(value: Any) -> int:
-    """Read an integer of at least 0. Raises ``ValueError``."""
+    """Return ``value`` if it is an integer of at least 0, else raise ``ValueError``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError("not a whole number")
     return value
 
 
 def text(value: Any, most: int) -> str:
-    """Read a text of 1 to ``most`` printable characters, which move no cursor in a terminal. Raises ``ValueError``."""
+    """Return a text of 1 to ``most`` printable characters, safe for a terminal, else raise ``ValueError``."""
     if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable() or value != value.strip():
         raise ValueError("not a short text")
     return value

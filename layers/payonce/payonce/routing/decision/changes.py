@@ -1,4 +1,4 @@
-"""What a decision changes, as the log tells it: alarms and people read these lines."""
+"""Logs what a decision changes. The alarms' metric filters and operators read these lines."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.decision.state import State
 
-NOTED_LEVEL = 0.98  # of its share: a gateway with less is demoted
+NOTED_LEVEL = 0.98  # a gateway below this share of its neutral weight is reported as demoted
 
 
 def demoted(state: State) -> dict[str, list[str]]:
-    """Return the gateways that get less than their share, with the methods; none when it is limited as a whole."""
+    """Return the demoted gateways, each with its demoted methods. The list is empty for one limited for all methods."""
     found: dict[str, list[str]] = {gateway: [] for gateway, limit in state.limits.items() if limit.rate is not None}
     for cell, level in sorted(state.levels.items()):
         if level.level < NOTED_LEVEL:
@@ -24,7 +24,7 @@ def demoted(state: State) -> dict[str, list[str]]:
 
 
 def log_changes(log: Log, before: State, after: State, document: ControlDocument, last: ControlDocument | None) -> None:
-    """Log what begins and what ends with ``document``. ``before`` is the state of the last published one."""
+    """Log which demotions and shedding begin or end with ``document``. ``before`` is the state last published."""
     said = {"epoch": document.epoch, "mode": document.mode.value, "reason": document.reason}
     was, now = demoted(before), demoted(after)
     for gateway in sorted(now.keys() - was.keys()):

@@ -1,4 +1,4 @@
-"""Reads the records of decisions that the predictor keeps: the latest, or one by its epoch."""
+"""Reads the stored records of decisions: the latest ones, or one by its epoch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from payonce.ports import Database, Item, Page
 
-SEARCHED_HOURS = 48  # one round trip; older records are found by naming their hour
-MAX_RECORD_BYTES = 33_554_432  # unpacked; a hundred routes have some 200 KB
+SEARCHED_HOURS = 48  # as many keys as one round trip takes; for an older record the caller names the hour
+MAX_RECORD_BYTES = 33_554_432  # decompressed; a record of a hundred routes has about 200 KB
 PAGE_SIZE = 10  # records are large, and a page of a query is at most 1 MB
 
 
 @dataclass(frozen=True, slots=True)
 class KeptDecision:
-    """One record: ``recorded`` is what ``record.replay`` takes, ``stored`` the same, read. ``hour``: yyyymmddThh."""
+    """One record: ``recorded`` is its bytes, for ``record.replay``; ``stored`` is its JSON; ``hour`` is yyyymmddThh."""
 
     epoch: int
     hour: str
@@ -35,18 +35,18 @@ class KeptDecision:
 
     @property
     def at_ms(self) -> int:
-        """When it was made, by the predictor's clock."""
+        """Return the time of the decision by the predictor's clock."""
         return int(self.stored["now_ms"])
 
 
 class DecisionRecords:
-    """Finds records. Raises ``StoreUnavailable``, and ``BodyMalformed`` for one that can't be read."""
+    """Finds records. Its methods raise ``StoreUnavailable``, and ``BodyMalformed`` for a record that does not parse."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def newest_first(self, now_ms: int) -> Iterator[KeptDecision]:
-        """Give the records of the last ``SEARCHED_HOURS``, newest first."""
+        """Yield the records of the last ``SEARCHED_HOURS``, newest first."""
         for partition in _partitions(now_ms):
             yield from map(_read, every_item(partial(self._page, partition)))
 
@@ -56,7 +56,7 @@ class DecisionRecords:
         )
 
     def find(self, epoch: int, now_ms: int, hour: str | None = None) -> KeptDecision:
-        """Return the record of an epoch, of the ``hour`` or the latest of the last hours. Raises ``NotFound``."""
+        """Return the record of an epoch: in ``hour`` if given, else the latest of recent hours. Raises ``NotFound``."""
         partitions = [f"{DECISION_PREFIX}{hour}"] if hour else _partitions(now_ms)
         keys = [{"pk": partition, "sk": f"{epoch:0{EPOCH_DIGITS}d}"} for partition in partitions]
         items = self._database.get_many(Table.ROUTING, keys)
@@ -70,7 +70,7 @@ class DecisionRecords:
 
 
 def _partitions(now_ms: int) -> list[str]:
-    # The hour ahead, too: the predictor's clock may be ahead of ours.
+    # Including the next hour, because the predictor's clock may be ahead of ours.
     return [decision_partition(now_ms - ago * HOUR_MS) for ago in range(-1, SEARCHED_HOURS)]
 
 
@@ -87,7 +87,7 @@ def _read(item: Item) -> KeptDecision:
 
 
 def differences(recorded: Any, made: Any, path: str = "") -> Iterator[str]:
-    """Say where two values of JSON differ, a line for each place."""
+    """Yield one line for each place at which two JSON values differ."""
     if isinstance(recorded, dict) and isinstance(made, dict):
         for name in sorted(recorded.keys() | made.keys()):
             yield from differences(recorded.get(name), made.get(name), f"{path}.{name}" if path else name)

@@ -1,4 +1,4 @@
-"""The predictor as it runs: one leads, reads signals every second, decides, and publishes; the others stand by.
+"""The predictor's loop: the leader reads signals every second, decides and publishes; other runs stand by.
 
 ::
 
@@ -6,7 +6,7 @@
     run 2                          starts, stands by ┤ leads ───────────── ✗ killed
     run 3                                                        stands by ─ lease ─┤ leads, from the stored state
 
-A document without a leader expires, and routing is neutral: nothing here is needed to take a payment.
+Without a leader the document expires and routing is neutral: no payment depends on the predictor.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from payonce.routing.signals.signal_store import SignalStore
     from payonce.routing.watch.stored_watch import Watching
 
-STEP_MS = 1_000  # the reflex loop's
-FORECAST_MS = 4_500  # of the stream's time between forecasts: every fifth step, though steps are not exact
-LEASE_MS = 12_000  # two forecasts, each of which renews it, and two seconds
-STALE_MS = 15_000  # half a document's life: what is older than that is no base for the next one
+STEP_MS = 1_000  # the period of the reflex loop
+FORECAST_MS = 4_500  # stream time between forecasts: every fifth step, with a margin because steps are not exact
+LEASE_MS = 12_000  # covers two forecasts, each of which renews the lease, and 2 s
+STALE_MS = 15_000  # half a document's life: older signals are no base for the next document
 
 
 @dataclass(slots=True)
 class RunReport:
-    """What a run did. ``standby_steps`` are the seconds in which another one led."""
+    """The counts of one run. ``standby_steps`` are the seconds in which another run led."""
 
     steps: int = 0
     decisions: int = 0
@@ -57,7 +57,7 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicting:
-    """What a run works with. ``gateways`` are all that are configured: nothing of others is believed, or said."""
+    """The dependencies of a run. ``gateways`` are the configured ones: signals of any other are ignored."""
 
     store: PredictorStore
     signals: SignalStore
@@ -72,7 +72,7 @@ class Predicting:
 
 
 class PredictorRun:
-    """One run of the loop."""
+    """One run of the loop, as the leader or standing by for the lead."""
 
     def __init__(self, work: Predicting) -> None:
         self._work = work
@@ -85,7 +85,7 @@ class PredictorRun:
         self._told: set[str] = set()
 
     def run(self, until: Deadline) -> RunReport:
-        """Loop until then, once a second; give the lead up at the end. Never raises for what the store does."""
+        """Step once a second until the deadline, then resign the lead. Never raises for an error of the store."""
         clock = self._work.clock
         next_ms = clock.now_ms()
         while next_ms < until.at_ms:
@@ -96,7 +96,7 @@ class PredictorRun:
             except (StoreUnavailable, OutcomeUnknown) as error:
                 self._report.failures += 1
                 self._tell_once("routing step failed", {"error": type(error).__name__, "detail": error.detail})
-            # A step that took long is followed by the next at once; those that were missed are not made up for.
+            # A step that took too long is followed by the next at once; missed steps are not made up for.
             next_ms = max(next_ms + STEP_MS, clock.now_ms())
         self._end()
         return self._report
@@ -110,15 +110,15 @@ class PredictorRun:
         try:
             self._term.step(self._report, self._tell_once)
         except WriteConflict:
-            # Another predictor has written: it leads, whatever our clock said of its lease.
+            # Another predictor has written, so it leads, even if its lease has lapsed by our clock.
             self._doubts_clock = True
             self._report.conflicts += 1
             self._report.unreadable += self._term.feed.unreadable
             self._term = None
             self._waiting_for = None
         except (ArithmeticError, TypeError, ValueError) as error:
-            # A state whose form is right and whose numbers are not would end this run, and each that follows. Once: if
-            # it was not the state, the error is a defect, and has to be seen.
+            # A well-formed state with impossible numbers would end this run and every later one, so restart from an
+            # empty state. Only once: if the error comes again it is a defect, and has to be seen.
             if self._has_begun_anew:
                 raise
             self._has_begun_anew = True
@@ -146,7 +146,7 @@ class PredictorRun:
             return False
         if self._waiting_for is None or self._waiting_for.guard != stored.guard:
             self._waiting_for, self._waiting_since_ms = stored, now_ms
-        # However far apart the clocks are: a leader that has written nothing for a whole lease is none.
+        # Independent of clock skew: a leader that has written nothing for a whole lease, by our clock, has lost it.
         return now_ms - self._waiting_since_ms < LEASE_MS
 
     def _tell_once(self, message: str, extra: dict[str, object]) -> None:
@@ -162,11 +162,11 @@ class PredictorRun:
         try:
             self._term.resign()
         except (StoreUnavailable, OutcomeUnknown):
-            return  # the lease ends it
+            return  # the lease then expires by itself
 
 
 class _Term:
-    """The time for which a run leads: from the stored state to the first conflict, or to the run's end."""
+    """The time for which a run leads: it begins with the stored state and ends with a conflict or with the run."""
 
     def __init__(self, work: Predicting, stored: Stored | None, state: State, control: Control) -> None:
         self._work = work
@@ -179,15 +179,15 @@ class _Term:
 
     @property
     def epoch(self) -> int:
-        """The newest epoch that is known."""
+        """Return the newest epoch known."""
         return self._state.epoch
 
     def anew(self) -> _Term:
-        """Return a term that goes on from nothing but the epoch."""
+        """Return a term with an empty state that continues the epoch."""
         return _Term(self._work, self._stored, State(epoch=self.epoch), self._control)
 
     def step(self, report: RunReport, tell_once: Callable[[str, dict[str, object]], None]) -> None:
-        """Read, and decide when there is something new. Raises ``WriteConflict`` when another one leads."""
+        """Read the signals, and decide if there are new ones. Raises ``WriteConflict`` if another predictor leads."""
         feed = self.feed
         feed.expect(expectations(self._state))
         nearly_due = self._is_due(feed.newest_ms + STEP_MS)
@@ -195,7 +195,7 @@ class _Term:
             return
         if feed.lag_ms() > STALE_MS:
             report.stale_steps += 1
-            if not feed.is_first_look:  # then they have only lain there: there was no traffic
+            if not feed.is_first_look:  # on the first look, old signals only mean that there was no traffic
                 tell_once("routing signals are late", {"lag_ms": feed.lag_ms()})
             return
         due = self._is_due(feed.newest_ms)
@@ -206,18 +206,18 @@ class _Term:
         observed = feed.book.observe(feed.newest_ms, forecast=due)
         decision = decide(self._state, observed, settings, self._work.model, now_ms)
         report.decisions += 1
-        before, self._state = self._state, decision.state  # also when it is not published: an epoch is used once
+        before, self._state = self._state, decision.state  # even if it is not published: no epoch is used twice
         if decision.document is not None:
             recorded = record(before, observed, settings, self._work.model, now_ms, decision)
             report.published += self._publish(decision.state, decision.document, recorded, now_ms)
 
     def resign(self) -> None:
-        """Give up the lead, if it was ever taken: nothing is written by a run that had nothing to say."""
+        """Resign the lead if this run holds it. A run that never published holds none and writes nothing."""
         if self._stored is not None and self._stored.leader == self._work.store.leader:
             self._work.store.resign(self._stored)
 
     def _is_due(self, newest_ms: int) -> bool:
-        # A state from the future is as good as none: else no forecast would be made until then.
+        # A state from the future counts as due: otherwise no forecast would be made until that time.
         return not 0 <= newest_ms - self._state.at_ms < FORECAST_MS
 
     def _publish(self, state: State, document: ControlDocument, recorded: bytes, now_ms: int) -> bool:

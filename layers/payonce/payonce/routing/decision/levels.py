@@ -1,4 +1,4 @@
-"""The slow loop's memory per route: how much of its neutral share it is trusted with, and when that may change.
+"""The forecast loop's memory per route: its level (the trusted part of its neutral share) and when that may change.
 
 ::
 
@@ -18,30 +18,31 @@ if TYPE_CHECKING:
     from payonce.routing.detection.detector import Assessment
 
 CONFIRMATIONS = 2
-CUT = 0.15  # two cuts leave a fiftieth
-RECOVER = 0.125  # eight steps of 5 s back to the neutral share
-RECOVER_RELAPSED = 0.0835  # twelve after a relapse
-GOOD_ANSWERS = 14  # in a row, before any trust is given back: a gateway that fails a quarter shows them 1 time in 56
-BAD_WEIGHT = 8  # good answers that one bad one takes back: on the best of days one in seventy is slow
-RELAPSE_FACTOR = 2.0  # what comes and goes is tried less and less often
-ABORTED_FACTOR = 1.5  # when it had less than half of its share back: the route had not flipped
+CUT = 0.15  # factor of one cut; two cuts leave 2 %
+RECOVER = 0.125  # level regained per step: eight steps of 5 s back to the neutral share
+RECOVER_RELAPSED = 0.0835  # the same after a relapse: twelve steps
+# Recovery needs this many good answers in a row: a gateway failing 25 % of requests produces them once in 56 tries.
+GOOD_ANSWERS = 14
+BAD_WEIGHT = 8  # a bad answer cancels this many good ones; even a healthy gateway is slow once in seventy answers
+RELAPSE_FACTOR = 2.0  # the hold grows by this factor with each relapse, so that a flapping gateway is tried less often
+ABORTED_FACTOR = 1.5  # the same if the route had regained less than HALF of its share, so that traffic had not flipped
 HALF = 0.5
-HOLD_SHARE = 0.1  # of how long the trouble has lasted: what was short is waited for shortly
-WAIT_SECONDS = 8.0  # until a cut has arrived everywhere (2 s) and over half of the window has been measured after it
-FLOOR = 0.001  # far below any floor of probes, which is what is left then
-RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last one is the same trouble again
+HOLD_SHARE = 0.1  # the hold grows by at most this share of the trouble's duration, so that short trouble ends soon
+WAIT_SECONDS = 8.0  # a cut takes 2 s to arrive everywhere; then over half of the window has to be measured after it
+FLOOR = 0.001  # the lowest level; far below the floor of probes, so that only probes are left
+RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last recovery is a relapse
 MAX_HOLD_SECONDS = 1800.0
-PROBING_SECONDS = 30.0  # at the floor and still bad for so long, half of the probes are enough
-MIN_PROBING = 0.15  # one in 33 s, by default
+PROBING_SECONDS = 30.0  # a gateway at the floor and bad for this long gets half of its probes
+MIN_PROBING = 0.15  # the smallest share of the probes: by default one in 33 s
 
 
 @dataclass(slots=True)
 class Level:
-    """One route. ``level`` is a share of the neutral weight in [``FLOOR``, 1]. Times are epoch milliseconds.
+    """The level of one route, a share of its neutral weight in [``FLOOR``, 1], and its history.
 
-    ``began_at_ms``: the first cut of this trouble, relapses included.
-    ``risen``: it has got some trust back since the last cut, so that the next cut is a relapse. ``good``: how many good
-    answers there were since the last bad one, up to ``GOOD_ANSWERS``.
+    ``began_at_ms`` is the first cut of this trouble, relapses included. ``risen`` says that the level has risen since
+    the last cut, so that the next cut is a relapse. ``good`` counts good answers, less ``BAD_WEIGHT`` for each bad one
+    beyond chance, within [0, ``GOOD_ANSWERS``].
     """
 
     level: float = 1.0
@@ -56,17 +57,17 @@ class Level:
 
     @property
     def demoted(self) -> bool:
-        """Whether it has less than its neutral share."""
+        """Return whether the route has less than its neutral share."""
         return self.level < 1
 
 
 def step(
     level: Level, assessment: Assessment, *, likely: bool, scarce: bool, now_ms: int, settings: RoutingSettings
 ) -> Level:
-    """The level after one step of the forecast loop.
+    """Return the level after one step of the forecast loop.
 
-    ``likely``: that the route breaks its SLO within the horizon. ``scarce``: payments are being refused, so that a
-    gateway that is well is not kept waiting.
+    ``likely`` says that the route will probably break its SLO within the horizon; ``scarce`` that payments are being
+    refused, so that a healthy gateway recovers without the hold.
     """
     following = replace(level, good=_good(level, assessment))
     worse = assessment.elevated or assessment.rising
@@ -96,8 +97,8 @@ def step(
 
 
 def _good(level: Level, assessment: Assessment) -> int:
-    # Wald's sequential test of a quarter failing against one in thirty: one bad answer weighs as much as eight good
-    # ones, so that a well gateway's slow answer now and then doesn't begin everything anew.
+    # Wald's sequential test of 25 % failing against one in thirty: a bad answer weighs as much as eight good ones, so
+    # that an occasional slow answer of a healthy gateway does not reset the count.
     if assessment.blemished:
         return max(0, level.good - BAD_WEIGHT * assessment.bad)
     return min(GOOD_ANSWERS, level.good + assessment.good)
@@ -117,9 +118,9 @@ def _cut(following: Level, level: Level, now_ms: int, settings: RoutingSettings)
 
 
 def probing(level: Level, now_ms: int) -> float:
-    """The share of the usual probes: fewer while a gateway stays bad, all of them with the first good answer.
+    """Return the share of the usual probes that a route gets: fewer while it stays bad, all after a good answer.
 
-    Every probe of a gateway that hangs is somebody's payment in doubt.
+    Probes are real payments: each one that meets a hanging gateway leaves a payment in doubt.
     """
     if level.level > FLOOR or level.good > 0:
         return 1.0

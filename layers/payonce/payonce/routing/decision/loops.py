@@ -1,4 +1,4 @@
-"""The two loops as one pure function: state and observation in, next state and control document out."""
+"""Both loops as one pure function, from state and observation to the next state and the control document."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from payonce.routing.detection.forecast import Model
     from payonce.routing.signals.observation import Observation
 
-OVERDUE_FACTOR = 1.25  # of the usual p95: older than that without an answer is slow
-UNKNOWN_MEAN_SECONDS = 1.0  # until a gateway's latency is learned
-NOTED_SHIFT = 0.02  # of a weight: less is not worth a sentence
+OVERDUE_FACTOR = 1.25  # an attempt without an answer after this multiple of the usual p95 counts as slow
+UNKNOWN_MEAN_SECONDS = 1.0  # the mean latency assumed until a gateway's own is learned
+NOTED_SHIFT = 0.02  # smaller changes of a weight are not mentioned in the reason
 WEIGHT_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one step decided. ``forecasts`` is empty for the reflex loop.
+    """What one step decided. ``forecasts`` is empty for a step of the reflex loop alone.
 
-    ``document`` is ``None`` when a step of the reflex loop found nothing to limit: the last document still says it all.
+    ``document`` is ``None`` if a reflex step found nothing to limit, so that the last document still holds.
     """
 
     state: State
@@ -41,10 +41,10 @@ class Decision:
 
 
 def decide(state: State, observed: Observation, settings: RoutingSettings, model: Model, now_ms: int) -> Decision:
-    """One step: of both loops when the observation has the forecast's windows, else of the reflex loop alone.
+    """Return the decision of one step: of both loops if the observation has the forecast's windows, else of the reflex.
 
-    ``observed.at_ms`` is the stream's time, ``now_ms`` the predictor's: only the document's life is measured by it. The
-    given state is not changed.
+    Everything is judged at ``observed.at_ms``, the stream's time; ``now_ms``, the predictor's time, only dates the
+    document. ``state`` is not modified.
     """
     following = replace(state, epoch=state.epoch + 1, limits=dict(state.limits))
     forecasts: dict[Cell, Forecast] = {}
@@ -78,7 +78,7 @@ def _is_calm(state: State, observed: Observation) -> bool:
 
 
 def expectations(state: State) -> dict[Cell, int]:
-    """Milliseconds after which an attempt of each route is slow or overdue, for ``SignalBook.expect``."""
+    """Return per warm route the milliseconds after which an attempt is slow or overdue, for ``SignalBook.expect``."""
     warm = {cell: baseline for cell, baseline in state.baselines.items() if baseline.warm}
     return {cell: round(OVERDUE_FACTOR * baseline.p95_ms) for cell, baseline in warm.items()}
 
@@ -114,7 +114,8 @@ def _levels(
     overload = _learn_demand(following, observed)
     elevated = {cell.gateway for cell, assessment in assessments.items() if assessment.elevated}
     for cell, assessment in assessments.items():
-        # What every gateway is needed for is no reason to use one less: the limit already gives it what it can do.
+        # While payments are refused, a limited gateway is not demoted for being slow: every gateway is needed, and the
+        # limit already keeps it to what it can serve.
         scarce = following.scarce and cell.gateway in limited
         assessment = replace(
             assessment,
@@ -122,7 +123,7 @@ def _levels(
             overloaded=assessment.overloaded or overload or (scarce and "technical_errors" not in assessment.reasons),
         )
         likely = forecasts[cell].probability >= settings.act_at_probability
-        likely = likely or (assessment.elevated and cell.gateway in limited)  # by the stronger evidence of the reflex
+        likely = likely or (assessment.elevated and cell.gateway in limited)  # the reflex had the stronger evidence
         before = after.get(cell, levels.Level())
         after[cell] = levels.step(
             before, assessment, likely=likely, scarce=following.scarce, now_ms=observed.at_ms, settings=settings
@@ -131,9 +132,9 @@ def _levels(
 
 
 def _pooled(assessments: dict[Cell, Assessment], known: dict[Cell, levels.Level]) -> dict[Cell, Assessment]:
-    """The few probes of a gateway's demoted methods, counted together.
+    """Return the assessments with the few probes of a gateway's demoted methods counted together.
 
-    Not with the answers of one that has got trust back: they are many, and the slow ones among them are no bad probes.
+    Methods whose level has risen again are left out: their answers are many, and a slow one among them is no bad probe.
     """
     demoted = [cell for cell in assessments if cell in known and known[cell].demoted and not known[cell].risen]
     pooled = dict(assessments)
@@ -145,7 +146,7 @@ def _pooled(assessments: dict[Cell, Assessment], known: dict[Cell, levels.Level]
 
 
 def _share_trouble(after: dict[Cell, levels.Level]) -> dict[Cell, levels.Level]:
-    """A bad probe of one demoted method of a gateway makes its other demoted methods wait, too: probes are few."""
+    """Let a bad probe of one demoted method restart the hold of its gateway's other demoted methods: probes are few."""
     demoted = {cell: level for cell, level in after.items() if level.demoted}
     for cell, level in demoted.items():
         bad_at_ms = max(other.bad_at_ms for near, other in demoted.items() if near.gateway == cell.gateway)
@@ -154,7 +155,7 @@ def _share_trouble(after: dict[Cell, levels.Level]) -> dict[Cell, levels.Level]:
 
 
 def _learn_demand(following: State, observed: Observation) -> bool:
-    """Whether all gateways together are asked for much more than usual. Learns what is usual, slowly."""
+    """Return whether the total demand is much higher than usual, and learn the usual demand (a slow average)."""
     offered = sum(observed.demand.values())
     overload = following.demand > 0 and detector.is_overload(
         offered * observed.recent_seconds, following.demand, observed.recent_seconds
@@ -190,7 +191,7 @@ def _weights(following: State, observed: Observation, settings: RoutingSettings)
 
 
 def _all_weights(state: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
-    """Of the methods that are asked for or were decided on. A gateway that is new or gone makes a method neutral."""
+    """Return the weights of all methods in demand or state; neutral ones where the set of gateways has changed."""
     methods = set(observed.demand) | set(state.weights)
     neutral = settings.neutral
     return {

@@ -1,4 +1,4 @@
-"""What the predictor keeps: its state and who leads, the control document, and a record of every decision.
+"""Stores the predictor's state and lease, the control document, and a record of every decision.
 
 ::
 
@@ -6,8 +6,8 @@
     pk CONTROL                sk CONTROL  document, epoch                        (control_store)
     pk DECISION#2026112511    sk <epoch>  record, purge_at
 
-A document comes into force in one transaction with the state it was made with, on condition that the stored epoch is
-the one that the predictor last knew. Two predictors at once::
+A document is published in one transaction with the state it was made with, on condition that the stored epoch is the
+one the predictor last read. Of two concurrent predictors one gets a conflict::
 
     A   reads epoch 7 ··· decides 8 ─ writes, epoch was 7: done
     B   reads epoch 7 ······ decides 8 ·························· writes, epoch is 8: conflict, nothing is written
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 STATE_KEY: Key = {"pk": "PREDICTOR", "sk": "STATE"}
 DECISION_PREFIX = "DECISION#"
 EPOCH_DIGITS = 12
-KEPT_SECONDS = 14 * 86_400  # a decision that is asked about later than that is asked about in vain
-MAX_RECORD_BYTES = 380_000  # packed; DynamoDB takes items of 400 KB
-MAX_STATE_BYTES = 4_194_304  # unpacked; a hundred routes have some 40 KB
+KEPT_SECONDS = 14 * 86_400  # retention of the records
+MAX_RECORD_BYTES = 380_000  # compressed; DynamoDB's limit for an item is 400 KB
+MAX_STATE_BYTES = 4_194_304  # decompressed; the state of a hundred routes has about 40 KB
 GUARDED = ("epoch", "leader", "leader_until_ms")
-RECORD_INDEX = 2  # of the record in the transaction
+RECORD_INDEX = 2  # position of the record's insert in the transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The item as it was read. ``state``: ``None`` when it can't be unpacked; ``guard``: what it must still hold."""
+    """The item as read. ``state`` is ``None`` if it does not decompress; the next write is conditional on ``guard``."""
 
     state: bytes | None
     epoch: int
@@ -52,14 +52,14 @@ class Stored:
 
 
 class PredictorStore:
-    """Reads and writes as one leader, ``leader`` being its name: a new one for every run."""
+    """Reads and writes on behalf of one predictor. ``leader`` is its name, unique per run."""
 
     def __init__(self, database: Database, leader: str) -> None:
         self._database = database
         self.leader = leader
 
     def read(self) -> Stored | None:
-        """Return the item, strongly consistent. Raises ``StoreUnavailable``."""
+        """Return the item by a strongly consistent read, or ``None`` if there is none. Raises ``StoreUnavailable``."""
         item = self._database.get(Table.ROUTING, STATE_KEY)
         if item is None:
             return None
@@ -84,10 +84,11 @@ class PredictorStore:
         record: Insert | None,
         leader_until_ms: int,
     ) -> Stored:
-        """Put state, document and record in force together, or nothing; return the item as it is now.
+        """Write state, document and record in one transaction; return the item as it is now.
 
-        Raises ``WriteConflict`` when another predictor wrote in between, ``RecordTaken`` when a decision of that epoch
-        is on record already, ``StoreUnavailable`` when nothing was written.
+        Raises ``WriteConflict`` if another predictor has written since ``before``, ``RecordTaken`` if that epoch
+        already has a record, and ``StoreUnavailable``; nothing was written then. Raises ``OutcomeUnknown`` if that
+        can't be told.
         """
         held = {"epoch": document.epoch, "leader": self.leader, "leader_until_ms": leader_until_ms}
         item = {"state": packed(state), **held}
@@ -109,7 +110,7 @@ class PredictorStore:
         return Stored(state=state, guard=held, **held)  # type: ignore[arg-type]
 
     def resign(self, held: Stored) -> None:
-        """Give the lead up, so that the next one need not wait for the lease. A conflict means it has it already."""
+        """End the lease early, so that the next run need not wait for it. On a conflict another run leads already."""
         write = Adjust(table=Table.ROUTING, key=STATE_KEY, require=held.guard, set={"leader_until_ms": 0})
         try:
             self._database.write([write])
@@ -118,11 +119,11 @@ class PredictorStore:
 
 
 class RecordTaken(WriteConflict):
-    """There is a record of that epoch: state and document were removed by hand, and the epochs began anew."""
+    """The epoch already has a record: state and document were removed by hand, and the epochs restarted."""
 
 
 def decision_write(record: bytes, *, epoch: int, at_ms: int) -> Insert | None:
-    """Return the write of a decision's record, or ``None`` when it does not fit an item."""
+    """Return the write of a decision's record, or ``None`` if it is larger than an item may be."""
     data = packed(record)
     if len(data) > MAX_RECORD_BYTES:
         return None
@@ -136,7 +137,7 @@ def decision_write(record: bytes, *, epoch: int, at_ms: int) -> Insert | None:
 
 
 def decision_partition(at_ms: int) -> str:
-    """Return the partition of the decisions of an hour (UTC)."""
+    """Return the partition key of the decisions in the hour (UTC) of ``at_ms``."""
     return DECISION_PREFIX + time.strftime("%Y%m%dT%H", time.gmtime(at_ms // 1000))
 
 

@@ -1,4 +1,4 @@
-"""A decision with everything it was made from, so that it can be made again: the same bytes."""
+"""Records a decision with all of its inputs, so that it can be replayed to the same bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERSION = 1
 def record(
     state: State, observed: Observation, settings: RoutingSettings, model: Model, now_ms: int, decision: Decision
 ) -> bytes:
-    """The record of one decision as canonical JSON. ``state`` is the one before it."""
+    """Return the record of one decision as canonical JSON. ``state`` is the state before the decision."""
     return canonical(
         {
             "document": json.loads(decision.document.to_bytes()) if decision.document else None,
@@ -40,9 +40,10 @@ def record(
 
 
 def replay(recorded: bytes) -> bytes:
-    """Make the decision again from its record. Equal to ``recorded`` unless the code or the record was changed.
+    """Make the decision again from its record and return the new record.
 
-    Raises ``ValueError`` when it is not a record of this version.
+    The result equals ``recorded`` unless the code or the record has changed. Raises ``ValueError`` for anything but a
+    record of this version.
     """
     try:
         stored = json.loads(recorded)

@@ -1,19 +1,19 @@
-"""The fast loop, once a second: a concurrency limit per gateway, for cliffs and overload.
+"""The reflex loop: once a second it sets a concurrency limit per gateway, against cliffs and overload.
 
-A gateway is limited only on evidence: more than 5 % of its answers slower than usual, or failing, beyond any chance.
-Then the rate at which new attempts may start follows from what it still answers (μ, per second) and from what is in
+A gateway is limited only on evidence: significantly more than 5 % of its answers are slower than usual, or fail. Then
+the rate at which new attempts may start follows from the rate it still answers (μ, per second) and from the number in
 flight (n)::
 
-    limit = μ x (usual mean latency + ALLOWED_QUEUE_SECONDS)         by Little's law: what belongs in flight
+    limit = μ x (usual mean latency + ALLOWED_QUEUE_SECONDS)         by Little's law: the number to have in flight
     rate  = μ + (limit - n) / SETTLE_SECONDS                         bring n to the limit in a few seconds
 
-So a gateway that lost half its capacity gets the half it can do, one that hangs gets nothing but probes, and one that
-is well again gets more with every second. A false alarm limits nothing: μ is then what was offered, n below the limit.
+So a gateway that lost half of its capacity gets the half it can serve, a hanging one gets only probes, and a recovered
+one gets more every second. A false alarm limits nothing: μ then equals the offered rate, and n is below the limit.
 
-What it served while it was full is its *ceiling*: what it can do as it is now, whatever it could do before::
+The rate it served while saturated is its *ceiling*, its present capacity whatever it was before::
 
     proven 20 ─────────┐ loses its servers                    ┌──── ceiling outgrown, forgotten
-                       └─ full: 6 ── ceiling 6, held 10 s ── +1 % a second, +2 %, +4 % ... while it is reached
+                       └─ full: 6 ── ceiling 6, held 10 s ── +1 % a second, +2 %, +4 % ... while it is used up
 """
 
 from __future__ import annotations
@@ -28,39 +28,40 @@ if TYPE_CHECKING:
     from payonce.routing.signals.observation import GatewaySignals
 
 TAIL = 0.05
-ALARM_EVIDENCE = 9.0  # zeros: a week has 600,000 steps, and one false action a week is one too many
-ALARM_COUNT = 7  # the fewest that can be such evidence: 0.05 to the seventh
-SETTLE_SECONDS = 3.0  # above the loop's delay of about 2 s times pi/2, where a proportional controller begins to swing
-ALLOWED_QUEUE_SECONDS = 0.7  # a queue keeps the gateway busy while demand comes in bursts; far below any SLO
-KEPT_SHARE = 0.3  # of what it serves, while a queue drains: 70 % of its capacity drains it, and less would idle it
-CUT = 0.8  # less than this of the last rate is a cut, and more is the noise of counting
-WAIT_SECONDS = 3.0  # after a cut, before anything is given back: until the cut has arrived and has been measured
-SLOW_START = 0.5  # of its proven rate: up to there the limit grows by itself, as TCP's window does
-GROWTH = 1.2  # per second at most: down at once, up step by step
-RELEASE_HEADROOM = 1.1  # of what is wanted from the gateway: then the limit limits nothing
-CALM_SECONDS = 3.0  # without alarm, as long as the window, so that an alarm is really over
-PEAK_SECONDS = 1800.0  # how long a rate that was served well proves that it can be
-WELL_SHARE = 0.2  # of a few answers may be bad ones: more, and nothing is given back on trust
-CEILING_DECAY = 0.95  # per second that it is full: what one window of 3 s serves is noisy
-CEILING_WAIT_SECONDS = 10.0  # since it was last full, before more than the ceiling is tried
-CEILING_GROWTH = 0.01  # per second at first, and twice as much
-CEILING_DOUBLING_SECONDS = 15.0  # later, up to
-CEILING_GROWTH_MOST = (
-    0.1  # so that what is well again has its old rate within a minute, what isn't no alarm each second
-)
-CEILING_USED = 0.95  # of the ceiling, or what it serves says nothing about whether it could do more
-CEILING_LEAST = 0.05  # of its proven rate: lower, and a gateway that hung altogether would climb for ever
-CEILING_FORGOTTEN = 1.3  # times its proven rate: then the ceiling says nothing any more
-CEILING_SECONDS = 600.0  # without alarm, and it is forgotten, too
-PROVEN_FACTOR = 2.0  # how far beyond its proven rate a gateway may be loaded before it is seen how it bears that
+ALARM_EVIDENCE = 9.0  # -log10 of the p-value: with 600,000 steps a week, 1e-9 keeps false alarms below one in years
+ALARM_COUNT = 7  # fewer bad answers can't be that significant: 0.05 ** 7 is about 1e-9
+SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
+ALLOWED_QUEUE_SECONDS = 0.7  # a short queue keeps the gateway busy under bursty demand; far below any SLO
+KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
+CUT = 0.8  # a new rate below this share of the last is a cut; a smaller change is counting noise
+WAIT_SECONDS = 3.0  # no increase for this long after a cut, until its effect has been measured
+SLOW_START = 0.5  # below this share of the proven rate the limit grows by itself, as TCP's window does
+GROWTH = 1.2  # largest factor of increase per second; decreases are unbounded
+RELEASE_HEADROOM = 1.1  # the limit is removed once it exceeds this multiple of the wanted rate
+CALM_SECONDS = 3.0  # removal also needs this long without alarm: the window's length, so that the alarm is over
+PEAK_SECONDS = 1800.0  # time constant with which a proven rate decays
+WELL_SHARE = 0.2  # with a larger share of bad answers the limit does not grow by itself
+CEILING_DECAY = 0.95  # fastest decay of the ceiling per saturated second, because a window of 3 s is noisy
+CEILING_WAIT_SECONDS = 10.0  # after the last saturation, before more than the ceiling is tried
+# The ceiling grows by 1 % per second at first, then twice as fast every 15 s, up to 10 %: a recovered gateway has its
+# old rate back within a minute, and one that has not recovered does not raise an alarm every second.
+CEILING_GROWTH = 0.01
+CEILING_DOUBLING_SECONDS = 15.0
+CEILING_GROWTH_MOST = 0.1
+CEILING_USED = 0.95  # the ceiling grows only while this share of it is served: less demand proves nothing
+CEILING_LEAST = 0.05  # lower bound, as a share of the proven rate: from zero a gateway that hung would climb for ever
+CEILING_FORGOTTEN = 1.3  # the ceiling is dropped above this multiple of the proven rate
+CEILING_SECONDS = 600.0  # it is also dropped this long after the last saturation
+PROVEN_FACTOR = 2.0  # how far beyond its proven rate a gateway may be loaded before it has been measured there
 
 
 @dataclass(slots=True)
 class Limit:
-    """One gateway. ``rate`` is how many attempts may start per second, ``None`` without limit.
+    """The limit of one gateway. Rates are attempts per second, times epoch milliseconds.
 
-    ``proven_rate`` is what it has been seen to serve well, ``ceiling`` what it served when it was last full, with more
-    in flight than it could do; ``None`` when that is long ago.
+    ``rate`` is how many attempts may start, ``None`` without a limit; ``concurrency`` how many may be in flight.
+    ``proven_rate`` is the rate it has been seen to serve well. ``ceiling`` is the rate it served when it was last
+    saturated, ``None`` if that was long ago.
     """
 
     rate: float | None = None
@@ -74,13 +75,13 @@ class Limit:
 
     @property
     def headroom_rate(self) -> float:
-        """What it may be given in all, by what it has been seen to do. Unbounded until anything was seen."""
+        """Return the total rate it may be given, by past measurements: infinite if there are none."""
         known = self.rate if self.rate is not None else self.ceiling
         return known if known is not None else self.untested_rate
 
     @property
     def untested_rate(self) -> float:
-        """What it may be given before payments are refused: far more than was proven, until it is full."""
+        """Return the rate it may be given before payments are refused: more than was proven, infinite if unknown."""
         return PROVEN_FACTOR * self.proven_rate if self.proven_rate else math.inf
 
 
@@ -90,7 +91,7 @@ def _answers_well(signals: GatewaySignals) -> bool:
 
 
 def is_alarm(signals: GatewaySignals) -> bool:
-    """Whether the gateway is slow or failing right now, beyond any chance."""
+    """Return whether the gateway is slow or failing now, with a p-value of at most 10 ** -``ALARM_EVIDENCE``."""
     if not signals.expects:
         return False
     ended = signals.answered + signals.technical
@@ -101,7 +102,7 @@ def is_alarm(signals: GatewaySignals) -> bool:
 
 
 def unlimited(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds: float) -> Limit:
-    """A second without a limit: what was served is proven."""
+    """Return the limit after a second without limiting, in which the rate served counts as proven."""
     kept = math.exp(-max(0, now_ms - limit.at_ms) / 1000 / PEAK_SECONDS)
     served = signals.answered / recent_seconds
     proven = max(served, limit.proven_rate * kept)
@@ -110,7 +111,7 @@ def unlimited(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds
 
 
 def _raised(limit: Limit, served: float, now_ms: int) -> float | None:
-    """The ceiling a second later: higher when it is reached and nothing is wrong, the quicker the longer so."""
+    """Return the ceiling a second later: it grows while it is used up without alarm, the faster the longer."""
     calm_seconds = (now_ms - limit.full_at_ms) / 1000
     if limit.ceiling is None or calm_seconds >= CEILING_SECONDS:
         return None
@@ -124,12 +125,12 @@ def _raised(limit: Limit, served: float, now_ms: int) -> float | None:
 def _within_growth(
     rate: float, last: float, limit: Limit, signals: GatewaySignals, *, few: bool, probe_rate: float, scarce: bool
 ) -> float:
-    """The rate within what may be given back in a second. ``few``: less is in flight than belongs there."""
+    """Return the rate bounded by the growth allowed in a second. ``few``: less is in flight than the limit allows."""
     grown, well = GROWTH * last + probe_rate, _answers_well(signals)
     if few and well and last < SLOW_START * limit.proven_rate:
-        rate = grown  # so little is asked of it that what it serves says nothing about what it could
+        rate = grown  # at so little load, the rate it serves says nothing about its capacity
     if not well and not scarce and last < SLOW_START * (limit.ceiling or limit.proven_rate):
-        grown = last  # so little is asked of it that what it bears badly is not its load
+        grown = last  # at so little load, its bad answers are not due to the load
     rate = min(rate, grown)
     return rate if limit.ceiling is None else min(rate, max(limit.ceiling, probe_rate))
 
@@ -145,9 +146,11 @@ def step(
     probe_rate: float,
     scarce: bool = False,
 ) -> Limit:
-    """Return the limit for the next second. ``wanted_rate`` is what the weights would send it, per second.
+    """Return the limit for the next second.
 
-    ``scarce``: payments are being refused, so that nothing is held back to be sure.
+    ``wanted_rate`` is the rate that the weights would send to the gateway, ``probe_rate`` the least it gets, both per
+    second. ``signals`` count over ``recent_seconds``; ``mean_seconds`` is its usual mean latency. ``scarce`` says that
+    payments are being refused, so that the limit grows without caution.
     """
     alarmed = is_alarm(signals)
     served = signals.answered / recent_seconds
@@ -163,7 +166,7 @@ def step(
         following.ceiling = _raised(following, served, now_ms)
     able = served
     if not full and limit.rate is not None and following.ceiling is not None:
-        # It serves what it is asked for; what it could serve is known from when it was asked for more.
+        # It serves what it is sent. Its capacity is better known from when it was sent more.
         able = max(served, min(following.ceiling, limit.rate))
     allowed = able * in_seconds
     rate = max(probe_rate, KEPT_SHARE * served, able + (allowed - signals.in_flight) / SETTLE_SECONDS)

@@ -1,4 +1,4 @@
-"""Everything the predictor remembers between two steps: small, versioned, and started anew when it can't be read."""
+"""The predictor's state between two steps: small, versioned, and replaced by an empty one if it does not parse."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ VERSION = 2
 
 @dataclass(slots=True)
 class State:
-    """``weights`` are the forecast loop's, before any limit. ``epoch`` is that of the last document.
+    """The state. ``epoch`` is that of the last document; ``weights`` are the forecast loop's, before any limit.
 
-    ``means`` are the usual mean latencies per gateway in seconds, as the reflex loop needs them.
-    ``demand`` is the usual one for all gateways, per second; ``scarce`` says that the last step refused payments.
+    ``means`` are the usual mean latencies per gateway in seconds, for the reflex loop. ``demand`` is the usual total
+    demand per second; ``scarce`` says that the last step refused payments.
     """
 
     epoch: int = 0
@@ -37,7 +37,7 @@ class State:
     scarce: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which it is stored, and stands in a decision's record."""
+        """Return the JSON object that is stored and that a decision's record contains."""
         return {
             "at_ms": self.at_ms,
             "baselines": {cell.key(): to_json(baseline) for cell, baseline in self.baselines.items()},
@@ -52,15 +52,16 @@ class State:
         }
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON with its own digest: a state that was damaged must not be believed in part."""
+        """Return canonical JSON with its SHA-256 digest, so that a damaged state is rejected as a whole."""
         state = self.to_json()
         return canonical({"sha256": sha256(canonical(state)).hexdigest(), "state": state})
 
 
 def only_of(state: State, gateways: frozenset[str]) -> State:
-    """Return the state without what it knows of other gateways.
+    """Return the state reduced to ``gateways``.
 
-    One that is configured no longer gets no answers that could end its limit, and a document that names it is refused.
+    A gateway that is no longer configured gets no answers that could end its limit, and payments reject a document
+    that names it.
     """
     return replace(
         state,
@@ -72,7 +73,7 @@ def only_of(state: State, gateways: frozenset[str]) -> State:
 
 
 def parse_state(stored: Any) -> State:
-    """The inverse of ``State.to_json``. Raises ``ValueError`` for anything else."""
+    """Return the state from its ``to_json`` form. Raises ``ValueError`` for anything else."""
     try:
         if stored["version"] != VERSION:
             raise ValueError("the state is of another version")
@@ -102,16 +103,16 @@ def parse_state(stored: Any) -> State:
 
 
 def _number(value: object) -> float:
-    # float() would take a text of digits, too.
+    # float() alone would also accept a string of digits.
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("the state holds something that is no number")
     return float(value)
 
 
 def restore(raw: bytes | None, *, epoch: int = 0) -> State:
-    """The state to go on with: what was stored, or a fresh one when it is missing or corrupt.
+    """Return the stored state, or an empty one if it is missing or corrupt.
 
-    ``epoch`` is that of the document in force: a fresh state must not start below it: documents are refused by it.
+    ``epoch`` is that of the document in force; the returned state starts no lower, so that epochs only rise.
     """
     state = State()
     if raw is not None:

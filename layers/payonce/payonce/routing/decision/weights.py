@@ -1,4 +1,7 @@
-"""From levels and limits to weights: bounded shifts, within what the others can bear, never zero routes."""
+"""Turns levels and limits into weights.
+
+Shifts are bounded, respect the other gateways' capacity, and leave at least one route.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ if TYPE_CHECKING:
 
 Weights = dict[str, float]
 
-ALL_DEMOTED = 0.5  # when no gateway is trusted with more than half of its share, there is nothing to prefer
-MAX_PROBE_SHARE = 0.05  # of a method's payments: at a trickle, probes would be all there is
+ALL_DEMOTED = 0.5  # if no gateway's level is above this, none is better than the others and the weights are neutral
+MAX_PROBE_SHARE = 0.05  # bounds the share of a method's payments that are probes, for times of little traffic
 
 
 def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) -> dict[str, float]:
-    """Attempts per second that the weights send to each gateway."""
+    """Return the attempts per second that the weights send to each gateway. ``demand`` is per method and second."""
     rates: dict[str, float] = {}
     for method, shares in weights.items():
         for gateway, share in shares.items():
@@ -28,10 +31,10 @@ def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) ->
 def aim(
     levels: Mapping[str, float], offered: float, probing: Mapping[str, float], settings: RoutingSettings
 ) -> Weights:
-    """The weights that the levels of one method ask for, with the floor of probes, all demoted meaning neutral.
+    """Return one method's target weights by its levels, with a floor for probes; neutral if all gateways are demoted.
 
-    ``offered`` is the demand for all methods together, per second: a gateway's probes are shared by its methods.
-    ``probing`` is the share of them that it still gets.
+    ``offered`` is the demand per second of all demoted methods together, because they share a gateway's probes.
+    ``probing`` is the share of its probes that a gateway still gets.
     """
     used = {gateway: weight for gateway, weight in settings.neutral.items() if weight > 0}
     if all(levels.get(gateway, 1.0) <= ALL_DEMOTED for gateway in used):
@@ -41,16 +44,16 @@ def aim(
     floor = min(MAX_PROBE_SHARE, settings.probes_per_second / offered) if offered > 0 else MAX_PROBE_SHARE
     floors = {gateway: min(floor * probing.get(gateway, 1.0), weight) for gateway, weight in used.items()}
     low = {gateway: least for gateway, least in floors.items() if raw[gateway] / total < least}
-    # Those at the floor get exactly the floor, the others share what is left of 1.
+    # Gateways at the floor get exactly the floor; the others share the rest of 1.
     rest = sum(raw[gateway] for gateway in raw if gateway not in low)
     share = 1 - sum(low.values())
     return {gateway: low[gateway] if gateway in low else share * raw[gateway] / rest for gateway in raw}
 
 
 def shift(before: Mapping[str, float], target: Mapping[str, float], room: Mapping[str, float], most: float) -> Weights:
-    """Move from one set of weights towards another: no more than ``most``, and no gateway to more than its ``room``.
+    """Return the weights moved from ``before`` towards ``target`` by at most ``most`` in total.
 
-    ``room`` is the largest weight a gateway may have, by its measured headroom. What does not fit stays where it was.
+    ``room`` is the largest weight a gateway may get, by its measured headroom. What does not fit stays where it was.
     """
     gains = {gateway: max(0.0, target[gateway] - before.get(gateway, 0.0)) for gateway in target}
     losses = {gateway: max(0.0, before.get(gateway, 0.0) - target[gateway]) for gateway in target}
@@ -74,9 +77,9 @@ def apply_limits(
     limits: Mapping[str, float],
     headroom: Mapping[str, float],
 ) -> tuple[dict[str, Weights], float]:
-    """Take from limited gateways what is over their rate and give it to those with room. Rates are per second.
+    """Move what exceeds the limited gateways' rates to gateways with headroom. All rates are per second.
 
-    Returns the weights and the share of the demand that can be taken. What nobody has room for is not in it.
+    Returns the weights and the share (0..1) of the demand that can be served; the rest exceeds every gateway's room.
     """
     wanted = wanted_rates(weights, demand)
     kept = {gateway: min(1.0, limits[gateway] / wanted[gateway]) for gateway in sorted(limits) if wanted.get(gateway)}

@@ -1,1 +1,1 @@
-"""Is a route worse than usual, and how likely is it to break its SLO? Pure statistics over the signals."""
+"""Judges from the signals whether a route is worse than usual and how likely it is to break its SLO. Pure."""

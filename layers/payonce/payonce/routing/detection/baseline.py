@@ -1,4 +1,4 @@
-"""What is usual for one route, as the detector learns it."""
+"""The baseline of one route: what the detector has learned to be usual for it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 WARM_UP_SECONDS = 30.0
 WARM_UP_SAMPLES = 100
-PRIOR_ANSWERED, PRIOR_TECHNICAL = 20.0, 0.2  # a new route is presumed well: 1 % of 20
+PRIOR_ANSWERED, PRIOR_TECHNICAL = 20.0, 0.2  # a new route is presumed healthy: 1 % of 20 failed
 
 
 @dataclass(slots=True)
 class Baseline:
-    """What is usual for one route, and what the last steps were. Everything in it is a number or a list of numbers.
+    """What is usual for one route, and its last steps. Every field is a number or a list of numbers.
 
-    ``log_p95``, ``log_mean`` and ``log_typical`` (of the geometric mean) are of milliseconds, ``spread`` is the
-    variance of a single one's logarithm, ``change`` the cumulative sum of ``trend``, ``recent_...`` are the steps since
-    it was zero. ``learned_seconds`` and ``learned_samples`` count up to warm.
+    ``log_p95``, ``log_mean`` and ``log_typical`` (the geometric mean) are logarithms of milliseconds; ``spread`` is
+    the variance of a single latency's logarithm. ``change`` is the cumulative sum of ``trend``, and ``recent_...`` are
+    the steps since it was last zero. ``learned_seconds`` and ``learned_samples`` decide when the baseline is warm.
     """
 
     log_p95: float = 0.0
@@ -37,15 +37,15 @@ class Baseline:
 
     @property
     def warm(self) -> bool:
-        """Whether it has seen enough to judge by."""
+        """Return whether it rests on enough samples to judge by."""
         return self.learned_seconds >= WARM_UP_SECONDS and self.learned_samples >= WARM_UP_SAMPLES
 
     @property
     def p95_ms(self) -> float:
-        """The usual 95th percentile."""
+        """Return the usual 95th percentile of the latency in milliseconds."""
         return math.exp(self.log_p95)
 
     @property
     def mean_ms(self) -> float:
-        """The usual mean."""
+        """Return the usual mean latency in milliseconds."""
         return math.exp(self.log_mean)

@@ -1,10 +1,11 @@
-"""Is a route worse than it usually is, and is it getting worse? Learns what is usual per route, while it runs.
+"""Detects whether a route is worse than usual and getting worse, and learns what is usual for it online.
 
-The question asked of every window is one exact test: do more than 5 % take longer than the usual p95 times a factor?
-It needs no threshold per gateway and says by itself how much evidence a small window holds.
+Every window is judged by one exact binomial test: do more than 5 % of its answers take longer than a multiple of the
+usual p95? The test needs no threshold per gateway, and its p-value accounts for small windows.
 
-What is usual is learned with constants in seconds, so a quiet night and a busy noon learn alike, and not at all while
-the route looks worse: a ramp must not become the new normal. Only after ``MAX_FROZEN_SECONDS`` it does.
+The baseline is learned with time constants in seconds, so that a quiet night and a busy noon teach at the same speed.
+Learning is frozen while the route looks worse, because a ramp must not become the new normal; only after
+``MAX_FROZEN_SECONDS`` it does.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from payonce.routing.detection.probability import beta_cdf, surprise
 if TYPE_CHECKING:
     from payonce.routing.signals.observation import CellSignals
 
-TAIL = 0.05  # by the meaning of p95
-ELEVATED_FACTOR = 1.3  # of the usual p95: less is weather
-ELEVATED_EVIDENCE = 4.0  # zeros: 1 in 10,000 windows by chance, and two windows in a row are needed
+TAIL = 0.05  # the share above a p95, by definition
+ELEVATED_FACTOR = 1.3  # multiple of the usual p95; a smaller increase is ordinary variation
+ELEVATED_EVIDENCE = 4.0  # -log10 of the p-value: 1 in 10,000 windows by chance, and two windows in a row are needed
 DOUBTFUL_FACTOR = 1.15
-DOUBTFUL_EVIDENCE = 2.0  # enough to stop learning
-DOUBTFUL_DEVIATION = 2.0  # standard deviations of the typical latency: enough to give no trust back
-BLEMISH_EVIDENCE = 1.0  # one bad answer of two, two of ten: enough to go on distrusting a route that is demoted
-WELL_SHARE = 0.2  # of a few probes: five may hold one slow answer, one may not be it
-OVERLOAD = 1.2  # of the usual rate
-LEARN_SECONDS = 600.0  # follows the day, not a ramp of minutes
-MAX_FROZEN_SECONDS = 3600.0  # an hour worse is the new usual: a bank has moved its data centre
-SUCCESS_SECONDS = 30.0  # how long an outcome weighs in the success rate
+DOUBTFUL_EVIDENCE = 2.0  # -log10 of the p-value at which learning stops
+DOUBTFUL_DEVIATION = 2.0  # standard deviations of the typical latency above which a route does not count as well
+BLEMISH_EVIDENCE = 1.0  # one bad answer of two, two of ten: enough to keep distrusting a demoted route
+WELL_SHARE = 0.2  # largest share of slow answers of a well route: one of five probes may be slow, but not the only one
+OVERLOAD = 1.2  # multiple of the usual rate
+LEARN_SECONDS = 600.0  # time constant: follows the time of day, not a ramp of minutes
+MAX_FROZEN_SECONDS = 3600.0  # what has lasted an hour is the new usual, as after a bank's move to another data centre
+SUCCESS_SECONDS = 30.0  # time constant of the success rate
 MAX_TECHNICAL = 0.05  # a gateway that fails more often than this is worse than its alternative
 BREACH_SCALE_SECONDS = 60.0
 MAX_BREACH_SECONDS = 600.0
@@ -39,13 +40,13 @@ MAX_BREACH_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """One route at one step. ``features`` are what the forecast is made of; 0 is unremarkable in all of them.
+    """The judgement of one route at one step. ``features`` are the forecast's inputs; 0 means unremarkable in each.
 
-    ``elevated``: its tail is worse than usual beyond doubt. ``rising``: its typical latency has left what is usual,
-    which matters when the forecast says where it goes. ``suspect``: enough against it to believe it when the gateway's
-    other methods are elevated. ``well``: has answered in this window, and nothing speaks against it. ``overloaded``: it
-    is asked for much more than usual, which the concurrency limit answers: its share is none the worse for it. ``good``
-    and ``bad`` are what has ended since the last step, the overdue among the bad.
+    ``elevated``: its tail or its errors are significantly worse than usual. ``rising``: its typical latency has left
+    the usual range, which counts if the forecast projects a miss. ``suspect``: weaker evidence, enough if another
+    method of the gateway is elevated. ``well``: it has answered in this window without any sign of trouble.
+    ``overloaded``: demand is much higher than usual; that is for the concurrency limit and does not demote the route.
+    ``good`` and ``bad`` count the attempts ended since the last step; overdue ones are bad.
     """
 
     features: dict[str, float]
@@ -60,7 +61,7 @@ class Assessment:
 
     @property
     def blemished(self) -> bool:
-        """Whether what has ended since the last step, or is overdue, is worse than chance has it once in ten times."""
+        """Return whether so many bad answers since the last step have a p-value of 0.1 or less."""
         return surprise(self.bad, self.good + self.bad, TAIL) >= BLEMISH_EVIDENCE
 
 
@@ -76,9 +77,9 @@ class _Window:
 def assess(
     baseline: Baseline, signals: CellSignals, now_ms: int, slo_ms: float, *, demoted: bool = False
 ) -> tuple[Baseline, Assessment]:
-    """Judge the window, then learn from it. Pure: returns the next baseline.
+    """Judge the window against ``baseline``; return the next baseline and the assessment. Pure.
 
-    ``demoted``: the route has less than its neutral share, so that its load says nothing about what is usual.
+    ``demoted`` says that the route has less than its neutral share, so that its load is not learned as usual.
     """
     seconds = min(60.0, max(0.0, (now_ms - baseline.at_ms) / 1000)) if baseline.at_ms else 0.0
     following = replace(baseline, at_ms=now_ms)
@@ -120,20 +121,20 @@ def _window(baseline: Baseline, signals: CellSignals) -> _Window:
 
 
 def is_overload(started: float, usual_per_second: float, seconds: float) -> bool:
-    """Whether so many in so many seconds are much more than usual, beyond two standard deviations of chance."""
+    """Return whether ``started`` attempts in ``seconds`` are over ``OVERLOAD`` times the usual plus two sigma."""
     usual = usual_per_second * seconds
     return started > OVERLOAD * usual + 2 * math.sqrt(usual)
 
 
 def _failing_probability(following: Baseline) -> float:
-    # The posterior of the technical errors' share is a Beta distribution. Far below the bound it is not worth its time.
+    # The posterior of the technical errors' share is a Beta distribution. Far below the bound it is not computed.
     if following.technical < MAX_TECHNICAL / 4 * (following.answered + following.technical):
         return 0.0
     return 1 - beta_cdf(MAX_TECHNICAL, following.technical, following.answered)
 
 
 def _count_outcomes(following: Baseline, signals: CellSignals, seconds: float) -> None:
-    # The window overlaps its predecessor: only the share of it that is new is counted.
+    # The window overlaps the previous one: only its new part is counted.
     kept, share = math.exp(-seconds / SUCCESS_SECONDS), min(1.0, seconds / signals.span_seconds)
     following.answered = PRIOR_ANSWERED + (following.answered - PRIOR_ANSWERED) * kept + signals.answered * share
     following.technical = PRIOR_TECHNICAL + (following.technical - PRIOR_TECHNICAL) * kept + signals.technical * share
@@ -148,7 +149,7 @@ def _features(following: Baseline, signals: CellSignals, window: _Window, log_sl
     projected = 0.0
     if trend.is_rising(following):
         projected = trend.projected(drift, slope, log_slo - usual)
-    elif window.evidence >= ELEVATED_EVIDENCE:  # worse beyond doubt, but since when is not known
+    elif window.evidence >= ELEVATED_EVIDENCE:  # significantly worse, but the begin is unknown
         projected = trend.projected(drift, 0.0, log_slo - usual)
     breach_seconds = MAX_BREACH_SECONDS
     if log_p95 >= log_slo:
@@ -179,12 +180,13 @@ def _is_frozen(following: Baseline, *, worse: bool) -> bool:
 
 
 def _gain(following: Baseline, seconds: float) -> float:
-    # While young, an average of everything; later, of the last LEARN_SECONDS.
+    # At first this averages over all samples, later over the last LEARN_SECONDS.
     return 1 - math.exp(-seconds / min(LEARN_SECONDS, max(following.learned_seconds, seconds, 1.0)))
 
 
 def _learn_load(following: Baseline, signals: CellSignals, seconds: float) -> None:
-    # Not while demoted: by its few probes, its own share would later look like an overload, which demotes nobody.
+    # Not while demoted: compared with a few probes, the route's full share would look like an overload, and an
+    # overload demotes no route.
     rate = signals.started / signals.span_seconds
     following.rate += _gain(following, seconds) * (rate - following.rate) if following.learned_samples else rate
     decay = math.exp(-seconds / LEARN_SECONDS)

@@ -1,7 +1,7 @@
-"""How likely is it that a route breaks its SLO within the horizon? Coefficients are data, fitted in the laboratory.
+"""Forecasts the probability that a route breaks its SLO within the horizon, with coefficients fitted in the laboratory.
 
-A logistic regression over the detector's features: small enough to be read, and each feature's part in the answer can
-be named. ``coefficients.json`` says what it was fitted on.
+The model is a logistic regression over the detector's features: small enough to read, and each feature's contribution
+can be named. ``coefficients.json`` says what it was fitted on.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from payonce.routing.detection.detector import Assessment
 
 COEFFICIENTS = Path(__file__).with_name("coefficients.json")
-NAMED_DRIVERS = 3  # more are no explanation
+NAMED_DRIVERS = 3  # more would not explain anything
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """``weights`` per feature; ``horizon_seconds`` is what it was fitted for."""
+    """A logistic regression: an intercept and a weight per feature. ``horizon_seconds`` is what it was fitted for."""
 
     intercept: float
     weights: dict[str, float]
     horizon_seconds: int
 
     def probability(self, features: dict[str, float]) -> float:
-        """Between 0 and 1."""
+        """Return the probability (0..1) that a route with these features breaks its SLO within the horizon."""
         score = self.intercept + sum(weight * features[name] for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``drivers`` are the features that raised the probability most, the strongest first."""
+    """The forecast for one route. ``drivers`` are the features that raised the probability most, strongest first."""
 
     probability: float
     horizon_seconds: int
@@ -44,7 +44,7 @@ class Forecast:
     features: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        """For the decision's record."""
+        """Return the JSON object for the decision's record."""
         return {
             "drivers": list(self.drivers),
             "features": {name: round(value, 4) for name, value in self.features.items()},
@@ -55,13 +55,16 @@ class Forecast:
 
 @cache
 def shipped_model() -> Model:
-    """The model that this version of payonce was released with."""
+    """Return the model that ships with this version of payonce."""
     stored = json.loads(COEFFICIENTS.read_text("utf-8"))
     return Model(stored["intercept"], stored["weights"], stored["horizon_seconds"])
 
 
 def forecast(assessment: Assessment, model: Model) -> Forecast:
-    """Forecast one route. What is elevated because attempts fail has broken its promise already: that is certain."""
+    """Return one route's forecast.
+
+    Where attempts fail, the probability is at least that of the errors being too many: the SLO is already broken.
+    """
     features = assessment.features
     parts = {name: weight * features[name] for name, weight in model.weights.items()}
     drivers = tuple(name for name in sorted(parts, key=parts.__getitem__, reverse=True) if parts[name] > 0)

@@ -1,16 +1,16 @@
-"""The two exact tests everything here rests on: is a share really above a bound, and a posterior of a rate."""
+"""The two exact tests of the detector: the binomial test of a share, and the Beta posterior of a rate."""
 
 from __future__ import annotations
 
 import math
 
 _TINY = 1e-300
-_MAX_TERMS = 300  # the continued fraction needs about sqrt(max(a, b)) terms
+_MAX_TERMS = 300  # the continued fraction converges in about sqrt(max(a, b)) terms
 _CONVERGED = 1e-12
 
 
 def beta_cdf(x: float, a: float, b: float) -> float:
-    """P(X <= x) for X ~ Beta(a, b): the regularised incomplete beta function, by Lentz's continued fraction."""
+    """Return P(X <= x) for X ~ Beta(a, b): the regularised incomplete beta function, by Lentz's continued fraction."""
     if x <= 0:
         return 0.0
     if x >= 1:
@@ -43,7 +43,7 @@ def _away_from_zero(value: float) -> float:
 
 
 def binomial_tail(successes: int, trials: int, share: float) -> float:
-    """P(at least ``successes`` of ``trials``) when each has probability ``share``. 1.0 where that is no surprise."""
+    """Return P(at least ``successes`` of ``trials``) for a probability ``share`` each; 1.0 up to the expected count."""
     if successes <= trials * share or successes == 0:
         return 1.0
     odds = share / (1 - share)
@@ -59,6 +59,6 @@ def binomial_tail(successes: int, trials: int, share: float) -> float:
 
 
 def surprise(successes: int, trials: int, share: float) -> float:
-    """``-log10`` of ``binomial_tail``, at most 30: how many zeros of evidence there are against chance."""
+    """Return ``-log10`` of the p-value ``binomial_tail``, at most 30."""
     tail = binomial_tail(successes, trials, share)
     return 30.0 if tail < 1e-30 else max(0.0, -math.log10(tail))

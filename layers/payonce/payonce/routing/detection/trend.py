@@ -1,13 +1,13 @@
-"""Has a route's typical latency left what is usual, since when, and where will it be within the horizon?
+"""Detects a change of a route's typical latency, dates its begin, and projects it to the forecast's horizon.
 
-The exact test of the detector asks about the tail, and says yes when a ramp has gone half of its way. The typical
-latency (the geometric mean) says so sooner: a slow-down moves all answers, and the mean of forty is known within 6 %.
-So it is followed with a cumulative sum (Page, *Continuous inspection schemes*, Biometrika 41, 1954): what a window is
-above the usual, in standard deviations, less what is forgiven, is added up, and never falls below zero::
+The detector's exact test looks at the tail, and is positive only half-way through a ramp. The typical latency (the
+geometric mean) shows it sooner: a slow-down moves all answers, and the mean of forty is accurate to 6 %. It is
+monitored by a CUSUM (Page, *Continuous inspection schemes*, Biometrika 41, 1954): each window's deviation from the
+usual, in standard deviations less an allowance, is added to a sum that never falls below zero::
 
     window   · ˙ . · ˙ · . · ˙ ˙ ¨ ¨ ¨
-    sum      0 0 0 0 1 0 0 0 1 2 4 6 9    from RISING_CHANGE on it has left what is usual
-                           └─┴─┴─┴─┴─┘    since the last zero it is on its way: its trend is that of these steps
+    sum      0 0 0 0 1 0 0 0 1 2 4 6 9    at RISING_CHANGE it has left the usual range
+                           └─┴─┴─┴─┴─┘    the change began at the last zero: the trend is fitted to these steps
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from payonce.routing.detection.baseline import Baseline
     from payonce.routing.signals.observation import CellSignals
 
-CHANGE_DRIFT = 1.0  # standard deviations of a window that are forgiven
-MOST_DEVIATION = 5.0  # that one window counts: a burst of a few seconds is no trend
-RISING_CHANGE = 3.0  # chance has it in a few steps of a day: it matters when a miss is projected, too
-DOUBTFUL_CHANGE = 2.0  # enough to stop learning
-MAX_CHANGE = 10.0  # so that it is over about two minutes after the trouble
-ENOUGH_SAMPLES = 40  # in a window: fewer may be one bad second, seen by every window that overlaps it
-MOST_COUNTED = 400  # samples: beyond, what moves the mean is weather, which more samples don't make less
-LEAST_SPREAD = 0.04  # the variance of one log latency: nothing is steadier than 20 %
-TREND_STEPS = 5  # 20 s: less is a queue that comes and goes
+CHANGE_DRIFT = 1.0  # the CUSUM's allowance per window, in standard deviations
+MOST_DEVIATION = 5.0  # the most that one window counts, in standard deviations, so that a short burst is no trend
+RISING_CHANGE = 3.0  # chance reaches it in a few steps a day, so it counts only together with a projected miss
+DOUBTFUL_CHANGE = 2.0  # learning stops here
+MAX_CHANGE = 10.0  # caps the sum, so that it is back to zero about two minutes after the trouble
+ENOUGH_SAMPLES = 40  # per window; in fewer, one bad second dominates every window that overlaps it
+MOST_COUNTED = 400  # samples per window: beyond, the mean's variation is no sampling error and shrinks no further
+LEAST_SPREAD = 0.04  # lower bound of the variance of a log latency: a standard deviation of 20 %
+TREND_STEPS = 5  # 20 s: a shorter rise is a queue that comes and goes
 KEPT_STEPS = 7  # about 30 s at one step in 5 s
 AHEAD_SECONDS = 60.0  # the forecast's horizon
-PROJECTED_FROM = 0.25  # of log latency below the SLO: from there on, one window in a few misses it by chance
-PROJECTED_SCALE = 0.25  # the projection's own uncertainty, in the same unit
+PROJECTED_FROM = 0.25  # log latency below the SLO from which a window may miss it by chance
+PROJECTED_SCALE = 0.25  # the projection's own uncertainty, in log latency
 
 
 def follow(following: Baseline, signals: CellSignals, log_typical: float) -> float:
-    """Take in this window; return by how many standard deviations it is slower than usual. 0 until that is known."""
+    """Add the window to the sum; return its deviation from the usual in standard deviations, 0 while unknown."""
     total, deviation = signals.sketch.total, 0.0
     if following.warm and total:
         error = math.sqrt(following.spread / min(total, MOST_COUNTED))
@@ -44,7 +44,7 @@ def follow(following: Baseline, signals: CellSignals, log_typical: float) -> flo
         following.recent_at_ms, following.recent_log_typical, following.change = [], [], 0.0
         return deviation
     if following.warm:
-        # The window overlaps its predecessor: only the share of it that is new is counted.
+        # The window overlaps the previous one: only its new part is counted.
         share = min(1.0, (signals.good + signals.bad) / total)
         step = share * (min(deviation, MOST_DEVIATION) - CHANGE_DRIFT)
         following.change = min(MAX_CHANGE, max(0.0, following.change + step))
@@ -55,12 +55,12 @@ def follow(following: Baseline, signals: CellSignals, log_typical: float) -> flo
 
 
 def is_rising(following: Baseline) -> bool:
-    """Whether the typical latency has left what is usual."""
+    """Return whether the typical latency has left the usual range."""
     return following.change >= RISING_CHANGE
 
 
 def slope_per_second(following: Baseline) -> float:
-    """The trend since the change began, in log latency, by least squares. 0 before ``TREND_STEPS`` of it."""
+    """Return the least-squares slope of the log latency per second since the change began; 0 before ``TREND_STEPS``."""
     at_ms, values = following.recent_at_ms, following.recent_log_typical
     count = len(values)
     if count < TREND_STEPS:
@@ -73,10 +73,10 @@ def slope_per_second(following: Baseline) -> float:
 
 
 def projected(drift: float, slope: float, distance: float) -> float:
-    """From 0 to 1: how far the p95 will be beyond (or nearly beyond) the SLO within the horizon, if this goes on.
+    """Return a score in [0, 1) for how far the p95 will exceed, or nearly reach, the SLO within the horizon.
 
-    ``drift`` is how much slower than usual it is now, ``slope`` its trend per second, ``distance`` how far the usual
-    p95 is from the SLO; all of it in log latency.
+    All arguments are in log latency: ``drift`` is how much slower than usual the route is now, ``slope`` its trend per
+    second, ``distance`` how far the usual p95 is below the SLO.
     """
     beyond = drift + slope * AHEAD_SECONDS - max(0.0, distance) + PROJECTED_FROM
     return 1 - math.exp(-max(0.0, beyond) / PROJECTED_SCALE)

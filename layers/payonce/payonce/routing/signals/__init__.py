@@ -1,1 +1,1 @@
-"""What is known of the gateways: events of claims and answers, kept as signals and counted per second."""
+"""The signals of the gateways: events of claims and answers, stored in batches and counted per second."""

@@ -1,19 +1,19 @@
-"""What the stream of claims and commits says about each route (a gateway and a payment method), second by second.
+"""Counts the stream of claims and commits per route (a gateway and a payment method) and second.
 
-A claim without a commit is a request in flight. One that is older than nearly every answer of the route has ever been
-is *overdue*: it counts as slow now, long before its timeout.
+A claim without a commit is a request in flight. One older than nearly all of the route's past latencies is *overdue*:
+it counts as slow now, long before its timeout.
 
 ::
 
     claim ├──────── usual latency ───────┤ overdue: counted as slow ─────────────┤ timeout: in doubt
 
-A stream has several shards, and one may lag: the commits of its claims may be in what it has not delivered yet. So the
-age of a claim is what the newest event of *its own* shard says::
+A stream has several shards, and one of them may lag, with commits that it has not delivered yet. So the age of a claim
+is measured against the newest event of *its own* shard::
 
     shard 1 ──claim a──────────────────────────────────────────now   a is open: overdue
-    shard 2 ──claim b─────newest┤ · · · commit b, on its way · · ·   b is as old as it was then
+    shard 2 ──claim b─────newest┤ · · · commit b, on its way · · ·   b keeps the age it had then
 
-A shard on which nothing happens looks the same: its claims grow old with its next event.
+An idle shard looks the same: its claims age with its next event.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignal
 from payonce.routing.signals.sketch import LatencySketch
 from payonce.routing.signals.windows import NEVER_OVERDUE_MS, SECOND_MS, Demand, Route, bring_to
 
-REFLEX_SECONDS = 3  # shorter, and the rate of a route with ten payments a second is mostly noise
+REFLEX_SECONDS = 3  # over a shorter window the rate of a route with ten payments a second is mostly noise
 FORECAST_SECONDS = 10
-ENOUGH_SAMPLES = 40  # a window is lengthened up to KEEP_SECONDS until a p95 rests on this many
-FORGET_OPEN_SECONDS = 60  # beyond every lease: recovery has it by then, and it says nothing about now
-MAX_MERCHANTS = 4_000  # whose demand is told apart: a decision's record has to fit an item of 400 KB
+ENOUGH_SAMPLES = 40  # a window is lengthened, up to KEEP_SECONDS, until its p95 rests on this many
+FORGET_OPEN_SECONDS = 60  # longer than every lease: an older open claim is recovery's and says nothing about now
+MAX_MERCHANTS = 4_000  # with demand counted individually, because a decision's record has to fit an item of 400 KB
 EVERYONE_ELSE = "*"
 
 
 class Outcome(StrEnum):
-    """How an attempt ended. An issuer's decline is an answer: only the last two say anything bad about the gateway."""
+    """How an attempt ended. An issuer's decline is an answer: only the last two count against the gateway."""
 
     APPROVED = "approved"
     DECLINED = "declined"
@@ -50,9 +50,9 @@ TECHNICAL = frozenset({Outcome.NEVER_SENT, Outcome.UNKNOWN})
 class SignalBook:
     """Collects events and answers ``observe``. Holds at most ``KEEP_SECONDS`` of counts and the open claims.
 
-    Every event may be delivered more than once. All times are the stream's, epoch milliseconds. ``shard`` names the
-    part of the stream that an event came from; events of one shard come in order. What is stamped later than the
-    moment that is observed counts as of that moment.
+    Events may be delivered more than once: claims and commits are deduplicated. All times are the stream's, in epoch
+    milliseconds. ``shard`` names the part of the stream that an event came from; the events of one shard come in
+    order. An event stamped later than the moment observed counts as of that moment.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class SignalBook:
     def claimed(
         self, at_ms: int, attempt_id: str, cell: Cell, merchant_id: str, priority: Priority, shard: str = ""
     ) -> None:
-        """A payment was claimed for the route and is about to be sent."""
+        """Count a payment that was claimed for the route and is about to be sent."""
         self._note(shard, at_ms)
         route = self._route(cell)
         if attempt_id in self._closed or route.is_open(attempt_id):
@@ -76,7 +76,7 @@ class SignalBook:
     def committed(
         self, at_ms: int, attempt_id: str, cell: Cell, latency_ms: int, outcome: Outcome, shard: str = ""
     ) -> bool:
-        """The attempt ended; return whether that is news. ``latency_ms`` is the gateway's, as a function measured."""
+        """Count the end of an attempt; return False if it is a duplicate. ``latency_ms`` is the gateway's latency."""
         self._note(shard, at_ms)
         if attempt_id in self._closed:
             return False
@@ -92,27 +92,27 @@ class SignalBook:
             slot.technical += 1
         else:
             slot.answered += 1
-        if outcome is not Outcome.NEVER_SENT:  # a refused connection is quick, and says nothing about latency
+        if outcome is not Outcome.NEVER_SENT:  # a refused connection is fast and says nothing about the latency
             slot.sketch.add(latency_ms)
             if latency_ms > route.overdue_after_ms:
                 slot.slow += 1
         return True
 
     def refused(self, at_ms: int, cell: Cell, merchant_id: str, priority: Priority, shard: str = "") -> None:
-        """A request was answered 429 before any claim, by the request log. ``cell`` is the route it would have had."""
+        """Count a request answered 429 before its claim, as the log tells. ``cell`` is the route it would have had."""
         self._note(shard, at_ms)
         self._route(cell).slot(at_ms).refused += 1
         self._count_demand(at_ms, merchant_id, priority)
 
     def expect(self, cell: Cell, overdue_after_ms: int) -> None:
-        """From now on an attempt of the route that takes longer is slow."""
+        """Set the duration above which an attempt of the route counts as slow from now on."""
         self._route(cell).overdue_after_ms = overdue_after_ms
 
     def observe(self, now_ms: int, *, forecast: bool) -> Observation:
-        """What is known as of ``now_ms``, which is the time of the newest event rather than the reader's own.
+        """Return the observation as of ``now_ms``, the time of the newest event.
 
-        Else the stream's delay would look like a pause of all gateways. The windows of the forecast are merged only
-        when asked for: they are the costly part.
+        The reader's own time would make the stream's delay look like a pause of all gateways. The forecast's windows
+        are costly to merge, so they are there only with ``forecast``.
         """
         self._bring_to(now_ms)
         self._forget(now_ms)
@@ -132,7 +132,7 @@ class SignalBook:
         route = self._routes.get(cell)
         if route is None:
             route = self._routes[cell] = Route()
-            self._routes = dict(sorted(self._routes.items()))  # one order, so that sums have the same bytes
+            self._routes = dict(sorted(self._routes.items()))  # sorted, so that floating-point sums have the same bytes
         return route
 
     def _count_demand(self, at_ms: int, merchant_id: str, priority: Priority) -> None:
@@ -162,7 +162,7 @@ class SignalBook:
             self._newest[shard] = at_ms
 
     def _lags(self, now_ms: int) -> dict[str, int]:
-        """How many milliseconds each shard is behind the one that is furthest; none when there is only one."""
+        """Return for each lagging shard how many milliseconds it is behind the most advanced one."""
         furthest = max(self._newest.values(), default=now_ms)
         return {shard: furthest - newest for shard, newest in self._newest.items() if newest < furthest}
 
@@ -184,7 +184,7 @@ class SignalBook:
         while self._demand and self._demand[0].second < now_ms // SECOND_MS - REFLEX_SECONDS:
             self._demand.popleft()
         for shard in [shard for shard, newest in self._newest.items() if newest < horizon]:
-            del self._newest[shard]  # closed, or so late that nothing it told of is still open
+            del self._newest[shard]  # the shard is closed, or so late that none of its claims is still open
 
 
 def _add_recent(signals: GatewaySignals, route: Route, now_ms: int, lags: dict[str, int]) -> int:

@@ -1,11 +1,11 @@
-"""What happened to a payment, as the predictor is told it: claimed, ended, refused. Many in one small text.
+"""The events of payments for the predictor (claimed, ended, refused), and their compact batch format.
 
 ::
 
     {"v": 1, "at": 1795526278000, "names": ["alder", "card", "mer_7", "authorization", "approved"],
      "events": [[0, 524, "p8eYk3bQ", 0, 1, 2, 3], [1, 911, "p8eYk3bQ", 0, 1, 387, 4]]}
 
-Times are offsets, names are positions: what repeats is written once.
+Times are offsets from ``at``, and names are indexes into ``names``, so that a repeated name is stored once.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERSION = 1
-ATTEMPT_ID_BYTES = 6  # two of the 100,000 attempts that a minute may hold share an id once in 50,000 such minutes
+ATTEMPT_ID_BYTES = 6  # among 100,000 attempts in a minute, two collide once in 50,000 such minutes
 MAX_NAME = 128  # characters of a gateway, a method or a merchant's id
-MAX_BATCH_BYTES = 8_388_608  # unpacked; some ten times a full batch of the stream
-MAX_SPAN_MS = 86_400_000  # between the first and the last event of one text: a stream holds a day
+MAX_BATCH_BYTES = 8_388_608  # decompressed; about ten times a full batch of the stream
+MAX_SPAN_MS = 86_400_000  # between the first and the last event of a batch: a stream retains a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt ended, after ``latency_ms`` by the clock of the function that made it."""
+    """An attempt ended, after ``latency_ms`` by the clock of the function that made the attempt."""
 
     at_ms: int
     attempt_id: str
@@ -57,7 +57,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A request was answered 429 before any claim. ``at_ms`` is a function's clock: the store knows nothing of it."""
+    """A request was answered 429 before any claim. ``at_ms`` is by a function's clock: the store did not see it."""
 
     at_ms: int
     cell: Cell
@@ -69,22 +69,22 @@ type SignalEvent = Claimed | Ended | Refused
 
 
 def attempt_id(claim_id: str) -> str:
-    """Return the short id that a claim's events share: a payment's own would be most of what is stored."""
+    """Return a short hash of the claim's id, shared by its events; the full id would be most of a batch's bytes."""
     digest = blake2s(claim_id.encode(), digest_size=ATTEMPT_ID_BYTES).digest()
     return base64.urlsafe_b64encode(digest).decode()
 
 
 def store_time_ms(stamp_ms: int, store_second: int) -> int:
-    """Return a function's stamp brought into the store's second.
+    """Return a function's millisecond stamp clamped into the store's second.
 
-    The store names the second in which something was written, functions the millisecond by clocks of their own. So a
-    clock that is 30 s wrong costs the milliseconds, and no more.
+    The store tells the second of a write, and functions the millisecond by their own clocks. So a clock that is 30 s
+    wrong costs only the precision of milliseconds.
     """
     return min(max(stamp_ms, store_second * 1000), store_second * 1000 + 999)
 
 
 def pack_events(events: Sequence[SignalEvent]) -> bytes:
-    """Return at least one event in the form in which they are stored."""
+    """Return one or more events in their stored form."""
     base_ms = min(event.at_ms for event in events)
     names: dict[str, int] = {}
 
@@ -109,7 +109,7 @@ def _row(event: SignalEvent, offset_ms: int, position: Any) -> list[Any]:
 
 
 def unpack_events(stored: object) -> list[SignalEvent]:
-    """The inverse of ``pack_events``. Raises ``ValueError`` unless all of it is right."""
+    """Return the events of a stored batch, the inverse of ``pack_events``. Raises ``ValueError`` if it is malformed."""
     try:
         text = json.loads(unpacked(stored, MAX_BATCH_BYTES))
         if text["v"] != VERSION:
@@ -137,7 +137,7 @@ def _event(row: list[Any], base_ms: int, names: list[str]) -> SignalEvent:
 
 
 def cell_of(gateway: str, method: str) -> Cell:
-    """Return the route. Raises ``ValueError`` for a method that is none, or a name that would spoil a stored route."""
+    """Return the route. Raises ``ValueError`` for an unknown method, or a gateway's name that a key can't hold."""
     if SEPARATOR in gateway:
         raise ValueError(f"a gateway's name has no {SEPARATOR!r}")
     return Cell(_name(gateway), PaymentMethodType(method).value)

@@ -1,13 +1,13 @@
-"""The stored signals as the predictor reads them, second by second, into its book; and what time it is by the store.
+"""Reads the stored signals into the predictor's book every second, and estimates the store's time.
 
-Three kinds of clocks meet here, and any of them may be half a minute wrong. The store's is the one that counts: events
-carry it, cursors go by it. What the time is *now* can only be told from how old the newest batch looked to the function
-that wrote it and to us; the two have clocks of their own, and the better one is believed::
+Three kinds of clocks meet here, and any of them may be half a minute wrong. The store's clock is authoritative: events
+and cursors use it. Its present time can only be estimated from the age that the newest batch had for the function that
+wrote it and has for us; each has its own clock, and the smaller age is believed::
 
     newest event (store) ──── lag ────┤ now
-                         d_writer = written - newest, by the writer's clock, and at most one step until it was read
+                         d_writer = written - newest, by the writer's clock, plus at most one step until it was read
                          d_reader = read - newest,    by our clock
-                         lag = the smaller one, and never less than nothing
+                         lag = the smaller of both, at least 0
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from payonce.routing.signals.observation import Cell
     from payonce.routing.signals.signal_store import SignalStore
 
-FIRST_LOOK_MS = 60_000  # at the start: the longest window that is looked at
-OVERLAP_MS = 5_000  # behind the newest batch, every second: a shard may be that late
-LONG_OVERLAP_MS = 20_000  # the same at every forecast: later signals are not worth reading
-MAX_AHEAD_MS = 60_000  # beyond our clock: such a batch is a slip, and following it would be blind to all others
+FIRST_LOOK_MS = 60_000  # the first read goes back as far as the longest window
+OVERLAP_MS = 5_000  # how far behind the newest batch each read begins, because a shard may be that late
+LONG_OVERLAP_MS = 20_000  # the same at every forecast; later signals are ignored
+MAX_AHEAD_MS = 60_000  # a batch further ahead of our clock is an error: following it would hide all others
 NEVER_MS = -(2**53)
 
 
 class SignalFeed:
-    """Reads each batch once. ``newest_ms`` is the store's time of the newest event, 0 as long as there is none.
+    """Reads each batch once. ``newest_ms`` is the store's time of the newest event, 0 while there is none.
 
-    ``heard`` is told once of every attempt that ended. ``unreadable`` counts batches that were skipped. Only the
-    configured gateways' events are taken: a document that names another is refused by payments.
+    ``heard`` is called once for every attempt that ended. ``unreadable`` counts malformed batches, which are skipped.
+    Events of gateways that are not configured are ignored, because payments reject a document that names one.
     """
 
     def __init__(
@@ -49,28 +49,28 @@ class SignalFeed:
         self._gateways = gateways
         self._seen: dict[str, int] = {}
         self._read_at_ms = NEVER_MS
-        self._news_at_ms = NEVER_MS  # by our clock: when there was a newer event at last
-        self._ahead_ms = 0  # of our clock: what has to be added to it
+        self._news_at_ms = NEVER_MS  # when the last newer event was read, by our clock
+        self._ahead_ms = 0  # the store's time less our clock's
         self.book = SignalBook()
         self.newest_ms = 0
         self.is_first_look = True
         self.unreadable = 0
 
     def expect(self, expectations: dict[Cell, int]) -> None:
-        """Tell the book what takes too long. To be called before what is to be judged is read."""
+        """Set the durations above which attempts are slow. Call it before reading the events to be judged by them."""
         for cell, overdue_after_ms in expectations.items():
             self.book.expect(cell, overdue_after_ms)
 
     def now_ms(self) -> int:
-        """The time by the store, as well as it can be told. Our own clock's as long as nothing was read."""
+        """Return the estimated time of the store; our own clock's until something was read."""
         return self._clock.now_ms() + self._ahead_ms
 
     def lag_ms(self) -> int:
-        """How far the newest event lies behind the store's time."""
+        """Return how far the newest event is behind the store's time, in milliseconds."""
         return self.now_ms() - self.newest_ms
 
     def read(self, *, overlap_ms: int = OVERLAP_MS) -> bool:
-        """Read what is new; return whether the newest event is a newer one. Raises ``StoreUnavailable``."""
+        """Read the new batches; return whether there is a newer event than before. Raises ``StoreUnavailable``."""
         own_ms = self._clock.now_ms()
         until_ms = own_ms + MAX_AHEAD_MS
         self.is_first_look = self._read_at_ms == NEVER_MS
@@ -81,7 +81,7 @@ class SignalFeed:
                 return False
             from_ms = newest_ms - FIRST_LOOK_MS
         elif own_ms - self._news_at_ms > LONG_OVERLAP_MS:
-            from_ms = self.newest_ms  # what could still come is too late, and all of it would be read every second
+            from_ms = self.newest_ms  # later arrivals would be ignored, so the overlap is not read again every second
         else:
             from_ms = self.newest_ms - overlap_ms
         batches = self._new_batches(from_ms, until_ms)
@@ -93,7 +93,7 @@ class SignalFeed:
         if newest is None or newest.at_ms <= self.newest_ms:
             return False
         self.newest_ms = newest.at_ms
-        # At the first look a batch may have lain there for long, so that only our own clock can say how old it is.
+        # On the first read a batch may have been stored long ago, so that only our own clock can tell its age.
         lag_ms = min(max(0, own_ms - newest.at_ms), max(0, newest.observed_at_ms - newest.at_ms) + max(0, since_ms))
         self._ahead_ms = newest.at_ms + lag_ms - own_ms
         self._news_at_ms = own_ms if lag_ms <= LONG_OVERLAP_MS or not self.is_first_look else NEVER_MS

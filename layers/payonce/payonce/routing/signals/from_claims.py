@@ -1,16 +1,16 @@
-"""From a change of a claim to what the predictor is told. Only a payment's first owner says how a gateway is doing.
+"""Turns a change of a claim into a signal. Only a payment's first owner tells how a gateway is doing.
 
 ::
 
-    before              after                     told
+    before              after                     signal
     ─                   INPROGRESS, fence 1       claimed
     INPROGRESS, 1       COMPLETED 201 or 402      ended: approved, declined
     INPROGRESS, 1       IN_DOUBT                  ended: unknown
     INPROGRESS, 1       ─, by its owner           ended: never sent
     anything else                                 nothing
 
-A later owner (fence 2 and more) asks what became of an attempt: how long that took is no latency of the gateway. Who
-deletes a claim, the stream says of DynamoDB's TTL alone; an operator gives back what is older than any owner's work.
+A later owner (fencing token 2 or more) looks up the outcome of an attempt; its duration is not the gateway's latency.
+The stream tells who deleted a claim only for DynamoDB's TTL; a deletion later than any owner works is an operator's.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from payonce.routing.signals.events import SignalEvent
 
 PLAN_KIND = "payment"
-DEFAULT_METHOD = PaymentMethodType.CARD  # of claims from before they named it
+DEFAULT_METHOD = PaymentMethodType.CARD  # for older claims, which do not name a method
 FIRST_FENCE = 1
 OUTCOMES = {201: Outcome.APPROVED, 402: Outcome.DECLINED}
 REFUSED_MESSAGE = "throttled"
-MAX_LOG_SKEW_MS = 5_000  # of a log line against the clock that reads it: more is a wrong clock, or a late line
-MAX_LOG_AGE_MS = 60_000  # beyond what a wrong clock explains: such a line is late, and no demand of now
-# Its owner gives a claim back within its function's 25 s. Twice that, and clocks that differ: it was an operator.
+MAX_LOG_SKEW_MS = 5_000  # between a log line and the clock of its reader; more is a wrong clock or a late line
+MAX_LOG_AGE_MS = 60_000  # more than a wrong clock explains: the line is late and says nothing about present demand
+# An owner releases a claim within its function's 25 s. After twice that, clock skew included, it was an operator.
 MAX_OWNER_MS = 60_000
 
 type Image = Mapping[str, Any]
 
 
 def signal_of(before: Image | None, after: Image | None, *, store_second: int, deleted_by: str) -> SignalEvent | None:
-    """Return what a change of one claim says, or ``None``. Raises ``ValueError`` when it can't be read.
+    """Return the signal of one claim's change, or ``None`` if it is none. Raises ``ValueError`` if it is malformed.
 
-    The images need ``status``, ``fence``, ``claim_id``, ``created_at_ms``, ``ended_at_ms``, ``response_status`` and of
-    ``plan`` the members that a payment's has; others are not looked at.
+    The images are the decoded items before and after the change. Read are ``status``, ``fence``, ``claim_id``,
+    ``created_at_ms``, ``ended_at_ms``, ``response_status`` and the members of a payment's ``plan``.
     """
     opened = after if before is None else before
     if opened is None or not _is_first_of_payment(opened):
@@ -69,7 +69,7 @@ def signal_of(before: Image | None, after: Image | None, *, store_second: int, d
 
 def _ended(before: Image, after: Image | None, outcome: Outcome, store_second: int) -> Ended:
     created_at_ms = _number(before, "created_at_ms")
-    # A release says when it was made by the store's second alone, and its latency says nothing.
+    # A release carries no stamp but the store's second, and its latency means nothing.
     ended_at_ms = _number(after, "ended_at_ms") if after is not None else created_at_ms
     plan = _plan(before)
     return Ended(
@@ -104,11 +104,9 @@ def _outcome(after: Image | None, deleted_by: str) -> Outcome | None:
 
 
 def refusal_of(line: object, *, at_ms: int, now_ms: int) -> Refused | None:
-    """Return what a log line says, ``None`` for every other line and for one that comes too late to be news.
+    """Return the refusal that a log line tells, or ``None`` for any other line and for one that comes too late.
 
-    ``at_ms`` is the line's time, ``now_ms`` ours.
-
-    Raises ``ValueError`` when it is a refusal that can't be read.
+    ``at_ms`` is the line's time, ``now_ms`` the reader's. Raises ``ValueError`` for a malformed refusal.
     """
     if not isinstance(line, dict) or line.get("message") != REFUSED_MESSAGE:
         return None

@@ -1,4 +1,4 @@
-"""What the two loops see at one moment. It is stored with every decision, so it says everything they may know."""
+"""What the two loops see at one moment. It is stored with every decision, so it must contain all of their input."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ SEPARATOR = "|"
 
 
 class Cell(NamedTuple):
-    """A route: a gateway and the kind of payment method. One may be slow while its neighbour is well (gray failure)."""
+    """A route: a gateway and a payment method type. One method may be slow while another is well (gray failure)."""
 
     gateway: str
     method: str
 
     def key(self) -> str:
-        """The name under which it is stored."""
+        """Return the name under which it is stored."""
         return f"{self.gateway}{SEPARATOR}{self.method}"
 
     @classmethod
     def parse(cls, key: str) -> Cell:
-        """The inverse of ``key``. Raises ``ValueError`` when it is none."""
+        """Return the route of a stored name, the inverse of ``key``. Raises ``ValueError`` for anything else."""
         gateway, separator, method = key.partition(SEPARATOR)
         if not gateway or not separator or not method:
             raise ValueError(f"{key!r} is not a route")
@@ -31,9 +31,9 @@ class Cell(NamedTuple):
 
 @dataclass(slots=True)
 class CellSignals:
-    """One route over ``span_seconds``: latencies (the overdue at their age), outcomes, and what is open.
+    """One route over ``span_seconds``: latencies (overdue attempts at their age), outcomes, and open attempts.
 
-    ``good`` and ``bad`` are those of the ended that no earlier observation has counted: windows overlap, these don't.
+    ``good`` and ``bad`` count ended attempts that no earlier observation has counted; they don't overlap as windows do.
     """
 
     span_seconds: int
@@ -47,13 +47,13 @@ class CellSignals:
     bad: int = 0
 
     def to_json(self) -> list[Any]:
-        """The form in which it is stored."""
+        """Return the stored form."""
         counts = [self.span_seconds, self.answered, self.technical, self.started, self.in_flight, self.overdue]
         return [*counts, self.good, self.bad, self.sketch.to_pairs()]
 
     @classmethod
     def from_json(cls, stored: list[Any]) -> Self:
-        """The inverse of ``to_json``."""
+        """Return the object of a stored form, the inverse of ``to_json``."""
         span, answered, technical, started, in_flight, overdue, good, bad, pairs = stored
         sketch = LatencySketch.from_pairs(pairs)
         return cls(span, sketch, answered, technical, started, in_flight, overdue, good, bad)
@@ -61,9 +61,9 @@ class CellSignals:
 
 @dataclass(slots=True)
 class GatewaySignals:
-    """One gateway over the last few seconds; ``in_flight`` and ``overdue`` are of this moment.
+    """One gateway over the last few seconds; ``in_flight`` and ``overdue`` are as of now.
 
-    ``slow`` are those of the ended that took longer than expected. ``expects`` is false until anything is expected.
+    ``slow`` counts ended attempts that took longer than expected; ``expects`` is false while no expectation is set.
     """
 
     started: int = 0
@@ -75,17 +75,17 @@ class GatewaySignals:
     expects: bool = False
 
     def to_json(self) -> list[Any]:
-        """The form in which it is stored."""
+        """Return the stored form."""
         counts = [self.started, self.answered, self.technical, self.slow, self.in_flight, self.overdue]
         return [*counts, self.expects]
 
 
 @dataclass(slots=True)
 class Observation:
-    """Everything as of ``at_ms``. ``cells`` is empty for the reflex loop.
+    """Everything the loops see as of ``at_ms``. ``cells`` is empty for the reflex loop.
 
-    ``gateways`` count over ``recent_seconds``. Demand (per method, per priority, and of authorizations
-    per merchant) is in requests per second, the refused included.
+    ``gateways`` count over ``recent_seconds``. ``demand`` (per method), ``priorities`` and ``merchants`` (unprotected
+    requests only) are in requests per second, including refused ones.
     """
 
     at_ms: int
@@ -97,7 +97,7 @@ class Observation:
     priorities: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which it is stored."""
+        """Return the stored form."""
         return {
             "at_ms": self.at_ms,
             "cells": {cell.key(): signals.to_json() for cell, signals in self.cells.items()},
@@ -110,7 +110,7 @@ class Observation:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
-        """The inverse of ``to_json``."""
+        """Return the object of a stored form, the inverse of ``to_json``."""
         return cls(
             stored["at_ms"],
             stored["recent_seconds"],

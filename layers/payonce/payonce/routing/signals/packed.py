@@ -1,21 +1,22 @@
-"""Bytes made small for an item, and read back without trusting what lies there."""
+"""Compresses bytes for an item, and decompresses them without trusting the stored data."""
 
 from __future__ import annotations
 
 import zlib
 
-LEVEL = 6  # zlib's own compromise; a batch of 1,000 events takes about a millisecond
+LEVEL = 6  # zlib's default; compressing 1,000 events takes about a millisecond
 
 
 def packed(data: bytes) -> bytes:
-    """Return ``data`` compressed; the same data is always the same bytes."""
+    """Return ``data`` compressed; equal data gives equal bytes."""
     return zlib.compress(data, LEVEL)
 
 
 def unpacked(stored: object, most_bytes: int) -> bytes:
-    """The inverse of ``packed``. Raises ``ValueError`` for anything else, and for more than ``most_bytes``.
+    """Return ``stored`` decompressed, the inverse of ``packed``.
 
-    The bound holds while it is unpacked: a few kilobytes can't fill the memory.
+    Raises ``ValueError`` for anything else and for more than ``most_bytes``. The bound holds during decompression, so
+    that a small item can't exhaust the memory.
     """
     if not isinstance(stored, bytes):
         raise ValueError("not packed bytes")

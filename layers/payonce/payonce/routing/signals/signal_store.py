@@ -1,11 +1,11 @@
-"""Batches of signals as items: written once each, read by time.
+"""Stores batches of signals as items, each written once, and reads them by time.
 
 ::
 
     pk SIGNALS   sk <time of its newest event, ms>#<shard>#<sequence number of its first record>
                  events, observed_at_ms, purge_at
 
-The keys come from the stream, so a batch that comes again meets its own item. The table's TTL takes them away.
+The key is derived from the stream, so that writing a redelivered batch is idempotent. The table's TTL deletes items.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from payonce.routing.signals.events import SignalEvent
 
 PARTITION = "SIGNALS"
-KEPT_SECONDS = 600  # nothing older than a minute is read; ten are there to be looked at
-TIME_DIGITS = 13  # until the year 2286
-MAX_ITEM_BYTES = 307_200  # packed events of one item: DynamoDB takes 400 KB, the rest is for its keys
-REFUSALS_SHARD = "refused"  # the log has no shards, and no store's time
-PAGE_ITEMS = 1000  # one page of a query is at most 1 MB anyway
+KEPT_SECONDS = 600  # the predictor reads the last minute; ten are kept for people to inspect
+TIME_DIGITS = 13  # enough until the year 2286
+MAX_ITEM_BYTES = 307_200  # compressed events per item; DynamoDB's limit is 400 KB with keys
+REFUSALS_SHARD = "refused"  # refusals come from the log, which has neither shards nor the store's time
+PAGE_ITEMS = 1000  # a page of a query is limited to 1 MB anyway
 
 
 @dataclass(frozen=True, slots=True)
 class SignalBatch:
-    """One item. ``at_ms`` is its newest event's time, ``observed_at_ms`` when it was written, by the writer's clock."""
+    """One item. ``at_ms`` is its newest event's time, ``observed_at_ms`` that of the write by the writer's clock."""
 
     key: str
     at_ms: int
@@ -44,18 +44,18 @@ class SignalBatch:
 
     @property
     def is_of_the_store(self) -> bool:
-        """Whether ``at_ms`` is the store's time rather than some function's."""
+        """Return whether ``at_ms`` is the store's time rather than a function's."""
         return self.shard != REFUSALS_SHARD
 
 
 class SignalStore:
-    """Writes and reads batches. Both raise ``StoreUnavailable``; a write also ``OutcomeUnknown``."""
+    """Writes and reads batches. Reads and writes raise ``StoreUnavailable``; writes also raise ``OutcomeUnknown``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, shard: str, events: Sequence[tuple[str, SignalEvent]], *, now_ms: int) -> int:
-        """Store the events of one batch, each with its record's sequence number; return how many items that took."""
+        """Store a batch of (sequence number, event); return how many items were written, 0 for a duplicate."""
         if not events:
             return 0
         data = pack_events([event for _, event in events])
@@ -73,7 +73,7 @@ class SignalStore:
         try:
             self._database.write([Insert(Table.ROUTING, item)])
         except WriteConflict:
-            return 0  # the same batch came again
+            return 0  # the batch was redelivered
         return 1
 
     def newest_ms(self, *, until_ms: int) -> int | None:
@@ -88,7 +88,7 @@ class SignalStore:
         return _time_of(page.items[0]) if page.items else None
 
     def between(self, from_ms: int, until_ms: int, *, known: Container[str] = ()) -> Iterator[SignalBatch | ValueError]:
-        """Yield the batches of that time, oldest first, but for ``known`` keys; an error for each unreadable one."""
+        """Yield the batches of that time, oldest first, without the ``known`` keys; an error for each malformed one."""
         for item in every_item(
             lambda start: self._database.query(
                 Table.ROUTING,
@@ -104,7 +104,7 @@ class SignalStore:
 
 
 def _bound(until_ms: int) -> str:
-    return f"{max(0, until_ms):0{TIME_DIGITS}d}~"  # behind every key of that millisecond
+    return f"{max(0, until_ms):0{TIME_DIGITS}d}~"  # sorts after every key of that millisecond
 
 
 def _time_of(item: Item) -> int | None:

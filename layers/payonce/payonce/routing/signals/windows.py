@@ -1,4 +1,4 @@
-"""What a ``SignalBook`` keeps of one route: counts per second, and the open claims of each of the stream's shards."""
+"""What a ``SignalBook`` keeps of one route: counts per second, and the open claims per shard of the stream."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from payonce.routing.signals.sketch import LatencySketch
 
 SECOND_MS = 1000
-KEEP_SECONDS = 60  # the longest window that is looked at
+KEEP_SECONDS = 60  # the longest window
 NEVER_OVERDUE_MS = 2**31
 
 
 @dataclass(slots=True)
 class Slot:
-    """One second of a route."""
+    """The counts of one second of a route."""
 
     second: int
     sketch: LatencySketch = field(default_factory=LatencySketch)
@@ -25,7 +25,7 @@ class Slot:
     slow: int = 0
 
     def add(self, other: Slot) -> None:
-        """Count the other's as this one's."""
+        """Add the other's counts to this one's."""
         self.sketch.merge(other.sketch)
         self.started += other.started
         self.refused += other.refused
@@ -36,14 +36,14 @@ class Slot:
 
 @dataclass(slots=True)
 class Demand:
-    """One second of what was asked for, whatever route it took."""
+    """The requests of one second, whatever their route."""
 
     second: int
     merchants: dict[str, int] = field(default_factory=dict)
     priorities: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Demand) -> None:
-        """Count the other's as this one's."""
+        """Add the other's counts to this one's."""
         for own, more in ((self.merchants, other.merchants), (self.priorities, other.priorities)):
             for name, count in more.items():
                 own[name] = own.get(name, 0) + count
@@ -51,9 +51,9 @@ class Demand:
 
 @dataclass(slots=True)
 class Route:
-    """``open`` holds, per shard, attempt → claimed at, in the order of the stream.
+    """The counts of one route. ``open`` maps shard → attempt id → time of the claim, in the order of the stream.
 
-    ``good`` and ``bad`` count what has ended since they were last taken.
+    ``good`` and ``bad`` count attempts that ended since the last ``take_ended``.
     """
 
     open: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -64,35 +64,36 @@ class Route:
 
     @property
     def in_flight(self) -> int:
-        """How many attempts are open."""
+        """Return how many attempts are open."""
         return sum(map(len, self.open.values()))
 
     def is_open(self, attempt_id: str) -> bool:
-        """Whether the attempt was claimed and has not ended."""
+        """Return whether the attempt was claimed and has not ended."""
         return any(attempt_id in claims for claims in self.open.values())
 
     def close(self, attempt_id: str) -> None:
-        """The attempt has ended. It may have been claimed on another shard: shards split."""
+        """Remove an attempt that has ended, from whatever shard: shards split, so its claim may be on another one."""
         for claims in self.open.values():
             claims.pop(attempt_id, None)
 
     def slot(self, at_ms: int) -> Slot:
-        """The slot of an event. One from the past (a shard that lagged) counts in the newest slot: it is news now."""
+        """Return the slot of an event. A late one, from a lagging shard, counts in the newest slot."""
         second = at_ms // SECOND_MS
         if not self.slots or self.slots[-1].second < second:
             self.slots.append(Slot(second))
         return self.slots[-1]
 
     def take_ended(self) -> tuple[int, int]:
-        """How many have ended well and how many slowly or with a technical error, each counted once."""
+        """Return and reset the counts of attempts that ended well, and slowly or with a technical error."""
         ended = self.good, self.bad
         self.good = self.bad = 0
         return ended
 
     def overdue(self, now_ms: int, lags: dict[str, int]) -> list[int]:
-        """Ages in milliseconds of the overdue, each by its own shard's time: a shard that lags may hold their commits.
+        """Return the ages in milliseconds of overdue attempts, by their own shard's time.
 
-        Those of one shard are in order of age, give or take a clock, so that the first that is not overdue ends it.
+        ``lags`` is how far each shard is behind, in milliseconds: a lagging shard may hold the attempts' commits. The
+        claims of a shard are nearly in order of age, so the search of a shard stops at the first that is not overdue.
         """
         ages = []
         for shard, claims in self.open.items():
@@ -104,7 +105,7 @@ class Route:
         return ages
 
     def forget(self, open_before_ms: int) -> None:
-        """Drop the claims from before, and the counts that lie too far behind the newest one."""
+        """Drop claims made before ``open_before_ms``, and counts older than ``KEEP_SECONDS``."""
         for shard, claims in list(self.open.items()):
             while claims and (oldest := next(iter(claims.items())))[1] < open_before_ms:
                 del claims[oldest[0]]
@@ -114,14 +115,14 @@ class Route:
             self.slots.popleft()
 
     def bring_to(self, now_ms: int) -> None:
-        """Count what is stamped later as of now, so that it can't hide what comes after it."""
+        """Count events stamped later than ``now_ms`` as of ``now_ms``, so that they can't hide those that follow."""
         for claims in self.open.values():
             claims.update({attempt: now_ms for attempt, at_ms in claims.items() if at_ms > now_ms})
         bring_to(self.slots, Slot(now_ms // SECOND_MS))
 
 
 def bring_to[S: (Slot, Demand)](slots: deque[S], now: S) -> None:
-    """Merge the slots that are later than ``now``, an empty slot, into it."""
+    """Merge the slots that are later than ``now``, an empty slot, into it and append it."""
     later = [slots.pop() for _ in range(len(slots)) if slots[-1].second >= now.second]
     if later:
         for slot in later:

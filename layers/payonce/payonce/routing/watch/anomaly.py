@@ -1,4 +1,4 @@
-"""The anomaly score of one series: online, without a look ahead, from a state small enough to be stored.
+"""Scores one series for anomalies: online, without look-ahead, from a state small enough to be stored.
 
 ::
 
@@ -6,11 +6,11 @@
              level, shape, daily, weekly, └▶ tail of the sum ─▶ probability
              quiet, shift, rare
 
-``probability`` says how unusual the sample is beside the series' own past, and does not tire: it is what a decision
-takes. ``surprise`` and ``alarm`` are for people: an anomaly as large as several before it counts for less, and
-after an alarm there is a rest.
+``probability`` says how unusual the sample is against the series' own past, without habituation: use it for decisions.
+``surprise`` and ``alarm`` are for people: habituation reduces an anomaly that is no larger than past ones, and a rest
+without alarms follows each alarm.
 
-Measured in docs/anomaly-detector.md; the reasons are in docs/adr/0017-anomaly-detector.md.
+docs/anomaly-detector.md has the measurements, docs/adr/0017-anomaly-detector.md the reasons.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = 1
-WARM_UP = 100  # samples without an alarm
-SMOOTHING_SPAN = 2  # samples: one odd sample is less than two
-REST_SHARE, REST_MIN, REST_MAX = 0.03, 40, 400  # of the samples so far; samples
-VALUE_MAX = 1e30  # beyond, single precision and sums would overflow
-LOG_FLOOR = 1e-3  # of the value's unit: a latency of 0 ms is a sample that is missing, not infinitely fast
+WARM_UP = 100  # the number of first samples that raise no alarm
+SMOOTHING_SPAN = 2  # samples, so that one odd sample counts less than two
+REST_SHARE, REST_MIN, REST_MAX = 0.03, 40, 400  # a rest lasts 3 % of the samples so far, from 40 to 400 samples
+VALUE_MAX = 1e30  # larger values would overflow single precision and sums
+LOG_FLOOR = 1e-3  # smallest value whose logarithm is taken: a latency of 0 ms is a missing sample, not an infinite one
 _CONSTANTS_FILE = Path(__file__).with_name("anomaly_constants.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What was fitted: see ``provenance`` in the file, and training/anomaly.
+    """The fitted constants of a detector: see ``provenance`` in the file, and training/anomaly.
 
-    ``weights`` are in the order of ``EVIDENCE``. ``logarithmic`` scores the value's logarithm: what is far from usual
-    by a factor, as latencies are.
+    ``weights`` are in the order of ``EVIDENCE``. With ``logarithmic`` the logarithm of the value is scored, for series
+    that deviate by factors, as latencies do.
     """
 
     weights: tuple[float, ...]
@@ -60,30 +60,31 @@ class Constants:
         )
 
     def scaled(self, value: float) -> float:
-        """Return the value as it is scored. Raises ValueError when it is not a finite, sane number."""
+        """Return the number that is scored for ``value``. Raises ValueError unless it is finite and within bounds."""
         if not math.isfinite(value) or abs(value) > VALUE_MAX or (self.logarithmic and value < 0):
             raise ValueError(f"not a value to be scored: {value!r}")
         return math.log(max(value, LOG_FLOOR)) if self.logarithmic else float(value)
 
 
 def shipped_constants(kind: str = "general") -> Constants:
-    """Return constants that payonce ships: ``general`` for any series, ``latency`` for latencies."""
+    """Return the constants that payonce ships: ``general`` for any series, ``latency`` for latencies."""
     return Constants.parse(json.loads(_CONSTANTS_FILE.read_text())["constants"][kind])
 
 
 def rest_samples(count: int) -> int:
-    """Return for how many samples no alarm follows the one at sample ``count``: long series have long episodes."""
+    """Return the samples of rest after an alarm at sample ``count``: longer series have longer episodes."""
     return int(min(REST_MAX, max(REST_MIN, REST_SHARE * count)))
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyScore:
-    """One sample's judgement.
+    """The judgement of one sample.
 
-    ``probability`` is 1 less the share of the past that was as unusual: above 0.99 in about one sample of a hundred.
-    ``surprise`` is in decimal digits, after habituation. ``score`` maps it to 0..1, 0.5 where an alarm begins.
-    ``alarm`` is true on one sample of an episode; ``resting`` on those after it. ``deviation`` is signed, from the mean
-    of the last 16 samples: positive is above. ``features`` has each evidence's surprise by name, before weights.
+    ``probability`` is 1 minus the p-value among past samples: above 0.99 for about one sample in a hundred.
+    ``surprise`` is a -log10 of a probability, after habituation; ``score`` maps it to 0..1, with 0.5 as the threshold
+    of an alarm. ``alarm`` is true on one sample of an episode, ``resting`` on those after it. ``deviation`` is the
+    signed distance from the mean of the last 16 samples; positive is above. ``features`` has the surprise of each
+    statistic by name, before weights.
     """
 
     probability: float
@@ -96,9 +97,9 @@ class AnomalyScore:
 
 
 class AnomalyDetector:
-    """Scores one series, with the constants for any series unless others are given.
+    """Scores one series, by default with the ``general`` constants.
 
-    ``state`` and ``restore`` carry it over a restart with no change to any score.
+    ``state`` and ``restore`` carry it over a restart without changing any score.
     """
 
     __slots__ = ("collector", "constants", "count", "episodes", "last_at_ms", "rest_until", "smoothed", "tail")
@@ -116,9 +117,8 @@ class AnomalyDetector:
     def update(self, value: float, at_ms: int) -> AnomalyScore:
         """Score one sample and learn from it.
 
-        Raises ValueError when the value is not a finite, sane number, or is negative where its logarithm is scored.
-
-        ``at_ms`` is epoch milliseconds, for the hour of the day and week; when it goes back, no time has passed.
+        ``at_ms`` is epoch milliseconds, for the hour of the day and week; a step back counts as no time passed. Raises
+        ValueError unless the value is finite and within bounds, and not negative where its logarithm is scored.
         """
         scaled = self.constants.scaled(value)
         passed_ms = 0 if self.last_at_ms is None else max(0, at_ms - self.last_at_ms)
@@ -150,7 +150,7 @@ class AnomalyDetector:
         return (1 - TAIL_SHARE) * min(1.0, total / quantile) if quantile > 0 else 0.0
 
     def state(self) -> dict[str, Any]:
-        """Return the state as JSON: bounded, about 10 KB."""
+        """Return the state as a JSON object of bounded size, about 10 KB."""
         return {
             "collector": self.collector.state(),
             "count": self.count,
@@ -164,9 +164,9 @@ class AnomalyDetector:
 
     @classmethod
     def restore(cls, state: Any, constants: Constants | None = None) -> AnomalyDetector:
-        """Return the detector that goes on where ``state`` was taken. Raises ValueError for anything else.
+        """Return a detector that continues from ``state``. Raises ValueError if it is not a state of this version.
 
-        The caller starts a new one then: it is of use again after ``WARM_UP`` samples.
+        The caller should then start a new detector, which raises alarms after ``WARM_UP`` samples.
         """
         detector = cls(constants)
         try:

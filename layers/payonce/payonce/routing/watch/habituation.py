@@ -1,18 +1,18 @@
-"""Habituation: an anomaly as large as several before it is less of one."""
+"""Habituation: an anomaly's score is reduced by the number of past ones that were as large."""
 
 from __future__ import annotations
 
 import math
 
-EPISODE_SURPRISE = 2.0  # samples below don't make an episode
-GAP_SAMPLES = 30  # a pause this long ends an episode
-FORGET_SAMPLES = 20_000  # an episode counts 1/e after so many
-AS_LARGE = 0.9  # an earlier peak from this share of the surprise on was as large
+EPISODE_SURPRISE = 2.0  # the smallest surprise that belongs to an episode
+GAP_SAMPLES = 30  # a gap of this many samples ends an episode
+FORGET_SAMPLES = 20_000  # decay constant: the samples after which an episode counts 1/e
+AS_LARGE = 0.9  # a past peak of at least this share of the surprise counts as as large
 EPISODES_MAX = 24
 
 
 class Episodes:
-    """Remembers the peaks of past episodes. A surprise is divided by (1 + how many were as large) ** ``strength``."""
+    """Remembers the peaks of past episodes. A surprise is divided by (1 + number of peaks as large) ** ``strength``."""
 
     __slots__ = ("last", "peaks", "strength")
 
@@ -22,7 +22,7 @@ class Episodes:
         self.last: int | None = None
 
     def update(self, surprise: float, now: int) -> float:
-        """Return what is left of the surprise of sample ``now``, and remember it."""
+        """Return the reduced surprise of sample number ``now``, and remember the surprise."""
         if surprise < EPISODE_SURPRISE:
             return surprise
         current = self.last is not None and now - self.last < GAP_SAMPLES
@@ -45,11 +45,11 @@ class Episodes:
         self.peaks.append((now, surprise))
 
     def state(self) -> list[float | None]:
-        """Numbers for ``restore``."""
+        """Return the numbers for ``restore``."""
         return [self.last, *(number for peak in self.peaks for number in peak)]
 
     def restore(self, state: list[float | None]) -> None:
-        """Go on where ``state`` was taken. Raises ValueError when there are too many or half an episode."""
+        """Continue from ``state``. Raises ValueError for too many episodes or an incomplete one."""
         last, *flat = state
         numbers = [float(number or 0) for number in flat]
         if len(numbers) % 2 or len(numbers) > 2 * EPISODES_MAX:

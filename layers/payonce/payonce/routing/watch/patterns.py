@@ -1,4 +1,4 @@
-"""What a series has looked like: a bounded memory of patterns, and how far a new one is from its nearest."""
+"""A bounded memory of a series' past patterns, and a new pattern's distance to its nearest neighbours."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import struct
 from heapq import nsmallest
 from typing import Any
 
-NEAREST = 3  # one lookalike may be chance
-LEARN_EVERY = 5  # samples: neighbours in time look alike, and the memory is bounded
-FIRST_PATTERNS = 8  # are all learned before anything is judged
-DELAY_SAMPLES = 50  # before a pattern is learned: else a slow failure is always near to what it was just before
-EPISODE_SURPRISE = 1.5  # a pattern this surprising goes to the memory of episodes: the next like it is known
+NEAREST = 3  # neighbours averaged, because a single one may be near by chance
+LEARN_EVERY = 5  # every fifth sample is learned: consecutive patterns are similar, and the memory is bounded
+FIRST_PATTERNS = 8  # the first patterns, all of which are learned before any is judged
+DELAY_SAMPLES = 50  # delay before a pattern is learned; without it a slow failure would always be near its recent past
+EPISODE_SURPRISE = 1.5  # a pattern this surprising goes to the memory of episodes, so that its repetition is known
 _MULTIPLIER, _INCREMENT, _MODULUS = 1_664_525, 1_013_904_223, 2**32  # Numerical Recipes' generator
 
 type Pattern = tuple[float, ...]
 
 
 class PatternMemory:
-    """Half of the ordinary memory forgets (a few hundred samples), half is a fair sample of all the past.
+    """A memory in three parts: recent patterns (a few hundred samples), a uniform sample of all the past, and episodes.
 
-    Rare patterns would hardly ever be in either, so there is a third part for them: a nightly job surprises a few
-    times, not each night. Numbers are rounded to single precision on the way in, so that a stored memory is the same.
+    The episodes are rare patterns, which the first two would hardly ever hold, so that a nightly job surprises a few
+    times and not every night. Numbers are rounded to single precision on input, so that storing them loses nothing.
     """
 
     __slots__ = (
@@ -44,14 +44,14 @@ class PatternMemory:
         self.episode_capacity = episode_capacity
         self.patterns: list[Pattern] = []
         self.episodes: list[Pattern] = []
-        self.pending: list[Pattern] = []  # to be learned, the oldest first
-        self.pending_due: list[int] = []  # the sample number at which each is; negative: into the episodes
+        self.pending: list[Pattern] = []  # waiting to be learned, oldest first
+        self.pending_due: list[int] = []  # the sample number at which each is learned; negative for an episode
         self.seen = 0
         self.learned = 0
         self.generator = 1
 
     def distance(self, pattern: Pattern) -> float | None:
-        """Return the mean distance to the nearest few, or None while there are none to compare with."""
+        """Return the mean distance to the ``NEAREST`` patterns, or None before ``FIRST_PATTERNS`` were learned."""
         if self.seen < FIRST_PATTERNS:
             return None
         distances = [math.dist(pattern, known) for known in self.patterns]
@@ -59,7 +59,7 @@ class PatternMemory:
         return sum(nsmallest(NEAREST, distances)) / NEAREST
 
     def learn(self, pattern: Pattern, surprise: float) -> None:
-        """Take a pattern in, after it was judged; it is compared with only after a while."""
+        """Queue a judged pattern for learning after ``DELAY_SAMPLES``."""
         self.seen += 1
         if self.seen <= FIRST_PATTERNS:
             self._keep(_single(pattern))
@@ -92,17 +92,17 @@ class PatternMemory:
                 self.patterns[half + slot] = pattern
 
     def _below(self, limit: int) -> int:
-        # Not the random module: the generator is part of the state, and one number is enough of it.
+        # Not the random module: the generator's state is stored, and this one's is a single number.
         self.generator = (self.generator * _MULTIPLIER + _INCREMENT) % _MODULUS
         return self.generator * limit // _MODULUS
 
     def state(self) -> list[Any]:
-        """Numbers and packed patterns for ``restore``."""
+        """Return the numbers and packed patterns for ``restore``."""
         packed = [pack(self.patterns), pack(self.episodes), pack(self.pending)]
         return [self.seen, self.learned, self.generator, *packed, list(self.pending_due)]
 
     def restore(self, state: list[Any]) -> None:
-        """Go on where ``state`` was taken. Raises ValueError for patterns of another size."""
+        """Continue from ``state``. Raises ValueError for patterns of another size."""
         seen, learned, generator, patterns, episodes, pending, due = state
         self.seen, self.learned, self.generator = int(seen), int(learned), int(generator)
         self.patterns = unpack(patterns, self.dimensions, self.capacity)
@@ -118,13 +118,13 @@ def _single(pattern: Pattern) -> Pattern:
 
 
 def pack(patterns: list[Pattern]) -> str:
-    """Return single-precision numbers as base64: a third of what they take as decimals."""
+    """Return the numbers in single precision as base64, a third of their size as decimals."""
     flat = [number for pattern in patterns for number in pattern]
     return base64.b64encode(struct.pack(f"<{len(flat)}f", *flat)).decode()
 
 
 def unpack(packed: str, dimensions: int, capacity: int) -> list[Pattern]:
-    """Return the inverse of ``pack``. Raises ValueError when it does not hold so many whole patterns."""
+    """Return the patterns, the inverse of ``pack``. Raises ValueError for incomplete, too many or infinite ones."""
     data = base64.b64decode(packed, validate=True)
     if len(data) % (4 * dimensions) or len(data) > 4 * dimensions * capacity:
         raise ValueError("the stored patterns are not whole")

@@ -1,4 +1,4 @@
-"""How seldom a series has been where it is."""
+"""Measures how rarely a series has been in its present range of values."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 
 from payonce.routing.watch.running import RunningMean
 
-BINS = 8  # of the range so far; one more on either side for what is outside
-FIRST_SAMPLES = 20  # give the range a meaning
-SHRINK = 0.0002  # of the way to the long mean at each sample: an extreme is forgotten after some thousand
-RARITY_SPAN = 20  # samples: a stay at a rare level says more than a visit
-COUNT_MAX = 32_768  # counts are halved here, so that old habits fade
+BINS = 8  # within the range so far; there is one more on either side for values outside
+FIRST_SAMPLES = 20  # samples that define the first range
+SHRINK = 0.0002  # at each sample the range shrinks by this share towards the long mean, to forget extremes in thousands
+RARITY_SPAN = 20  # samples averaged: a stay at a rare level counts more than a visit
+COUNT_MAX = 32_768  # counts are halved at this total, so that the distant past fades
 
 
 class RangeHistogram:
-    """Counts per eighth of the range. Coarse on purpose: only what is large beside the whole range is rare."""
+    """Counts per eighth of the range. Coarse on purpose: only moves that are large against the whole range are rare."""
 
     __slots__ = ("count", "counts", "high", "low", "smoothed")
 
@@ -27,7 +27,7 @@ class RangeHistogram:
     def update(self, value: float, usual: float) -> float | None:
         """Return the recent mean of ``-ln`` of the share of samples in the value's bin, then count it.
 
-        ``usual`` is the long mean. None for the first samples.
+        ``usual`` is the long mean. Returns None for the first samples.
         """
         if not self.count:
             self.low = self.high = value
@@ -57,11 +57,11 @@ class RangeHistogram:
         return min(BINS - 1, int(BINS * (value - self.low) / width)) if width > 0 else 0
 
     def state(self) -> list[float]:
-        """Numbers for ``restore``."""
+        """Return the numbers for ``restore``."""
         return [self.low, self.high, self.count, *self.smoothed.state(), *self.counts]
 
     def restore(self, state: list[float]) -> None:
-        """Go on where ``state`` was taken. Raises ValueError for another number of bins."""
+        """Continue from ``state``. Raises ValueError for another number of bins."""
         low, high, count, mean, seen, *counts = state
         if len(counts) != BINS + 2:
             raise ValueError("the stored histogram has another number of bins")

@@ -1,8 +1,8 @@
-"""Watches each route's latency for people, a quarter of an hour at a time: what is unusual beside its own past.
+"""Watches each route's latency for people: scores every quarter of an hour against the route's own past.
 
-The two loops look at seconds and act by themselves; they forget what they acted on within the hour. A route that
-becomes a little slower every week, or behaves on Mondays as it never did, is nothing for them and a call for somebody.
-No route is changed by it.
+The two loops look at seconds, act by themselves, and have adapted within the hour. A route that becomes a little
+slower every week, or behaves on Mondays as it never did, escapes them, and a person should look at it. The watch
+changes no route.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from payonce.routing.watch.anomaly import AnomalyScore
 
 VERSION = 1
-# One sample of a route. The detector's false alarms are per sample (about 3 of 1,000): at a sample a minute there would
-# be four a day and route, at one in a quarter of an hour one in four days.
+# The time per sample. The detector has about 3 false alarms in 1,000 samples: with a sample a minute that would be four
+# per day and route; with one per quarter of an hour it is one in four days.
 PERIOD_MS = 15 * 60 * 1000
-MIN_ANSWERS = 40  # a p95 of fewer is its slowest two
+MIN_ANSWERS = 40  # a p95 of fewer answers rests on the slowest two
 QUANTILE = 0.95
-MAX_ROUTES = 96  # every gateway with every kind of method: 16 x 6
+MAX_ROUTES = 96  # 16 gateways x 6 payment method types
 
 
 @dataclass(slots=True)
@@ -34,12 +34,12 @@ class _Watched:
     period: int = 0
     sketch: LatencySketch = field(default_factory=LatencySketch)
     newest_ms: int = 0
-    counted_until_ms: int = 0  # by who stored the state: what is read again after a restart counts once
+    counted_until_ms: int = 0  # earlier answers are in the restored state, and must not be counted again
 
 
 @dataclass(frozen=True, slots=True)
 class Unusual:
-    """A quarter of an hour of one route that nothing in its past is like. ``p95_ms`` is what was measured in it."""
+    """A quarter of an hour in which a route's latency was anomalous. ``p95_ms`` and ``answers`` are of that period."""
 
     cell: Cell
     p95_ms: float
@@ -48,16 +48,17 @@ class Unusual:
 
 
 class RouteWatch:
-    """Collects latencies and judges each route's last period when its next one begins."""
+    """Collects latencies, and scores a route's last period when its next one begins."""
 
     def __init__(self, constants: Constants | None = None) -> None:
         self._constants = constants or shipped_constants("latency")
         self._routes: dict[Cell, _Watched] = {}
 
     def saw(self, cell: Cell, latency_ms: int, at_ms: int) -> Unusual | None:
-        """Count one answer of a route; ``at_ms`` is the stream's time. Returns what the period before it was, if that.
+        """Count one answer of a route; ``at_ms`` is the stream's time.
 
-        An answer that comes late, from a period that was judged or from before the restored state, is not counted.
+        The first answer of a period closes the previous one, which is returned if it was anomalous. An answer from a
+        closed period, or from before the restored state, is not counted.
         """
         watched = self._routes.get(cell)
         if watched is None:
@@ -75,7 +76,7 @@ class RouteWatch:
         return found
 
     def to_bytes(self, cell: Cell) -> bytes:
-        """Return the state of one route as canonical JSON, about 13 KB. Raises ``KeyError`` for one that is unknown."""
+        """Return the state of one route as canonical JSON, about 13 KB. Raises ``KeyError`` for an unknown route."""
         watched = self._routes[cell]
         return canonical(
             {
@@ -88,17 +89,17 @@ class RouteWatch:
         )
 
     def restore(self, cell: Cell, raw: bytes, *, at_ms: int) -> None:
-        """Go on with a route's stored state at ``at_ms``, the stream's time.
+        """Continue from a route's stored state at ``at_ms``, the stream's time.
 
-        Raises ``ValueError`` when it is none, or is from the future, in which no answer would be counted until then;
-        the route then begins anew.
+        Raises ``ValueError`` for a malformed state, and for one from the future, with which no answer would be counted
+        until then. The caller should then ``forget`` the route.
         """
         try:
             stored: dict[str, Any] = json.loads(raw)
             period, newest_ms = stored["period"], stored["newest_ms"]
             if stored["version"] != VERSION or not isinstance(period, int) or not isinstance(newest_ms, int):
                 raise ValueError("the watch's state is of another version")
-            canonical(stored)  # raises for NaN and infinities, which would stay for ever
+            canonical(stored)  # raises for NaN and infinities, which would persist for ever
             if max(period * PERIOD_MS, newest_ms) > at_ms + PERIOD_MS:
                 raise ValueError("the watch's state is from the future")
             sketch = LatencySketch.from_pairs(stored["sketch"])
@@ -108,12 +109,12 @@ class RouteWatch:
         self._routes[cell] = _Watched(detector, period, sketch, newest_ms, newest_ms)
 
     def forget(self, cell: Cell) -> None:
-        """Begin a route anew."""
+        """Drop a route's state, so that it starts afresh."""
         self._routes.pop(cell, None)
 
     @property
     def routes(self) -> list[Cell]:
-        """The routes that are watched, in order."""
+        """Return the watched routes, sorted."""
         return sorted(self._routes)
 
 

@@ -1,49 +1,49 @@
-"""Running statistics of a stream: constant memory, one pass, and a state that is a plain list of numbers."""
+"""Online statistics of a stream, in constant memory and one pass; the state is a plain list of numbers."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-TAIL_SHARE = 0.1  # the tail is what lies above the value that a tenth of the samples exceed
-TAIL_SHAPE = 0.1  # of the generalised Pareto tail: a little heavier than exponential, as latencies are
-TAIL_STEP_SHARE = 3.0  # the quantile moves by so many mean excesses, times the rate and the share
-TAIL_WARM_UP = 30  # samples of which the tail is first estimated: three lie above it
-SURPRISE_MAX = 30.0  # decimal digits: beyond, a tail estimate says nothing more
-EXCESS_MIN = 1e-6  # keeps the first exceedance of a statistic that never moved finite
-OUTLIER = 5.0  # a deviation counts into its scale as so many times the scale at the most
-SCALE_WARM_UP = 20  # deviations before one can be called an outlier
+TAIL_SHARE = 0.1  # the tail lies above the quantile that this share of the samples exceeds
+TAIL_SHAPE = 0.1  # shape of the generalised Pareto tail: a little heavier than exponential, as latencies are
+TAIL_STEP_SHARE = 3.0  # factor of the quantile's step, which is in mean excesses, times the rate and the share
+TAIL_WARM_UP = 30  # samples for the first estimate of the tail, of which three lie in it
+SURPRISE_MAX = 30.0  # cap: a tail estimate can't support a smaller p-value than 1e-30
+EXCESS_MIN = 1e-6  # keeps the first exceedance finite for a statistic that has never moved
+OUTLIER = 5.0  # a deviation is clipped to this multiple of the scale before it updates the scale
+SCALE_WARM_UP = 20  # deviations before any is clipped
 RATIO_MAX = 1e6
-STILL_RATIO = 50.0  # of a deviation where there was none before: far in every tail, yet comparable
+STILL_RATIO = 50.0  # the ratio of a first deviation, after a scale of 0: far in every tail, yet comparable
 
 
 @dataclass(slots=True)
 class RunningMean:
-    """An exponentially weighted mean over about ``span`` samples; the plain mean while there are fewer."""
+    """An exponentially weighted mean over about ``span`` samples; the arithmetic mean while there are fewer."""
 
     span: float
     mean: float = 0.0
     count: int = 0
 
     def update(self, value: float) -> float:
-        """Take one sample in and return the mean."""
+        """Add one sample and return the mean."""
         self.count += 1
         self.mean += max(1 / self.span, 1 / self.count) * (value - self.mean)
         return self.mean
 
     def state(self) -> list[float]:
-        """Numbers for ``restore``."""
+        """Return the numbers for ``restore``."""
         return [self.mean, self.count]
 
     def restore(self, state: list[float]) -> None:
-        """Go on where ``state`` was taken."""
+        """Continue from ``state``."""
         mean, count = state
         self.mean, self.count = float(mean), int(count)
 
 
 @dataclass(slots=True)
 class RunningScale:
-    """The mean absolute deviation over about ``span`` samples. One outlier can't inflate it."""
+    """The mean absolute deviation over about ``span`` samples, clipped so that one outlier can't inflate it."""
 
     span: float
     deviations: RunningMean = field(init=False)
@@ -59,27 +59,27 @@ class RunningScale:
         return min(size / scale, RATIO_MAX) if scale > 0 else STILL_RATIO
 
     def update(self, deviation: float) -> None:
-        """Take one deviation in."""
+        """Add one deviation."""
         size, scale = abs(deviation), self.deviations.mean
         if self.deviations.count > SCALE_WARM_UP and scale > 0:
             size = min(size, OUTLIER * scale)
         self.deviations.update(size)
 
     def state(self) -> list[float]:
-        """Numbers for ``restore``."""
+        """Return the numbers for ``restore``."""
         return self.deviations.state()
 
     def restore(self, state: list[float]) -> None:
-        """Go on where ``state`` was taken."""
+        """Continue from ``state``."""
         self.deviations.restore(state)
 
 
 class TailSurprise:
-    """How surprising a statistic is beside its own past: ``-log10`` of the probability of one as large.
+    """How surprising a statistic is against its own past: ``-log10`` of the p-value, by an estimate of the tail.
 
-    Peaks over threshold (Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017) with a
-    fixed shape: the quantile is tracked by stochastic approximation, the excesses by their running mean. It is 0 below
-    the quantile, so that the bulk of the samples contributes nothing.
+    The method is peaks over threshold (Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD
+    2017) with a fixed shape: the quantile is tracked by stochastic approximation, the excesses by their running mean.
+    Below the quantile the surprise is 0, so that ordinary samples contribute nothing.
     """
 
     __slots__ = ("count", "exceeding", "excess", "first", "quantile")
@@ -92,7 +92,7 @@ class TailSurprise:
         self.first: list[float] = []
 
     def update(self, value: float) -> float:
-        """Return the surprise of ``value`` judged by what came before, then take it in."""
+        """Return the surprise of ``value`` against the past samples, then add it to them."""
         self.count += 1
         if self.count <= TAIL_WARM_UP:
             self.first.append(value)
@@ -120,11 +120,11 @@ class TailSurprise:
         self.first = []
 
     def state(self) -> list[float]:
-        """Numbers for ``restore``."""
+        """Return the numbers for ``restore``."""
         return [self.count, self.exceeding, self.quantile, self.excess, *self.first]
 
     def restore(self, state: list[float]) -> None:
-        """Go on where ``state`` was taken."""
+        """Continue from ``state``."""
         count, exceeding, quantile, excess, *first = state
         self.count, self.exceeding = int(count), int(exceeding)
         self.quantile, self.excess, self.first = float(quantile), float(excess), [float(value) for value in first]

@@ -1,4 +1,4 @@
-"""What is usual at this hour: of any day, and of this day of the week."""
+"""Seasonal profiles: the usual level at each hour of the day, and of the week."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from payonce.routing.watch.running import RunningScale
 
 HOURS_PER_DAY = 24
 HOURS_PER_WEEK = 168
-DAILY_RATE = 0.25  # of the way an hour's profile moves to what is seen in that hour of one day
-WEEKLY_RATE = 0.4  # faster: it is seen once a week
+DAILY_RATE = 0.25  # learning rate: the share by which an hour's level moves towards that hour of one day
+WEEKLY_RATE = 0.4  # higher, because each hour occurs only once a week
 SCALE_SPAN = 300  # samples
 
 
 class HourProfile:
-    """The level per hour of a cycle (UTC), each learned in its own hour, and the scale of deviations from it."""
+    """The usual level at each hour of a cycle (UTC), and the scale of deviations from it."""
 
     __slots__ = ("levels", "rate", "scale")
 
@@ -23,9 +23,9 @@ class HourProfile:
         self.scale = RunningScale(SCALE_SPAN)
 
     def update(self, value: float, hour: int, passed_ms: int) -> float | None:
-        """Return how far ``value`` is from its hour's level in units of the scale, then take it in.
+        """Return the distance of ``value`` from its hour's level in units of the scale, then learn it.
 
-        ``hour`` counts from the epoch; ``passed_ms`` is the time since the sample before. None when the hour is new.
+        ``hour`` counts from the epoch; ``passed_ms`` is the time since the last sample. Returns None for a new hour.
         """
         slot = hour % len(self.levels)
         level = self.levels[slot]
@@ -39,11 +39,11 @@ class HourProfile:
         return judged
 
     def state(self) -> list[list[float | None]]:
-        """Numbers for ``restore``."""
+        """Return the numbers for ``restore``."""
         return [list(self.levels), [*self.scale.state()]]
 
     def restore(self, state: list[list[float | None]]) -> None:
-        """Go on where ``state`` was taken. Raises ValueError for a cycle of another length."""
+        """Continue from ``state``. Raises ValueError for a cycle of another length."""
         levels, scale = state
         if len(levels) != len(self.levels):
             raise ValueError("the stored profile is of another cycle")

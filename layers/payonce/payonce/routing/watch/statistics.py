@@ -1,4 +1,4 @@
-"""What speaks for an anomaly: seven statistics of one series, each judged by its own past."""
+"""The evidence for an anomaly: seven statistics of one series, each judged against its own past."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from payonce.routing.watch.running import RunningMean, RunningScale, TailSurpris
 from payonce.routing.watch.season import DAILY_RATE, HOURS_PER_DAY, HOURS_PER_WEEK, WEEKLY_RATE, HourProfile
 
 EVIDENCE = ("level", "shape", "daily", "weekly", "quiet", "shift", "rare")
-LEVEL_SPANS = (4, 16, 64)  # samples: the value and these means are a point in the space of levels
-USUAL = 1  # index of the mean that a deviation is counted from
-LONG_SPAN = 1024  # samples: a shift is the usual mean's distance from the mean over so many
-SHAPE_SAMPLES = 8  # the last values, one by one, are a point in the space of shapes
+LEVEL_SPANS = (4, 16, 64)  # samples; the level pattern is the value with the means over these spans
+USUAL = 1  # index of the mean from which a deviation is measured
+LONG_SPAN = 1024  # samples; a shift is the distance of the usual mean from the mean over this span
+SHAPE_SAMPLES = 8  # the shape pattern is the last values
 SCALE_SPAN = 1000  # samples
 MOVES_FAST_SPAN, MOVES_SLOW_SPAN = 8, 500  # samples
-STILL = 1e-3  # of the usual move: below, a series counts as standing still
-PATTERNS, EPISODES = 64, 32  # four times as many change no score by more than another seed does
+STILL = 1e-3  # a series whose moves are below this share of the usual ones counts as standing still
+PATTERNS, EPISODES = 64, 32  # four times as many change scores no more than another random seed does
 
 
 _PARTS = ("daily", "histogram", "level", "long_mean", "moves", "scale", "shape", "shifts", "usual_moves", "weekly")
@@ -28,9 +28,9 @@ _PARTS = ("daily", "histogram", "level", "long_mean", "moves", "scale", "shape",
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The surprise of each statistic, in decimal digits, in the order of ``EVIDENCE``; and the signed deviation.
+    """The surprise (-log10 of the p-value) of each statistic in the order of ``EVIDENCE``, and the signed deviation.
 
-    ``deviation`` is the value less the mean of the last 16, in units of their usual distance.
+    ``deviation`` is the value minus the mean of the last 16 samples, in units of their usual distance.
     """
 
     surprises: tuple[float, ...]
@@ -38,7 +38,7 @@ class Evidence:
 
 
 class EvidenceCollector:
-    """Turns samples into evidence. About 50 µs a sample, about 10 KB of state."""
+    """Turns samples into evidence. It takes about 50 µs per sample and 10 KB of state."""
 
     __slots__ = (
         "daily",
@@ -58,7 +58,7 @@ class EvidenceCollector:
     )
 
     def __init__(self) -> None:
-        self.origin: float | None = None  # the first value: all is counted from there, so that a shift changes nothing
+        self.origin: float | None = None  # the first value; subtracted from all, so that an offset changes nothing
         self.last: list[float] = []
         self.means = [RunningMean(span) for span in LEVEL_SPANS]
         self.scale = RunningScale(SCALE_SPAN)
@@ -74,7 +74,7 @@ class EvidenceCollector:
         self.tails = [TailSurprise() for _ in EVIDENCE]
 
     def update(self, value: float, at_ms: int, passed_ms: int) -> Evidence:
-        """Judge one sample by the past and take it in."""
+        """Judge one sample against the past, then learn it."""
         if self.origin is None:
             self.origin = value
             self.last = [0.0] * SHAPE_SAMPLES
@@ -107,7 +107,7 @@ class EvidenceCollector:
         return 0.0 if statistic is None else self.tails[index].update(statistic)
 
     def _shift(self, here: float) -> float:
-        # Judged against the long mean of the samples before, in units of how far the two usually are apart.
+        # The distance from the long mean of the earlier samples, in units of the usual distance of the two.
         before = self.long_mean.mean if self.long_mean.count else here
         shift = self.means[USUAL].mean - before
         ratio = self.shifts.ratio(shift)
@@ -123,7 +123,7 @@ class EvidenceCollector:
         return math.log(usual / (now + STILL * usual)) if usual > 0 else None
 
     def state(self) -> dict[str, Any]:
-        """JSON for ``restore``."""
+        """Return the JSON object for ``restore``."""
         return {
             "daily": self.daily.state(),
             "histogram": self.histogram.state(),
@@ -142,7 +142,7 @@ class EvidenceCollector:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where ``state`` was taken. Raises ValueError, KeyError or TypeError for anything else."""
+        """Continue from ``state``. Raises ValueError, KeyError or TypeError for anything else."""
         self.origin = None if state["origin"] is None else float(state["origin"])
         self.last = [float(value) for value in state["last"]]
         if len(self.last) != (0 if self.origin is None else SHAPE_SAMPLES):

@@ -1,4 +1,4 @@
-"""The watch as the predictor keeps it: told of every answer, stored at the end of a run, one item a route.
+"""Runs the watch inside the predictor: it counts every answer, and stores one item per route at the end of a run.
 
 ::
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 PARTITION = "PREDICTOR"
 PREFIX = "WATCH#"
-MAX_STATE_BYTES = 1_048_576  # unpacked; a route has some 15 KB
+MAX_STATE_BYTES = 1_048_576  # decompressed; a route's state has about 15 KB
 MESSAGE = "gateway latency is unusual"
-ASK_AGAIN_MS = 30_000  # of the stream's time, after a read that failed: at every answer, no time is left to decide
+ASK_AGAIN_MS = 30_000  # stream time before a failed read is retried; a retry per answer would leave no time to decide
 
 
 class Watching:
-    """One run's watch. Nothing here raises for what the store does: no decision depends on it."""
+    """One run's watch. It never raises for an error of the store, because no decision depends on it."""
 
     def __init__(self, database: Database, log: Log) -> None:
         self._database = database
@@ -38,7 +38,7 @@ class Watching:
         self._failed_at_ms: int | None = None
 
     def heard(self, event: Ended) -> None:
-        """Count an answer, and log what is unusual: one line in an episode. Of no answer there is no latency."""
+        """Count an attempt's latency if it was sent, and log an anomaly: one line per episode."""
         if event.outcome is Outcome.NEVER_SENT:
             return
         if event.cell not in self._known and not self._restore(event.cell, event.at_ms):
@@ -65,7 +65,7 @@ class Watching:
         )
 
     def keep(self) -> None:
-        """Store what was learned. Two runs that overlap write one after the other, and the later one knows more."""
+        """Store what was learned. Of two overlapping runs the later one overwrites the other, and has seen more."""
         for cell in self._watch.routes:
             try:
                 state = packed(self._watch.to_bytes(cell))
@@ -77,10 +77,10 @@ class Watching:
                 self._database.write([write])
             except (StoreUnavailable, OutcomeUnknown) as error:
                 self._log.warning("watch not kept", extra={"route": cell.key(), "error": type(error).__name__})
-                return  # a store that does not answer would be waited for at each route, past the function's end
+                return  # waiting for a failing store at every route would outlast the function
 
     def _restore(self, cell: Cell, at_ms: int) -> bool:
-        """Go on with what is stored. Without an answer of the store, nothing is counted: it would be kept over it."""
+        """Continue from the stored state. Return False if the store fails: a fresh count would overwrite its state."""
         if self._failed_at_ms is not None and at_ms - self._failed_at_ms < ASK_AGAIN_MS:
             return False
         try:
@@ -97,7 +97,7 @@ class Watching:
         return True
 
     def _begin_anew(self, cell: Cell, error: Exception) -> None:
-        """Also where a state's form is right and its numbers are not: it would end this run, and each that follows."""
+        """Drop a route's state. A well-formed state with impossible numbers would end this and every later run."""
         self._watch.forget(cell)
         self._log.warning("watch begins anew", extra={"route": cell.key(), "error": str(error)})
 
