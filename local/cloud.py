@@ -5,6 +5,7 @@ Stacks on different ports share nothing.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLOUD_BIN = REPOSITORY / ".venv-cloud" / "bin"
+BUILDS = REPOSITORY / ".cache" / "sam"  # shared by all stacks of this clone: what has not changed is built once
 SCRATCH = "scratch"
 START_TIMEOUT_SECONDS = 600  # a generous bound; a process that ends early is noticed at once
 # A cold start takes about a second of processor time, so that more environments would only wait for each other.
@@ -107,7 +109,11 @@ class LocalCloud:
         }
         overrides = [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
         build_folder = self.folder / "build"
-        self._sam(["build", "--build-dir", str(build_folder), "--cache-dir", str(self.folder / "cache"), "--cached"])
+        BUILDS.mkdir(parents=True, exist_ok=True)
+        with (BUILDS / "lock").open("w") as lock:
+            # SAM keeps what it has built in one file of the project, .aws-sam/build.toml: two builds would spoil it.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._sam(["build", "--build-dir", str(build_folder), "--cache-dir", str(BUILDS / "cache"), "--cached"])
         self._sam(
             [
                 "deploy",
