@@ -23,7 +23,7 @@ def interruptible() -> Iterator[None]:
     """
     ignored = {one: handler for one in ENDING if (handler := signal.getsignal(one)) is signal.SIG_IGN}
     for one in ignored:
-        signal.signal(one, signal.SIG_DFL)
+        signal.signal(one, signal.default_int_handler if one is signal.SIGINT else signal.SIG_DFL)
     yield
     for one, handler in ignored.items():
         signal.signal(one, handler)
