@@ -21,7 +21,7 @@ expected() {
     list_webhook_deliveries/*) echo '"statusCode": *404' ;;
     create_payment/captured | create_payment/authorized) echo '"statusCode": *201' ;;
     create_payment/declined) echo '"statusCode": *402' ;;
-    # The containers reach the local cloud and the bank, but not the gateway's upstream: certainly nothing is sent.
+    # The containers reach the local cloud and the bank, but not the proxy's upstream: certainly nothing is sent.
     idempotency_proxy/upstream_down | idempotency_proxy/no_route) echo '"statusCode": *503' ;;
     */no_scope) echo '"statusCode": *403' ;;
     create_payment/* | */no_key | */bad_cursor) echo '"statusCode": *400' ;;

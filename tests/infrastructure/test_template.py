@@ -572,7 +572,7 @@ def test_the_runtime_is_the_python_that_is_tested() -> None:
     assert TEMPLATE["Globals"]["Function"]["Runtime"] == "python{}.{}".format(*sys.version_info[:2])
 
 
-def test_the_gateway_is_there_only_where_it_is_configured() -> None:
+def test_the_proxy_is_there_only_where_it_is_configured() -> None:
     """Fails when a stack without upstreams has an open proxy, or one with them lacks a method."""
     function = FUNCTIONS["IdempotencyProxyFunction"]
     for name in ("ProxyApi", "ProxyAnswers", "IdempotencyProxyFunction"):
@@ -592,7 +592,7 @@ def test_the_gateway_is_there_only_where_it_is_configured() -> None:
     assert recovery == {**function["Environment"]["Variables"], **bucket}
 
 
-def test_the_gateway_may_touch_records_and_answers_alone() -> None:
+def test_the_proxy_may_touch_records_and_answers_alone() -> None:
     text = json.dumps(statements("IdempotencyProxyFunction"))
     for other in ("PaymentsTable", "LedgerTable", "OutboxTable", "MerchantsTable", "secretsmanager", "kms:"):
         assert other not in text

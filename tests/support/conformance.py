@@ -1,4 +1,4 @@
-"""What every way in promises its clients, as checks over one small interface: gateway, sidecar and payments API alike.
+"""What every way in promises its clients, as checks over one small interface: proxy, sidecar and payments API alike.
 
 A ``Subject`` says how to call a service and how to count what it executed; each check is a plain function that fails
 with what is wrong. A check that needs a path which a subject lacks does not apply to it: ``checks_of`` leaves it out.

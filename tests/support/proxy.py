@@ -1,4 +1,4 @@
-"""Gateway and sidecar for tests: their configurations, and how each is called."""
+"""The proxy function and the sidecar for tests: their configurations, and how each is called."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def service_of(config: dict[str, Any], store: IdempotencyStore | None = None) ->
 def function_event(
     method: str, path: str, body: bytes | None, headers: Mapping[str, str], claims: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the REST API event of a request to the gateway's route."""
+    """Return the REST API event of a request to the proxy function."""
     parts = urlsplit(path)
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -106,14 +106,14 @@ def function_answer(response: Mapping[str, Any]) -> Answer:
     )
 
 
-def gateway_call(service: ProxyService) -> Callable[..., Answer]:
-    """Return a call of the gateway's handler."""
+def function_call(service: ProxyService) -> Callable[..., Answer]:
+    """Return a call of the proxy function's handler."""
     clock = RealClock()
 
-    def gateway(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    def calling(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         return function_answer(serve(service, clock, function_event(method, path, body, headers), Context()))
 
-    return gateway
+    return calling
 
 
 def counter_subject(name: str, upstream_url: str, calling: Callable[..., Answer]) -> Subject:

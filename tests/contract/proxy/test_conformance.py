@@ -1,4 +1,4 @@
-"""One client suite against every way in: the sidecar and the gateway before services in Python and Node, and payments.
+"""One client suite against every way in: sidecar and proxy function before services in Python and Node, and payments.
 
 Fails when any of them stops keeping what the HTTP contract says.
 """
@@ -29,7 +29,7 @@ from tests.support.proxy import (
     configuration,
     counter_subject,
     function_answer,
-    gateway_call,
+    function_call,
     service_of,
 )
 from tests.support.upstreams.running import COUNTERS, running_counter, running_sidecar
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAYMENT_PATHS = {"create": "/payments", "slow": "/payments/slow", "read": "/payments", "tenant_header": "X-Merchant"}
-PROXIES = [f"{way} before {language}" for way in ("sidecar", "gateway") for language in COUNTERS]
+PROXIES = [f"{way} before {language}" for way in ("sidecar", "function") for language in COUNTERS]
 CASES = [
     *((name, check) for name in PROXIES for check in checks_of(set(COUNTER_PATHS))),
     *(("payments API", check) for check in checks_of(set(PAYMENT_PATHS))),
@@ -53,8 +53,8 @@ def proxy_subject(name: str, folder: Path) -> Iterator[Subject]:
     way, language = name.split(" before ")
     with running_counter(language) as upstream_url:
         config = configuration(upstream_url)
-        if way == "gateway":
-            yield counter_subject(name, upstream_url, gateway_call(service_of(config)))
+        if way == "function":
+            yield counter_subject(name, upstream_url, function_call(service_of(config)))
             return
         with running_sidecar({**config, "store": {"kind": "memory"}}, folder) as sidecar:
 

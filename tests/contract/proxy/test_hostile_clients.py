@@ -22,7 +22,7 @@ from payonce.wiring.proxy import make_store
 from tests.support.aws import create_tables, dynamodb_client
 from tests.support.conformance import fresh
 from tests.support.http import Answer, call, until
-from tests.support.proxy import TENANT, configuration, gateway_call, route, service_of
+from tests.support.proxy import TENANT, configuration, function_call, route, service_of
 from tests.support.tcp_faults import Fault, FaultyProxy, serving
 from tests.support.upstreams.running import COUNTERS, STOP_SECONDS, running_counter, running_sidecar
 
@@ -95,14 +95,14 @@ def test_a_thousand_retries_with_dropped_connections_execute_once_per_key(langua
 
 
 def test_a_thousand_retries_with_dropped_upstream_connections_execute_once_per_key(counter: str) -> None:
-    """The gateway asks the status URL what became of a request. Fails when an upstream's silence is a failure to it."""
+    """The proxy asks the status URL what became of a request. Fails when an upstream's silence is a failure to it."""
     faults = list(FAULTS)
     with serving(dropping(counter, random.Random(SEED), faults)) as port:
         service = service_of(configuration(f"http://127.0.0.1:{port}", route_changes={"unknown": ASK}))
-        gateway = gateway_call(service)
+        ask = function_call(service)
 
         def send(key: str, reference: str) -> Answer:
-            return gateway("POST", "/orders", order(reference), headers(key, Prefer="wait=1"))
+            return ask("POST", "/orders", order(reference), headers(key, Prefer="wait=1"))
 
         keys, answers = storm(send)
         unknown = sum(answer.status == 409 for came in answers.values() for answer in came)

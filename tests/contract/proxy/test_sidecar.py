@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.conformance import fresh
 from tests.support.http import call, until
-from tests.support.proxy import TENANT, configuration, gateway_call, service_of
+from tests.support.proxy import TENANT, configuration, function_call, service_of
 from tests.support.tcp_faults import read_request, serving
 from tests.support.upstreams.running import RunningSidecar, free_port, running_sidecar
 
@@ -144,10 +144,10 @@ def test_a_refused_connection_is_a_503_and_leaves_the_key_free(tmp_path: Path) -
 @pytest.mark.parametrize("path", ["/drop", "/cut", "/orders?delay_ms=2500"])
 def test_an_upstreams_silence_is_an_unknown_outcome(path: str, counter: str) -> None:
     """P4. Fails when a connection that breaks, an answer that is cut, or a timeout, is a failure: it was executed."""
-    gateway = gateway_call(service_of(configuration(counter, route_changes={"timeout_seconds": 1})))
+    ask = function_call(service_of(configuration(counter, route_changes={"timeout_seconds": 1})))
     reference, own = fresh(), headers()
     for _ in range(3):
-        answer = gateway("POST", path, json.dumps({"reference": reference}).encode(), own)
+        answer = ask("POST", path, json.dumps({"reference": reference}).encode(), own)
         assert (answer.status, answer.json()["type"]) == (409, "urn:payonce:problem:outcome-unknown")
     assert call(counter, "GET", "/executions").json()[reference] == 1
 
@@ -164,7 +164,7 @@ def test_an_answer_without_a_length_is_taken_only_where_it_is_allowed(unframed: 
     with serving(old_server) as port:
         config = configuration(f"http://127.0.0.1:{port}")
         config["upstreams"]["counter"]["unframed_answers"] = unframed
-        answer = gateway_call(service_of(config))("POST", "/x", b"{}", headers())
+        answer = function_call(service_of(config))("POST", "/x", b"{}", headers())
     assert (answer.status, answer.body == b"whole") == ((200, True) if unframed else (409, False))
     assert len(executed) == 1
 

@@ -10,7 +10,7 @@
     │   ├── Unauthenticated
     │   ├── Forbidden
     │   ├── NotFound
-    │   ├── MethodNotAllowed            the gateway's route does not take the method
+    │   ├── MethodNotAllowed            the proxy's route does not take the method
     │   ├── PaymentStateConflict        the payment's state does not allow the operation
     │   ├── CorrectionStateConflict     the correction's state or version does not allow the decision
     │   ├── SelfApprovalRefused         the person who proposed a correction may not approve it
@@ -99,7 +99,7 @@ class NotFound(RequestRejected):
 
 
 class MethodNotAllowed(RequestRejected):
-    """The gateway's route takes this path with other methods."""
+    """The proxy's route takes this path with other methods."""
 
 
 class PaymentStateConflict(RequestRejected):
