@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.corrections.correction_requests import (
     ApproveCorrection,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CORRECTION_PATH = BREAK_PATH + "/correction"
 
 
-def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _get(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     identity = identity_of(application.database, request.merchant_id, path_id(request, "break_id"))
     correction = require_correction(application.corrections, identity)
     return correction_view(correction, application.corrections.outlook(correction))

@@ -59,7 +59,7 @@ class ReadRoute(Route):
     Raises ``MisconfiguredError`` when it is declared with an unsafe method.
     """
 
-    read: Callable[[Application, Request, Any], dict[str, Any] | bytes]
+    read: Callable[[Application, Request, Any], Mapping[str, object] | bytes]
     query_model: type[StrictModel] = StrictModel
 
     def __post_init__(self) -> None:
