@@ -59,14 +59,15 @@ _OTHERS: dict[Any, dict[str, Any]] = {
 
 def view_schemas() -> dict[str, Any]:
     """Return the schemas by name, in a stable order."""
-    return {_name(view): _object(view) for view in chain(*VIEWS)}
+    return {_name(view): object_schema(view) for view in chain(*VIEWS)}
 
 
 def _name(view: Any) -> str:
     return str(view.__name__.removesuffix("View"))
 
 
-def _object(view: Any) -> dict[str, Any]:
+def object_schema(view: Any) -> dict[str, Any]:
+    """Return the schema of a view. Annotations with a text become descriptions."""
     members = typing.get_type_hints(view, include_extras=True)
     required = [name for name, kind in members.items() if get_origin(kind) is not NotRequired]
     return {
