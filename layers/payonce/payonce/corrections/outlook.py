@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from payonce.corrections.actions import Action
 from payonce.corrections.record import MAX_ATTEMPTS_OF_RUNS, CorrectionStatus
-from payonce.payments.corrective import ALREADY_GIVEN_BACK
+from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK
 
 if TYPE_CHECKING:
     from payonce.corrections.record import Correction

@@ -28,7 +28,7 @@ from payonce.domain.errors import CorrectionStateConflict, MisconfiguredError, S
 from payonce.domain.gateway import ChargeState, OperationKind
 from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
-from payonce.payments.corrective import ALREADY_GIVEN_BACK, left_minor
+from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK, left_minor
 from payonce.payments.follow_up import load_payment
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.why import WhyReason
