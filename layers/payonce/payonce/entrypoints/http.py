@@ -31,7 +31,7 @@ from payonce.observability import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.idempotency.engine import Work
+    from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
