@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from payonce.corrections.correction_requests import (
+from payonce.corrections.correction_requests import identity_of
+from payonce.corrections.correction_views import (
     CorrectionAttemptView,
     CorrectionStepView,
     CorrectionView,
     attempts_view,
     correction_steps,
     correction_view,
-    identity_of,
 )
 from payonce.corrections.workflow import Identity
 from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody

@@ -9,10 +9,10 @@ from payonce.corrections.correction_requests import (
     ApproveCorrection,
     ProposeCorrection,
     RejectCorrection,
-    correction_view,
     identity_of,
     require_correction,
 )
+from payonce.corrections.correction_views import correction_view
 from payonce.entrypoints.break_models import DecisionBody, ProposalBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.paths import BREAK_PATH, path_id

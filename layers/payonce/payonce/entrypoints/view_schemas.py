@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any, NotRequired, TypedDict, get_args, get_origin
 
-from payonce.corrections import correction_requests as corrections
+from payonce.corrections import correction_views as corrections
 from payonce.domain.events import EventView
 from payonce.domain.problems import ProblemView
 from payonce.entrypoints import break_routes, key_routes
