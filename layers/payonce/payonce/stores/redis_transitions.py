@@ -128,10 +128,10 @@ class RedisTransitions:
     def _lost(self, owned: IdempotencyRecord) -> LeaseLost:
         """Return the error of an owner whose record is missing or belongs to another.
 
-            If another claim could take the key because the server had lost this one, the log says so::
+        If another claim could take the key because the server had lost this one, the log says so::
 
-        owner    claim ─ execute ───────────────────────────── complete: refused, and the reason logged
-                other                    FLUSHALL ─ claim ─ execute
+            owner    claim ─ execute ───────────────────────────── complete: refused, and the reason logged
+            other                    FLUSHALL ─ claim ─ execute
         """
         with suppress(StoreUnavailable):
             stored = self.get(owned.record_id)
