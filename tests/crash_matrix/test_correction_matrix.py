@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.payments.corrective import correction_key, corrective_reference
+from payonce.payments.corrective_plan import correction_key, corrective_reference
 from tests.crash_matrix import child
 from tests.crash_matrix.conftest import CORRECTION_ROWS
 from tests.crash_matrix.correction_child import CORRECTED_MINOR

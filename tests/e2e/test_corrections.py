@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.corrections.record import Correction, CorrectionStatus, corrections_with_status
-from payonce.payments.corrective import corrective_reference
+from payonce.payments.corrective_plan import corrective_reference
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_store import CaseStore
 from tests.e2e.conftest import Client

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from payonce.idempotency.engine import Work
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import Claim, Conclusion
+    from payonce.idempotency.work import Work
     from payonce.ports import Clock
 
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"a":1}')

@@ -12,7 +12,8 @@ import binascii
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from payonce.domain.errors import BodyMalformed
 
@@ -26,6 +27,14 @@ type Listing = tuple[str | None, ...]  # None stands for a filter that is not gi
 CHECK_CHARACTERS = 8
 # Our own id, or a time and an id. A forged checksum can still only yield a key at which a query may start.
 _POSITION = re.compile(r"(?:[0-9]{13}#)?[a-z]{2,3}_[0-9A-Za-z]{26,64}", re.ASCII)
+
+
+class ListView(TypedDict):
+    """A page of a list, whatever its entries are; one without a cursor is whole."""
+
+    object: Literal["list"]
+    data: list[Mapping[str, Any]]
+    next_cursor: NotRequired[str | None]
 
 
 def every_item(page_from: Callable[[Item | None], Page]) -> Iterator[Item]:

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from payonce.ports import Table
 from payonce.stores.dynamodb import DynamoDatabase
-from payonce.wiring.application import client_config
+from payonce.wiring.adapters import client_config
 from tests.support.aws import REGION, create_tables
 from tests.support.world import ManualClock
 

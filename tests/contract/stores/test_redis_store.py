@@ -15,7 +15,7 @@ from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, shard_of
 from payonce.idempotency.record_store import ClaimTaken
 from payonce.idempotency.records import RecordStatus
 from payonce.ports import Insert, Table
-from payonce.stores import redis_audit, redis_calls, redis_idempotency
+from payonce.stores import redis_audit, redis_calls, redis_transitions
 from payonce.stores.redis_audit import RedisAuditTrail
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from payonce.stores.redis_keys import RedisKeys
@@ -386,7 +386,7 @@ def test_the_audit_is_capped(
     client: Redis, redis_store: RedisIdempotencyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails (a server that fills up, and refuses claims) when the stream grows without end."""
-    monkeypatch.setattr(redis_idempotency, "AUDIT_ENTRIES_PER_SHARD", 200)
+    monkeypatch.setattr(redis_transitions, "AUDIT_ENTRIES_PER_SHARD", 200)
     for _ in range(500):
         redis_store.claim(RECORD)
         redis_store.release(RECORD)

@@ -11,7 +11,7 @@ from payonce.cli import main as cli
 from payonce.corrections.policy import POLICY_FILE
 from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
-from payonce.payments.corrective import correction_key
+from payonce.payments.corrective_plan import correction_key
 from payonce.ports import Adjust, Table
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.breaks import store_break, store_proposal

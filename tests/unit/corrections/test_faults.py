@@ -14,7 +14,7 @@ import pytest
 from payonce.corrections.following import standing_of
 from payonce.corrections.record import CorrectionStatus, corrections_with_status
 from payonce.domain.gateway import OperationKind
-from payonce.payments.corrective import corrective_reference
+from payonce.payments.corrective_plan import corrective_reference
 from payonce.payments.payment_items import journal_partition
 from payonce.ports import Table
 from payonce.reconciliation.cases.case import CaseStatus

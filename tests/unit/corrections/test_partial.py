@@ -21,7 +21,7 @@ from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import RECONCILIATION_SUSPENSE
 from payonce.domain.money import Money
-from payonce.payments.corrective import corrective_reference
+from payonce.payments.corrective_plan import corrective_reference
 from payonce.payments.payment_reads import get_balances
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.recording import RunCounts

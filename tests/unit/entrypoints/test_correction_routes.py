@@ -11,7 +11,7 @@ from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
 from payonce.domain.errors import StoreUnavailable
 from payonce.idempotency.claim_recovery import RECOVERY_TIMEOUT_PER_CLAIM_MS
-from payonce.payments.corrective import correction_key
+from payonce.payments.corrective_plan import correction_key
 from payonce.ports import Adjust, Deadline, Table
 from tests.support.breaks import TOKEN, store_break, store_proposal
 from tests.support.events import call

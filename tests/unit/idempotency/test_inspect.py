@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from payonce.cli import keys
 from payonce.entrypoints.routes import KEYED_OPERATIONS
 from payonce.idempotency.audit import AuditEntry, ReleasedBy, Transition
-from payonce.idempotency.inspect import KeyState, KeyView, inspect_keys
+from payonce.idempotency.inspect import IdempotencyRecordView, KeyState, inspect_keys
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.ports import Table
@@ -246,8 +246,10 @@ def test_show_of_nothing(command: Any) -> None:
     assert "has not used this key" in error
 
 
-def view(state: KeyState, **changes: Any) -> KeyView:
-    return KeyView(operation="o", state=state, claim_id="c", fence=1, attempts=1, fingerprint="f", **changes)
+def view(state: KeyState, **changes: Any) -> IdempotencyRecordView:
+    shown: dict[str, Any] = dict.fromkeys(IdempotencyRecordView.__annotations__)
+    known = {"operation": "o", "claim_id": "c", "fence": 1, "attempts": 1, "fingerprint": "f"}
+    return cast("IdempotencyRecordView", shown | known | {"state": state} | changes)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +265,7 @@ def view(state: KeyState, **changes: Any) -> KeyView:
         (view(KeyState.RELEASED), "may be used again"),
     ],
 )
-def test_every_state_has_its_next_step(shown: KeyView, says: str) -> None:
+def test_every_state_has_its_next_step(shown: IdempotencyRecordView, says: str) -> None:
     assert says in keys.next_step(shown, 1_000)
 
 

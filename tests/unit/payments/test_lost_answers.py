@@ -159,7 +159,7 @@ def test_a_put_on_its_way_is_not_forgotten_over_another_owner() -> None:
         shop.world.clock.sleep(seconds)
         store.release(copies.pop())
 
-    shop.database.before_write, shop.world.engine._sleep = copy_claims, copy_gives_back
+    shop.database.before_write, shop.world.engine._waiting._sleep = copy_claims, copy_gives_back
     shop.database.script = ["late"]
     shop.world.gateway.script = ["never"]
     answer = shop.call(lambda: shop.world.create(wait_seconds=5))

@@ -12,14 +12,8 @@ import pytest
 from payonce.domain.errors import CorrectionStateConflict, PaymentStateConflict, WriteConflict
 from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind, Succeeded
 from payonce.idempotency.records import Claim, IdempotencyRecord, InDoubt, RecordStatus
-from payonce.payments.corrective import (
-    APPROVED,
-    CorrectivePlan,
-    case_key,
-    correction_key,
-    corrective_work,
-    left_minor,
-)
+from payonce.payments.corrective import corrective_work
+from payonce.payments.corrective_plan import APPROVED, CorrectivePlan, case_key, correction_key, left_minor
 from payonce.payments.payment_items import payment_key
 from payonce.ports import Adjust, Deadline, Insert, Table
 from tests.support.world import MERCHANT, World

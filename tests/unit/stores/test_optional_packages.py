@@ -8,7 +8,7 @@ from pathlib import Path
 
 PAYONCE = Path(__file__).resolve().parents[3] / "layers" / "payonce" / "payonce"
 OPTIONAL = {"redis", "pottery"}
-NEED_REDIS = {"redis_audit", "redis_calls", "redis_checks", "redis_idempotency", "redlock"}
+NEED_REDIS = {"redis_audit", "redis_calls", "redis_checks", "redis_idempotency", "redis_transitions", "redlock"}
 
 
 def test_only_the_redis_stores_import_redis() -> None:

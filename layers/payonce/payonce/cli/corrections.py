@@ -17,7 +17,7 @@ from payonce.domain.errors import CorrectionStateConflict, NotFound
 from payonce.domain.principals import operator_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.case_store import CaseStore
-from payonce.wiring.application import BUCKET_VARIABLE
+from payonce.wiring.adapters import BUCKET_VARIABLE
 
 if TYPE_CHECKING:
     import argparse

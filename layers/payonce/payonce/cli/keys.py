@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from payonce.cli.support import add_config_option, add_table_options, application_of, desk_of_config, shown
 from payonce.domain.errors import NotFound
 from payonce.entrypoints.routes import KEYED_OPERATIONS
-from payonce.idempotency.inspect import KeyState, KeyView, inspect_keys
+from payonce.idempotency.inspect import IdempotencyRecordView, KeyState, inspect_keys
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.release import ReleaseOrder
 from payonce.payments.operations import REFERENCES
@@ -69,7 +69,7 @@ def _show(application: Application | SidecarDesk, options: argparse.Namespace, k
     if not views:
         raise NotFound("This merchant has not used this key, or its records were deleted.")
     for view in views:
-        stored_id = record_id(options.merchant, view.operation, options.key)
+        stored_id = record_id(options.merchant, view["operation"], options.key)
         record = application.store.get(stored_id)
         reference = "" if record is None else ", ".join(record.plan.get(REFERENCES, ()))
         sys.stdout.write("\n".join(lines_of(view, reference, now_ms)) + "\n")
@@ -82,32 +82,32 @@ def _show(application: Application | SidecarDesk, options: argparse.Namespace, k
     return 0
 
 
-def lines_of(view: KeyView, reference: str, now_ms: int) -> list[str]:
+def lines_of(view: IdempotencyRecordView, reference: str, now_ms: int) -> list[str]:
     """Return the lines that show a key. ``reference`` is the reference to look up at the gateway, "" if none."""
-    doubtful = view.state is KeyState.IN_DOUBT
-    status = "-" if view.response_status is None else str(view.response_status)
+    doubtful = view["state"] is KeyState.IN_DOUBT
+    status = "-" if view["response_status"] is None else str(view["response_status"])
     return [
-        f"operation      {view.operation}",
-        f"state          {view.state.value}",
-        f"claim id       {view.claim_id}",
-        f"fence          {view.fence} (owners so far: {view.attempts})",
-        f"{'asked again    ' if doubtful else 'lease ends     '}{shown(view.lease_expires_at_ms)}",
-        f"resource       {view.resource or '-'}",
+        f"operation      {view['operation']}",
+        f"state          {view['state']}",
+        f"claim id       {view['claim_id']}",
+        f"fence          {view['fence']} (owners so far: {view['attempts']})",
+        f"{'asked again    ' if doubtful else 'lease ends     '}{shown(view['lease_expires_at_ms'])}",
+        f"resource       {view['resource'] or '-'}",
         *([f"at gateway     {reference}"] if reference else []),
         f"response       {status}{' (provisional)' if doubtful else ''}",
-        f"created        {shown(view.created_at_ms)}",
-        f"replays until  {shown(view.expires_at_ms)}",
-        f"deleted        {shown(view.purge_at_ms)}",
-        f"fingerprint    {view.fingerprint or '-'}",
+        f"created        {shown(view['created_at_ms'])}",
+        f"replays until  {shown(view['expires_at_ms'])}",
+        f"deleted        {shown(view['purge_at_ms'])}",
+        f"fingerprint    {view['fingerprint'] or '-'}",
         f"next           {next_step(view, now_ms)}",
     ]
 
 
-def next_step(view: KeyView, now_ms: int) -> str:
+def next_step(view: IdempotencyRecordView, now_ms: int) -> str:
     """Return what happens next automatically, and what a person can do."""
-    until = shown(view.lease_expires_at_ms)
-    lease_over = (view.lease_expires_at_ms or 0) < now_ms
-    match view.state:
+    until = shown(view["lease_expires_at_ms"])
+    lease_over = (view["lease_expires_at_ms"] or 0) < now_ms
+    match view["state"]:
         case KeyState.IN_PROGRESS if not lease_over:
             return f"its owner works until {until}; copies of the request wait for it"
         case KeyState.IN_PROGRESS:
@@ -117,11 +117,11 @@ def next_step(view: KeyView, now_ms: int) -> str:
         case KeyState.IN_DOUBT:
             return f"in doubt: was to be asked about at {until}; recovery does it within a minute, or is failing"
         case KeyState.COMPLETED:
-            return f"executed: replayed until {shown(view.expires_at_ms)}; never released"
-        case KeyState.EXPIRED if view.expires_at_ms is None:
+            return f"executed: replayed until {shown(view['expires_at_ms'])}; never released"
+        case KeyState.EXPIRED if view["expires_at_ms"] is None:
             return "executed long ago and forgotten: a request with this key would be a new one"
         case KeyState.EXPIRED:
-            return f"executed: answers 409 until {shown(view.purge_at_ms)}; a new operation needs a new key"
+            return f"executed: answers 409 until {shown(view['purge_at_ms'])}; a new operation needs a new key"
         case KeyState.RELEASED:
             return "given back, nothing was executed: the key may be used again"
 

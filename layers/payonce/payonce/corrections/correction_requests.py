@@ -9,20 +9,17 @@ key for the same version it changes nothing and gives the same answer::
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from payonce.corrections.record import steps_of
+from payonce.corrections.correction_views import correction_path, correction_view
 from payonce.corrections.workflow import Corrections, Identity
 from payonce.domain.errors import MisconfiguredError, NotFound
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
 from payonce.reconciliation.cases.case_work import BreakWork
-from payonce.reconciliation.cases.merchant import break_path, require_break, shown_by
+from payonce.reconciliation.cases.merchant import require_break
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from payonce.corrections.outlook import Outlook
     from payonce.corrections.record import Correction
     from payonce.ports import Database
     from payonce.webhooks.commit_work import Services
@@ -142,72 +139,3 @@ def require_correction(corrections: Corrections, identity: Identity) -> Correcti
     if found is None:
         raise NotFound(f"There is no correction of {identity.break_id}: nothing is proposed.")
     return found
-
-
-def correction_path(break_id: str) -> str:
-    """Return the path of a break's correction."""
-    return f"{break_path(break_id)}/correction"
-
-
-def correction_steps(correction: Correction) -> list[dict[str, Any]]:
-    """Return the steps of a correction as its merchant sees them, oldest first."""
-    return [_step(entry) for entry in steps_of(correction)]
-
-
-def attempts_view(trail: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return people's attempts to change a correction as its merchant sees them, oldest first."""
-    return [
-        {
-            "object": "correction_attempt",
-            "command": entry["what"],
-            "refused": entry["refused"],
-            "by": shown_by(entry["by"]),
-            "text": entry["text"],
-            "at_ms": entry["at_ms"],
-        }
-        for entry in trail
-    ]
-
-
-def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "object": "correction_step",
-        "status": entry["status"],
-        "attempt": entry["attempt"],
-        "proposal_version": entry["proposal_version"],
-        "amount_minor": entry["amount_minor"],
-        "by": shown_by(entry["by"]),
-        "outcome": entry["outcome"] or None,
-        "at_ms": entry["at_ms"],
-    }
-
-
-def correction_view(correction: Correction, outlook: Outlook) -> dict[str, Any]:
-    """Return a correction as its merchant sees it: the proposal, the proposer, the outcome and the next step.
-
-    ``amount_minor`` is the amount of this attempt, at most ``ceiling_minor``; ``corrected_minor`` is the sum given back
-    so far, ``rest_minor`` the rest of a surplus that was given back in part.
-    """
-    return {
-        "object": "correction",
-        "break_id": correction.break_id,
-        "payment_id": correction.payment_id,
-        "status": correction.status.value,
-        "action": correction.action.value,
-        "kind": correction.kind or None,
-        "amount_minor": correction.amount_minor,
-        "ceiling_minor": max(correction.ceiling_minor, correction.amount_minor),
-        "corrected_minor": correction.corrected_minor,
-        "rest_minor": correction.rest_minor,
-        "currency": correction.currency,
-        "attempt": correction.attempt,
-        "proposal_version": correction.proposal_version,
-        "proposed_by": shown_by(correction.proposed_by),
-        "decided_by": shown_by(correction.decided_by) if correction.decided_by else None,
-        "expires_at_ms": correction.expires_at_ms or None,
-        "outcome": correction.outcome or None,
-        "next": {"step": outlook.step.value, "text": outlook.text, "held_by": outlook.held_by},
-        "created_at_ms": correction.created_at_ms,
-        "updated_at_ms": correction.updated_at_ms,
-        "links": {"self": correction_path(correction.break_id), "break": break_path(correction.break_id)},
-    }

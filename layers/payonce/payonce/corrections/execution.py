@@ -25,14 +25,8 @@ from payonce.domain.errors import (
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.records import KeyedRequest
-from payonce.payments.corrective import (
-    EXECUTED,
-    OPERATION,
-    PARTLY_GIVEN_BACK,
-    CorrectivePlan,
-    case_key,
-    corrective_work,
-)
+from payonce.payments.corrective import corrective_work
+from payonce.payments.corrective_plan import EXECUTED, OPERATION, PARTLY_GIVEN_BACK, CorrectivePlan, case_key
 from payonce.payments.follow_up import load_payment
 from payonce.payments.payment_items import payment_key
 from payonce.ports import Adjust, Table

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from payonce.corrections.actions import Action, action_for
 from payonce.corrections.record import MAX_ATTEMPTS_OF_RUNS, Correction, CorrectionStatus, find_corrections
-from payonce.payments.corrective import corrective_reference
+from payonce.payments.corrective_plan import corrective_reference
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.runs.standing import Standing
 

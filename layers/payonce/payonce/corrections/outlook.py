@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from payonce.corrections.actions import Action
 from payonce.corrections.record import MAX_ATTEMPTS_OF_RUNS, CorrectionStatus
-from payonce.payments.corrective import ALREADY_GIVEN_BACK
+from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK
 
 if TYPE_CHECKING:
     from payonce.corrections.record import Correction
@@ -27,6 +27,9 @@ class Switch(StrEnum):
     OFF = "off"
     UNREADABLE = "unreadable"
     UNKNOWN = "unknown"
+
+
+HeldBy = Literal["kill_switch", "policy_unreadable"]
 
 
 class NextStep(StrEnum):
@@ -58,7 +61,7 @@ class Outlook:
 
     step: NextStep
     text: str
-    held_by: str | None = None
+    held_by: HeldBy | None = None
     looked: bool = True
 
 
@@ -71,7 +74,7 @@ def outlook_of(correction: Correction, switch: Switch, *, claimed: bool, now_ms:
         switch = Switch.OFF
     if switch not in HELD or step is NextStep.RUN:
         return Outlook(step=step, text=text, looked=switch is not Switch.UNKNOWN)
-    held_by = "kill_switch" if switch is Switch.OFF else "policy_unreadable"
+    held_by: HeldBy = "kill_switch" if switch is Switch.OFF else "policy_unreadable"
     return Outlook(step=step, text=f"{text} {HELD[switch]}", held_by=held_by)
 
 

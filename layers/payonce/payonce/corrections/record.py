@@ -27,7 +27,7 @@ from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConfli
 from payonce.domain.gateway import OperationKind
 from payonce.outbox import created_key
 from payonce.paging import every_item
-from payonce.payments.corrective import EXECUTED, correction_key
+from payonce.payments.corrective_plan import EXECUTED, correction_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.taxonomy import BreakClass
 

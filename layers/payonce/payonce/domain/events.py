@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from payonce.domain.ids import event_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from enum import StrEnum
 
 API_VERSION = "2026-11-01"
+
+
+class EventView(TypedDict):
+    """An event as it is delivered."""
+
+    id: str
+    type: str
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +52,7 @@ def build_event(
     resource_id: str,
     version: int,
     created_at_ms: int,
-    data: dict[str, Any],
+    data: Mapping[str, object],
     only_endpoint_id: str | None = None,
 ) -> Event:
     """Return the event of ``change``. ``data`` is the resource after the change, ``version`` its sequence number."""
@@ -58,7 +70,7 @@ def build_event(
 
 def event_body(identity: str, event_type: str, *, created_at_ms: int, sequence: int, data: Any) -> bytes:
     """Return the bytes that are stored, signed and sent. They are rendered once, when the event is created."""
-    body = {
+    body: EventView = {
         "id": identity,
         "type": event_type,
         "api_version": API_VERSION,

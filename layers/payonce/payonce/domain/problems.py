@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from payonce.domain import errors
 
@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:payonce:problem:"
+
+
+class ProblemView(TypedDict):
+    """The members of every problem document. Each type may have further ones."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    retryable: Annotated[bool, "Whether to retry the same request with the same key."]
+    documentation: NotRequired[
+        Annotated[str, "The type's section of docs/problems.md, where the operator names a page."]
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +100,15 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
 
 def problem_document(problem: ProblemType, detail: str, **extensions: Any) -> bytes:
     """Return the document's exact bytes. ``extensions`` are additional members, such as ``resource`` or ``errors``."""
-    document = {
+    document: ProblemView = {
         "type": TYPE_PREFIX + problem.slug,
         "title": problem.title,
         "status": problem.status,
         "detail": detail,
         "retryable": problem.retryable,
-        **{name: value for name, value in extensions.items() if value not in (None, "")},
     }
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    further = {name: value for name, value in extensions.items() if value not in (None, "")}
+    return json.dumps({**document, **further}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def documentation_link(page_url: str, problem: ProblemType) -> str:

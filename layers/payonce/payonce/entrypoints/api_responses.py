@@ -9,6 +9,8 @@ from payonce.domain.problems import INTERNAL, PROBLEM_CONTENT_TYPE, documentatio
 from payonce.idempotency.json_response import JSON_CONTENT_TYPE, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payonce.domain.errors import PayonceError
     from payonce.idempotency.records import KeyedResponse
 
@@ -31,7 +33,7 @@ def keyed(outcome: KeyedResponse) -> dict[str, Any]:
     return _proxy(outcome.response.status, headers, outcome.response.body)
 
 
-def plain(document: dict[str, Any] | bytes) -> dict[str, Any]:
+def plain(document: Mapping[str, object] | bytes) -> dict[str, Any]:
     """Return the proxy response to a read. A document is rendered as JSON; bytes are sent unchanged."""
     body = document if isinstance(document, bytes) else encode(document)
     return _proxy(200, {**COMMON_HEADERS, "content-type": JSON_CONTENT_TYPE}, body)

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 
-from payonce.corrections.correction_requests import attempts_view, correction_steps, correction_view, identity_of
+from payonce.corrections.correction_requests import identity_of
+from payonce.corrections.correction_views import (
+    CorrectionAttemptView,
+    CorrectionStepView,
+    CorrectionView,
+    attempts_view,
+    correction_steps,
+    correction_view,
+)
 from payonce.corrections.workflow import Identity
 from payonce.entrypoints.break_models import AssignmentBody, BreaksQuery, CommentBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.paths import BREAK_PATH, path_id
 from payonce.reconciliation.cases import merchant
+from payonce.reconciliation.cases.case_evidence import BreakEvidenceView, own_payments, shown_evidence
 from payonce.reconciliation.cases.case_work import AssignBreak, CommentOnBreak
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.entrypoints.api_requests import Request
-    from payonce.idempotency.engine import Work
+    from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
 
-def _list(application: Application, request: Request, query: BreaksQuery) -> dict[str, Any]:
+class BreakView(merchant.BreakSummaryView):
+    """A break with the evidence that is the merchant's own, and its correction."""
+
+    evidence: list[BreakEvidenceView]
+    correction: CorrectionView | None
+
+
+class BreakHistoryView(TypedDict):
+    """What happened to a break, oldest first."""
+
+    object: Literal["list"]
+    data: list[merchant.BreakChangeView | CorrectionStepView | CorrectionAttemptView | merchant.BreakCommentView]
+
+
+def _list(application: Application, request: Request, query: BreaksQuery) -> Mapping[str, object]:
     return merchant.list_breaks(
         application.database,
         request.merchant_id,
@@ -32,23 +55,27 @@ def _list(application: Application, request: Request, query: BreaksQuery) -> dic
     )
 
 
-def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _get(application: Application, request: Request, _query: object) -> BreakView:
     break_id = path_id(request, "break_id")
-    view = merchant.get_break(application.database, request.merchant_id, break_id, now_ms=application.clock.now_ms())
-    correction = application.corrections.find(Identity(request.merchant_id, view["payment_id"], break_id))
-    if correction is None:
-        return {**view, "correction": None}
-    return {**view, "correction": correction_view(correction, application.corrections.outlook(correction))}
+    case = merchant.require_break(application.database, request.merchant_id, break_id)
+    correction = application.corrections.find(Identity(request.merchant_id, case.payment_id or "", break_id))
+    return {
+        **merchant.merchant_view(case, application.clock.now_ms()),
+        "evidence": shown_evidence(case, own_payments(application.database, case)),
+        "correction": None
+        if correction is None
+        else correction_view(correction, application.corrections.outlook(correction)),
+    }
 
 
-def _history(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _history(application: Application, request: Request, _query: object) -> BreakHistoryView:
     break_id = path_id(request, "break_id")
-    history = merchant.get_history(application.database, request.merchant_id, break_id)
+    entries = merchant.get_history(application.database, request.merchant_id, break_id)
     identity = identity_of(application.database, request.merchant_id, break_id)
     correction = application.corrections.find(identity)
     steps = [] if correction is None else correction_steps(correction)
     tried = attempts_view(application.corrections.trail(identity))
-    return {**history, "data": sorted([*history["data"], *steps, *tried], key=lambda entry: int(entry["at_ms"]))}
+    return {"object": "list", "data": sorted([*entries, *steps, *tried], key=lambda entry: int(entry["at_ms"]))}
 
 
 def _comment(application: Application, request: Request, body: CommentBody) -> Work:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.corrections.correction_requests import (
     ApproveCorrection,
     ProposeCorrection,
     RejectCorrection,
-    correction_view,
     identity_of,
     require_correction,
 )
+from payonce.corrections.correction_views import correction_view
 from payonce.entrypoints.break_models import DecisionBody, ProposalBody
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.paths import BREAK_PATH, path_id
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.entrypoints.api_requests import Request
-    from payonce.idempotency.engine import Work
+    from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
 CORRECTION_PATH = BREAK_PATH + "/correction"
 
 
-def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _get(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     identity = identity_of(application.database, request.merchant_id, path_id(request, "break_id"))
     correction = require_correction(application.corrections, identity)
     return correction_view(correction, application.corrections.outlook(correction))

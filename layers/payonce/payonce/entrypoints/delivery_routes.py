@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import EmptyBody
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.entrypoints.api_requests import Request
-    from payonce.idempotency.engine import Work
+    from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
 DELIVERY_PATH = ENDPOINT_PATH + "/deliveries/{delivery_id}"
@@ -47,7 +47,7 @@ def _replay(application: Application, request: Request, body: ReplayBody) -> Wor
     )
 
 
-def _list_deliveries(application: Application, request: Request, query: DeliveriesQuery) -> dict[str, Any]:
+def _list_deliveries(application: Application, request: Request, query: DeliveriesQuery) -> Mapping[str, object]:
     return webhook_reads.list_deliveries(
         application.webhook_services,
         request.merchant_id,
@@ -58,7 +58,7 @@ def _list_deliveries(application: Application, request: Request, query: Deliveri
     )
 
 
-def _get_delivery(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _get_delivery(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     return webhook_reads.get_delivery(
         application.webhook_services,
         request.merchant_id,
@@ -67,7 +67,7 @@ def _get_delivery(application: Application, request: Request, _query: object) ->
     )
 
 
-def _get_replay(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _get_replay(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     return webhook_reads.get_replay(
         application.webhook_services,
         request.merchant_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.endpoint import EndpointStatus, KeyKind
 from payonce.domain.errors import BodyMalformed
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.entrypoints.api_requests import Request
-    from payonce.idempotency.engine import Work
+    from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
 
@@ -73,11 +73,11 @@ def _test(application: Application, request: Request, _body: EmptyBody) -> Work:
     return manage.TestEndpoint(application.webhook_services, request.merchant_id, path_id(request, "endpoint_id"))
 
 
-def _list_endpoints(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _list_endpoints(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     return webhook_reads.list_endpoints(application.webhook_services, request.merchant_id)
 
 
-def _get_endpoint(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _get_endpoint(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     endpoint_id = path_id(request, "endpoint_id")
     return webhook_reads.get_endpoint(application.webhook_services, request.merchant_id, endpoint_id)
 

@@ -31,7 +31,7 @@ from payonce.observability import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.idempotency.engine import Work
+    from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -59,7 +59,7 @@ class ReadRoute(Route):
     Raises ``MisconfiguredError`` when it is declared with an unsafe method.
     """
 
-    read: Callable[[Application, Request, Any], dict[str, Any] | bytes]
+    read: Callable[[Application, Request, Any], Mapping[str, object] | bytes]
     query_model: type[StrictModel] = StrictModel
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 from urllib.parse import unquote
 
 from pydantic import Field
@@ -12,7 +12,7 @@ from payonce.domain.errors import NotFound
 from payonce.entrypoints.http import ReadRoute, Route
 from payonce.entrypoints.models import StrictModel
 from payonce.entrypoints.paths import PATTERNS
-from payonce.idempotency.inspect import inspect_keys
+from payonce.idempotency.inspect import IdempotencyRecordView, inspect_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 # "#" separates the parts of a record's id: without it, no operation can reach another merchant's records.
 OPERATION_PATTERN = '^[!-"$-~]{1,128}$'
+
+
+class IdempotencyRecordListView(TypedDict):
+    """The records of a key, one an operation."""
+
+    object: Literal["list"]
+    data: list[IdempotencyRecordView]
 
 
 class KeyQuery(StrictModel):
@@ -42,7 +49,7 @@ class KeyQuery(StrictModel):
 def key_routes(operations: Callable[[], Sequence[str]]) -> tuple[Route, ...]:
     """Return the routes. ``operations`` returns those that take a key, for queries that name none."""
 
-    def read(application: Application, request: Request, query: KeyQuery) -> dict[str, Any]:
+    def read(application: Application, request: Request, query: KeyQuery) -> IdempotencyRecordListView:
         views = inspect_keys(
             application.store,
             application.audit_trail,
@@ -53,7 +60,7 @@ def key_routes(operations: Callable[[], Sequence[str]]) -> tuple[Route, ...]:
         )
         if not views:
             raise NotFound("This key was not used in your account, or its records were deleted.")
-        return {"object": "list", "data": [view.to_document() for view in views]}
+        return {"object": "list", "data": views}
 
     return (
         ReadRoute(

@@ -10,12 +10,11 @@ from pydantic.json_schema import models_json_schema
 
 from payonce import __version__
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
-from payonce.entrypoints.break_schemas import break_schemas
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.json_body import EXEMPTIBLE_LIST
 from payonce.entrypoints.paths import PATTERNS
 from payonce.entrypoints.routes import ROUTES
-from payonce.entrypoints.schemas import INTEGER, SCHEMAS, TEXT, result_schemas
+from payonce.entrypoints.view_schemas import INTEGER, SCHEMAS, TEXT, view_schemas
 from payonce.idempotency.json_response import JSON_CONTENT_TYPE
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
 
@@ -63,7 +62,7 @@ def build_openapi() -> dict[str, Any]:
         "security": [{"apiKey": []}],
         "components": {
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**definitions.get("$defs", {}), **result_schemas(), **break_schemas()},
+            "schemas": {**definitions.get("$defs", {}), **view_schemas()},
         },
     }
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from payonce.entrypoints.api_requests import Request
-    from payonce.idempotency.engine import Work
+    from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
 _OPERATION: Mapping[int, str] = MappingProxyType({201: "Operation", 202: "Operation"})
@@ -90,21 +90,21 @@ def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Wor
     return work
 
 
-def _list(application: Application, request: Request, query: PageQuery) -> dict[str, Any]:
+def _list(application: Application, request: Request, query: PageQuery) -> Mapping[str, object]:
     return payment_reads.list_payments(
         application.services, request.merchant_id, limit=query.limit, cursor=query.cursor
     )
 
 
-def _get(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _get(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     return payment_reads.get_payment(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
-def _history(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _history(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     return payment_reads.get_history(application.services, request.merchant_id, path_id(request, "payment_id"))
 
 
-def _balances(application: Application, request: Request, _query: object) -> dict[str, Any]:
+def _balances(application: Application, request: Request, _query: object) -> Mapping[str, object]:
     return payment_reads.get_balances(application.services, request.merchant_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
 from aws_lambda_powertools.utilities.idempotency.exceptions import (
@@ -35,6 +35,7 @@ from payonce.idempotency.records import (
     Released,
     StoredResponse,
 )
+from payonce.idempotency.waiting import Waiting
 from payonce.idempotency.window import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
@@ -47,36 +48,11 @@ if TYPE_CHECKING:
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedRequest, Plan
     from payonce.idempotency.window import IdempotencySettings
+    from payonce.idempotency.work import Work
     from payonce.ports import Clock, Deadline
 
-FIRST_POLL_SECONDS = 0.05  # a gateway call takes about 100 ms: poll fast at first, then back off
-MAX_POLL_SECONDS = 0.5
 RECOVERY_TAKEOVER_MS = 1_000
 WAIT_RESERVE_MS = 1_500  # the time that the function needs after waiting, to answer before its own deadline
-
-
-class Work(Protocol):
-    """The work to be done once per key. It knows the business; the engine knows keys, leases and fences."""
-
-    def plan(self) -> Plan:
-        """Return what the claim stores. Called once, before any effect."""
-        ...
-
-    def largest_response(self) -> StoredResponse:
-        """Return a response at least as large as any possible one. Its size is checked before the effect."""
-        ...
-
-    def start(self, claim: Claim) -> Conclusion:
-        """Execute for the first time under this claim."""
-        ...
-
-    def adopt(self, record: IdempotencyRecord) -> Work:
-        """Return the work that the stored claim describes: after a takeover its identity counts, not the request's."""
-        ...
-
-    def resume(self, claim: Claim) -> Conclusion:
-        """Continue after a takeover. An earlier owner may have executed it, so ask before executing."""
-        ...
 
 
 class IdempotencyEngine:
@@ -95,8 +71,8 @@ class IdempotencyEngine:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._sleep = sleep
         self._ownership = Ownership(store=store, clock=clock, sleep=sleep)
+        self._waiting = Waiting(store, clock, sleep)
         self._conclude = Concluder(store=store, settings=settings, clock=clock, sleep=sleep)
 
     def execute(self, request: KeyedRequest, work: Work) -> KeyedResponse:
@@ -132,12 +108,12 @@ class IdempotencyEngine:
                 raise
             except IdempotencyAlreadyInProgressError:
                 others_seen, contested = True, persistence.contested
-                self._wait_for_change(record.record_id, give_up_at_ms)
+                self._waiting.for_change(record.record_id, give_up_at_ms)
             except LeaseLost:
                 others_seen, contested = True, persistence.contested
                 # Another owner took over or concluded between our read and our write: look at once, then wait.
-                if not self._has_changed(record.record_id):
-                    self._wait_for_change(record.record_id, give_up_at_ms)
+                if not self._waiting.has_changed(record.record_id):
+                    self._waiting.for_change(record.record_id, give_up_at_ms)
 
     def knows(self, request: KeyedRequest) -> bool:
         """Return whether a record exists for the request's key. Costs one strongly consistent read."""
@@ -235,28 +211,6 @@ class IdempotencyEngine:
         return KeyedResponse(
             record.response, replayed=record.status is RecordStatus.COMPLETED, expires_at_ms=record.expires_at_ms
         )
-
-    def _wait_for_change(self, waited_id: str, give_up_at_ms: int) -> None:
-        """Return once the record may be claimed, replayed or taken over. Raises ``KeyInProgress`` after the limit."""
-        pause_seconds = FIRST_POLL_SECONDS
-        while True:
-            now_ms = self._clock.now_ms()
-            if now_ms + pause_seconds * 1000 > give_up_at_ms:
-                raise KeyInProgress(
-                    "A request with this idempotency key is still in progress. Retry with the same key and body.",
-                    retry_after_seconds=1,
-                )
-            self._sleep(pause_seconds)
-            pause_seconds = min(pause_seconds * 1.5, MAX_POLL_SECONDS)
-            if self._has_changed(waited_id):
-                return
-
-    def _has_changed(self, waited_id: str) -> bool:
-        try:
-            record = self._store.get(waited_id)
-        except StoreUnavailable:
-            return False  # as far as we know
-        return record is None or record.response is not None or record.lease_expires_at_ms < self._clock.now_ms()
 
     def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:
         now_ms = self._clock.now_ms()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from payonce.idempotency.audit import Transition
 from payonce.idempotency.keys import record_id
@@ -34,8 +33,7 @@ class KeyState(StrEnum):
     RELEASED = "released"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyView:
+class IdempotencyRecordView(TypedDict):
     """One operation's record of a key. Times are epoch milliseconds, ``None`` where there is none.
 
     ``attempts``: how many owners the claim has had; (``claim_id``, ``fence``) identifies the newest.
@@ -43,22 +41,19 @@ class KeyView:
     ``response_status``: the stored response's status, provisional while in doubt.
     """
 
+    object: Literal["idempotency_record"]
     operation: str
     state: KeyState
     claim_id: str
     fence: int
     attempts: int
     fingerprint: str
-    lease_expires_at_ms: int | None = None
-    resource: str | None = None
-    response_status: int | None = None
-    created_at_ms: int | None = None
-    expires_at_ms: int | None = None
-    purge_at_ms: int | None = None
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the view as a JSON document."""
-        return {"object": "idempotency_record", **asdict(self), "state": self.state.value}
+    lease_expires_at_ms: int | None
+    resource: str | None
+    response_status: int | None
+    created_at_ms: int | None
+    expires_at_ms: int | None
+    purge_at_ms: int | None
 
 
 def inspect_keys(
@@ -69,7 +64,7 @@ def inspect_keys(
     keys: Iterable[str],
     *,
     now_ms: int,
-) -> list[KeyView]:
+) -> list[IdempotencyRecordView]:
     """Return what is stored of ``keys`` in ``scope`` alone, by operation, in one round trip.
 
     For a single operation and key without a record, a second round trip asks the ``trail`` for a released claim. Raises
@@ -81,13 +76,14 @@ def inspect_keys(
     views = [view_of(record, ids[record.record_id], now_ms=now_ms) for record in store.get_many(list(ids))]
     if not views and len(set(ids.values())) == 1 and trail is not None:
         views = [gone for one in ids if (gone := _gone(trail, one)) is not None]
-    return sorted(views, key=lambda view: (view.operation, view.created_at_ms or 0))
+    return sorted(views, key=lambda view: (view["operation"], view["created_at_ms"] or 0))
 
 
-def view_of(record: IdempotencyRecord, operation: str, *, now_ms: int) -> KeyView:
+def view_of(record: IdempotencyRecord, operation: str, *, now_ms: int) -> IdempotencyRecordView:
     """Return the view of a stored record."""
     is_open = record.status is not RecordStatus.COMPLETED
-    return KeyView(
+    return IdempotencyRecordView(
+        object="idempotency_record",
         operation=operation,
         state=_state(record, now_ms),
         claim_id=record.claim_id,
@@ -113,20 +109,24 @@ def _state(record: IdempotencyRecord, now_ms: int) -> KeyState:
             return KeyState.IN_PROGRESS
 
 
-def _gone(trail: AuditTrail, one: str) -> KeyView | None:
+def _gone(trail: AuditTrail, one: str) -> IdempotencyRecordView | None:
     """Return the view of a deleted record, from its last audit entry. The trail may lag by some seconds."""
     newest = trail.history(one, newest_first=True, limit=1)
     if not newest or newest[0].transition not in (Transition.RELEASED, Transition.EXPIRED):
         return None
     entry: AuditEntry = newest[0]
-    return KeyView(
+    return IdempotencyRecordView(
+        object="idempotency_record",
         operation=entry.operation,
         state=KeyState.RELEASED if entry.transition is Transition.RELEASED else KeyState.EXPIRED,
         claim_id=entry.claim_id,
         fence=entry.fence,
         attempts=entry.fence,
         fingerprint=entry.fingerprint,
+        lease_expires_at_ms=None,
         resource=entry.resource or None,
         response_status=entry.response_status or None,
+        created_at_ms=None,
+        expires_at_ms=None,
         purge_at_ms=entry.at_ms if entry.transition is Transition.EXPIRED else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.domain.events import build_event
 from payonce.domain.gateway import OperationKind
@@ -67,7 +67,7 @@ def follow_up_writes(
     entries: list[JournalEntry] = []
     for effect in effects:
         if effect is own:
-            data = operation_view(plan, own.payment, own.status, code)
+            data: Mapping[str, object] = operation_view(plan, own.payment, own.status, code)
             kind, reference = MOVEMENTS[plan.kind], references.moved_as
         else:
             data = payment_view(effect.payment)
@@ -81,7 +81,7 @@ def follow_up_writes(
     return writes + (journal_writes(*entries) if entries else [])
 
 
-def payment_event(payment: Payment, change: Change, data: dict[str, Any]) -> Event:
+def payment_event(payment: Payment, change: Change, data: Mapping[str, object]) -> Event:
     """Return the event of the change that made this version of the payment; ``data`` becomes the event's data."""
     return build_event(
         change,

@@ -11,135 +11,38 @@ yet stays in suspense, owed to the payer.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from payonce.domain.errors import CorrectionStateConflict, GatewayUnavailable, PayonceError, WriteConflict
+from payonce.domain.errors import GatewayUnavailable
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Succeeded
-from payonce.domain.ids import content_id, gateway_reference
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, recognition, reversed_postings
 from payonce.domain.money import Money
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, Released, StoredResponse
-from payonce.outbox import partition_of
-from payonce.payments.follow_up import FollowUp, load_payment
-from payonce.payments.operations import REFERENCES, AttemptedPlan, FollowUpPlan
+from payonce.payments.corrective_plan import (
+    ALREADY_GIVEN_BACK,
+    PARTLY_GIVEN_BACK,
+    SUBMISSION,
+    CorrectivePlan,
+    left_minor,
+    not_approved,
+)
+from payonce.payments.corrective_refund import CorrectiveRefund
+from payonce.payments.follow_up import load_payment
 from payonce.payments.payment_items import journal_writes
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
 from payonce.payments.representation import payment_path
-from payonce.ports import Adjust, Table
+from payonce.ports import Adjust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
-    from payonce.ports import Gateway, Key, Write
+    from payonce.ports import Gateway, Write
 
-OPERATION = "correct_break"
-APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
-EXECUTED, ALREADY_GIVEN_BACK, PARTLY_GIVEN_BACK = "executed", "already_given_back", "partly_given_back"
-FIRST_ATTEMPT = 1
-# The number of the only submission of an operation: another attempt is another operation.
-SUBMISSION = 1
-OPERATION_NAMESPACE = "payonce/corrective/v1"
-OPERATION_ID_CHARACTERS = 44  # "cor_" and 160 bits: with the attempt, far below a gateway reference's 64 characters
 LONGEST_TEXT = "x" * 256
 RECOGNISED_VERSION = 1  # version of the entry that books a surplus charge; the attempts' refunds count up from it
-
-
-def correction_key(merchant_id: str, payment_id: str, break_id: str) -> Key:
-    """Return the key of a correction. It is in its payment's partition, which keeps merchants apart."""
-    return {"pk": partition_of(merchant_id, payment_id), "sk": f"CORRECTION#{break_id}"}
-
-
-def case_key(break_id: str) -> Key:
-    """Return the key of a break's case."""
-    return {"pk": f"BREAK#{break_id}", "sk": "CASE"}
-
-
-def operation_id_of(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
-    """Return the id of the single operation that an attempt to correct a break makes."""
-    return content_id("cor", OPERATION_NAMESPACE, break_id, str(attempt))[:OPERATION_ID_CHARACTERS]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectivePlan(AttemptedPlan):
-    """A correction about to be submitted, as the claim stores it.
-
-    ``known``: the charge belongs to a payment of ours and is refunded in its books. Otherwise it is a surplus charge,
-    missing from our books and made under ``charge_reference``. ``recognised_minor``: the amount with which that charge
-    is booked, as the gateway reports it; 0 when an earlier attempt has booked it.
-    """
-
-    kind: OperationKind
-    break_id: str
-    merchant_id: str
-    payment_id: str
-    gateway: str
-    gateway_charge_id: str
-    amount_minor: int
-    currency: str
-    known: bool
-    proposal_version: int
-    created_at_ms: int
-    attempt: int = FIRST_ATTEMPT
-    recognised_minor: int = 0
-    charge_reference: str = ""
-
-    @property
-    def identity(self) -> str:
-        """See ``AttemptedPlan``. The id depends on the break and the attempt alone."""
-        return operation_id_of(self.break_id, self.attempt)
-
-    def to_data(self) -> dict[str, Any]:
-        """See ``AttemptedPlan``."""
-        return {**asdict(self), "kind": self.kind.value, REFERENCES: self.references(), "correction": True}
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> CorrectivePlan:
-        """Return the plan of a stored claim."""
-        fields = {name: value for name, value in data.items() if name not in {"correction", REFERENCES}}
-        return cls(**{**fields, "kind": OperationKind(data["kind"])})
-
-    def claim_write(self) -> Write:
-        """Return the write that makes the claim conditional: exactly this proposal must be approved."""
-        return Adjust(
-            table=Table.PAYMENTS,
-            key=correction_key(self.merchant_id, self.payment_id, self.break_id),
-            require={
-                "correction_status": APPROVED,
-                "proposal_version": self.proposal_version,
-                "attempt": self.attempt,
-            },
-            add={"revision": 1},
-            set={"claimed_at_ms": self.created_at_ms, "claimed_attempt": self.attempt},
-        )
-
-    def mark_write(self, result: Result, now_ms: int) -> Write:
-        """Return the write that ends the correction."""
-        succeeded = isinstance(result, Succeeded)
-        return Adjust(
-            table=Table.PAYMENTS,
-            key=correction_key(self.merchant_id, self.payment_id, self.break_id),
-            require={"correction_status": APPROVED},
-            set={
-                "correction_status": CORRECTED if succeeded else FAILED,
-                "outcome": EXECUTED if succeeded else getattr(result, "code", "not_executed"),
-                "updated_at_ms": now_ms,
-            },
-        )
-
-    def case_write(self, now_ms: int) -> Write:
-        """Return the write that records the refunded amount on the break's case.
-
-        It is a change of the case, so that a run which read the case earlier can't close it.
-        """
-        return Adjust(
-            table=Table.RECONCILIATION,
-            key=case_key(self.break_id),
-            add={"corrected_minor": self.amount_minor, "version": 1},
-            set={"updated_at_ms": now_ms},
-        )
 
 
 def corrective_work(
@@ -151,17 +54,6 @@ def corrective_work(
     """
     kind = CorrectiveRefund if plan.known else GiveBackSurplus
     return kind(plan, gateway_named, services, guards)
-
-
-def corrective_reference(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
-    """Return the reference under which the gateway reports an attempt's refund."""
-    return gateway_reference(operation_id_of(break_id, attempt), SUBMISSION)
-
-
-def _refusal(plan: CorrectivePlan) -> PayonceError:
-    return CorrectionStateConflict(
-        f"The correction of {plan.break_id} is not approved, or its proposal has changed. Read it and decide again."
-    )
 
 
 class GiveBackSurplus(GatewayWork):
@@ -194,7 +86,7 @@ class GiveBackSurplus(GatewayWork):
             resource=payment_path(self._plan.payment_id),
             data=self._plan.to_data(),
             writes=[self._plan.claim_write(), *self._guards],
-            on_conflict=lambda _conflict: _refusal(self._plan),
+            on_conflict=lambda _conflict: not_approved(self._plan),
         )
 
     def largest_response(self) -> StoredResponse:
@@ -304,74 +196,3 @@ class GiveBackSurplus(GatewayWork):
         if isinstance(result, Declined):
             document |= {"code": result.code, "message": result.message}
         return json_response(status, document, location=payment_path(self._plan.payment_id))
-
-
-class CorrectiveRefund(FollowUp):
-    """Refunds a payment of ours: reserved and booked like any refund, keyed by the break and the attempt."""
-
-    max_submissions = SUBMISSION
-
-    def __init__(
-        self,
-        plan: CorrectivePlan,
-        gateway_named: Callable[[str], Gateway],
-        services: Services,
-        guards: Sequence[Write] = (),
-    ) -> None:
-        self._corrective = plan
-        self._guards = guards
-        follow_up = FollowUpPlan(
-            kind=OperationKind.REFUND,
-            merchant_id=plan.merchant_id,
-            payment_id=plan.payment_id,
-            operation_id=operation_id_of(plan.break_id, plan.attempt),
-            amount_minor=plan.amount_minor,
-            created_at_ms=plan.created_at_ms,
-            spent=plan.spent,
-        )
-        super().__init__(follow_up, gateway_named, services)
-
-    def plan(self) -> Plan:
-        """See ``Work``."""
-        reserved = super().plan()
-
-        def refused(conflict: WriteConflict) -> PayonceError:
-            return self._refusal(conflict) if conflict.index == 0 else _refusal(self._corrective)
-
-        return replace(
-            reserved,
-            claim_id=self._services.ids.new("cor"),  # fresh, as above
-            data=self._corrective.to_data(),
-            writes=[*reserved.writes, self._corrective.claim_write(), *self._guards],
-            on_conflict=refused,
-        )
-
-    def adopt(self, record: IdempotencyRecord) -> CorrectiveRefund:
-        """See ``Work``."""
-        return CorrectiveRefund(CorrectivePlan.from_data(record.plan), self._gateway_named, self._services)
-
-    def _settled(
-        self, gateway: Gateway, instruction: Instruction, result: Succeeded | Declined, claim: Claim
-    ) -> Conclusion:
-        # It was refunded outside payonce meanwhile: the correction fails, and the next run compares again.
-        del gateway, instruction, claim
-        return self._completed(result)
-
-    def _stored_form(self, plan: AttemptedPlan) -> Mapping[str, Any]:
-        return replace(self._corrective, submission=plan.submission, spent=plan.spent).to_data()
-
-    def draft(self, result: Result) -> Draft:
-        """See ``FollowUp``."""
-        draft = super().draft(result)
-        if isinstance(result, Doubted):
-            return draft
-        now_ms = self._clock.now_ms()
-        writes = [*draft.writes, self._corrective.mark_write(result, now_ms)]
-        if isinstance(result, Succeeded):
-            writes.append(self._corrective.case_write(now_ms))
-        return Draft(draft.response, writes)
-
-
-def left_minor(state: ChargeState) -> int:
-    """Return the amount of a charge that has not been refunded, in minor units."""
-    return 0 if state.voided else state.captured_minor - state.refunded_minor

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from payonce.outbox import partition_of
-from payonce.paging import every_item, make_cursor, read_cursor
+from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.follow_up import load_payment
 from payonce.payments.payment_items import (
     ACCOUNT_PREFIX,
@@ -17,7 +17,7 @@ from payonce.payments.payment_items import (
     payment_from,
     payment_key,
 )
-from payonce.payments.representation import payment_view
+from payonce.payments.representation import PaymentView, payment_view
 from payonce.ports import Table
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ MAX_PAGE_SIZE = 100  # about 100 KB, far below the limits of a query and of API 
 HISTORY_PAGE_SIZE = 1000  # only a bound: a payment has a handful of changes
 
 
-def get_payment(services: Services, merchant_id: str, payment_id: str) -> dict[str, Any]:
+def get_payment(services: Services, merchant_id: str, payment_id: str) -> PaymentView:
     """Return the payment's view. Raises ``NotFound``."""
     return payment_view(load_payment(services, merchant_id, payment_id))
 
 
-def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: str | None) -> dict[str, Any]:
+def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: str | None) -> ListView:
     """Return a page of payments, newest first, and the cursor of the next page.
 
     Eventually consistent: a payment committed a moment ago may be missing. Raises ``BodyMalformed`` for the cursor of
@@ -56,7 +56,7 @@ def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: s
     }
 
 
-def get_history(services: Services, merchant_id: str, payment_id: str) -> dict[str, Any]:
+def get_history(services: Services, merchant_id: str, payment_id: str) -> ListView:
     """Return every change of the payment in order, with its event and postings. Raises ``NotFound``."""
     load_payment(services, merchant_id, payment_id)
     events = services.database.query(
@@ -72,7 +72,7 @@ def get_history(services: Services, merchant_id: str, payment_id: str) -> dict[s
     }
 
 
-def get_balances(services: Services, merchant_id: str) -> dict[str, Any]:
+def get_balances(services: Services, merchant_id: str) -> ListView:
     """Return the merchant's balances by currency and account, in minor units. Debits are positive.
 
     Every currency sums to zero. Each counter is committed together with its journal entries.

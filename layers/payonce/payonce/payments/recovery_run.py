@@ -15,7 +15,8 @@ from payonce.idempotency.claim_recovery import (
     carried_on_by,
 )
 from payonce.idempotency.release import ReleaseDesk
-from payonce.payments.corrective import CorrectivePlan, corrective_work
+from payonce.payments.corrective import corrective_work
+from payonce.payments.corrective_plan import CorrectivePlan
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.operations import FollowUpPlan, PaymentPlan

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from payonce.domain.errors import PaymentStateConflict
+from payonce.domain.gateway import CaptureMethod
+from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, PROBLEMS, problem_document
 from payonce.idempotency.records import StoredResponse
 
 if TYPE_CHECKING:
-    from payonce.domain.payment import OperationStatus, Payment
+    from payonce.domain.payment import Payment
     from payonce.payments.operations import FollowUpPlan
 
-OPERATION_OBJECTS = {"capture": "capture", "void": "cancellation", "refund": "refund"}
+OperationObject = Literal["capture", "cancellation", "refund"]
+OPERATION_OBJECTS: dict[str, OperationObject] = {"capture": "capture", "void": "cancellation", "refund": "refund"}
+Attempts = Annotated[int, "Under how many references it was sent; one can count."]
+
+
+class PaymentView(TypedDict):
+    """A payment as merchants see it."""
+
+    id: str
+    object: Literal["payment"]
+    status: PaymentStatus
+    amount_minor: int
+    currency: str
+    captured_minor: int
+    refunded_minor: int
+    capturable_minor: int
+    refundable_minor: int
+    capture: CaptureMethod
+    payment_method: str
+    reference: str | None
+    metadata: dict[str, str]
+    gateway: str
+    attempts: Attempts
+    decline_code: str | None
+    created_at_ms: int
+    updated_at_ms: int
+    version: int
+
+
+class OperationView(TypedDict):
+    """A capture, cancellation or refund as merchants see it."""
+
+    id: str
+    object: OperationObject
+    status: OperationStatus
+    payment_id: str
+    amount_minor: int
+    currency: str
+    attempts: Attempts
+    decline_code: str | None
+    created_at_ms: int
+    payment: PaymentView
 
 
 def payment_path(payment_id: str) -> str:
@@ -20,19 +63,19 @@ def payment_path(payment_id: str) -> str:
     return f"/payments/{payment_id}"
 
 
-def payment_view(payment: Payment) -> dict[str, Any]:
+def payment_view(payment: Payment) -> PaymentView:
     """Return a payment as merchants see it, ready for JSON."""
     return {
         "id": payment.payment_id,
         "object": "payment",
-        "status": payment.status.value,
+        "status": payment.status,
         "amount_minor": payment.amount_minor,
         "currency": payment.currency,
         "captured_minor": payment.captured_minor,
         "refunded_minor": payment.refunded_minor,
         "capturable_minor": payment.capturable_minor,
         "refundable_minor": payment.refundable_minor,
-        "capture": payment.capture_method.value,
+        "capture": payment.capture_method,
         "payment_method": payment.payment_method,
         "reference": payment.reference,
         "metadata": dict(payment.metadata),
@@ -45,12 +88,12 @@ def payment_view(payment: Payment) -> dict[str, Any]:
     }
 
 
-def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus, code: str | None) -> dict[str, Any]:
+def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus, code: str | None) -> OperationView:
     """Return a capture, cancellation or refund as merchants see it, with the payment after it."""
     return {
         "id": plan.operation_id,
         "object": OPERATION_OBJECTS[plan.kind.value],
-        "status": status.value,
+        "status": status,
         "payment_id": plan.payment_id,
         "amount_minor": plan.amount_minor,
         "currency": payment.currency,

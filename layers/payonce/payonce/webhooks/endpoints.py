@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from payonce.domain.endpoint import (
     MAX_ENDPOINTS_PER_MERCHANT,
@@ -22,6 +22,33 @@ if TYPE_CHECKING:
     from payonce.ports import Database, Item, Key, Write
 
 ENDPOINT_PREFIX = "ENDPOINT#"
+
+
+class WebhookKeyView(TypedDict):
+    """A signing key as merchants see it. No secret is in it."""
+
+    id: str
+    kind: KeyKind
+    public_key: str | None
+    created_at_ms: int
+    expires_at_ms: int | None
+
+
+class WebhookEndpointView(TypedDict):
+    """An endpoint as merchants see it."""
+
+    id: str
+    object: Literal["webhook_endpoint"]
+    url: str
+    description: str
+    event_types: list[str]
+    status: EndpointStatus
+    disabled_reason: DisabledReason | None
+    disabled_at_ms: int | None
+    keys: list[WebhookKeyView]
+    created_at_ms: int
+    updated_at_ms: int
+    version: int
 
 
 def endpoint_key(merchant_id: str, endpoint_id: str) -> Key:
@@ -78,7 +105,7 @@ def delete_writes(before: Endpoint, *, at_ms: int) -> list[Write]:
     ]
 
 
-def endpoint_view(endpoint: Endpoint) -> dict[str, Any]:
+def endpoint_view(endpoint: Endpoint) -> WebhookEndpointView:
     """Return the endpoint as the API and its events show it. It contains no secret."""
     return {
         "id": endpoint.endpoint_id,
@@ -86,13 +113,13 @@ def endpoint_view(endpoint: Endpoint) -> dict[str, Any]:
         "url": endpoint.url,
         "description": endpoint.description,
         "event_types": list(endpoint.event_types),
-        "status": endpoint.status.value,
-        "disabled_reason": endpoint.disabled_reason.value if endpoint.disabled_reason else None,
+        "status": endpoint.status,
+        "disabled_reason": endpoint.disabled_reason,
         "disabled_at_ms": endpoint.disabled_at_ms,
         "keys": [
             {
                 "id": key.key_id,
-                "kind": key.kind.value,
+                "kind": key.kind,
                 "public_key": key.public_key,
                 "created_at_ms": key.created_at_ms,
                 "expires_at_ms": key.expires_at_ms,

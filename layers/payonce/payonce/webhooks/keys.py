@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
 
 from payonce.domain.endpoint import EndpointKey, KeyKind
 from payonce.webhooks.signing import new_ed25519_key, new_hmac_secret, public_key_of
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 def key_context(merchant_id: str, endpoint_id: str, key_id: str) -> dict[str, str]:
     """Return the context for which an endpoint's key is sealed: it opens for no other."""
     return {"merchant_id": merchant_id, "endpoint_id": endpoint_id, "key_id": key_id}
+
+
+class ShownKey(TypedDict):
+    """What a merchant verifies with, shown once: one of the two, by the kind of the key."""
+
+    secret: NotRequired[Annotated[str, "whsec_...: what v1 signatures are verified with. Keep it now."]]
+    public_key: NotRequired[Annotated[str, "whpk_...: what v1a signatures are verified with."]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +45,9 @@ class NewKey:
             public_key=self.public_key,
         )
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> ShownKey:
         """Return the key with which the merchant verifies: the shared secret (v1) or the public key (v1a)."""
-        return {"secret": self.secret} if self.public_key is None else {"public_key": self.public_key}
+        return {"secret": self.secret or ""} if self.public_key is None else {"public_key": self.public_key}
 
 
 class KeyMaker:

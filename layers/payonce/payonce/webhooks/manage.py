@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from payonce.domain.endpoint import (
     DEFAULT_KEY_OVERLAP_SECONDS,
@@ -19,14 +19,34 @@ from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
 from payonce.idempotency.sealed_responses import seal_response
 from payonce.webhooks.commit_work import EndpointWork, ManagementWork, Services, endpoint_path
-from payonce.webhooks.endpoints import change_writes, create_writes, delete_writes, endpoint_view
+from payonce.webhooks.endpoints import WebhookEndpointView, change_writes, create_writes, delete_writes, endpoint_view
 from payonce.webhooks.gate import forget_failures_write
-from payonce.webhooks.keys import KeyMaker, NewKey, key_context
+from payonce.webhooks.keys import KeyMaker, NewKey, ShownKey, key_context
 from payonce.webhooks.quota import give_back_write, take_write
 from payonce.webhooks.replay_items import held_replay, insert_replay_write
 
 if TYPE_CHECKING:
     from payonce.idempotency.records import StoredResponse
+
+
+class NewWebhookEndpointView(WebhookEndpointView, ShownKey):
+    """An endpoint with its new key."""
+
+
+class DeletedWebhookEndpointView(TypedDict):
+    """What is left to say of a deleted endpoint."""
+
+    id: str
+    object: Literal["webhook_endpoint"]
+    deleted: Literal[True]
+
+
+class TestEventView(TypedDict):
+    """Where a test event is found."""
+
+    object: Literal["test_event"]
+    event_id: str
+    endpoint_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +190,7 @@ class DeleteEndpoint(EndpointWork):
     def draft(self, record_id: str, now_ms: int) -> Draft:
         """See ``ManagementWork``."""
         before = self.load()
-        view = {"id": before.endpoint_id, "object": "webhook_endpoint", "deleted": True}
+        view: DeletedWebhookEndpointView = {"id": before.endpoint_id, "object": "webhook_endpoint", "deleted": True}
         return Draft(
             json_response(200, view, location=self.resource()),
             [*delete_writes(before, at_ms=now_ms), give_back_write(self._merchant_id)],
@@ -189,7 +209,7 @@ class TestEndpoint(EndpointWork):
         require_enabled(before, "A test event would only be held.")
         after = before.changed(at_ms=now_ms)
         identity = event_id(self._merchant_id, self._endpoint_id, EndpointChange.TESTED, after.version)
-        view = {"object": "test_event", "event_id": identity, "endpoint_id": self._endpoint_id}
+        view: TestEventView = {"object": "test_event", "event_id": identity, "endpoint_id": self._endpoint_id}
         return Draft(
             json_response(201, view, location=f"/events/{identity}"),
             change_writes(before, after, EndpointChange.TESTED),
@@ -217,6 +237,6 @@ def _endpoint_response(status: int, endpoint: Endpoint) -> StoredResponse:
 
 def _with_key(keys: KeyMaker, endpoint: Endpoint, key: NewKey, record_id: str) -> StoredResponse:
     """Return the response that shows the new key; it is sealed at rest when the merchant's part is a secret."""
-    view = {**endpoint_view(endpoint), **key.shown()}
+    view: NewWebhookEndpointView = {**endpoint_view(endpoint), **key.shown()}
     response = json_response(201, view, location=endpoint_path(endpoint.endpoint_id))
     return response if key.secret is None else seal_response(keys.cipher, response, record_id)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from payonce.domain.errors import NotFound
+from payonce.domain.events import EventView
 from payonce.domain.webhooks import Health
 from payonce.outbox import SETTLING_MS, created_key, events_of_merchant, find_event, partition_of
-from payonce.paging import make_cursor, read_cursor
+from payonce.paging import ListView, make_cursor, read_cursor
 from payonce.ports import Table
 from payonce.webhooks.commit_work import Services, require_endpoint
 from payonce.webhooks.deliveries import DELIVERY_PREFIX, delivery_from, delivery_key
-from payonce.webhooks.endpoints import endpoint_view, load_endpoints
+from payonce.webhooks.endpoints import WebhookEndpointView, endpoint_view, load_endpoints
 from payonce.webhooks.gate import gate_key, health_of
 from payonce.webhooks.redeliver import require_delivery
 from payonce.webhooks.replay_items import replay_from, replay_key
-from payonce.webhooks.views import delivery_summary, delivery_view, health_view, replay_view
+from payonce.webhooks.views import (
+    WebhookDeliveryView,
+    WebhookHealthView,
+    WebhookReplayView,
+    delivery_summary,
+    delivery_view,
+    health_view,
+    replay_view,
+)
 
 if TYPE_CHECKING:
     from payonce.ports import Item
@@ -26,7 +35,22 @@ FILTER_ITEMS = 200
 LAST = "~"  # sorts after every character of an id
 
 
-def get_endpoint(services: Services, merchant_id: str, endpoint_id: str) -> dict[str, Any]:
+class WebhookEndpointHealthView(WebhookEndpointView):
+    """An endpoint with its health."""
+
+    health: WebhookHealthView
+
+
+class EventListView(TypedDict):
+    """A page of events, and where to go on."""
+
+    object: Literal["list"]
+    data: list[EventView]
+    next_after: str | None
+    has_more: bool
+
+
+def get_endpoint(services: Services, merchant_id: str, endpoint_id: str) -> WebhookEndpointHealthView:
     """Return the endpoint with its health. Raises ``NotFound``."""
     endpoint = require_endpoint(services.database, merchant_id, endpoint_id)
     gate = services.database.get(Table.ENDPOINTS, gate_key(merchant_id, endpoint_id))
@@ -34,7 +58,7 @@ def get_endpoint(services: Services, merchant_id: str, endpoint_id: str) -> dict
     return {**endpoint_view(endpoint), "health": health_view(health, services.clock.now_ms())}
 
 
-def list_endpoints(services: Services, merchant_id: str) -> dict[str, Any]:
+def list_endpoints(services: Services, merchant_id: str) -> ListView:
     """Return all endpoints, oldest first, in one page: their number is bounded."""
     endpoints = load_endpoints(services.database, merchant_id)
     return {"object": "list", "data": [endpoint_view(endpoint) for endpoint in endpoints], "next_cursor": None}
@@ -42,7 +66,7 @@ def list_endpoints(services: Services, merchant_id: str) -> dict[str, Any]:
 
 def list_deliveries(
     services: Services, merchant_id: str, endpoint_id: str, *, limit: int, cursor: str | None, status: str | None
-) -> dict[str, Any]:
+) -> ListView:
     """Return a page of an endpoint's deliveries, newest event first, and the cursor of the next page.
 
     With ``status``, at most ``FILTER_ITEMS`` are examined, so a page may be short or empty although there is a next
@@ -67,13 +91,13 @@ def list_deliveries(
     }
 
 
-def get_delivery(services: Services, merchant_id: str, endpoint_id: str, delivery_id: str) -> dict[str, Any]:
+def get_delivery(services: Services, merchant_id: str, endpoint_id: str, delivery_id: str) -> WebhookDeliveryView:
     """Return the delivery with its attempts. Raises ``NotFound``."""
     require_endpoint(services.database, merchant_id, endpoint_id)
     return delivery_view(require_delivery(services.database, merchant_id, endpoint_id, delivery_id))
 
 
-def get_replay(services: Services, merchant_id: str, endpoint_id: str, replay_id: str) -> dict[str, Any]:
+def get_replay(services: Services, merchant_id: str, endpoint_id: str, replay_id: str) -> WebhookReplayView:
     """Return the replay and its progress. Raises ``NotFound``."""
     item = services.database.get(Table.DELIVERIES, replay_key(merchant_id, endpoint_id, replay_id))
     if item is None:

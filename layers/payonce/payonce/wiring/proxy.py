@@ -17,7 +17,7 @@ from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Table
 from payonce.proxy.config import MAX_ANSWER_BYTES
 from payonce.proxy.service import ProxyService
-from payonce.wiring.application import client_config
+from payonce.wiring.adapters import client_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ from payonce.reconciliation.runs.file_inbox import Inbox
 from payonce.reconciliation.runs.kept_rows import KeptRows
 from payonce.reconciliation.runs.run import Reconciliation
 from payonce.reconciliation.runs.stored_policy import StoredPolicy
-from payonce.wiring.application import BUCKET_VARIABLE, Application
+from payonce.wiring.adapters import BUCKET_VARIABLE
+from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 
 if TYPE_CHECKING:

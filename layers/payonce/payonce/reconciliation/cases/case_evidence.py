@@ -8,7 +8,7 @@ concern the operator's account and are never shown.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from payonce.payments.payment_items import payment_from, payment_key
 from payonce.ports import Table
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from payonce.ports import Database
     from payonce.reconciliation.cases.case import Case
 
+ShownSource = Literal[Source.LEDGER, Source.GATEWAY]
 # Excluded are payer tokens, hashes of keys, and payouts, which hold the money of all merchants.
-SHOWN_FIELDS: Mapping[Source, tuple[str, ...]] = MappingProxyType(
+SHOWN_FIELDS: Mapping[ShownSource, tuple[str, ...]] = MappingProxyType(
     {
         Source.LEDGER: (
             "entry_id",
@@ -54,6 +55,14 @@ SHOWN_FIELDS: Mapping[Source, tuple[str, ...]] = MappingProxyType(
 )
 
 
+class BreakEvidenceView(TypedDict):
+    """A row of the evidence as the merchant sees it."""
+
+    source: ShownSource
+    row_key: str
+    fields: dict[str, str | int | None]
+
+
 def payments_named(case: Case) -> list[str]:
     """Return the distinct payment ids in the ledger rows of the case, in the order of the rows."""
     named = (row.fields.get("payment_id") for row in case.evidence if row.source is Source.LEDGER)
@@ -69,7 +78,7 @@ def own_payments(database: Database, case: Case) -> list[Payment]:
     return [payment_from(item) for item in database.get_many(Table.PAYMENTS, keys)] if keys else []
 
 
-def shown_evidence(case: Case, payments: Collection[Payment]) -> list[dict[str, Any]]:
+def shown_evidence(case: Case, payments: Collection[Payment]) -> list[BreakEvidenceView]:
     """Return the rows of the case that belong to ``payments``, which are all of one merchant."""
     own_ids = {payment.payment_id for payment in payments}
     ledger = [row for row in case.evidence if row.source is Source.LEDGER and row.fields.get("payment_id") in own_ids]
@@ -85,7 +94,7 @@ def shown_evidence(case: Case, payments: Collection[Payment]) -> list[dict[str, 
         return named or (gateway, row.fields.get("gateway_payment_id")) in charges
 
     gateway = [row for row in case.evidence if row.source is Source.GATEWAY and is_own(row)]
-    return [_document(row) for row in (*ledger, *gateway)]
+    return [_document(row, Source.LEDGER) for row in ledger] + [_document(row, Source.GATEWAY) for row in gateway]
 
 
 def _reference(row: Evidence) -> str | int | None:
@@ -93,6 +102,6 @@ def _reference(row: Evidence) -> str | int | None:
     return row.fields.get("reference") or row.fields.get("ref")
 
 
-def _document(row: Evidence) -> dict[str, Any]:
-    fields = {name: row.fields.get(name) for name in SHOWN_FIELDS[row.source]}
-    return {"source": row.source.value, "row_key": row.row_key, "fields": {**fields, "reference": _reference(row)}}
+def _document(row: Evidence, source: ShownSource) -> BreakEvidenceView:
+    fields = {name: row.fields.get(name) for name in SHOWN_FIELDS[source]}
+    return {"source": source, "row_key": row.row_key, "fields": {**fields, "reference": _reference(row)}}

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from payonce.outbox import created_key
-from payonce.payments.corrective import case_key
+from payonce.payments.corrective_plan import case_key
 from payonce.ports import Adjust, Insert, Table
 from payonce.reconciliation.cases.case import Case, CaseChange, CaseStatus, evidence_document, evidence_from
 from payonce.reconciliation.taxonomy import BreakClass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import CorrectionStateConflict, NotFound, WriteConflict
 from payonce.paging import every_item
-from payonce.payments.corrective import case_key
+from payonce.payments.corrective_plan import case_key
 from payonce.ports import Insert, Table
 from payonce.reconciliation.cases.case import TRANSITIONS, CaseChange
 from payonce.reconciliation.cases.case_items import (

@@ -6,16 +6,15 @@ the operators' internal notes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from payonce.domain.errors import NotFound
 from payonce.paging import make_cursor, read_cursor
 from payonce.payments.representation import payment_path
-from payonce.reconciliation.cases.case import CaseChange, is_overdue
-from payonce.reconciliation.cases.case_evidence import own_payments, shown_evidence
+from payonce.reconciliation.cases.case import CaseChange, CaseStatus, is_overdue
 from payonce.reconciliation.cases.case_items import Visibility, position_of
 from payonce.reconciliation.cases.case_store import CaseStore
-from payonce.reconciliation.taxonomy import CLASSES, Family
+from payonce.reconciliation.taxonomy import CLASSES, BreakClass, Family, Severity
 
 if TYPE_CHECKING:
     from payonce.ports import Database
@@ -28,6 +27,82 @@ RUN_PREFIX = "run:"
 PROGRAMS = frozenset({"policy", "reconciliation"})
 OPERATOR = "operator"
 _OPERATORS_FAMILIES = frozenset({Family.BANK, Family.AMBIGUOUS})
+
+
+class BreakWhyView(TypedDict):
+    """Why there is a break."""
+
+    reason: str | None
+    text: str
+
+
+class BreakLinksView(TypedDict):
+    """Where to go on from a break."""
+
+    self: str
+    history: str
+    correction: str
+    payment: str
+
+
+# A break as lists show it. "class" is no name in Python.
+BreakSummaryView = TypedDict(
+    "BreakSummaryView",
+    {
+        "id": str,
+        "object": Literal["break"],
+        "class": BreakClass,
+        "family": Family,
+        "severity": Severity,
+        "meaning": str,
+        "status": CaseStatus,
+        "amount_minor": Annotated[int, "The money at stake, as it was found."],
+        "corrected_minor": Annotated[int, "What corrections have given back of it."],
+        "open_minor": Annotated[int, "What is left of it."],
+        "currency": str,
+        "gateway": str | None,
+        "payment_id": str,
+        "subject": list[str],
+        "why": BreakWhyView | None,
+        "assignee": str | None,
+        "occurred_at_ms": int,
+        "opened_at_ms": int,
+        "due_at_ms": int,
+        "overdue": bool,
+        "updated_at_ms": int,
+        "version": int,
+        "links": BreakLinksView,
+    },
+)
+
+
+class BreakListView(TypedDict):
+    """A page of breaks, and the cursor of the next one."""
+
+    object: Literal["list"]
+    data: list[BreakSummaryView]
+    next_cursor: str | None
+
+
+class BreakChangeView(TypedDict):
+    """A change of a break as its merchant sees it."""
+
+    object: Literal["change"]
+    change: CaseChange
+    status: CaseStatus
+    by: Annotated[str, "The id of your API key, reconciliation, policy, or operator."]
+    note: str | None
+    at_ms: int
+
+
+class BreakCommentView(TypedDict):
+    """A comment as a merchant sees it."""
+
+    object: Literal["comment"]
+    id: str
+    text: str
+    by: Annotated[str, "The id of your API key, or operator."]
+    at_ms: int
 
 
 def is_merchants(case: Case, merchant_id: str) -> bool:
@@ -56,7 +131,7 @@ def list_breaks(
     cursor: str | None,
     status: str | None,
     break_class: str | None,
-) -> dict[str, Any]:
+) -> BreakListView:
     """Return a page of breaks, newest first, and the cursor of the next one.
 
     With a filter at most ``FILTER_CASES`` are examined, so that a page with a next one may hold fewer than ``limit``
@@ -86,41 +161,36 @@ def list_breaks(
     }
 
 
-def get_break(database: Database, merchant_id: str, break_id: str, *, now_ms: int) -> dict[str, Any]:
-    """Return the break with the merchant's own evidence. Raises ``NotFound``."""
-    case = require_break(database, merchant_id, break_id)
-    return {**merchant_view(case, now_ms), "evidence": shown_evidence(case, own_payments(database, case))}
-
-
-def get_history(database: Database, merchant_id: str, break_id: str) -> dict[str, Any]:
-    """Return the changes and comments that concern the merchant, oldest first. Raises ``NotFound``."""
+def get_history(database: Database, merchant_id: str, break_id: str) -> list[BreakChangeView | BreakCommentView]:
+    """Return the changes, then the comments, that concern the merchant. Raises ``NotFound``."""
     require_break(database, merchant_id, break_id)
     store = CaseStore(database)
     changes = [_change(entry) for entry in store.history(break_id) if _concerns(entry)]
     comments = [
         comment_view(entry) for entry in store.comments(break_id) if entry["visibility"] == Visibility.MERCHANT.value
     ]
-    return {"object": "list", "data": sorted([*changes, *comments], key=lambda entry: int(entry["at_ms"]))}
+    return [*changes, *comments]
 
 
-def merchant_view(case: Case, now_ms: int) -> dict[str, Any]:
+def merchant_view(case: Case, now_ms: int) -> BreakSummaryView:
     """Return a case as its merchant sees it."""
     rule = CLASSES[case.break_class]
     path = break_path(case.break_id)
+    payment_id = case.payment_id or ""
     return {
         "id": case.break_id,
         "object": "break",
-        "class": case.break_class.value,
-        "family": rule.family.value,
-        "severity": rule.severity.value,
+        "class": case.break_class,
+        "family": rule.family,
+        "severity": rule.severity,
         "meaning": rule.meaning,
-        "status": case.status.value,
+        "status": case.status,
         "amount_minor": case.amount_minor,
         "corrected_minor": case.corrected_minor,
         "open_minor": case.open_minor,
         "currency": case.currency,
         "gateway": case.gateway,
-        "payment_id": case.payment_id,
+        "payment_id": payment_id,
         "subject": list(case.subject),
         "why": None if case.why is None else {"reason": case.why_reason, "text": case.why},
         "assignee": case.merchant_assignee,
@@ -134,12 +204,12 @@ def merchant_view(case: Case, now_ms: int) -> dict[str, Any]:
             "self": path,
             "history": f"{path}/history",
             "correction": f"{path}/correction",
-            "payment": payment_path(case.payment_id or ""),
+            "payment": payment_path(payment_id),
         },
     }
 
 
-def comment_view(entry: dict[str, Any]) -> dict[str, Any]:
+def comment_view(entry: dict[str, Any]) -> BreakCommentView:
     """Return a comment as a merchant sees it."""
     return {
         "object": "comment",
@@ -167,7 +237,7 @@ def _concerns(entry: dict[str, Any]) -> bool:
     return entry["change"] != CaseChange.ASSIGNED.value or str(entry["by"]).startswith(KEY_PREFIX)
 
 
-def _change(entry: dict[str, Any]) -> dict[str, Any]:
+def _change(entry: dict[str, Any]) -> BreakChangeView:
     note = entry["note"] if entry["by"].startswith(KEY_PREFIX) else None
     return {
         "object": "change",

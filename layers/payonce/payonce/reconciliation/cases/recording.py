@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import WriteConflict
-from payonce.payments.corrective import case_key
+from payonce.payments.corrective_plan import case_key
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import PROVABLE, CaseChange, CaseStatus, evidence_document, opened
 from payonce.reconciliation.cases.case_items import case_from, case_writes, run_change

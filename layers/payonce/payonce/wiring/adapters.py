@@ -1,0 +1,158 @@
+"""The application's adapters: the database, the gateways, and the other services of AWS.
+
+Every adapter is constructed on first use, so that a function's cold start pays only for those it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from payonce.clock import SystemClock
+from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
+from payonce.domain.ids import UlidSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.config import Config
+    from mypy_boto3_sqs.client import SQSClient
+
+    from payonce.ports import Cipher, Clock, Database, FileStore, Gateway, MessageQueue, Workflows
+    from payonce.wiring.settings import Settings
+
+# DynamoDB, KMS and SQS normally answer in milliseconds. Three tries of at most two seconds fit into a request's budget.
+AWS_CONNECT_TIMEOUT_SECONDS = 1
+AWS_READ_TIMEOUT_SECONDS = 2
+AWS_MAX_ATTEMPTS = 3
+AWS_MAX_CONNECTIONS = 10
+BUCKET_VARIABLE = "PAYONCE_RECONCILIATION_BUCKET"
+
+
+class Adapters:
+    """The adapters of an application. Tests can pass in their own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        database: Database | None = None,
+        gateways: Mapping[str, Gateway] | None = None,
+        cipher: Cipher | None = None,
+        delivery_queue: MessageQueue | None = None,
+        workflows: Workflows | None = None,
+        files: FileStore | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.ids = UlidSource(self.clock.now_ms, os.urandom)
+        self._database = database
+        self._gateways: dict[str, Gateway] = dict(gateways or {})
+        self._cipher = cipher
+        self._delivery_queue = delivery_queue
+        self._workflows = workflows
+        if files is not None:
+            self.files = files
+
+    @cached_property
+    def database(self) -> Database:
+        """Return the database: DynamoDB, unless a test passed another."""
+        if self._database is not None:
+            return self._database
+        import boto3
+
+        from payonce.stores.dynamodb import DynamoDatabase
+
+        client = boto3.client("dynamodb", config=client_config(), endpoint_url=self.settings.endpoint_url)
+        return DynamoDatabase(client, self.settings.table_names, jitter=lambda: 0.5 + random.random())  # noqa: S311
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Return the workflows of corrections: Step Functions, unless a test passed others."""
+        if self._workflows is not None:
+            return self._workflows
+        import boto3
+
+        from payonce.aws.step_functions import StepFunctionsWorkflows
+
+        client = boto3.client("stepfunctions", config=client_config(), endpoint_url=self.settings.endpoint_url)
+        return StepFunctionsWorkflows(client, self.settings.corrections_arn)
+
+    @cached_property
+    def files(self) -> FileStore:
+        """Return the bucket of reports, statements and policies. Raises ``MisconfiguredError``."""
+        bucket = os.environ.get(BUCKET_VARIABLE, "")
+        if not bucket:
+            raise MisconfiguredError(f"{BUCKET_VARIABLE} is not set: there is no place for reports and statements.")
+        import boto3
+
+        from payonce.aws.s3_files import S3Files
+
+        return S3Files(boto3.client("s3", config=client_config(), endpoint_url=self.settings.endpoint_url), bucket)
+
+    @cached_property
+    def cipher(self) -> Cipher:
+        """Return the cipher of the webhooks' secrets. Raises ``MisconfiguredError``."""
+        if self._cipher is not None:
+            return self._cipher
+        if not self.settings.secrets_key_arn:
+            raise MisconfiguredError("PAYONCE_SECRETS_KEY_ARN is not set: no secret can be sealed or opened.")
+        import boto3
+
+        from payonce.aws.envelope import EnvelopeCipher
+
+        client = boto3.client("kms", config=client_config(), endpoint_url=self.settings.endpoint_url)
+        return EnvelopeCipher(client, self.settings.secrets_key_arn, self.clock, os.urandom)
+
+    @cached_property
+    def delivery_queue(self) -> MessageQueue:
+        """Return the queue of due deliveries. Raises ``MisconfiguredError``."""
+        if self._delivery_queue is not None:
+            return self._delivery_queue
+        if not self.settings.delivery_queue_url:
+            raise MisconfiguredError("PAYONCE_DELIVERY_QUEUE_URL is not set: no delivery can be queued.")
+        from payonce.aws.sqs import SqsQueue
+
+        return SqsQueue(self.sqs_client, self.settings.delivery_queue_url)
+
+    @cached_property
+    def sqs_client(self) -> SQSClient:
+        """Return the SQS client."""
+        import boto3
+
+        return boto3.client("sqs", config=client_config(), endpoint_url=self.settings.endpoint_url)
+
+    def require_gateway(self, name: str) -> None:
+        """Raise ``GatewayUnavailable`` unless the gateway of a new payment is configured."""
+        if name not in self.settings.gateways and name not in self._gateways:
+            raise GatewayUnavailable("No payment gateway is configured for this merchant. Nothing was executed.")
+
+    def gateway(self, name: str) -> Gateway:
+        """Return the adapter of the gateway ``name``. Raises ``GatewayUnavailable`` unless it is configured."""
+        if name not in self._gateways:
+            from payonce.wiring.gateways import make_gateway
+
+            self._gateways[name] = make_gateway(self.settings, name, lambda: self._secrets, self.clock)
+        return self._gateways[name]
+
+    @cached_property
+    def _secrets(self) -> Mapping[str, str]:
+        """Return the gateways' credentials, read once per process."""
+        from payonce.gateways.secrets import read_secrets
+
+        return read_secrets(self.settings.gateway_secret_arn, endpoint_url=self.settings.endpoint_url)
+
+
+def client_config(max_connections: int = AWS_MAX_CONNECTIONS) -> Config:
+    """Return the configuration of every AWS client: timeouts, retries and connections."""
+    from botocore.config import Config
+
+    return Config(
+        connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=AWS_READ_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": AWS_MAX_ATTEMPTS},
+        max_pool_connections=max_connections,
+    )
