@@ -76,7 +76,7 @@ def test_the_score_sees_what_is_missing_misnamed_or_invented() -> None:
     breaks = list(run_plainly(case).breaks)
     dispute, fee, refund = (
         next(one for one in breaks if one.break_class is name)
-        for name in (BreakClass.DISPUTE, BreakClass.FEE_MISMATCH, BreakClass.ORPHAN_REFUND)
+        for name in (BreakClass.DISPUTE_OPEN, BreakClass.FEE_MISMATCH, BreakClass.ORPHAN_REFUND)
     )
     breaks.remove(dispute)
     breaks[breaks.index(fee)] = replace(fee, break_class=BreakClass.FX_MISMATCH)

@@ -192,7 +192,7 @@ def _dispute(world: World) -> Planted:
     at = row.created_at_ms + 3 * HOUR_MS
     added = world.maker.report(payment, reference, -row.amount_minor, at, kind=RowKind.DISPUTE)
     name = reference or added.transaction_id
-    return _planted(BreakClass.DISPUTE, payment, name, rows=[_key(payment, added)])
+    return _planted(BreakClass.DISPUTE_OPEN, payment, name, rows=[_key(payment, added)])
 
 
 def _ambiguous(world: World) -> Planted:
@@ -229,6 +229,6 @@ PAYMENT_FAULTS: Mapping[BreakClass, Callable[[World], Planted]] = {
     BreakClass.FX_MISMATCH: _fx_mismatch,
     BreakClass.STATUS_MISMATCH: _status_mismatch,
     BreakClass.REFUND_EXCEEDS_CAPTURE: _refund_exceeds_capture,
-    BreakClass.DISPUTE: _dispute,
+    BreakClass.DISPUTE_OPEN: _dispute,
     BreakClass.AMBIGUOUS: _ambiguous,
 }

@@ -172,7 +172,7 @@ ESCAPE, TURNED = "\x1b]0;title\x07", "\u202e"
 def test_no_name_writes_to_the_terminal_or_turns_a_plot_around() -> None:
     """Fails when a name's control or direction characters reach the terminal or the text of a picture."""
     merchant = calibrated(f"{ESCAPE}{TURNED}mer", 120, Basis.HISTORY, 3)
-    run = contents(found(BreakClass.DISPUTE, 1))
+    run = contents(found(BreakClass.DISPUTE_OPEN, 1))
     run = replace(run, result=replace(run.result, anomalies=Anomalies(calibrations=(merchant,))))
     run.intake.fees[f"{ESCAPE}{TURNED}gw"][150] += 1
     out = io.StringIO()
@@ -248,7 +248,7 @@ def test_a_run_without_breaks_says_so() -> None:
     ("currency", "amount_minor", "shown"), [("JPY", 1_234_567, "1,234,567 JPY"), ("BHD", 5, "0.005 BHD")]
 )
 def test_amounts_have_the_decimals_of_their_currency(currency: str, amount_minor: int, shown: str) -> None:
-    assert shown in as_html(contents(found(BreakClass.DISPUTE, 1, amount_minor=amount_minor, currency=currency)))
+    assert shown in as_html(contents(found(BreakClass.DISPUTE_OPEN, 1, amount_minor=amount_minor, currency=currency)))
 
 
 def test_breaks_are_overdue_after_the_time_of_their_severity() -> None:

@@ -41,6 +41,13 @@ class GatewayTableRow(NamedTuple):
     payout_id: str | None
     presented_minor: int | None
     presented_currency: str | None
+    category: str | None
+    gateway_charge_id: str | None
+    gateway_object_id: str | None
+    payment_reference: str | None
+    rate_millionths: int | None
+    payment_method: str | None
+    card_country: str | None
 
 
 class BankLineRow(NamedTuple):
@@ -92,6 +99,13 @@ def gateway_table_rows(file: ReconciliationFile, gateway: str) -> Iterator[Gatew
             row.payout_id,
             row.presented_minor,
             row.presented_currency,
+            row.category,
+            row.gateway_charge_id,
+            row.gateway_object_id,
+            row.payment_reference,
+            row.rate_millionths,
+            row.payment_method,
+            row.card_country,
         )
 
 

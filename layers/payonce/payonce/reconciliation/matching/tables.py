@@ -43,6 +43,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "payout_id": _TEXT,
             "presented_minor": _INT,
             "presented_currency": _TEXT,
+            "category": _TEXT,
+            "gateway_charge_id": _TEXT,
+            "gateway_object_id": _TEXT,
+            "payment_reference": _TEXT,
+            "rate_millionths": _INT,
+            "payment_method": _TEXT,
+            "card_country": _TEXT,
         },
         "bank_line": {
             "line_key": _TEXT,

@@ -148,7 +148,7 @@ FROM transactions_gateway_row AS g
 WHERE g.version > 1
 UNION ALL
 SELECT
-    'gateway' AS source, g.row_key, CAST(1 AS BIGINT) AS version, CASE WHEN g.kind = 'dispute' THEN 'dispute' ELSE '' END AS break_class,
+    'gateway' AS source, g.row_key, CAST(1 AS BIGINT) AS version, CASE WHEN g.kind = 'dispute' THEN 'dispute_open' ELSE '' END AS break_class,
     'excluded' AS settled, g.gateway, coalesce(g.reference, g.transaction_id) AS subject_2, '' AS subject_3,
     abs(g.amount_minor) AS stake_minor, g.currency AS stake_currency, CAST(NULL AS VARCHAR) AS merchant_id,
     CAST(NULL AS VARCHAR) AS payment_id, CAST(NULL AS VARCHAR) AS surplus_gateway_payment_id

@@ -41,7 +41,7 @@ GROUP BY row_key;
 CREATE TABLE transactions_found AS
 SELECT
     v.break_class, v.gateway AS subject_1, v.subject_2, v.subject_3, '' AS subject_4,
-    CAST(CASE WHEN v.break_class = 'dispute' THEN max(v.stake_minor) ELSE sum(v.stake_minor) END AS BIGINT)
+    CAST(CASE WHEN v.break_class = 'dispute_open' THEN max(v.stake_minor) ELSE sum(v.stake_minor) END AS BIGINT)
         AS amount_minor,
     max(v.stake_currency) AS currency, max(v.at_ms) AS occurred_at_ms,
     max(coalesce(v.merchant_id, o.merchant_id)) AS merchant_id, max(coalesce(v.payment_id, o.payment_id)) AS payment_id,
