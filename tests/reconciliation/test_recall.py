@@ -84,10 +84,10 @@ def test_the_score_sees_what_is_missing_misnamed_or_invented() -> None:
     breaks.append(replace(dispute, subject=("northpay", "invented"), evidence=()))
     scores = Scores()
     scores.add(case, breaks, JUDGED)
-    assert scores.recall("dispute") == pytest.approx(2 / 3)
+    assert scores.recall("dispute_open") == pytest.approx(2 / 3)
     assert scores.confused == {
-        ("dispute", NOTHING): 1,
+        ("dispute_open", NOTHING): 1,
         ("fee_mismatch", "fx_mismatch"): 1,
         ("orphan_refund", "orphan_refund"): 1,
-        (NOTHING, "dispute"): 1,
+        (NOTHING, "dispute_open"): 1,
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from payonce.cli.support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
@@ -20,7 +22,6 @@ from payonce.reconciliation.runs.intake import CountedStream, Intake
 from payonce.reconciliation.runs.run_policy import RunPolicy, load_policy
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable, Mapping
 
     from rich.progress import Progress
@@ -57,14 +58,30 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="the ledger's name of the gateway whose report FILE is, or of all that are not named; may be repeated",
     )
     command.add_argument("--policy", type=Path, metavar="policy.toml", help="fees and limits, docs/reconciliation.md")
+    command.add_argument(
+        "--time-zone",
+        type=_zone,
+        metavar="ZONE",
+        help="of gateway reports whose times do not say their zone, such as Europe/Amsterdam",
+    )
     command.add_argument("--as-of", metavar="ISO", help="judge as of this time (default: the latest time in the files)")
     command.add_argument("--report", type=Path, metavar="out.html", help="write the report, one HTML file")
     command.add_argument("--json", type=Path, metavar="out.json", help="write every break with its evidence")
     command.add_argument("--manifest", type=Path, metavar="chain.jsonl", help="add the run to this chain")
 
 
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"{name!r} is no time zone, such as Europe/Amsterdam") from None
+
+
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Reconcile: 0 no breaks, 1 breaks, 2 a file was refused and nothing was reconciled. Raises ``PayonceError``."""
+    """Reconcile: 0 no breaks, 1 breaks or what could not be compared, 2 a file was refused and nothing was reconciled.
+
+    Raises ``PayonceError``.
+    """
     try:
         from rich.console import Console
         from rich.progress import Progress
@@ -83,7 +100,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     errors = Console(stderr=True)
     intake = Intake()
     with DuckDbWorkspace() as workspace, Progress(console=errors) as progress:
-        refusals = take_in(options.ledger, files, workspace, intake, progress)
+        refusals = take_in(options.ledger, files, workspace, intake, progress, zone=options.time_zone)
         if refusals:
             progress.stop()
             sys.stderr.write("".join(f"{line}\n" for line in [*refusals, "Nothing was reconciled."]))
@@ -94,7 +111,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from payonce.reconciliation.report.terminal import show
 
     show(contents, Console())
-    return BREAKS_FOUND if result.breaks else NO_BREAKS
+    return BREAKS_FOUND if result.breaks or result.notices else NO_BREAKS
 
 
 def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
@@ -133,7 +150,13 @@ def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
 
 
 def take_in(
-    ledger: Path, files: list[NamedFile], workspace: Workspace, intake: Intake, progress: Progress
+    ledger: Path,
+    files: list[NamedFile],
+    workspace: Workspace,
+    intake: Intake,
+    progress: Progress,
+    *,
+    zone: ZoneInfo | None = None,
 ) -> list[str]:
     """Read everything into the workspace and return why what was refused, a line each; then nothing may be run."""
     refusals: list[str] = []
@@ -155,7 +178,7 @@ def take_in(
 
     attempt(ledger, partial(_take_ledger, ledger, workspace, intake, passed))
     for file in files:
-        attempt(file.path, partial(_take_file, file, workspace, intake, passed))
+        attempt(file.path, partial(_take_file, file, workspace, intake, passed, zone=zone))
     return refusals
 
 
@@ -166,14 +189,26 @@ def _take_ledger(path: Path, workspace: Workspace, intake: Intake, passed: Calla
         intake.add_ledger_file(path.name, stream.file_id)
 
 
-def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Callable[[int], None]) -> str | None:
+def _take_file(
+    file: NamedFile,
+    workspace: Workspace,
+    intake: Intake,
+    passed: Callable[[int], None],
+    *,
+    zone: ZoneInfo | None = None,
+) -> str | None:
     """Return a remark, when there is one to make."""
     with file.path.open("rb") as opened:
-        read = read_file(opened)
+        read = read_file(opened, zone=zone)
     passed(file.path.stat().st_size)
     gateway = file.gateway if read.format in GATEWAY_READERS else None
     if read.format in GATEWAY_READERS and gateway is None:
         raise BodyMalformed(f"it is a gateway's report; say which, as the ledger names it: --gateway NAME={file.path}")
+    if gateway is not None and (ours := _in_ledger(gateway, intake.ledger_gateways)) is not None:
+        notice = f"the ledger calls gateway {plain(gateway)!r} {plain(ours)!r}: the report is read as of that one"
+        if notice not in intake.notices:
+            intake.notices.append(notice)
+        gateway = ours
     if (before := intake.earlier(read, gateway)) is not None:
         return f"the same file as {before.name}; read once"
     workspace.add_file(read, gateway=gateway)
@@ -182,6 +217,12 @@ def _take_file(file: NamedFile, workspace: Workspace, intake: Intake, passed: Ca
         named = ", ".join(plain(name) for name in sorted(intake.ledger_gateways))
         return f"the ledger has no rows of a gateway {gateway!r}; it has {named}"
     return None
+
+
+def _in_ledger(gateway: str, named: Iterable[str]) -> str | None:
+    """Return the ledger's name of a gateway that it writes in other letters, ``None`` where it has the name itself."""
+    alike = [name for name in named if name.strip().casefold() == gateway.strip().casefold()]
+    return alike[0] if len(alike) == 1 and alike[0] != gateway else None
 
 
 def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -> RunResult:

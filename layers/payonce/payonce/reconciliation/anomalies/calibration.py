@@ -19,6 +19,8 @@ DEFAULT_WINDOW_SECONDS = 30  # the shortest of the field, where history can't ju
 PER_CHARGES = 10_000
 TARGET_PER_10_000 = 10  # one false alarm in 1,000 charges is what a person can still read through
 Z = Fraction(1645, 1000)  # one-sided 95 %
+# So few can be read whatever they are of, and among few charges two real doubles already look like a habit.
+READABLE_PAIRS = 50
 MIN_HISTORY = 3_000  # with fewer charges even a spotless history can't prove the target at 95 %
 SQRT_SCALE = 10**9
 
@@ -130,7 +132,8 @@ def calibrate(merchant_id: str, charges: int, pairs: Mapping[int, int]) -> Calib
 
     ``charges``: how many there were that were not given back, all earlier than what is judged; ``pairs``: how many of
     them are surplus by each window. Doubles nobody gave back count as legitimate: they can only shorten the window.
-    Where no window is surely below the target, the default is used unless it is surely above; then there is none.
+    Where no window is surely below the target, the default is used, unless it is surely above and would hit more than
+    ``READABLE_PAIRS``; then there is none.
     """
     target = Fraction(TARGET_PER_10_000, PER_CHARGES)
 
@@ -150,6 +153,7 @@ def calibrate(merchant_id: str, charges: int, pairs: Mapping[int, int]) -> Calib
         for window in reversed(WINDOWS_SECONDS):
             if wilson(pairs.get(window, 0), charges, upper=True) <= target:
                 return result(window, Basis.HISTORY)
-    if wilson(pairs.get(DEFAULT_WINDOW_SECONDS, 0), charges, upper=False) > target:
+    repeats = pairs.get(DEFAULT_WINDOW_SECONDS, 0)
+    if repeats > READABLE_PAIRS and wilson(repeats, charges, upper=False) > target:
         return result(0, Basis.TOO_NOISY)
     return result(DEFAULT_WINDOW_SECONDS, Basis.DEFAULT)

@@ -78,14 +78,15 @@ class GatewayRow:
     ``fee_minor`` is positive when it costs the merchant; ``net_minor`` is amount less fee; all are in ``currency``.
     ``category`` is the gateway's own word for the row, as it writes it.
 
-    Names, from the narrowest to the widest. ``transaction_id`` is unique to the row at the gateway and the same in every
-    report. ``gateway_object_id`` is what moved: the charge, capture, refund or dispute. ``reference`` is what *we* gave
-    the gateway for this movement (a capture's own, a refund's own), else what we gave for its payment;
+    Names, from the narrowest to the widest. ``transaction_id`` is unique to the row at the gateway and the same in
+    every report. ``gateway_object_id`` is what moved: the charge, capture, refund or dispute. ``reference`` is what we
+    gave the gateway for this movement (a capture's own, a refund's own), else what we gave for its payment;
     ``payment_reference`` is what we gave for its payment. ``gateway_charge_id`` is the charge that it belongs to, where
     the gateway tells charge and payment apart, ``gateway_payment_id`` the payment.
 
-    ``presented_minor`` and ``presented_currency`` are what the payer saw, signed like ``amount_minor``, where the gateway
-    converted it; ``rate_millionths`` is the rate that the row itself states, of one presented major unit.
+    ``presented_minor`` and ``presented_currency`` are what the payer saw, signed like ``amount_minor``, where the
+    gateway converted it; ``rate_millionths`` is the rate that the row itself states: of one presented minor unit in
+    millionths of one of ``currency``.
     ``payment_method`` (lower case, as the gateway writes it: ``card``, ``visa``, ``sepa_debit``) and ``card_country``
     (ISO 3166, two capitals) are what a fee may depend on.
     """

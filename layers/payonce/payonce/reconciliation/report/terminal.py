@@ -10,6 +10,7 @@ from rich.text import Text
 from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, plain
+from payonce.reconciliation.report.contents import SHOWN_KINDS
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import Severity
 
@@ -28,7 +29,9 @@ SEVERITY_STYLES = {
 
 
 def show(contents: Contents, console: Console) -> None:
-    """Write classes, conservation and the verdict."""
+    """Write what has to be known first, classes, what moved, open items, conservation and the verdict."""
+    for notice in contents.notices:
+        console.print(Text(plain(notice), style="bold yellow"))
     if contents.classes:
         classes = Table("class", "severity", title="Breaks", title_justify="left", box=None, pad_edge=False)
         for heading in ("breaks", "at stake", "overdue"):
@@ -47,6 +50,8 @@ def show(contents: Contents, console: Console) -> None:
         proof.add_row(*_cells(conserved))
     console.print(proof)
     console.print()
+    _show_fees(contents, console)
+    _show_open(contents, console)
     _show_windows(contents, console)
     console.print(Text(verdict(contents.result, contents.proof)))
     if remark := found_text(contents.result):
@@ -54,6 +59,36 @@ def show(contents: Contents, console: Console) -> None:
     console.print(Text(f"digest {contents.result.digest}"))
     if contents.manifest_hash:
         console.print(Text(f"manifest {contents.manifest_hash}"))
+
+
+def _show_fees(contents: Contents, console: Console) -> None:
+    """Write what the gateways took, by the word that they have for it; what they hold back, too."""
+    lines = [one for one in contents.result.balance if one.fee_minor or one.kind in SHOWN_KINDS]
+    if not lines:
+        return
+    fees = Table("gateway", "movement", "", title="Fees and holds", title_justify="left", box=None, pad_edge=False)
+    for heading in ("rows", "moved", "fees in it"):
+        fees.add_column(heading, justify="right")
+    for one in lines:
+        amounts = (grouped(one.amount_minor, one.currency), grouped(one.fee_minor, one.currency))
+        fees.add_row(Text(plain(one.gateway)), Text(plain(one.category)), one.currency, f"{one.rows:,}", *amounts)
+    console.print(fees)
+    console.print()
+
+
+def _show_open(contents: Contents, console: Console) -> None:
+    """Write how much is neither matched nor a break, and why; the JSON lists each row."""
+    if not contents.result.open_totals:
+        return
+    items = Table("source", "reason", "", title="Open items", title_justify="left", box=None, pad_edge=False)
+    for heading in ("rows", "sum"):
+        items.add_column(heading, justify="right")
+    for one in contents.result.open_totals:
+        items.add_row(
+            one.source.value, one.reason, one.currency, f"{one.rows:,}", grouped(one.amount_minor, one.currency)
+        )
+    console.print(items)
+    console.print()
 
 
 def _show_windows(contents: Contents, console: Console) -> None:

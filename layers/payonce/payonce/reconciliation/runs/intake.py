@@ -25,13 +25,17 @@ BASIS_POINTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file of the run. ``name`` is for people; ``file_id`` is what it is known by."""
+    """A file of the run. ``name`` is for people; ``file_id`` is what it is known by.
+
+    ``notices`` say what of it was read in a way that somebody should know of.
+    """
 
     name: str
     file_id: str
     format: str
     gateway: str | None
     rows: int
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ class Intake:
 
     ``read``: rows and signed sum per (source, currency). ``fees``: charges per whole basis points of fee;
     ``delays``: per whole hours from a charge to its availability; both per gateway. ``latest_ms``: the latest time of
-    any row, 0 before the first.
+    any row, 0 before the first. ``notices``: what has to be known of the run as a whole.
     """
 
     files: list[FileFacts] = field(default_factory=list)
@@ -48,6 +52,7 @@ class Intake:
     fees: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     delays: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     ledger_gateways: set[str] = field(default_factory=set)
+    notices: list[str] = field(default_factory=list)
     latest_ms: int = 0
 
     def ledger(self, rows: Iterable[LedgerRow]) -> Iterator[LedgerRow]:
@@ -82,7 +87,7 @@ class Intake:
         for statement in file.statements:
             self._count_statement(statement)
         rows = len(file.gateway_rows) + sum(len(statement.lines) for statement in file.statements)
-        self.files.append(FileFacts(name, file.file_id, file.format.value, gateway, rows))
+        self.files.append(FileFacts(name, file.file_id, file.format.value, gateway, rows, file.notices))
 
     def _measure(self, gateway: str, row: GatewayRow) -> None:
         self.fees[gateway][row.fee_minor * BASIS_POINTS // row.amount_minor] += 1
