@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
+from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import MisconfiguredError
 from payonce.reconciliation.matching.normalise import day_number
-from payonce.reconciliation.model import DAY_MS, FeeRule, FxRate, LedgerKind, RunSettings
+from payonce.reconciliation.model import FeeRule, FxRate, LedgerKind, RunSettings
 from payonce.reconciliation.readers.values import minor_rate_millionths
 
 if TYPE_CHECKING:

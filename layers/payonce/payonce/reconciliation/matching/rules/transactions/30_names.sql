@@ -49,7 +49,7 @@ SELECT row_key, 3 AS level, 4 AS choice, payment_reference AS name
 FROM transactions_life
 WHERE payment_reference IS NOT NULL;
 
--- The amounts that a life may stand for in our ledger. exact: what is left of it; presented: what the payer saw;
+-- The amounts that a life may stand for in our ledger. exact: what is left of it, presented: what the payer saw,
 -- reversed: what there was before something came back.
 CREATE TABLE transactions_form AS
 SELECT row_key, 1 AS form, 'exact' AS basis, currency, amount_minor
