@@ -48,6 +48,7 @@ class BreakClass(StrEnum):
     PAYOUT_RETURNED = "payout_returned"
     STATEMENT_GAP = "statement_gap"
     BALANCE_BREAK = "balance_break"
+    STATEMENT_CONFLICT = "statement_conflict"
     # more than one reading is possible
     AMBIGUOUS = "ambiguous"
 
@@ -124,6 +125,9 @@ CLASSES: Mapping[BreakClass, ClassRule] = MappingProxyType(
         _C.PAYOUT_RETURNED: ClassRule(_F.BANK, _S.CRITICAL, True, "The bank sent a payout back."),
         _C.STATEMENT_GAP: ClassRule(_F.BANK, _S.HIGH, True, "A statement is missing from its account's sequence."),
         _C.BALANCE_BREAK: ClassRule(_F.BANK, _S.CRITICAL, True, "A statement does not open where the last one closed."),
+        _C.STATEMENT_CONFLICT: ClassRule(
+            _F.BANK, _S.HIGH, True, "A statement was sent again with other movements or balances."
+        ),
         _C.AMBIGUOUS: ClassRule(_F.AMBIGUOUS, _S.MEDIUM, True, "Several rows fit equally well; none is chosen."),
     }
 )

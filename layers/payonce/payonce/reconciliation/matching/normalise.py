@@ -13,6 +13,8 @@ from collections import Counter
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+from payonce.reconciliation.readers.sent import sent_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -48,6 +50,8 @@ class GatewayTableRow(NamedTuple):
     rate_millionths: int | None
     payment_method: str | None
     card_country: str | None
+    payout_reference: str | None
+    payout_at_ms: int | None
 
 
 class BankLineRow(NamedTuple):
@@ -66,6 +70,9 @@ class BankLineRow(NamedTuple):
     description: str
     statement_key: str
     rendition_key: str
+    counterparty: str | None
+    sent_minor: int | None
+    sent_currency: str | None
 
 
 class BankStatementRow(NamedTuple):
@@ -106,6 +113,8 @@ def gateway_table_rows(file: ReconciliationFile, gateway: str) -> Iterator[Gatew
             row.rate_millionths,
             row.payment_method,
             row.card_country,
+            row.payout_reference,
+            row.payout_at_ms,
         )
 
 
@@ -187,6 +196,8 @@ def _lines_of(statement: Statement) -> Iterator[BankLineRow]:
             line.description,
             statement_key,
             rendition_key,
+            line.counterparty,
+            *(sent_of(line) or (None, None)),
         )
 
 

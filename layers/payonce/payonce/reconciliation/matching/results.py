@@ -34,7 +34,7 @@ _LINK_TEXT: Final = " || '|' || ".join([*_LINK.split(", "), "source", "row_key"]
 _REPORTED_NAMES: Final = ("coalesce(reference, gateway_payment_id)", "gateway_row")
 _GATEWAY_FIELDS: Final = (
     "gateway, transaction_id, kind, category, reference, gateway_payment_id, amount_minor, fee_minor, currency, "
-    "created_at_ms, available_at_ms, payout_id, presented_minor, presented_currency"
+    "created_at_ms, available_at_ms, payout_id, payout_reference, presented_minor, presented_currency"
 )
 _EVIDENCE: Final = {
     # Of each source: the table, what its row_key is made of, and the fields that are shown.
@@ -45,14 +45,19 @@ _EVIDENCE: Final = {
     ),
     Source.GATEWAY: (
         f"(SELECT {_GATEWAY_FIELDS} FROM gateway_row WHERE kind = 'payout' "  # noqa: S608
-        f"UNION ALL SELECT {_GATEWAY_FIELDS} FROM transactions_gateway_row) AS linked",
+        f"UNION ALL SELECT {_GATEWAY_FIELDS} FROM transactions_gateway_row "
+        # A payout of which the report has only the members is shown as their sum.
+        "UNION ALL SELECT gateway, payout_id, 'payout', 'sum of its ' || row_count || ' rows', NULL, NULL, "
+        "-expected_minor, 0, currency, first_ms, last_ms, payout_id, payout_reference, NULL, NULL FROM bank_derived"
+        ") AS linked",
         "gateway || '|' || transaction_id",
         _GATEWAY_FIELDS,
     ),
     Source.BANK: (
         "bank_line",
         "line_key",
-        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description",
+        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description, counterparty, "
+        "sent_minor, sent_currency",
     ),
     Source.STATEMENT: (
         "bank_statement",

@@ -54,6 +54,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "rate_millionths": _INT,
             "payment_method": _TEXT,
             "card_country": _TEXT,
+            "payout_reference": _TEXT,
+            "payout_at_ms": _INT,
         },
         "bank_line": {
             "line_key": _TEXT,
@@ -66,6 +68,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "description": _TEXT,
             "statement_key": _TEXT,
             "rendition_key": _TEXT,
+            "counterparty": _TEXT,
+            "sent_minor": _INT,
+            "sent_currency": _TEXT,
         },
         "bank_statement": {
             "statement_key": _TEXT,

@@ -12,6 +12,7 @@ states it per row; an abbreviation that several zones share is refused.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -95,6 +96,7 @@ UTC_OFFSET_MINUTES = MappingProxyType(
         "AEDT": 660,
     }
 )
+_TRANSFER = re.compile(r"\bTX[0-9A-Z]+XT\b")
 
 
 def read_adyen_csv(data: bytes, zone: ZoneInfo | None = None) -> tuple[GatewayRow, ...]:
@@ -157,7 +159,7 @@ def _row(record: Record, zone: ZoneInfo | None, nameless: Counter[str]) -> Gatew
         net_minor=net,
         currency=currency,
         created_at_ms=created,
-        payout_id=record.optional("Batch Number"),
+        payout_id=_payout_id(record),
         gateway_payment_id=payment,
         presented_minor=presented,
         presented_currency=presented_currency,
@@ -167,7 +169,20 @@ def _row(record: Record, zone: ZoneInfo | None, nameless: Counter[str]) -> Gatew
         rate_millionths=_rate(record, presented_currency, currency),
         payment_method=None if method is None else method.lower(),
         card_country=None if country is None else country.upper(),
+        payout_reference=_payout_reference(modification) if kind is RowKind.PAYOUT else None,
     )
+
+
+def _payout_id(record: Record) -> str | None:
+    """Return the batch with its merchant account: accounts number their batches each for itself."""
+    batch, account = record.optional("Batch Number"), record.optional("Merchant Account")
+    return batch if batch is None or account is None else f"{account}/{batch}"
+
+
+def _payout_reference(text: str | None) -> str | None:
+    """Return the transfer of ``TX6941631220XT batch 52, ShopEU``: the bank's text may have nothing but that."""
+    matched = _TRANSFER.search(text or "")
+    return matched[0] if matched else text
 
 
 def _transaction_id(record: Record, category: str, content: tuple[int, str, int], nameless: Counter[str]) -> str:
@@ -177,11 +192,10 @@ def _transaction_id(record: Record, category: str, content: tuple[int, str, int]
     and the batch too. Fees and payouts have a text there, ``Transaction Fees``, which every batch repeats.
     """
     payment, modification = record.optional("Psp Reference"), record.optional("Modification Reference")
-    batch = record.optional("Batch Number") or ""
     if payment is not None:
         own = modification or payment
-        return own if category in FIRST_TYPES else f"{own}/{category}/{batch}"
-    name = "/".join(["batch-" + batch, category, modification or "", *map(str, content)])
+        return own if category in FIRST_TYPES else f"{own}/{category}/{record.optional('Batch Number') or ''}"
+    name = "/".join(["batch-" + (_payout_id(record) or ""), category, modification or "", *map(str, content)])
     nameless[name] += 1
     return name if nameless[name] == 1 else f"{name}/{nameless[name]}"
 

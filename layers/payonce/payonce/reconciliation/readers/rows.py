@@ -89,6 +89,9 @@ class GatewayRow:
     millionths of one of ``currency``.
     ``payment_method`` (lower case, as the gateway writes it: ``card``, ``visa``, ``sepa_debit``) and ``card_country``
     (ISO 3166, two capitals) are what a fee may depend on.
+    ``payout_id`` is the payout that the row is paid out in. Of a payout's own row ``gateway_object_id`` is the payout
+    that it is or takes back, where that is another one. ``payout_reference`` is what a bank may call that payout, and
+    ``payout_at_ms`` when it is sent, where the row states it.
     """
 
     row_number: int
@@ -112,6 +115,8 @@ class GatewayRow:
     rate_millionths: int | None = None
     payment_method: str | None = None
     card_country: str | None = None
+    payout_reference: str | None = None
+    payout_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,8 @@ class StatementLine:
     """One booked movement of a bank account: positive is money in.
 
     ``references`` are all identifiers the bank gives, without duplicates, in the file's order. ``end_to_end_id`` is set
-    when exactly one is given: a batch has several, and none of them alone is the line's.
+    when exactly one is given: a batch has several, and none of them alone is the line's. ``sent_minor`` and
+    ``sent_currency`` are what was sent, where the file has elements for it: before charges, or in another currency.
     """
 
     row_number: int
@@ -131,6 +137,8 @@ class StatementLine:
     end_to_end_id: str | None = None
     counterparty: str | None = None
     description: str = ""
+    sent_minor: int | None = None
+    sent_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ def _row(record: Record, zone: ZoneInfo | None) -> GatewayRow:
         payment_reference=_payment_reference(record) if kind in REFERENCE_COLUMNS else None,
         payment_method=None if method is None else method.lower(),
         card_country=None if country is None else country.upper(),
+        payout_reference=record.optional("trace_id"),
+        payout_at_ms=_payout_at(record, zone),
     )
 
 
@@ -117,6 +119,13 @@ def _presented(record: Record) -> tuple[str | None, int | None]:
         return None, None
     currency = currency_of(currency_text, line=record.line, field="customer_facing_currency")
     return currency, minor_of(amount_text, currency, line=record.line, field="customer_facing_amount")
+
+
+def _payout_at(record: Record, zone: ZoneInfo | None) -> int | None:
+    """Return when the payout is due at the bank; the column is one that not every report has in UTC."""
+    column = "automatic_payout_effective_at"
+    known = record.optional(f"{column}_utc") or zone is not None
+    return _instant(record, column, zone) if known else None
 
 
 def _instant(record: Record, column: str, zone: ZoneInfo | None) -> int | None:

@@ -33,7 +33,7 @@ SELECT
     g.gateway, g.transaction_id, g.kind, CASE WHEN g.reference = '' THEN NULL ELSE g.reference END AS reference,
     g.gateway_payment_id, g.amount_minor, g.fee_minor, g.net_minor, g.currency, g.created_at_ms, g.available_at_ms,
     g.payout_id, g.presented_minor, g.presented_currency, g.category, g.gateway_charge_id, g.gateway_object_id,
-    g.payment_reference, g.rate_millionths, g.payment_method, g.card_country, count(*) AS copies
+    g.payment_reference, g.rate_millionths, g.payment_method, g.card_country, g.payout_reference, count(*) AS copies
 FROM gateway_row AS g
 LEFT JOIN transactions_kind AS b ON b.kind = g.kind
 LEFT JOIN transactions_open AS k ON k.gateway = g.gateway AND k.base = b.base AND k.reference = g.reference
@@ -42,7 +42,7 @@ GROUP BY
     g.gateway, g.transaction_id, g.kind, CASE WHEN g.reference = '' THEN NULL ELSE g.reference END,
     g.gateway_payment_id, g.amount_minor, g.fee_minor, g.net_minor, g.currency, g.created_at_ms, g.available_at_ms,
     g.payout_id, g.presented_minor, g.presented_currency, g.category, g.gateway_charge_id, g.gateway_object_id,
-    g.payment_reference, g.rate_millionths, g.payment_method, g.card_country;
+    g.payment_reference, g.rate_millionths, g.payment_method, g.card_country, g.payout_reference;
 
 -- One id with several contents: the one that agrees with our ledger is chosen, else the first by content. The others are
 -- conflicts, whatever else they are.
@@ -58,7 +58,7 @@ SELECT
             coalesce(g.gateway_payment_id, ''), coalesce(g.payout_id, ''), coalesce(g.presented_minor, -1),
             coalesce(g.presented_currency, ''), coalesce(g.category, ''), coalesce(g.gateway_charge_id, ''),
             coalesce(g.gateway_object_id, ''), coalesce(g.payment_reference, ''), coalesce(g.rate_millionths, -1),
-            coalesce(g.payment_method, ''), coalesce(g.card_country, '')
+            coalesce(g.payment_method, ''), coalesce(g.card_country, ''), coalesce(g.payout_reference, '')
     ) AS version
 FROM transactions_gateway_content AS g
 LEFT JOIN transactions_kind AS b ON b.kind = g.kind
