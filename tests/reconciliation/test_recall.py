@@ -20,7 +20,7 @@ from tests.support.reconciliation_injector.compose import compose
 FULL = os.environ.get("PAYONCE_RECALL") == "full"
 SEEDS = range(200) if FULL else range(24)
 PER_CLASS = 30
-STATEMENT_CLASSES = {BreakClass.STATEMENT_GAP, BreakClass.BALANCE_BREAK}
+STATEMENT_CLASSES = {BreakClass.STATEMENT_GAP, BreakClass.BALANCE_BREAK, BreakClass.STATEMENT_CONFLICT}
 
 
 def test_every_deterministic_class_is_found_and_nothing_else_is() -> None:

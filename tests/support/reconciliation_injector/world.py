@@ -29,6 +29,7 @@ class World:
         self.payouts: list[Payout] = []
         self.lines: list[BankLine] = []
         self.statements: list[BankStatement] = []
+        self.resent: list[BankStatement] = []
         self._free: list[Payment] = []
         self._populate(per_class)
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from payonce.domain.errors import ConservationViolated
+from payonce.reconciliation.matching.bank_remarks import BankFact, bank_remarks
 from payonce.reconciliation.matching.coverage import Coverage, coverage_notices, uncovered
 from payonce.reconciliation.matching.digest import run_digest
 from payonce.reconciliation.matching.run_result import OpenTotal, RunResult
@@ -166,6 +167,7 @@ def read_result(query: Query, families: Sequence[str], made: Collection[str]) ->
         open_totals=open_totals,
         balance=balance,
         notices=coverage_notices(coverage),
+        remarks=bank_remarks(_bank_facts(query)) if "bank_guessed" in made else (),
     )
 
 
@@ -229,6 +231,16 @@ def _coverage(query: Query) -> tuple[Coverage, ...]:
     # An example of the names is looked for only where it is needed: it is a look at every row.
     lacking = uncovered(found)
     return tuple(replace(one, example=_example(query, one)) if one.gateway in lacking else one for one in found)
+
+
+def _bank_facts(query: Query) -> tuple[BankFact, ...]:
+    return tuple(
+        BankFact(row[0], row[1], row[2], int(row[3]), int(row[4]))
+        for row in query(
+            "SELECT how, gateway, currency, row_count, amount_minor FROM bank_guessed UNION ALL "
+            "SELECT 'memberless', gateway, currency, row_count, amount_minor FROM bank_memberless"
+        )
+    )
 
 
 def _example(query: Query, one: Coverage) -> str | None:

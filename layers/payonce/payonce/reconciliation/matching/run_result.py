@@ -35,6 +35,7 @@ class RunResult:
     matched. ``open_items`` are the rows that are neither matched nor a break, each with its reason; ``open_totals``
     counts all of them, also where there are too many to list. ``balance`` is what moved each gateway's balance, fees
     named. ``notices`` are what has to be known before anything else, a sentence each: that nothing could be compared.
+    ``remarks`` say how it came to matches that rest on more than a name, and what could not be checked.
     """
 
     breaks: tuple[Break, ...]
@@ -46,6 +47,7 @@ class RunResult:
     open_totals: tuple[OpenTotal, ...] = ()
     balance: tuple[BalanceMovement, ...] = ()
     notices: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 # What the gateway did not do, or did once, is no second charge of the payer.

@@ -44,7 +44,7 @@ class Contents:
     def notices(self) -> list[str]:
         """What has to be known before anything else: of the run, and of each file what was read in its own way."""
         of_files = [f"{one.name}: {notice}" for one in self.intake.files for notice in one.notices]
-        return [*self.result.notices, *self.intake.notices, *of_files]
+        return [*self.result.notices, *self.intake.notices, *self.result.remarks, *of_files]
 
     @property
     def classes(self) -> tuple[ClassSummary, ...]:

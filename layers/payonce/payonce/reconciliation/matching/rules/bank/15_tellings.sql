@@ -18,7 +18,7 @@ WHERE
 -- The one that the account's neighbours go on from or to is taken; else the one whose lines the gateways' payouts know.
 CREATE TABLE bank_conflict AS
 SELECT
-    i.statement_key, i.account, i.currency, i.last_day, i.identity, i.closing_minor - i.opening_minor AS turnover_minor,
+    i.statement_key, i.account, i.currency, i.first_day, i.last_day, i.sequence, i.identity, i.closing_minor - i.opening_minor AS turnover_minor,
     row_number() OVER (
         PARTITION BY i.account, i.currency, i.last_day, i.identity
         ORDER BY coalesce(n.neighbours, 0) DESC, coalesce(k.known, 0) DESC, i.statement_key

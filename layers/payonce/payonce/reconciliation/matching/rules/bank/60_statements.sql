@@ -82,7 +82,8 @@ FROM bank_chain;
 -- What such a conflict is about: the account, the number or else the first day, and the last day.
 CREATE TABLE bank_conflict_subject AS
 SELECT
-    c.statement_key, c.ordinal, c.account AS subject_1, c.identity AS subject_2, CAST(c.last_day AS VARCHAR) AS subject_3,
+    c.statement_key, c.ordinal, c.account, c.currency, c.last_day, c.identity, c.account AS subject_1,
+    CAST(coalesce(c.sequence, c.first_day) AS VARCHAR) AS subject_2, CAST(c.last_day AS VARCHAR) AS subject_3,
     max(abs(c.turnover_minor - f.turnover_minor)) OVER (
         PARTITION BY c.account, c.currency, c.last_day, c.identity
     ) AS stake_minor

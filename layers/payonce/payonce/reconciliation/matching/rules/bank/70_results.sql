@@ -13,8 +13,7 @@ JOIN (
     FROM bank_conflict
     GROUP BY account, currency, last_day, identity
 ) AS c
-    ON c.account = s.subject_1 AND c.identity = s.subject_2 AND CAST(c.last_day AS VARCHAR) = s.subject_3
-    AND c.currency = l.currency
+    ON c.account = s.account AND c.currency = s.currency AND c.last_day = s.last_day AND c.identity = s.identity
 WHERE l.is_conflict = 1 OR l.counts = 1
 GROUP BY l.line_key, l.counts, c.contents
 HAVING count(*) < c.contents;
