@@ -257,7 +257,7 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
         [("payout_missing", 1000 + 2**n) for n in (0, 1, 2, 9, 10, 11, 12, 13, 14)],
     ),
     "two sums that fit one credit": (
-        [payout("po_ddddddd1", 100), payout("po_ddddddd2", 400), payout("po_ddddddd3", 200), payout("po_ddddddd4", 300)],
+        [payout(f"po_ddddddd{amount}", amount) for amount in (100, 200, 300, 400)],
         [line(500)],
         [("ambiguous", 500)],
     ),
@@ -317,7 +317,8 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
     ),
     "sent back, neither names it": (
         [payout(), payout(OTHER, 300)],
-        [line(300, 1, OTHER, counterparty="GW LTD"), line(counterparty="GW LTD"), line(-5000, 3, counterparty="GW LTD")],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(counterparty="GW LTD"),
+         line(-5000, 3, counterparty="GW LTD")],
         [("payout_returned", 5000)],
     ),
     "sent back and paid again, none names it": (

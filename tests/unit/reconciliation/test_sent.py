@@ -41,20 +41,20 @@ def test_texts(name: str) -> None:
 
 
 ELEMENTS = {
-    "charges of the entry": ("<Chrgs><Amt Ccy=\"EUR\">2.00</Amt></Chrgs>", "", (10000, "EUR")),
+    "charges of the entry": ('<Chrgs><Amt Ccy="EUR">2.00</Amt></Chrgs>', "", (10000, "EUR")),
     "charges in records": (
-        "<Chrgs><Rcrd><Amt Ccy=\"EUR\">1.50</Amt></Rcrd><Rcrd><Amt Ccy=\"EUR\">0.50</Amt></Rcrd></Chrgs>",
+        '<Chrgs><Rcrd><Amt Ccy="EUR">1.50</Amt></Rcrd><Rcrd><Amt Ccy="EUR">0.50</Amt></Rcrd></Chrgs>',
         "",
         (10000, "EUR"),
     ),
     "charges that are booked apart": (
-        "<Chrgs><Rcrd><Amt Ccy=\"EUR\">2.00</Amt><ChrgInclInd>false</ChrgInclInd></Rcrd></Chrgs>",
+        '<Chrgs><Rcrd><Amt Ccy="EUR">2.00</Amt><ChrgInclInd>false</ChrgInclInd></Rcrd></Chrgs>',
         "",
         None,
     ),
-    "what was instructed": ("", "<AmtDtls><InstdAmt><Amt Ccy=\"USD\">106.50</Amt></InstdAmt></AmtDtls>", (10650, "USD")),
-    "instructed as it came": ("", "<AmtDtls><InstdAmt><Amt Ccy=\"EUR\">98.00</Amt></InstdAmt></AmtDtls>", None),
-    "an amount that can't be read": ("<Chrgs><Amt Ccy=\"EUR\">two</Amt></Chrgs>", "", None),
+    "what was instructed": ("", '<AmtDtls><InstdAmt><Amt Ccy="USD">106.50</Amt></InstdAmt></AmtDtls>', (10650, "USD")),
+    "instructed as it came": ("", '<AmtDtls><InstdAmt><Amt Ccy="EUR">98.00</Amt></InstdAmt></AmtDtls>', None),
+    "an amount that can't be read": ('<Chrgs><Amt Ccy="EUR">two</Amt></Chrgs>', "", None),
 }
 
 
@@ -63,13 +63,13 @@ def test_elements_of_camt(name: str) -> None:
     """Fails when charges are not added, are added though they were booked apart, or refuse a file that can be read."""
     entry, details, expected = ELEMENTS[name]
     balances = "".join(
-        f"<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy=\"EUR\">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd>"
+        f'<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd>'
         "<Dt><Dt>2026-03-02</Dt></Dt></Bal>"
         for code, amount in (("OPBD", "0.00"), ("CLBD", "98.00"))
     )
     text = (
         '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>S</Id>'
-        f"<Acct><Id><IBAN>NL91ABNA0417164300</IBAN></Id></Acct>{balances}<Ntry><Amt Ccy=\"EUR\">98.00</Amt>"
+        f'<Acct><Id><IBAN>NL91ABNA0417164300</IBAN></Id></Acct>{balances}<Ntry><Amt Ccy="EUR">98.00</Amt>'
         "<CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-03-02</Dt></BookgDt>"
         f"{entry}<NtryDtls><TxDtls>{details}</TxDtls></NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"
     )

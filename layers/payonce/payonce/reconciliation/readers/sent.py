@@ -1,8 +1,8 @@
-"""What was sent, where a bank's entry states it beside what was booked: before the bank's charges, or in another currency.
+"""What was sent, where a bank's entry states it beside what was booked: before charges, or in another currency.
 
-camt has elements for it (``AmtDtls/InstdAmt``, ``Chrgs``: https://www.iso20022.org/iso-20022-message-definitions). MT940
-has the code words /OCMT/ and /CHGS/ (https://www2.swift.com/knowledgecentre/publications/us9m_20230720, :61: subfield 9).
-Many banks write it into the text.
+camt has elements for it (``AmtDtls/InstdAmt``, ``Chrgs``: https://www.iso20022.org/iso-20022-message-definitions).
+MT940 has the code words /OCMT/ and /CHGS/ in subfield 9 of :61:
+(https://www2.swift.com/knowledgecentre/publications/us9m_20230720). Many banks write it into the text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ RATE_MARGIN = Decimal("0.01")
 _ORIGINAL = re.compile(r"OCMT/([A-Z]{3})([0-9]+,[0-9]*)")
 _CHARGED = re.compile(r"CHGS/([A-Z]{3})([0-9]+,[0-9]*)")
 _CONVERTED = re.compile(
-    r"\b([A-Z]{3}) ?([0-9][0-9.,]*)[ /;]+(?:EXCH(?:ANGE)?\.? ?)?(?:RATE|KURS|KOERS|COURS|EXCH|CAMBIO)[ :/]*([0-9][0-9.,]*)"
+    r"\b([A-Z]{3}) ?([0-9][0-9.,]*)[ /;]+(?:EXCH(?:ANGE)?\.? ?)?"
+    r"(?:RATE|KURS|KOERS|COURS|EXCH|CAMBIO)[ :/]*([0-9][0-9.,]*)"
 )
 _LESS = re.compile(
     r"\b(?:CHARGES?|FEES?|SPESEN|KOSTEN|ENTGELT|FRAIS|COMMISSIONS?)[ :]+([A-Z]{3}) ?([0-9][0-9.,]*)", re.IGNORECASE
@@ -93,8 +94,7 @@ def _explains(sent: tuple[int, str], rate: Decimal, line: StatementLine) -> bool
     if sent[1] == line.currency:
         return False
     was, booked = (
-        Decimal(minor).scaleb(-MINOR_UNIT_EXPONENTS[code])
-        for minor, code in (sent, (line.amount_minor, line.currency))
+        Decimal(minor).scaleb(-MINOR_UNIT_EXPONENTS[code]) for minor, code in (sent, (line.amount_minor, line.currency))
     )
     return any(abs(made - booked) <= booked * RATE_MARGIN for made in (was * rate, was / rate))
 
