@@ -513,7 +513,10 @@ STATEMENTS: dict[str, tuple[list[Statement], list[tuple[str, int]]]] = {
         [stated(0, line(10, 0, "r"), sequence=7), stated(0, line(10, 0, "r", description="now"), sequence=7)], [],
     ),
     "exports that overlap": (
-        [_export(0, 6), _export(4, 9), replace(_export(9, 12), first_day=day(10))], [],
+        [_export(0, 6), _export(4, 9), replace(_export(10, 12), first_day=day(9))], [],
+    ),
+    "exports that overlap, dated the evening before": (
+        [_export(0, 6), replace(_export(5, 9), first_day=day(4))], [],
     ),
     "exports that overlap, and one is off": (
         [_export(0, 6), replace(_export(4, 9), opening_minor=45, closing_minor=105)], [("balance_break", 25)],
@@ -538,7 +541,7 @@ def test_exports_that_overlap_tell_each_movement_once() -> None:
     assert reasons == {"told_again": 3, "other_movement": 10}
 
 
-@pytest.mark.parametrize(("amount", "expected"), [(4600, []), (4630, []), (4400, [("payout_different", 217)])])
+@pytest.mark.parametrize(("amount", "expected"), [(4600, []), (4630, []), (4400, [("payout_different", 218)])])
 def test_a_given_rate_judges_a_payout_to_another_currency(amount: int, expected: list[tuple[str, int]]) -> None:
     """Without a rate the payout is open, and said to be; with one it is within the tolerance or different."""
     rows, lines = [payout(currency="USD")], [stated(0, line(amount, 1, PO))]

@@ -293,7 +293,7 @@ def test_a_chain_grows_and_shows_what_was_done_to_it(tmp_path: Path) -> None:
         ([lines[0], lines[2]], 2),
         ([lines[1]], 1),
         ([lines[0], lines[1][:-1]], 2),
-        ([lines[0].replace(b'"breaks":26', b'"breaks":25'), lines[1]], 2),
+        ([lines[0].replace(b'"breaks":27', b'"breaks":26'), lines[1]], 2),
         ([lines[0], b"{}\n"], 2),
         ([b"nonsense\n"], 1),
     ):
@@ -328,7 +328,7 @@ def test_one_verifier_reads_lines_and_folders(tmp_path: Path, capsys: pytest.Cap
     assert verified(folder, "--last", hashes[2])[1].startswith("3 manifests in one chain, 1 apart")
     (folder / f"{hashes[1]}.json").rename(tmp_path / "gone")
     assert f"{hashes[1]}.json is missing" in verified(folder, "--last", hashes[2])[1]
-    (folder / f"{hashes[1]}.json").write_bytes((tmp_path / "gone").read_bytes().replace(b'"breaks":26', b'"breaks":25'))
+    (folder / f"{hashes[1]}.json").write_bytes((tmp_path / "gone").read_bytes().replace(b'"breaks":27', b'"breaks":26'))
     code, said = verified(folder, "--last", hashes[2])
     assert (code, "it was changed" in said) == (2, True)
     chain.write_bytes(b"".join(chain.read_bytes().splitlines(keepends=True)[1:]))

@@ -217,6 +217,9 @@ def _content_of(statement: Statement, line: StatementLine) -> tuple[str | int | 
         *references,
         line.end_to_end_id,
         line.description,
+        line.counterparty,
+        line.sent_minor,
+        line.sent_currency,
     )
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 KEPT = "files/"
 # Of what readers and the journal's reader make of their input. Raise it when they make something else of it: what was
 # kept before is then not looked at.
-ROWS_VERSION = 2
+ROWS_VERSION = 4
 ROWS = f"rows/{ROWS_VERSION}/"
 WEEK_MS = 7 * DAY_MS
 # A file accepted at the end of a week is remembered moments later, and an index of the journal follows it within
