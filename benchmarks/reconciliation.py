@@ -49,7 +49,10 @@ _GATEWAY = f"""
         amount - fee AS net_minor, currency, at_ms + 1500 + copy AS created_at_ms,
         at_ms + 2 * {DAY_MS} AS available_at_ms,
         'po_' || i % 7 AS payout_id, CAST(NULL AS BIGINT) AS presented_minor,
-        CAST(NULL AS VARCHAR) AS presented_currency
+        CAST(NULL AS VARCHAR) AS presented_currency, 'charge' AS category, CAST(NULL AS VARCHAR) AS gateway_charge_id,
+        CAST(NULL AS VARCHAR) AS gateway_object_id, CAST(NULL AS VARCHAR) AS payment_reference,
+        CAST(NULL AS BIGINT) AS rate_millionths, 'card' AS payment_method, 'DE' AS card_country,
+        CAST(NULL AS VARCHAR) AS payout_reference, CAST(NULL AS BIGINT) AS payout_at_ms
     FROM (SELECT *, CAST(amount_minor + CASE WHEN fault BETWEEN 40 AND 59 THEN 1 ELSE 0 END AS BIGINT) AS amount,
             CAST(25 + (amount_minor * 140 + 5000) // 10000 + CASE WHEN fault BETWEEN 80 AND 99 THEN 9 ELSE 0 END
                 AS BIGINT) AS fee FROM ({_BASE})) AS b

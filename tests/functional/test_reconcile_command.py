@@ -28,7 +28,7 @@ PLANTED = {
     ("late_settlement", "ref_0027"),
     ("status_mismatch", "ref_0031"),
     ("orphan_refund", "ref_r02"),
-    ("dispute", "ref_0033"),
+    ("dispute_open", "ref_0033"),
 }
 TRANSACTION_CLASSES = {name for name, _ in PLANTED}
 

@@ -20,7 +20,7 @@ from tests.support.reconciliation_injector.compose import compose
 FULL = os.environ.get("PAYONCE_RECALL") == "full"
 SEEDS = range(200) if FULL else range(24)
 PER_CLASS = 30
-STATEMENT_CLASSES = {BreakClass.STATEMENT_GAP, BreakClass.BALANCE_BREAK}
+STATEMENT_CLASSES = {BreakClass.STATEMENT_GAP, BreakClass.BALANCE_BREAK, BreakClass.STATEMENT_CONFLICT}
 
 
 def test_every_deterministic_class_is_found_and_nothing_else_is() -> None:
@@ -76,7 +76,7 @@ def test_the_score_sees_what_is_missing_misnamed_or_invented() -> None:
     breaks = list(run_plainly(case).breaks)
     dispute, fee, refund = (
         next(one for one in breaks if one.break_class is name)
-        for name in (BreakClass.DISPUTE, BreakClass.FEE_MISMATCH, BreakClass.ORPHAN_REFUND)
+        for name in (BreakClass.DISPUTE_OPEN, BreakClass.FEE_MISMATCH, BreakClass.ORPHAN_REFUND)
     )
     breaks.remove(dispute)
     breaks[breaks.index(fee)] = replace(fee, break_class=BreakClass.FX_MISMATCH)
@@ -84,10 +84,10 @@ def test_the_score_sees_what_is_missing_misnamed_or_invented() -> None:
     breaks.append(replace(dispute, subject=("northpay", "invented"), evidence=()))
     scores = Scores()
     scores.add(case, breaks, JUDGED)
-    assert scores.recall("dispute") == pytest.approx(2 / 3)
+    assert scores.recall("dispute_open") == pytest.approx(2 / 3)
     assert scores.confused == {
-        ("dispute", NOTHING): 1,
+        ("dispute_open", NOTHING): 1,
         ("fee_mismatch", "fx_mismatch"): 1,
         ("orphan_refund", "orphan_refund"): 1,
-        (NOTHING, "dispute"): 1,
+        (NOTHING, "dispute_open"): 1,
     }

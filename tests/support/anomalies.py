@@ -67,7 +67,7 @@ def doubles_by_definition(rows: Sequence[LedgerRow], *, judged_from_ms: int) -> 
         window_ms = calibrate(same[0], sum(map(len, history[same[0]])), pairs).window_seconds * SECOND_MS
         kept = _sorted([row for row in charges if left[row.merchant_id, row.payment_id] > 0])
         if window_ms:
-            doubles |= {later.payment_id for _, later in sweep(kept, window_ms) if later.at_ms >= judged_from_ms}
+            doubles |= {later.payment_id for _, later in sweep(kept, window_ms)}
     return doubles
 
 

@@ -77,7 +77,7 @@ def test_a_clean_day_has_no_break(till: Till) -> None:
         ("unrequested_charge", {"amount_minor": 4_200, "currency": "EUR"}, BreakClass.MISSING_IN_LEDGER),
         ("orphan_refund", {"reference": "pay_2", "amount_minor": 500}, BreakClass.ORPHAN_REFUND),
         ("orphan_refund", {"reference": "pay_1", "amount_minor": 9_000}, BreakClass.REFUND_EXCEEDS_CAPTURE),
-        ("dispute", {"reference": "pay_2"}, BreakClass.DISPUTE),
+        ("dispute", {"reference": "pay_2"}, BreakClass.DISPUTE_OPEN),
         ("wrong_amount", {"reference": "pay_1", "amount_minor": 9_990}, BreakClass.AMOUNT_MISMATCH),
         ("wrong_fee", {"reference": "pay_1", "fee_minor": 500}, BreakClass.FEE_MISMATCH),
         ("lose_from_report", {"reference": "ref_1"}, BreakClass.MISSING_IN_GATEWAY),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from payonce.reconciliation.model import Source
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.reconciliation_injector.calendars import business_day, day_of
-from tests.support.reconciliation_injector.model import Planted, RowName
+from tests.support.reconciliation_injector.model import BankLine, Planted, RowName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.support.reconciliation_injector.model import BankLine, BankStatement, Payout
+    from tests.support.reconciliation_injector.model import BankStatement, Payout
     from tests.support.reconciliation_injector.world import World
 
 
@@ -126,6 +126,23 @@ def _balance_break(bank: Bank) -> Planted:
     return _statement(BreakClass.BALANCE_BREAK, statements[place])
 
 
+def _statement_conflict(bank: Bank) -> Planted:
+    """Send a statement again with a movement more; its neighbours go on from the first."""
+    place = bank.statement(lambda _: True)
+    first = bank.world.statements[place]
+    amount = bank.world.maker.rng.choice((-1, 1)) * bank.world.maker.rng.randrange(1, 700)
+    line = BankLine(
+        account=first.account,
+        currency=first.currency,
+        amount_minor=amount,
+        booked_on=first.day,
+        description=bank.world.maker.name("more"),
+    )
+    again = replace(first, lines=[*first.lines, line], closing_minor=first.closing_minor + amount)
+    bank.world.resent.append(again)
+    return Planted(break_class=BreakClass.STATEMENT_CONFLICT, subject=(first.account,), rows=(_name(line),))
+
+
 LINE_FAULTS: Mapping[BreakClass, Callable[[Bank], Planted]] = {
     BreakClass.PAYOUT_MISSING: _payout_missing,
     BreakClass.PAYOUT_DIFFERENT: _payout_different,
@@ -135,4 +152,5 @@ LINE_FAULTS: Mapping[BreakClass, Callable[[Bank], Planted]] = {
 STATEMENT_FAULTS: Mapping[BreakClass, Callable[[Bank], Planted]] = {
     BreakClass.STATEMENT_GAP: _statement_gap,
     BreakClass.BALANCE_BREAK: _balance_break,
+    BreakClass.STATEMENT_CONFLICT: _statement_conflict,
 }

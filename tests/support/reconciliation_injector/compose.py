@@ -42,6 +42,6 @@ def compose(seed: int, per_class: int, *, statement_faults: bool = True) -> Case
         settings=world.settings,
         ledger=ledger,
         reported=dict(reported),
-        statements=world.statements,
+        statements=[*world.statements, *world.resent],
         planted=planted,
     )

@@ -191,8 +191,51 @@ def _dispute(world: World) -> Planted:
     reference = row.reference if world.maker.rng.random() < 0.5 else None
     at = row.created_at_ms + 3 * HOUR_MS
     added = world.maker.report(payment, reference, -row.amount_minor, at, kind=RowKind.DISPUTE)
-    name = reference or added.transaction_id
-    return _planted(BreakClass.DISPUTE, payment, name, rows=[_key(payment, added)])
+    # Without our reference it stands under that of the charge, which the payment's id leads to.
+    name = reference or (row.reference if row.gateway_payment_id else added.transaction_id) or ""
+    return _planted(BreakClass.DISPUTE_OPEN, payment, name, rows=[_key(payment, added)])
+
+
+def _dispute_lost(world: World) -> Planted:
+    """The dispute was won first, and then lost for good."""
+    payment = world.take(Shape.SINGLE)
+    row = payment.reported[0]
+    at = row.created_at_ms + 3 * HOUR_MS
+    world.maker.report(payment, row.reference, -row.amount_minor, at, kind=RowKind.DISPUTE)
+    world.maker.report(payment, row.reference, row.amount_minor, at + HOUR_MS, kind=RowKind.DISPUTE_REVERSAL)
+    lost = world.maker.report(payment, row.reference, -row.amount_minor, at + 2 * HOUR_MS, kind=RowKind.DISPUTE_LOST)
+    return _planted(BreakClass.DISPUTE_LOST, payment, row.reference or "", rows=[_key(payment, lost)])
+
+
+def _refund_failed(world: World) -> Planted:
+    payment = world.take(Shape.REFUNDED)
+    row = payment.reported[-1]
+    at = row.created_at_ms + 3 * HOUR_MS
+    back = world.maker.report(payment, row.reference, -row.amount_minor, at, kind=RowKind.REFUND_REVERSAL)
+    ours = payment.ledger[-1]
+    rows = [_entry(ours), _key(payment, row), _key(payment, back)]
+    return _planted(BreakClass.REFUND_FAILED, payment, ours.reference, rows=rows)
+
+
+def _settlement_reversed(world: World) -> Planted:
+    payment = world.take(Shape.SINGLE)
+    row = payment.reported[0]
+    # The row that takes back may name the payment alone.
+    reference = None if row.gateway_payment_id and world.maker.rng.random() < 0.5 else row.reference
+    at = row.created_at_ms + 3 * HOUR_MS
+    gone = world.maker.report(payment, reference, -row.amount_minor, at, kind=RowKind.CHARGE_REVERSAL)
+    ours = payment.ledger[0]
+    rows = [_entry(ours), _key(payment, row), _key(payment, gone)]
+    return _planted(BreakClass.SETTLEMENT_REVERSED, payment, ours.reference, rows=rows)
+
+
+def _duplicate_row(world: World) -> Planted:
+    payment = world.take(Shape.SINGLE, has_payment_ids)
+    row = payment.reported[0]
+    again = replace(row, transaction_id=row.transaction_id + "-again")
+    payment.reported.append(again)
+    subject = (row.reference or "", again.transaction_id)
+    return _planted(BreakClass.DUPLICATE_ROW, payment, *subject, rows=[_key(payment, again)])
 
 
 def _ambiguous(world: World) -> Planted:
@@ -229,6 +272,10 @@ PAYMENT_FAULTS: Mapping[BreakClass, Callable[[World], Planted]] = {
     BreakClass.FX_MISMATCH: _fx_mismatch,
     BreakClass.STATUS_MISMATCH: _status_mismatch,
     BreakClass.REFUND_EXCEEDS_CAPTURE: _refund_exceeds_capture,
-    BreakClass.DISPUTE: _dispute,
+    BreakClass.REFUND_FAILED: _refund_failed,
+    BreakClass.SETTLEMENT_REVERSED: _settlement_reversed,
+    BreakClass.DUPLICATE_ROW: _duplicate_row,
+    BreakClass.DISPUTE_OPEN: _dispute,
+    BreakClass.DISPUTE_LOST: _dispute_lost,
     BreakClass.AMBIGUOUS: _ambiguous,
 }

@@ -116,6 +116,54 @@ def _fees_and_adjustments(maker: Maker, _: RunSettings) -> list[Payment]:
     return [payment]
 
 
+def _captured_in_part(maker: Maker, _: RunSettings) -> list[Payment]:
+    """More was authorised than captured; the rest is taken out, under the reference or under the payment alone."""
+    payment = maker.single()
+    row, ours = payment.reported[0], payment.ledger[0]
+    rest = row.amount_minor // 3
+    payment.ledger[0] = replace(ours, amount_minor=ours.amount_minor - rest)
+    reference = row.reference if row.gateway_payment_id is None or maker.rng.random() < 0.5 else None
+    maker.report(payment, reference, -rest, row.created_at_ms + HOUR_MS, kind=RowKind.UNCAPTURED)
+    return [payment]
+
+
+def _dispute_won(maker: Maker, _: RunSettings) -> list[Payment]:
+    payment = maker.single()
+    row = payment.reported[0]
+    maker.report(payment, row.reference, -row.amount_minor, row.created_at_ms + HOUR_MS, kind=RowKind.DISPUTE)
+    maker.report(
+        payment, row.reference, row.amount_minor, row.created_at_ms + 9 * HOUR_MS, kind=RowKind.DISPUTE_REVERSAL
+    )
+    return [payment]
+
+
+def _refund_that_failed_on_both_sides(maker: Maker, _: RunSettings) -> list[Payment]:
+    payment = maker.refunded()
+    row, ours = payment.reported[-1], payment.ledger[-1]
+    at = row.created_at_ms + 5 * HOUR_MS
+    maker.report(payment, row.reference, -row.amount_minor, at, kind=RowKind.REFUND_REVERSAL)
+    payment.ledger.append(
+        replace(
+            ours,
+            entry_id=maker.name("je"),
+            amount_minor=-ours.amount_minor,
+            booked_at_ms=at,
+            reverses_entry_id=ours.entry_id,
+        )
+    )
+    return [payment]
+
+
+def _surplus_given_back_by_hand(maker: Maker, _: RunSettings) -> list[Payment]:
+    payment = maker.single(gateway="southpay")
+    row = payment.reported[0]
+    surplus = maker.report(payment, row.reference, row.amount_minor, row.created_at_ms + 40_000)
+    surplus = payment.reported[-1] = replace(surplus, gateway_payment_id=maker.name("gp"))
+    back = maker.report(payment, None, -row.amount_minor, row.created_at_ms + 9 * HOUR_MS)
+    payment.reported[-1] = replace(back, gateway_payment_id=surplus.gateway_payment_id)
+    return [payment]
+
+
 _KINDS: tuple[Callable[[Maker, RunSettings], list[Payment]], ...] = (
     _equal_purchases_of_two_payers,
     _equal_captures,
@@ -128,4 +176,8 @@ _KINDS: tuple[Callable[[Maker, RunSettings], list[Payment]], ...] = (
     _in_transit,
     _without_reference,
     _fees_and_adjustments,
+    _captured_in_part,
+    _dispute_won,
+    _refund_that_failed_on_both_sides,
+    _surplus_given_back_by_hand,
 )

@@ -29,6 +29,7 @@ class World:
         self.payouts: list[Payout] = []
         self.lines: list[BankLine] = []
         self.statements: list[BankStatement] = []
+        self.resent: list[BankStatement] = []
         self._free: list[Payment] = []
         self._populate(per_class)
 
@@ -50,8 +51,8 @@ class World:
 
     def _populate(self, per_class: int) -> None:
         maker = self.maker
-        self._free += [maker.single() for _ in range(16 * per_class + 12)]
-        self._free += [maker.refunded() for _ in range(9 * per_class + 12)]
+        self._free += [maker.single() for _ in range(20 * per_class + 12)]
+        self._free += [maker.refunded() for _ in range(11 * per_class + 12)]
         self._free += [self._captures() for _ in range(2 * per_class + 6)]
         days = list(converted_days(maker, per_class + 3))
         self._free += [day[0] for day in days]  # of each day one, so that no day's median is moved

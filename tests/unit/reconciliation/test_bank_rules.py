@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.model import Outcome, RunSettings, Source
+from payonce.reconciliation.model import FxRate, Outcome, RunSettings, Source
 from payonce.reconciliation.readers.rows import (
     FileFormat,
     GatewayRow,
@@ -247,10 +247,111 @@ PAYOUTS: dict[str, tuple[list[GatewayRow], list[StatementLine], list[tuple[str, 
         [line(), line(5000, 2), line(on=21), line(5000, 22)],
         [("ambiguous", 5000), ("ambiguous", 5000)],
     ),
-    "one credit for two that names none": (
-        [payout(), payout(OTHER, 300)],
-        [line(5300)],
+    "one credit for two that names none": ([payout(), payout(OTHER, 300)], [line(5300)], []),
+    "a weekend and a holiday in one credit that names none": (
+        [payout(f"po_ddddddd{n}", 1000 + n, on=n) for n in range(4)], [line(4006, 4)], [],
+    ),
+    "a week of payouts in one credit, beside others": (
+        [payout(f"po_ddddddd{n:02}", 1000 + 2**n, on=n // 3) for n in range(15)],
+        [line(6000 + 8 + 16 + 32 + 64 + 128 + 256, 4)],
+        [("payout_missing", 1000 + 2**n) for n in (0, 1, 2, 9, 10, 11, 12, 13, 14)],
+    ),
+    "two sums that fit one credit": (
+        [payout(f"po_ddddddd{amount}", amount) for amount in (100, 200, 300, 400)],
+        [line(500)],
+        [("ambiguous", 500)],
+    ),
+    "a sum of which a part is too old": (
+        [payout(), payout(OTHER, 300, on=9)],
+        [line(5300, 10)],
         [("payout_missing", 300), ("payout_missing", 5000)],
+    ),
+    "less by charges that the entry states": (
+        [payout()], [line(4988, 1, PO, sent_minor=5000, sent_currency="EUR")], [],
+    ),
+    "not named, less by charges that the entry states": (
+        [payout()], [line(4988, 1, sent_minor=5000, sent_currency="EUR")], [],
+    ),
+    "less than the stated charges explain": (
+        [payout()], [line(4900, 1, PO, sent_minor=4990, sent_currency="EUR")], [("payout_different", 10)],
+    ),
+    "charges that the gateway has paid": ([payout()], [line(5000, 1, PO, sent_minor=5012, sent_currency="EUR")], []),
+    "converted by the bank, which states what was sent": (
+        [payout(currency="USD")], [line(4600, 1, PO, sent_minor=5000, sent_currency="USD")], [],
+    ),
+    "not named, converted by the bank, which states what was sent": (
+        [payout(currency="USD")], [line(4600, 1, sent_minor=5000, sent_currency="USD")], [],
+    ),
+    "converted, and less was sent": (
+        [payout(currency="USD")],
+        [line(4600, 1, PO, sent_minor=4900, sent_currency="USD")],
+        [("payout_different", 100)],
+    ),
+    "named by what the bank calls it": ([payout(payout_reference="TX694163XT")], [line(5000, 9, "TX694163XT")], []),
+    "equal ones in a row, as many credits": ([payout(), payout(OTHER, on=1)], [line(), line(5000, 2)], []),
+    "equal ones in a row, the last on its way": (
+        [payout(on=24), payout(OTHER, on=26)], [line(5000, 26)], [],
+    ),
+    "equal ones in a row, and the order can't be": (
+        [payout(), payout(OTHER, on=8)], [line(), line(5000, 3)], [("ambiguous", 5000), ("payout_missing", 5000)],
+    ),
+    "from whom another came, and off": (
+        [payout(), payout(OTHER, 300)],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(4950, counterparty="GW LTD")],
+        [("payout_different", 50)],
+    ),
+    "from whom another came, and something else": (
+        [payout(), payout(OTHER, 300)],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(3990, counterparty="GW LTD")],
+        [("payout_missing", 5000)],
+    ),
+    "from another, and off": (
+        [payout(), payout(OTHER, 300)],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(4950, counterparty="A CUSTOMER")],
+        [("payout_missing", 5000)],
+    ),
+    "of two that fit the one from whom another came": (
+        [payout(), payout(OTHER, 300)],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(counterparty="GW LTD"), line(counterparty="A CUSTOMER")],
+        [],
+    ),
+    "sent back, neither names it": (
+        [payout(), payout(OTHER, 300)],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(counterparty="GW LTD"),
+         line(-5000, 3, counterparty="GW LTD")],
+        [("payout_returned", 5000)],
+    ),
+    "sent back and paid again, none names it": (
+        [payout(), payout(OTHER, 300)],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(counterparty="GW LTD"), line(-5000, 3, counterparty="GW LTD"),
+         line(5000, 5, counterparty="GW LTD")],
+        [],
+    ),
+    "named, and the return names nothing": (
+        [payout(), payout(OTHER, 300)],
+        [line(300, 1, OTHER, counterparty="GW LTD"), line(5000, 1, PO), line(-5000, 3, counterparty="GW LTD")],
+        [("payout_returned", 5000)],
+    ),
+    "told by its members alone": ([member("a", 3000), member("b", 2000)], [line(5000, 1, PO)], []),
+    "told by its members alone, in two files": (
+        [member("a", 3000), member("b", 2000), member("a", 3000)], [line(5000, 1, PO)], [],
+    ),
+    "told by its members alone, and missing": (
+        [member("a", 3000), member("b", 2000)], [ELSEWHERE], [("payout_missing", 5000)],
+    ),
+    "told by its members alone, and off": (
+        [member("a", 3000), member("b", 2000)], [line(4990, 1, PO)], [("payout_different", 10)],
+    ),
+    "told by its members alone, and credited twice": (
+        [member("a", 3000), member("b", 2000)],
+        [line(5000, 1, PO), line(5000, 2, PO)],
+        [("duplicate_credit", 5000)],
+    ),
+    "came back to the balance, and is paid again in another": (
+        [payout(), member("a", 5000), payout(OTHER, 5300), member("b", 300, OTHER),
+         payout(OTHER, -5000, transaction_id="back", gateway_object_id=PO)],
+        [line(5300, 1, OTHER)],
+        [],
     ),
     "the gateway debits, and gives it back": (
         [payout(amount=-800)],
@@ -349,6 +450,12 @@ def test_statements_that_follow_each_other_are_fine_in_any_order() -> None:
         assert reconcile([], list(order), one_by_one=True).digest == plain.digest
 
 
+def _export(first: int, last: int, text: str = "") -> Statement:
+    """Return what a bank's site gives for these days of one account, of which each has a movement of 10."""
+    lines = tuple(line(10, n, f"r{n}", description=text) for n in range(first, last + 1))
+    return replace(stated(last, *lines, opening=10 * first), first_day=day(first))
+
+
 STATEMENTS: dict[str, tuple[list[Statement], list[tuple[str, int]]]] = {
     "one is lost": ([s for s in _week() if s.sequence != 63], [("statement_gap", 10)]),
     "two are lost, one gap": ([s for s in _week() if s.sequence not in (63, 64)], [("statement_gap", 20)]),
@@ -394,7 +501,25 @@ STATEMENTS: dict[str, tuple[list[Statement], list[tuple[str, int]]]] = {
     "sent again with a line more, and the next goes on from it": (
         [*_week()[:3], stated(2, line(10, 2, "r2"), line(4, 2, "more"), opening=20, sequence=62),
          stated(3, line(10, 3, "r3"), opening=34, sequence=63)],
-        [],
+        [("statement_conflict", 4)],
+    ),
+    "sent again with another amount": (
+        [stated(0, line(10, 0, "r"), sequence=7), stated(0, line(11, 0, "r"), sequence=7)], [("statement_conflict", 1)],
+    ),
+    "sent again with another amount, without numbers": (
+        [stated(0, line(10, 0, "r")), stated(0, line(11, 0, "r"))], [("statement_conflict", 1)],
+    ),
+    "sent again with another text": (
+        [stated(0, line(10, 0, "r"), sequence=7), stated(0, line(10, 0, "r", description="now"), sequence=7)], [],
+    ),
+    "exports that overlap": (
+        [_export(0, 6), _export(4, 9), replace(_export(10, 12), first_day=day(9))], [],
+    ),
+    "exports that overlap, dated the evening before": (
+        [_export(0, 6), replace(_export(5, 9), first_day=day(4))], [],
+    ),
+    "exports that overlap, and one is off": (
+        [_export(0, 6), replace(_export(4, 9), opening_minor=45, closing_minor=105)], [("balance_break", 25)],
     ),
     "another account": (
         [stated(0, sequence=1), stated(1, opening=99, sequence=3, account="NL02BANK0123456789")], [],
@@ -406,6 +531,42 @@ STATEMENTS: dict[str, tuple[list[Statement], list[tuple[str, int]]]] = {
         [stated(n, line(1, n, f"q{n}"), opening=n + 10, sequence=100 + n) for n in range(-8, 32)], [],
     ),
 }  # fmt: skip
+
+
+def test_exports_that_overlap_tell_each_movement_once() -> None:
+    """Fails when a movement that two exports tell in other words counts twice; amounts of another day are others."""
+    result = reconcile([], [_export(0, 6), _export(4, 9, "told otherwise")])
+    assert outcomes(result, Source.BANK) == {Outcome.EXCLUDED: 13}
+    reasons = Counter(one.reason for one in result.open_items if one.source is Source.BANK)
+    assert reasons == {"told_again": 3, "other_movement": 10}
+
+
+@pytest.mark.parametrize(("amount", "expected"), [(4600, []), (4630, []), (4400, [("payout_different", 218)])])
+def test_a_given_rate_judges_a_payout_to_another_currency(amount: int, expected: list[tuple[str, int]]) -> None:
+    """Without a rate the payout is open, and said to be; with one it is within the tolerance or different."""
+    rows, lines = [payout(currency="USD")], [stated(0, line(amount, 1, PO))]
+    without = reconcile(rows, lines)
+    assert seen(without) == []
+    assert {one.reason for one in without.open_items} == {"converted", "first_statement"}
+    days = FIRST.toordinal() - date(1970, 1, 1).toordinal()
+    rate = FxRate(presented_currency="USD", currency="EUR", day_number=days, rate_millionths=920_000)
+    assert seen(reconcile(rows, lines, settings=replace(SETTINGS, rates=(rate,)))) == expected
+
+
+def test_every_row_of_the_bank_that_settles_nothing_is_listed_with_its_reason() -> None:
+    """A stray credit is somebody's money. Fails when a row is excluded and in no list."""
+    rows = [payout(), payout(OTHER, 300, on=27), payout("po_eeeeeeee1", 70, currency="JPY")]
+    lines = [line(5000, 1, PO, counterparty="GW LTD"), line(999_900, 2, counterparty="GW LTD"), line(-77, 1, "rent")]
+    result = reconcile(rows, [stated(0, *lines), stated(0, *lines[:1], opening=None)])
+    listed = {(one.source.value, one.reason, one.amount_minor) for one in result.open_items}
+    assert listed == {
+        ("bank", "no_payout", 999_900),
+        ("bank", "other_movement", -77),
+        ("gateway", "in_transit", -300),
+        ("gateway", "no_statement", -70),
+        ("statement", "first_statement", 1_004_823),
+        ("statement", "not_comparable", 0),
+    }
 
 
 def test_each_account_and_currency_has_statements_of_its_own() -> None:

@@ -7,6 +7,7 @@ import io
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -126,12 +127,17 @@ BROKEN = {
     "camt status": (camt().replace(b"PDNG", b"HUH"), 3, "Ntry/Sts", "HUH"),
     "stripe net": (STRIPE.replace(b"98.25", b"98.26"), 2, "net", "gross less fee"),
     "stripe twice": (STRIPE.replace(b"txn_2", b"txn_1"), 3, "balance_transaction_id", "line 2 too"),
-    "stripe category": (STRIPE.replace(b",refund,", b",novel,"), 3, "reporting_category", "novel"),
     "stripe currency": (STRIPE.replace(b"jpy", b"xxx"), 4, "currency", "ISO 4217"),
     "stripe yen decimals": (STRIPE.replace(b"5000,", b"5000.5,"), 4, "gross", "more decimals"),
     "stripe float": (STRIPE.replace(b"100.00,", b"1e2,"), 2, "gross", "not an amount"),
     "stripe time": (STRIPE.replace(b"2026-03-01 09:30:00", b"2026-02-30 09:30:00"), 2, "created_utc", "not a date"),
-    "stripe local time only": (STRIPE.replace(b"created_utc", b"created"), 1, None, "lacks created_utc"),
+    "stripe local time only": (
+        STRIPE.replace(b"created_utc", b"created"),
+        2,
+        "created",
+        "or give the zone",
+    ),
+    "stripe no time": (STRIPE.replace(b"created_utc", b"made"), 2, "created_utc", "empty"),
     "csv width": (STRIPE.replace(b"pi_1,pay_1,\n", b"pi_1\n"), 2, None, "the header has 12"),
     "csv encoding": (STRIPE.replace(b"pay_2", b"p\xff"), 4, None, "not UTF-8"),
     "csv twice": (STRIPE.replace(b"payment_intent_id", b"net"), 1, None, "more than once"),
@@ -139,7 +145,7 @@ BROKEN = {
     "csv line": (STRIPE.replace(b"pay_2", b"p" * 40_000), 4, None, "longer"),
     "adyen sides": (ADYEN.replace(b",,98.25", b",1.00,98.25"), 2, "Net Debit (NC)", "both"),
     "adyen zone": (ADYEN.replace(b",CEST,", b",IST,"), 3, "TimeZone", "one offset"),
-    "adyen type": (ADYEN.replace(b",Refunded,", b",Odd,"), 4, "Type", "Odd"),
+    "adyen rate": (ADYEN.replace(b"50.00,0.9,", b"50.00,1e,"), 3, "Exchange Rate", "not a rate"),
     "adyen fees": (ADYEN.replace(b"0.25,0.50", b"0.25,0.51"), 2, "Net Credit (NC)", "less fees"),
     "adyen batch": (ADYEN.replace(b"EUR,2.25", b"EUR,2.24"), 6, "Net Debit (NC)", "net to zero"),
     "generic no total": (GENERIC[: GENERIC.index(b"total")], None, None, "lost its end"),
@@ -298,3 +304,52 @@ def test_many_continuations_take_linear_time() -> None:
     for before, records in ((b"3875,5/", 5), (b"3875,1,7/", 7), (b"3875,1,9/", 9)):
         text = text.replace(before, before.replace(b"%d/" % records, b"%d/" % (records + many)))
     assert len(read_file(text).statements[0].lines) == 2
+
+
+def test_a_word_that_is_not_known_is_an_adjustment_and_said() -> None:
+    """https://docs.stripe.com/reports/reporting-categories grows. Fails when a new word loses the file, or silently."""
+    stripe = read_file(STRIPE.replace(b",refund,", b",novel,"))
+    assert (stripe.gateway_rows[1].kind, stripe.gateway_rows[1].category) == (RowKind.ADJUSTMENT, "novel")
+    assert stripe.notices == ("'novel' is no known type of movement: 1 row read as adjustment",)
+    adyen = read_file(ADYEN.replace(b",Refunded,", b",Odd,"))
+    assert adyen.gateway_rows[2].kind is RowKind.ADJUSTMENT
+    assert adyen.notices == ("'Odd' is no known type of movement: 1 row read as adjustment",)
+    assert read_file(STRIPE).notices == ()
+
+
+def test_times_without_a_zone_are_read_in_the_one_that_is_given() -> None:
+    """Fails when a zone is guessed, or the given one moves times that say theirs."""
+    zone = ZoneInfo("Asia/Kolkata")
+    local = read_file(STRIPE.replace(b"created_utc", b"created"), zone=zone).gateway_rows[0]
+    assert local.created_at_ms == read_file(STRIPE).gateway_rows[0].created_at_ms - 19_800_000
+    named = read_file(ADYEN.replace(b",CEST,", b",IST,"), zone=zone).gateway_rows[1]
+    assert named.created_at_ms == read_file(ADYEN).gateway_rows[1].created_at_ms + 7_200_000 - 19_800_000
+    assert read_file(ADYEN, zone=zone).gateway_rows == read_file(ADYEN).gateway_rows
+
+
+@pytest.mark.parametrize("zone", ["HKT", "MST", "KST"])
+def test_abbreviations_of_one_offset_are_read(zone: str) -> None:
+    """Fails when an abbreviation that only one zone has is refused."""
+    assert read_file(ADYEN.replace(b",CEST,", f",{zone},".encode())).gateway_rows
+
+
+def test_adyen_rows_have_ids_of_their_own() -> None:
+    """A reversal shares its reference with what it reverses, and fees of every batch have one text.
+
+    https://docs.adyen.com/reporting/settlement-reconciliation/transaction-level/settlement-details-report. Fails when
+    two rows are taken for one transaction with two contents.
+    """
+    row = b"Co,Shop,PSP1,pay_1,visa,2026-03-02 10:30:00,UTC,Refunded,MOD3,EUR,40.00,,1,EUR,40.00,,,,,,4\n"
+    back = row.replace(b"Refunded", b"RefundedReversed").replace(b",40.00,,", b",,40.00,")
+    fee = b"Co,Shop,,,,2026-03-02 11:00:00,UTC,Fee,Transaction Fees,,,,,EUR,2.25,,,,,,4\n"
+    rows = read_file(ADYEN[: ADYEN.index(b"Co,Shop,,")] + back + fee + fee + fee.replace(b",4\n", b",5\n")).gateway_rows
+    assert len({one.transaction_id for one in rows}) == len(rows) == 7
+
+
+def test_blank_lines_semicolons_and_rows_without_their_empty_end() -> None:
+    """A spreadsheet saves semicolons, and Adyen leaves empty cells away. Fails when one of them loses the file."""
+    assert read_file(b"\n\n" + STRIPE).gateway_rows[0].row_number == 4
+    assert len(read_file(STRIPE.replace(b",", b";")).gateway_rows) == 3
+    unpaid = ADYEN[: ADYEN.index(b"Co,Shop,,,,2026-03-02 12")]
+    short = unpaid.replace(b"EUR,2.25,,,,,,4\n", b"EUR,2.25\n")
+    assert read_file(short).gateway_rows[3].net_minor == -225

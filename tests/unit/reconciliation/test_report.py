@@ -172,7 +172,7 @@ ESCAPE, TURNED = "\x1b]0;title\x07", "\u202e"
 def test_no_name_writes_to_the_terminal_or_turns_a_plot_around() -> None:
     """Fails when a name's control or direction characters reach the terminal or the text of a picture."""
     merchant = calibrated(f"{ESCAPE}{TURNED}mer", 120, Basis.HISTORY, 3)
-    run = contents(found(BreakClass.DISPUTE, 1))
+    run = contents(found(BreakClass.DISPUTE_OPEN, 1))
     run = replace(run, result=replace(run.result, anomalies=Anomalies(calibrations=(merchant,))))
     run.intake.fees[f"{ESCAPE}{TURNED}gw"][150] += 1
     out = io.StringIO()
@@ -248,7 +248,7 @@ def test_a_run_without_breaks_says_so() -> None:
     ("currency", "amount_minor", "shown"), [("JPY", 1_234_567, "1,234,567 JPY"), ("BHD", 5, "0.005 BHD")]
 )
 def test_amounts_have_the_decimals_of_their_currency(currency: str, amount_minor: int, shown: str) -> None:
-    assert shown in as_html(contents(found(BreakClass.DISPUTE, 1, amount_minor=amount_minor, currency=currency)))
+    assert shown in as_html(contents(found(BreakClass.DISPUTE_OPEN, 1, amount_minor=amount_minor, currency=currency)))
 
 
 def test_breaks_are_overdue_after_the_time_of_their_severity() -> None:
@@ -293,7 +293,7 @@ def test_a_chain_grows_and_shows_what_was_done_to_it(tmp_path: Path) -> None:
         ([lines[0], lines[2]], 2),
         ([lines[1]], 1),
         ([lines[0], lines[1][:-1]], 2),
-        ([lines[0].replace(b'"breaks":22', b'"breaks":21'), lines[1]], 2),
+        ([lines[0].replace(b'"breaks":27', b'"breaks":26'), lines[1]], 2),
         ([lines[0], b"{}\n"], 2),
         ([b"nonsense\n"], 1),
     ):
@@ -328,7 +328,7 @@ def test_one_verifier_reads_lines_and_folders(tmp_path: Path, capsys: pytest.Cap
     assert verified(folder, "--last", hashes[2])[1].startswith("3 manifests in one chain, 1 apart")
     (folder / f"{hashes[1]}.json").rename(tmp_path / "gone")
     assert f"{hashes[1]}.json is missing" in verified(folder, "--last", hashes[2])[1]
-    (folder / f"{hashes[1]}.json").write_bytes((tmp_path / "gone").read_bytes().replace(b'"breaks":22', b'"breaks":21'))
+    (folder / f"{hashes[1]}.json").write_bytes((tmp_path / "gone").read_bytes().replace(b'"breaks":27', b'"breaks":26'))
     code, said = verified(folder, "--last", hashes[2])
     assert (code, "it was changed" in said) == (2, True)
     chain.write_bytes(b"".join(chain.read_bytes().splitlines(keepends=True)[1:]))

@@ -14,6 +14,7 @@ from tests.support.aws import REPOSITORY
 if TYPE_CHECKING:
     from pathlib import Path
 
+RATE = '[[rates]]\npresented_currency = "USD"\ncurrency = "EUR"\nday = 2026-03-01\nrate = "0.92"\n'
 FEE = '[[fees]]\ngateway = "bank"\ncurrency = "EUR"\n'
 
 
@@ -57,6 +58,11 @@ def test_the_example_and_the_documentation_name_every_setting() -> None:
         (FEE.replace("EUR", "eur"), "fees.0.currency: is not an ISO 4217 currency"),
         (FEE + "basis_points = 10001", "fees.0.basis_points"),
         (FEE + FEE, "fees: there is more than one rule for bank in EUR"),
+        (FEE + 'card_countries = ["EEA"]', "fees.0.card_countries.0"),
+        (FEE + 'kind = "dispute"', "fees.0.kind"),
+        (RATE.replace("0.92", "nan"), "rates.0: nan is not a rate"),
+        (RATE.replace("EUR", "EUX"), "rates.0: EUX is not an ISO 4217 currency"),
+        ("dispute_days = 0", "dispute_days"),
         ("in_transit_hours =", "not TOML"),
     ],
 )

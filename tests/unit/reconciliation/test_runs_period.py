@@ -106,7 +106,7 @@ def test_a_dispute_of_an_old_charge_does_not_make_its_report_missing() -> None:
     desk.report(("dispute", reference, -10))
     desk.world.clock.ms = week_ms + 41 * DAY_MS
     desk.run()
-    assert [case.break_class for case in desk.opened()] == [BreakClass.DISPUTE]
+    assert [case.break_class for case in desk.opened()] == [BreakClass.DISPUTE_OPEN]
 
 
 def test_a_second_capture_is_not_proved_gone_because_the_first_one_left_the_period() -> None:

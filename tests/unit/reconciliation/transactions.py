@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 START_MS = 1_772_000_000_000
-SETTINGS = RunSettings(as_of_ms=START_MS + 30 * DAY_MS)
+TAKEN = {RowKind.REFUND, RowKind.UNCAPTURED, RowKind.CHARGE_REVERSAL, RowKind.DISPUTE, RowKind.DISPUTE_LOST}
+SETTINGS = RunSettings(as_of_ms=START_MS + 30 * DAY_MS, settlement_sla_hours=24 * 7)
 
 
 def entry(number: int | str, **changes: Any) -> LedgerRow:
@@ -46,7 +47,7 @@ def moved(number: int | str, **changes: Any) -> GatewayRow:
         "transaction_id": f"t{number}",
         "reference": f"r{number}",
         "kind": RowKind.CHARGE,
-        "amount_minor": -1000 if changes.get("kind") is RowKind.REFUND else 1000,
+        "amount_minor": -1000 if changes.get("kind") in TAKEN else 1000,
         "fee_minor": 0,
         "currency": "EUR",
         "created_at_ms": START_MS,

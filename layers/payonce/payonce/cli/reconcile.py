@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from payonce.cli.support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
@@ -20,7 +22,6 @@ from payonce.reconciliation.runs.intake import CountedStream, Intake, Refused
 from payonce.reconciliation.runs.run_policy import RunPolicy, load_mapping, load_policy
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable, Mapping
 
     from rich.progress import Progress
@@ -45,10 +46,15 @@ class NamedFile:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are read: the mappings of tables, and whether only what proves itself is taken."""
+    """How files are read.
+
+    ``mappings`` are those of tables, ``strict`` takes only what proves itself, and ``zone`` is that of gateway reports
+    whose times do not state one.
+    """
 
     mappings: tuple[ColumnMapping, ...] = ()
     strict: bool = False
+    zone: ZoneInfo | None = None
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,10 +82,23 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument("--strict", action="store_true", help="refuse statements that do not prove themselves")
     command.add_argument("--skip-refused", action="store_true", help="go on without files that are refused")
+    command.add_argument(
+        "--time-zone",
+        type=_zone,
+        metavar="ZONE",
+        help="of gateway reports whose times do not say their zone, such as Europe/Amsterdam",
+    )
     command.add_argument("--as-of", metavar="ISO", help="judge as of this time (default: the latest time in the files)")
     command.add_argument("--report", type=Path, metavar="out.html", help="write the report, one HTML file")
     command.add_argument("--json", type=Path, metavar="out.json", help="write every break with its evidence")
     command.add_argument("--manifest", type=Path, metavar="chain.jsonl", help="add the run to this chain")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"{name!r} is no time zone, such as Europe/Amsterdam") from None
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -99,7 +118,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except ImportError as error:
         raise MisconfiguredError(PACKAGES.format(error)) from None
     policy = load_policy(options.policy) if options.policy else RunPolicy()
-    reading = Reading((*map(load_mapping, options.mapping), *policy.mappings), options.strict or policy.strict)
+    reading = Reading(
+        (*map(load_mapping, options.mapping), *policy.mappings), options.strict or policy.strict, options.time_zone
+    )
     as_of_ms = time_of(options.as_of) if options.as_of else None
     files = named_files(options.files, options.gateway)
     check_outputs(options, files)
@@ -120,7 +141,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from payonce.reconciliation.report.terminal import show
 
     show(contents, Console())
-    return BREAKS_FOUND if result.breaks or intake.refused else NO_BREAKS
+    return BREAKS_FOUND if result.breaks or result.notices or intake.refused else NO_BREAKS
 
 
 def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
@@ -203,11 +224,16 @@ def _take_file(
 ) -> str | None:
     """Return a remark, when there is one to make."""
     with file.path.open("rb") as opened:
-        read = read_file(opened, mappings=reading.mappings, strict=reading.strict)
+        read = read_file(opened, mappings=reading.mappings, strict=reading.strict, zone=reading.zone)
     passed(file.path.stat().st_size)
     gateway = file.gateway if read.format in GATEWAY_READERS else None
     if read.format in GATEWAY_READERS and gateway is None:
         raise BodyMalformed(f"it is a gateway's report; say which, as the ledger names it: --gateway NAME={file.path}")
+    if gateway is not None and (ours := _in_ledger(gateway, intake.ledger_gateways)) is not None:
+        notice = f"the ledger calls gateway {plain(gateway)!r} {plain(ours)!r}: the report is read as of that one"
+        if notice not in intake.notices:
+            intake.notices.append(notice)
+        gateway = ours
     if (before := intake.earlier(read, gateway)) is not None:
         return f"the same file as {before.name}; read once"
     workspace.add_file(read, gateway=gateway)
@@ -216,6 +242,12 @@ def _take_file(
         named = ", ".join(plain(name) for name in sorted(intake.ledger_gateways))
         return f"the ledger has no rows of a gateway {gateway!r}; it has {named}"
     return None
+
+
+def _in_ledger(gateway: str, named: Iterable[str]) -> str | None:
+    """Return the ledger's name of a gateway that it writes in other letters, ``None`` where it has the name itself."""
+    alike = [name for name in named if name.strip().casefold() == gateway.strip().casefold()]
+    return alike[0] if len(alike) == 1 and alike[0] != gateway else None
 
 
 def run_rules(workspace: Workspace, settings: RunSettings, progress: Progress) -> RunResult:

@@ -15,7 +15,7 @@ from payonce.reconciliation.anomalies.findings import judged_from_ms
 from payonce.reconciliation.matching.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
 from payonce.reconciliation.matching.results import read_result
 from payonce.reconciliation.matching.rules import FAMILIES, rule_files
-from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES
+from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES, settings_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -34,6 +34,11 @@ _ROW_HASH: Final = (
     "CREATE MACRO row_hash(t) AS CAST((md5_number(t) >> 64) & 4294967295 AS BIGINT) % CAST(2147483647 AS BIGINT)"
 )
 _RUN_SCHEMA: Final = "run"
+# The kind under which our ledger has what a gateway's row takes back.
+_BASE_KIND: Final = (
+    "CASE kind WHEN 'uncaptured' THEN 'charge' WHEN 'charge_reversal' THEN 'charge' "
+    "WHEN 'refund_reversal' THEN 'refund' ELSE kind END"
+)
 
 
 class DuckDbWorkspace:
@@ -127,10 +132,11 @@ class DuckDbWorkspace:
             self._make_inputs()
             self._connection.execute(
                 f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l WHERE "  # noqa: S608
-                "(l.gateway, l.kind, l.reference) IN (SELECT gateway, kind, reference "
+                f"(l.gateway, l.kind, l.reference) IN (SELECT gateway, {_BASE_KIND}, reference "
                 "FROM main.gateway_row WHERE reference <> '') "
-                "OR (l.gateway, l.kind, l.gateway_payment_id) IN (SELECT gateway, kind, gateway_payment_id "
-                "FROM main.gateway_row WHERE coalesce(reference, '') = '' AND gateway_payment_id IS NOT NULL)"
+                f"OR (l.gateway, l.kind, l.gateway_payment_id) IN (SELECT gateway, {_BASE_KIND}, gateway_payment_id "
+                "FROM main.gateway_row WHERE gateway_payment_id IS NOT NULL "
+                "AND (coalesce(reference, '') = '' OR kind NOT IN ('charge', 'refund')))"
             )
 
     def first_reported_ms(self) -> int | None:
@@ -163,7 +169,8 @@ class DuckDbWorkspace:
                 "SELECT gateway, gateway_payment_id, CAST(-sum(amount_minor) AS BIGINT) FROM ("
                 # Of an id with several contents, take the one that refunds least: the others conflict and don't count.
                 "SELECT gateway, gateway_payment_id, max(amount_minor) AS amount_minor FROM main.gateway_row "
-                "WHERE kind = 'refund' AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?)) "
+                "WHERE kind IN ('refund', 'refund_reversal') "
+                "AND (gateway, gateway_payment_id) IN (SELECT unnest(?), unnest(?)) "
                 "GROUP BY gateway, transaction_id, gateway_payment_id) "
                 "GROUP BY gateway, gateway_payment_id",
                 [gateways, ids],
@@ -183,7 +190,7 @@ class DuckDbWorkspace:
             if progress:
                 progress("results", len(steps), len(steps) + 1)
             made = {row[0] for row in self._query("SELECT table_name FROM information_schema.tables")}
-            result = read_result(self._query, FAMILIES, [f for f in FAMILIES if f"{f}_bulk" in made])
+            result = read_result(self._query, FAMILIES, made)
         if progress:
             progress("results", len(steps) + 1, len(steps) + 1)
         return result
@@ -223,7 +230,8 @@ class DuckDbWorkspace:
             self._make_inputs()
             rows = self._query(
                 "SELECT DISTINCT g.gateway, g.reference FROM gateway_row AS g "  # noqa: S608
-                "WHERE g.kind IN ('charge', 'refund') AND g.reference <> '' AND NOT EXISTS (SELECT 1 FROM ledger AS l "
+                "WHERE g.kind IN ('charge', 'uncaptured', 'charge_reversal', 'refund', 'refund_reversal') "
+                "AND g.reference <> '' AND NOT EXISTS (SELECT 1 FROM ledger AS l "
                 "WHERE l.gateway = g.gateway AND l.reference = g.reference) "
                 f"ORDER BY g.gateway, g.reference LIMIT {UNKNOWN_REFERENCES_LIMIT}"
             )
@@ -234,13 +242,7 @@ class DuckDbWorkspace:
         execute(f"DROP SCHEMA IF EXISTS {_RUN_SCHEMA} CASCADE")
         execute("SET search_path = 'main'")
         self._make_inputs()
-        rows = {
-            "settings": [tuple(getattr(settings, name) for name in TABLES["settings"])],
-            "fee_rule": [tuple(getattr(fee, name) for name in TABLES["fee_rule"]) for fee in settings.fees],
-        }
-        if len({row[:2] for row in rows["fee_rule"]}) != len(rows["fee_rule"]):
-            raise BodyMalformed("The settings have two fee rules for one gateway and currency; keep one.")
-        for table, values in rows.items():
+        for table, values in settings_rows(settings).items():
             columns = ", ".join(f"{name} {kind}" for name, kind in TABLES[table].items())
             execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
             for row in values:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from payonce.domain.errors import BodyMalformed, StoreUnavailable
 from payonce.reconciliation.matching.results import read_result
 from payonce.reconciliation.matching.rules import FAMILIES, rule_files
-from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES
+from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES, settings_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +84,7 @@ class SparkEngine:
                 for statement in file.statements:
                     self._session.sql(statement)
             made = {row["tableName"] for row in self._session.sql("SHOW TABLES").collect()}
-            result = read_result(self._query, FAMILIES, [f for f in FAMILIES if f"{f}_bulk" in made])
+            result = read_result(self._query, FAMILIES, made)
         except PySparkException as error:
             raise StoreUnavailable(f"Spark could not do its part: {str(error).partition(chr(10))[0]}") from error
         if progress:
@@ -101,13 +101,9 @@ class SparkEngine:
             parts = [f"SELECT {columns} FROM parquet.`{path}`" for path in self._parquet[table]]  # noqa: S608
             empty = ", ".join(f"CAST(NULL AS {_SPARK_TYPES[kind]}) AS {name}" for name, kind in _columns(table))
             self._session.sql(f"CREATE VIEW {table} AS {' UNION ALL '.join(parts) or f'SELECT {empty} WHERE FALSE'}")
-        self._own("settings", [settings])
-        self._own("fee_rule", list(settings.fees))
-
-    def _own(self, table: str, rows: Sequence[object]) -> None:
-        schema = ", ".join(f"{name} {_SPARK_TYPES[kind]}" for name, kind in _columns(table))
-        values = [tuple(getattr(row, name) for name, _ in _columns(table)) for row in rows]
-        self._session.createDataFrame(values, schema).write.saveAsTable(table)
+        for table, values in settings_rows(settings).items():
+            schema = ", ".join(f"{name} {_SPARK_TYPES[kind]}" for name, kind in _columns(table))
+            self._session.createDataFrame(values, schema).write.saveAsTable(table)
 
     def _query(self, text: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._session.sql(text).collect()]

@@ -19,7 +19,9 @@ DEFAULT_WINDOW_SECONDS = 30  # the shortest in the field, for a merchant whose h
 PER_CHARGES = 10_000
 TARGET_PER_10_000 = 10  # one false alarm in 1,000 charges, which a person can still review
 Z = Fraction(1645, 1000)  # one-sided 95 %
-MIN_HISTORY = 3_000  # with fewer charges even a history without repeats can't prove the target at 95 %
+# So few can be read whatever they are of, and among few charges two real doubles already look like a habit.
+READABLE_PAIRS = 50
+MIN_HISTORY = 3_000  # with fewer charges even a spotless history can't prove the target at 95 %
 SQRT_SCALE = 10**9
 
 
@@ -128,10 +130,10 @@ def pairs_per_window(charges: Sequence[Charge]) -> dict[int, int]:
 def calibrate(merchant_id: str, charges: int, pairs: Mapping[int, int]) -> Calibration:
     """Return the largest window whose rate of repeats in the merchant's history is, at 95 %, below the target.
 
-    ``charges`` is the number of charges in the history (before the judged period) that were not given back; ``pairs``
-    how many of them are surplus per window. Doubles that nobody gave back count as legitimate, which can only shorten
-    the window. If no window is certainly below the target, the result is the default window, or no window if the
-    default is certainly above the target.
+    ``charges``: how many there were that were not given back, all earlier than what is judged; ``pairs``: how many of
+    them are surplus by each window. Doubles nobody gave back count as legitimate: they can only shorten the window.
+    Where no window is surely below the target, the default is used, unless it is surely above and would hit more than
+    ``READABLE_PAIRS``; then there is none.
     """
     target = Fraction(TARGET_PER_10_000, PER_CHARGES)
 
@@ -151,6 +153,7 @@ def calibrate(merchant_id: str, charges: int, pairs: Mapping[int, int]) -> Calib
         for window in reversed(WINDOWS_SECONDS):
             if wilson(pairs.get(window, 0), charges, upper=True) <= target:
                 return result(window, Basis.HISTORY)
-    if wilson(pairs.get(DEFAULT_WINDOW_SECONDS, 0), charges, upper=False) > target:
+    repeats = pairs.get(DEFAULT_WINDOW_SECONDS, 0)
+    if repeats > READABLE_PAIRS and wilson(repeats, charges, upper=False) > target:
         return result(0, Basis.TOO_NOISY)
     return result(DEFAULT_WINDOW_SECONDS, Basis.DEFAULT)

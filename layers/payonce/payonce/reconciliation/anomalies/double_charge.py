@@ -58,7 +58,7 @@ SELECT gateway, gateway_payment_id, CAST(sum(amount_minor) AS BIGINT) AS refunds
 FROM (
     SELECT gateway, gateway_payment_id, max(amount_minor) AS amount_minor
     FROM gateway_row
-    WHERE kind = 'refund'
+    WHERE kind IN ('refund', 'refund_reversal')
         AND (gateway, gateway_payment_id) IN (SELECT DISTINCT gateway, gateway_payment_id FROM anomalies_near)
     GROUP BY gateway, transaction_id, gateway_payment_id
 ) AS refunds
@@ -145,11 +145,12 @@ class _Row(NamedTuple):
 def find_double_charges(
     query: Query, *, judged_from_ms: int, history: Mapping[str, int]
 ) -> tuple[tuple[Break, ...], tuple[Calibration, ...]]:
-    """Return the double charges booked at or after ``judged_from_ms``, and the windows they were judged by.
+    """Return the doubles among all charges of the period, and the windows they were judged by.
 
-    Earlier rows calibrate the windows, with the refunds known by then, so that nothing looks ahead. ``history`` has the
-    number of earlier charges of each merchant to be judged. The result does not depend on the order of the rows. A
-    charge whose payment was given back in full neither is a double nor has one.
+    Rows before ``judged_from_ms`` calibrate the windows, with the refunds known by then, and are judged by them too: a
+    window is chosen so that few honest repeats of those days are in it, and each is somebody's money. ``history`` has
+    the number of those charges of each merchant that is to be judged. The order of the rows changes nothing. A charge
+    whose payment was given back in full is no double and has none.
     """
     query(_NEAR)
     query(_GATEWAY_REFUNDS)
@@ -161,8 +162,7 @@ def find_double_charges(
         for first, later in (
             sweep(charges, calibration.window_seconds * SECOND_MS) if calibration.window_seconds else ()
         ):
-            if later.at_ms >= judged_from_ms:
-                breaks.append(_break(first, later, calibration))
+            breaks.append(_break(first, later, calibration))
     breaks.sort(key=lambda found: found.break_id)
     return tuple(breaks), tuple(calibrations[merchant_id] for merchant_id in sorted(calibrations))
 

@@ -13,6 +13,9 @@ SHA-256 over one canonical JSON document of what does not depend on order:
     two row keys. Two pairs that swap their partners leave counts and amounts alone; a product of both sides they do
     not.
 
+``open_items``
+    the sum over all open items of ``row_hash("source|row_key|reason")``.
+
 ``row_hash(text)`` is the one function that an engine has to bring. Of the MD5 of the UTF-8 text it is bytes 8 to 11,
 read as a little-endian integer, modulo 2^31 - 1: so a product of two fits a signed 64-bit integer. It guards against
 defects, not against an opponent, who could choose its text but not our rules.
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.model import Tally
 
-DIGEST_VERSION: Final = 2  # 1 hashed the transaction's id without its gateway
+DIGEST_VERSION: Final = 3  # 2 had no open items
 ROW_HASH_MODULUS: Final = 2**31 - 1
 
 
@@ -44,7 +47,9 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def run_digest(tallies: Iterable[Tally], found: Iterable[Sequence[str | int | None]], *, links: int, pairs: int) -> str:
+def run_digest(
+    tallies: Iterable[Tally], found: Iterable[Sequence[str | int | None]], *, links: int, pairs: int, open_items: int
+) -> str:
     """Return the hex digest of a run."""
     breaks = hashlib.sha256()
     for line in sorted(canonical_json(list(row)) for row in found):
@@ -55,5 +60,6 @@ def run_digest(tallies: Iterable[Tally], found: Iterable[Sequence[str | int | No
         "breaks": breaks.hexdigest(),
         "links": links,
         "pairs": pairs,
+        "open_items": open_items,
     }
     return hashlib.sha256(canonical_json(document)).hexdigest()

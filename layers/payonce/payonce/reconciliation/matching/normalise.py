@@ -14,6 +14,7 @@ from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from payonce.reconciliation.readers.accounts import canonical_account
+from payonce.reconciliation.readers.sent import sent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,15 @@ class GatewayTableRow(NamedTuple):
     payout_id: str | None
     presented_minor: int | None
     presented_currency: str | None
+    category: str | None
+    gateway_charge_id: str | None
+    gateway_object_id: str | None
+    payment_reference: str | None
+    rate_millionths: int | None
+    payment_method: str | None
+    card_country: str | None
+    payout_reference: str | None
+    payout_at_ms: int | None
 
 
 class BankLineRow(NamedTuple):
@@ -61,6 +71,9 @@ class BankLineRow(NamedTuple):
     statement_key: str
     rendition_key: str
     proved: int
+    counterparty: str | None
+    sent_minor: int | None
+    sent_currency: str | None
 
 
 class BankStatementRow(NamedTuple):
@@ -98,6 +111,15 @@ def gateway_table_rows(file: ReconciliationFile, gateway: str) -> Iterator[Gatew
             row.payout_id,
             row.presented_minor,
             row.presented_currency,
+            row.category,
+            row.gateway_charge_id,
+            row.gateway_object_id,
+            row.payment_reference,
+            row.rate_millionths,
+            row.payment_method,
+            row.card_country,
+            row.payout_reference,
+            row.payout_at_ms,
         )
 
 
@@ -184,6 +206,8 @@ def _lines_of(statement: Statement) -> Iterator[BankLineRow]:
             statement_key,
             rendition_key,
             _proved(statement),
+            line.counterparty,
+            *(sent_of(line) or (None, None)),
         )
 
 
@@ -203,6 +227,9 @@ def _content_of(statement: Statement, line: StatementLine) -> tuple[str | int | 
         *references,
         line.end_to_end_id,
         line.description,
+        line.counterparty,
+        line.sent_minor,
+        line.sent_currency,
     )
 
 

@@ -6,13 +6,16 @@ The queries here are the few that every dialect spells alike.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from payonce.domain.errors import ConservationViolated
+from payonce.reconciliation.matching.bank_remarks import BankFact, bank_remarks
+from payonce.reconciliation.matching.coverage import Coverage, coverage_notices, uncovered
 from payonce.reconciliation.matching.digest import run_digest
-from payonce.reconciliation.matching.run_result import RunResult
-from payonce.reconciliation.model import Break, Evidence, Outcome, RunSettings, Source, Tally
+from payonce.reconciliation.matching.run_result import OpenTotal, RunResult
+from payonce.reconciliation.model import BalanceMovement, Break, Evidence, OpenItem, Outcome, RunSettings, Source, Tally
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
@@ -26,8 +29,14 @@ if TYPE_CHECKING:
     Query = Callable[[str], Iterable[Row]]
 
 EVIDENCE_ROWS_PER_BREAK: Final = 8  # enough to see it; a group of thousands stays in the files
+MAX_OPEN_ITEMS: Final = 100_000  # of a family, in memory at once; the totals count every one
 _LINK: Final = "break_class, subject_1, subject_2, subject_3, subject_4"
 _LINK_TEXT: Final = " || '|' || ".join([*_LINK.split(", "), "source", "row_key"])
+_REPORTED_NAMES: Final = ("coalesce(reference, gateway_payment_id)", "gateway_row")
+_GATEWAY_FIELDS: Final = (
+    "gateway, transaction_id, kind, category, reference, gateway_payment_id, amount_minor, fee_minor, currency, "
+    "created_at_ms, available_at_ms, payout_id, payout_reference, presented_minor, presented_currency"
+)
 _EVIDENCE: Final = {
     # Of each source: the table, what its row_key is made of, and the fields that are shown.
     Source.LEDGER: (
@@ -36,17 +45,20 @@ _EVIDENCE: Final = {
         "entry_id, payment_id, gateway, kind, state, ref, amount_minor, currency, booked_at_ms, gateway_payment_id",
     ),
     Source.GATEWAY: (
-        "(SELECT * FROM gateway_row WHERE kind = 'payout' UNION ALL SELECT gateway, transaction_id, kind, reference, "
-        "gateway_payment_id, amount_minor, fee_minor, net_minor, currency, created_at_ms, available_at_ms, payout_id, "
-        "presented_minor, presented_currency FROM transactions_gateway_row) AS linked",
+        f"(SELECT {_GATEWAY_FIELDS} FROM gateway_row WHERE kind = 'payout' "  # noqa: S608
+        f"UNION ALL SELECT {_GATEWAY_FIELDS} FROM transactions_gateway_row "
+        # A payout of which the report has only the members is shown as their sum.
+        "UNION ALL SELECT gateway, payout_id, 'payout', 'sum of its ' || row_count || ' rows', NULL, NULL, "
+        "-expected_minor, 0, currency, first_ms, last_ms, payout_id, payout_reference, NULL, NULL FROM bank_derived"
+        ") AS linked",
         "gateway || '|' || transaction_id",
-        "gateway, transaction_id, kind, reference, gateway_payment_id, amount_minor, fee_minor, currency, "
-        "created_at_ms, available_at_ms, payout_id, presented_minor, presented_currency",
+        _GATEWAY_FIELDS,
     ),
     Source.BANK: (
         "bank_line",
         "line_key",
-        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description, proved",
+        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description, proved, "
+        "counterparty, sent_minor, sent_currency",
     ),
     Source.STATEMENT: (
         "bank_statement",
@@ -123,17 +135,20 @@ class Workspace(ReconciliationEngine, Protocol):
         ...
 
 
-def read_result(query: Query, families: Sequence[str], bulk: Sequence[str]) -> RunResult:
-    """Read the families' tables; ``bulk`` are those that settled rows in bulk.
+def read_result(query: Query, families: Sequence[str], made: Collection[str]) -> RunResult:
+    """Read the families' tables; ``made`` are the names of all that there are.
 
     Raises ``ConservationViolated`` if counts, sums or keys of what came out differ from what went in.
     """
-    counted, pairs = _counted(query, families, bulk)
+    counted, pairs = _counted(query, families, [family for family in families if f"{family}_bulk" in made])
     inputs = _inputs(query, families)
     prove_conservation(inputs, counted)
     for family in families:
         _prove_keys(query, family)
         _prove_links(query, family)
+    listing = [family for family in families if f"{family}_open_item" in made]
+    open_items = _open_items(query, listing)
+    open_totals = _open_totals(query, listing)
     tallies = tuple(
         Tally(source=source, currency=currency, outcome=outcome, rows=rows, amount_minor=amount)
         for (source, currency, outcome), (rows, amount) in sorted(counted.items())
@@ -146,8 +161,103 @@ def read_result(query: Query, families: Sequence[str], bulk: Sequence[str]) -> R
     rows_of: dict[Source, int] = defaultdict(int)
     for (source, _), (rows, _amount) in inputs.items():
         rows_of[source] += rows
-    digest = run_digest(tallies, found, links=links, pairs=pairs)
-    return RunResult(breaks=breaks, tallies=tallies, digest=digest, rows=MappingProxyType(dict(rows_of)))
+    open_hash = sum(int(row[0] or 0) for family in listing for row in query(_open_hash(family)))
+    digest = run_digest(tallies, found, links=links, pairs=pairs, open_items=open_hash)
+    balance = _balance(query) if "transactions_balance" in made else ()
+    coverage = _coverage(query) if "transactions_coverage" in made else ()
+    return RunResult(
+        breaks=breaks,
+        tallies=tallies,
+        digest=digest,
+        rows=MappingProxyType(dict(rows_of)),
+        open_items=open_items,
+        open_totals=open_totals,
+        balance=balance,
+        notices=coverage_notices(coverage),
+        remarks=bank_remarks(_bank_facts(query)) if "bank_guessed" in made else (),
+    )
+
+
+def _open_items(query: Query, families: Sequence[str]) -> tuple[OpenItem, ...]:
+    """Return the items, the largest amounts first, at most ``MAX_OPEN_ITEMS`` of a family; ``_open_totals`` has all."""
+    items = [
+        OpenItem(
+            source=Source(row[0]),
+            row_key=row[1],
+            reason=row[2],
+            currency=row[3],
+            amount_minor=int(row[4]),
+            at_ms=int(row[5]),
+            gateway=row[6],
+            label=row[7],
+        )
+        for family in families
+        for row in query(
+            "SELECT source, row_key, reason, currency, amount_minor, at_ms, gateway, label "  # noqa: S608
+            f"FROM {family}_open_item ORDER BY abs(amount_minor) DESC, source, row_key LIMIT {MAX_OPEN_ITEMS}"
+        )
+    ]
+    return tuple(sorted(items, key=lambda item: (item.source.value, item.reason, item.at_ms, item.row_key)))
+
+
+def _open_totals(query: Query, families: Sequence[str]) -> tuple[OpenTotal, ...]:
+    rows = [
+        OpenTotal(Source(source), reason, currency, int(count), int(amount))
+        for family in families
+        for source, reason, currency, count, amount in query(
+            f"SELECT source, reason, currency, count(*), sum(amount_minor) FROM {family}_open_item "  # noqa: S608
+            "GROUP BY source, reason, currency"
+        )
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.source.value, row.reason, row.currency)))
+
+
+def _balance(query: Query) -> tuple[BalanceMovement, ...]:
+    rows = [
+        BalanceMovement(
+            gateway=row[0],
+            kind=row[1],
+            category=row[2],
+            currency=row[3],
+            rows=int(row[4]),
+            amount_minor=int(row[5]),
+            fee_minor=int(row[6]),
+        )
+        for row in query(
+            "SELECT gateway, kind, category, currency, row_count, amount_minor, fee_minor FROM transactions_balance"
+        )
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.gateway, row.currency, row.kind, row.category)))
+
+
+def _coverage(query: Query) -> tuple[Coverage, ...]:
+    found = [
+        Coverage(Source(row[0]), row[1], int(row[2]), int(row[3]), row[4], row[5])
+        for row in query("SELECT source, gateway, row_count, paired, first_ms, last_ms FROM transactions_coverage")
+    ]
+    # An example of the names is looked for only where it is needed: it is a look at every row.
+    lacking = uncovered(found)
+    return tuple(replace(one, example=_example(query, one)) if one.gateway in lacking else one for one in found)
+
+
+def _bank_facts(query: Query) -> tuple[BankFact, ...]:
+    return tuple(
+        BankFact(row[0], row[1], row[2], int(row[3]), int(row[4]))
+        for row in query(
+            "SELECT how, gateway, currency, row_count, amount_minor FROM bank_guessed UNION ALL "
+            "SELECT 'memberless', gateway, currency, row_count, amount_minor FROM bank_memberless"
+        )
+    )
+
+
+def _example(query: Query, one: Coverage) -> str | None:
+    names, table = ("reference", "ledger") if one.source is Source.LEDGER else _REPORTED_NAMES
+    found = query(f"SELECT gateway, min({names}) FROM {table} GROUP BY gateway")  # noqa: S608
+    return next((row[1] for row in found if row[0] == one.gateway), None)
+
+
+def _open_hash(family: str) -> str:
+    return f"SELECT sum(row_hash(source || '|' || row_key || '|' || reason)) FROM {family}_open_item"  # noqa: S608
 
 
 def prove_conservation(

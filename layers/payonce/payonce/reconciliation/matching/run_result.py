@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.reconciliation.anomalies.findings import Anomalies
-    from payonce.reconciliation.model import Break, Tally
+    from payonce.reconciliation.model import BalanceMovement, Break, OpenItem, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTotal:
+    """How many rows of one source and currency are open for one reason, and their signed sum."""
+
+    source: Source
+    reason: str
+    currency: str
+    rows: int
+    amount_minor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +32,10 @@ class RunResult:
     """What a run found. ``digest`` is the same for the same rows, in whatever order, files or engine they came.
 
     It is that of the rules. ``anomalies`` lie over it: their double charges are among ``breaks``, and their rows stay
-    matched.
+    matched. ``open_items`` are the rows that are neither matched nor a break, each with its reason; ``open_totals``
+    counts all of them, also where there are too many to list. ``balance`` is what moved each gateway's balance, fees
+    named. ``notices`` are what has to be known before anything else, a sentence each: that nothing could be compared.
+    ``remarks`` say how it came to matches that rest on more than a name, and what could not be checked.
     """
 
     breaks: tuple[Break, ...]
@@ -29,6 +43,11 @@ class RunResult:
     digest: str
     rows: Mapping[Source, int] = field(default_factory=lambda: MappingProxyType({}))
     anomalies: Anomalies | None = None
+    open_items: tuple[OpenItem, ...] = ()
+    open_totals: tuple[OpenTotal, ...] = ()
+    balance: tuple[BalanceMovement, ...] = ()
+    notices: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 # What the gateway did not do, or did once, is no second charge of the payer.

@@ -129,6 +129,8 @@ def verdict(result: RunResult, proof: Iterable[Conserved]) -> str:
     if not all(one.holds for one in proof):
         return "Conservation failed: rows or money got lost in the run. Nothing of it can be trusted."
     count = len(result.breaks)
+    if result.notices:
+        return f"Not everything could be compared: {result.notices[0]} {count:,} break{'' if count == 1 else 's'}."
     if not count:
-        return "No breaks: every row is matched or excluded with a reason."
+        return "No breaks: every row is matched or an open item with its reason."
     return f"{count:,} break{'' if count == 1 else 's'}: each needs somebody, or a correction."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.limits import MAX_ENTRY_CHARACTERS, MAX_ENTRY_TEXTS, MAX_ENTRY_TRANSACTIONS
 from payonce.reconciliation.readers.rows import StatementLine
+from payonce.reconciliation.readers.sent import charges_in, instructed_in, sent_in_entry
 from payonce.reconciliation.readers.values import currency_of, date_of, instant_ms, minor_of, shown, unique
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Transactions:
         self.end_to_end_ids: dict[str, None] = {}
         self.names: dict[bool, dict[str, None]] = {True: {}, False: {}}
         self.descriptions: list[str] = []
+        self.instructed: list[tuple[int, str] | None] = []
+        self.charges: list[tuple[int, str]] = []
         self._count = self._texts = self._characters = 0
 
     def add(self, detail: Node) -> None:
@@ -76,6 +79,8 @@ class Transactions:
         self.end_to_end_ids.update(dict.fromkeys(end_to_end))
         self.references.update(dict.fromkeys(references))
         self.descriptions += texts
+        self.instructed.append(instructed_in(detail))
+        self.charges += charges_in(detail)
         for credit, names in self.names.items():
             # Two say all that is asked: that there is not one.
             if len(names) < 2:
@@ -113,6 +118,8 @@ def entry_of(node: Node, transactions: Transactions, *, made_on: date | None = N
     end_to_end_ids = tuple(transactions.end_to_end_ids)
     names = tuple(transactions.names[amount >= 0])
     last = [text for text in [node.value("AddtlNtryInf")] if text]
+    charges = [*charges_in(node)] or transactions.charges
+    sent = sent_in_entry(amount, currency, transactions.instructed, charges) or (None, None)
     return StatementLine(
         row_number=node.line,
         amount_minor=amount,
@@ -125,6 +132,8 @@ def entry_of(node: Node, transactions: Transactions, *, made_on: date | None = N
         end_to_end_id=end_to_end_ids[0] if len(end_to_end_ids) == 1 else None,
         counterparty=names[0] if len(names) == 1 else None,
         description=" ".join([*transactions.descriptions, *last]),
+        sent_minor=sent[0],
+        sent_currency=sent[1],
     )
 
 

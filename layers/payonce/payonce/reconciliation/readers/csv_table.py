@@ -1,10 +1,13 @@
-"""CSV as RFC 4180 has it: UTF-8, one header, every record as wide as the header. Nothing is guessed."""
+"""CSV as RFC 4180 has it: UTF-8, one header, every record as wide as the header.
+
+Blank lines may stand before the header, and semicolons for commas, as a spreadsheet saves it where the comma is the
+decimal sign: the header has the one or the other.
+"""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.errors import FileRejected
@@ -54,48 +57,60 @@ def decoded(data: bytes) -> str:
 
 
 def header_of(text: str) -> tuple[str, ...]:
-    """Return the column names of the first line."""
-    first = next(lines_of(text)).removeprefix("\ufeff").rstrip("\r")
+    """Return the column names of the first line that is not blank."""
+    first = next((line for line in lines_of(text) if line.removeprefix("\ufeff").strip()), "")
+    return _names(first)
+
+
+def _names(line: str) -> tuple[str, ...]:
+    first = line.removeprefix("\ufeff").rstrip("\r\n")
     try:
-        cells = next(csv.reader([first[:MAX_LINE_CHARACTERS]], strict=True), [])
+        cells = next(csv.reader([first[:MAX_LINE_CHARACTERS]], strict=True, delimiter=_delimiter(first)), [])
     except csv.Error:
         return ()
     return tuple(cell.strip() for cell in cells)
 
 
-def records(data: bytes, *, required: frozenset[str]) -> Iterator[Record]:
-    """Yield the records below the header, which must have every ``required`` column once."""
-    text = decoded(data)
-    names = header_of(text)
-    _check_header(names, required)
-    yield from _records(_bounded_lines(text), names, MAX_ROWS)
+def _delimiter(header: str) -> str:
+    return ";" if ";" in header and "," not in header else ","
+
+
+def records(data: bytes, *, required: frozenset[str], padded: bool = False) -> Iterator[Record]:
+    """Yield the records below the header, which must have every ``required`` column once.
+
+    ``padded``: empty cells at a record's end may be left out.
+    """
+    yield from _table(_bounded_lines(decoded(data)), required, MAX_ROWS, padded)
 
 
 def streamed_records(stream: LineStream, *, required: frozenset[str], max_rows: int) -> Iterator[Record]:
     """Yield the same of a stream, holding one line at a time. A refusal may follow after records were yielded."""
-    lines = _decoded_lines(stream)
-    header = next(lines, "")
-    names = header_of(header)
+    yield from _table(_decoded_lines(stream), required, max_rows)
+
+
+def _table(lines: Iterator[str], required: frozenset[str], max_rows: int, padded: bool = False) -> Iterator[Record]:
+    before, header = 0, ""
+    for header in lines:
+        if header.removeprefix("\ufeff").strip():
+            break
+        before += 1
+    names = _names(header)
     _check_header(names, required)
-    yield from _records(chain((header,), lines), names, max_rows)
-
-
-def _records(lines: Iterator[str], names: tuple[str, ...], max_rows: int) -> Iterator[Record]:
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines, strict=True, delimiter=_delimiter(header))
     seen = 0
-    line = 1
+    line = before + 2
     try:
-        next(reader)
-        line = reader.line_num + 1
         for cells in reader:
             if cells:
                 seen += 1
                 if seen > max_rows:
                     raise FileRejected(f"there are more than {max_rows} rows; split the report", line=line)
+                if padded:
+                    cells += [""] * (len(names) - len(cells))
                 if len(cells) != len(names):
                     raise FileRejected(f"there are {len(cells)} cells, the header has {len(names)}", line=line)
                 yield Record(line, dict(zip(names, cells, strict=True)))
-            line = reader.line_num + 1
+            line = before + 2 + reader.line_num
     except csv.Error as error:
         raise FileRejected(f"not CSV: {error}", line=line) from None
 

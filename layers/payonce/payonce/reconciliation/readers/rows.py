@@ -29,14 +29,47 @@ class FileFormat(StrEnum):
 
 
 class RowKind(StrEnum):
-    """What a gateway's row is, whatever the gateway calls it."""
+    """What a gateway's row is, whatever the gateway calls it: its own word is kept in ``GatewayRow.category``.
 
+    A reader gives the narrowest kind that the gateway's documentation allows. A word that it does not know is an
+    ``ADJUSTMENT`` and a notice of the file: no row is lost and no file is refused for a new word.
+    """
+
+    # Movements that our ledger has too. The reversals stand under the reference of what they take back.
     CHARGE = "charge"
+    """Money of a payer was captured or settled: positive."""
+    UNCAPTURED = "uncaptured"
+    """The part of a charge that was authorised and never captured is taken out again: negative. Nothing has failed."""
+    CHARGE_REVERSAL = "charge_reversal"
+    """A charge failed after it was booked, or its settlement was reversed: negative, the money is gone."""
     REFUND = "refund"
+    """Money was paid back to a payer, or paid out to one: negative."""
+    REFUND_REVERSAL = "refund_reversal"
+    """A refund failed or bounced: positive, the payer does not have the money."""
+
+    # A dispute's life. The rows stand under the reference of the charge that is disputed.
     DISPUTE = "dispute"
+    """The disputed money was taken: negative."""
+    DISPUTE_REVERSAL = "dispute_reversal"
+    """It was given back, because the dispute was won or withdrawn: positive."""
+    DISPUTE_LOST = "dispute_lost"
+    """It was taken for good, after a defence (a second chargeback): negative."""
+
+    # What our ledger does not have. It is listed, and moves the balance.
     FEE = "fee"
+    """The gateway's own fees, network costs and taxes on them, that are no part of a payment's row."""
+    RESERVE = "reserve"
+    """Money that the gateway holds back (negative) or releases (positive)."""
+    TRANSFER = "transfer"
+    """Money between balances at the gateway: platform fees and earnings, connected accounts, top-ups."""
+    CONVERSION = "conversion"
+    """One side of a conversion between two balances of different currencies."""
     ADJUSTMENT = "adjustment"
+    """Anything else that moves the balance."""
+
+    # The bank's side has it.
     PAYOUT = "payout"
+    """Money sent to the bank account (negative), or come back from there (positive)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +78,22 @@ class GatewayRow:
 
     ``amount_minor`` is signed as the balance sees it (a charge is positive, a refund or a payout negative),
     ``fee_minor`` is positive when it costs the merchant; ``net_minor`` is amount less fee; all are in ``currency``.
-    ``gateway_payment_id`` is the payment the movement belongs to, as the gateway names it.
-    ``presented_minor`` and ``presented_currency`` are what the payer saw, where the gateway converted it.
+    ``category`` is the gateway's own word for the row, as it writes it.
+
+    Names, from the narrowest to the widest. ``transaction_id`` is unique to the row at the gateway and the same in
+    every report. ``gateway_object_id`` is what moved: the charge, capture, refund or dispute. ``reference`` is what we
+    gave the gateway for this movement (a capture's own, a refund's own), else what we gave for its payment;
+    ``payment_reference`` is what we gave for its payment. ``gateway_charge_id`` is the charge that it belongs to, where
+    the gateway tells charge and payment apart, ``gateway_payment_id`` the payment.
+
+    ``presented_minor`` and ``presented_currency`` are what the payer saw, signed like ``amount_minor``, where the
+    gateway converted it; ``rate_millionths`` is the rate that the row itself states: of one presented minor unit in
+    millionths of one of ``currency``.
+    ``payment_method`` (lower case, as the gateway writes it: ``card``, ``visa``, ``sepa_debit``) and ``card_country``
+    (ISO 3166, two capitals) are what a fee may depend on.
+    ``payout_id`` is the payout that the row is paid out in. Of a payout's own row ``gateway_object_id`` is the payout
+    that it is or takes back, where that is another one. ``payout_reference`` is what a bank may call that payout, and
+    ``payout_at_ms`` when it is sent, where the row states it.
     """
 
     row_number: int
@@ -63,6 +110,15 @@ class GatewayRow:
     gateway_payment_id: str | None = None
     presented_minor: int | None = None
     presented_currency: str | None = None
+    category: str | None = None
+    gateway_charge_id: str | None = None
+    gateway_object_id: str | None = None
+    payment_reference: str | None = None
+    rate_millionths: int | None = None
+    payment_method: str | None = None
+    card_country: str | None = None
+    payout_reference: str | None = None
+    payout_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +126,8 @@ class StatementLine:
     """One booked movement of a bank account: positive is money in.
 
     ``references`` are all identifiers the bank gives, without duplicates, in the file's order. ``end_to_end_id`` is set
-    when exactly one is given: a batch has several, and none of them alone is the line's.
+    when exactly one is given: a batch has several, and none of them alone is the line's. ``sent_minor`` and
+    ``sent_currency`` are what was sent, where the file has elements for it: before charges, or in another currency.
     """
 
     row_number: int
@@ -82,6 +139,8 @@ class StatementLine:
     end_to_end_id: str | None = None
     counterparty: str | None = None
     description: str = ""
+    sent_minor: int | None = None
+    sent_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +170,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationFile:
-    """A whole file that was read. ``file_id`` is the SHA-256 of its bytes: the same file has the same id."""
+    """A whole file that passed its checks. ``file_id`` is the SHA-256 of its bytes: the same file has the same id.
+
+    ``notices`` say in a sentence each what was read in a way that its sender should know of, such as an unknown word.
+    """
 
     file_id: str
     format: FileFormat
     gateway_rows: tuple[GatewayRow, ...] = ()
     statements: tuple[Statement, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def unproved(self) -> tuple[str, ...]:

@@ -1,85 +1,52 @@
-"""Stripe's itemised payout reconciliation and ending balance reports (``payout_reconciliation.itemized.*``).
+"""Stripe's itemised reports: payout reconciliation, ending balance reconciliation, balance change from activity.
 
-Amounts are decimals in major units. Only the columns in UTC are read: the others are in whichever zone the report was
-run with, which the file does not say. Run it with metadata columns, so that our reference is in it.
+Amounts are decimals in major units. The columns in UTC are read where they are; the others are in whichever zone the
+report was run with, which the file does not say: then the zone has to be given. Run the report with the columns of ids
+and metadata, so that our reference is in it (https://docs.stripe.com/reports/api).
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.csv_table import Record, records
 from payonce.reconciliation.readers.rows import GatewayRow, RowKind
+from payonce.reconciliation.readers.stripe_kinds import STRIPE_KINDS
 from payonce.reconciliation.readers.values import currency_of, instant_ms, minor_of, shown
 
-REQUIRED_COLUMNS = frozenset(
-    {
-        "balance_transaction_id",
-        "created_utc",
-        "available_on_utc",
-        "currency",
-        "gross",
-        "fee",
-        "net",
-        "reporting_category",
-        "automatic_payout_id",
-    }
-)
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+REQUIRED_COLUMNS = frozenset({"balance_transaction_id", "currency", "gross", "fee", "net", "reporting_category"})
+_OF_PAYMENT = ("payment_metadata[payonce_capture_reference]", "payment_metadata[payonce_reference]")
+_OF_REFUND = ("refund_metadata[payonce_reference]",)
 # The keys are those that payonce writes to Stripe's objects; a capture's own reference stands before the payment's.
 REFERENCE_COLUMNS = MappingProxyType(
     {
-        RowKind.CHARGE: ("payment_metadata[payonce_capture_reference]", "payment_metadata[payonce_reference]"),
-        RowKind.REFUND: ("refund_metadata[payonce_reference]",),
-        RowKind.DISPUTE: ("payment_metadata[payonce_capture_reference]", "payment_metadata[payonce_reference]"),
+        RowKind.CHARGE: _OF_PAYMENT,
+        RowKind.UNCAPTURED: _OF_PAYMENT,
+        RowKind.CHARGE_REVERSAL: _OF_PAYMENT,
+        RowKind.REFUND: _OF_REFUND,
+        RowKind.REFUND_REVERSAL: _OF_REFUND,
+        RowKind.DISPUTE: _OF_PAYMENT,
+        RowKind.DISPUTE_REVERSAL: _OF_PAYMENT,
     }
 )
-# https://docs.stripe.com/reports/reporting-categories. A new category is refused until somebody says what it is.
-KINDS = MappingProxyType(
-    {
-        "charge": RowKind.CHARGE,
-        "charge_failure": RowKind.CHARGE,
-        "partial_capture_reversal": RowKind.CHARGE,
-        "refund": RowKind.REFUND,
-        "refund_failure": RowKind.REFUND,
-        "dispute": RowKind.DISPUTE,
-        "dispute_reversal": RowKind.DISPUTE,
-        "fee": RowKind.FEE,
-        "network_cost": RowKind.FEE,
-        "tax": RowKind.FEE,
-        "payout": RowKind.PAYOUT,
-        "payout_reversal": RowKind.PAYOUT,
-        "other_adjustment": RowKind.ADJUSTMENT,
-        "topup": RowKind.ADJUSTMENT,
-        "topup_reversal": RowKind.ADJUSTMENT,
-        "transfer": RowKind.ADJUSTMENT,
-        "transfer_reversal": RowKind.ADJUSTMENT,
-        "platform_earning": RowKind.ADJUSTMENT,
-        "platform_earning_refund": RowKind.ADJUSTMENT,
-        "contribution": RowKind.ADJUSTMENT,
-        "currency_conversion": RowKind.ADJUSTMENT,
-        "connect_collection_transfer": RowKind.ADJUSTMENT,
-        "connect_reserved_funds": RowKind.ADJUSTMENT,
-        "risk_reserved_funds": RowKind.ADJUSTMENT,
-        "unreconciled_customer_funds": RowKind.ADJUSTMENT,
-        "advance": RowKind.ADJUSTMENT,
-        "advance_funding": RowKind.ADJUSTMENT,
-        "financing_payout": RowKind.ADJUSTMENT,
-        "financing_paydown": RowKind.ADJUSTMENT,
-    }
-)
+PAYMENT_METADATA = "payment_metadata["
 
 
-def read_stripe_csv(data: bytes) -> tuple[GatewayRow, ...]:
+def read_stripe_csv(data: bytes, zone: ZoneInfo | None = None) -> tuple[GatewayRow, ...]:
     """Return the report's rows. Raises ``FileRejected``.
 
     Checked: net = gross - fee in each row, and that no balance transaction is in the file twice, which would mean that
-    two reports were pasted together.
+    two reports were pasted together. A category that is not known is an adjustment.
     """
     found: list[GatewayRow] = []
     seen: dict[str, int] = {}
     for record in records(data, required=REQUIRED_COLUMNS):
-        row = _row(record)
+        row = _row(record, zone)
         if row.transaction_id in seen:
             raise FileRejected(
                 f"{shown(row.transaction_id)} is on line {seen[row.transaction_id]} too",
@@ -91,11 +58,9 @@ def read_stripe_csv(data: bytes) -> tuple[GatewayRow, ...]:
     return tuple(found)
 
 
-def _row(record: Record) -> GatewayRow:
+def _row(record: Record, zone: ZoneInfo | None) -> GatewayRow:
     category = record.required("reporting_category")
-    if category not in KINDS:
-        raise FileRejected(f"{shown(category)} is not a known category", line=record.line, field="reporting_category")
-    kind = KINDS[category]
+    kind = STRIPE_KINDS.get(category, RowKind.ADJUSTMENT)
     currency = currency_of(record.required("currency"), line=record.line, field="currency")
     gross, fee, net = (
         minor_of(record.required(column), currency, line=record.line, field=column)
@@ -106,6 +71,12 @@ def _row(record: Record) -> GatewayRow:
     presented_currency, presented = _presented(record)
     if presented_currency == currency:
         presented_currency = presented = None
+    created = _instant(record, "created", zone)
+    if created is None:
+        raise FileRejected("the cell is empty", line=record.line, field="created_utc")
+    charge_id = record.optional("charge_id")
+    method = record.optional("payment_method_type")
+    country = record.optional("card_country")
     return GatewayRow(
         row_number=record.line,
         transaction_id=record.required("balance_transaction_id"),
@@ -115,13 +86,28 @@ def _row(record: Record) -> GatewayRow:
         fee_minor=fee,
         net_minor=net,
         currency=currency,
-        created_at_ms=_instant(record, "created_utc"),
-        available_at_ms=_instant(record, "available_on_utc"),
+        created_at_ms=created,
+        available_at_ms=_instant(record, "available_on", zone),
         payout_id=record.optional("automatic_payout_id"),
-        gateway_payment_id=record.optional("payment_intent_id") or record.optional("charge_id"),
+        gateway_payment_id=record.optional("payment_intent_id") or charge_id,
         presented_minor=presented,
         presented_currency=presented_currency,
+        category=category,
+        gateway_charge_id=charge_id,
+        gateway_object_id=record.optional("source_id"),
+        payment_reference=_payment_reference(record) if kind in REFERENCE_COLUMNS else None,
+        payment_method=None if method is None else method.lower(),
+        card_country=None if country is None else country.upper(),
+        payout_reference=record.optional("trace_id"),
+        payout_at_ms=_payout_at(record, zone),
     )
+
+
+def _payment_reference(record: Record) -> str | None:
+    """Return what we gave for the payment: ours, else the only other metadata, else the group of its transfers."""
+    own = record.optional("payment_metadata[payonce_reference]")
+    texts = {text for name in record.cells if name.startswith(PAYMENT_METADATA) and (text := record.optional(name))}
+    return own or (texts.pop() if len(texts) == 1 else record.optional("transfer_group"))
 
 
 def _presented(record: Record) -> tuple[str | None, int | None]:
@@ -135,8 +121,24 @@ def _presented(record: Record) -> tuple[str | None, int | None]:
     return currency, minor_of(amount_text, currency, line=record.line, field="customer_facing_amount")
 
 
-def _instant(record: Record, column: str) -> int:
-    text = record.required(column)
+def _payout_at(record: Record, zone: ZoneInfo | None) -> int | None:
+    """Return when the payout is due at the bank; the column is one that not every report has in UTC."""
+    column = "automatic_payout_effective_at"
+    known = record.optional(f"{column}_utc") or zone is not None
+    return _instant(record, column, zone) if known else None
+
+
+def _instant(record: Record, column: str, zone: ZoneInfo | None) -> int | None:
+    """Return the time of ``<column>_utc``, else that of ``<column>`` in the zone that was given; ``None`` without."""
+    in_utc = record.optional(f"{column}_utc")
+    text = in_utc or record.optional(column)
+    if text is None:
+        return None
     # Stripe writes midnight of a day as the day alone in some exports.
     whole = text + " 00:00:00" if len(text) == len("2026-02-28") else text
-    return instant_ms(whole, line=record.line, field=column, utc_offset_minutes=0)
+    if in_utc is not None:
+        return instant_ms(whole, line=record.line, field=f"{column}_utc", utc_offset_minutes=0)
+    if zone is None:
+        problem = f"the file does not say the zone of its times; run the report with {column}_utc, or give the zone"
+        raise FileRejected(problem, line=record.line, field=column)
+    return instant_ms(whole, line=record.line, field=column, zone=zone)

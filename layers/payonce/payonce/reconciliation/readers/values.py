@@ -12,9 +12,12 @@ from payonce.reconciliation.readers.limits import MAX_AMOUNT_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
+    from zoneinfo import ZoneInfo
 
 # OWASP's list for CSV injection: what a spreadsheet takes for a formula, and blanks it skips before looking.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+MAX_RATE = 10**9  # of any two currencies in use
 REPLACEMENT = "\ufffd"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]*))?", re.ASCII)
@@ -118,6 +121,14 @@ def grouped(amount_minor: int, currency: str) -> str:
     return f"{'-' if amount_minor < 0 else ''}{int(whole):,}{point}{fraction}"
 
 
+def minor_rate_millionths(rate: Decimal, presented_currency: str, currency: str) -> int | None:
+    """Return a rate of major units as millionths between the minor units; ``None`` for what is no rate."""
+    exponent = MINOR_UNIT_EXPONENTS[currency] - MINOR_UNIT_EXPONENTS[presented_currency]
+    if not rate.is_finite() or not 0 < rate < MAX_RATE:
+        return None
+    return round(rate.scaleb(exponent + 6)) or None
+
+
 def date_of(text: str, *, line: int, field: str) -> date:
     """Return an ISO 8601 calendar date (``2026-02-28``)."""
     plain = text.strip()
@@ -146,25 +157,29 @@ def six_digit_date(text: str, *, line: int, field: str) -> date:
         raise FileRejected(f"{shown(text)} is not a date of the form YYMMDD", line=line, field=field) from None
 
 
-def instant_ms(text: str, *, line: int, field: str, utc_offset_minutes: int | None = None) -> int:
+def instant_ms(
+    text: str, *, line: int, field: str, utc_offset_minutes: int | None = None, zone: ZoneInfo | None = None
+) -> int:
     """Return epoch milliseconds UTC of an ISO 8601 date and time.
 
     The text carries its offset (``Z``, ``+02:00``), unless the column or the file says which it is in
-    (``utc_offset_minutes``). A local time of no stated zone is refused: an hour's error would look like a break.
+    (``utc_offset_minutes``), or somebody who knows (``zone``). A local
+    time of no stated zone is refused: an hour's error would look like a break.
     """
     plain = text.strip()
-    pattern = _INSTANT if utc_offset_minutes is None else _DATE_TIME
+    of_zone = utc_offset_minutes is not None or zone is not None
+    pattern = _DATE_TIME if of_zone else _INSTANT
     try:
         if pattern.fullmatch(plain) is None:
             raise ValueError
         moment = datetime.fromisoformat(plain)
         if utc_offset_minutes is not None:
             moment = moment.replace(tzinfo=timezone(timedelta(minutes=utc_offset_minutes)))
+        elif zone is not None:
+            moment = moment.replace(tzinfo=zone)
         return (moment - EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
-        wanted = (
-            "with its offset from UTC (2026-02-28T09:30:00Z)" if utc_offset_minutes is None else "without an offset"
-        )
+        wanted = "without an offset" if of_zone else "with its offset from UTC (2026-02-28T09:30:00Z)"
         raise FileRejected(f"{shown(text)} is not a date and time {wanted}", line=line, field=field) from None
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from payonce.reconciliation.matching.summary import age_hours, by_class, conservation, is_overdue, urgent_first
+from payonce.reconciliation.matching.summary import (
+    age_hours,
+    by_class,
+    conservation,
+    is_overdue,
+    urgent_first,
+    verdict,
+)
 from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
@@ -15,8 +22,10 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import Break, RunSettings
     from payonce.reconciliation.runs.intake import Intake
 
-JSON_VERSION = 3
+JSON_VERSION = 4
 UNPROVED = "Unproved: these files may lack lines. Their lines are matched, but what rests on them settles nothing."
+# What our ledger does not have and an accountant asks for: taken, held back, or moved by the gateway itself.
+SHOWN_KINDS = frozenset({"fee", "reserve", "transfer", "conversion", "adjustment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,12 @@ class Contents:
     def breaks(self) -> list[Break]:
         """Return the breaks, the most urgent first."""
         return sorted(self.result.breaks, key=urgent_first)
+
+    @property
+    def notices(self) -> list[str]:
+        """What has to be known before anything else: of the run, and of each file what was read in its own way."""
+        of_files = [f"{one.name}: {notice}" for one in self.intake.files for notice in one.notices]
+        return [*self.result.notices, *self.intake.notices, *self.result.remarks, *of_files]
 
     @property
     def classes(self) -> tuple[ClassSummary, ...]:
@@ -59,6 +74,8 @@ def as_json(contents: Contents) -> dict[str, Any]:
     return {
         "version": JSON_VERSION,
         "refused": [asdict(one) for one in contents.intake.refused],
+        "verdict": verdict(contents.result, contents.proof),
+        "notices": contents.notices,
         "settings": asdict(contents.settings),
         "files": [asdict(facts) for facts in contents.intake.files],
         "digest": contents.result.digest,
@@ -75,6 +92,9 @@ def as_json(contents: Contents) -> dict[str, Any]:
             }
             for one in contents.proof
         ],
+        "open_totals": [asdict(one) for one in contents.result.open_totals],
+        "open_items": [asdict(one) for one in contents.result.open_items],
+        "balance": [asdict(one) for one in contents.result.balance],
         "anomalies": contents.result.anomalies.to_document() if contents.result.anomalies else None,
         "breaks": [_break(found, contents.settings.as_of_ms) for found in contents.breaks],
     }

@@ -12,19 +12,29 @@ from markupsafe import Markup
 from payonce.reconciliation.matching.summary import age_hours, is_overdue, verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import EPOCH, grouped, plain
-from payonce.reconciliation.report.contents import UNPROVED, refusals, unproved
+from payonce.reconciliation.report.contents import SHOWN_KINDS, UNPROVED, refusals, unproved
 from payonce.reconciliation.report.plots import plots_of
 from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
     from payonce.reconciliation.anomalies.findings import Finding
+    from payonce.reconciliation.matching.run_result import OpenTotal
     from payonce.reconciliation.matching.summary import ClassSummary, Conserved
-    from payonce.reconciliation.model import Break, Evidence, RunSettings
+    from payonce.reconciliation.model import BalanceMovement, Break, Evidence, RunSettings
     from payonce.reconciliation.report.contents import Contents
 
 TEMPLATE = "report.html.jinja"
 MAX_BREAKS = 1_000  # with their evidence a browser lays out this many in a second; the JSON has all breaks
+
+
+def _moved(one: BalanceMovement) -> tuple[str, ...]:
+    amounts = (grouped(one.amount_minor, one.currency), grouped(one.fee_minor, one.currency))
+    return plain(one.gateway), plain(one.category), one.currency, f"{one.rows:,}", *amounts
+
+
+def _open(one: OpenTotal) -> tuple[str, ...]:
+    return one.source.value, one.reason, one.currency, f"{one.rows:,}", grouped(one.amount_minor, one.currency)
 
 
 def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
@@ -48,6 +58,9 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         unproved_title=UNPROVED,
         unproved=unproved(contents),
         verdict=verdict(contents.result, proof),
+        notices=[plain(notice) for notice in contents.notices],
+        fees=[_moved(one) for one in contents.result.balance if one.fee_minor or one.kind in SHOWN_KINDS],
+        open_totals=[_open(one) for one in contents.result.open_totals],
         holds=all(one.holds for one in proof),
         classes=[_class(one) for one in contents.classes],
         # The only unescaped markup: matplotlib made it, and escapes the texts it is given.
@@ -154,8 +167,13 @@ def _settings(settings: RunSettings) -> list[tuple[str, str]]:
         ("in transit", f"{settings.in_transit_hours} h"),
         ("settlement", f"within {settings.settlement_sla_hours} h"),
         ("payout", f"at the bank within {settings.payout_sla_days} days"),
-        ("anomalies", f"of the last {settings.judged_days} days, by those before"),
-        ("exchange rate", f"within {settings.fx_tolerance_basis_points} basis points of the day's median"),
+        ("double charges", f"of all days, by those before the last {settings.judged_days}"),
+        ("bursts and outliers", f"of the last {settings.judged_days} days, by those before"),
+        ("dispute", f"lost if undecided for {settings.dispute_days} days"),
+        (
+            "exchange rate",
+            f"within {settings.fx_tolerance_basis_points} basis points of the rate given, stated, or usual near it",
+        ),
     ]
     for fee in settings.fees:
         fixed = f"{grouped(fee.fixed_minor, fee.currency)} {fee.currency}"

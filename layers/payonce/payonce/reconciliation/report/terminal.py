@@ -10,7 +10,7 @@ from rich.text import Text
 from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, plain
-from payonce.reconciliation.report.contents import UNPROVED, refusals, unproved
+from payonce.reconciliation.report.contents import SHOWN_KINDS, UNPROVED, refusals, unproved
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import Severity
 
@@ -29,9 +29,11 @@ SEVERITY_STYLES = {
 
 
 def show(contents: Contents, console: Console) -> None:
-    """Write what was left out, classes, conservation, what is unproved and the verdict."""
+    """Write what was left out, what has to be known first, classes, movements, open items, proof and verdict."""
     for line in refusals(contents):
         console.print(Text(line, style="bold red"))
+    for notice in contents.notices:
+        console.print(Text(plain(notice), style="bold yellow"))
     if contents.classes:
         classes = Table("class", "severity", title="Breaks", title_justify="left", box=None, pad_edge=False)
         for heading in ("breaks", "at stake", "overdue"):
@@ -50,6 +52,8 @@ def show(contents: Contents, console: Console) -> None:
         proof.add_row(*_cells(conserved))
     console.print(proof)
     console.print()
+    _show_fees(contents, console)
+    _show_open(contents, console)
     _show_windows(contents, console)
     _show_unproved(contents, console)
     console.print(Text(verdict(contents.result, contents.proof)))
@@ -66,6 +70,36 @@ def _show_unproved(contents: Contents, console: Console) -> None:
         for line in lines:
             console.print(Text(f"  {line}"))
         console.print()
+
+
+def _show_fees(contents: Contents, console: Console) -> None:
+    """Write what the gateways took, by the word that they have for it; what they hold back, too."""
+    lines = [one for one in contents.result.balance if one.fee_minor or one.kind in SHOWN_KINDS]
+    if not lines:
+        return
+    fees = Table("gateway", "movement", "", title="Fees and holds", title_justify="left", box=None, pad_edge=False)
+    for heading in ("rows", "moved", "fees in it"):
+        fees.add_column(heading, justify="right")
+    for one in lines:
+        amounts = (grouped(one.amount_minor, one.currency), grouped(one.fee_minor, one.currency))
+        fees.add_row(Text(plain(one.gateway)), Text(plain(one.category)), one.currency, f"{one.rows:,}", *amounts)
+    console.print(fees)
+    console.print()
+
+
+def _show_open(contents: Contents, console: Console) -> None:
+    """Write how much is neither matched nor a break, and why; the JSON lists each row."""
+    if not contents.result.open_totals:
+        return
+    items = Table("source", "reason", "", title="Open items", title_justify="left", box=None, pad_edge=False)
+    for heading in ("rows", "sum"):
+        items.add_column(heading, justify="right")
+    for one in contents.result.open_totals:
+        items.add_row(
+            one.source.value, one.reason, one.currency, f"{one.rows:,}", grouped(one.amount_minor, one.currency)
+        )
+    console.print(items)
+    console.print()
 
 
 def _show_windows(contents: Contents, console: Console) -> None:

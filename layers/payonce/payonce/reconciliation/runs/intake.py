@@ -28,6 +28,7 @@ class FileFacts:
     """A file of the run. ``name`` is for people; ``file_id`` is what it is known by.
 
     ``unproved`` says why statements of it do not prove themselves.
+    ``notices`` say what of it was read in a way that somebody should know of.
     """
 
     name: str
@@ -36,6 +37,7 @@ class FileFacts:
     gateway: str | None
     rows: int
     unproved: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Intake:
 
     ``read``: rows and signed sum per (source, currency). ``fees``: charges per whole basis points of fee;
     ``delays``: per whole hours from a charge to its availability; both per gateway. ``latest_ms``: the latest time of
-    any row, 0 before the first. ``refused``: files that the run went on without.
+    any row, 0 before the first. ``refused``: files that the run went on without. ``notices``: what has to be known of
+    the run as a whole.
     """
 
     files: list[FileFacts] = field(default_factory=list)
@@ -61,6 +64,7 @@ class Intake:
     fees: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     delays: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     ledger_gateways: set[str] = field(default_factory=set)
+    notices: list[str] = field(default_factory=list)
     latest_ms: int = 0
 
     def ledger(self, rows: Iterable[LedgerRow]) -> Iterator[LedgerRow]:
@@ -95,7 +99,8 @@ class Intake:
         for statement in file.statements:
             self._count_statement(statement)
         rows = len(file.gateway_rows) + sum(len(statement.lines) for statement in file.statements)
-        self.files.append(FileFacts(name, file.file_id, file.format.value, gateway, rows, file.unproved))
+        facts = FileFacts(name, file.file_id, file.format.value, gateway, rows, file.unproved, file.notices)
+        self.files.append(facts)
 
     def _measure(self, gateway: str, row: GatewayRow) -> None:
         self.fees[gateway][row.fee_minor * BASIS_POINTS // row.amount_minor] += 1

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 KEPT = "files/"
 # Of what readers and the journal's reader make of their input. Raise it when they make something else of it: what was
 # kept before is then not looked at.
-ROWS_VERSION = 2
+ROWS_VERSION = 5
 ROWS = f"rows/{ROWS_VERSION}/"
 WEEK_MS = 7 * DAY_MS
 # How long after its end a week or day counts as complete. A file is registered moments after it is accepted, and the

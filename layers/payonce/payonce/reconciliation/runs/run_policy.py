@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Annotated
+from datetime import date  # noqa: TC003 - pydantic reads the annotations
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
+from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import MisconfiguredError
-from payonce.reconciliation.model import FeeRule, RunSettings
+from payonce.reconciliation.matching.normalise import day_number
+from payonce.reconciliation.model import FeeRule, FxRate, LedgerKind, RunSettings
 from payonce.reconciliation.readers.mapping import ColumnMapping
+from payonce.reconciliation.readers.values import minor_rate_millionths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +25,10 @@ MAX_DAYS = 366
 MAX_MAPPINGS = 50  # each is tried on a table of no format of its own
 MAX_BASIS_POINTS = 10_000  # all of the amount
 MAX_FIXED_MINOR = 10**9  # ten million in most currencies: more is a slip in the unit
+MAX_RATES = 10_000  # a year of some thirty pairs
 DEFAULTS = RunSettings(as_of_ms=0)
+
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
 Hours = Annotated[int, Field(ge=0, le=MAX_HOURS)]
 BasisPoints = Annotated[int, Field(ge=0, le=MAX_BASIS_POINTS)]
@@ -33,13 +41,24 @@ class _Table(BaseModel):
 
 
 class FeePolicy(_Table):
-    """An entry of ``[[fees]]``: the fee that one gateway may take of a charge in one currency."""
+    """``[[fees]]``: what one gateway may take of a charge or a refund in one currency, of all or of those rows alone.
+
+    The first that applies to a row is its rule. ``from_amount_minor`` and ``from_date`` are included,
+    ``until_amount_minor`` and ``until_date`` are not; a date begins at midnight UTC.
+    """
 
     gateway: Annotated[str, Field(min_length=1, max_length=100)]
     currency: str
     fixed_minor: Minor = 0
     basis_points: BasisPoints = 0
     tolerance_minor: Minor = 1
+    kind: Literal["charge", "refund"] = "charge"
+    payment_method: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    card_countries: Annotated[list[Country], Field(max_length=300)] = Field(default_factory=list)
+    from_amount_minor: Annotated[int, Field(ge=0)] | None = None
+    until_amount_minor: Annotated[int, Field(ge=1)] | None = None
+    from_date: date | None = None
+    until_date: date | None = None
 
     @field_validator("currency")
     @classmethod
@@ -47,6 +66,59 @@ class FeePolicy(_Table):
         if code not in MINOR_UNIT_EXPONENTS:
             raise ValueError("is not an ISO 4217 currency in use, in capitals")
         return code
+
+    def rule(self) -> FeeRule:
+        """Return it as the rules take it."""
+        return FeeRule(
+            gateway=self.gateway,
+            currency=self.currency,
+            fixed_minor=self.fixed_minor,
+            basis_points=self.basis_points,
+            tolerance_minor=self.tolerance_minor,
+            kind=LedgerKind(self.kind),
+            payment_method=None if self.payment_method is None else self.payment_method.lower(),
+            card_countries=tuple(self.card_countries),
+            from_minor=self.from_amount_minor,
+            until_minor=self.until_amount_minor,
+            from_ms=_midnight_ms(self.from_date),
+            until_ms=_midnight_ms(self.until_date),
+        )
+
+
+class RatePolicy(_Table):
+    """``[[rates]]``: one day's rate; ``rate`` is a text, how many ``currency`` one ``presented_currency`` is."""
+
+    presented_currency: str
+    currency: str
+    day: date
+    rate: Annotated[str, Field(max_length=30)]
+
+    @model_validator(mode="after")
+    def _is_rate(self) -> RatePolicy:
+        self.fx_rate()
+        return self
+
+    def fx_rate(self) -> FxRate:
+        """Return it as the rules take it. Raises ``ValueError``."""
+        for code in (self.presented_currency, self.currency):
+            if code not in MINOR_UNIT_EXPONENTS:
+                raise ValueError(f"{code} is not an ISO 4217 currency in use, in capitals")
+        try:
+            rate_millionths = minor_rate_millionths(Decimal(self.rate), self.presented_currency, self.currency)
+        except InvalidOperation:
+            rate_millionths = None
+        if rate_millionths is None:
+            raise ValueError(f"{self.rate} is not a rate, such as 0.92")
+        return FxRate(
+            presented_currency=self.presented_currency,
+            currency=self.currency,
+            day_number=day_number(self.day),
+            rate_millionths=rate_millionths,
+        )
+
+
+def _midnight_ms(day: date | None) -> int | None:
+    return None if day is None else day_number(day) * DAY_MS
 
 
 class RunPolicy(_Table):
@@ -57,19 +129,28 @@ class RunPolicy(_Table):
     payout_sla_days: Annotated[int, Field(ge=0, le=MAX_DAYS)] = DEFAULTS.payout_sla_days
     fx_tolerance_basis_points: BasisPoints = DEFAULTS.fx_tolerance_basis_points
     judged_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = DEFAULTS.judged_days
+    dispute_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = DEFAULTS.dispute_days
     fees: list[FeePolicy] = Field(default_factory=list)
     # Refuses a bank's file that does not prove itself, instead of reading it with the mark.
     strict: bool = False
     mappings: Annotated[list[ColumnMapping], Field(max_length=MAX_MAPPINGS)] = Field(default_factory=list)
+    rates: Annotated[list[RatePolicy], Field(max_length=MAX_RATES)] = Field(default_factory=list)
 
     @field_validator("fees")
     @classmethod
     def _one_rule_each(cls, fees: list[FeePolicy]) -> list[FeePolicy]:
-        named = [(fee.gateway, fee.currency) for fee in fees]
-        if twice := sorted(
-            {f"{gateway} in {currency}" for gateway, currency in named if named.count((gateway, currency)) > 1}
-        ):
-            raise ValueError(f"there is more than one rule for {', '.join(twice)}")
+        # What stands behind a rule without conditions never applies.
+        rules = [fee.rule() for fee in fees]
+        ended: set[tuple[str, str, str]] = set()
+        twice: set[str] = set()
+        for rule in rules:
+            lane = (rule.gateway, rule.currency, rule.kind.value)
+            if lane in ended:
+                twice.add(f"{rule.gateway} in {rule.currency}")
+            if not rule.is_conditional:
+                ended.add(lane)
+        if twice:
+            raise ValueError(f"there is more than one rule for {', '.join(sorted(twice))}")
         return fees
 
     def settings(self, as_of_ms: int) -> RunSettings:
@@ -81,7 +162,9 @@ class RunPolicy(_Table):
             payout_sla_days=self.payout_sla_days,
             fx_tolerance_basis_points=self.fx_tolerance_basis_points,
             judged_days=self.judged_days,
-            fees=tuple(FeeRule(**fee.model_dump()) for fee in self.fees),
+            dispute_days=self.dispute_days,
+            fees=tuple(fee.rule() for fee in self.fees),
+            rates=tuple(rate.fx_rate() for rate in self.rates),
         )
 
 

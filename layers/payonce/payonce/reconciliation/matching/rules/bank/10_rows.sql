@@ -34,20 +34,40 @@ SELECT account, currency, last_day AS booking_day
 FROM bank_balanced
 WHERE last_day IS NOT NULL;
 
-CREATE TABLE bank_row AS
-SELECT
-    l.line_key, l.account, l.currency, l.amount_minor, l.booking_day,
-    min(l.reference_text || coalesce(l.end_to_end_id, '') || '|') AS names, min(l.description) AS description,
-    max(CASE WHEN r.ordinal = 1 AND (b.statement_key IS NOT NULL OR d.booking_day IS NULL) THEN 1 ELSE 0 END) AS counts
-FROM bank_line AS l
-JOIN bank_rendition AS r ON r.statement_key = l.statement_key AND r.rendition_key = l.rendition_key
-LEFT JOIN bank_balanced AS b ON b.statement_key = l.statement_key
-LEFT JOIN bank_stated_day AS d
-    ON d.account = l.account AND d.currency = l.currency AND d.booking_day = l.booking_day
-GROUP BY l.line_key, l.account, l.currency, l.amount_minor, l.booking_day;
-
 -- One id with several contents: the one that the bank agrees with is chosen, else the first by content. The others are
--- conflicts.
+-- conflicts. payout_id: the payout that the row is, or takes back (is_back). member_of: the payout that it is paid out in.
+CREATE TABLE bank_payout_content AS
+SELECT
+    gateway, transaction_id,
+    CASE
+        WHEN coalesce(gateway_object_id, '') <> '' THEN gateway_object_id
+        WHEN coalesce(payout_id, '') <> '' THEN payout_id
+        ELSE transaction_id
+    END AS payout_id,
+    CASE
+        WHEN amount_minor > 0 AND coalesce(gateway_object_id, '') <> '' AND gateway_object_id <> coalesce(payout_id, '')
+            THEN 1
+        ELSE 0
+    END AS is_back,
+    CASE WHEN reference = '' THEN NULL ELSE reference END AS reference,
+    gateway_payment_id, amount_minor, fee_minor, net_minor, currency, created_at_ms, available_at_ms, presented_minor,
+    presented_currency, payout_reference, count(*) AS copies
+FROM gateway_row
+WHERE kind = 'payout'
+GROUP BY
+    gateway, transaction_id, gateway_object_id, payout_id, CASE WHEN reference = '' THEN NULL ELSE reference END,
+    gateway_payment_id, amount_minor, fee_minor, net_minor, currency, created_at_ms, available_at_ms, presented_minor,
+    presented_currency, payout_reference;
+
+-- What lines say that they moved, in any currency: their own amount, and what was sent where they state it.
+CREATE TABLE bank_amount AS
+SELECT DISTINCT currency, amount_minor
+FROM bank_line
+UNION
+SELECT DISTINCT sent_currency AS currency, sent_minor AS amount_minor
+FROM bank_line
+WHERE sent_currency IS NOT NULL;
+
 CREATE TABLE bank_payout_row AS
 SELECT
     g.*,
@@ -57,24 +77,11 @@ SELECT
         ORDER BY
             CASE WHEN l.amount_minor IS NULL THEN 1 ELSE 0 END, g.payout_id, g.currency, g.amount_minor, g.fee_minor,
             g.net_minor, g.created_at_ms, coalesce(g.available_at_ms, -1), coalesce(g.reference, ''),
-            coalesce(g.gateway_payment_id, ''), coalesce(g.presented_minor, -1), coalesce(g.presented_currency, '')
+            coalesce(g.gateway_payment_id, ''), coalesce(g.presented_minor, -1), coalesce(g.presented_currency, ''),
+            coalesce(g.payout_reference, ''), g.is_back
     ) AS version
-FROM (
-    SELECT
-        gateway, transaction_id,
-        CASE WHEN coalesce(payout_id, '') = '' THEN transaction_id ELSE payout_id END AS payout_id,
-        CASE WHEN reference = '' THEN NULL ELSE reference END AS reference,
-        gateway_payment_id, amount_minor, fee_minor, net_minor, currency, created_at_ms, available_at_ms,
-        presented_minor, presented_currency, count(*) AS copies
-    FROM gateway_row
-    WHERE kind = 'payout'
-    GROUP BY
-        gateway, transaction_id, CASE WHEN coalesce(payout_id, '') = '' THEN transaction_id ELSE payout_id END,
-        CASE WHEN reference = '' THEN NULL ELSE reference END, gateway_payment_id, amount_minor, fee_minor, net_minor,
-        currency, created_at_ms, available_at_ms, presented_minor, presented_currency
-) AS g
-LEFT JOIN (SELECT DISTINCT currency, amount_minor FROM bank_row WHERE counts = 1) AS l
-    ON l.currency = g.currency AND l.amount_minor = -g.amount_minor;
+FROM bank_payout_content AS g
+LEFT JOIN bank_amount AS l ON l.currency = g.currency AND l.amount_minor = -g.amount_minor;
 
 -- Every row that the family accounts for, counted from the tables.
 CREATE VIEW bank_input AS

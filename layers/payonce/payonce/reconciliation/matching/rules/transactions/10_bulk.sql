@@ -1,6 +1,18 @@
 -- Nearly every movement is one ledger row and one gateway row that agree. They are settled here, in one pass over both
 -- tables and without keeping a row of them; whatever is not that plain goes through the finer rules, whole groups at once.
 
+-- Kinds that our ledger has too. base: the kind under which our side has it.
+CREATE TABLE transactions_kind AS
+SELECT 'charge' AS kind, 'charge' AS base
+UNION ALL
+SELECT 'uncaptured' AS kind, 'charge' AS base
+UNION ALL
+SELECT 'charge_reversal' AS kind, 'charge' AS base
+UNION ALL
+SELECT 'refund' AS kind, 'refund' AS base
+UNION ALL
+SELECT 'refund_reversal' AS kind, 'refund' AS base;
+
 -- Entries that another one takes back.
 CREATE TABLE transactions_reversed AS
 SELECT DISTINCT reverses_entry_id AS entry_id
@@ -24,17 +36,42 @@ FROM (
 ) AS counted
 GROUP BY source, CASE WHEN row_count > 1 THEN id_hash END;
 
--- Payments of gateway rows that carry no reference: their ledger rows are looked at closely.
+-- Payments of gateway rows that carry no reference, by any name that our ledger may have for them: their ledger rows are
+-- looked at closely.
 CREATE TABLE transactions_unreferenced AS
-SELECT DISTINCT gateway, kind, gateway_payment_id
-FROM gateway_row
-WHERE kind IN ('charge', 'refund') AND coalesce(reference, '') = '' AND gateway_payment_id IS NOT NULL;
+SELECT DISTINCT gateway, kind, payment_name
+FROM (
+    SELECT g.gateway, b.base AS kind, g.gateway_payment_id AS payment_name
+    FROM gateway_row AS g
+    JOIN transactions_kind AS b ON b.kind = g.kind
+    WHERE coalesce(g.reference, '') = ''
+    UNION ALL
+    SELECT g.gateway, b.base AS kind, g.gateway_charge_id AS payment_name
+    FROM gateway_row AS g
+    JOIN transactions_kind AS b ON b.kind = g.kind
+    WHERE coalesce(g.reference, '') = ''
+) AS named
+WHERE payment_name IS NOT NULL;
 
-CREATE TABLE transactions_refunded AS
-SELECT gateway, gateway_payment_id, currency, CAST(sum(-amount_minor) AS BIGINT) AS refunded_minor
+-- Payments of which something was taken back: all their rows are looked at closely, since the row that takes back may
+-- name another reference than the one that it takes back.
+CREATE TABLE transactions_taken_back AS
+SELECT DISTINCT gateway, gateway_payment_id
 FROM gateway_row
-WHERE kind = 'refund' AND gateway_payment_id IS NOT NULL
-GROUP BY gateway, gateway_payment_id, currency;
+WHERE kind IN ('uncaptured', 'charge_reversal', 'refund_reversal') AND gateway_payment_id IS NOT NULL;
+
+-- What payers were paid back, and what was charged, in the currency that they saw: a rate moves between the two.
+CREATE TABLE transactions_refunded AS
+SELECT
+    gateway, gateway_payment_id, coalesce(presented_currency, currency) AS currency,
+    CAST(sum(CASE
+        WHEN presented_minor IS NULL THEN -amount_minor
+        WHEN amount_minor > 0 THEN -abs(presented_minor)
+        ELSE abs(presented_minor)
+    END) AS BIGINT) AS refunded_minor
+FROM gateway_row
+WHERE kind IN ('refund', 'refund_reversal') AND gateway_payment_id IS NOT NULL
+GROUP BY gateway, gateway_payment_id, coalesce(presented_currency, currency);
 
 -- Payments that may have been paid back beyond their capture. The smallest charge is compared, so that a row that two
 -- files have in common can't hide one.
@@ -42,7 +79,15 @@ CREATE TABLE transactions_overpaid AS
 SELECT r.gateway, r.gateway_payment_id, r.currency
 FROM transactions_refunded AS r
 JOIN (
-    SELECT gateway, gateway_payment_id, currency, amount_minor FROM gateway_row WHERE kind = 'charge'
+    SELECT
+        gateway, gateway_payment_id, coalesce(presented_currency, currency) AS currency,
+        CASE
+            WHEN presented_minor IS NULL THEN amount_minor
+            WHEN amount_minor < 0 THEN -abs(presented_minor)
+            ELSE abs(presented_minor)
+        END AS amount_minor
+    FROM gateway_row
+    WHERE kind IN ('charge', 'uncaptured')
     UNION ALL
     SELECT gateway, gateway_payment_id, currency, amount_minor FROM ledger WHERE kind = 'charge' AND state = 'booked'
 ) AS c ON c.gateway = r.gateway AND c.gateway_payment_id = r.gateway_payment_id AND c.currency = r.currency
@@ -50,21 +95,79 @@ GROUP BY r.gateway, r.gateway_payment_id, r.currency, r.refunded_minor
 HAVING r.refunded_minor > min(c.amount_minor);
 
 -- Gateway, kind and currency as one small number each way, so that the pass below carries numbers and not texts:
--- book is (gateway, kind), lane (gateway, kind, currency). A lane has the terms that its rows are judged by.
+-- book is (gateway, base), lane (gateway, kind, currency). A lane has the terms that its rows are judged by. Where a fee
+-- depends on more than the lane, the lane has none and each row is judged by the first rule that applies to it.
 CREATE TABLE transactions_lane AS
 SELECT
-    c.gateway, c.kind, c.currency,
-    CAST(dense_rank() OVER (ORDER BY c.gateway, c.kind) AS BIGINT) AS book,
+    c.gateway, c.base, c.kind, c.currency,
+    CAST(dense_rank() OVER (ORDER BY c.gateway, c.base) AS BIGINT) AS book,
     CAST(row_number() OVER (ORDER BY c.gateway, c.kind, c.currency) AS BIGINT) AS lane,
-    f.fixed_minor, f.basis_points, f.tolerance_minor,
+    c.own_rows, c.reported_rows, c.first_own_ms, c.last_own_ms, c.first_reported_ms, c.last_reported_ms,
+    f.fixed_minor, f.basis_points, f.tolerance_minor, f.at_most,
     CASE WHEN c.kind = 'charge' THEN s.settlement_sla_hours * 3600000 END AS settlement_sla_ms
 FROM (
-    SELECT gateway, kind, currency FROM ledger
-    UNION
-    SELECT gateway, kind, currency FROM gateway_row WHERE kind IN ('charge', 'refund')
+    SELECT
+        gateway, base, kind, currency, CAST(sum(own_rows) AS BIGINT) AS own_rows,
+        CAST(sum(reported_rows) AS BIGINT) AS reported_rows, min(first_own_ms) AS first_own_ms,
+        max(last_own_ms) AS last_own_ms, min(first_reported_ms) AS first_reported_ms,
+        max(last_reported_ms) AS last_reported_ms
+    FROM (
+        SELECT
+            gateway, kind AS base, kind, currency, count(*) AS own_rows, 0 AS reported_rows,
+            min(booked_at_ms) AS first_own_ms, max(booked_at_ms) AS last_own_ms,
+            CAST(NULL AS BIGINT) AS first_reported_ms, CAST(NULL AS BIGINT) AS last_reported_ms
+        FROM ledger
+        GROUP BY gateway, kind, currency
+        UNION ALL
+        SELECT
+            g.gateway, b.base, g.kind, g.currency, 0 AS own_rows, count(*) AS reported_rows,
+            CAST(NULL AS BIGINT) AS first_own_ms, CAST(NULL AS BIGINT) AS last_own_ms,
+            min(g.created_at_ms) AS first_reported_ms, max(g.created_at_ms) AS last_reported_ms
+        FROM gateway_row AS g
+        JOIN transactions_kind AS b ON b.kind = g.kind
+        GROUP BY g.gateway, b.base, g.kind, g.currency
+    ) AS sides
+    GROUP BY gateway, base, kind, currency
 ) AS c
 CROSS JOIN settings AS s
-LEFT JOIN fee_rule AS f ON c.kind = 'charge' AND f.gateway = c.gateway AND f.currency = c.currency;
+LEFT JOIN (
+    SELECT
+        gateway, kind, currency, max(fixed_minor) AS fixed_minor, max(basis_points) AS basis_points,
+        max(tolerance_minor) AS tolerance_minor, max(at_most) AS at_most
+    FROM fee_rule
+    GROUP BY gateway, kind, currency
+    HAVING count(*) = 1 AND max(is_conditional) = 0
+) AS f ON f.gateway = c.gateway AND f.kind = c.kind AND f.currency = c.currency;
+
+-- Rows whose fee is not what the first rule says that applies to them, where rules have conditions.
+CREATE TABLE transactions_fee_off AS
+SELECT gateway, transaction_id
+FROM (
+    SELECT
+        g.gateway, g.transaction_id, g.currency, g.amount_minor, g.fee_minor,
+        min(f.ordinal * 2 + CASE
+            WHEN f.at_most = 1 AND g.fee_minor <= f.fixed_minor + (abs(g.amount_minor) * f.basis_points + 5000) // 10000
+                + f.tolerance_minor THEN 0
+            WHEN abs(g.fee_minor - f.fixed_minor - (abs(g.amount_minor) * f.basis_points + 5000) // 10000)
+                <= f.tolerance_minor THEN 0
+            ELSE 1
+        END) AS first_rule
+    FROM gateway_row AS g
+    JOIN (
+        SELECT gateway, kind, currency
+        FROM fee_rule
+        GROUP BY gateway, kind, currency
+        HAVING count(*) > 1 OR max(is_conditional) = 1
+    ) AS c ON c.gateway = g.gateway AND c.kind = g.kind AND c.currency = g.currency
+    JOIN fee_rule AS f ON f.gateway = g.gateway AND f.kind = g.kind AND f.currency = g.currency
+    WHERE (f.payment_method IS NULL OR f.payment_method = g.payment_method)
+        AND (f.card_country IS NULL OR f.card_country = g.card_country)
+        AND abs(g.amount_minor) >= f.from_minor AND abs(g.amount_minor) < f.until_minor
+        AND g.created_at_ms >= f.from_ms AND g.created_at_ms < f.until_ms
+    GROUP BY g.gateway, g.transaction_id, g.currency, g.amount_minor, g.fee_minor
+) AS judged
+WHERE first_rule % 2 = 1
+GROUP BY gateway, transaction_id;
 
 -- One row per lane of what is settled, and one per group that is not. A group is plain if it is exactly two rows, one of
 -- either side, nothing special about them, and equal in amount and currency. What that takes is packed into two numbers,
@@ -109,7 +212,7 @@ FROM (
             END AS content,
             l.id_hash + 1 + CASE
                 WHEN l.state <> 'booked' OR l.reverses_entry_id IS NOT NULL OR v.entry_id IS NOT NULL
-                    OR t.repeated_hash IS NOT NULL OR u.gateway_payment_id IS NOT NULL OR b.lane >= 65536
+                    OR t.repeated_hash IS NOT NULL OR u.payment_name IS NOT NULL OR b.lane >= 65536
                     OR l.amount_minor NOT BETWEEN -35184372088831 AND 35184372088831 THEN 4611686018427387904
                 ELSE 0
             END AS hashes
@@ -118,7 +221,7 @@ FROM (
         LEFT JOIN transactions_reversed AS v ON v.entry_id = l.entry_id
         LEFT JOIN transactions_identity AS t ON t.source = 'ledger' AND t.repeated_hash = l.id_hash
         LEFT JOIN transactions_unreferenced AS u
-            ON u.gateway = l.gateway AND u.kind = l.kind AND u.gateway_payment_id = l.gateway_payment_id
+            ON u.gateway = l.gateway AND u.kind = l.kind AND u.payment_name = l.gateway_payment_id
         UNION ALL
         SELECT
             b.book,
@@ -130,11 +233,15 @@ FROM (
             END AS content,
             (g.id_hash + 1) * 2147483648 + CASE
                 WHEN t.repeated_hash IS NOT NULL OR o.gateway_payment_id IS NOT NULL
+                    OR x.gateway_payment_id IS NOT NULL OR f.transaction_id IS NOT NULL
                     OR coalesce(g.presented_currency, g.currency) <> g.currency OR b.lane >= 65536
                     OR g.amount_minor NOT BETWEEN -35184372088831 AND 35184372088831
                     OR coalesce(g.available_at_ms - g.created_at_ms > b.settlement_sla_ms, FALSE)
-                    OR coalesce(abs(g.fee_minor - b.fixed_minor
-                        - (abs(g.amount_minor) * b.basis_points + 5000) // 10000) > b.tolerance_minor, FALSE)
+                    OR coalesce(CASE
+                        WHEN b.at_most = 1
+                            THEN g.fee_minor - b.fixed_minor - (abs(g.amount_minor) * b.basis_points + 5000) // 10000
+                        ELSE abs(g.fee_minor - b.fixed_minor - (abs(g.amount_minor) * b.basis_points + 5000) // 10000)
+                    END > b.tolerance_minor, FALSE)
                     THEN 4611686018427387904
                 ELSE 0
             END AS hashes
@@ -144,7 +251,10 @@ FROM (
         LEFT JOIN transactions_overpaid AS o
             ON g.kind = 'refund' AND o.gateway = g.gateway AND o.gateway_payment_id = g.gateway_payment_id
             AND o.currency = g.currency
-        WHERE g.kind IN ('charge', 'refund') AND coalesce(g.reference, '') <> ''
+        LEFT JOIN transactions_taken_back AS x
+            ON x.gateway = g.gateway AND x.gateway_payment_id = g.gateway_payment_id
+        LEFT JOIN transactions_fee_off AS f ON f.gateway = g.gateway AND f.transaction_id = g.transaction_id
+        WHERE coalesce(g.reference, '') <> ''
     ) AS side_rows
     GROUP BY book, reference
 ) AS keyed
@@ -154,7 +264,7 @@ GROUP BY
 
 -- The groups that are left to the finer rules.
 CREATE TABLE transactions_open AS
-SELECT b.gateway, b.kind, k.reference
+SELECT b.gateway, b.base, k.reference
 FROM transactions_settled AS k
-JOIN (SELECT DISTINCT book, gateway, kind FROM transactions_lane) AS b ON b.book = k.book
+JOIN (SELECT DISTINCT book, gateway, base FROM transactions_lane) AS b ON b.book = k.book
 WHERE k.plain = 0;

@@ -7,7 +7,7 @@ SELECT
     l.amount_minor, l.currency, l.booked_at_ms, l.gateway_payment_id, l.reverses_entry_id, count(*) AS copies
 FROM ledger AS l
 JOIN transactions_open AS k
-    ON k.gateway = l.gateway AND k.kind = l.kind
+    ON k.gateway = l.gateway AND k.base = l.kind
     AND k.reference = CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END
 GROUP BY
     l.entry_id, l.merchant_id, l.payment_id, l.gateway, l.kind, l.state, l.reference, l.amount_minor, l.currency,
@@ -32,15 +32,17 @@ CREATE TABLE transactions_gateway_content AS
 SELECT
     g.gateway, g.transaction_id, g.kind, CASE WHEN g.reference = '' THEN NULL ELSE g.reference END AS reference,
     g.gateway_payment_id, g.amount_minor, g.fee_minor, g.net_minor, g.currency, g.created_at_ms, g.available_at_ms,
-    g.payout_id, g.presented_minor, g.presented_currency, count(*) AS copies
+    g.payout_id, g.presented_minor, g.presented_currency, g.category, g.gateway_charge_id, g.gateway_object_id,
+    g.payment_reference, g.rate_millionths, g.payment_method, g.card_country, g.payout_reference, count(*) AS copies
 FROM gateway_row AS g
-LEFT JOIN transactions_open AS k ON k.gateway = g.gateway AND k.kind = g.kind AND k.reference = g.reference
-WHERE g.kind <> 'payout'
-    AND (k.reference IS NOT NULL OR g.kind NOT IN ('charge', 'refund') OR coalesce(g.reference, '') = '')
+LEFT JOIN transactions_kind AS b ON b.kind = g.kind
+LEFT JOIN transactions_open AS k ON k.gateway = g.gateway AND k.base = b.base AND k.reference = g.reference
+WHERE g.kind <> 'payout' AND (k.reference IS NOT NULL OR b.base IS NULL OR coalesce(g.reference, '') = '')
 GROUP BY
     g.gateway, g.transaction_id, g.kind, CASE WHEN g.reference = '' THEN NULL ELSE g.reference END,
     g.gateway_payment_id, g.amount_minor, g.fee_minor, g.net_minor, g.currency, g.created_at_ms, g.available_at_ms,
-    g.payout_id, g.presented_minor, g.presented_currency;
+    g.payout_id, g.presented_minor, g.presented_currency, g.category, g.gateway_charge_id, g.gateway_object_id,
+    g.payment_reference, g.rate_millionths, g.payment_method, g.card_country, g.payout_reference;
 
 -- One id with several contents: the one that agrees with our ledger is chosen, else the first by content. The others are
 -- conflicts, whatever else they are.
@@ -54,13 +56,16 @@ SELECT
             CASE WHEN l.ref IS NULL THEN 1 ELSE 0 END, g.kind, coalesce(g.reference, ''), g.currency, g.amount_minor,
             g.fee_minor, g.net_minor, g.created_at_ms, coalesce(g.available_at_ms, -1),
             coalesce(g.gateway_payment_id, ''), coalesce(g.payout_id, ''), coalesce(g.presented_minor, -1),
-            coalesce(g.presented_currency, '')
+            coalesce(g.presented_currency, ''), coalesce(g.category, ''), coalesce(g.gateway_charge_id, ''),
+            coalesce(g.gateway_object_id, ''), coalesce(g.payment_reference, ''), coalesce(g.rate_millionths, -1),
+            coalesce(g.payment_method, ''), coalesce(g.card_country, ''), coalesce(g.payout_reference, '')
     ) AS version
 FROM transactions_gateway_content AS g
+LEFT JOIN transactions_kind AS b ON b.kind = g.kind
 LEFT JOIN (
     SELECT DISTINCT gateway, kind, ref, currency, amount_minor FROM transactions_ledger_row WHERE state = 'booked'
 ) AS l
-    ON l.gateway = g.gateway AND l.kind = g.kind AND l.ref = g.reference AND l.currency = g.currency
+    ON l.gateway = g.gateway AND l.kind = b.base AND l.ref = g.reference AND l.currency = g.currency
     AND l.amount_minor = g.amount_minor;
 
 -- Every row that the family accounts for, counted from the tables; a row that two files have in common counts once.

@@ -1,58 +1,11 @@
--- Consuming pairs within a group: the first of one side with the first of the other, so that a second copy stays over.
--- basis: 'exact' (amount and currency agree), 'presented' (what the payer saw agrees), 'first' (nothing agrees).
-
-CREATE TABLE transactions_exact AS
-SELECT l.entry_id, g.row_key
-FROM (
-    SELECT
-        entry_id, gateway, kind, ref, currency, amount_minor,
-        row_number() OVER (
-            PARTITION BY gateway, kind, ref, currency, amount_minor ORDER BY booked_at_ms, entry_id
-        ) AS ordinal
-    FROM transactions_entry
-    WHERE state = 'booked'
-) AS l
-JOIN (
-    SELECT
-        row_key, gateway, kind, ref, currency, amount_minor,
-        row_number() OVER (
-            PARTITION BY gateway, kind, ref, currency, amount_minor ORDER BY created_at_ms, transaction_id
-        ) AS ordinal
-    FROM transactions_movement
-) AS g
-    ON g.gateway = l.gateway AND g.kind = l.kind AND g.ref = l.ref AND g.currency = l.currency
-    AND g.amount_minor = l.amount_minor AND g.ordinal = l.ordinal;
-
-CREATE TABLE transactions_presented AS
-SELECT l.entry_id, g.row_key
-FROM (
-    SELECT
-        e.entry_id, e.gateway, e.kind, e.ref, e.currency, e.amount_minor,
-        row_number() OVER (
-            PARTITION BY e.gateway, e.kind, e.ref, e.currency, e.amount_minor ORDER BY e.booked_at_ms, e.entry_id
-        ) AS ordinal
-    FROM transactions_entry AS e
-    LEFT JOIN transactions_exact AS x ON x.entry_id = e.entry_id
-    WHERE e.state = 'booked' AND x.entry_id IS NULL
-) AS l
-JOIN (
-    SELECT
-        m.row_key, m.gateway, m.kind, m.ref, m.presented_currency, m.presented_minor, m.amount_minor,
-        row_number() OVER (
-            PARTITION BY m.gateway, m.kind, m.ref, m.presented_currency, abs(m.presented_minor)
-            ORDER BY m.created_at_ms, m.transaction_id
-        ) AS ordinal
-    FROM transactions_movement AS m
-    LEFT JOIN transactions_exact AS x ON x.row_key = m.row_key
-    WHERE x.row_key IS NULL AND m.presented_minor IS NOT NULL AND m.presented_currency <> m.currency
-) AS g
-    ON g.gateway = l.gateway AND g.kind = l.kind AND g.ref = l.ref AND g.presented_currency = l.currency
-    AND abs(g.presented_minor) = abs(l.amount_minor) AND g.ordinal = l.ordinal;
+-- What agrees, what is left, and the first of either side of what is left.
+-- basis: 'exact' (amount and currency agree), 'presented' (what the payer saw agrees), 'reversed' (it agreed until it came
+-- back), 'first' (nothing agrees), 'state' (our ledger holds that nothing moved).
 
 CREATE TABLE transactions_agreed AS
-SELECT entry_id, row_key, 'exact' AS basis FROM transactions_exact
+SELECT entry_id, row_key, basis FROM transactions_named
 UNION ALL
-SELECT entry_id, row_key, 'presented' AS basis FROM transactions_presented;
+SELECT entry_id, row_key, 'exact' AS basis FROM transactions_only_candidate;
 
 -- What is left of either side, in order of time, beside how many of the group agreed.
 CREATE TABLE transactions_left_entry AS
@@ -64,15 +17,20 @@ SELECT
     ) AS ordinal
 FROM transactions_entry AS e
 LEFT JOIN transactions_agreed AS a ON a.entry_id = e.entry_id
-WHERE a.entry_id IS NULL;
+LEFT JOIN transactions_summed AS s ON s.source = 'ledger' AND s.row_key = e.entry_id
+WHERE a.entry_id IS NULL AND s.row_key IS NULL;
 
 CREATE TABLE transactions_left_movement AS
 SELECT
     m.*,
-    row_number() OVER (PARTITION BY m.gateway, m.kind, m.ref ORDER BY m.created_at_ms, m.transaction_id) AS ordinal
+    row_number() OVER (
+        PARTITION BY m.gateway, m.kind, m.ref
+        ORDER BY CASE WHEN m.amount_minor = 0 THEN 1 ELSE 0 END, m.created_at_ms, m.transaction_id
+    ) AS ordinal
 FROM transactions_movement AS m
 LEFT JOIN transactions_agreed AS a ON a.row_key = m.row_key
-WHERE a.row_key IS NULL;
+LEFT JOIN transactions_summed AS s ON s.source = 'gateway' AND s.row_key = m.row_key
+WHERE a.row_key IS NULL AND s.row_key IS NULL;
 
 CREATE TABLE transactions_group AS
 SELECT
@@ -82,11 +40,13 @@ SELECT
     max(merchant_id) AS merchant_id, max(payment_id) AS payment_id
 FROM (
     SELECT
-        e.gateway, e.kind, e.ref, CASE WHEN a.entry_id IS NOT NULL THEN 1 ELSE 0 END AS agreed,
-        CASE WHEN a.entry_id IS NULL AND e.state = 'booked' THEN 1 ELSE 0 END AS booked,
+        e.gateway, e.kind, e.ref,
+        CASE WHEN a.entry_id IS NOT NULL OR s.row_key IS NOT NULL THEN 1 ELSE 0 END AS agreed,
+        CASE WHEN a.entry_id IS NULL AND s.row_key IS NULL AND e.state = 'booked' THEN 1 ELSE 0 END AS booked,
         CASE WHEN e.state <> 'booked' THEN 1 ELSE 0 END AS unbooked, 0 AS moved, e.merchant_id, e.payment_id
     FROM transactions_entry AS e
     LEFT JOIN transactions_agreed AS a ON a.entry_id = e.entry_id
+    LEFT JOIN transactions_summed AS s ON s.source = 'ledger' AND s.row_key = e.entry_id
     UNION ALL
     SELECT
         gateway, kind, ref, 0 AS agreed, 0 AS booked, 0 AS unbooked, 1 AS moved,

@@ -1,15 +1,53 @@
 -- What the family leaves behind. Amounts and times come from the rows once more, so that a rule that loses a row or takes
 -- one twice shows in the sums.
 
+-- Gateways that only one side names: a report's name that the ledger does not know beside a name in the ledger that has no
+-- report is most likely one gateway under two names. Nothing of either can be compared, and that is said once.
+CREATE TABLE transactions_uncompared AS
+SELECT side.source, side.gateway, side.reason
+FROM (
+    SELECT
+        CASE WHEN sum(own_rows) = 0 THEN 'gateway' ELSE 'ledger' END AS source, gateway,
+        CASE WHEN sum(own_rows) = 0 THEN 'gateway_not_in_ledger' ELSE 'no_report' END AS reason
+    FROM transactions_lane
+    GROUP BY gateway
+    HAVING sum(own_rows) = 0 OR sum(reported_rows) = 0
+) AS side
+CROSS JOIN (
+    SELECT
+        sum(CASE WHEN own_rows = 0 THEN 1 ELSE 0 END) AS misnamed,
+        sum(CASE WHEN own_rows = 0 THEN 0 ELSE 1 END) AS unreported
+    FROM (
+        SELECT sum(own_rows) AS own_rows
+        FROM transactions_lane
+        GROUP BY gateway
+        HAVING sum(own_rows) = 0 OR sum(reported_rows) = 0
+    ) AS one_sided
+) AS sides
+WHERE sides.misnamed > 0 AND sides.unreported > 0;
+
 CREATE TABLE transactions_judged AS
-SELECT v.*, l.currency, l.amount_minor, l.booked_at_ms AS at_ms
+SELECT
+    v.source, v.row_key, v.version, CASE WHEN u.gateway IS NULL THEN v.break_class ELSE '' END AS break_class,
+    CASE WHEN u.gateway IS NULL THEN v.settled ELSE 'excluded' END AS settled,
+    CASE WHEN u.gateway IS NULL THEN v.reason ELSE u.reason END AS reason, v.gateway, v.subject_2, v.subject_3,
+    v.stake_minor, v.stake_currency, v.merchant_id, v.payment_id, v.surplus_gateway_payment_id, l.currency,
+    l.amount_minor, l.booked_at_ms AS at_ms, l.gateway AS row_gateway, l.ref AS label
 FROM transactions_verdict AS v
 JOIN transactions_ledger_row AS l ON l.entry_id = v.row_key
+LEFT JOIN transactions_uncompared AS u ON u.source = 'ledger' AND u.gateway = l.gateway
 WHERE v.source = 'ledger'
 UNION ALL
-SELECT v.*, g.currency, g.amount_minor, g.created_at_ms AS at_ms
+SELECT
+    v.source, v.row_key, v.version, CASE WHEN u.gateway IS NULL THEN v.break_class ELSE '' END AS break_class,
+    CASE WHEN u.gateway IS NULL THEN v.settled ELSE 'excluded' END AS settled,
+    CASE WHEN u.gateway IS NULL THEN v.reason ELSE u.reason END AS reason, v.gateway, v.subject_2, v.subject_3,
+    v.stake_minor, v.stake_currency, v.merchant_id, v.payment_id, v.surplus_gateway_payment_id, g.currency,
+    g.amount_minor, g.created_at_ms AS at_ms, g.gateway AS row_gateway,
+    coalesce(g.category, g.reference, g.kind) AS label
 FROM transactions_verdict AS v
 JOIN transactions_gateway_row AS g ON g.row_key = v.row_key AND g.version = v.version
+LEFT JOIN transactions_uncompared AS u ON u.source = 'gateway' AND u.gateway = g.gateway AND g.kind <> 'payout'
 WHERE v.source = 'gateway';
 
 CREATE VIEW transactions_outcome AS
@@ -18,10 +56,81 @@ SELECT
     amount_minor
 FROM transactions_judged;
 
+-- Each row that is neither matched nor a break, with the reason.
+CREATE VIEW transactions_open_item AS
+SELECT source, row_key, reason, currency, amount_minor, at_ms, row_gateway AS gateway, label
+FROM transactions_judged
+WHERE break_class = '' AND settled = 'excluded';
+
+-- What moved each gateway's balance, by the gateway's own words; a row that two files have in common counts once.
+CREATE VIEW transactions_balance AS
+SELECT
+    gateway, kind, category, currency, CAST(sum(row_count) AS BIGINT) AS row_count,
+    CAST(sum(amount_minor) AS BIGINT) AS amount_minor, CAST(sum(fee_minor) AS BIGINT) AS fee_minor
+FROM (
+    SELECT
+        gateway, kind, coalesce(category, kind) AS category, currency, count(*) AS row_count,
+        sum(amount_minor) AS amount_minor, sum(fee_minor) AS fee_minor
+    FROM gateway_row
+    WHERE kind <> 'payout'
+    GROUP BY gateway, kind, coalesce(category, kind), currency
+    UNION ALL
+    SELECT
+        gateway, kind, coalesce(category, kind) AS category, currency, count(*) AS row_count,
+        sum(amount_minor) AS amount_minor, sum(fee_minor) AS fee_minor
+    FROM (
+        SELECT DISTINCT gateway, transaction_id, kind, category, currency, amount_minor, fee_minor
+        FROM gateway_row
+        WHERE kind = 'payout'
+    ) AS payouts
+    GROUP BY gateway, kind, coalesce(category, kind), currency
+    UNION ALL
+    SELECT
+        gateway, kind, coalesce(category, kind) AS category, currency, sum(1 - copies) AS row_count,
+        sum((1 - copies) * amount_minor) AS amount_minor, sum((1 - copies) * fee_minor) AS fee_minor
+    FROM transactions_gateway_row
+    GROUP BY gateway, kind, coalesce(category, kind), currency
+) AS counted
+GROUP BY gateway, kind, category, currency;
+
+-- How much of either side found its other, per gateway.
+CREATE VIEW transactions_coverage AS
+SELECT
+    source, gateway, CAST(sum(row_count) AS BIGINT) AS row_count, CAST(sum(paired) AS BIGINT) AS paired,
+    min(first_ms) AS first_ms, max(last_ms) AS last_ms
+FROM (
+    SELECT
+        'ledger' AS source, gateway, own_rows AS row_count, 0 AS paired, first_own_ms AS first_ms,
+        last_own_ms AS last_ms
+    FROM transactions_lane
+    UNION ALL
+    SELECT
+        'gateway' AS source, gateway, reported_rows AS row_count, 0 AS paired, first_reported_ms AS first_ms,
+        last_reported_ms AS last_ms
+    FROM transactions_lane
+    UNION ALL
+    SELECT
+        s.source, b.gateway, 0 AS row_count, k.row_count AS paired, CAST(NULL AS BIGINT) AS first_ms,
+        CAST(NULL AS BIGINT) AS last_ms
+    FROM transactions_settled AS k
+    JOIN transactions_lane AS b ON b.lane = k.lane
+    CROSS JOIN (SELECT 'ledger' AS source UNION ALL SELECT 'gateway' AS source) AS s
+    WHERE k.plain = 1
+    UNION ALL
+    SELECT
+        source, row_gateway AS gateway, 0 AS row_count, count(*) AS paired, CAST(NULL AS BIGINT) AS first_ms,
+        CAST(NULL AS BIGINT) AS last_ms
+    FROM transactions_judged
+    WHERE (break_class = '' AND (settled = 'matched' OR reason IN ('taken_back', 'given_back')))
+        OR break_class NOT IN ('', 'missing_in_gateway', 'missing_in_ledger', 'orphan_refund', 'ambiguous')
+    GROUP BY source, row_gateway
+) AS counted
+GROUP BY source, gateway;
+
 -- Whose a row is that only the gateway has: by its reference, or by the payment that it belongs to.
 CREATE TABLE transactions_unowned AS
 SELECT DISTINCT v.row_key, g.gateway, g.reference, g.gateway_payment_id
-FROM transactions_verdict AS v
+FROM transactions_judged AS v
 JOIN transactions_gateway_row AS g ON g.row_key = v.row_key AND g.version = v.version
 WHERE v.source = 'gateway' AND v.break_class <> '' AND v.merchant_id IS NULL;
 
@@ -41,8 +150,7 @@ GROUP BY row_key;
 CREATE TABLE transactions_found AS
 SELECT
     v.break_class, v.gateway AS subject_1, v.subject_2, v.subject_3, '' AS subject_4,
-    CAST(CASE WHEN v.break_class = 'dispute' THEN max(v.stake_minor) ELSE sum(v.stake_minor) END AS BIGINT)
-        AS amount_minor,
+    CAST(sum(v.stake_minor) AS BIGINT) AS amount_minor,
     max(v.stake_currency) AS currency, max(v.at_ms) AS occurred_at_ms,
     max(coalesce(v.merchant_id, o.merchant_id)) AS merchant_id, max(coalesce(v.payment_id, o.payment_id)) AS payment_id,
     v.gateway, max(v.surplus_gateway_payment_id) AS surplus_gateway_payment_id
@@ -54,12 +162,12 @@ GROUP BY v.break_class, v.gateway, v.subject_2, v.subject_3;
 -- A surplus shows only beside what it is too many of.
 CREATE TABLE transactions_link AS
 SELECT DISTINCT break_class, gateway AS subject_1, subject_2, subject_3, '' AS subject_4, source, row_key
-FROM transactions_verdict
+FROM transactions_judged
 WHERE break_class <> ''
 UNION
 SELECT f.break_class, f.subject_1, f.subject_2, f.subject_3, f.subject_4, v.source, v.row_key
 FROM transactions_found AS f
-JOIN transactions_verdict AS v ON v.gateway = f.subject_1 AND v.subject_2 = f.subject_2
+JOIN transactions_judged AS v ON v.gateway = f.subject_1 AND v.subject_2 = f.subject_2
 WHERE f.subject_3 <> '';
 
 -- What was settled in bulk. The matched pairs of the finer rules add their hashes (and no rows, which are among the
@@ -80,7 +188,8 @@ FROM (
         (row_hash(p.entry_id) * row_hash(m.row_key)) % 2147483647 AS pair_hash
     FROM transactions_pair_verdict AS p
     JOIN transactions_movement AS m ON m.row_key = p.row_key
-    WHERE p.break_class = ''
+    LEFT JOIN transactions_uncompared AS u ON u.source = 'gateway' AND u.gateway = m.gateway
+    WHERE p.break_class = '' AND u.gateway IS NULL
 ) AS pairs
 CROSS JOIN (SELECT 'ledger' AS source UNION ALL SELECT 'gateway' AS source) AS sources
 GROUP BY source, currency;

@@ -1,0 +1,105 @@
+-- What happened later to a charge: it was given back by hand, or its payer disputed it.
+
+-- A refund that our ledger does not know, of a charge that it does not know either: somebody gave the surplus back at the
+-- gateway. They are held together by the reference of the payment's charges, so that it does not matter which of two
+-- equal charges was given back. left_minor: what of the charges was not.
+CREATE TABLE transactions_given_back AS
+SELECT m.row_key, k.left_minor
+FROM (
+    SELECT u.row_key, u.gateway, u.currency, c.ref
+    FROM transactions_left_movement AS u
+    JOIN (
+        SELECT gateway, gateway_payment_id, min(ref) AS ref
+        FROM transactions_movement
+        WHERE kind = 'charge' AND gateway_payment_id IS NOT NULL
+        GROUP BY gateway, gateway_payment_id
+    ) AS c ON c.gateway = u.gateway AND c.gateway_payment_id = u.gateway_payment_id
+    LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
+    WHERE u.kind = 'refund' AND u.amount_minor < 0 AND p.row_key IS NULL
+    UNION ALL
+    SELECT u.row_key, u.gateway, u.currency, u.ref
+    FROM transactions_left_movement AS u
+    LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
+    WHERE u.kind = 'charge' AND u.amount_minor > 0 AND u.alone = 0 AND p.row_key IS NULL
+) AS m
+JOIN (
+    SELECT gateway, currency, ref, CAST(sum(amount_minor) AS BIGINT) AS left_minor
+    FROM (
+        SELECT u.gateway, u.currency, c.ref, u.amount_minor
+        FROM transactions_left_movement AS u
+        JOIN (
+            SELECT gateway, gateway_payment_id, min(ref) AS ref
+            FROM transactions_movement
+            WHERE kind = 'charge' AND gateway_payment_id IS NOT NULL
+            GROUP BY gateway, gateway_payment_id
+        ) AS c ON c.gateway = u.gateway AND c.gateway_payment_id = u.gateway_payment_id
+        LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
+        WHERE u.kind = 'refund' AND u.amount_minor < 0 AND p.row_key IS NULL
+        UNION ALL
+        SELECT u.gateway, u.currency, u.ref, u.amount_minor
+        FROM transactions_left_movement AS u
+        LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
+        WHERE u.kind = 'charge' AND u.amount_minor > 0 AND u.alone = 0 AND p.row_key IS NULL
+    ) AS both_ways
+    GROUP BY gateway, currency, ref
+    HAVING sum(CASE WHEN amount_minor < 0 THEN 1 ELSE 0 END) > 0
+        AND (sum(amount_minor) = 0
+            OR (sum(amount_minor) > 0 AND sum(CASE WHEN amount_minor > 0 THEN 1 ELSE 0 END) = 1))
+) AS k ON k.gateway = m.gateway AND k.currency = m.currency AND k.ref = m.ref;
+
+-- A dispute's rows stand together under our reference of the charge, else under a name that the gateway has for it.
+CREATE TABLE transactions_dispute_row AS
+SELECT
+    d.row_key, d.gateway, d.kind, d.currency, d.amount_minor, d.created_at_ms, d.gateway_payment_id,
+    coalesce(d.reference, c.reference, d.gateway_payment_id, d.gateway_object_id, d.transaction_id) AS ref
+FROM transactions_gateway_row AS d
+LEFT JOIN (
+    SELECT g.gateway, g.gateway_payment_id, min(g.reference) AS reference
+    FROM gateway_row AS g
+    JOIN (
+        SELECT DISTINCT gateway, gateway_payment_id
+        FROM transactions_gateway_row
+        WHERE kind IN ('dispute', 'dispute_reversal', 'dispute_lost') AND reference IS NULL
+    ) AS u ON u.gateway = g.gateway AND u.gateway_payment_id = g.gateway_payment_id
+    WHERE g.kind = 'charge' AND g.reference <> ''
+    GROUP BY g.gateway, g.gateway_payment_id
+) AS c ON c.gateway = d.gateway AND c.gateway_payment_id = d.gateway_payment_id
+WHERE d.version = 1 AND d.kind IN ('dispute', 'dispute_reversal', 'dispute_lost');
+
+CREATE TABLE transactions_dispute AS
+SELECT
+    gateway, ref, currency, CAST(sum(amount_minor) AS BIGINT) AS left_minor,
+    max(CASE WHEN kind = 'dispute_lost' THEN 1 ELSE 0 END) AS is_lost,
+    max(CASE WHEN kind = 'dispute_reversal' THEN 0 ELSE created_at_ms END) AS taken_at_ms,
+    max(gateway_payment_id) AS gateway_payment_id, min(row_key) AS first_key
+FROM transactions_dispute_row
+GROUP BY gateway, ref, currency;
+
+-- A dispute that our ledger has written off: the charge was taken back in it, or what was disputed was booked as a refund.
+-- role: which row it is of.
+CREATE TABLE transactions_written_off AS
+SELECT 'entry' AS role, d.gateway, d.ref, d.currency, min(e.entry_id) AS row_key
+FROM transactions_dispute AS d
+JOIN transactions_left_entry AS e
+    ON e.gateway = d.gateway AND e.currency = d.currency AND e.amount_minor = d.left_minor AND e.state = 'booked'
+    AND (e.ref = d.ref OR e.gateway_payment_id = d.gateway_payment_id)
+LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
+WHERE d.left_minor < 0 AND p.entry_id IS NULL
+GROUP BY d.gateway, d.ref, d.currency
+UNION ALL
+SELECT 'charge' AS role, d.gateway, d.ref, d.currency, min(m.row_key) AS row_key
+FROM transactions_dispute AS d
+JOIN transactions_left_movement AS m
+    ON m.gateway = d.gateway AND m.currency = d.currency AND m.amount_minor = -d.left_minor AND m.kind = 'charge'
+    AND (m.ref = d.ref OR m.gateway_payment_id = d.gateway_payment_id)
+JOIN (
+    SELECT DISTINCT l.gateway, l.currency, l.ref, l.gateway_payment_id
+    FROM transactions_cancelled AS c
+    JOIN transactions_ledger_row AS l ON l.entry_id = c.other_entry_id
+    WHERE l.kind = 'charge'
+) AS t
+    ON t.gateway = d.gateway AND t.currency = d.currency
+    AND (t.ref = d.ref OR t.gateway_payment_id = d.gateway_payment_id)
+LEFT JOIN transactions_pair AS p ON p.row_key = m.row_key
+WHERE d.left_minor < 0 AND p.row_key IS NULL
+GROUP BY d.gateway, d.ref, d.currency;
