@@ -62,35 +62,44 @@ LEFT JOIN transactions_pair AS q ON q.row_key = c.row_key
 WHERE p.row_key IS NULL AND c.row_key <> m.row_key
     AND (q.row_key IS NOT NULL OR c.transaction_id < m.transaction_id);
 
--- How far a gateway's reports of a kind and currency reach: what our ledger has after that can't be in them, such as what is
--- in no closed batch yet. That reports end is told by several such entries; a single one may as well be missing.
+-- How far a gateway's reports of a kind and currency reach: what our ledger has after that can't be in them, such as what
+-- is in no closed batch yet. That reports end is told by several such entries that are no longer in transit; a single one
+-- may as well be missing. Where a kind and currency have fewer, it is told by all of the gateway's together.
 CREATE TABLE transactions_reach AS
-SELECT l.gateway, l.kind, l.currency, l.last_reported_ms - s.in_transit_hours * 3600000 AS reach_ms
-FROM (
-    SELECT gateway, kind, currency, coalesce(max(last_reported_ms), max(gateway_reported_ms)) AS last_reported_ms
-    FROM (
-        SELECT
-            gateway, kind, currency, last_reported_ms,
-            max(last_reported_ms) OVER (PARTITION BY gateway, kind) AS gateway_reported_ms
-        FROM transactions_lane
-    ) AS lanes
-    GROUP BY gateway, kind, currency
-) AS l
-CROSS JOIN settings AS s;
+SELECT
+    gateway, kind, currency, last_reported_ms,
+    max(last_reported_ms) OVER (PARTITION BY gateway, kind) AS gateway_reported_ms
+FROM transactions_lane;
 
 CREATE TABLE transactions_beyond AS
-SELECT r.gateway, r.kind, r.currency, r.reach_ms
-FROM transactions_reach AS r
-JOIN (
-    SELECT e.gateway, e.kind
-    FROM transactions_left_entry AS e
-    JOIN transactions_reach AS r
-        ON r.gateway = e.gateway AND r.kind = e.kind AND r.currency = e.currency AND e.booked_at_ms > r.reach_ms
-    WHERE e.state = 'booked'
-    GROUP BY e.gateway, e.kind
-    HAVING count(*) >= 3
-) AS t ON t.gateway = r.gateway AND t.kind = r.kind
-WHERE r.reach_ms IS NOT NULL;
+SELECT gateway, kind, currency, CASE WHEN of_lane >= 3 THEN last_reported_ms ELSE gateway_reported_ms END AS reach_ms
+FROM (
+    SELECT
+        r.gateway, r.kind, r.currency, r.last_reported_ms, r.gateway_reported_ms, coalesce(t.entries, 0) AS of_lane,
+        sum(coalesce(g.entries, 0)) OVER (PARTITION BY r.gateway) AS of_gateway
+    FROM transactions_reach AS r
+    LEFT JOIN (
+        SELECT e.gateway, e.kind, e.currency, count(*) AS entries
+        FROM transactions_left_entry AS e
+        JOIN transactions_reach AS r
+            ON r.gateway = e.gateway AND r.kind = e.kind AND r.currency = e.currency
+            AND e.booked_at_ms > r.last_reported_ms
+        CROSS JOIN settings AS s
+        WHERE e.state = 'booked' AND e.booked_at_ms <= s.as_of_ms - s.in_transit_hours * 3600000
+        GROUP BY e.gateway, e.kind, e.currency
+    ) AS t ON t.gateway = r.gateway AND t.kind = r.kind AND t.currency = r.currency
+    LEFT JOIN (
+        SELECT e.gateway, e.kind, e.currency, count(*) AS entries
+        FROM transactions_left_entry AS e
+        JOIN transactions_reach AS r
+            ON r.gateway = e.gateway AND r.kind = e.kind AND r.currency = e.currency
+            AND e.booked_at_ms > r.gateway_reported_ms
+        CROSS JOIN settings AS s
+        WHERE e.state = 'booked' AND e.booked_at_ms <= s.as_of_ms - s.in_transit_hours * 3600000
+        GROUP BY e.gateway, e.kind, e.currency
+    ) AS g ON g.gateway = r.gateway AND g.kind = r.kind AND g.currency = r.currency
+) AS counted
+WHERE of_lane >= 3 OR (of_gateway >= 3 AND gateway_reported_ms IS NOT NULL);
 
 CREATE TABLE transactions_left_verdict AS
 SELECT
