@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import warnings
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -111,6 +112,8 @@ def _balances_differ(ours: ReconciliationFile, peer: PeerReading) -> list[str]:
 
 def _mt940(_: Path, data: bytes) -> PeerReading:
     import mt940
+
+    logging.getLogger("mt940").setLevel(logging.CRITICAL)  # it logs pages about a file that it refuses
 
     try:
         text = data.decode()
