@@ -105,7 +105,8 @@ def test_the_wheel_has_every_file_of_the_package_and_the_rules_for_spark(built: 
     assert {"payonce/py.typed", "payonce/reconciliation/report/report.html.jinja"} <= expected
     compiled = {re.sub(r"/rules/(\w+/\w+\.sql)$", r"/rules/generated/spark/\1", name) for name in expected}
     assert names == expected | {name for name in compiled if name.endswith(".sql")}
-    assert len([name for name in names if "/generated/spark/" in name]) == 14
+    made = [name for name in names if "/generated/spark/" in name]
+    assert len(made) == len([name for name in expected if name.endswith(".sql")]) > 0
     [licence] = [name for name in wheel.namelist() if name.endswith("licenses/LICENSE")]
     assert wheel.read(licence) == (REPOSITORY / "LICENSE").read_bytes()
 
