@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from payonce.engines import duckdb_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.matching.rules import FAMILIES
 from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState, RunSettings
 from payonce.reconciliation.readers.rows import FileFormat, GatewayRow, ReconciliationFile, RowKind
 
@@ -63,15 +59,9 @@ def reconcile(
     ledger: Iterable[LedgerRow],
     *files: Sequence[GatewayRow],
     settings: RunSettings = SETTINGS,
-    families: Sequence[str] = FAMILIES,
 ) -> RunResult:
-    """Run the rules over these rows, each sequence a file of its own.
-
-    The rules of transactions read nothing of the bank's (test_transaction_rules.py says so); what is told of a break
-    reads both.
-    """
-    with pytest.MonkeyPatch.context() as patch, DuckDbWorkspace(threads=1) as workspace:
-        patch.setattr(duckdb_engine, "FAMILIES", families)
+    """Run the rules over these rows, each sequence a file of its own."""
+    with DuckDbWorkspace(threads=1) as workspace:
         workspace.add_ledger(ledger)
         for number, rows in enumerate(files):
             file = ReconciliationFile(f"file{number}", FileFormat.GENERIC_GATEWAY_CSV, gateway_rows=tuple(rows))

@@ -102,7 +102,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Reconcile: 0 no breaks, 1 breaks or a file left out, 2 a file was refused and nothing was reconciled.
+    """Reconcile: 0 no breaks, 1 breaks, a notice or a file left out, 2 a file was refused and nothing was reconciled.
 
     Raises ``PayonceError``.
     """

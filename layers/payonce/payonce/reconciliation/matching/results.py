@@ -146,9 +146,6 @@ def read_result(query: Query, families: Sequence[str], made: Collection[str]) ->
     for family in families:
         _prove_keys(query, family)
         _prove_links(query, family)
-    listing = [family for family in families if f"{family}_open_item" in made]
-    open_items = _open_items(query, listing)
-    open_totals = _open_totals(query, listing)
     tallies = tuple(
         Tally(source=source, currency=currency, outcome=outcome, rows=rows, amount_minor=amount)
         for (source, currency, outcome), (rows, amount) in sorted(counted.items())
@@ -161,20 +158,18 @@ def read_result(query: Query, families: Sequence[str], made: Collection[str]) ->
     rows_of: dict[Source, int] = defaultdict(int)
     for (source, _), (rows, _amount) in inputs.items():
         rows_of[source] += rows
-    open_hash = sum(int(row[0] or 0) for family in listing for row in query(_open_hash(family)))
+    open_hash = sum(int(row[0] or 0) for family in families for row in query(_open_hash(family)))
     digest = run_digest(tallies, found, links=links, pairs=pairs, open_items=open_hash)
-    balance = _balance(query) if "transactions_balance" in made else ()
-    coverage = _coverage(query) if "transactions_coverage" in made else ()
     return RunResult(
         breaks=breaks,
         tallies=tallies,
         digest=digest,
         rows=MappingProxyType(dict(rows_of)),
-        open_items=open_items,
-        open_totals=open_totals,
-        balance=balance,
-        notices=coverage_notices(coverage),
-        remarks=bank_remarks(_bank_facts(query)) if "bank_guessed" in made else (),
+        open_items=_open_items(query, families),
+        open_totals=_open_totals(query, families),
+        balance=_balance(query),
+        notices=coverage_notices(_coverage(query)),
+        remarks=bank_remarks(_bank_facts(query)),
     )
 
 
