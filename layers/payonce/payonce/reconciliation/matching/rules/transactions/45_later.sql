@@ -3,44 +3,29 @@
 -- A refund that our ledger does not know, of a charge that it does not know either: somebody gave the surplus back at the
 -- gateway. They are held together by the reference of the payment's charges, so that it does not matter which of two
 -- equal charges was given back. left_minor: what of the charges was not.
+CREATE TABLE transactions_unbooked AS
+SELECT u.row_key, u.gateway, u.currency, c.ref, u.amount_minor
+FROM transactions_left_movement AS u
+JOIN (
+    SELECT gateway, gateway_payment_id, min(ref) AS ref
+    FROM transactions_movement
+    WHERE kind = 'charge' AND gateway_payment_id IS NOT NULL
+    GROUP BY gateway, gateway_payment_id
+) AS c ON c.gateway = u.gateway AND c.gateway_payment_id = u.gateway_payment_id
+LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
+WHERE u.kind = 'refund' AND u.amount_minor < 0 AND p.row_key IS NULL
+UNION ALL
+SELECT u.row_key, u.gateway, u.currency, u.ref, u.amount_minor
+FROM transactions_left_movement AS u
+LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
+WHERE u.kind = 'charge' AND u.amount_minor > 0 AND u.alone = 0 AND p.row_key IS NULL;
+
 CREATE TABLE transactions_given_back AS
 SELECT m.row_key, k.left_minor
-FROM (
-    SELECT u.row_key, u.gateway, u.currency, c.ref
-    FROM transactions_left_movement AS u
-    JOIN (
-        SELECT gateway, gateway_payment_id, min(ref) AS ref
-        FROM transactions_movement
-        WHERE kind = 'charge' AND gateway_payment_id IS NOT NULL
-        GROUP BY gateway, gateway_payment_id
-    ) AS c ON c.gateway = u.gateway AND c.gateway_payment_id = u.gateway_payment_id
-    LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
-    WHERE u.kind = 'refund' AND u.amount_minor < 0 AND p.row_key IS NULL
-    UNION ALL
-    SELECT u.row_key, u.gateway, u.currency, u.ref
-    FROM transactions_left_movement AS u
-    LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
-    WHERE u.kind = 'charge' AND u.amount_minor > 0 AND u.alone = 0 AND p.row_key IS NULL
-) AS m
+FROM transactions_unbooked AS m
 JOIN (
     SELECT gateway, currency, ref, CAST(sum(amount_minor) AS BIGINT) AS left_minor
-    FROM (
-        SELECT u.gateway, u.currency, c.ref, u.amount_minor
-        FROM transactions_left_movement AS u
-        JOIN (
-            SELECT gateway, gateway_payment_id, min(ref) AS ref
-            FROM transactions_movement
-            WHERE kind = 'charge' AND gateway_payment_id IS NOT NULL
-            GROUP BY gateway, gateway_payment_id
-        ) AS c ON c.gateway = u.gateway AND c.gateway_payment_id = u.gateway_payment_id
-        LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
-        WHERE u.kind = 'refund' AND u.amount_minor < 0 AND p.row_key IS NULL
-        UNION ALL
-        SELECT u.gateway, u.currency, u.ref, u.amount_minor
-        FROM transactions_left_movement AS u
-        LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
-        WHERE u.kind = 'charge' AND u.amount_minor > 0 AND u.alone = 0 AND p.row_key IS NULL
-    ) AS both_ways
+    FROM transactions_unbooked
     GROUP BY gateway, currency, ref
     HAVING sum(CASE WHEN amount_minor < 0 THEN 1 ELSE 0 END) > 0
         AND (sum(amount_minor) = 0
