@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from payonce.domain.durations import DAY_MS
+from payonce.domain.durations import DAY_MS, SECOND_MS
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.reconciliation.anomalies.calibration import SECOND_MS, calibrate, pairs_per_window, sweep
+from payonce.reconciliation.anomalies.calibration import calibrate, pairs_per_window, sweep
 from payonce.reconciliation.model import LedgerKind, LedgerRow, LedgerState, RunSettings
 from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payonce.cli.support import add_table_options, application_of, shown, time_of
+from payonce.domain.durations import SECOND_MS
 from payonce.domain.errors import BodyMalformed, MisconfiguredError
 from payonce.ports import Table
 from payonce.reconciliation.runs.ledger_export import export_ledger
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TABLES = (Table.LEDGER,)
-SECOND_MS = 1_000
 PACKAGES = "The packages of ledger export are not installed ({}). They are in requirements/reconcile.txt."
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-MINUTE_MS = 60_000
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 HOUR_SECONDS = 3_600

@@ -8,10 +8,11 @@ from fractions import Fraction
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Protocol
 
+from payonce.domain.durations import SECOND_MS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-SECOND_MS = 1_000
 # Braintree refuses equal charges within 30 s, Authorize.Net within 2 min and, at most, 8 h, Helcim within 5 min, NMI
 # within 20 min (their documentation of duplicate checking): the ladder spans what the field uses.
 WINDOWS_SECONDS = (30, 60, 120, 300, 600, 1_200, 3_600, 7_200, 28_800)

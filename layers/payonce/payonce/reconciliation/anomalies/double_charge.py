@@ -10,8 +10,8 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from payonce.domain.durations import SECOND_MS
 from payonce.reconciliation.anomalies.calibration import (
-    SECOND_MS,
     WINDOWS_SECONDS,
     Calibration,
     calibrate,

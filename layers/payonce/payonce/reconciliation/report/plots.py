@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from payonce.domain.durations import DAY_MS
 from payonce.reconciliation.matching.summary import SEVERITIES
 from payonce.reconciliation.model import Outcome, Source
 from payonce.reconciliation.readers.values import grouped, plain
@@ -147,9 +148,7 @@ def _outcomes(contents: Contents) -> Plot | None:
 
 
 def _over_time(contents: Contents) -> Plot | None:
-    days = [
-        (found.occurred_at_ms // 86_400_000, CLASSES[found.break_class].severity) for found in contents.result.breaks
-    ]
+    days = [(found.occurred_at_ms // DAY_MS, CLASSES[found.break_class].severity) for found in contents.result.breaks]
     if not days:
         return None
     first, last = min(day for day, _ in days), max(day for day, _ in days)

@@ -22,10 +22,11 @@ from collections import deque
 from enum import StrEnum
 from itertools import islice
 
+from payonce.domain.durations import SECOND_MS
 from payonce.routing.control.admission import Priority
 from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.signals.sketch import LatencySketch
-from payonce.routing.signals.windows import NEVER_OVERDUE_MS, SECOND_MS, Demand, Route, bring_to
+from payonce.routing.signals.windows import NEVER_OVERDUE_MS, Demand, Route, bring_to
 
 REFLEX_SECONDS = 3  # over a shorter window the rate of a route with ten payments a second is mostly noise
 FORECAST_SECONDS = 10

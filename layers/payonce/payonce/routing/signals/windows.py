@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from payonce.domain.durations import SECOND_MS
 from payonce.routing.signals.sketch import LatencySketch
 
-SECOND_MS = 1000
 KEEP_SECONDS = 60  # the longest window
 NEVER_OVERDUE_MS = 2**31
 
