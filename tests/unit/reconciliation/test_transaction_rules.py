@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected
 from payonce.engines import duckdb_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
+from payonce.reconciliation.matching.break_evidence import EVIDENCE_ROWS_PER_BREAK
 from payonce.reconciliation.matching.digest import ROW_HASH_MODULUS, row_hash
-from payonce.reconciliation.matching.results import EVIDENCE_ROWS_PER_BREAK
 from payonce.reconciliation.matching.rules import RuleFile, rule_files
 from payonce.reconciliation.model import FeeRule, LedgerKind, LedgerState, Outcome, Source
 from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile, RowKind

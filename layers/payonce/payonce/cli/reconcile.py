@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from payonce.reconciliation.matching.results import Workspace
+    from payonce.reconciliation.matching.engine import Workspace
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import RunSettings
     from payonce.reconciliation.readers.mapping import ColumnMapping

@@ -8,131 +8,26 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from payonce.domain.errors import ConservationViolated
 from payonce.reconciliation.matching.bank_remarks import BankFact, bank_remarks
+from payonce.reconciliation.matching.break_evidence import LINK, evidence_of
 from payonce.reconciliation.matching.coverage import Coverage, coverage_notices, uncovered
 from payonce.reconciliation.matching.digest import run_digest
 from payonce.reconciliation.matching.run_result import OpenTotal, RunResult
-from payonce.reconciliation.model import BalanceMovement, Break, Evidence, OpenItem, Outcome, RunSettings, Source, Tally
+from payonce.reconciliation.model import BalanceMovement, Break, Evidence, OpenItem, Outcome, Source, Tally
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from payonce.reconciliation.anomalies.findings import Anomalies
-    from payonce.reconciliation.model import LedgerRow
-    from payonce.reconciliation.readers.rows import ReconciliationFile
-
     Row = Sequence[Any]
     Query = Callable[[str], Iterable[Row]]
 
-EVIDENCE_ROWS_PER_BREAK: Final = 8  # enough to see it; a group of thousands stays in the files
 MAX_OPEN_ITEMS: Final = 100_000  # of a family, in memory at once; the totals count every one
-_LINK: Final = "break_class, subject_1, subject_2, subject_3, subject_4"
-_LINK_TEXT: Final = " || '|' || ".join([*_LINK.split(", "), "source", "row_key"])
+_LINK_TEXT: Final = " || '|' || ".join([*LINK.split(", "), "source", "row_key"])
 _REPORTED_NAMES: Final = ("coalesce(reference, gateway_payment_id)", "gateway_row")
-_GATEWAY_FIELDS: Final = (
-    "gateway, transaction_id, kind, category, reference, gateway_payment_id, amount_minor, fee_minor, currency, "
-    "created_at_ms, available_at_ms, payout_id, payout_reference, presented_minor, presented_currency"
-)
-_EVIDENCE: Final = {
-    # Of each source: the table, what its row_key is made of, and the fields that are shown.
-    Source.LEDGER: (
-        "transactions_ledger_row",
-        "entry_id",
-        "entry_id, payment_id, gateway, kind, state, ref, amount_minor, currency, booked_at_ms, gateway_payment_id",
-    ),
-    Source.GATEWAY: (
-        f"(SELECT {_GATEWAY_FIELDS} FROM gateway_row WHERE kind = 'payout' "  # noqa: S608
-        f"UNION ALL SELECT {_GATEWAY_FIELDS} FROM transactions_gateway_row "
-        # A payout of which the report has only the members is shown as their sum.
-        "UNION ALL SELECT gateway, payout_id, 'payout', 'sum of its ' || row_count || ' rows', NULL, NULL, "
-        "-expected_minor, 0, currency, first_ms, last_ms, payout_id, payout_reference, NULL, NULL FROM bank_derived"
-        ") AS linked",
-        "gateway || '|' || transaction_id",
-        _GATEWAY_FIELDS,
-    ),
-    Source.BANK: (
-        "bank_line",
-        "line_key",
-        "account, currency, amount_minor, booking_day, reference_text, end_to_end_id, description, proved, "
-        "counterparty, sent_minor, sent_currency",
-    ),
-    Source.STATEMENT: (
-        "bank_statement",
-        "statement_key",
-        "account, currency, opening_minor, closing_minor, sequence, first_day, last_day, proved",
-    ),
-}
-
-
-class ReconciliationEngine(Protocol):
-    """What runs the rules over its tables. Every engine gives the same result for the same rows."""
-
-    def run(self, settings: RunSettings, progress: Callable[[str, int, int], None] | None = None) -> RunResult:
-        """Run every family's rules and return what they found.
-
-        ``progress`` is called with the step's name, the steps done and their total. Raises ``ConservationViolated`` if
-        a row was lost or counted twice, ``StoreUnavailable`` if the engine can't work.
-        """
-        ...
-
-
-class Workspace(ReconciliationEngine, Protocol):
-    """An engine that is filled row by row and file by file."""
-
-    def add_ledger(self, rows: Iterable[LedgerRow]) -> None:
-        """Add our own rows. The same row again is the same row."""
-        ...
-
-    def add_file(self, file: ReconciliationFile, *, gateway: str | None = None) -> None:
-        """Add a file's rows; the same file again is a no-op. A gateway's report needs the gateway's name."""
-        ...
-
-    def add_parquet(self, table: str, paths: Sequence[str]) -> None:
-        """Add files that ``write_table`` wrote. Raises ``FileRejected`` if they are none."""
-        ...
-
-    def add_answered_ledger(self, paths: Sequence[str]) -> None:
-        """Add those ledger rows of such files that a gateway's row of their kind names, now that those are there."""
-        ...
-
-    def first_reported_ms(self) -> int | None:
-        """Return the time of the earliest charge or refund that a gateway's row tells of, ``None`` without any."""
-        ...
-
-    def write_table(self, table: str, path: str) -> None:
-        """Write a table's rows into a file."""
-        ...
-
-    def reported(self, references: Collection[str]) -> set[str]:
-        """Return which of the references some gateway's row carries."""
-        ...
-
-    def refunded_minor(self, charges: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """Return what the gateways' rows give back of (gateway, gateway_payment_id), where they do."""
-        ...
-
-    def unknown_references(self) -> list[tuple[str, str]]:
-        """Return (gateway, reference) of gateway rows that the ledger lacks, sorted, at most a constant number."""
-        ...
-
-    def joined_statements(self) -> set[str]:
-        """Return the keys of statements that the run saw go on from another one. Asked after ``run``."""
-        ...
-
-    def resting_on_unproved(self) -> set[str]:
-        """Return the row keys of bank lines that only unproved statements tell, and of payouts with one.
-
-        Asked after ``run``. That such a row has no break proves nothing: the line may be wrong, or lack its reversal.
-        """
-        ...
-
-    def anomalies(self, settings: RunSettings) -> Anomalies:
-        """Return what is unusual among the rows, whatever the rules say of them. Raises ``StoreUnavailable``."""
-        ...
 
 
 def read_result(query: Query, families: Sequence[str], made: Collection[str]) -> RunResult:
@@ -153,7 +48,7 @@ def read_result(query: Query, families: Sequence[str], made: Collection[str]) ->
     )
     found = [row for family in families for row in query(_found(family))]
     links = sum(int(row[0] or 0) for family in families for row in query(_link_hash(family)))
-    evidence = _evidence(query, families)
+    evidence = evidence_of(query, families)
     breaks = tuple(sorted((_break(row, evidence) for row in found), key=lambda found_break: found_break.break_id))
     rows_of: dict[Source, int] = defaultdict(int)
     for (source, _), (rows, _amount) in inputs.items():
@@ -325,7 +220,7 @@ def _prove_links(query: Query, family: str) -> None:
     """Raise ``ConservationViolated`` if a break has no row or a found row is there twice."""
     [[found, distinct]] = query(
         f"SELECT (SELECT count(*) FROM {family}_found), "  # noqa: S608
-        f"(SELECT count(*) FROM (SELECT DISTINCT {_LINK} FROM {family}_link) AS links)"
+        f"(SELECT count(*) FROM (SELECT DISTINCT {LINK} FROM {family}_link) AS links)"
     )
     if found != distinct:
         raise ConservationViolated(f"{family}: {found} breaks, but rows are linked to {distinct}.")
@@ -333,39 +228,13 @@ def _prove_links(query: Query, family: str) -> None:
 
 def _found(family: str) -> str:
     return (
-        f"SELECT {_LINK}, amount_minor, currency, occurred_at_ms, merchant_id, payment_id, gateway, "  # noqa: S608
+        f"SELECT {LINK}, amount_minor, currency, occurred_at_ms, merchant_id, payment_id, gateway, "  # noqa: S608
         f"surplus_gateway_payment_id FROM {family}_found"
     )
 
 
 def _link_hash(family: str) -> str:
     return f"SELECT sum(row_hash({_LINK_TEXT})) FROM {family}_link"  # noqa: S608
-
-
-def _evidence(query: Query, families: Sequence[str]) -> dict[tuple[str, ...], tuple[Evidence, ...]]:
-    evidence: dict[tuple[str, ...], list[Evidence]] = defaultdict(list)
-    links = " UNION ALL ".join(
-        f"SELECT * FROM (SELECT {_LINK}, source, row_key, row_number() OVER "  # noqa: S608
-        f"(PARTITION BY {_LINK} ORDER BY source, row_key) AS ordinal FROM {family}_link) AS {family}_ranked "
-        f"WHERE ordinal <= {EVIDENCE_ROWS_PER_BREAK}"
-        for family in families
-    )
-    for source, (table, key, fields) in _EVIDENCE.items():
-        names = fields.split(", ")
-        text = (
-            f"SELECT DISTINCT k.break_class, k.subject_1, k.subject_2, k.subject_3, k.subject_4, k.row_key, "  # noqa: S608
-            f"{', '.join('r.' + name for name in names)} FROM ({links}) AS k "
-            f"JOIN (SELECT {key} AS evidence_key, {fields} FROM {table}) AS r ON r.evidence_key = k.row_key "
-            f"WHERE k.source = '{source.value}'"
-        )
-        for row in query(text):
-            shown = dict(zip(names, row[6:], strict=True))
-            evidence[tuple(row[:5])].append(Evidence(source=source, row_key=row[5], fields=MappingProxyType(shown)))
-    return {key: tuple(sorted(rows, key=_evidence_order)) for key, rows in evidence.items()}
-
-
-def _evidence_order(row: Evidence) -> tuple[str, str, list[str]]:
-    return row.source.value, row.row_key, [str(value) for value in row.fields.values()]
 
 
 def _break(row: Row, evidence: Mapping[tuple[str, ...], tuple[Evidence, ...]]) -> Break:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from payonce.ports import Database, FileStore
-    from payonce.reconciliation.matching.results import Workspace
+    from payonce.reconciliation.matching.engine import Workspace
     from payonce.reconciliation.readers.rows import ReconciliationFile
     from payonce.reconciliation.runs.files import KnownFile
 

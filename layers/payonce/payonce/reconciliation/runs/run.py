@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
     from payonce.reconciliation.cases.case_store import CaseStore
     from payonce.reconciliation.cases.explain import Explain
-    from payonce.reconciliation.matching.results import Workspace
+    from payonce.reconciliation.matching.engine import Workspace
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import Break, LedgerRow, RunSettings
     from payonce.reconciliation.runs.file_inbox import Inbox
