@@ -47,7 +47,7 @@ class Planted:
     """A planted fault: what was done at the bank, and the break class that must be found."""
 
     what: str
-    break_class: str
+    break_class: BreakClass
     about: str
 
 
@@ -74,7 +74,7 @@ class Audit:
         classes = {one.break_class for one in planted}
         self._wait(
             "and once more with the statement, by the policy",
-            lambda: classes <= {case.break_class.value for case in self._cases()},
+            lambda: classes <= {case.break_class for case in self._cases()},
         )
         self._found(planted)
         self._correct()
@@ -110,14 +110,14 @@ class Audit:
         stranger = fault(BANK, "unrequested_charge", amount_minor=4200, currency="EUR")
         fault(BANK, "credit_twice", currency="EUR")
         return [
-            Planted("charged a payer twice, a small amount", "duplicate_capture", small),
-            Planted("charged a payer twice, a larger amount", "duplicate_capture", large),
-            Planted("a client asked again under another key", "double_charge", twice[1]["id"]),
-            Planted("a payer disputes", "dispute", disputed),
-            Planted("paid back what nobody refunded", "orphan_refund", ""),
-            Planted("booked another amount", "amount_mismatch", wrong),
-            Planted("charged what nobody asked for", "missing_in_ledger", stranger["reference"]),
-            Planted("credited a payout twice", "duplicate_credit", ""),
+            Planted("charged a payer twice, a small amount", BreakClass.DUPLICATE_CAPTURE, small),
+            Planted("charged a payer twice, a larger amount", BreakClass.DUPLICATE_CAPTURE, large),
+            Planted("a client asked again under another key", BreakClass.DOUBLE_CHARGE, twice[1]["id"]),
+            Planted("a payer disputes", BreakClass.DISPUTE_OPEN, disputed),
+            Planted("paid back what nobody refunded", BreakClass.ORPHAN_REFUND, ""),
+            Planted("booked another amount", BreakClass.AMOUNT_MISMATCH, wrong),
+            Planted("charged what nobody asked for", BreakClass.MISSING_IN_LEDGER, stranger["reference"]),
+            Planted("credited a payout twice", BreakClass.DUPLICATE_CREDIT, ""),
         ]
 
     def _settle(self, day: int) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -136,7 +136,7 @@ class Audit:
         table = Table("what was done", "found as", "at stake", "break")
         cases = self._cases()
         for one in planted:
-            fitting = [c for c in cases if c.break_class == one.break_class and one.about in (*c.subject, "")]
+            fitting = [c for c in cases if c.break_class is one.break_class and one.about in (*c.subject, "")]
             for case in fitting[:1]:
                 cases.remove(case)
                 money = f"{case.amount_minor / 100:.2f} {case.currency}"
