@@ -1,13 +1,13 @@
 """python -m tests.outside_month OUT_DIR --seed 1 --payments 50000"""
 
 import argparse
-import json
+import shlex
 import sys
 from datetime import date
 from pathlib import Path
 
 from tests.outside_month.bank import FAULTS
-from tests.outside_month.month import Size, build
+from tests.outside_month.month import Size, build, command
 from tests.outside_month.planted import PLANTS
 
 
@@ -29,19 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no such class of faults: {', '.join(sorted(unknown))}")
     month = date.fromisoformat(given.month + "-01")
     w = build(given.out, given.seed, Size(given.payments, month, faults, given.charge_ids, given.payout_rows))
-    files = json.loads((given.out / "files.json").read_text(encoding="utf-8"))
     sys.stdout.write(
         f"{len(w.entries)} bookings, {len(w.movements)} movements, {len(w.payouts)} payouts, {len(w.faults)} faults\n"
     )
-    words = [
-        "payonce reconcile",
-        *files["stripe"],
-        *files["adyen"],
-        *files["bank"],
-        "--ledger ledger.csv --gateway adyen",
-    ]
-    words += [f"--gateway stripe={name}" for name in files["stripe"]]
-    (given.out / "command.sh").write_text(" ".join(words) + ' "$@"\n', encoding="utf-8")
+    (given.out / "command.sh").write_text(shlex.join(command(given.out)) + ' "$@"\n', encoding="utf-8")
     return 0
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.outside_month.contract import DISPUTE_FEE
+from tests.outside_month.contract import DISPUTE_FEE, stripe_fee
 from tests.outside_month.model import Entry, Movement, World
-from tests.outside_month.sales import Sale, book, charge, good, move, named, refund
+from tests.outside_month.sales import Sale, book, charge, good, later, move, named, refund
 
 Happening = Callable[[World, Sale], None]
 
@@ -34,7 +34,8 @@ def partial_capture(w: World, sale: Sale) -> None:
     back = move(
         w, sale, "partial_capture_reversal", captured - sale.amount, when, rate=whole.rate, capture_reference=reference
     )
-    back.fee = -(whole.fee * (sale.amount - captured) // sale.amount)
+    kept = whole.gross + back.gross
+    back.fee = stripe_fee(kept, sale.currency, sale.card, later(w, when), sale.facing != sale.currency) - whole.fee
     w.usual("partial_capture", *ids(sale, entry, whole, back))
 
 
@@ -157,6 +158,11 @@ def dispute_won(w: World, sale: Sale) -> None:
     if sale.gateway == "adyen":
         back.fee, back.fees = 11, {"Markup": 11}
     w.usual("dispute_won", *ids(sale, entry, moved, taken, back))
+    w.story(
+        [entry],
+        [("", [moved, taken, back]), ("dispute_open", [moved, taken])],
+        "won after the reports' end",
+    )
 
 
 def retried(w: World, sale: Sale) -> None:

@@ -116,6 +116,7 @@ class Fault:
     note: str
     ambiguous: bool = False
     echoes: list[str] = field(default_factory=list)
+    before: "Fault | None" = None  # what it is as long as the reports do not show all of it
 
     def document(self, number: int) -> dict[str, Any]:
         """Give the fault as truth.json holds it."""
@@ -135,8 +136,9 @@ class Fault:
 class World:
     """Everything that the month consists of, and the one source of chance and of names."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, month: date) -> None:
         self.rng = random.Random(seed)
+        self.month = month
         self.entries: list[Entry] = []
         self.movements: list[Movement] = []
         self.payouts: list[Payout] = []
@@ -144,6 +146,7 @@ class World:
         self.faults: list[Fault] = []
         self.ordinary: dict[str, list[list[str]]] = defaultdict(list)
         self.conflicting: list[Movement] = []
+        self.told_twice: list[tuple[Movement, str]] = []
         self.used: set[str] = set()
 
     def token(self, prefix: str, size: int = 14, alphabet: str = string.ascii_letters + string.digits) -> str:
@@ -174,3 +177,15 @@ class World:
         fault = Fault(fault_class, ids, more.pop("amount", amount), subject.currency, rows, note, **more)
         self.faults.append(fault)
         return fault
+
+    def story(self, entries: list[Entry], told: list[tuple[str, list[Movement]]], note: str) -> None:
+        """Note what a payment is after each of its movements, as (class, movements so far), the last chapter first.
+
+        An empty class is no fault. Which chapter the files tell is known when the reports have been cut.
+        """
+        chapter: Fault | None = None
+        for fault_class, moves in reversed(told):
+            before = chapter
+            chapter = self.fault(fault_class, entries, moves, note, before=before)
+            if before:
+                self.faults.remove(before)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from tests.outside_month import bank, contract, overheads, reports, settle, statements
 from tests.outside_month.happenings import WEIGHTS
-from tests.outside_month.model import Movement, World
+from tests.outside_month.model import Fault, Movement, World
 from tests.outside_month.planted import FX_LANES, PLANTS
 from tests.outside_month.sales import LANES, Sale, good, sale
 
 LATEST_DAY = {
     "settlement_reversed": 12,
-    "dispute": 12,
+    "dispute_open": 20,
+    "dispute_lost": 8,
     "refund_failed": 12,
     "refund_exceeds_capture": 18,
     "late_settlement": 8,
@@ -41,7 +42,8 @@ class Size:
 
     def count(self, fault_class: str) -> int:
         """Give how many faults of a class are planted: as asked, or in proportion and at least two."""
-        return self.faults.get(fault_class, max(2, round(PLANTS[fault_class][1] * self.payments / 50_000)))
+        least = min(6, max(2, self.payments // 500))
+        return self.faults.get(fault_class, max(least, round(PLANTS[fault_class][1] * self.payments / 50_000)))
 
 
 def lane(w: World, fault_class: str) -> tuple[str, str, str, str, int] | None:
@@ -49,25 +51,30 @@ def lane(w: World, fault_class: str) -> tuple[str, str, str, str, int] | None:
     wanted = [x for x in LANES if x[2] == x[3]]
     if fault_class == "fx_mismatch":
         wanted = [x for x in LANES if x[3] in FX_LANES]
-    elif fault_class in {"late_settlement", "payload_conflict"}:
+    elif fault_class == "dispute_lost":
+        wanted = [x for x in LANES if x[0] == "adyen" and x[2] == x[3]]
+    elif fault_class in {"late_settlement", "payload_conflict", "duplicate_row"}:
         wanted = [x for x in LANES if x[:4] == ("stripe", "acct", "EUR", "EUR")]
     elif fault_class == "settlement_reversed":
         wanted = [x for x in LANES if x[3] == "EUR"]
     elif fault_class == "fee_mismatch":
-        wanted = [x for x in LANES if x[2] == x[3] and x[1] != "ShopEU"]
+        wanted = [x for x in LANES if x[1] != "ShopEU"]
     return w.rng.choices(wanted, weights=[x[4] for x in wanted])[0]
 
 
 def plant(w: World, size: Size) -> None:
     """Plant the faults between ledger and gateway."""
     for fault_class, (make, _) in PLANTS.items():
-        latest = size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
-        earliest = size.month.replace(day=13) if fault_class == "payload_conflict" else size.month
+        earliest, latest = size.month, size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
+        if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
+            earliest = size.month.replace(day=13)
+        elif fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
+            earliest, latest = size.last - timedelta(1), size.last
         for number in range(size.count(fault_class)):
             until = size.last - timedelta(2) if fault_class == "double_charge" and number % 2 else latest
             victim = sale(w, earliest, until, lane(w, fault_class))
-            if fault_class in {"payload_conflict", "late_settlement", "fee_mismatch"}:
-                victim.card |= {"method": "card", "brand": "visa", "funding": "debit"}
+            if fault_class in {"payload_conflict", "late_settlement", "duplicate_row"}:
+                victim.card |= {"method": "card", "brand": "visa", "country": "DE", "funding": "debit"}
             make(w, victim)
 
 
@@ -120,18 +127,22 @@ def unsettled(w: World, batches: list[settle.Batch]) -> None:
 def faults_that_show(w: World) -> None:
     """Keep of the truth what the rows that were written can show."""
     shown = {m.row_id for m in w.movements}
-    hidden = [
-        f for f in w.faults if any(row not in shown for name in ("stripe", "adyen") for row in f.rows.get(name, []))
-    ]
-    for fault in hidden:
-        w.usual("fault_not_shown_yet", *fault.ids)
-        w.faults.remove(fault)
+    kept = []
+    for planted in w.faults:
+        fault: Fault | None = planted
+        while fault and any(row not in shown for name in ("stripe", "adyen") for row in fault.rows.get(name, [])):
+            fault = fault.before
+        if not fault:
+            w.usual("fault_not_shown_yet", *planted.ids)
+        elif fault.fault_class:
+            kept.append(fault)
+    w.faults = kept
 
 
 def build(folder: Path, seed: int, size: Size) -> World:
     """Make the month and write it."""
     folder.mkdir(parents=True, exist_ok=True)
-    w = World(seed)
+    w = World(seed, size.month)
     plant(w, size)
     traffic(w, size)
     overheads.subscriptions(w, size.month, size.last, max(2, size.payments // 1500))
@@ -155,6 +166,14 @@ def build(folder: Path, seed: int, size: Size) -> World:
     return w
 
 
+def command(folder: Path) -> list[str]:
+    """Give the command that a user would type in the month's folder."""
+    files = json.loads((folder / "files.json").read_text(encoding="utf-8"))
+    words = ["payonce", "reconcile", *files["stripe"], *files["adyen"], *files["bank"], "--ledger", "ledger.csv"]
+    words += ["--gateway", "adyen", *(part for name in files["stripe"] for part in ("--gateway", f"stripe={name}"))]
+    return [*words, "--policy", "policy.toml", "--time-zone", "Europe/Berlin"]
+
+
 def document(folder: Path, w: World, seed: int, size: Size, adyen: list[str], papers: list[str]) -> None:
     """Write the truth, what is ordinary, the contract, and the files in the order of a command."""
     truth = {
@@ -176,4 +195,4 @@ def document(folder: Path, w: World, seed: int, size: Size, adyen: list[str], pa
         ("files", files),
     ):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "policy.toml").write_text(contract.policy(), encoding="utf-8")
+    (folder / "policy.toml").write_text(contract.policy(size.month), encoding="utf-8")

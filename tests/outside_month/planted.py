@@ -56,8 +56,11 @@ def currency_mismatch(w: World, sale: Sale) -> None:
 
 
 def fee_mismatch(w: World, sale: Sale) -> None:
-    """The fee is none that the contract knows: 0.50 or more above it, or twice it."""
+    """The fee is none that the contract knows: 0.50 or more above it, or twice it; of a tier, or of a refund."""
     entry, moved = good(w, sale)
+    if sale.account == "ShopUK" and w.rng.random() < 0.4:
+        booked, moved = refund(w, sale, sale.amount // 2, sale.when + timedelta(hours=5))
+        entry = booked or entry
     extra = w.rng.choice((max(50, moved.fee), w.rng.randint(50, 220)))
     moved.fee += extra
     if moved.fees:
@@ -143,16 +146,32 @@ def late_settlement(w: World, sale: Sale) -> None:
 
 
 def dispute_open(w: World, sale: Sale) -> None:
-    """A dispute that is open or lost: nothing came back. Some came back and went a second time."""
+    """A dispute of which nothing came back."""
     entry, moved = good(w, sale)
-    moves = [moved, dispute(w, sale, moved, w.rng.randint(1, 6))]
-    if sale.gateway == "adyen" and w.rng.random() < 0.3:
-        back = move(w, sale, "dispute_reversal", sale.amount, moves[1].created + timedelta(days=2), rate=moved.rate)
-        second = dispute(w, sale, moved, 12)
-        second.category, second.fee, second.fees = "second_dispute", 0, {}
-        back.gross = moved.gross
-        moves += [back, second]
-    w.fault("dispute", [entry], moves, "open or lost")
+    w.fault("dispute_open", [entry], [moved, dispute(w, sale, moved, w.rng.randint(1, 6))], "nothing came back")
+
+
+def dispute_lost(w: World, sale: Sale) -> None:
+    """A dispute whose amount came back and went a second time: Adyen's SecondChargeback is final.
+
+    https://docs.adyen.com/risk-management/disputes-api/dispute-notifications
+    """
+    entry, moved = good(w, sale)
+    taken = dispute(w, sale, moved, w.rng.randint(1, 6))
+    back = move(w, sale, "dispute_reversal", sale.amount, taken.created + timedelta(days=2), rate=moved.rate)
+    back.gross = moved.gross
+    second = dispute(w, sale, moved, 12)
+    second.category, second.fee, second.fees = "second_dispute", 0, {}
+    moves = [moved, taken, back, second]
+    w.story([entry], [("dispute_lost", moves), ("", moves[:3]), ("dispute_open", moves[:2])], "taken a second time")
+
+
+def duplicate_row(w: World, sale: Sale) -> None:
+    """A report lists one charge again under another id of its row, all else equal; the money moved once."""
+    entry, moved = good(w, sale)
+    again = w.token("txn_3", 23)
+    w.told_twice.append((moved, again))
+    w.fault("duplicate_row", [entry], [moved], "one movement, two rows").ids.append(again)
 
 
 def refund_failed(w: World, sale: Sale) -> None:
@@ -189,7 +208,9 @@ PLANTS: dict[str, tuple[Callable[[World, Sale], None], int]] = {  # how many in 
     "duplicate_posting": (duplicate_posting, 30),
     "payload_conflict": (payload_conflict, 6),
     "late_settlement": (late_settlement, 20),
-    "dispute": (dispute_open, 40),
+    "dispute_open": (dispute_open, 30),
+    "dispute_lost": (dispute_lost, 10),
+    "duplicate_row": (duplicate_row, 6),
     "refund_failed": (refund_failed, 15),
     "settlement_reversed": (settlement_reversed, 15),
 }

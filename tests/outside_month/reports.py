@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -62,6 +63,11 @@ def stamp(when: datetime | date | None) -> str:
     return when.strftime("%Y-%m-%d %H:%M:%S") if isinstance(when, datetime) else f"{when} 00:00:00"
 
 
+def zoned(day: date | None) -> str:
+    """Write the instant at which a day begins in UTC as the shop's clock shows it."""
+    return stamp(datetime.combine(day, time(0), UTC).astimezone(BERLIN)) if day else ""
+
+
 def stripe_row(m: Movement, paid: dict[str, Payout]) -> dict[str, str]:
     """Write one balance transaction with the columns of payout_reconciliation.itemized.5."""
     payout = paid.get(m.payout)
@@ -94,6 +100,8 @@ def stripe_row(m: Movement, paid: dict[str, Payout]) -> dict[str, str]:
         "trace_id": payout.trace if payout else "",
         "trace_id_status": "supported" if payout else "",
         "created": stamp(m.created.astimezone(BERLIN)),
+        "available_on": zoned(m.available),
+        "automatic_payout_effective_at": zoned(payout.effective) if payout else "",
         **(of_payment if m.payment else {}),
     }
 
@@ -105,7 +113,9 @@ def payout_row(payout: Payout) -> dict[str, str]:
     return {
         "automatic_payout_id": payout.payout_id,
         "automatic_payout_effective_at_utc": day,
-        "created": day,
+        "automatic_payout_effective_at": zoned(payout.effective),
+        "created": zoned(payout.effective),
+        "available_on": zoned(payout.effective),
         "created_utc": day,
         "balance_transaction_id": "txn_1" + payout.payout_id[4:],
         "available_on_utc": day,
@@ -131,11 +141,12 @@ def stripe(folder: Path, w: World, payout_rows: bool) -> None:
     early = [m for m in moves if m.payout and paid[m.payout].effective.day <= 20]
     late = [m for m in moves if m.payout and paid[m.payout].effective.day >= 15]
     pending = [m for m in moves if not m.payout]
-    zoned = [*STRIPE[:4], "created", *STRIPE[4:]]
+    pending += [replace(m, row_id=again) for m, again in w.told_twice if not m.payout]
+    local = [name.removesuffix("_utc") for name in STRIPE]
     twice = {m.row_id for m in w.conflicting}
     for name, rows, columns in (
         ("payout_reconciliation_1", early, STRIPE),
-        ("payout_reconciliation_2", late, zoned),
+        ("payout_reconciliation_2", late, local),
         ("ending_balance_reconciliation", pending, STRIPE),
     ):
         lines = [stripe_row(m, paid) for m in rows]

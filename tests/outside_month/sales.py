@@ -1,10 +1,10 @@
 """One customer buying something: what both sides note of it when all goes well."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from tests.outside_month.calendars import BERLIN, business, moment
-from tests.outside_month.contract import adyen_fees, share, stripe_fee
+from tests.outside_month.contract import ADYEN_REFUND, adyen_fees, new_price, share, stripe_fee
 from tests.outside_month.model import MINOR, Entry, Movement, World
 
 RATES = {"CHF": 1.0512, "SEK": 0.0893, "PLN": 0.2331}  # to the euro, at the month's beginning
@@ -75,7 +75,7 @@ def sale(w: World, first: date, last: date, lane: tuple[str, str, str, str, int]
         "method": "card",
         "brand": rng.choice(("visa", "visa", "mastercard", "amex")),
         "country": rng.choice(COUNTRIES[facing]),
-        "funding": rng.choice(("credit", "debit", "debit", "commercial")),
+        "funding": rng.choice(("credit", "debit", "debit", "prepaid" if gateway == "stripe" else "commercial")),
     }
     if facing == "EUR" and rng.random() < 0.1:
         card |= {"method": rng.choice(("sepa_debit", "ideal")), "brand": "", "funding": "", "country": "DE"}
@@ -153,15 +153,20 @@ def move(w: World, sale: Sale, category: str, facing: int, when: datetime, **mor
     return made
 
 
+def later(w: World, when: datetime) -> bool:
+    """Say whether the month's new price holds; Stripe's day is that of UTC."""
+    return when.astimezone(UTC).date() >= new_price(w.month)
+
+
 def charge(w: World, sale: Sale, facing: int, when: datetime, **more: str | float) -> Movement:
     """Let the gateway charge it, with the fee of the contract."""
     made = move(w, sale, "charge", facing, when, **more)
     if sale.gateway == "stripe":
         if sale.card["method"] == "sepa_debit":
             w.usual("bank_debit_available_after_five_days", made.row_id, made.reference)
-        made.fee = stripe_fee(made.gross, sale.currency, sale.card, when.date(), sale.facing != sale.currency)
+        made.fee = stripe_fee(made.gross, sale.currency, sale.card, later(w, when), sale.facing != sale.currency)
     else:
-        made.fees = adyen_fees(w.rng, made.gross, sale.account, sale.card["funding"])
+        made.fees = adyen_fees(w.rng, made.gross, sale.account, sale.card)
         made.fee = sum(made.fees.values())
     return made
 
@@ -183,5 +188,7 @@ def refund(w: World, sale: Sale, facing: int, when: datetime, booked: bool = Tru
     moved.available = business(moved.created.date())
     if sale.account == "ShopEU":
         moved.fees = {"Markup": 0, "Scheme Fees": share(-moved.gross, 3)}
-        moved.fee = sum(moved.fees.values())
+    elif sale.account == "ShopUK":
+        moved.fees = {"Commission": ADYEN_REFUND}
+    moved.fee = sum(moved.fees.values())
     return entry, moved

@@ -2,10 +2,10 @@
 
 python -m tests.outside_month.score OUT_DIR/truth.json OUT_DIR/out.json
 
-A break and a fault are about the same thing if they share a name: a reference, a gateway's id, a booking, a bank's
-line, or, for statements, the account and the number. A break of the planted class is right; one of another class is
-counted as found under another name and is no false alarm; a break that belongs to no fault is a false alarm, told by
-what ordinary happening its rows belong to.
+A break is about a fault if they share a name: a reference, a gateway's id, a booking, a bank's line, or, for
+statements, the account and the number. It is right if class and amount are the fault's. Whatever else is said is a
+false alarm: of no fault, of a fault under another class, or of a fault of which it has been said already. Only what
+the truth calls a fault's echo (the balance beside a lost statement) is neither.
 """
 
 import argparse
@@ -13,8 +13,12 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+STATEMENTS = {"statement_gap", "balance_break", "statement_conflict"}
+SIDE = {"in_two_overlapping_exports", "subscription", "statement_sent_again", "bank_debit_available_after_five_days"}
 
 
 def names(found: dict[str, Any]) -> Iterator[str]:
@@ -40,7 +44,7 @@ def names(found: dict[str, Any]) -> Iterator[str]:
 
 def statement_names(fault: dict[str, Any]) -> list[str]:
     """Give the account and number of a statement that a fault speaks of, and of the one after a gap."""
-    if fault["class"] not in {"statement_gap", "balance_break"}:
+    if fault["class"] not in STATEMENTS:
         return []
     account, _, number, *_ = fault["note"].split()
     return [f"{account} number {int(number) + shift}" for shift in (0, 1 if fault["class"] == "statement_gap" else 0)]
@@ -56,119 +60,144 @@ def index(groups: list[tuple[Any, list[str]]]) -> dict[str, list[Any]]:
     return made
 
 
-SIDE = {"in_two_overlapping_exports", "subscription", "statement_sent_again", "bank_debit_available_after_five_days"}
+def ratio(part: int, whole: int) -> float | None:
+    """Give a share, or nothing of nothing."""
+    return part / whole if whole else None
 
 
+@dataclass
+class Tally:
+    """What became of one class: how many were planted, found and reported, and how many of these were right."""
+
+    planted: int = 0
+    found: int = 0
+    right: int = 0
+    alarms: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.planted + other.planted,
+            self.found + other.found,
+            self.right + other.right,
+            self.alarms + other.alarms,
+        )
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the planted that was found."""
+        return ratio(self.found, self.planted)
+
+    @property
+    def precision(self) -> float | None:
+        """The share of the reported that is right."""
+        return ratio(self.right, self.right + self.alarms)
+
+
+@dataclass
 class Score:
     """The comparison of one run with the truth."""
 
-    def __init__(self, truth: dict[str, Any], ordinary: dict[str, Any], result: dict[str, Any]) -> None:
-        self.faults = {fault["id"]: fault for fault in truth["faults"]}
-        self.by_name = index([(f["id"], f["ids"] + statement_names(f)) for f in truth["faults"]])
-        self.usual = index([(kind, group) for kind, of in ordinary.items() for group in of["ids"]])
-        self.breaks = result["breaks"]
-        self.happened = {kind: of["count"] for kind, of in ordinary.items()}
-        self.reported: Counter[str] = Counter()
-        self.right: Counter[str] = Counter()
-        self.false: dict[str, Counter[str]] = defaultdict(Counter)
-        self.seen: dict[str, set[str]] = defaultdict(set)
-        for found in self.breaks:
-            self.judge(found)
+    truth: dict[str, Any]
+    ordinary: dict[str, Any]
+    result: dict[str, Any]
+    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    alarms: list[str] = field(default_factory=list)
+    misses: list[str] = field(default_factory=list)
 
-    def judge(self, found: dict[str, Any]) -> None:
-        """Say of one break whether it is right, of a fault under another name, or a false alarm."""
-        said, about = found["break_class"], set(names(found))
-        self.reported[said] += 1
-        faults = {fault for name in about for fault in self.by_name.get(name, [])}
-        exact = {fault for fault in faults if self.faults[fault]["class"] == said}
-        for fault in faults:
-            self.seen[fault].add(said)
-        if exact:
-            self.right[said] += 1
-        elif faults:
-            self.false[said]["(a planted fault, under another name)"] += 1
-        else:
-            kinds = sorted({kind for name in about for kind in self.usual.get(name, [])})
-            telling = [kind for kind in kinds if kind not in SIDE] or kinds
-            self.false[said][" + ".join(telling) or "(nothing out of the ordinary)"] += 1
-
-    def rows(self) -> Iterator[list[str]]:
-        """Give per class: planted, found, under another name, missed, reported, false alarms, recall, precision."""
-        planted = Counter(fault["class"] for fault in self.faults.values())
-        totals = Counter[str]()
-        for name in sorted(set(planted) | set(self.reported)):
-            mine = [fault for fault in self.faults.values() if fault["class"] == name]
-            found = sum(name in self.seen[fault["id"]] for fault in mine)
-            other = sum(bool(self.seen[fault["id"]]) and name not in self.seen[fault["id"]] for fault in mine)
-            named = self.false[name]["(a planted fault, under another name)"]
-            alarms = sum(self.false[name].values()) - named
-            counts = {
-                "planted": planted[name],
-                "found": found,
-                "other": other,
-                "missed": planted[name] - found - other,
-                "reported": self.reported[name],
-                "right": self.right[name],
-                "echo": named,
-                "alarms": alarms,
-            }
-            totals.update(counts)
-            yield self.line(name, counts)
-        yield self.line("ALL", totals)
-
-    @staticmethod
-    def line(name: str, counts: dict[str, int]) -> list[str]:
-        """Write one line of the table."""
-        recall = f"{counts['found'] / counts['planted']:.1%}" if counts["planted"] else "-"
-        judged = counts["right"] + counts["alarms"]
-        precision = f"{counts['right'] / judged:.1%}" if judged else "-"
-        return [
-            name,
-            *(
-                str(counts[key])
-                for key in ("planted", "found", "other", "missed", "reported", "right", "echo", "alarms")
-            ),
-            recall,
-            precision,
-        ]
-
-    def alarm(self, said: str, kind: str, count: int) -> str:
-        """Write how often a class was reported of an ordinary happening, and how often that happened."""
-        of = f" (happened {self.happened[kind]} times)" if kind in self.happened else ""
-        return f"{count:7}  {said:24} {kind}{of}"
-
-    def text(self) -> str:
-        """Write the whole comparison."""
-        head = [
-            "class",
-            "planted",
-            "found",
-            "otherwise",
-            "missed",
-            "reported",
-            "right",
-            "echo",
-            "false",
-            "recall",
-            "precision",
-        ]
-        table = [head, *self.rows()]
-        lines = ["  ".join([row[0].ljust(24), *(cell.rjust(9) for cell in row[1:])]) for row in table]
-        lines += ["", "False alarms by class and ordinary happening"]
-        for said, kinds in sorted(self.false.items()):
-            lines += [self.alarm(said, kind, count) for kind, count in kinds.most_common(12) if kind[:4] != "(a p"]
-        lines += ["", "Planted and missed, or found under another name"]
-        others: Counter[tuple[str, str]] = Counter()
+    def __post_init__(self) -> None:
+        """Judge every break, then every fault."""
+        self.faults = {fault["id"]: fault for fault in self.truth["faults"]}
+        self._by_name = index([(f["id"], f["ids"] + statement_names(f)) for f in self.truth["faults"]])
+        self._usual = index([(kind, group) for kind, of in self.ordinary.items() for group in of["ids"]])
+        self._seen: dict[str, Counter[str]] = defaultdict(Counter)
+        for found in self.result["breaks"]:
+            self._judge(found)
         for fault in self.faults.values():
-            if fault["class"] not in self.seen[fault["id"]]:
-                others[fault["class"], ", ".join(sorted(self.seen[fault["id"]])) or "nothing"] += 1
-        lines += [f"{count:7}  {name:24} seen as {seen}" for (name, seen), count in sorted(others.items())]
-        return "\n".join(lines) + "\n"
+            self._look_for(fault)
+
+    @property
+    def ambiguous_share(self) -> float:
+        """The share of all rows that no rule could place for certain."""
+        rows = sum(len(one["evidence"]) for one in self.result["breaks"] if one["break_class"] == "ambiguous")
+        return rows / max(1, sum(one["read_rows"] for one in self.result["conservation"]))
+
+    def _judge(self, found: dict[str, Any]) -> None:
+        said, about = found["break_class"], set(names(found))
+        faults = [self.faults[name] for name in sorted({f for text in about for f in self._by_name.get(text, [])})]
+        same = [fault for fault in faults if fault["class"] == said and amounts_agree(fault, found)]
+        fresh = [fault for fault in same if not self._seen[fault["id"]][said]]
+        for fault in fresh or faults:
+            self._seen[fault["id"]][said if fault in same else f"{said} of {found['amount_minor']}"] += 1
+        if fresh:
+            self.tallies[said].right += 1
+        elif not any(said in fault["echoes"] for fault in faults):
+            self.tallies[said].alarms += 1
+            self.alarms.append(f"{said} {found['amount_minor']} {found['currency']}, {self._because(faults, about)}")
+            self.alarms += [f"    {row['source']:9} {spell(row['fields'])}" for row in found["evidence"][:6]]
+
+    def _because(self, faults: list[dict[str, Any]], about: set[str]) -> str:
+        if faults:
+            return " and ".join(f"planted as {f['class']} {f['amount_minor']} ({f['note']})" for f in faults)
+        kinds = sorted({kind for name in about for kind in self._usual.get(name, [])})
+        return " + ".join([kind for kind in kinds if kind not in SIDE] or kinds) or "nothing out of the ordinary"
+
+    def _look_for(self, fault: dict[str, Any]) -> None:
+        tally, seen = self.tallies[fault["class"]], self._seen[fault["id"]]
+        tally.planted += 1
+        if fault["class"] in seen:
+            tally.found += 1
+            return
+        as_what = ", ".join(sorted(seen)) or "nothing"
+        self.misses.append(
+            f"{fault['class']} {fault['amount_minor']} {fault['currency']} ({fault['note']}), seen as {as_what}"
+        )
+        self.misses += [f"    {source:9} {', '.join(rows)}" for source, rows in fault["rows"].items()]
 
 
-def read(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def amounts_agree(fault: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Say whether the money at stake is what was planted: a rate's to a tenth, as its usual spread is no secret."""
+    if fault["ambiguous"] or fault["class"] in STATEMENTS:
+        return True
+    slack = 1 + fault["amount_minor"] // 10 if fault["class"] == "fx_mismatch" else 0
+    return abs(int(fault["amount_minor"]) - int(found["amount_minor"])) <= slack
+
+
+def spell(fields: dict[str, Any]) -> str:
+    """Write what a row says, without what it does not say."""
+    return " ".join(f"{key}={value}" for key, value in fields.items() if value not in (None, "", 0))
+
+
+def percent(value: float | None) -> str:
+    """Write a share."""
+    return "-" if value is None else f"{value:.1%}"
+
+
+HEAD = ["class", "planted", "found", "right", "false", "recall", "precision"]
+
+
+def line(name: str, tally: Tally) -> list[str]:
+    """Write one line of the table."""
+    counts = [tally.planted, tally.found, tally.right, tally.alarms]
+    return [name, *map(str, counts), percent(tally.recall), percent(tally.precision)]
+
+
+def text(score: Score) -> str:
+    """Write the whole comparison."""
+    table = [HEAD, *(line(name, tally) for name, tally in sorted(score.tallies.items()))]
+    table.append(line("ALL", sum(score.tallies.values(), Tally())))
+    lines = ["  ".join([row[0].ljust(24), *(cell.rjust(9) for cell in row[1:])]) for row in table]
+    lines += ["", f"Rows that are ambiguous: {score.ambiguous_share:.3%}"]
+    lines += ["", "False alarms", *score.alarms, "", "Missed", *score.misses]
+    return "\n".join(lines) + "\n"
+
+
+def read(folder: Path, result: Path) -> Score:
+    """Read the truth of a month and what a run told of it."""
+    truth, ordinary, told = (
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (folder / "truth.json", folder / "ordinary.json", result)
+    )
+    return Score(truth, ordinary, told)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -177,8 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("truth", type=Path)
     parser.add_argument("result", type=Path)
     given = parser.parse_args(arguments)
-    ordinary = read(given.truth.with_name("ordinary.json"))
-    sys.stdout.write(Score(read(given.truth), ordinary, read(given.result)).text())
+    sys.stdout.write(text(read(given.truth.parent, given.result)))
     return 0
 
 
