@@ -38,6 +38,8 @@ def naming(w: World, payout: Payout) -> tuple[str, str, str]:
         if chance < 0.9:
             return "reference_cut_by_the_bank", payout.trace[:18], ""
         return "credit_without_a_name", "ADYEN SETTLEMENT", ""
+    if chance < 0.05:
+        return "named_in_capitals", f"STRIPE PAYOUT {payout.payout_id}".upper(), payout.payout_id.upper()
     if chance < 0.35:
         return "named_in_full", f"STRIPE PAYOUT {payout.payout_id}", payout.payout_id
     if chance < 0.7:
@@ -55,7 +57,7 @@ def pay(w: World, payout: Payout) -> None:
         w.usual("payout_in_another_currency", payout.payout_id, payout.trace)
         return
     made = line(w, payout.currency, booked, payout.amount, PAYER[payout.gateway], text, end_to_end)
-    if payout.currency == "USD" and payout.gateway == "stripe" and w.rng.random() < 0.1:
+    if payout.currency == "USD" and payout.gateway == "stripe" and payout.amount > 0 and w.rng.random() < 0.1:
         made.charges = 1200
         made.amount -= 1200
         made.text += f" LESS CHARGES USD 12.00 OF USD {payout.amount / 100:.2f}"
@@ -170,7 +172,11 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
     """Choose what becomes of each payout at the bank, and book it; how many faults are planted can be asked for."""
     reversed_ids = {m.source for m in w.movements if m.category == "payout_reversal"}
     whole = [p for p in w.payouts if p.payout_id not in reversed_ids]
-    early = [p for p in whole if p.currency in ACCOUNTS and first + timedelta(3) <= p.effective <= last - timedelta(11)]
+    early = [
+        p
+        for p in whole
+        if p.currency in ACCOUNTS and p.amount > 0 and first + timedelta(3) <= p.effective <= last - timedelta(11)
+    ]
     subs = [p for p in early if p.account == "ShopSubs"]
     equal = [
         (a, b) for a, b in itertools.pairwise(subs) if a.amount == b.amount and (b.effective - a.effective).days == 1
@@ -185,7 +191,9 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
         if done.isdisjoint({a.payout_id, b.payout_id}) and number < 8:
             together(w, [a, b], names=number % 4 != 3)
             done |= {a.payout_id, b.payout_id}
-    rest = [p for p in early if p.payout_id not in done and p.account != "ShopSubs"]  # whose amounts are not unique
+    rest = [
+        p for p in early if p.payout_id not in done and p.account not in {"ShopSubs", "ShopGifts"}
+    ]  # whose amounts are not unique
     w.rng.shuffle(rest)
     jobs: list[Callable[[Payout], None]] = [lambda p: returned_and_paid_again(w, p)]
     for name, count in (FAULTS | {name: faults[name] for name in FAULTS if name in faults}).items():
@@ -198,8 +206,22 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
             pay(w, payout)
 
 
+def like_a_payout(w: World) -> None:
+    """Let a customer's invoice be paid with the very amount of a payout of that day that nothing names."""
+    twins = [made for made in w.lines if made.text == "STRIPE" and made.amount > 0]
+    for twin in w.rng.sample(twins, min(2, len(twins))):
+        made = line(w, twin.currency, twin.booked, twin.amount, "A CUSTOMER LTD", "INVOICE 10077")
+        w.usual("stranger_with_a_payouts_amount", made.line_id)
+
+
 def everything_else(w: World, first: date, last: date) -> None:
     """Book rent, wages, suppliers, bank fees, and customers who pay invoices by transfer."""
+    like_a_payout(w)
+    for move in w.movements:
+        if move.category == "topup":
+            day = business(move.created.date(), 1)
+            made = line(w, move.currency, day, -move.gross, PAYER["stripe"], "STRIPE TOPUP")
+            w.usual("topup", made.line_id)
     for currency in ACCOUNTS:
         for day in days(first, last):
             if closed(day):

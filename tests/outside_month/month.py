@@ -7,10 +7,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from tests.outside_month import bank, contract, overheads, reports, settle, statements
-from tests.outside_month.happenings import WEIGHTS
+from tests.outside_month.happenings import WEIGHTS, ids
 from tests.outside_month.model import Fault, Movement, World
+from tests.outside_month.oddities import MORE
 from tests.outside_month.planted import FX_LANES, PLANTS
-from tests.outside_month.sales import LANES, Sale, good, sale
+from tests.outside_month.sales import LANES, Sale, book, charge, good, rates, sale
 
 LATEST_DAY = {
     "settlement_reversed": 12,
@@ -34,6 +35,7 @@ class Size:
     faults: dict[str, int] = field(default_factory=dict)
     charge_ids: bool = False
     payout_rows: bool = False
+    rates: bool = False
 
     @property
     def last(self) -> date:
@@ -46,11 +48,14 @@ class Size:
         return self.faults.get(fault_class, max(least, round(PLANTS[fault_class][1] * self.payments / 50_000)))
 
 
-def lane(w: World, fault_class: str) -> tuple[str, str, str, str, int] | None:
-    """Give the kind of payment on which a fault can be seen in the files."""
+def lane(w: World, fault_class: str, rates: bool) -> tuple[str, str, str, str, int] | None:
+    """Give the kind of payment on which a fault can be seen in the files.
+
+    A rate that the row itself states is only wrong beside one that the user gives; without, only beside many others.
+    """
     wanted = [x for x in LANES if x[2] == x[3]]
     if fault_class == "fx_mismatch":
-        wanted = [x for x in LANES if x[3] in FX_LANES]
+        wanted = [x for x in LANES if x[3] in FX_LANES and (rates or (x[3] == "CHF" and x[0] == "stripe"))]
     elif fault_class == "dispute_lost":
         wanted = [x for x in LANES if x[0] == "adyen" and x[2] == x[3]]
     elif fault_class in {"late_settlement", "payload_conflict", "duplicate_row"}:
@@ -69,47 +74,57 @@ def plant(w: World, size: Size) -> None:
         if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
             earliest = size.month.replace(day=13)
         elif fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
-            earliest, latest = size.last - timedelta(1), size.last
+            earliest = latest = size.last
         for number in range(size.count(fault_class)):
             until = size.last - timedelta(2) if fault_class == "double_charge" and number % 2 else latest
-            victim = sale(w, earliest, until, lane(w, fault_class))
+            victim = sale(w, earliest, until, lane(w, fault_class, size.rates))
             if fault_class in {"payload_conflict", "late_settlement", "duplicate_row"}:
                 victim.card |= {"method": "card", "brand": "visa", "country": "DE", "funding": "debit"}
+            victim.when = max(victim.when, datetime.combine(size.month, time(0, 5), UTC))  # not before the reports
             make(w, victim)
 
 
 def traffic(w: World, size: Size) -> None:
     """Let customers buy: most payments go as they should, some are odd and right."""
     regulars = [w.token("tok_", 12) for _ in range(max(20, size.payments // 8))]
-    weights = [weight for _, _, weight in WEIGHTS]
+    kinds = [*WEIGHTS, *MORE]
+    weights = [weight for _, _, weight in kinds]
     odd = sum(weights) / 1000
     for _ in range(size.payments):
         one: Sale = sale(w, size.month, size.last)
         if w.rng.random() < 0.5:
             one.payer = w.rng.choice(regulars)
         if w.rng.random() < odd:
-            w.rng.choices(WEIGHTS, weights=weights)[0][1](w, one)
+            w.rng.choices(kinds, weights=weights)[0][1](w, one)
         else:
             good(w, one)
 
 
 def export(w: World, size: Size) -> None:
-    """Cut both sides where they end: the gateways at midnight UTC, the ledger six hours later."""
-    midnight = datetime.combine(size.last + timedelta(1), time(0), UTC)
+    """Cut both sides where they end: the gateways at midnight UTC, the ledger three hours before and six after."""
     started = datetime.combine(size.month, time(0), UTC)
-    w.movements = [m for m in w.movements if m.created < midnight]
-    until = midnight + timedelta(hours=6)
+    midnight = datetime.combine(size.last + timedelta(1), time(0), UTC)
     for number in range(max(1, size.payments // 5000)):
         night = sale(w, size.last + timedelta(1), size.last + timedelta(1))
         night.when = midnight + timedelta(minutes=5 + number % 300)
         good(w, night)
-    w.entries = [e for e in w.entries if e.booked_at < until]
-    shown = {m.row_id for m in w.movements if m.created < midnight}
-    w.movements = [m for m in w.movements if m.row_id in shown]
+    for edge in (started, midnight):
+        across(w, edge, max(2, size.payments // 1000))
+    w.movements = [m for m in w.movements if started <= m.created < midnight]
+    w.entries = [e for e in w.entries if started - timedelta(hours=3) <= e.booked_at < midnight + timedelta(hours=6)]
     for e in w.entries:
         if e.booked_at >= midnight or e.booked_at < started:
-            w.usual("booked_after_the_reports_end", e.entry_id, e.payment_id, e.reference)
+            w.usual("booked_beyond_the_reports", e.entry_id, e.payment_id, e.reference)
     w.entries.sort(key=lambda e: e.booked_at)
+
+
+def across(w: World, edge: datetime, count: int) -> None:
+    """Let payments cross midnight: booked seconds or minutes before it, and charged after it."""
+    for number in range(count):
+        one = sale(w, w.month, w.month)
+        one.when = edge - timedelta(seconds=20 + 400 * number)
+        moved = charge(w, one, one.amount, edge + timedelta(seconds=15 + number))
+        w.usual("booked_before_midnight_and_charged_after", *ids(one, book(w, one, one.amount, one.when), moved))
 
 
 def unsettled(w: World, batches: list[settle.Batch]) -> None:
@@ -147,6 +162,8 @@ def build(folder: Path, seed: int, size: Size) -> World:
     traffic(w, size)
     overheads.subscriptions(w, size.month, size.last, max(2, size.payments // 1500))
     overheads.overheads(w, size.month, size.last)
+    overheads.topups(w, size.month, size.last)
+    overheads.large_refund(w, size.month)
     export(w, size)
     settle.stripe_payouts(w, size.month, size.last)
     batches = settle.adyen_batches(w, size.month, size.last)
@@ -195,4 +212,6 @@ def document(folder: Path, w: World, seed: int, size: Size, adyen: list[str], pa
         ("files", files),
     ):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "policy.toml").write_text(contract.policy(size.month), encoding="utf-8")
+    (folder / "policy.toml").write_text(
+        contract.policy(size.month) + (rates(size.month, size.last) if size.rates else ""), encoding="utf-8"
+    )

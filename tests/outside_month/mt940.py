@@ -25,7 +25,7 @@ def entry(line: BankLine) -> list[str]:
     """Write one entry and its information to the account owner."""
     side = "C" if line.amount >= 0 else "D"
     reference = line.end_to_end[:16] or "NONREF"
-    text = f"{line.text} {line.counterparty}"
+    text = f"{line.text} {line.counterparty}" if line.line_id < "5" else f"{line.counterparty} {line.text}"
     told = [text[at : at + 65] for at in range(0, min(len(text), 390), 65)]
     return [
         f":61:{line.booked:%y%m%d%m%d}{side}{comma(line.amount, line.currency)}NTRF{reference}//{line.line_id}",

@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from tests.outside_month.calendars import business, closed, days
 from tests.outside_month.happenings import ids
 from tests.outside_month.model import Movement, World
-from tests.outside_month.sales import good, sale
+from tests.outside_month.sales import good, refund, sale
 
-SUBSCRIPTIONS = ("adyen", "ShopSubs", "USD", "USD", 0)
+SUBSCRIPTIONS = [("adyen", "ShopSubs", "USD", "USD", 0), ("adyen", "ShopGifts", "USD", "USD", 0)]
+DOLLARS = ("stripe", "acct", "USD", "USD", 0)
 
 
 def account_row(
@@ -115,14 +116,44 @@ def overheads(w: World, first: date, last: date) -> None:
     )
 
 
+def large_refund(w: World, first: date) -> None:
+    """Give back a large order of an earlier month, so that a day's payout is below zero and the bank is debited.
+
+    https://docs.stripe.com/connect/account-balances (debit_negative_balances)
+    """
+    day = business(first + timedelta(11))
+    order = replace(sale(w, day, day, DOLLARS), amount=200 * len(w.movements))
+    booked, back = refund(w, order, order.amount, order.when)
+    w.usual("large_refund", *ids(order, *(row for row in (booked, back) if row)))
+
+
+def topups(w: World, first: date, last: date) -> None:
+    """Add money from the bank account to Stripe's balance, and give some away: the bank shows the first as a debit.
+
+    https://docs.stripe.com/topups; contribution and tax: https://docs.stripe.com/reports/reporting-categories
+    """
+    for day, category, amount in (
+        (business(first + timedelta(6)), "topup", 120_000),
+        (business(first + timedelta(13)), "contribution", -750),
+        (business(last - timedelta(9)), "tax", -1_275),
+    ):
+        w.usual(category, account_row(w, "stripe", "acct", "EUR", category, amount, day, category.title()).row_id)
+
+
 def subscriptions(w: World, first: date, last: date, daily: int) -> None:
-    """Renew weekly boxes at one price each business day, so that the payouts of consecutive days are equal."""
+    """Renew boxes at one price each business day in two shops, so that payouts of one and of several days are equal."""
+    for lane in SUBSCRIPTIONS:
+        renewals(w, first, last, daily, lane)
+
+
+def renewals(w: World, first: date, last: date, daily: int, lane: tuple[str, str, str, str, int]) -> None:
+    """Renew the boxes of one shop."""
     payers = {weekday: [w.token("tok_", 12) for _ in range(daily)] for weekday in range(5)}
     for day in days(first, last):
         if closed(day):
             continue
         for payer in payers[day.weekday()]:
-            box = replace(sale(w, day, day, SUBSCRIPTIONS), payer=payer, amount=1499)
+            box = replace(sale(w, day, day, lane), payer=payer, amount=1499)
             box.card |= {"country": "US", "funding": "debit", "brand": "visa", "method": "card"}
             box.when = datetime.combine(day, time(5, 0), UTC) + timedelta(seconds=w.rng.randint(0, 5000))
             w.usual("subscription", *ids(box, *good(w, box)))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from tests.outside_month.calendars import BERLIN, business, moment
+from tests.outside_month.calendars import BERLIN, business, closed, days, moment
 from tests.outside_month.contract import ADYEN_REFUND, adyen_fees, new_price, share, stripe_fee
 from tests.outside_month.model import MINOR, Entry, Movement, World
 
@@ -85,11 +85,29 @@ def sale(w: World, first: date, last: date, lane: tuple[str, str, str, str, int]
     return named(w, draft)
 
 
+def of_the_day(when: date) -> float:
+    """Give how much a day's rates differ from those at the month's beginning."""
+    return 1 + 0.002 * ((when.toordinal() * 7919) % 11 - 5) / 5
+
+
+def rates(first: date, last: date) -> str:
+    """Write the rates that a central bank publishes for a policy: those of business days, as on the page of the ECB.
+
+    https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates/html/index.en.html
+    """
+    text = ""
+    for day in (day for day in days(first - timedelta(4), last) if not closed(day)):
+        for currency, value in RATES.items():
+            text += f'\n[[rates]]\npresented_currency = "{currency}"\ncurrency = "EUR"\nday = {day}\n'
+            text += f'rate = "{value * of_the_day(day):.4f}"\n'
+    return text
+
+
 def rate(w: World, sale: Sale, when: datetime, off: float = 0.0) -> float:
     """Give the rate of the day, a little different for each payment; off is how wrong it is."""
     if sale.facing == sale.currency:
         return 1.0
-    daily = 1 + 0.002 * ((when.toordinal() * 7919) % 11 - 5) / 5
+    daily = of_the_day(when)
     spread = 1 + w.rng.uniform(-0.0008, 0.0008) if sale.gateway == "stripe" else 1
     return round(RATES[sale.facing] * daily * spread * (1 + off), 7)
 

@@ -155,10 +155,10 @@ class Score:
 
 
 def amounts_agree(fault: dict[str, Any], found: dict[str, Any]) -> bool:
-    """Say whether the money at stake is what was planted: a rate's to a tenth, as its usual spread is no secret."""
+    """Say whether the money at stake is what was planted: a rate's to a tenth, as usual ones differ; a fee's but rounding."""
     if fault["ambiguous"] or fault["class"] in STATEMENTS:
         return True
-    slack = 1 + fault["amount_minor"] // 10 if fault["class"] == "fx_mismatch" else 0
+    slack = {"fx_mismatch": 1 + fault["amount_minor"] // 10, "fee_mismatch": 1}.get(fault["class"], 0)
     return abs(int(fault["amount_minor"]) - int(found["amount_minor"])) <= slack
 
 

@@ -8,6 +8,8 @@ from tests.outside_month.calendars import BERLIN, business, closed, days
 from tests.outside_month.model import Movement, Payout, World
 from tests.outside_month.overheads import account_row
 
+DEBITED = {"USD"}  # where Stripe takes a negative balance from the bank account: debit_negative_balances
+MINIMUM = {"GBP": 5_000}
 WEEKLY = {("acct", "GBP"), ("ShopUK", "GBP")}
 
 
@@ -38,12 +40,20 @@ def stripe_payouts(w: World, first: date, last: date) -> None:
         moves.sort(key=lambda m: (m.available or last, m.created))
         failing = business(first + timedelta(11)) if currency == "EUR" else None
         for day in days(first, last):
-            if closed(day) or (("acct", currency) in WEEKLY and day.weekday() != 0):
+            shut = day.weekday() > 4 if currency in DEBITED else closed(day)  # dollars move on Good Friday, too
+            if shut or (("acct", currency) in WEEKLY and day.weekday() != 0):
                 continue
             due = [m for m in moves if not m.payout and m.available and m.available <= day and m.created.date() < day]
             total = sum(m.net for m in due)
-            if total <= 0:
+            if total == 0 or (total < 0 and currency not in DEBITED):
                 continue
+            if currency in MINIMUM and total > 2 * MINIMUM[currency]:
+                held = minimum_balance(w, currency, day)
+                due.append(held[0])
+                moves += held
+                total += held[0].net
+            if total < 0:
+                w.usual("payout_below_zero", *(m.row_id for m in due))
             made = Payout(
                 w.token("po_1", 23),
                 "stripe",
@@ -58,6 +68,20 @@ def stripe_payouts(w: World, first: date, last: date) -> None:
                 m.payout = made.payout_id
             if day == failing:
                 moves.append(failed_payout(w, made))
+
+
+def minimum_balance(w: World, currency: str, day: date) -> list[Movement]:
+    """Hold back what an account wants to keep, as a member of the payout, and release it to the next one.
+
+    https://docs.stripe.com/payouts/minimum-balances-for-automatic-payouts
+    """
+    pair = []
+    for word, sign in (("hold", -1), ("release", 1)):
+        name = f"payout_minimum_balance_{word}"
+        row = account_row(w, "stripe", "acct", currency, name, sign * MINIMUM[currency], day, "Minimum balance")
+        w.usual("minimum_balance", row.row_id)
+        pair.append(row)
+    return pair
 
 
 def failed_payout(w: World, made: Payout) -> Movement:

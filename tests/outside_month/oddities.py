@@ -1,0 +1,139 @@
+"""More that is odd and right, or becomes a fault only by where the month ends: one kind each, as support threads tell of it.
+
+Refunds and disputes that were begun elsewhere: https://docs.stripe.com/refunds, https://docs.stripe.com/disputes;
+delayed capture: https://docs.adyen.com/online-payments/capture, https://docs.stripe.com/payments/place-a-hold-on-a-payment-method.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.outside_month.contract import DISPUTE_FEE
+from tests.outside_month.happenings import dispute, ids, partial_capture, returned
+from tests.outside_month.model import World
+from tests.outside_month.sales import Sale, book, charge, good, move, refund, sale
+
+YEN = ("stripe", "acct", "JPY", "JPY", 0)
+
+
+def lasting(w: World, one: Sale, days: int) -> Sale:
+    """Move a sale to where so many days are left of the month, so that both sides' files tell what follows."""
+    last = (w.month + timedelta(31)).replace(day=1) - timedelta(1)
+    end = last - timedelta(days + 1)
+    return one if one.when.date() <= end else replace(one, when=one.when - timedelta(days + 2))
+
+
+def captured_days_later(w: World, one: Sale) -> None:
+    """The shop books when it takes the order; the gateway charges when the parcel leaves, up to a week later."""
+    one = lasting(w, one, 12)
+    entry = book(w, one, one.amount, one.when)
+    shipped = one.when + timedelta(days=w.rng.randint(1, 6), minutes=w.rng.randint(0, 300))
+    w.usual("captured_days_later", *ids(one, entry, charge(w, one, one.amount, shipped)))
+
+
+def without_metadata(w: World, one: Sale) -> None:
+    """A charge whose metadata lacks our reference; the ledger knows its id. Adyen always has a Merchant Reference."""
+    entry = book(w, one, one.amount, one.when)
+    known = {"reference": ""} if one.gateway == "stripe" else {}
+    w.usual("charged_without_our_reference", *ids(one, entry, charge(w, one, one.amount, one.when, **known)))
+
+
+def id_in_small_letters(w: World, one: Sale) -> None:
+    """An accounting system that writes the gateway's ids in small letters."""
+    entry, moved = good(w, one)
+    if one.gateway == "adyen":
+        entry.gateway_payment_id = entry.gateway_payment_id.lower()
+    w.usual("gateway_id_in_small_letters", *ids(one, entry, moved))
+
+
+def booked_a_day_later(w: World, one: Sale) -> None:
+    """A booking that waited in a queue: it stands a day and more after the charge."""
+    one = lasting(w, one, 3)
+    entry = book(w, one, one.amount, one.when + timedelta(hours=w.rng.randint(25, 60)))
+    w.usual("booked_a_day_later", *ids(one, entry, charge(w, one, one.amount, one.when)))
+
+
+def refunded_by_hand(w: World, one: Sale) -> None:
+    """A refund made in the gateway's dashboard, without a reference of ours, and booked the next days under one."""
+    one = lasting(w, one, 9)
+    entry, moved = good(w, one)
+    _, back = refund(w, one, one.amount * w.rng.choice((40, 100)) // 100, one.when + timedelta(hours=30), booked=False)
+    back.refund_reference = ""
+    when = back.created + timedelta(hours=w.rng.randint(4, 70))
+    booked = book(w, one, back.facing, when, "refund", reference=w.token("rfd_"))
+    w.usual("refunded_by_hand_and_booked", *ids(one, entry, moved, back, booked))
+
+
+def refunded_twice_the_same(w: World, one: Sale) -> None:
+    """Two halves of one price are given back, a few hours apart: two refunds of one amount."""
+    entry, moved = good(w, one)
+    rows = [row for n in (1, 2) for row in refund(w, one, one.amount // 2, one.when + timedelta(hours=5 * n)) if row]
+    w.usual("two_refunds_of_one_amount", *ids(one, entry, moved, *rows))
+
+
+def refund_failed_and_repeated(w: World, one: Sale) -> None:
+    """A refund comes back, our ledger takes it back, and a second refund to another account works."""
+    one = lasting(w, one, 14)
+    entry, moved = good(w, one)
+    booked, back = refund(w, one, one.amount, one.when + timedelta(hours=20))
+    failed = returned(w, one, back)
+    name = booked.entry_id if booked else ""
+    undone = book(w, one, one.amount, failed.created, "refund", reference=back.refund_reference, reverses=name)
+    second = [row for row in refund(w, one, one.amount, failed.created + timedelta(days=1)) if row]
+    w.usual("refund_failed_and_repeated", *ids(one, entry, moved, back, failed, undone, *second))
+
+
+def dispute_of_earlier_month(w: World, one: Sale) -> None:
+    """A dispute of a charge from before the month, open at its end."""
+    charged = charge(w, one, one.amount, one.when)
+    w.movements.remove(charged)
+    w.fault("dispute_open", [], [dispute(w, one, charged, 0)], "of a charge before the month")
+
+
+def dispute_won_from_earlier_month(w: World, one: Sale) -> None:
+    """The amount of a dispute that an earlier month's report has comes back."""
+    back = move(w, one, "dispute_reversal", one.amount, one.when)
+    w.usual("dispute_won_from_earlier_month", *ids(one, back))
+
+
+def dispute_written_off(w: World, one: Sale) -> None:
+    """A dispute that the shop does not contest: it books the amount as given back."""
+    one = lasting(w, one, 14)
+    entry, moved = good(w, one)
+    taken = dispute(w, one, moved, w.rng.randint(2, 5))
+    off = book(w, one, -one.amount, taken.created + timedelta(hours=20), "refund", reference=w.token("off_"))
+    w.usual("dispute_written_off", *ids(one, entry, moved, taken, off))
+
+
+def dispute_won_with_its_fee(w: World, one: Sale) -> None:
+    """A dispute that was won, in a country where Stripe gives its fee back, too."""
+    one = lasting(w, one, 14)
+    entry, moved = good(w, one)
+    taken = dispute(w, one, moved, w.rng.randint(2, 5))
+    when = taken.created + timedelta(days=w.rng.randint(2, 4))
+    back = move(w, one, "dispute_reversal", one.amount, when, rate=moved.rate, source=taken.source)
+    back.gross = moved.gross
+    if one.gateway == "stripe":
+        back.fee = -DISPUTE_FEE[one.currency]
+    w.usual("dispute_won_with_its_fee", *ids(one, entry, moved, taken, back))
+
+
+def partial_capture_in_yen(w: World, one: Sale) -> None:
+    """A part of an authorisation is captured in a currency without minor units."""
+    yen = sale(w, one.when.date(), one.when.date(), YEN)
+    partial_capture(w, yen)
+
+
+MORE = [  # per mille of the payments
+    ("captured_days_later", captured_days_later, 6),
+    ("without_metadata", without_metadata, 4),
+    ("small_letters", id_in_small_letters, 4),
+    ("booked_a_day_later", booked_a_day_later, 4),
+    ("refunded_by_hand", refunded_by_hand, 3),
+    ("refunded_twice", refunded_twice_the_same, 3),
+    ("refund_repeated", refund_failed_and_repeated, 1.5),
+    ("dispute_of_earlier_month", dispute_of_earlier_month, 1),
+    ("dispute_won_from_earlier_month", dispute_won_from_earlier_month, 1),
+    ("dispute_written_off", dispute_written_off, 1.5),
+    ("dispute_won_with_its_fee", dispute_won_with_its_fee, 1),
+    ("partial_capture_in_yen", partial_capture_in_yen, 2),
+]
