@@ -29,9 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := faults.keys() - PLANTS.keys() - FAULTS.keys():
         parser.error(f"no such class of faults: {', '.join(sorted(unknown))}")
     month = date.fromisoformat(given.month + "-01")
-    w = build(
-        given.out, given.seed, Size(given.payments, month, faults, given.charge_ids, given.payout_rows, given.rates)
-    )
+    size = Size(given.payments, month, faults, given.charge_ids, given.payout_rows, given.rates)
+    w = build(given.out, given.seed, size)
     sys.stdout.write(
         f"{len(w.entries)} bookings, {len(w.movements)} movements, {len(w.payouts)} payouts, {len(w.faults)} faults\n"
     )

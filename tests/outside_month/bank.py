@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ACCOUNTS = {"EUR": "NL91ABNA0417164300", "GBP": "GB29NWBK60161331926819", "USD": "DE89370400440532013000"}
 PAYER = {"stripe": "STRIPE TECHNOLOGY EUROPE LTD", "adyen": "ADYEN N.V."}
+ALIKE = {"ShopSubs", "ShopGifts"}  # whose payouts are equal
 JPY_RATE = 163.4
 FAULTS = {"payout_missing": 2, "payout_different": 3, "duplicate_credit": 2, "payout_returned": 2}
 
@@ -191,9 +192,7 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
         if done.isdisjoint({a.payout_id, b.payout_id}) and number < 8:
             together(w, [a, b], names=number % 4 != 3)
             done |= {a.payout_id, b.payout_id}
-    rest = [
-        p for p in early if p.payout_id not in done and p.account not in {"ShopSubs", "ShopGifts"}
-    ]  # whose amounts are not unique
+    rest = [p for p in early if p.payout_id not in done and p.account not in ALIKE]
     w.rng.shuffle(rest)
     jobs: list[Callable[[Payout], None]] = [lambda p: returned_and_paid_again(w, p)]
     for name, count in (FAULTS | {name: faults[name] for name in FAULTS if name in faults}).items():

@@ -21,6 +21,7 @@ LATEST_DAY = {
     "refund_exceeds_capture": 18,
     "late_settlement": 8,
     "orphan_refund": 20,
+    "currency_mismatch": 14,
     "payload_conflict": 14,
 }
 PLAIN_LATEST = 20  # the latest day on which a fault happens, so that what is missing is missing for long enough

@@ -1,4 +1,4 @@
-"""More that is odd and right, or becomes a fault only by where the month ends: one kind each, as support threads tell of it.
+"""More that is odd and right, or is a fault only by where the month ends.
 
 Refunds and disputes that were begun elsewhere: https://docs.stripe.com/refunds, https://docs.stripe.com/disputes;
 delayed capture: https://docs.adyen.com/online-payments/capture, https://docs.stripe.com/payments/place-a-hold-on-a-payment-method.
@@ -17,14 +17,14 @@ YEN = ("stripe", "acct", "JPY", "JPY", 0)
 
 def lasting(w: World, one: Sale, days: int) -> Sale:
     """Move a sale to where so many days are left of the month, so that both sides' files tell what follows."""
-    last = (w.month + timedelta(31)).replace(day=1) - timedelta(1)
-    end = last - timedelta(days + 1)
-    return one if one.when.date() <= end else replace(one, when=one.when - timedelta(days + 2))
+    span = ((w.month + timedelta(31)).replace(day=1) - w.month).days - days
+    late = (one.when.date() - w.month).days - span
+    return one if late < 0 else replace(one, when=one.when - timedelta(late + w.rng.randint(1, span - 1)))
 
 
 def captured_days_later(w: World, one: Sale) -> None:
     """The shop books when it takes the order; the gateway charges when the parcel leaves, up to a week later."""
-    one = lasting(w, one, 12)
+    one = lasting(w, one, 18)  # a week, and a week until the batch is closed
     entry = book(w, one, one.amount, one.when)
     shipped = one.when + timedelta(days=w.rng.randint(1, 6), minutes=w.rng.randint(0, 300))
     w.usual("captured_days_later", *ids(one, entry, charge(w, one, one.amount, shipped)))

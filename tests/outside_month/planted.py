@@ -34,10 +34,10 @@ def duplicate_capture(w: World, sale: Sale) -> None:
 
 
 def double_charge(w: World, sale: Sale) -> None:
-    """A client that tried again under another key, seconds later: booked twice and charged twice."""
+    """A client that tried again under another key, seconds later: booked and charged twice. Our ledger alone shows it."""
     other = named(w, replace(sale, when=sale.when + timedelta(seconds=w.rng.randint(3, 25))))
-    (first, one), (second, two) = good(w, sale), good(w, other)
-    w.fault("double_charge", [first, second], [one, two], "the same payer and amount within 25 seconds")
+    (first, _), (second, _) = good(w, sale), good(w, other)
+    w.fault("double_charge", [first, second], [], "the same payer and amount within 25 seconds")
 
 
 def amount_mismatch(w: World, sale: Sale) -> None:

@@ -112,12 +112,15 @@ def rate(w: World, sale: Sale, when: datetime, off: float = 0.0) -> float:
     return round(RATES[sale.facing] * daily * spread * (1 + off), 7)
 
 
-def available(sale: Sale, when: datetime) -> date:
+def available(sale: Sale, when: datetime, category: str) -> date:
     """Give the day on which the money can be paid out: two business days for cards, five for bank debits.
 
+    What is no charge counts at once: a refund or a dispute is taken from the balance of the day.
     https://docs.stripe.com/payments/balances (settlement timing). Adyen's batches settle after two business days.
     """
     day = when.date() if sale.gateway == "stripe" else when.astimezone(BERLIN).date()
+    if category not in {"charge", "partial_capture_reversal"}:
+        return business(day)
     return business(day, 5 if sale.card["method"] == "sepa_debit" and sale.gateway == "stripe" else 2)
 
 
@@ -163,7 +166,7 @@ def move(w: World, sale: Sale, category: str, facing: int, when: datetime, **mor
         facing=facing,
         facing_currency=sale.facing,
         rate=used,
-        available=available(sale, when),
+        available=available(sale, when, category),
     )
     for name, text in (sale.card | texts).items():
         setattr(made, name, text)
@@ -203,7 +206,6 @@ def refund(w: World, sale: Sale, facing: int, when: datetime, booked: bool = Tru
     reference = w.token("rfd_")
     entry = book(w, sale, -facing, when, "refund", reference=reference) if booked else None
     moved = move(w, sale, "refund", -facing, when + timedelta(seconds=w.rng.randint(1, 90)), refund_reference=reference)
-    moved.available = business(moved.created.date())
     if sale.account == "ShopEU":
         moved.fees = {"Markup": 0, "Scheme Fees": share(-moved.gross, 3)}
     elif sale.account == "ShopUK":

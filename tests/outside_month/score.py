@@ -155,7 +155,7 @@ class Score:
 
 
 def amounts_agree(fault: dict[str, Any], found: dict[str, Any]) -> bool:
-    """Say whether the money at stake is what was planted: a rate's to a tenth, as usual ones differ; a fee's but rounding."""
+    """Say whether the money at stake is what was planted: a rate's to a tenth, a fee's to its rounding."""
     if fault["ambiguous"] or fault["class"] in STATEMENTS:
         return True
     slack = {"fx_mismatch": 1 + fault["amount_minor"] // 10, "fee_mismatch": 1}.get(fault["class"], 0)

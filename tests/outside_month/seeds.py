@@ -35,11 +35,10 @@ RUN = "import sys; from payonce.cli.main import main; sys.exit(main())"
 
 def month(folder: Path, seed: int, payments: int) -> Score:
     """Make a month, reconcile it as a user would, and score what is told. Seeds differ in month and form, too."""
-    size = Size(
-        payments, MONTHS[seed % len(MONTHS)], charge_ids=seed % 4 == 0, payout_rows=seed % 3 == 0, rates=seed % 2 == 1
-    )
+    form = {"charge_ids": seed % 4 == 0, "payout_rows": seed % 3 == 0, "rates": seed % 2 == 1}
+    size = Size(payments, MONTHS[seed % len(MONTHS)], **form)
     build(folder, seed, size)
-    words = command(folder)[1:] + ["--json", "out.json"]
+    words = [*command(folder)[1:], "--json", "out.json"]
     done = subprocess.run([sys.executable, "-c", RUN, *words], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode not in {0, 1}:
         raise RuntimeError(f"seed {seed}: the command ended with {done.returncode}: {done.stderr[-2000:]}")
