@@ -22,6 +22,7 @@ LATEST_DAY = {
     "late_settlement": 8,
     "orphan_refund": 20,
     "currency_mismatch": 14,
+    "missing_in_gateway": 14,  # a weekly batch has closed since, and another begun
     "payload_conflict": 14,
 }
 PLAIN_LATEST = 20  # the latest day on which a fault happens, so that what is missing is missing for long enough

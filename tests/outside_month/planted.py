@@ -34,7 +34,7 @@ def duplicate_capture(w: World, sale: Sale) -> None:
 
 
 def double_charge(w: World, sale: Sale) -> None:
-    """A client that tried again under another key, seconds later: booked and charged twice. Our ledger alone shows it."""
+    """A client that tried again under another key, seconds later; our ledger alone shows it."""
     other = named(w, replace(sale, when=sale.when + timedelta(seconds=w.rng.randint(3, 25))))
     (first, _), (second, _) = good(w, sale), good(w, other)
     w.fault("double_charge", [first, second], [], "the same payer and amount within 25 seconds")
@@ -117,10 +117,10 @@ def orphan_refund(w: World, sale: Sale) -> None:
 
 
 def duplicate_posting(w: World, sale: Sale) -> None:
-    """The ledger booked one charge twice."""
-    entry, moved = good(w, sale)
+    """The ledger booked one charge twice; that it did shows in the ledger alone."""
+    entry, _ = good(w, sale)
     twin = book(w, sale, sale.amount, sale.when + timedelta(seconds=w.rng.randint(1, 600)))
-    w.fault("duplicate_posting", [entry, twin], [moved], "one charge, two bookings")
+    w.fault("duplicate_posting", [entry, twin], [], "one charge, two bookings")
 
 
 def payload_conflict(w: World, sale: Sale) -> None:

@@ -28,7 +28,7 @@ def names(found: dict[str, Any]) -> Iterator[str]:
         texts += str(row["row_key"]).split("|")
         fields = row["fields"]
         for key, value in fields.items():
-            of_payout = key == "payout_id" and fields.get("kind") != "payout"
+            of_payout = key in {"payout_id", "payout_reference"} and fields.get("kind") != "payout"
             if (
                 isinstance(value, str)
                 and not of_payout
@@ -155,10 +155,10 @@ class Score:
 
 
 def amounts_agree(fault: dict[str, Any], found: dict[str, Any]) -> bool:
-    """Say whether the money at stake is what was planted: a rate's to a tenth, a fee's to its rounding."""
+    """Say whether the money at stake is what was planted: a rate's to a fifth, a fee's to its rounding."""
     if fault["ambiguous"] or fault["class"] in STATEMENTS:
         return True
-    slack = {"fx_mismatch": 1 + fault["amount_minor"] // 10, "fee_mismatch": 1}.get(fault["class"], 0)
+    slack = {"fx_mismatch": 1 + fault["amount_minor"] // 5, "fee_mismatch": 1}.get(fault["class"], 0)
     return abs(int(fault["amount_minor"]) - int(found["amount_minor"])) <= slack
 
 

@@ -5,6 +5,7 @@ each miss with its rows. Ends with 1 if a class is below the goal.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ def month(folder: Path, seed: int, payments: int) -> Score:
     """Make a month, reconcile it as a user would, and score what is told. Seeds differ in month and form, too."""
     form = {"charge_ids": seed % 4 == 0, "payout_rows": seed % 3 == 0, "rates": seed % 2 == 1}
     size = Size(payments, MONTHS[seed % len(MONTHS)], **form)
+    shutil.rmtree(folder, ignore_errors=True)
     build(folder, seed, size)
     words = [*command(folder)[1:], "--json", "out.json"]
     done = subprocess.run([sys.executable, "-c", RUN, *words], cwd=folder, capture_output=True, text=True, check=False)

@@ -43,31 +43,30 @@ def stripe_payouts(w: World, first: date, last: date) -> None:
             shut = day.weekday() > 4 if currency in DEBITED else closed(day)  # dollars move on Good Friday, too
             if shut or (("acct", currency) in WEEKLY and day.weekday() != 0):
                 continue
-            due = [m for m in moves if not m.payout and m.available and m.available <= day and m.created.date() < day]
-            total = sum(m.net for m in due)
-            if total == 0 or (total < 0 and currency not in DEBITED):
-                continue
-            if currency in MINIMUM and total > 2 * MINIMUM[currency]:
-                held = minimum_balance(w, currency, day)
-                due.append(held[0])
-                moves += held
-                total += held[0].net
-            if total < 0:
-                w.usual("payout_below_zero", *(m.row_id for m in due))
-            made = Payout(
-                w.token("po_1", 23),
-                "stripe",
-                "acct",
-                currency,
-                total,
-                day,
-                w.token("ST", 12, "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"),
-            )
-            w.payouts.append(made)
-            for m in due:
-                m.payout = made.payout_id
-            if day == failing:
+            made = stripe_payout(w, currency, moves, day)
+            if made and day == failing:
                 moves.append(failed_payout(w, made))
+
+
+def stripe_payout(w: World, currency: str, moves: list[Movement], day: date) -> Payout | None:
+    """Pay out what is available; of a balance below zero nothing, or the bank account is debited."""
+    due = [m for m in moves if not m.payout and m.available and m.available <= day and m.created.date() < day]
+    total = sum(m.net for m in due)
+    if total == 0 or (total < 0 and currency not in DEBITED):
+        return None
+    if currency in MINIMUM and total > 2 * MINIMUM[currency]:
+        held = minimum_balance(w, currency, day)
+        due.append(held[0])
+        moves += held
+        total += held[0].net
+    if total < 0:
+        w.usual("payout_below_zero", *(m.row_id for m in due))
+    trace = w.token("ST", 12, "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789")
+    made = Payout(w.token("po_1", 23), "stripe", "acct", currency, total, day, trace)
+    w.payouts.append(made)
+    for m in due:
+        m.payout = made.payout_id
+    return made
 
 
 def minimum_balance(w: World, currency: str, day: date) -> list[Movement]:
