@@ -136,6 +136,8 @@ class OpenReason(StrEnum):
     """The other side may still tell of it."""
     NOT_REPORTED_YET = "not_reported_yet"
     """It came after the last movement that the gateway's reports of its currency tell of."""
+    REPORTED_BEFORE = "reported_before"
+    """Our ledger begins before the gateway's reports: it is in earlier ones."""
     NOT_BOOKED = "not_booked"
     """Our ledger holds that it moved no money."""
     TAKEN_BACK = "taken_back"

@@ -49,6 +49,21 @@ SELECT row_key, 3 AS level, 4 AS choice, payment_reference AS name
 FROM transactions_life
 WHERE payment_reference IS NOT NULL;
 
+-- Lives that came back and that our ledger took back, too. Nothing is left of either, so that nothing else is either's
+-- other: a second refund after a failed one is of its own.
+CREATE TABLE transactions_undone AS
+SELECT DISTINCT m.row_key
+FROM transactions_life AS m
+JOIN transactions_cancelled AS c ON m.amount_minor = 0 AND m.reversed_minor <> 0
+JOIN transactions_ledger_row AS l
+    ON l.entry_id = c.other_entry_id AND l.gateway = m.gateway AND l.kind = m.kind
+    AND ((l.currency = m.currency AND l.amount_minor = m.gross_minor)
+        OR (l.currency = m.presented_currency AND abs(l.amount_minor) = m.presented_minor))
+    AND CASE
+        WHEN m.reference IS NOT NULL THEN l.ref = m.reference
+        ELSE l.gateway_payment_id IN (m.gateway_object_id, m.gateway_charge_id, m.gateway_payment_id)
+    END;
+
 -- The amounts that a life may stand for in our ledger. exact: what is left of it, presented: what the payer saw,
 -- reversed: what there was before something came back.
 CREATE TABLE transactions_form AS
@@ -61,15 +76,17 @@ SELECT
 FROM transactions_life
 WHERE presented_minor IS NOT NULL AND reversed_minor = 0
 UNION ALL
-SELECT row_key, 3 AS form, 'reversed' AS basis, currency, gross_minor AS amount_minor
-FROM transactions_life
-WHERE reversed_minor <> 0 AND row_kind <> 'uncaptured'
+SELECT m.row_key, 3 AS form, 'reversed' AS basis, m.currency, m.gross_minor AS amount_minor
+FROM transactions_life AS m
+LEFT JOIN transactions_undone AS u ON u.row_key = m.row_key
+WHERE m.reversed_minor <> 0 AND m.row_kind <> 'uncaptured' AND u.row_key IS NULL
 UNION ALL
 SELECT
-    row_key, 3 AS form, 'reversed' AS basis, presented_currency AS currency,
-    CASE WHEN gross_minor < 0 THEN -presented_minor ELSE presented_minor END AS amount_minor
-FROM transactions_life
-WHERE presented_minor IS NOT NULL AND reversed_minor <> 0 AND row_kind <> 'uncaptured';
+    m.row_key, 3 AS form, 'reversed' AS basis, m.presented_currency AS currency,
+    CASE WHEN m.gross_minor < 0 THEN -m.presented_minor ELSE m.presented_minor END AS amount_minor
+FROM transactions_life AS m
+LEFT JOIN transactions_undone AS u ON u.row_key = m.row_key
+WHERE m.presented_minor IS NOT NULL AND m.reversed_minor <> 0 AND m.row_kind <> 'uncaptured' AND u.row_key IS NULL;
 
 CREATE TABLE transactions_by_both AS
 SELECT entry_id, row_key, basis

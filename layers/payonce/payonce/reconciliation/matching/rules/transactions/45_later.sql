@@ -36,6 +36,8 @@ JOIN (
 CREATE TABLE transactions_dispute_row AS
 SELECT
     d.row_key, d.gateway, d.kind, d.currency, d.amount_minor, d.created_at_ms, d.gateway_payment_id,
+    d.gateway_charge_id, d.presented_currency,
+    CASE WHEN d.amount_minor < 0 THEN -abs(d.presented_minor) ELSE abs(d.presented_minor) END AS presented_minor,
     coalesce(d.reference, c.reference, d.gateway_payment_id, d.gateway_object_id, d.transaction_id) AS ref
 FROM transactions_gateway_row AS d
 LEFT JOIN (
@@ -56,24 +58,40 @@ SELECT
     gateway, ref, currency, CAST(sum(amount_minor) AS BIGINT) AS left_minor,
     max(CASE WHEN kind = 'dispute_lost' THEN 1 ELSE 0 END) AS is_lost,
     max(CASE WHEN kind = 'dispute_reversal' THEN 0 ELSE created_at_ms END) AS taken_at_ms,
-    max(gateway_payment_id) AS gateway_payment_id, min(row_key) AS first_key
+    max(gateway_payment_id) AS gateway_payment_id, max(gateway_charge_id) AS gateway_charge_id,
+    max(presented_currency) AS presented_currency, CAST(sum(presented_minor) AS BIGINT) AS presented_minor,
+    min(row_key) AS first_key
 FROM transactions_dispute_row
 GROUP BY gateway, ref, currency;
+
+-- What our ledger may hold of a dispute: the names of the payment, and the sum in the balance's currency or in the payer's.
+CREATE TABLE transactions_dispute_form AS
+SELECT
+    gateway, ref, currency, gateway_payment_id, gateway_charge_id, currency AS own_currency, left_minor AS own_minor,
+    left_minor
+FROM transactions_dispute
+WHERE left_minor < 0
+UNION ALL
+SELECT
+    gateway, ref, currency, gateway_payment_id, gateway_charge_id, presented_currency AS own_currency,
+    presented_minor AS own_minor, left_minor
+FROM transactions_dispute
+WHERE left_minor < 0 AND presented_currency <> currency;
 
 -- A dispute that our ledger has written off: the charge was taken back in it, or what was disputed was booked as a refund.
 -- role: which row it is of.
 CREATE TABLE transactions_written_off AS
 SELECT 'entry' AS role, d.gateway, d.ref, d.currency, min(e.entry_id) AS row_key
-FROM transactions_dispute AS d
+FROM transactions_dispute_form AS d
 JOIN transactions_left_entry AS e
-    ON e.gateway = d.gateway AND e.currency = d.currency AND e.amount_minor = d.left_minor AND e.state = 'booked'
-    AND (e.ref = d.ref OR e.gateway_payment_id = d.gateway_payment_id)
+    ON e.gateway = d.gateway AND e.currency = d.own_currency AND e.amount_minor = d.own_minor AND e.state = 'booked'
+    AND (e.ref = d.ref OR e.gateway_payment_id IN (d.gateway_payment_id, d.gateway_charge_id))
 LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
-WHERE d.left_minor < 0 AND p.entry_id IS NULL
+WHERE p.entry_id IS NULL
 GROUP BY d.gateway, d.ref, d.currency
 UNION ALL
 SELECT 'charge' AS role, d.gateway, d.ref, d.currency, min(m.row_key) AS row_key
-FROM transactions_dispute AS d
+FROM transactions_dispute_form AS d
 JOIN transactions_left_movement AS m
     ON m.gateway = d.gateway AND m.currency = d.currency AND m.amount_minor = -d.left_minor AND m.kind = 'charge'
     AND (m.ref = d.ref OR m.gateway_payment_id = d.gateway_payment_id)
@@ -83,8 +101,8 @@ JOIN (
     JOIN transactions_ledger_row AS l ON l.entry_id = c.other_entry_id
     WHERE l.kind = 'charge'
 ) AS t
-    ON t.gateway = d.gateway AND t.currency = d.currency
-    AND (t.ref = d.ref OR t.gateway_payment_id = d.gateway_payment_id)
+    ON t.gateway = d.gateway AND t.currency = d.own_currency
+    AND (t.ref = d.ref OR t.gateway_payment_id IN (d.gateway_payment_id, d.gateway_charge_id))
 LEFT JOIN transactions_pair AS p ON p.row_key = m.row_key
-WHERE d.left_minor < 0 AND p.row_key IS NULL
+WHERE p.row_key IS NULL
 GROUP BY d.gateway, d.ref, d.currency;

@@ -41,29 +41,39 @@ FROM (
     WHERE presented_minor > 0 AND alone = 0
 ) AS converted;
 
--- What a rate is held against: the one that the user gives for the day; the one that the row itself states; the median of
--- the day, the lower of the two middle ones, if the day has at least three; else the median of the two before, the two
--- after and itself, if there are at least three, with a tolerance more for each day between, since a rate drifts.
+-- The rate that the user gives for the day, else the last one before it: central banks publish none on weekends and
+-- holidays, and a rate holds until the next. Four days are from the Thursday before Easter to the Monday after it.
+CREATE TABLE transactions_given_rate AS
+SELECT row_key, rate_millionths
+FROM (
+    SELECT
+        r.row_key, x.rate_millionths, row_number() OVER (PARTITION BY r.row_key ORDER BY x.day_number DESC) AS choice
+    FROM transactions_rate AS r
+    JOIN fx_rate AS x
+        ON x.currency = r.currency AND x.presented_currency = r.presented_currency
+        AND x.day_number BETWEEN r.day_number - 4 AND r.day_number
+) AS given
+WHERE choice = 1;
+
+-- What a rate is held against: the one that the user gives; the one that the row itself states; the median of the day,
+-- the lower of the two middle ones, if the day has at least three; else the median of the two before, the two after and
+-- itself, if there are at least three, with a tolerance more for each day between, since a rate drifts.
 CREATE TABLE transactions_measure AS
-SELECT r.row_key, x.rate_millionths, CAST(1 AS BIGINT) AS tolerances
-FROM transactions_rate AS r
-JOIN fx_rate AS x
-    ON x.currency = r.currency AND x.presented_currency = r.presented_currency AND x.day_number = r.day_number
+SELECT row_key, rate_millionths, CAST(1 AS BIGINT) AS tolerances
+FROM transactions_given_rate
 UNION ALL
 SELECT r.row_key, r.stated_millionths AS rate_millionths, CAST(1 AS BIGINT) AS tolerances
 FROM transactions_rate AS r
-LEFT JOIN fx_rate AS x
-    ON x.currency = r.currency AND x.presented_currency = r.presented_currency AND x.day_number = r.day_number
-WHERE r.stated_millionths IS NOT NULL AND x.currency IS NULL
+LEFT JOIN transactions_given_rate AS x ON x.row_key = r.row_key
+WHERE r.stated_millionths IS NOT NULL AND x.row_key IS NULL
 UNION ALL
 SELECT r.row_key, d.rate_millionths, CAST(1 AS BIGINT) AS tolerances
 FROM transactions_rate AS r
 JOIN transactions_rate AS d
     ON d.gateway = r.gateway AND d.currency = r.currency AND d.presented_currency = r.presented_currency
     AND d.day_number = r.day_number AND d.ordinal = (d.rates + 1) // 2
-LEFT JOIN fx_rate AS x
-    ON x.currency = r.currency AND x.presented_currency = r.presented_currency AND x.day_number = r.day_number
-WHERE r.rates >= 3 AND x.currency IS NULL
+LEFT JOIN transactions_given_rate AS x ON x.row_key = r.row_key
+WHERE r.rates >= 3 AND x.row_key IS NULL
 UNION ALL
 SELECT row_key, rate_millionths, 1 + days AS tolerances
 FROM (
@@ -76,9 +86,8 @@ FROM (
     JOIN transactions_rate AS n
         ON n.gateway = r.gateway AND n.currency = r.currency AND n.presented_currency = r.presented_currency
         AND n.place BETWEEN r.place - 2 AND r.place + 2
-    LEFT JOIN fx_rate AS x
-        ON x.currency = r.currency AND x.presented_currency = r.presented_currency AND x.day_number = r.day_number
-    WHERE r.rates < 3 AND r.stated_millionths IS NULL AND x.currency IS NULL
+    LEFT JOIN transactions_given_rate AS x ON x.row_key = r.row_key
+    WHERE r.rates < 3 AND r.stated_millionths IS NULL AND x.row_key IS NULL
 ) AS near
 WHERE rates >= 3 AND ordinal = (rates + 1) // 2;
 

@@ -64,42 +64,56 @@ WHERE p.row_key IS NULL AND c.row_key <> m.row_key
 
 -- How far a gateway's reports of a kind and currency reach: what our ledger has after that can't be in them, such as what
 -- is in no closed batch yet. That reports end is told by several such entries that are no longer in transit; a single one
--- may as well be missing. Where a kind and currency have fewer, it is told by all of the gateway's together.
+-- may as well be missing. Where a kind and currency have fewer, it is told by all kinds of the currency together, since
+-- batches are closed by currency, else by all of the gateway's.
 CREATE TABLE transactions_reach AS
+SELECT gateway, kind, currency, 1 AS level, kind || '|' || currency AS scope, last_reported_ms AS reach_ms
+FROM transactions_lane
+UNION ALL
 SELECT
-    gateway, kind, currency, last_reported_ms,
-    max(last_reported_ms) OVER (PARTITION BY gateway, kind) AS gateway_reported_ms
+    gateway, kind, currency, 2 AS level, currency AS scope,
+    max(last_reported_ms) OVER (PARTITION BY gateway, currency) AS reach_ms
+FROM transactions_lane
+UNION ALL
+SELECT
+    gateway, kind, currency, 3 AS level, '' AS scope,
+    max(last_reported_ms) OVER (PARTITION BY gateway, kind) AS reach_ms
 FROM transactions_lane;
 
 CREATE TABLE transactions_beyond AS
-SELECT gateway, kind, currency, CASE WHEN of_lane >= 3 THEN last_reported_ms ELSE gateway_reported_ms END AS reach_ms
+SELECT gateway, kind, currency, reach_ms
 FROM (
     SELECT
-        r.gateway, r.kind, r.currency, r.last_reported_ms, r.gateway_reported_ms, coalesce(t.entries, 0) AS of_lane,
-        sum(coalesce(g.entries, 0)) OVER (PARTITION BY r.gateway) AS of_gateway
-    FROM transactions_reach AS r
-    LEFT JOIN (
-        SELECT e.gateway, e.kind, e.currency, count(*) AS entries
-        FROM transactions_left_entry AS e
-        JOIN transactions_reach AS r
-            ON r.gateway = e.gateway AND r.kind = e.kind AND r.currency = e.currency
-            AND e.booked_at_ms > r.last_reported_ms
-        CROSS JOIN settings AS s
-        WHERE e.state = 'booked' AND e.booked_at_ms <= s.as_of_ms - s.in_transit_hours * 3600000
-        GROUP BY e.gateway, e.kind, e.currency
-    ) AS t ON t.gateway = r.gateway AND t.kind = r.kind AND t.currency = r.currency
-    LEFT JOIN (
-        SELECT e.gateway, e.kind, e.currency, count(*) AS entries
-        FROM transactions_left_entry AS e
-        JOIN transactions_reach AS r
-            ON r.gateway = e.gateway AND r.kind = e.kind AND r.currency = e.currency
-            AND e.booked_at_ms > r.gateway_reported_ms
-        CROSS JOIN settings AS s
-        WHERE e.state = 'booked' AND e.booked_at_ms <= s.as_of_ms - s.in_transit_hours * 3600000
-        GROUP BY e.gateway, e.kind, e.currency
-    ) AS g ON g.gateway = r.gateway AND g.kind = r.kind AND g.currency = r.currency
-) AS counted
-WHERE of_lane >= 3 OR (of_gateway >= 3 AND gateway_reported_ms IS NOT NULL);
+        gateway, kind, currency, reach_ms, row_number() OVER (PARTITION BY gateway, kind, currency ORDER BY level) AS choice
+    FROM (
+        SELECT
+            r.gateway, r.kind, r.currency, r.level, r.reach_ms,
+            sum(coalesce(t.entries, 0)) OVER (PARTITION BY r.gateway, r.level, r.scope) AS entries
+        FROM transactions_reach AS r
+        LEFT JOIN (
+            SELECT e.gateway, e.kind, e.currency, r.level, count(*) AS entries
+            FROM transactions_left_entry AS e
+            JOIN transactions_reach AS r
+                ON r.gateway = e.gateway AND r.kind = e.kind AND r.currency = e.currency AND e.booked_at_ms > r.reach_ms
+            CROSS JOIN settings AS s
+            WHERE e.state = 'booked' AND e.booked_at_ms <= s.as_of_ms - s.in_transit_hours * 3600000
+            GROUP BY e.gateway, e.kind, e.currency, r.level
+        ) AS t ON t.gateway = r.gateway AND t.kind = r.kind AND t.currency = r.currency AND t.level = r.level
+    ) AS counted
+    WHERE entries >= 3 AND reach_ms IS NOT NULL
+) AS ranked
+WHERE choice = 1;
+
+-- Where a gateway's reports begin: what our ledger has before that is in earlier ones. That, too, is told by several.
+CREATE TABLE transactions_before AS
+SELECT r.gateway, r.first_reported_ms
+FROM (SELECT gateway, min(first_reported_ms) AS first_reported_ms FROM transactions_lane GROUP BY gateway) AS r
+JOIN transactions_left_entry AS e
+    ON e.gateway = r.gateway AND e.booked_at_ms < r.first_reported_ms AND e.state = 'booked'
+LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
+WHERE p.entry_id IS NULL
+GROUP BY r.gateway, r.first_reported_ms
+HAVING count(*) >= 3;
 
 CREATE TABLE transactions_left_verdict AS
 SELECT
@@ -175,7 +189,7 @@ SELECT
         WHEN e.state <> 'booked' OR w.row_key IS NOT NULL THEN ''
         WHEN k.agreed > 0 OR k.moved > 0 OR e.ordinal > 1 THEN 'duplicate_posting'
         WHEN e.booked_at_ms > s.as_of_ms - s.in_transit_hours * 3600000 THEN ''
-        WHEN e.booked_at_ms > z.reach_ms THEN ''
+        WHEN e.booked_at_ms > z.reach_ms OR e.booked_at_ms < y.first_reported_ms THEN ''
         ELSE 'missing_in_gateway'
     END AS break_class,
     CASE WHEN w.row_key IS NOT NULL THEN 'matched' ELSE 'excluded' END AS settled,
@@ -183,12 +197,14 @@ SELECT
         WHEN w.row_key IS NOT NULL THEN ''
         WHEN e.state <> 'booked' THEN 'not_booked'
         WHEN e.booked_at_ms > s.as_of_ms - s.in_transit_hours * 3600000 THEN 'in_transit'
-        ELSE 'not_reported_yet'
+        WHEN e.booked_at_ms > z.reach_ms THEN 'not_reported_yet'
+        ELSE 'reported_before'
     END AS reason
 FROM transactions_left_entry AS e
 JOIN transactions_group AS k ON k.gateway = e.gateway AND k.kind = e.kind AND k.ref = e.ref
 CROSS JOIN settings AS s
 LEFT JOIN transactions_beyond AS z ON z.gateway = e.gateway AND z.kind = e.kind AND z.currency = e.currency
+LEFT JOIN transactions_before AS y ON y.gateway = e.gateway
 LEFT JOIN transactions_written_off AS w ON w.role = 'entry' AND w.row_key = e.entry_id
 LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
 WHERE p.entry_id IS NULL;
