@@ -216,6 +216,12 @@ def like_a_payout(w: World) -> None:
 def everything_else(w: World, first: date, last: date) -> None:
     """Book rent, wages, suppliers, bank fees, and customers who pay invoices by transfer."""
     like_a_payout(w)
+    for currency in ACCOUNTS:  # the bank books a fee twice, and takes one back
+        day = business(first + timedelta(15))
+        for shift, amount in ((0, -1_990), (0, -1_990), (1, 1_990)):
+            made = line(w, currency, business(day, shift), amount, "BANK CHARGES", "ACCOUNT FEE")
+            made.reversal = shift == 1
+            w.usual("bank_error_taken_back", made.line_id)
     for move in w.movements:
         if move.category == "topup":
             day = business(move.created.date(), 1)

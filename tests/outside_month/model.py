@@ -102,6 +102,7 @@ class BankLine:
     end_to_end: str = ""
     charges: int = 0
     parts: list[tuple[str, int]] = field(default_factory=list)
+    reversal: bool = False
 
 
 @dataclass

@@ -69,17 +69,28 @@ def lane(w: World, fault_class: str, rates: bool) -> tuple[str, str, str, str, i
     return w.rng.choices(wanted, weights=[x[4] for x in wanted])[0]
 
 
+def span(size: Size, fault_class: str, number: int) -> tuple[date, date]:
+    """Give the days on which the next fault of a class may happen."""
+    earliest, latest = size.month, size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
+    if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
+        return size.month.replace(day=13), latest
+    if fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
+        return size.last, size.last
+    if fault_class == "double_charge" and number % 2:
+        return earliest, size.last - timedelta(2)
+    if (
+        fault_class == "fx_mismatch" and not size.rates
+    ):  # far apart: of two beside each other nobody knows the right one
+        day = earliest + timedelta(1 + 3 * number % 18)
+        return day, day
+    return earliest, latest
+
+
 def plant(w: World, size: Size) -> None:
     """Plant the faults between ledger and gateway."""
     for fault_class, (make, _) in PLANTS.items():
-        earliest, latest = size.month, size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
-        if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
-            earliest = size.month.replace(day=13)
-        elif fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
-            earliest = latest = size.last
         for number in range(size.count(fault_class)):
-            until = size.last - timedelta(2) if fault_class == "double_charge" and number % 2 else latest
-            victim = sale(w, earliest, until, lane(w, fault_class, size.rates))
+            victim = sale(w, *span(size, fault_class, number), lane(w, fault_class, size.rates))
             if fault_class in {"payload_conflict", "late_settlement", "duplicate_row"}:
                 victim.card |= {"method": "card", "brand": "visa", "country": "DE", "funding": "debit"}
             victim.when = max(victim.when, datetime.combine(size.month, time(0, 5), UTC))  # not before the reports

@@ -34,17 +34,19 @@ def entry(line: BankLine) -> list[str]:
     ]
 
 
+PAGE = 3  # entries; a page that is not the last ends with an intermediate balance, with which the next begins
+
+
 def document(statements: list["Statement"]) -> str:
-    """Write the statements one after another, each ended by a hyphen."""
+    """Write the statements page by page, each ended by a hyphen."""
     rows: list[str] = []
     for of in statements:
-        rows += [
-            f":20:{of.statement_id[-16:]}",
-            f":25:{of.account}",
-            f":28C:{of.number}/1",
-            balance("60F", of.opening, of),
-        ]
-        for line in of.lines:
-            rows += entry(line)
-        rows += [balance("62F", of.closing, of), "-"]
+        stands, pages = of.opening, [of.lines[at : at + PAGE] for at in range(0, len(of.lines), PAGE)] or [[]]
+        for number, page in enumerate(pages, 1):
+            rows += [f":20:{of.statement_id[-16:]}", f":25:{of.account}", f":28C:{of.number}/{number}"]
+            rows.append(balance("60F" if number == 1 else "60M", stands, of))
+            for line in page:
+                rows += entry(line)
+                stands += line.amount
+            rows += [balance("62F" if number == len(pages) else "62M", stands, of), "-"]
     return "\r\n".join(rows) + "\r\n"

@@ -123,10 +123,17 @@ def partial_capture_in_yen(w: World, one: Sale) -> None:
     partial_capture(w, yen)
 
 
+def declined_under_one_reference(w: World, one: Sale) -> None:
+    """An order whose first attempt is declined and whose second takes, both under one reference."""
+    first = book(w, one, one.amount, one.when - timedelta(minutes=3), state=w.rng.choice(("declined", "failed")))
+    w.usual("declined_and_booked_under_one_reference", *ids(one, first, *good(w, one)))
+
+
 MORE = [  # per mille of the payments
     ("captured_days_later", captured_days_later, 6),
     ("without_metadata", without_metadata, 4),
     ("small_letters", id_in_small_letters, 4),
+    ("declined_under_one_reference", declined_under_one_reference, 5),
     ("booked_a_day_later", booked_a_day_later, 4),
     ("refunded_by_hand", refunded_by_hand, 3),
     ("refunded_twice", refunded_twice_the_same, 3),

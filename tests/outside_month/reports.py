@@ -11,6 +11,13 @@ from tests.outside_month.columns import ADYEN, LEDGER, RESERVED, STRIPE, TYPES
 from tests.outside_month.model import Entry, Movement, Payout, World, major
 from tests.outside_month.settle import Batch
 
+ORDERS = (
+    "Order",
+    'Order 4711, "blue", 2 pcs',
+    "Bestellung Grün\nzweite Zeile",
+    "=HYPERLINK()",
+)  # what a form lets through
+
 
 def write(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:
     """Write a CSV as these exports have it: UTF-8, commas, lines ended by LF."""
@@ -96,7 +103,7 @@ def stripe_row(m: Movement, paid: dict[str, Payout]) -> dict[str, str]:
         "net": major(m.net, m.currency),
         "reporting_category": "dispute" if m.category == "second_dispute" else m.category,
         "source_id": m.source,
-        "description": m.description or ("Order" if m.category == "charge" else ""),
+        "description": m.description or (ORDERS[ord(m.row_id[-1]) % len(ORDERS)] if m.category == "charge" else ""),
         "trace_id": payout.trace if payout else "",
         "trace_id_status": "supported" if payout else "",
         "created": stamp(m.created.astimezone(BERLIN)),

@@ -12,6 +12,7 @@ from tests.outside_month.model import BankLine, Fault, World
 
 OPENING = {"EUR": 12_345_678, "GBP": 2_000_000, "USD": 5_550_055}
 OFF = 12_345
+CHANGED = 1_000
 
 
 @dataclass
@@ -57,11 +58,7 @@ def of_account(w: World, currency: str, first: date, last: date) -> list[Stateme
 
 def lose_one(w: World, statements: list[Statement]) -> list[Statement]:
     """Lose a statement on which no payout is booked."""
-    middle = [
-        s
-        for s in statements[4:-6]
-        if s.lines and not any("ADYEN" in x.counterparty or "STRIPE" in x.counterparty for x in s.lines)
-    ]
+    middle = [s for s in statements[4:-6] if s.lines and len(plain(s)) == len(s.lines)]
     if not middle:
         return statements
     gone = w.rng.choice(middle)
@@ -98,6 +95,31 @@ def break_balance(w: World, statements: list[Statement]) -> list[Statement]:
     return broken
 
 
+def conflict(w: World, statements: list[Statement]) -> list[Statement]:
+    """Send a statement again in which one line, no payout's, is of another amount; the account goes on from the first."""
+    first, *_ = [s for s in (*statements[-3:-1], *statements[1:3]) if plain(s)] or [None]
+    if not first:
+        return []
+    one = plain(first)[0]
+    lines = [replace(x, amount=x.amount - CHANGED) if x is one else x for x in first.lines]
+    w.faults.append(
+        Fault(
+            "statement_conflict",
+            [first.statement_id],
+            CHANGED,
+            first.currency,
+            {"statement": [first.statement_id]},
+            f"{first.account} number {first.number} was sent again with a line of another amount",
+        )
+    )
+    return [replace(first, lines=lines)]
+
+
+def plain(statement: Statement) -> list[BankLine]:
+    """Give the lines that have nothing to do with a gateway."""
+    return [x for x in statement.lines if not any(name in x.counterparty for name in ("ADYEN", "STRIPE"))]
+
+
 def write(folder: Path, w: World, first: date, last: date) -> list[str]:
     """Write euros as camt.053 version 8 by the week, pounds as MT940, dollars as version 2; some are sent again."""
     names: list[str] = []
@@ -116,6 +138,9 @@ def write(folder: Path, w: World, first: date, last: date) -> list[str]:
     put("bank_gbp_mt940.sta", mt940.document(pounds))
     dollars = break_balance(w, of_account(w, "USD", first, last))
     put("bank_usd_camt053.xml", camt.document(dollars, "02"))
+    if changed := conflict(w, dollars):
+        put("bank_usd_camt053_changed.xml", camt.document(changed, "02"))
+    put("bank_eur_camt054.xml", camt.document(euros[9:12], "08", kind="054"))
     put("bank_eur_camt053_sent_again.xml", camt.document(euros[5:8], "08", again=True))
     put("bank_gbp_camt053_of_the_same_days.xml", camt.document(pounds[2:4], "08", again=True))
     for statement in [*euros[5:8], *pounds[2:4]]:
