@@ -120,12 +120,20 @@ def _mt940(_: Path, data: bytes) -> PeerReading:
     except UnicodeDecodeError:
         text = data.decode("iso-8859-1")
     reading = PeerReading("mt-940", balances=[])
+    carried = None
     for statement in mt940.parse_statements(text):
         told = statement.data
-        opening = told.get("final_opening_balance") or told.get("intermediate_opening_balance")
-        closing = told.get("final_closing_balance") or told.get("intermediate_closing_balance")
+        page_opening, page_closing = told.get("intermediate_opening_balance"), told.get("intermediate_closing_balance")
+        opening = told.get("final_opening_balance") or page_opening
+        closing = told.get("final_closing_balance") or page_closing
         assert reading.balances is not None
-        reading.balances.append((_money(opening), _money(closing)))
+        # To the library each page is a statement; one that begins with what the page before carries over is not, to us.
+        page = (told.get("account_identification"), _money(page_opening))
+        if page_opening is not None and carried == page:
+            reading.balances[-1] = (reading.balances[-1][0], _money(closing))
+        else:
+            reading.balances.append((_money(opening), _money(closing)))
+        carried = (told.get("account_identification"), _money(page_closing))
         reading.lines += [_mt940_line(one.data) for one in statement.transactions if one.data.get("amount") is not None]
     return reading
 

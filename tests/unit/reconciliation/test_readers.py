@@ -258,16 +258,24 @@ PAGE_ONE = b":20:S\n:25:A\n:28C:1/1\n:60F:C251231EUR1,00\n:61:2601021231C2,00NTR
 PAGE_TWO = b":20:S\n:25:A\n:28C:1/2\n:60M:C251231EUR3,00\n:61:251231C1,00NTRFY\n:62F:C251231EUR4,00\n"
 
 
-def test_pages_of_mt940_follow_each_other() -> None:
-    """Fails when a page is taken although the one before ends with another balance or account, or is missing."""
-    first, second = read_file(PAGE_ONE + PAGE_TWO).statements
-    assert (first.closing_minor, second.opening_minor) == (300, 300)
-    assert (first.unproved, second.unproved) == (None, None)
+def test_pages_of_mt940_are_one_statement() -> None:
+    """Fails when pages that go on from each other stay apart, or one is joined to another account or balance.
+
+    SWIFT, Standards MT category 9, MT940: option M of fields 60a and 62a is the balance that one page carries over to the
+    next; all pages have the number of the statement in field 28C.
+    """
+    (whole,) = read_file(PAGE_ONE + PAGE_TWO).statements
+    assert (whole.opening_minor, whole.closing_minor) == (100, 400)
+    assert [line.amount_minor for line in whole.lines] == [200, 100]
+    assert whole.unproved is None
     other = PAGE_TWO.replace(b"C251231EUR3,00", b"C251231EUR2,00").replace(b"EUR4,00", b"EUR3,00")
-    assert "the page before carries over" in unproved(PAGE_ONE + other)
-    assert "next page is missing" in unproved(PAGE_ONE + PAGE_TWO.replace(b":25:A", b":25:B"))
+    for after in (other, PAGE_TWO.replace(b":25:A", b":25:B")):
+        first, second = read_file(PAGE_ONE + after).statements
+        assert "next page is missing" in (first.unproved or "")
+        assert "page before is missing" in (second.unproved or "")
     assert "next page is missing" in unproved(PAGE_TWO.replace(b"62F", b"62M") + PAGE_ONE.replace(b"62M", b"62F"))
     assert "next page is missing" in unproved(PAGE_ONE)
+    assert "page before is missing" in unproved(PAGE_TWO)
 
 
 def test_an_entry_date_belongs_to_the_year_next_to_its_value_date() -> None:

@@ -26,7 +26,7 @@ from payonce.reconciliation.readers.rows import Statement, StatementLine
 from payonce.reconciliation.readers.values import unique
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 INTERIM_TAGS = frozenset({"13", "13D", "34F", "90C", "90D"})
 ACCOUNT, NUMBER = ("25", "25P"), ("28", "28C")
@@ -34,6 +34,7 @@ OPENING, CLOSING = ("60", "60F", "60M"), ("62", "62F", "62M")
 PAGE = "M"  # an intermediate balance: the page before, or the next one, belongs to the same statement
 AFTER_CLOSING = "a movement stands after the closing balance"
 NO_PAGE_AFTER = "its last page ends with :62M:, so the next page is missing"
+NO_PAGE_BEFORE = "its first page begins with :60M:, so the page before is missing"
 
 
 @dataclass(slots=True)
@@ -60,12 +61,12 @@ class _Open:
 def read_mt940(data: bytes) -> tuple[Statement, ...]:
     """Return one statement per :20:, or per account where fields stand without one. Raises ``FileRejected``.
 
+    The pages of one statement, each with a :20: of its own, are one where each begins with the balance that the one before
+    carries over.
     Refused: a balance, a movement or a total that can't be read, movements of no known currency, and a file that holds
     neither movement nor balance. Unproved: see ``proof.judged``; and pages that do not follow each other.
     """
-    opened = list(_statements(data))
-    for before, after in zip(opened, [*opened[1:], None], strict=True):
-        _check_pages(before, after)
+    opened = _whole(_statements(data))
     found = tuple(_closed(one) for one in opened if one.fields or one.opening or one.closing)
     if not any(one.lines or (one.account and one.opening_minor is not None) for one in found):
         line = opened[0].line if opened else None
@@ -141,16 +142,28 @@ def _set_currency(current: _Open, currency: str, found: Field) -> None:
     current.currency = currency
 
 
-def _check_pages(before: _Open, after: _Open | None) -> None:
-    """Mark pages that do not go on from each other."""
-    if before.closing is None or not before.closing[0].endswith(PAGE):
-        return
-    carried = before.closing[1].amount_minor
-    opening = None if after is None else after.opening
-    if after is None or opening is None or after.page_of != before.page_of or not opening[0].endswith(PAGE):
-        before.reasons.append(NO_PAGE_AFTER)
-    elif opening[1].amount_minor != carried:
-        after.reasons.append("it does not open with the balance that the page before carries over")
+def _whole(pages: Iterable[_Open]) -> list[_Open]:
+    """Return whole statements: a page that goes on from the one before is joined to it."""
+    found: list[_Open] = []
+    for page in pages:
+        brought = _carried(page.opening)
+        if found and brought is not None and (found[-1].page_of, _carried(found[-1].closing)) == (page.page_of, brought):
+            found[-1].fields += page.fields
+            found[-1].reasons += page.reasons
+            found[-1].closing = page.closing
+            continue
+        if brought is not None:
+            page.reasons.append(NO_PAGE_BEFORE)
+        found.append(page)
+    for one in found:
+        if _carried(one.closing) is not None:
+            one.reasons.append(NO_PAGE_AFTER)
+    return found
+
+
+def _carried(balance: tuple[str, Balance] | None) -> int | None:
+    """Return an intermediate balance, which a page carries over to the next one; ``None`` for any other."""
+    return balance[1].amount_minor if balance is not None and balance[0].endswith(PAGE) else None
 
 
 def _closed(current: _Open) -> Statement:
