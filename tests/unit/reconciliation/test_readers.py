@@ -261,8 +261,8 @@ PAGE_TWO = b":20:S\n:25:A\n:28C:1/2\n:60M:C251231EUR3,00\n:61:251231C1,00NTRFY\n
 def test_pages_of_mt940_are_one_statement() -> None:
     """Fails when pages that go on from each other stay apart, or one is joined to another account or balance.
 
-    SWIFT, Standards MT category 9, MT940: option M of fields 60a and 62a is the balance that one page carries over to the
-    next; all pages have the number of the statement in field 28C.
+    SWIFT, Standards MT category 9, MT940: option M of fields 60a and 62a is the balance that one page carries over to
+    the next; all pages have the number of the statement in field 28C.
     """
     (whole,) = read_file(PAGE_ONE + PAGE_TWO).statements
     assert (whole.opening_minor, whole.closing_minor) == (100, 400)

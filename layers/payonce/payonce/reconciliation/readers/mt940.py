@@ -61,8 +61,8 @@ class _Open:
 def read_mt940(data: bytes) -> tuple[Statement, ...]:
     """Return one statement per :20:, or per account where fields stand without one. Raises ``FileRejected``.
 
-    The pages of one statement, each with a :20: of its own, are one where each begins with the balance that the one before
-    carries over.
+    The pages of one statement, each with a :20: of its own, are one where each begins with the balance that the one
+    before carries over.
     Refused: a balance, a movement or a total that can't be read, movements of no known currency, and a file that holds
     neither movement nor balance. Unproved: see ``proof.judged``; and pages that do not follow each other.
     """
@@ -147,7 +147,11 @@ def _whole(pages: Iterable[_Open]) -> list[_Open]:
     found: list[_Open] = []
     for page in pages:
         brought = _carried(page.opening)
-        if found and brought is not None and (found[-1].page_of, _carried(found[-1].closing)) == (page.page_of, brought):
+        if (
+            found
+            and brought is not None
+            and (found[-1].page_of, _carried(found[-1].closing)) == (page.page_of, brought)
+        ):
             found[-1].fields += page.fields
             found[-1].reasons += page.reasons
             found[-1].closing = page.closing
