@@ -1,5 +1,6 @@
 """ISO 20022 camt.053, versions 2 and 8, and camt.054. https://www.iso20022.org/iso-20022-message-definitions
-(Bank-to-Customer Cash Management); a batch booking has one TxDtls for each of its transactions, a bank's charge stands under Chrgs.
+(Bank-to-Customer Cash Management); a batch booking has one TxDtls for each of its transactions, a bank's charge stands
+under Chrgs.
 """
 
 from datetime import timedelta

@@ -78,9 +78,7 @@ def span(size: Size, fault_class: str, number: int) -> tuple[date, date]:
         return size.last, size.last
     if fault_class == "double_charge" and number % 2:
         return earliest, size.last - timedelta(2)
-    if (
-        fault_class == "fx_mismatch" and not size.rates
-    ):  # far apart: of two beside each other nobody knows the right one
+    if fault_class == "fx_mismatch" and not size.rates:  # of two beside each other nobody knows which is right
         day = earliest + timedelta(1 + 3 * number % 18)
         return day, day
     return earliest, latest

@@ -96,8 +96,8 @@ def break_balance(w: World, statements: list[Statement]) -> list[Statement]:
 
 
 def conflict(w: World, statements: list[Statement]) -> list[Statement]:
-    """Send a statement again in which one line, no payout's, is of another amount; the account goes on from the first."""
-    first, *_ = [s for s in (*statements[-3:-1], *statements[1:3]) if plain(s)] or [None]
+    """Send a statement again with another amount of a line, no payout's; the account goes on from the first."""
+    first = next((s for s in (*statements[-3:-1], *statements[1:3]) if plain(s)), None)
     if not first:
         return []
     one = plain(first)[0]
