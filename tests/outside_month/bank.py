@@ -77,6 +77,14 @@ def together(w: World, payouts: list[Payout], names: bool) -> None:
     w.usual(kind, *(name for p in payouts for name in (p.payout_id, p.trace)), made.line_id)
 
 
+def among_others(w: World, payout: Payout) -> None:
+    """Book a payout in one entry with what a customer paid: a batch that lists both."""
+    invoice = w.rng.randint(5_000, 90_000)
+    made = line(w, payout.currency, business(payout.effective, 1), payout.amount + invoice, "SAMMELGUTSCHRIFT", "BATCH")
+    made.parts = [(payout.payout_id, payout.amount), (f"INV{w.rng.randint(10_000, 99_999)}", invoice)]
+    w.usual("payout_in_a_batch_with_others", payout.payout_id, payout.trace, made.line_id)
+
+
 def returned_and_paid_again(w: World, payout: Payout) -> None:
     """Credit a payout, return it, and credit it again two days later."""
     for shift, sign, text in ((0, 1, ""), (1, -1, "RETURN "), (3, 1, "")):
@@ -192,6 +200,11 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
         if done.isdisjoint({a.payout_id, b.payout_id}) and number < 8:
             together(w, [a, b], names=number % 4 != 3)
             done |= {a.payout_id, b.payout_id}
+    euros = [p for p in daily if p.payout_id not in done and p.currency == "EUR"]
+    dollars = [p for p in daily if p.payout_id not in done and p.currency == "USD"]
+    for payout in (*euros[-1:], *dollars[-1:]):
+        among_others(w, payout)
+        done.add(payout.payout_id)
     rest = [p for p in early if p.payout_id not in done and p.account not in ALIKE]
     w.rng.shuffle(rest)
     jobs: list[Callable[[Payout], None]] = [lambda p: returned_and_paid_again(w, p)]

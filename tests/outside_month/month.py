@@ -120,7 +120,7 @@ def export(w: World, size: Size) -> None:
         night.when = midnight + timedelta(minutes=5 + number % 300)
         good(w, night)
     for edge in (started, midnight):
-        across(w, edge, max(2, size.payments // 1000))
+        across(w, edge, min(20, max(2, size.payments // 1000)))
     w.movements = [m for m in w.movements if started <= m.created < midnight]
     w.entries = [e for e in w.entries if started - timedelta(hours=3) <= e.booked_at < midnight + timedelta(hours=6)]
     for e in w.entries:
@@ -189,7 +189,7 @@ def build(folder: Path, seed: int, size: Size) -> World:
     reports.ledger(folder / "ledger.csv", w.entries)
     reports.stripe(folder, w, size.payout_rows)
     adyen = reports.adyen(folder, batches)
-    papers = statements.write(folder, w, size.month, size.last)
+    papers = statements.write(folder, w, (size.month, size.last), structured=size.charge_ids)
     document(folder, w, seed, size, adyen, papers)
     return w
 

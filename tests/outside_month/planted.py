@@ -146,9 +146,10 @@ def late_settlement(w: World, sale: Sale) -> None:
 
 
 def dispute_open(w: World, sale: Sale) -> None:
-    """A dispute of which nothing came back."""
+    """A dispute of which nothing came back; some are over a part of the charge."""
     entry, moved = good(w, sale)
-    w.fault("dispute_open", [entry], [moved, dispute(w, sale, moved, w.rng.randint(1, 6))], "nothing came back")
+    taken = dispute(w, sale, moved, w.rng.randint(1, 6), w.rng.choice((100, 100, 40)))
+    w.fault("dispute_open", [entry], [moved, taken], "nothing came back")
 
 
 def dispute_lost(w: World, sale: Sale) -> None:
