@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from tests.outside_month import bank, contract, overheads, reports, settle, statements
+from tests.outside_month import bank, contract, overheads, reports, settle, statements, strangers
 from tests.outside_month.happenings import WEIGHTS, ids
 from tests.outside_month.model import Fault, Movement, World
 from tests.outside_month.oddities import MORE
@@ -181,7 +181,7 @@ def build(folder: Path, seed: int, size: Size) -> World:
     unsettled(w, batches)
     faults_that_show(w)
     bank.payouts(w, size.month, size.last, size.faults)
-    bank.everything_else(w, size.month, size.last)
+    strangers.everything_else(w, size.month, size.last)
     if not size.charge_ids:
         intents = {m.payment: m.intent for m in w.movements if m.intent}
         for e in w.entries:
