@@ -55,11 +55,13 @@ def lane(w: World, fault_class: str, rates: bool) -> tuple[str, str, str, str, i
 
     A rate that the row itself states is only wrong beside one that the user gives; without, only beside many others.
     """
-    wanted = [x for x in LANES if x[2] == x[3]]
-    if fault_class == "fx_mismatch":
+    wanted = list(LANES)
+    if fault_class == "currency_mismatch":
+        wanted = [x for x in LANES if x[2] == x[3]]
+    elif fault_class == "fx_mismatch":
         wanted = [x for x in LANES if x[3] in FX_LANES and (rates or (x[3] == "CHF" and x[0] == "stripe"))]
     elif fault_class == "dispute_lost":
-        wanted = [x for x in LANES if x[0] == "adyen" and x[2] == x[3]]
+        wanted = [x for x in LANES if x[0] == "adyen"]
     elif fault_class in {"late_settlement", "payload_conflict", "duplicate_row"}:
         wanted = [x for x in LANES if x[:4] == ("stripe", "acct", "EUR", "EUR")]
     elif fault_class == "settlement_reversed":
@@ -74,6 +76,8 @@ def span(size: Size, fault_class: str, number: int) -> tuple[date, date]:
     earliest, latest = size.month, size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
     if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
         return size.month.replace(day=13), latest
+    if fault_class == "missing_in_gateway":  # not before the first movement of a report
+        return earliest + timedelta(1), latest
     if fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
         return size.last, size.last
     if fault_class == "double_charge" and number % 2:
