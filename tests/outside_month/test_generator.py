@@ -83,7 +83,7 @@ def test_a_payout_is_the_sum_of_its_members_at_the_bank(month: Path) -> None:
                     amount = next(part for part in entry if part.tag.endswith("}Amt")).text
                     assert number(amount or "") == sum(members[named[0]].values())
                     checked += 1
-    assert checked > 5
+    assert checked > 2
 
 
 def test_every_closed_adyen_batch_nets_to_zero(month: Path) -> None:
