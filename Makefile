@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -68,10 +68,13 @@ correction-kills: setup ## kill the worker of corrections a thousand times, at e
 	PAYONCE_CRASH_MATRIX=full $(PYTEST) tests/crash_matrix/test_correction_matrix.py
 
 recall-slice: setup
-	PAYONCE_RECALL=slice $(PYTEST) tests/reconciliation $(PARALLEL)
+	PAYONCE_RECALL=slice $(PYTEST) tests/reconciliation tests/outside_month $(PARALLEL)
 
 recall: setup ## plant each kind of break thousands of times and find it: recall and precision per class
 	PAYONCE_RECALL=full $(PYTEST) tests/reconciliation -s --timeout=1800
+
+outside-month: setup ## reconcile the months of 20 seeds that a generator made which knows no rule: precision and recall per class
+	$(PY) -m tests.outside_month.seeds --seeds 20 --payments 3000
 
 lab-slice: setup
 	$(PYTEST) tests/laboratory -n $(WORKERS) --dist loadfile # a file shares what it has simulated

@@ -1,11 +1,11 @@
-"""What the banks book: payouts as they really arrive, and everything else that an account sees."""
+"""What the banks book of payouts, as they really arrive, and the faults planted between a payout and the bank."""
 
 import itertools
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.outside_month.calendars import business, closed, days
+from tests.outside_month.calendars import business
 from tests.outside_month.model import BankLine, Fault, Payout, World
 
 if TYPE_CHECKING:
@@ -75,6 +75,14 @@ def together(w: World, payouts: list[Payout], names: bool) -> None:
         made.parts = [(p.payout_id, p.amount) for p in payouts]
     kind = "several_days_in_one_credit" if names else "several_days_in_one_credit_without_a_name"
     w.usual(kind, *(name for p in payouts for name in (p.payout_id, p.trace)), made.line_id)
+
+
+def among_others(w: World, payout: Payout) -> None:
+    """Book a payout in one entry with what a customer paid: a batch that lists both."""
+    invoice = w.rng.randint(5_000, 90_000)
+    made = line(w, payout.currency, business(payout.effective, 1), payout.amount + invoice, "SAMMELGUTSCHRIFT", "BATCH")
+    made.parts = [(payout.payout_id, payout.amount), (f"INV{w.rng.randint(10_000, 99_999)}", invoice)]
+    w.usual("payout_in_a_batch_with_others", payout.payout_id, payout.trace, made.line_id)
 
 
 def returned_and_paid_again(w: World, payout: Payout) -> None:
@@ -192,6 +200,11 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
         if done.isdisjoint({a.payout_id, b.payout_id}) and number < 8:
             together(w, [a, b], names=number % 4 != 3)
             done |= {a.payout_id, b.payout_id}
+    euros = [p for p in daily if p.payout_id not in done and p.currency == "EUR"]
+    dollars = [p for p in daily if p.payout_id not in done and p.currency == "USD"]
+    for payout in (*euros[-1:], *dollars[-1:]):
+        among_others(w, payout)
+        done.add(payout.payout_id)
     rest = [p for p in early if p.payout_id not in done and p.account not in ALIKE]
     w.rng.shuffle(rest)
     jobs: list[Callable[[Payout], None]] = [lambda p: returned_and_paid_again(w, p)]
@@ -203,42 +216,3 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
     for payout in whole:
         if payout.payout_id not in done:
             pay(w, payout)
-
-
-def like_a_payout(w: World) -> None:
-    """Let a customer's invoice be paid with the very amount of a payout of that day that nothing names."""
-    twins = [made for made in w.lines if made.text == "STRIPE" and made.amount > 0]
-    for twin in w.rng.sample(twins, min(2, len(twins))):
-        made = line(w, twin.currency, twin.booked, twin.amount, "A CUSTOMER LTD", "INVOICE 10077")
-        w.usual("stranger_with_a_payouts_amount", made.line_id)
-
-
-def everything_else(w: World, first: date, last: date) -> None:
-    """Book rent, wages, suppliers, bank fees, and customers who pay invoices by transfer."""
-    like_a_payout(w)
-    for currency in ACCOUNTS:  # the bank books a fee twice, and takes one back
-        day = business(first + timedelta(15))
-        for shift, amount in ((0, -1_990), (0, -1_990), (1, 1_990)):
-            made = line(w, currency, business(day, shift), amount, "BANK CHARGES", "ACCOUNT FEE")
-            made.reversal = shift == 1
-            w.usual("bank_error_taken_back", made.line_id)
-    for move in w.movements:
-        if move.category == "topup":
-            day = business(move.created.date(), 1)
-            made = line(w, move.currency, day, -move.gross, PAYER["stripe"], "STRIPE TOPUP")
-            w.usual("topup", made.line_id)
-    for currency in ACCOUNTS:
-        for day in days(first, last):
-            if closed(day):
-                continue
-            kinds = [
-                ("supplier", "MUELLER LOGISTIK GMBH", -w.rng.randint(5_000, 900_000)),
-                ("stranger", "A CUSTOMER LTD", w.rng.randint(2_000, 400_000)),
-                ("bank_fee", "BANK CHARGES", -w.rng.randint(100, 900)),
-            ]
-            for kind, who, amount in kinds:
-                if w.rng.random() < 0.4:
-                    made = line(w, currency, day, amount, who, f"INVOICE {w.rng.randint(10_000, 99_999)}")
-                    w.usual(f"bank_{kind}", made.line_id)
-        rent = line(w, currency, business(first), -450_000, "CITY OFFICES BV", f"RENT {first:%B %Y}")
-        w.usual("bank_rent", rent.line_id)

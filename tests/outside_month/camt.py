@@ -1,5 +1,6 @@
-"""ISO 20022 camt.053, versions 2 and 8, and camt.054. https://www.iso20022.org/iso-20022-message-definitions
-(Bank-to-Customer Cash Management); a batch booking has one TxDtls for each of its transactions, a bank's charge stands under Chrgs.
+"""ISO 20022 camt.053, versions 2 and 8, camt.052 and camt.054. https://www.iso20022.org/iso-20022-message-definitions
+(Bank-to-Customer Cash Management); a batch booking has one TxDtls for each of its transactions, a bank's charge stands
+under Chrgs.
 """
 
 from datetime import timedelta
@@ -10,6 +11,13 @@ from tests.outside_month.model import BankLine, major
 
 if TYPE_CHECKING:
     from tests.outside_month.statements import Statement
+
+
+KINDS = {
+    "052": ("BkToCstmrAcctRpt", "Rpt"),
+    "053": ("BkToCstmrStmt", "Stmt"),
+    "054": ("BkToCstmrDbtCdtNtfctn", "Ntfctn"),
+}
 
 
 def amount(value: int, currency: str) -> str:
@@ -66,10 +74,10 @@ def entry(line: BankLine, version: str, again: bool) -> str:
 
 
 def statement(of: "Statement", version: str, again: bool, kind: str) -> str:
-    """Write one statement, or the notification of a day's entries, which has no balances."""
+    """Write one statement; or an interim report or a notification of the day's entries, which have no balances."""
     duplicate = "<CpyDplctInd>DUPL</CpyDplctInd>" if again else ""
     entries = "\n".join(entry(line, version, again) for line in of.lines)
-    name, known = ("Stmt", balances(of, version)) if kind == "053" else ("Ntfctn", "")
+    name, known = KINDS[kind][1], balances(of, version) if kind == "053" else ""
     return (
         f"<{name}><Id>{of.statement_id}</Id><ElctrncSeqNb>{of.number}</ElctrncSeqNb><LglSeqNb>{of.number}</LglSeqNb>"
         f"<CreDtTm>{of.day}T23:30:00+01:00</CreDtTm>{duplicate}<Acct><Id><IBAN>{of.account}</IBAN></Id><Ccy>{of.currency}</Ccy></Acct>"
@@ -83,6 +91,6 @@ def document(statements: list["Statement"], version: str, again: bool = False, k
     name, made = statements[0].statement_id + ("R" if again else ""), f"{statements[-1].day}T23:45:00+01:00"
     head = f"<GrpHdr><MsgId>{name}</MsgId><CreDtTm>{made}</CreDtTm></GrpHdr>"
     body = "\n".join(statement(of, version, again, kind) for of in statements)
-    root = {"053": "BkToCstmrStmt", "054": "BkToCstmrDbtCdtNtfctn"}[kind]
+    root = KINDS[kind][0]
     inside = f"<{root}>{head}\n{body}\n</{root}>"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="{space}">{inside}</Document>\n'

@@ -45,4 +45,5 @@ TYPES = {
     "reserve": "DepositCorrection",
     "fee": "Fee",
     "invoice": "InvoiceDeduction",
+    "manual": "ManualCorrected",
 }

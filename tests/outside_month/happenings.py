@@ -128,14 +128,14 @@ def settlement_reversed_booked(w: World, sale: Sale) -> None:
     w.usual("settlement_reversed_and_booked", *ids(sale, entry, moved, back, undone))
 
 
-def dispute(w: World, sale: Sale, charged: Movement, days: int) -> Movement:
+def dispute(w: World, sale: Sale, charged: Movement, days: int, percent: int = 100) -> Movement:
     """Let the customer dispute a charge: the amount goes, and a fee with it.
 
     https://docs.stripe.com/disputes/how-disputes-work; Adyen's Chargeback takes its fee as Commission, as the
     sample row of the Settlement details report has it.
     """
-    taken = move(w, sale, "dispute", -charged.facing, charged.created + timedelta(days=days), rate=charged.rate)
-    taken.gross = -charged.gross
+    amount = charged.facing * percent // 100
+    taken = move(w, sale, "dispute", -amount, charged.created + timedelta(days=days), rate=charged.rate)
     taken.fee = DISPUTE_FEE[sale.currency]
     taken.fees = {"Commission": taken.fee}
     return taken

@@ -118,6 +118,7 @@ class Fault:
     ambiguous: bool = False
     echoes: list[str] = field(default_factory=list)
     before: "Fault | None" = None  # what it is as long as the reports do not show all of it
+    within: int = 0  # by how much the amount at stake may differ: by a rate's usual spread, or by rounding
 
     def document(self, number: int) -> dict[str, Any]:
         """Give the fault as truth.json holds it."""
@@ -127,6 +128,7 @@ class Fault:
             "ids": sorted(set(filter(None, self.ids))),
             "amount_minor": self.amount,
             "currency": self.currency,
+            "within_minor": self.within,
             "rows": {source: rows for source, rows in self.rows.items() if rows},
             "note": self.note,
             "ambiguous": self.ambiguous,
@@ -175,7 +177,8 @@ class World:
         rows = {"ledger": [e.entry_id for e in entries]}
         for gateway in ("stripe", "adyen"):
             rows[gateway] = [m.row_id for m in moves if m.gateway == gateway]
-        fault = Fault(fault_class, ids, more.pop("amount", amount), subject.currency, rows, note, **more)
+        currency = more.pop("currency", subject.currency)
+        fault = Fault(fault_class, ids, more.pop("amount", amount), currency, rows, note, **more)
         self.faults.append(fault)
         return fault
 

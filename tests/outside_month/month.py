@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from tests.outside_month import bank, contract, overheads, reports, settle, statements
+from tests.outside_month import bank, contract, overheads, reports, settle, statements, strangers
 from tests.outside_month.happenings import WEIGHTS, ids
 from tests.outside_month.model import Fault, Movement, World
 from tests.outside_month.oddities import MORE
@@ -55,11 +55,13 @@ def lane(w: World, fault_class: str, rates: bool) -> tuple[str, str, str, str, i
 
     A rate that the row itself states is only wrong beside one that the user gives; without, only beside many others.
     """
-    wanted = [x for x in LANES if x[2] == x[3]]
-    if fault_class == "fx_mismatch":
+    wanted = list(LANES)
+    if fault_class == "currency_mismatch":
+        wanted = [x for x in LANES if x[2] == x[3]]
+    elif fault_class == "fx_mismatch":
         wanted = [x for x in LANES if x[3] in FX_LANES and (rates or (x[3] == "CHF" and x[0] == "stripe"))]
     elif fault_class == "dispute_lost":
-        wanted = [x for x in LANES if x[0] == "adyen" and x[2] == x[3]]
+        wanted = [x for x in LANES if x[0] == "adyen"]
     elif fault_class in {"late_settlement", "payload_conflict", "duplicate_row"}:
         wanted = [x for x in LANES if x[:4] == ("stripe", "acct", "EUR", "EUR")]
     elif fault_class == "settlement_reversed":
@@ -74,13 +76,13 @@ def span(size: Size, fault_class: str, number: int) -> tuple[date, date]:
     earliest, latest = size.month, size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
     if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
         return size.month.replace(day=13), latest
+    if fault_class == "missing_in_gateway":  # not before the first movement of a report
+        return earliest + timedelta(1), latest
     if fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
         return size.last, size.last
     if fault_class == "double_charge" and number % 2:
         return earliest, size.last - timedelta(2)
-    if (
-        fault_class == "fx_mismatch" and not size.rates
-    ):  # far apart: of two beside each other nobody knows the right one
+    if fault_class == "fx_mismatch" and not size.rates:  # of two beside each other nobody knows which is right
         day = earliest + timedelta(1 + 3 * number % 18)
         return day, day
     return earliest, latest
@@ -122,7 +124,7 @@ def export(w: World, size: Size) -> None:
         night.when = midnight + timedelta(minutes=5 + number % 300)
         good(w, night)
     for edge in (started, midnight):
-        across(w, edge, max(2, size.payments // 1000))
+        across(w, edge, min(20, max(2, size.payments // 1000)))
     w.movements = [m for m in w.movements if started <= m.created < midnight]
     w.entries = [e for e in w.entries if started - timedelta(hours=3) <= e.booked_at < midnight + timedelta(hours=6)]
     for e in w.entries:
@@ -183,7 +185,7 @@ def build(folder: Path, seed: int, size: Size) -> World:
     unsettled(w, batches)
     faults_that_show(w)
     bank.payouts(w, size.month, size.last, size.faults)
-    bank.everything_else(w, size.month, size.last)
+    strangers.everything_else(w, size.month, size.last)
     if not size.charge_ids:
         intents = {m.payment: m.intent for m in w.movements if m.intent}
         for e in w.entries:
@@ -191,7 +193,7 @@ def build(folder: Path, seed: int, size: Size) -> World:
     reports.ledger(folder / "ledger.csv", w.entries)
     reports.stripe(folder, w, size.payout_rows)
     adyen = reports.adyen(folder, batches)
-    papers = statements.write(folder, w, size.month, size.last)
+    papers = statements.write(folder, w, (size.month, size.last), structured=size.charge_ids)
     document(folder, w, seed, size, adyen, papers)
     return w
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from tests.outside_month.contract import DISPUTE_FEE
 from tests.outside_month.happenings import dispute, ids, partial_capture, returned
 from tests.outside_month.model import World
-from tests.outside_month.sales import Sale, book, charge, good, move, refund, sale
+from tests.outside_month.sales import Sale, book, charge, good, move, named, refund, sale
 
 YEN = ("stripe", "acct", "JPY", "JPY", 0)
 
@@ -123,6 +123,27 @@ def partial_capture_in_yen(w: World, one: Sale) -> None:
     partial_capture(w, yen)
 
 
+def surplus_given_back(w: World, one: Sale) -> None:
+    """One order was charged twice, and somebody gave the second charge back in the gateway's dashboard."""
+    one = lasting(w, one, 12)
+    entry, moved = good(w, one)
+    other = named(w, one)
+    twin = replace(one, payment=other.payment, intent=other.intent)
+    again = charge(w, twin, one.amount, moved.created + timedelta(minutes=2))
+    _, back = refund(w, twin, one.amount, again.created + timedelta(days=1), booked=False)
+    back.refund_reference = ""
+    w.usual("surplus_given_back", *ids(one, entry, moved), *ids(twin, again, back))
+
+
+def double_charge_given_back(w: World, one: Sale) -> None:
+    """A customer was charged under two keys, complained, and has the money of the second payment back."""
+    one = lasting(w, one, 12)
+    other = named(w, replace(one, when=one.when + timedelta(seconds=w.rng.randint(3, 25))))
+    rows = [*good(w, one), *good(w, other)]
+    booked, back = refund(w, other, one.amount, one.when + timedelta(days=1))
+    w.usual("double_charge_given_back", *ids(one, *rows), *ids(other, back, *([booked] if booked else [])))
+
+
 def declined_under_one_reference(w: World, one: Sale) -> None:
     """An order whose first attempt is declined and whose second takes, both under one reference."""
     first = book(w, one, one.amount, one.when - timedelta(minutes=3), state=w.rng.choice(("declined", "failed")))
@@ -134,6 +155,8 @@ MORE = [  # per mille of the payments
     ("without_metadata", without_metadata, 4),
     ("small_letters", id_in_small_letters, 4),
     ("declined_under_one_reference", declined_under_one_reference, 5),
+    ("surplus_given_back", surplus_given_back, 1.5),
+    ("double_charge_given_back", double_charge_given_back, 1.5),
     ("booked_a_day_later", booked_a_day_later, 4),
     ("refunded_by_hand", refunded_by_hand, 3),
     ("refunded_twice", refunded_twice_the_same, 3),

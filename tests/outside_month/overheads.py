@@ -128,7 +128,7 @@ def large_refund(w: World, first: date) -> None:
 
 
 def topups(w: World, first: date, last: date) -> None:
-    """Add money from the bank account to Stripe's balance, and give some away: the bank shows the first as a debit.
+    """Add money to Stripe's balance, which the bank shows as a debit, give some away, and convert some.
 
     https://docs.stripe.com/topups; contribution and tax: https://docs.stripe.com/reports/reporting-categories
     """
@@ -138,6 +138,12 @@ def topups(w: World, first: date, last: date) -> None:
         (business(last - timedelta(9)), "tax", -1_275),
     ):
         w.usual(category, account_row(w, "stripe", "acct", "EUR", category, amount, day, category.title()).row_id)
+    day = business(first + timedelta(8))
+    for currency, amount in (("USD", -10_000), ("EUR", 9_150)):
+        row = account_row(w, "stripe", "acct", currency, "currency_conversion", amount, day, "Converted")
+        w.usual("currency_conversion", row.row_id)
+    for amount in (2_500, -2_500):
+        w.usual("manual", account_row(w, "adyen", "ShopEU", "EUR", "manual", amount, day, "Manual correction").row_id)
 
 
 def subscriptions(w: World, first: date, last: date, daily: int) -> None:

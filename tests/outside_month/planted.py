@@ -45,7 +45,8 @@ def amount_mismatch(w: World, sale: Sale) -> None:
     entry = book(w, sale, sale.amount, sale.when)
     off = w.rng.choice((-1, 1)) * w.rng.randint(50, 150)
     moved = charge(w, sale, sale.amount + off, sale.when + timedelta(seconds=2))
-    w.fault("amount_mismatch", [entry], [moved], f"booked and charged differ by {off}", amount=abs(off))
+    note = f"booked and charged differ by {off}"
+    w.fault("amount_mismatch", [entry], [moved], note, amount=abs(off), currency=sale.facing)
 
 
 def currency_mismatch(w: World, sale: Sale) -> None:
@@ -66,7 +67,7 @@ def fee_mismatch(w: World, sale: Sale) -> None:
     if moved.fees:
         name = "Commission" if "Commission" in moved.fees else "Markup"
         moved.fees[name] += extra
-    w.fault("fee_mismatch", [entry], [moved], f"{extra} above the contract", amount=extra)
+    w.fault("fee_mismatch", [entry], [moved], f"{extra} above the contract", amount=extra, within=1)
 
 
 def fx_mismatch(w: World, sale: Sale) -> None:
@@ -76,7 +77,8 @@ def fx_mismatch(w: World, sale: Sale) -> None:
     usual = charge(w, sale, sale.amount, sale.when + timedelta(seconds=2))
     w.movements.remove(usual)
     moved = charge(w, sale, sale.amount, usual.created, rate=round(usual.rate * (1 + off), 7))
-    w.fault("fx_mismatch", [entry], [moved], f"rate off by {off:.1%}", amount=abs(moved.gross - usual.gross))
+    amount = abs(moved.gross - usual.gross)
+    w.fault("fx_mismatch", [entry], [moved], f"rate off by {off:.1%}", amount=amount, within=1 + amount // 5)
 
 
 def status_mismatch(w: World, sale: Sale) -> None:
@@ -100,6 +102,7 @@ def refund_exceeds_capture(w: World, sale: Sale) -> None:
         moves,
         "130 per cent given back",
         amount=sale.amount * 65 // 100 * 2 - sale.amount,
+        currency=sale.facing,
     )
 
 
@@ -146,9 +149,10 @@ def late_settlement(w: World, sale: Sale) -> None:
 
 
 def dispute_open(w: World, sale: Sale) -> None:
-    """A dispute of which nothing came back."""
+    """A dispute of which nothing came back; some are over a part of the charge."""
     entry, moved = good(w, sale)
-    w.fault("dispute_open", [entry], [moved, dispute(w, sale, moved, w.rng.randint(1, 6))], "nothing came back")
+    taken = dispute(w, sale, moved, w.rng.randint(1, 6), w.rng.choice((100, 100, 40)))
+    w.fault("dispute_open", [entry], [moved, taken], "nothing came back")
 
 
 def dispute_lost(w: World, sale: Sale) -> None:

@@ -11,12 +11,7 @@ from tests.outside_month.columns import ADYEN, LEDGER, RESERVED, STRIPE, TYPES
 from tests.outside_month.model import Entry, Movement, Payout, World, major
 from tests.outside_month.settle import Batch
 
-ORDERS = (
-    "Order",
-    'Order 4711, "blue", 2 pcs',
-    "Bestellung Grün\nzweite Zeile",
-    "=HYPERLINK()",
-)  # what a form lets through
+ORDERS = ("Order", 'Order 4711, "blue", 2 pcs', "Bestellung Grün\nzweite Zeile", "=HYPERLINK()")
 
 
 def write(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:

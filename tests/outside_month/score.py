@@ -155,11 +155,10 @@ class Score:
 
 
 def amounts_agree(fault: dict[str, Any], found: dict[str, Any]) -> bool:
-    """Say whether the money at stake is what was planted: a rate's to a fifth, a fee's to its rounding."""
-    if fault["ambiguous"] or fault["class"] in STATEMENTS:
+    """Say whether the money at stake is what was planted; in another currency it can't be compared."""
+    if fault["ambiguous"] or fault["class"] in STATEMENTS or fault["currency"] != found["currency"]:
         return True
-    slack = {"fx_mismatch": 1 + fault["amount_minor"] // 5, "fee_mismatch": 1}.get(fault["class"], 0)
-    return abs(int(fault["amount_minor"]) - int(found["amount_minor"])) <= slack
+    return abs(int(fault["amount_minor"]) - int(found["amount_minor"])) <= int(fault["within_minor"])
 
 
 def spell(fields: dict[str, Any]) -> str:

@@ -96,8 +96,8 @@ def break_balance(w: World, statements: list[Statement]) -> list[Statement]:
 
 
 def conflict(w: World, statements: list[Statement]) -> list[Statement]:
-    """Send a statement again in which one line, no payout's, is of another amount; the account goes on from the first."""
-    first, *_ = [s for s in (*statements[-3:-1], *statements[1:3]) if plain(s)] or [None]
+    """Send a statement again with another amount of a line, no payout's; the account goes on from the first."""
+    first = next((s for s in (*statements[-3:-1], *statements[1:3]) if plain(s)), None)
     if not first:
         return []
     one = plain(first)[0]
@@ -120,7 +120,7 @@ def plain(statement: Statement) -> list[BankLine]:
     return [x for x in statement.lines if not any(name in x.counterparty for name in ("ADYEN", "STRIPE"))]
 
 
-def write(folder: Path, w: World, first: date, last: date) -> list[str]:
+def write(folder: Path, w: World, window: tuple[date, date], structured: bool) -> list[str]:
     """Write euros as camt.053 version 8 by the week, pounds as MT940, dollars as version 2; some are sent again."""
     names: list[str] = []
 
@@ -128,19 +128,20 @@ def write(folder: Path, w: World, first: date, last: date) -> list[str]:
         (folder / name).write_text(text, encoding="utf-8", newline="")
         names.append(name)
 
-    euros = break_balance(w, of_account(w, "EUR", first, last))
+    euros = break_balance(w, of_account(w, "EUR", *window))
     weeks: dict[int, list[Statement]] = defaultdict(list)
     for statement in euros:
         weeks[statement.day.isocalendar().week].append(statement)
     for week, of_week in weeks.items():
         put(f"bank_eur_camt053_week_{week:02d}.xml", camt.document(of_week, "08"))
-    pounds = lose_one(w, of_account(w, "GBP", first, last))
-    put("bank_gbp_mt940.sta", mt940.document(pounds))
-    dollars = break_balance(w, of_account(w, "USD", first, last))
+    pounds = lose_one(w, of_account(w, "GBP", *window))
+    put("bank_gbp_mt940.sta", mt940.document(pounds, structured))
+    dollars = break_balance(w, of_account(w, "USD", *window))
     put("bank_usd_camt053.xml", camt.document(dollars, "02"))
     if changed := conflict(w, dollars):
         put("bank_usd_camt053_changed.xml", camt.document(changed, "02"))
     put("bank_eur_camt054.xml", camt.document(euros[9:12], "08", kind="054"))
+    put("bank_eur_camt052.xml", camt.document(euros[13:14], "08", kind="052"))
     put("bank_eur_camt053_sent_again.xml", camt.document(euros[5:8], "08", again=True))
     put("bank_gbp_camt053_of_the_same_days.xml", camt.document(pounds[2:4], "08", again=True))
     for statement in [*euros[5:8], *pounds[2:4]]:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.outside_month.month import Size, build
 from tests.outside_month.planted import PLANTS
-from tests.outside_month.score import Score
+from tests.outside_month.score import Score, Tally
+from tests.outside_month.seeds import below
 
 PAYMENTS = 1200
 
@@ -77,11 +78,12 @@ def test_a_payout_is_the_sum_of_its_members_at_the_bank(month: Path) -> None:
                     and "RETURN" not in text
                     and "JPY" not in text
                     and "CHARGES" not in text
+                    and "SAMMELGUTSCHRIFT" not in text
                 ):
                     amount = next(part for part in entry if part.tag.endswith("}Amt")).text
                     assert number(amount or "") == sum(members[named[0]].values())
                     checked += 1
-    assert checked > 5
+    assert checked > 2
 
 
 def test_every_closed_adyen_batch_nets_to_zero(month: Path) -> None:
@@ -111,7 +113,7 @@ def test_every_statement_adds_up(month: Path) -> None:
     text = (month / "bank_gbp_mt940.sta").read_text(encoding="utf-8").replace(",", ".")
     for one in text.split("\r\n-\r\n")[:-1]:
         sign = {"C": 1, "D": -1}
-        ends = [sign[m[1]] * Decimal(m[2]) for m in re.finditer(r":6[02]F:([CD])\d{6}GBP([\d.]+)", one)]
+        ends = [sign[m[1]] * Decimal(m[2]) for m in re.finditer(r":6[02][FM]:([CD])\d{6}GBP([\d.]+)", one)]
         moved = [sign[m[1]] * Decimal(m[2]) for m in re.finditer(r":61:\d{10}([CD])([\d.]+)N", one)]
         assert ends[0] + sum(moved) == ends[1]
         assert all(len(line) <= 69 for line in one.splitlines())
@@ -153,12 +155,12 @@ def test_the_truth_speaks_of_rows_that_exist(month: Path) -> None:
 
 def test_every_class_is_planted_as_often_as_asked(tmp_path: Path) -> None:
     """The number of faults of a class can be set; the others are at least two."""
-    build(tmp_path, 3, Size(PAYMENTS, faults={"amount_mismatch": 9, "dispute": 0, "payout_missing": 3}))
+    build(tmp_path, 3, Size(PAYMENTS, faults={"amount_mismatch": 9, "orphan_refund": 0, "payout_missing": 3}))
     planted = Counter(str(fault["class"]) for fault in truth(tmp_path))
     assert planted["amount_mismatch"] == 9
-    assert planted["dispute"] == 0
+    assert planted["orphan_refund"] == 0
     assert planted["payout_missing"] == 3
-    assert all(planted[name] >= 1 for name in PLANTS if name != "dispute")
+    assert all(planted[name] >= 1 for name in PLANTS if name != "orphan_refund")
 
 
 def test_one_seed_makes_one_month(tmp_path: Path, month: Path) -> None:
@@ -168,13 +170,71 @@ def test_one_seed_makes_one_month(tmp_path: Path, month: Path) -> None:
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
-def test_a_perfect_report_scores_perfectly(month: Path) -> None:
-    """A report of all that was planted, and of nothing else, has neither a miss nor a false alarm."""
+def told(faults: list[dict[str, Any]], **changes: Any) -> list[dict[str, Any]]:
+    """Write what a run that finds these faults tells."""
+    return [
+        {
+            "break_class": f["class"],
+            "subject": ["", f["ids"][0]],
+            "payment_id": None,
+            "amount_minor": f["amount_minor"],
+            "currency": f["currency"],
+            "evidence": [],
+        }
+        | changes
+        for f in faults
+    ]
+
+
+def scored(month: Path, breaks: list[dict[str, Any]]) -> Score:
+    """Score a run of the month that tells these breaks."""
     planted = json.loads((month / "truth.json").read_text(encoding="utf-8"))
     ordinary = json.loads((month / "ordinary.json").read_text(encoding="utf-8"))
-    breaks = [
-        {"break_class": f["class"], "subject": ["", f["ids"][0]], "payment_id": None, "evidence": []}
-        for f in planted["faults"]
-    ]
-    last = list(Score(planted, ordinary, {"breaks": breaks}).rows())[-1]
-    assert last[-2:] == ["100.0%", "100.0%"]
+    return Score(planted, ordinary, {"breaks": breaks, "conservation": []})
+
+
+def test_a_perfect_report_scores_perfectly(month: Path) -> None:
+    """A report of all that was planted, and of nothing else, has neither a miss nor a false alarm."""
+    score = scored(month, told(truth(month)))
+    assert score.misses == score.alarms == []
+    assert {tally.recall for tally in score.tallies.values()} == {1.0}
+    assert {tally.precision for tally in score.tallies.values()} == {1.0}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"amount_minor": 1}, {"break_class": "ambiguous"}, {"subject": ["", "ref_unknown"]}]
+)
+def test_what_is_told_wrongly_is_a_false_alarm_and_finds_nothing(month: Path, changes: dict[str, Any]) -> None:
+    """Another amount, another class or another payment is wrong, however near it is. Fails when a name alone counts."""
+    fault = next(f for f in truth(month) if f["class"] == "amount_mismatch")
+    score = scored(month, told([fault], **changes))
+    assert sum(tally.right for tally in score.tallies.values()) == 0
+    assert sum(tally.alarms for tally in score.tallies.values()) == 1
+    assert score.tallies["amount_mismatch"].found == 0
+
+
+def test_a_fault_that_is_told_twice_is_right_once(month: Path) -> None:
+    """The second break of one fault is a false alarm, but for what the truth calls its echo."""
+    gap = next(f for f in truth(month) if f["class"] == "statement_gap")
+    again = scored(month, told([gap, gap]))
+    assert (again.tallies["statement_gap"].right, again.tallies["statement_gap"].alarms) == (1, 1)
+    echo = scored(month, told([gap]) + told([gap], break_class="balance_break"))
+    assert echo.tallies["balance_break"].alarms == 0
+
+
+def test_rows_that_are_ambiguous_are_counted(month: Path) -> None:
+    """The share is that of the rows in ambiguous breaks among all that were read."""
+    row = {"source": "bank", "row_key": "x", "fields": {}}
+    breaks = told(truth(month)[:1], break_class="ambiguous", evidence=[row, row, row])
+    read = [{"read_rows": 100}, {"read_rows": 200}]
+    assert Score({"faults": []}, {}, {"breaks": breaks, "conservation": read}).ambiguous_share == 0.01
+
+
+def test_a_class_below_the_goal_is_named() -> None:
+    """One wrong of a hundred is the goal; two are below it, in recall as in precision."""
+    classes = {
+        "good": [Tally(100, 99, 99, 1)],
+        "missed": [Tally(50, 50, 50, 0), Tally(50, 48, 48, 0)],
+        "false": [Tally(50, 50, 50, 2)],
+    }
+    assert below(classes) == ["missed", "false"]
