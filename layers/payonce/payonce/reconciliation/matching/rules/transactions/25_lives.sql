@@ -62,6 +62,8 @@ WHERE abs(taken_minor) <= abs(lead_minor);
 
 -- amount_minor is what is left, gross_minor what there was before something came back (what was never captured is no
 -- part of it), reversed_minor what came back. A row that takes back what no row tells of is a life of its own: alone = 1.
+-- payer_minor is amount_minor as the payer saw it: two charges of one order are equal in that, though each was converted at
+-- the rate of its moment. Of a life that came back in part it is not known, and is amount_minor.
 CREATE TABLE transactions_life AS
 SELECT
     g.row_key, g.gateway, g.transaction_id, b.base AS kind, g.kind AS row_kind, g.reference, g.gateway_payment_id,
@@ -80,6 +82,17 @@ SELECT
             THEN abs(abs(g.presented_minor) - coalesce(a.uncaptured_presented_minor, 0))
     END AS presented_minor,
     CASE WHEN g.presented_currency <> g.currency THEN g.presented_currency END AS presented_currency,
+    CASE
+        WHEN g.presented_currency <> g.currency AND g.kind = b.base AND coalesce(a.reversed_minor, 0) = 0
+            THEN g.presented_currency
+        ELSE g.currency
+    END AS payer_currency,
+    CASE
+        WHEN g.presented_currency <> g.currency AND g.kind = b.base AND coalesce(a.reversed_minor, 0) = 0
+            THEN (abs(g.presented_minor) - coalesce(a.uncaptured_presented_minor, 0))
+                * CASE WHEN g.amount_minor < 0 THEN -1 ELSE 1 END
+        ELSE g.amount_minor + coalesce(a.uncaptured_minor, 0) + coalesce(a.reversed_minor, 0)
+    END AS payer_minor,
     g.rate_millionths, g.payment_method, g.card_country
 FROM transactions_gateway_row AS g
 JOIN transactions_kind AS b ON b.kind = g.kind

@@ -2,9 +2,9 @@
 
 -- A refund that our ledger does not know, of a charge that it does not know either: somebody gave the surplus back at the
 -- gateway. They are held together by the reference of the payment's charges, so that it does not matter which of two
--- equal charges was given back. left_minor: what of the charges was not.
+-- equal charges was given back. left_minor: what of the charges was not, as the payer saw it.
 CREATE TABLE transactions_unbooked AS
-SELECT u.row_key, u.gateway, u.currency, c.ref, u.amount_minor
+SELECT u.row_key, u.gateway, u.payer_currency AS currency, c.ref, u.payer_minor AS amount_minor
 FROM transactions_left_movement AS u
 JOIN (
     SELECT gateway, gateway_payment_id, min(ref) AS ref
@@ -15,7 +15,7 @@ JOIN (
 LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
 WHERE u.kind = 'refund' AND u.amount_minor < 0 AND p.row_key IS NULL
 UNION ALL
-SELECT u.row_key, u.gateway, u.currency, u.ref, u.amount_minor
+SELECT u.row_key, u.gateway, u.payer_currency AS currency, u.ref, u.payer_minor AS amount_minor
 FROM transactions_left_movement AS u
 LEFT JOIN transactions_pair AS p ON p.row_key = u.row_key
 WHERE u.kind = 'charge' AND u.amount_minor > 0 AND u.alone = 0 AND p.row_key IS NULL;

@@ -9,7 +9,7 @@ SELECT
         WHEN (p.basis = 'reversed' OR (p.basis = 'first' AND m.reversed_minor <> 0)) AND m.kind = 'charge'
             THEN 'settlement_reversed'
         WHEN p.basis = 'reversed' OR (p.basis = 'first' AND m.reversed_minor <> 0) THEN 'refund_failed'
-        WHEN p.basis = 'first' AND e.currency <> m.currency THEN 'currency_mismatch'
+        WHEN p.basis = 'first' AND e.currency NOT IN (m.currency, m.payer_currency) THEN 'currency_mismatch'
         WHEN p.basis = 'first' THEN 'amount_mismatch'
         WHEN x.row_key IS NOT NULL THEN 'refund_exceeds_capture'
         WHEN p.basis = 'presented' AND r.row_key IS NOT NULL THEN 'fx_mismatch'
@@ -22,12 +22,17 @@ SELECT
         WHEN p.basis = 'reversed' OR (p.basis = 'first' AND m.reversed_minor <> 0 AND e.currency = m.currency)
             THEN abs(m.reversed_minor)
         WHEN p.basis = 'first' AND e.currency = m.currency THEN abs(m.amount_minor - e.amount_minor)
+        WHEN p.basis = 'first' AND e.currency = m.payer_currency THEN abs(m.payer_minor - e.amount_minor)
         WHEN p.basis IN ('first', 'state') THEN abs(m.amount_minor)
         WHEN x.row_key IS NOT NULL THEN x.stake_minor
         WHEN p.basis = 'presented' AND r.row_key IS NOT NULL THEN r.stake_minor
         WHEN f.row_key IS NOT NULL THEN f.off_minor
         ELSE abs(m.amount_minor)
-    END AS stake_minor
+    END AS stake_minor,
+    CASE
+        WHEN p.basis = 'first' AND m.reversed_minor = 0 AND e.currency = m.payer_currency THEN m.payer_currency
+        ELSE m.currency
+    END AS stake_currency
 FROM transactions_pair AS p
 JOIN transactions_entry AS e ON e.entry_id = p.entry_id
 JOIN transactions_movement AS m ON m.row_key = p.row_key
@@ -38,7 +43,7 @@ LEFT JOIN transactions_rate_off AS r ON r.row_key = p.row_key;
 
 -- Amounts that a group's movement has already, so that another one of them is a copy and anything else is a conflict.
 CREATE TABLE transactions_kept AS
-SELECT DISTINCT m.gateway, m.kind, m.ref, m.currency, m.amount_minor
+SELECT DISTINCT m.gateway, m.kind, m.ref, m.payer_currency, m.payer_minor
 FROM transactions_movement AS m
 JOIN transactions_group AS k ON k.gateway = m.gateway AND k.kind = m.kind AND k.ref = m.ref
 LEFT JOIN transactions_pair AS p ON p.row_key = m.row_key
@@ -104,23 +109,33 @@ FROM (
 ) AS ranked
 WHERE choice = 1;
 
--- Where a gateway's reports begin: what our ledger has before that is in earlier ones. That, too, is told by several.
+-- What our ledger has from before a gateway's reports begin is in earlier ones. That, too, is told by several, or by one of
+-- an earlier day that is not far: a quarter of the time in transit. Reports begin at a day's beginning, ledgers a bit sooner,
+-- so that what was booked just before midnight and charged just after it finds its other.
 CREATE TABLE transactions_before AS
-SELECT r.gateway, r.first_reported_ms
-FROM (SELECT gateway, min(first_reported_ms) AS first_reported_ms FROM transactions_lane GROUP BY gateway) AS r
-JOIN transactions_left_entry AS e
-    ON e.gateway = r.gateway AND e.booked_at_ms < r.first_reported_ms AND e.state = 'booked'
-LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
-WHERE p.entry_id IS NULL
-GROUP BY r.gateway, r.first_reported_ms
-HAVING count(*) >= 3;
+SELECT entry_id
+FROM (
+    SELECT
+        e.entry_id, e.booked_at_ms, r.first_reported_ms, s.in_transit_hours,
+        count(*) OVER (PARTITION BY e.gateway) AS entries
+    FROM transactions_left_entry AS e
+    JOIN (
+        SELECT gateway, min(first_reported_ms) AS first_reported_ms FROM transactions_lane GROUP BY gateway
+    ) AS r ON r.gateway = e.gateway AND e.booked_at_ms < r.first_reported_ms
+    CROSS JOIN settings AS s
+    LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
+    WHERE e.state = 'booked' AND p.entry_id IS NULL
+) AS early
+WHERE entries >= 3
+    OR (booked_at_ms // 86400000 < first_reported_ms // 86400000
+        AND booked_at_ms >= first_reported_ms - in_transit_hours * 900000);
 
 CREATE TABLE transactions_left_verdict AS
 SELECT
     row_key, kind, gateway, ref, transaction_id, merchant_id, payment_id, stake_minor, surplus,
     CASE
         WHEN excess THEN 'refund_exceeds_capture'
-        WHEN is_settled OR is_given_back OR is_taken_back_since THEN ''
+        WHEN is_settled OR is_given_back OR is_taken_back_since OR is_taken_back_lately THEN ''
         WHEN alone = 1 AND row_kind = 'uncaptured' THEN ''
         WHEN alone = 1 AND kind = 'charge' THEN 'settlement_reversed'
         WHEN alone = 1 THEN 'refund_failed'
@@ -137,6 +152,7 @@ SELECT
         WHEN is_settled THEN ''
         WHEN is_given_back THEN 'given_back'
         WHEN is_taken_back_since THEN 'not_reported_yet'
+        WHEN is_taken_back_lately THEN 'in_transit'
         WHEN alone = 1 THEN 'uncaptured'
         ELSE 'in_transit'
     END AS reason
@@ -146,7 +162,7 @@ FROM (
         CASE
             WHEN m.alone = 1 THEN abs(m.row_minor)
             WHEN x.row_key IS NOT NULL THEN x.stake_minor
-            WHEN b.left_minor > 0 AND m.kind = 'charge' THEN b.left_minor
+            WHEN b.left_minor > 0 AND m.kind = 'charge' THEN b.left_minor * m.amount_minor // m.payer_minor
             ELSE abs(m.amount_minor)
         END AS stake_minor,
         x.row_key IS NOT NULL AND m.alone = 0 AS excess,
@@ -156,6 +172,7 @@ FROM (
         b.row_key IS NOT NULL AND (b.left_minor = 0 OR m.kind = 'refund') AS is_given_back,
         -- Our ledger took it back after what the reports reach to: what the gateway did about it is in none yet.
         coalesce(t.booked_at_ms > z.reach_ms, FALSE) AS is_taken_back_since,
+        coalesce(t.booked_at_ms > s.as_of_ms - s.in_transit_hours * 3600000, FALSE) AS is_taken_back_lately,
         m.created_at_ms > s.as_of_ms - s.in_transit_hours * 3600000 AS in_transit,
         c.ref IS NOT NULL AS copy,
         d.row_key IS NOT NULL AS twin,
@@ -177,8 +194,8 @@ FROM (
     LEFT JOIN transactions_beyond AS z
         ON z.gateway = m.gateway AND z.kind = m.kind AND z.currency = m.currency
     LEFT JOIN transactions_kept AS c
-        ON c.gateway = m.gateway AND c.kind = m.kind AND c.ref = m.ref AND c.currency = m.currency
-        AND c.amount_minor = m.amount_minor
+        ON c.gateway = m.gateway AND c.kind = m.kind AND c.ref = m.ref AND c.payer_currency = m.payer_currency
+        AND c.payer_minor = m.payer_minor
     WHERE p.row_key IS NULL
 ) AS remaining;
 
@@ -189,7 +206,7 @@ SELECT
         WHEN e.state <> 'booked' OR w.row_key IS NOT NULL THEN ''
         WHEN k.agreed > 0 OR k.moved > 0 OR e.ordinal > 1 THEN 'duplicate_posting'
         WHEN e.booked_at_ms > s.as_of_ms - s.in_transit_hours * 3600000 THEN ''
-        WHEN e.booked_at_ms > z.reach_ms OR e.booked_at_ms < y.first_reported_ms THEN ''
+        WHEN e.booked_at_ms > z.reach_ms OR y.entry_id IS NOT NULL THEN ''
         ELSE 'missing_in_gateway'
     END AS break_class,
     CASE WHEN w.row_key IS NOT NULL THEN 'matched' ELSE 'excluded' END AS settled,
@@ -204,7 +221,7 @@ FROM transactions_left_entry AS e
 JOIN transactions_group AS k ON k.gateway = e.gateway AND k.kind = e.kind AND k.ref = e.ref
 CROSS JOIN settings AS s
 LEFT JOIN transactions_beyond AS z ON z.gateway = e.gateway AND z.kind = e.kind AND z.currency = e.currency
-LEFT JOIN transactions_before AS y ON y.gateway = e.gateway
+LEFT JOIN transactions_before AS y ON y.entry_id = e.entry_id
 LEFT JOIN transactions_written_off AS w ON w.role = 'entry' AND w.row_key = e.entry_id
 LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
 WHERE p.entry_id IS NULL;
@@ -237,7 +254,7 @@ JOIN transactions_entry AS e ON e.entry_id = p.entry_id
 UNION ALL
 SELECT
     'gateway' AS source, p.row_key, CAST(1 AS BIGINT) AS version, p.break_class, 'matched' AS settled, '' AS reason,
-    e.gateway, e.ref AS subject_2, '' AS subject_3, p.stake_minor, m.currency AS stake_currency, e.merchant_id,
+    e.gateway, e.ref AS subject_2, '' AS subject_3, p.stake_minor, p.stake_currency, e.merchant_id,
     e.payment_id, CAST(NULL AS VARCHAR) AS surplus_gateway_payment_id
 FROM transactions_pair_verdict AS p
 JOIN transactions_entry AS e ON e.entry_id = p.entry_id
