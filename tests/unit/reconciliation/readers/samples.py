@@ -25,14 +25,17 @@ PAYPAL_REPORT = (
 # https://developer.paypal.com/api/nvp-soap/paypal-payments-standard/admin/download-history
 PAYPAL_ACTIVITY = (
     '"Date","Time","TimeZone","Name","Type","Status","Currency","Gross","Fee","Net","From Email Address",'
-    '"To Email Address","Transaction ID","Reference Txn ID","Invoice Number","Custom Number","Balance","Balance Impact"\n'
+    '"To Email Address","Transaction ID","Reference Txn ID","Invoice Number","Custom Number","Balance",'
+    '"Balance Impact"\n'
     '"13/03/2026","10:00:00","CET","Jane","Express Checkout Payment","Completed","EUR","1.250,00","-43,40","1.206,60",'
     '"jane@example.com","shop@example.com","1AB","","pay_1","","1.206,60","Credit"\n'
     '"14/03/2026","09:00:00","CET","Jane","Payment Refund","Completed","EUR","-250,00","0,00","-250,00",'
     '"shop@example.com","jane@example.com","2CD","1AB","pay_1","","956,60","Debit"\n'
-    '"15/03/2026","09:00:00","CET","Joe","General Authorization","Pending","EUR","5,00","0,00","5,00","","","4GH","","",'
+    '"15/03/2026","09:00:00","CET","Joe","General Authorization","Pending","EUR","5,00","0,00","5,00","","",'
+    '"4GH","","",'
     '"","","Memo"\n'
-    '"16/03/2026","09:00:00","CET","","General Withdrawal","Completed","EUR","-900,00","0,00","-900,00","","","3EF","","",'
+    '"16/03/2026","09:00:00","CET","","General Withdrawal","Completed","EUR","-900,00","0,00","-900,00","","",'
+    '"3EF","","",'
     '"","56,60","Debit"\n'
 )
 # https://developer.paypal.com/braintree/articles/br/reporting-reconciliation/disbursement-report
@@ -49,7 +52,8 @@ BRAINTREE_DISBURSEMENT = (
     "Credit card,Visa\n"
     "RD,ref1,,Refund,Referenced,shop,2026-03-02 10:00:00,2026-03-02,2026-03-03,BRL,-40.00,BRL,-40.00,0.00,-40.00,1,TR9,"
     ",pay_1,sale1,Credit card,Visa\n"
-    "RD,cb1,,Dispute,Chargeback,shop,2026-03-02 11:00:00,,2026-03-03,BRL,-20.00,BRL,-20.00,0.00,-20.00,1,TR9,dis1,pay_2,"
+    "RD,cb1,,Dispute,Chargeback,shop,2026-03-02 11:00:00,,2026-03-03,BRL,-20.00,BRL,-20.00,0.00,-20.00,1,TR9,"
+    "dis1,pay_2,"
     "sale0,Credit card,Visa\n"
     "RF,Total files,File number,Total records\n"
     "RF,1,1,3\n"
@@ -63,19 +67,23 @@ BRAINTREE_FEES = (
     "Per Transaction Fee Credit,Multicurrency Fee Amount,Multicurrency Fee Credit,Total Fee Amount\n"
     'shop,s1,,sale,USD,,USD,24.18,2026-03-03,2026-03-06,credit_card,Visa,Debit,400000,"Bank, NA",0.00,,1.00,pay_1,0948,'
     "USA,0.0185,0,0.13,0.00,0.00,0.00,0.57\n"
-    "shop,c1,s1,credit,USD,,USD,4.00,2026-03-04,2026-03-06,credit_card,Visa,Debit,400000,,0.00,,1.00,pay_1,0949,USA,0,0,0,"
+    "shop,c1,s1,credit,USD,,USD,4.00,2026-03-04,2026-03-06,credit_card,Visa,Debit,400000,,0.00,,1.00,pay_1,0949,"
+    "USA,0,0,0,"
     "0.00,0.00,0.00,0.00\n"
 )
 # https://developer.paypal.com/braintree/articles/control-panel/search
 BRAINTREE_EXPORT = (
     "Transaction ID,Transaction Type,Transaction Status,Created Datetime,Created Timezone,Settlement Date,"
-    "Disbursement Date,Merchant Account,Amount Authorized,Amount Submitted For Settlement,Service Fee,Currency ISO Code,"
+    "Disbursement Date,Merchant Account,Amount Authorized,Amount Submitted For Settlement,Service Fee,"
+    "Currency ISO Code,"
     "Order ID,Card Type,Payment Instrument Type,Settlement Amount,Settlement Currency ISO Code,"
     "Settlement Currency Exchange Rate,Settlement Batch ID,Refunded Transaction ID\n"
-    "t1,sale,settled,2026-03-01 10:00:00,CST6CDT,2026-03-02,2026-03-03,shop,10.00,10.00,,USD,pay_1,Visa,Credit Card,10.00,"
+    "t1,sale,settled,2026-03-01 10:00:00,CST6CDT,2026-03-02,2026-03-03,shop,10.00,10.00,,USD,pay_1,Visa,"
+    "Credit Card,10.00,"
     "USD,,2026-03-02_shop,\n"
     "t2,sale,voided,2026-03-01 10:00:00,CST6CDT,,,shop,10.00,,,USD,pay_2,Visa,Credit Card,,,,,\n"
-    "t3,credit,settled,2026-03-01 12:00:00,CST6CDT,2026-03-02,2026-03-03,shop,,4.00,,USD,pay_1,Visa,Credit Card,4.00,USD,,"
+    "t3,credit,settled,2026-03-01 12:00:00,CST6CDT,2026-03-02,2026-03-03,shop,,4.00,,USD,pay_1,Visa,Credit Card,"
+    "4.00,USD,,"
     "2026-03-02_shop,t1\n"
 )
 # https://docs.mollie.com/docs/settlement-report
@@ -92,14 +100,18 @@ MOLLIE = (
 # https://support.gocardless.com/hc/en-us/articles/17144251867548-Payout-breakdown-reports-Transactions
 GOCARDLESS_TRANSACTIONS = (
     "customers.id,customers.given_name,customers.family_name,customers.company_name,customers.email,resources.type,"
-    "resources.description,resources.created_at,resources.charge_date,resources.status,resources.reference,gross_amount,"
+    "resources.description,resources.created_at,resources.charge_date,resources.status,resources.reference,"
+    "gross_amount,"
     "gocardless_fees,app_fees,net_amount,currency,payouts.id,payouts.arrival_date,creditors.id,payments.id,refunds.id,"
     "mandates.id,subscriptions.id,surcharge_fees\n"
-    "CU1,Jane,Doe,,jane@example.com,payment,Order 1,2026-03-01T10:00:00.000Z,2026-03-04,paid_out,pay_1,100.00,-1.20,-0.50,"
+    "CU1,Jane,Doe,,jane@example.com,payment,Order 1,2026-03-01T10:00:00.000Z,2026-03-04,paid_out,pay_1,100.00,"
+    "-1.20,-0.50,"
     "98.30,GBP,PO1,2026-03-06,CR1,PM1,,MD1,,0.00\n"
-    "CU1,Jane,Doe,,jane@example.com,refund,Order 0,2026-03-02T10:00:00.000Z,,paid,ref_0,-20.00,0.00,0.00,-20.00,GBP,PO1,"
+    "CU1,Jane,Doe,,jane@example.com,refund,Order 0,2026-03-02T10:00:00.000Z,,paid,ref_0,-20.00,0.00,0.00,-20.00,"
+    "GBP,PO1,"
     "2026-03-06,CR1,PM0,RF0,MD1,,0.00\n"
-    "CU2,Joe,Doe,,joe@example.com,payment,Order 2,2026-02-01T10:00:00.000Z,2026-02-04,charged_back,pay_2,-50.00,0.60,0.00,"
+    "CU2,Joe,Doe,,joe@example.com,payment,Order 2,2026-02-01T10:00:00.000Z,2026-02-04,charged_back,pay_2,-50.00,"
+    "0.60,0.00,"
     "-49.40,GBP,PO1,2026-03-06,CR1,PM2,,MD2,,0.00\n"
 )
 # https://support.gocardless.com/hc/en-us/articles/17144187437468-Payout-reports
@@ -111,6 +123,7 @@ GOCARDLESS_PAYOUTS = (
 )
 # https://docs.klarna.com/payments/after-payments/settlements/settlement-files/
 KLARNA = (
+    ""
     "total_sale_amount;total_fee_amount;total_tax_amount;total_return_amount;total_reversal_amount;total_holdback_amount;"
     "total_repay_amount;total_settlement_amount;payment_reference;settlement_currency;payout_date;merchant_id;"
     "merchant_settlement_type\n"
@@ -146,16 +159,20 @@ CHECKOUT_BREAKDOWN = (
     "Net In Holding Currency,Processing Fee In Holding Currency,Scheme Fee In Holding Currency,"
     "Interchange In Holding Currency,Tax In Holding Currency,Reserve In Holding Currency,Processing Currency,"
     "Gross In Processing Currency,FX Rate Applied,Payment Method,Processed On UTC,Action ID\n"
-    "ent_1,Shop,pc_1,Web,Charge,pay_a,pay_1,2026-03-01T11:00:00.000,2026-03-02T00:00:00.000,USD,00000003K599,50,-1.5,48.5,"
+    "ent_1,Shop,pc_1,Web,Charge,pay_a,pay_1,2026-03-01T11:00:00.000,2026-03-02T00:00:00.000,USD,00000003K599,50,"
+    "-1.5,48.5,"
     "-0.9,-0.6,0,0,0,USD,50,1,VISA,2026-03-01T10:00:00.000,act_1\n"
-    "ent_1,Shop,pc_1,Web,Charge,pay_c,pay_3,2026-03-01T13:00:00.000,2026-03-02T00:00:00.000,USD,00000003K599,0,-0.25,-0.25,"
+    "ent_1,Shop,pc_1,Web,Charge,pay_c,pay_3,2026-03-01T13:00:00.000,2026-03-02T00:00:00.000,USD,00000003K599,0,"
+    "-0.25,-0.25,"
     "-0.1,-0.05,-0.1,0,0,USD,0,1,VISA,2026-03-01T12:00:00.000,act_3\n"
-    "ent_1,Shop,pc_1,Web,Refund,pay_a,pay_1,2026-03-02T11:00:00.000,2026-03-02T00:00:00.000,USD,00000003K599,-5,0,-5,0,0,0,"
+    "ent_1,Shop,pc_1,Web,Refund,pay_a,pay_1,2026-03-02T11:00:00.000,2026-03-02T00:00:00.000,USD,00000003K599,-5,"
+    "0,-5,0,0,0,"
     "0,0,USD,-5,1,VISA,2026-03-02T10:00:00.000,act_4\n"
 )
 # https://www.checkout.com/docs/funds-management/retrieve-financial-reports/settlement-reports/payouts-report
 CHECKOUT_PAYOUTS = (
-    "Client Entity ID,Client Entity Name,Currency Account ID,Currency Account Name,Holding Currency,Payout ID,Payout Date,"
+    "Client Entity ID,Client Entity Name,Currency Account ID,Currency Account Name,Holding Currency,Payout ID,"
+    "Payout Date,"
     "Payout Amount,Merchant Payout Fees,Payments,Refunds,Chargebacks\n"
     "ent_1,Shop,ca_1,Shop USD,USD,00000003K599,2026-03-02T02:00:00.000,43.25,0,50,-5,0\n"
 )

@@ -77,10 +77,9 @@ def _checked_names(row: Row) -> tuple[str, ...]:
 
 
 def _by_name(names: tuple[str, ...], row: Row) -> dict[str, str]:
-    cells = row.cells[: len(names)] if not any(row.cells[len(names) :]) else row.cells
-    if len(cells) != len(names):
+    if len(row.cells) != len(names):
         raise FileRejected(f"there are {len(row.cells)} cells, the header has {len(names)}", line=row.line)
-    return dict(zip(names, cells, strict=True))
+    return dict(zip(names, row.cells, strict=True))
 
 
 def _row(table: GatewayTable, cells: Cells, zone: tzinfo | None, dated: Mapping[str, bool | None]) -> GatewayRow:

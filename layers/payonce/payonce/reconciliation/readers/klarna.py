@@ -28,12 +28,12 @@ KINDS = kinds_of(
         RowKind.REFUND: "RETURN",
         RowKind.DISPUTE: "REVERSAL",
         RowKind.DISPUTE_REVERSAL: "REVERSAL_MERCHANT_PROTECTION",
-        RowKind.FEE: "FEE,FEE_REFUND,TAX,total_tax_amount,total_fee_correction_amount",
+        RowKind.FEE: "FEE,FEE_REFUND,total_tax_amount,total_fee_correction_amount",
         RowKind.RESERVE: "HOLDBACK,RELEASE",
         RowKind.ADJUSTMENT: "COMMISSION,CORRECTION,CREDIT,CHARGE,total_repay_amount,total_deposit_amount",
     }
 )
-TAKEN = frozenset({"RETURN", "REVERSAL", "FEE", "TAX", "HOLDBACK", "CHARGE"})
+TAKEN = frozenset({"RETURN", "REVERSAL", "FEE", "HOLDBACK", "CHARGE"})
 SIGNED = frozenset({"CORRECTION"})
 # What the totals have and no transaction: 1 where it is added to the settlement.
 TOTALS_ALONE = {
@@ -64,11 +64,10 @@ def _totals(reading: Reading) -> Iterable[GatewayRow]:
         name = totals.required("payment_reference")
         currency = currency_of(totals.required("settlement_currency"), line=totals.line, field="settlement_currency")
         rows = [row for row in reading.rows if row.payout_id == name]
-        taxed = any(row.category == "TAX" for row in rows)
         found += [
             _alone(totals, column, sign, currency)
             for column, sign in TOTALS_ALONE.items()
-            if totals.minor(column, currency) and not (taxed and column == "total_tax_amount")
+            if totals.minor(column, currency)
         ]
         _check(totals, currency, [*rows, *(row for row in found if row.payout_id == name)])
     return found

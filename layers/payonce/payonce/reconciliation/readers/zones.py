@@ -115,7 +115,7 @@ def with_year_first(text: str, first: bool | None, *, line: int, field: str) -> 
     if matched is None:
         return text
     if first is None:
-        problem = f"{shown(text)} could be of two months; take a report with a day after the 12th"
+        problem = f"of {shown(text)} nobody can tell the month; take a report with a day after the 12th"
         raise FileRejected(problem, line=line, field=field)
     day, month = (matched[1], matched[2]) if first else (matched[2], matched[1])
     return f"{matched[3]}-{month.rjust(2, '0')}-{day.rjust(2, '0')}{text[matched.end() :]}"
