@@ -13,7 +13,7 @@ from payonce.reconciliation.readers.gateway_table import NAMED, POSITIVE, Readin
 from payonce.reconciliation.readers.rows import GatewayRow, RowKind
 from payonce.reconciliation.readers.tables import csv_rows
 from payonce.reconciliation.readers.values import currency_of, minor_rate_millionths, shown
-from payonce.reconciliation.readers.zones import day_first, instant_of, with_year_first, zone_named
+from payonce.reconciliation.readers.zones import day_first, instant_of, states_zone, with_year_first, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -146,7 +146,9 @@ def _instant(
     # Of a day on which money is there or sent only the date counts, and a zone would make another one of it.
     is_day = columns is not table.created and ":" not in text
     named = zone_named("UTC" if is_day or column in table.utc else cells.first(*table.zone) or "")
-    return instant_of(text, line=cells.line, field=column, zone=named or zone)
+    if (known := named or zone) is None and columns is not table.created and not states_zone(text):
+        return None
+    return instant_of(text, line=cells.line, field=column, zone=known)
 
 
 def _presented(table: GatewayTable, cells: Cells, currency: str) -> tuple[str | None, int | None]:

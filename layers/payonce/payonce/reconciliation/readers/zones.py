@@ -72,6 +72,12 @@ def zone_named(name: str) -> tzinfo | None:
         return None
 
 
+def states_zone(text: str) -> bool:
+    """Return whether a time has an offset of its own."""
+    matched = _WRITTEN.fullmatch(text)
+    return matched is not None and matched["zone"] is not None
+
+
 def instant_of(text: str, *, line: int, field: str, zone: tzinfo | None) -> int:
     """Return epoch milliseconds UTC of a gateway's time, in its own offset or else in ``zone``.
 
