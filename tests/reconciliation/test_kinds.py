@@ -89,11 +89,15 @@ def klarna_report(words: Mapping[str, RowKind]) -> str:
     alone = {word: number for number, word in enumerate(klarna.TOTALS_ALONE, start=100)}
     taken = {word for word in words if word in klarna.TAKEN}
     types = [(number, word) for number, word in enumerate(words, start=1) if word not in alone]
-    total = sum(-number if word in taken else number for number, word in types)
-    total += sum(sign * alone[word] for word, sign in klarna.TOTALS_ALONE.items())
+    amounts = {word: -number if word in taken else number for number, word in types}
+    # A total that a type tells of has that type's amount too.
+    totals = {
+        word: alone[word] + sign * amounts.get(type_ or "", 0) for word, (sign, type_) in klarna.TOTALS_ALONE.items()
+    }
+    total = sum(amounts.values()) + sum(sign * alone[word] for word, (sign, _) in klarna.TOTALS_ALONE.items())
     lines = [
         ",".join(["total_settlement_amount", "payment_reference", "settlement_currency", "payout_date", *alone]),
-        ",".join(map(str, [total, "P1", "EUR", TIME, *alone.values()])),
+        ",".join(map(str, [total, "P1", "EUR", TIME, *totals.values()])),
         "type,capture_date,order_id,capture_id,amount,posting_currency",
         *(f"{word},{TIME},o{number},c{number},{number},EUR" for number, word in types),
     ]

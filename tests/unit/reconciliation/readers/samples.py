@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# https://developer.paypal.com/docs/reports/sftp-reports/settlement-report/: marked lines, unsigned amounts without a
-# decimal sign, "Transaction  Debit or Credit" with two blanks in the files.
+# https://developer.paypal.com/docs/reports/sftp-reports/settlement-report/: marked lines, amounts in hundredths of
+# any currency ("100,00 yen and $100.00 USD are both represented as 10000"), two blanks in a name.
 PAYPAL_REPORT = (
     '"RH",2026/03/02 02:21:10 -0800,"A","MERCHANT1",009,\n'
     '"FH",01\n'
@@ -16,11 +16,11 @@ PAYPAL_REPORT = (
     '"DR",175,"EUR","cust_1","PAYER","","",""\n'
     '"SB","TX2","","TX1","TXN","T1107",2026/03/01 08:00:00 -0800,2026/03/01 08:00:00 -0800,"DR",4000,"EUR","CR",70,'
     '"EUR","pay_1","PAYER","","",""\n'
-    '"SB","TX3","pay_3","","","T0006",2026/03/01 09:00:00 -0800,2026/03/01 09:00:00 -0800,"CR",5000,"JPY","DR",180,'
+    '"SB","TX3","pay_3","","","T0006",2026/03/01 09:00:00 -0800,2026/03/01 09:00:00 -0800,"CR",500000,"JPY","DR",18000,'
     '"JPY","","PAYER","","",""\n'
     '"SB","TX4","","","","T0400",2026/03/01 10:00:00 -0800,2026/03/01 10:00:00 -0800,"DR",5000,"EUR","",,"","","","",'
     '"","BANK77"\n'
-    '"SF","EUR",10000,9000,70,175\n"SF","JPY",5000,0,0,180\n"SC",4\n"RF","EUR",10000,9000,70,175\n"RC",4\n"FF",4\n'
+    '"SF","EUR",10000,9000,70,175\n"SF","JPY",500000,0,0,18000\n"SC",4\n"RF","EUR",10000,9000,70,175\n"RC",4\n"FF",4\n'
 )
 # https://developer.paypal.com/api/nvp-soap/paypal-payments-standard/admin/download-history
 PAYPAL_ACTIVITY = (

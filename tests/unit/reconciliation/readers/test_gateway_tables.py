@@ -67,24 +67,20 @@ MOVEMENTS = {
     "GOCARDLESS_PAYOUTS": [("PO1", "payout", -2890, 0, None)],
     "KLARNA": [
         ("cap-1", "charge", 10000, 0, "pay_1"),
-        ("cap-1/FEE/PURCHASE_FEE_PERCENTAGE", "fee", -249, 0, None),
-        ("cap-1/FEE/PURCHASE_FEE_FIXED", "fee", -51, 0, None),
+        ("cap-1/FEE/PURCHASE_FEE_PERCENTAGE", "fee", -249, 0, "pay_1"),
+        ("cap-1/FEE/PURCHASE_FEE_FIXED", "fee", -51, 0, "pay_1"),
         ("rf-1", "refund", -2000, 0, "ref_1"),
         ("ord-0/REVERSAL/REVERSAL", "dispute", -1000, 0, "pay_0"),
         ("XISA93DJ/HOLDBACK/ROLLING_RESERVE", "reserve", -500, 0, None),
         ("XISA93DJ/total_tax_amount", "fee", -63, 0, None),
     ],
     "CHECKOUT_ACTIONS": [
-        ("act_1/Capture", "charge", 8000, 0, "pay_1"),
-        ("act_1/Premium Variable Fee", "fee", -120, 0, None),
-        ("act_1/Scheme Fixed Fee", "fee", -1, 0, None),
+        ("act_1/Capture", "charge", 8000, 122, "pay_1"),
         ("act_2/Chargeback (ADJM)", "dispute", -1000, 0, "pay_2"),
-        # 68.7806 of the payout was made 68.79 by rounding each row.
-        ("00000000CFJU/GBP/rounding", "adjustment", -1, 0, None),
     ],
     "CHECKOUT_BREAKDOWN": [
         ("act_1", "charge", 5000, 150, "pay_1"),
-        ("act_3", "fee", 0, 25, None),
+        ("act_3", "fee", 0, 25, "pay_3"),
         ("act_4", "refund", -500, 0, "pay_1"),
     ],
     "CHECKOUT_PAYOUTS": [("00000003K599", "payout", -4325, 0, None)],
@@ -204,7 +200,7 @@ def test_a_word_that_is_not_known_is_an_adjustment_and_said() -> None:
         ("MOLLIE", "EUR,-15.00,1234567.2603.01", "EUR,15.00,1234567.2603.01", RowKind.DISPUTE_REVERSAL),
         ("GOCARDLESS_TRANSACTIONS", "charged_back", "failed", RowKind.CHARGE_REVERSAL),
         ("GOCARDLESS_TRANSACTIONS", "ref_0,-20.00,0.00,0.00,-20.00", "ref_0,20.00,0,0,20.00", RowKind.REFUND_REVERSAL),
-        ("PAYPAL_REPORT", '"CR",5000,"JPY"', '"DR",5000,"JPY"', RowKind.ADJUSTMENT),
+        ("PAYPAL_REPORT", '"CR",500000,"JPY"', '"DR",500000,"JPY"', RowKind.ADJUSTMENT),
     ],
 )
 def test_the_other_sign_is_what_takes_back(sample: str, before: str, after: str, kind: RowKind) -> None:
@@ -304,12 +300,40 @@ def test_a_payout_that_comes_back_names_the_one_that_it_was() -> None:
     assert (back.kind, back.amount_minor, back.gateway_object_id) == (RowKind.PAYOUT, 5000, "TX0")
 
 
-def test_forints_have_no_decimals_at_paypal() -> None:
-    """https://developer.paypal.com/api/rest/reference/currency-codes/: HUF "does not support decimals". Fails when they
-    are read with the two of ISO 4217.
+def test_fractions_of_a_yen_are_refused() -> None:
+    """Fails when PayPal's hundredths of a currency without decimals are taken for its units, or cut off."""
+    with pytest.raises(FileRejected, match=r"line 7, Gross Transaction Amount: '5000.50' has more decimals than JPY"):
+        rows(samples.PAYPAL_REPORT.replace('"CR",500000', '"CR",500050'))
+
+
+def test_what_rounding_makes_of_a_payout_is_a_row() -> None:
+    """Amounts have up to eight decimals, a payout has two
+    (https://www.checkout.com/docs/business-operations/retrieve-reports/reconciliation-reports/payouts-reports). Fails
+    when the members of a payout are not what arrives.
     """
-    text = samples.PAYPAL_REPORT.replace('"JPY"', '"HUF"')
-    assert rows(text)[2].amount_minor == 500_000
+    header, capture, fee, *_ = samples.CHECKOUT_ACTIONS.splitlines()
+    alone = [fee.replace("act_1", f"act_{number}").replace("-1.20496", "-0.004") for number in (7, 8)]
+    found = rows("\n".join([header, capture, *alone]))
+    assert [(row.category, row.net_minor) for row in found] == [
+        ("Capture", 8000),
+        ("Premium Variable Fee", 0),
+        ("Premium Variable Fee", 0),
+        ("rounding", -1),
+    ]
+    assert found[-1].payout_id == "00000000CFJU"
+
+
+def test_a_debt_is_no_payout() -> None:
+    """closing_debt_balance is opening - repay + deposit, and what is added to the debt is not paid out
+    (https://docs.klarna.com/payments/after-payments/settlements/settlement-files/). Fails when the members of a
+    settlement below zero make a payout.
+    """
+    lines = samples.KLARNA.splitlines()
+    lines[0] += ";opening_debt_balance;closing_debt_balance"
+    lines[1] = lines[1].replace("61.37", "0.00").replace("100.00", "0.00") + ";5.00;43.63"
+    owed = rows("\n".join(line for line in lines if not line.startswith("SALE")))
+    assert [row.amount_minor for row in owed if row.category == "total_deposit_amount"] == [3863]
+    assert sum(row.net_minor for row in owed) == 0
 
 
 def test_a_table_of_a_bank_is_none_of_these() -> None:

@@ -7,8 +7,10 @@ and the net disbursed amount is that after fees. The sum of a Transfer ID is wha
 Fees: https://developer.paypal.com/braintree/articles/control-panel/reporting/transaction-level-fee-report and
 https://developer.paypal.com/braintree/docs/reference/response/transaction-level-fee-report-row. It names no transfer.
 
-Export of a settlement batch or a search: https://developer.paypal.com/braintree/articles/control-panel/search. Of the
-last two the type alone, sale or credit, says in which direction the amount moved.
+Export of a settlement batch or a search: https://developer.paypal.com/braintree/articles/control-panel/search. What a
+merchant account is disbursed on a day is one transfer, of the settlement amounts
+(https://developer.paypal.com/braintree/docs/reference/response/disbursement); the export has no fees. Of the
+last two the type alone, sale or credit, says in which direction the amount moved. The export writes 12/31/2026.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
-from payonce.reconciliation.readers.gateway_cells import Cells, Money, Stated, joined, kinds_of
+from payonce.reconciliation.readers.gateway_cells import Cells, Money, Stated, adding, joined, kinds_of
 from payonce.reconciliation.readers.gateway_table import GatewayTable
 from payonce.reconciliation.readers.rows import RowKind
+from payonce.reconciliation.readers.zones import with_year_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +77,13 @@ TOTAL_FEES = ("Total Fee Amount", "Est. Total Fee Amount", "Braintree Total Amou
 
 def _is_settled(cells: Cells) -> bool:
     return cells.required("Transaction Status").casefold().replace(" ", "_") in SETTLED
+
+
+def _disbursement(cells: Cells) -> str | None:
+    """Return what is disbursed together: the transactions of a merchant account and a day."""
+    column = "Disbursement Date"
+    day = with_year_first(cells.first(column) or "", first=False, line=cells.line, field=column)
+    return joined("Merchant Account")(cells) + f"/{day}" if day else None
 
 
 def _with_fees(cells: Cells, word: str, currency: str) -> Money:
@@ -154,6 +164,7 @@ EXPORT = GatewayTable(
     available=("Disbursement Date",),
     payout_at=("Disbursement Date",),
     zone=("Created Timezone",),
+    month_first=True,
     reference=("Order ID",),
     charge_payment_id=("Transaction ID",),
     payment_id=("Refunded Transaction ID",),
@@ -161,6 +172,8 @@ EXPORT = GatewayTable(
     method=("Card Type", "Payment Instrument Type"),
     country=("Country of Issuance",),
     presented=("Amount Submitted For Settlement", "Currency ISO Code"),
+    payout_id=("disbursement",),
+    prepared=adding("disbursement", _disbursement),
     is_movement=_is_settled,
 )
 TABLES = (DISBURSEMENTS, FEES, EXPORT)

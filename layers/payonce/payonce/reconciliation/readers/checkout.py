@@ -2,7 +2,8 @@
 
 https://www.checkout.com/docs/funds-management/retrieve-financial-reports/settlement-reports/ has a page of each, and
 https://www.checkout.com/docs/funds-management/retrieve-financial-reports/breakdown-types what they call a movement. A
-financial action has a row of each of its amounts and fees; a breakdown has a row of each movement with all its fees.
+financial action has a row of its amount and of each of its fees, which become one: the fees of a payment are its fee.
+A breakdown has a row of each movement with all its fees.
 Amounts are signed, a cost is negative, with up to eight decimals. Each is rounded to the currency's, half away from
 zero, and what that makes of a payout's sum is a row of its own. Times are in the settlement zone of the entity, which
 the optional column Timezone names; those of the optional columns in UTC are read where they are.
@@ -11,12 +12,13 @@ the optional column Timezone names; those of the optional columns in UTC are rea
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.reconciliation.readers.gateway_cells import Cells, Money, joined, kinds_of
-from payonce.reconciliation.readers.gateway_table import GatewayTable
+from payonce.reconciliation.readers.gateway_table import NAMED, GatewayTable
 from payonce.reconciliation.readers.limits import MAX_AMOUNT_DIGITS
 from payonce.reconciliation.readers.rows import GatewayRow, RowKind
 from payonce.reconciliation.readers.values import currency_of, shown
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from payonce.reconciliation.readers.gateway_table import Reading
 
 ROUNDING = "rounding"
+HELD = "Holding Currency Amount"
+FEES = "fees"  # of an action, which its movement gets
 BREAKDOWNS = kinds_of(
     {
         RowKind.CHARGE: "Capture,Partial Capture",
@@ -102,8 +106,29 @@ def rounded(amount: Decimal, currency: str) -> int:
 
 
 def _held(cells: Cells, _: str, currency: str) -> Money:
-    cells.required("Holding Currency Amount")
-    return Money(rounded(exact(cells, "Holding Currency Amount"), currency))
+    cells.required(HELD)
+    return Money(rounded(exact(cells, HELD), currency), -rounded(exact(cells, FEES), currency))
+
+
+def _by_action(body: tuple[Cells, ...]) -> tuple[Cells, ...]:
+    """Add the fees of an action to its movement of a payment; those of an action of nothing else stay as they are."""
+    moved = {cells.first("Action ID"): cells for cells in reversed(body) if _kind(cells) in NAMED}
+    fees: dict[str | None, Decimal] = defaultdict(Decimal)
+    for cells in body:
+        if (action := cells.first("Action ID")) in moved and _kind(cells) is RowKind.FEE:
+            if cells.first(*HOLDING) != moved[action].first(*HOLDING):
+                raise cells.refused("the fee is in another currency than its movement", HOLDING[0])
+            fees[action] += exact(cells, HELD)
+    return tuple(
+        replace(cells, texts={**cells.texts, FEES: str(fees[action])}) if cells is moved.get(action) else cells
+        for cells in body
+        if (action := cells.first("Action ID")) not in fees or _kind(cells) is not RowKind.FEE
+    )
+
+
+def _kind(cells: Cells) -> RowKind | None:
+    word = cells.first("Breakdown Type") or ""
+    return BREAKDOWNS.get(word) or _kind_of_fee(word)
 
 
 def _moved(cells: Cells, _: str, currency: str) -> Money:
@@ -137,7 +162,7 @@ def _rounding(column: str) -> Callable[[Reading], Iterable[GatewayRow]]:
         for cells, row in zip(reading.body, reading.rows, strict=True):
             currency = currency_of(cells.required(*HOLDING), line=cells.line, field=HOLDING[0])
             payout = (cells.first("Payout ID") or "", currency)
-            exact_sums[payout] += exact(cells, column)
+            exact_sums[payout] += exact(cells, column) + exact(cells, FEES)
             sums[payout] += row.net_minor
             last[payout] = row
         for (payout_id, currency), total in exact_sums.items():
@@ -183,7 +208,8 @@ ACTIONS = GatewayTable(
     country=("Issuer Country",),
     presented=("Processing Currency Amount", "Processing Currency"),
     rate="FX Rate Applied",
-    closing=_rounding("Holding Currency Amount"),
+    prepared=_by_action,
+    closing=_rounding(HELD),
 )
 MOVED = GatewayTable(
     telling=("Type", "Payment ID", "Gross In Holding Currency", "Deduction In Holding Currency"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -93,6 +93,15 @@ def joined(*columns: str) -> Callable[[Cells], str]:
         return "/".join(filter(None, map(cells.first, columns)))
 
     return read
+
+
+def adding(column: str, read: Callable[[Cells], str | None]) -> Callable[[tuple[Cells, ...]], tuple[Cells, ...]]:
+    """Return what adds a column to all rows, of what ``read`` finds in their others."""
+
+    def add(body: tuple[Cells, ...]) -> tuple[Cells, ...]:
+        return tuple(replace(cells, texts={**cells.texts, folded(column): read(cells) or ""}) for cells in body)
+
+    return add
 
 
 def kinds_of(words: Mapping[RowKind, str]) -> Mapping[str, RowKind]:

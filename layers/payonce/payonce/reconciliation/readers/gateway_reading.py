@@ -32,11 +32,18 @@ def read_gateway_table(
     and what the gateway's documentation says of its totals.
     """
     body, beside, unread = _sections(table, csv_rows(data, encoding="utf-8", separator=separator))
-    dated = {column: day_first(filter(None, (cells.first(column) for cells in body))) for column in _times(table)}
+    body = table.prepared(body)
+    dated = {column: _day_first(table, body, column) for column in _times(table)}
     rows = [_row(table, cells, zone, dated) for cells in body if table.is_movement(cells)]
     rows = _each_once(rows, table.row_id) if isinstance(table.row_id, str) else _numbered(rows)
     rows += table.closing(Reading(body, beside, unread, tuple(rows)))
     return tuple(rows)
+
+
+def _day_first(table: GatewayTable, body: tuple[Cells, ...], column: str) -> bool | None:
+    if table.month_first:
+        return False
+    return day_first(filter(None, (cells.first(column) for cells in body)))
 
 
 def _times(table: GatewayTable) -> tuple[str, ...]:
@@ -54,9 +61,9 @@ def _sections(table: GatewayTable, rows: Iterator[Row]) -> tuple[tuple[Cells, ..
         if not any(row.cells):
             continue
         if table.fits(row.cells):
-            names, of_body = _checked_names(row), True
+            names, of_body = table.names(_checked(row)), True
         elif any(table.fits(row.cells, columns) for columns in table.beside):
-            names, of_body = _checked_names(row), False
+            names, of_body = table.names(_checked(row)), False
         elif not names or (of_body and table.mark is not None and row.cells[0] != table.mark):
             unread.append(row)
         elif of_body:
@@ -68,12 +75,12 @@ def _sections(table: GatewayTable, rows: Iterator[Row]) -> tuple[tuple[Cells, ..
     return tuple(body), tuple(beside), tuple(unread)
 
 
-def _checked_names(row: Row) -> tuple[str, ...]:
+def _checked(row: Row) -> tuple[str, ...]:
     names = tuple(map(folded, row.cells))
     # Two columns of one name: a reader by name would silently take the last.
     if twice := sorted({cell for cell, name in zip(row.cells, names, strict=True) if name and names.count(name) > 1}):
         raise FileRejected(f"the header has {', '.join(twice)} more than once", line=row.line)
-    return names
+    return row.cells
 
 
 def _by_name(names: tuple[str, ...], row: Row) -> dict[str, str]:
@@ -88,22 +95,23 @@ def _row(table: GatewayTable, cells: Cells, zone: tzinfo | None, dated: Mapping[
         raise cells.refused("there is no word for what the row is", table.telling[0])
     currency = currency_of(cells.required(*table.currency), line=cells.line, field=table.currency[0])
     amount, fee = table.money(cells, word, currency)
-    kind = table.kinds.get(word) or table.kind_of(word) or RowKind.ADJUSTMENT
-    if kind in table.turned and amount and (amount > 0) is not (kind in POSITIVE):
-        kind = table.turned[kind]
+    said = table.kinds.get(word) or table.kind_of(word) or RowKind.ADJUSTMENT
+    turned = table.turned.get(said) if amount and (amount > 0) is not (said in POSITIVE) else None
+    kind = turned or said
     if fee and not amount and kind in NAMED:
         kind = RowKind.FEE  # an authorisation, a declined payment: nothing moved but what it costs
     created = _instant(table, cells, table.created, zone, dated)
     if created is None:
         raise cells.refused("the cell is empty", table.created[0])
     own = cells.first(*table.own_reference.get(kind, ())) if kind in NAMED else None
-    order = cells.first(*table.reference) if kind in NAMED else None
-    presented_currency, presented = _presented(table, cells, currency) if kind in NAMED else (None, None)
+    payment = cells.first(*((kind is RowKind.CHARGE and table.charge_payment_id) or table.payment_id))
+    # A fee or a hold that is of a payment of ours has its reference too.
+    order = cells.first(*table.reference) if kind in NAMED or payment else None
+    presented_currency, presented = _presented(table, cells, currency) if kind in NAMED else (None, 0)
     method, country = cells.first(*table.method), cells.first(*table.country)
-    of_charge = kind is RowKind.CHARGE and table.charge_payment_id
     return GatewayRow(
         row_number=cells.line,
-        transaction_id=cells.required(table.row_id) if isinstance(table.row_id, str) else table.row_id(cells),
+        transaction_id=_row_id(table, cells, turned),
         reference=own or order,
         kind=kind,
         amount_minor=amount,
@@ -113,12 +121,12 @@ def _row(table: GatewayTable, cells: Cells, zone: tzinfo | None, dated: Mapping[
         created_at_ms=created,
         available_at_ms=_instant(table, cells, table.available, zone, dated),
         payout_id=cells.first(*table.payout_id),
-        gateway_payment_id=cells.first(*(of_charge or table.payment_id)),
-        presented_minor=presented,
+        gateway_payment_id=payment,
+        presented_minor=None if presented_currency is None else (-abs(presented) if amount < 0 else abs(presented)),
         presented_currency=presented_currency,
         category=word,
         gateway_object_id=_object_id(table, cells, kind, amount),
-        payment_reference=order if own else None,
+        payment_reference=order,
         rate_millionths=_rate(table, cells, presented_currency, currency),
         payment_method=None if method is None or method == word else method.lower(),
         card_country=country.upper() if country is not None and len(country) == 2 else None,
@@ -127,11 +135,19 @@ def _row(table: GatewayTable, cells: Cells, zone: tzinfo | None, dated: Mapping[
     )
 
 
+def _row_id(table: GatewayTable, cells: Cells, turned: RowKind | None) -> str:
+    if isinstance(table.row_id, str):
+        return cells.required(table.row_id)
+    # What is taken back has the id that it was told under, perhaps in an earlier report.
+    own = table.row_id(cells)
+    return own if turned is None else f"{own}/{turned}"
+
+
 def _object_id(table: GatewayTable, cells: Cells, kind: RowKind, amount: int) -> str | None:
-    """Return what moved; of a payout that came back the one that it was, and of another payout nothing."""
-    if kind is RowKind.PAYOUT:
-        return cells.first(*table.payment_id) if amount > 0 else None
-    return cells.first(*table.object_id)
+    """Return what moved; of a payout that came back the one that it was, and nothing where its id is its payout's."""
+    if kind is RowKind.PAYOUT and amount > 0:
+        return cells.first(*table.payment_id)
+    return None if kind is RowKind.PAYOUT and table.payout_id else cells.first(*table.object_id)
 
 
 def _instant(
@@ -151,13 +167,14 @@ def _instant(
     return instant_of(text, line=cells.line, field=column, zone=known)
 
 
-def _presented(table: GatewayTable, cells: Cells, currency: str) -> tuple[str | None, int | None]:
-    if table.presented is None or (text := cells.first(table.presented[1])) is None:
-        return None, None
-    if cells.first(table.presented[0]) is None:
-        return None, None
+def _presented(table: GatewayTable, cells: Cells, currency: str) -> tuple[str | None, int]:
+    if table.presented is None:
+        return None, 0
+    amount, text = map(cells.first, table.presented)
+    if amount is None or text is None:
+        return None, 0
     paid = currency_of(text, line=cells.line, field=table.presented[1])
-    return (None, None) if paid == currency else (paid, cells.minor(table.presented[0], paid))
+    return (None, 0) if paid == currency else (paid, cells.minor(table.presented[0], paid))
 
 
 def _rate(table: GatewayTable, cells: Cells, presented_currency: str | None, currency: str) -> int | None:

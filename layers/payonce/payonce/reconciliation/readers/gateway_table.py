@@ -62,7 +62,8 @@ class GatewayTable:
     ``telling`` are columns by which its header is known, ``beside`` those of headers of other sections, ``mark`` what
     the first cell of a row of the body says where the file marks them. ``own_reference`` is what we gave for the
     movement alone, by kind. ``row_id`` is the column of an id that is no other row's, or else makes one of
-    several; then rows of one id are numbered. ``time`` is the time of ``created`` where that is a day.
+    several; then rows of one id are numbered. ``time`` is the time of ``created`` where that is a day. ``aliases``
+    are the columns' folded names in another language. ``prepared`` makes one row of several, or adds what is in a text.
     """
 
     telling: tuple[str, ...]
@@ -89,12 +90,19 @@ class GatewayTable:
     presented: tuple[str, str] | None = None
     rate: str | None = None
     turned: Mapping[RowKind, RowKind] = TURNED
+    month_first: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
     mark: str | None = None
     beside: tuple[tuple[str, ...], ...] = ()
+    prepared: Callable[[tuple[Cells, ...]], tuple[Cells, ...]] = lambda body: body
     is_movement: Callable[[Cells], bool] = lambda _: True
     kind_of: Callable[[str], RowKind | None] = lambda _: None
     closing: Callable[[Reading], Iterable[GatewayRow]] = lambda _: ()
 
     def fits(self, header: Iterable[str], columns: tuple[str, ...] | None = None) -> bool:
         """Return whether a row is the header."""
-        return set(map(folded, columns or self.telling)) <= set(map(folded, header))
+        return set(map(folded, columns or self.telling)) <= set(self.names(header))
+
+    def names(self, header: Iterable[str]) -> tuple[str, ...]:
+        """Return the folded names of a header's columns, those of another language as the documentation has them."""
+        return tuple(self.aliases.get(name, name) for name in map(folded, header))

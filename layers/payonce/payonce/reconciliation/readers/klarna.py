@@ -28,20 +28,22 @@ KINDS = kinds_of(
         RowKind.REFUND: "RETURN",
         RowKind.DISPUTE: "REVERSAL",
         RowKind.DISPUTE_REVERSAL: "REVERSAL_MERCHANT_PROTECTION",
-        RowKind.FEE: "FEE,FEE_REFUND,total_tax_amount,total_fee_correction_amount",
+        RowKind.FEE: "FEE,FEE_REFUND,TAX,total_tax_amount,total_fee_correction_amount",
         RowKind.RESERVE: "HOLDBACK,RELEASE",
         RowKind.ADJUSTMENT: "COMMISSION,CORRECTION,CREDIT,CHARGE,total_repay_amount,total_deposit_amount",
     }
 )
-TAKEN = frozenset({"RETURN", "REVERSAL", "FEE", "HOLDBACK", "CHARGE"})
+TAKEN = frozenset({"RETURN", "REVERSAL", "FEE", "TAX", "HOLDBACK", "CHARGE"})
 SIGNED = frozenset({"CORRECTION"})
-# What the totals have and no transaction: 1 where it is added to the settlement.
+# What the totals may have and no transaction: 1 where it is added to the settlement, and the type that may tell of it.
 TOTALS_ALONE = {
-    "total_tax_amount": -1,
-    "total_fee_correction_amount": 1,
-    "total_repay_amount": -1,
-    "total_deposit_amount": 1,
+    "total_tax_amount": (-1, "TAX"),
+    "total_fee_correction_amount": (1, "CORRECTION"),
+    "total_repay_amount": (-1, None),
+    "total_deposit_amount": (1, None),
 }
+DEBT_AFTER = ("closing_debt_balance", "closing_debt_balance_amount")
+CURRENCIES = ("settlement_currency", "currency", "currency_code")
 
 
 def _money(cells: Cells, word: str, currency: str) -> Money:
@@ -62,19 +64,27 @@ def _totals(reading: Reading) -> Iterable[GatewayRow]:
     found: list[GatewayRow] = []
     for totals in reading.beside:
         name = totals.required("payment_reference")
-        currency = currency_of(totals.required("settlement_currency"), line=totals.line, field="settlement_currency")
+        currency = currency_of(totals.required(*CURRENCIES), line=totals.line, field=CURRENCIES[0])
         rows = [row for row in reading.rows if row.payout_id == name]
-        found += [
-            _alone(totals, column, sign, currency)
-            for column, sign in TOTALS_ALONE.items()
-            if totals.minor(column, currency)
-        ]
+        for column, (sign, type_) in TOTALS_ALONE.items():
+            told = sum(row.amount_minor for row in rows if row.category == type_)
+            if rest := sign * _total(totals, column, currency) - told:
+                found.append(_alone(totals, column, rest, currency))
         _check(totals, currency, [*rows, *(row for row in found if row.payout_id == name)])
     return found
 
 
-def _alone(totals: Cells, column: str, sign: int, currency: str) -> GatewayRow:
-    amount = sign * totals.minor(column, currency)
+def _total(totals: Cells, column: str, currency: str) -> int:
+    """Return a total; what was added to the debt may be there as its balances alone."""
+    closing_column = next(filter(totals.first, DEBT_AFTER), None)
+    if column != "total_deposit_amount" or totals.first(column) is not None or closing_column is None:
+        return totals.minor(column, currency)
+    closing = totals.minor(closing_column, currency)
+    opening = totals.minor(closing_column.replace("closing", "opening"), currency)
+    return closing - opening + totals.minor("total_repay_amount", currency)
+
+
+def _alone(totals: Cells, column: str, amount: int, currency: str) -> GatewayRow:
     paid = instant_of(totals.required("payout_date"), line=totals.line, field="payout_date", zone=zone_named("UTC"))
     name = totals.required("payment_reference")
     return GatewayRow(
@@ -109,8 +119,8 @@ SETTLEMENT = GatewayTable(
     kinds=KINDS,
     row_id=_row_id,
     money=_money,
-    currency=("posting_currency", "settlement_currency"),
-    created=("capture_date",),
+    currency=("posting_currency", "currency_code", "settlement_currency", "currency"),
+    created=("capture_date", "payout_date"),
     payout_at=("payout_date",),
     utc=("capture_date", "payout_date"),
     reference=("merchant_reference1", "merchant_reference2"),

@@ -3,15 +3,16 @@
 https://docs.mollie.com/docs/settlement-report lists what a settlement is made of: payments and captures, refunds and
 chargebacks (of the other sign where they came back), corrections, and costs and rolling reserves as one row each, which
 have no id. A resource's id says what it is (https://docs.mollie.com/reference/common-data-types): tr_, cpt_, re_, chb_.
-The settlement amount is what moved in the currency of the balance, and the settlement reference is on the bank's
-statement (https://help.mollie.com/hc/en-us/articles/360011201539). The file states no zone of its times.
+The settlement amount is what moved in the currency of the balance (what has none, Mollie does not settle), and the
+settlement reference is on the bank's statement (https://help.mollie.com/hc/en-us/articles/360011201539). The file
+states no zone of its times.
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
-from payonce.reconciliation.readers.gateway_cells import Cells, Stated, kinds_of
+from payonce.reconciliation.readers.gateway_cells import Cells, Stated, adding, kinds_of
 from payonce.reconciliation.readers.gateway_table import GatewayTable
 from payonce.reconciliation.readers.rows import RowKind
 
@@ -59,10 +60,12 @@ SETTLEMENT = GatewayTable(
     currency=("Settlement currency",),
     created=("Date",),
     reference=("Description",),
-    charge_payment_id=("ID",),
+    payment_id=("payment",),
     object_id=("ID",),
     payout_id=("Settlement reference",),
     method=("Payment method",),
     presented=("Amount", "Currency"),
+    prepared=adding("payment", lambda cells: cells.first("ID") if _word(cells) == "payment" else None),
+    is_movement=lambda cells: cells.first("Settlement amount") is not None,
 )
 TABLES = (SETTLEMENT,)

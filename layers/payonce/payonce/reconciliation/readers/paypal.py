@@ -2,11 +2,11 @@
 
 Reports: https://developer.paypal.com/docs/reports/sftp-reports/settlement-report/ and
 https://developer.paypal.com/docs/reports/sftp-reports/transaction-detail. Lines are marked: CH is the header, SB a row
-of the body, SC the number of them. Amounts are unsigned, in the smallest unit that PayPal knows of the currency, with
-DR or CR beside them; what a T-code is stands in https://developer.paypal.com/docs/reports/reference/tcodes/.
+of the body, SC the number of them. Amounts are unsigned, with DR or CR beside them, in hundredths of every currency:
+"100,00 yen and $100.00 USD are both represented as 10000". What a T-code is stands in https://developer.paypal.com/docs/reports/reference/tcodes/.
 
-Activity: https://developer.paypal.com/api/nvp-soap/paypal-payments-standard/admin/download-history, in English. Its
-amounts and dates are in the form of the account's country.
+Activity: https://developer.paypal.com/api/nvp-soap/paypal-payments-standard/admin/download-history, in English or
+German. Its amounts and dates are in the form of the account's country, and what is no memo in Balance Impact has moved.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.gateway_cells import Cells, Money, joined, kinds_of
 from payonce.reconciliation.readers.gateway_table import GatewayTable
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from payonce.reconciliation.readers.gateway_table import Reading
     from payonce.reconciliation.readers.rows import GatewayRow
 
-# https://developer.paypal.com/api/rest/reference/currency-codes/: no decimals at PayPal, whatever ISO 4217 says.
-NO_DECIMALS = frozenset({"HUF", "JPY", "TWD"})
 DIRECTIONS = MappingProxyType({"CR": 1, "DR": -1})
 # A payment or a refund of the other sign is one that we made or got as somebody's payer: our ledger has none of it.
 TURNED = MappingProxyType(
@@ -74,9 +71,10 @@ ACTIVITIES = kinds_of(
             "Express Checkout Payment,Website Payment,General Payment,Mobile Payment,eBay Auction Payment,"
             "Subscription Payment,PreApproved Payment Bill User Payment,Pre-approved Payment Bill User Payment,"
             "Donation Payment,Virtual Terminal Payment,Direct Payment,Direct Credit Card Payment,PayPal Here Payment,"
-            "Third-party Auction Payment,Payment Received,Gift Certificate Purchase"
+            "Third-party Auction Payment,Payment Received,Gift Certificate Purchase,"
+            "PayPal Express-Zahlung,Website-Zahlung,Allgemeine Zahlung,Handyzahlung,Spendenzahlung,eBay-Zahlung"
         ),
-        RowKind.REFUND: "Payment Refund,Mass Pay Payment,Mass Payment,Non-reference Credit Payment,Refund",
+        RowKind.REFUND: "Payment Refund,Mass Pay Payment,Mass Payment,Non-reference Credit Payment,Refund,Rückzahlung",
         RowKind.REFUND_REVERSAL: "Mass Pay Reversal,Mass Pay Refund",
         RowKind.DISPUTE: "Payment Reversal,Chargeback",
         RowKind.DISPUTE_REVERSAL: "Chargeback Reversal,Reimbursement of Chargeback,Chargeback Cancellation",
@@ -91,25 +89,45 @@ ACTIVITIES = kinds_of(
             "Cancellation of Hold for Dispute Resolution,General Hold,General Hold Release,General Temporary Hold,"
             "Temporary Hold on Available Balance,Reserve Hold,Reserve Release,Payment Review Hold,"
             "Payment Review Release,Payment Hold,Payment Hold Release,Payment Release,Funds Not Yet Available,"
-            "Funds Available,Tax Hold,Tax Release"
+            "Funds Available,Tax Hold,Tax Release,Einbehaltung für offene Autorisierung,"
+            "Rückbuchung allgemeiner Einbehaltung"
         ),
         RowKind.TRANSFER: (
             "Bank Deposit to PP Account,General Funding of PayPal Account,General Credit Card Deposit,"
-            "General Intra-Account Transfer,Store-to-Store Transfer,Add Funds from a Bank Account"
+            "General Intra-Account Transfer,Store-to-Store Transfer,Add Funds from a Bank Account,"
+            "Bankgutschrift auf PayPal-Konto"
         ),
         RowKind.CONVERSION: (
             "General Currency Conversion,User Initiated Currency Conversion,Currency Conversion,"
-            "Conversion to Cover Negative Balance"
+            "Conversion to Cover Negative Balance,Allgemeine Währungsumrechnung"
         ),
         RowKind.PAYOUT: (
             "General Withdrawal,General Withdrawal - Bank Account,User Initiated Withdrawal,Auto-sweep,"
-            "Withdraw Funds to a Bank Account,Reversal of ACH Withdrawal Transaction"
+            "Withdraw Funds to a Bank Account,Reversal of ACH Withdrawal Transaction,Allgemeine Abbuchung"
         ),
         RowKind.ADJUSTMENT: (
             "General Account Correction,General Account Adjustment,General Reversal,General Bonus,"
             "PayPal Protection Bonus,Coupon Redemption,General Incentive/Certificate Redemption,"
             "Tax collected by partner,Postage Payment,Debit Card Cash Back Bonus"
         ),
+    }
+)
+# The columns in German, folded, by their names in English.
+GERMAN = MappingProxyType(
+    {
+        "datum": "date",
+        "uhrzeit": "time",
+        "zeitzone": "timezone",
+        "typ": "type",
+        "währung": "currency",
+        "brutto": "gross",
+        "gebühr": "fee",
+        "netto": "net",
+        "transaktionscode": "transactionid",
+        "zugehörigertransaktionscode": "referencetxnid",
+        "rechnungsnummer": "invoicenumber",
+        "zollnummer": "customnumber",
+        "auswirkungaufguthaben": "balanceimpact",
     }
 )
 # What has moved nothing yet, or is told of by other rows.
@@ -146,10 +164,8 @@ def _unsigned(cells: Cells, column: str, currency: str) -> int:
     text = cells.first(column) or "0"
     if not (text.isascii() and text.isdigit()):
         raise cells.refused(f"{shown(text)} is not an amount without sign and decimal sign", column)
-    decimals = 0 if currency in NO_DECIMALS else MINOR_UNIT_EXPONENTS[currency]
-    padded = text.rjust(decimals + 1, "0")
-    plain = f"{padded[:-decimals]}.{padded[-decimals:]}" if decimals else padded
-    return minor_of(plain, currency, line=cells.line, field=column)
+    padded = text.rjust(3, "0")
+    return minor_of(f"{padded[:-2]}.{padded[-2:]}", currency, line=cells.line, field=column)
 
 
 def _direction(cells: Cells, column: str) -> int:
@@ -219,6 +235,7 @@ REPORT = GatewayTable(
 )
 ACTIVITY = GatewayTable(
     telling=("Date", "Time", "TimeZone", "Type", "Status", "Currency", "Gross", "Net", "Transaction ID"),
+    aliases=GERMAN,
     word=joined("Type"),
     kinds=ACTIVITIES,
     turned=TURNED,

@@ -56,7 +56,7 @@ _WRITTEN = re.compile(
     r"(?:[T ]+(?P<time>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:\.[0-9]+)?))?\s*(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{2})?",
     re.ASCII,
 )
-_DAY_AND_MONTH = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", re.ASCII)
+_DAY_AND_MONTH = re.compile(r"([0-9]{1,2})([/.])([0-9]{1,2})\2([0-9]{4})", re.ASCII)
 
 
 def zone_named(name: str) -> tzinfo | None:
@@ -101,9 +101,13 @@ def instant_of(text: str, *, line: int, field: str, zone: tzinfo | None) -> int:
 def day_first(texts: Iterable[str]) -> bool | None:
     """Return whether dates such as 31/12/2026 begin with the day, as all of a file do; ``None`` if nobody can tell.
 
-    A number over 12 tells; failing that the order of the rows, which are sorted by time, where one reading has one.
+    Points do (31.12.2026), a number over 12 does; failing that the order of the rows, which are sorted by time, where
+    one reading has one.
     """
-    found = [tuple(map(int, matched.groups())) for text in texts if (matched := _DAY_AND_MONTH.match(text))]
+    matches = [matched for text in texts if (matched := _DAY_AND_MONTH.match(text))]
+    if all(matched[2] == "." for matched in matches):
+        return True
+    found = [(int(matched[1]), int(matched[3]), int(matched[4])) for matched in matches]
     readings = {
         True: [(year, month, day) for day, month, year in found],
         False: [(year, month, day) for month, day, year in found],
@@ -123,5 +127,5 @@ def with_year_first(text: str, first: bool | None, *, line: int, field: str) -> 
     if first is None:
         problem = f"of {shown(text)} nobody can tell the month; take a report with a day after the 12th"
         raise FileRejected(problem, line=line, field=field)
-    day, month = (matched[1], matched[2]) if first else (matched[2], matched[1])
-    return f"{matched[3]}-{month.rjust(2, '0')}-{day.rjust(2, '0')}{text[matched.end() :]}"
+    day, month = (matched[1], matched[3]) if first else (matched[3], matched[1])
+    return f"{matched[4]}-{month.rjust(2, '0')}-{day.rjust(2, '0')}{text[matched.end() :]}"
