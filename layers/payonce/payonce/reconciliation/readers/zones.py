@@ -66,8 +66,13 @@ def zone_named(name: str) -> tzinfo | None:
     if (matched := _OFFSET.fullmatch(name)) is not None:
         minutes = int(matched[2]) * 60 + int(matched[3])
         return timezone(timedelta(minutes=-minutes if matched[1] == "-" else minutes)) if minutes < 24 * 60 else None
+    return known_zone(name) if "/" in name else None
+
+
+def known_zone(name: str) -> ZoneInfo | None:
+    """Return the zone of a name of the IANA, or ``None``."""
     try:
-        return ZoneInfo(name) if "/" in name else None
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
