@@ -323,6 +323,40 @@ def test_what_rounding_makes_of_a_payout_is_a_row() -> None:
     assert found[-1].payout_id == "00000000CFJU"
 
 
+def test_a_fee_in_another_currency_than_its_action_is_a_row() -> None:
+    """Sub-accounts are held in a currency each. Fails when amounts of two currencies are added up."""
+    header, capture, fee, *_ = samples.CHECKOUT_ACTIONS.splitlines()
+    found = rows("\n".join([header, capture, fee.replace("0.8,GBP", "0.8,USD").replace("-1.20496", "-1.50")]))
+    assert [(row.currency, row.amount_minor, row.fee_minor) for row in found] == [("GBP", 8000, 0), ("USD", -150, 0)]
+
+
+def test_a_fee_of_a_new_name_is_a_fee_and_no_adjustment() -> None:
+    """Checkout.com's fees end in "Fixed Fee" or "Variable Fee". Fails when such a word is said to be an adjustment."""
+    header, capture, _, fee, *_ = samples.CHECKOUT_ACTIONS.replace("Scheme Fixed", "Moon Landing Fixed").splitlines()
+    alone = fee.replace("act_1", "act_9").replace("-0.01444", "-0.02")
+    read = read_file("\n".join([header, capture, fee, alone]).encode())
+    assert read.notices == ()
+    assert [(row.kind, row.net_minor) for row in read.gateway_rows if row.category == "Moon Landing Fixed Fee"] == [
+        (RowKind.FEE, -2)
+    ]
+
+
+def test_what_comes_back_in_a_later_report_has_an_id_of_its_own() -> None:
+    """Mollie tells a chargeback and its reversal by one id. Fails when the second is taken for the first again."""
+    first = samples.MOLLIE
+    later = first.replace("EUR,-15.00,1234567.2603.01", "EUR,15.00,1234567.2603.02")
+    ids = [row.transaction_id for text in (first, later) for row in rows(text) if row.category == "chargeback"]
+    assert ids == ["chb_1", "chb_1/dispute_reversal"]
+
+
+def test_dates_with_points_begin_with_the_day() -> None:
+    """PayPal's activity of a German account. Fails when a month is refused that is written as nobody else writes it."""
+    text = samples.PAYPAL_ACTIVITY
+    for day, other in (("13", "01"), ("14", "02"), ("15", "04"), ("16", "05")):
+        text = text.replace(f'"{day}/03/2026"', f'"{other}.03.2026"')
+    assert rows(text)[0].created_at_ms == ms("2026-03-01 09:00:00")
+
+
 def test_a_debt_is_no_payout() -> None:
     """closing_debt_balance is opening - repay + deposit, and what is added to the debt is not paid out
     (https://docs.klarna.com/payments/after-payments/settlements/settlement-files/). Fails when the members of a

@@ -111,18 +111,22 @@ def _held(cells: Cells, _: str, currency: str) -> Money:
 
 
 def _by_action(body: tuple[Cells, ...]) -> tuple[Cells, ...]:
-    """Add the fees of an action to its movement of a payment; those of an action of nothing else stay as they are."""
-    moved = {cells.first("Action ID"): cells for cells in reversed(body) if _kind(cells) in NAMED}
-    fees: dict[str | None, Decimal] = defaultdict(Decimal)
+    """Add the fees of an action to its movement of a payment; all other fees stay rows of their own."""
+
+    def action(cells: Cells) -> tuple[str | None, str | None]:
+        return cells.first("Action ID"), cells.first(*HOLDING)
+
+    moved = {action(cells): cells for cells in reversed(body) if _kind(cells) in NAMED}
+    fees: dict[tuple[str | None, str | None], Decimal] = defaultdict(Decimal)
     for cells in body:
-        if (action := cells.first("Action ID")) in moved and _kind(cells) is RowKind.FEE:
-            if cells.first(*HOLDING) != moved[action].first(*HOLDING):
-                raise cells.refused("the fee is in another currency than its movement", HOLDING[0])
-            fees[action] += exact(cells, HELD)
+        if action(cells) in moved and _kind(cells) is RowKind.FEE:
+            fees[action(cells)] += exact(cells, HELD)
     return tuple(
-        replace(cells, texts={**cells.texts, FEES: str(fees[action])}) if cells is moved.get(action) else cells
+        replace(cells, texts={**cells.texts, FEES: str(fees[action(cells)])})
+        if cells is moved.get(action(cells))
+        else cells
         for cells in body
-        if (action := cells.first("Action ID")) not in fees or _kind(cells) is not RowKind.FEE
+        if action(cells) not in fees or _kind(cells) is not RowKind.FEE
     )
 
 
