@@ -30,6 +30,8 @@ def run(folder: Path, expected: dict[str, Any], out: Path) -> tuple[int, dict[st
     options = ["--gateway", expected["gateway"], "--as-of", expected["as_of"]]
     if expected.get("policy"):
         options += ["--policy", str(folder / expected["policy"])]
+    if expected.get("time_zone"):
+        options += ["--time-zone", expected["time_zone"]]
     code = main([*arguments, *options])
     return code, json.loads(out.read_text("utf-8"))
 

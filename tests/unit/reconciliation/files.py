@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from payonce.reconciliation.readers.read import read_file
+from tests.unit.reconciliation.readers import samples
 
 STRIPE = (
     b"balance_transaction_id,created_utc,available_on_utc,currency,gross,fee,net,reporting_category,"
@@ -136,4 +137,13 @@ VALID = {
     "bai2": BAI2,
     "camt": camt(),
     "ofx": OFX,
+    "paypal report": samples.PAYPAL_REPORT.encode(),
+    "paypal activity": samples.PAYPAL_ACTIVITY.encode(),
+    "braintree": samples.BRAINTREE_DISBURSEMENT.encode(),
+    "mollie": samples.MOLLIE.replace(":00,", ":00Z,").encode(),
+    "gocardless": samples.GOCARDLESS_TRANSACTIONS.encode(),
+    "gocardless payouts": samples.GOCARDLESS_PAYOUTS.encode(),
+    "klarna": samples.KLARNA.encode(),
+    "checkout actions": samples.CHECKOUT_ACTIONS.encode(),
+    "checkout breakdown": samples.CHECKOUT_BREAKDOWN.encode(),
 }

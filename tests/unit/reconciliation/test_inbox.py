@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,10 +10,15 @@ from payonce.domain.errors import FileRejected, NotFound
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.runs.file_inbox import Inbox
 from payonce.reconciliation.runs.files import files_since
-from payonce.reconciliation.runs.kept_rows import KEPT, KeptRows
+from payonce.reconciliation.runs.kept_rows import KEPT, ROWS, KeptRows
+from payonce.reconciliation.runs.run_policy import RunPolicy
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_files import MemoryFiles
 from tests.support.world import ManualClock
+from tests.unit.reconciliation.readers import samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 REPORT = b"""kind,transaction_id,reference,amount,fee,net,currency,created_at,available_at,payout_id
 charge,t1,pay_1,100.00,1.75,98.25,EUR,2026-03-01T10:30:00+01:00,2026-03-03T00:00:00Z,p1
@@ -27,13 +32,21 @@ closing,NL26BANK0001,EUR,,,15.50,,,,
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, policy: RunPolicy | None = None) -> None:
         self.files = MemoryFiles()
         self.database = MemoryDatabase()
         self.clock = ManualClock()
-        rows = KeptRows(files=self.files, database=self.database, workspace=DuckDbWorkspace)
+        in_force = policy or RunPolicy()
+        self.rows = KeptRows(
+            files=self.files, database=self.database, workspace=DuckDbWorkspace, policy=lambda: in_force
+        )
         self.inbox = Inbox(
-            files=self.files, rows=rows, database=self.database, clock=self.clock, gateways=("bank_a", "bank_b")
+            files=self.files,
+            rows=self.rows,
+            database=self.database,
+            clock=self.clock,
+            gateways=("bank_a", "bank_b"),
+            policy=lambda: in_force,
         )
 
     def put(self, name: str, data: bytes) -> Any:
@@ -49,6 +62,23 @@ def test_a_file_is_kept_as_it_came_and_comes_back_as_rows() -> None:
     assert (report.new, report.file.gateway, statement.file.gateway) == (True, "bank_a", None)
     assert world.files.stored[KEPT + report.file.file_id] == REPORT
     assert list(world.inbox.accepted_since(0)) == [report.file, statement.file]
+
+
+def test_times_without_a_zone_are_of_the_one_in_the_policy(tmp_path: Path) -> None:
+    """Mollie's file states none (https://docs.mollie.com/docs/settlement-report). Fails when the stack takes a report
+    that only the command reads, or makes its rows again without the zone.
+    """
+    report = samples.MOLLIE.encode()
+    with pytest.raises(FileRejected, match="line 2, Date: the file does not say the zone"):
+        World().put("incoming/gateway/bank_a/a.csv", report)
+    world = World(RunPolicy(time_zone="Europe/Amsterdam"))
+    arrival = world.put("incoming/gateway/bank_a/a.csv", report)
+    kept = {name: data for name, data in world.files.stored.items() if name.startswith(ROWS)}
+    for name in kept:
+        del world.files.stored[name]
+    with DuckDbWorkspace() as workspace:
+        world.rows.load_files(workspace, [arrival.file], now_ms=world.clock.ms, folder=tmp_path)
+    assert {name: data for name, data in world.files.stored.items() if name.startswith(ROWS)} == kept
 
 
 def test_the_same_bytes_again_are_a_no_op_under_any_name() -> None:

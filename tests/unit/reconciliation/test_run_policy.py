@@ -55,6 +55,7 @@ def test_the_example_and_the_documentation_name_every_setting() -> None:
         ('in_transit_hours = "1"', "in_transit_hours"),
         ("in_transit_hours = -1", "in_transit_hours"),
         ("payout_sla_days = 400", "payout_sla_days"),
+        ('time_zone = "Amsterdam"', "time_zone: Amsterdam is no time zone, such as Europe/Amsterdam"),
         (FEE.replace("EUR", "eur"), "fees.0.currency: is not an ISO 4217 currency"),
         (FEE + "basis_points = 10001", "fees.0.basis_points"),
         (FEE + FEE, "fees: there is more than one rule for bank in EUR"),

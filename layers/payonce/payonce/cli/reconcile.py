@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from payonce.cli.support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
@@ -18,11 +17,13 @@ from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
 from payonce.reconciliation.readers.values import plain
+from payonce.reconciliation.readers.zones import known_zone
 from payonce.reconciliation.runs.intake import CountedStream, Intake, Refused
 from payonce.reconciliation.runs.run_policy import RunPolicy, load_mapping, load_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from zoneinfo import ZoneInfo
 
     from rich.progress import Progress
 
@@ -95,10 +96,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise argparse.ArgumentTypeError(f"{name!r} is no time zone, such as Europe/Amsterdam") from None
+    zone = known_zone(name)
+    if zone is None:
+        raise argparse.ArgumentTypeError(f"{name!r} is no time zone, such as Europe/Amsterdam")
+    return zone
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -119,7 +120,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         raise MisconfiguredError(PACKAGES.format(error)) from None
     policy = load_policy(options.policy) if options.policy else RunPolicy()
     reading = Reading(
-        (*map(load_mapping, options.mapping), *policy.mappings), options.strict or policy.strict, options.time_zone
+        (*map(load_mapping, options.mapping), *policy.mappings),
+        options.strict or policy.strict,
+        options.time_zone or policy.zone,
     )
     as_of_ms = time_of(options.as_of) if options.as_of else None
     files = named_files(options.files, options.gateway)

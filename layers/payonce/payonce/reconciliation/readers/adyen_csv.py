@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from decimal import Decimal, InvalidOperation
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
@@ -23,6 +22,7 @@ from payonce.reconciliation.readers.adyen_kinds import ADYEN_KINDS
 from payonce.reconciliation.readers.csv_table import Record, records
 from payonce.reconciliation.readers.rows import GatewayRow, RowKind
 from payonce.reconciliation.readers.values import currency_of, instant_ms, minor_of, minor_rate_millionths, shown
+from payonce.reconciliation.readers.zones import UTC_OFFSET_MINUTES
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -59,41 +59,6 @@ NAMED = frozenset(
         RowKind.DISPUTE,
         RowKind.DISPUTE_REVERSAL,
         RowKind.DISPUTE_LOST,
-    }
-)
-# IST (India, Israel, Ireland) and CST (Chicago, China) are not here: nobody can tell which one is meant, unless the
-# zone of the account is given.
-UTC_OFFSET_MINUTES = MappingProxyType(
-    {
-        "UTC": 0,
-        "GMT": 0,
-        "WET": 0,
-        "BST": 60,
-        "WEST": 60,
-        "CET": 60,
-        "CEST": 120,
-        "EET": 120,
-        "EEST": 180,
-        "HKT": 480,
-        "KST": 540,
-        "NZST": 720,
-        "NZDT": 780,
-        "MSK": 180,
-        "BRT": -180,
-        "MST": -420,
-        "MDT": -360,
-        "CDT": -300,
-        "AKST": -540,
-        "AKDT": -480,
-        "HST": -600,
-        "EST": -300,
-        "EDT": -240,
-        "PST": -480,
-        "PDT": -420,
-        "SGT": 480,
-        "JST": 540,
-        "AEST": 600,
-        "AEDT": 660,
     }
 )
 _TRANSFER = re.compile(r"\bTX[0-9A-Z]+XT\b")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import FileRejected
 from payonce.reconciliation.readers.csv_table import header_of
+from payonce.reconciliation.readers.gateway_tables import found_in
 from payonce.reconciliation.readers.limits import DETECT_BYTES
 from payonce.reconciliation.readers.rows import FileFormat
 from payonce.reconciliation.readers.tables import QIF_BEGINNING, is_workbook
@@ -86,8 +87,8 @@ def _detect_table(data: bytes, is_mapped: Callable[[bytes], bool], name: str) ->
         return FileFormat.MAPPED_BANK_TABLE
     raise FileRejected(
         f"the format is not known: it is {name}, and no mapping has its columns. `payonce reconcile map FILE` proposes "
-        "one for a bank's table. Read without a mapping: Stripe's and Adyen's CSV and payonce's own, with commas and "
-        "the header in the first line; camt.052, camt.053, camt.054, MT940, MT942, BAI2 and OFX",
+        "one for a bank's table. Read without a mapping: the CSV of Stripe, Adyen, PayPal, Braintree, Mollie, "
+        "GoCardless, Klarna, Checkout.com and payonce's own; camt.052, camt.053, camt.054, MT940, MT942, BAI2 and OFX",
         line=1,
     )
 
@@ -97,4 +98,5 @@ def _detect_csv(head: bytes) -> FileFormat | None:
     for file_format, telling in CSV_HEADERS:
         if telling <= names:
             return file_format
-    return None
+    found = found_in(head)
+    return None if found is None else found.format

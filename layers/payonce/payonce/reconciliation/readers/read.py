@@ -12,13 +12,14 @@ from payonce.reconciliation.readers.adyen_kinds import ADYEN_KINDS
 from payonce.reconciliation.readers.bai2 import read_bai2
 from payonce.reconciliation.readers.camt import read_camt
 from payonce.reconciliation.readers.detect import detect
+from payonce.reconciliation.readers.gateway_tables import READERS, WORDS
 from payonce.reconciliation.readers.generic_bank_csv import read_generic_bank_csv
 from payonce.reconciliation.readers.generic_csv import read_generic_gateway_csv
 from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.mapped_table import mapping_of, read_mapped_table
 from payonce.reconciliation.readers.mt940 import read_mt940
 from payonce.reconciliation.readers.ofx import read_ofx
-from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile
+from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile, RowKind
 from payonce.reconciliation.readers.stripe_csv import read_stripe_csv
 from payonce.reconciliation.readers.stripe_kinds import STRIPE_KINDS
 from payonce.reconciliation.readers.text import as_utf8
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 GATEWAY_READERS: Mapping[FileFormat, Callable[[bytes, ZoneInfo | None], tuple[GatewayRow, ...]]] = {
     FileFormat.STRIPE_CSV: read_stripe_csv,
     FileFormat.ADYEN_CSV: read_adyen_csv,
+    **READERS,
     FileFormat.GENERIC_GATEWAY_CSV: lambda data, _: read_generic_gateway_csv(data),
 }
 # What each gateway calls its movements. Another word is an adjustment, and said.
 KNOWN_WORDS: Mapping[FileFormat, Collection[str]] = {
     FileFormat.STRIPE_CSV: STRIPE_KINDS,
     FileFormat.ADYEN_CSV: ADYEN_KINDS,
+    **WORDS,
 }
 MAX_NOTED_WORDS = 20  # a file of other words is no report of that gateway, and one line says so as well as a thousand
 BANK_READERS: Mapping[FileFormat, Callable[[bytes], tuple[Statement, ...]]] = {
@@ -97,7 +100,7 @@ def _unknown_words(rows: Iterable[GatewayRow], known: Collection[str] | None) ->
     """Return a notice for each word that the reader does not know: its rows are adjustments."""
     if known is None:
         return ()
-    unknown = Counter(row.category for row in rows if row.category not in known)
+    unknown = Counter(row.category for row in rows if row.kind is RowKind.ADJUSTMENT and row.category not in known)
     notices = [
         f"{shown(word or '')} is no known type of movement: {count:,} row{'' if count == 1 else 's'} read as adjustment"
         for word, count in sorted(unknown.items(), key=lambda item: (-item[1], item[0] or ""))

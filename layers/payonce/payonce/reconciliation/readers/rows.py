@@ -19,6 +19,12 @@ class FileFormat(StrEnum):
 
     STRIPE_CSV = "stripe_csv"
     ADYEN_CSV = "adyen_csv"
+    PAYPAL_CSV = "paypal_csv"
+    BRAINTREE_CSV = "braintree_csv"
+    MOLLIE_CSV = "mollie_csv"
+    GOCARDLESS_CSV = "gocardless_csv"
+    KLARNA_CSV = "klarna_csv"
+    CHECKOUT_CSV = "checkout_csv"
     GENERIC_GATEWAY_CSV = "generic_gateway_csv"
     GENERIC_BANK_CSV = "generic_bank_csv"
     MAPPED_BANK_TABLE = "mapped_bank_table"

@@ -12,8 +12,8 @@ from payonce.reconciliation.readers.limits import MAX_AMOUNT_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
     from decimal import Decimal
-    from zoneinfo import ZoneInfo
 
 # OWASP's list for CSV injection: what a spreadsheet takes for a formula, and blanks it skips before looking.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -158,7 +158,7 @@ def six_digit_date(text: str, *, line: int, field: str) -> date:
 
 
 def instant_ms(
-    text: str, *, line: int, field: str, utc_offset_minutes: int | None = None, zone: ZoneInfo | None = None
+    text: str, *, line: int, field: str, utc_offset_minutes: int | None = None, zone: tzinfo | None = None
 ) -> int:
     """Return epoch milliseconds UTC of an ISO 8601 date and time.
 

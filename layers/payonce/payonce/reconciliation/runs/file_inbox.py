@@ -76,7 +76,7 @@ class Inbox:
         if data is None:
             raise NotFound(f"There is no file {name}.")
         policy = self._policy()
-        content = read_file(data, mappings=policy.mappings, strict=policy.strict)
+        content = read_file(data, mappings=policy.mappings, strict=policy.strict, zone=policy.zone)
         content = _fitting(name, content, gateway)
         self._check_owner(name, content.file_id, gateway)
         # Stored before it is registered, so that a registered file can always be read.

@@ -165,7 +165,8 @@ class KeptRows:
         data = self._files.read(KEPT + file.file_id, max_bytes=MAX_FILE_BYTES)
         if data is None:
             raise NotFound(f"The file {KEPT}{file.file_id} ({file.name}) is gone. Put it there again.")
-        self.keep(read_file(data, mappings=self._policy().mappings), file.gateway)
+        policy = self._policy()
+        self.keep(read_file(data, mappings=policy.mappings, zone=policy.zone), file.gateway)
         if not self._files.fetch(name, path):
             raise NotFound(f"The rows {name} are gone again. Look at what deletes files of the bucket.")
         return path

@@ -16,9 +16,11 @@ from payonce.reconciliation.matching.normalise import day_number
 from payonce.reconciliation.model import FeeRule, FxRate, LedgerKind, RunSettings
 from payonce.reconciliation.readers.mapping import ColumnMapping
 from payonce.reconciliation.readers.values import minor_rate_millionths
+from payonce.reconciliation.readers.zones import known_zone
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
 MAX_HOURS = 24 * 366  # a year: nothing is in transit longer, so a larger number has the wrong unit
 MAX_DAYS = 366
@@ -133,6 +135,8 @@ class RunPolicy(_Table):
     fees: list[FeePolicy] = Field(default_factory=list)
     # Refuses a bank's file that does not prove itself, instead of reading it with the mark.
     strict: bool = False
+    # Of gateways' reports whose times do not say theirs.
+    time_zone: Annotated[str, Field(max_length=100)] | None = None
     mappings: Annotated[list[ColumnMapping], Field(max_length=MAX_MAPPINGS)] = Field(default_factory=list)
     rates: Annotated[list[RatePolicy], Field(max_length=MAX_RATES)] = Field(default_factory=list)
 
@@ -152,6 +156,18 @@ class RunPolicy(_Table):
         if twice:
             raise ValueError(f"there is more than one rule for {', '.join(sorted(twice))}")
         return fees
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, name: str | None) -> str | None:
+        if name is not None and known_zone(name) is None:
+            raise ValueError(f"{name} is no time zone, such as Europe/Amsterdam")
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone, where one is stated."""
+        return None if self.time_zone is None else known_zone(self.time_zone)
 
     def settings(self, as_of_ms: int) -> RunSettings:
         """Return the settings for the matching rules."""
