@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from payonce.reconciliation.readers.rows import FileFormat
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18  # stays in a processor's cache while it is looked through several times
 MAX_CELL_LINES = 100  # of a text with line ends in it; without a bound one quote would cost the square of the file
 TAIL_BYTES = 65_536  # the records of control totals, one per currency
 # What ``str.strip`` takes off beside the space and the line's end. In a file that has one, every cell is stripped of all.
 _BLANKS = tuple(b"\t\x0b\x0c\x1c\x1d\x1e\x1f"[at : at + 1] for at in range(7))
+_LINE_BYTES = MAX_LINE_CHARACTERS - 1  # a reader may count the line's end, too
 _WIDE_BLANKS = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 BLANKS = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
@@ -99,17 +100,16 @@ class _Counts:
 
     def add(self, block: bytes) -> None:
         """Count a block of whole records. Raises ``_DeclinedError``."""
-        if b"\0" in block or max(map(len, block.split(b"\n"))) > MAX_LINE_CHARACTERS:
+        if b"\0" in block or _has_long_line(block):
             raise _DeclinedError
         self._look_for_blanks(block)
         bare = self._without_quoted(block) if b'"' in block else block
-        carriage_returns = block.count(b"\r")
-        if carriage_returns != block.count(b"\r\n") or bare.startswith((b"\n", b"\r\n")):
-            raise _DeclinedError
-        if b"\n\n" in bare or b"\n\r\n" in bare:
-            raise _DeclinedError
+        if b"\r" in block:
+            lone = block.count(b"\r") - block.count(b"\r\n")
+            self.crlf += bare.count(b"\r\n")
+            if lone:
+                raise _DeclinedError
         self.lines += bare.count(b"\n") + (not bare.endswith(b"\n"))
-        self.crlf += bare.count(b"\r\n")
         self.delimiters += bare.count(self.delimiter)
 
     def _look_for_blanks(self, block: bytes) -> None:
@@ -167,20 +167,37 @@ def _look(path: Path, opened: BinaryIO) -> FirstLook:
     )
 
 
+def _has_long_line(block: bytes) -> bool:
+    """Return whether a line is too long, by looking for one line's end in as many bytes as a line may have."""
+    at = -1
+    while at + _LINE_BYTES + 1 < len(block):
+        at = block.rfind(b"\n", at + 1, at + _LINE_BYTES + 2)
+        if at < 0:
+            return True
+    return False
+
+
 def _blocks(opened: BinaryIO) -> Iterator[bytes]:
     """Yield the bytes in blocks of whole records: behind a line's end, an even number of quotes before it."""
     kept = b""
     while more := opened.read(BLOCK_BYTES):
-        block = kept + more
-        end = block.rfind(b"\n") + 1
-        for _ in range(MAX_CELL_LINES):
-            if block.count(b'"', 0, end) % 2 == 0:
-                break
-            end = block.rfind(b"\n", 0, end - 1) + 1
-        kept = block[end:]
-        if len(kept) > BLOCK_BYTES:
+        block = b"".join((kept, more, opened.readline(MAX_LINE_CHARACTERS + 1)))
+        kept = b""
+        if b'"' in block or not block.endswith(b"\n"):
+            end = _end_of_records(block)
+            block, kept = block[:end], block[end:]
+        if len(kept) > 2 * BLOCK_BYTES:
             raise _DeclinedError
-        if end:
-            yield block[:end]
+        if block:
+            yield block
     if kept:
         yield kept
+
+
+def _end_of_records(block: bytes) -> int:
+    end = block.rfind(b"\n") + 1
+    for _ in range(MAX_CELL_LINES):
+        if block.count(b'"', 0, end) % 2 == 0:
+            return end
+        end = block.rfind(b"\n", 0, end - 1) + 1
+    return 0
