@@ -240,9 +240,7 @@ def _take_file(
             return f"the same file as {before.name}; read once"
         if (facts := workspace.add_in_bulk(look, plan, gateway=gateway)) is not None:
             notices = unknown_words(facts.words, look.format)
-            known = FileFacts(
-                file.path.name, look.file_id, look.format.value, gateway, facts.rows, notices=notices
-            )
+            known = FileFacts(file.path.name, look.file_id, look.format.value, gateway, facts.rows, notices=notices)
             intake.add_in_bulk(known, facts)
             passed(look.size)
             return _not_in_ledger(gateway, intake)

@@ -84,9 +84,7 @@ def _cells(look: FirstLook, link: Path) -> str:
     return f"(SELECT {texts} FROM read_csv({literal(str(link))}, {options})) AS cells"  # noqa: S608
 
 
-def _facts(
-    connection: duckdb.DuckDBPyConnection, look: FirstLook, plan: BulkPlan, link: Path, made: str
-) -> BulkFacts:
+def _facts(connection: duckdb.DuckDBPyConnection, look: FirstLook, plan: BulkPlan, link: Path, made: str) -> BulkFacts:
     def query(text: str) -> list[tuple[Any, ...]]:
         return connection.execute(text).fetchall()
 
@@ -109,12 +107,12 @@ def _facts(
     return facts
 
 
-def _proved_sums(
-    query: Any, look: FirstLook, plan: BulkPlan, link: Path, made: str
-) -> dict[str, tuple[int, int]]:
+def _proved_sums(query: Any, look: FirstLook, plan: BulkPlan, link: Path, made: str) -> dict[str, tuple[int, int]]:
     """Return rows and sum per currency from the file; raise unless the table has just those."""
     summed = ", ".join(f"sum({name})" for name in plan.summed)
-    found = {row[0]: row[1:] for row in query(f"SELECT currency, count(*), {summed} FROM main.{made} GROUP BY currency")}  # noqa: S608
+    found = {
+        row[0]: row[1:] for row in query(f"SELECT currency, count(*), {summed} FROM main.{made} GROUP BY currency")
+    }  # noqa: S608
     stated = dict(plan.control)
     if plan.recount is not None:
         stated = {

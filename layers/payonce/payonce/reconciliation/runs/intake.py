@@ -90,8 +90,9 @@ class Intake:
     def add_in_bulk(self, file: FileFacts, facts: BulkFacts) -> None:
         """Count a gateway's file that was read in bulk."""
         self._add_sums(Source.GATEWAY, facts)
-        self.fees[file.gateway or ""].update(facts.fees)
-        self.delays[file.gateway or ""].update(facts.delays)
+        for counts, more in ((self.fees, facts.fees), (self.delays, facts.delays)):
+            if more:
+                counts[file.gateway or ""].update(more)
         self.files.append(file)
 
     def _add_sums(self, source: Source, facts: BulkFacts) -> None:

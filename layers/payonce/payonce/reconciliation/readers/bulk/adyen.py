@@ -157,10 +157,8 @@ class _Amounts:
 def _rate_millionths(rate: str) -> str:
     """Return the rate between minor units, rounded half to even as ``values.minor_rate_millionths`` does."""
     # u.meaning and p.meaning are powers of ten that fall as the exponents rise; the rate is in thousandths of millionths.
-    numerator = f"(CAST(CAST({rate} AS DECIMAL(18, 9)) * 1000000000 AS HUGEINT) * p.meaning)"
+    numerator = f"(CAST(CAST({rate} AS DECIMAL(28, 9)) * 1000000000 AS HUGEINT) * p.meaning)"
     denominator = "(CAST(1000 AS HUGEINT) * u.meaning)"
     whole, rest = f"({numerator} // {denominator})", f"(2 * ({numerator} % {denominator}))"
     up = f"({rest} > {denominator} OR ({rest} = {denominator} AND {whole} % 2 = 1))"
     return f"CAST({whole} + CASE WHEN {up} THEN 1 ELSE 0 END AS BIGINT)"
-
-

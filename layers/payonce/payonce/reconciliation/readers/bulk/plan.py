@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 NOTHING = "CAST(NULL AS VARCHAR)"
 DECIMALS = 4  # of the currency that has most
-# Thirteen digits and four decimals are within DECIMAL(18, 4), and so are exact. Larger amounts are left to the reader.
-AMOUNT = rf"[+-]?[0-9]{{1,13}}(\.[0-9]{{0,{DECIMALS}}})?"
+# Ten digits and four decimals are exact in DECIMAL(18, 4), also times ten thousand. More are left to the reader.
+AMOUNT = rf"[+-]?[0-9]{{1,10}}(\.[0-9]{{0,{DECIMALS}}})?"
 _DAY = r"(197[1-9]|19[89][0-9]|20[0-9][0-9])-[01][0-9]-[0-3][0-9]"
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
 LOCAL_TIME = rf"{_DAY}[T ]{_CLOCK}"
@@ -118,7 +118,7 @@ def _smallest(text: str) -> str:
 
 def instant(text: str) -> str:
     """Return epoch milliseconds of a time with its offset."""
-    return f"epoch_ms(CAST({text} AS TIMESTAMPTZ))"
+    return _milliseconds(f"CAST({text} AS TIMESTAMPTZ)")
 
 
 def is_instant(text: str) -> str:
@@ -128,7 +128,12 @@ def is_instant(text: str) -> str:
 
 def local(text: str) -> str:
     """Return epoch milliseconds of a time that does not say its offset, as if it were UTC."""
-    return f"epoch_ms(CAST({text} AS TIMESTAMP))"
+    return _milliseconds(f"CAST({text} AS TIMESTAMP)")
+
+
+def _milliseconds(time: str) -> str:
+    """Return the whole milliseconds; ``epoch_ms`` would round 999.5 microseconds up."""
+    return f"(epoch_us({time}) // 1000)"
 
 
 def is_local(text: str) -> str:
