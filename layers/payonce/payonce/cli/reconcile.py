@@ -14,11 +14,13 @@ from payonce.cli.support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
 from payonce.reconciliation.matching.run_result import with_anomalies
 from payonce.reconciliation.matching.summary import verdict
+from payonce.reconciliation.readers.bulk.facts import plan_of
+from payonce.reconciliation.readers.bulk.look import first_look
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
-from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file
+from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file, unknown_words
 from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.readers.zones import known_zone
-from payonce.reconciliation.runs.intake import CountedStream, Intake, Refused
+from payonce.reconciliation.runs.intake import CountedStream, FileFacts, Intake, Refused
 from payonce.reconciliation.runs.run_policy import RunPolicy, load_mapping, load_policy
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import RunSettings
     from payonce.reconciliation.readers.mapping import ColumnMapping
+    from payonce.reconciliation.readers.rows import FileFormat
     from payonce.reconciliation.report.contents import Contents
 
 NO_BREAKS, BREAKS_FOUND, REFUSED = 0, 1, 2
@@ -216,6 +219,12 @@ def take_in(
 
 
 def _take_ledger(path: Path, workspace: Workspace, intake: Intake, passed: Callable[[int], None]) -> None:
+    look = first_look(path)
+    plan = None if look is None else plan_of(look, is_ledger=True)
+    if look is not None and plan is not None and (facts := workspace.add_in_bulk(look, plan)) is not None:
+        intake.add_ledger_in_bulk(path.name, look.file_id, facts)
+        passed(look.size)
+        return
     with path.open("rb") as opened:
         stream = CountedStream(opened, passed)
         workspace.add_ledger(intake.ledger(read_ledger_csv(stream)))
@@ -226,21 +235,44 @@ def _take_file(
     file: NamedFile, workspace: Workspace, intake: Intake, passed: Callable[[int], None], reading: Reading
 ) -> str | None:
     """Return a remark, when there is one to make."""
+    look = first_look(file.path)
+    plan = None if look is None else plan_of(look, is_ledger=False)
+    if look is not None and look.format is not None and plan is not None:
+        gateway = _gateway_of(file, look.format, intake)
+        if (before := intake.earlier(look.file_id, gateway)) is not None:
+            return f"the same file as {before.name}; read once"
+        if (facts := workspace.add_in_bulk(look, plan, gateway=gateway)) is not None:
+            notices = unknown_words(facts.words, look.format)
+            known = FileFacts(file.path.name, look.file_id, look.format.value, gateway, facts.rows, notices=notices)
+            intake.add_in_bulk(known, facts)
+            passed(look.size)
+            return _not_in_ledger(gateway, intake)
     with file.path.open("rb") as opened:
         read = read_file(opened, mappings=reading.mappings, strict=reading.strict, zone=reading.zone)
     passed(file.path.stat().st_size)
-    gateway = file.gateway if read.format in GATEWAY_READERS else None
-    if read.format in GATEWAY_READERS and gateway is None:
-        raise BodyMalformed(f"it is a gateway's report; say which, as the ledger names it: --gateway NAME={file.path}")
-    if gateway is not None and (ours := _in_ledger(gateway, intake.ledger_gateways)) is not None:
-        notice = f"the ledger calls gateway {plain(gateway)!r} {plain(ours)!r}: the report is read as of that one"
-        if notice not in intake.notices:
-            intake.notices.append(notice)
-        gateway = ours
-    if (before := intake.earlier(read, gateway)) is not None:
+    gateway = _gateway_of(file, read.format, intake)
+    if (before := intake.earlier(read.file_id, gateway)) is not None:
         return f"the same file as {before.name}; read once"
     workspace.add_file(read, gateway=gateway)
     intake.add(file.path.name, read, gateway)
+    return _not_in_ledger(gateway, intake)
+
+
+def _gateway_of(file: NamedFile, file_format: FileFormat, intake: Intake) -> str | None:
+    """Return the ledger's name of the gateway that issued the file. Raises ``BodyMalformed`` where it is not said."""
+    if file_format not in GATEWAY_READERS:
+        return None
+    if file.gateway is None:
+        raise BodyMalformed(f"it is a gateway's report; say which, as the ledger names it: --gateway NAME={file.path}")
+    if (ours := _in_ledger(file.gateway, intake.ledger_gateways)) is None:
+        return file.gateway
+    notice = f"the ledger calls gateway {plain(file.gateway)!r} {plain(ours)!r}: the report is read as of that one"
+    if notice not in intake.notices:
+        intake.notices.append(notice)
+    return ours
+
+
+def _not_in_ledger(gateway: str | None, intake: Intake) -> str | None:
     if gateway is not None and intake.ledger_gateways and gateway not in intake.ledger_gateways:
         named = ", ".join(plain(name) for name in sorted(intake.ledger_gateways))
         return f"the ledger has no rows of a gateway {gateway!r}; it has {named}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
+from payonce.engines.duckdb_bulk import load_in_bulk
 from payonce.reconciliation.anomalies.find import find_anomalies
 from payonce.reconciliation.anomalies.findings import judged_from_ms
 from payonce.reconciliation.matching.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from payonce.reconciliation.anomalies.findings import Anomalies
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import LedgerRow, RunSettings
+    from payonce.reconciliation.readers.bulk.facts import BulkFacts
+    from payonce.reconciliation.readers.bulk.look import FirstLook
+    from payonce.reconciliation.readers.bulk.plan import BulkPlan
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
 INSERT_BATCH_ROWS: Final = 10_000  # per statement, as columns; 14 columns of that size are a few MB
@@ -52,7 +56,8 @@ class DuckDbWorkspace:
         self._own_folder = tempfile.TemporaryDirectory(prefix="payonce-") if folder is None else None
         self._folder = Path(self._own_folder.name) if self._own_folder else Path(str(folder))
         self._files: set[tuple[str, str | None]] = set()
-        self._parquet: dict[str, list[str]] = {table: [] for table in INPUT_TABLES}
+        self._parts: dict[str, list[str]] = {table: [] for table in INPUT_TABLES}
+        self._in_bulk = 0
         with _translated():
             self._connection = duckdb.connect(
                 ":memory:",
@@ -103,6 +108,16 @@ class DuckDbWorkspace:
         self._insert("bank_statement", bank_statement_rows(file))
         self._files.add((file.file_id, gateway))
 
+    def add_in_bulk(self, look: FirstLook, plan: BulkPlan, *, gateway: str | None = None) -> BulkFacts | None:
+        """See ``Workspace``. Idempotent per file of a gateway."""
+        self._in_bulk += 1
+        made = f"bulk_{self._in_bulk}"
+        facts = load_in_bulk(self._connection, look, plan, made=made, folder=self._folder, gateway=gateway)
+        if facts is not None:
+            self._parts[plan.table].append(f"SELECT * FROM main.{made}")  # noqa: S608
+            self._files.add((look.file_id, gateway))
+        return facts
+
     def add_parquet(self, table: str, paths: Sequence[str]) -> None:
         """Add parquet files with the columns of ``table``. They are not copied: each run reads them in place.
 
@@ -115,7 +130,7 @@ class DuckDbWorkspace:
             self._connection.execute(f"SELECT * FROM ({source}) AS probe LIMIT 0")  # noqa: S608
         except duckdb.Error as error:
             raise FileRejected(f"The parquet files of {table} can't be read: {_first_line(error)}") from error
-        self._parquet[table].append(source)
+        self._parts[table].append(source)
 
     def write_inputs(self, folder: Path) -> None:
         """Write ``<table>.parquet`` for each input table, as the input of another engine's run."""
@@ -253,7 +268,7 @@ class DuckDbWorkspace:
     def _make_inputs(self) -> None:
         for table in INPUT_TABLES:
             [[own]] = self._query(f"SELECT count(*) FROM main.own_{table}")  # noqa: S608
-            parts = list(self._parquet[table])
+            parts = list(self._parts[table])
             if own or not parts:
                 parts.append(f"SELECT * FROM main.own_{table}")  # noqa: S608
             self._connection.execute(f"CREATE OR REPLACE VIEW main.{table} AS {' UNION ALL '.join(parts)}")

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from payonce.reconciliation.anomalies.findings import Anomalies
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import LedgerRow, RunSettings
+    from payonce.reconciliation.readers.bulk.facts import BulkFacts
+    from payonce.reconciliation.readers.bulk.look import FirstLook
+    from payonce.reconciliation.readers.bulk.plan import BulkPlan
     from payonce.reconciliation.readers.rows import ReconciliationFile
 
 
@@ -34,6 +37,10 @@ class Workspace(ReconciliationEngine, Protocol):
 
     def add_file(self, file: ReconciliationFile, *, gateway: str | None = None) -> None:
         """Add a file's rows; the same file again is a no-op. A gateway's report needs the gateway's name."""
+        ...
+
+    def add_in_bulk(self, look: FirstLook, plan: BulkPlan, *, gateway: str | None = None) -> BulkFacts | None:
+        """Add a CSV file's rows in one pass; ``None``, and nothing is added, where a reader has to read it."""
         ...
 
     def add_parquet(self, table: str, paths: Sequence[str]) -> None:

@@ -62,6 +62,11 @@ def header_of(text: str) -> tuple[str, ...]:
     return _names(first)
 
 
+def csv_header(line: str) -> tuple[tuple[str, ...], str]:
+    """Return the column names of a header's line and the delimiter; no names where the line is no header."""
+    return _names(line), _delimiter(line)
+
+
 def _names(line: str) -> tuple[str, ...]:
     first = line.removeprefix("\ufeff").rstrip("\r\n")
     try:
@@ -95,7 +100,7 @@ def _table(lines: Iterator[str], required: frozenset[str], max_rows: int, padded
             break
         before += 1
     names = _names(header)
-    _check_header(names, required)
+    check_header(names, required)
     reader = csv.reader(lines, strict=True, delimiter=_delimiter(header))
     seen = 0
     line = before + 2
@@ -115,7 +120,8 @@ def _table(lines: Iterator[str], required: frozenset[str], max_rows: int, padded
         raise FileRejected(f"not CSV: {error}", line=line) from None
 
 
-def _check_header(names: tuple[str, ...], required: frozenset[str]) -> None:
+def check_header(names: tuple[str, ...], required: frozenset[str]) -> None:
+    """Raise ``FileRejected`` unless every required column is there, none is twice, and they are not too many."""
     if missing := sorted(required.difference(names)):
         raise FileRejected(f"the header lacks {', '.join(missing)}", line=1)
     if len(names) > MAX_CSV_COLUMNS:

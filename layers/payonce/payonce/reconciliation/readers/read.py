@@ -26,7 +26,7 @@ from payonce.reconciliation.readers.text import as_utf8
 from payonce.reconciliation.readers.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import BinaryIO
     from zoneinfo import ZoneInfo
 
@@ -87,7 +87,8 @@ def read_file(
     file_format = detect(data, is_mapped=is_mapped)
     if file_format in GATEWAY_READERS:
         rows = GATEWAY_READERS[file_format](data, zone)
-        notices = _unknown_words(rows, KNOWN_WORDS.get(file_format))
+        words = Counter(row.category for row in rows if row.kind is RowKind.ADJUSTMENT)
+        notices = unknown_words(words, file_format)
         return ReconciliationFile(file_id, file_format, gateway_rows=rows, notices=notices)
     statements = read_mapped_table(data, fitting[0]) if fitting else BANK_READERS[file_format](data)
     read = ReconciliationFile(file_id, file_format, statements=statements)
@@ -96,11 +97,12 @@ def read_file(
     return read
 
 
-def _unknown_words(rows: Iterable[GatewayRow], known: Collection[str] | None) -> tuple[str, ...]:
-    """Return a notice for each word that the reader does not know: its rows are adjustments."""
+def unknown_words(found: Counter[str | None], file_format: FileFormat) -> tuple[str, ...]:
+    """Return a notice for each word of a gateway that its reader does not know: its rows are adjustments."""
+    known = KNOWN_WORDS.get(file_format)
     if known is None:
         return ()
-    unknown = Counter(row.category for row in rows if row.kind is RowKind.ADJUSTMENT and row.category not in known)
+    unknown = {word: count for word, count in found.items() if word not in known}
     notices = [
         f"{shown(word or '')} is no known type of movement: {count:,} row{'' if count == 1 else 's'} read as adjustment"
         for word, count in sorted(unknown.items(), key=lambda item: (-item[1], item[0] or ""))

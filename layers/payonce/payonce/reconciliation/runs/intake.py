@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from payonce.reconciliation.model import LedgerRow
+    from payonce.reconciliation.readers.bulk.facts import BulkFacts
     from payonce.reconciliation.readers.csv_table import LineStream
     from payonce.reconciliation.readers.rows import GatewayRow, ReconciliationFile, Statement
 
@@ -80,10 +81,30 @@ class Intake:
         rows = sum(count for (source, _), (count, _) in self.read.items() if source is Source.LEDGER)
         self.files.append(FileFacts(name, file_id, "ledger_csv", None, rows))
 
-    def earlier(self, file: ReconciliationFile, gateway: str | None) -> FileFacts | None:
+    def add_ledger_in_bulk(self, name: str, file_id: str, facts: BulkFacts) -> None:
+        """Count a ledger's file that was read in bulk."""
+        self._add_sums(Source.LEDGER, facts)
+        self.ledger_gateways.update(facts.gateways)
+        self.add_ledger_file(name, file_id)
+
+    def add_in_bulk(self, file: FileFacts, facts: BulkFacts) -> None:
+        """Count a gateway's file that was read in bulk."""
+        self._add_sums(Source.GATEWAY, facts)
+        for counts, more in ((self.fees, facts.fees), (self.delays, facts.delays)):
+            if more:
+                counts[file.gateway or ""].update(more)
+        self.files.append(file)
+
+    def _add_sums(self, source: Source, facts: BulkFacts) -> None:
+        for currency, (rows, amount_minor) in facts.sums.items():
+            before = self.read.get((source, currency), (0, 0))
+            self.read[source, currency] = before[0] + rows, before[1] + amount_minor
+        self.latest_ms = max(self.latest_ms, facts.latest_ms)
+
+    def earlier(self, file_id: str, gateway: str | None) -> FileFacts | None:
         """Return the earlier file of the same bytes, or ``None``. Raises ``BodyMalformed`` if another gateway's."""
         for facts in self.files:
-            if facts.file_id == file.file_id:
+            if facts.file_id == file_id:
                 if facts.gateway != gateway:
                     raise BodyMalformed(f"it is the same file as {facts.name}, which was given as {facts.gateway}'s")
                 return facts
