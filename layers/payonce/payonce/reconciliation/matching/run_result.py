@@ -75,7 +75,8 @@ class MatchResult:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the amounts of matched rows differ by: ``tolerated`` by the policy, or ``accepted`` by a person.
+    """What the amounts of matched rows differ by: ``tolerated`` or ``tolerated_payout`` by the policy, or ``accepted`` by a
+    person.
 
     ``row_key`` is that of the gateway's row or payout, or the id of the match; ``other_key`` that of the ledger's row.
     """

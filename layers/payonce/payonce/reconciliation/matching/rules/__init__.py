@@ -22,7 +22,8 @@ merchant_id, payment_id, gateway, surplus_gateway_payment_id)``
     the sum of ``row_hash(row_key)`` over the rows that went in, each content once, and over the outcomes, those in bulk
     included.
 ``<family>_difference(how, gateway, currency, row_key, other_key, difference_minor, at_ms)``
-    what the amounts of matched rows differ by: ``tolerated`` by the policy, or ``accepted`` by a person.
+    what the amounts of matched rows differ by: ``tolerated`` or ``tolerated_payout`` by the policy, or
+    ``accepted`` by a person.
 ``<family>_bulk(source, outcome, currency, row_count, amount_minor, pair_hash)``
     rows that were settled in bulk and are therefore not in ``<family>_outcome``; ``pair_hash`` is a sum over pairs.
     A family that settles nothing in bulk leaves it out.

@@ -34,7 +34,7 @@ SELECT DISTINCT sent_currency AS currency FROM bank_line WHERE sent_currency IS 
 -- Payouts of which the bank has taken, or given, no more than the operator tolerates. They are matched, and it is said.
 CREATE TABLE bank_difference AS
 SELECT
-    'tolerated' AS how, p.gateway, p.currency, p.gateway || '|' || p.payout_id AS row_key, '' AS other_key,
+    'tolerated_payout' AS how, p.gateway, p.currency, p.gateway || '|' || p.payout_id AS row_key, '' AS other_key,
     c.came_minor - p.expected_minor AS difference_minor, p.last_day * 86400000 AS at_ms, p.payout_id
 FROM bank_payout AS p
 JOIN bank_came AS c ON c.gateway = p.gateway AND c.payout_id = p.payout_id AND c.currency = p.currency

@@ -34,7 +34,8 @@ JOIN matched_row AS w ON w.match_id = f.subject_2;
 
 -- What stays different and is no break, since it is accepted or within the tolerance.
 CREATE VIEW by_hand_difference AS
-SELECT state AS how, gateway, currency, match_id AS row_key, '' AS other_key, difference_minor, at_ms
+SELECT
+    CASE WHEN state = 'tolerated' AND last_side >= 3 THEN 'tolerated_payout' ELSE state END AS how, gateway, currency, match_id AS row_key, '' AS other_key, difference_minor, at_ms
 FROM by_hand_verdict
 WHERE state IN ('accepted', 'tolerated');
 
