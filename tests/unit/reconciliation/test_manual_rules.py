@@ -1,9 +1,8 @@
-"""Matches by hand, tolerances and rules of one's own, in the engine: what they settle, and that they touch nothing else.
+"""Matches by hand, tolerances and rules of one's own in the engine: what they settle, and that they touch nothing else.
 
 Oracle's reconciliation makes a tolerated variance an adjustment of the match, which stays to be seen, and so do we:
-https://docs.oracle.com/en/cloud/saas/account-reconcile-cloud/suarc/trans_match_setup_automatch_rules_eg.html. Xero lets a
-person match what is off, and posts the rest as a minor adjustment:
-https://help.xero.com/uk/BankAccounts-Reconciliation-Adjust
+https://docs.oracle.com/en/cloud/saas/account-reconcile-cloud/suarc/trans_match_setup_automatch_rules_eg.html
+Xero lets a person match what is off, and posts the rest as a minor adjustment: https://help.xero.com/uk/BankAccounts-Reconciliation-Adjust
 """
 
 from __future__ import annotations
@@ -95,7 +94,9 @@ def test_what_amounts_differ_by_stays_a_break_unless_it_is_accepted() -> None:
 
     accepted = reconcile(*rows, settings=by_hand(match(*pair, accept_difference=True)))
     assert not accepted.breaks
-    assert [(one.how, one.row_key, one.difference_minor) for one in accepted.differences] == [("accepted", "mat_1", -10)]
+    assert [(one.how, one.row_key, one.difference_minor) for one in accepted.differences] == [
+        ("accepted", "mat_1", -10)
+    ]
     assert [one.difference_minor for one in accepted.difference_totals] == [-10]
     assert len({different.digest, accepted.digest, reconcile(*rows).digest}) == 3
 
@@ -109,7 +110,9 @@ def test_rows_of_one_side_make_up_for_each_other() -> None:
     refund = moved(2, kind=RowKind.REFUND)
     assert seen(reconcile([], [moved(1), refund])) == [("missing_in_ledger", "r1"), ("orphan_refund", "r2")]
     assert not reconcile([], [moved(1), refund], settings=by_hand(match(reported("t1"), reported("t2")))).breaks
-    short = reconcile([], [moved(1), replace(refund, amount_minor=-400)], settings=by_hand(match(reported("t1"), reported("t2"))))
+    short = reconcile(
+        [], [moved(1), replace(refund, amount_minor=-400)], settings=by_hand(match(reported("t1"), reported("t2")))
+    )
     assert [(one.break_class.value, one.amount_minor) for one in short.breaks] == [("amount_mismatch", 600)]
 
 
@@ -144,7 +147,9 @@ def test_matches_that_contradict_each_other_are_both_left() -> None:
 
 def test_the_same_rows_in_overlapping_files_are_matched_once() -> None:
     """Fails when a row that two files have in common is counted twice, which would break conservation."""
-    result = reconcile([entry(1), entry(1)], [moved(2)], [moved(2)], settings=by_hand(match(ledger("e1"), reported("t2"))))
+    result = reconcile(
+        [entry(1), entry(1)], [moved(2)], [moved(2)], settings=by_hand(match(ledger("e1"), reported("t2")))
+    )
     assert not result.breaks
     assert ended(result) == {side: {Outcome.MATCHED: 1} for side in ("ledger", "gateway")}
     assert [(one.rows, one.amount_minor) for one in result.balance] == [(1, 1000)]
@@ -218,7 +223,9 @@ def test_what_a_bank_takes_of_a_payout_is_tolerated_where_the_policy_says_so(
 ) -> None:
     """Fails when bank charges are a break although tolerated, or a second credit or a return is tolerated too."""
     lines = [bank.line(amount, 1 + on, bank.PO) for on, amount in enumerate(came)]
-    result = bank.reconcile([bank.payout()], [bank.stated(1, *lines)], settings=replace(bank.SETTINGS, tolerances=tolerances))
+    result = bank.reconcile(
+        [bank.payout()], [bank.stated(1, *lines)], settings=replace(bank.SETTINGS, tolerances=tolerances)
+    )
     assert bank.seen(result) == seen_
     totals = [(one.how, one.difference_minor) for one in result.difference_totals]
     assert totals == ([] if seen_ else [("tolerated_payout", sum(came) - 5000)])
@@ -314,7 +321,9 @@ def test_the_first_rule_that_fits_is_the_rule_and_a_match_goes_before_it() -> No
         OwnRule(source="gateway", field="reference", pattern=pattern, label=label)
         for pattern, label in (("r3", "three"), ("r", "any"))
     )
-    result = reconcile([entry(1)], [moved(2), moved(3), moved(4)], settings=by_hand(match(ledger("e1"), reported("t2")), rules=rules))
+    result = reconcile(
+        [entry(1)], [moved(2), moved(3), moved(4)], settings=by_hand(match(ledger("e1"), reported("t2")), rules=rules)
+    )
     assert Counter(item.reason for item in result.open_items) == {"rule: three": 1, "rule: any": 1}
     assert not result.breaks
 
@@ -343,16 +352,22 @@ def test_a_match_keeps_conservation_and_every_break_that_it_does_not_concern(dat
     """
     ours: list[LedgerRow] = [
         entry(number, entry_id=f"e{place}", amount_minor=amount)
-        for place, (number, amount) in enumerate(data.draw(st.lists(st.tuples(st.integers(0, 5), _AMOUNTS), max_size=8)))
+        for place, (number, amount) in enumerate(
+            data.draw(st.lists(st.tuples(st.integers(0, 5), _AMOUNTS), max_size=8))
+        )
     ]
     theirs: list[GatewayRow] = [
         moved(number, transaction_id=f"t{place}", amount_minor=amount)
-        for place, (number, amount) in enumerate(data.draw(st.lists(st.tuples(st.integers(0, 5), _AMOUNTS), max_size=8)))
+        for place, (number, amount) in enumerate(
+            data.draw(st.lists(st.tuples(st.integers(0, 5), _AMOUNTS), max_size=8))
+        )
     ]
     known = {ledger(row.entry_id): row.reference for row in ours} | {
         reported(row.transaction_id): str(row.reference) for row in theirs
     }
-    rows = data.draw(st.lists(st.sampled_from([*sorted(known), ledger("none")]), min_size=2, max_size=4, unique=True))
+    rows = data.draw(
+        st.lists(st.sampled_from([*sorted(known), ledger("none"), ledger("no")]), min_size=2, max_size=4, unique=True)
+    )
     accepts = data.draw(st.booleans())
     before = reconcile(ours, theirs)
     after = reconcile(ours, theirs, settings=by_hand(match(*rows, accept_difference=accepts)))
@@ -362,9 +377,12 @@ def test_a_match_keeps_conservation_and_every_break_that_it_does_not_concern(dat
         return {
             one.break_id: (one.amount_minor, one.evidence)
             for one in result.breaks
-            if one.subject[1] != "mat_1" and not concerned & {known[RowRef(e.source.value, e.row_key)] for e in one.evidence}  # type: ignore[arg-type]
+            if one.subject[1] != "mat_1"
+            and not concerned & {known[RowRef(e.source.value, e.row_key)] for e in one.evidence}  # type: ignore[arg-type]
         }
 
     assert beside(before) == beside(after)
-    count = {side: sum(tally.rows for tally in after.tallies if tally.source.value == side) for side in ("ledger", "gateway")}
+    count = {
+        side: sum(tally.rows for tally in after.tallies if tally.source.value == side) for side in ("ledger", "gateway")
+    }
     assert count == {"ledger": len(ours), "gateway": len(theirs)}

@@ -14,7 +14,6 @@ from payonce.domain.errors import BodyMalformed
 from payonce.domain.principals import operator_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.manual_match import new_match, row_ref, rows_of_break
-from payonce.reconciliation.manual import RowRef
 from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.runs.match_log import (
     MatchLog,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
-    from payonce.reconciliation.manual import Match
+    from payonce.reconciliation.manual import Match, RowRef
 
 COMMANDS: Final = frozenset({"match", "unmatch", "matches"})
 TABLES: Final = (Table.RECONCILIATION, Table.AUDIT, Table.PAYMENTS)  # a correction lies with its payment
@@ -77,7 +76,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def _match_in_file(options: argparse.Namespace) -> None:
     log = read_match_log(options.decisions, may_lack=True)
     rows_of = _of_no_run if options.run is None else _Run(options.run).rows_of
-    rows = [row for text in options.rows for row in ([known] if (known := row_ref(text)) else rows_of(text))]
+    rows: list[RowRef] = []
+    for text in options.rows:
+        rows += rows_of(text) if (known := row_ref(text)) is None else (known,)
     made = new_match(
         rows,
         reason=options.reason,

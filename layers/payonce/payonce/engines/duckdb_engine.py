@@ -248,7 +248,7 @@ class DuckDbWorkspace:
             execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
             for batch in _batches(values):
                 parts = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in TABLES[table].values())
-                execute(f"INSERT INTO {table} SELECT {parts}", [list(column) for column in zip(*batch, strict=True)])  # noqa: S608
+                execute(f"INSERT INTO {table} SELECT {parts}", [list(column) for column in zip(*batch, strict=True)])
         label_rows(self._connection, settings.rules)
         execute(f"CREATE SCHEMA {_RUN_SCHEMA}")
         execute(f"SET search_path = '{_RUN_SCHEMA},main'")

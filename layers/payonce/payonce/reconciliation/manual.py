@@ -1,4 +1,4 @@
-"""What people decide about a run: rows that belong together, differences that they accept, rows that they name. Pure."""
+"""What people decide about runs: rows that belong together, accepted differences, rows that rules name. Pure."""
 
 from __future__ import annotations
 

@@ -80,15 +80,19 @@ def rows_of_break(
 _EXAMPLES: Final = tuple(f"{source}:KEY" for source in ROW_SOURCES)
 
 
-def match_id_of(rows: Iterable[RowRef], *, by: str, at_ms: int) -> str:
-    """Return the id of this decision."""
-    return content_id("mat", MATCH_NAMESPACE, by, str(at_ms), *(str(row) for row in sorted(rows)))
-
-
 def new_match(
-    rows: Iterable[RowRef], *, reason: str, by: str, at_ms: int, accept_difference: bool, matched: Mapping[RowRef, str]
+    rows: Iterable[RowRef],
+    *,
+    reason: str,
+    by: str,
+    at_ms: int,
+    accept_difference: bool,
+    matched: Mapping[RowRef, str],
+    act_id: str = "",
 ) -> Match:
     """Return the decision about these rows; ``matched`` are the rows of decisions in force, with their ids.
+
+    ``act_id`` tells apart what one person decides about the same rows within a millisecond.
 
     Raises ``BodyMalformed`` for fewer than two rows or an unusable reason, and ``MatchConflict`` for a row that another
     decision has already.
@@ -103,10 +107,8 @@ def new_match(
         raise already_matched(taken, matched[taken])
     if len(set(matched.values())) >= MAX_MATCHES:
         raise MatchConflict(f"There are {MAX_MATCHES:,} matches in force, which is the limit.")
-    match_id = match_id_of(each, by=by, at_ms=at_ms)
-    return Match(
-        match_id=match_id, rows=each, reason=reason, by=by, at_ms=at_ms, accept_difference=accept_difference
-    )
+    match_id = content_id("mat", MATCH_NAMESPACE, by, str(at_ms), act_id, *map(str, each))
+    return Match(match_id=match_id, rows=each, reason=reason, by=by, at_ms=at_ms, accept_difference=accept_difference)
 
 
 def already_matched(row: RowRef, match_id: str) -> MatchConflict:

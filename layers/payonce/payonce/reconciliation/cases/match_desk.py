@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from payonce.idempotency.audit import AuditEntry
-    from payonce.ports import Clock, Database, Write
+    from payonce.ports import Clock, Database, IdSource, Write
     from payonce.reconciliation.cases.case import Case
     from payonce.reconciliation.manual import Match, RowRef
 
@@ -45,12 +45,14 @@ class MatchDesk:
         *,
         database: Database,
         clock: Clock,
+        ids: IdSource,
         audited: Callable[[AuditEntry], Sequence[Write]],
         correcting: Callable[[Case], str | None],
     ) -> None:
         self._database = database
         self._store = MatchStore(database)
         self._clock = clock
+        self._ids = ids
         self._audited = audited
         self._correcting = correcting
 
@@ -79,14 +81,18 @@ class MatchDesk:
             at_ms=at_ms,
             accept_difference=accept_difference,
             matched={},
+            act_id=self._ids.new("act"),
         )
         self._write(
-            [*self._store.writes_of(made, cases, merchant_id=None), *self._entry("match_rows", made.match_id, by, reason)]
+            [
+                *self._store.writes_of(made, cases, merchant_id=None),
+                *self._entry("match_rows", made.match_id, by, reason),
+            ]
         )
         return made
 
     def unmatch(self, match_id: str, *, reason: str, by: str) -> None:
-        """Store that the match is taken back. Raises ``BodyMalformed``, ``NotFound``, ``MatchConflict`` and as above."""
+        """Store that the match is taken back. Raises ``NotFound``, and as ``match`` does."""
         check_reason(reason)
         stored = self._store.get(match_id)
         writes = self._store.undoing(stored, reason=reason, by=by, at_ms=self._clock.now_ms())

@@ -118,13 +118,13 @@ class MatchStore:
             Insert(Table.RECONCILIATION, {**document, **_match_key(match.match_id), "taken_back_at_ms": None}),
             Insert(Table.RECONCILIATION, listed),
         ]
-        writes += [
-            Insert(Table.RECONCILIATION, {**_lock_key(row), "match_id": match.match_id}) for row in match.rows
-        ]
+        writes += [Insert(Table.RECONCILIATION, {**_lock_key(row), "match_id": match.match_id}) for row in match.rows]
         for case in cases:
             pointer = {"pk": case_partition(case.break_id), "sk": f"{OF_BREAK_PREFIX}{match.match_id}"}
             writes.append(Insert(Table.RECONCILIATION, {**pointer, "match_id": match.match_id}))
-            writes += _changed(case, CaseChange.MATCHED, match.match_id, by=match.by, note=match.reason, at_ms=match.at_ms)
+            writes += _changed(
+                case, CaseChange.MATCHED, match.match_id, by=match.by, note=match.reason, at_ms=match.at_ms
+            )
         return writes
 
     def undoing(self, stored: StoredMatch, *, reason: str, by: str, at_ms: int) -> list[Write]:
@@ -153,9 +153,7 @@ class MatchStore:
         return writes
 
 
-def _changed(
-    case: Case, change: CaseChange, match_id: str | None, *, by: str, note: str, at_ms: int
-) -> list[Write]:
+def _changed(case: Case, change: CaseChange, match_id: str | None, *, by: str, note: str, at_ms: int) -> list[Write]:
     # updated_at_ms stays: it decides which run may judge the case, and only a run judges it.
     after = replace(case.changed(change, at_ms=case.updated_at_ms), match_id=match_id)
     return case_writes(case, after, change, by=by, note=note, at_ms=at_ms)

@@ -112,6 +112,7 @@ class MatchBreaks(BreakWork):
             at_ms=now_ms,
             accept_difference=self._accept_difference,
             matched={},
+            act_id=record_id,
         )
         writes = store.writes_of(made, cases, merchant_id=self._merchant_id)
         stored = StoredMatch(match=made, break_ids=tuple(break_ids), merchant_id=self._merchant_id)

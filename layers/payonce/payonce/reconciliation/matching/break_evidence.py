@@ -28,7 +28,8 @@ _EVIDENCE: Final = {
     Source.LEDGER: (
         f"(SELECT {_LEDGER_FIELDS} FROM transactions_ledger_row "  # noqa: S608
         f"UNION ALL SELECT DISTINCT {_LEDGER_FIELDS.replace(' ref,', ' reference,')} FROM ledger "
-        "WHERE entry_id IN (SELECT row_key FROM by_hand_taken WHERE source = 'ledger' AND outcome = 'break')) AS linked",
+        "WHERE entry_id IN (SELECT row_key FROM by_hand_taken WHERE source = 'ledger' AND outcome = 'break')"
+        ") AS linked",
         "entry_id",
         _LEDGER_FIELDS,
     ),

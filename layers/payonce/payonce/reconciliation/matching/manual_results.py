@@ -31,7 +31,7 @@ def match_results(query: Query) -> tuple[MatchResult, ...]:
     return tuple(
         MatchResult(match_id, _state(not_applied, states[match_id]), int(found), int(wanted), _sorted(sums[match_id]))
         for match_id, not_applied, found, wanted in sorted(
-            query("SELECT match_id, not_applied, found, wanted FROM by_hand_match")
+            query("SELECT match_id, not_applied, found, wanted FROM by_hand_match"), key=lambda row: str(row[0])
         )
     )
 

@@ -50,7 +50,7 @@ class MatchState(StrEnum):
     """Not applied: another match names one of its rows, too."""
 
 
-APPLIED = frozenset({MatchState.MATCHED, MatchState.ACCEPTED, MatchState.TOLERATED, MatchState.DIFFERENT})
+SETTLED = frozenset({MatchState.MATCHED, MatchState.ACCEPTED, MatchState.TOLERATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class MatchResult:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the amounts of matched rows differ by: ``tolerated`` or ``tolerated_payout`` by the policy, or ``accepted`` by a
-    person.
+    """What the amounts of matched rows differ by.
 
+    ``how`` says what allows it: ``tolerated`` or ``tolerated_payout`` by the policy, or ``accepted`` by a person.
     ``row_key`` is that of the gateway's row or payout, or the id of the match; ``other_key`` that of the ledger's row.
     """
 

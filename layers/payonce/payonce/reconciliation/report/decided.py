@@ -70,7 +70,7 @@ def tables_of(settings: RunSettings, result: RunResult) -> list[Table]:
             (TOLERATED_PAYOUT if one.payout else TOLERATED, one.gateway, one.currency): one.reason
             for one in settings.tolerances
         }
-        accepted = [
+        accepted: list[tuple[str, ...]] = [
             (
                 plain(one.gateway or "-"),
                 one.currency,

@@ -63,9 +63,7 @@ class _Unmatched(_Record):
     record: Literal["unmatch"]
 
 
-_LINE: Final = TypeAdapter[_Matched | _Unmatched](
-    Annotated[_Matched | _Unmatched, Field(discriminator="record")]  # type: ignore[arg-type]
-)
+_LINE: Final = TypeAdapter[_Matched | _Unmatched](Annotated[_Matched | _Unmatched, Field(discriminator="record")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,9 @@ def _record(line: bytes, place: str) -> _Matched | _Unmatched:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"] if part not in ("match", "unmatch"))
-        raise BodyMalformed(f"{place}: {name + ': ' if name else ''}{first['msg'].removeprefix('Value error, ')}") from None
+        raise BodyMalformed(
+            f"{place}: {name + ': ' if name else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def _match(record: _Matched) -> Match:

@@ -151,7 +151,9 @@ def _unsafe_token(token: re.Match[str], previous: str) -> str | None:
         return None if escaped in _CLASSES | {"b"} or _is_mark(escaped) else f"\\{escaped} is not taken"
     if (members := token["set"]) is not None:
         inside = re.findall(r"\\(.)", members, re.DOTALL)
-        return next((f"\\{one} is not taken in [ ]" for one in inside if one not in _CLASSES and not _is_mark(one)), None)
+        return next(
+            (f"\\{one} is not taken in [ ]" for one in inside if one not in _CLASSES and not _is_mark(one)), None
+        )
     if (counted := token["counted"]) is not None:
         if not re.fullmatch(r"[0-9]{1,3}(,([0-9]{1,3})?)?", counted, re.ASCII):
             return "{ } holds one number or two; write \\{ for the character"
