@@ -211,8 +211,10 @@ def store_what_is_named(application: Application, function: str, event: dict[str
 def store_matchable(application: Application, merchant_id: str, named: dict[str, str]) -> None:
     """Store the break and the other one that bodies name, and the match that the path names."""
     database, now_ms = application.database, application.clock.now_ms()
+    other = "brk_" + "c8" * 32
     cases = [
-        store_break(database, merchant_id, break_id, now_ms) for break_id in (named["break_id"], "brk_" + "c8" * 32)
+        store_break(database, merchant_id, named["break_id"], now_ms),
+        store_break(database, merchant_id, other, now_ms, "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1T"),
     ]
     if "match_id" in named:
         rows = (RowRef("ledger", "je_1"), RowRef("gateway", "bank|t1"))
