@@ -15,6 +15,8 @@ from payonce.idempotency.record_items import to_item
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.payments.payment_items import replace_payment
 from payonce.ports import Insert, Table
+from payonce.reconciliation.cases.match_store import MatchStore
+from payonce.reconciliation.manual import Match, RowRef
 from payonce.stores.dynamodb_requests import from_attributes
 from payonce.webhooks.deliveries import new_delivery
 from payonce.webhooks.delivery_writes import insert_write
@@ -115,6 +117,13 @@ EXPECTED = {
     "assign_break/somebody": 201,
     "assign_break/nobody": 201,
     "assign_break/no_key": 400,
+    "list_break_matches/by_id": 200,
+    "match_breaks/two": 201,
+    "match_breaks/no_reason": 400,
+    "match_breaks/no_key": 400,
+    "match_breaks/no_scope": 403,
+    "unmatch_breaks/by_id": 201,
+    "unmatch_breaks/no_key": 400,
     "get_correction/by_id": 200,
     "propose_correction/half": 201,
     "propose_correction/old_version": 409,
@@ -190,11 +199,27 @@ def store_what_is_named(application: Application, function: str, event: dict[str
     if "idempotency_key" in named:
         one = record_id(merchant_id, "create_payment", named["idempotency_key"])
         database.write([Insert(Table.IDEMPOTENCY, to_item(stored_claim(one, now_ms)))])
-    if "break_id" in named:
+    if "match" in function:
+        store_matchable(application, merchant_id, named)
+    elif "break_id" in named:
         store_proposal(database, store_break(database, merchant_id, named["break_id"], now_ms))
     if "event_id" in named:
         item = store_event(database, 1, created_at_ms=now_ms, merchant_id=merchant_id)
         database.write([Insert(Table.OUTBOX, {**item, "sk": "other", "event_id": named["event_id"]})])
+
+
+def store_matchable(application: Application, merchant_id: str, named: dict[str, str]) -> None:
+    """Store the break and the other one that bodies name, and the match that the path names."""
+    database, now_ms = application.database, application.clock.now_ms()
+    other = "brk_" + "c8" * 32
+    cases = [
+        store_break(database, merchant_id, named["break_id"], now_ms),
+        store_break(database, merchant_id, other, now_ms, "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1T"),
+    ]
+    if "match_id" in named:
+        rows = (RowRef("ledger", "je_1"), RowRef("gateway", "bank|t1"))
+        match = Match(match_id=named["match_id"], rows=rows, reason="seen", by="key_1", at_ms=now_ms)
+        database.write(MatchStore(database).writes_of(match, cases, merchant_id=merchant_id))
 
 
 def stored_claim(one: str, now_ms: int) -> IdempotencyRecord:

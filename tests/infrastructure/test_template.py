@@ -252,6 +252,8 @@ def test_looking_at_a_key_needs_no_more_than_reading() -> None:
 
 BREAK_FUNCTIONS = {name for name, _, path in api_events() if path.startswith("/breaks")}
 ONLY_BREAKS = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["BREAK#*"]}}
+MATCH_FUNCTIONS = {name for name, _, path in api_events() if "/matches" in path}
+OF_MATCHES = {"MATCH#*", "MATCHES", "MATCHED#*"}
 
 
 @pytest.mark.parametrize("name", sorted(BREAK_FUNCTIONS))
@@ -261,14 +263,36 @@ def test_a_merchants_routes_reach_breaks_and_nothing_else_of_reconciliation(name
     """
     for statement in statements(name):
         text = json.dumps(statement)
-        if '"ReconciliationTable.Arn"' in text:
-            assert statement["Condition"] == ONLY_BREAKS
+        if '"ReconciliationTable.Arn"' in text and statement["Condition"] != ONLY_BREAKS:
+            assert name in MATCH_FUNCTIONS
+            [[operator, keys]] = statement["Condition"].items()
+            assert operator == "ForAllValues:StringLike"
+            assert set(keys["dynamodb:LeadingKeys"]) <= OF_MATCHES
         for other in ("LedgerTable", "OutboxTable", "AuditTable", "MerchantsTable", "secretsmanager", "s3:", "kms:"):
             assert other not in text
-        assert "DeleteItem" not in text or "IdempotencyTable" in text
+        if "DeleteItem" in text and "IdempotencyTable" not in text:
+            assert name == "UnmatchBreaksFunction"
+            assert statement["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": ["MATCHED#*"]}
     reads = {name for name, method, _ in api_events() if method == "GET"}
     if name in reads:
         assert not any(word in json.dumps(statements(name)) for word in ("PutItem", "UpdateItem", "DeleteItem"))
+
+
+def test_what_a_match_wrote_is_never_deleted_and_only_changed_to_take_it_back() -> None:
+    """Fails when making a match could change or delete another one, or take the row of another one."""
+    changed = {
+        (name, action, tuple(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]))
+        for name in MATCH_FUNCTIONS
+        for statement in statements(name)
+        for action in ("dynamodb:UpdateItem", "dynamodb:DeleteItem")
+        if "ReconciliationTable" in json.dumps(statement["Resource"]) and action in statement["Action"]
+    }
+    assert changed == {
+        ("MatchBreaksFunction", "dynamodb:UpdateItem", ("BREAK#*",)),
+        ("UnmatchBreaksFunction", "dynamodb:UpdateItem", ("BREAK#*",)),
+        ("UnmatchBreaksFunction", "dynamodb:UpdateItem", ("MATCH#*",)),
+        ("UnmatchBreaksFunction", "dynamodb:DeleteItem", ("MATCHED#*",)),
+    }
 
 
 def test_only_decisions_and_proposals_change_a_correction() -> None:

@@ -14,7 +14,9 @@ from payonce.entrypoints.openapi import build_openapi
 from payonce.entrypoints.routes import ROUTES
 from payonce.reconciliation.cases.case_items import Visibility
 from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.match_store import MatchStore
 from payonce.reconciliation.cases.merchant import FILTER_CASES
+from payonce.reconciliation.manual import Match, RowRef
 from payonce.reconciliation.model import Evidence, Source
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.breaks import FOREIGN_PAYMENT, PAYER, evidence_of, store_break, store_proposal
@@ -31,8 +33,11 @@ BODIES: dict[str, Any] = {
     "propose_correction": {"proposal_version": 1, "amount_minor": 500},
     "approve_correction": {"proposal_version": 1},
     "reject_correction": {"proposal_version": 1},
+    "match_breaks": {"break_ids": [], "reason": "It is one order."},
+    "unmatch_breaks": {"reason": "It is two orders."},
 }
 ID = "brk_" + "b7" * 32
+MATCH_ID = "mat_" + "d4" * 32
 PAYMENT_ID = "pay_00000000000000000000000001"
 
 
@@ -51,7 +56,13 @@ def a_case(application: Application, break_id: str = ID, *, merchant_id: str | N
 
 
 def get(application: Application, operation: str = "get_break", break_id: str = ID, **options: Any) -> dict[str, Any]:
-    return call(application, operation, BODIES.get(operation), path={"break_id": break_id}, **options)
+    return call(
+        application,
+        operation,
+        BODIES.get(operation),
+        path={"break_id": break_id, "match_id": MATCH_ID},
+        **options,
+    )
 
 
 @pytest.mark.parametrize("operation", BREAK_ROUTES)
@@ -213,10 +224,15 @@ def test_an_assignment_is_the_merchants_and_not_the_operators(application: Appli
 def test_an_answer_is_what_the_document_says(application: Application, operation: str) -> None:
     """Fails when a member is added, renamed or null on one side alone."""
     case = a_case(application, why="The answer was lost.")
-    store_proposal(application.database, case)
+    if operation != "match_breaks":  # which waits for corrections under way
+        store_proposal(application.database, case)
     CaseStore(application.database).comment(
         ID, "com_1", text="We are looking.", by="operator:ben", at_ms=1, visibility=Visibility.MERCHANT
     )
+    if operation in ("unmatch_breaks", "list_break_matches"):
+        rows = (RowRef("ledger", "je_1"), RowRef("gateway", "bank|t1"))
+        match = Match(match_id=MATCH_ID, rows=rows, reason="seen", by="key_1", at_ms=1)
+        application.database.write(MatchStore(application.database).writes_of(match, [case], merchant_id="mer_1"))
     answer = get(application, operation)
     (name,) = set(ROUTES[operation].answers.values())
     schema = {"$ref": f"#/components/schemas/{name}", "components": build_openapi()["components"]}

@@ -15,6 +15,7 @@ from payonce.domain.gateway import OperationKind
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.match_desk import MatchDesk
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.runs.file_inbox import Inbox
 from payonce.reconciliation.runs.files import chain_head
@@ -186,6 +187,36 @@ def test_what_the_report_lacks_is_missing_and_closes_when_a_later_report_has_it(
     assert [case.break_class for case in desk.opened()] == [BreakClass.MISSING_IN_GATEWAY]
     desk.report(("charge", reference, 10))
     assert desk.run(hours=1).counts == RunCounts(closed=1)
+
+
+def test_a_match_by_hand_closes_its_breaks_in_the_next_run_and_taking_it_back_opens_them() -> None:
+    """Fails when a run does not go by what a person decided, or goes by it after it was taken back."""
+    desk = Desk()
+    ours = desk.pay("a-key-of-ours")
+    desk.report(("charge", "elsewhere-1", 10))
+    desk.run(hours=48)
+    matches = MatchDesk(
+        database=desk.database,
+        clock=desk.world.clock,
+        ids=desk.world.services.ids,
+        audited=lambda _entry: [],
+        correcting=lambda _case: None,
+    )
+    by_class = {case.break_class: case.break_id for case in desk.opened()}
+    assert set(by_class) == {BreakClass.MISSING_IN_GATEWAY, BreakClass.MISSING_IN_LEDGER}
+    made = matches.match(by_class.values(), reason=f"it is {ours}", by="operator:anna", accept_difference=False)
+    assert len(desk.opened()) == 2  # only a run closes a case
+    report = desk.run(hours=1)
+    assert (report.matches, report.breaks, desk.opened()) == ({"matched": 1}, 0, [])
+    manifest = json.loads(desk.files.stored[f"{MANIFESTS}{report.manifest_hash}.json"])
+    assert manifest["matches"]
+    assert "matches" not in manifest["settings"]
+    matches.unmatch(made.match_id, reason="it was not", by="operator:ben")
+    report = desk.run(hours=1)
+    assert (report.matches, report.breaks, report.counts.reopened) == ({}, 2, 2)
+    history = [(entry["change"], entry["by"]) for entry in desk.cases.history(by_class[BreakClass.MISSING_IN_LEDGER])]
+    assert [change for change, _ in history] == ["found", "matched", "proved", "unmatched", "reopened"]
+    assert (history[1][1], history[3][1]) == ("operator:anna", "operator:ben")
 
 
 def test_a_break_that_fell_out_of_the_period_is_not_proved_gone() -> None:

@@ -1,10 +1,11 @@
-"""``breaks list``, ``show``, ``comment``, ``assign``, ``dismiss``: the operator's commands for breaks."""
+"""``breaks list``, ``show``, ``comment``, ``assign``, ``dismiss``, and of ``cli.matches``: commands for breaks."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
+from payonce.cli import matches
 from payonce.cli.support import add_table_options, application_of, audited_act, names_tables, shown
 from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.principals import operator_of
@@ -60,10 +61,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for action in (comment, assign, dismiss):
         add_table_options(action, ACTING_TABLES)
     add_table_options(show, WHY_TABLES)
+    matches.add_actions(actions)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command and return the exit code. Raises ``PayonceError``."""
+    if options.breaks_command in matches.COMMANDS:
+        return matches.run(options, environment)
     explaining = options.breaks_command == "show" and names_tables(options, environment, WHY_TABLES)
     tables = TABLES if options.breaks_command in READING_COMMANDS else ACTING_TABLES
     application = application_of(options, environment, (*TABLES, *WHY_TABLES) if explaining else tables)

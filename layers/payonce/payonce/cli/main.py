@@ -100,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(reconcile_map.joined(sys.argv[1:] if arguments is None else arguments))
     try:
         environment = dict(os.environ)
-        if options.stack and options.command not in WITHOUT_A_STACK:
+        on_files = options.command in WITHOUT_A_STACK or getattr(options, "decisions", None) is not None
+        if options.stack and not on_files:
             environment = stack.environment_of_stack(options.stack, environment)
         if options.command == "sidecar":
             return _sidecar(options.config)

@@ -21,6 +21,7 @@ from payonce.reconciliation.readers.read import GATEWAY_READERS, read_file, unkn
 from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.readers.zones import known_zone
 from payonce.reconciliation.runs.intake import CountedStream, FileFacts, Intake, Refused
+from payonce.reconciliation.runs.match_log import read_match_log
 from payonce.reconciliation.runs.run_policy import RunPolicy, load_mapping, load_policy
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="columns.toml",
         help="what the columns of a bank's table mean (`reconcile map FILE` proposes one); may be repeated",
     )
+    command.add_argument(
+        "--decisions", type=Path, metavar="FILE", help="what `breaks match` has written: rows that belong together"
+    )
     command.add_argument("--strict", action="store_true", help="refuse statements that do not prove themselves")
     command.add_argument("--skip-refused", action="store_true", help="go on without files that are refused")
     command.add_argument(
@@ -127,6 +131,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         options.strict or policy.strict,
         options.time_zone or policy.zone,
     )
+    matches = read_match_log(options.decisions).in_force if options.decisions else ()
     as_of_ms = time_of(options.as_of) if options.as_of else None
     files = named_files(options.files, options.gateway)
     check_outputs(options, files)
@@ -141,7 +146,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             sys.stderr.write("".join(f"{line}\n" for line in lines))
             return REFUSED
         intake.refused += refused
-        settings = policy.settings(intake.latest_ms if as_of_ms is None else as_of_ms)
+        settings = policy.settings(intake.latest_ms if as_of_ms is None else as_of_ms, matches)
         result = run_rules(workspace, settings, progress)
     contents = finished(options, settings, intake, result)
     from payonce.reconciliation.report.terminal import show
@@ -172,7 +177,7 @@ def named_files(paths: Iterable[Path], names: Iterable[str]) -> list[NamedFile]:
 
 def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
     """Refuse what would fail after the run, or overwrite what it reads. Raises ``BodyMalformed``."""
-    inputs = (options.ledger, options.policy, *options.mapping, *(file.path for file in files))
+    inputs = (options.ledger, options.policy, options.decisions, *options.mapping, *(file.path for file in files))
     read = {path.resolve() for path in inputs if path}
     written: set[Path] = set()
     for option in ("report", "json", "manifest"):

@@ -78,8 +78,8 @@ class Execution:
             return self._ended(correction, status=_S.FAILED, outcome="nothing_left")
         except CorrectionStateConflict:
             # There is no earlier claim, because the engine would have taken it over.
-            if case.status is not CaseStatus.OPEN:
-                return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
+            if (over := _over(case)) is not None:
+                return self._ended(correction, status=_S.REJECTED, outcome=over)
             if any(nothing_left(payment) for payment in self._others(case, correction)):
                 return self._ended(correction, status=_S.REJECTED, outcome="other_given_back")
         except (NotStarted, KeyInProgress, KeyExpired, LeaseLost, OutcomeUnknown):
@@ -99,8 +99,8 @@ class Execution:
         booked = find_booked(self._database, correction, entry_id)
         if booked is None or booked.is_reversed:
             return self._ended(correction, status=_S.FAILED, outcome="nothing_left")
-        if case.status is not CaseStatus.OPEN:
-            return self._ended(correction, status=_S.REJECTED, outcome=f"break_{case.status.value}")
+        if (over := _over(case)) is not None:
+            return self._ended(correction, status=_S.REJECTED, outcome=over)
         return change(
             self._database,
             correction,
@@ -161,6 +161,13 @@ class Execution:
 
     def _again(self, correction: Correction) -> Correction:
         return load_correction(self._database, correction.merchant_id, correction.payment_id, correction.break_id)
+
+
+def _over(case: Case) -> str | None:
+    """Return why nothing is to be corrected any more: the break is gone, or a person says that it is none."""
+    if case.status is not CaseStatus.OPEN:
+        return f"break_{case.status.value}"
+    return None if case.match_id is None else "break_matched"
 
 
 def _stands(payment: Payment) -> Write:

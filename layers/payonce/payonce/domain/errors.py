@@ -13,6 +13,7 @@
     │   ├── MethodNotAllowed            the proxy's route does not take the method
     │   ├── PaymentStateConflict        the payment's state does not allow the operation
     │   ├── CorrectionStateConflict     the correction's state or version does not allow the decision
+    │   ├── MatchConflict               rows can't be matched by hand, or no longer: another decision is about them
     │   ├── SelfApprovalRefused         the person who proposed a correction may not approve it
     │   ├── AmountExceedsAvailable      more than is left to capture or refund
     │   ├── EndpointStateConflict       the webhook endpoint's state does not allow it
@@ -108,6 +109,10 @@ class PaymentStateConflict(RequestRejected):
 
 class CorrectionStateConflict(RequestRejected):
     """The correction's state does not allow the decision, or its proposal has changed since it was read."""
+
+
+class MatchConflict(RequestRejected):
+    """Rows can't be matched by hand, or a match can't be taken back: another decision is about them."""
 
 
 class SelfApprovalRefused(Forbidden):

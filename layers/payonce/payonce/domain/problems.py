@@ -62,6 +62,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.CorrectionStateConflict: ProblemType(
             "correction-state", 409, "The correction can't be decided like this"
         ),
+        errors.MatchConflict: ProblemType("match-conflict", 409, "The rows can't be matched like this"),
         errors.SelfApprovalRefused: ProblemType("self-approval", 403, "A second person has to decide"),
         errors.AmountExceedsAvailable: ProblemType("amount-exceeds-available", 409, "The amount exceeds what is left"),
         errors.EndpointStateConflict: ProblemType("endpoint-state", 409, "The endpoint's state does not allow this"),

@@ -112,7 +112,7 @@ def _proved_sums(query: Any, look: FirstLook, plan: BulkPlan, link: Path, made: 
     summed = ", ".join(f"sum({name})" for name in plan.summed)
     found = {
         row[0]: row[1:] for row in query(f"SELECT currency, count(*), {summed} FROM main.{made} GROUP BY currency")
-    }  # noqa: S608
+    }
     stated = dict(plan.control)
     if plan.recount is not None:
         stated = {

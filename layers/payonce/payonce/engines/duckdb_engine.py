@@ -11,6 +11,7 @@ import duckdb
 
 from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
 from payonce.engines.duckdb_bulk import load_in_bulk
+from payonce.engines.own_rules import label_rows
 from payonce.reconciliation.anomalies.find import find_anomalies
 from payonce.reconciliation.anomalies.findings import judged_from_ms
 from payonce.reconciliation.matching.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
@@ -260,8 +261,10 @@ class DuckDbWorkspace:
         for table, values in settings_rows(settings).items():
             columns = ", ".join(f"{name} {kind}" for name, kind in TABLES[table].items())
             execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
-            for row in values:
-                execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            for batch in _batches(values):
+                parts = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in TABLES[table].values())
+                execute(f"INSERT INTO {table} SELECT {parts}", [list(column) for column in zip(*batch, strict=True)])
+        label_rows(self._connection, settings.rules)
         execute(f"CREATE SCHEMA {_RUN_SCHEMA}")
         execute(f"SET search_path = '{_RUN_SCHEMA},main'")
 

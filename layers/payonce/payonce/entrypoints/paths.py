@@ -25,6 +25,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "replay_id": f"rpl_{_ULID}",
         "event_id": "evt_[0-9a-f]{64}",
         "break_id": "brk_[0-9a-f]{64}",
+        "match_id": "mat_[0-9a-f]{64}",
         "idempotency_key": f"[!-~]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}",
     }
 )
@@ -36,6 +37,7 @@ _NAMES = MappingProxyType(
         "replay_id": ("replay", "rpl_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "event_id": ("event", "evt_ and 64 hexadecimal digits"),
         "break_id": ("break", "brk_ and 64 hexadecimal digits"),
+        "match_id": ("match", "mat_ and 64 hexadecimal digits"),
     }
 )
 

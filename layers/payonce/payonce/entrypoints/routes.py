@@ -8,7 +8,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.entrypoints import break_routes, correction_routes, delivery_routes, endpoint_routes, payment_routes
+from payonce.entrypoints import (
+    break_routes,
+    correction_routes,
+    delivery_routes,
+    endpoint_routes,
+    match_routes,
+    payment_routes,
+)
 from payonce.entrypoints.http import KeyedRoute, by_operation
 from payonce.entrypoints.key_routes import key_routes
 
@@ -24,6 +31,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         **delivery_routes.ROUTES,
         **break_routes.ROUTES,
         **correction_routes.ROUTES,
+        **match_routes.ROUTES,
         **by_operation(*key_routes(lambda: KEYED_OPERATIONS)),
     }
 )

@@ -16,7 +16,7 @@ from payonce.entrypoints import break_routes, key_routes
 from payonce.idempotency.inspect import IdempotencyRecordView
 from payonce.paging import ListView
 from payonce.payments.representation import OperationView, PaymentView
-from payonce.reconciliation.cases import case_evidence, merchant
+from payonce.reconciliation.cases import case_evidence, match_work, merchant
 from payonce.webhooks import endpoints, manage, views, webhook_reads
 
 SCHEMAS = "#/components/schemas/"
@@ -47,6 +47,7 @@ VIEWS: tuple[tuple[Any, ...], ...] = (
     (corrections.CorrectionView, merchant.BreakCommentView, merchant.BreakChangeView),
     (corrections.CorrectionStepView, corrections.CorrectionAttemptView),
     (merchant.BreakListView, break_routes.BreakHistoryView),
+    (match_work.TakenBackView, match_work.MatchView, match_work.MatchListView),
 )
 # Later versions may add members to what is delivered, and each type of problem has its own. All others are closed.
 _OTHERS: dict[Any, dict[str, Any]] = {

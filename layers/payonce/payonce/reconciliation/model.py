@@ -11,6 +11,7 @@ from payonce.domain.ids import content_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.reconciliation.manual import Match, OwnRule, Tolerance
     from payonce.reconciliation.taxonomy import BreakClass
 
 BREAK_NAMESPACE = "payonce/break/v1"
@@ -182,7 +183,7 @@ class OpenReason(StrEnum):
 class OpenItem:
     """A row that is neither matched nor a break. ``label`` says what it is in its source's own word or reference.
 
-    ``reason`` is a value of ``OpenReason``.
+    ``reason`` is a value of ``OpenReason``, or ``rule: `` and the label of one of the operator's own rules.
     """
 
     source: Source
@@ -257,7 +258,7 @@ class RunSettings:
     ``dispute_days``: a dispute that nobody has decided after so many days is
     lost. ``fx_tolerance_basis_points``: around the rate of ``rates``, the row's own, or the median of those near it.
     ``judged_days``: the last days, in which bursts and outliers are looked for; what is earlier calibrates. Double
-    charges are looked for in all days.
+    charges are looked for in all days. ``tolerances``, ``rules`` and ``matches`` are what people decided beforehand.
     """
 
     as_of_ms: int
@@ -269,3 +270,6 @@ class RunSettings:
     judged_days: int = 7
     fees: tuple[FeeRule, ...] = ()
     rates: tuple[FxRate, ...] = ()
+    tolerances: tuple[Tolerance, ...] = ()
+    rules: tuple[OwnRule, ...] = ()
+    matches: tuple[Match, ...] = ()

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from payonce.idempotency.release import ReleaseDesk
     from payonce.merchants.api_keys import Merchants
     from payonce.payments.recovery_run import Recovery
+    from payonce.reconciliation.cases.case import Case
     from payonce.reconciliation.cases.explain import Explainer
+    from payonce.reconciliation.cases.match_desk import MatchDesk
     from payonce.routing.control.router import Router
     from payonce.webhooks.commit_work import Services as WebhookServices
     from payonce.webhooks.keys import KeyMaker
@@ -95,6 +97,28 @@ class Application(Adapters):
             notifier=self.workflows,
             reads_policy=lambda: "files" in self.__dict__ or bool(os.environ.get(BUCKET_VARIABLE)),
             audited=lambda entry: [self.audit_trail.write_of(entry)],
+        )
+
+    def correcting(self, case: Case) -> str | None:
+        """Return the state of the case's correction while it is under way, else ``None``."""
+        from payonce.corrections.record import FINAL
+        from payonce.corrections.workflow import Identity
+
+        identity = Identity(case.merchant_id or "", case.payment_id or "", case.break_id)
+        correction = self.corrections.find(identity)
+        return None if correction is None or correction.status in FINAL else correction.status.value
+
+    @cached_property
+    def matches(self) -> MatchDesk:
+        """Return the use cases of the operator's matches by hand."""
+        from payonce.reconciliation.cases.match_desk import MatchDesk
+
+        return MatchDesk(
+            database=self.database,
+            clock=self.clock,
+            ids=self.ids,
+            audited=lambda entry: [self.audit_trail.write_of(entry)],
+            correcting=self.correcting,
         )
 
     @cached_property

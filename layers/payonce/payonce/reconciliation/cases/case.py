@@ -48,6 +48,8 @@ class CaseChange(StrEnum):
     REOPENED = "reopened"
     ASSIGNED = "assigned"
     DISMISSED = "dismissed"
+    MATCHED = "matched"
+    UNMATCHED = "unmatched"
     REFUSED = "refused"  # a refused attempt of a person: an entry of the history without a change
 
 
@@ -61,8 +63,9 @@ TRANSITIONS: Mapping[tuple[CaseStatus | None, CaseChange], CaseStatus] = Mapping
         (_S.CLOSED, _C.REOPENED): _S.OPEN,
         # Only for a class that is not certain: see CaseStore.dismiss.
         (_S.OPEN, _C.DISMISSED): _S.DISMISSED,
-        # Assignment is possible in every state.
-        **{(status, _C.ASSIGNED): status for status in _S},
+        (_S.OPEN, _C.MATCHED): _S.OPEN,  # the next run closes it
+        # Assignment is possible in every state, and so is taking a match back: the next run judges.
+        **{(status, change): status for status in _S for change in (_C.ASSIGNED, _C.UNMATCHED)},
     }
 )
 
@@ -88,6 +91,7 @@ class Case:
     operator, ``merchant_assignee`` one of the merchant; each side sees and sets only its own. ``why_reason`` is the
     reason why the break arose (see ``why``), ``why`` its text. ``amount_minor`` is the amount at stake when it was
     found, ``corrected_minor`` the part that corrections have given back, written only by the commit of their effect.
+    ``match_id`` is the match by hand in force that the break's rows are in.
     """
 
     break_id: str
@@ -114,6 +118,7 @@ class Case:
     merchant_assignee: str | None = None
     closed_by_run_id: str | None = None
     corrected_minor: int = 0
+    match_id: str | None = None
 
     @property
     def open_minor(self) -> int:

@@ -38,7 +38,7 @@ _PLAIN = (
     "closed_by_run_id",
     "corrected_minor",
 )
-_MAY_LACK = ("why_reason", "merchant_assignee")
+_MAY_LACK = ("why_reason", "merchant_assignee", "match_id")
 
 
 class Visibility(StrEnum):

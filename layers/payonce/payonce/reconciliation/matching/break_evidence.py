@@ -20,16 +20,25 @@ _GATEWAY_FIELDS: Final = (
     "gateway, transaction_id, kind, category, reference, gateway_payment_id, amount_minor, fee_minor, currency, "
     "created_at_ms, available_at_ms, payout_id, payout_reference, presented_minor, presented_currency"
 )
+_LEDGER_FIELDS: Final = (
+    "entry_id, payment_id, gateway, kind, state, ref, amount_minor, currency, booked_at_ms, gateway_payment_id"
+)
 _EVIDENCE: Final = {
     # Of each source: the table, what its row_key is made of, and the fields that are shown.
     Source.LEDGER: (
-        "transactions_ledger_row",
+        f"(SELECT {_LEDGER_FIELDS} FROM transactions_ledger_row "  # noqa: S608
+        f"UNION ALL SELECT DISTINCT {_LEDGER_FIELDS.replace(' ref,', ' reference,')} FROM ledger "
+        "WHERE entry_id IN (SELECT row_key FROM by_hand_taken WHERE source = 'ledger' AND outcome = 'break')"
+        ") AS linked",
         "entry_id",
-        "entry_id, payment_id, gateway, kind, state, ref, amount_minor, currency, booked_at_ms, gateway_payment_id",
+        _LEDGER_FIELDS,
     ),
     Source.GATEWAY: (
         f"(SELECT {_GATEWAY_FIELDS} FROM gateway_row WHERE kind = 'payout' "  # noqa: S608
         f"UNION ALL SELECT {_GATEWAY_FIELDS} FROM transactions_gateway_row "
+        f"UNION ALL SELECT DISTINCT {_GATEWAY_FIELDS} FROM gateway_row WHERE kind <> 'payout' AND "
+        "gateway || '|' || transaction_id IN "
+        "(SELECT row_key FROM by_hand_taken WHERE source = 'gateway' AND outcome = 'break') "
         # A payout of which the report has only the members is shown as their sum.
         "UNION ALL SELECT gateway, payout_id, 'payout', 'sum of its ' || row_count || ' rows', NULL, NULL, "
         "-expected_minor, 0, currency, first_ms, last_ms, payout_id, payout_reference, NULL, NULL FROM bank_derived"

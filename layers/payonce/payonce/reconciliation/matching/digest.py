@@ -15,6 +15,8 @@ SHA-256 over one canonical JSON document of what does not depend on order:
 
 ``open_items``
     the sum over all open items of ``row_hash("source|row_key|reason")``.
+``manual``
+    the digest of what became of people's decisions, left out if there are none.
 
 ``row_hash(text)`` is the one function that an engine has to bring. Of the MD5 of the UTF-8 text it is bytes 8 to 11,
 read as a little-endian integer, modulo 2^31 - 1: so a product of two fits a signed 64-bit integer. It guards against
@@ -48,7 +50,13 @@ def canonical_json(value: object) -> bytes:
 
 
 def run_digest(
-    tallies: Iterable[Tally], found: Iterable[Sequence[str | int | None]], *, links: int, pairs: int, open_items: int
+    tallies: Iterable[Tally],
+    found: Iterable[Sequence[str | int | None]],
+    *,
+    links: int,
+    pairs: int,
+    open_items: int,
+    manual: str = "",
 ) -> str:
     """Return the hex digest of a run."""
     breaks = hashlib.sha256()
@@ -61,5 +69,6 @@ def run_digest(
         "links": links,
         "pairs": pairs,
         "open_items": open_items,
+        **({"manual": manual} if manual else {}),
     }
     return hashlib.sha256(canonical_json(document)).hexdigest()

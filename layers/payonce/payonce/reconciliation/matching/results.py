@@ -15,6 +15,12 @@ from payonce.reconciliation.matching.bank_remarks import BankFact, bank_remarks
 from payonce.reconciliation.matching.break_evidence import LINK, evidence_of
 from payonce.reconciliation.matching.coverage import Coverage, coverage_notices, uncovered
 from payonce.reconciliation.matching.digest import run_digest
+from payonce.reconciliation.matching.manual_results import (
+    difference_totals,
+    differences,
+    manual_digest,
+    match_results,
+)
 from payonce.reconciliation.matching.run_result import OpenTotal, RunResult
 from payonce.reconciliation.model import BalanceMovement, Break, Evidence, OpenItem, Outcome, Source, Tally
 from payonce.reconciliation.taxonomy import BreakClass
@@ -54,7 +60,9 @@ def read_result(query: Query, families: Sequence[str], made: Collection[str]) ->
     for (source, _), (rows, _amount) in inputs.items():
         rows_of[source] += rows
     open_hash = sum(int(row[0] or 0) for family in families for row in query(_open_hash(family)))
-    digest = run_digest(tallies, found, links=links, pairs=pairs, open_items=open_hash)
+    matches = match_results(query)
+    manual = manual_digest(query, families, matches)
+    digest = run_digest(tallies, found, links=links, pairs=pairs, open_items=open_hash, manual=manual)
     return RunResult(
         breaks=breaks,
         tallies=tallies,
@@ -65,6 +73,9 @@ def read_result(query: Query, families: Sequence[str], made: Collection[str]) ->
         balance=_balance(query),
         notices=coverage_notices(_coverage(query)),
         remarks=bank_remarks(_bank_facts(query)),
+        matches=matches,
+        differences=differences(query, families),
+        difference_totals=difference_totals(query, families),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,79 @@ class OpenTotal:
     amount_minor: int
 
 
+class MatchState(StrEnum):
+    """What became of a person's match in a run."""
+
+    MATCHED = "matched"
+    ACCEPTED = "accepted"
+    """The amounts differ, and the person accepted it."""
+    TOLERATED = "tolerated"
+    """The amounts differ by no more than the policy tolerates."""
+    DIFFERENT = "different"
+    """The amounts differ: that is a break."""
+    ROWS_MISSING = "rows_missing"
+    """Not applied: the run's files lack a row of it."""
+    TOLD_DIFFERENTLY = "told_differently"
+    """Not applied: the files tell a row of it in two ways."""
+    TOO_MANY_SIDES = "too_many_sides"
+    """Not applied: its rows are of more than two of ledger, report, payouts and bank."""
+    SEVERAL_CURRENCIES = "several_currencies"
+    """Not applied: what rows of several currencies differ by can only be accepted."""
+    CONTRADICTED = "contradicted"
+    """Not applied: another match names one of its rows, too."""
+
+
+SETTLED = frozenset({MatchState.MATCHED, MatchState.ACCEPTED, MatchState.TOLERATED})
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedSum:
+    """The money of a match in one currency: that of its nearer side, and what the further one has beyond it."""
+
+    currency: str
+    base_minor: int
+    difference_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """What became of a person's match: ``found`` of its ``wanted`` rows are in the run's files."""
+
+    match_id: str
+    state: MatchState
+    found: int
+    wanted: int
+    sums: tuple[MatchedSum, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the amounts of matched rows differ by.
+
+    ``how`` says what allows it: ``tolerated`` or ``tolerated_payout`` by the policy, or ``accepted`` by a person.
+    ``row_key`` is that of the gateway's row or payout, or the id of the match; ``other_key`` that of the ledger's row.
+    """
+
+    how: str
+    gateway: str | None
+    currency: str
+    row_key: str
+    other_key: str | None
+    difference_minor: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceTotal:
+    """How many matches of one gateway and currency are off, and by what together."""
+
+    how: str
+    gateway: str | None
+    currency: str
+    rows: int
+    difference_minor: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """What a run found. ``digest`` is the same for the same rows, in whatever order, files or engine they came.
@@ -35,7 +109,9 @@ class RunResult:
     matched. ``open_items`` are the rows that are neither matched nor a break, each with its reason; ``open_totals``
     counts all of them, also where there are too many to list. ``balance`` is what moved each gateway's balance, fees
     named. ``notices`` are what has to be known before anything else, a sentence each: that nothing could be compared.
-    ``remarks`` say how it came to matches that rest on more than a name, and what could not be checked.
+    ``remarks`` say how it came to matches that rest on more than a name, and what could not be checked. ``matches`` is
+    what became of people's matches, but for those that contradict each other. ``differences`` are what the amounts of
+    matched rows differ by all the same; ``difference_totals`` counts all of them.
     """
 
     breaks: tuple[Break, ...]
@@ -48,6 +124,9 @@ class RunResult:
     balance: tuple[BalanceMovement, ...] = ()
     notices: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    matches: tuple[MatchResult, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    difference_totals: tuple[DifferenceTotal, ...] = ()
 
 
 # What the gateway did not do, or did once, is no second charge of the payer.

@@ -6,10 +6,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from payonce.domain.errors import BodyMalformed
+from payonce.reconciliation.manual import contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.reconciliation.manual import Match
     from payonce.reconciliation.model import RunSettings
 
 _TEXT, _INT = "VARCHAR", "BIGINT"
@@ -109,6 +111,24 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "at_most": _INT,
             "is_conditional": _INT,
         },
+        "tolerance": {
+            "gateway": _TEXT,
+            "currency": _TEXT,
+            "is_payout": _INT,
+            "amount_minor": _INT,
+            "basis_points": _INT,
+        },
+        "matched_row": {
+            "match_id": _TEXT,
+            "source": _TEXT,
+            "row_key": _TEXT,
+            "accepts": _INT,
+        },
+        "labelled_row": {
+            "source": _TEXT,
+            "row_key": _TEXT,
+            "label": _TEXT,
+        },
         "fx_rate": {
             "presented_currency": _TEXT,
             "currency": _TEXT,
@@ -122,7 +142,10 @@ ENDLESS: Final = 2**62  # beyond any amount and any time
 
 
 def settings_rows(settings: RunSettings) -> dict[str, list[tuple[str | int | None, ...]]]:
-    """Return the rows of the tables ``settings``, ``fee_rule`` and ``fx_rate``, the same for every engine.
+    """Return the rows of the tables that settings are in, the same for every engine.
+
+    ``matched_row`` leaves out matches that contradict each other. ``labelled_row`` is empty: an engine that knows
+    regular expressions fills it from the operator's own rules.
 
     A gateway that takes fees of charges by the policy gives a refund for nothing, where no rule says otherwise: it may
     give back of its fee (``at_most``), and takes no more.
@@ -164,4 +187,26 @@ def settings_rows(settings: RunSettings) -> dict[str, list[tuple[str | int | Non
         "settings": [tuple(getattr(settings, name) for name in TABLES["settings"])],
         "fee_rule": fees,
         "fx_rate": [tuple(getattr(rate, name) for name in TABLES["fx_rate"]) for rate in settings.rates],
+        "tolerance": [
+            (
+                one.gateway,
+                one.currency,
+                int(one.payout),
+                ENDLESS if one.amount_minor is None else one.amount_minor,
+                one.basis_points,
+            )
+            for one in settings.tolerances
+        ],
+        "matched_row": _matched_rows(settings.matches),
+        "labelled_row": [],
     }
+
+
+def _matched_rows(matches: tuple[Match, ...]) -> list[tuple[str | int | None, ...]]:
+    left_out = {one.match_id for one in contradictions(matches)}
+    return [
+        (match.match_id, row.source, row.row_key, int(match.accept_difference))
+        for match in matches
+        if match.match_id not in left_out
+        for row in match.rows
+    ]

@@ -14,6 +14,8 @@ from payonce.reconciliation.matching.summary import (
     verdict,
 )
 from payonce.reconciliation.readers.values import plain
+from payonce.reconciliation.report.decided import decided
+from payonce.reconciliation.runs.manifest import settings_document
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.model import Break, RunSettings
     from payonce.reconciliation.runs.intake import Intake
 
-JSON_VERSION = 4
+JSON_VERSION = 5
 UNPROVED = "Unproved: these files may lack lines. Their lines are matched, but what rests on them settles nothing."
 # What our ledger does not have and an accountant asks for: taken, held back, or moved by the gateway itself.
 SHOWN_KINDS = frozenset({"fee", "reserve", "transfer", "conversion", "adjustment"})
@@ -76,7 +78,10 @@ def as_json(contents: Contents) -> dict[str, Any]:
         "refused": [asdict(one) for one in contents.intake.refused],
         "verdict": verdict(contents.result, contents.proof),
         "notices": contents.notices,
-        "settings": asdict(contents.settings),
+        "settings": settings_document(contents.settings),
+        "decided_by_hand": [asdict(one) for one in decided(contents.settings, contents.result)],
+        "differences": [asdict(one) for one in contents.result.differences],
+        "difference_totals": [asdict(one) for one in contents.result.difference_totals],
         "files": [asdict(facts) for facts in contents.intake.files],
         "digest": contents.result.digest,
         "manifest_hash": contents.manifest_hash,

@@ -13,6 +13,7 @@ from payonce.reconciliation.matching.summary import age_hours, is_overdue, verdi
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import EPOCH, grouped, plain
 from payonce.reconciliation.report.contents import SHOWN_KINDS, UNPROVED, refusals, unproved
+from payonce.reconciliation.report.decided import NUMBERS, tables_of
 from payonce.reconciliation.report.plots import plots_of
 from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
@@ -61,6 +62,9 @@ def as_html(contents: Contents, *, max_breaks: int = MAX_BREAKS) -> str:
         notices=[plain(notice) for notice in contents.notices],
         fees=[_moved(one) for one in contents.result.balance if one.fee_minor or one.kind in SHOWN_KINDS],
         open_totals=[_open(one) for one in contents.result.open_totals],
+        decided=tables_of(contents.settings, contents.result),
+        decided_numbers=NUMBERS,
+        max_breaks=max_breaks,
         holds=all(one.holds for one in proof),
         classes=[_class(one) for one in contents.classes],
         # The only unescaped markup: matplotlib made it, and escapes the texts it is given.

@@ -11,6 +11,7 @@ from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, plain
 from payonce.reconciliation.report.contents import SHOWN_KINDS, UNPROVED, refusals, unproved
+from payonce.reconciliation.report.decided import NUMBERS, tables_of
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import Severity
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.matching.summary import Conserved
     from payonce.reconciliation.report.contents import Contents
 
+MAX_DECIDED = 50  # lines of what people decided; a terminal is no place for thousands
 SEVERITY_STYLES = {
     Severity.CRITICAL: "bold red",
     Severity.HIGH: "yellow",
@@ -54,6 +56,7 @@ def show(contents: Contents, console: Console) -> None:
     console.print()
     _show_fees(contents, console)
     _show_open(contents, console)
+    _show_decided(contents, console)
     _show_windows(contents, console)
     _show_unproved(contents, console)
     console.print(Text(verdict(contents.result, contents.proof)))
@@ -100,6 +103,20 @@ def _show_open(contents: Contents, console: Console) -> None:
         )
     console.print(items)
     console.print()
+
+
+def _show_decided(contents: Contents, console: Console) -> None:
+    """Write what people decided, and what matched rows differ by all the same."""
+    for title, headings, lines in tables_of(contents.settings, contents.result):
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for heading in headings:
+            table.add_column(heading, justify="right" if heading in NUMBERS else "left")
+        for line in lines[:MAX_DECIDED]:
+            table.add_row(*map(Text, line))
+        console.print(table)
+        if len(lines) > MAX_DECIDED:
+            console.print(Text(f"and {len(lines) - MAX_DECIDED:,} more, in the JSON"))
+        console.print()
 
 
 def _show_windows(contents: Contents, console: Console) -> None:

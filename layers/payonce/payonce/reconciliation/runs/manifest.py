@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from payonce.reconciliation.matching.digest import canonical_json
@@ -16,6 +16,7 @@ from payonce.reconciliation.matching.digest import canonical_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from payonce.reconciliation.manual import Match
     from payonce.reconciliation.matching.run_result import RunResult
     from payonce.reconciliation.model import RunSettings
 
@@ -65,14 +66,16 @@ def manifest_of(
 ) -> Manifest:
     """Return the manifest of a run over these (file id, gateway) pairs, in any order.
 
-    ``policy_id`` is the SHA-256 of the policy's text, empty for the defaults; ``settings`` are the resulting settings.
+    ``policy_id`` is the SHA-256 of the policy's text, empty for the defaults; ``settings`` are the resulting settings,
+    those of people's matches by their digest.
     """
     return Manifest(
         {
             "version": MANIFEST_VERSION,
             "run_id": run_id,
             "files": sorted([file_id, gateway or ""] for file_id, gateway in set(files)),
-            "settings": asdict(settings),
+            "settings": settings_document(settings),
+            "matches": matches_digest(settings.matches),
             "policy": policy_id,
             "rows": {source.value: rows for source, rows in result.rows.items()},
             "tallies": sorted(
@@ -85,6 +88,19 @@ def manifest_of(
             "previous": previous,
         }
     )
+
+
+def settings_document(settings: RunSettings) -> dict[str, Any]:
+    """Return the settings as plain JSON, without people's matches, which may be thousands."""
+    document = asdict(replace(settings, matches=()))
+    del document["matches"]
+    return document
+
+
+def matches_digest(matches: Iterable[Match]) -> str:
+    """Return the SHA-256 of the matches in force, in whatever order, empty without any."""
+    told = sorted(canonical_json(asdict(match)) for match in matches)
+    return hashlib.sha256(b"\n".join(told)).hexdigest() if told else ""
 
 
 def anomalies_document(result: RunResult) -> bytes:

@@ -17,8 +17,9 @@ from payonce.domain.ids import content_id, time_of_id
 from payonce.reconciliation.cases.case import PROVABLE, CaseStatus
 from payonce.reconciliation.cases.charge_proof import charges_of, given_back
 from payonce.reconciliation.cases.explain import OURS
+from payonce.reconciliation.cases.match_store import MatchStore
 from payonce.reconciliation.cases.recording import record_run
-from payonce.reconciliation.matching.run_result import with_anomalies
+from payonce.reconciliation.matching.run_result import SETTLED, with_anomalies
 from payonce.reconciliation.model import Source
 from payonce.reconciliation.runs.files import chain_head, move_chain
 from payonce.reconciliation.runs.kept_rows import day_start_ms, week_start_ms
@@ -111,7 +112,7 @@ class Reconciliation:
         watched = {reference for each in standing.values() for reference in each.gateway_references}
         doubles = [case for case in open_cases if _is_double(case)]
         policy = self._policy.in_force()
-        settings = policy.policy.settings(as_of_ms)
+        settings = policy.policy.settings(as_of_ms, MatchStore(self._database).in_force())
         with tempfile.TemporaryDirectory(prefix="payonce-") as folder, self._workspace() as workspace:
             period = self._fill(workspace, as_of_ms, Path(folder))
             period.seen = workspace.reported(watched)
@@ -121,6 +122,7 @@ class Reconciliation:
             result = with_anomalies(workspace.run(settings), workspace.anomalies(settings))
             period.joined = workspace.joined_statements()
             period.unproved = workspace.resting_on_unproved()
+        period.matched = {one.match_id for one in result.matches if one.state in SETTLED}
         # Neither found nor proved gone.
         cut_off = {found.break_id for found in result.breaks if _is_cut_off(found, period)}
         counts = record_run(
@@ -179,6 +181,9 @@ class Reconciliation:
             return False
         if _is_double(case):
             return given_back(self._database, case, period.refunded_minor)
+        # A person knows what those rows are, whether or not their files prove themselves or tell of the rest.
+        if case.match_id in period.matched:
+            return True
         # A line of a file that does not prove itself settles nothing: it may be wrong, or its reversal missing.
         if any(row.row_key in period.unproved for row in case.evidence):
             return False

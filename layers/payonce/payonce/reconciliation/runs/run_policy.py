@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from datetime import date  # noqa: TC003 - pydantic reads the annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,10 +18,13 @@ from payonce.reconciliation.model import FeeRule, FxRate, LedgerKind, RunSetting
 from payonce.reconciliation.readers.mapping import ColumnMapping
 from payonce.reconciliation.readers.values import minor_rate_millionths
 from payonce.reconciliation.readers.zones import known_zone
+from payonce.reconciliation.runs.rule_policy import MAX_RULES, MAX_TOLERANCES, OwnRulePolicy, TolerancePolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
     from zoneinfo import ZoneInfo
+
+    from payonce.reconciliation.manual import Match
 
 MAX_HOURS = 24 * 366  # a year: nothing is in transit longer, so a larger number has the wrong unit
 MAX_DAYS = 366
@@ -139,6 +143,8 @@ class RunPolicy(_Table):
     time_zone: Annotated[str, Field(max_length=100)] | None = None
     mappings: Annotated[list[ColumnMapping], Field(max_length=MAX_MAPPINGS)] = Field(default_factory=list)
     rates: Annotated[list[RatePolicy], Field(max_length=MAX_RATES)] = Field(default_factory=list)
+    tolerances: Annotated[list[TolerancePolicy], Field(max_length=MAX_TOLERANCES)] = Field(default_factory=list)
+    rules: Annotated[list[OwnRulePolicy], Field(max_length=MAX_RULES)] = Field(default_factory=list)
 
     @field_validator("fees")
     @classmethod
@@ -169,8 +175,17 @@ class RunPolicy(_Table):
         """The time zone, where one is stated."""
         return None if self.time_zone is None else known_zone(self.time_zone)
 
-    def settings(self, as_of_ms: int) -> RunSettings:
-        """Return the settings for the matching rules."""
+    @field_validator("tolerances")
+    @classmethod
+    def _one_tolerance_each(cls, tolerances: list[TolerancePolicy]) -> list[TolerancePolicy]:
+        lanes = Counter((one.gateway, one.currency, one.payout) for one in tolerances)
+        twice = [f"{gateway} in {currency}" for (gateway, currency, _), count in sorted(lanes.items()) if count > 1]
+        if twice:
+            raise ValueError(f"there is more than one tolerance for {', '.join(twice)}")
+        return tolerances
+
+    def settings(self, as_of_ms: int, matches: tuple[Match, ...] = ()) -> RunSettings:
+        """Return the settings for the matching rules; ``matches`` are people's decisions in force."""
         return RunSettings(
             as_of_ms=as_of_ms,
             in_transit_hours=self.in_transit_hours,
@@ -181,6 +196,9 @@ class RunPolicy(_Table):
             dispute_days=self.dispute_days,
             fees=tuple(fee.rule() for fee in self.fees),
             rates=tuple(rate.fx_rate() for rate in self.rates),
+            tolerances=tuple(one.tolerance() for one in self.tolerances),
+            rules=tuple(one.rule() for one in self.rules),
+            matches=matches,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ class RunReport:
 
     ``unusual`` counts bursts and outliers by kind, ``findings`` those of the last day, so that each raises the alarm
     once. ``uncalibrated_merchants`` have too little history for a window of their own. For ``policy_id`` and
-    ``policy_refused`` see ``PolicyInForce``.
+    ``policy_refused`` see ``PolicyInForce``. ``matches`` counts the matches by hand by what became of them,
+    ``differences`` the matched rows whose amounts differ by what is tolerated or accepted.
     """
 
     run_id: str
@@ -42,6 +44,8 @@ class RunReport:
     manifest_hash: str
     policy_id: str
     policy_refused: str | None
+    matches: Mapping[str, int]
+    differences: int
     counts: RunCounts
 
     def to_log(self) -> dict[str, Any]:
@@ -60,6 +64,7 @@ class Period:
     seen: set[str] = field(default_factory=set)
     joined: set[str] = field(default_factory=set)
     unproved: set[str] = field(default_factory=set)
+    matched: set[str | None] = field(default_factory=set)
     refunded_minor: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -92,5 +97,7 @@ def report_of(
         manifest_hash=manifest_hash,
         policy_id=policy.policy_id,
         policy_refused=policy.refused,
+        matches=dict(Counter(one.state.value for one in result.matches)),
+        differences=sum(one.rows for one in result.difference_totals),
         counts=counts,
     )

@@ -5,10 +5,9 @@ checkout.
 
 A family is a folder; its files run in the order of their names, each statement in the order of the file. A statement
 is ``CREATE TABLE name AS SELECT ...`` or ``CREATE VIEW name AS SELECT ...`` and ends with ``;`` at the end of a line
-(so no comment ends a line with one). Names begin with the family (``transactions_``, ``bank_``).
+(so no comment ends a line with one). Names begin with the family (``by_hand_``, ``transactions_``, ``bank_``).
 
-What a family reads: the tables ``ledger``, ``gateway_row``, ``bank_line``, ``bank_statement``, ``settings`` (one row)
-and ``fee_rule``. What it leaves behind:
+What a family reads: the tables of ``matching/tables.py``, and what the families before it left. What it leaves behind:
 
 ``<family>_outcome(source, row_key, outcome, break_class, currency, amount_minor)``
     each of its input rows exactly once; ``break_class`` is '' where there is no break.
@@ -22,6 +21,9 @@ merchant_id, payment_id, gateway, surplus_gateway_payment_id)``
 ``<family>_keys(source, taken, given)``
     the sum of ``row_hash(row_key)`` over the rows that went in, each content once, and over the outcomes, those in bulk
     included.
+``<family>_difference(how, gateway, currency, row_key, other_key, difference_minor, at_ms)``
+    what the amounts of matched rows differ by: ``tolerated`` or ``tolerated_payout`` by the policy, or
+    ``accepted`` by a person.
 ``<family>_bulk(source, outcome, currency, row_count, amount_minor, pair_hash)``
     rows that were settled in bulk and are therefore not in ``<family>_outcome``; ``pair_hash`` is a sum over pairs.
     A family that settles nothing in bulk leaves it out.
@@ -39,7 +41,7 @@ from typing import Final
 
 from payonce.domain.errors import MisconfiguredError
 
-FAMILIES: Final = ("transactions", "bank")
+FAMILIES: Final = ("by_hand", "transactions", "bank")  # what is settled by hand is left out of what follows
 SOURCE_DIALECT: Final = "duckdb"
 COMPILED: Final = "generated/spark"  # the folder of the compiled rules, beside this file
 

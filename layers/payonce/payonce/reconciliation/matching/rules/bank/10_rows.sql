@@ -81,7 +81,10 @@ SELECT
             coalesce(g.payout_reference, ''), g.is_back
     ) AS version
 FROM bank_payout_content AS g
-LEFT JOIN bank_amount AS l ON l.currency = g.currency AND l.amount_minor = -g.amount_minor;
+LEFT JOIN bank_amount AS l ON l.currency = g.currency AND l.amount_minor = -g.amount_minor
+LEFT JOIN by_hand_taken AS y
+    ON y.source = 'gateway' AND y.gateway = g.gateway AND y.transaction_id = g.transaction_id
+WHERE y.row_key IS NULL;
 
 -- Every row that the family accounts for, counted from the tables.
 CREATE VIEW bank_input AS
@@ -108,5 +111,11 @@ FROM (
         FROM bank_statement
     ) AS statements
     GROUP BY currency
+    UNION ALL
+    -- What was settled by hand is another family's.
+    SELECT source, currency, -sum(copies) AS row_count, -sum(copies * amount_minor) AS amount_minor
+    FROM by_hand_taken
+    WHERE side >= 3
+    GROUP BY source, currency
 ) AS counted
 GROUP BY source, currency;

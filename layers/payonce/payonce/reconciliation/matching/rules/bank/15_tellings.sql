@@ -130,6 +130,8 @@ LEFT JOIN bank_stated_day AS d
     ON d.account = l.account AND d.currency = l.currency AND d.booking_day = l.booking_day
 LEFT JOIN bank_told_again AS t ON t.line_key = l.line_key
 LEFT JOIN bank_conflict AS c ON c.statement_key = l.statement_key AND c.ordinal > 1
+LEFT JOIN by_hand_taken AS y ON y.source = 'bank' AND y.row_key = l.line_key
+WHERE y.row_key IS NULL
 GROUP BY l.line_key, l.account, l.currency, l.amount_minor, l.booking_day;
 
 -- A line in each currency in which it says what it moved. sent_minor is the other amount of the same currency, if any.

@@ -15,8 +15,9 @@ SELECT count(*) AS row_count FROM transactions_gateway_row WHERE copies > 1 OR v
 
 CREATE TABLE bank_derived AS
 SELECT
-    gateway, payout_id, currency, CAST(sum(net_minor) AS BIGINT) AS expected_minor, min(at_ms) AS first_ms,
-    max(at_ms) AS last_ms, max(payout_reference) AS payout_reference, CAST(sum(row_count) AS BIGINT) AS row_count
+    members.gateway, members.payout_id, members.currency, CAST(sum(members.net_minor) AS BIGINT) AS expected_minor,
+    min(members.at_ms) AS first_ms, max(members.at_ms) AS last_ms, max(members.payout_reference) AS payout_reference,
+    CAST(sum(members.row_count) AS BIGINT) AS row_count
 FROM (
     SELECT
         g.gateway, g.payout_id, g.currency, sum(g.net_minor) AS net_minor, count(*) AS row_count,
@@ -42,7 +43,10 @@ FROM (
         GROUP BY g.gateway, g.transaction_id, g.payout_id, g.currency
     ) AS m
 ) AS members
-GROUP BY gateway, payout_id, currency;
+LEFT JOIN by_hand_taken AS y
+    ON y.kind = 'sum' AND y.row_key = members.gateway || '|' || members.payout_id AND y.currency = members.currency
+WHERE y.row_key IS NULL
+GROUP BY members.gateway, members.payout_id, members.currency;
 
 -- A payout and its reversal in the report stand under one id; what counts is what is left of them. net_minor is of the
 -- rows that were paid out alone, is_told says that the report has a row of it.

@@ -31,6 +31,27 @@ SELECT DISTINCT currency FROM bank_statement
 UNION
 SELECT DISTINCT sent_currency AS currency FROM bank_line WHERE sent_currency IS NOT NULL;
 
+-- Payouts of which the bank has taken, or given, no more than the operator tolerates. They are matched, and it is said.
+CREATE TABLE bank_difference AS
+SELECT
+    'tolerated_payout' AS how, p.gateway, p.currency, p.gateway || '|' || p.payout_id AS row_key, '' AS other_key,
+    c.came_minor - p.expected_minor AS difference_minor, p.last_day * 86400000 AS at_ms, p.payout_id
+FROM bank_payout AS p
+JOIN bank_came AS c ON c.gateway = p.gateway AND c.payout_id = p.payout_id AND c.currency = p.currency
+JOIN tolerance AS t ON t.gateway = p.gateway AND t.currency = p.currency AND t.is_payout = 1
+LEFT JOIN (
+    SELECT gateway, payout_id, currency FROM bank_batch
+    UNION
+    SELECT gateway, payout_id, currency FROM bank_unclear
+    UNION
+    SELECT gateway, payout_id, currency FROM bank_ambiguous WHERE source = 'gateway'
+) AS o ON o.gateway = p.gateway AND o.payout_id = p.payout_id AND o.currency = p.currency
+WHERE
+    o.payout_id IS NULL AND c.came_minor <> p.expected_minor AND c.sent_back = 0 AND c.equal_lines = 0
+    AND abs(c.came_minor - p.expected_minor) <= least(
+        t.amount_minor, coalesce(abs(p.expected_minor) * t.basis_points // 10000, t.amount_minor)
+    );
+
 CREATE TABLE bank_payout_verdict AS
 SELECT
     gateway, payout_id, currency, settled, reason, first_key, last_day, is_told,
@@ -50,6 +71,7 @@ FROM (
             WHEN c.came_minor = p.expected_minor THEN ''
             WHEN c.sent_back > 0 THEN 'payout_returned'
             WHEN c.equal_lines > 0 THEN ''
+            WHEN d.row_key IS NOT NULL THEN ''
             WHEN c.came_minor IS NOT NULL THEN 'payout_different'
             WHEN p.expected_minor = 0 OR t.currency IS NULL OR x.payout_id IS NOT NULL THEN ''
             WHEN s.as_of_ms // 86400000 > p.last_day + s.payout_sla_days THEN 'payout_missing'
@@ -76,6 +98,8 @@ FROM (
         ON a.gateway = p.gateway AND a.payout_id = p.payout_id AND a.currency = p.currency
     LEFT JOIN bank_off AS f ON f.gateway = p.gateway AND f.payout_id = p.payout_id AND f.currency = p.currency
     LEFT JOIN bank_told_currency AS t ON t.currency = p.currency
+    LEFT JOIN bank_difference AS d
+        ON d.gateway = p.gateway AND d.payout_id = p.payout_id AND d.currency = p.currency
     LEFT JOIN (SELECT DISTINCT gateway, payout_id, currency FROM bank_converted WHERE is_rated = 0) AS x
         ON x.gateway = p.gateway AND x.payout_id = p.payout_id AND x.currency = p.currency
 ) AS judgements;

@@ -173,6 +173,10 @@ FROM (
     SELECT 'bank' AS source, row_hash(line_key) AS taken, CAST(0 AS BIGINT) AS given
     FROM (SELECT DISTINCT line_key, currency, amount_minor FROM bank_line) AS lines
     UNION ALL
+    SELECT source, -copies * row_hash(row_key) AS taken, CAST(0 AS BIGINT) AS given
+    FROM by_hand_taken
+    WHERE side >= 3
+    UNION ALL
     SELECT 'statement' AS source, row_hash(statement_key) AS taken, CAST(0 AS BIGINT) AS given
     FROM (
         SELECT DISTINCT

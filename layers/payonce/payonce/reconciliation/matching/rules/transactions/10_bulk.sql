@@ -222,6 +222,8 @@ FROM (
         LEFT JOIN transactions_identity AS t ON t.source = 'ledger' AND t.repeated_hash = l.id_hash
         LEFT JOIN transactions_unreferenced AS u
             ON u.gateway = l.gateway AND u.kind = l.kind AND u.payment_name = l.gateway_payment_id
+        LEFT JOIN by_hand_taken AS y ON y.source = 'ledger' AND y.row_key = l.entry_id
+        WHERE y.row_key IS NULL
         UNION ALL
         SELECT
             b.book,
@@ -254,7 +256,9 @@ FROM (
         LEFT JOIN transactions_taken_back AS x
             ON x.gateway = g.gateway AND x.gateway_payment_id = g.gateway_payment_id
         LEFT JOIN transactions_fee_off AS f ON f.gateway = g.gateway AND f.transaction_id = g.transaction_id
-        WHERE coalesce(g.reference, '') <> ''
+        LEFT JOIN by_hand_taken AS y
+            ON y.source = 'gateway' AND y.gateway = g.gateway AND y.transaction_id = g.transaction_id
+        WHERE coalesce(g.reference, '') <> '' AND y.row_key IS NULL
     ) AS side_rows
     GROUP BY book, reference
 ) AS keyed

@@ -9,6 +9,8 @@ FROM ledger AS l
 JOIN transactions_open AS k
     ON k.gateway = l.gateway AND k.base = l.kind
     AND k.reference = CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END
+LEFT JOIN by_hand_taken AS y ON y.source = 'ledger' AND y.row_key = l.entry_id
+WHERE y.row_key IS NULL
 GROUP BY
     l.entry_id, l.merchant_id, l.payment_id, l.gateway, l.kind, l.state, l.reference, l.amount_minor, l.currency,
     l.booked_at_ms, l.gateway_payment_id, l.reverses_entry_id;
@@ -37,7 +39,11 @@ SELECT
 FROM gateway_row AS g
 LEFT JOIN transactions_kind AS b ON b.kind = g.kind
 LEFT JOIN transactions_open AS k ON k.gateway = g.gateway AND k.base = b.base AND k.reference = g.reference
-WHERE g.kind <> 'payout' AND (k.reference IS NOT NULL OR b.base IS NULL OR coalesce(g.reference, '') = '')
+LEFT JOIN by_hand_taken AS y
+    ON y.source = 'gateway' AND y.gateway = g.gateway AND y.transaction_id = g.transaction_id
+WHERE
+    g.kind <> 'payout' AND (k.reference IS NOT NULL OR b.base IS NULL OR coalesce(g.reference, '') = '')
+    AND y.row_key IS NULL
 GROUP BY
     g.gateway, g.transaction_id, g.kind, CASE WHEN g.reference = '' THEN NULL ELSE g.reference END,
     g.gateway_payment_id, g.amount_minor, g.fee_minor, g.net_minor, g.currency, g.created_at_ms, g.available_at_ms,
@@ -68,7 +74,8 @@ LEFT JOIN (
     ON l.gateway = g.gateway AND l.kind = b.base AND l.ref = g.reference AND l.currency = g.currency
     AND l.amount_minor = g.amount_minor;
 
--- Every row that the family accounts for, counted from the tables; a row that two files have in common counts once.
+-- Every row that the family accounts for, counted from the tables; a row that two files have in common counts once, and
+-- what was settled by hand is another family's.
 CREATE VIEW transactions_input AS
 SELECT
     source, currency, CAST(sum(row_count) AS BIGINT) AS row_count, CAST(sum(amount_minor) AS BIGINT) AS amount_minor
@@ -89,5 +96,10 @@ FROM (
     SELECT 'gateway' AS source, currency, sum(1 - copies) AS row_count, sum((1 - copies) * amount_minor) AS amount_minor
     FROM transactions_gateway_row
     GROUP BY currency
+    UNION ALL
+    SELECT source, currency, -sum(copies) AS row_count, -sum(copies * amount_minor) AS amount_minor
+    FROM by_hand_taken
+    WHERE side < 3
+    GROUP BY source, currency
 ) AS counted
 GROUP BY source, currency;

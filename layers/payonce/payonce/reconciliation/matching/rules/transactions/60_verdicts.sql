@@ -1,5 +1,21 @@
 -- One verdict per row, with the subject of its break. A pair's stake is on its gateway row, so that it counts once.
 
+-- Pairs whose amounts differ by no more than the operator tolerates. They are matched, and the difference is said.
+CREATE TABLE transactions_difference AS
+SELECT
+    'tolerated' AS how, m.gateway, m.currency, p.row_key, p.entry_id AS other_key,
+    m.amount_minor - e.amount_minor AS difference_minor, m.created_at_ms AS at_ms
+FROM transactions_pair AS p
+JOIN transactions_entry AS e ON e.entry_id = p.entry_id
+JOIN transactions_movement AS m ON m.row_key = p.row_key
+JOIN tolerance AS t ON t.gateway = m.gateway AND t.currency = m.currency AND t.is_payout = 0
+WHERE
+    p.basis = 'first' AND e.currency = m.currency AND m.reversed_minor = 0
+    AND (m.amount_minor > 0) = (e.amount_minor > 0)
+    AND abs(m.amount_minor - e.amount_minor) <= least(
+        t.amount_minor, coalesce(abs(e.amount_minor) * t.basis_points // 10000, t.amount_minor)
+    );
+
 CREATE TABLE transactions_pair_verdict AS
 SELECT
     p.entry_id, p.row_key,
@@ -10,7 +26,7 @@ SELECT
             THEN 'settlement_reversed'
         WHEN p.basis = 'reversed' OR (p.basis = 'first' AND m.reversed_minor <> 0) THEN 'refund_failed'
         WHEN p.basis = 'first' AND e.currency NOT IN (m.currency, m.payer_currency) THEN 'currency_mismatch'
-        WHEN p.basis = 'first' THEN 'amount_mismatch'
+        WHEN p.basis = 'first' AND d.row_key IS NULL THEN 'amount_mismatch'
         WHEN x.row_key IS NOT NULL THEN 'refund_exceeds_capture'
         WHEN p.basis = 'presented' AND r.row_key IS NOT NULL THEN 'fx_mismatch'
         WHEN f.row_key IS NOT NULL THEN 'fee_mismatch'
@@ -21,9 +37,11 @@ SELECT
     CASE
         WHEN p.basis = 'reversed' OR (p.basis = 'first' AND m.reversed_minor <> 0 AND e.currency = m.currency)
             THEN abs(m.reversed_minor)
-        WHEN p.basis = 'first' AND e.currency = m.currency THEN abs(m.amount_minor - e.amount_minor)
-        WHEN p.basis = 'first' AND e.currency = m.payer_currency THEN abs(m.payer_minor - e.amount_minor)
-        WHEN p.basis IN ('first', 'state') THEN abs(m.amount_minor)
+        WHEN p.basis = 'first' AND e.currency = m.currency AND d.row_key IS NULL
+            THEN abs(m.amount_minor - e.amount_minor)
+        WHEN p.basis = 'first' AND e.currency = m.payer_currency AND d.row_key IS NULL
+            THEN abs(m.payer_minor - e.amount_minor)
+        WHEN p.basis IN ('first', 'state') AND d.row_key IS NULL THEN abs(m.amount_minor)
         WHEN x.row_key IS NOT NULL THEN x.stake_minor
         WHEN p.basis = 'presented' AND r.row_key IS NOT NULL THEN r.stake_minor
         WHEN f.row_key IS NOT NULL THEN f.off_minor
@@ -39,7 +57,8 @@ JOIN transactions_movement AS m ON m.row_key = p.row_key
 CROSS JOIN settings AS s
 LEFT JOIN transactions_fee AS f ON f.row_key = p.row_key
 LEFT JOIN transactions_excess AS x ON x.row_key = p.row_key
-LEFT JOIN transactions_rate_off AS r ON r.row_key = p.row_key;
+LEFT JOIN transactions_rate_off AS r ON r.row_key = p.row_key
+LEFT JOIN transactions_difference AS d ON d.row_key = p.row_key AND d.other_key = p.entry_id;
 
 -- Amounts that a group's movement has already, so that another one of them is a copy and anything else is a conflict.
 CREATE TABLE transactions_kept AS

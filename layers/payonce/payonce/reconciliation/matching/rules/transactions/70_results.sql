@@ -90,6 +90,13 @@ FROM (
         sum((1 - copies) * amount_minor) AS amount_minor, sum((1 - copies) * fee_minor) AS fee_minor
     FROM transactions_gateway_row
     GROUP BY gateway, kind, coalesce(category, kind), currency
+    UNION ALL
+    SELECT
+        gateway, kind, category, currency, sum(1 - copies) AS row_count, sum((1 - copies) * amount_minor) AS amount_minor,
+        sum((1 - copies) * fee_minor) AS fee_minor
+    FROM by_hand_taken
+    WHERE side = 2
+    GROUP BY gateway, kind, category, currency
 ) AS counted
 GROUP BY gateway, kind, category, currency;
 
@@ -207,6 +214,10 @@ FROM (
     UNION ALL
     SELECT 'gateway' AS source, (1 - copies) * row_hash(row_key) AS taken, CAST(0 AS BIGINT) AS given
     FROM transactions_gateway_row
+    UNION ALL
+    SELECT source, -copies * row_hash(row_key) AS taken, CAST(0 AS BIGINT) AS given
+    FROM by_hand_taken
+    WHERE side < 3
     UNION ALL
     SELECT 'ledger' AS source, CAST(0 AS BIGINT) AS taken, ledger_hash AS given
     FROM transactions_settled
