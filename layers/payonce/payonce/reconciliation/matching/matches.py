@@ -22,7 +22,7 @@ SELECT
     'ledger' AS source, 'reference' AS how, l.entry_id AS match_key, l.entry_id AS row_key, l.gateway,
     CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END AS label, l.kind, l.currency, l.amount_minor,
     l.booked_at_ms AS at_ms, g.gateway || '|' || g.transaction_id AS other_key, g.created_at_ms AS other_ms,
-    g.amount_minor AS other_minor, g.gateway_payment_id AS other_label
+    g.amount_minor AS other_minor, g.reference AS other_label
 FROM ledger AS l
 JOIN gateway_row AS g
     ON g.gateway = l.gateway AND g.kind = l.kind AND g.currency = l.currency AND g.amount_minor = l.amount_minor
@@ -60,11 +60,13 @@ together AS (
 )
 SELECT
     j.source, coalesce(c.how, 'by_itself') AS how, coalesce(c.match_key, a.match_key, j.row_key) AS match_key,
-    j.row_key, j.row_gateway AS gateway, j.label, CAST(NULL AS VARCHAR) AS kind, j.currency, j.amount_minor, j.at_ms
+    j.row_key, j.row_gateway AS gateway, coalesce(g.reference, g.gateway_payment_id, j.label) AS label, CAST(NULL AS VARCHAR) AS kind, j.currency, j.amount_minor, j.at_ms
 FROM transactions_judged AS j
 LEFT JOIN together AS c ON c.source = j.source AND c.row_key = j.row_key
 LEFT JOIN (SELECT DISTINCT lead_key, lead_key AS match_key FROM transactions_attached) AS a
     ON j.source = 'gateway' AND a.lead_key = j.row_key
+LEFT JOIN transactions_gateway_row AS g
+    ON j.source = 'gateway' AND g.row_key = j.row_key AND g.version = j.version
 WHERE j.break_class = '' AND j.settled = 'matched'
 ORDER BY match_key, j.source DESC, j.at_ms, j.row_key
 """

@@ -40,6 +40,8 @@ _BALANCES: Final = (
     "SELECT account, currency, opening_minor, closing_minor, coalesce(first_day, last_day, 0), "
     "coalesce(last_day, first_day, 0), coalesce(sequence, 0), statement_key FROM bank_chained"
 )
+# A report that names payouts in their members alone has no row of them.
+_DERIVED: Final = "SELECT gateway, currency, count(*), sum(expected_minor) FROM bank_derived GROUP BY gateway, currency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,10 @@ class RollForward:
 
 def roll_forwards(query: Query, balance: Iterable[BalanceMovement]) -> tuple[RollForward, ...]:
     """Return the gateways' balances, then the bank accounts, in a fixed order."""
-    return (*_of_gateways(balance), *_of_bank(query))
+    return (*_of_gateways(query, balance), *_of_bank(query))
 
 
-def _of_gateways(balance: Iterable[BalanceMovement]) -> list[RollForward]:
+def _of_gateways(query: Query, balance: Iterable[BalanceMovement]) -> list[RollForward]:
     moved: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     for one in balance:
         kinds = moved[one.gateway, one.currency]
@@ -91,9 +93,14 @@ def _of_gateways(balance: Iterable[BalanceMovement]) -> list[RollForward]:
         kinds[one.kind][1] += one.amount_minor
         if one.fee_minor:
             kinds["fees within these rows"][1] -= one.fee_minor
+    for gateway, currency, payouts, amount in query(_DERIVED):
+        moved[gateway, currency]["payouts, as the sums of their rows"] = [int(payouts), -int(amount)]
     return [
         RollForward(
-            Source.GATEWAY, gateway, currency, tuple(Movement(kind, *kinds[kind]) for kind in sorted(kinds, key=_last))
+            Source.GATEWAY,
+            gateway,
+            currency,
+            tuple(Movement(kind, kinds[kind][0], kinds[kind][1]) for kind in sorted(kinds, key=_last)),
         )
         for (gateway, currency), kinds in sorted(moved.items())
     ]
@@ -124,16 +131,16 @@ def _of_bank(query: Query) -> list[RollForward]:
 def _first(told: Sequence[Sequence[Any]]) -> Sequence[Any]:
     """Return the statement that nothing of its day comes before."""
     day = min(row[2] for row in told)
-    of_day = sorted((row for row in told if row[2] == day), key=lambda row: row[2:])
-    closings = {row[1] for row in of_day if row[3] == day and row[0] != row[1]}
-    numbered = [row for row in of_day if row[4] == of_day[0][4]]
-    return next((row for row in numbered if row[0] not in closings), of_day[0])
+    of_day = sorted((tuple(row[2:]), row) for row in told if row[2] == day)
+    closings = {row[1] for _, row in of_day if row[3] == day and row[0] != row[1]}
+    lowest = of_day[0][1]
+    return next((row for _, row in of_day if row[4] == lowest[4] and row[0] not in closings), lowest)
 
 
 def _last_of(told: Sequence[Sequence[Any]]) -> Sequence[Any]:
     """Return the statement that nothing of its day goes on from."""
     day = max(row[3] for row in told)
-    of_day = sorted((row for row in told if row[3] == day), key=lambda row: (row[4], row[2], row[5]))
-    openings = {row[0] for row in of_day if row[2] == day and row[0] != row[1]}
-    numbered = [row for row in of_day if row[4] == of_day[-1][4]]
-    return next((row for row in reversed(numbered) if row[1] not in openings), of_day[-1])
+    of_day = sorted(((row[4], row[2], row[5]), row) for row in told if row[3] == day)
+    openings = {row[0] for _, row in of_day if row[2] == day and row[0] != row[1]}
+    highest = of_day[-1][1]
+    return next((row for _, row in reversed(of_day) if row[4] == highest[4] and row[1] not in openings), highest)

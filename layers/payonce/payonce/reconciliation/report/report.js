@@ -254,7 +254,7 @@
     row: (i) => {
       const row = make("tr");
       const what = cell(open.reasons[open.reason[i]], "what");
-      what.append(make("span", [open.label[i], open.key[i]].filter(Boolean).join(" · "), "subject"));
+      what.append(make("span", open.label[i] || open.key[i], "subject"));
       row.append(
         what,
         cell(open.sources[open.source[i]], "wide"),

@@ -61,6 +61,11 @@ def time_text(at_ms: int) -> str:
     return f"{EPOCH + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def iso_text(at_ms: int) -> str:
+    """Return the time in UTC to the second as ISO 8601 has it."""
+    return f"{EPOCH + timedelta(milliseconds=at_ms):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def age_text(hours: int) -> str:
     """Return an age in hours, or in days from two days on."""
     return f"{hours} h" if hours < 48 else f"{hours // 24} days"

@@ -81,7 +81,7 @@ def _breaks(breaks: Sequence[Break], settings: RunSettings, currencies: _Numbere
         )  # fmt: skip
         rows.append((
             classes.index(found.break_class), gateways(plain(found.gateway or "")), currencies(found.currency),
-            " · ".join(map(plain, found.subject)), found.occurred_at_ms // 1000, *map(_number, amounts),
+            " · ".join(map(plain, _about(found))), found.occurred_at_ms // 1000, *map(_number, amounts),
         ))  # fmt: skip
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 9
     names = ("class", "gateway", "currency", "subject", "time", "stake", "expected", "actual", "difference")
@@ -92,6 +92,11 @@ def _breaks(breaks: Sequence[Break], settings: RunSettings, currencies: _Numbere
         "apart": apart,
         **dict(zip(names, columns, strict=True)),
     }
+
+
+def _about(found: Break) -> tuple[str, ...]:
+    """Return the subject without the gateway, which stands beside it."""
+    return found.subject[1:] if found.subject[:1] == (found.gateway,) and found.gateway else found.subject
 
 
 def _class(name: BreakClass) -> list[Any]:
