@@ -24,16 +24,17 @@ class ContractFee:
 
 def contract_fee(fields: Mapping[str, str | int | None], rules: Iterable[FeeRule]) -> ContractFee | None:
     """Return the fee by the first rule that applies to the row, ``None`` if none does. See ``settings_rows``."""
-    of_gateway = [rule for rule in rules if (rule.gateway, rule.currency) == (fields["gateway"], fields["currency"])]
-    amount = fields["amount_minor"]
+    lane = fields.get("gateway"), fields.get("currency")
+    of_gateway = [rule for rule in rules if (rule.gateway, rule.currency) == lane]
+    amount, kind = fields.get("amount_minor"), fields.get("kind")
     if not isinstance(amount, int):
         return None
     for rule in of_gateway:
-        if rule.kind == fields["kind"] and _applies(rule, fields, abs(amount)):
+        if rule.kind == kind and _applies(rule, fields, abs(amount)):
             minor = rule.fixed_minor + (abs(amount) * rule.basis_points + 5000) // 10_000
             of_what = f"{grouped(abs(amount), rule.currency)} {rule.currency}"
             return ContractFee(minor, f"By the policy: {rule_text(rule)} of {of_what}.")
-    if of_gateway and fields["kind"] == LedgerKind.REFUND:
+    if of_gateway and kind == LedgerKind.REFUND:
         return ContractFee(0, "By the policy the gateway refunds for nothing.")
     return None
 

@@ -72,7 +72,7 @@ def as_html(contents: Contents) -> str:
         refusals=refusals(contents),
         unproved_title=UNPROVED,
         unproved=unproved(contents),
-        verdict=verdict(contents.result, proof),
+        verdict=plain(verdict(contents.result, proof)),
         notices=[plain(notice) for notice in contents.notices],
         fees=[_moved(one) for one in contents.result.balance if one.fee_minor or one.kind in SHOWN_KINDS],
         open_totals=[_open(one) for one in contents.result.open_totals],

@@ -88,7 +88,7 @@ def shown_fields(row: Evidence, currency: str) -> list[tuple[str, str]]:
         label = _LABELS.get(name) or words(name.removesuffix("_at_ms").removesuffix("_minor").removesuffix("_day"))
         text = _text(row, name, value, own if isinstance(own, str) else currency)
         fields[label] = f"{fields[label]} · {text}" if label in fields else text
-    return sorted(fields.items(), key=_order)
+    return [(plain(label), text) for label, text in sorted(fields.items(), key=_order)]
 
 
 def _order(field: tuple[str, str]) -> int:

@@ -123,7 +123,7 @@ def _open_items(items: Sequence[OpenItem], currencies: _Numbered) -> dict[str, A
     rows = [
         (
             sources(item.source.value),
-            reasons(words(item.reason)),
+            reasons(plain(words(item.reason))),
             gateways(plain(item.gateway or "")),
             currencies(item.currency),
             _number(item.amount_minor),
