@@ -31,6 +31,8 @@
   };
   const severity = (i) => data.classes[data.class[i]][1];
   const overdue = (i) => Math.floor((data.as_of - data.time[i]) / 3600) > data.severities[severity(i)][1];
+  // Amounts of two currencies don't compare: they are sorted by the currency first.
+  const code = (currency) => data.currencies[currency][0];
   const side = (i, which) => (data.apart[i] || [data.currency[i], data.currency[i]])[which];
   const blocks = new Map();
   const rows = (i) => {
@@ -236,16 +238,16 @@
       class: { of: by(data.class), text: (value) => data.classes[value][0] },
       severity: { of: severity, text: (value) => data.severities[value][0] },
       gateway: { of: by(data.gateway), text: (value) => data.gateways[value] },
-      currency: { of: by(data.currency), text: (value) => data.currencies[value][0] },
+      currency: { of: by(data.currency), text: code },
       overdue: { of: overdue, text: (value) => (value ? "overdue" : "in time") },
     },
     keys: {
       class: [by(data.class)],
       severity: [severity],
-      expected: [(i) => side(i, 0), by(data.expected)],
-      actual: [(i) => side(i, 1), by(data.actual)],
-      difference: [by(data.currency), by(data.difference)],
-      stake: [by(data.currency), by(data.stake)],
+      expected: [(i) => code(side(i, 0)), by(data.expected)],
+      actual: [(i) => code(side(i, 1)), by(data.actual)],
+      difference: [(i) => code(data.currency[i]), by(data.difference)],
+      stake: [(i) => code(data.currency[i]), by(data.stake)],
       age: [(i) => -data.time[i]],
     },
   });
@@ -270,14 +272,14 @@
     filters: {
       reason: { of: by(open.reason), text: (value) => open.reasons[value] },
       source: { of: by(open.source), text: (value) => open.sources[value] },
-      currency: { of: by(open.currency), text: (value) => data.currencies[value][0] },
+      currency: { of: by(open.currency), text: code },
     },
     keys: {
       reason: [by(open.reason)],
       source: [by(open.source)],
       gateway: [by(open.gateway)],
       time: [by(open.time)],
-      amount: [by(open.currency), by(open.amount)],
+      amount: [(i) => code(open.currency[i]), by(open.amount)],
     },
   });
   performance.mark("payonce-ready");
