@@ -132,12 +132,12 @@ def pictures(browser: Chromium, report: Path, out: Path, name: str) -> None:
     for width, dark in product((1280, 360), (False, True)):
         browser.show(width, dark=dark)
         browser.open(report)
-        wide = browser.ask("document.documentElement.scrollWidth")
-        assert wide <= width, f"the page is {wide} wide at {width}"
         title = f"{name}-{width}-{'dark' if dark else 'light'}"
         browser.picture(out / f"{title}-top.png")
         searched(browser, "amount mismatch")
         browser.ask(ROWS + "[1].querySelector('button').click()")
+        wide = browser.ask("document.documentElement.scrollWidth")
+        assert wide <= width, f"the page is {wide} wide at {width}"
         for place in ("every-break", "ageing", "accounts", "every-item", "plots"):
             browser.ask(f"document.getElementById('{place}')?.scrollIntoView()")
             browser.picture(out / f"{title}-{place}.png")

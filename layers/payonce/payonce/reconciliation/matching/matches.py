@@ -60,7 +60,8 @@ together AS (
 )
 SELECT
     j.source, coalesce(c.how, 'by_itself') AS how, coalesce(c.match_key, a.match_key, j.row_key) AS match_key,
-    j.row_key, j.row_gateway AS gateway, coalesce(g.reference, g.gateway_payment_id, j.label) AS label, CAST(NULL AS VARCHAR) AS kind, j.currency, j.amount_minor, j.at_ms
+    j.row_key, j.row_gateway AS gateway, coalesce(g.reference, g.gateway_payment_id, j.label) AS label,
+    CAST(NULL AS VARCHAR) AS kind, j.currency, j.amount_minor, j.at_ms
 FROM transactions_judged AS j
 LEFT JOIN together AS c ON c.source = j.source AND c.row_key = j.row_key
 LEFT JOIN (SELECT DISTINCT lead_key, lead_key AS match_key FROM transactions_attached) AS a

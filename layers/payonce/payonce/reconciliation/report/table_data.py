@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.reconciliation.matching.comparison import compared, sides_of
 from payonce.reconciliation.matching.summary import SEVERITIES
+from payonce.reconciliation.model import Source
 from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.report.drawing import words
 from payonce.reconciliation.report.shown import shown_fields
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.report.contents import Contents
 
 BLOCK_BREAKS: Final = 500
+_SOURCES: Final = tuple(Source)
 _EXACT: Final = 2**53  # a browser's numbers are exact below it; a larger amount is a text
 # Nothing may end the element or begin a comment in it; the two separators end a line of old scripts.
 _ESCAPED: Final = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
@@ -112,7 +114,7 @@ def _details(found: Break, settings: RunSettings, labels: _Numbered) -> list[Any
     comparison = compared(found, settings)
     texts = (found.merchant_id, found.payment_id, found.surplus_gateway_payment_id, found.why)
     rows = []
-    for row in found.evidence:
+    for row in sorted(found.evidence, key=lambda one: _SOURCES.index(one.source)):
         fields = shown_fields(row, found.currency) or [("id", plain(row.row_key))]
         rows.append([row.source.value, [part for label, text in fields for part in (labels(label), text)]])
     return [found.break_id, *(plain(text or "") for text in texts), comparison.note, rows]
