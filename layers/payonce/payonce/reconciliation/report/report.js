@@ -193,8 +193,10 @@
     say("To give back", surplus);
     say("Merchant, payment", [merchant, payment].filter(Boolean).join(" · "));
     say("Break", id);
-    whole.append(list);
-    if (evidence.length) whole.append(sideBySide(evidence));
+    const inside = make("div", undefined, "inside");
+    inside.append(list);
+    if (evidence.length) inside.append(sideBySide(evidence));
+    whole.append(inside);
     row.append(whole);
     return row;
   }
