@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -113,6 +113,9 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 
 bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
 	$(PY) benchmarks/reconciliation.py
+
+report-page: setup ## open the report of a month in Chromium, at 1,000 and 50,000 breaks: seconds, checks, pictures in .local/report-pages
+	$(PY) -m benchmarks.report_page
 
 bench-card-numbers: setup ## card numbers found and references refused, on generated sets; written into docs/card-numbers.md
 	$(PY) -m benchmarks.card_numbers --write

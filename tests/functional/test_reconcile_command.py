@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -318,3 +320,42 @@ sys.exit(cli.main(sys.argv[1:]))
     assert "Conservation failed" in done.stderr
     assert not (folder / "r.json").exists()
     assert not (folder / "chain.jsonl").exists()
+
+
+def test_the_exports_are_written_beside_the_report(folder: Path) -> None:
+    """Fails when an export is missing, or two runs over the same files give other bytes."""
+    arguments = (*ORDER, "--as-of", "2026-03-10", "--csv", "out", "--xlsx", "out.xlsx")
+    written = ["out/breaks.csv", "out/matches.csv", "out/open_items.csv", "out.xlsx"]
+    seen = []
+    for _ in range(2):
+        done = reconcile(folder, *arguments)
+        assert done.returncode == 1, done.stderr
+        seen.append([(folder / name).read_bytes() for name in written])
+    assert seen[0] == seen[1]
+    rows = list(csv.DictReader((folder / "out" / "breaks.csv").read_text("utf-8-sig").splitlines()))
+    [fee] = [row for row in rows if row["class"] == "fee mismatch"]
+    assert (fee["expected"], fee["actual"], fee["difference"], fee["currency"]) == ("2.52", "4.02", "1.50", "EUR")
+    assert fee["why"] == "By the policy: 0.25 EUR + 1.50 % of 151.37 EUR."
+    matches = list(csv.DictReader((folder / "out" / "matches.csv").read_text("utf-8-sig").splitlines()))
+    assert sum(Decimal(row["ledger amount"] or 0) for row in matches) == Decimal("5031.38")
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["breaks.csv", "matches.csv", "open_items.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (("--xlsx", "ledger.csv"), "--xlsx ledger.csv: this file is read by the run or written twice"),
+        (("--xlsx", "a.out", "--json", "a.out"), "--xlsx a.out: this file is read by the run or written twice"),
+        (("--xlsx", "none/out.xlsx"), "--xlsx none/out.xlsx: it can't be written there"),
+        (("--csv", "ledger.csv"), "--csv ledger.csv: this is a file"),
+        (("--csv", "none/out"), "--csv none/out: the folder that it would be in does not exist"),
+        (("--csv", ".", "--json", "breaks.csv"), "breaks.csv: this file is read by the run or written twice"),
+    ],
+)
+def test_an_export_overwrites_nothing_that_the_run_reads(arguments: tuple[str, ...], wrong: str, folder: Path) -> None:
+    """Fails when an export is begun after the run, or over a file of it."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = reconcile(folder, *ORDER, *arguments)
+    assert done.returncode == 2, done.stdout
+    assert wrong in done.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

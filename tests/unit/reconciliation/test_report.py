@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
 import io
 import json
 import re
+from base64 import b64encode
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -18,16 +21,28 @@ from payonce.cli import main as cli
 from payonce.domain.errors import BodyMalformed
 from payonce.reconciliation.anomalies.calibration import Basis, Calibration
 from payonce.reconciliation.anomalies.findings import Anomalies, Finding, FindingKind
-from payonce.reconciliation.matching.run_result import RunResult
+from payonce.reconciliation.matching.roll_forward import Movement, RollForward
+from payonce.reconciliation.matching.run_result import OpenTotal, RunResult
 from payonce.reconciliation.matching.summary import by_class, conservation, is_overdue, verdict
-from payonce.reconciliation.model import Break, Evidence, FeeRule, Outcome, RunSettings, Source, Tally
+from payonce.reconciliation.model import (
+    BalanceMovement,
+    Break,
+    Evidence,
+    FeeRule,
+    OpenItem,
+    Outcome,
+    RunSettings,
+    Source,
+    Tally,
+)
+from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.report.chain import add_to_chain
 from payonce.reconciliation.report.contents import Contents, as_json
 from payonce.reconciliation.report.html import as_html
 from payonce.reconciliation.report.terminal import show
-from payonce.reconciliation.runs.intake import FileFacts, Intake
+from payonce.reconciliation.runs.intake import FileFacts, Intake, Refused
 from payonce.reconciliation.runs.manifest import Manifest
-from payonce.reconciliation.taxonomy import CLASSES, BreakClass
+from payonce.reconciliation.taxonomy import CLASSES, TO_DO, BreakClass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,31 +133,157 @@ def page_of_every_class() -> str:
 
 
 class Elements(HTMLParser):
-    """Collects element names, ids and attributes."""
+    """Collects element names, ids and attributes, and what scripts and styles hold."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.names: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
+        self.scripts: dict[str, str] = {}
+        self.styles: list[str] = []
+        self._inside = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.append(tag)
         self.attributes += attrs
+        named = dict(attrs)
+        self._inside = tag
+        if tag == "script":
+            self._inside = f"script {named.get('id') or ''}"
+            assert (named.get("type") == "application/json") == bool(named.get("id")), attrs
+
+    def handle_data(self, data: str) -> None:
+        if self._inside.startswith("script"):
+            self.scripts[self._inside.removeprefix("script ")] = data
+        elif self._inside == "style":
+            self.styles.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def data(self, name: str) -> Any:
+        return json.loads(self.scripts[name])
 
 
 def test_nothing_of_a_file_becomes_markup_or_a_formula() -> None:
     """Fails when autoescape is off, when a plot's text is not escaped, and without ``neutralised``."""
     text = page_of_every_class()
     page = Elements(text)
-    assert not {"script", "b", "iframe", "img", "link"} & set(page.names)
+    assert not {"b", "iframe", "img", "link"} & set(page.names)
+    assert set(page.scripts) == {"", "data-breaks", "data-open", "data-rows-0"}
     assert ("id", "x") not in page.attributes
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert SCRIPT not in text
     assert ">=HYPERLINK" not in text
-    assert "&#39;=HYPERLINK(&#34;http://x&#34;)" in text
+    assert "\"'=HYPERLINK(" in text
     assert "\u202e" not in text
-    assert "amount_minor</span>-1000" in text  # a number of ours is no formula
+    assert '"-10.00 EUR"' in text  # a number of ours is no formula
     assert not [name for name, _ in page.attributes if name.startswith("on")]
+
+
+# What ends a script, begins a comment in one, ends a line of one, or is no character of a page.
+HOSTILE = "</script><script>alert(1)</script><!--<script>]]>&lt;\u2028\u2029\x00\"'`{{7*7}}"
+
+
+def with_texts(text: str) -> Contents:
+    """Return a run in which every text that a file or a name can bring is this one, with a number behind it."""
+    one = Break(
+        break_class=BreakClass.AMOUNT_MISMATCH,
+        subject=(f"{text}1", f"{text}2"),
+        amount_minor=5,
+        currency="EUR",
+        occurred_at_ms=NOON_MS,
+        merchant_id=f"{text}3",
+        payment_id=f"{text}4",
+        gateway=f"{text}5",
+        surplus_gateway_payment_id=f"{text}6",
+        evidence=(Evidence(source=Source.BANK, row_key=f"{text}7", fields={"reference": f"{text}8", f"{text}9": "x"}),),
+        why=f"{text}10",
+    )
+    run = contents(one)
+    names = {"gateway": f"{text}11", "currency": "EUR"}
+    run.intake.files[0] = replace(run.intake.files[0], name=f"{text}12", gateway=f"{text}13", unproved=(f"{text}14",))
+    run.intake.refused.append(Refused(f"{text}15", f"{text}16"))
+    run.intake.notices.append(f"{text}17")
+    run.intake.fees.clear()
+    run.intake.delays.clear()
+    item = OpenItem(
+        source=Source.BANK,
+        row_key=f"{text}18",
+        reason=f"{text}19",
+        amount_minor=1,
+        at_ms=NOON_MS,
+        label=f"{text}20",
+        **names,
+    )
+    moved = BalanceMovement(kind="fee", category=f"{text}21", rows=1, amount_minor=1, fee_minor=0, **names)
+    total = OpenTotal(Source.BANK, "no_payout", "EUR", 1, 1)
+    account = RollForward(Source.BANK, f"{text}22", "EUR", (Movement("payouts", 1, 1),), 1, 2, 20_000, 20_001)
+    result = replace(
+        run.result,
+        open_items=(item,),
+        open_totals=(total,),
+        balance=(moved,),
+        accounts=(account,),
+        notices=(f"{text}23",),
+    )
+    fees = (replace(run.settings.fees[0], gateway=f"{text}24"),)
+    return Contents(replace(run.settings, fees=fees), run.intake, result)
+
+
+def test_no_text_changes_what_the_page_is_made_of() -> None:
+    """The page with hostile texts has the same elements and attributes as with plain ones, and its data is read back.
+
+    Fails when ``embedded`` leaves a ``<``, a separator or a NUL as it is, or a name reaches the page past the template.
+    """
+    plain_page, page = Elements(as_html(with_texts("text"))), Elements(as_html(with_texts(HOSTILE)))
+    assert page.names == plain_page.names
+    assert [name for name, _ in page.attributes] == [name for name, _ in plain_page.attributes]
+    assert set(page.scripts) == set(plain_page.scripts)
+    shown = plain(HOSTILE)
+    assert not {"\u2028", "\u2029", "\x00"} & set(shown)
+    [row] = page.data("data-rows-0")
+    assert row[1:5] == [f"{shown}{number}" for number in (3, 4, 6, 10)]
+    assert page.data("data-open")["label"] == [f"{shown}20"]
+    assert page.data("data-breaks")["subject"] == [f"{shown}1 · {shown}2"]
+    text = as_html(with_texts(HOSTILE))
+    assert not {"\u2028", "\u2029", "\x00"} & set(text)
+    text.encode()
+
+
+def test_the_page_runs_its_own_script_and_style_alone() -> None:
+    """Fails when the policy does not name the script by its hash, or a second script or style could run.
+
+    https://www.w3.org/TR/CSP3/#match-element-to-source-list
+    """
+    page = Elements(page_of_every_class())
+    policy = next(
+        value for name, value in page.attributes if name == "content" and value and value.startswith("default")
+    )
+    for directive, texts in (("script-src", [page.scripts[""]]), ("style-src-elem", page.styles)):
+        [text] = texts
+        named = re.search(rf"{directive} ('[^;]+')[;]", policy)
+        assert named is not None
+        assert named[1] == f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    assert "default-src 'none'" in policy
+    assert "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'" in policy
+    for sink in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function(", "srcdoc"):
+        assert sink not in page.scripts[""]
+
+
+def test_the_table_holds_every_break_with_its_money() -> None:
+    """Fails when a break is not in the table, its amounts are other ones, or an amount loses digits in a browser."""
+    large = replace(found(BreakClass.DOUBLE_CHARGE, 1, amount_minor=2**53 + 1), subject=("m", "p"))
+    run = contents(*(found(BreakClass.DOUBLE_CHARGE, number, amount_minor=number) for number in range(2, 1203)), large)
+    page = Elements(as_html(run))
+    table = page.data("data-breaks")
+    assert table["stake"] == [str(2**53 + 1), *range(1202, 1, -1)]
+    assert table["expected"] == [0] * 1202
+    assert table["difference"] == table["actual"] == table["stake"]
+    ids = [row[0] for block in ("0", "1", "2") for row in page.data(f"data-rows-{block}")]
+    assert ids == [one.break_id for one in run.breaks]
+    assert table["classes"][table["class"][0]][0] == "double charge"
 
 
 def test_windows_and_findings_are_told_harmlessly() -> None:
@@ -226,16 +367,24 @@ def test_every_break_is_there_with_its_id_meaning_and_age() -> None:
     text, document = page_of_every_class(), json.loads(json.dumps(as_json(EVERY_CLASS)))
     for one in EVERY_CLASS.result.breaks:
         assert f'id="{one.break_id}"' in text
+        assert TO_DO[one.break_class] in html.unescape(text)
+    assert all(one["to_do"] for one in document["breaks"])
     assert {one["break_class"] for one in document["breaks"]} == set(BreakClass)
     assert document["breaks"][0]["severity"] == "critical"
     assert all(one["meaning"] == CLASSES[BreakClass(one["break_class"])].meaning for one in document["breaks"])
     assert document["breaks"][0]["evidence"][0]["fields"]["reference"] == FORMULA
 
 
-def test_a_long_list_is_cut_and_said_so() -> None:
-    text = as_html(EVERY_CLASS, max_breaks=2)
-    assert text.count("<article") == 2
-    assert f"The 2 most urgent of {len(BreakClass)}" in text
+def test_without_scripts_the_page_shows_the_most_urgent_and_says_so() -> None:
+    """Fails when a browser without scripts shows nothing, or does not say that there are more."""
+    run = contents(
+        *(found(BreakClass.DISPUTE_OPEN, number) for number in range(60)), found(BreakClass.DOUBLE_CHARGE, 1)
+    )
+    text = as_html(run)
+    without = text[text.index("<noscript>") : text.index("</noscript>")]
+    assert without.count("<article") == 50
+    assert "the 50 most urgent of 61 are here" in without
+    assert "double charge" in without.partition("</article>")[0]
 
 
 def test_a_run_without_breaks_says_so() -> None:

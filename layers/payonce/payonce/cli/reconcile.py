@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payonce.cli import reconcile_exports
 from payonce.cli.support import time_of
 from payonce.domain.errors import BodyMalformed, ConservationViolated, FileRejected, MisconfiguredError
 from payonce.reconciliation.matching.run_result import with_anomalies
@@ -99,6 +100,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.add_argument("--as-of", metavar="ISO", help="judge as of this time (default: the latest time in the files)")
     command.add_argument("--report", type=Path, metavar="out.html", help="write the report, one HTML file")
     command.add_argument("--json", type=Path, metavar="out.json", help="write every break with its evidence")
+    reconcile_exports.add_options(command)
     command.add_argument("--manifest", type=Path, metavar="chain.jsonl", help="add the run to this chain")
 
 
@@ -123,6 +125,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
         if options.report is not None:
             from payonce.reconciliation.report import html  # noqa: F401
+        if options.xlsx is not None:
+            import xlsxwriter  # noqa: F401
     except ImportError as error:
         raise MisconfiguredError(PACKAGES.format(error)) from None
     policy = load_policy(options.policy) if options.policy else RunPolicy()
@@ -148,7 +152,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         intake.refused += refused
         settings = policy.settings(intake.latest_ms if as_of_ms is None else as_of_ms, matches)
         result = run_rules(workspace, settings, progress)
-    contents = finished(options, settings, intake, result)
+        contents = finished(options, settings, intake, result)
+        reconcile_exports.write(options, contents, workspace)
     from payonce.reconciliation.report.terminal import show
 
     show(contents, Console())
@@ -180,10 +185,8 @@ def check_outputs(options: argparse.Namespace, files: list[NamedFile]) -> None:
     inputs = (options.ledger, options.policy, options.decisions, *options.mapping, *(file.path for file in files))
     read = {path.resolve() for path in inputs if path}
     written: set[Path] = set()
-    for option in ("report", "json", "manifest"):
-        path = getattr(options, option)
-        if path is None:
-            continue
+    named = [(name, getattr(options, name)) for name in ("report", "json", "manifest") if getattr(options, name)]
+    for option, path in (*named, *reconcile_exports.paths(options)):
         if path.resolve() in read | written:
             raise BodyMalformed(f"--{option} {path}: this file is read by the run or written twice. Name another one.")
         if not path.resolve().parent.is_dir() or path.is_dir():

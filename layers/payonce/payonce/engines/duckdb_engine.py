@@ -14,7 +14,9 @@ from payonce.engines.duckdb_bulk import load_in_bulk
 from payonce.engines.own_rules import label_rows
 from payonce.reconciliation.anomalies.find import find_anomalies
 from payonce.reconciliation.anomalies.findings import judged_from_ms
+from payonce.reconciliation.matching.matches import matches_of
 from payonce.reconciliation.matching.normalise import bank_line_rows, bank_statement_rows, gateway_table_rows
+from payonce.reconciliation.matching.open_items import open_items_of
 from payonce.reconciliation.matching.results import read_result
 from payonce.reconciliation.matching.rules import FAMILIES, rule_files
 from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES, settings_rows
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from payonce.reconciliation.anomalies.findings import Anomalies
+    from payonce.reconciliation.matching.matches import MatchLine
     from payonce.reconciliation.matching.run_result import RunResult
-    from payonce.reconciliation.model import LedgerRow, RunSettings
+    from payonce.reconciliation.model import LedgerRow, OpenItem, RunSettings
     from payonce.reconciliation.readers.bulk.facts import BulkFacts
     from payonce.reconciliation.readers.bulk.look import FirstLook
     from payonce.reconciliation.readers.bulk.plan import BulkPlan
@@ -210,6 +213,16 @@ class DuckDbWorkspace:
         if progress:
             progress("results", len(steps) + 1, len(steps) + 1)
         return result
+
+    def matches(self) -> Iterator[MatchLine]:
+        """Return which rows matched with which in the last run, lazily: no other statement may run in between."""
+        with _translated():
+            yield from matches_of(self._stream)
+
+    def all_open_items(self) -> Iterator[OpenItem]:
+        """Return every open item of the last run, lazily: no other statement may run in between."""
+        with _translated():
+            yield from open_items_of(self._stream, FAMILIES)
 
     def joined_statements(self) -> set[str]:
         """See ``Workspace``."""

@@ -131,3 +131,50 @@ CLASSES: Mapping[BreakClass, ClassRule] = MappingProxyType(
         _C.AMBIGUOUS: ClassRule(_F.AMBIGUOUS, _S.MEDIUM, True, "Several rows fit equally well; none is chosen."),
     }
 )
+
+# What somebody has to do about a break of the class.
+TO_DO: Mapping[BreakClass, str] = MappingProxyType(
+    {
+        _C.MISSING_IN_GATEWAY: "Look it up at the gateway by our reference. If it is there, ask for the report that "
+        "lacks it; if not, take the booking back.",
+        _C.MISSING_IN_LEDGER: "Find out by its reference or at the gateway whose payment it is, then book it or give "
+        "it back.",
+        _C.ORPHAN_REFUND: "Ask who refunded it at the gateway, and book the refund.",
+        _C.LATE_SETTLEMENT: "There is nothing to book. Ask the gateway for the reason, or correct the time in the "
+        "policy.",
+        _C.DUPLICATE_CAPTURE: "Refund the surplus charge at the gateway: the payer has paid more than once.",
+        _C.DOUBLE_CHARGE: "Compare the two orders. If they are one sale, refund the later charge; if they are two, "
+        "dismiss the break.",
+        _C.DUPLICATE_POSTING: "Take the surplus entry back in our ledger.",
+        _C.PAYLOAD_CONFLICT: "Look both movements up at the gateway, and book or give back the one that our ledger "
+        "does not have.",
+        _C.DUPLICATE_ROW: "Ask the gateway for a corrected report. Give nothing back: the payer has paid once.",
+        _C.AMOUNT_MISMATCH: "See from the order which amount is right. Correct our entry, or refund or collect the "
+        "difference.",
+        _C.CURRENCY_MISMATCH: "See from the order which currency was agreed. Correct our entry, or have the gateway "
+        "correct the charge.",
+        _C.FEE_MISMATCH: "Compare it with the contract. Claim what was taken too much, or correct the fee in the "
+        "policy.",
+        _C.FX_MISMATCH: "Compare it with the rate agreed for the day. Claim the difference, or give that rate in the "
+        "policy.",
+        _C.STATUS_MISMATCH: "Ask the gateway for the movement's state. If the money moved, book the movement or give "
+        "it back.",
+        _C.REFUND_EXCEEDS_CAPTURE: "Stop further refunds of the payment, and claim back what was paid beyond its "
+        "capture.",
+        _C.REFUND_FAILED: "Take the refund back in our ledger, and pay the payer in another way.",
+        _C.SETTLEMENT_REVERSED: "Take the charge back in our ledger, and ask the payer to pay in another way.",
+        _C.DISPUTE_OPEN: "Answer the dispute within the gateway's time with proof of the order, or accept it and write "
+        "it off.",
+        _C.DISPUTE_LOST: "Write the charge off in our ledger.",
+        _C.PAYOUT_MISSING: "Ask the gateway for the payout's trace and check its bank details, then ask the bank with "
+        "that trace.",
+        _C.PAYOUT_DIFFERENT: "Ask the bank what it took of the payout, and the gateway what it is made of; book the "
+        "difference.",
+        _C.DUPLICATE_CREDIT: "Keep the money apart and tell the gateway, which will take it back.",
+        _C.PAYOUT_RETURNED: "Correct the bank details at the gateway, and ask for the payout again.",
+        _C.STATEMENT_GAP: "Ask the bank for the missing statement, and run again with it.",
+        _C.BALANCE_BREAK: "Ask the bank for the statements between the two balances, and run again with them.",
+        _C.STATEMENT_CONFLICT: "Ask the bank which statement is right, and run again without the other one.",
+        _C.AMBIGUOUS: "Tell the rows apart by hand: by their orders, their payers or their times at the gateway.",
+    }
+)

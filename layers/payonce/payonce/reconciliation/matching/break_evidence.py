@@ -6,6 +6,7 @@ from collections import defaultdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from payonce.reconciliation.matching.measures import measures_of
 from payonce.reconciliation.model import Evidence, Source
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ EVIDENCE_ROWS_PER_BREAK: Final = 8  # enough to see it; a group of thousands sta
 LINK: Final = "break_class, subject_1, subject_2, subject_3, subject_4"
 _GATEWAY_FIELDS: Final = (
     "gateway, transaction_id, kind, category, reference, gateway_payment_id, amount_minor, fee_minor, currency, "
-    "created_at_ms, available_at_ms, payout_id, payout_reference, presented_minor, presented_currency"
+    "created_at_ms, available_at_ms, payout_id, payout_reference, presented_minor, presented_currency, payment_method, "
+    "card_country"
 )
 _LEDGER_FIELDS: Final = (
     "entry_id, payment_id, gateway, kind, state, ref, amount_minor, currency, booked_at_ms, gateway_payment_id"
@@ -41,7 +43,8 @@ _EVIDENCE: Final = {
         "(SELECT row_key FROM by_hand_taken WHERE source = 'gateway' AND outcome = 'break') "
         # A payout of which the report has only the members is shown as their sum.
         "UNION ALL SELECT gateway, payout_id, 'payout', 'sum of its ' || row_count || ' rows', NULL, NULL, "
-        "-expected_minor, 0, currency, first_ms, last_ms, payout_id, payout_reference, NULL, NULL FROM bank_derived"
+        "-expected_minor, 0, currency, first_ms, last_ms, payout_id, payout_reference, NULL, NULL, NULL, NULL "
+        "FROM bank_derived"
         ") AS linked",
         "gateway || '|' || transaction_id",
         _GATEWAY_FIELDS,
@@ -63,6 +66,7 @@ _EVIDENCE: Final = {
 def evidence_of(query: Query, families: Sequence[str]) -> dict[tuple[str, ...], tuple[Evidence, ...]]:
     """Return the rows that show each break, by class and subject, at most ``EVIDENCE_ROWS_PER_BREAK`` of each."""
     evidence: dict[tuple[str, ...], list[Evidence]] = defaultdict(list)
+    measures = measures_of(query)
     links = " UNION ALL ".join(
         f"SELECT * FROM (SELECT {LINK}, source, row_key, row_number() OVER "  # noqa: S608
         f"(PARTITION BY {LINK} ORDER BY source, row_key) AS ordinal FROM {family}_link) AS {family}_ranked "
@@ -78,7 +82,7 @@ def evidence_of(query: Query, families: Sequence[str]) -> dict[tuple[str, ...], 
             f"WHERE k.source = '{source.value}'"
         )
         for row in query(text):
-            shown = dict(zip(names, row[6:], strict=True))
+            shown = dict(zip(names, row[6:], strict=True)) | measures.get((source, row[5]), {})
             evidence[tuple(row[:5])].append(Evidence(source=source, row_key=row[5], fields=MappingProxyType(shown)))
     return {key: tuple(sorted(rows, key=_evidence_order)) for key, rows in evidence.items()}
 

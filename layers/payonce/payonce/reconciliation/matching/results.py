@@ -21,8 +21,10 @@ from payonce.reconciliation.matching.manual_results import (
     manual_digest,
     match_results,
 )
-from payonce.reconciliation.matching.run_result import OpenTotal, RunResult
-from payonce.reconciliation.model import BalanceMovement, Break, Evidence, OpenItem, Outcome, Source, Tally
+from payonce.reconciliation.matching.open_items import largest_open_items, open_totals
+from payonce.reconciliation.matching.roll_forward import roll_forwards
+from payonce.reconciliation.matching.run_result import RunResult
+from payonce.reconciliation.model import BalanceMovement, Break, Evidence, Outcome, Source, Tally
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     Row = Sequence[Any]
     Query = Callable[[str], Iterable[Row]]
 
-MAX_OPEN_ITEMS: Final = 100_000  # of a family, in memory at once; the totals count every one
 _LINK_TEXT: Final = " || '|' || ".join([*LINK.split(", "), "source", "row_key"])
 _REPORTED_NAMES: Final = ("coalesce(reference, gateway_payment_id)", "gateway_row")
 
@@ -63,54 +64,22 @@ def read_result(query: Query, families: Sequence[str], made: Collection[str]) ->
     matches = match_results(query)
     manual = manual_digest(query, families, matches)
     digest = run_digest(tallies, found, links=links, pairs=pairs, open_items=open_hash, manual=manual)
+    balance = _balance(query)
     return RunResult(
         breaks=breaks,
         tallies=tallies,
         digest=digest,
         rows=MappingProxyType(dict(rows_of)),
-        open_items=_open_items(query, families),
-        open_totals=_open_totals(query, families),
-        balance=_balance(query),
+        open_items=largest_open_items(query, families),
+        open_totals=open_totals(query, families),
+        balance=balance,
+        accounts=roll_forwards(query, balance),
         notices=coverage_notices(_coverage(query)),
         remarks=bank_remarks(_bank_facts(query)),
         matches=matches,
         differences=differences(query, families),
         difference_totals=difference_totals(query, families),
     )
-
-
-def _open_items(query: Query, families: Sequence[str]) -> tuple[OpenItem, ...]:
-    """Return the items, the largest amounts first, at most ``MAX_OPEN_ITEMS`` of a family; ``_open_totals`` has all."""
-    items = [
-        OpenItem(
-            source=Source(row[0]),
-            row_key=row[1],
-            reason=row[2],
-            currency=row[3],
-            amount_minor=int(row[4]),
-            at_ms=int(row[5]),
-            gateway=row[6],
-            label=row[7],
-        )
-        for family in families
-        for row in query(
-            "SELECT source, row_key, reason, currency, amount_minor, at_ms, gateway, label "  # noqa: S608
-            f"FROM {family}_open_item ORDER BY abs(amount_minor) DESC, source, row_key LIMIT {MAX_OPEN_ITEMS}"
-        )
-    ]
-    return tuple(sorted(items, key=lambda item: (item.source.value, item.reason, item.at_ms, item.row_key)))
-
-
-def _open_totals(query: Query, families: Sequence[str]) -> tuple[OpenTotal, ...]:
-    rows = [
-        OpenTotal(Source(source), reason, currency, int(count), int(amount))
-        for family in families
-        for source, reason, currency, count, amount in query(
-            f"SELECT source, reason, currency, count(*), sum(amount_minor) FROM {family}_open_item "  # noqa: S608
-            "GROUP BY source, reason, currency"
-        )
-    ]
-    return tuple(sorted(rows, key=lambda row: (row.source.value, row.reason, row.currency)))
 
 
 def _balance(query: Query) -> tuple[BalanceMovement, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.reconciliation.anomalies.findings import Anomalies
+    from payonce.reconciliation.matching.roll_forward import RollForward
     from payonce.reconciliation.model import BalanceMovement, Break, OpenItem, Tally
 
 
@@ -108,7 +109,8 @@ class RunResult:
     It is that of the rules. ``anomalies`` lie over it: their double charges are among ``breaks``, and their rows stay
     matched. ``open_items`` are the rows that are neither matched nor a break, each with its reason; ``open_totals``
     counts all of them, also where there are too many to list. ``balance`` is what moved each gateway's balance, fees
-    named. ``notices`` are what has to be known before anything else, a sentence each: that nothing could be compared.
+    named; ``accounts`` roll each balance and bank account from its opening to its closing. ``notices`` are what has to
+    be known before anything else, a sentence each: that nothing could be compared.
     ``remarks`` say how it came to matches that rest on more than a name, and what could not be checked. ``matches`` is
     what became of people's matches, but for those that contradict each other. ``differences`` are what the amounts of
     matched rows differ by all the same; ``difference_totals`` counts all of them.
@@ -122,6 +124,7 @@ class RunResult:
     open_items: tuple[OpenItem, ...] = ()
     open_totals: tuple[OpenTotal, ...] = ()
     balance: tuple[BalanceMovement, ...] = ()
+    accounts: tuple[RollForward, ...] = ()
     notices: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     matches: tuple[MatchResult, ...] = ()

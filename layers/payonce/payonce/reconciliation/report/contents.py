@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from payonce.reconciliation.matching.comparison import compared
 from payonce.reconciliation.matching.summary import (
     age_hours,
     by_class,
@@ -16,7 +17,7 @@ from payonce.reconciliation.matching.summary import (
 from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.report.decided import decided
 from payonce.reconciliation.runs.manifest import settings_document
-from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS
+from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, TO_DO
 
 if TYPE_CHECKING:
     from payonce.reconciliation.matching.run_result import RunResult
@@ -100,21 +101,33 @@ def as_json(contents: Contents) -> dict[str, Any]:
         "open_totals": [asdict(one) for one in contents.result.open_totals],
         "open_items": [asdict(one) for one in contents.result.open_items],
         "balance": [asdict(one) for one in contents.result.balance],
+        "accounts": [
+            {**asdict(one), "moved_minor": one.moved_minor, "unexplained_minor": one.unexplained_minor}
+            for one in contents.result.accounts
+        ],
         "anomalies": contents.result.anomalies.to_document() if contents.result.anomalies else None,
-        "breaks": [_break(found, contents.settings.as_of_ms) for found in contents.breaks],
+        "breaks": [_break(found, contents.settings) for found in contents.breaks],
     }
 
 
-def _break(found: Break, as_of_ms: int) -> dict[str, Any]:
+def _break(found: Break, settings: RunSettings) -> dict[str, Any]:
     rule = CLASSES[found.break_class]
+    as_of_ms = settings.as_of_ms
+    comparison = compared(found, settings)
     return {
         "break_id": found.break_id,
         "break_class": found.break_class,
         "severity": rule.severity,
         "meaning": rule.meaning,
+        "to_do": TO_DO[found.break_class],
         "subject": list(found.subject),
         "amount_minor": found.amount_minor,
         "currency": found.currency,
+        "expected_minor": comparison.expected_minor,
+        "expected_currency": comparison.expected_currency,
+        "actual_minor": comparison.actual_minor,
+        "actual_currency": comparison.actual_currency,
+        "difference_minor": comparison.difference_minor,
         "occurred_at_ms": found.occurred_at_ms,
         "age_hours": age_hours(found, as_of_ms),
         "sla_hours": SLA_HOURS[rule.severity],
@@ -123,7 +136,7 @@ def _break(found: Break, as_of_ms: int) -> dict[str, Any]:
         "payment_id": found.payment_id,
         "gateway": found.gateway,
         "surplus_gateway_payment_id": found.surplus_gateway_payment_id,
-        "why": found.why,
+        "why": " ".join(filter(None, (found.why, comparison.note))) or None,
         "evidence": [
             {"source": one.source, "row_key": one.row_key, "fields": dict(one.fields)} for one in found.evidence
         ],

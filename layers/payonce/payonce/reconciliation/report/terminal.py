@@ -59,7 +59,7 @@ def show(contents: Contents, console: Console) -> None:
     _show_decided(contents, console)
     _show_windows(contents, console)
     _show_unproved(contents, console)
-    console.print(Text(verdict(contents.result, contents.proof)))
+    console.print(Text(plain(verdict(contents.result, contents.proof))))
     if remark := found_text(contents.result):
         console.print(Text(remark))
     console.print(Text(f"digest {contents.result.digest}"))

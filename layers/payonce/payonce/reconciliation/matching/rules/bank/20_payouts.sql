@@ -71,7 +71,8 @@ FROM (
 GROUP BY gateway, payout_id, currency;
 
 -- The sums of all members, as they are in the files. Only where they are off, or where files overlap at all, is it worth
--- taking each row once. A payout that came back is a member of the one with which it is paid again.
+-- taking each row once. A payout that came back is a member of the one with which it is paid again. more_minor: by how much
+-- the members are more than their payout.
 CREATE TABLE bank_made_of AS
 SELECT gateway, payout_id, currency, CAST(sum(net_minor) AS BIGINT) AS net_minor
 FROM gateway_row
@@ -86,7 +87,9 @@ CROSS JOIN bank_repeated AS r
 WHERE p.is_derived = 0 AND p.net_minor <> 0 AND (m.net_minor <> p.net_minor OR r.row_count > 0);
 
 CREATE TABLE bank_off AS
-SELECT r.gateway, r.payout_id, r.currency, CAST(abs(r.net_minor - sum(g.net_minor)) AS BIGINT) AS off_minor
+SELECT
+    r.gateway, r.payout_id, r.currency, CAST(abs(r.net_minor - sum(g.net_minor)) AS BIGINT) AS off_minor,
+    CAST(sum(g.net_minor) - r.net_minor AS BIGINT) AS more_minor
 FROM bank_recheck AS r
 JOIN (
     -- Of an id with two contents one is taken: the other is a conflict of its own.
