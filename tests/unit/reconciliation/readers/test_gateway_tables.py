@@ -281,6 +281,13 @@ def test_semicolons_tabs_and_several_settlements_in_one_file() -> None:
     }
 
 
+def test_the_parts_of_a_report_may_stand_one_behind_the_other() -> None:
+    """Of over a million rows Checkout.com gives several files with a header each. Fails when the second is a row."""
+    header, _, rest = samples.CHECKOUT_BREAKDOWN.partition("\n")
+    more = rest.replace("act_", "act_9")
+    assert len(rows(f"{header}\n{rest}{header}\n{more}")) == 2 * len(rows(samples.CHECKOUT_BREAKDOWN))
+
+
 def test_debt_with_klarna_is_in_the_totals_alone() -> None:
     """closing = opening - repay + deposit, and the repayment is deducted from the settlement
     (https://docs.klarna.com/payments/after-payments/settlements/settlement-files/). Fails when it is lost.

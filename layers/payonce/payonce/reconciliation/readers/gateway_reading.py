@@ -56,15 +56,19 @@ def _sections(table: GatewayTable, rows: Iterator[Row]) -> tuple[tuple[Cells, ..
     unread: list[Row] = []
     above: dict[str, str] = {}
     names: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
     of_body = False
     for row in rows:
         if not any(row.cells):
             continue
-        if table.fits(row.cells):
-            names, of_body = table.names(_checked(row)), True
-        elif any(table.fits(row.cells, columns) for columns in table.beside):
+        # Of the many rows of a body none is looked at for a header: where others may follow, they are marked.
+        plain = of_body and (row.cells[0] == table.mark if table.mark is not None else not table.beside)
+        if row.cells == header or (not plain and table.fits(row.cells)):
+            header = _checked(row)
+            names, of_body = table.names(header), True
+        elif not plain and any(table.fits(row.cells, columns) for columns in table.beside):
             names, of_body = table.names(_checked(row)), False
-        elif not names or (of_body and table.mark is not None and row.cells[0] != table.mark):
+        elif not names or (of_body and not plain and table.mark is not None):
             unread.append(row)
         elif of_body:
             body.append(Cells(row.line, _by_name(names, row), above))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, timedelta, timezone
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -59,6 +60,7 @@ _WRITTEN = re.compile(
 _DAY_AND_MONTH = re.compile(r"([0-9]{1,2})([/.])([0-9]{1,2})\2([0-9]{4})", re.ASCII)
 
 
+@lru_cache(maxsize=256)
 def zone_named(name: str) -> tzinfo | None:
     """Return the zone of an abbreviation of one offset, an offset, or a name of the IANA; ``None`` for another."""
     if name.upper() in UTC_OFFSET_MINUTES:
