@@ -15,7 +15,6 @@ from payonce.reconciliation.readers.adyen_csv import (
     NET_CURRENCY,
     NET_DEBIT,
     REQUIRED_COLUMNS,
-    UTC_OFFSET_MINUTES,
 )
 from payonce.reconciliation.readers.adyen_kinds import ADYEN_KINDS
 from payonce.reconciliation.readers.bulk.plan import (
@@ -34,6 +33,7 @@ from payonce.reconciliation.readers.bulk.plan import (
 )
 from payonce.reconciliation.readers.csv_table import check_header
 from payonce.reconciliation.readers.rows import RowKind
+from payonce.reconciliation.readers.zones import UTC_OFFSET_MINUTES
 
 if TYPE_CHECKING:
     from payonce.reconciliation.readers.bulk.look import FirstLook
