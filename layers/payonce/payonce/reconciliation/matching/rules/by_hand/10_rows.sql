@@ -112,7 +112,10 @@ SELECT
         WHEN s.difference_minor = 0 THEN 'matched'
         WHEN m.accepts = 1 THEN 'accepted'
         WHEN abs(s.difference_minor) <= least(
-            t.amount_minor, coalesce(s.base_minor * t.basis_points // 10000, t.amount_minor)
+            t.amount_minor,
+            coalesce(
+                s.base_minor // 10000 * t.basis_points + s.base_minor % 10000 * t.basis_points // 10000, t.amount_minor
+            )
         ) THEN 'tolerated'
         ELSE 'different'
     END AS state
