@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payonce.domain.errors import BodyMalformed
+from payonce.engines.spark_engine import SparkEngine
 from payonce.reconciliation.manual import Match, OwnRule, RowRef, Tolerance
 from payonce.reconciliation.matching.run_result import MatchedSum, MatchState
 from payonce.reconciliation.model import LedgerKind, LedgerState, Outcome
@@ -368,6 +370,12 @@ def test_a_pattern_that_would_backtrack_for_ever_does_not() -> None:
     bomb = OwnRule(source="gateway", field="reference", pattern="(a+)+(b+)+(a|aa)+$", label="bomb")
     result = reconcile([], [moved(1, reference="a" * 5_000 + "!")], settings=by_hand(rules=(bomb,)))
     assert [one.break_class.value for one in result.breaks] == ["missing_in_ledger"]
+
+
+def test_spark_refuses_rules_before_anything() -> None:
+    """Fails when Java's regular expressions, which backtrack, would search the texts of strangers, or nothing would."""
+    with pytest.raises(BodyMalformed, match="one machine only"):
+        SparkEngine(None).run(by_hand(rules=(RENT,)))
 
 
 # Whatever is decided.
