@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from payonce.reconciliation.manual import Match, OwnRule, RowRef, Tolerance
+from payonce.reconciliation.manual import OwnRule, Tolerance
 from payonce.reconciliation.matching.run_result import MatchState
 from payonce.reconciliation.model import Outcome
-from payonce.reconciliation.taxonomy import BreakClass
 from tests.reconciliation.feeding import run_disturbed, run_plainly
+from tests.support.decisions import pairs_of
 from tests.support.reconciliation_injector.compose import compose
-
-if TYPE_CHECKING:
-    from payonce.reconciliation.model import Break
-
-_C = BreakClass
-
-
-def pairs_of(breaks: tuple[Break, ...]) -> list[Match]:
-    """Return a match of each charge that one side lacks with one of the same currency that the other one lacks."""
-    sides: dict[tuple[str, str], list[Break]] = {}
-    for found in breaks:
-        if found.break_class in (_C.MISSING_IN_LEDGER, _C.MISSING_IN_GATEWAY) and len(found.evidence) == 1:
-            sides.setdefault((found.currency, found.break_class.value), []).append(found)
-    made = []
-    for (currency, name), ours in sorted(sides.items()):
-        if name != _C.MISSING_IN_GATEWAY.value:
-            continue
-        for one, other in zip(ours, sides.get((currency, _C.MISSING_IN_LEDGER.value), []), strict=False):
-            rows = (RowRef("ledger", one.evidence[0].row_key), RowRef("gateway", other.evidence[0].row_key))
-            match_id = f"mat_{one.break_id[4:]}"
-            made.append(
-                Match(match_id=match_id, rows=rows, reason="x", by="operator:a", at_ms=1, accept_difference=True)
-            )
-    return made
 
 
 @pytest.mark.parametrize("seed", range(2))

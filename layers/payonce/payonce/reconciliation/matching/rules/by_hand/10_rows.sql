@@ -49,7 +49,8 @@ FROM (
     -- A payout that the report has no row of, only those that it is made of: it is their sum, and no row of its own.
     SELECT
         'gateway' AS source, d.row_key, 3 AS side, d.gateway, '' AS transaction_id, 'sum' AS kind, 'sum' AS category,
-        d.currency, -sum(d.net_minor) AS amount_minor, sum(d.net_minor) AS value_minor, CAST(0 AS BIGINT) AS fee_minor,
+        d.currency, CAST(-sum(d.net_minor) AS BIGINT) AS amount_minor, CAST(sum(d.net_minor) AS BIGINT) AS value_minor,
+        CAST(0 AS BIGINT) AS fee_minor,
         max(d.at_ms) AS at_ms, CAST(NULL AS VARCHAR) AS merchant_id, CAST(NULL AS VARCHAR) AS payment_id,
         max(d.payout_id) AS label, CAST(0 AS BIGINT) AS copies
     FROM (
