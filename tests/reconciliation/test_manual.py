@@ -10,7 +10,7 @@ from payonce.reconciliation.manual import OwnRule, Tolerance
 from payonce.reconciliation.matching.run_result import MatchState
 from payonce.reconciliation.model import Outcome
 from tests.reconciliation.feeding import run_disturbed, run_plainly
-from tests.support.decisions import pairs_of
+from tests.support.manual_matches import pairs_of
 from tests.support.reconciliation_injector.compose import compose
 
 

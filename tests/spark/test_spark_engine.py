@@ -23,7 +23,7 @@ from payonce.reconciliation.matching.digest import row_hash
 from payonce.reconciliation.matching.rules import RuleFile, rule_files
 from payonce.reconciliation.matching.tables import INPUT_TABLES
 from payonce.reconciliation.taxonomy import CLASSES
-from tests.support.decisions import pairs_of
+from tests.support.manual_matches import pairs_of
 from tests.support.reconciliation_injector.compose import compose
 from tests.support.reconciliation_injector.files import gateway_file, statement_file
 
