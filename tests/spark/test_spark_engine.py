@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,12 @@ from payonce.domain.errors import BodyMalformed, ConservationViolated, StoreUnav
 from payonce.engines import spark_engine
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.engines.spark_engine import ROW_HASH, SparkEngine
+from payonce.reconciliation.manual import Tolerance
 from payonce.reconciliation.matching.digest import row_hash
 from payonce.reconciliation.matching.rules import RuleFile, rule_files
 from payonce.reconciliation.matching.tables import INPUT_TABLES
 from payonce.reconciliation.taxonomy import CLASSES
+from tests.support.manual_matches import pairs_of
 from tests.support.reconciliation_injector.compose import compose
 from tests.support.reconciliation_injector.files import gateway_file, statement_file
 
@@ -64,6 +66,26 @@ def test_every_class_is_found_alike_on_both(spark: SparkSession, tmp_path: Path)
     assert {one.break_class for one in expected.breaks} == deterministic
     assert result.breaks == expected.breaks
     assert result.tallies == expected.tallies
+    assert result.digest == expected.digest
+
+
+def test_what_people_decided_is_applied_alike_on_both(spark: SparkSession, tmp_path: Path) -> None:
+    """Fails when a match by hand or a tolerance, or what is said of it, is another one on Spark."""
+    case = compose(2, 3)
+    tolerances = tuple(
+        Tolerance(gateway=gateway, currency="EUR", basis_points=1_000, payout=payout, reason="a tenth")
+        for gateway in case.reported
+        for payout in (False, True)
+    )
+    plain = on_duckdb(case, tmp_path)
+    settings = replace(case.settings, matches=tuple(pairs_of(plain.breaks)), tolerances=tolerances)
+    decided = replace(case, settings=settings)
+    expected = on_duckdb(decided, tmp_path)
+    assert expected.matches
+    assert expected.differences
+    result = on_spark(spark, decided, tmp_path)
+    assert result.matches == expected.matches
+    assert result.differences == expected.differences
     assert result.digest == expected.digest
 
 

@@ -13,7 +13,9 @@ from payonce.domain.errors import CorrectionStateConflict, OutcomeUnknown, SelfA
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.ports import Table
 from payonce.reconciliation.cases.case_store import CaseStore
+from payonce.reconciliation.cases.match_store import MatchStore
 from payonce.reconciliation.cases.recording import record_run
+from payonce.reconciliation.manual import Match, RowRef
 from payonce.reconciliation.taxonomy import BreakClass
 from payonce.stores.memory_workflows import MemoryWorkflows
 from tests.support.corrections import (
@@ -271,6 +273,19 @@ def test_a_break_that_a_run_has_closed_is_not_corrected(world: World) -> None:
     close(world, found)
     after = corrections.execute(identity, deadline(world)).correction
     assert (after.status, after.outcome) == (_S.REJECTED, "break_closed")
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
+def test_a_break_that_a_person_has_matched_is_not_corrected(world: World) -> None:
+    """Fails when money goes back for a break of which a person has said meanwhile that it is none, and by whom."""
+    corrections, identity, found = waiting(world)
+    corrections.approve(identity, proposal_version=1, actor=CHECKER)
+    case = CaseStore(world.database).get(found.break_id)
+    rows = (RowRef("ledger", "je_1"), RowRef("gateway", "bank|t1"))
+    match = Match(match_id="mat_1", rows=rows, reason="one order", by="operator:anna", at_ms=1)
+    world.database.write(MatchStore(world.database).writes_of(match, [case], merchant_id=None))
+    after = corrections.execute(identity, deadline(world)).correction
+    assert (after.status, after.outcome) == (_S.REJECTED, "break_matched")
     assert world.gateway.succeeded(OperationKind.REFUND) == []
 
 

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payonce.domain.errors import BodyMalformed
+from payonce.engines.spark_engine import SparkEngine
 from payonce.reconciliation.manual import Match, OwnRule, RowRef, Tolerance
 from payonce.reconciliation.matching.run_result import MatchedSum, MatchState
 from payonce.reconciliation.model import LedgerKind, LedgerState, Outcome
@@ -78,6 +80,16 @@ def test_a_match_goes_before_the_pairs_of_the_rules() -> None:
     rows = ([entry(1)], [moved("1a", reference="r1"), moved("1b", reference="r1", created_at_ms=SETTINGS.as_of_ms - 1)])
     late = by_hand(match(ledger("e1"), reported("t1b")), in_transit_hours=0)
     assert seen(reconcile(*rows, settings=late)) == [("missing_in_ledger", "r1")]
+
+
+def test_a_row_of_a_plain_pair_can_be_matched_with_another_one() -> None:
+    """Fails when the pass that settles plain pairs in bulk does not leave out what a person has decided."""
+    for pair, left in (
+        ((ledger("e9"), reported("t1")), ("missing_in_gateway", "r1")),
+        ((ledger("e1"), reported("t9")), ("missing_in_ledger", "r1")),
+    ):
+        more = ([entry(9)], []) if pair[0].row_key == "e9" else ([], [moved(9)])
+        assert seen(reconcile([entry(1), *more[0]], [moved(1), *more[1]], settings=by_hand(match(*pair)))) == [left]
 
 
 def test_what_amounts_differ_by_stays_a_break_unless_it_is_accepted() -> None:
@@ -145,6 +157,16 @@ def test_matches_that_contradict_each_other_are_both_left() -> None:
     assert seen(result) == seen(reconcile(*rows))
 
 
+def test_the_digest_tells_other_decisions_apart() -> None:
+    """Fails when two runs that end alike, by decisions about other rows, have one digest."""
+    rows = ([entry(1), entry(2)], [moved(3), moved(4)])
+    one = by_hand(match(ledger("e1"), reported("t3")), match(ledger("e2"), reported("t4"), number=2))
+    other = by_hand(match(ledger("e1"), reported("t4"), number=3), match(ledger("e2"), reported("t3"), number=4))
+    runs = [reconcile(*rows, settings=each) for each in (one, other, one)]
+    assert runs[0].tallies == runs[1].tallies
+    assert runs[0].digest == runs[2].digest != runs[1].digest
+
+
 def test_the_same_rows_in_overlapping_files_are_matched_once() -> None:
     """Fails when a row that two files have in common is counted twice, which would break conservation."""
     result = reconcile(
@@ -193,6 +215,18 @@ def test_a_pair_within_the_tolerance_is_matched_and_what_it_is_off_is_said(
     totals = [(one.how, one.gateway, one.currency, one.rows, one.difference_minor) for one in result.difference_totals]
     assert totals == ([("tolerated", "bank", "EUR", 1, off)] if tolerated else [])
     assert [(one.row_key, one.other_key) for one in result.differences] == ([("bank|t1", "e1")] if tolerated else [])
+
+
+def test_the_largest_amount_has_a_tolerance_too() -> None:
+    """Fails when basis points of an amount of eighteen digits exceed 64 bits, so that the run has no result."""
+    largest = 10**18 - 1
+    share = replace(TOLERANCE, amount_minor=None, basis_points=1_000)
+    rows = ([entry(1, amount_minor=largest)], [moved(1, amount_minor=largest - 10**17)])
+    assert seen(reconcile(*rows, settings=by_hand(tolerances=(share,)))) == [("amount_mismatch", "r1")]
+    rows = ([entry(1, amount_minor=largest)], [moved(1, amount_minor=largest - 10**17 + 1)])
+    assert seen(reconcile(*rows, settings=by_hand(tolerances=(share,)))) == []
+    pair = match(ledger("e1"), reported("t1"))
+    assert seen(reconcile(*rows, settings=by_hand(pair, tolerances=(share,)))) == []
 
 
 def test_a_tolerated_pair_is_still_judged_by_everything_else() -> None:
@@ -336,6 +370,12 @@ def test_a_pattern_that_would_backtrack_for_ever_does_not() -> None:
     bomb = OwnRule(source="gateway", field="reference", pattern="(a+)+(b+)+(a|aa)+$", label="bomb")
     result = reconcile([], [moved(1, reference="a" * 5_000 + "!")], settings=by_hand(rules=(bomb,)))
     assert [one.break_class.value for one in result.breaks] == ["missing_in_ledger"]
+
+
+def test_spark_refuses_rules_before_anything() -> None:
+    """Fails when Java's regular expressions, which backtrack, would search the texts of strangers, or nothing would."""
+    with pytest.raises(BodyMalformed, match="one machine only"):
+        SparkEngine(None).run(by_hand(rules=(RENT,)))
 
 
 # Whatever is decided.

@@ -111,8 +111,9 @@ class Execution:
         )
 
     def _guards(self, case: Case, correction: Correction) -> list[Write]:
-        if case.status is not CaseStatus.OPEN:
-            is_open = {"case_status": CaseStatus.OPEN.value}
+        if _over(case) is not None:
+            # Refused by the claim's own transaction, which an earlier claim does not come to.
+            is_open = {"case_status": CaseStatus.OPEN.value, "match_id": None}
             return [
                 Adjust(table=Table.RECONCILIATION, key=case_key(case.break_id), require=is_open, set=is_open),
             ]

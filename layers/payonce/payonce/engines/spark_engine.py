@@ -73,11 +73,11 @@ class SparkEngine:
 
     def run(self, settings: RunSettings, progress: Callable[[str, int, int], None] | None = None) -> RunResult:
         """See ``ReconciliationEngine``."""
-        from pyspark.errors import PySparkException  # type: ignore[import-not-found,unused-ignore]
-
         if settings.rules:
             # Spark's regular expressions backtrack, and would do so over texts that strangers write.
             raise BodyMalformed("Rules of one's own ([[rules]]) run on one machine only: leave them out of the policy.")
+        from pyspark.errors import PySparkException  # type: ignore[import-not-found,unused-ignore]
+
         steps = [file for family in FAMILIES for file in rule_files(family, compiled=True)]
         try:
             self._prepare(settings)

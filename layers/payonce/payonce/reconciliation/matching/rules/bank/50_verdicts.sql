@@ -49,7 +49,11 @@ LEFT JOIN (
 WHERE
     o.payout_id IS NULL AND c.came_minor <> p.expected_minor AND c.sent_back = 0 AND c.equal_lines = 0
     AND abs(c.came_minor - p.expected_minor) <= least(
-        t.amount_minor, coalesce(abs(p.expected_minor) * t.basis_points // 10000, t.amount_minor)
+        t.amount_minor,
+        coalesce(
+            abs(p.expected_minor) // 10000 * t.basis_points + abs(p.expected_minor) % 10000 * t.basis_points // 10000,
+            t.amount_minor
+        )
     );
 
 CREATE TABLE bank_payout_verdict AS

@@ -49,7 +49,8 @@ FROM (
     -- A payout that the report has no row of, only those that it is made of: it is their sum, and no row of its own.
     SELECT
         'gateway' AS source, d.row_key, 3 AS side, d.gateway, '' AS transaction_id, 'sum' AS kind, 'sum' AS category,
-        d.currency, -sum(d.net_minor) AS amount_minor, sum(d.net_minor) AS value_minor, CAST(0 AS BIGINT) AS fee_minor,
+        d.currency, CAST(-sum(d.net_minor) AS BIGINT) AS amount_minor, CAST(sum(d.net_minor) AS BIGINT) AS value_minor,
+        CAST(0 AS BIGINT) AS fee_minor,
         max(d.at_ms) AS at_ms, CAST(NULL AS VARCHAR) AS merchant_id, CAST(NULL AS VARCHAR) AS payment_id,
         max(d.payout_id) AS label, CAST(0 AS BIGINT) AS copies
     FROM (
@@ -112,7 +113,10 @@ SELECT
         WHEN s.difference_minor = 0 THEN 'matched'
         WHEN m.accepts = 1 THEN 'accepted'
         WHEN abs(s.difference_minor) <= least(
-            t.amount_minor, coalesce(s.base_minor * t.basis_points // 10000, t.amount_minor)
+            t.amount_minor,
+            coalesce(
+                s.base_minor // 10000 * t.basis_points + s.base_minor % 10000 * t.basis_points // 10000, t.amount_minor
+            )
         ) THEN 'tolerated'
         ELSE 'different'
     END AS state

@@ -13,7 +13,12 @@ WHERE
     p.basis = 'first' AND e.currency = m.currency AND m.reversed_minor = 0
     AND (m.amount_minor > 0) = (e.amount_minor > 0)
     AND abs(m.amount_minor - e.amount_minor) <= least(
-        t.amount_minor, coalesce(abs(e.amount_minor) * t.basis_points // 10000, t.amount_minor)
+        t.amount_minor,
+        -- A product that fits 64 bits for the largest amount, too.
+        coalesce(
+            abs(e.amount_minor) // 10000 * t.basis_points + abs(e.amount_minor) % 10000 * t.basis_points // 10000,
+            t.amount_minor
+        )
     );
 
 CREATE TABLE transactions_pair_verdict AS
