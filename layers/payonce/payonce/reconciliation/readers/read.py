@@ -18,7 +18,7 @@ from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
 from payonce.reconciliation.readers.mapped_table import mapping_of, read_mapped_table
 from payonce.reconciliation.readers.mt940 import read_mt940
 from payonce.reconciliation.readers.ofx import read_ofx
-from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile
+from payonce.reconciliation.readers.rows import FileFormat, ReconciliationFile, RowKind
 from payonce.reconciliation.readers.stripe_csv import read_stripe_csv
 from payonce.reconciliation.readers.stripe_kinds import STRIPE_KINDS
 from payonce.reconciliation.readers.text import as_utf8
@@ -84,7 +84,7 @@ def read_file(
     file_format = detect(data, is_mapped=is_mapped)
     if file_format in GATEWAY_READERS:
         rows = GATEWAY_READERS[file_format](data, zone)
-        notices = unknown_words(Counter(row.category for row in rows), file_format)
+        notices = unknown_words(Counter(row.category for row in rows if row.kind is RowKind.ADJUSTMENT), file_format)
         return ReconciliationFile(file_id, file_format, gateway_rows=rows, notices=notices)
     statements = read_mapped_table(data, fitting[0]) if fitting else BANK_READERS[file_format](data)
     read = ReconciliationFile(file_id, file_format, statements=statements)
@@ -94,7 +94,7 @@ def read_file(
 
 
 def unknown_words(found: Counter[str | None], file_format: FileFormat) -> tuple[str, ...]:
-    """Return a notice for each word of a gateway that its reader does not know: its rows are adjustments."""
+    """Return a notice for each word of adjustments that the gateway's reader does not know."""
     known = KNOWN_WORDS.get(file_format)
     if known is None:
         return ()
