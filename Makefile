@@ -111,7 +111,8 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/proxy.py
 
-bench-reconciliation: setup ## seconds and peak memory of a reconciliation run at 0.5, 1, 5 and 10 million rows a side
+bench-reconciliation: setup ## a reconciliation run beside plain SQL, from CSV and parquet, and its growth to 10 million rows a side
+	$(PY) -m benchmarks.reconciliation_from_csv
 	$(PY) benchmarks/reconciliation.py
 
 report-page: setup ## open the report of a month in Chromium, at 1,000 and 50,000 breaks: seconds, checks, pictures in .local/report-pages

@@ -305,16 +305,32 @@ def test_only_the_report_needs_matplotlib(folder: Path) -> None:
     assert reconcile(folder, *ORDER, python=("-c", code)).returncode == 1
 
 
-def test_a_row_that_the_engine_never_got_is_noticed(folder: Path) -> None:
-    """Fails when the command trusts the engine's own count: then this run reports a break that there is not."""
-    code = """
+LOSES_A_ROW = """
 import sys
 from payonce.cli import main as cli
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-whole = DuckDbWorkspace.add_ledger
-DuckDbWorkspace.add_ledger = lambda self, rows: whole(self, list(rows)[1:])
+by_row, in_bulk = DuckDbWorkspace.add_ledger, DuckDbWorkspace.add_in_bulk
+def losing(self, look, plan, **how):
+    facts = in_bulk(self, look, plan, **how)
+    self._connection.execute("DELETE FROM main.bulk_1 WHERE rowid = 0")
+    return facts
+DuckDbWorkspace.{method} = {loser}
 sys.exit(cli.main(sys.argv[1:]))
 """
+
+
+@pytest.mark.parametrize(
+    ("before_header", "method", "loser"),
+    [("", "add_in_bulk", "losing"), ("\n", "add_ledger", "lambda self, rows: by_row(self, list(rows)[1:])")],
+)
+def test_a_row_that_the_engine_never_got_is_noticed(folder: Path, before_header: str, method: str, loser: str) -> None:
+    """Fails when the command trusts the engine's own count: then this run reports a break that there is not.
+
+    A ledger with a blank line before its header is read row by row.
+    """
+    ledger = folder / "ledger.csv"
+    ledger.write_text(before_header + ledger.read_text())
+    code = LOSES_A_ROW.format(method=method, loser=loser)
     done = reconcile(folder, *ORDER, "--json", "r.json", "--manifest", "chain.jsonl", python=("-c", code))
     assert done.returncode == 2
     assert "Conservation failed" in done.stderr

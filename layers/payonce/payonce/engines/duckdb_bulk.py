@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -16,11 +15,14 @@ from payonce.reconciliation.readers.bulk.plan import literal, stripped
 from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
     from pathlib import Path
 
     from payonce.reconciliation.readers.bulk.look import FirstLook
     from payonce.reconciliation.readers.bulk.plan import BulkPlan
+
+    type Query = Callable[[str], list[tuple[Any, ...]]]
 
 _BASIS_POINTS: Final = 10_000
 _CHARGES: Final = "kind = 'charge' AND amount_minor > 0"
@@ -39,7 +41,7 @@ def load_in_bulk(
     folder: Path,
     gateway: str | None = None,
 ) -> BulkFacts | None:
-    """Make the table ``made`` of the file; return ``None``, and leave nothing behind, where the readers have to read it.
+    """Make the table ``made`` of the file; return ``None``, and leave nothing behind, where a reader has to read it.
 
     ``folder`` gets a link to the file for as long as it is read: a name that the engine takes for a pattern or for an
     address is none there. Raises ``OSError``.
@@ -107,12 +109,11 @@ def _facts(connection: duckdb.DuckDBPyConnection, look: FirstLook, plan: BulkPla
     return facts
 
 
-def _proved_sums(query: Any, look: FirstLook, plan: BulkPlan, link: Path, made: str) -> dict[str, tuple[int, int]]:
+def _proved_sums(query: Query, look: FirstLook, plan: BulkPlan, link: Path, made: str) -> dict[str, tuple[int, int]]:
     """Return rows and sum per currency from the file; raise unless the table has just those."""
     summed = ", ".join(f"sum({name})" for name in plan.summed)
-    found = {
-        row[0]: row[1:] for row in query(f"SELECT currency, count(*), {summed} FROM main.{made} GROUP BY currency")
-    }
+    text = f"SELECT currency, count(*), {summed} FROM main.{made} GROUP BY currency"  # noqa: S608
+    found = {row[0]: row[1:] for row in query(text)}
     stated = dict(plan.control)
     if plan.recount is not None:
         stated = {
@@ -135,9 +136,10 @@ def _whole_minor(total: Decimal, currency: str) -> int:
     return int(scaled)
 
 
-def _gateway_facts(query: Any, made: str, rows: int, sums: Mapping[str, tuple[int, int]]) -> BulkFacts:
+def _gateway_facts(query: Query, made: str, rows: int, sums: Mapping[str, tuple[int, int]]) -> BulkFacts:
     fee = f"CAST(fee_minor AS HUGEINT) * {_BASIS_POINTS}"
     delay = "(available_at_ms - created_at_ms)"
+    words = f"SELECT category, count(*) FROM main.{made} WHERE kind = 'adjustment' GROUP BY category"  # noqa: S608
     [[latest_ms]] = query(f"SELECT max(created_at_ms) FROM main.{made}")  # noqa: S608
     return BulkFacts(
         rows=rows,
@@ -145,7 +147,7 @@ def _gateway_facts(query: Any, made: str, rows: int, sums: Mapping[str, tuple[in
         latest_ms=latest_ms or 0,
         fees=_counted(query, made, _floor(fee, "amount_minor"), f"{_CHARGES}"),
         delays=_counted(query, made, _floor(delay, str(HOUR_MS)), f"{_CHARGES} AND available_at_ms IS NOT NULL"),
-        words=Counter(dict(query(f"SELECT category, count(*) FROM main.{made} GROUP BY category"))),  # noqa: S608
+        words=Counter(dict(query(words))),
     )
 
 
@@ -154,6 +156,6 @@ def _floor(number: str, by: str) -> str:
     return f"(({number} - (({number} % {by}) + {by}) % {by}) // {by})"
 
 
-def _counted(query: Any, made: str, value: str, condition: str) -> dict[int, int]:
+def _counted(query: Query, made: str, value: str, condition: str) -> dict[int, int]:
     text = f"SELECT CAST({value} AS BIGINT) AS value, count(*) FROM main.{made} WHERE {condition} GROUP BY value"  # noqa: S608
     return {int(key): int(count) for key, count in query(text)}

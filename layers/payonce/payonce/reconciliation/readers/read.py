@@ -87,8 +87,7 @@ def read_file(
     file_format = detect(data, is_mapped=is_mapped)
     if file_format in GATEWAY_READERS:
         rows = GATEWAY_READERS[file_format](data, zone)
-        words = Counter(row.category for row in rows if row.kind is RowKind.ADJUSTMENT)
-        notices = unknown_words(words, file_format)
+        notices = unknown_words(Counter(row.category for row in rows if row.kind is RowKind.ADJUSTMENT), file_format)
         return ReconciliationFile(file_id, file_format, gateway_rows=rows, notices=notices)
     statements = read_mapped_table(data, fitting[0]) if fitting else BANK_READERS[file_format](data)
     read = ReconciliationFile(file_id, file_format, statements=statements)
@@ -98,7 +97,7 @@ def read_file(
 
 
 def unknown_words(found: Counter[str | None], file_format: FileFormat) -> tuple[str, ...]:
-    """Return a notice for each word of a gateway that its reader does not know: its rows are adjustments."""
+    """Return a notice for each word of adjustments that the gateway's reader does not know."""
     known = KNOWN_WORDS.get(file_format)
     if known is None:
         return ()

@@ -105,7 +105,7 @@ def adyen_plan(look: FirstLook) -> BulkPlan:
         ),
         recount=amounts.recount,
         refused=(
-            "SELECT payout_id FROM {made} WHERE payout_id IS NOT NULL GROUP BY payout_id, currency "
+            "SELECT payout_id FROM {made} WHERE payout_id IS NOT NULL GROUP BY payout_id, currency "  # noqa: S608
             f"HAVING bool_or(kind = {literal(RowKind.PAYOUT)}) AND sum(net_minor) <> 0",
             # Which of several equal ones is the second one is for the reader to say, in the file's order.
             "SELECT transaction_id FROM {made} WHERE gateway_payment_id IS NULL GROUP BY transaction_id "
@@ -156,7 +156,7 @@ class _Amounts:
 
 def _rate_millionths(rate: str) -> str:
     """Return the rate between minor units, rounded half to even as ``values.minor_rate_millionths`` does."""
-    # u.meaning and p.meaning are powers of ten that fall as the exponents rise; the rate is in thousandths of millionths.
+    # u.meaning and p.meaning are powers of ten that fall as the exponents rise; the rate is taken in 10^-9.
     numerator = f"(CAST(CAST({rate} AS DECIMAL(28, 9)) * 1000000000 AS HUGEINT) * p.meaning)"
     denominator = "(CAST(1000 AS HUGEINT) * u.meaning)"
     whole, rest = f"({numerator} // {denominator})", f"(2 * ({numerator} % {denominator}))"

@@ -33,7 +33,7 @@ class BulkFacts:
 
     ``sums``: rows and signed sum per currency, of the file's own totals or counted from its texts a second time: not
     of the table that was made. ``gateways`` are those of a ledger's rows. ``fees``, ``delays`` and ``words`` count
-    charges by whole basis points and hours, and rows by the gateway's word.
+    charges by whole basis points and hours, and adjustments by the gateway's word.
     """
 
     rows: int

@@ -43,6 +43,7 @@ def ledger_plan(look: FirstLook) -> BulkPlan:
             raise FileRejected(f"there are two totals of {code}")
         control[code] = (int(record.required("entry_id")), int(record.required("amount_minor")))
     kind, amount, booked, reverses = map(cells.text, ("kind", "amount_minor", "booked_at", "reverses_entry_id"))
+    is_epoch = f"regexp_full_match({booked}, {literal(_EPOCH_MS)})"
     amount_minor = f"CAST({amount} AS BIGINT)"
     rows = {name: cells.text(name) for name in (*_TEXTS, *OPTIONAL_COLUMNS)}
     return BulkPlan(
@@ -51,8 +52,7 @@ def ledger_plan(look: FirstLook) -> BulkPlan:
             **rows,
             "amount_minor": amount_minor,
             "currency": f"upper({cells.text('currency')})",
-            "booked_at_ms": f"CASE WHEN regexp_full_match({booked}, {literal(_EPOCH_MS)}) THEN CAST({booked} AS BIGINT) "
-            f"ELSE {instant(booked)} END",
+            "booked_at_ms": f"CASE WHEN {is_epoch} THEN CAST({booked} AS BIGINT) ELSE {instant(booked)} END",
         },
         joins=(currency("u", cells.text("currency")),),
         kept=f"{kind} IS DISTINCT FROM {literal(TOTAL)}",
@@ -64,7 +64,7 @@ def ledger_plan(look: FirstLook) -> BulkPlan:
             f"regexp_full_match({amount}, {literal(_INTEGER)})",
             f"{amount_minor} <> 0",
             f"({amount_minor} > 0) = (({kind} = {literal(LedgerKind.CHARGE)}) = ({reverses} IS NULL))",
-            f"(regexp_full_match({booked}, {literal(_EPOCH_MS)}) OR {is_instant(booked)})",
+            f"({is_epoch} OR {is_instant(booked)})",
         ),
         control_records=len(totals),
         control=control,

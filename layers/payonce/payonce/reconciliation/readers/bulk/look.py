@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 18  # stays in a processor's cache while it is looked through several times
 MAX_CELL_LINES = 100  # of a text with line ends in it; without a bound one quote would cost the square of the file
 TAIL_BYTES = 65_536  # the records of control totals, one per currency
-# What ``str.strip`` takes off beside the space and the line's end. In a file that has one, every cell is stripped of all.
+# What ``str.strip`` takes off beside space and line end. In a file that has one, every cell is stripped of all.
 _BLANKS = tuple(b"\t\x0b\x0c\x1c\x1d\x1e\x1f"[at : at + 1] for at in range(7))
 _LINE_BYTES = MAX_LINE_CHARACTERS - 1  # a reader may count the line's end, too
 _WIDE_BLANKS = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")

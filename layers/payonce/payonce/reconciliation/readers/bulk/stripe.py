@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.reconciliation.readers.bulk.plan import (
+    DECIMALS,
     NOTHING,
     BulkPlan,
     Cells,
@@ -90,15 +91,16 @@ def stripe_plan(look: FirstLook) -> BulkPlan:
             if_any(method, is_ascii(method)),
             if_any(country, is_ascii(country)),
         ),
-        recount=_recount(look, cells),
+        recount=_recount(cells),
         unique="transaction_id",
     )
 
 
-def _recount(look: FirstLook, cells: Cells) -> str:
+def _recount(cells: Cells) -> str:
     """Return rows and sums per currency, added up as decimals and not as the minor units of the table's rows."""
     code, gross = cells.text("currency"), cells.text("gross")
-    return f"SELECT upper({code}), count(*), sum(CAST({gross} AS DECIMAL(38, 4))) FROM {{cells}} GROUP BY upper({code})"
+    total = f"sum(CAST({gross} AS DECIMAL(38, {DECIMALS})))"
+    return f"SELECT upper({code}), count(*), {total} FROM {{cells}} GROUP BY upper({code})"  # noqa: S608
 
 
 def _at(text: str) -> str:
