@@ -21,8 +21,11 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.chromium import Chromium
+from payonce.reconciliation.readers.values import plain
+from payonce.reconciliation.report.html import as_html
 from tests.outside_month.__main__ import main as make_month
 from tests.outside_month.planted import PLANTS
+from tests.unit.reconciliation.test_report import HOSTILE, with_texts
 
 GOAL_SECONDS = 2.0
 OPENED = 5  # times; the median counts
@@ -143,6 +146,22 @@ def pictures(browser: Chromium, report: Path, out: Path, name: str) -> None:
             browser.picture(out / f"{title}-{place}.png")
 
 
+def hostile(browser: Chromium, out: Path) -> None:
+    """Show that texts which would be scripts are texts, and that no other script runs, whoever adds it."""
+    page = out / "hostile.html"
+    page.write_text(as_html(with_texts(HOSTILE)), encoding="utf-8")
+    browser.open(page)
+    browser.ask(ROWS + "[0].querySelector('button').click()")
+    shown = browser.ask("document.querySelector('#breaks-table tr.detail').textContent")
+    assert plain(HOSTILE) in shown, shown
+    assert browser.ask("document.querySelectorAll('script:not([type])').length") == 1
+    assert not browser.problems, browser.problems
+    added = "const s = document.createElement('script'); s.append('window.ran = 1'); document.body.append(s)"
+    assert browser.ask(f"(() => {{ try {{ {added} }} catch {{}} return window.ran === undefined; }})()")
+    assert browser.problems, "the policy did not refuse the script"
+    browser.problems.clear()
+
+
 def without_scripts(browser: Chromium, report: Path, out: Path) -> None:
     """Show that the page says the most urgent without scripts."""
     browser.show(1280, dark=False)
@@ -169,6 +188,7 @@ def main() -> int:
             took = used(browser, found)
             pictures(browser, report, out, name)
             without_scripts(browser, report, out)
+            hostile(browser, out)
             assert not browser.problems, browser.problems
         median = statistics.median(seconds)
         others = ", ".join(f"{what} {value:.0f} ms" for what, value in took.items())

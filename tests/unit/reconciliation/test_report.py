@@ -183,7 +183,7 @@ def test_nothing_of_a_file_becomes_markup_or_a_formula() -> None:
 
 
 # What ends a script, begins a comment in one, ends a line of one, or is no character of a page.
-HOSTILE = "</script><script>alert(1)</script><!--<script>]]>&lt;\u2028\u2029\x00\"'`{{7*7}}"
+HOSTILE = "</script x </script><script>alert(1)</script><!--<script>]]>&lt;\u2028\u2029\x00\"'`{{7*7}}"
 
 
 def with_texts(text: str) -> Contents:
@@ -247,6 +247,7 @@ def test_no_text_changes_what_the_page_is_made_of() -> None:
     assert row[1:5] == [f"{shown}{number}" for number in (3, 4, 6, 10)]
     assert page.data("data-open")["label"] == [f"{shown}20"]
     assert page.data("data-breaks")["subject"] == [f"{shown}1 · {shown}2"]
+    assert not any("<" in text for name, text in page.scripts.items() if name)
     text = as_html(with_texts(HOSTILE))
     assert not {"\u2028", "\u2029", "\x00"} & set(text)
     text.encode()

@@ -88,9 +88,10 @@ def test_what_a_missing_statement_moved_is_unexplained() -> None:
 
 def test_two_statements_of_a_day_are_told_apart_by_their_balances() -> None:
     """Fails when the second statement of the first day is taken for the first one, or the first for the last."""
-    morning, noon = statement(0, line(1000, PO)), statement(1000, line(-250, "Rent"))
-    one = accounts([moved(1), paid_out()], noon, morning)["NL1"]
-    assert (one.opening_minor, one.closing_minor, one.unexplained_minor) == (0, 750, 0)
+    for cents in range(8):  # whose keys stand in either order
+        morning, noon = statement(cents, line(1000, PO)), statement(1000 + cents, line(-250, "Rent"))
+        one = accounts([moved(1), paid_out()], noon, morning)["NL1"]
+        assert (one.opening_minor, one.closing_minor, one.unexplained_minor) == (cents, 750 + cents, 0)
 
 
 def test_lines_without_a_proved_balance_are_set_apart() -> None:

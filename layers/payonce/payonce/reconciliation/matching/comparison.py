@@ -8,22 +8,19 @@ gateway moved more than our ledger, and the bank more than the gateway.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from payonce.domain.durations import HOUR_MS
-from payonce.reconciliation.matching.break_evidence import EVIDENCE_ROWS_PER_BREAK
 from payonce.reconciliation.matching.contract_fee import contract_fee
-from payonce.reconciliation.model import LedgerState, Source
+from payonce.reconciliation.matching.evidence_sums import amount_of, booked_of, chosen, number, readings, rows_of
+from payonce.reconciliation.model import Source
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from payonce.reconciliation.model import Break, Evidence, RunSettings
-
-MAX_READINGS: Final = 64  # of rows that stand there with several contents; more of them are read by their first one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,59 +59,14 @@ def _comparison(found: Break, expected: int | None, actual: int | None, note: st
     return Comparison(expected, actual, found.currency, found.currency, note)
 
 
-def _number(row: Evidence, name: str) -> int:
-    value = row.fields.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def _rows(found: Break, source: Source, *, currency: str | None = None) -> list[Evidence]:
-    return [
-        row
-        for row in found.evidence
-        if row.source is source and currency in (None, row.fields.get("currency", currency))
-    ]
-
-
-def _readings(rows: Iterable[Evidence], amount: Callable[[Evidence], int]) -> list[int]:
-    """Return what the rows can add up to: one id may stand there with several contents, of which one counts."""
-    contents: dict[str, list[int]] = {}
-    for row in rows:
-        contents.setdefault(row.row_key, []).append(amount(row))
-    readings = 1
-    for values in contents.values():
-        readings *= len(values)
-    if readings > MAX_READINGS:
-        return [sum(values[0] for values in contents.values())]
-    return [sum(choice) for choice in product(*contents.values())]
-
-
-def _chosen(
-    found: Break, expected: Sequence[int], actual: Sequence[int], *, is_stake: bool = True
-) -> tuple[int | None, int | None]:
-    """Return the reading whose difference is what is at stake; without one the first, unless rows were cut off."""
-    for pair in product(expected, actual) if is_stake else ():
-        if abs(pair[1] - pair[0]) == found.amount_minor:
-            return pair
-    is_cut = len({(row.source, row.row_key) for row in found.evidence}) >= EVIDENCE_ROWS_PER_BREAK
-    return (None, None) if is_cut or not found.evidence else (expected[0], actual[0])
-
-
-def _amount(row: Evidence) -> int:
-    return _number(row, "amount_minor")
-
-
-def _booked(row: Evidence) -> int:
-    return _amount(row) if row.fields.get("state", LedgerState.BOOKED) == LedgerState.BOOKED else 0
-
-
 def _two_sides(found: Break, settings: RunSettings) -> Comparison:
     """Compare our ledger with the gateway; a surplus row stands alone, beside what it is too many of."""
     if len(found.subject) > 2:
         return _surplus(found, settings)
-    ours = _readings(_rows(found, Source.LEDGER, currency=found.currency), _booked)
-    theirs = _readings(_rows(found, Source.GATEWAY, currency=found.currency), _amount)
+    ours = readings(rows_of(found, Source.LEDGER, currency=found.currency), booked_of)
+    theirs = readings(rows_of(found, Source.GATEWAY, currency=found.currency), amount_of)
     is_stake = found.break_class not in (BreakClass.LATE_SETTLEMENT, BreakClass.AMBIGUOUS)
-    return _comparison(found, *_chosen(found, ours, theirs, is_stake=is_stake))
+    return _comparison(found, *chosen(found, ours, theirs, is_stake=is_stake))
 
 
 def _surplus(found: Break, settings: RunSettings) -> Comparison:
@@ -123,8 +75,8 @@ def _surplus(found: Break, settings: RunSettings) -> Comparison:
     rows = [row for row in found.evidence if name and (row.row_key == name or row.row_key.endswith(f"|{name}"))]
     if not rows:
         return _two_sides(found, settings) if not name else _comparison(found, None, None)
-    row = next((one for one in rows if abs(_amount(one)) == found.amount_minor), rows[0])
-    amount = -found.amount_minor if _amount(row) < 0 else found.amount_minor
+    row = next((one for one in rows if abs(amount_of(one)) == found.amount_minor), rows[0])
+    amount = -found.amount_minor if amount_of(row) < 0 else found.amount_minor
     return _comparison(found, amount, 0) if row.source is Source.LEDGER else _comparison(found, 0, amount)
 
 
@@ -133,38 +85,38 @@ def _double_charge(found: Break, _: RunSettings) -> Comparison:
 
 
 def _two_currencies(found: Break, _: RunSettings) -> Comparison:
-    ours, theirs = _rows(found, Source.LEDGER), _rows(found, Source.GATEWAY)
+    ours, theirs = rows_of(found, Source.LEDGER), rows_of(found, Source.GATEWAY)
     if not ours or not theirs:
         return _comparison(found, None, None)
     currencies = [str(rows[0].fields.get("currency") or found.currency) for rows in (ours, theirs)]
-    expected, actual = (_readings(rows, _amount)[0] for rows in (ours, theirs))
+    expected, actual = (readings(rows, amount_of)[0] for rows in (ours, theirs))
     return Comparison(expected, actual, *currencies)
 
 
 def _late(found: Break, settings: RunSettings) -> Comparison:
     comparison = _two_sides(found, settings)
-    for row in _rows(found, Source.GATEWAY):
-        if available_ms := _number(row, "available_at_ms"):
-            hours = (available_ms - _number(row, "created_at_ms")) // HOUR_MS
+    for row in rows_of(found, Source.GATEWAY):
+        if available_ms := number(row, "available_at_ms"):
+            hours = (available_ms - number(row, "created_at_ms")) // HOUR_MS
             note = f"Available {hours:,} hours after the charge; {settings.settlement_sla_hours:,} are agreed."
             return _comparison(found, comparison.expected_minor, comparison.actual_minor, note)
     return comparison
 
 
 def _fee(found: Break, settings: RunSettings) -> Comparison:
-    for row in _rows(found, Source.GATEWAY):
+    for row in rows_of(found, Source.GATEWAY):
         fee = contract_fee(row.fields, settings.fees)
-        charged = _number(row, "fee_minor")
+        charged = number(row, "fee_minor")
         if fee is not None and abs(charged - fee.minor) == found.amount_minor:
             return _comparison(found, fee.minor, charged, fee.text)
     return _comparison(found, None, None)
 
 
 def _rate(found: Break, _: RunSettings) -> Comparison:
-    for row in _rows(found, Source.GATEWAY):
-        measured, presented = _number(row, "measured_rate_millionths"), abs(_number(row, "presented_minor"))
+    for row in rows_of(found, Source.GATEWAY):
+        measured, presented = number(row, "measured_rate_millionths"), abs(number(row, "presented_minor"))
         if measured and presented:
-            actual = _amount(row)
+            actual = amount_of(row)
             more = found.amount_minor if abs(actual) * 1_000_000 // presented > measured else -found.amount_minor
             return _comparison(found, actual - more if actual > 0 else actual + more, actual)
     return _comparison(found, None, None)
@@ -173,66 +125,66 @@ def _rate(found: Break, _: RunSettings) -> Comparison:
 def _excess(found: Break, _: RunSettings) -> Comparison:
     """A refund is too large by the stake; what it may have been at most is expected."""
     name = found.subject[2] if len(found.subject) > 2 else None
-    rows = [row for row in _rows(found, Source.GATEWAY) if _amount(row) <= -found.amount_minor]
+    rows = [row for row in rows_of(found, Source.GATEWAY) if amount_of(row) <= -found.amount_minor]
     named = [row for row in rows if name and row.row_key.endswith(f"|{name}")] or rows
     if not named:
         return _comparison(found, None, None)
-    return _comparison(found, _amount(named[0]) + found.amount_minor, _amount(named[0]))
+    return _comparison(found, amount_of(named[0]) + found.amount_minor, amount_of(named[0]))
 
 
 def _came(found: Break) -> Callable[[Evidence], int]:
     def amount(row: Evidence) -> int:
         is_sent = row.fields.get("sent_currency") == found.currency
-        return _number(row, "sent_minor") if is_sent else _amount(row)
+        return number(row, "sent_minor") if is_sent else amount_of(row)
 
     return amount
 
 
 def _payout(found: Break, _: RunSettings) -> Comparison:
     """Compare what was paid out with what the bank shows, else with what it is made of."""
-    payouts = _rows(found, Source.GATEWAY, currency=found.currency)
-    sent = _readings(payouts, lambda row: -_amount(row))
+    payouts = rows_of(found, Source.GATEWAY, currency=found.currency)
+    sent = readings(payouts, lambda row: -amount_of(row))
     lines = [
         row
-        for row in _rows(found, Source.BANK)
+        for row in rows_of(found, Source.BANK)
         if found.currency in (row.fields.get("currency", found.currency), row.fields.get("sent_currency"))
     ]
-    came = [*_readings(lines, _came(found)), *_readings(lines, _amount)]
-    more = sum(_number(row, "members_more_minor") for row in payouts)
-    expected, actual = _chosen(found, sent, came)
+    came = [*readings(lines, _came(found)), *readings(lines, amount_of)]
+    more = sum(number(row, "members_more_minor") for row in payouts)
+    expected, actual = chosen(found, sent, came)
     if more and (expected is None or actual is None or abs(actual - expected) != found.amount_minor):
         return _comparison(found, sent[0] + more, sent[0], "The rows of the report that it is made of add up to more.")
-    if len(lines) < len(_rows(found, Source.BANK)):
+    if len(lines) < len(rows_of(found, Source.BANK)):
         return _comparison(found, expected, None, "A line of another currency is part of it.")
     return _comparison(found, expected, actual)
 
 
 def _opening(found: Break, _: RunSettings) -> Comparison:
-    for row in _rows(found, Source.STATEMENT):
+    for row in rows_of(found, Source.STATEMENT):
         before = row.fields.get("goes_on_from_minor")
         if isinstance(before, int):
-            return _comparison(found, before, _number(row, "opening_minor"))
+            return _comparison(found, before, number(row, "opening_minor"))
     return _comparison(found, None, None)
 
 
 def _turnover(row: Evidence) -> int:
-    return _number(row, "closing_minor") - _number(row, "opening_minor")
+    return number(row, "closing_minor") - number(row, "opening_minor")
 
 
 def _conflict(found: Break, _: RunSettings) -> Comparison:
-    rows = _rows(found, Source.STATEMENT)
-    taken = [_turnover(row) for row in rows if _number(row, "is_taken")]
-    others = [_turnover(row) for row in rows if not _number(row, "is_taken")]
+    rows = rows_of(found, Source.STATEMENT)
+    taken = [_turnover(row) for row in rows if number(row, "is_taken")]
+    others = [_turnover(row) for row in rows if not number(row, "is_taken")]
     if not taken or not others:
         return _comparison(found, None, None)
     return _comparison(found, taken[0], max(others, key=lambda turnover: abs(turnover - taken[0])))
 
 
 def _ambiguous(found: Break, settings: RunSettings) -> Comparison:
-    if _rows(found, Source.BANK):
-        sent = _readings(_rows(found, Source.GATEWAY, currency=found.currency), lambda row: -_amount(row))
-        came = _readings(_rows(found, Source.BANK, currency=found.currency), _came(found))
-        return _comparison(found, *_chosen(found, sent, came, is_stake=False))
+    if rows_of(found, Source.BANK):
+        sent = readings(rows_of(found, Source.GATEWAY, currency=found.currency), lambda row: -amount_of(row))
+        came = readings(rows_of(found, Source.BANK, currency=found.currency), _came(found))
+        return _comparison(found, *chosen(found, sent, came, is_stake=False))
     return _two_sides(found, settings)
 
 

@@ -28,8 +28,18 @@ JOIN gateway_row AS g
     ON g.gateway = l.gateway AND g.kind = l.kind AND g.currency = l.currency AND g.amount_minor = l.amount_minor
     AND g.reference = CASE WHEN l.reference = '' THEN l.entry_id ELSE l.reference END
 LEFT JOIN transactions_open AS o ON o.gateway = g.gateway AND o.base = g.kind AND o.reference = g.reference
-WHERE o.reference IS NULL AND g.kind <> 'payout' AND g.reference <> ''
+LEFT JOIN by_hand_taken AS x ON x.source = 'ledger' AND x.row_key = l.entry_id
+LEFT JOIN by_hand_taken AS y ON y.source = 'gateway' AND y.row_key = g.gateway || '|' || g.transaction_id
+WHERE o.reference IS NULL AND g.kind <> 'payout' AND g.reference <> '' AND x.row_key IS NULL AND y.row_key IS NULL
 ORDER BY l.booked_at_ms, l.entry_id
+"""
+# What people said belongs together.
+_BY_HAND: Final = """
+SELECT
+    source, 'by hand' AS how, match_id AS match_key, row_key, gateway, label, kind, currency, amount_minor, at_ms
+FROM by_hand_taken
+WHERE outcome = 'matched' AND kind <> 'sum'
+ORDER BY match_key, source DESC, at_ms, row_key
 """
 # Whom each matched row of the finer rules is with; a row that nothing here names matched by itself.
 _TOGETHER: Final = """
@@ -140,7 +150,7 @@ def matches_of(stream: Stream) -> Iterator[MatchLine]:
         ours = MatchedRow(Source.LEDGER, row[3], row[5], row[7], int(row[8]), int(row[9]))
         theirs = MatchedRow(Source.GATEWAY, row[10], row[13], row[7], int(row[12]), int(row[11]))
         yield MatchLine(number, row[1], row[4], ours, theirs)
-    for text in (_TOGETHER, _PAYOUTS):
+    for text in (_BY_HAND, _TOGETHER, _PAYOUTS):
         for _, rows in groupby(stream(text), key=lambda row: row[2]):
             number += 1
             yield from _lines(number, list(rows))

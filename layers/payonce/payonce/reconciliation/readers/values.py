@@ -44,7 +44,9 @@ def plain(text: str) -> str:
     Control and direction characters could make a text look like another one, and rewrite what a terminal has written.
     Escaping for HTML is the template's.
     """
-    return neutralised("".join(letter if letter.isprintable() else REPLACEMENT for letter in text))
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else REPLACEMENT for letter in text)
+    return neutralised(text)
 
 
 def shown(text: str) -> str:

@@ -91,7 +91,7 @@ def _show_fees(contents: Contents, console: Console) -> None:
 
 
 def _show_open(contents: Contents, console: Console) -> None:
-    """Write how much is neither matched nor a break, and why; the JSON lists each row."""
+    """Write how much is neither matched nor a break, and why; the report and the exports list each row."""
     if not contents.result.open_totals:
         return
     items = Table("source", "reason", "", title="Open items", title_justify="left", box=None, pad_edge=False)

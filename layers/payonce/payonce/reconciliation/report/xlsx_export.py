@@ -95,6 +95,8 @@ def _end(written: Any, sheet: Sheet, rows: int) -> None:
 
 def _put(written: Any, row: int, column: int, cell: Cell, formats: Mapping[str, Any]) -> None:
     match cell:
+        case str():  # most cells are texts
+            written.write_string(row, column, plain(cell)[:MAX_TEXT])
         case Amount():
             if abs(cell.minor) < 10**MAX_DIGITS:
                 number = Decimal(cell.minor).scaleb(-MINOR_UNIT_EXPONENTS[cell.currency])
@@ -107,8 +109,6 @@ def _put(written: Any, row: int, column: int, cell: Cell, formats: Mapping[str, 
             _put_time(written, row, column, _EPOCH + timedelta(days=cell.number), formats["day"])
         case int():
             written.write_number(row, column, cell, formats["number"])
-        case str():
-            written.write_string(row, column, plain(cell)[:MAX_TEXT])
 
 
 def _put_time(written: Any, row: int, column: int, moment: datetime, style: Any) -> None:
