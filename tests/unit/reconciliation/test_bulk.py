@@ -58,8 +58,7 @@ LEDGER_FILE = (
 class Tables:
     """Stands for the workspace: the rows that each table gets, and which of the tables were read in bulk."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
         self.rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in INPUT_TABLES}
         self.in_bulk: list[str] = []
 
@@ -71,7 +70,7 @@ class Tables:
         self.rows["gateway_row"] += [tuple(row) for row in gateway_table_rows(file, gateway or "")]
 
     def add_in_bulk(self, look: FirstLook, plan: BulkPlan, *, gateway: str | None = None) -> BulkFacts | None:
-        facts = load_in_bulk(CONNECTION, look, plan, made="made", folder=self.folder, gateway=gateway)
+        facts = load_in_bulk(CONNECTION, look, plan, made="made", gateway=gateway)
         if facts is not None:
             self.rows[plan.table] += CONNECTION.execute("SELECT * FROM made").fetchall()
             CONNECTION.execute("DROP TABLE made")
@@ -90,11 +89,11 @@ class Taken:
 
 
 def take(folder: Path, ledger: bytes, report: bytes, *, bulk: bool) -> Taken:
-    """Take the files in as the command does, with or without the bulk."""
+    """Take the files in as the command does, with or without the bulk. Their names are patterns for DuckDB."""
     paths = folder / "ledger [1]*.csv", folder / "it's a report.csv"
     paths[0].write_bytes(ledger)
     paths[1].write_bytes(report)
-    intake, tables = Intake(), Tables(folder)
+    intake, tables = Intake(), Tables()
     with pytest.MonkeyPatch.context() as patch:
         if not bulk:
             patch.setattr(reconcile, "first_look", lambda _: None)
@@ -230,7 +229,7 @@ def test_a_table_that_is_not_the_file_is_thrown_away(tmp_path: Path, kind: str, 
         wrong = replace(plan, rows={**plan.rows, column: sql.format(plan.rows[column])})
     else:
         wrong = replace(plan, **{column: sql})
-    load = partial(load_in_bulk, CONNECTION, look, made="made", folder=tmp_path, gateway="bank")
+    load = partial(load_in_bulk, CONNECTION, look, made="made", gateway="bank")
     assert load(wrong) is None
     assert load(plan) is not None
     CONNECTION.execute("DROP TABLE made")
@@ -254,7 +253,7 @@ def test_a_record_that_the_engine_never_gives_is_missed(
     without = {STRIPE: " WHERE c0 <> 'txn_1') AS cells", ADYEN: " WHERE c2 IS DISTINCT FROM 'PSP2') AS cells"}[kind]
     monkeypatch.setattr(duckdb_bulk, "_cells", lambda *file: all_cells(*file).removesuffix(") AS cells") + without)
     plan = replace(plan, refused=())
-    assert load_in_bulk(CONNECTION, look, plan, made="made", folder=tmp_path, gateway="bank") is None
+    assert load_in_bulk(CONNECTION, look, plan, made="made", gateway="bank") is None
 
 
 def test_a_file_that_changes_meanwhile_is_read_again(tmp_path: Path) -> None:
@@ -267,7 +266,7 @@ def test_a_file_that_changes_meanwhile_is_read_again(tmp_path: Path) -> None:
     assert plan is not None
     path.write_bytes(LEDGER_FILE.replace(b"pay_1", b"pay_2"))
     os.utime(path, ns=(1, 1))
-    assert load_in_bulk(CONNECTION, look, plan, made="made", folder=tmp_path) is None
+    assert load_in_bulk(CONNECTION, look, plan, made="made") is None
 
 
 def test_a_quote_that_never_ends_takes_no_long_time(tmp_path: Path) -> None:

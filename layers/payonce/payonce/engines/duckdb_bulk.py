@@ -17,7 +17,6 @@ from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
-    from pathlib import Path
 
     from payonce.reconciliation.readers.bulk.look import FirstLook
     from payonce.reconciliation.readers.bulk.plan import BulkPlan
@@ -33,47 +32,33 @@ class _DeclinedError(Exception):
 
 
 def load_in_bulk(
-    connection: duckdb.DuckDBPyConnection,
-    look: FirstLook,
-    plan: BulkPlan,
-    *,
-    made: str,
-    folder: Path,
-    gateway: str | None = None,
+    connection: duckdb.DuckDBPyConnection, look: FirstLook, plan: BulkPlan, *, made: str, gateway: str | None = None
 ) -> BulkFacts | None:
     """Make the table ``made`` of the file; return ``None``, and leave nothing behind, where a reader has to read it.
 
-    ``folder`` gets a link to the file for as long as it is read: a name that the engine takes for a pattern or for an
-    address is none there. Raises ``OSError``.
+    Raises ``OSError``.
     """
-    link = folder / f"{made}.csv"
     try:
-        link.symlink_to(look.path.resolve())
-    except OSError:
-        return None
-    try:
-        connection.execute(_table(look, plan, link, made, gateway))
-        return _facts(connection, look, plan, link, made)
+        connection.execute(_table(look, plan, made, gateway))
+        return _facts(connection, look, plan, made)
     except (duckdb.Error, _DeclinedError):
         connection.execute(f"DROP TABLE IF EXISTS main.{made}")
         return None
-    finally:
-        link.unlink()
 
 
-def _table(look: FirstLook, plan: BulkPlan, link: Path, made: str, gateway: str | None) -> str:
+def _table(look: FirstLook, plan: BulkPlan, made: str, gateway: str | None) -> str:
     values = {**plan.rows, **({} if gateway is None else {"gateway": literal(gateway)})}
     columns = ", ".join(
         f"CAST({values.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in TABLES[plan.table].items()
     )
     fits = " AND ".join(f"({condition})" for condition in plan.fits)
     return (
-        f"CREATE TABLE main.{made} AS SELECT {columns} FROM {_cells(look, link)} {' '.join(plan.joins)} "  # noqa: S608
+        f"CREATE TABLE main.{made} AS SELECT {columns} FROM {_cells(look)} {' '.join(plan.joins)} "  # noqa: S608
         f"WHERE CASE WHEN NOT ({plan.kept}) THEN FALSE WHEN {fits} THEN TRUE ELSE error('not the ordinary form') END"
     )
 
 
-def _cells(look: FirstLook, link: Path) -> str:
+def _cells(look: FirstLook) -> str:
     """Return the file as a table of stripped texts ``c0``, ``c1``, ...; an empty cell is NULL."""
     names = range(len(look.names))
     columns = ", ".join(f"'c{name}': 'VARCHAR'" for name in names)
@@ -83,14 +68,16 @@ def _cells(look: FirstLook, link: Path) -> str:
         "quote = '\"', escape = '\"', strict_mode = true, null_padding = false, ignore_errors = false, "
         f"compression = 'none', max_line_size = {MAX_LINE_CHARACTERS}"
     )
-    return f"(SELECT {texts} FROM read_csv({literal(str(link))}, {options})) AS cells"  # noqa: S608
+    # An absolute path is no address, and one that exists is no pattern, whatever characters are in it.
+    path = literal(str(look.path.resolve()))
+    return f"(SELECT {texts} FROM read_csv({path}, {options})) AS cells"  # noqa: S608
 
 
-def _facts(connection: duckdb.DuckDBPyConnection, look: FirstLook, plan: BulkPlan, link: Path, made: str) -> BulkFacts:
+def _facts(connection: duckdb.DuckDBPyConnection, look: FirstLook, plan: BulkPlan, made: str) -> BulkFacts:
     def query(text: str) -> list[tuple[Any, ...]]:
         return connection.execute(text).fetchall()
 
-    sums = _proved_sums(query, look, plan, link, made)
+    sums = _proved_sums(query, look, plan, made)
     if plan.unique is not None:
         # As many hashes as rows: no text is there twice. Equal hashes of two texts only leave the file to the reader.
         [[distinct, rows]] = query(f"SELECT count(DISTINCT hash({plan.unique})), count(*) FROM main.{made}")  # noqa: S608
@@ -109,7 +96,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, look: FirstLook, plan: BulkPla
     return facts
 
 
-def _proved_sums(query: Query, look: FirstLook, plan: BulkPlan, link: Path, made: str) -> dict[str, tuple[int, int]]:
+def _proved_sums(query: Query, look: FirstLook, plan: BulkPlan, made: str) -> dict[str, tuple[int, int]]:
     """Return rows and sum per currency from the file; raise unless the table has just those."""
     summed = ", ".join(f"sum({name})" for name in plan.summed)
     text = f"SELECT currency, count(*), {summed} FROM main.{made} GROUP BY currency"  # noqa: S608
@@ -118,7 +105,7 @@ def _proved_sums(query: Query, look: FirstLook, plan: BulkPlan, link: Path, made
     if plan.recount is not None:
         stated = {
             code: (count, _whole_minor(total, code))
-            for code, count, total in query(plan.recount.format(cells=_cells(look, link)))
+            for code, count, total in query(plan.recount.format(cells=_cells(look)))
         }
     none = (0,) * (len(plan.summed) + 1)
     if any(tuple(stated.get(code, none)) != tuple(found.get(code, none)) for code in {*stated, *found}):

@@ -116,7 +116,7 @@ class DuckDbWorkspace:
         """See ``Workspace``. Idempotent per file of a gateway."""
         self._in_bulk += 1
         made = f"bulk_{self._in_bulk}"
-        facts = load_in_bulk(self._connection, look, plan, made=made, folder=self._folder, gateway=gateway)
+        facts = load_in_bulk(self._connection, look, plan, made=made, gateway=gateway)
         if facts is not None:
             self._parts[plan.table].append(f"SELECT * FROM main.{made}")  # noqa: S608
             self._files.add((look.file_id, gateway))
