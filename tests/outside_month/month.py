@@ -75,7 +75,7 @@ def span(size: Size, fault_class: str, number: int) -> tuple[date, date]:
     """Give the days on which the next fault of a class may happen."""
     earliest, latest = size.month, size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
     if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
-        return size.month.replace(day=13), latest
+        return latest, latest
     if fault_class == "missing_in_gateway":  # not before the first movement of a report
         return earliest + timedelta(1), latest
     if fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
