@@ -59,7 +59,7 @@ def lane(w: World, fault_class: str, rates: bool) -> tuple[str, str, str, str, i
     if fault_class == "currency_mismatch":
         wanted = [x for x in LANES if x[2] == x[3]]
     elif fault_class == "fx_mismatch":
-        wanted = [x for x in LANES if x[3] in FX_LANES and (rates or (x[3] == "CHF" and x[0] == "stripe"))]
+        wanted = [x for x in LANES if x[2] != x[3] in FX_LANES and (rates or (x[3] == "CHF" and x[0] == "stripe"))]
     elif fault_class == "dispute_lost":
         wanted = [x for x in LANES if x[0] == "adyen"]
     elif fault_class in {"late_settlement", "payload_conflict", "duplicate_row"}:
@@ -95,6 +95,8 @@ def plant(w: World, size: Size) -> None:
             victim = sale(w, *span(size, fault_class, number), lane(w, fault_class, size.rates))
             if fault_class in {"payload_conflict", "late_settlement", "duplicate_row"}:
                 victim.card |= {"method": "card", "brand": "visa", "country": "DE", "funding": "debit"}
+            if fault_class == "fx_mismatch":  # a few per cent of which are more than a cent
+                victim.amount = max(victim.amount, 3_000)
             victim.when = max(victim.when, datetime.combine(size.month, time(0, 5), UTC))  # not before the reports
             make(w, victim)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from tests.outside_month.contract import DISPUTE_FEE
 from tests.outside_month.happenings import dispute, ids, partial_capture, returned
 from tests.outside_month.model import World
-from tests.outside_month.sales import Sale, book, charge, good, move, named, refund, sale
+from tests.outside_month.sales import LANES, Sale, book, charge, good, move, named, refund, sale
 
 YEN = ("stripe", "acct", "JPY", "JPY", 0)
 
@@ -150,6 +150,21 @@ def declined_under_one_reference(w: World, one: Sale) -> None:
     w.usual("declined_and_booked_under_one_reference", *ids(one, first, *good(w, one)))
 
 
+def routed_to_another_gateway(w: World, one: Sale) -> None:
+    """One gateway declines an order, the other takes it a moment later, under the same reference of ours."""
+    if one.facing != one.currency:
+        return
+    other = "adyen" if one.gateway == "stripe" else "stripe"
+    lane = next((x for x in LANES if x[0] == other and x[2:4] == (one.currency, one.facing)), None)
+    if not lane:
+        return
+    first = book(w, one, one.amount, one.when, state="declined")
+    known = {"payment_id": one.payment_id, "reference": one.reference}
+    second = replace(named(w, replace(one, gateway=other, account=lane[1])), **known)
+    second.when += timedelta(seconds=4)
+    w.usual("routed_to_another_gateway", *ids(second, first, *good(w, second)))
+
+
 MORE = [  # per mille of the payments
     ("captured_days_later", captured_days_later, 6),
     ("without_metadata", without_metadata, 4),
@@ -157,6 +172,7 @@ MORE = [  # per mille of the payments
     ("declined_under_one_reference", declined_under_one_reference, 5),
     ("surplus_given_back", surplus_given_back, 1.5),
     ("double_charge_given_back", double_charge_given_back, 1.5),
+    ("routed_to_another_gateway", routed_to_another_gateway, 4),
     ("booked_a_day_later", booked_a_day_later, 4),
     ("refunded_by_hand", refunded_by_hand, 3),
     ("refunded_twice", refunded_twice_the_same, 3),

@@ -9,7 +9,7 @@ from tests.outside_month.happenings import debit, dispute, returned, reversal
 from tests.outside_month.model import World
 from tests.outside_month.sales import Sale, book, charge, good, move, named, refund
 
-FX_LANES = ("CHF", "SEK", "PLN")
+FX_LANES = ("CHF", "SEK", "PLN", "JPY", "KWD")
 
 
 def missing_in_ledger(w: World, sale: Sale) -> None:
@@ -76,7 +76,7 @@ def fx_mismatch(w: World, sale: Sale) -> None:
     entry = book(w, sale, sale.amount, sale.when)
     usual = charge(w, sale, sale.amount, sale.when + timedelta(seconds=2))
     w.movements.remove(usual)
-    moved = charge(w, sale, sale.amount, usual.created, rate=round(usual.rate * (1 + off), 7))
+    moved = charge(w, sale, sale.amount, usual.created, rate=round(usual.rate * (1 + off), 8))
     amount = abs(moved.gross - usual.gross)
     w.fault("fx_mismatch", [entry], [moved], f"rate off by {off:.1%}", amount=amount, within=1 + amount // 5)
 
