@@ -194,7 +194,11 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
         w.usual("equal_payouts_on_consecutive_days", a.payout_id, b.payout_id, a.trace, b.trace)
     done = equal_pair(w, equal)
     daily = [p for p in early if p.gateway == "stripe" and p.currency in {"EUR", "USD"} and p.payout_id not in done]
-    runs = [(a, b) for a, b in itertools.pairwise(daily) if a.currency == b.currency and a.effective < b.effective]
+    runs = [
+        (a, b)
+        for a, b in itertools.pairwise(daily)
+        if a.currency == b.currency and 0 < (b.effective - a.effective).days < 5
+    ]
     w.rng.shuffle(runs)
     for number, (a, b) in enumerate(runs):
         if done.isdisjoint({a.payout_id, b.payout_id}) and number < 8:
