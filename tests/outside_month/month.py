@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.outside_month import bank, contract, overheads, reports, settle, statements, strangers
 from tests.outside_month.happenings import WEIGHTS, ids
+from tests.outside_month.lives import LIVES
 from tests.outside_month.model import Fault, Movement, World
 from tests.outside_month.oddities import MORE
 from tests.outside_month.planted import FX_LANES, PLANTS
@@ -104,7 +105,7 @@ def plant(w: World, size: Size) -> None:
 def traffic(w: World, size: Size) -> None:
     """Let customers buy: most payments go as they should, some are odd and right."""
     regulars = [w.token("tok_", 12) for _ in range(max(20, size.payments // 8))]
-    kinds = [*WEIGHTS, *MORE]
+    kinds = [*WEIGHTS, *MORE, *LIVES]
     weights = [weight for _, _, weight in kinds]
     odd = sum(weights) / 1000
     for _ in range(size.payments):
