@@ -182,7 +182,7 @@ def dispute_open(w: World, sale: Sale) -> None:
     """A dispute of which nothing came back; some are over a part of the charge."""
     entry, moved = good(w, sale)
     taken = dispute(w, sale, moved, w.rng.randint(1, 6), w.rng.choice((100, 100, 40)))
-    w.fault("dispute_open", [entry], [moved, taken], "nothing came back")
+    w.fault("dispute_open", [entry], [taken], "nothing came back")
 
 
 def dispute_lost(w: World, sale: Sale) -> None:
@@ -197,7 +197,7 @@ def dispute_lost(w: World, sale: Sale) -> None:
     second = dispute(w, sale, moved, 12)
     second.category, second.fee, second.fees = "second_dispute", 0, {}
     moves = [moved, taken, back, second]
-    w.story([entry], [("dispute_lost", moves), ("", moves[:3]), ("dispute_open", moves[:2])], "taken a second time")
+    w.story([entry], [("dispute_lost", moves), ("", moves[:3]), ("dispute_open", [taken])], "taken a second time")
 
 
 def duplicate_row(w: World, sale: Sale) -> None:
