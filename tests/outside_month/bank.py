@@ -177,8 +177,9 @@ def equal_pair(w: World, pairs: list[tuple[Payout, Payout]]) -> set[str]:
     return set()
 
 
-def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
+def payouts(w: World, window: tuple[date, date], faults: dict[str, int], batches: bool) -> None:
     """Choose what becomes of each payout at the bank, and book it; how many faults are planted can be asked for."""
+    first, last = window
     reversed_ids = {m.source for m in w.movements if m.category == "payout_reversal"}
     whole = [p for p in w.payouts if p.payout_id not in reversed_ids]
     early = [
@@ -206,7 +207,7 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
             done |= {a.payout_id, b.payout_id}
     euros = [p for p in daily if p.payout_id not in done and p.currency == "EUR"]
     dollars = [p for p in daily if p.payout_id not in done and p.currency == "USD"]
-    for payout in (*euros[-1:], *dollars[-1:]):
+    for payout in (*euros[-1:], *dollars[-1:]) if batches else ():
         among_others(w, payout)
         done.add(payout.payout_id)
     rest = [p for p in early if p.payout_id not in done and p.account not in ALIKE]

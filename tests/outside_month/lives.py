@@ -26,7 +26,7 @@ def refunded_disputed_won_and_refunded(w: World, one: Sale) -> None:
     rest = refund(w, one, one.amount - part, won.created + timedelta(days=1))
     rows += [taken, won, *(row for row in rest if row)]
     w.usual("refunded_disputed_won_and_refunded", *ids(one, *rows))
-    chapters = [("", [charged, taken, won]), ("dispute_open", [taken])]
+    chapters = [("", [taken, won]), ("dispute_open", [taken])]
     w.story([row for row in rows[:1] if isinstance(row, Entry)], chapters, "won after the reports' end")
 
 

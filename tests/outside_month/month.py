@@ -39,6 +39,7 @@ class Size:
     charge_ids: bool = False
     payout_rows: bool = False
     rates: bool = False
+    batches: bool = False
 
     @property
     def last(self) -> date:
@@ -187,7 +188,7 @@ def build(folder: Path, seed: int, size: Size) -> World:
     batches = settle.adyen_batches(w, size.month, size.last)
     unsettled(w, batches)
     faults_that_show(w)
-    bank.payouts(w, size.month, size.last, size.faults)
+    bank.payouts(w, (size.month, size.last), size.faults, size.batches)
     strangers.everything_else(w, size.month, size.last)
     if not size.charge_ids:
         intents = {m.payment: m.intent for m in w.movements if m.intent}

@@ -116,7 +116,7 @@ def dispute_won_with_its_fee(w: World, one: Sale) -> None:
     if one.gateway == "stripe":
         back.fee = -DISPUTE_FEE[one.currency]
     w.usual("dispute_won_with_its_fee", *ids(one, entry, moved, taken, back))
-    w.story([entry], [("", [moved, taken, back]), ("dispute_open", [taken])], "won after the reports' end")
+    w.story([entry], [("", [taken, back]), ("dispute_open", [taken])], "won after the reports' end")
 
 
 def partial_capture_in_yen(w: World, one: Sale) -> None:

@@ -196,8 +196,8 @@ def dispute_lost(w: World, sale: Sale) -> None:
     back.gross = moved.gross
     second = dispute(w, sale, moved, 12)
     second.category, second.fee, second.fees = "second_dispute", 0, {}
-    moves = [moved, taken, back, second]
-    w.story([entry], [("dispute_lost", moves), ("", moves[:3]), ("dispute_open", [taken])], "taken a second time")
+    chapters = [("dispute_lost", [taken, back, second]), ("", [taken, back]), ("dispute_open", [taken])]
+    w.story([entry], chapters, "taken a second time")
 
 
 def duplicate_row(w: World, sale: Sale) -> None:
