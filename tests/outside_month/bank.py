@@ -58,7 +58,7 @@ def pay(w: World, payout: Payout) -> None:
         w.usual("payout_in_another_currency", payout.payout_id, payout.trace)
         return
     made = line(w, payout.currency, booked, payout.amount, PAYER[payout.gateway], text, end_to_end)
-    if payout.currency == "USD" and payout.gateway == "stripe" and payout.amount > 0 and w.rng.random() < 0.1:
+    if payout.currency == "USD" and payout.gateway == "stripe" and payout.amount > 10_000 and w.rng.random() < 0.1:
         made.charges = 1200
         made.amount -= 1200
         made.text += f" LESS CHARGES USD 12.00 OF USD {payout.amount / 100:.2f}"
