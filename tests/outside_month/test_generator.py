@@ -227,6 +227,7 @@ def test_rows_that_are_ambiguous_are_counted(month: Path) -> None:
     """The share is that of the rows in ambiguous breaks among all that were read."""
     row = {"source": "bank", "row_key": "x", "fields": {}}
     breaks = told(truth(month)[:1], break_class="ambiguous", evidence=[row, row, row])
+    breaks += told(truth(month)[:1], evidence=[row])
     read = [{"read_rows": 100}, {"read_rows": 200}]
     assert Score({"faults": []}, {}, {"breaks": breaks, "conservation": read}).ambiguous_share == 0.01
 
