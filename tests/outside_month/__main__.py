@@ -23,13 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--charge-ids", action="store_true", help="the ledger knows Stripe's charges, not its payment intents"
     )
     parser.add_argument("--payout-rows", action="store_true", help="Stripe's report lists the payouts themselves, too")
+    parser.add_argument("--batches", action="store_true", help="the bank books two payouts with other credits, as one")
     parser.add_argument("--rates", action="store_true", help="the policy has the days' rates, too")
     given = parser.parse_args(arguments)
     faults = {name: int(count) for name, _, count in (text.partition("=") for text in given.faults)}
     if unknown := faults.keys() - PLANTS.keys() - FAULTS.keys():
         parser.error(f"no such class of faults: {', '.join(sorted(unknown))}")
     month = date.fromisoformat(given.month + "-01")
-    size = Size(given.payments, month, faults, given.charge_ids, given.payout_rows, given.rates)
+    size = Size(given.payments, month, faults, given.charge_ids, given.payout_rows, given.rates, given.batches)
     w = build(given.out, given.seed, size)
     sys.stdout.write(
         f"{len(w.entries)} bookings, {len(w.movements)} movements, {len(w.payouts)} payouts, {len(w.faults)} faults\n"

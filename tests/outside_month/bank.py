@@ -58,7 +58,7 @@ def pay(w: World, payout: Payout) -> None:
         w.usual("payout_in_another_currency", payout.payout_id, payout.trace)
         return
     made = line(w, payout.currency, booked, payout.amount, PAYER[payout.gateway], text, end_to_end)
-    if payout.currency == "USD" and payout.gateway == "stripe" and payout.amount > 0 and w.rng.random() < 0.1:
+    if payout.currency == "USD" and payout.gateway == "stripe" and payout.amount > 10_000 and w.rng.random() < 0.1:
         made.charges = 1200
         made.amount -= 1200
         made.text += f" LESS CHARGES USD 12.00 OF USD {payout.amount / 100:.2f}"
@@ -177,8 +177,9 @@ def equal_pair(w: World, pairs: list[tuple[Payout, Payout]]) -> set[str]:
     return set()
 
 
-def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
+def payouts(w: World, window: tuple[date, date], faults: dict[str, int], batches: bool) -> None:
     """Choose what becomes of each payout at the bank, and book it; how many faults are planted can be asked for."""
+    first, last = window
     reversed_ids = {m.source for m in w.movements if m.category == "payout_reversal"}
     whole = [p for p in w.payouts if p.payout_id not in reversed_ids]
     early = [
@@ -194,7 +195,11 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
         w.usual("equal_payouts_on_consecutive_days", a.payout_id, b.payout_id, a.trace, b.trace)
     done = equal_pair(w, equal)
     daily = [p for p in early if p.gateway == "stripe" and p.currency in {"EUR", "USD"} and p.payout_id not in done]
-    runs = [(a, b) for a, b in itertools.pairwise(daily) if a.currency == b.currency and a.effective < b.effective]
+    runs = [
+        (a, b)
+        for a, b in itertools.pairwise(daily)
+        if a.currency == b.currency and 0 < (b.effective - a.effective).days < 5
+    ]
     w.rng.shuffle(runs)
     for number, (a, b) in enumerate(runs):
         if done.isdisjoint({a.payout_id, b.payout_id}) and number < 8:
@@ -202,7 +207,7 @@ def payouts(w: World, first: date, last: date, faults: dict[str, int]) -> None:
             done |= {a.payout_id, b.payout_id}
     euros = [p for p in daily if p.payout_id not in done and p.currency == "EUR"]
     dollars = [p for p in daily if p.payout_id not in done and p.currency == "USD"]
-    for payout in (*euros[-1:], *dollars[-1:]):
+    for payout in (*euros[-1:], *dollars[-1:]) if batches else ():
         among_others(w, payout)
         done.add(payout.payout_id)
     rest = [p for p in early if p.payout_id not in done and p.account not in ALIKE]

@@ -160,7 +160,7 @@ def dispute_won(w: World, sale: Sale) -> None:
     w.usual("dispute_won", *ids(sale, entry, moved, taken, back))
     w.story(
         [entry],
-        [("", [moved, taken, back]), ("dispute_open", [moved, taken])],
+        [("", [taken, back]), ("dispute_open", [taken])],
         "won after the reports' end",
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.outside_month import bank, contract, overheads, reports, settle, statements, strangers
 from tests.outside_month.happenings import WEIGHTS, ids
+from tests.outside_month.lives import LIVES
 from tests.outside_month.model import Fault, Movement, World
 from tests.outside_month.oddities import MORE
 from tests.outside_month.planted import FX_LANES, PLANTS
@@ -38,6 +39,7 @@ class Size:
     charge_ids: bool = False
     payout_rows: bool = False
     rates: bool = False
+    batches: bool = False
 
     @property
     def last(self) -> date:
@@ -59,7 +61,7 @@ def lane(w: World, fault_class: str, rates: bool) -> tuple[str, str, str, str, i
     if fault_class == "currency_mismatch":
         wanted = [x for x in LANES if x[2] == x[3]]
     elif fault_class == "fx_mismatch":
-        wanted = [x for x in LANES if x[3] in FX_LANES and (rates or (x[3] == "CHF" and x[0] == "stripe"))]
+        wanted = [x for x in LANES if x[2] != x[3] in FX_LANES and (rates or (x[3] == "CHF" and x[0] == "stripe"))]
     elif fault_class == "dispute_lost":
         wanted = [x for x in LANES if x[0] == "adyen"]
     elif fault_class in {"late_settlement", "payload_conflict", "duplicate_row"}:
@@ -75,7 +77,7 @@ def span(size: Size, fault_class: str, number: int) -> tuple[date, date]:
     """Give the days on which the next fault of a class may happen."""
     earliest, latest = size.month, size.month.replace(day=LATEST_DAY.get(fault_class, PLAIN_LATEST))
     if fault_class == "payload_conflict":  # the two exports overlap on the payouts of the 15th to the 20th
-        return size.month.replace(day=13), latest
+        return latest, latest
     if fault_class == "missing_in_gateway":  # not before the first movement of a report
         return earliest + timedelta(1), latest
     if fault_class == "duplicate_row":  # not paid out yet, so that no payout depends on which row counts
@@ -95,6 +97,8 @@ def plant(w: World, size: Size) -> None:
             victim = sale(w, *span(size, fault_class, number), lane(w, fault_class, size.rates))
             if fault_class in {"payload_conflict", "late_settlement", "duplicate_row"}:
                 victim.card |= {"method": "card", "brand": "visa", "country": "DE", "funding": "debit"}
+            if fault_class == "fx_mismatch":  # a few per cent of which are more than a cent
+                victim.amount = max(victim.amount, 3_000)
             victim.when = max(victim.when, datetime.combine(size.month, time(0, 5), UTC))  # not before the reports
             make(w, victim)
 
@@ -102,7 +106,7 @@ def plant(w: World, size: Size) -> None:
 def traffic(w: World, size: Size) -> None:
     """Let customers buy: most payments go as they should, some are odd and right."""
     regulars = [w.token("tok_", 12) for _ in range(max(20, size.payments // 8))]
-    kinds = [*WEIGHTS, *MORE]
+    kinds = [*WEIGHTS, *MORE, *LIVES]
     weights = [weight for _, _, weight in kinds]
     odd = sum(weights) / 1000
     for _ in range(size.payments):
@@ -184,7 +188,7 @@ def build(folder: Path, seed: int, size: Size) -> World:
     batches = settle.adyen_batches(w, size.month, size.last)
     unsettled(w, batches)
     faults_that_show(w)
-    bank.payouts(w, size.month, size.last, size.faults)
+    bank.payouts(w, (size.month, size.last), size.faults, size.batches)
     strangers.everything_else(w, size.month, size.last)
     if not size.charge_ids:
         intents = {m.payment: m.intent for m in w.movements if m.intent}

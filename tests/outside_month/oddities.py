@@ -7,10 +7,11 @@ delayed capture: https://docs.adyen.com/online-payments/capture, https://docs.st
 from dataclasses import replace
 from datetime import timedelta
 
+from tests.outside_month.calendars import business
 from tests.outside_month.contract import DISPUTE_FEE
 from tests.outside_month.happenings import dispute, ids, partial_capture, returned
 from tests.outside_month.model import World
-from tests.outside_month.sales import Sale, book, charge, good, move, named, refund, sale
+from tests.outside_month.sales import LANES, Sale, book, charge, good, move, named, refund, sale
 
 YEN = ("stripe", "acct", "JPY", "JPY", 0)
 
@@ -115,6 +116,7 @@ def dispute_won_with_its_fee(w: World, one: Sale) -> None:
     if one.gateway == "stripe":
         back.fee = -DISPUTE_FEE[one.currency]
     w.usual("dispute_won_with_its_fee", *ids(one, entry, moved, taken, back))
+    w.story([entry], [("", [taken, back]), ("dispute_open", [taken])], "won after the reports' end")
 
 
 def partial_capture_in_yen(w: World, one: Sale) -> None:
@@ -150,6 +152,68 @@ def declined_under_one_reference(w: World, one: Sale) -> None:
     w.usual("declined_and_booked_under_one_reference", *ids(one, first, *good(w, one)))
 
 
+def routed_to_another_gateway(w: World, one: Sale) -> None:
+    """One gateway declines an order, the other takes it a moment later, under the same reference of ours."""
+    if one.facing != one.currency:
+        return
+    other = "adyen" if one.gateway == "stripe" else "stripe"
+    lane = next((x for x in LANES if x[0] == other and x[2:4] == (one.currency, one.facing)), None)
+    if not lane:
+        return
+    first = book(w, one, one.amount, one.when, state="declined")
+    known = {"payment_id": one.payment_id, "reference": one.reference}
+    second = replace(named(w, replace(one, gateway=other, account=lane[1])), **known)
+    second.when += timedelta(seconds=4)
+    w.usual("routed_to_another_gateway", *ids(second, first, *good(w, second)))
+
+
+def refund_known_by_its_own_id(w: World, one: Sale) -> None:
+    """A refund from the dashboard that our ledger books under the refund's own id (re_), not the charge's."""
+    one = lasting(w, one, 9)
+    entry, moved = good(w, one)
+    _, back = refund(w, one, one.amount * 3 // 10, one.when + timedelta(hours=30), booked=False)
+    back.refund_reference = ""
+    booked = book(w, one, back.facing, back.created + timedelta(hours=2), "refund", reference=w.token("rfd_"))
+    if one.gateway == "stripe":
+        booked.gateway_payment_id = back.source
+    w.usual("refund_known_by_its_own_id", *ids(one, entry, moved, back, booked))
+
+
+def booked_and_taken_back(w: World, one: Sale) -> None:
+    """An order is booked too early and taken back within the hour: the gateway never hears of it."""
+    entry = book(w, one, one.amount, one.when)
+    undone = book(w, one, -one.amount, one.when + timedelta(minutes=40), reverses=entry.entry_id)
+    w.usual("booked_and_taken_back", *ids(one, entry, undone))
+
+
+def refund_made_days_later(w: World, one: Sale) -> None:
+    """Our ledger books a refund when it is granted; the gateway makes it when its balance allows."""
+    one = lasting(w, one, 14)
+    entry, moved = good(w, one)
+    booked, back = refund(w, one, one.amount, one.when + timedelta(hours=5))
+    back.created += timedelta(days=w.rng.randint(1, 4))
+    back.available = business(back.created.date())
+    w.usual("refund_made_days_later", *ids(one, entry, moved, back, *([booked] if booked else [])))
+
+
+def captures_booked_in_one_sum(w: World, one: Sale) -> None:
+    """Two captures of one authorisation, which our ledger books as one sum under the payment's reference."""
+    if one.facing != one.currency:
+        return
+    one = lasting(w, one, 12)
+    entry = book(w, one, one.amount, one.when)
+    first = charge(w, one, one.amount * 4 // 10, one.when + timedelta(seconds=3))
+    second = charge(w, one, one.amount - first.facing, one.when + timedelta(hours=30))
+    w.usual("captures_booked_in_one_sum", *ids(one, entry, first, second))
+
+
+def without_gateway_id(w: World, one: Sale) -> None:
+    """A booking that was written before the gateway answered, and never learned its id."""
+    entry, moved = good(w, one)
+    entry.gateway_payment_id = ""
+    w.usual("booked_without_the_gateways_id", *ids(one, entry, moved))
+
+
 MORE = [  # per mille of the payments
     ("captured_days_later", captured_days_later, 6),
     ("without_metadata", without_metadata, 4),
@@ -157,6 +221,12 @@ MORE = [  # per mille of the payments
     ("declined_under_one_reference", declined_under_one_reference, 5),
     ("surplus_given_back", surplus_given_back, 1.5),
     ("double_charge_given_back", double_charge_given_back, 1.5),
+    ("routed_to_another_gateway", routed_to_another_gateway, 4),
+    ("refund_known_by_its_own_id", refund_known_by_its_own_id, 2),
+    ("booked_and_taken_back", booked_and_taken_back, 2),
+    ("refund_made_days_later", refund_made_days_later, 2),
+    ("captures_booked_in_one_sum", captures_booked_in_one_sum, 2),
+    ("without_gateway_id", without_gateway_id, 5),
     ("booked_a_day_later", booked_a_day_later, 4),
     ("refunded_by_hand", refunded_by_hand, 3),
     ("refunded_twice", refunded_twice_the_same, 3),

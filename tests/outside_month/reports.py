@@ -191,7 +191,7 @@ def adyen_row(m: Movement, batch: Batch) -> list[str]:
     money = [
         m.facing_currency,
         *sides(m.facing, m.facing_currency),
-        f"{m.rate:.7f}",
+        f"{m.rate:.8f}",
         m.currency,
         *sides(m.net, m.currency),
         *fees,

@@ -7,7 +7,7 @@ from tests.outside_month.calendars import BERLIN, business, closed, days, moment
 from tests.outside_month.contract import ADYEN_REFUND, adyen_fees, new_price, share, stripe_fee
 from tests.outside_month.model import MINOR, Entry, Movement, World
 
-RATES = {"CHF": 1.0512, "SEK": 0.0893, "PLN": 0.2331}  # to the euro, at the month's beginning
+RATES = {"CHF": 1.0512, "SEK": 0.0893, "PLN": 0.2331, "JPY": 0.00612, "KWD": 2.9874}  # to the euro, on the first day
 LANES = (  # gateway, account, settlement currency, the customer's currency, share of the traffic
     ("stripe", "acct", "EUR", "EUR", 34),
     ("stripe", "acct", "GBP", "GBP", 11),
@@ -19,6 +19,8 @@ LANES = (  # gateway, account, settlement currency, the customer's currency, sha
     ("adyen", "ShopUK", "GBP", "GBP", 9),
     ("adyen", "ShopEU", "EUR", "CHF", 3),
     ("adyen", "ShopEU", "EUR", "PLN", 2),
+    ("adyen", "ShopEU", "EUR", "JPY", 1),
+    ("stripe", "acct", "EUR", "KWD", 1),
 )
 COUNTRIES = {
     "EUR": ("DE", "DE", "DE", "FR", "NL", "AT", "GB", "US", "BR"),
@@ -28,6 +30,7 @@ COUNTRIES = {
     "CHF": ("CH",),
     "SEK": ("SE",),
     "PLN": ("PL",),
+    "KWD": ("KW",),
 }
 PRICES = (990, 1490, 1999, 2490, 2990, 3995, 4900, 5990, 7950, 9900, 12900, 19900)
 
@@ -71,6 +74,8 @@ def sale(w: World, first: date, last: date, lane: tuple[str, str, str, str, int]
     amount = rng.choice(PRICES) if rng.random() < 0.5 else max(200, int(rng.lognormvariate(8.3, 0.8)))
     if MINOR[facing] == 0:
         amount = max(100, amount // 10 * 16)
+    elif MINOR[facing] == 3:
+        amount = amount // 10 * 10 + 1_000  # Stripe's last digit is zero: https://docs.stripe.com/currencies
     card = {
         "method": "card",
         "brand": rng.choice(("visa", "visa", "mastercard", "amex")),
@@ -99,7 +104,7 @@ def rates(first: date, last: date) -> str:
     for day in (day for day in days(first - timedelta(4), last) if not closed(day)):
         for currency, value in RATES.items():
             text += f'\n[[rates]]\npresented_currency = "{currency}"\ncurrency = "EUR"\nday = {day}\n'
-            text += f'rate = "{value * of_the_day(day):.4f}"\n'
+            text += f'rate = "{value * of_the_day(day):.6f}"\n'
     return text
 
 
@@ -109,7 +114,7 @@ def rate(w: World, sale: Sale, when: datetime, off: float = 0.0) -> float:
         return 1.0
     daily = of_the_day(when)
     spread = 1 + w.rng.uniform(-0.0008, 0.0008) if sale.gateway == "stripe" else 1
-    return round(RATES[sale.facing] * daily * spread * (1 + off), 7)
+    return round(RATES[sale.facing] * daily * spread * (1 + off), 8)
 
 
 def available(sale: Sale, when: datetime, category: str) -> date:
@@ -160,7 +165,7 @@ def move(w: World, sale: Sale, category: str, facing: int, when: datetime, **mor
         sale.intent,
         texts.pop("source", source),
         texts.pop("reference", sale.reference),
-        round(facing * used),
+        round(facing * used * 10.0 ** (MINOR[sale.currency] - MINOR[sale.facing])),
         sale.currency,
         when,
         facing=facing,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from tests.outside_month import camt, mt940
+from tests.outside_month import bai2, camt, mt940
 from tests.outside_month.bank import ACCOUNTS
 from tests.outside_month.calendars import closed, days
 from tests.outside_month.model import BankLine, Fault, World
@@ -141,9 +141,10 @@ def write(folder: Path, w: World, window: tuple[date, date], structured: bool) -
     if changed := conflict(w, dollars):
         put("bank_usd_camt053_changed.xml", camt.document(changed, "02"))
     put("bank_eur_camt054.xml", camt.document(euros[9:12], "08", kind="054"))
+    put("bank_usd_bai2_of_the_same_days.txt", bai2.document(dollars[3:5]))
     put("bank_eur_camt052.xml", camt.document(euros[13:14], "08", kind="052"))
     put("bank_eur_camt053_sent_again.xml", camt.document(euros[5:8], "08", again=True))
     put("bank_gbp_camt053_of_the_same_days.xml", camt.document(pounds[2:4], "08", again=True))
-    for statement in [*euros[5:8], *pounds[2:4]]:
+    for statement in [*euros[5:8], *pounds[2:4], *dollars[3:5]]:
         w.usual("statement_sent_again", statement.statement_id, *(line.line_id for line in statement.lines))
     return names
