@@ -15,6 +15,7 @@ from openpyxl import load_workbook
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.engines.duckdb_engine import DuckDbWorkspace
+from payonce.reconciliation.manual import Match, RowRef
 from payonce.reconciliation.matching.comparison import compared
 from payonce.reconciliation.matching.matches import MatchedRow, MatchLine
 from payonce.reconciliation.model import LedgerState, OpenItem, Outcome, Source
@@ -238,3 +239,18 @@ def test_rows_that_matched_otherwise_than_in_pairs_stand_together(tmp_path: Path
         ["bank|tc", "bank|td", "e2"],
         ["bank|te", "bank|tf", "e3"],
     ]
+
+
+def test_rows_that_people_matched_stand_together(tmp_path: Path) -> None:
+    """Fails when a match by hand is not among the exported ones, or a row of it is there twice, as the rules' too."""
+    rows = (RowRef("ledger", "e1"), RowRef("gateway", "bank|t2"))
+    made = Match(match_id="mat_1", rows=rows, reason="seen", by="operator:anna", at_ms=1)
+    with DuckDbWorkspace(threads=1) as workspace:
+        workspace.add_ledger([entry(1), entry(3), entry(4)])
+        workspace.add_file(gateway_file([moved(2), moved(3), moved(4, reference="r1")], "f"), gateway="bank")
+        workspace.run(replace(SETTINGS, matches=(made,)))
+        told = [
+            (one.how, one.ledger and one.ledger.row_key, one.gateway_row and one.gateway_row.row_key)
+            for one in workspace.matches()
+        ]
+    assert sorted(told) == [("by hand", "e1", "bank|t2"), ("reference", "e3", "bank|t3")]
