@@ -5,24 +5,18 @@ The run is that of ``benchmarks/reconciliation.py``; the peak before the exports
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.reconciliation import MEMORY_LIMIT_MB, SETTINGS, generate
+from benchmarks.reconciliation import MEMORY_LIMIT_MB, SETTINGS, generate, peak_mb
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.report.contents import Contents
 from payonce.reconciliation.report.csv_export import file_name, write_csv
 from payonce.reconciliation.report.export_rows import sheets
 from payonce.reconciliation.report.xlsx_export import write_xlsx
 from payonce.reconciliation.runs.intake import Intake
-
-
-def peak_mb() -> float:
-    """Return the most memory that the process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from benchmarks.reconciliation import SETTINGS, generate
+from benchmarks.reconciliation import SETTINGS, generate, peak_mb
 from payonce.cli.reconcile_intake import NamedFile, Reading, take_in
 from payonce.engines.duckdb_engine import DuckDbWorkspace
 from payonce.reconciliation.matching.run_result import with_anomalies
@@ -146,13 +146,15 @@ def measured(name: str, folder: Path) -> tuple[float, float, object]:
         ran.returncode = os.waitstatus_to_exitcode(status)
     if ran.returncode:
         raise SystemExit(f"{name}: {ran.returncode}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads(found)
+    peak, result = json.loads(found)
+    return usage.ru_utime + usage.ru_stime, peak, result
 
 
 def main() -> None:
     """Measure every program, several times in turn, and print the table."""
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(PROGRAMS[sys.argv[2]](Path(sys.argv[3]))))
+        found = PROGRAMS[sys.argv[2]](Path(sys.argv[3]))
+        print(json.dumps([peak_mb(), found]))
         return
     millions, times = float((sys.argv[1:2] or ["0.5"])[0]), int((sys.argv[2:3] or ["3"])[0])
     with tempfile.TemporaryDirectory(prefix="payonce-bench-") as name:
