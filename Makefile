@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -49,8 +49,15 @@ contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB 
 functional: setup ## the functions' handlers, fed from events/
 	$(PYTEST) tests/functional $(PARALLEL)
 
-simulation: setup ## Hypothesis state machines over the whole protocol
+simulation: setup ## Hypothesis state machines over the whole protocol, and a slice of simulate
 	$(PYTEST) tests/simulation $(PARALLEL)
+
+SEEDS ?= 200
+simulate: setup ## production code under one scheduler that interrupts it at every call, with faults: SEEDS=200 (docs/simulation.md)
+	$(PY) -m simulation --seeds $(SEEDS)
+
+simulate-page: setup ## the same, and write its figures into docs/simulation.md
+	$(PY) -m simulation --seeds $(SEEDS) --write
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure

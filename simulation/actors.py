@@ -1,0 +1,313 @@
+"""What actors do: clients send requests, and workers do their rounds. All of it is production code behind an entry."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import PayonceError
+from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.entrypoints.batches import serve_stream
+from payonce.entrypoints.http import serve
+from payonce.entrypoints.routes import ROUTES
+from payonce.idempotency.keys import record_id
+from payonce.ports import Deadline, Table
+from payonce.reconciliation.cases.case import CaseChange, opened
+from payonce.reconciliation.cases.case_items import case_writes
+from payonce.reconciliation.model import Break
+from payonce.reconciliation.taxonomy import BreakClass
+from payonce.webhooks.messages import parse_message
+from simulation.facts import Answered
+from simulation.goals import Goal
+from simulation.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simulation.gateway import Booking, SimulatedGateway
+    from simulation.plan import Attempt, Operation, Plan
+
+REQUEST_SECONDS = 25  # timeouts of template.yaml
+RECOVERY_SECONDS = 300
+DISPATCH_SECONDS = 30
+RELAY_SECONDS = 60
+SCHEDULE_SECONDS = 120
+CORRECT_SECONDS = 60
+RUN_INTERVAL_SECONDS = 60
+SCOPES = "payments:read payments:write refunds:write"
+OPERATIONS = {
+    "create": "create_payment",
+    "capture": "capture_payment",
+    "refund": "refund_payment",
+    "cancel": "cancel_payment",
+    "stranger": "get_payment",
+    "surplus": "correct_break",
+    "dashboard": "dashboard",
+}
+
+
+class Cast:
+    """The actors of a run, over its world."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.world = World(plan, handle=self.dispatch, relay=self.relay)
+        self.scheduler = self.world.scheduler
+        self.breaks: dict[str, Break] = {}
+        self._rounds = 0
+        self._workers = 0
+        self._correcting: set[str] = set()
+
+    def schedule(self) -> None:
+        """Put every operation of the plan, and the workers' rounds, on the schedule."""
+        for operation in self.plan.operations:
+            if operation.kind == "surplus":
+                self.scheduler.after(operation.attempts[0].at_ms / 1000, partial(self._surplus, operation))
+            if operation.kind == "dashboard":
+                self.scheduler.after(operation.attempts[0].at_ms / 1000, partial(self._dashboard, operation))
+                continue
+            for attempt in operation.attempts:
+                at_seconds = attempt.at_ms / 1000 + (1 if operation.kind == "surplus" else 0)
+                self.scheduler.after(
+                    at_seconds, partial(self.ask, operation, attempt, f"{operation.name}.{attempt.number}")
+                )
+        self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
+
+    def ask(self, operation: Operation, attempt: Attempt, name: str) -> None:
+        """Start the actor of one request."""
+        payment_id = self.payment_id(operation)
+        if operation.of and payment_id is None:
+            return
+        if operation.kind == "surplus":
+            if operation.name in self.breaks:
+                self._start(name, partial(self._correct, operation), CORRECT_SECONDS, attempt)
+            return
+        call = partial(self._request, operation, attempt, name, payment_id)
+        self._start(name, call, REQUEST_SECONDS, attempt)
+
+    def payment_id(self, operation: Operation) -> str | None:
+        """Return the payment that an operation is about, once its merchant can know it."""
+        created = self.world.facts.operations.get(operation.of)
+        if created is None:
+            return None
+        known = record_id(created.merchant, OPERATIONS[created.kind], created.key)
+        item = self.world.database.item(Table.IDEMPOTENCY, {"id": known})
+        return None if item is None or "response_status" not in item else item["claim_id"]
+
+    def _start(self, name: str, work: Callable[[], object], seconds: float, attempt: Attempt) -> None:
+        self.scheduler.start(name, work, host=attempt.host, timeout_seconds=seconds, skew_ms=attempt.skew_ms)
+
+    def _request(self, operation: Operation, attempt: Attempt, name: str, payment_id: str | None) -> None:
+        world = self.world
+        known = record_id(operation.merchant, OPERATIONS[operation.kind], operation.key)
+        began_us = self.scheduler.now_us
+        world.facts.unsettled[known].add(name)
+        world.facts.promised.discard(known)
+        event = _event(operation, attempt, payment_id)
+        asked = event["body"] or ""
+        world.facts.bodies[known].add(asked)
+        self.scheduler.record(f"{operation.merchant} asks: {operation.kind} {operation.key} {asked}")
+        response = serve(ROUTES[OPERATIONS[operation.kind]], world.application, event, _Context(self.scheduler))
+        self.scheduler.record(f"answer {response['statusCode']} {response['body'][:160]}")
+        document = json.loads(response["body"])
+        self._note(response["statusCode"], document)
+        answer = Answered(
+            operation=operation,
+            asked=asked,
+            status=response["statusCode"],
+            headers=response["headers"],
+            body=response["body"],
+            document=document,
+            record_id=known,
+            actor=name,
+            began_us=began_us,
+        )
+        world.answered(answer)
+
+    def _note(self, status: int, document: Mapping[str, Any]) -> None:
+        reached = self.scheduler.history.reached
+        kind = str(document.get("type", "")).rpartition(":")[2]
+        for slug, goal in (
+            ("key-reused", Goal.KEY_REUSED),
+            ("key-in-progress", Goal.KEY_IN_PROGRESS),
+            ("key-expired", Goal.KEY_EXPIRED),
+            ("amount-exceeds-available", Goal.RESERVATION_REFUSED),
+        ):
+            reached[goal] += kind == slug
+        if status == 500:
+            self.world.check_no_defect(AssertionError(str(document)))
+
+    def _correct(self, operation: Operation) -> None:
+        found = self.breaks[operation.name]
+        reached = self.scheduler.history.reached
+        reached[Goal.CORRECTION_CONTENDED] += operation.name in self._correcting
+        self._correcting.add(operation.name)
+        try:
+            step = self.world.corrections.advance(found, Deadline(self.scheduler.now_ms() + REQUEST_SECONDS * 1000))
+            self.scheduler.record(f"correction is {step.correction.status} {step.correction.outcome}")
+            reached[Goal.CORRECTED] += step.correction.outcome == "executed"
+        except PayonceError as error:
+            # The state machine of the workflow retries a step that raises.
+            self.scheduler.record(f"step raises {type(error).__name__}: {error}")
+            self.world.check_no_defect(error)
+        finally:
+            self._correcting.discard(operation.name)
+
+    def _surplus(self, operation: Operation) -> None:
+        """Let the gateway charge a payment once more, and a reconciliation run find it."""
+        charge = self._charge(operation)
+        if charge is None:
+            return
+        gateway, booking = charge
+        found = self._break(operation, gateway.name, booking, gateway.charge_again(booking))
+        self.breaks[operation.name] = found
+        case = opened(found, run_id="run_1", at_ms=self.scheduler.true_ms())
+        self.world.database.apply(case_writes(None, case, CaseChange.FOUND, by="run:run_1", note=None))
+
+    def _dashboard(self, operation: Operation) -> None:
+        """Let somebody refund or void a charge at the gateway, and not through the API."""
+        charge = self._charge(operation)
+        if charge is None:
+            return
+        gateway, booking = charge
+        for kind in (OperationKind.REFUND, OperationKind.VOID):
+            if gateway.from_dashboard(booking, kind, operation.amount_minor):
+                self.world.facts.touched.add(booking.instruction.payment_id)
+                return
+
+    def _charge(self, operation: Operation) -> tuple[SimulatedGateway, Booking] | None:
+        payment_id = self.payment_id(operation)
+        for gateway in self.world.gateways.values():
+            for booking in gateway.bookings:
+                if payment_id is not None and _is_charge_of(booking, payment_id):
+                    return gateway, booking
+        return None
+
+    def _break(self, operation: Operation, gateway: str, booking: Booking, charge_id: str) -> Break:
+        return Break(
+            break_class=BreakClass.DUPLICATE_CAPTURE,
+            subject=(gateway, booking.instruction.gateway_reference, charge_id),
+            amount_minor=booking.instruction.money.amount_minor,
+            currency=booking.instruction.money.currency,
+            occurred_at_ms=self.scheduler.true_ms(),
+            merchant_id=operation.merchant,
+            payment_id=booking.instruction.payment_id,
+            gateway=gateway,
+            surplus_gateway_payment_id=charge_id,
+        )
+
+    # --- workers
+
+    def _round(self) -> None:
+        """Start what the schedule starts every minute. A worker that would find nothing is not started."""
+        self._rounds += 1
+        world = self.world
+        if world.open_claims():
+            self._worker(f"recovery-{self._rounds}", self._recover, RECOVERY_SECONDS)
+        if world.undelivered():
+            self._worker(f"scheduler-{self._rounds}", self._schedule_deliveries, SCHEDULE_SECONDS)
+        self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
+
+    def _recover(self) -> None:
+        self.world.recovery.run(Deadline(self.scheduler.now_ms() + (RECOVERY_SECONDS - 2) * 1000))
+
+    def _schedule_deliveries(self) -> None:
+        try:
+            report = self.world.deliveries.run(Deadline(self.scheduler.now_ms() + (SCHEDULE_SECONDS - 5) * 1000))
+        except PayonceError as error:
+            self.scheduler.record(f"scheduler raises {type(error).__name__}: {error}")
+            self.world.check_no_defect(error)
+        else:
+            self.scheduler.history.reached[Goal.SWEPT] += report.swept > 0
+
+    def relay(self, event: Any, done: Callable[[bool], None]) -> None:
+        """Start the relay's actor for a batch of the stream."""
+
+        def work() -> None:
+            failures = serve_stream(event, self.world.relay)["batchItemFailures"]
+            ended.append(not failures)
+
+        ended: list[bool] = []
+        self._workers += 1
+        self._worker(f"relay-{self._workers}", work, RELAY_SECONDS, lambda finished: done(finished and ended[0]))
+
+    def dispatch(self, body: str, done: Callable[[bool], None]) -> None:
+        """Start the dispatcher's actor for a message."""
+
+        def work() -> None:
+            try:
+                deadline = Deadline(self.scheduler.now_ms() + DISPATCH_SECONDS * 1000)
+                outcome = self.world.dispatcher.handle(parse_message(body), deadline)
+            except PayonceError as error:
+                self.scheduler.record(f"message not handled: {type(error).__name__}: {error}")
+                self.world.check_no_defect(error)
+                return
+            self.scheduler.record(f"delivery is {outcome}")
+            self.scheduler.history.reached[Goal.DELIVERY_DEFERRED] += outcome.value == "deferred"
+            ended.append(True)
+
+        ended: list[bool] = []
+        self._workers += 1
+        self._worker(f"dispatch-{self._workers}", work, DISPATCH_SECONDS, lambda finished: done(bool(ended)))
+
+    def _worker(
+        self, name: str, work: Callable[[], object], seconds: float, on_end: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        skew_ms = self.plan.worker_skew_ms
+        self.scheduler.start(
+            name, work, host=self.plan.workers, timeout_seconds=seconds, skew_ms=skew_ms, on_end=on_end
+        )
+
+
+class _Context:
+    """What Lambda gives a function beside its event."""
+
+    aws_request_id = "request-1"
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The time of an execution that has just begun."""
+        return REQUEST_SECONDS * 1000
+
+
+def _event(operation: Operation, attempt: Attempt, payment_id: str | None) -> dict[str, Any]:
+    body: dict[str, Any] | None
+    altered = 1 if attempt.altered else 0
+    if operation.kind == "create":
+        body = {
+            "amount_minor": operation.amount_minor + altered,
+            "currency": operation.currency,
+            "payment_method": f"pm_{operation.name}",
+            "capture": "manual" if operation.manual else "automatic",
+        }
+    elif operation.kind == "stranger":
+        body = None
+    else:
+        body = {} if operation.kind == "cancel" else {"amount_minor": operation.amount_minor + altered}
+    headers = {"X-Idempotency-Key": operation.key, "Prefer": f"wait={attempt.wait_seconds}"}
+    return {
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "pathParameters": {"payment_id": payment_id} if payment_id else None,
+        "multiValueQueryStringParameters": None,
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+        "requestContext": {
+            "requestId": "request-1",
+            "authorizer": {
+                "merchant_id": operation.merchant,
+                "scopes": SCOPES,
+                "gateway": attempt.gateway,
+                "principalId": "key_1",
+            },
+        },
+    }
+
+
+def _is_charge_of(booking: Booking, payment_id: str) -> bool:
+    instruction = booking.instruction
+    charged = instruction.kind is OperationKind.PAYMENT and isinstance(booking.outcome, Succeeded)
+    return charged and instruction.payment_id == payment_id and not booking.surplus

@@ -1,0 +1,187 @@
+"""What is to happen in a run, drawn from its seed: who asks for what, when, through which gateway; and the faults.
+
+A plan is a value: without one of its operations, attempts or faults it is a plan again, so that it can be shrunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulation.faults import draw_profile
+from simulation.gateway import KINDS
+from simulation.scheduler import Host
+
+if TYPE_CHECKING:
+    from simulation.faults import Drawn, Profile
+
+MERCHANTS = ("mer_a", "mer_b")
+GATEWAYS = ("alpha", "beta")
+CURRENCIES = ("EUR", "USD", "JPY")
+# Once in a while longer than the hour after which nothing is sent again.
+FAULTS_SECONDS = (300,) * 9 + (4_000,)
+BUSY_SECONDS = 90  # most operations begin in this time
+# Two clocks may differ by as much as a lease's margin takes: five seconds.
+MAX_SKEW_MS = 2_450
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request of an operation, by its number. ``altered``: with another body under the same key."""
+
+    number: int
+    at_ms: int
+    gateway: str
+    host: Host
+    skew_ms: int
+    altered: bool = False
+    wait_seconds: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a merchant wants done once. ``of`` names the operation that created its payment."""
+
+    name: str
+    kind: str
+    merchant: str
+    key: str
+    attempts: tuple[Attempt, ...]
+    amount_minor: int = 1000
+    currency: str = "EUR"
+    manual: bool = False
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run. ``faults`` is ``None`` for a run that draws them from ``profile``."""
+
+    seed: int
+    gateways: tuple[tuple[str, str], ...]
+    operations: tuple[Operation, ...]
+    profile: tuple[tuple[tuple[str, str], float], ...]
+    workers: Host
+    worker_skew_ms: int
+    stream_stalls: float
+    faults_seconds: int
+    years_later: bool
+    faults: tuple[tuple[tuple[str, int], tuple[str, int]], ...] | None = None
+
+
+def draw_plan(seed: int) -> Plan:
+    """Return the plan of a seed."""
+    chance = Random(f"plan/{seed}")
+    skewed = chance.random() < 0.7
+    drawing = _Drawing(chance, MAX_SKEW_MS if skewed else 0, chance.choice((0.0, 0.5, 1.0)))
+    operations = [drawing.create(number) for number in range(1, chance.choice((1, 2, 2, 3)) + 1)]
+    for created in list(operations):
+        operations += drawing.follow_ups(created)
+    profile: Profile = draw_profile(chance)
+    faults_seconds = chance.choice(FAULTS_SECONDS)
+    # Where "not found" is never final, a doubt of more than an hour stays one, as it should: nothing would settle.
+    kinds = [kind for kind in KINDS if kind != "honouring" or faults_seconds == min(FAULTS_SECONDS)]
+    return Plan(
+        seed=seed,
+        gateways=tuple((name, chance.choice(kinds)) for name in GATEWAYS),
+        operations=tuple(operations),
+        profile=tuple(profile.items()),
+        workers=drawing.host(),
+        worker_skew_ms=drawing.skew_ms(),
+        faults_seconds=faults_seconds,
+        stream_stalls=chance.choice((0.0, 0.05, 0.4)),
+        years_later=chance.random() < 0.2,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    chance: Random
+    max_skew_ms: int
+    containers: float
+
+    def host(self) -> Host:
+        return Host.CONTAINER if self.chance.random() < self.containers else Host.LAMBDA
+
+    def skew_ms(self) -> int:
+        return self.chance.randint(-self.max_skew_ms, self.max_skew_ms)
+
+    def create(self, number: int) -> Operation:
+        chance = self.chance
+        return Operation(
+            name=f"create-{number}",
+            kind="create",
+            merchant=MERCHANTS[number % 2],
+            # The first two have one key, of two merchants.
+            key=f"order-{(number + 1) // 2:012d}",
+            amount_minor=chance.choice((1000, 4000)),
+            currency=chance.choice(CURRENCIES),
+            manual=chance.random() < 0.4,
+            attempts=self._attempts(chance.randint(0, 5_000)),
+        )
+
+    def follow_ups(self, created: Operation) -> list[Operation]:
+        chance = self.chance
+        kinds = ("capture", "capture", "cancel", "refund") if created.manual else ("refund", "refund", "refund")
+        found = []
+        for number in range(chance.choice((0, 1, 2, 3))):
+            kind = chance.choice(kinds)
+            # Of two of one kind both want most of it: only one can have it.
+            amount = chance.choice((created.amount_minor, created.amount_minor * 3 // 4, created.amount_minor // 4))
+            found.append(self._of(created, kind, number, amount, chance.randint(3_000, BUSY_SECONDS * 1000)))
+        if chance.random() < 0.3:
+            found.append(self._of(created, "surplus", 0, created.amount_minor, chance.randint(10_000, 100_000)))
+        if chance.random() < 0.15:
+            amount = chance.choice((created.amount_minor, created.amount_minor // 4))
+            found.append(self._of(created, "dashboard", 0, amount, chance.randint(5_000, BUSY_SECONDS * 1000)))
+        if chance.random() < 0.2:
+            found.append(self._of(created, "stranger", 0, 0, chance.randint(10_000, 100_000)))
+        return found
+
+    def _of(self, created: Operation, kind: str, number: int, amount_minor: int, at_ms: int) -> Operation:
+        own = created.merchant
+        return Operation(
+            name=f"{kind}-{number}-of-{created.name}",
+            kind=kind,
+            merchant=MERCHANTS[own == MERCHANTS[0]] if kind == "stranger" else own,
+            key=f"{kind}-{number}-{created.key}",
+            amount_minor=amount_minor,
+            currency=created.currency,
+            of=created.name,
+            attempts=self._attempts(at_ms),
+        )
+
+    def _pause_ms(self) -> int:
+        """Return a client's pause: any, or about as long as a request's time, after which most give up and retry."""
+        chance = self.chance
+        return chance.randint(5_000, 32_000) if chance.random() < 0.4 else int(10 ** chance.uniform(0.5, 4.9))
+
+    def _attempts(self, first_ms: int) -> tuple[Attempt, ...]:
+        """Return retries as clients make them: at once, after seconds, after a minute."""
+        chance = self.chance
+        at_ms = [first_ms]
+        for _ in range(chance.choice((0, 1, 2, 3, 4))):
+            at_ms.append(at_ms[-1] + self._pause_ms())
+        gateway = chance.choice(GATEWAYS)
+        return tuple(
+            Attempt(
+                number=number,
+                at_ms=at,
+                gateway=gateway if chance.random() < 0.7 else chance.choice(GATEWAYS),
+                host=self.host(),
+                skew_ms=self.skew_ms(),
+                altered=number > 0 and chance.random() < 0.2,
+                wait_seconds=chance.choice((0, 1, 5, 15)),
+            )
+            for number, at in enumerate(at_ms)
+        )
+
+
+def played(plan: Plan) -> Drawn | None:
+    """Return the faults of a plan that lists them."""
+    from simulation.faults import Fault
+
+    if plan.faults is None:
+        return None
+    return {where: Fault(kind, ms) for where, (kind, ms) in plan.faults}

@@ -1,0 +1,147 @@
+"""One run: a time of faults, a time to settle, and the clients that come back in the end, and much later.
+
+::
+
+    0 s        faults            300 s   settling: no fault, all must conclude   + last requests   + 25 h   + 32 days
+    ├───────────────────────────────┼───────────────────────────────────────────┼────────────────┼────────┼──▶
+      operations, retries, workers     within SETTLES_WITHIN_SECONDS               finals           409      new key
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from payonce.idempotency.keys import record_id
+from payonce.observability import get_logger
+from payonce.ports import Table
+from simulation import invariants
+from simulation.actors import OPERATIONS, Cast
+from simulation.facts import Violated
+from simulation.goals import Goal
+from simulation.scheduler import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulation.history import History
+    from simulation.plan import Plan
+
+# After the last fault: what is frozen or late is so for 90 s at most; then the longest pause between two inquiries
+# (payments.rules: 15 minutes) twice, each up to a minute before recovery runs.
+SETTLES_WITHIN_SECONDS = 90 + 2 * (15 * 60 + 60)
+STEP_SECONDS = 30
+LAST_REQUESTS_SECONDS = 120
+WINDOW_SECONDS = 25 * 3600
+GUARD_SECONDS = 32 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run. ``plan`` lists the faults, so that the run can be repeated without drawing them."""
+
+    plan: Plan
+    history: History
+    violated: Violated | None
+    switches: int
+    settled_after_seconds: float
+
+    @property
+    def invariant(self) -> str:
+        """The name of the violated promise, "" if none was."""
+        return "" if self.violated is None else self.violated.invariant
+
+
+def run(plan: Plan) -> Outcome:
+    """Run a plan to its end, or to the first violation."""
+    cast = Cast(plan)
+    scheduler = cast.scheduler
+    violated, settled_seconds = None, 0.0
+    try:
+        with _silent():
+            settled_seconds = _play(cast)
+    except Violated as found:
+        violated = found
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        violated = Violated("P0", f"an error that nothing explains: {error!r} at {where.filename}:{where.lineno}")
+    if violated is not None:
+        scheduler.record(f"VIOLATED {violated}")
+    drawn = tuple((where, (fault.kind, fault.ms)) for where, fault in cast.world.fates.drawn.items())
+    faults = plan.faults if plan.faults is not None else drawn
+    return Outcome(replace(plan, faults=faults), scheduler.history, violated, scheduler.switches, settled_seconds)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Let production code log nothing: the history says more, and formatting would take most of a run's time."""
+    logger = get_logger()
+    level = logger.log_level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _play(cast: Cast) -> float:
+    world, scheduler = cast.world, cast.scheduler
+    cast.schedule()
+    scheduler.run_until(cast.plan.faults_seconds)
+    world.fates.over = world.stream.over = True
+    scheduler.record("-- no more faults")
+    settled_seconds = _settle(cast, cast.plan.faults_seconds)
+    _last_requests(cast, "last")
+    _settle(cast, scheduler.now_us / 1e6)
+    invariants.p9_books_agree(world.facts)
+    if cast.plan.years_later:
+        _much_later(cast)
+    return settled_seconds
+
+
+def _settle(cast: Cast, from_seconds: float) -> float:
+    """Let time pass until all is concluded, and return how long that took. Raises ``Violated`` if it takes too long."""
+    world, scheduler = cast.world, cast.scheduler
+    at_seconds = from_seconds
+    while at_seconds < from_seconds + SETTLES_WITHIN_SECONDS:
+        at_seconds += STEP_SECONDS
+        scheduler.run_until(at_seconds)
+        running = [actor for actor in scheduler.actors.values() if not actor.over]
+        if not (running or world.open_claims() or world.undelivered()):
+            return at_seconds - from_seconds
+    raise Violated(
+        "settling",
+        f"{SETTLES_WITHIN_SECONDS} s after the last fault these are open: {world.open_claims() + world.undelivered()}",
+    )
+
+
+def _last_requests(cast: Cast, name: str) -> None:
+    """Let every client ask once more, without faults."""
+    scheduler = cast.scheduler
+    for operation in cast.plan.operations:
+        if operation.kind == "dashboard":
+            continue
+        attempt = replace(operation.attempts[0], altered=False, host=Host.LAMBDA, skew_ms=0)
+        for number in range(3 if operation.kind == "surplus" else 1):
+            ask = partial(cast.ask, operation, attempt, f"{operation.name}.{name}-{number}")
+            scheduler.after(1 + number * 30, ask)
+    scheduler.run_until(scheduler.now_us / 1e6 + LAST_REQUESTS_SECONDS)
+
+
+def _much_later(cast: Cast) -> None:
+    """Ask again when the window is over, and when the records are deleted; nothing else happens meanwhile."""
+    world, scheduler = cast.world, cast.scheduler
+    for name, seconds, deletes in (("late", WINDOW_SECONDS, False), ("very-late", GUARD_SECONDS, True)):
+        scheduler.skip_to(scheduler.now_us / 1e6 + seconds)
+        if deletes:
+            world.database.delete_expired(Table.IDEMPOTENCY, scheduler.true_ms() // 1000)
+            for operation in cast.plan.operations:
+                world.facts.forget(record_id(operation.merchant, OPERATIONS[operation.kind], operation.key))
+            scheduler.history.reached[Goal.KEY_FORGOTTEN] += 1
+        _last_requests(cast, name)
+        _settle(cast, scheduler.now_us / 1e6)
+    invariants.p9_books_agree(world.facts)

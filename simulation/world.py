@@ -1,0 +1,226 @@
+"""The world of one run: the production code on simulated ports, and what is watched."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from payonce.corrections.policy import Policy
+from payonce.corrections.workflow import Corrections
+from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
+from payonce.domain.ids import UlidSource
+from payonce.idempotency.engine import IdempotencyEngine
+from payonce.payments.recovery_run import Recovery
+from payonce.ports import Table
+from payonce.reconciliation.taxonomy import BreakClass
+from payonce.stores.memory_cipher import MemoryCipher
+from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.webhooks.dispatch import Dispatcher
+from payonce.webhooks.endpoints import create_writes
+from payonce.webhooks.gate import Gates
+from payonce.webhooks.keys import key_context
+from payonce.webhooks.relay import Relay
+from payonce.webhooks.replays import advance_replay
+from payonce.webhooks.scheduler import Scheduler as DeliveryScheduler
+from payonce.webhooks.signer import Signer
+from payonce.webhooks.signing import HmacKey
+from payonce.wiring.application import Application
+from payonce.wiring.settings import load_settings
+from simulation import invariants
+from simulation.database import SimulatedDatabase
+from simulation.facts import Facts, Violated
+from simulation.faults import Fates
+from simulation.gateway import SimulatedGateway
+from simulation.messages import SimulatedQueue, SimulatedReceivers, SimulatedStream
+from simulation.plan import CURRENCIES, MERCHANTS, Plan, played
+from simulation.scheduler import Scheduler
+from simulation.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulation.database import Commit
+    from simulation.facts import Answered
+    from simulation.gateway import Booking, Sent
+    from simulation.messages import Received
+
+DEFECTS = ("StoreRequestInvalid", "CaseTransitionError", "MisconfiguredError", "ConservationViolated")
+KEY_ID = "whk_1"
+AUTOMATIC_MINOR = 10_000
+
+
+class World:
+    """Production code wired as in wiring.application and wiring.delivery, on simulated ports."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        handle: Callable[[str, Callable[[bool], None]], None],
+        relay: Callable[[Any, Callable[[bool], None]], None],
+    ) -> None:
+        self.plan = plan
+        self.scheduler = Scheduler(plan.seed)
+        self.fates = Fates(dict(plan.profile), played(plan))
+        self.wire = wire = Wire(self.scheduler, self.fates)
+        self.database = SimulatedDatabase(wire, self._committed)
+        self.gateways = {
+            name: SimulatedGateway(
+                name, kind, wire, on_sent=self._sent, on_never_sent=self._never_sent, on_booked=self._booked
+            )
+            for name, kind in plan.gateways
+        }
+        self.queue = SimulatedQueue(wire, handle)
+        self._stream_chance = Random(f"{plan.seed}/stream")
+        self.stream = SimulatedStream(self.scheduler, self._stall_seconds, relay)
+        self.facts = Facts(
+            self.scheduler,
+            self.database,
+            self.gateways,
+            self.scheduler.history,
+            {operation.name: operation for operation in plan.operations},
+        )
+        self._chance = Random(f"{plan.seed}/random")
+        self._wire_application()
+        self._wire_delivery()
+
+    def report_error(self, name: str, error: Exception) -> None:
+        """Take what recovery and the scheduler report: errors of the tree are faults survived, others are defects."""
+        self.scheduler.record(f"reports {type(error).__name__} about {name}: {error}")
+        self.check_no_defect(error)
+
+    def check_no_defect(self, error: BaseException) -> None:
+        """Raise ``Violated`` for an error that no fault of the world explains."""
+        tree = [kind.__name__ for kind in type(error).__mro__]
+        if "PayonceError" not in tree or any(name in DEFECTS for name in tree):
+            raise Violated("P0", f"an error that nothing explains: {error!r}")
+
+    def answered(self, answer: Answered) -> None:
+        """Check an answer that a client has."""
+        for holds in invariants.ON_ANSWERED:
+            holds(self.facts, answer)
+
+    def _wire_application(self) -> None:
+        scheduler, wire = self.scheduler, self.wire
+        settings = load_settings({})
+        self.application = application = Application(
+            settings, clock=scheduler, database=self.database, gateways=self.gateways
+        )
+        application.ids = UlidSource(scheduler.now_ms, self._chance.randbytes)
+        application.engine = IdempotencyEngine(
+            store=application.store, settings=settings.idempotency, clock=scheduler, sleep=wire.sleep
+        )
+        self.recovery = Recovery(
+            store=application.store,
+            engine=application.engine,
+            services=application.services,
+            gateway_named=application.gateway,
+            report_error=self.report_error,
+        )
+        limits = {(BreakClass.DUPLICATE_CAPTURE, currency): AUTOMATIC_MINOR for currency in CURRENCIES}
+        self.corrections = Corrections(
+            services=application.services,
+            engine=application.engine,
+            gateway_named=application.gateway,
+            policy=lambda: Policy(automatic=limits),
+            notifier=MemoryWorkflows(),
+        )
+
+    def _wire_delivery(self) -> None:
+        scheduler, database = self.scheduler, self.database
+        self._cipher = MemoryCipher(scheduler, self._chance.randbytes)
+        self.receivers = SimulatedReceivers(self.wire, self._received)
+        self.relay = Relay(database=database, queue=self.queue, clock=scheduler)
+        self.dispatcher = Dispatcher(
+            database=database,
+            queue=self.queue,
+            transport=self.receivers,
+            signer=Signer(cipher=self._cipher, clock=scheduler),
+            gates=Gates(database, choose=self._choose),
+            clock=scheduler,
+            jitter=self._jitter,
+            report_disabled=lambda _name, _reason: None,
+        )
+        self.deliveries = DeliveryScheduler(
+            database=database,
+            queue=self.queue,
+            relay=self.relay,
+            advance=partial(advance_replay, database, self.queue, scheduler),
+            clock=scheduler,
+            report_error=self.report_error,
+        )
+        for merchant, number in itertools.product(MERCHANTS, range(1, 3)):
+            self._add_endpoint(merchant, f"whe_{number}")
+
+    def _add_endpoint(self, merchant: str, name: str) -> None:
+        now_ms = self.scheduler.now_ms()
+        secret = HmacKey(b"s" * 32).text().encode()
+        key = EndpointKey(
+            key_id=KEY_ID,
+            kind=KeyKind.HMAC_SHA256,
+            sealed=self._cipher.seal(secret, key_context(merchant, name, KEY_ID)),
+            created_at_ms=now_ms,
+        )
+        made = Endpoint(
+            merchant_id=merchant,
+            endpoint_id=name,
+            url=f"https://{name}.{merchant}.example/",
+            event_types=("*",),
+            keys=(key,),
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        self.database.apply(create_writes(made)[:2])
+
+    def _choose(self, count: int) -> int:
+        return self.scheduler.alive().latencies.randrange(count)
+
+    def _jitter(self) -> float:
+        return self.scheduler.alive().latencies.random()
+
+    def _stall_seconds(self) -> float:
+        if not self.fates.over and self._stream_chance.random() < self.plan.stream_stalls:
+            return self._stream_chance.uniform(5, 200)
+        return self._stream_chance.uniform(0.05, 0.8)
+
+    def _committed(self, commit: Commit) -> None:
+        for holds in invariants.ON_COMMIT:
+            holds(self.facts, commit)
+        self.stream.take(commit)
+
+    def _sent(self, sent: Sent) -> None:
+        for holds in invariants.ON_SENT:
+            holds(self.facts, sent)
+
+    def _never_sent(self, gateway: str, instruction: Any) -> None:
+        record_id = self.facts.record_of.get(instruction.gateway_reference)
+        if record_id is not None:
+            self.facts.never_sent[record_id] = gateway
+
+    def _booked(self, gateway: str, booking: Booking) -> None:
+        for holds in invariants.ON_BOOKED:
+            holds(self.facts, gateway, booking)
+
+    def _received(self, received: Received) -> None:
+        for holds in invariants.ON_RECEIVED:
+            holds(self.facts, received)
+
+    def open_claims(self) -> list[str]:
+        """Return the ids of the claims that are not completed."""
+        return [item["id"] for item in self.database.items(Table.IDEMPOTENCY) if item["status"] != "COMPLETED"]
+
+    def undelivered(self) -> list[str]:
+        """Return what has to be delivered yet: events that are not relayed, and deliveries under way."""
+        events = [item["event_id"] for item in self.database.items(Table.OUTBOX) if "relay_shard" in item]
+        deliveries = self.database.items(Table.DELIVERIES)
+        pending = [item["delivery_id"] for item in deliveries if item.get("status") == "pending"]
+        return events + pending
+
+
+def problem_of(body: str) -> dict[str, Any]:
+    """Return a body as a document."""
+    document: dict[str, Any] = json.loads(body) if body else {}
+    return document
