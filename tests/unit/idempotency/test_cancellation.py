@@ -686,7 +686,13 @@ def test_a_loop_that_is_closed_before_the_coroutine_began_frees_the_key() -> Non
 
 # ---------------------------------------------------------------- the horizon
 @pytest.mark.parametrize(
-    ("goes_on_ms", "stored_ms", "expected_ms"), [(0, 0, 0), (50, 0, 50), (50, 90, 90), (0, 90, 90)]
+    ("goes_on_ms", "stored_ms", "expected_ms"),
+    [
+        (0, 0, LEASE_MARGIN_MS),  # the next owner's clock may be ahead
+        (50, 0, 50),  # the lease's end, which has the margin
+        (50, 90, 90),
+        (0, LEASE_MARGIN_MS + 1, LEASE_MARGIN_MS + 1),
+    ],
 )
 def test_the_horizon_never_moves_back(goes_on_ms: int, stored_ms: int, expected_ms: int) -> None:
     """A late owner with little time takes over from one that had much. Fails when its end hides the other one's."""

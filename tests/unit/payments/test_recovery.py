@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.payment_work import COMMIT_RESERVE_MS
-from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ScriptedGateway, World
+from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, MERCHANT, ManualClock, ScriptedGateway, World
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction, SubmitOutcome
@@ -51,6 +52,32 @@ def test_a_resubmission_moves_the_horizon() -> None:
     world.recover()
     assert world.gateway.script == []
     for _ in range(4):
+        world.clock.ms += 10_000
+        world.recover()
+    assert world.create().response.status == 201
+    assert len(world.gateway.bookings) == 1
+
+
+def test_a_clock_that_is_ahead_settles_no_doubt_early() -> None:
+    """Fails (two bookings) when the horizon is the time on the first owner's machine alone.
+
+    ::
+
+        sent, no answer ──────────── 26 s ──────────── 29 s: shows up ── 30 s: "not found" is final
+                                      └ on the second machine 30.9 s are over
+    """
+    world = World()
+    true_time = world.gateway.clock = ManualClock()
+    world.gateway.capabilities = CAPABILITIES["late"]
+    world.gateway.visible_after_ms = 29_000
+    world.gateway.script = ["booked_lost"]
+    assert world.create().response.status == 202
+    true_time.ms += 26_000
+    world.clock.ms = true_time.ms + LEASE_MARGIN_MS - 100
+    world.recover()
+    assert len(world.gateway.bookings) == 1
+    for _ in range(2):
+        true_time.ms += 10_000
         world.clock.ms += 10_000
         world.recover()
     assert world.create().response.status == 201

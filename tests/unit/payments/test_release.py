@@ -14,6 +14,7 @@ from payonce.idempotency.audit_items import DatabaseAuditTrail
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.release import MAX_ATTEMPTS, ReleaseOrder
+from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.follow_up import load_payment
 from payonce.payments.recovery_run import release_desk
 from payonce.ports import Adjust, Table
@@ -74,6 +75,7 @@ def in_doubt(world: World) -> IdempotencyRecord:
     world.create()
     record = stored(world)
     assert record.status is RecordStatus.IN_DOUBT
+    world.clock.ms += LEASE_MARGIN_MS  # on no machine's clock can its owner still send
     return record
 
 
@@ -121,6 +123,7 @@ def test_a_follow_up_gives_back_what_it_reserved(kind: OperationKind, doubted: b
     if doubted:
         world.gateway.script = ["lost"]
         world.follow_up(kind, payment_id, "key", amount)
+        world.clock.ms += LEASE_MARGIN_MS
     else:
         world.gateway.script = ["lost"]
         crashed_park(world, lambda: world.follow_up(kind, payment_id, "key", amount))
@@ -273,6 +276,7 @@ def test_a_payment_that_changes_meanwhile_is_read_anew() -> None:
     payment_id = world.create("first").response.headers["location"].split("/")[-1]
     world.gateway.script = ["lost"]
     world.follow_up(OperationKind.REFUND, payment_id, "key", 300)
+    world.clock.ms += LEASE_MARGIN_MS
     record = stored(world, "refund")
     database.conflicts = MAX_ATTEMPTS
     with pytest.raises(ReleaseRefused, match="keeps changing"):

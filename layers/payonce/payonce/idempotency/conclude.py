@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from payonce.domain.errors import LeaseLost, NotStarted, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.ownership import UNKNOWN, Patience
 from payonce.idempotency.records import Completed, InDoubt, KeyedResponse, RecordStatus, Released
+from payonce.idempotency.window import LEASE_MARGIN_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +102,7 @@ class Concluder:
                 stored = self._store.park(
                     owned,
                     draft.response,
-                    submit_horizon_ms=max(self._clock.now_ms(), conclusion.goes_on_until_ms, owned.submit_horizon_ms)
-                    if conclusion.submitted
-                    else owned.submit_horizon_ms,
+                    submit_horizon_ms=self._submit_horizon_ms(owned, conclusion),
                     retry_at_ms=conclusion.retry_at_ms,
                     ended_at_ms=ended_at_ms,
                     writes=draft.writes,
@@ -123,6 +122,16 @@ class Concluder:
                 raise lost
             return settled
         return _response(stored)
+
+    def _submit_horizon_ms(self, owned: IdempotencyRecord, conclusion: InDoubt) -> int:
+        """Return the moment, on any machine's clock, after which this owner and earlier ones have sent nothing."""
+        if not conclusion.submitted:
+            return owned.submit_horizon_ms
+        now_ms, goes_on_until_ms = self._clock.now_ms(), conclusion.goes_on_until_ms
+        # The next owner compares it with its own clock, which may be ahead of this one by a lease's margin. What goes
+        # on does so until the lease ends, and that has the margin already.
+        own_ms = goes_on_until_ms if goes_on_until_ms > now_ms else now_ms + LEASE_MARGIN_MS
+        return max(own_ms, owned.submit_horizon_ms)
 
     def _purge_at_seconds(self, owned: IdempotencyRecord) -> int:
         """Return when the record may be deleted: after the guard, and not before the client has had its window.
