@@ -205,7 +205,7 @@ class Cast:
         world = self.world
         if world.open_claims():
             self._worker(f"recovery-{self._rounds}", self._recover, RECOVERY_SECONDS)
-        if world.undelivered():
+        if world.is_due(RUN_INTERVAL_SECONDS):
             self._worker(f"scheduler-{self._rounds}", self._schedule_deliveries, SCHEDULE_SECONDS)
         self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
 

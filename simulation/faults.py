@@ -1,6 +1,6 @@
 """Faults of one call, drawn from a profile or played back from a list.
 
-A run begins with a profile: a random half of the kinds of faults, each with a rate of its own, because a fault that
+A run begins with a profile: a random third of the kinds of faults, each with a rate of its own, because a fault that
 always comes with all others hides what it would find alone (swarm testing: Groce et al., ISSTA 2012). What was drawn is
 kept by actor and number of the call; played back from there, each fault can be left out on its own.
 """
@@ -29,8 +29,9 @@ FAULTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sleep": ("frozen_after", "killed_after"),
     }
 )
-RATES = (0.02, 0.08, 0.25)
-FOCUS = 0.5  # what half of the runs are about: one fault of a write, or of a submission, that is met at every turn
+FOCUS = 0.5  # what most runs are about: one fault of a write, and one of a submission, met at every turn
+FOCUSED = 0.7
+OUTAGE = 0.95  # what hardly ever works
 RARE = 0.4  # freezes and kills end most of what an execution would meet after them
 MILLISECONDS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
@@ -41,7 +42,19 @@ MILLISECONDS: Mapping[str, tuple[int, int]] = MappingProxyType(
     }
 )
 
-type Profile = dict[tuple[str, str], float]
+# Requests, recovery and corrections have faults of their own, and so has what is behind the outbox. Otherwise a database
+# that stops payments would stop their events as well, and hide what a receiver's faults find.
+PAYMENTS, DELIVERY = "payments", "delivery"
+PORTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {PAYMENTS: ("write", "read", "submit", "ask", "sleep"), DELIVERY: ("write", "read", "send", "post")}
+)
+INCLUDED = 0.35  # of the kinds of faults, in each run
+# A delivery makes twice as many calls as a payment; with the same rates hardly one would come to its end.
+RATES: Mapping[str, tuple[float, ...]] = MappingProxyType({PAYMENTS: (0.01, 0.05, 0.2), DELIVERY: (0.01, 0.02, 0.08)})
+FOCI: Mapping[str, tuple[str, ...]] = MappingProxyType({PAYMENTS: ("write", "submit"), DELIVERY: ("post",)})
+_DELIVERING = ("relay-", "dispatch-", "scheduler-")
+
+type Profile = dict[tuple[str, str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +68,30 @@ class Fault:
 type Drawn = dict[tuple[str, int], Fault]
 
 
-def draw_profile(chance: Random) -> Profile:
-    """Return the kinds of faults of a run, with their rates by (port, kind)."""
+def draw_profile(chance: Random, *, long: bool) -> Profile:
+    """Return the kinds of faults of a run, with their rates by (part, port, kind). In a long one no lookup works."""
     profile: Profile = {}
-    focus = [chance.choice([(port, kind) for kind in FAULTS[port]]) for port in ("write", "submit", "post")]
-    for port, kinds in FAULTS.items():
-        for kind in kinds:
-            if chance.random() < 0.5:
-                rare = RARE if kind.startswith(("frozen", "killed")) else 1.0
-                profile[port, kind] = chance.choice(RATES) * rare
-    for each in focus:
-        if chance.random() < 0.5:
-            profile[each] = FOCUS * (RARE if each[1].startswith(("frozen", "killed")) else 1.0)
+    for part, ports in PORTS.items():
+        for port in ports:
+            for kind in FAULTS[port]:
+                if chance.random() < INCLUDED:
+                    profile[part, port, kind] = chance.choice(RATES[part]) * _rare(kind)
+        for port in FOCI[part]:
+            kind = chance.choice(FAULTS[port])
+            if chance.random() < FOCUSED:
+                profile[part, port, kind] = (OUTAGE if port == "post" else FOCUS) * _rare(kind)
+    if long:
+        profile[PAYMENTS, "ask", "unanswered"] = OUTAGE
     return profile
+
+
+def _rare(kind: str) -> float:
+    return RARE if kind.startswith(("frozen", "killed")) else 1.0
+
+
+def part_of(actor: str) -> str:
+    """Return the part that an actor belongs to, by its name."""
+    return DELIVERY if actor.startswith(_DELIVERING) else PAYMENTS
 
 
 class Fates:
@@ -75,8 +99,9 @@ class Fates:
 
     def __init__(self, profile: Profile, played: Drawn | None = None) -> None:
         self._by_port = {
-            port: [(kind, profile[port, kind]) for kind in kinds if (port, kind) in profile]
-            for port, kinds in FAULTS.items()
+            (part, port): [(kind, profile[part, port, kind]) for kind in FAULTS[port] if (part, port, kind) in profile]
+            for part, ports in PORTS.items()
+            for port in ports
         }
         self._played = played
         self.drawn: Drawn = {}
@@ -90,7 +115,7 @@ class Fates:
             fault = self._played.get((actor.name, actor.calls))
             return fault if fault is not None and fault.kind in FAULTS[port] else None
         point = actor.faults.random()
-        for kind, rate in self._by_port[port]:
+        for kind, rate in self._by_port[part_of(actor.name), port]:
             point -= rate
             if point < 0:
                 low, high = MILLISECONDS.get(kind, (0, 0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ from simulation.facts import Facts, Violated
 from simulation.faults import Fates
 from simulation.gateway import SimulatedGateway
 from simulation.messages import SimulatedQueue, SimulatedReceivers, SimulatedStream
-from simulation.plan import CURRENCIES, MERCHANTS, Plan, played
+from simulation.plan import CURRENCIES, MAX_SKEW_MS, MERCHANTS, Plan, played
 from simulation.scheduler import Scheduler
 from simulation.wire import Wire
 
@@ -152,7 +151,7 @@ class World:
             clock=scheduler,
             report_error=self.report_error,
         )
-        for merchant, number in itertools.product(MERCHANTS, range(1, 3)):
+        for merchant, number in itertools.product(MERCHANTS, range(1, self.plan.endpoints + 1)):
             self._add_endpoint(merchant, f"whe_{number}")
 
     def _add_endpoint(self, merchant: str, name: str) -> None:
@@ -219,8 +218,9 @@ class World:
         pending = [item["delivery_id"] for item in deliveries if item.get("status") == "pending"]
         return events + pending
 
-
-def problem_of(body: str) -> dict[str, Any]:
-    """Return a body as a document."""
-    document: dict[str, Any] = json.loads(body) if body else {}
-    return document
+    def is_due(self, within_seconds: int) -> bool:
+        """Return whether an event is not relayed, or a delivery is to be looked at soon."""
+        until_ms = self.scheduler.true_ms() + within_seconds * 1000 + MAX_SKEW_MS
+        return any("relay_shard" in item for item in self.database.items(Table.OUTBOX)) or any(
+            item.get("due_at_ms", until_ms + 1) <= until_ms for item in self.database.items(Table.DELIVERIES)
+        )

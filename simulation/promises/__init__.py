@@ -1,0 +1,1 @@
+"""The promises of the design, as functions with names."""

@@ -1,0 +1,110 @@
+"""P7, P8 and P9: the ledger balances, merchants are apart, and in the end our books are the gateways'."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.ports import Table
+from simulation.facts import Facts, Violated
+from simulation.promises.shared import changes_of
+
+if TYPE_CHECKING:
+    from simulation.database import Commit
+    from simulation.gateway import Booking
+
+
+def p7_ledger_balances(facts: Facts, commit: Commit) -> None:
+    """Each entry sums to zero, and the balances are the sum of the entries, after every transaction."""
+    merchants = set()
+    for change in changes_of(commit, Table.LEDGER):
+        if not change.key[0].startswith("JOURNAL#"):
+            continue
+        if change.before is not None or change.after is None:
+            raise Violated("P7", f"{commit.actor} changed the journal entry {'/'.join(change.key)}")
+        merchant, currency = change.key[0].split("#")[1], change.after["currency"]
+        merchants.add((merchant, currency))
+        postings = change.after["postings"]
+        if sum(posting["amount_minor"] for posting in postings):
+            raise Violated("P7", f"{'/'.join(change.key)} does not sum to zero: {postings}")
+        for posting in postings:
+            facts.journal[merchant, currency, posting["account"]] += posting["amount_minor"]
+    for merchant, currency in merchants:
+        _check_balances(facts, merchant, currency)
+
+
+def _check_balances(facts: Facts, merchant: str, currency: str) -> None:
+    counters: Counter[str] = Counter()
+    for item in facts.database.items(Table.LEDGER):
+        if item["pk"] == f"BALANCE#{merchant}" and item["sk"].startswith(currency):
+            counters.update({name: item[name] for name in item if name.startswith("account:")})
+    wanted = {
+        f"account:{account}": amount
+        for (of, in_currency, account), amount in facts.journal.items()
+        if (of, in_currency) == (merchant, currency)
+    }
+    if {name: amount for name, amount in counters.items() if amount} != {n: a for n, a in wanted.items() if a}:
+        raise Violated("P7", f"{merchant}'s balances in {currency} are {dict(counters)}, the journal says {wanted}")
+
+
+def p8_writes_are_the_merchants_own(facts: Facts, commit: Commit) -> None:
+    """A transaction under one merchant's key touches that merchant's items alone."""
+    operation = facts.operations.get(commit.actor.partition(".")[0])
+    merchant = operation.merchant if operation is not None and operation.kind != "surplus" else None
+    for change in commit.changes:
+        if change.table is Table.IDEMPOTENCY or change.table in {Table.PAYMENTS, Table.OUTBOX}:
+            owner = change.key[0].partition("#")[0]
+        elif change.table is Table.LEDGER:
+            owner = change.key[0].split("#")[1]
+        else:
+            continue
+        merchant = merchant or owner
+        if owner != merchant:
+            raise Violated("P8", f"{commit.actor} wrote {owner}'s {'/'.join(change.key)} for {merchant}")
+
+
+def p9_corrected_at_most_once(facts: Facts, gateway: str, booking: Booking) -> None:
+    """No charge is given back by more than it was, whoever gives it back."""
+    charge_id = booking.instruction.gateway_charge_id
+    if charge_id is None or not isinstance(booking.outcome, Succeeded):
+        return
+    moved: Counter[OperationKind] = Counter()
+    for each in facts.gateways[gateway].bookings:
+        if isinstance(each.outcome, Succeeded) and each.outcome.gateway_charge_id == charge_id:
+            moved[each.instruction.kind] += each.instruction.money.amount_minor
+    if moved[OperationKind.REFUND] + moved[OperationKind.VOID] > moved[OperationKind.PAYMENT]:
+        raise Violated("P9", f"{charge_id} was given back by more than was charged: {dict(moved)}")
+
+
+def p9_books_agree(facts: Facts) -> None:
+    """In the end every movement at a gateway is in our journal once, and nothing else is."""
+    ours: Counter[tuple[str, str, str, int]] = Counter()
+    for item in facts.database.items(Table.LEDGER):
+        movement = item.get("movement")
+        if movement is not None and "break_id" not in item and item["pk"].split("#")[2] not in facts.touched:
+            reference = (movement["gateway"], movement["gateway_reference"])
+            ours[(*reference, movement["kind"], abs(item["moved_minor"]))] += 1
+    theirs: Counter[tuple[str, str, str, int]] = Counter()
+    for name, gateway in facts.gateways.items():
+        for booking in gateway.bookings:
+            kind = _movement_of(booking)
+            known = booking.instruction.payment_id not in facts.touched
+            if kind and known and not booking.surplus and not _gives_back(facts, booking):
+                instruction = booking.instruction
+                theirs[name, instruction.gateway_reference, kind, instruction.money.amount_minor] += 1
+    if ours != theirs:
+        raise Violated("P9", f"only in our books: {dict(ours - theirs)}; only at the gateways: {dict(theirs - ours)}")
+
+
+def _movement_of(booking: Booking) -> str:
+    if not isinstance(booking.outcome, Succeeded) or booking.instruction.kind is OperationKind.VOID:
+        return ""
+    if booking.instruction.kind is OperationKind.REFUND:
+        return "refund"
+    held = booking.instruction.kind is OperationKind.PAYMENT and booking.instruction.capture_method.value == "manual"
+    return "" if held else "charge"
+
+
+def _gives_back(facts: Facts, booking: Booking) -> bool:
+    return "#correct_break#" in facts.record_of.get(booking.instruction.gateway_reference, "")

@@ -1,0 +1,100 @@
+"""P1, P2 and P4 at the gateways: one execution for a key, and no unknown outcome taken for a failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.ports import Table
+from simulation.facts import Facts, Violated
+from simulation.goals import Goal
+from simulation.promises.shared import COMPLETED, changes_of, completes, payment_key, payment_of
+
+if TYPE_CHECKING:
+    from simulation.database import Commit
+    from simulation.gateway import Booking, Sent
+
+
+def p1_one_execution_per_key(facts: Facts, gateway: str, booking: Booking) -> None:
+    """Nothing is executed twice for one key, under whatever reference and at whatever gateway."""
+    if not isinstance(booking.outcome, Succeeded):
+        return
+    record_id = facts.record_of[booking.instruction.gateway_reference]
+    facts.executed[record_id] += 1
+    if facts.executed[record_id] > 1:
+        references = sorted({reference for _, reference in facts.sent[record_id]})
+        raise Violated("P1", f"{record_id} was executed {facts.executed[record_id]} times, as {references}")
+
+
+def p1_stored_before_sent(facts: Facts, sent: Sent) -> None:
+    """A reference is stored before it is sent: otherwise nobody could ask for it after a crash."""
+    if sent.instruction.gateway_reference not in facts.record_of:
+        raise Violated("P1", f"{sent.instruction.gateway_reference} was sent to {sent.gateway} and is not stored")
+
+
+def p1_no_more_than_there_is(facts: Facts, sent: Sent) -> None:
+    """Refunds and captures that are under way never sum to more than the payment has for them."""
+    kind = sent.instruction.kind
+    if kind not in {OperationKind.REFUND, OperationKind.CAPTURE}:
+        return
+    stored = facts.database.item(Table.PAYMENTS, payment_key(sent.instruction.merchant_id, sent.instruction.payment_id))
+    if stored is None or sent.instruction.gateway_charge_id != stored["gateway_charge_id"]:
+        return  # the surplus charge of a correction is not the payment's
+    under_way = sum(
+        item["plan"]["amount_minor"]
+        for item in facts.database.items(Table.IDEMPOTENCY)
+        if item["status"] != COMPLETED
+        and item["plan"].get("kind") == kind.value
+        and item["plan"].get("payment_id") == stored["payment_id"]
+        and item["plan"].get("known", True)
+    )
+    limit_minor = stored["captured_minor"] if kind is OperationKind.REFUND else stored["amount_minor"]
+    done_minor = stored["refunded_minor"] if kind is OperationKind.REFUND else stored["captured_minor"]
+    if under_way + done_minor > limit_minor:
+        raise Violated("P1", f"{kind.value}s of {under_way} are under way, {done_minor} of {limit_minor} are done")
+
+
+def p2_nothing_after_a_503(facts: Facts, gateway: str, booking: Booking) -> None:
+    """Nothing is executed for a key whose every request was answered with 503."""
+    record_id = facts.record_of[booking.instruction.gateway_reference]
+    if record_id in facts.promised and isinstance(booking.outcome, Succeeded):
+        raise Violated("P2", f"{gateway} executed {record_id}, of which every client was told that it never will be")
+
+
+def p2_success_was_executed(facts: Facts, commit: Commit) -> None:
+    """What is recorded as done was done."""
+    for change in changes_of(commit, Table.IDEMPOTENCY):
+        if completes(change) and change.after["response_status"] == 201:  # type: ignore[index]
+            record_id = change.key[0]
+            exempt = "#correct_break#" in record_id or payment_of(change) in facts.touched
+            if not exempt and not facts.executed[record_id]:
+                raise Violated("P2", f"{record_id} was recorded as executed, and no gateway has executed it")
+
+
+def p4_never_rerouted(facts: Facts, sent: Sent) -> None:
+    """What was sent to one gateway is sent to no other."""
+    record_id = facts.record_of[sent.instruction.gateway_reference]
+    for gateway, reference in facts.sent[record_id]:
+        if gateway != sent.gateway:
+            raise Violated("P4", f"{record_id} was sent to {gateway} as {reference}, and now to {sent.gateway}")
+        if reference != sent.instruction.gateway_reference:
+            facts.history.reached[Goal.SECOND_REFERENCE] += 1
+            if facts.gateways[gateway].may_be_executed(reference):
+                raise Violated("P4", f"a second reference of {record_id} is sent, while {reference} may be executed")
+    if facts.never_sent.get(record_id, sent.gateway) != sent.gateway:
+        facts.history.reached[Goal.OTHER_GATEWAY] += 1
+    facts.sent[record_id].append((sent.gateway, sent.instruction.gateway_reference))
+
+
+def p4_unknown_is_no_failure(facts: Facts, commit: Commit) -> None:
+    """Nothing is recorded as failed, or released, that was executed or still may be."""
+    for change in changes_of(commit, Table.IDEMPOTENCY):
+        released = change.after is None
+        failed = completes(change) and change.after["response_status"] == 402  # type: ignore[index]
+        if not (released or failed):
+            continue
+        record_id = change.key[0]
+        for gateway, reference in facts.sent[record_id]:
+            if facts.gateways[gateway].may_be_executed(reference):
+                verb = "released" if released else "recorded as failed"
+                raise Violated("P4", f"{record_id} is {verb}, while {gateway} has executed {reference} or may do so")

@@ -1,0 +1,101 @@
+"""P3 and P5 in the store: a completed record is final, and only the owner of a claim writes."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from payonce.idempotency.window import LEASE_MARGIN_MS
+from payonce.ports import Item, Table
+from simulation.facts import Facts, Violated
+from simulation.goals import Goal
+from simulation.plan import MERCHANTS
+from simulation.promises.shared import COMPLETED, IN_PROGRESS, changes_of, completes
+
+if TYPE_CHECKING:
+    from simulation.database import Change, Commit
+
+NOTABLE_SKEW_MS = 2_000
+
+
+def p3_completed_is_final(facts: Facts, commit: Commit) -> None:
+    """A completed record is never changed nor deleted: what it answers is answered for good."""
+    del facts
+    for change in changes_of(commit, Table.IDEMPOTENCY):
+        if change.before is not None and change.before["status"] == COMPLETED:
+            raise Violated("P3", f"{commit.actor} changed {change.key[0]}, which is completed")
+
+
+def p5_only_the_owner_writes(facts: Facts, commit: Commit) -> None:
+    """Every write of a claim comes from the owner of its newest fence."""
+    for change in changes_of(commit, Table.IDEMPOTENCY):
+        before, after = change.before, change.after
+        if before is None:
+            continue
+        owned = (change.key[0], before["claim_id"], before["fence"])
+        if after is not None and after["fence"] == before["fence"] + 1 and after["claim_id"] == before["claim_id"]:
+            continue  # a takeover: see below
+        if facts.owner_of[owned] != commit.actor:
+            raise Violated("P5", f"{commit.actor} wrote {change.key[0]}, which {facts.owner_of[owned]} owns")
+        if after is not None and (after["claim_id"], after["fence"]) != owned[1:]:
+            raise Violated("P5", f"{commit.actor} changed the identity of the claim {change.key[0]}")
+
+
+def p5_no_takeover_from_a_running_owner(facts: Facts, commit: Commit) -> None:
+    """A claim is taken over when its owner's time is over, by the owner's own clock."""
+    for change in changes_of(commit, Table.IDEMPOTENCY):
+        before, after = change.before, change.after
+        if before is None or after is None or after["fence"] == before["fence"]:
+            continue
+        owner = facts.scheduler.actors.get(facts.owner_of[change.key[0], before["claim_id"], before["fence"]])
+        if owner is None or owner.over or before["status"] != IN_PROGRESS:
+            continue
+        its_time_ms = facts.scheduler.true_ms() + owner.skew_ms
+        if its_time_ms < before["lease_expires_at_ms"] - LEASE_MARGIN_MS:
+            raise Violated("P5", f"{commit.actor} took {change.key[0]} from {owner.name}, whose time is not over")
+
+
+def p5_money_moves_under_a_fence(facts: Facts, commit: Commit) -> None:
+    """Payments, journal and events change only together with the claim that asked for it."""
+    fenced = any(change.table is Table.IDEMPOTENCY for change in commit.changes)
+    for change in commit.changes:
+        relayed = change.table is Table.OUTBOX and change.before is not None
+        correction = change.table is Table.PAYMENTS and change.key[1].startswith("CORRECTION#")
+        if change.table in {Table.PAYMENTS, Table.LEDGER, Table.OUTBOX} and not (fenced or relayed or correction):
+            raise Violated("P5", f"{commit.actor} changed {'/'.join(change.key)} without a claim")
+    del facts
+
+
+def note_commit(facts: Facts, commit: Commit) -> None:
+    """Keep who owns which claim, and under which references it may be sent."""
+    reached = facts.history.reached
+    for change in changes_of(commit, Table.IDEMPOTENCY):
+        record_id, after = change.key[0], change.after
+        if after is None:
+            reached[Goal.RELEASED] += 1
+            continue
+        if change.before is None or after["fence"] > change.before["fence"]:
+            facts.owner_of[record_id, after["claim_id"], after["fence"]] = commit.actor
+            own, _, key = record_id.partition("#")
+            reached[Goal.KEY_SHARED] += any(f"{other}#{key}" in facts.claimed for other in MERCHANTS if other != own)
+            facts.claimed.add(record_id)
+            reached[Goal.TAKEN_OVER] += after["fence"] == 2
+            reached[Goal.TAKEN_OVER_TWICE] += after["fence"] == 3
+            _note_takeover(facts, change, commit)
+        for reference in after.get("plan", {}).get("gateway_references", ()):
+            facts.record_of[reference] = record_id
+        if completes(change) and after["response_status"] == 402:
+            reached[Goal.NEVER_EXECUTED] += b"not_executed" in _body_of(after) or b"not-executed" in _body_of(after)
+
+
+def _note_takeover(facts: Facts, change: Change, commit: Commit) -> None:
+    if change.before is None or change.before["status"] != IN_PROGRESS:
+        return
+    owner = facts.scheduler.actors[facts.owner_of[change.key[0], change.before["claim_id"], change.before["fence"]]]
+    if commit.skew_ms - owner.skew_ms > NOTABLE_SKEW_MS:
+        facts.history.reached[Goal.TAKEN_OVER_AT_ANOTHER_TIME] += 1
+
+
+def _body_of(item: Item) -> bytes:
+    body: bytes = item["response_body"]
+    return zlib.decompress(body) if item["response_packed"] else body

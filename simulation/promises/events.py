@@ -1,0 +1,89 @@
+"""P6 and P8 of events: one for each change, with one id, and the same bytes for its merchant alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from payonce.ports import Table
+from simulation.facts import Facts, Violated
+from simulation.promises.shared import changes_of
+
+if TYPE_CHECKING:
+    from simulation.database import Change, Commit
+    from simulation.messages import Received
+
+
+def p6_one_event_per_change(facts: Facts, commit: Commit) -> None:
+    """A payment's new version and its event are one transaction, and the event's id follows from them."""
+    del facts
+    versions = _new_versions(commit)
+    for change in changes_of(commit, Table.OUTBOX):
+        if change.before is not None:
+            _check_unchanged(change, commit)
+            continue
+        item = change.after
+        if item is None:
+            continue
+        versions[change.key[0], int(change.key[1])] -= 1
+        merchant, _, resource = change.key[0].partition("#")
+        wanted = _event_id(merchant, resource, item["event_type"], str(int(change.key[1])))
+        if item["event_id"] != wanted or json.loads(item["body"])["id"] != wanted:
+            raise Violated("P6", f"the event {change.key} is called {item['event_id']}, not {wanted}")
+    if missing := [version for version, count in versions.items() if count]:
+        raise Violated("P6", f"changes and events of one transaction differ: {missing}")
+
+
+def _new_versions(commit: Commit) -> Counter[tuple[str, int]]:
+    versions: Counter[tuple[str, int]] = Counter()
+    for change in changes_of(commit, Table.PAYMENTS):
+        if change.key[1] == "PAYMENT" and change.after is not None:
+            was = 0 if change.before is None else change.before["version"]
+            if change.after["version"] < was:
+                raise Violated("P6", f"{commit.actor} took back version {was} of {change.key[0]}")
+            versions.update((change.key[0], version) for version in range(was + 1, change.after["version"] + 1))
+    return versions
+
+
+def _check_unchanged(change: Change, commit: Commit) -> None:
+    before, after = change.before, change.after
+    if before is not None and (after is None or after["body"] != before["body"]):
+        raise Violated("P6", f"{commit.actor} changed the event {before['event_id']}")
+
+
+def p6_every_copy_is_the_same(facts: Facts, received: Received) -> None:
+    """A webhook's id and bytes are those of its event, in every delivery."""
+    for item in facts.database.items(Table.OUTBOX):
+        if item["body"] == received.body:
+            if item["event_id"] != received.event_id:
+                raise Violated("P6", f"{item['event_id']} was delivered as {received.event_id}")
+            facts.received[received.url, received.event_id] = received.body
+            return
+    raise Violated("P6", f"{received.url} got bytes that are no event's, as {received.event_id}")
+
+
+def p6_every_event_arrived(facts: Facts) -> None:
+    """In the end every event has come to every endpoint of its merchant."""
+    endpoints = [item for item in facts.database.items(Table.ENDPOINTS) if "url" in item]
+    for event in facts.database.items(Table.OUTBOX):
+        for endpoint in endpoints:
+            arrived = (endpoint["url"], event["event_id"]) in facts.received
+            if endpoint["merchant_id"] == event["merchant_id"] and not arrived:
+                raise Violated("P6", f"{event['event_id']} has never come to {endpoint['url']}")
+
+
+def p8_webhooks_are_the_merchants_own(facts: Facts, received: Received) -> None:
+    """An endpoint receives events of its merchant alone."""
+    for item in facts.database.items(Table.OUTBOX):
+        if item["event_id"] == received.event_id and item["merchant_id"] not in received.url:
+            raise Violated("P8", f"{received.url} got an event of {item['merchant_id']}")
+
+
+def _event_id(*parts: str) -> str:
+    """Return an event's id as the design defines it, computed here once more."""
+    digest = hashlib.sha256()
+    for part in ("payonce/event/v1", *parts):
+        digest.update(len(part.encode()).to_bytes(4, "big") + part.encode())
+    return f"evt_{digest.hexdigest()}"
