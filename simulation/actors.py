@@ -1,4 +1,4 @@
-"""What actors do: clients send requests, and workers do their rounds. All of it is production code behind an entry."""
+"""What clients do: requests at their times, a surplus charge and who corrects it, and somebody at a dashboard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
 from payonce.domain.gateway import OperationKind, Succeeded
-from payonce.entrypoints.batches import serve_stream
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.keys import record_id
@@ -17,24 +16,19 @@ from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes
 from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
-from payonce.webhooks.messages import parse_message
 from simulation.facts import Answered
 from simulation.goals import Goal
-from simulation.world import World
+from simulation.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulation.gateway import Booking, SimulatedGateway
+    from simulation.gateway import SimulatedGateway
+    from simulation.gateway_books import Booking
     from simulation.plan import Attempt, Operation, Plan
 
 REQUEST_SECONDS = 25  # timeouts of template.yaml
-RECOVERY_SECONDS = 300
-DISPATCH_SECONDS = 30
-RELAY_SECONDS = 60
-SCHEDULE_SECONDS = 120
 CORRECT_SECONDS = 60
-RUN_INTERVAL_SECONDS = 60
 SCOPES = "payments:read payments:write refunds:write"
 OPERATIONS = {
     "create": "create_payment",
@@ -47,16 +41,12 @@ OPERATIONS = {
 }
 
 
-class Cast:
-    """The actors of a run, over its world."""
+class Cast(Workers):
+    """All actors of a run: clients and workers."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.world = World(plan, handle=self.dispatch, relay=self.relay)
-        self.scheduler = self.world.scheduler
+        super().__init__(plan)
         self.breaks: dict[str, Break] = {}
-        self._rounds = 0
-        self._workers = 0
         self._correcting: set[str] = set()
 
     def schedule(self) -> None:
@@ -72,7 +62,7 @@ class Cast:
                 self.scheduler.after(
                     at_seconds, partial(self.ask, operation, attempt, f"{operation.name}.{attempt.number}")
                 )
-        self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
+        self.begin()
 
     def ask(self, operation: Operation, attempt: Attempt, name: str) -> None:
         """Start the actor of one request."""
@@ -195,68 +185,6 @@ class Cast:
             payment_id=booking.instruction.payment_id,
             gateway=gateway,
             surplus_gateway_payment_id=charge_id,
-        )
-
-    # --- workers
-
-    def _round(self) -> None:
-        """Start what the schedule starts every minute. A worker that would find nothing is not started."""
-        self._rounds += 1
-        world = self.world
-        if world.open_claims():
-            self._worker(f"recovery-{self._rounds}", self._recover, RECOVERY_SECONDS)
-        if world.is_due(RUN_INTERVAL_SECONDS):
-            self._worker(f"scheduler-{self._rounds}", self._schedule_deliveries, SCHEDULE_SECONDS)
-        self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
-
-    def _recover(self) -> None:
-        self.world.recovery.run(Deadline(self.scheduler.now_ms() + (RECOVERY_SECONDS - 2) * 1000))
-
-    def _schedule_deliveries(self) -> None:
-        try:
-            report = self.world.deliveries.run(Deadline(self.scheduler.now_ms() + (SCHEDULE_SECONDS - 5) * 1000))
-        except PayonceError as error:
-            self.scheduler.record(f"scheduler raises {type(error).__name__}: {error}")
-            self.world.check_no_defect(error)
-        else:
-            self.scheduler.history.reached[Goal.SWEPT] += report.swept > 0
-
-    def relay(self, event: Any, done: Callable[[bool], None]) -> None:
-        """Start the relay's actor for a batch of the stream."""
-
-        def work() -> None:
-            failures = serve_stream(event, self.world.relay)["batchItemFailures"]
-            ended.append(not failures)
-
-        ended: list[bool] = []
-        self._workers += 1
-        self._worker(f"relay-{self._workers}", work, RELAY_SECONDS, lambda finished: done(finished and ended[0]))
-
-    def dispatch(self, body: str, done: Callable[[bool], None]) -> None:
-        """Start the dispatcher's actor for a message."""
-
-        def work() -> None:
-            try:
-                deadline = Deadline(self.scheduler.now_ms() + DISPATCH_SECONDS * 1000)
-                outcome = self.world.dispatcher.handle(parse_message(body), deadline)
-            except PayonceError as error:
-                self.scheduler.record(f"message not handled: {type(error).__name__}: {error}")
-                self.world.check_no_defect(error)
-                return
-            self.scheduler.record(f"delivery is {outcome}")
-            self.scheduler.history.reached[Goal.DELIVERY_DEFERRED] += outcome.value == "deferred"
-            ended.append(True)
-
-        ended: list[bool] = []
-        self._workers += 1
-        self._worker(f"dispatch-{self._workers}", work, DISPATCH_SECONDS, lambda finished: done(bool(ended)))
-
-    def _worker(
-        self, name: str, work: Callable[[], object], seconds: float, on_end: Callable[[bool], None] = lambda _: None
-    ) -> None:
-        skew_ms = self.plan.worker_skew_ms
-        self.scheduler.start(
-            name, work, host=self.plan.workers, timeout_seconds=seconds, skew_ms=skew_ms, on_end=on_end
         )
 
 

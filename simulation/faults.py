@@ -42,14 +42,14 @@ MILLISECONDS: Mapping[str, tuple[int, int]] = MappingProxyType(
     }
 )
 
-# Requests, recovery and corrections have faults of their own, and so has what is behind the outbox. Otherwise a database
-# that stops payments would stop their events as well, and hide what a receiver's faults find.
+# Requests, recovery and corrections have faults of their own, and so has what is behind the outbox. Otherwise a
+# database that stops payments would stop their events as well, and hide what a receiver's faults find.
 PAYMENTS, DELIVERY = "payments", "delivery"
 PORTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {PAYMENTS: ("write", "read", "submit", "ask", "sleep"), DELIVERY: ("write", "read", "send", "post")}
 )
 INCLUDED = 0.35  # of the kinds of faults, in each run
-# A delivery makes twice as many calls as a payment; with the same rates hardly one would come to its end.
+# A delivery makes twice as many calls as a payment: with the same rates hardly one would come to its end.
 RATES: Mapping[str, tuple[float, ...]] = MappingProxyType({PAYMENTS: (0.01, 0.05, 0.2), DELIVERY: (0.01, 0.02, 0.08)})
 FOCI: Mapping[str, tuple[str, ...]] = MappingProxyType({PAYMENTS: ("write", "submit"), DELIVERY: ("post",)})
 _DELIVERING = ("relay-", "dispatch-", "scheduler-")

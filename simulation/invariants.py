@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from simulation.database import Commit
     from simulation.facts import Answered, Facts
-    from simulation.gateway import Booking, Sent
+    from simulation.gateway_books import Booking, Sent
     from simulation.messages import Received
 
 ON_COMMIT: tuple[Callable[[Facts, Commit], None], ...] = (

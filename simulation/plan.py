@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from simulation.faults import draw_profile
-from simulation.gateway import KINDS
+from simulation.gateway_books import KINDS
 from simulation.scheduler import Host
 
 if TYPE_CHECKING:

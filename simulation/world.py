@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from simulation.database import Commit
     from simulation.facts import Answered
-    from simulation.gateway import Booking, Sent
+    from simulation.gateway_books import Booking, Sent
     from simulation.messages import Received
 
 DEFECTS = ("StoreRequestInvalid", "CaseTransitionError", "MisconfiguredError", "ConservationViolated")

@@ -12,7 +12,7 @@ from simulation.promises.shared import changes_of
 
 if TYPE_CHECKING:
     from simulation.database import Commit
-    from simulation.gateway import Booking
+    from simulation.gateway_books import Booking
 
 
 def p7_ledger_balances(facts: Facts, commit: Commit) -> None:

@@ -12,7 +12,7 @@ from simulation.promises.shared import COMPLETED, changes_of, completes, payment
 
 if TYPE_CHECKING:
     from simulation.database import Commit
-    from simulation.gateway import Booking, Sent
+    from simulation.gateway_books import Booking, Sent
 
 
 def p1_one_execution_per_key(facts: Facts, gateway: str, booking: Booking) -> None:

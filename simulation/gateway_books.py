@@ -1,0 +1,242 @@
+"""The books of a gateway: what it executes when an instruction arrives, and what it keeps for a key.
+
+A gateway executes an instruction when it arrives, whether or not anybody still waits for the answer. What it declares
+(``GatewayCapabilities``) is true of it: a late one executes within its bound after the sending, and no later.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import (
+    CaptureMethod,
+    ChargeState,
+    Declined,
+    GatewayCapabilities,
+    Instruction,
+    NotFound,
+    OperationKind,
+    Overtaken,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+)
+from payonce.domain.money import Money
+from simulation.goals import Goal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simulation.scheduler import Scheduler
+    from simulation.wire import Wire
+
+AUTHORITATIVE_AFTER_SECONDS = 30
+LOOKUP_LAGS = 0.3  # of submissions, where a lookup may lag
+UNBOUNDED_LATE_SECONDS = 120  # where "not found" is never final, whoever honours keys may be as late as it likes
+HONOURING = GatewayCapabilities(
+    key_retention_seconds=86_400,
+    lookup_by_reference=True,
+    lookup_authoritative_after_seconds=None,
+    multiple_captures=True,
+    operations=frozenset(OperationKind),
+)
+KINDS: Mapping[str, GatewayCapabilities] = MappingProxyType(
+    {
+        "honouring": HONOURING,
+        "ignoring": replace(HONOURING, key_retention_seconds=0, lookup_authoritative_after_seconds=0),
+        "late": replace(
+            HONOURING, key_retention_seconds=0, lookup_authoritative_after_seconds=AUTHORITATIVE_AFTER_SECONDS
+        ),
+        "remembering": replace(HONOURING, lookup_authoritative_after_seconds=AUTHORITATIVE_AFTER_SECONDS),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One execution. ``surplus``: the gateway made it by itself, nobody has sent it."""
+
+    instruction: Instruction
+    outcome: Succeeded | Declined
+    visible_at_us: int
+    surplus: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A submission that has left: who sent it, and until when it may still be executed, in true microseconds."""
+
+    actor: str
+    gateway: str
+    instruction: Instruction
+    at_us: int
+    arrives_by_us: int
+
+
+class Books:
+    """What a gateway has executed. ``on_booked`` sees every execution, at the moment it takes place."""
+
+    def __init__(self, name: str, kind: str, wire: Wire, on_booked: Callable[[str, Booking], None]) -> None:
+        self._name = name
+        self._capabilities = KINDS[kind]
+        self._wire = wire
+        self._scheduler: Scheduler = wire.scheduler
+        self._on_booked = on_booked
+        self._numbers = itertools.count(1)
+        self._kept: set[str] = set()
+        self._not_found: set[str] = set()
+        self._arrived: dict[str, int] = {}
+        self.bookings: list[Booking] = []
+        self.on_their_way: dict[str, int] = {}
+
+    @property
+    def capabilities(self) -> GatewayCapabilities:
+        """See ``Gateway``."""
+        return self._capabilities
+
+    def charge(self, gateway_charge_id: str) -> ChargeState | NotFound:
+        """Return the charge's state."""
+        moved = self._moved(gateway_charge_id)
+        made = self._made(gateway_charge_id)
+        if made is None:
+            return NotFound()
+        automatic = made.instruction.capture_method is CaptureMethod.AUTOMATIC
+        return ChargeState(
+            captured_minor=moved[OperationKind.PAYMENT if automatic else OperationKind.CAPTURE],
+            refunded_minor=moved[OperationKind.REFUND],
+            voided=moved[OperationKind.VOID] > 0,
+            currency=made.instruction.money.currency,
+        )
+
+    def may_be_executed(self, reference: str) -> bool:
+        """Return whether the reference was executed, or may still be by what was sent."""
+        booked = self.booked(reference)
+        if any(isinstance(booking.outcome, Succeeded) for booking in booked):
+            return True
+        # Where keys are honoured, what is on its way is answered with the decline that is there.
+        return self.on_their_way.get(reference, 0) > 0 and not (booked and self.capabilities.key_retention_seconds)
+
+    def charge_again(self, booking: Booking) -> str:
+        """Execute a payment once more, as a gateway's own mistake does, and return the surplus charge's id."""
+        charge_id = f"ch_{self._name}_{next(self._numbers)}"
+        outcome = Succeeded(charge_id, f"op_{self._name}_{next(self._numbers)}")
+        again = Booking(booking.instruction, outcome, self._scheduler.now_us, surplus=True)
+        self.bookings.append(again)
+        self._scheduler.record(f"{self._name}: charges {booking.instruction.gateway_reference} once more: {charge_id}")
+        return charge_id
+
+    def from_dashboard(self, charge: Booking, kind: OperationKind, amount_minor: int) -> bool:
+        """Do something to a charge that nobody has sent, and return whether its state allows it."""
+        assert isinstance(charge.outcome, Succeeded)  # noqa: S101 - narrows the type
+        done = replace(
+            charge.instruction,
+            kind=kind,
+            gateway_reference=f"dashboard-{next(self._numbers)}",
+            money=Money(amount_minor, charge.instruction.money.currency),
+            gateway_charge_id=charge.outcome.gateway_charge_id,
+        )
+        if not self._is_possible(done):
+            return False
+        outcome = Succeeded(charge.outcome.gateway_charge_id, f"op_{self._name}_{next(self._numbers)}")
+        self.bookings.append(Booking(done, outcome, self._scheduler.now_us, surplus=True))
+        self._scheduler.record(f"{self._name}: dashboard does a {kind.value} of {amount_minor} of {done.payment_id}")
+        return True
+
+    def gone(self, reference: str) -> None:
+        self.on_their_way[reference] -= 1
+
+    def arrive(
+        self, instruction: Instruction, kind: str, keeps: bool, text: str, visible_from_us: int
+    ) -> SubmitOutcome:
+        reference = instruction.gateway_reference
+        self.gone(reference)
+        outcome = self._execute(instruction, kind, keeps, visible_from_us)
+        late = " (late)" if kind == "late" else ""
+        self._scheduler.record(f"{text}{late} -> {shown(outcome)}")
+        if late and isinstance(outcome, Succeeded):
+            self._wire.reached[Goal.BOOKED_LATE] += 1
+            if reference in self._not_found:
+                self._wire.reached[Goal.BOOKED_AFTER_NOT_FOUND] += 1
+            if self._arrived.get(reference, 0) or self.on_their_way[reference]:
+                self._wire.reached[Goal.LATE_BOOKING_MET_RESUBMISSION] += 1
+        if self._arrived.get(reference, 0):
+            self._wire.reached[Goal.RESUBMITTED] += 1
+        self._arrived[reference] = self._arrived.get(reference, 0) + 1
+        return outcome
+
+    def _execute(self, instruction: Instruction, kind: str, keeps: bool, visible_from_us: int) -> SubmitOutcome:
+        reference = instruction.gateway_reference
+        if reference in self._kept:
+            return Unknown("the kept failure")
+        if keeps:
+            self._kept.add(reference)
+            self._wire.reached[Goal.FAILURE_KEPT] += 1
+        if kind == "kept":
+            return Unknown("500", repeatable=not keeps)
+        if self.capabilities.key_retention_seconds:
+            for booking in self.booked(reference):
+                return Unknown("500, kept") if keeps else booking.outcome
+        if instruction.kind is not OperationKind.PAYMENT and not self._is_possible(instruction):
+            self._wire.reached[Goal.OVERTAKEN] += 1
+            return Overtaken("overtaken", "The charge is in another state.")
+        outcome = self._book(instruction, kind, visible_from_us)
+        return Unknown("500", repeatable=not keeps) if kind == "booked_kept" else outcome
+
+    def _book(self, instruction: Instruction, kind: str, visible_from_us: int) -> Succeeded | Declined:
+        outcome: Succeeded | Declined
+        if kind == "declined":
+            self._wire.reached[Goal.DECLINED] += 1
+            outcome = Declined("declined", "The payment was declined.")
+        else:
+            charge_id = instruction.gateway_charge_id or f"ch_{self._name}_{next(self._numbers)}"
+            outcome = Succeeded(charge_id, f"op_{self._name}_{next(self._numbers)}")
+        booking = Booking(instruction, outcome, max(visible_from_us, self._scheduler.now_us))
+        self.bookings.append(booking)
+        self._on_booked(self._name, booking)
+        return outcome
+
+    def booked(self, reference: str) -> list[Booking]:
+        return [
+            booking
+            for booking in self.bookings
+            if booking.instruction.gateway_reference == reference and not booking.surplus
+        ]
+
+    def _made(self, charge_id: str) -> Booking | None:
+        for booking in self.bookings:
+            made = booking.instruction.kind is OperationKind.PAYMENT and isinstance(booking.outcome, Succeeded)
+            if made and booking.outcome.gateway_charge_id == charge_id:  # type: ignore[union-attr]
+                return booking
+        return None
+
+    def _moved(self, charge_id: str) -> dict[OperationKind, int]:
+        moved = dict.fromkeys(OperationKind, 0)
+        for booking in self.bookings:
+            if isinstance(booking.outcome, Succeeded) and booking.outcome.gateway_charge_id == charge_id:
+                moved[booking.instruction.kind] += booking.instruction.money.amount_minor
+        return moved
+
+    def _is_possible(self, instruction: Instruction) -> bool:
+        charge_id = instruction.gateway_charge_id or ""
+        moved, state = self._moved(charge_id), self.charge(charge_id)
+        if isinstance(state, NotFound):
+            return False
+        if instruction.kind is OperationKind.REFUND:
+            return instruction.money.amount_minor <= state.captured_minor - state.refunded_minor
+        if state.voided or (instruction.kind is OperationKind.VOID and state.captured_minor):
+            return False
+        return instruction.money.amount_minor <= moved[OperationKind.PAYMENT] - state.captured_minor
+
+
+def shown(outcome: object) -> str:
+    match outcome:
+        case Succeeded(charge_id, _):
+            return f"succeeded {charge_id}"
+        case Unknown(reason, repeatable):
+            return f"unknown ({reason}{'' if repeatable else ', not to be repeated'})"
+        case ChargeState(captured_minor=captured, refunded_minor=refunded):
+            return f"captured {captured}, refunded {refunded}"
+    return type(outcome).__name__.lower()

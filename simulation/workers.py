@@ -1,0 +1,98 @@
+"""What works behind the clients: recovery and the scheduler every minute, relay and dispatcher for what comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import PayonceError
+from payonce.entrypoints.batches import serve_stream
+from payonce.ports import Deadline
+from payonce.webhooks.messages import parse_message
+from simulation.goals import Goal
+from simulation.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulation.plan import Plan
+
+RECOVERY_SECONDS = 300  # timeouts of template.yaml
+DISPATCH_SECONDS = 30
+RELAY_SECONDS = 60
+SCHEDULE_SECONDS = 120
+RUN_INTERVAL_SECONDS = 60
+
+
+class Workers:
+    """The workers of a run, over its world."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.world = World(plan, handle=self.dispatch, relay=self.relay)
+        self.scheduler = self.world.scheduler
+        self._rounds = 0
+        self._started = 0
+
+    def begin(self) -> None:
+        """Put the rounds of every minute on the schedule."""
+        self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
+
+    def _round(self) -> None:
+        """Start what the schedule starts every minute. A worker that would find nothing is not started."""
+        self._rounds += 1
+        world = self.world
+        if world.open_claims():
+            self._worker(f"recovery-{self._rounds}", self._recover, RECOVERY_SECONDS)
+        if world.is_due(RUN_INTERVAL_SECONDS):
+            self._worker(f"scheduler-{self._rounds}", self._schedule_deliveries, SCHEDULE_SECONDS)
+        self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
+
+    def _recover(self) -> None:
+        self.world.recovery.run(Deadline(self.scheduler.now_ms() + (RECOVERY_SECONDS - 2) * 1000))
+
+    def _schedule_deliveries(self) -> None:
+        try:
+            report = self.world.deliveries.run(Deadline(self.scheduler.now_ms() + (SCHEDULE_SECONDS - 5) * 1000))
+        except PayonceError as error:
+            self.scheduler.record(f"scheduler raises {type(error).__name__}: {error}")
+            self.world.check_no_defect(error)
+        else:
+            self.scheduler.history.reached[Goal.SWEPT] += report.swept > 0
+
+    def relay(self, event: Any, done: Callable[[bool], None]) -> None:
+        """Start the relay's actor for a batch of the stream."""
+
+        def work() -> None:
+            failures = serve_stream(event, self.world.relay)["batchItemFailures"]
+            ended.append(not failures)
+
+        ended: list[bool] = []
+        self._started += 1
+        self._worker(f"relay-{self._started}", work, RELAY_SECONDS, lambda finished: done(finished and ended[0]))
+
+    def dispatch(self, body: str, done: Callable[[bool], None]) -> None:
+        """Start the dispatcher's actor for a message."""
+
+        def work() -> None:
+            try:
+                deadline = Deadline(self.scheduler.now_ms() + DISPATCH_SECONDS * 1000)
+                outcome = self.world.dispatcher.handle(parse_message(body), deadline)
+            except PayonceError as error:
+                self.scheduler.record(f"message not handled: {type(error).__name__}: {error}")
+                self.world.check_no_defect(error)
+                return
+            self.scheduler.record(f"delivery is {outcome}")
+            self.scheduler.history.reached[Goal.DELIVERY_DEFERRED] += outcome.value == "deferred"
+            ended.append(True)
+
+        ended: list[bool] = []
+        self._started += 1
+        self._worker(f"dispatch-{self._started}", work, DISPATCH_SECONDS, lambda finished: done(bool(ended)))
+
+    def _worker(
+        self, name: str, work: Callable[[], object], seconds: float, on_end: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        skew_ms = self.plan.worker_skew_ms
+        self.scheduler.start(
+            name, work, host=self.plan.workers, timeout_seconds=seconds, skew_ms=skew_ms, on_end=on_end
+        )
