@@ -2,9 +2,9 @@
 
 ::
 
-    0 s        faults            300 s   settling: no fault, all must conclude   + last requests   + 25 h   + 32 days
-    ├───────────────────────────────┼───────────────────────────────────────────┼────────────────┼────────┼──▶
-      operations, retries, workers     within SETTLES_WITHIN_SECONDS               finals           409      new key
+    0 s       faults         300 s    settling: no fault, all concludes    + last requests   + 25 h   + 32 d   + 2 d
+    ├───────────────────────────┼───────────────────────────────────────────────┼───────────────┼────────┼────────┼──▶
+      operations, workers          within SETTLES_WITHIN_SECONDS                final answers    409      409     gone
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ BROKEN_WORD = "executed after the gateway's final not-found"  # the gateways her
 LAST_REQUESTS_SECONDS = 120
 WINDOW_SECONDS = 25 * 3600
 GUARD_SECONDS = 32 * 24 * 3600
+TTL_LATE_SECONDS = 2 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,13 @@ def _last_requests(cast: Cast, name: str) -> None:
 
 
 def _much_later(cast: Cast) -> None:
-    """Ask again when the window is over, and when the records are deleted; nothing else happens meanwhile."""
+    """Ask again when the window is over, when TTL is late, and when it has deleted; nothing happens in between."""
     world, scheduler = cast.world, cast.scheduler
-    for name, seconds, deletes in (("late", WINDOW_SECONDS, False), ("very-late", GUARD_SECONDS, True)):
+    for name, seconds, deletes in (
+        ("late", WINDOW_SECONDS, False),
+        ("very-late", GUARD_SECONDS, False),
+        ("forgotten", TTL_LATE_SECONDS, True),
+    ):
         scheduler.skip_to(scheduler.now_us / 1e6 + seconds)
         if deletes:
             world.database.delete_expired(Table.IDEMPOTENCY, scheduler.true_ms() // 1000)
