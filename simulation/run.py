@@ -75,6 +75,7 @@ def run(plan: Plan) -> Outcome:
         violated = Violated("P0", f"an error that nothing explains: {error!r} at {where.filename}:{where.lineno}")
     if violated is not None:
         scheduler.record(f"VIOLATED {violated}")
+    scheduler.close()
     drawn = tuple((where, (fault.kind, fault.ms)) for where, fault in cast.world.fates.drawn.items())
     faults = plan.faults if plan.faults is not None else drawn
     return Outcome(replace(plan, faults=faults), scheduler.history, violated, scheduler.switches, settled_seconds)

@@ -64,7 +64,6 @@ class Exchange[T]:
 
     value: T | None = None
     error: Exception | None = None
-    done: bool = False
 
     def run(self, effect: Callable[[], T]) -> None:
         """Let it happen."""
@@ -72,7 +71,6 @@ class Exchange[T]:
             self.value = effect()
         except Exception as error:
             self.error = error
-        self.done = True
 
 
 @dataclass(slots=True)
@@ -183,6 +181,15 @@ class Scheduler:
             self.now_us = max(self.now_us, at_us)
             event()
         self.skip_to(seconds)
+
+    def close(self) -> None:
+        """End every actor that is left, in the middle of whatever it does."""
+        for actor in self.actors.values():
+            if actor.greenlet:
+                actor.over, self.current = True, actor
+                actor.greenlet.throw(Killed)
+        self.current = None
+        self._heap.clear()
 
     def skip_to(self, seconds: float) -> None:
         """Let time pass in which nothing is done."""
