@@ -82,7 +82,6 @@ class World:
             self.scheduler.history,
             {operation.name: operation for operation in plan.operations},
         )
-        self._chance = Random(f"{plan.seed}/random")
         self._wire_application()
         self._wire_delivery()
 
@@ -108,7 +107,8 @@ class World:
         self.application = application = Application(
             settings, clock=scheduler, database=self.database, gateways=self.gateways
         )
-        application.ids = UlidSource(scheduler.now_ms, self._chance.randbytes)
+        # Of the actor's own stream, as its latencies: an actor that is left out changes no other's ids.
+        application.ids = UlidSource(scheduler.now_ms, lambda size: scheduler.alive().latencies.randbytes(size))
         application.engine = IdempotencyEngine(
             store=application.store, settings=settings.idempotency, clock=scheduler, sleep=wire.sleep
         )
@@ -130,7 +130,7 @@ class World:
 
     def _wire_delivery(self) -> None:
         scheduler, database = self.scheduler, self.database
-        self._cipher = MemoryCipher(scheduler, self._chance.randbytes)
+        self._cipher = MemoryCipher(scheduler, Random(f"{self.plan.seed}/cipher").randbytes)
         self.receivers = SimulatedReceivers(self.wire, self._received)
         self.relay = Relay(database=database, queue=self.queue, clock=scheduler)
         self.dispatcher = Dispatcher(
