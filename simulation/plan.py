@@ -69,7 +69,7 @@ class Plan:
     endpoints: int
     stream_stalls: float
     faults_seconds: int
-    years_later: bool
+    much_later: bool
     faults: tuple[tuple[tuple[str, int], tuple[str, int]], ...] | None = None
 
 
@@ -95,7 +95,7 @@ def draw_plan(seed: int) -> Plan:
         faults_seconds=faults_seconds,
         endpoints=chance.choice(ENDPOINTS),
         stream_stalls=chance.choice((0.0, 0.05, 0.4)),
-        years_later=chance.random() < 0.2,
+        much_later=chance.random() < 0.2,
     )
 
 

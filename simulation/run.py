@@ -118,7 +118,7 @@ def _play(cast: Cast) -> float:
     _last_requests(cast, "last")
     _settle(cast, scheduler.now_us / 1e6)
     _check_end(cast)
-    if cast.plan.years_later:
+    if cast.plan.much_later:
         _much_later(cast)
         _check_end(cast)
     return settled_seconds

@@ -91,7 +91,7 @@ def _with(plan: Plan, parts: Sequence[Part]) -> Plan:
 
 
 SIMPLIFICATIONS: tuple[Callable[[Plan], Plan], ...] = (
-    lambda plan: replace(plan, years_later=False),
+    lambda plan: replace(plan, much_later=False),
     lambda plan: replace(plan, stream_stalls=0.0),
     lambda plan: replace(plan, workers=Host.LAMBDA, worker_skew_ms=0),
 )
