@@ -143,7 +143,10 @@ class SimulatedGateway(Books):
             after_seconds = UNBOUNDED_LATE_SECONDS
         if kind != "late" or not after_seconds:
             return None
-        return int(self._scheduler.alive().latencies.uniform(1_000, after_seconds * 1000))
+        chance = self._scheduler.alive().latencies
+        # As often as not nearly as late as the gateway declares that it may be.
+        earliest = 0.85 if chance.random() < 0.5 else 0.03
+        return int(chance.uniform(earliest, 1) * after_seconds * 1000)
 
     def _visible_from_us(self, late_ms: int | None) -> int:
         """Return from when a lookup shows what is sent now: where "not found" is not final at once, perhaps later."""

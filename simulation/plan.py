@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from simulation.faults import draw_profile
@@ -14,6 +15,8 @@ from simulation.gateway_books import KINDS
 from simulation.scheduler import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulation.faults import Drawn, Profile
 
 MERCHANTS = ("mer_a", "mer_b")
@@ -26,6 +29,10 @@ ENDPOINTS = (0, 0, 1, 2)
 BUSY_SECONDS = 90  # most operations begin in this time
 # Two clocks may differ by as much as a lease's margin takes: five seconds.
 MAX_SKEW_MS = 2_450
+# The clocks of first and of later executions: the extremes are where margins are used up.
+SKEWS: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
+    {"equal": ((0,), (0,)), "any": ((-1, 0, 1), (-1, 0, 1)), "against": ((-1,), (1,))}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,7 @@ class Plan:
 def draw_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
     chance = Random(f"plan/{seed}")
-    skewed = chance.random() < 0.7
-    drawing = _Drawing(chance, MAX_SKEW_MS if skewed else 0, chance.choice((0.0, 0.5, 1.0)))
+    drawing = _Drawing(chance, chance.choice(list(SKEWS)), chance.choice((0.0, 0.5, 1.0)))
     operations = [drawing.create(number) for number in range(1, chance.choice((1, 2, 2, 3)) + 1)]
     for created in list(operations):
         operations += drawing.follow_ups(created)
@@ -91,7 +97,7 @@ def draw_plan(seed: int) -> Plan:
         operations=tuple(operations),
         profile=tuple(profile.items()),
         workers=drawing.host(),
-        worker_skew_ms=drawing.skew_ms(),
+        worker_skew_ms=drawing.skew_ms(first=False),
         faults_seconds=faults_seconds,
         endpoints=chance.choice(ENDPOINTS),
         stream_stalls=chance.choice((0.0, 0.05, 0.4)),
@@ -102,15 +108,14 @@ def draw_plan(seed: int) -> Plan:
 @dataclass(frozen=True, slots=True)
 class _Drawing:
     chance: Random
-    max_skew_ms: int
+    skews: str
     containers: float
 
     def host(self) -> Host:
         return Host.CONTAINER if self.chance.random() < self.containers else Host.LAMBDA
 
-    def skew_ms(self) -> int:
-        # The extremes, most often: two machines as far apart as they may be.
-        return self.chance.choice((-1, 1, 1, 0)) * self.max_skew_ms
+    def skew_ms(self, *, first: bool) -> int:
+        return self.chance.choice(SKEWS[self.skews][0 if first else 1]) * MAX_SKEW_MS
 
     def create(self, number: int) -> Operation:
         chance = self.chance
@@ -175,7 +180,7 @@ class _Drawing:
                 at_ms=at,
                 gateway=gateway if chance.random() < 0.7 else chance.choice(GATEWAYS),
                 host=self.host(),
-                skew_ms=self.skew_ms(),
+                skew_ms=self.skew_ms(first=number == 0),
                 altered=number > 0 and chance.random() < 0.2,
                 wait_seconds=chance.choice((0, 1, 5, 15)),
             )
