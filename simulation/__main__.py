@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from simulation.plan import draw_plan
-from simulation.report import write_page
+from simulation.report import render_summary, write_page
 from simulation.run import run
 from simulation.seeds import Progress, Summary, run_seeds
 from simulation.shrink import shrink, size_of
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.seed is not None:
         return show(chosen.seed, whole=chosen.whole)
     summary = run_seeds(range(chosen.first, chosen.first + chosen.seeds), chosen.processes, Progress(sys.stderr))
+    print(render_summary(summary), end="")
     if chosen.write:
         write_page(PAGE, summary)
     for seed in list(summary.violations)[:1]:
@@ -41,8 +42,11 @@ def show(seed: int, *, whole: bool = False) -> int:
     """Run one seed, print its history, made smaller if it fails, and return 1 if it fails."""
     outcome = run(draw_plan(seed))
     if outcome.violated is not None and not whole:
-        size_of(outcome.plan)
+        before = size_of(outcome.plan)
         outcome = shrink(outcome)
+        print(f"seed {seed}: {before} requests and faults, made {size_of(outcome.plan)}\n")
+    print(outcome.history.render())
+    print(f"\nseed {seed}, history {outcome.history.digest()[:16]}: {outcome.violated or 'every promise is kept'}")
     return 0 if outcome.violated is None else 1
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from payonce.domain.errors import OutcomeUnknown
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.ports import Insert, Table
+from simulation.__main__ import main
 from simulation.database import GIVES_UP_MS, SimulatedDatabase
 from simulation.faults import Fates, Fault
+from simulation.goals import Goal
 from simulation.plan import draw_plan
+from simulation.report import BEGIN, END, write_page
 from simulation.scheduler import START_MS, Host, Scheduler
 from simulation.seeds import Summary, run_seed
 from simulation.wire import Wire
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ITEM = {"pk": "m", "sk": "1"}
 
@@ -81,6 +90,34 @@ def test_what_was_sent_arrives_although_its_sender_was_killed() -> None:
     scheduler.start("a", lambda: database.write([Insert(Table.MERCHANTS, ITEM)]), on_end=ends.append)
     scheduler.run_until(1)
     assert (ends, len(database.items(Table.MERCHANTS))) == ([False], 1)
+
+
+def test_the_command_shows_what_it_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fails with 1 for goals that are not reached, and for a promise that breaks, with its history."""
+    assert main(["--seeds", "1", "--processes", "1"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.startswith("1 seeds, none broke a promise.")
+    assert "NEVER REACHED" in shown.out
+    assert "1/1 seeds" in shown.err
+    assert main(["--seed", "3"]) == 0
+    assert "every promise is kept" in capsys.readouterr().out
+    monkeypatch.setattr(DatabaseIdempotencyStore, "open_claims", lambda *_args, **_more: [])
+    assert main(["--seeds", "20", "--processes", "1"]) == 1
+    shown = capsys.readouterr()
+    assert "broke a promise" in shown.out
+    assert "VIOLATED settling" in shown.out
+
+
+def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
+    summary = Summary()
+    summary.add(run_seed(3))
+    write_page(page, summary)
+    lines = page.read_text("utf-8").splitlines()
+    assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", BEGIN, END, "after")
+    assert f"| {Goal.TAKEN_OVER.value} | {summary.reached_by[Goal.TAKEN_OVER]} |" in "\n".join(lines)
+    assert "old" not in lines
 
 
 def test_a_run_without_goals_is_no_proof() -> None:
