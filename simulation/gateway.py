@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simulation.wire import Wire
 
 TYPICAL_MS = 120
+LATE_WITH_ITS_SENDER = 0.5
 
 
 class SimulatedGateway(Books):
@@ -63,7 +64,9 @@ class SimulatedGateway(Books):
         keeps = self._keeps(kind)
         late_ms = self._late_ms(kind)
         self._leave(instruction, remaining_ms, late_ms)
-        effect = partial(self.arrive, instruction, kind, keeps, named, self._visible_from_us(late_ms))
+        effect = partial(
+            self.arrive, instruction, kind, keeps, named, self._visible_from_us(late_ms), late_ms is not None
+        )
         # The connection may break at any moment, and at the latest the deadline ends the wait.
         vain_ms = int(self._scheduler.alive().latencies.uniform(min(200, remaining_ms), remaining_ms))
         if kind == "lost":
@@ -141,9 +144,11 @@ class SimulatedGateway(Books):
         after_seconds = self.capabilities.lookup_authoritative_after_seconds
         if after_seconds is None:
             after_seconds = UNBOUNDED_LATE_SECONDS
-        if kind != "late" or not after_seconds:
-            return None
         chance = self._scheduler.alive().latencies
+        # What stops its sender may hold up what was sent, too.
+        late = kind == "late" or (kind.endswith("_after") and chance.random() < LATE_WITH_ITS_SENDER)
+        if not late or not after_seconds:
+            return None
         # As often as not nearly as late as the gateway declares that it may be.
         earliest = 0.85 if chance.random() < 0.5 else 0.03
         return int(chance.uniform(earliest, 1) * after_seconds * 1000)

@@ -149,13 +149,12 @@ class Books:
         self.on_their_way[reference] -= 1
 
     def arrive(
-        self, instruction: Instruction, kind: str, keeps: bool, text: str, visible_from_us: int
+        self, instruction: Instruction, kind: str, keeps: bool, text: str, visible_from_us: int, late: bool
     ) -> SubmitOutcome:
         reference = instruction.gateway_reference
         self.gone(reference)
         outcome = self._execute(instruction, kind, keeps, visible_from_us)
-        late = " (late)" if kind == "late" else ""
-        self._scheduler.record(f"{text}{late} -> {shown(outcome)}")
+        self._scheduler.record(f"{text}{' (late)' if late else ''} -> {shown(outcome)}")
         if late and isinstance(outcome, Succeeded):
             self._wire.reached[Goal.BOOKED_LATE] += 1
             if reference in self._not_found:
