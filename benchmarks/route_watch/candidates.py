@@ -35,7 +35,7 @@ class Shipped:
 
     def add(self, log: float, at_ms: int, *, usual: bool) -> None:
         """See ``Detector``."""
-        self.memory.add(self.judged, adopted=usual and self.judged.ratio >= 1)
+        self.memory.add(self.judged)
 
 
 class WindowedGaussian:

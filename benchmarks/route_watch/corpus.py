@@ -20,6 +20,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import fmean, median
@@ -93,10 +94,11 @@ def _latencies(path: Path, *, gaps: bool) -> Series:
 
 def read_nab(*, gaps: bool = False) -> list[Series]:
     """Return NAB's series in the order of their names; with ``gaps`` all windows are events. Raises DataMissing."""
-    root = directory("PAYONCE_NAB_DATA", "a checkout of https://github.com/numenta/NAB")
+    what = "a checkout of https://github.com/numenta/NAB"
+    root = directory("PAYONCE_NAB_DATA", what)
     labels = root / "labels"
     if not (labels / "combined_windows.json").is_file():
-        raise DataMissing(f"{labels} is not there: let PAYONCE_NAB_DATA name a checkout of NAB")
+        raise DataMissing(f"there are no labels: let PAYONCE_NAB_DATA name {what}")
     windows = json.loads((labels / "combined_windows.json").read_text())
     moments = json.loads((labels / "combined_labels.json").read_text())
     present = [name for name in sorted(windows) if (root / "data" / name).is_file()]
@@ -126,6 +128,7 @@ def _nab(path: Path, name: str, windows: list[tuple[str, str]], moments: list[st
     return Series(name, at_ms, logs, events, first, frozenset(ignored))
 
 
+@cache
 def read_published(detector: str, name: str) -> dict[int, float]:
     """Return a detector's published scores of one of NAB's series by quarter of an hour since the epoch."""
     group, _, file = name.partition("/")

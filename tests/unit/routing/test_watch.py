@@ -101,8 +101,8 @@ def test_more_approvals_and_fewer_failures_are_no_alarm(watch: RouteWatch) -> No
     assert feed(watch, range(NOW, NOW + 2 * HOUR), approval=1.0, technical=0.0) == []
 
 
-def test_a_gap_is_no_alarm_and_fills_nothing(watch: RouteWatch, usual_state: bytes) -> None:
-    """Fails when a period without answers is judged or interpolated, or ends an episode."""
+def test_a_gap_is_no_alarm_and_fills_nothing(watch: RouteWatch) -> None:
+    """Fails when a period without answers is judged or interpolated, or a short one ends an episode."""
     assert feed(watch, range(NOW + DAY, NOW + DAY + 2 * HOUR)) == []
     assert len(feed(watch, range(NOW + 2 * DAY, NOW + 2 * DAY + 4), **SLOW)) == 1
     later = NOW + 2 * DAY + 5 * HOUR
@@ -148,12 +148,24 @@ def test_a_usual_sample_after_the_cap_is_no_alarm() -> None:
     assert not episode.update((CAP_HOURS + 1) * HOUR_MS, unusual=False)
 
 
-def test_what_has_lasted_for_three_days_is_usual(watch: RouteWatch) -> None:
+def test_a_day_without_answers_ends_an_episode() -> None:
+    """Fails when it goes on: the next incident would be adopted as usual at once, because it seems to last."""
+    episode = Episode()
+    later_ms = ADOPT_HOURS * HOUR_MS
+    assert episode.update(0, unusual=True)
+    assert episode.update(later_ms, unusual=True)
+    assert not episode.adopted(later_ms)
+    assert not episode.update(later_ms + PERIOD_MS, unusual=True)
+
+
+@pytest.mark.parametrize("odd", [SLOW, {"approval": 0.3}, {"technical": 0.4}], ids=["slow", "declines", "unknown"])
+def test_what_has_lasted_for_three_days_is_usual(watch: RouteWatch, odd: dict[str, Any]) -> None:
     """Fails when an unusual level is never learned: it would alarm every day for good."""
-    last = NOW + (ADOPT_HOURS + 48) * HOUR
-    periods = [period for period, _ in feed(watch, range(NOW, last), **SLOW)]
-    assert len(periods) == ADOPT_HOURS // CAP_HOURS
-    assert max(periods) < NOW + ADOPT_HOURS * HOUR
+    last = NOW + (ADOPT_HOURS + 72) * HOUR
+    periods = [period for period, _ in feed(watch, range(NOW, last), **odd)]
+    assert len(periods) in {3, 4}
+    assert max(periods) <= NOW + ADOPT_HOURS * HOUR + 1
+    assert feed(watch, range(last, last + 1)) == []
 
 
 def test_a_late_answer_changes_no_period() -> None:

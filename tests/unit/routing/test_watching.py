@@ -143,7 +143,7 @@ def test_a_damaged_state_begins_anew_and_says_so() -> None:
         (("failure",), 1e308),
         (("failure",), [200, 0, 0, 0, 0]),
         (("latency",), [[0], [1], [0]]),
-        (("episodes", "p95_ms"), [-5, 0, 0]),
+        (("episodes", "p95_ms"), [-5, 0, 0, 0]),
         (("episodes",), {}),
         (("period",), 10**12),
         (("newest_ms",), 10**18),

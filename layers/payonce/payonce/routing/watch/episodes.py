@@ -18,10 +18,18 @@ class Episode:
 
     began_ms: int | None = None
     alarmed_ms: int = 0
+    last_ms: int = 0  # the newest sample's time
     usual: int = 0  # samples in a row
 
     def update(self, at_ms: int, *, unusual: bool) -> bool:
-        """Count one sample and return whether it alarms. A gap is not counted: it is neither unusual nor usual."""
+        """Count one sample and return whether it alarms.
+
+        A gap is not counted: it is neither unusual nor usual. One as long as the cap ends an episode, because what was
+        not seen has not lasted.
+        """
+        if at_ms - self.last_ms >= CAP_HOURS * HOUR_MS:
+            self.began_ms = None
+        self.last_ms = at_ms
         if self.began_ms is None:
             if unusual:
                 self.began_ms, self.alarmed_ms, self.usual = at_ms, at_ms, 0
@@ -35,17 +43,17 @@ class Episode:
         return False
 
     def adopted(self, at_ms: int) -> bool:
-        """Return whether the episode has lasted so long that its samples are the new usual, to be learned."""
+        """Return whether the episode has lasted so long that its samples are the new usual, and a share learns them."""
         return self.began_ms is not None and at_ms - self.began_ms >= ADOPT_HOURS * HOUR_MS
 
     def to_json(self) -> list[int | None]:
         """Return the stored form."""
-        return [self.began_ms, self.alarmed_ms, self.usual]
+        return [self.began_ms, self.alarmed_ms, self.last_ms, self.usual]
 
     @classmethod
     def from_json(cls, stored: Any) -> Self:
         """Return the episode of a stored form. Raises ``ValueError`` for anything else."""
-        began_ms, alarmed_ms, usual = stored
-        if not all(type(number) is int and number >= 0 for number in (began_ms or 0, alarmed_ms, usual)):
+        began_ms, alarmed_ms, last_ms, usual = stored
+        if not all(type(number) is int and number >= 0 for number in (began_ms or 0, alarmed_ms, last_ms, usual)):
             raise ValueError("a stored episode has whole numbers")
-        return cls(began_ms, alarmed_ms, usual)
+        return cls(began_ms, alarmed_ms, last_ms, usual)

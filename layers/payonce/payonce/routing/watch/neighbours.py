@@ -1,8 +1,8 @@
 """How unusual a latency is: the distance of its last hour from the nearest hours of the last two weeks.
 
 The detector is k-nearest-neighbours on the last four log values. An unusual hour is not learned, so that an incident is
-as unusual when it comes again; but it is remembered for its time of day, so that what comes at the same hour on three
-days, as a nightly job does, is usual there on the fourth. docs/route-watch.md has the measurements.
+as unusual when it comes again; but it is remembered for its time of day. So what comes at the same hour on three days,
+a nightly job or what lasts, is usual there on the fourth. docs/route-watch.md has the measurements.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class Neighbours:
         usual = max(median(learned), DISTANCE_MIN) * self.unusual_ratio
         return Judged(scaled, at_ms, alone, here / usual, alone / usual)
 
-    def add(self, judged: Judged, *, adopted: bool = False) -> None:
-        """Append a judged value. The pattern that ends with it is learned if it is usual, or ``adopted`` as such."""
-        learned = adopted or judged.ratio_alone < 1
+    def add(self, judged: Judged) -> None:
+        """Append a judged value. The pattern that ends with it is learned if it is usual at any time of day."""
+        learned = judged.ratio_alone < 1
         self.values.append(judged.scaled)
         self.quarters.append(judged.at_ms // QUARTER_MS)
         self.distances.append(judged.distance if learned else _UNUSUAL)

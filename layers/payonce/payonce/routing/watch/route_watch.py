@@ -179,10 +179,9 @@ def _judge(cell: Cell, route: _Route) -> list[Unusual]:
     if route.sketch.total >= MIN_ANSWERS:
         p95_ms = route.sketch.quantile_ms(QUANTILE)
         judged = route.latency.judge(p95_ms, at_ms)
-        episode = route.episodes[Watched.LATENCY]
-        if episode.update(at_ms, unusual=judged.ratio >= 1):
+        if route.episodes[Watched.LATENCY].update(at_ms, unusual=judged.ratio >= 1):
             found.append(Unusual(cell, Watched.LATENCY, p95_ms, route.sketch.total, route.latency.usual_range()))
-        route.latency.add(judged, adopted=episode.adopted(at_ms))
+        route.latency.add(judged)
     decided = route.approved + route.declined
     found += _judge_share(cell, route, Watched.APPROVAL, route.approved, decided)
     return found + _judge_share(cell, route, Watched.TECHNICAL, route.technical, decided + route.technical)
