@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
 from payonce.domain.durations import DAY_MS, HOUR_MS, MINUTE_MS
@@ -63,10 +62,10 @@ class Neighbours:
             raise ValueError(f"not a positive number: {value!r}")
         scaled = round(SCALE * math.log(value))
         alone, here = self._distances(scaled, at_ms) if len(self.values) >= PATTERN - 1 else (_NO_PATTERN, _NO_PATTERN)
-        learned = [distance for distance in self.distances if distance >= 0]
+        learned = sorted(distance for distance in self.distances if distance >= 0)
         if len(learned) < WARM_UP:
             return Judged(scaled, at_ms, alone, 0.0, 0.0)
-        usual = max(median(learned), DISTANCE_MIN) * self.unusual_ratio
+        usual = max(_median(learned), DISTANCE_MIN) * self.unusual_ratio
         return Judged(scaled, at_ms, alone, here / usual, alone / usual)
 
     def add(self, judged: Judged) -> None:
@@ -124,6 +123,11 @@ class Neighbours:
         memory = cls()
         memory.values, memory.quarters, memory.distances = list(values), list(accumulate(steps)), list(distances)
         return memory
+
+
+def _median(ranked: Sequence[int]) -> float:
+    # Not the statistics module: its import adds 5 ms to a start (python -X importtime), for fractions and decimals.
+    return (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
 
 
 def _quantile(ranked: Sequence[int], share: float) -> int:
