@@ -185,9 +185,10 @@ def test_a_restored_watch_goes_on_as_if_nothing_had_happened(usual_state: bytes)
     whole, first, second = RouteWatch(), RouteWatch(), RouteWatch()
     for watch in (whole, first):
         watch.restore(ALDER, usual_state, at_ms=START_MS + NOW * PERIOD_MS)
-        feed(watch, range(NOW, NOW + 6), **odd)
+        feed(watch, range(NOW, NOW + 5), **odd)
+        feed(watch, range(NOW + 5, NOW + 6))
     second.restore(ALDER, first.to_bytes(ALDER), at_ms=START_MS + (NOW + 6) * PERIOD_MS)
-    feed(second, range(NOW + 5, NOW + 6), **odd)  # what was read before is read again
+    feed(second, range(NOW + 5, NOW + 6))  # what was read before is read again
     later = [
         feed(watch, range(NOW + 6, NOW + 10), **odd) + feed(watch, range(NOW + 10, NOW + 20))
         for watch in (whole, second)

@@ -151,7 +151,6 @@ class RouteWatch:
 def _restored(stored: dict[str, Any], at_ms: int) -> _Route:
     if stored["version"] != VERSION:
         raise ValueError("the watch's state is of another version")
-    canonical(stored)  # raises for NaN and infinities, which would persist for ever
     numbers = [stored["period"], stored["newest_ms"], *stored["answers"]]
     if len(numbers) != 5 or not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError("the watch's state counts in whole numbers")

@@ -78,7 +78,8 @@ class UsualShare:
         learned, answers, counted, excess, pairs = stored
         if type(learned) is not int or not all(isinstance(number, (int, float)) for number in stored):
             raise ValueError("a stored share has numbers")
-        if not 0 <= counted <= answers <= MAX_SUM or not 0 <= pairs <= MAX_SUM or abs(excess) > MAX_SUM or learned < 0:
+        sums = 0 <= counted <= answers <= MAX_SUM and 0 <= pairs <= MAX_SUM and abs(excess) <= MAX_SUM  # nor NaN
+        if learned < 0 or not sums:
             raise ValueError("a stored share has impossible numbers")
         usual = cls(rising=rising)
         usual.learned, usual.answers, usual.counted, usual.excess, usual.pairs = stored
