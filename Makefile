@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice nab nab-check fit-anomaly
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-fit lab-slice route-watch
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -140,14 +140,8 @@ bench-spark: .venv-spark/.ready ## 5 million rows a side on DuckDB and on Spark:
 .venv-spark/.ready: requirements/spark.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-spark requirements/spark.txt
 
-nab: setup ## the anomaly detector on public data: PAYONCE_NAB_DATA and PAYONCE_LATENCY_DATA name it (docs/anomaly-detector.md)
-	nice -n 10 $(PY) -m benchmarks.nab
-
-nab-check: setup ## the scorer gives NAB's published detectors their published scores
-	nice -n 10 $(PY) -m benchmarks.nab.published
-
-fit-anomaly: setup ## fit the anomaly detector's constants anew, on the series that are for fitting
-	nice -n 10 $(PY) -m training.anomaly.fit
+route-watch: setup ## the route watch on public and drawn series: PAYONCE_NAB_DATA and PAYONCE_LATENCY_DATA name them (docs/route-watch.md)
+	nice -n 10 $(PY) -m benchmarks.route_watch
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py

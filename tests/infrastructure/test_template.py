@@ -552,6 +552,7 @@ def test_signals_that_can_not_be_stored_alarm() -> None:
         ("GatewayDemotedAlarm", "gateway demoted"),
         ("PaymentsShedAlarm", "payments are shed"),
         ("RoutingStateRestartedAlarm", "routing state restarted"),
+        ("RouteUnusualAlarm", "route is unusual"),
     ],
 )
 def test_what_routing_tells_is_an_alarm(alarm: str, message: str) -> None:

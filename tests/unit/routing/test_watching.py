@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from payonce.ports import Database
 
 ALDER = Cell("alder", "card")
+MAX_PACKED_BYTES = 20_000
 START_MS = 1_772_323_200_000 // PERIOD_MS * PERIOD_MS
 KEY = {"pk": "PREDICTOR", "sk": "WATCH#alder|card"}
 
@@ -54,21 +55,22 @@ def test_over_many_runs_an_unusual_route_is_one_line_with_what_is_unusual() -> N
     database, log = MemoryDatabase(), Lines()
     runs(database, log, range(400), 400)
     before = len(unusual(log))
-    runs(database, log, range(400, 406), 650)
+    runs(database, log, range(400, 406), 2_000)
     (line,) = unusual(log)[before:]
-    assert (line["gateway"], line["payment_method_type"]) == ("alder", "card")
-    assert line["p95_ms"] > 700
-    assert line["probability"] > 0.99
-    assert line["drivers"]
+    assert (line["gateway"], line["payment_method_type"], line["series"]) == ("alder", "card", "p95_ms")
+    assert line["usual_low"] < 560 < line["usual_high"] < 800 < line["value"]
+    assert line["answers"] == 50
 
 
-def test_attempts_that_were_never_sent_have_no_latency() -> None:
-    """Fails when they are counted: a refused connection is quick, and a gateway that is down would look fast."""
+def test_a_state_is_small() -> None:
+    """Fails when a route's item costs more write units than the predictor's own state."""
     database, log = MemoryDatabase(), Lines()
     watching = Watching(database, log)
-    periods(watching, range(3), 5, Outcome.NEVER_SENT)
+    periods(watching, range(15 * 96), 400)
     watching.keep()
-    assert database.get(Table.ROUTING, KEY) is None
+    item = database.get(Table.ROUTING, KEY)
+    assert item is not None
+    assert len(item["state"]) < MAX_PACKED_BYTES
 
 
 def test_what_can_not_be_read_is_not_written_over() -> None:
@@ -136,9 +138,13 @@ def test_a_damaged_state_begins_anew_and_says_so() -> None:
     ("path", "value"),
     [
         (("sketch",), [[10**6, 50]]),
-        (("detector", "count"), -1),
-        (("detector", "smoothed"), math.nan),
-        (("detector", "tail"), 1e308),
+        (("answers",), [1, -1, 0]),
+        (("approval",), math.nan),
+        (("failure",), 1e308),
+        (("failure",), [200, 0, 0, 0, 0]),
+        (("latency",), [[0], [1], [0]]),
+        (("episodes", "p95_ms"), [-5, 0, 0, 0]),
+        (("episodes",), {}),
         (("period",), 10**12),
         (("newest_ms",), 10**18),
     ],

@@ -1,89 +1,128 @@
-"""Watches each route's latency for people: scores every quarter of an hour against the route's own past.
+"""Watches each route for people: a quarter of an hour beside the last two weeks, in three series.
 
-The two loops look at seconds, act by themselves, and have adapted within the hour. A route that becomes a little
-slower every week, or behaves on Mondays as it never did, escapes them, and a person should look at it. The watch
-changes no route.
+::
+
+    answers of a quarter ─┬▶ p95 latency     nearest neighbours   slower or faster
+                          ├▶ approval share  beta-binomial tail   a fall
+                          └▶ technical share beta-binomial tail   a rise
+                                 │
+                                 └▶ usual: learned        unusual: an episode, one alarm until it has recovered
+
+The two loops look at seconds, act by themselves, and have adapted within the hour. What escapes them a person should
+look at: a route slower than on any of the last days, an issuer that declines more. The watch changes no route.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.durations import MINUTE_MS
 from payonce.routing.control.document import canonical
+from payonce.routing.signals.book import TECHNICAL, Outcome
 from payonce.routing.signals.sketch import LatencySketch
-from payonce.routing.watch.anomaly import AnomalyDetector, Constants, shipped_constants
+from payonce.routing.watch.episodes import Episode
+from payonce.routing.watch.neighbours import Neighbours
+from payonce.routing.watch.shares import UNUSUAL_DIGITS, UsualShare
 
 if TYPE_CHECKING:
     from payonce.routing.signals.observation import Cell
-    from payonce.routing.watch.anomaly import AnomalyScore
 
-VERSION = 1
-# The time per sample. The detector has about 3 false alarms in 1,000 samples: with a sample a minute that would be four
-# per day and route; with one per quarter of an hour it is one in four days.
-PERIOD_MS = 15 * 60 * 1000
-MIN_ANSWERS = 40  # a p95 of fewer answers rests on the slowest two
+VERSION = 2
+PERIOD_MS = 15 * MINUTE_MS  # the time per sample, for which the false alarms of docs/route-watch.md are counted
+MIN_ANSWERS = 40  # a quarter with fewer is a gap: a p95 of fewer answers rests on the slowest two
 QUANTILE = 0.95
 MAX_ROUTES = 96  # 16 gateways x 6 payment method types
 
 
-@dataclass(slots=True)
-class _Watched:
-    detector: AnomalyDetector
-    period: int = 0
-    sketch: LatencySketch = field(default_factory=LatencySketch)
-    newest_ms: int = 0
-    counted_until_ms: int = 0  # earlier answers are in the restored state, and must not be counted again
+class Watched(StrEnum):
+    """What is watched of a route. The shares are of 1."""
+
+    LATENCY = "p95_ms"
+    APPROVAL = "approval_share"
+    TECHNICAL = "technical_share"
 
 
 @dataclass(frozen=True, slots=True)
 class Unusual:
-    """A quarter of an hour in which a route's latency was anomalous. ``p95_ms`` and ``answers`` are of that period."""
+    """An alarm: a quarter of an hour's ``value``, of so many ``answers``, and the range in which it usually lies."""
 
     cell: Cell
-    p95_ms: float
+    watched: Watched
+    value: float
     answers: int
-    score: AnomalyScore
+    usual: tuple[float, float]
+
+
+@dataclass(slots=True)
+class _Route:
+    period: int = 0
+    newest_ms: int = 0
+    counted_until_ms: int = 0  # earlier answers are in the restored state, and must not be counted again
+    sketch: LatencySketch = field(default_factory=LatencySketch)
+    approved: int = 0
+    declined: int = 0
+    technical: int = 0
+    latency: Neighbours = field(default_factory=Neighbours)
+    approval: UsualShare = field(default_factory=lambda: UsualShare(rising=False))
+    failure: UsualShare = field(default_factory=lambda: UsualShare(rising=True))
+    episodes: dict[Watched, Episode] = field(default_factory=lambda: {watched: Episode() for watched in Watched})
+
+    def begin(self, period: int) -> None:
+        self.period, self.sketch = period, LatencySketch()
+        self.approved = self.declined = self.technical = 0
+
+    def count(self, outcome: Outcome, latency_ms: int, at_ms: int) -> None:
+        self.newest_ms = max(self.newest_ms, at_ms)
+        self.approved += outcome is Outcome.APPROVED
+        self.declined += outcome is Outcome.DECLINED
+        self.technical += outcome in TECHNICAL
+        if outcome is not Outcome.NEVER_SENT:  # a refused connection is fast and says nothing about the latency
+            self.sketch.add(latency_ms)
 
 
 class RouteWatch:
-    """Collects latencies, and scores a route's last period when its next one begins."""
+    """Counts answers, and judges a route's last quarter of an hour when its next one begins."""
 
-    def __init__(self, constants: Constants | None = None) -> None:
-        self._constants = constants or shipped_constants("latency")
-        self._routes: dict[Cell, _Watched] = {}
+    def __init__(self) -> None:
+        self._routes: dict[Cell, _Route] = {}
 
-    def saw(self, cell: Cell, latency_ms: int, at_ms: int) -> Unusual | None:
-        """Count one answer of a route; ``at_ms`` is the stream's time.
+    def saw(self, cell: Cell, outcome: Outcome, latency_ms: int, at_ms: int) -> list[Unusual]:
+        """Count the end of one attempt; ``at_ms`` is the stream's time.
 
-        The first answer of a period closes the previous one, which is returned if it was anomalous. An answer from a
-        closed period, or from before the restored state, is not counted.
+        The first answer of a period closes the previous one, whose alarms are returned. An answer from a closed
+        period, or from before the restored state, is not counted. Raises ``ValueError`` or ``ArithmeticError`` for a
+        state with impossible numbers; the caller should then ``forget`` the route.
         """
-        watched = self._routes.get(cell)
-        if watched is None:
+        route = self._routes.get(cell)
+        if route is None:
             if len(self._routes) >= MAX_ROUTES:
-                return None
-            watched = self._routes[cell] = _Watched(AnomalyDetector(self._constants))
-        period, found = at_ms // PERIOD_MS, None
-        if period < watched.period or at_ms <= watched.counted_until_ms:
-            return None
-        if period > watched.period:
-            found = _judge(cell, watched)
-            watched.period, watched.sketch = period, LatencySketch()
-        watched.sketch.add(latency_ms)
-        watched.newest_ms = max(watched.newest_ms, at_ms)
+                return []
+            route = self._routes[cell] = _Route()
+        period, found = at_ms // PERIOD_MS, []
+        if period < route.period or at_ms <= route.counted_until_ms:
+            return []
+        if period > route.period:
+            found = _judge(cell, route)
+            route.begin(period)
+        route.count(outcome, latency_ms, at_ms)
         return found
 
     def to_bytes(self, cell: Cell) -> bytes:
-        """Return the state of one route as canonical JSON, about 13 KB. Raises ``KeyError`` for an unknown route."""
-        watched = self._routes[cell]
+        """Return the state of one route as canonical JSON. Raises ``KeyError`` for an unknown route."""
+        route = self._routes[cell]
         return canonical(
             {
-                "detector": watched.detector.state(),
-                "newest_ms": watched.newest_ms,
-                "period": watched.period,
-                "sketch": watched.sketch.to_pairs(),
+                "answers": [route.approved, route.declined, route.technical],
+                "approval": route.approval.to_json(),
+                "episodes": {watched: episode.to_json() for watched, episode in route.episodes.items()},
+                "failure": route.failure.to_json(),
+                "latency": route.latency.to_json(),
+                "newest_ms": route.newest_ms,
+                "period": route.period,
+                "sketch": route.sketch.to_pairs(),
                 "version": VERSION,
             }
         )
@@ -95,18 +134,9 @@ class RouteWatch:
         until then. The caller should then ``forget`` the route.
         """
         try:
-            stored: dict[str, Any] = json.loads(raw)
-            period, newest_ms = stored["period"], stored["newest_ms"]
-            if stored["version"] != VERSION or not isinstance(period, int) or not isinstance(newest_ms, int):
-                raise ValueError("the watch's state is of another version")
-            canonical(stored)  # raises for NaN and infinities, which would persist for ever
-            if max(period * PERIOD_MS, newest_ms) > at_ms + PERIOD_MS:
-                raise ValueError("the watch's state is from the future")
-            sketch = LatencySketch.from_pairs(stored["sketch"])
-            detector = AnomalyDetector.restore(stored["detector"], self._constants)
-        except (KeyError, TypeError, RecursionError) as error:
+            self._routes[cell] = _restored(json.loads(raw), at_ms)
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("not a watch's state") from error
-        self._routes[cell] = _Watched(detector, period, sketch, newest_ms, newest_ms)
 
     def forget(self, cell: Cell) -> None:
         """Drop a route's state, so that it starts afresh."""
@@ -118,10 +148,52 @@ class RouteWatch:
         return sorted(self._routes)
 
 
-def _judge(cell: Cell, watched: _Watched) -> Unusual | None:
-    sketch = watched.sketch
-    if sketch.total < MIN_ANSWERS:
-        return None
-    p95_ms = sketch.quantile_ms(QUANTILE)
-    score = watched.detector.update(p95_ms, watched.period * PERIOD_MS)
-    return Unusual(cell, p95_ms, sketch.total, score) if score.alarm else None
+def _restored(stored: dict[str, Any], at_ms: int) -> _Route:
+    if stored["version"] != VERSION:
+        raise ValueError("the watch's state is of another version")
+    numbers = [stored["period"], stored["newest_ms"], *stored["answers"]]
+    if len(numbers) != 5 or not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("the watch's state counts in whole numbers")
+    period, newest_ms, approved, declined, technical = numbers
+    if max(period * PERIOD_MS, newest_ms) > at_ms + PERIOD_MS:
+        raise ValueError("the watch's state is from the future")
+    return _Route(
+        period,
+        newest_ms,
+        newest_ms,
+        LatencySketch.from_pairs(stored["sketch"]),
+        approved,
+        declined,
+        technical,
+        Neighbours.from_json(stored["latency"]),
+        UsualShare.from_json(stored["approval"], rising=False),
+        UsualShare.from_json(stored["failure"], rising=True),
+        {watched: Episode.from_json(stored["episodes"][watched]) for watched in Watched},
+    )
+
+
+def _judge(cell: Cell, route: _Route) -> list[Unusual]:
+    at_ms = route.period * PERIOD_MS
+    found = []
+    if route.sketch.total >= MIN_ANSWERS:
+        p95_ms = route.sketch.quantile_ms(QUANTILE)
+        judged = route.latency.judge(p95_ms, at_ms)
+        if route.episodes[Watched.LATENCY].update(at_ms, unusual=judged.ratio >= 1):
+            found.append(Unusual(cell, Watched.LATENCY, p95_ms, route.sketch.total, route.latency.usual_range()))
+        route.latency.add(judged)
+    decided = route.approved + route.declined
+    found += _judge_share(cell, route, Watched.APPROVAL, route.approved, decided)
+    return found + _judge_share(cell, route, Watched.TECHNICAL, route.technical, decided + route.technical)
+
+
+def _judge_share(cell: Cell, route: _Route, watched: Watched, count: int, answers: int) -> list[Unusual]:
+    if answers < MIN_ANSWERS:
+        return []
+    at_ms, episode = route.period * PERIOD_MS, route.episodes[watched]
+    share = route.approval if watched is Watched.APPROVAL else route.failure
+    unusual = share.digits(count, answers) >= UNUSUAL_DIGITS
+    alarm = episode.update(at_ms, unusual=unusual)
+    usual = share.usual_range(answers)
+    if not unusual or episode.adopted(at_ms):
+        share.learn(count, answers)
+    return [Unusual(cell, watched, count / answers, answers, usual)] if alarm else []

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable
 from payonce.ports import Adjust, Table
-from payonce.routing.signals.book import Outcome
 from payonce.routing.signals.packed import packed, unpacked
 from payonce.routing.watch.route_watch import RouteWatch
 
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
 
 PARTITION = "PREDICTOR"
 PREFIX = "WATCH#"
-MAX_STATE_BYTES = 1_048_576  # decompressed; a route's state has about 15 KB
-MESSAGE = "gateway latency is unusual"
+MAX_STATE_BYTES = 1_048_576  # decompressed; a route's state has about 20 KB
+MESSAGE = "route is unusual"
+DIGITS = 4  # of a share: a technical share is usually some thousandths
 ASK_AGAIN_MS = 30_000  # stream time before a failed read is retried; a retry per answer would leave no time to decide
 
 
@@ -38,31 +38,28 @@ class Watching:
         self._failed_at_ms: int | None = None
 
     def heard(self, event: Ended) -> None:
-        """Count an attempt's latency if it was sent, and log an anomaly: one line per episode."""
-        if event.outcome is Outcome.NEVER_SENT:
-            return
+        """Count how an attempt ended, and log what is unusual: one line per series and episode."""
         if event.cell not in self._known and not self._restore(event.cell, event.at_ms):
             return
         try:
-            unusual = self._watch.saw(event.cell, event.latency_ms, event.at_ms)
+            found = self._watch.saw(event.cell, event.outcome, event.latency_ms, event.at_ms)
         except (ArithmeticError, ValueError) as error:
             self._begin_anew(event.cell, error)
             return
-        if unusual is None:
-            return
-        drivers = sorted(unusual.score.features.items(), key=lambda each: -each[1])[:3]
-        self._log.warning(
-            MESSAGE,
-            extra={
-                "gateway": event.cell.gateway,
-                "payment_method_type": event.cell.method,
-                "p95_ms": round(unusual.p95_ms),
-                "answers": unusual.answers,
-                "probability": round(unusual.score.probability, 4),
-                "deviation": round(unusual.score.deviation, 1),
-                "drivers": [name for name, _ in drivers],
-            },
-        )
+        for unusual in found:
+            low, high = unusual.usual
+            self._log.warning(
+                MESSAGE,
+                extra={
+                    "gateway": event.cell.gateway,
+                    "payment_method_type": event.cell.method,
+                    "series": unusual.watched.value,
+                    "value": round(unusual.value, DIGITS),
+                    "usual_low": round(low, DIGITS),
+                    "usual_high": round(high, DIGITS),
+                    "answers": unusual.answers,
+                },
+            )
 
     def keep(self) -> None:
         """Store what was learned. Of two overlapping runs the later one overwrites the other, and has seen more."""

@@ -1,0 +1,1 @@
+"""The route watch measured on public series and on drawn ones, beside other detectors."""

@@ -1,1 +1,0 @@
-"""Fits what the anomaly detector ships as data."""
