@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.control.routing_settings import RoutingSettings
     from payonce.routing.decision.predictor_store import Stored
-    from payonce.routing.detection.forecast import Model
     from payonce.routing.signals.signal_store import SignalStore
     from payonce.routing.watch.stored_watch import Watching
 
@@ -64,7 +63,6 @@ class Predicting:
     control: ControlStore
     settings: RoutingSettings
     gateways: frozenset[str]
-    model: Model
     clock: Clock
     sleep: Callable[[float], None]
     log: Log
@@ -175,7 +173,7 @@ class _Term:
         self._published_state = state
         self._last: ControlDocument | None = None
         self._control = control
-        self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard)
+        self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard, work.settings.slo_ms)
 
     @property
     def epoch(self) -> int:
@@ -189,7 +187,7 @@ class _Term:
     def step(self, report: RunReport, tell_once: Callable[[str, dict[str, object]], None]) -> None:
         """Read the signals, and decide if there are new ones. Raises ``WriteConflict`` if another predictor leads."""
         feed = self.feed
-        feed.expect(expectations(self._state))
+        feed.expect(expectations(self._state, self._work.settings))
         nearly_due = self._is_due(feed.newest_ms + STEP_MS)
         if not feed.read(overlap_ms=LONG_OVERLAP_MS if nearly_due else OVERLAP_MS):
             return
@@ -204,11 +202,11 @@ class _Term:
         now_ms = feed.now_ms()
         settings = settings_in_force(self._work.settings, self._control, self._work.gateways, now_ms)
         observed = feed.book.observe(feed.newest_ms, forecast=due)
-        decision = decide(self._state, observed, settings, self._work.model, now_ms)
+        decision = decide(self._state, observed, settings, now_ms)
         report.decisions += 1
         before, self._state = self._state, decision.state  # even if it is not published: no epoch is used twice
         if decision.document is not None:
-            recorded = record(before, observed, settings, self._work.model, now_ms, decision)
+            recorded = record(before, observed, settings, now_ms, decision)
             report.published += self._publish(decision.state, decision.document, recorded, now_ms)
 
     def resign(self) -> None:

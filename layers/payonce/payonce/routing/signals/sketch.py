@@ -54,20 +54,16 @@ class LatencySketch:
                 return _value(bucket)
         return 0.0
 
-    def mean_ms(self) -> float:
-        """Return the mean, within ``RELATIVE_ACCURACY``. 0 when empty."""
-        if not self.total:
-            return 0.0
-        return sum(_value(bucket) * self.counts[bucket] for bucket in sorted(self.counts)) / self.total
+    def log_moments(self) -> tuple[float, float]:
+        """Return the mean and the standard deviation of the milliseconds' logarithms; zeros when empty.
 
-    def mean_log(self) -> float:
-        """Return the mean of the milliseconds' logarithms. 0 when empty.
-
-        It is robust against a few slow answers, while a slow-down of all answers shifts it fully.
+        The mean is robust against a few slow answers, while a slow-down of all answers shifts it fully.
         """
         if not self.total:
-            return 0.0
-        return _LOG_GAMMA * sum(bucket * count for bucket, count in self.counts.items()) / self.total + _LOG_MIDDLE
+            return 0.0, 0.0
+        mean = sum(bucket * count for bucket, count in self.counts.items()) / self.total
+        square = sum((bucket - mean) ** 2 * count for bucket, count in self.counts.items()) / self.total
+        return _LOG_GAMMA * mean + _LOG_MIDDLE, _LOG_GAMMA * math.sqrt(square)
 
     def above(self, latency_ms: float) -> int:
         """Return how many are in a higher bucket than ``latency_ms``; those in its own bucket do not count."""
