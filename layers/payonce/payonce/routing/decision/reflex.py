@@ -36,14 +36,15 @@ WORSE = 2.0  # multiple of the least time at another gateway; less is no reason 
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
 SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
-GROWING_SECONDS = 3  # the number in flight is compared with that so long ago
+KEPT_SECONDS = 11  # of counts: two halves of five seconds each
 AS_EVER = 0.9  # of the highest rate of the last seconds
-GROWING_DEVIATIONS = 2.0  # standard deviations of a Poisson count by which it has to be more
-COSTLY = 0.85  # a gateway that serves less than this share of what it served when full is not helped by its limit
+GROWING = 1.5  # standard deviations by which ever more are in flight, in both halves
+SURELY_GROWING = 2.5  # the same in the last half alone, if as many are answered as ever
 MAX_SERVICE_SLOS = 2.0  # a gateway that takes longer keeps no promise, however few payments it gets
+COSTLY = 0.85  # a gateway that serves less than this share of what it served when full is not helped by its limit
 SERVICE_FACTOR = 1.05  # of the service time is allowed: as a queue it keeps a gateway busy under bursty demand
 FADING = 0.97  # per second: how a rate served at saturation loses its meaning
-GROWTH = 1.2  # largest factor of increase per second; decreases are unbounded
+GROWTH = 1.06  # largest factor of increase per second beyond what it serves; decreases are unbounded
 RELEASE_HEADROOM = 1.1  # the limit is removed once it exceeds this multiple of the wanted rate
 CALM_SECONDS = 3.0  # removal also needs this long without being full: the window's length
 SERVICE_SECONDS = 120.0  # how long a service time is believed after it was last seen
@@ -102,8 +103,8 @@ def step(
     following = replace(
         limit,
         spent_seconds=min(spent, 3600.0),
-        in_flights=[*limit.in_flights, in_flight][-2 * GROWING_SECONDS - 1 :],
-        served=[*limit.served, served][-2 * GROWING_SECONDS - 1 :],
+        in_flights=[*limit.in_flights, in_flight][-KEPT_SECONDS:],
+        served=[*limit.served, served][-KEPT_SECONDS:],
     )
     if now_ms - limit.service_at_ms > SERVICE_SECONDS * 1000:
         following.service_seconds = 0.0
@@ -124,7 +125,7 @@ def step(
     following.full_at_ms = now_ms if full else limit.full_at_ms
     rate = max(probe_rate, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
     if limit.rate is not None:
-        rate = min(rate, GROWTH * limit.rate + probe_rate)
+        rate = min(rate, max(GROWTH * limit.rate, served) + probe_rate)
     if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
     else:
@@ -137,14 +138,14 @@ def _queues(limit: Limit, signals: GatewaySignals) -> bool:
 
     When all take longer, there are less answers for as long as that, and then as many as ever.
     """
-    n = limit.in_flights
-    if len(n) <= GROWING_SECONDS:
+    n, served = limit.in_flights, limit.served
+    if len(n) < KEPT_SECONDS:
         return False
-    noise = GROWING_DEVIATIONS * math.sqrt(signals.started)
-    grows = n[-1] - n[-1 - GROWING_SECONDS] > noise
-    if limit.served[-1] >= AS_EVER * max(limit.served):
-        return grows
-    return grows and len(n) > 2 * GROWING_SECONDS and n[-1 - GROWING_SECONDS] - n[-1 - 2 * GROWING_SECONDS] > noise
+    before, middle, now = n[0], n[KEPT_SECONDS // 2], n[-1]
+    noise = math.sqrt(2 * middle)  # of the difference of two numbers in flight, each a Poisson count
+    if served[-1] >= AS_EVER * max(served):
+        return now - middle > SURELY_GROWING * noise
+    return min(now - middle, middle - before) > GROWING * noise
 
 
 def compare(limits: dict[str, Limit], used: Set[str]) -> None:
@@ -153,7 +154,9 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
         limit = limits[gateway]
         least = min((limits[other].spent_seconds for other in used & limits.keys() - {gateway}), default=math.inf)
         bound = NO_LONGER_WORSE if limit.is_worse else WORSE
-        limits[gateway] = replace(limit, is_worse=limit.rate is not None and limit.spent_seconds > bound * least)
+        is_free_elsewhere = any(limits[other].rate is None for other in used & limits.keys() - {gateway})
+        worse = limit.spent_seconds > bound * least or (limit.is_worse and is_free_elsewhere)
+        limits[gateway] = replace(limit, is_worse=limit.rate is not None and worse)
 
 
 def limiting(limits: Mapping[str, Limit], used: Set[str]) -> dict[str, float]:
