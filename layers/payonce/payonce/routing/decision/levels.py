@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from payonce.routing.control.routing_settings import RoutingSettings
     from payonce.routing.detection.verdict import Verdict
 
-CONFIRMATIONS = 2
+CONFIRMATIONS = 2  # verdicts in a row, or one that is as sure
 CUT = 0.15  # factor of one cut; two cuts leave 2 %
 RECOVER = 0.125  # level regained per step: eight steps of 5 s back to the neutral share
 RELAPSE_FACTOR = 2.0  # the hold grows by this factor with each relapse, so that a flapping gateway is tried less often
@@ -58,7 +58,7 @@ def step(level: Level, verdict: Verdict, *, now_ms: int, settings: RoutingSettin
     """Return the level after one step of the forecast loop."""
     following = replace(level)
     if verdict.worse or (level.risen and level.demoted and verdict.suspect):
-        following.strikes, following.bad_at_ms = level.strikes + 1, now_ms
+        following.strikes, following.bad_at_ms = level.strikes + (CONFIRMATIONS if verdict.sure else 1), now_ms
         waited = now_ms - level.acted_at_ms >= WAIT_SECONDS * 1000
         if following.strikes >= CONFIRMATIONS and waited and level.level > FLOOR:
             _cut(following, level, now_ms, settings)

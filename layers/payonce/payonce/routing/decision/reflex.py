@@ -125,7 +125,7 @@ def step(
     following.full_at_ms = now_ms if full else limit.full_at_ms
     rate = max(probe_rate, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
     if limit.rate is not None:
-        rate = min(rate, max(GROWTH * limit.rate, served) + probe_rate)
+        rate = (limit.rate + min(rate, max(GROWTH * limit.rate, served) + probe_rate)) / 2
     if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
     else:

@@ -59,9 +59,14 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of one route at one step. ``answered``: it had answers; ``blemished``: bad ones beyond chance."""
+    """The judgement of one route at one step.
+
+    ``sure``: it is worse with the evidence of two verdicts. ``answered``: it had answers; ``blemished``: bad ones beyond
+    chance.
+    """
 
     worse: bool
+    sure: bool
     suspect: bool
     answered: bool
     blemished: bool
@@ -114,7 +119,7 @@ def _verdict(
     ended, bad = signals.good + signals.bad, signals.bad
     blemished = surprise(bad, ended, PROBE_SHARE) >= WEAK_EVIDENCE
     if best is None:  # there is no other route
-        return Verdict(False, False, ended > 0, blemished, Forecast(max(share, projected), 0.0, 0.0, ()))
+        return Verdict(False, False, False, ended > 0, blemished, Forecast(max(share, projected), 0.0, 0.0, ()))
     usual = max(LEAST_SHARE, best)
     own = _evidence(memory.bad, memory.ended, usual)
     pooled = _evidence(pool[1], pool[0], usual)
@@ -127,7 +132,8 @@ def _verdict(
     if projected - max(best, share) >= MARGIN:
         drivers.append("rising")
     forecast = Forecast(max(share, projected), best, max(own, failing), tuple(drivers))
-    return Verdict(bool(drivers), own >= WEAK_EVIDENCE and share - best >= MARGIN, ended > 0, blemished, forecast)
+    sure = "rising" in drivers or (bool(drivers) and forecast.evidence >= 2 * EVIDENCE)
+    return Verdict(bool(drivers), sure, own >= WEAK_EVIDENCE and share - best >= MARGIN, ended > 0, blemished, forecast)
 
 
 def _evidence(bad: float, ended: float, usual: float) -> float:
