@@ -2,12 +2,14 @@
 
 https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier and, for the panic threshold,
 https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold.
+
+Envoy's success-rate rule (mean - 1.9 standard deviations) is left out: by default it asks for five hosts, and among n
+hosts none can be more than sqrt(n - 1) standard deviations below their mean, which is 1.74 for four gateways.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import mean, pstdev
 from typing import TYPE_CHECKING
 
 from laboratory.policies.judged import Judged
@@ -16,30 +18,38 @@ from laboratory.policies.none import REPEAT_SECONDS
 if TYPE_CHECKING:
     from laboratory.simulation import Trial
 
+# Envoy's defaults.
 CONSECUTIVE_FAILURES = 5
-INTERVAL_SECONDS = 10.0
 BASE_EJECTION_SECONDS = 30.0
 MAX_EJECTION_SECONDS = 300.0
-MAX_EJECTION_SHARE = 1.0
 PANIC_SHARE = 0.5
-FAILURE_SHARE = 0.05
-MIN_REQUESTS = 50
-MIN_GATEWAYS = 3
-STDEV_FACTOR = 1.2
-SR_VOLUME = 50
+# Tuned. Envoy's max_ejection_percent is 100 here (default: 10, but at least one host), since panic guards better: with
+# 50, goodput in the scenario ``saturating`` fell from 0.88 to 0.73.
+INTERVAL_SECONDS = 5.0  # default: 10
+FAILURE_SHARE = 0.05  # default: 0.85, and not enforced
+MIN_REQUESTS = 25  # an interval; default: 50
 
 
 @dataclass(slots=True)
 class _Host:
     good: int = 0  # in this interval
     bad: int = 0
-    in_a_row: int = 0
+    in_a_row: int = 0  # failures
     ejected_until: float | None = None
     ejections: int = 0  # multiplies the ejection time
 
+    def fails_often(self) -> bool:
+        count = self.good + self.bad
+        return count >= MIN_REQUESTS and self.bad >= FAILURE_SHARE * count
+
 
 class Ejector(Judged):
-    """Chooses by weight among the gateways that are not ejected, or among all in panic."""
+    """Chooses by weight among the gateways that are not ejected, or among all in panic.
+
+    It counts the failures of all functions exactly and immediately, and a late answer as a failure once it is late
+    (Envoy: a per-try timeout with ``hedge_on_per_try_timeout``, which doesn't cancel). A Lambda could not: it would see
+    too few attempts of its own for five failures in a row or a share.
+    """
 
     name = "ejector"
 
@@ -58,7 +68,7 @@ class Ejector(Judged):
         return self.preferred(payment, usable) if usable else REPEAT_SECONDS
 
     def available(self) -> list[str]:
-        """Return the gateways that get payments: those not ejected, or in panic all."""
+        """Return the gateways that get payments: those not ejected, or all in panic."""
         healthy = [name for name in self.names if self.hosts[name].ejected_until is None]
         return healthy if len(healthy) >= PANIC_SHARE * len(self.names) else self.names
 
@@ -74,29 +84,19 @@ class Ejector(Judged):
             self._eject(host)
 
     def _eject(self, host: _Host) -> None:
-        ejected = sum(1 for other in self.hosts.values() if other.ejected_until is not None)
-        if host.ejected_until is None and (ejected == 0 or ejected + 1 <= MAX_EJECTION_SHARE * len(self.names)):
+        if host.ejected_until is None:
             host.ejections += 1
             lasting = min(MAX_EJECTION_SECONDS, BASE_EJECTION_SECONDS * host.ejections)
             host.ejected_until = self.trial.now + lasting
 
     def _sweep(self) -> None:
         self.judge_overdue()
-        back = [h for h in self.hosts.values() if h.ejected_until is not None and h.ejected_until <= self.trial.now]
-        for host in back:
-            host.ejected_until, host.in_a_row = None, 0
-        for host in self._outliers():
-            self._eject(host)
         for host in self.hosts.values():
-            if host.ejected_until is None and host not in back:
-                host.ejections = max(0, host.ejections - 1)
+            if host.ejected_until is None:
+                if host.fails_often():
+                    self._eject(host)
+                else:
+                    host.ejections = max(0, host.ejections - 1)
+            elif host.ejected_until <= self.trial.now:
+                host.ejected_until, host.in_a_row = None, 0
             host.good = host.bad = 0
-
-    def _outliers(self) -> list[_Host]:
-        hosts = [host for host in self.hosts.values() if host.good + host.bad >= SR_VOLUME]
-        rates = [host.good / (host.good + host.bad) for host in hosts]
-        least = mean(rates) - STDEV_FACTOR * pstdev(rates) if len(hosts) >= MIN_GATEWAYS else 0.0
-        counted = [host for host in self.hosts.values() if host.good + host.bad >= MIN_REQUESTS]
-        return [h for h, rate in zip(hosts, rates, strict=True) if rate < least] + [
-            host for host in counted if host.bad >= FAILURE_SHARE * (host.good + host.bad)
-        ]

@@ -246,7 +246,7 @@ def test_thompson_knows_a_gateway_by_method_and_learns_from_the_other_where_it_k
     for gateway in ("alder", "birch"):
         hand.end(gateway, *[GOOD] * 50)
         hand.end(gateway, *[GOOD] * 50, method="wallet")
-    hand.end("alder", *[UNKNOWN] * 20, method="wallet")
+    hand.end("alder", *[UNKNOWN] * 5, method="wallet")
     assert hand.shares("wallet")["alder"] < 0.05
     assert hand.shares("card")["alder"] > 0.1
     fresh = Hand(Thompson())
