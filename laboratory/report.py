@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COLOURS = {
     "none": "#999999",
     "breaker": "#c08a2e",
+    "failure_breaker": "#e0bd7d",
+    "ejector": "#5a9a5f",
+    "thompson": "#7d5fa8",
+    "success_rate": "#4a9d9c",
     "gradient2": "#3477b5",
     "gradient2_stale": "#8ab4d8",
     "payonce": "#b5343c",
@@ -27,6 +31,10 @@ COLOURS = {
 NAMES = {
     "none": "no protection",
     "breaker": "slow-call breaker",
+    "failure_breaker": "failure-rate breaker",
+    "ejector": "outlier ejection",
+    "thompson": "Thompson sampling",
+    "success_rate": "success-rate routing",
     "gradient2": "Gradient2, exact",
     "gradient2_stale": "Gradient2, 5 s old",
     "payonce": "payonce",
