@@ -34,8 +34,8 @@ class RoutingSettings:
     neutral: dict[str, float]
     mode: Mode = Mode.SHADOW
     slo_ms: int = SLO_MS
-    probes_per_second: float = 0.2
-    hold_seconds: int = 60
+    probes_per_second: float = 0.05
+    hold_seconds: int = 120
     life_seconds: int = 30
     canary_share: float = 0.05
 

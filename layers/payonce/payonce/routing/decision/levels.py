@@ -4,7 +4,7 @@
 
     well ──worse twice──▶ level x CUT, wait for the effect, again ... ──▶ floor: probes only
       ▲                                                                    │ well for hold_seconds
-      └── level + RECOVER at every step ◀──────────────────────────────────┘   (longer after every relapse, and the
+      └── level x RAISE every RAISE_SECONDS ◀──────────────────────────────┘   (longer after every relapse, and the
                                                                                 longer the trouble has lasted)
 """
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 CONFIRMATIONS = 2  # verdicts in a row, or one that is as sure
 CUT = 0.15  # factor of one cut; two cuts leave 2 %
-RECOVER = 0.125  # level regained per step: eight steps of 5 s back to the neutral share
+RAISE = 2.0  # factor by which a level rises every RAISE_SECONDS: the more it has shown, the more it gets
+RAISE_FROM = 0.03
+RAISE_SECONDS = 5.0  # six of them until the whole share is back
 RELAPSE_FACTOR = 2.0  # the hold grows by this factor with each relapse, so that a flapping gateway is tried less often
 HOLD_SHARE = 0.1  # the hold grows by at most this share of the trouble's duration, so that short trouble ends soon
 WAIT_SECONDS = 8.0  # a cut takes 2 s to arrive everywhere; then over half of the window has to be measured after it
@@ -43,6 +45,7 @@ class Level:
     strikes: int = 0
     acted_at_ms: int = 0
     bad_at_ms: int = 0
+    raised_at_ms: int = 0
     restored_at_ms: int = 0
     hold_seconds: float = 0.0
     began_at_ms: int = 0
@@ -62,6 +65,7 @@ def step(level: Level, verdict: Verdict, *, now_ms: int, settings: RoutingSettin
         waited = now_ms - level.acted_at_ms >= WAIT_SECONDS * 1000
         if following.strikes >= CONFIRMATIONS and waited and level.level > FLOOR:
             _cut(following, level, now_ms, settings)
+            following.level = FLOOR if "failing" in verdict.forecast.drivers else max(FLOOR, level.level * CUT)
             following.bad_share = max(level.bad_share if level.demoted else 0.0, verdict.forecast.bad_share)
         return following
     following.strikes = 0
@@ -69,9 +73,13 @@ def step(level: Level, verdict: Verdict, *, now_ms: int, settings: RoutingSettin
         return following
     if verdict.blemished and not level.risen:
         following.bad_at_ms = now_ms
-    elif verdict.answered and now_ms - level.bad_at_ms >= level.hold_seconds * 1000:
-        following.risen = True
-        following.level = min(1.0, level.level + RECOVER)
+    elif (
+        verdict.answered
+        and now_ms - level.bad_at_ms >= level.hold_seconds * 1000
+        and now_ms - level.raised_at_ms >= RAISE_SECONDS * 1000
+    ):
+        following.risen, following.raised_at_ms = True, now_ms
+        following.level = min(1.0, max(RAISE_FROM, RAISE * level.level))
         if not following.demoted:
             following.restored_at_ms = now_ms
     return following
@@ -85,7 +93,6 @@ def _cut(following: Level, level: Level, now_ms: int, settings: RoutingSettings)
         lasted_seconds = (now_ms - level.began_at_ms) / 1000
         most = min(MAX_HOLD_SECONDS, settings.hold_seconds + HOLD_SHARE * lasted_seconds)
         following.hold_seconds = max(level.hold_seconds, min(most, RELAPSE_FACTOR * level.hold_seconds))
-    following.level = max(FLOOR, level.level * CUT)
     following.acted_at_ms, following.risen, following.strikes = now_ms, False, 0
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from payonce.routing.signals.observation import GatewaySignals
 
 TAIL = 0.05
-ALARM_EVIDENCE = 9.0  # -log10 of the p-value: with 600,000 steps a week, 1e-9 keeps false alarms below one in years
-ALARM_COUNT = 7  # fewer bad answers can't be that significant: 0.05 ** 7 is about 1e-9
+ALARM_EVIDENCE = 6.0  # -log10 of the p-value; a week has 600,000 steps, and an alarm alone limits nothing
+ALARM_COUNT = 5  # fewer bad answers can't be that significant: 0.05 ** 5 is about 3e-7
 ALLOWED_SHARE = 0.45  # of the SLO may be spent at a gateway on average: then its p95 keeps the SLO
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
@@ -155,7 +155,7 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
         least = min((limits[other].spent_seconds for other in used & limits.keys() - {gateway}), default=math.inf)
         bound = NO_LONGER_WORSE if limit.is_worse else WORSE
         is_free_elsewhere = any(limits[other].rate is None for other in used & limits.keys() - {gateway})
-        worse = limit.spent_seconds > bound * least or (limit.is_worse and is_free_elsewhere)
+        worse = limit.is_sure or limit.spent_seconds > bound * least or (limit.is_worse and is_free_elsewhere)
         limits[gateway] = replace(limit, is_worse=limit.rate is not None and worse)
 
 

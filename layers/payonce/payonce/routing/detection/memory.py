@@ -14,6 +14,7 @@ LEARN_SECONDS = 600.0  # time constant of the usual p95: it follows the time of 
 WARM_SAMPLES = 100  # before that, what is usual is not known
 TAIL = 0.05  # the share above a p95, by definition
 ENOUGH_SAMPLES = 40  # per window of ten seconds: the mean of forty is accurate to 6 %
+WINDOW_MS = 4_800  # half of a window's ten seconds: windows overlap by half
 KEPT_WINDOWS = 7  # every other one of them is a window of its own: four in a row
 
 
@@ -69,6 +70,8 @@ def follow(memory: RouteMemory, signals: CellSignals, at_ms: int) -> RouteMemory
 
 def _keep_window(after: RouteMemory, signals: CellSignals) -> None:
     total = signals.sketch.total
+    if after.at_ms_of and after.at_ms - after.at_ms_of[-1] < WINDOW_MS:
+        return
     if total < ENOUGH_SAMPLES or signals.is_lengthened:
         after.at_ms_of, after.typical_of, after.error_of = [], [], []
         return

@@ -32,6 +32,7 @@ LEAST_SHARE = 0.005  # what a healthy gateway may have: timeouts, refused connec
 MARGIN = 0.015  # a smaller difference between two routes is not worth a move
 AHEAD_SECONDS = 60.0  # how far ahead a rise is projected
 LEAST_RISE = 0.03  # of the mean log latency from one window to the next; less will not matter within AHEAD_SECONDS
+FAST_SHARE = 0.45  # of the SLO: if most answers are faster, those that are late do not wait for a server
 PROBE_SHARE = 0.05  # of a demoted route's few answers so many may be bad by chance
 
 
@@ -99,7 +100,7 @@ def judge(
         ]
         unused = [PRIOR_SHARE for name, weight in neutral.items() if weight and not _knows(memories, name, cell)]
         verdicts[cell] = _verdict(
-            memory, signals[cell], shares[cell], projected[cell], min([*others, *unused], default=None), pools[cell.gateway]
+            memory, signals[cell], shares[cell], projected[cell], min([*others, *unused], default=None), pools[cell.gateway], FAST_SHARE * slo_ms
         )
     return verdicts
 
@@ -115,6 +116,7 @@ def _verdict(
     projected: float,
     best: float | None,
     pool: tuple[float, float],
+    fast_ms: float,
 ) -> Verdict:
     ended, bad = signals.good + signals.bad, signals.bad
     blemished = surprise(bad, ended, PROBE_SHARE) >= WEAK_EVIDENCE
@@ -123,7 +125,7 @@ def _verdict(
     usual = max(LEAST_SHARE, best)
     own = _evidence(memory.bad, memory.ended, usual)
     pooled = _evidence(pool[1], pool[0], usual)
-    failing = own if memory.failed > memory.bad / 2 else 0.0
+    failing = own if memory.failed > memory.bad / 2 or signals.sketch.quantile_ms(0.5) < fast_ms else 0.0
     if pooled >= EVIDENCE and (own >= WEAK_EVIDENCE or memory.ended < PRIOR_ENDED):
         failing, share = max(failing, pooled), max(share, pool[1] / pool[0])
     drivers = []

@@ -90,6 +90,7 @@ class Route:
         """Count an attempt that has ended, unless it has been counted as late before."""
         if attempt_id in self.late:
             self.late.discard(attempt_id)
+            self.failed += failed
         elif failed or latency_ms > slo_ms:
             self.bad += 1
             self.failed += failed
