@@ -25,6 +25,7 @@ RAISE_SECONDS = 5.0  # six of them until the whole share is back
 RELAPSE_FACTOR = 2.0  # the hold grows by this factor with each relapse, so that a flapping gateway is tried less often
 HOLD_SHARE = 0.1  # the hold grows by at most this share of the trouble's duration, so that short trouble ends soon
 WAIT_SECONDS = 8.0  # a cut takes 2 s to arrive everywhere; then over half of the window has to be measured after it
+LOADLESS = frozenset({"failing", "hanging"})  # what no smaller load mends: only probes are left at once
 FLOOR = 0.001  # the lowest level; far below the floor of probes, so that only probes are left
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last recovery is a relapse
 MAX_HOLD_SECONDS = 1800.0
@@ -65,7 +66,7 @@ def step(level: Level, verdict: Verdict, *, now_ms: int, settings: RoutingSettin
         waited = now_ms - level.acted_at_ms >= WAIT_SECONDS * 1000
         if following.strikes >= CONFIRMATIONS and waited and level.level > FLOOR:
             _cut(following, level, now_ms, settings)
-            following.level = FLOOR if "failing" in verdict.forecast.drivers else max(FLOOR, level.level * CUT)
+            following.level = FLOOR if LOADLESS & set(verdict.forecast.drivers) else max(FLOOR, level.level * CUT)
             following.bad_share = max(level.bad_share if level.demoted else 0.0, verdict.forecast.bad_share)
         return following
     following.strikes = 0

@@ -45,6 +45,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
     forecasts = _forecast_step(following, observed, settings) if observed.cells else {}
     weights = _all_weights(following, observed, settings)
     wanted = wanted_rates(weights, observed.demand)
+    offered = sum(observed.demand.values())
     for gateway, signals in observed.gateways.items():
         following.limits[gateway] = reflex.step(
             state.limits.get(gateway, reflex.Limit()),
@@ -52,7 +53,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
             now_ms=observed.at_ms,
             recent_seconds=observed.recent_seconds,
             slo_seconds=settings.slo_ms / 1000,
-            wanted_rate=wanted.get(gateway, 0.0),
+            wanted_rate=max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered),
             probe_rate=settings.probes_per_second,
             refusing=state.refusing,
         )

@@ -40,7 +40,8 @@ PROBE_SHARE = 0.05  # of a demoted route's few answers so many may be bad by cha
 class Forecast:
     """What is expected of one route. ``bad_share`` (0..1) is that of its payments within ``AHEAD_SECONDS``.
 
-    ``drivers`` name what made it worse than ``others_share``, the best other route's: ``failing``, ``late``, ``rising``.
+    ``drivers`` name what made it worse than ``others_share``, the best other route's: ``failing``,
+    ``hanging``, ``late``, ``rising``.
     """
 
     bad_share: float
@@ -125,12 +126,13 @@ def _verdict(
     usual = max(LEAST_SHARE, best)
     own = _evidence(memory.bad, memory.ended, usual)
     pooled = _evidence(pool[1], pool[0], usual)
-    failing = own if memory.failed > memory.bad / 2 or signals.sketch.quantile_ms(0.5) < fast_ms else 0.0
+    failing = own if memory.failed > memory.bad / 2 else 0.0
     if pooled >= EVIDENCE and (own >= WEAK_EVIDENCE or memory.ended < PRIOR_ENDED):
         failing, share = max(failing, pooled), max(share, pool[1] / pool[0])
     drivers = []
     if share - best >= MARGIN and max(own, failing) >= EVIDENCE:
-        drivers.append("failing" if failing >= own else "late")
+        hanging = signals.sketch.quantile_ms(0.5) < fast_ms
+        drivers.append("failing" if failing >= own else "hanging" if hanging else "late")
     if projected - max(best, share) >= MARGIN:
         drivers.append("rising")
     forecast = Forecast(max(share, projected), best, max(own, failing), tuple(drivers))
