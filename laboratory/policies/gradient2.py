@@ -5,7 +5,7 @@
     gradient  = clamp(tolerance x long-term latency / latency, 0.5, 1)
     limit     = (1 - smoothing) x limit + smoothing x (limit x gradient + queue)
 
-https://github.com/Netflix/concurrency-limits: its ``Gradient2Limit`` in a ``WindowedLimit``, behind a ``SimpleLimiter``.
+https://github.com/Netflix/concurrency-limits: ``Gradient2Limit`` in a ``WindowedLimit``, behind a ``SimpleLimiter``.
 Two things are kinder than there: the least limit, and that a window with fewer than ten samples is not dropped but goes
 on, since a gateway with few payments would keep its limit (goodput in the scenario ``ramp``: 0.982 instead of 0.989).
 
