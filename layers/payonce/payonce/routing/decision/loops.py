@@ -10,7 +10,7 @@ from payonce.routing.control.document import EVERYTHING, Admission, ControlDocum
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
 from payonce.routing.detection.memory import RouteMemory, follow, forgotten
-from payonce.routing.detection.verdict import AHEAD_SECONDS, Forecast, judge
+from payonce.routing.detection.verdict import AHEAD_SECONDS, Field, Forecast
 
 if TYPE_CHECKING:
     from payonce.routing.control.routing_settings import RoutingSettings
@@ -81,7 +81,11 @@ def _forecast_step(following: State, observed: Observation, settings: RoutingSet
         memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms)
     known, after = following.levels, dict(following.levels)
     demoted = {cell: level.bad_share for cell, level in known.items() if level.demoted}
-    verdicts = judge(memories, observed.cells, demoted, settings.neutral, settings.slo_ms)
+    limited = {gateway for gateway, limit in following.limits.items() if limit.rate is not None}
+    routes = Field(
+        memories=memories, demoted=demoted, limited=limited, neutral=settings.neutral, slo_ms=settings.slo_ms
+    )
+    verdicts = {cell: routes.judge(cell, signals) for cell, signals in observed.cells.items()}
     for cell, verdict in verdicts.items():
         before = known.get(cell, levels.Level())
         if following.refusing and "failing" not in verdict.forecast.drivers:

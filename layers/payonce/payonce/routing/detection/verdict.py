@@ -16,12 +16,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from payonce.routing.detection.memory import RouteMemory
 from payonce.routing.detection.significance import surprise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
 
-    from payonce.routing.detection.memory import RouteMemory
     from payonce.routing.signals.observation import Cell, CellSignals
 
 EVIDENCE = 4.0  # -log10 of the p-value: 1 in 10,000 windows by chance, and two windows in a row are needed
@@ -30,10 +30,12 @@ PRIOR_ENDED = 20.0  # a route without data is presumed to be as good as if 1 % o
 PRIOR_SHARE = 0.01
 LEAST_SHARE = 0.005  # what a healthy gateway may have: timeouts, refused connections, outliers
 MARGIN = 0.015  # a smaller difference between two routes is not worth a move
+LIMITED_MARGIN = 0.1  # the same for a limited gateway, in whose queue some payments are late
 AHEAD_SECONDS = 60.0  # how far ahead a rise is projected
 LEAST_RISE = 0.03  # of the mean log latency from one window to the next; less will not matter within AHEAD_SECONDS
 FAST_SHARE = 0.45  # of the SLO: if most answers are faster, those that are late do not wait for a server
 PROBE_SHARE = 0.05  # of a demoted route's few answers so many may be bad by chance
+UNKNOWN = RouteMemory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class Forecast:
 class Verdict:
     """The judgement of one route at one step.
 
-    ``sure``: it is worse with the evidence of two verdicts. ``answered``: it had answers; ``blemished``: bad ones beyond
-    chance.
+    ``sure``: it is worse with the evidence of two verdicts. ``suspect``: weaker evidence, enough against a route that has
+    just recovered. ``answered``: it had answers; ``blemished``: bad ones beyond chance.
     """
 
     worse: bool
@@ -75,87 +77,82 @@ class Verdict:
     forecast: Forecast
 
 
-def judge(
-    memories: Mapping[Cell, RouteMemory],
-    signals: Mapping[Cell, CellSignals],
-    demoted: Mapping[Cell, float],
-    neutral: Mapping[str, float],
-    slo_ms: float,
-) -> dict[Cell, Verdict]:
-    """Return the verdict of every route in ``signals``. Pure.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """All routes at one step, to judge each against the others.
 
     ``demoted`` maps the routes that have less than their neutral share to the share of bad payments they were demoted
-    for: what they do with a few probes says little about what they would do with more.
+    for: what they do with a few probes says little about what they would do with more. ``limited`` are the gateways that
+    the reflex loop limits: a queue of theirs is that loop's affair.
     """
-    log_slo = math.log(slo_ms)
-    shares = {cell: max(_share(memories[cell]), demoted.get(cell, 0.0)) for cell in memories}
-    projected = {cell: _projected(memories[cell], log_slo) for cell in memories}
-    pools = _pools(memories, demoted)
-    verdicts = {}
-    for cell in signals:
-        memory = memories[cell]
-        others = [
-            max(shares[other], projected[other])
-            for other in memories
-            if other.method == cell.method and other.gateway != cell.gateway and neutral.get(other.gateway)
-        ]
-        unused = [PRIOR_SHARE for name, weight in neutral.items() if weight and not _knows(memories, name, cell)]
-        verdicts[cell] = _verdict(
-            memory, signals[cell], shares[cell], projected[cell], min([*others, *unused], default=None), pools[cell.gateway], FAST_SHARE * slo_ms
+
+    memories: Mapping[Cell, RouteMemory]
+    demoted: Mapping[Cell, float]
+    limited: Set[str]
+    neutral: Mapping[str, float]
+    slo_ms: float
+
+    def judge(self, cell: Cell, signals: CellSignals) -> Verdict:
+        """Return the verdict of one route. ``signals`` are what it was observed to do since the last step. Pure."""
+        memory, now, ahead = self.memories[cell], self._share(cell), self._ahead(cell)
+        ended = signals.good + signals.bad
+        blemished = surprise(signals.bad, ended, PROBE_SHARE) >= WEAK_EVIDENCE
+        others = [cell._replace(gateway=name) for name, weight in self.neutral.items() if weight and name != cell.gateway]
+        best = min(map(self._share, others), default=1.0)
+        usual = max(LEAST_SHARE, best)
+        own, failing = _evidence(memory.bad, memory.ended, usual), self._failing(cell, usual)
+        now = max(now, failing and self._pool(cell)[1])
+        drivers = []
+        if failing >= EVIDENCE and now - best >= MARGIN:
+            drivers.append("failing")
+        elif own >= EVIDENCE and now - best >= (LIMITED_MARGIN if cell.gateway in self.limited else MARGIN):
+            drivers.append("hanging" if signals.sketch.quantile_ms(0.5) < FAST_SHARE * self.slo_ms else "late")
+        well = [self._ahead(other) for other in others if other not in self.demoted]
+        if cell.gateway not in self.limited and well and ahead - max(now, *well) >= MARGIN:
+            drivers.append("rising")
+        evidence = max(own, failing)
+        return Verdict(
+            worse=bool(drivers),
+            sure="rising" in drivers or (bool(drivers) and evidence >= 2 * EVIDENCE),
+            suspect=own >= WEAK_EVIDENCE and now - best >= MARGIN,
+            answered=ended > 0,
+            blemished=blemished,
+            forecast=Forecast(max(now, ahead), min(1.0, best), evidence, tuple(drivers)),
         )
-    return verdicts
 
+    def _share(self, cell: Cell) -> float:
+        """Return the share of bad payments now: of the last half minute, or that it was demoted for."""
+        memory = self.memories.get(cell, UNKNOWN)
+        share = (memory.bad + PRIOR_ENDED * PRIOR_SHARE) / (memory.ended + PRIOR_ENDED)
+        return max(share, self.demoted.get(cell, 0.0))
 
-def _knows(memories: Mapping[Cell, RouteMemory], gateway: str, cell: Cell) -> bool:
-    return gateway == cell.gateway or cell._replace(gateway=gateway) in memories
+    def _ahead(self, cell: Cell) -> float:
+        """Return the share of bad payments that is expected within ``AHEAD_SECONDS``."""
+        return max(self._share(cell), _projected(self.memories.get(cell, UNKNOWN), math.log(self.slo_ms)))
 
+    def _failing(self, cell: Cell, usual: float) -> float:
+        """Return the evidence that the route's payments end without an answer, pooled over the gateway's methods.
 
-def _verdict(
-    memory: RouteMemory,
-    signals: CellSignals,
-    share: float,
-    projected: float,
-    best: float | None,
-    pool: tuple[float, float],
-    fast_ms: float,
-) -> Verdict:
-    ended, bad = signals.good + signals.bad, signals.bad
-    blemished = surprise(bad, ended, PROBE_SHARE) >= WEAK_EVIDENCE
-    if best is None:  # there is no other route
-        return Verdict(False, False, False, ended > 0, blemished, Forecast(max(share, projected), 0.0, 0.0, ()))
-    usual = max(LEAST_SHARE, best)
-    own = _evidence(memory.bad, memory.ended, usual)
-    pooled = _evidence(pool[1], pool[0], usual)
-    failing = own if memory.failed > memory.bad / 2 else 0.0
-    if pooled >= EVIDENCE and (own >= WEAK_EVIDENCE or memory.ended < PRIOR_ENDED):
-        failing, share = max(failing, pooled), max(share, pool[1] / pool[0])
-    drivers = []
-    if share - best >= MARGIN and max(own, failing) >= EVIDENCE:
-        hanging = signals.sketch.quantile_ms(0.5) < fast_ms
-        drivers.append("failing" if failing >= own else "hanging" if hanging else "late")
-    if projected - max(best, share) >= MARGIN:
-        drivers.append("rising")
-    forecast = Forecast(max(share, projected), best, max(own, failing), tuple(drivers))
-    sure = "rising" in drivers or (bool(drivers) and forecast.evidence >= 2 * EVIDENCE)
-    return Verdict(bool(drivers), sure, own >= WEAK_EVIDENCE and share - best >= MARGIN, ended > 0, blemished, forecast)
+        Its own answers can acquit a method, if there are enough of them.
+        """
+        memory = self.memories[cell]
+        own = _evidence(memory.bad, memory.ended, usual)
+        failing = own if memory.failed > memory.bad / 2 else 0.0
+        ended, share = self._pool(cell)
+        pooled = _evidence(share * ended, ended, usual)
+        if pooled >= EVIDENCE and (own >= WEAK_EVIDENCE or memory.ended < PRIOR_ENDED):
+            return max(failing, pooled)
+        return failing
+
+    def _pool(self, cell: Cell) -> tuple[float, float]:
+        """Return how many payments ended at the gateway, and the share of those without an answer."""
+        near = [m for other, m in self.memories.items() if other.gateway == cell.gateway and other not in self.demoted]
+        ended = sum(memory.ended for memory in near)
+        return ended, sum(memory.failed for memory in near) / max(1.0, ended)
 
 
 def _evidence(bad: float, ended: float, usual: float) -> float:
     return surprise(round(bad), round(ended + PRIOR_ENDED), usual)
-
-
-def _share(memory: RouteMemory) -> float:
-    return (memory.bad + PRIOR_ENDED * PRIOR_SHARE) / (memory.ended + PRIOR_ENDED)
-
-
-def _pools(memories: Mapping[Cell, RouteMemory], demoted: Mapping[Cell, float]) -> dict[str, tuple[float, float]]:
-    """Return per gateway how many payments of all its methods ended, and how many of them without an answer."""
-    pools: dict[str, tuple[float, float]] = {}
-    for cell, memory in memories.items():
-        ended, failed = pools.get(cell.gateway, (0.0, 0.0))
-        own = (0.0, 0.0) if cell in demoted else (memory.ended, memory.failed)
-        pools[cell.gateway] = ended + own[0], failed + own[1]
-    return pools
 
 
 def _projected(memory: RouteMemory, log_slo: float) -> float:
