@@ -41,9 +41,10 @@ AS_EVER = 0.9  # of the highest rate of the last seconds
 GROWING = 1.5  # standard deviations by which ever more are in flight, in both halves
 SURELY_GROWING = 2.5  # the same in the last half alone, if as many are answered as ever
 MAX_SERVICE_SLOS = 2.0  # a gateway that takes longer keeps no promise, however few payments it gets
-COSTLY = 0.85  # a gateway that serves less than this share of what it served when full is not helped by its limit
+COSTLY = 0.8  # a gateway that serves less than this share of what it served when full is not helped by its limit
 SERVICE_FACTOR = 1.05  # of the service time is allowed: as a queue it keeps a gateway busy under bursty demand
-FADING = 0.97  # per second: how a rate served at saturation loses its meaning
+CLEAN_SECONDS = 4.0  # after which the window of 3 s holds nothing from before the limit
+FADING = 0.995  # per second: how a rate served at saturation loses its meaning
 GROWTH = 1.06  # largest factor of increase per second beyond what it serves; decreases are unbounded
 RELEASE_HEADROOM = 1.1  # the limit is removed once it exceeds this multiple of the wanted rate
 CALM_SECONDS = 3.0  # removal also needs this long without being full: the window's length
@@ -62,6 +63,7 @@ class Limit:
 
     rate: float | None = None
     concurrency: float | None = None
+    began_at_ms: int = 0
     full_at_ms: int = 0
     spent_seconds: float = 0.0
     full_rate: float = 0.0
@@ -110,22 +112,28 @@ def step(
         following.service_seconds = 0.0
     allowed_seconds = max(ALLOWED_SHARE * slo_seconds, SERVICE_FACTOR * following.service_seconds)
     full = spent > allowed_seconds and is_alarm(signals)
-    if limit.is_sure:
-        following.full_rate = max(served, FADING * limit.full_rate)
-        if refusing and full and served < COSTLY * following.full_rate:
-            following.service_seconds, following.service_at_ms = min(spent, MAX_SERVICE_SLOS * slo_seconds), now_ms
-            following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
-            return following
     if not full and limit.rate is None:
         following.is_sure = following.is_worse = False
         return following
-    broken = full and spent > BROKEN_SHARE * slo_seconds
-    if broken and not limit.is_sure and _queues(following, signals):
-        following.is_sure, following.full_rate = True, served
     following.full_at_ms = now_ms if full else limit.full_at_ms
+    if limit.rate is None:
+        following.began_at_ms, following.full_rate = now_ms, served
+    elif full and now_ms - limit.began_at_ms < CLEAN_SECONDS * 1000:
+        following.full_rate = served  # the counts of its better days have to leave the window
+    else:
+        lately = sum(following.served[-4:]) / 4
+        following.full_rate = max(lately, FADING * limit.full_rate)
+        if full and spent > BROKEN_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+            following.service_seconds, following.service_at_ms = min(spent, MAX_SERVICE_SLOS * slo_seconds), now_ms
+            following.is_sure = following.is_sure and not refusing
+    if full and spent > BROKEN_SHARE * slo_seconds and _queues(following, signals):
+        following.is_sure = True
     rate = max(probe_rate, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
     if limit.rate is not None:
-        rate = (limit.rate + min(rate, max(GROWTH * limit.rate, served) + probe_rate)) / 2
+        grown = GROWTH * limit.rate + probe_rate
+        if not full:
+            rate = max(rate, min(grown, following.full_rate))  # it serves what it is sent, and was able to serve more
+        rate = (limit.rate + min(rate, max(grown, served))) / 2
     if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
     else:

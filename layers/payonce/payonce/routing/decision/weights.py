@@ -5,6 +5,7 @@ At least one route is left.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Weights = dict[str, float]
 
+LEAST_EXCESS = 1e-6  # of the demand: less is rounding
 MAX_PROBE_SHARE = 0.05  # bounds the share of a method's payments that are probes, for times of little traffic
 
 
@@ -48,24 +50,26 @@ def aim(
 def apply_limits(
     weights: Mapping[str, Weights], demand: Mapping[str, float], limits: Mapping[str, float]
 ) -> tuple[dict[str, Weights], float]:
-    """Move what exceeds the limited gateways' rates to the others, by their weights. All rates are per second.
+    """Move what exceeds the limited gateways' rates to those with room, by their weights. All rates are per second.
 
     Returns the weights and the share (0..1) of the demand that can be served: less than 1 only if all are limited.
     """
     wanted = wanted_rates(weights, demand)
-    kept = {gateway: min(1.0, limits[gateway] / wanted[gateway]) for gateway in sorted(limits) if wanted.get(gateway)}
-    total = sum(demand.get(method, 0.0) for method in weights)
-    over = sum(wanted[gateway] * (1 - share) for gateway, share in kept.items())
-    if over <= 0 or total <= 0:
+    total = sum(wanted.values())
+    rates = {gateway: min(rate, limits.get(gateway, rate)) for gateway, rate in wanted.items()}
+    while (excess := total - sum(rates.values())) > LEAST_EXCESS * total:
+        open_to = {gateway: wanted[gateway] for gateway, rate in rates.items() if rate < limits.get(gateway, math.inf)}
+        if not sum(open_to.values()):
+            break
+        share = excess / sum(open_to.values())
+        for gateway, weight in open_to.items():
+            rates[gateway] = min(limits.get(gateway, math.inf), rates[gateway] + share * weight)
+    if not total or rates == wanted:
         return {method: dict(shares) for method, shares in weights.items()}, 1.0
-    limited, served = {}, 1 - over / total
+    factors = {gateway: rates[gateway] / wanted[gateway] if wanted[gateway] else 1.0 for gateway in rates}
+    limited = {}
     for method, shares in weights.items():
-        taken = {gateway: share * kept.get(gateway, 1.0) for gateway, share in shares.items()}
-        free = sum(share for gateway, share in shares.items() if gateway not in limits)
-        if free > 0:
-            given = 1 - sum(taken.values())
-            taken |= {gateway: share * (1 + given / free) for gateway, share in shares.items() if gateway not in limits}
-            served = 1.0
+        taken = {gateway: share * factors.get(gateway, 1.0) for gateway, share in shares.items()}
         whole = sum(taken.values())
         limited[method] = {gateway: share / whole for gateway, share in taken.items()} if whole > 0 else dict(shares)
-    return limited, served
+    return limited, min(1.0, sum(rates.values()) / total)

@@ -99,7 +99,7 @@ class Field:
         blemished = surprise(signals.bad, ended, PROBE_SHARE) >= WEAK_EVIDENCE
         others = [cell._replace(gateway=name) for name, weight in self.neutral.items() if weight and name != cell.gateway]
         best = min(map(self._share, others), default=1.0)
-        usual = max(LEAST_SHARE, best)
+        usual = min(0.99, max(LEAST_SHARE, best))
         own, failing = _evidence(memory.bad, memory.ended, usual), self._failing(cell, usual)
         now = max(now, failing and self._pool(cell)[1])
         drivers = []
