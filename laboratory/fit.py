@@ -17,7 +17,7 @@ from laboratory.demand import draw_demand
 from laboratory.figures import SLO_SHARE, WINDOW_SECONDS, good_payments
 from laboratory.policies.predictive import Predictive
 from laboratory.simulation import Trial
-from laboratory.split import TUNING, TUNING_SEEDS, scenario
+from laboratory.split import FIRST, TUNING, TUNING_SEEDS, scenario
 from payonce.routing.control.routing_settings import Mode
 from payonce.routing.detection.forecast import COEFFICIENTS
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HORIZON_SECONDS = 60
 FIT_SEEDS = TUNING_SEEDS[:6]
 FIT_SCENARIOS = tuple(
-    name for name in TUNING if name not in {"diurnal", "oscillation"}
+    name for name in FIRST if name not in {"diurnal", "oscillation"}
 )  # a week or an hour would outweigh the others
 RIDGE = 1.0
 STEPS = 60

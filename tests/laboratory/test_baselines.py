@@ -60,7 +60,7 @@ def lone_gateway(
     """What becomes of so many attempts: seconds and outcome each."""
     clockwork = Clockwork()
     quantiles = [(number + 0.5) / count for number in range(count)]
-    purposes = ("fail", "hang", "loss", "decline", "outlier", "executed")
+    purposes = ("fail", "hang", "loss", "decline", "outlier", "executed", "unknown")
     demand = Demand(
         at=[number * spacing for number in range(count)],
         method=["card"] * count,
@@ -83,7 +83,7 @@ def lone_gateway(
     return ended
 
 
-def test_a_well_function_answers_in_its_time() -> None:
+def test_a_healthy_gateway_answers_in_its_time() -> None:
     ended = lone_gateway(1000)
     assert sum(1 for seconds, _ in ended if seconds == pytest.approx(0.6)) >= 990
     assert sum(1 for _, outcome in ended if outcome is Outcome.DECLINED) == pytest.approx(80, abs=3)
