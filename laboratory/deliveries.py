@@ -17,13 +17,13 @@ class Deliveries:
         self._next = 0.0
         self._seen = -stream.seconds - stream.jitter_seconds
 
-    def behind(self, now: float) -> float:
-        """Return how many seconds before ``now`` the newest delivered event was written. ``now`` must not go back."""
+    def seen_until(self, now: float) -> float:
+        """Return up to when events have been delivered at the second ``now``, which must not go back."""
         stream = self._stream
         if not stream.burst_seconds:
-            return stream.seconds
+            return now - stream.seconds
         while self._next <= now:
             late = stream.seconds + stream.jitter_seconds * self._random.random()
             self._seen = max(self._seen, self._next - late)
             self._next += stream.burst_seconds * self._random.uniform(0.5, 1.5)
-        return now - self._seen
+        return self._seen

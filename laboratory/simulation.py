@@ -30,7 +30,7 @@ REFUSED, OPEN = "refused", "open"
 class Policy(Protocol):
     """A routing policy. Every policy is told of each dispatch and end exactly and immediately.
 
-    One that is to see them as late as production does looks only at those before ``trial.now - trial.stream_seconds``.
+    One that is to see them as late as production does looks only at those up to ``trial.seen_until``.
     """
 
     name: str
@@ -81,12 +81,9 @@ class Trial:
         return self.clockwork.now
 
     @property
-    def stream_seconds(self) -> float:
-        """Return how many seconds the stream is behind: its reader has seen what happened up to ``now`` minus these.
-
-        That moment never goes back.
-        """
-        return self.deliveries.behind(self.clockwork.now)
+    def seen_until(self) -> float:
+        """Return up to when, in seconds, a reader of the stream has seen what happened. It never goes back."""
+        return self.deliveries.seen_until(self.clockwork.now)
 
     def run(self) -> Trial:
         """Run the trial to its end and return it."""

@@ -2,7 +2,7 @@
 
 ::
 
-    claim, commit ──trial.stream_seconds──▶ SignalBook ──▶ decide ──WRITE_SECONDS──▶ document
+    claim, commit ──trial.seen_until──▶ SignalBook ──▶ decide ──WRITE_SECONDS──▶ document
                                                                                           │ each environment's cache,
     payment ──▶ one of many ──▶ admit ──▶ choose_route ◀──────────────────────────┘ refreshed every second or so
 """
@@ -160,7 +160,7 @@ class Predictive:
 
     def _loop(self) -> None:
         now = self.trial.now
-        seen_until = now - self.trial.stream_seconds
+        seen_until = self.trial.seen_until
         self._read_stream(seen_until)
         self._step += 1
         forecast = self._step % FORECAST_STEPS == 0
