@@ -79,7 +79,7 @@ outside-month: setup ## reconcile the months of 20 seeds that a generator made w
 lab-slice: setup
 	$(PYTEST) tests/laboratory -n $(WORKERS) --dist loadfile # a file shares what it has simulated
 
-lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside a breaker and Gradient2; report in .local/laboratory
+lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside other policies; report in .local/laboratory
 	$(PY) -m laboratory
 
 lab-fit: setup ## fit the forecast's coefficients again, on the tuning scenarios
