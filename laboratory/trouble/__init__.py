@@ -23,7 +23,16 @@ KINDS: dict[str, Callable[[str, Ranges, int], Scenario]] = {
 
 
 HARMLESS = frozenset(
-    function.__name__ for function in (*harmless.KINDS, one.decline_surge, load.diurnal, load.peaks, slowness.late_all)
+    function.__name__
+    for function in (
+        *harmless.KINDS,
+        one.decline_surge,
+        load.busy,
+        load.diurnal,
+        load.peaks,
+        slowness.late_all,
+        slowness.late_method,
+    )
 )
 
 

@@ -53,6 +53,17 @@ def unknown_all(name: str, ranges: Ranges, seed: int) -> Scenario:
     return draw.scenario(name, ranges, faults, one=False)
 
 
+def hang_all(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """A share of the answers of every gateway never arrives, as when the acquirer behind all of them drops messages.
+
+    On 2 March 2025 none of an upstream provider's data centres answered for eight minutes
+    (https://statusfield.com/status/clearhaus/incidents).
+    """
+    draw = drawn(ranges, seed)
+    faults = [Fault("hang", gateway, draw.start, draw.heals, draw.strength) for gateway in draw.names]
+    return draw.scenario(name, ranges, faults, one=False)
+
+
 def refusing(name: str, ranges: Ranges, seed: int) -> Scenario:
     """One gateway refuses a share of the connections at once. That is no answer, and its speed says nothing.
 
@@ -72,4 +83,4 @@ def limiter(name: str, ranges: Ranges, seed: int) -> Scenario:
     return draw.scenario(name, ranges, [Fault("limit", draw.ailing, draw.start, draw.heals, limit)])
 
 
-KINDS = (unknown, unknown_method, unknown_ramp, unknown_all, refusing, limiter)
+KINDS = (unknown, unknown_method, unknown_ramp, unknown_all, hang_all, refusing, limiter)

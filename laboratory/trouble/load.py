@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from laboratory.scenarios import Fault, Scenario, Surge
 from laboratory.trouble.one import started
-from laboratory.trouble.ranges import NAMES, Ranges, gateways
+from laboratory.trouble.ranges import NAMES, Ranges, drawn, gateways
 
 WEEK_SECONDS = 7 * 86_400
 
@@ -16,6 +17,13 @@ def demand_surge(name: str, ranges: Ranges, seed: int) -> Scenario:
     _, start, ends, strength = started(ranges, seed)
     surge = Surge(start, ends, strength / ranges.use)
     return Scenario(name, gateways(ranges), ranges.rate, ends + 420, surges=(surge,), fault_at=start, healed_at=ends)
+
+
+def busy(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """Demand rises to a factor within the capacity: more in flight, and no queue, as on any sale's day."""
+    draw = drawn(ranges, seed)
+    surge = Surge(draw.start, draw.heals, draw.strength)
+    return replace(draw.scenario(name, ranges, [], one=False), surges=(surge,))
 
 
 def noisy_merchant(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -38,7 +46,8 @@ def diurnal(name: str, ranges: Ranges, seed: int) -> Scenario:
 def peaks(name: str, ranges: Ranges, seed: int) -> Scenario:
     """A week without faults, with two busy times a day, in which latency follows demand, and another level at weekends.
 
-    Card payments have such days: https://m.scoop.co.nz/stories/BU1706/S00102/the-best-time-of-day-to-go-shopping-is.htm
+    Card payments follow the hours, and weekends differ; where the peaks are depends on the trade:
+    https://m.scoop.co.nz/stories/BU1706/S00102/the-best-time-of-day-to-go-shopping-is.htm
     """
     random = Random(seed)
     faults = tuple(
@@ -48,4 +57,4 @@ def peaks(name: str, ranges: Ranges, seed: int) -> Scenario:
     return Scenario(name, gateways(ranges), ranges.rate, WEEK_SECONDS, faults, profile="peaks")
 
 
-KINDS = (demand_surge, noisy_merchant, diurnal, peaks)
+KINDS = (demand_surge, busy, noisy_merchant, diurnal, peaks)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from laboratory.scenarios import Scenario
     from laboratory.trouble.ranges import Ranges
 
+METHOD = "wallet"
 ALIKE = (0.95, 1.05)  # gateways in front of the same slow issuers are slow alike, but not exactly
 SATURATED = (0.2, 0.3)  # share of its servers that a lone gateway has left, at a utilisation of 0.35 before
 
@@ -85,4 +86,13 @@ def several(name: str, ranges: Ranges, seed: int) -> Scenario:
     return draw.scenario(name, ranges, faults, one=False)
 
 
-KINDS = (late_all, slow_all, late_one, slow_one, alone, several)
+def late_method(name: str, ranges: Ranges, seed: int) -> Scenario:
+    """The answers of one method come later at all gateways, because its scheme is slow; nothing queues."""
+    draw = drawn(ranges, seed)
+    faults = [
+        Fault("late", gateway, draw.start, draw.heals, draw.strength, methods=(METHOD,)) for gateway in draw.names
+    ]
+    return draw.scenario(name, ranges, faults, one=False)
+
+
+KINDS = (late_all, late_method, slow_all, late_one, slow_one, alone, several)

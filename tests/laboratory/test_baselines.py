@@ -96,6 +96,22 @@ def test_a_gateway_with_too_few_servers_queues_first_come_first_served() -> None
     assert max(seconds for seconds, _ in ended) == pytest.approx(TIMEOUT_SECONDS)
 
 
+def test_a_late_answer_occupies_no_server_and_a_slow_one_does() -> None:
+    """One attempt every 0.35 s on two servers: 0.6 s each are no queue, and 1.8 s each would be one."""
+    late, slow = (
+        [seconds for seconds, _ in lone_gateway(200, Fault(kind, "alder", 0, 100, 3.0), servers=2, spacing=0.35)]
+        for kind in ("late", "slow")
+    )
+    assert sum(1 for seconds in late if seconds == pytest.approx(1.8)) >= 190
+    assert max(slow) == pytest.approx(TIMEOUT_SECONDS)
+
+
+def test_an_answer_later_than_the_timeout_is_unknown_and_charged() -> None:
+    ended = lone_gateway(100, Fault("late", "alder", 0, 100, 20.0))
+    assert {outcome for _, outcome in ended} == {Outcome.UNKNOWN}
+    assert all(seconds == pytest.approx(TIMEOUT_SECONDS) for seconds, _ in ended)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_a_partial_hang_leaves_its_share_in_doubt(share: float) -> None:
     ended = lone_gateway(1000, Fault("hang", "alder", 0, 100, share))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from laboratory import summary, targets
-from laboratory.__main__ import read
+from laboratory.__main__ import plan, read
 from laboratory.demand import draw_demand
 from laboratory.figures import measure, routing_figures, run_seed
 from laboratory.gateway import TIMEOUT_SECONDS
@@ -89,6 +89,15 @@ def test_a_noisy_merchant_costs_the_others_little_and_would_cost_them_much() -> 
     fair, unfair = (measure(trial("noisy_merchant", Predictive(fair=fair)))["others_goodput"] for fair in (True, False))
     assert fair >= 0.95
     assert unfair < 0.85
+
+
+def test_weeks_are_run_first_and_fewer() -> None:
+    tasks = plan("tuning", ["diurnal", "hang"], 3, 1)
+    assert tasks == [
+        ("tuning", name, seed) for name, seed in (("diurnal", 1001), ("hang", 1001), ("hang", 1002), ("hang", 1003))
+    ]
+    with pytest.raises(SystemExit, match="no scenario is called hung"):
+        plan("tuning", ["hung"], 3, 1)
 
 
 def test_shadow_mode_routes_as_no_protection_would_by_the_same_choice() -> None:
