@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--week-seeds", type=int, default=WEEK_SEEDS, help="of weeks (default: %(default)s)")
     parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
     parser.add_argument("--out", type=Path, default=Path(".local/laboratory"))
-    parser.add_argument("--minutes", type=float, default=60, help="stop after so long and report what there is")
+    parser.add_argument("--minutes", type=float, default=120, help="stop after so long and report what there is")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--figures", type=Path, action="append", help="for the summary: a figures.json; may be repeated"

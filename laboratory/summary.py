@@ -6,6 +6,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from laboratory import targets
+from laboratory.policies import POLICIES
 from laboratory.split import TUNING_SEEDS
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ def render(results: dict[str, Seeds]) -> str:
         ("scenario", "promise", "measured", "kept"),
         [(v.scenario, v.promise, v.measured, "yes" if v.met else "**no**") for v in found],
     )
-    policies = list(next(iter(results.values()))[0]["policies"])
+    run = next(iter(results.values()))[0]["policies"]
+    policies = [*(policy for policy in POLICIES if policy in run), *sorted(run.keys() - POLICIES.keys())]
     lines.append("\n## Goodput / attempts in doubt / payments refused\n")
     lines += _table(("scenario", "seeds", *policies), [_row(name, seeds, policies) for name, seeds in results.items()])
     lines.append("\n## Goodput during the trouble\n")
     lines += _table(
-        ("scenario", "unprotected", *policies[1:]),
+        ("scenario", *policies),
         [
             (name, *(f"{targets.average(seeds, policy, 'during'):.4f}" for policy in policies))
             for name, seeds in results.items()

@@ -109,9 +109,12 @@ def test_shadow_mode_routes_as_no_protection_would_by_the_same_choice() -> None:
 def test_a_page_of_documentation_is_only_made_of_what_was_not_tuned_on(hang: dict[str, Any], tmp_path: Path) -> None:
     """Fails when the group of the figures is not asked."""
     file = tmp_path / "figures.json"
-    file.write_text(json.dumps({"group": "report", "results": {"hang": [hang]}}), "utf-8")
+    file.write_text(json.dumps({"group": "report", "results": {"hang": [hang]}}, sort_keys=True), "utf-8")
     page = summary.render(read([file]))
     assert f"| hang | 1 | {hang['policies']['none']['goodput']:.4f} / " in page
+    during = [f"{hang['policies'][policy]['during']:.4f}" for policy in POLICIES]
+    assert f"| scenario | {' | '.join(POLICIES)} |\n| {' | '.join(['---'] * (len(POLICIES) + 1))} |\n| hang | " in page
+    assert f"| hang | {' | '.join(during)} |" in page
     file.write_text(json.dumps({"group": "tuning", "results": {"hang": [hang]}}), "utf-8")
     with pytest.raises(SystemExit, match="tuned on"):
         read([file])
