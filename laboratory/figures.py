@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from payonce.routing.control.document import ControlDocument
 
 SLO_SECONDS = 3.0  # from the client's first request to a definite answer
-SLO_SHARE = 0.95
+SLO_SHARE = 0.95  # of the payments: what clients are promised, so as long as it is reached nothing has to be done
 WINDOW_SECONDS = 10
 LAST_SECONDS = 15.0  # payments of the last seconds are not counted: their answers may be missing
 ACTED = 0.9  # below this share of the neutral weight, routing has acted on a gateway
