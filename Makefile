@@ -82,9 +82,6 @@ lab-slice: setup
 lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside breakers, an ejector, bandits and Gradient2; report in .local/laboratory
 	$(PY) -m laboratory
 
-lab-fit: setup ## fit the forecast's coefficients again, on the tuning scenarios
-	$(PY) -m laboratory fit
-
 e2e: setup ## the deployed stack on the local cloud, IAM enforced
 	$(PYTEST) tests/e2e
 

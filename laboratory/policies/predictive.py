@@ -2,7 +2,7 @@
 
 ::
 
-    claim, commit ──stream, STREAM_SECONDS──▶ SignalBook ──▶ decide ──WRITE_SECONDS──▶ document
+    claim, commit ──trial.seen_until──▶ SignalBook ──▶ decide ──WRITE_SECONDS──▶ document
                                                                                           │ each environment's cache,
     payment ──▶ one of many ──▶ admit ──▶ choose_route ◀──────────────────────────┘ refreshed every second or so
 """
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.decision.loops import Decision
 
-STREAM_SECONDS = 0.6  # from a write to the predictor: a DynamoDB stream polled four times a second, plus the invocation
 WRITE_SECONDS = 0.1
 MAX_ENVIRONMENTS = 16  # each has its own cache, refreshed at its own times
 REPEAT_DOCUMENT_SECONDS = 10.0  # an unchanged document is written again well before it expires
@@ -99,7 +98,7 @@ class Predictive:
         """See ``Policy``."""
         self.trial = trial
         names = sorted(trial.gateways)
-        self.settings = RoutingSettings(neutral={name: 1 / len(names) for name in names}, mode=self._mode)
+        self.settings = RoutingSettings(neutral=trial.scenario.weights, mode=self._mode)
         self.book, self.state, self._step = SignalBook(self.settings.slo_ms), State(), 0
         self._stream: deque[_Event] = deque()
         self._visible: bytes | None = None
@@ -157,10 +156,11 @@ class Predictive:
 
     def _loop(self) -> None:
         now = self.trial.now
-        self._read_stream(now - STREAM_SECONDS)
+        seen_until = self.trial.seen_until
+        self._read_stream(seen_until)
         self._step += 1
         forecast = self._step % FORECAST_STEPS == 0
-        observed = self.book.observe(EPOCH_MS + int((now - STREAM_SECONDS) * 1000), forecast=forecast)
+        observed = self.book.observe(EPOCH_MS + int(seen_until * 1000), forecast=forecast)
         decision = decide(self.state, observed, self.settings, EPOCH_MS + int(now * 1000))
         before, self.state = self.published[-1][1] if self.published else None, decision.state
         if forecast:
