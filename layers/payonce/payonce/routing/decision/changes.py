@@ -38,9 +38,10 @@ def log_changes(log: Log, before: State, after: State, document: ControlDocument
         log.warning("payments are shed", extra={**said, **admission, "limited_merchants": merchants})
     if before.refusing and not shed:
         log.info("payments are no longer shed", extra=said)
-    if last is None or _content(document) != _content(last):
+    if last is None or content(document) != content(last):
         log.info("routing decided", extra={**said, "weights": document.weights, "limits": document.limits})
 
 
-def _content(document: ControlDocument) -> tuple[Any, ...]:
+def content(document: ControlDocument) -> tuple[Any, ...]:
+    """Return what payments act on: two documents with equal content route and admit alike."""
     return document.mode, document.weights, document.limits, document.admission

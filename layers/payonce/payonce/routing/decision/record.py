@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.routing.control.document import canonical
 from payonce.routing.control.routing_settings import RoutingSettings
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 VERSION = 2
 
 
-def record(
-    state: State, observed: Observation, settings: RoutingSettings, now_ms: int, decision: Decision
-) -> bytes:
+def record(state: State, observed: Observation, settings: RoutingSettings, now_ms: int, decision: Decision) -> bytes:
     """Return the record of one decision as canonical JSON. ``state`` is the state before the decision."""
     return canonical(
         {
@@ -53,4 +51,3 @@ def replay(recorded: bytes) -> bytes:
         raise ValueError("not a decision's record") from error
     now_ms = stored["now_ms"]
     return record(state, observed, settings, now_ms, decide(state, observed, settings, now_ms))
-

@@ -42,6 +42,8 @@ GROWING = 1.5  # standard deviations by which ever more are in flight, in both h
 SURELY_GROWING = 2.5  # the same in the last half alone, if as many are answered as ever
 MAX_SERVICE_SLOS = 2.0  # a gateway that takes longer keeps no promise, however few payments it gets
 COSTLY = 0.8  # a gateway that serves less than this share of what it served when full is not helped by its limit
+LATELY = 4  # seconds of counts that are averaged for that
+MAX_SPENT_SECONDS = 3600.0  # for infinity, which is not JSON
 SERVICE_FACTOR = 1.05  # of the service time is allowed: as a queue it keeps a gateway busy under bursty demand
 CLEAN_SECONDS = 4.0  # after which the window of 3 s holds nothing from before the limit
 FADING = 0.995  # per second: how a rate served at saturation loses its meaning
@@ -100,48 +102,59 @@ def step(
     ``wanted_rate`` is the rate that the weights would send to the gateway, ``probe_rate`` the least it gets, both per
     second. ``signals`` count over ``recent_seconds``. ``refusing``: the last step has refused payments.
     """
-    served, in_flight = signals.answered / recent_seconds, signals.in_flight
-    spent = in_flight / served if served else (math.inf if in_flight >= ALARM_COUNT else 0.0)
-    following = replace(
-        limit,
-        spent_seconds=min(spent, 3600.0),
-        in_flights=[*limit.in_flights, in_flight][-KEPT_SECONDS:],
-        served=[*limit.served, served][-KEPT_SECONDS:],
-    )
-    if now_ms - limit.service_at_ms > SERVICE_SECONDS * 1000:
-        following.service_seconds = 0.0
+    following = _observed(limit, signals, now_ms, recent_seconds)
+    served, spent = following.served[-1], following.spent_seconds
     allowed_seconds = max(ALLOWED_SHARE * slo_seconds, SERVICE_FACTOR * following.service_seconds)
     full = spent > allowed_seconds and is_alarm(signals)
     if not full and limit.rate is None:
         following.is_sure = following.is_worse = False
         return following
+    broken = full and spent > BROKEN_SHARE * slo_seconds
     following.full_at_ms = now_ms if full else limit.full_at_ms
     if limit.rate is None:
         following.began_at_ms, following.full_rate = now_ms, served
     elif full and now_ms - limit.began_at_ms < CLEAN_SECONDS * 1000:
         following.full_rate = served  # the counts of its better days have to leave the window
     else:
-        lately = sum(following.served[-4:]) / 4
+        lately = sum(following.served[-LATELY:]) / LATELY
         following.full_rate = max(lately, FADING * limit.full_rate)
-        if full and spent > BROKEN_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+        if broken and lately < COSTLY * following.full_rate:
             following.service_seconds, following.service_at_ms = min(spent, MAX_SERVICE_SLOS * slo_seconds), now_ms
-            following.is_sure = following.is_sure and not refusing
-    if full and spent > BROKEN_SHARE * slo_seconds and _queues(following, signals):
-        following.is_sure = True
-    rate = max(probe_rate, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
-    if limit.rate is not None:
-        grown = GROWTH * limit.rate + probe_rate
-        if not full:
-            rate = max(rate, min(grown, following.full_rate))  # it serves what it is sent, and was able to serve more
-        rate = (limit.rate + min(rate, max(grown, served))) / 2
-    if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and rate >= RELEASE_HEADROOM * wanted_rate:
+            following.is_sure = limit.is_sure and not refusing
+    following.is_sure = following.is_sure or (broken and _queues(following))
+    following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, probe_rate, full=full)
+    following.concurrency = max(1.0, served * allowed_seconds)
+    if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and following.rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
-    else:
-        following.rate, following.concurrency = rate, max(1.0, served * allowed_seconds)
     return following
 
 
-def _queues(limit: Limit, signals: GatewaySignals) -> bool:
+def _observed(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds: float) -> Limit:
+    served, in_flight = signals.answered / recent_seconds, signals.in_flight
+    spent = in_flight / served if served else (math.inf if in_flight >= ALARM_COUNT else 0.0)
+    return replace(
+        limit,
+        spent_seconds=min(spent, MAX_SPENT_SECONDS),
+        service_seconds=limit.service_seconds if now_ms - limit.service_at_ms <= SERVICE_SECONDS * 1000 else 0.0,
+        in_flights=[*limit.in_flights, in_flight][-KEPT_SECONDS:],
+        served=[*limit.served, served][-KEPT_SECONDS:],
+    )
+
+
+def _rate(
+    limit: Limit, following: Limit, in_flight: int, allowed_seconds: float, probe_rate: float, *, full: bool
+) -> float:
+    served = following.served[-1]
+    rate = max(probe_rate, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
+    if limit.rate is None:
+        return rate
+    grown = GROWTH * limit.rate + probe_rate
+    if not full:
+        rate = max(rate, min(grown, following.full_rate))  # it serves what it is sent, and was able to serve more
+    return (limit.rate + min(rate, max(grown, served))) / 2  # half-way, because a window of 3 s is noisy
+
+
+def _queues(limit: Limit) -> bool:
     """Return whether payments surely queue: ever more are in flight, and not only because all take longer than before.
 
     When all take longer, there are less answers for as long as that, and then as many as ever.

@@ -82,8 +82,8 @@ class Field:
     """All routes at one step, to judge each against the others.
 
     ``demoted`` maps the routes that have less than their neutral share to the share of bad payments they were demoted
-    for: what they do with a few probes says little about what they would do with more. ``limited`` are the gateways that
-    the reflex loop limits: a queue of theirs is that loop's affair.
+    for: what they do with a few probes says little about what they would do with more. ``limited`` are the gateways
+    that the reflex loop limits: a queue of theirs is that loop's affair.
     """
 
     memories: Mapping[Cell, RouteMemory]
@@ -97,7 +97,8 @@ class Field:
         memory, now, ahead = self.memories[cell], self._share(cell), self._ahead(cell)
         ended = signals.good + signals.bad
         blemished = surprise(signals.bad, ended, PROBE_SHARE) >= WEAK_EVIDENCE
-        others = [cell._replace(gateway=name) for name, weight in self.neutral.items() if weight and name != cell.gateway]
+        near = [cell._replace(gateway=name) for name, weight in self.neutral.items() if weight]
+        others = [other for other in near if other != cell]
         best = min(map(self._share, others), default=1.0)
         usual = min(0.99, max(LEAST_SHARE, best))
         own, failing = _evidence(memory.bad, memory.ended, usual), self._failing(cell, usual)

@@ -33,9 +33,9 @@ class Cell(NamedTuple):
 class CellSignals:
     """One route: its latencies over the last seconds (overdue attempts at their age), and the attempts judged lately.
 
-    ``good``, ``bad`` and ``failed`` count attempts that no earlier observation has counted: ``bad`` had no answer within
-    the SLO, ``failed``, which are among them, ended without any. ``is_lengthened``: the window was lengthened to have
-    enough latencies.
+    ``good``, ``bad`` and ``failed`` count attempts that no earlier observation has counted: ``bad`` had no answer
+    within the SLO, ``failed``, which are among them, ended without any. ``is_lengthened``: the window was lengthened to
+    have enough latencies.
     """
 
     sketch: LatencySketch
