@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from payonce.routing.control.routing_settings import RoutingSettings
-
 Weights = dict[str, float]
 
+PROBES_PER_SECOND = 0.12  # real payments at a demoted gateway: fourteen good answers in two minutes
+MAX_PROBE_SHARE = 0.02  # bounds the share of a method's payments that are probes, for times of little traffic
 LEAST_EXCESS = 1e-6  # of the demand: less is rounding
-MAX_PROBE_SHARE = 0.05  # bounds the share of a method's payments that are probes, for times of little traffic
 
 
 def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) -> dict[str, float]:
@@ -28,22 +26,19 @@ def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) ->
     return rates
 
 
-def aim(
-    levels: Mapping[str, float], offered: float, probing: Mapping[str, float], settings: RoutingSettings
-) -> Weights:
-    """Return one method's weights by its gateways' levels, with a floor for probes.
+def aim(levels: Mapping[str, float], neutral: Mapping[str, float], offered: float) -> Weights:
+    """Return one method's weights: the neutral ones times the gateways' levels, with a floor for probes.
 
     ``offered`` is the demand per second of all demoted methods together, because they share a gateway's probes.
-    ``probing`` is the share of its probes that a gateway still gets.
     """
-    raw = {gateway: weight * levels.get(gateway, 1.0) for gateway, weight in settings.neutral.items()}
+    raw = {gateway: weight * levels.get(gateway, 1.0) for gateway, weight in neutral.items()}
     total = sum(raw.values())
-    floor = min(MAX_PROBE_SHARE, settings.probes_per_second / offered) if offered > 0 else MAX_PROBE_SHARE
-    floors = {gateway: min(floor * probing.get(gateway, 1.0), weight) for gateway, weight in settings.neutral.items()}
-    low = {gateway: least for gateway, least in floors.items() if raw[gateway] / total < least}
-    # Gateways at the floor get exactly the floor; the others share the rest of 1.
+    floor = min(MAX_PROBE_SHARE, PROBES_PER_SECOND / offered) if offered > 0 else MAX_PROBE_SHARE
+    low = {
+        gateway: min(floor, neutral[gateway]) for gateway in raw if raw[gateway] < total * min(floor, neutral[gateway])
+    }
     rest = sum(raw[gateway] for gateway in raw if gateway not in low)
-    share = 1 - sum(low.values())
+    share = 1 - sum(low.values())  # what the gateways above the floor share
     return {gateway: low[gateway] if gateway in low else share * raw[gateway] / rest for gateway in raw}
 
 
