@@ -151,9 +151,9 @@ def _document(
     forecasts: dict[Cell, Forecast],
     now_ms: int,
 ) -> ControlDocument:
-    rates = reflex.limiting(state.limits, _used(settings))
-    weights, share = apply_limits(before, observed.demand, rates)
-    admission = plan_admission(share, observed.priorities, observed.merchants)
+    rates, rooms, refuse = reflex.limiting(state.limits, _used(settings))
+    weights, share = apply_limits(before, observed.demand, rates, rooms)
+    admission = plan_admission(share, observed.priorities, observed.merchants) if refuse else EVERYTHING
     return ControlDocument(
         mode=settings.mode,
         epoch=state.epoch,

@@ -129,8 +129,10 @@ def step(
     else:
         lately = sum(following.served[-LATELY:]) / LATELY
         following.full_rate = max(lately, FADING * limit.full_rate)
-        if broken and lately < COSTLY * following.full_rate:
-            following.service_seconds, following.service_at_ms = min(spent, MAX_SERVICE_SLOS * slo_seconds), now_ms
+        least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
+        if full and least > BROKEN_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+            # What has just been started can't have been answered, so the time is at least that of the larger rate.
+            following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
             following.is_sure = limit.is_sure and not refusing
     following.is_sure = following.is_sure or (broken and _queues(following))
     following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
@@ -205,12 +207,13 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
         limits[gateway] = replace(limit, is_worse=limit.rate is not None and (worse or limit.is_sure))
 
 
-def limiting(limits: Mapping[str, Limit], used: Set[str]) -> dict[str, float]:
-    """Return the rates that apply, per gateway.
+def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:
+    """Return the rates of the gateways that are limited, those that the others may be brought to, and whether to refuse.
 
-    A gateway is limited alone if another one is better off. All are limited together, so that payments are refused, only
-    if every one of them is surely full.
+    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full and one
+    of them surely so.
     """
-    rates = {gateway: limits[gateway].rate for gateway in used & limits.keys()}
-    together = all(gateway in rates and (limits[gateway].is_worse or limits[gateway].is_sure) for gateway in used)
-    return {g: rate for g, rate in sorted(rates.items()) if rate is not None and (together or limits[g].is_worse)}
+    rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
+    limited = {gateway: rate for gateway, rate in rates.items() if limits[gateway].is_worse}
+    rooms = {gateway: rate for gateway, rate in rates.items() if gateway not in limited}
+    return limited, rooms, rates.keys() == used and any(limits[gateway].is_sure for gateway in used)

@@ -43,22 +43,24 @@ def aim(levels: Mapping[str, float], neutral: Mapping[str, float], offered: floa
 
 
 def apply_limits(
-    weights: Mapping[str, Weights], demand: Mapping[str, float], limits: Mapping[str, float]
+    weights: Mapping[str, Weights], demand: Mapping[str, float], limits: Mapping[str, float], rooms: Mapping[str, float]
 ) -> tuple[dict[str, Weights], float]:
-    """Move what exceeds the limited gateways' rates to those with room, by their weights. All rates are per second.
+    """Move what exceeds the ``limits`` to gateways with room, by their weights. All rates are per second.
 
-    Returns the weights and the share (0..1) of the demand that can be served: less than 1 only if all are limited.
+    ``rooms`` are the rates to which other gateways may be brought; they keep what they have, and those without one take
+    everything. Returns the weights and the share (0..1) of the demand that has room.
     """
     wanted = wanted_rates(weights, demand)
     total = sum(wanted.values())
-    rates = {gateway: min(rate, limits.get(gateway, rate)) for gateway, rate in wanted.items()}
+    most = {g: limits.get(g, max(rate, rooms.get(g, math.inf))) for g, rate in wanted.items()}
+    rates = {gateway: min(rate, most[gateway]) for gateway, rate in wanted.items()}
     while (excess := total - sum(rates.values())) > LEAST_EXCESS * total:
-        open_to = {gateway: wanted[gateway] for gateway, rate in rates.items() if rate < limits.get(gateway, math.inf)}
+        open_to = {gateway: wanted[gateway] for gateway, rate in rates.items() if rate < most[gateway]}
         if not sum(open_to.values()):
             break
         share = excess / sum(open_to.values())
         for gateway, weight in open_to.items():
-            rates[gateway] = min(limits.get(gateway, math.inf), rates[gateway] + share * weight)
+            rates[gateway] = min(most[gateway], rates[gateway] + share * weight)
     if not total or rates == wanted:
         return {method: dict(shares) for method, shares in weights.items()}, 1.0
     factors = {gateway: rates[gateway] / wanted[gateway] if wanted[gateway] else 1.0 for gateway in rates}

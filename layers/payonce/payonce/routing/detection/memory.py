@@ -82,10 +82,11 @@ def follow(memory: RouteMemory, signals: CellSignals, at_ms: int) -> RouteMemory
     total = signals.sketch.total
     if total:
         log_p95 = math.log(max(1.0, signals.sketch.quantile_ms(1 - TAIL)))
-        learning = 1 / (1 + memory.learned / WARM_SAMPLES)  # at first the mean of all, later of the last ten minutes
-        gain = max(learning, 1 - math.exp(-seconds / LEARN_SECONDS))
+        answers = signals.good + signals.bad
+        after.learned = min(10**6, memory.learned + answers)
+        # At first the mean of all answers, later of those of the last ten minutes.
+        gain = max(answers / max(1, after.learned), 1 - math.exp(-seconds / LEARN_SECONDS))
         after.log_p95 = memory.log_p95 + gain * (log_p95 - memory.log_p95)
-        after.learned = min(10**6, memory.learned + signals.good + signals.bad)
     _keep_window(after, signals)
     return after
 
