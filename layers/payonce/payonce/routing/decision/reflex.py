@@ -64,8 +64,9 @@ class Limit:
     """The limit of one gateway. Rates are attempts per second, times epoch milliseconds.
 
     ``rate`` is how many attempts may start, ``None`` without a limit; ``concurrency`` how many may be in flight.
-    ``spent_seconds`` is the time an attempt spends there, ``full_rate`` the rate it served when full, ``service_seconds``
-    its service time as far as a limit has shown it. ``is_sure``: refusing payments beyond ``rate`` helps.
+    ``spent_seconds`` is the time an attempt spends there, ``full_rate`` the rate it served when full,
+    ``service_seconds`` its service time as far as a limit has shown it. ``is_sure``: payments queue, so that refusing
+    those beyond ``rate`` helps. ``is_worse``: another gateway is better off. ``is_well``: no sign of trouble.
     ``in_flights`` and ``served`` are those of the last seconds.
     """
 
@@ -215,8 +216,8 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
 def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:
     """Return the rates of the gateways that are limited, those that the others may be brought to, and whether to refuse.
 
-    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full and one
-    of them surely so.
+    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full, and
+    one of them surely so.
     """
     rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
     limited = {gateway: rate for gateway, rate in rates.items() if limits[gateway].is_worse}
