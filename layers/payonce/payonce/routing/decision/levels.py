@@ -1,4 +1,4 @@
-"""The memory per route: its level, the trusted part of its neutral share. It is lost at once and earned back by answers.
+"""The memory per route: its level, the trusted part of its neutral share, lost at once and earned back by answers.
 
 ::
 

@@ -214,7 +214,7 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
 
 
 def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:
-    """Return the rates of the gateways that are limited, those that the others may be brought to, and whether to refuse.
+    """Return the rates of the limited gateways, those the others may be brought to, and whether to refuse.
 
     A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full, and
     one of them surely so.
