@@ -33,7 +33,6 @@ PRIOR_ENDED = 20.0  # a route without data is presumed to be as good as if 1 % o
 PRIOR_SHARE = 0.01
 LEAST_SHARE = 0.005  # what a healthy gateway may have: timeouts and outliers
 MARGIN = 0.015  # a smaller difference between two routes is not worth a move
-FULL_MARGIN = 0.1  # the same where every gateway that is well is full: in their queues some payments are late
 AHEAD_SECONDS = 60.0  # how far ahead a rise is projected
 WINDOWS = 4  # in a row: a step, which needs two to pass, is no rise
 LEAST_DEVIATION = 0.05  # of a log latency
@@ -111,7 +110,7 @@ class Field:
         drivers = []
         if failing >= EVIDENCE and now - best >= MARGIN:
             drivers.append("failing")
-        elif own >= EVIDENCE and now - best >= (FULL_MARGIN if full else MARGIN):
+        elif own >= EVIDENCE and now - best >= MARGIN and not (full and cell.gateway not in self.hanging):
             drivers.append("hanging" if cell.gateway in self.hanging else "late")
         ahead = self._ahead(memory, well)
         if cell.gateway not in self.limited and well and ahead - max(now, *map(self._share, well)) >= MARGIN:
