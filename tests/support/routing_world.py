@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.entrypoints.signal_stream import serve_signals
@@ -92,7 +92,7 @@ class RoutingWorld:
 
     def warm_up_state(self) -> State:
         """Return a state that knows what is usual."""
-        return State(epoch=1, memories={Cell(gateway, "card"): USUAL for gateway in sorted(GATEWAYS)})
+        return State(epoch=1, memories={Cell(gateway, "card"): replace(USUAL) for gateway in sorted(GATEWAYS)})
 
     def warm_up(self) -> None:
         """Store such a state."""

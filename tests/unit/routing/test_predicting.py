@@ -26,7 +26,7 @@ from payonce.routing.decision.predictor_store import (
 from payonce.routing.decision.record import replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import VERSION, State, restore
-from payonce.routing.detection.memory import RouteMemory
+from payonce.routing.detection.memory import WARM_SAMPLES, RouteMemory
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed, unpacked
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
@@ -114,7 +114,7 @@ def test_a_gateway_that_was_limited_and_is_configured_no_longer_is_forgotten() -
     assert b"gone" not in (stored.state or b"gone")
 
 
-@pytest.mark.parametrize(("name", "value"), [("log_p95", 1e308), ("ended", 1e308)])
+@pytest.mark.parametrize(("name", "value"), [("log_p95", 1e308), ("bad", 1e308), ("learned", -WARM_SAMPLES)])
 def test_a_state_whose_numbers_can_not_be_is_begun_anew(name: str, value: float) -> None:
     """Fails when it ends the run: the next one would read the same state, and end, until somebody deleted it."""
     world = RoutingWorld()
