@@ -14,7 +14,8 @@ from payonce.ports import Adjust, Insert, Table
 from payonce.routing.control.control_store import CONTROL_KEY, ControlStore, override_write
 from payonce.routing.control.override import Override, overridden
 from payonce.routing.control.routing_settings import Mode
-from payonce.routing.decision.leader import LEASE_MS
+from payonce.routing.decision.changes import content
+from payonce.routing.decision.leader import LEASE_MS, REPEAT_MS
 from payonce.routing.decision.levels import Level
 from payonce.routing.decision.predictor_store import (
     MAX_STATE_BYTES,
@@ -27,12 +28,15 @@ from payonce.routing.decision.record import replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import VERSION, State, restore
 from payonce.routing.detection.memory import WARM_SAMPLES, RouteMemory
+from payonce.routing.signals.book import SignalBook
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed, unpacked
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from payonce.routing.signals.observation import Observation
 
 LIFE_SECONDS = ROUTING.life_seconds
 STEP_SECONDS = 1.0
@@ -176,6 +180,54 @@ def test_after_the_last_payment_the_document_expires_and_nothing_more_is_written
     assert stored_epoch(world) == epoch
     assert world.document() is None
     assert world.log.said("routing signals are late") == []
+
+
+def publications(world: RoutingWorld, until: int) -> list[tuple[float, tuple[Any, ...]]]:
+    """Return when a new document was in force, by the second, and what payments act on in it."""
+    seen: list[tuple[float, tuple[Any, ...]]] = []
+    epoch = 0
+    for tenth in range(int(world.time.seconds * 10) + 1, until * 10):
+        world.run_until(tenth / 10)
+        document = world.document()
+        if document is not None and document.epoch != epoch:
+            epoch = document.epoch
+            seen.append((tenth / 10, content(document)))
+    return seen
+
+
+def test_an_unchanged_document_is_published_rarely_and_a_changed_one_at_once(world: RoutingWorld) -> None:
+    """Fails when every decision is published, or a change waits for its turn."""
+    world.start_predictor("run_1", seconds=40)
+    world.start_traffic(50)
+    calm = publications(world, 20)
+    assert all(what == calm[0][1] for _, what in calm)
+    gaps = [later - sooner for (sooner, _), (later, _) in pairwise(calm)]
+    assert min(gaps) >= REPEAT_MS / 1000 - STEP_SECONDS
+    assert max(gaps) <= REPEAT_MS / 1000 + 2 * STEP_SECONDS, "well before it expires"
+    world.slow["alder"] = 6
+    changed = publications(world, 38)
+    assert sum(one != other for (_, one), (_, other) in pairwise(changed)) > 2
+    for (sooner, one), (later, other) in pairwise(changed):
+        assert one != other or later - sooner >= REPEAT_MS / 1000 - STEP_SECONDS
+    world.run_until(42)
+    assert world.reports[0].published < world.reports[0].decisions / 1.5
+
+
+def test_a_forecast_is_made_every_second_step(world: RoutingWorld) -> None:
+    """Fails when it is made at each step, whose windows cost, or waits for the document to be repeated."""
+    made: list[bool] = []
+    observe = SignalBook.observe
+
+    def noted(book: SignalBook, now_ms: int, *, forecast: bool) -> Observation:
+        made.append(forecast)
+        return observe(book, now_ms, forecast=forecast)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SignalBook, "observe", noted)
+        world.start_predictor("run_1", seconds=30)
+        world.start_traffic(40)
+        world.run_until(32)
+    assert sum(made) == pytest.approx(len(made) / 2, abs=3)
 
 
 def test_the_next_run_stands_by_and_takes_over_within_a_step_of_the_end(world: RoutingWorld) -> None:

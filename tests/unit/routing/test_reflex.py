@@ -39,9 +39,7 @@ def signals(**counts: int) -> GatewaySignals:
     return GatewaySignals(**{"started": 60, "answered": 60, "in_flight": 13, **counts}, expects=True)
 
 
-def run(
-    limit: Limit, seen: GatewaySignals, *, second: int = 0, wanted: float = 20.0, refusing: bool = False
-) -> Limit:
+def run(limit: Limit, seen: GatewaySignals, *, second: int = 0, wanted: float = 20.0, refusing: bool = False) -> Limit:
     return step(
         limit,
         seen,
@@ -227,7 +225,9 @@ def test_where_all_only_take_longer_nobody_is_refused_for_long(factor: float, ga
 
 @pytest.mark.parametrize("gateways", [1, 2])
 @pytest.mark.parametrize("load", [1.25, 1.5])
-def test_where_payments_queue_what_is_too_much_is_refused_and_the_rest_keeps_the_slo(load: float, gateways: int) -> None:
+def test_where_payments_queue_what_is_too_much_is_refused_and_the_rest_keeps_the_slo(
+    load: float, gateways: int
+) -> None:
     """Fails when a queue is taken for slowness: every payment is late, for as long as the surge lasts."""
     servers = 13  # of 0.69 s each on average: 19 payments a second
     for seed in SEEDS:

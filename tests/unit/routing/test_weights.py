@@ -106,9 +106,7 @@ def test_what_fills_one_gateways_room_goes_on_to_the_next() -> None:
 
 
 def test_what_fits_nowhere_is_refused() -> None:
-    weights, share = apply_limits(
-        {"card": {"alder": 0.5, "birch": 0.5}}, {"card": 40.0}, {"alder": 5.0, "birch": 25.0}
-    )
+    weights, share = apply_limits({"card": {"alder": 0.5, "birch": 0.5}}, {"card": 40.0}, {"alder": 5.0, "birch": 25.0})
     assert share == pytest.approx(30 / 40)
     assert weights["card"] == pytest.approx({"alder": 5 / 30, "birch": 25 / 30})
 
