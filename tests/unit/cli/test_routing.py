@@ -399,7 +399,7 @@ def test_after_an_update_a_gateway_is_drained_by_the_settings_of_the_old_record(
     """Fails when settings that are gone make the record's others unreadable, until there is a new decision."""
     change(application, record_key(application, document), as_version_1)
     assert run("show")[0] == 0
-    code, out, err = run("drain", "alder", *ANN)
+    code, _, err = run("drain", "alder", *ANN)
     assert (code, err) == (0, "")
     assert in_force(application).shares == {"alder": 0.0}
 

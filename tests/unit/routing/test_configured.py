@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from payonce.domain.errors import MisconfiguredError
 from payonce.routing.control.configured import NUMBERS, WHOLE
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from payonce.wiring.settings import Settings, load_settings
+from tests.support.aws import REPOSITORY
 
 TWO = '[{"name":"alder","kind":"sandbox_bank"},{"name":"birch","kind":"sandbox_bank"}]'
 
@@ -52,6 +54,17 @@ def test_what_is_said_is_taken() -> None:
 def test_every_setting_has_its_name() -> None:
     """Fails when a new setting can't be set."""
     assert WHOLE | NUMBERS | {"neutral", "mode"} == {field.name for field in fields(RoutingSettings)}
+
+
+def test_the_documented_settings_are_the_codes_with_their_defaults() -> None:
+    """Fails when a setting or its default is changed, and operators read of another one."""
+    page = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
+    table = page.partition("`Routing` is a JSON object")[2].partition("\n\nWith an invalid setting")[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", table, re.MULTILINE))
+    defaults = RoutingSettings(neutral={"alder": 1.0})
+    assert {name: float(value) for name, value in documented.items()} == {
+        name: getattr(defaults, name) for name in WHOLE | NUMBERS
+    }
 
 
 @pytest.mark.parametrize(

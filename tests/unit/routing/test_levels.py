@@ -1,4 +1,4 @@
-"""The rules that keep routes from swinging: confirmed, cut at once, given back by doubling, later after every relapse."""
+"""The rules that keep routes from swinging: confirmed, cut at once, given back by doubling, later after a relapse."""
 
 from __future__ import annotations
 

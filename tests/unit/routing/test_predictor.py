@@ -162,7 +162,7 @@ def test_evidence_is_used_once() -> None:
 
 
 def test_a_gateway_that_everything_is_needed_for_is_cut_for_failing_alone() -> None:
-    """Fails when what is late is demoted while payments are refused: it waits for a server, and the limit is for that."""
+    """Fails when what is late is demoted while payments are refused: it waits for a server, which the limit is for."""
     state = course(State(), 30, first=1)
     for failed, refusing, cut in [(False, False, True), (False, True, False), (True, True, True)]:
         following = state

@@ -56,7 +56,7 @@ def judged(book: SignalBook, at_ms: int) -> tuple[int, int, int]:
 
 
 def test_a_late_attempt_is_judged_once_when_it_passes_the_slo() -> None:
-    """Fails when it is judged at its end: one that hangs would be seen after its timeout; or at both, and count twice."""
+    """Fails when it is judged at its end: one that hangs would be seen too late. Or at both: it would count twice."""
     book = SignalBook()
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
     assert judged(book, T0 + SLO_MS) == (0, 0, 0), "it may still keep it"

@@ -1,4 +1,4 @@
-"""A route is judged against the other routes of its method: by how many payments are bad, and by where latencies lead."""
+"""A route is judged against the others of its method: by how many payments are bad, and by where latencies lead."""
 
 from __future__ import annotations
 
@@ -108,13 +108,12 @@ def test_a_slower_route_that_keeps_the_slo_is_as_good_as_any() -> None:
 
 
 def test_a_route_that_was_bad_from_the_first_payment_is_found_within_a_few_steps() -> None:
-    """Fails when a route has to be known before it can be judged: a predictor that starts inside an incident is blind."""
+    """Fails when a route has to be known before it can be judged: a predictor that starts in an incident is blind."""
     shop = Shop()
-    for step in range(1, 4):
-        verdicts = shop.see({ALDER: FAILING, BIRCH: WELL})
-        if verdicts[ALDER].worse:
-            break
-    assert step <= 3
+    steps = 0
+    while not (verdicts := shop.see({ALDER: FAILING, BIRCH: WELL}))[ALDER].worse:
+        steps += 1
+        assert steps < 3
     assert verdicts[ALDER].forecast.drivers == ("failing",)
     assert not verdicts[BIRCH].worse
 

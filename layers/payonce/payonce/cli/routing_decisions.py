@@ -67,8 +67,8 @@ def replay_decision(application: Application, options: argparse.Namespace) -> in
     for line in islice(differences(kept.stored, json.loads(made)), NAMED_DIFFERENCES):
         sys.stdout.write(f"  {line}\n")
     sys.stdout.write(
-        "next: was it made by this version of payonce? If so, the record was changed, or a decision depends on something "
-        "that is not in it: a defect\n"
+        "next: was it made by this version of payonce? If so, the record was changed, or a decision depends on "
+        "something that is not in it: a defect\n"
     )
     return 1
 
@@ -106,11 +106,11 @@ def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
     yield f"mode       {document.get('mode', '-')}"
     yield f"reason     {plain(str(document.get('reason', '-')))}"
     if not forecasts:
-        yield "forecasts  none: a step of the reflex loop alone. Every second step forecasts: payonce routing decisions"
+        yield "forecasts  none: a step of the reflex loop alone. Every second step has some: payonce routing decisions"
         return
     yield (
-        f"forecasts  share of bad payments (no answer, or later than the SLO) within {AHEAD_SECONDS:.0f} s, against the "
-        f"best other route's; evidence: -log10 of the p-value, acted on from {EVIDENCE:g}"
+        f"forecasts  share of bad payments (no answer, or later than the SLO) within {AHEAD_SECONDS:.0f} s, against "
+        f"the best other route's; evidence: -log10 of the p-value, acted on from {EVIDENCE:g}"
     )
     rows = sorted(forecasts.items(), key=lambda item: (-item[1]["bad_share"], item[0]))
     yield from _columns(
