@@ -36,7 +36,7 @@ WRITE_SECONDS = 0.1
 MAX_ENVIRONMENTS = 16  # each has its own cache, refreshed at its own times
 REPEAT_DOCUMENT_SECONDS = 10.0  # an unchanged document is written again well before it expires
 REFLEX_SECONDS = 1.0
-FORECAST_STEPS = 2  # a forecast every second step of the reflex loop
+FORECAST_STEPS = 1
 EPOCH_MS = 1_767_225_600_000  # the trial's second 0: 2026-01-01T00:00:00Z
 NO_ROUTE_SECONDS = 1.0
 

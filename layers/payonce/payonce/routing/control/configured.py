@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MODE_VARIABLE = "PAYONCE_ROUTING_MODE"
 SETTINGS_VARIABLE = "PAYONCE_ROUTING"
 WHOLE = frozenset({"slo_ms", "hold_seconds", "life_seconds"})
-NUMBERS = frozenset({"probes_per_second", "canary_share"})
+NUMBERS = frozenset({"canary_share"})
 WEIGHTS = "weights"  # the operator's name for the field ``neutral``
 
 

@@ -25,17 +25,15 @@ class Mode(StrEnum):
 class RoutingSettings:
     """The settings. ``neutral`` are the static weights per gateway, used without any forecast; they sum to 1.
 
-    ``slo_ms`` is the latency that 95 % of payments should stay below. ``probes_per_second`` is the minimum of real
-    first attempts that a demoted gateway keeps getting, so that its recovery is seen. ``hold_seconds`` is how long a
-    gateway must be well before it gets traffic back; it grows with every relapse. A document is valid for
+    ``slo_ms`` is the latency that 95 % of payments should stay below. ``hold_seconds`` is how long a gateway that has
+    relapsed must be well before it gets traffic back; it grows with every relapse. A document is valid for
     ``life_seconds``.
     """
 
     neutral: dict[str, float]
     mode: Mode = Mode.SHADOW
     slo_ms: int = SLO_MS
-    probes_per_second: float = 0.05
-    hold_seconds: int = 120
+    hold_seconds: int = 60
     life_seconds: int = 30
     canary_share: float = 0.05
 
@@ -50,8 +48,6 @@ class RoutingSettings:
             raise MisconfiguredError("canary_share is a share between 0 and 1.")
         if min(self.slo_ms, self.hold_seconds, self.life_seconds) < 1:
             raise MisconfiguredError("The SLO, the hold and a document's life must be positive.")
-        if self.probes_per_second < 0:
-            raise MisconfiguredError("probes_per_second can't be negative.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that is stored with every decision."""

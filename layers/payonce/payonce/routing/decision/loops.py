@@ -10,7 +10,7 @@ from payonce.routing.control.document import EVERYTHING, Admission, ControlDocum
 from payonce.routing.decision import levels, reflex
 from payonce.routing.decision.weights import aim, apply_limits, wanted_rates
 from payonce.routing.detection.memory import RouteMemory, follow, forgotten
-from payonce.routing.detection.verdict import AHEAD_SECONDS, Field, Forecast
+from payonce.routing.detection.verdict import AHEAD_SECONDS, Field, Forecast, Verdict
 
 if TYPE_CHECKING:
     from payonce.routing.control.routing_settings import RoutingSettings
@@ -53,8 +53,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
             now_ms=observed.at_ms,
             recent_seconds=observed.recent_seconds,
             slo_seconds=settings.slo_ms / 1000,
-            wanted_rate=max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered),
-            probe_rate=settings.probes_per_second,
+            wanted_rate=_wanted(following, settings, wanted, offered, gateway),
             refusing=state.refusing,
         )
     reflex.compare(following.limits, _used(settings))
@@ -83,20 +82,33 @@ def _forecast_step(following: State, observed: Observation, settings: RoutingSet
     demoted = {cell: level.bad_share for cell, level in known.items() if level.demoted}
     limited = {gateway for gateway, limit in following.limits.items() if limit.rate is not None}
     routes = Field(
-        memories=memories, demoted=demoted, limited=limited, neutral=settings.neutral, slo_ms=settings.slo_ms
+        memories=memories,
+        demoted=demoted,
+        limited=limited,
+        hanging={gateway for gateway, signals in observed.gateways.items() if reflex.hangs(signals)},
+        neutral=settings.neutral,
+        slo_ms=settings.slo_ms,
     )
     verdicts = {cell: routes.judge(cell, signals) for cell, signals in observed.cells.items()}
+    probes = {gateway: _probes(verdicts, demoted, gateway) for gateway in {cell.gateway for cell in demoted}}
     for cell, verdict in verdicts.items():
         before = known.get(cell, levels.Level())
         if following.refusing and "failing" not in verdict.forecast.drivers:
             # Every gateway is needed, and what is late waits for a server: the limit is the answer to that.
-            verdict = replace(verdict, worse=False, suspect=False)
-        after[cell] = levels.step(before, verdict, now_ms=observed.at_ms, settings=settings)
-        if after[cell].level < before.level:
+            verdict = replace(verdict, worse=False)
+        good, bad = probes[cell.gateway] if cell in demoted else (0, 0)
+        after[cell] = levels.step(before, verdict, good, bad, now_ms=observed.at_ms, settings=settings)
+        if after[cell].level != before.level and levels.PROBED in (before.level, after[cell].level):
             memories[cell] = forgotten(memories[cell])
     following.memories, following.levels, following.at_ms = memories, after, observed.at_ms
     following.weights = _weights(following, observed, settings)
     return {cell: verdict.forecast for cell, verdict in verdicts.items()}
+
+
+def _probes(verdicts: dict[Cell, Verdict], demoted: dict[Cell, float], gateway: str) -> tuple[int, int]:
+    """Return how many good and bad answers a gateway's demoted methods had: probes are few, and count together."""
+    near = [verdict for cell, verdict in verdicts.items() if cell.gateway == gateway and cell in demoted]
+    return sum(verdict.good for verdict in near), sum(verdict.bad for verdict in near)
 
 
 def _weights(following: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
@@ -104,9 +116,8 @@ def _weights(following: State, observed: Observation, settings: RoutingSettings)
     offered = sum(rate for method, rate in observed.demand.items() if method in demoted)
     weights = {}
     for method in {*observed.demand, *following.weights}:
-        known = {cell.gateway: level for cell, level in following.levels.items() if cell.method == method}
-        probing = {gateway: levels.probing(level, observed.at_ms) for gateway, level in known.items()}
-        weights[method] = aim({g: level.level for g, level in known.items()}, offered, probing, settings)
+        known = {cell.gateway: level.level for cell, level in following.levels.items() if cell.method == method}
+        weights[method] = aim(known, settings.neutral, offered)
     return weights
 
 
@@ -121,6 +132,13 @@ def _all_weights(state: State, observed: Observation, settings: RoutingSettings)
     }
 
 
+def _wanted(state: State, settings: RoutingSettings, wanted: dict[str, float], offered: float, gateway: str) -> float:
+    """Return the rate that a limit has to allow before it can be removed: the neutral one, unless it is demoted."""
+    if any(level.demoted and level.is_loadless for cell, level in state.levels.items() if cell.gateway == gateway):
+        return wanted.get(gateway, 0.0)
+    return max(wanted.get(gateway, 0.0), settings.neutral.get(gateway, 0.0) * offered)
+
+
 def _used(settings: RoutingSettings) -> set[str]:
     return {gateway for gateway, weight in settings.neutral.items() if weight > 0}
 
@@ -133,9 +151,9 @@ def _document(
     forecasts: dict[Cell, Forecast],
     now_ms: int,
 ) -> ControlDocument:
-    rates = reflex.limiting(state.limits, _used(settings))
-    weights, share = apply_limits(before, observed.demand, rates)
-    admission = plan_admission(share, observed.priorities, observed.merchants)
+    rates, rooms, refuse = reflex.limiting(state.limits, _used(settings))
+    weights, share = apply_limits(before, observed.demand, rates, rooms)
+    admission = plan_admission(share, observed.priorities, observed.merchants) if refuse else EVERYTHING
     return ControlDocument(
         mode=settings.mode,
         epoch=state.epoch,

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 TAIL = 0.05
 ALARM_EVIDENCE = 6.0  # -log10 of the p-value; a week has 600,000 steps, and an alarm alone limits nothing
+WELL_EVIDENCE = 2.0  # below this there is no sign that a gateway is slow or failing
 ALARM_COUNT = 5  # fewer bad answers can't be that significant: 0.05 ** 5 is about 3e-7
 ALLOWED_SHARE = 0.45  # of the SLO may be spent at a gateway on average: then its p95 keeps the SLO
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
 SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
+LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
 KEPT_SECONDS = 11  # of counts: two halves of five seconds each
 AS_EVER = 0.9  # of the highest rate of the last seconds
@@ -47,7 +49,9 @@ MAX_SPENT_SECONDS = 3600.0  # for infinity, which is not JSON
 SERVICE_FACTOR = 1.05  # of the service time is allowed: as a queue it keeps a gateway busy under bursty demand
 CLEAN_SECONDS = 4.0  # after which the window of 3 s holds nothing from before the limit
 FADING = 0.995  # per second: how a rate served at saturation loses its meaning
-GROWTH = 1.06  # largest factor of increase per second beyond what it serves; decreases are unbounded
+GROWTH = 0.04  # increase per second beyond what it serves, at first; decreases are unbounded
+GROWTH_DOUBLING_SECONDS = 10.0  # of calm, after which it grows twice as fast
+MOST_GROWTH = 0.3
 RELEASE_HEADROOM = 1.1  # the limit is removed once it exceeds this multiple of the wanted rate
 CALM_SECONDS = 3.0  # removal also needs this long without being full: the window's length
 SERVICE_SECONDS = 120.0  # how long a service time is believed after it was last seen
@@ -73,17 +77,25 @@ class Limit:
     service_at_ms: int = 0
     is_sure: bool = False
     is_worse: bool = False
+    is_well: bool = True
     in_flights: list[int] = field(default_factory=list)
     served: list[float] = field(default_factory=list)
 
 
 def is_alarm(signals: GatewaySignals) -> bool:
     """Return whether the gateway is slow or failing now, with a p-value of at most 10 ** -``ALARM_EVIDENCE``."""
+    slow, _, failed, _ = _counts(signals)
+    return max(slow, failed) >= ALARM_COUNT and _alarm_evidence(signals) >= ALARM_EVIDENCE
+
+
+def _counts(signals: GatewaySignals) -> tuple[int, int, int, int]:
     ended = signals.answered + signals.technical
-    slow, seen = min(signals.slow, ended) + signals.overdue, ended + signals.overdue
-    if max(slow, signals.technical) < ALARM_COUNT:
-        return False
-    return max(surprise(slow, seen, TAIL), surprise(signals.technical, ended, TAIL)) >= ALARM_EVIDENCE
+    return min(signals.slow, ended) + signals.overdue, ended + signals.overdue, signals.technical, ended
+
+
+def _alarm_evidence(signals: GatewaySignals) -> float:
+    slow, seen, failed, ended = _counts(signals)
+    return max(surprise(slow, seen, TAIL), surprise(failed, ended, TAIL))
 
 
 def step(
@@ -94,13 +106,12 @@ def step(
     recent_seconds: float,
     slo_seconds: float,
     wanted_rate: float,
-    probe_rate: float,
     refusing: bool,
 ) -> Limit:
     """Return the limit for the next second.
 
-    ``wanted_rate`` is the rate that the weights would send to the gateway, ``probe_rate`` the least it gets, both per
-    second. ``signals`` count over ``recent_seconds``. ``refusing``: the last step has refused payments.
+    ``wanted_rate`` is the rate per second that the weights would send to the gateway. ``signals`` count over
+    ``recent_seconds``. ``refusing``: the last step has refused payments.
     """
     following = _observed(limit, signals, now_ms, recent_seconds)
     served, spent = following.served[-1], following.spent_seconds
@@ -118,11 +129,15 @@ def step(
     else:
         lately = sum(following.served[-LATELY:]) / LATELY
         following.full_rate = max(lately, FADING * limit.full_rate)
-        if broken and lately < COSTLY * following.full_rate:
-            following.service_seconds, following.service_at_ms = min(spent, MAX_SERVICE_SLOS * slo_seconds), now_ms
+        least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
+        if full and least > BROKEN_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+            # What has just been started can't have been answered, so the time is at least that of the larger rate.
+            following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
             following.is_sure = limit.is_sure and not refusing
     following.is_sure = following.is_sure or (broken and _queues(following))
-    following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, probe_rate, full=full)
+    following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
+    if full and hangs(signals):
+        following.rate = LEAST_RATE
     following.concurrency = max(1.0, served * allowed_seconds)
     if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and following.rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
@@ -135,20 +150,29 @@ def _observed(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds
     return replace(
         limit,
         spent_seconds=min(spent, MAX_SPENT_SECONDS),
+        is_well=_alarm_evidence(signals) < WELL_EVIDENCE,
         service_seconds=limit.service_seconds if now_ms - limit.service_at_ms <= SERVICE_SECONDS * 1000 else 0.0,
         in_flights=[*limit.in_flights, in_flight][-KEPT_SECONDS:],
         served=[*limit.served, served][-KEPT_SECONDS:],
     )
 
 
-def _rate(
-    limit: Limit, following: Limit, in_flight: int, allowed_seconds: float, probe_rate: float, *, full: bool
-) -> float:
+def hangs(signals: GatewaySignals) -> bool:
+    """Return whether the answers that come are as fast as ever while others don't: no queue looks like that."""
+    return (
+        surprise(min(signals.slow, signals.answered), signals.answered, TAIL) < WELL_EVIDENCE
+        and signals.overdue >= ALARM_COUNT
+    )
+
+
+def _rate(limit: Limit, following: Limit, in_flight: int, allowed_seconds: float, now_ms: int, *, full: bool) -> float:
     served = following.served[-1]
-    rate = max(probe_rate, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
+    rate = max(LEAST_RATE, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
     if limit.rate is None:
         return rate
-    grown = GROWTH * limit.rate + probe_rate
+    calm_seconds = (now_ms - following.full_at_ms) / 1000
+    growth = min(MOST_GROWTH, GROWTH * 2 ** (calm_seconds / GROWTH_DOUBLING_SECONDS))
+    grown = (1 + growth) * limit.rate + LEAST_RATE
     if not full:
         rate = max(rate, min(grown, following.full_rate))  # it serves what it is sent, and was able to serve more
     return (limit.rate + min(rate, max(grown, served))) / 2  # half-way, because a window of 3 s is noisy
@@ -171,21 +195,25 @@ def _queues(limit: Limit) -> bool:
 
 def compare(limits: dict[str, Limit], used: Set[str]) -> None:
     """Mark the limited gateways that are worse off than another one in use. Changes ``limits``."""
+    before = dict(limits)
     for gateway in used & limits.keys():
-        limit = limits[gateway]
-        least = min((limits[other].spent_seconds for other in used & limits.keys() - {gateway}), default=math.inf)
-        bound = NO_LONGER_WORSE if limit.is_worse else WORSE
-        is_free_elsewhere = any(limits[other].rate is None for other in used & limits.keys() - {gateway})
-        worse = limit.is_sure or limit.spent_seconds > bound * least or (limit.is_worse and is_free_elsewhere)
-        limits[gateway] = replace(limit, is_worse=limit.rate is not None and worse)
+        limit, others = before[gateway], [before[other] for other in used & limits.keys() - {gateway}]
+        well = [other.spent_seconds for other in others if other.is_well]
+        if limit.is_worse:
+            worse = any(limit.spent_seconds > NO_LONGER_WORSE * other.spent_seconds for other in others)
+            worse = worse or any(other.rate is None for other in others)
+        else:
+            worse = bool(well) and limit.spent_seconds > WORSE * min(well)
+        limits[gateway] = replace(limit, is_worse=limit.rate is not None and (worse or limit.is_sure))
 
 
-def limiting(limits: Mapping[str, Limit], used: Set[str]) -> dict[str, float]:
-    """Return the rates that apply, per gateway.
+def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:
+    """Return the rates of the gateways that are limited, those that the others may be brought to, and whether to refuse.
 
-    A gateway is limited alone if another one is better off. All are limited together, so that payments are refused, only
-    if every one of them is surely full.
+    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full and one
+    of them surely so.
     """
-    rates = {gateway: limits[gateway].rate for gateway in used & limits.keys()}
-    together = all(gateway in rates and (limits[gateway].is_worse or limits[gateway].is_sure) for gateway in used)
-    return {g: rate for g, rate in sorted(rates.items()) if rate is not None and (together or limits[g].is_worse)}
+    rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
+    limited = {gateway: rate for gateway, rate in rates.items() if limits[gateway].is_worse}
+    rooms = {gateway: rate for gateway, rate in rates.items() if gateway not in limited}
+    return limited, rooms, rates.keys() == used and any(limits[gateway].is_sure for gateway in used)

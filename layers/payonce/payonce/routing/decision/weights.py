@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from payonce.routing.control.routing_settings import RoutingSettings
-
 Weights = dict[str, float]
 
+PROBES_PER_SECOND = 0.12  # real payments at a demoted gateway: fourteen good answers in two minutes
+MAX_PROBE_SHARE = 0.02  # bounds the share of a method's payments that are probes, for times of little traffic
 LEAST_EXCESS = 1e-6  # of the demand: less is rounding
-MAX_PROBE_SHARE = 0.05  # bounds the share of a method's payments that are probes, for times of little traffic
 
 
 def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) -> dict[str, float]:
@@ -28,42 +26,41 @@ def wanted_rates(weights: Mapping[str, Weights], demand: Mapping[str, float]) ->
     return rates
 
 
-def aim(
-    levels: Mapping[str, float], offered: float, probing: Mapping[str, float], settings: RoutingSettings
-) -> Weights:
-    """Return one method's weights by its gateways' levels, with a floor for probes.
+def aim(levels: Mapping[str, float], neutral: Mapping[str, float], offered: float) -> Weights:
+    """Return one method's weights: the neutral ones times the gateways' levels, with a floor for probes.
 
     ``offered`` is the demand per second of all demoted methods together, because they share a gateway's probes.
-    ``probing`` is the share of its probes that a gateway still gets.
     """
-    raw = {gateway: weight * levels.get(gateway, 1.0) for gateway, weight in settings.neutral.items()}
+    raw = {gateway: weight * levels.get(gateway, 1.0) for gateway, weight in neutral.items()}
     total = sum(raw.values())
-    floor = min(MAX_PROBE_SHARE, settings.probes_per_second / offered) if offered > 0 else MAX_PROBE_SHARE
-    floors = {gateway: min(floor * probing.get(gateway, 1.0), weight) for gateway, weight in settings.neutral.items()}
-    low = {gateway: least for gateway, least in floors.items() if raw[gateway] / total < least}
-    # Gateways at the floor get exactly the floor; the others share the rest of 1.
+    floor = min(MAX_PROBE_SHARE, PROBES_PER_SECOND / offered) if offered > 0 else MAX_PROBE_SHARE
+    low = {
+        gateway: min(floor, neutral[gateway]) for gateway in raw if raw[gateway] < total * min(floor, neutral[gateway])
+    }
     rest = sum(raw[gateway] for gateway in raw if gateway not in low)
-    share = 1 - sum(low.values())
+    share = 1 - sum(low.values())  # what the gateways above the floor share
     return {gateway: low[gateway] if gateway in low else share * raw[gateway] / rest for gateway in raw}
 
 
 def apply_limits(
-    weights: Mapping[str, Weights], demand: Mapping[str, float], limits: Mapping[str, float]
+    weights: Mapping[str, Weights], demand: Mapping[str, float], limits: Mapping[str, float], rooms: Mapping[str, float]
 ) -> tuple[dict[str, Weights], float]:
-    """Move what exceeds the limited gateways' rates to those with room, by their weights. All rates are per second.
+    """Move what exceeds the ``limits`` to gateways with room, by their weights. All rates are per second.
 
-    Returns the weights and the share (0..1) of the demand that can be served: less than 1 only if all are limited.
+    ``rooms`` are the rates to which other gateways may be brought; they keep what they have, and those without one take
+    everything. Returns the weights and the share (0..1) of the demand that has room.
     """
     wanted = wanted_rates(weights, demand)
     total = sum(wanted.values())
-    rates = {gateway: min(rate, limits.get(gateway, rate)) for gateway, rate in wanted.items()}
+    most = {g: limits.get(g, max(rate, rooms.get(g, math.inf))) for g, rate in wanted.items()}
+    rates = {gateway: min(rate, most[gateway]) for gateway, rate in wanted.items()}
     while (excess := total - sum(rates.values())) > LEAST_EXCESS * total:
-        open_to = {gateway: wanted[gateway] for gateway, rate in rates.items() if rate < limits.get(gateway, math.inf)}
+        open_to = {gateway: wanted[gateway] for gateway, rate in rates.items() if rate < most[gateway]}
         if not sum(open_to.values()):
             break
         share = excess / sum(open_to.values())
         for gateway, weight in open_to.items():
-            rates[gateway] = min(limits.get(gateway, math.inf), rates[gateway] + share * weight)
+            rates[gateway] = min(most[gateway], rates[gateway] + share * weight)
     if not total or rates == wanted:
         return {method: dict(shares) for method, shares in weights.items()}, 1.0
     factors = {gateway: rates[gateway] / wanted[gateway] if wanted[gateway] else 1.0 for gateway in rates}

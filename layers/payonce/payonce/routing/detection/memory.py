@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from payonce.routing.signals.observation import CellSignals
 
-EVIDENCE_SECONDS = 30.0  # time constant of the counts: long enough to see 4 % of failures, short enough to see them end
+LONG_SECONDS = 30.0  # time constant of the counts: long enough to see 4 % of failures, short enough to see them end
+SHORT_SECONDS = 6.0  # the same for what begins suddenly, which minutes of good answers before would hide
+SPARSE_SECONDS = 600.0  # the same for a route with so few payments that half a minute shows nothing
 LEARN_SECONDS = 600.0  # time constant of the usual p95: it follows the time of day, and not a ramp of minutes
 WARM_SAMPLES = 100  # before that, what is usual is not known
 TAIL = 0.05  # the share above a p95, by definition
@@ -19,19 +21,36 @@ KEPT_WINDOWS = 7  # every other one of them is a window of its own: four in a ro
 
 
 @dataclass(slots=True)
-class RouteMemory:
-    """The memory of one route. Every field is a number or a list of numbers.
+class Counts:
+    """Attempts that ended, those of them without an answer within the SLO (``bad``), and without any (``failed``)."""
 
-    ``ended``, ``bad`` and ``failed`` count the attempts that ended since the last cut, decaying with
-    ``EVIDENCE_SECONDS``: all, those without an answer or later than the SLO, and those without an answer alone.
-    ``log_p95`` is the usual one, in the logarithm of milliseconds. ``at_ms_of`` and ``typical_of`` hold the last windows:
-    their times, and the means of their latencies' logarithms; ``error_of`` those means' standard errors.
-    """
-
-    at_ms: int = 0
     ended: float = 0.0
     bad: float = 0.0
     failed: float = 0.0
+
+    def after(self, kept: float, signals: CellSignals) -> Counts:
+        """Return the counts of which the share ``kept`` is left, and the observation's."""
+        ended = self.ended * kept + signals.good + signals.bad
+        return Counts(ended, self.bad * kept + signals.bad, self.failed * kept + signals.failed)
+
+    def plus(self, other: Counts) -> Counts:
+        """Return the sums."""
+        return Counts(self.ended + other.ended, self.bad + other.bad, self.failed + other.failed)
+
+
+@dataclass(slots=True)
+class RouteMemory:
+    """The memory of one route.
+
+    ``long`` and ``short`` count the attempts since the last cut; they fade with ``LONG_SECONDS`` and ``SHORT_SECONDS``.
+    ``log_p95`` is the usual one, in the logarithm of milliseconds. ``at_ms_of`` and ``typical_of`` hold the last
+    windows: their times, and the means of their latencies' logarithms; ``error_of`` those means' standard errors.
+    ``deviation`` is the standard deviation of a single latency's logarithm in the last one.
+    """
+
+    at_ms: int = 0
+    long: Counts = field(default_factory=Counts)
+    short: Counts = field(default_factory=Counts)
     log_p95: float = 0.0
     learned: int = 0
     deviation: float = 0.0
@@ -53,17 +72,21 @@ class RouteMemory:
 def follow(memory: RouteMemory, signals: CellSignals, at_ms: int) -> RouteMemory:
     """Return the memory after one more observation. Pure."""
     seconds = min(60.0, max(0.0, (at_ms - memory.at_ms) / 1000)) if memory.at_ms else 0.0
-    kept = math.exp(-seconds / EVIDENCE_SECONDS)
-    after = replace(memory, at_ms=at_ms)
-    after.ended = memory.ended * kept + signals.good + signals.bad
-    after.bad, after.failed = memory.bad * kept + signals.bad, memory.failed * kept + signals.failed
+    long_seconds = LONG_SECONDS if memory.long.ended > ENOUGH_SAMPLES else SPARSE_SECONDS
+    after = replace(
+        memory,
+        at_ms=at_ms,
+        long=memory.long.after(math.exp(-seconds / long_seconds), signals),
+        short=memory.short.after(math.exp(-seconds / SHORT_SECONDS), signals),
+    )
     total = signals.sketch.total
     if total:
         log_p95 = math.log(max(1.0, signals.sketch.quantile_ms(1 - TAIL)))
-        learning = 1 / (1 + memory.learned / WARM_SAMPLES)  # at first the mean of all, later of the last ten minutes
-        gain = max(learning, 1 - math.exp(-seconds / LEARN_SECONDS))
+        answers = signals.good + signals.bad
+        after.learned = min(10**6, memory.learned + answers)
+        # At first the mean of all answers, later of those of the last ten minutes.
+        gain = max(answers / max(1, after.learned), 1 - math.exp(-seconds / LEARN_SECONDS))
         after.log_p95 = memory.log_p95 + gain * (log_p95 - memory.log_p95)
-        after.learned = min(10**6, memory.learned + signals.good + signals.bad)
     _keep_window(after, signals)
     return after
 
@@ -84,4 +107,4 @@ def _keep_window(after: RouteMemory, signals: CellSignals) -> None:
 
 def forgotten(memory: RouteMemory) -> RouteMemory:
     """Return the memory without its counts: what a cut was based on is not used for the next one."""
-    return replace(memory, ended=0.0, bad=0.0, failed=0.0)
+    return replace(memory, long=Counts(), short=Counts())

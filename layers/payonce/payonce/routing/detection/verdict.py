@@ -12,11 +12,12 @@ good as any, and a predictor that starts inside an incident sees it.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payonce.routing.detection.memory import RouteMemory
+from payonce.routing.detection.memory import KEPT_WINDOWS, Counts, RouteMemory
 from payonce.routing.detection.significance import surprise
 
 if TYPE_CHECKING:
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 
     from payonce.routing.signals.observation import Cell, CellSignals
 
-EVIDENCE = 4.0  # -log10 of the p-value: 1 in 10,000 windows by chance, and two windows in a row are needed
+EVIDENCE = 4.0  # -log10 of the p-value; a week has 600,000 steps, but only some 20,000 half minutes
 WEAK_EVIDENCE = 1.0  # enough where another method of the gateway has EVIDENCE: one bad answer of two, two of ten
 PRIOR_ENDED = 20.0  # a route without data is presumed to be as good as if 1 % of 20 payments had been bad
 PRIOR_SHARE = 0.01
 LEAST_SHARE = 0.005  # what a healthy gateway may have: timeouts, refused connections, outliers
 MARGIN = 0.015  # a smaller difference between two routes is not worth a move
-LIMITED_MARGIN = 0.1  # the same for a limited gateway, in whose queue some payments are late
+FULL_MARGIN = 0.1  # the same where every gateway that is well is full: in their queues some payments are late
 AHEAD_SECONDS = 60.0  # how far ahead a rise is projected
+WINDOWS = 4  # in a row: a step, which needs two to pass, is no rise
+LEAST_DEVIATION = 0.05  # of a log latency
 LEAST_RISE = 0.03  # of the mean log latency from one window to the next; less will not matter within AHEAD_SECONDS
-FAST_SHARE = 0.45  # of the SLO: if most answers are faster, those that are late do not wait for a server
-PROBE_SHARE = 0.05  # of a demoted route's few answers so many may be bad by chance
 UNKNOWN = RouteMemory()
 
 
@@ -65,15 +66,14 @@ class Forecast:
 class Verdict:
     """The judgement of one route at one step.
 
-    ``sure``: it is worse with the evidence of two verdicts. ``suspect``: weaker evidence, enough against a route that has
-    just recovered. ``answered``: it had answers; ``blemished``: bad ones beyond chance.
+    ``good`` and ``bad`` count its attempts since the last step; ``usual`` is the share of bad ones that its best
+    alternative has, and at least ``LEAST_SHARE``.
     """
 
     worse: bool
-    sure: bool
-    suspect: bool
-    answered: bool
-    blemished: bool
+    good: int
+    bad: int
+    usual: float
     forecast: Forecast
 
 
@@ -83,87 +83,96 @@ class Field:
 
     ``demoted`` maps the routes that have less than their neutral share to the share of bad payments they were demoted
     for: what they do with a few probes says little about what they would do with more. ``limited`` are the gateways
-    that the reflex loop limits: a queue of theirs is that loop's affair.
+    that the reflex loop limits: a queue of theirs is that loop's affair. ``hanging`` are those whose other answers are
+    as fast as ever.
     """
 
     memories: Mapping[Cell, RouteMemory]
     demoted: Mapping[Cell, float]
     limited: Set[str]
+    hanging: Set[str]
     neutral: Mapping[str, float]
     slo_ms: float
 
     def judge(self, cell: Cell, signals: CellSignals) -> Verdict:
         """Return the verdict of one route. ``signals`` are what it was observed to do since the last step. Pure."""
-        memory, now, ahead = self.memories[cell], self._share(cell), self._ahead(cell)
-        ended = signals.good + signals.bad
-        blemished = surprise(signals.bad, ended, PROBE_SHARE) >= WEAK_EVIDENCE
+        memory, now = self.memories[cell], self._share(cell)
         near = [cell._replace(gateway=name) for name, weight in self.neutral.items() if weight]
         others = [other for other in near if other != cell]
         best = min(map(self._share, others), default=1.0)
         usual = min(0.99, max(LEAST_SHARE, best))
-        own, failing = _evidence(memory.bad, memory.ended, usual), self._failing(cell, usual)
-        now = max(now, failing and self._pool(cell)[1])
+        own = max(_evidence(counts.bad, counts.ended, usual) for counts in (memory.long, memory.short))
+        failing, failed = self._failing(cell, usual, own)
+        now = max(now, failed)
+        well = [other for other in others if other not in self.demoted]
+        full = cell.gateway in self.limited and all(other.gateway in self.limited for other in well)
         drivers = []
         if failing >= EVIDENCE and now - best >= MARGIN:
             drivers.append("failing")
-        elif own >= EVIDENCE and now - best >= (LIMITED_MARGIN if cell.gateway in self.limited else MARGIN):
-            drivers.append("hanging" if signals.sketch.quantile_ms(0.5) < FAST_SHARE * self.slo_ms else "late")
-        well = [self._ahead(other) for other in others if other not in self.demoted]
-        if cell.gateway not in self.limited and well and ahead - max(now, *well) >= MARGIN:
+        elif own >= EVIDENCE and now - best >= (FULL_MARGIN if full else MARGIN):
+            drivers.append("hanging" if cell.gateway in self.hanging else "late")
+        ahead = self._ahead(memory, well)
+        if cell.gateway not in self.limited and well and ahead - max(now, *map(self._share, well)) >= MARGIN:
             drivers.append("rising")
-        evidence = max(own, failing)
-        return Verdict(
-            worse=bool(drivers),
-            sure="rising" in drivers or (bool(drivers) and evidence >= 2 * EVIDENCE),
-            suspect=own >= WEAK_EVIDENCE and now - best >= MARGIN,
-            answered=ended > 0,
-            blemished=blemished,
-            forecast=Forecast(max(now, ahead), min(1.0, best), evidence, tuple(drivers)),
-        )
+        forecast = Forecast(max(now, ahead), min(1.0, best), max(own, failing), tuple(drivers))
+        return Verdict(bool(drivers), signals.good, signals.bad, usual, forecast)
 
     def _share(self, cell: Cell) -> float:
-        """Return the share of bad payments now: of the last half minute, or that it was demoted for."""
+        """Return the share of bad payments now, or that it was demoted for."""
         memory = self.memories.get(cell, UNKNOWN)
-        share = (memory.bad + PRIOR_ENDED * PRIOR_SHARE) / (memory.ended + PRIOR_ENDED)
-        return max(share, self.demoted.get(cell, 0.0))
+        shares = [
+            (each.bad + PRIOR_ENDED * PRIOR_SHARE) / (each.ended + PRIOR_ENDED) for each in (memory.long, memory.short)
+        ]
+        return max(*shares, self.demoted.get(cell, 0.0))
 
-    def _ahead(self, cell: Cell) -> float:
-        """Return the share of bad payments that is expected within ``AHEAD_SECONDS``."""
-        return max(self._share(cell), _projected(self.memories.get(cell, UNKNOWN), math.log(self.slo_ms)))
+    def _ahead(self, memory: RouteMemory, well: list[Cell]) -> float:
+        """Return the share of late payments within ``AHEAD_SECONDS``, if it rises more than the others; else 0."""
+        rise = _rise(memory) - max(
+            0.0, min((_change(self.memories.get(other, UNKNOWN)) for other in well), default=0.0)
+        )
+        return _projected(memory, rise, math.log(self.slo_ms)) if rise > 0 else 0.0
 
-    def _failing(self, cell: Cell, usual: float) -> float:
-        """Return the evidence that the route's payments end without an answer, pooled over the gateway's methods.
+    def _failing(self, cell: Cell, usual: float, own: float) -> tuple[float, float]:
+        """Return the evidence that the route's payments end without an answer, and their share.
 
-        Its own answers can acquit a method, if there are enough of them.
+        They are pooled over the gateway's methods. A method is acquitted by its own answers, if there are enough.
         """
         memory = self.memories[cell]
-        own = _evidence(memory.bad, memory.ended, usual)
-        failing = own if memory.failed > memory.bad / 2 else 0.0
-        ended, share = self._pool(cell)
-        pooled = _evidence(share * ended, ended, usual)
-        if pooled >= EVIDENCE and (own >= WEAK_EVIDENCE or memory.ended < PRIOR_ENDED):
-            return max(failing, pooled)
-        return failing
-
-    def _pool(self, cell: Cell) -> tuple[float, float]:
-        """Return how many payments ended at the gateway, and the share of those without an answer."""
+        found = (own, 0.0) if memory.long.failed > memory.long.bad / 2 else (0.0, 0.0)
+        if own < WEAK_EVIDENCE and memory.long.ended >= PRIOR_ENDED:
+            return found
         near = [m for other, m in self.memories.items() if other.gateway == cell.gateway and other not in self.demoted]
-        ended = sum(memory.ended for memory in near)
-        return ended, sum(memory.failed for memory in near) / max(1.0, ended)
+        for counts in ([memory.long for memory in near], [memory.short for memory in near]):
+            pool = functools.reduce(Counts.plus, counts, Counts())
+            found = max(
+                found, (_evidence(pool.failed, pool.ended, usual), min(1.0, pool.failed / max(1.0, pool.ended)))
+            )
+        return found
 
 
 def _evidence(bad: float, ended: float, usual: float) -> float:
-    return surprise(round(bad), round(ended + PRIOR_ENDED), usual)
+    # An attempt that was late before a cut may fail after it, so that more have failed than ended since.
+    return surprise(round(min(bad, ended)), round(ended + PRIOR_ENDED), usual)
 
 
-def _projected(memory: RouteMemory, log_slo: float) -> float:
-    """Return the share of late payments that a rise leads to within ``AHEAD_SECONDS``; 0 if nothing rises."""
-    at_ms, typical, error = memory.at_ms_of[::-2][:4], memory.typical_of[::-2][:4], memory.error_of[::-2][:4]
-    if len(at_ms) < 4:
+def _rise(memory: RouteMemory) -> float:
+    """Return how much the mean log latency rose over the last four windows; 0 unless it rose from each to the next."""
+    typical, error = memory.typical_of[::-2], memory.error_of[::-2]  # every other one, from the newest back
+    if len(typical) < WINDOWS:
         return 0.0
-    for number in range(3):  # from the newest window back
+    for number in range(WINDOWS - 1):
         if typical[number] - typical[number + 1] < max(LEAST_RISE, math.hypot(error[number], error[number + 1])):
             return 0.0
-    slope_per_second = (typical[0] - typical[3]) / max(1, at_ms[0] - at_ms[3]) * 1000
-    distance = log_slo - typical[0] - slope_per_second * AHEAD_SECONDS
-    return 0.5 * math.erfc(distance / max(0.05, memory.deviation) / math.sqrt(2))
+    return typical[0] - typical[WINDOWS - 1]
+
+
+def _change(memory: RouteMemory) -> float:
+    """Return the change of the mean log latency over the last four windows; 0 while there are less."""
+    return memory.typical_of[-1] - memory.typical_of[0] if len(memory.typical_of) == KEPT_WINDOWS else 0.0
+
+
+def _projected(memory: RouteMemory, rise: float, log_slo: float) -> float:
+    """Return the share of late payments that ``rise`` within the last windows leads to within ``AHEAD_SECONDS``."""
+    seconds = (memory.at_ms_of[-1] - memory.at_ms_of[0]) / 1000
+    distance = log_slo - memory.typical_of[-1] - rise / seconds * AHEAD_SECONDS
+    return 0.5 * math.erfc(distance / max(LEAST_DEVIATION, memory.deviation) / math.sqrt(2))

@@ -87,7 +87,9 @@ class SignalBook:
         route.close(attempt_id)
         self._closed[attempt_id] = at_ms
         slot = route.slot(at_ms)
-        route.judge(attempt_id, latency_ms, self._slo_ms, failed=outcome in TECHNICAL)
+        if outcome is not Outcome.NEVER_SENT or latency_ms > self._slo_ms:
+            # A refused connection moves on to another gateway at once: the payer loses nothing.
+            route.judge(attempt_id, latency_ms, self._slo_ms, failed=outcome in TECHNICAL)
         if outcome in TECHNICAL:
             slot.technical += 1
         else:
