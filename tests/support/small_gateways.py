@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -20,7 +21,6 @@ SLO_SECONDS = 3.0
 SERVICE_SECONDS = 0.65
 SPREAD = 0.35  # of the service time's logarithm
 EXPECTED_SECONDS = 1.4  # 1.25 times the p95
-PROBE_RATE = 0.05
 T0 = 1_000_000_000_000
 
 
@@ -104,13 +104,14 @@ class SmallShop:
                 recent_seconds=WINDOW_SECONDS,
                 slo_seconds=SLO_SECONDS,
                 wanted_rate=gateway.rate,
-                probe_rate=PROBE_RATE,
                 refusing=self.refusing,
             )
         reflex.compare(self.limits, used)
-        applied = reflex.limiting(self.limits, used)
-        self.refusing = applied.keys() == used and sum(applied.values()) < sum(g.rate for g in self.gateways.values())
-        self.applied.append(applied)
+        limited, rooms, refuses = reflex.limiting(self.limits, used)
+        rates = {name: gateway.rate for name, gateway in self.gateways.items()}
+        most = {name: limited.get(name, max(rate, rooms.get(name, math.inf))) for name, rate in rates.items()}
+        self.refusing = refuses and sum(most.values()) < sum(rates.values())
+        self.applied.append(limited)
         if self.refusing:
             self.refused_seconds.append(self.second)
 

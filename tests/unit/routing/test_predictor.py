@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from payonce.routing.control.document import EVERYTHING, canonical, parse_document
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
-from payonce.routing.decision.levels import CUT
+from payonce.routing.decision.levels import PROBED
 from payonce.routing.decision.loops import OVERDUE_FACTOR, UNKNOWN_USUAL_SHARE, decide, expectations
 from payonce.routing.decision.record import record, replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import VERSION, State, parse_state, restore
-from payonce.routing.detection.memory import WARM_SAMPLES, RouteMemory
+from payonce.routing.detection.memory import WARM_SAMPLES, Counts, RouteMemory
 from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.signals.sketch import LatencySketch
 
@@ -152,13 +152,26 @@ def test_without_any_history_it_acts_within_a_few_steps() -> None:
 
 
 def test_evidence_is_used_once() -> None:
-    """Fails when a cut's counts are counted for the next one: a trouble that is over would be cut for again."""
+    """Fails when a cut's counts are counted on: a trouble that is over would be cut for again at the first probe."""
     state = course(State(), 30, first=1)
     cut = course(state, 1, first=31, bad_share=1.0, slow=3.5)
-    assert cut.levels[ALDER].level == CUT
-    assert (cut.memories[ALDER].ended, cut.memories[ALDER].bad) == (0.0, 0.0)
-    assert cut.memories[Cell("birch", "card")].ended > 0
-    assert course(cut, 10, first=32).levels[ALDER].level == CUT
+    assert cut.levels[ALDER].level == PROBED
+    assert (cut.memories[ALDER].long, cut.memories[ALDER].short) == (Counts(), Counts())
+    assert cut.memories[Cell("birch", "card")].long.ended > 0
+
+
+def test_the_probes_of_a_gateways_demoted_methods_count_together() -> None:
+    """Fails when each method waits for its own: the rare one would be demoted for minutes longer."""
+    state = course(course(State(), 30, first=1), 2, first=31, **HANG)
+    before = {method: state.levels[Cell("alder", method)].good for method in ("card", "wallet")}
+    observed = observation(T0 + STEP_MS * 33)
+    for method, good in (("card", 3), ("wallet", 1)):
+        observed.cells[Cell("alder", method)] = replace(observed.cells[Cell("alder", method)], good=good)
+    state = decide(state, observed, ROUTING, observed.at_ms).state
+    assert {method: state.levels[Cell("alder", method)].good - before[method] for method in before} == {
+        "card": 4,
+        "wallet": 4,
+    }
 
 
 def test_a_gateway_that_everything_is_needed_for_is_cut_for_failing_alone() -> None:
@@ -172,15 +185,15 @@ def test_a_gateway_that_everything_is_needed_for_is_cut_for_failing_alone() -> N
         assert (following.levels[ALDER].level < 1) == cut
 
 
-def test_a_limited_gateway_is_judged_by_the_larger_margin() -> None:
-    """Fails when the forecast loop does not know of the limit: it would cut what the limit has already cut."""
+def test_full_gateways_are_judged_by_the_larger_margin() -> None:
+    """Fails when the forecast loop does not know of the limits: it would cut what they have already cut."""
     state = course(State(), 30, first=1)
-    limits = {"alder": Limit(rate=5.0, concurrency=5.0)}
+    limits = dict.fromkeys(ROUTING.neutral, Limit(rate=5.0, concurrency=5.0))
     cut = []
-    for given_limits in ({}, limits):
+    for known in ({}, limits):
         following = state
         for step in range(31, 61):
-            following = course(replace(following, limits=given_limits), 1, first=step, bad_share=0.05, slow=2.5)
+            following = course(replace(following, limits=known), 1, first=step, bad_share=0.05, slow=2.5)
         cut.append(following.levels[ALDER].level < 1)
     assert cut == [True, False]
 
@@ -309,7 +322,7 @@ def test_the_reason_names_the_gateway_the_shares_and_what_drove_it() -> None:
     assert forecast.bad_share > forecast.others_share
     assert decision.document is not None
     assert decision.document.reason.startswith(
-        f"alder for card: at {CUT:.0%} of its share, {forecast.bad_share:.0%} bad payments within "
+        f"alder for card: at {PROBED:.0%} of its share, {forecast.bad_share:.0%} bad payments within "
     )
     assert f"against {forecast.others_share:.0%} (late)" in decision.document.reason
 

@@ -14,14 +14,16 @@ from payonce.routing.decision.reflex import (
     ALLOWED_SHARE,
     BROKEN_SHARE,
     CALM_SECONDS,
-    GROWTH,
     KEPT_SECONDS,
+    LEAST_RATE,
     MAX_SERVICE_SLOS,
+    MOST_GROWTH,
     RELEASE_HEADROOM,
     SERVICE_SECONDS,
     WORSE,
     Limit,
     compare,
+    hangs,
     is_alarm,
     limiting,
     step,
@@ -30,7 +32,6 @@ from payonce.routing.signals.observation import GatewaySignals
 from tests.support.small_gateways import SLO_SECONDS, SmallGateway, SmallShop
 
 SECONDS = 3.0
-PROBE_RATE = 0.2
 T0 = 1_000_000_000_000
 BEGINS = 20  # the second from which something is wrong
 
@@ -47,7 +48,6 @@ def run(limit: Limit, seen: GatewaySignals, *, second: int = 0, wanted: float = 
         recent_seconds=SECONDS,
         slo_seconds=SLO_SECONDS,
         wanted_rate=wanted,
-        probe_rate=PROBE_RATE,
         refusing=refusing,
     )
 
@@ -102,7 +102,7 @@ def test_a_gateway_that_hangs_is_left_with_probes() -> None:
     limit = Limit()
     for second in range(15):
         limit = run(limit, signals(answered=0, overdue=40, in_flight=50), second=second)
-    assert limit.rate == pytest.approx(PROBE_RATE, rel=0.05)
+    assert limit.rate == pytest.approx(LEAST_RATE, rel=0.05)
 
 
 def test_a_limit_grows_by_a_factor_and_is_removed_when_it_limits_nothing() -> None:
@@ -119,7 +119,9 @@ def test_a_limit_grows_by_a_factor_and_is_removed_when_it_limits_nothing() -> No
     assert limit.concurrency is None
     assert not limit.is_sure
     assert len(rates) > CALM_SECONDS
-    assert all(after <= GROWTH * before + PROBE_RATE + 1e-9 for before, after in pairwise(rates))
+    assert all(after <= (1 + MOST_GROWTH) * before + LEAST_RATE + 1e-9 for before, after in pairwise(rates))
+    growth = [after / before for before, after in pairwise(rates)]
+    assert growth[-2] > growth[1] > 1, "the longer it is calm, the faster"
     assert rates[-1] < RELEASE_HEADROOM * 20.0
 
 
@@ -152,10 +154,14 @@ def pair(spent: float, other: float, *, limited: bool = True, used: frozenset[st
 def test_a_full_gateway_alone_is_limited_if_the_other_one_is_better_off() -> None:
     """Fails when limits apply that are no better than the other gateway: payments would move to what is as slow."""
     alone = frozenset({"alder"})
-    assert limiting(pair(2.0, 0.6), BOTH) == {"alder": 5.0}
-    assert limiting(pair(2.0, 2.0 / WORSE + 0.1), BOTH) == {}
-    assert limiting(pair(2.0, 0.6, limited=False), BOTH) == {}
-    assert limiting(pair(2.0, 0.6, used=alone), alone) == {}, "one that gets no payments is no help"
+    assert limiting(pair(2.0, 0.6), BOTH) == ({"alder": 5.0}, {}, False)
+    assert limiting(pair(2.0, 2.0 / WORSE + 0.1), BOTH) == ({}, {"alder": 5.0}, False)
+    assert limiting(pair(2.0, 0.6, limited=False), BOTH) == ({}, {}, False)
+    assert limiting(pair(2.0, 0.6, used=alone), alone)[0] == {}, "one that gets no payments is no help"
+    ill = pair(2.0, 0.6)
+    ill = {"alder": replace(ill["alder"], is_worse=False), "birch": replace(ill["birch"], is_well=False)}
+    compare(ill, BOTH)
+    assert limiting(ill, BOTH)[0] == {}, "what gives quick errors is no better"
 
 
 def test_once_worse_a_gateway_stays_so_until_it_is_as_well_off() -> None:
@@ -170,21 +176,29 @@ def test_once_worse_a_gateway_stays_so_until_it_is_as_well_off() -> None:
     assert not limits["alder"].is_worse
 
 
-def test_payments_are_refused_only_if_every_gateway_in_use_is_surely_full() -> None:
-    """Fails when two limits of which one is unsure are taken for no room at all."""
+def test_payments_are_refused_only_if_every_gateway_in_use_is_full() -> None:
+    """Fails when one that is surely full refuses for all, or two limits of which none is sure."""
     sure, unsure = Limit(rate=5.0, is_sure=True, spent_seconds=4.0), Limit(rate=7.0, spent_seconds=3.0)
-    for alder, birch, applied in [
-        (sure, sure, {"alder": 5.0, "birch": 5.0}),
-        (sure, unsure, {"alder": 5.0}),
-        (unsure, unsure, {}),
-        (sure, Limit(), {"alder": 5.0}),
+    for alder, birch, limited, rooms, refuses in [
+        (sure, sure, {"alder": 5.0, "birch": 5.0}, {}, True),
+        (sure, unsure, {"alder": 5.0}, {"birch": 7.0}, True),
+        (unsure, unsure, {}, {"alder": 7.0, "birch": 7.0}, False),
+        (sure, Limit(), {"alder": 5.0}, {}, False),
     ]:
         limits = {"alder": alder, "birch": birch}
         compare(limits, BOTH)
-        assert limiting(limits, BOTH) == applied
+        assert limiting(limits, BOTH) == (limited, rooms, refuses)
     limits = {"alder": sure}
     compare(limits, BOTH)
-    assert limiting(limits, BOTH) == {"alder": 5.0}, "nothing is known of the other one: it is not full"
+    assert not limiting(limits, BOTH)[2], "nothing is known of the other one: it is not full"
+
+
+def test_a_hang_is_no_queue_and_is_left_with_probes_at_once() -> None:
+    """Fails when it is limited like a queue, step by step: each step is more payments in doubt."""
+    hanging = signals(answered=30, slow=0, overdue=30, in_flight=60)
+    assert hangs(hanging)
+    assert not hangs(FULL), "in a queue, those that are answered have waited too"
+    assert run(Limit(), hanging).rate == LEAST_RATE
 
 
 def shop(
@@ -224,7 +238,7 @@ def test_where_all_only_take_longer_nobody_is_refused_for_long(factor: float, ga
 
 
 @pytest.mark.parametrize("gateways", [1, 2])
-@pytest.mark.parametrize("load", [1.25, 1.5])
+@pytest.mark.parametrize("load", [1.25, 1.5, 2.0])
 def test_where_payments_queue_what_is_too_much_is_refused_and_the_rest_keeps_the_slo(
     load: float, gateways: int
 ) -> None:
@@ -260,7 +274,9 @@ def broken_without_a_queue() -> tuple[Limit, GatewaySignals]:
         in_flights=[80] * KEPT_SECONDS,
         served=[10.0] * KEPT_SECONDS,
     )
-    return limit, signals(answered=30, slow=30, overdue=10, in_flight=30)  # 10 a second, each of which takes 3 s
+    return limit, signals(
+        started=30, answered=30, slow=30, overdue=10, in_flight=30
+    )  # 10 a second, each of which takes 3 s
 
 
 def test_a_limit_that_costs_throughput_teaches_the_service_time_and_ends_the_refusal() -> None:

@@ -40,13 +40,13 @@ def test_what_has_ended_is_told_once() -> None:
     book = SignalBook()
     book.expect(CARD, 1000)
     for index, (latency_ms, outcome) in enumerate(
-        [(300, Outcome.APPROVED), (SLO_MS + 1, Outcome.DECLINED), (10, Outcome.NEVER_SENT)]
+        [(300, Outcome.APPROVED), (SLO_MS + 1, Outcome.DECLINED), (10, Outcome.NEVER_SENT), (9, Outcome.UNKNOWN)]
     ):
         book.committed(T0, str(index), CARD, latency_ms, outcome)
     first, second = (book.observe(T0 + 100, forecast=True).cells[CARD] for _ in range(2))
-    assert (first.good, first.bad, first.failed) == (1, 2, 1)
+    assert (first.good, first.bad, first.failed) == (1, 2, 1), "a refused connection moves on at once"
     assert (second.good, second.bad, second.failed) == (0, 0, 0)
-    assert second.sketch.total == 2, "its latencies are in the window all the same"
+    assert second.sketch.total == 3, "its latencies are in the window all the same"
 
 
 def judged(book: SignalBook, at_ms: int) -> tuple[int, int, int]:
@@ -124,7 +124,7 @@ def test_a_decline_is_an_answer_and_an_unknown_outcome_is_not() -> None:
         book.claimed(T0, str(index), CARD, "m", Priority.AUTHORIZATION)
         book.committed(T0 + 10, str(index), CARD, 10, outcome)
     cell = book.observe(T0 + 100, forecast=True).cells[CARD]
-    assert (cell.good, cell.bad, cell.failed) == (2, 2, 2)
+    assert (cell.good, cell.bad, cell.failed) == (2, 1, 1)
     assert cell.sketch.total == 3, "what was never sent has no latency"
 
 
