@@ -32,6 +32,7 @@ ALARM_EVIDENCE = 6.0  # -log10 of the p-value; a week has 600,000 steps, and an 
 WELL_EVIDENCE = 2.0  # below this there is no sign that a gateway is slow or failing
 ALARM_COUNT = 5  # fewer bad answers can't be that significant: 0.05 ** 5 is about 3e-7
 ALLOWED_SHARE = 0.45  # of the SLO may be spent at a gateway on average: then its p95 keeps the SLO
+SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
@@ -130,7 +131,7 @@ def step(
         lately = sum(following.served[-LATELY:]) / LATELY
         following.full_rate = max(lately, FADING * limit.full_rate)
         least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
-        if full and least > BROKEN_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+        if full and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
             # What has just been started can't have been answered, so the time is at least that of the larger rate.
             following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
             following.is_sure = limit.is_sure and not refusing

@@ -127,9 +127,9 @@ class Field:
 
     def _ahead(self, memory: RouteMemory, well: list[Cell]) -> float:
         """Return the share of late payments within ``AHEAD_SECONDS``, if it rises more than the others; else 0."""
-        rise = _rise(memory) - max(
-            0.0, min((_change(self.memories.get(other, UNKNOWN)) for other in well), default=0.0)
-        )
+        changes = [_change(self.memories.get(other, UNKNOWN)) for other in well]
+        known = [change for change in changes if change is not None]
+        rise = _rise(memory) - max(0.0, min(known)) if known else 0.0
         return _projected(memory, rise, math.log(self.slo_ms)) if rise > 0 else 0.0
 
     def _failing(self, cell: Cell, usual: float, own: float) -> tuple[float, float]:
@@ -166,9 +166,9 @@ def _rise(memory: RouteMemory) -> float:
     return typical[0] - typical[WINDOWS - 1]
 
 
-def _change(memory: RouteMemory) -> float:
-    """Return the change of the mean log latency over the last four windows; 0 while there are less."""
-    return memory.typical_of[-1] - memory.typical_of[0] if len(memory.typical_of) == KEPT_WINDOWS else 0.0
+def _change(memory: RouteMemory) -> float | None:
+    """Return the change of the mean log latency over the last four windows, ``None`` while there are less."""
+    return memory.typical_of[-1] - memory.typical_of[0] if len(memory.typical_of) == KEPT_WINDOWS else None
 
 
 def _projected(memory: RouteMemory, rise: float, log_slo: float) -> float:
