@@ -169,7 +169,7 @@ def test_hanging_is_told_from_late() -> None:
 
 
 def test_a_full_gateway_may_have_some_late_payments_if_the_others_are_full_too() -> None:
-    """Fails when the margin is the same: in a queue some are late, and what is taken from one makes the other's longer."""
+    """Fails when the margin is the same: in a queue some are late, and what one loses makes the other's longer."""
     both = {"alder", "birch"}
     share = (MARGIN + verdict.FULL_MARGIN) / 2
     seen = {ALDER: ended(round(200 * (1 - share)), round(200 * share)), BIRCH: ended(200)}

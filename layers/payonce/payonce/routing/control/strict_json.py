@@ -26,7 +26,7 @@ def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
     usual, values = kind(), dict(stored)
     for name, item in stored.items():
         default = getattr(usual, name)
-        if is_dataclass(default):
+        if is_dataclass(default) and not isinstance(default, type):
             values[name] = from_json(type(default), item)
             continue
         if isinstance(item, list) != isinstance(default, list) or (item is None and default is not None):
