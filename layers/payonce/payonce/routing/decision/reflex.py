@@ -35,6 +35,7 @@ ALLOWED_SHARE = 0.45  # of the SLO may be spent at a gateway on average: then it
 SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
+WORSE_DEVIATIONS = 2.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
 SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
 LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
@@ -42,7 +43,7 @@ KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains
 KEPT_SECONDS = 11  # of counts: two halves of five seconds each
 AS_EVER = 0.9  # of the highest rate of the last seconds
 GROWING = 1.5  # standard deviations by which ever more are in flight, in both halves
-SURELY_GROWING = 2.5  # the same in the last half alone, if as many are answered as ever
+SURELY_GROWING = 3.0  # the same in the last half alone, if as many are answered as ever
 MAX_SERVICE_SLOS = 2.0  # a gateway that takes longer keeps no promise, however few payments it gets
 COSTLY = 0.8  # a gateway that serves less than this share of what it served when full is not helped by its limit
 LATELY = 4  # seconds of counts that are averaged for that
@@ -135,7 +136,8 @@ def step(
             # What has just been started can't have been answered, so the time is at least that of the larger rate.
             following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
             following.is_sure = limit.is_sure and not refusing
-    following.is_sure = following.is_sure or (broken and _queues(following))
+    lasting = broken and limit.spent_seconds > BROKEN_SHARE * slo_seconds
+    following.is_sure = following.is_sure or (lasting and _queues(following))
     following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
     if full and hangs(signals):
         following.rate = LEAST_RATE
@@ -188,10 +190,10 @@ def _queues(limit: Limit) -> bool:
     if len(n) < KEPT_SECONDS:
         return False
     before, middle, now = n[0], n[KEPT_SECONDS // 2], n[-1]
-    noise = math.sqrt(2 * middle)  # of the difference of two numbers in flight, each a Poisson count
+    grows = (now - middle) / math.sqrt(max(1, now + middle))  # in standard deviations of a difference of Poisson counts
     if served[-1] >= AS_EVER * max(served):
-        return now - middle > SURELY_GROWING * noise
-    return min(now - middle, middle - before) > GROWING * noise
+        return grows > SURELY_GROWING
+    return grows > GROWING and (middle - before) / math.sqrt(max(1, middle + before)) > GROWING
 
 
 def compare(limits: dict[str, Limit], used: Set[str]) -> None:
@@ -204,7 +206,9 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
             worse = any(limit.spent_seconds > NO_LONGER_WORSE * other.spent_seconds for other in others)
             worse = worse or any(other.rate is None for other in others)
         else:
-            worse = bool(well) and limit.spent_seconds > WORSE * min(well)
+            n = limit.in_flights[-1] if limit.in_flights else 0
+            usual = WORSE * min(well) * limit.served[-1] if well and limit.served else math.inf
+            worse = n > usual + WORSE_DEVIATIONS * math.sqrt(n)
         limits[gateway] = replace(limit, is_worse=limit.rate is not None and (worse or limit.is_sure))
 
 

@@ -130,7 +130,7 @@ class Field:
         changes = [_change(self.memories.get(other, UNKNOWN)) for other in well]
         known = [change for change in changes if change is not None]
         rise = _rise(memory) - max(0.0, min(known)) if known else 0.0
-        return _projected(memory, rise, math.log(self.slo_ms)) if rise > 0 else 0.0
+        return _projected(memory, rise, math.log(self.slo_ms)) if rise >= LEAST_RISE * (WINDOWS - 1) else 0.0
 
     def _failing(self, cell: Cell, usual: float, own: float) -> tuple[float, float]:
         """Return the evidence that the route's payments end without an answer, and their share.
