@@ -142,9 +142,12 @@ def test_a_limit_does_not_grow_while_the_gateway_is_full() -> None:
 BOTH = frozenset({"alder", "birch"})
 
 
-def pair(spent: float, other: float, *, limited: bool = True, used: frozenset[str] = BOTH) -> dict[str, Limit]:
+def pair(
+    spent: float, other: float, *, limited: bool = True, used: frozenset[str] = BOTH, served: float = 20.0
+) -> dict[str, Limit]:
+    in_flight = round(spent * served)
     limits = {
-        "alder": Limit(rate=5.0 if limited else None, spent_seconds=spent),
+        "alder": Limit(5.0 if limited else None, spent_seconds=spent, in_flights=[in_flight], served=[served]),
         "birch": Limit(spent_seconds=other),
     }
     compare(limits, used)
@@ -158,6 +161,7 @@ def test_a_full_gateway_alone_is_limited_if_the_other_one_is_better_off() -> Non
     assert limiting(pair(2.0, 2.0 / WORSE + 0.1), BOTH) == ({}, {"alder": 5.0}, False)
     assert limiting(pair(2.0, 0.6, limited=False), BOTH) == ({}, {}, False)
     assert limiting(pair(2.0, 0.6, used=alone), alone)[0] == {}, "one that gets no payments is no help"
+    assert limiting(pair(2.0, 0.6, served=2.0), BOTH)[0] == {}, "four in flight are noise"
     ill = pair(2.0, 0.6)
     ill = {"alder": replace(ill["alder"], is_worse=False), "birch": replace(ill["birch"], is_well=False)}
     compare(ill, BOTH)
@@ -168,7 +172,12 @@ def test_once_worse_a_gateway_stays_so_until_it_is_as_well_off() -> None:
     """Fails when one bound decides on both ways: a queue that drains would let in what made it."""
     limits = pair(2.0, 0.6)
     assert limits["alder"].is_worse
+    limits["alder"] = replace(limits["alder"], spent_seconds=0.9, in_flights=[18])
+    limits["birch"] = replace(limits["birch"], rate=3.0)
+    compare(limits, BOTH)
+    assert limits["alder"].is_worse, "half as much again"
     limits["alder"] = replace(limits["alder"], spent_seconds=0.5)
+    limits["birch"] = replace(limits["birch"], rate=None)
     compare(limits, BOTH)
     assert limits["alder"].is_worse, "the other one is free"
     limits["birch"] = replace(limits["birch"], rate=3.0, spent_seconds=0.6)
