@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from payonce.routing.watch.stored_watch import Watching
 
 STEP_MS = 1_000  # the period of the reflex loop
-FORECAST_MS = 1_800  # stream time between forecasts: every second step, with a margin because steps are not exact
+FORECAST_MS = 900  # stream time between forecasts: every step, with a margin because steps are not exact
 REPEAT_MS = 4_500  # stream time after which late batches are looked for and an unchanged document is published again
 LEASE_MS = 12_000  # covers two publications, each of which renews the lease, and 2 s
 STALE_MS = 15_000  # half a document's life: older signals are no base for the next document
@@ -201,7 +201,7 @@ class _Term:
                 tell_once("routing signals are late", {"lag_ms": feed.lag_ms()})
             return
         due = self._is_due(feed.newest_ms)
-        if due:
+        if looks_far:
             self._control = self._work.control.read()
         now_ms = feed.now_ms()
         settings = settings_in_force(self._work.settings, self._control, self._work.gateways, now_ms)

@@ -1,4 +1,4 @@
-"""The memory per route: its level (the trusted part of its neutral share), lost at once and earned back by good answers.
+"""The memory per route: its level, the trusted part of its neutral share, lost at once and earned back by answers.
 
 ::
 

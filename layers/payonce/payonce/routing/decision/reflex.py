@@ -35,15 +35,15 @@ ALLOWED_SHARE = 0.45  # of the SLO may be spent at a gateway on average: then it
 SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
-WORSE_DEVIATIONS = 2.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
+WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
 SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
 LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
 KEPT_SECONDS = 11  # of counts: two halves of five seconds each
 AS_EVER = 0.9  # of the highest rate of the last seconds
-GROWING = 1.5  # standard deviations by which ever more are in flight, in both halves
-SURELY_GROWING = 3.0  # the same in the last half alone, if as many are answered as ever
+GROWING = 1.2  # standard deviations by which ever more are in flight, in both halves
+SURELY_GROWING = 2.5  # the same in the last half alone, if as many are answered as ever
 MAX_SERVICE_SLOS = 2.0  # a gateway that takes longer keeps no promise, however few payments it gets
 COSTLY = 0.8  # a gateway that serves less than this share of what it served when full is not helped by its limit
 LATELY = 4  # seconds of counts that are averaged for that
@@ -64,8 +64,9 @@ class Limit:
     """The limit of one gateway. Rates are attempts per second, times epoch milliseconds.
 
     ``rate`` is how many attempts may start, ``None`` without a limit; ``concurrency`` how many may be in flight.
-    ``spent_seconds`` is the time an attempt spends there, ``full_rate`` the rate it served when full, ``service_seconds``
-    its service time as far as a limit has shown it. ``is_sure``: refusing payments beyond ``rate`` helps.
+    ``spent_seconds`` is the time an attempt spends there, ``full_rate`` the rate it served when full,
+    ``service_seconds`` its service time as far as a limit has shown it. ``is_sure``: payments queue, so that refusing
+    those beyond ``rate`` helps. ``is_worse``: another gateway is better off. ``is_well``: no sign of trouble.
     ``in_flights`` and ``served`` are those of the last seconds.
     """
 
@@ -213,10 +214,10 @@ def compare(limits: dict[str, Limit], used: Set[str]) -> None:
 
 
 def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:
-    """Return the rates of the gateways that are limited, those that the others may be brought to, and whether to refuse.
+    """Return the rates of the limited gateways, those the others may be brought to, and whether to refuse.
 
-    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full and one
-    of them surely so.
+    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full, and
+    one of them surely so.
     """
     rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
     limited = {gateway: rate for gateway, rate in rates.items() if limits[gateway].is_worse}

@@ -1,13 +1,15 @@
 """Judges a route against the other routes of its payment method: which one has more bad payments, or soon will have.
 
-A payment is *bad* if it ended without an answer (``unknown``, ``never_sent``) or later than the SLO. Nothing is compared
-with the past. So what befalls all gateways alike makes none of them worse, a slower gateway that keeps the SLO is as
-good as any, and a predictor that starts inside an incident sees it.
+A payment is *bad* if it ended without an answer (``unknown``) or later than the SLO. A refused connection is not: it
+moves on to another gateway at once. Nothing is compared with the past. So what befalls all gateways alike makes none of
+them worse, a slower gateway that keeps the SLO is as good as any, and a predictor that starts inside an incident sees
+it.
 
 ::
 
-    worse = significantly more bad payments than the best other route has, and materially more
-         or rising through four windows in a row, so that the p95 will miss the SLO within AHEAD_SECONDS
+    worse = significantly more bad payments than the best other route has, and materially more,
+            within half a minute or within seconds
+         or rising through four windows in a row, and more than the others, towards the SLO within AHEAD_SECONDS
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ EVIDENCE = 4.0  # -log10 of the p-value; a week has 600,000 steps, but only some
 WEAK_EVIDENCE = 1.0  # enough where another method of the gateway has EVIDENCE: one bad answer of two, two of ten
 PRIOR_ENDED = 20.0  # a route without data is presumed to be as good as if 1 % of 20 payments had been bad
 PRIOR_SHARE = 0.01
-LEAST_SHARE = 0.005  # what a healthy gateway may have: timeouts, refused connections, outliers
+LEAST_SHARE = 0.005  # what a healthy gateway may have: timeouts and outliers
 MARGIN = 0.015  # a smaller difference between two routes is not worth a move
 FULL_MARGIN = 0.1  # the same where every gateway that is well is full: in their queues some payments are late
 AHEAD_SECONDS = 60.0  # how far ahead a rise is projected
