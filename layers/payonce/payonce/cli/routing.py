@@ -46,7 +46,7 @@ __all__ = ["add_commands", "run"]
 OPERATOR = "operator"  # the audit trail's scope for acts that concern no single merchant
 SETTINGS = frozenset(setting.name for setting in fields(RoutingSettings))
 FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # by then every environment has read the control item again
-SETTLING_MS = 10_000  # the predictor reads the override with every forecast, every 2 s
+SETTLING_MS = 10_000  # the predictor reads the override every 5 s
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:

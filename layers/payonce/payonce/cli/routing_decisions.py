@@ -106,7 +106,7 @@ def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
     yield f"mode       {document.get('mode', '-')}"
     yield f"reason     {plain(str(document.get('reason', '-')))}"
     if not forecasts:
-        yield "forecasts  none: a step of the reflex loop alone. Every second step has some: payonce routing decisions"
+        yield "forecasts  none: a step of the reflex loop alone. Others have some: payonce routing decisions"
         return
     yield (
         f"forecasts  share of bad payments (no answer, or later than the SLO) within {AHEAD_SECONDS:.0f} s, against "
