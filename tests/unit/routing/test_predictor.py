@@ -86,6 +86,8 @@ def test_a_decision_depends_on_its_record_alone() -> None:
     written = record(state, observed, ROUTING, T0, decision)
     changed = json.loads(written)
     changed["observation"]["demand"]["card"] = 31.0
+    with pytest.raises(ValueError, match="another version"):
+        replay(json.dumps({**changed, "version": changed["version"] - 1}).encode())
     assert replay(written) == written
     assert replay(json.dumps(changed).encode()) != json.dumps(changed).encode()
 
