@@ -51,7 +51,7 @@ def _split_text(group: str, results: dict[str, Seeds]) -> str:
     return (
         f"Scenarios and ranges of the group <b>{escape(group)}</b> ({len(ranges)} scenarios). "
         f"Seeds run: {escape(counts)}. "
-        f"Constants and coefficients were tuned on the other group's ranges with the seeds {TUNING_SEEDS[0]} to "
+        f"Constants were tuned on the other group's ranges with the seeds {TUNING_SEEDS[0]} to "
         f"{TUNING_SEEDS[-1]}; what is reported has the seeds {REPORT_SEEDS[0]} to {REPORT_SEEDS[-1]}."
     )
 

@@ -1,4 +1,4 @@
-"""The split into tuning and report data: constants and coefficients are tuned on other seeds and ranges than reported.
+"""The split into tuning and report data: constants are tuned on other seeds and ranges than reported.
 
 ``TUNING`` is for development, during which ``REPORT`` is not looked at. Once reported, results are known and could
 influence tuning. So ``REPORT`` is drawn anew before the code changes after a report, with ranges at least as hard.

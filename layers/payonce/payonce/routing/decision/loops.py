@@ -61,7 +61,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
     if not observed.cells and not limited:
         return Decision(following, None)
     document = _document(following, weights, observed, settings, forecasts, now_ms)
-    following.refusing = document.admission is not EVERYTHING
+    following.refusing = document.admission != EVERYTHING
     return Decision(following, document, forecasts)
 
 

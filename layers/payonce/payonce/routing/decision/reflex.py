@@ -174,7 +174,7 @@ def _rate(limit: Limit, following: Limit, in_flight: int, allowed_seconds: float
     rate = max(LEAST_RATE, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
     if limit.rate is None:
         return rate
-    calm_seconds = (now_ms - following.full_at_ms) / 1000
+    calm_seconds = min(KEPT_SECONDS * GROWTH_DOUBLING_SECONDS, (now_ms - following.full_at_ms) / 1000)
     growth = min(MOST_GROWTH, GROWTH * 2 ** (calm_seconds / GROWTH_DOUBLING_SECONDS))
     grown = (1 + growth) * limit.rate + LEAST_RATE
     if not full:

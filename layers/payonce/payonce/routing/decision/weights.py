@@ -69,4 +69,4 @@ def apply_limits(
         taken = {gateway: share * factors.get(gateway, 1.0) for gateway, share in shares.items()}
         whole = sum(taken.values())
         limited[method] = {gateway: share / whole for gateway, share in taken.items()} if whole > 0 else dict(shares)
-    return limited, min(1.0, sum(rates.values()) / total)
+    return limited, sum(rates.values()) / total if excess > LEAST_EXCESS * total else 1.0

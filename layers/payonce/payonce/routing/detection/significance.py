@@ -1,45 +1,10 @@
-"""The two exact tests of the detector: the binomial test of a share, and the Beta posterior of a rate."""
+"""The exact binomial test of a share."""
 
 from __future__ import annotations
 
 import math
 
-_TINY = 1e-300
-_MAX_TERMS = 300  # the continued fraction converges in about sqrt(max(a, b)) terms
-_CONVERGED = 1e-12
-
-
-def beta_cdf(x: float, a: float, b: float) -> float:
-    """Return P(X <= x) for X ~ Beta(a, b): the regularised incomplete beta function, by Lentz's continued fraction."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
-        return 1.0
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x),
-    )
-    if x < (a + 1) / (a + b + 2):
-        return front * _fraction(x, a, b) / a
-    return 1 - front * _fraction(1 - x, b, a) / b
-
-
-def _fraction(x: float, a: float, b: float) -> float:
-    c, d = 1.0, 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
-    result = d
-    for m in range(1, _MAX_TERMS):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        d, c = 1 / _away_from_zero(1 + even * d), _away_from_zero(1 + even / c)
-        result *= d * c
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        d, c = 1 / _away_from_zero(1 + odd * d), _away_from_zero(1 + odd / c)
-        result *= d * c
-        if abs(d * c - 1) < _CONVERGED:
-            break
-    return result
-
-
-def _away_from_zero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY
+_CONVERGED = 1e-12  # of the sum: a smaller term changes nothing
 
 
 def binomial_tail(successes: int, trials: int, share: float) -> float:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FIRST_LOOK_MS = 60_000  # the first read goes back as far as the longest window
 OVERLAP_MS = 5_000  # how far behind the newest batch each read begins, because a shard may be that late
-LONG_OVERLAP_MS = 20_000  # the same at every forecast; later signals are ignored
+LONG_OVERLAP_MS = 20_000  # the same every few seconds; later signals are ignored
 MAX_AHEAD_MS = 60_000  # a batch further ahead of our clock is an error: following it would hide all others
 NEVER_MS = -(2**53)
 
