@@ -20,7 +20,7 @@ from laboratory.figures import run_seed
 from laboratory.policies.none import NoProtection
 from laboratory.policies.predictive import Predictive
 from laboratory.split import TUNING, TUNING_SEEDS
-from payonce.routing.decision import levels, loops, reflex
+from payonce.routing.decision import levels, loops, reflex, weights
 from payonce.routing.detection import memory, verdict
 
 if TYPE_CHECKING:
@@ -35,17 +35,18 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "never refuses": ((reflex, "_queues", lambda _limit: False),),
     "no service time": ((reflex, "COSTLY", 0.0),),
     "no hang in the reflex": ((reflex, "hangs", lambda _signals: False),),
-    "no rooms": ((loops, "apply_limits", lambda w, d, limits, _rooms: _apply(w, d, limits, {})),),
+    "no rooms": (
+        (loops, "apply_limits", lambda known, demand, limits, _rooms: weights.apply_limits(known, demand, limits, {})),
+    ),
     "no verdicts": ((verdict, "EVIDENCE", math.inf), (verdict, "WINDOWS", math.inf)),
     "no rises": ((verdict, "_rise", lambda _memory: 0.0),),
     "no counts of seconds": ((memory, "SHORT_SECONDS", memory.LONG_SECONDS),),
     "no patience for the sparse": ((memory, "SPARSE_SECONDS", memory.LONG_SECONDS),),
-    "methods are not pooled": ((verdict, "WEAK_EVIDENCE", math.inf), (verdict, "PRIOR_ENDED", 0.0)),
+    "methods are not pooled": ((verdict, "WEAK_EVIDENCE", math.inf), (verdict, "PRIOR_ENDED", 1e-6)),
     "no good answers asked for": ((levels, "GOOD_ANSWERS", 0),),
     "no hold": ((levels, "HOLD_SHARE", 0.0), (levels, "RELAPSE_FACTOR", 1.0)),
     "whole share at once": ((levels, "RAISE", 1000.0),),
 }
-_apply = loops.apply_limits
 ROWS = tuple(name for name in TUNING if name not in ("diurnal", "peaks"))
 
 

@@ -59,7 +59,7 @@ class SmallGateway:
     def signals(self, now: float) -> GatewaySignals:
         """Return what is seen of it over the last ``WINDOW_SECONDS``."""
         self.attempts = [one for one in self.attempts if one[1] > now - 60]
-        seen = GatewaySignals(expects=True)
+        seen = GatewaySignals()
         for begin, end in self.attempts:
             seen.started += now - WINDOW_SECONDS < begin <= now
             if end > now:

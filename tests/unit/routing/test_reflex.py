@@ -37,7 +37,7 @@ BEGINS = 20  # the second from which something is wrong
 
 
 def signals(**counts: int) -> GatewaySignals:
-    return GatewaySignals(**{"started": 60, "answered": 60, "in_flight": 13, **counts}, expects=True)
+    return GatewaySignals(**{"started": 60, "answered": 60, "in_flight": 13, **counts})
 
 
 def run(limit: Limit, seen: GatewaySignals, *, second: int = 0, wanted: float = 20.0, refusing: bool = False) -> Limit:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from payonce.routing.detection.significance import surprise
@@ -40,10 +41,12 @@ NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well
 SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
 LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
-KEPT_SECONDS = 11  # of counts: two halves of five seconds each
-AS_EVER = 0.9  # of the highest rate of the last seconds
-GROWING = 1.2  # standard deviations by which ever more are in flight, in both halves
-SURELY_GROWING = 2.5  # the same in the last half alone, if as many are answered as ever
+AS_EVER = 0.9  # of the highest rate served lately: where all take longer, less are answered for a while
+SURGE_SECONDS = 5
+SURGING = 2.0  # standard deviations by which more are in flight than so long ago, though as many are answered as ever
+THIRDS_SECONDS = (3, 6)  # short ones for a gateway that lost servers, long ones for a slight overload
+GROWING = 0.9  # the same for each of three thirds in a row: payments that all take longer are more only once
+KEPT_SECONDS = 3 * THIRDS_SECONDS[-1] + 1  # of counts
 MAX_SERVICE_SLOS = 2.0  # a gateway that takes longer keeps no promise, however few payments it gets
 COSTLY = 0.8  # a gateway that serves less than this share of what it served when full is not helped by its limit
 LATELY = 4  # seconds of counts that are averaged for that
@@ -67,7 +70,8 @@ class Limit:
     ``spent_seconds`` is the time an attempt spends there, ``full_rate`` the rate it served when full,
     ``service_seconds`` its service time as far as a limit has shown it. ``is_sure``: payments queue, so that refusing
     those beyond ``rate`` helps. ``is_worse``: another gateway is better off. ``is_well``: no sign of trouble.
-    ``in_flights`` and ``served`` are those of the last seconds.
+    ``in_flights``, ``served`` and ``ended`` (with those that timed out: the gateway has worked on them) are those of the
+    last seconds.
     """
 
     rate: float | None = None
@@ -83,6 +87,7 @@ class Limit:
     is_well: bool = True
     in_flights: list[int] = field(default_factory=list)
     served: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
 
 
 def is_alarm(signals: GatewaySignals) -> bool:
@@ -126,11 +131,11 @@ def step(
     broken = full and spent > BROKEN_SHARE * slo_seconds
     following.full_at_ms = now_ms if full else limit.full_at_ms
     if limit.rate is None:
-        following.began_at_ms, following.full_rate = now_ms, served
+        following.began_at_ms, following.full_rate = now_ms, following.ended[-1]
     elif full and now_ms - limit.began_at_ms < CLEAN_SECONDS * 1000:
-        following.full_rate = served  # the counts of its better days have to leave the window
+        following.full_rate = following.ended[-1]  # the counts of its better days have to leave the window
     else:
-        lately = sum(following.served[-LATELY:]) / LATELY
+        lately = sum(following.ended[-LATELY:]) / LATELY
         following.full_rate = max(lately, FADING * limit.full_rate)
         least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
         if full and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
@@ -158,6 +163,7 @@ def _observed(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds
         service_seconds=limit.service_seconds if now_ms - limit.service_at_ms <= SERVICE_SECONDS * 1000 else 0.0,
         in_flights=[*limit.in_flights, in_flight][-KEPT_SECONDS:],
         served=[*limit.served, served][-KEPT_SECONDS:],
+        ended=[*limit.ended, served + signals.technical / recent_seconds][-LATELY:],
     )
 
 
@@ -188,13 +194,20 @@ def _queues(limit: Limit) -> bool:
     When all take longer, there are less answers for as long as that, and then as many as ever.
     """
     n, served = limit.in_flights, limit.served
-    if len(n) < KEPT_SECONDS:
+    if len(n) <= 2 * SURGE_SECONDS:
         return False
-    before, middle, now = n[0], n[KEPT_SECONDS // 2], n[-1]
-    grows = (now - middle) / math.sqrt(max(1, now + middle))  # in standard deviations of a difference of Poisson counts
-    if served[-1] >= AS_EVER * max(served):
-        return grows > SURELY_GROWING
-    return grows > GROWING and (middle - before) / math.sqrt(max(1, middle + before)) > GROWING
+    if served[-1] >= AS_EVER * max(served[-2 * SURGE_SECONDS - 1 :]):
+        return _grows(n[-1 - SURGE_SECONDS], n[-1]) > SURGING
+    for seconds in THIRDS_SECONDS:
+        points = n[-1 - 3 * seconds :: seconds] if len(n) > 3 * seconds else []
+        if points and all(_grows(before, now) > GROWING for before, now in pairwise(points)):
+            return True
+    return False
+
+
+def _grows(before: int, now: int) -> float:
+    """Return the growth of a number in flight in standard deviations of the difference of two Poisson counts."""
+    return (now - before) / math.sqrt(max(1, now + before))
 
 
 def compare(limits: dict[str, Limit], used: Set[str]) -> None:

@@ -14,6 +14,7 @@ Weights = dict[str, float]
 
 PROBES_PER_SECOND = 0.12  # real payments at a demoted gateway: fourteen good answers in two minutes
 MAX_PROBE_SHARE = 0.02  # bounds the share of a method's payments that are probes, for times of little traffic
+FITS = 12  # rounds, after which the rates of 16 gateways and 6 methods are within 1 %
 LEAST_EXCESS = 1e-6  # of the demand: less is rounding
 
 
@@ -63,10 +64,25 @@ def apply_limits(
             rates[gateway] = min(most[gateway], rates[gateway] + share * weight)
     if not total or rates == wanted:
         return {method: dict(shares) for method, shares in weights.items()}, 1.0
-    factors = {gateway: rates[gateway] / wanted[gateway] if wanted[gateway] else 1.0 for gateway in rates}
-    limited = {}
-    for method, shares in weights.items():
-        taken = {gateway: share * factors.get(gateway, 1.0) for gateway, share in shares.items()}
-        whole = sum(taken.values())
-        limited[method] = {gateway: share / whole for gateway, share in taken.items()} if whole > 0 else dict(shares)
-    return limited, sum(rates.values()) / total if excess > LEAST_EXCESS * total else 1.0
+    served = sum(rates.values()) / total if excess > LEAST_EXCESS * total else 1.0
+    return _fitted(weights, demand, {gateway: rate / served for gateway, rate in rates.items()}), served
+
+
+def _fitted(
+    weights: Mapping[str, Weights], demand: Mapping[str, float], rates: Mapping[str, float]
+) -> dict[str, Weights]:
+    """Return the weights nearest to ``weights`` that send each gateway its rate.
+
+    Methods have different weights, and their sums stay 1, so that both are fitted in turn (Deming and Stephan, Annals
+    of Mathematical Statistics 11, 1940).
+    """
+    fitted = {method: dict(shares) for method, shares in weights.items()}
+    for _ in range(FITS):
+        sent = wanted_rates(fitted, demand)
+        factors = {gateway: rates[gateway] / rate if rate else 1.0 for gateway, rate in sent.items()}
+        for method, shares in fitted.items():
+            taken = {gateway: share * factors[gateway] for gateway, share in shares.items()}
+            whole = sum(taken.values())
+            if whole > 0:
+                fitted[method] = {gateway: share / whole for gateway, share in taken.items()}
+    return fitted

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from payonce.routing.signals.observation import Cell, CellSignals
 
 EVIDENCE = 4.0  # -log10 of the p-value; a week has 600,000 steps, but only some 20,000 half minutes
-WEAK_EVIDENCE = 1.0  # enough where another method of the gateway has EVIDENCE: one bad answer of two, two of ten
+WEAK_EVIDENCE = 1.0  # enough where another method of the gateway has EVIDENCE: a p-value of 0.1
 PRIOR_ENDED = 20.0  # a route without data is presumed to be as good as if 1 % of 20 payments had been bad
 PRIOR_SHARE = 0.01
 LEAST_SHARE = 0.005  # what a healthy gateway may have: timeouts and outliers
+SHARED_SHARE = (
+    0.02  # where the best route has so many bad payments, it may be the same trouble, and chance that it has less
+)
 MARGIN = 0.015  # a smaller difference between two routes is not worth a move
 AHEAD_SECONDS = 60.0  # how far ahead a rise is projected
 WINDOWS = 4  # in a row: a step, which needs two to pass, is no rise
@@ -101,7 +104,9 @@ class Field:
         near = [cell._replace(gateway=name) for name, weight in self.neutral.items() if weight]
         others = [other for other in near if other != cell]
         best = min(map(self._share, others), default=1.0)
-        usual = min(0.99, max(LEAST_SHARE, best))
+        usual = min(
+            0.99, max(LEAST_SHARE, best + (self._error(others, best) if others and best >= SHARED_SHARE else 0.0))
+        )
         own = max(_evidence(counts.bad, counts.ended, usual) for counts in (memory.long, memory.short))
         failing, failed = self._failing(cell, usual, own)
         now = max(now, failed)
@@ -117,6 +122,11 @@ class Field:
             drivers.append("rising")
         forecast = Forecast(max(now, ahead), min(1.0, best), max(own, failing), tuple(drivers))
         return Verdict(bool(drivers), signals.good, signals.bad, usual, forecast)
+
+    def _error(self, others: list[Cell], best: float) -> float:
+        """Return the standard error of the best other route's share."""
+        ended = min(self.memories.get(other, UNKNOWN).long.ended for other in others if self._share(other) <= best)
+        return math.sqrt(best * (1 - best) / (ended + PRIOR_ENDED))
 
     def _share(self, cell: Cell) -> float:
         """Return the share of bad payments now, or that it was demoted for."""

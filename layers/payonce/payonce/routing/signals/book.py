@@ -27,7 +27,7 @@ from payonce.routing.control.admission import Priority
 from payonce.routing.control.routing_settings import SLO_MS
 from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.signals.sketch import LatencySketch
-from payonce.routing.signals.windows import NEVER_OVERDUE_MS, Demand, Route, bring_to
+from payonce.routing.signals.windows import Demand, Route, bring_to
 
 REFLEX_SECONDS = 3  # over a shorter window the rate of a route with ten payments a second is mostly noise
 FORECAST_SECONDS = 10
@@ -195,7 +195,6 @@ def _add_recent(signals: GatewaySignals, route: Route, now_ms: int, lags: dict[s
     overdue = len(route.overdue(now_ms, lags))
     signals.in_flight += route.in_flight
     signals.overdue += overdue
-    signals.expects = signals.expects or route.overdue_after_ms != NEVER_OVERDUE_MS
     offered = 0
     for slot in reversed(route.slots):
         if slot.second < oldest:

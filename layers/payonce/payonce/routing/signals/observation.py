@@ -59,7 +59,7 @@ class CellSignals:
 class GatewaySignals:
     """One gateway over the last few seconds; ``in_flight`` and ``overdue`` are as of now.
 
-    ``slow`` counts ended attempts that took longer than expected; ``expects`` is false while no expectation is set.
+    ``slow`` counts ended attempts that took longer than expected.
     """
 
     started: int = 0
@@ -68,12 +68,10 @@ class GatewaySignals:
     slow: int = 0
     in_flight: int = 0
     overdue: int = 0
-    expects: bool = False
 
     def to_json(self) -> list[Any]:
         """Return the stored form."""
-        counts = [self.started, self.answered, self.technical, self.slow, self.in_flight, self.overdue]
-        return [*counts, self.expects]
+        return [self.started, self.answered, self.technical, self.slow, self.in_flight, self.overdue]
 
 
 @dataclass(slots=True)
