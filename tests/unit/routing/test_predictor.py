@@ -40,9 +40,7 @@ def observations(draw: st.DrawFn) -> Observation:
         bad = draw(counts)
         cells[cell] = CellSignals(sketch, draw(st.booleans()), draw(counts), bad, draw(st.integers(0, bad)))
     gateways = {
-        gateway: GatewaySignals(
-            draw(counts), draw(counts), draw(counts), draw(counts), draw(counts), draw(counts), True
-        )
+        gateway: GatewaySignals(draw(counts), draw(counts), draw(counts), draw(counts), draw(counts), draw(counts))
         for gateway in draw(st.lists(st.sampled_from(sorted(ROUTING.neutral)), unique=True))
     }
     demand = {
@@ -121,7 +119,7 @@ def observation(
             sketch.add((500 + 5 * number) * factor)
         bad = round(EACH * bad_share) if cell.gateway == "alder" else 0
         cells[cell] = CellSignals(sketch, False, EACH - bad, bad, bad if failed else 0)
-        gateways[cell.gateway] = GatewaySignals(36, 36, 0, 0, 8, 0, True)
+        gateways[cell.gateway] = GatewaySignals(36, 36, 0, 0, 8, 0)
     demand = {"card": 18.0, "wallet": 18.0}
     return Observation(at_ms, 3.0, cells, gateways, demand, {"m": 36.0}, {"authorization": 36.0})
 
@@ -203,7 +201,7 @@ def test_full_gateways_are_judged_by_the_larger_margin() -> None:
 def full(seen: Observation, *gateways: str) -> Observation:
     """Return the observation with gateways at which 30 s of payments wait."""
     for gateway in gateways:
-        seen.gateways[gateway] = GatewaySignals(36, 36, 0, 36, 360, 350, True)
+        seen.gateways[gateway] = GatewaySignals(36, 36, 0, 36, 360, 350)
     return replace(seen, cells={})
 
 

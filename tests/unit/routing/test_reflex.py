@@ -15,11 +15,13 @@ from payonce.routing.decision.reflex import (
     BROKEN_SHARE,
     CALM_SECONDS,
     KEPT_SECONDS,
+    LATELY,
     LEAST_RATE,
     MAX_SERVICE_SLOS,
     MOST_GROWTH,
     RELEASE_HEADROOM,
     SERVICE_SECONDS,
+    SURGE_SECONDS,
     WORSE,
     Limit,
     compare,
@@ -77,10 +79,10 @@ def test_nothing_is_slow_before_anything_is_expected() -> None:
     assert not is_alarm(GatewaySignals(answered=10))
 
 
-@pytest.mark.parametrize("factor", [1.2, 1.5, 1.9])
-def test_a_slower_gateway_is_not_full(factor: float) -> None:
+@pytest.mark.parametrize("share", [0.7, 0.8, 0.95])
+def test_a_slower_gateway_is_not_full(share: float) -> None:
     """Fails when an alarm alone limits: every answer is slower than usual, and every one keeps the SLO."""
-    slower = signals(slow=60, in_flight=round(13 * factor))
+    slower = signals(slow=60, in_flight=int(20 * share * ALLOWED_SHARE * SLO_SECONDS))
     assert is_alarm(slower)
     assert run(Limit(), slower).rate is None
 
@@ -242,8 +244,10 @@ def test_where_all_only_take_longer_nobody_is_refused_for_long(factor: float, ga
         seen = shop(factor=factor, seed=seed, gateways=gateways).run(seconds).refused_seconds
         refused += len(seen)
         later += sum(second > BEGINS + 3 * KEPT_SECONDS for second in seen)
-    assert refused <= 0.06 * seconds * len(SEEDS)
-    assert later <= 0.02 * seconds * len(SEEDS)
+    # Twice as slow keeps the promise. Beyond, chance looks like a queue now and then, and a second refuses a few payments.
+    most = 0.02 if factor == 2 else 0.12
+    assert refused <= most * seconds * len(SEEDS)
+    assert later <= 0.7 * most * seconds * len(SEEDS)
 
 
 @pytest.mark.parametrize("gateways", [1, 2])
@@ -282,6 +286,7 @@ def broken_without_a_queue() -> tuple[Limit, GatewaySignals]:
         is_sure=True,
         in_flights=[80] * KEPT_SECONDS,
         served=[10.0] * KEPT_SECONDS,
+        ended=[10.0] * LATELY,
     )
     return limit, signals(
         started=30, answered=30, slow=30, overdue=10, in_flight=30
@@ -297,7 +302,7 @@ def test_a_limit_that_costs_throughput_teaches_the_service_time_and_ends_the_ref
     well = run(taught, signals(answered=60, slow=60, in_flight=60), second=1, refusing=True)
     assert well.service_seconds == pytest.approx(3.0)
     assert not well.is_sure, "3 s are its time, and allowed"
-    served = replace(limit, served=[19.0] * KEPT_SECONDS)
+    served = replace(limit, served=[19.0] * KEPT_SECONDS, ended=[19.0] * LATELY)
     queue = run(served, signals(answered=57, slow=57, overdue=10, in_flight=80), refusing=True)
     assert (queue.service_seconds, queue.is_sure) == (0.0, True), "one that serves as before has a queue"
 
@@ -314,19 +319,28 @@ def test_a_service_time_is_bounded_and_forgotten() -> None:
 def test_a_queue_is_told_only_after_enough_seconds() -> None:
     """Fails when a rise within a few seconds is believed: each slower answer makes one."""
     limit = Limit()
-    for second in range(KEPT_SECONDS - 1):
+    for second in range(2 * SURGE_SECONDS):
         limit = run(limit, signals(slow=40, overdue=40, in_flight=80 + 40 * second), second=second)
         assert not limit.is_sure
-    limit = run(limit, signals(slow=40, overdue=40, in_flight=600), second=KEPT_SECONDS - 1)
+    limit = run(limit, signals(slow=40, overdue=40, in_flight=600), second=2 * SURGE_SECONDS)
     assert limit.is_sure
     assert limit.spent_seconds > BROKEN_SHARE * SLO_SECONDS
+
+
+def test_a_backlog_that_times_out_teaches_no_service_time() -> None:
+    """Fails when it is taken for a limit that costs throughput: the queue would be allowed for ever."""
+    limit, _ = broken_without_a_queue()
+    backlog = signals(started=30, answered=30, technical=30, slow=30, overdue=100, in_flight=150)
+    assert run(limit, backlog, refusing=True).service_seconds == 0.0
+    hanging = replace(backlog, slow=0)
+    assert run(limit, hanging, refusing=True).service_seconds > 0.0, "where all hang, to refuse is no help"
 
 
 counts = st.integers(0, 10_000)
 
 
 @given(
-    st.lists(st.builds(GatewaySignals, counts, counts, counts, counts, counts, counts, st.booleans()), max_size=30),
+    st.lists(st.builds(GatewaySignals, counts, counts, counts, counts, counts, counts), max_size=30),
     st.floats(0, 1000),
     st.booleans(),
 )

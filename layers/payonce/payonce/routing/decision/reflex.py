@@ -43,7 +43,7 @@ LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that i
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
 AS_EVER = 0.9  # of the highest rate served lately: where all take longer, less are answered for a while
 SURGE_SECONDS = 5
-SURGING = 2.0  # standard deviations by which more are in flight than so long ago, though as many are answered as ever
+SURGING = 2.6  # standard deviations by which more are in flight than so long ago, though as many are answered as ever
 THIRDS_SECONDS = (3, 6)  # short ones for a gateway that lost servers, long ones for a slight overload
 GROWING = 0.9  # the same for each of three thirds in a row: payments that all take longer are more only once
 KEPT_SECONDS = 3 * THIRDS_SECONDS[-1] + 1  # of counts
@@ -131,14 +131,15 @@ def step(
     broken = full and spent > BROKEN_SHARE * slo_seconds
     following.full_at_ms = now_ms if full else limit.full_at_ms
     if limit.rate is None:
-        following.began_at_ms, following.full_rate = now_ms, following.ended[-1]
+        following.began_at_ms, following.full_rate = now_ms, served
     elif full and now_ms - limit.began_at_ms < CLEAN_SECONDS * 1000:
-        following.full_rate = following.ended[-1]  # the counts of its better days have to leave the window
+        following.full_rate = served  # the counts of its better days have to leave the window
     else:
+        following.full_rate = max(sum(following.served[-LATELY:]) / LATELY, FADING * limit.full_rate)
         lately = sum(following.ended[-LATELY:]) / LATELY
-        following.full_rate = max(lately, FADING * limit.full_rate)
         least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
-        if full and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+        drained = signals.technical <= TAIL * signals.answered or hangs(signals)  # no backlog is timing out
+        if full and drained and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
             # What has just been started can't have been answered, so the time is at least that of the larger rate.
             following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
             following.is_sure = limit.is_sure and not refusing
