@@ -86,11 +86,8 @@ outside-month: setup ## reconcile the months of 20 seeds that a generator made w
 lab-slice: setup
 	$(PYTEST) tests/laboratory -n $(WORKERS) --dist loadfile # a file shares what it has simulated
 
-lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside a breaker and Gradient2; report in .local/laboratory
+lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside breakers, an ejector, bandits and Gradient2; report in .local/laboratory
 	$(PY) -m laboratory
-
-lab-fit: setup ## fit the forecast's coefficients again, on the tuning scenarios
-	$(PY) -m laboratory fit
 
 e2e: setup ## the deployed stack on the local cloud, IAM enforced
 	$(PYTEST) tests/e2e

@@ -79,7 +79,7 @@ class Timed(RoutingWorld):
 
 def traffic(world: RoutingWorld, per_second: int, slow: float) -> None:
     """Run a minute of it, and a predictor."""
-    world.warm_up(per_second)
+    world.warm_up()
     world.slow["alder"] = slow
     world.start_traffic(SECONDS, per_second=per_second)
     world.start_predictor("run_1", seconds=SECONDS)

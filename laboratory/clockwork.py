@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, Any
-
-import simpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class Clockwork:
-    """A minimal interface to SimPy's environment: schedules callbacks in simulated seconds."""
+    """A discrete-event clock: callbacks in the order of their times, equal times in the order they were scheduled.
+
+    ``now`` is in seconds since the trial began.
+    """
 
     def __init__(self) -> None:
-        self._environment = simpy.Environment()
-
-    @property
-    def now(self) -> float:
-        """Return the seconds since the trial began."""
-        return self._environment._now
+        self.now = 0.0
+        self._calls: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._number = count()
 
     def after(self, seconds: float, call: Callable[[Any], None], argument: Any) -> None:
         """Call ``call(argument)`` after ``seconds``."""
-        timeout = self._environment.timeout(seconds)
-        timeout.callbacks.append(lambda _event: call(argument))
+        heappush(self._calls, (self.now + seconds, next(self._number), call, argument))
 
     def every(self, seconds: float, call: Callable[[], None], offset: float = 0.0) -> None:
         """Call ``call()`` every ``seconds``, first after ``offset`` seconds."""
 
-        def again(_event: Any) -> None:
+        def again(_: None) -> None:
             call()
-            self._environment.timeout(seconds).callbacks.append(again)
+            self.after(seconds, again, None)
 
-        self._environment.timeout(offset).callbacks.append(again)
+        self.after(offset, again, None)
 
     def run(self, until: float) -> None:
-        """Run the simulation up to the second ``until``."""
-        self._environment.run(until=until)
+        """Make all calls before the second ``until``, and set the clock to it."""
+        calls = self._calls
+        while calls and calls[0][0] < until:
+            self.now, _, call, argument = heappop(calls)
+            call(argument)
+        self.now = until

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from laboratory.scenarios import peaks
 from payonce.domain.durations import DAY_SECONDS
 from payonce.routing.control.admission import Priority
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 NIGHT_SHARE = 0.2  # demand at night, relative to noon
 WEEKEND_SHARE = 0.7
+QUIET_SHARE = 0.15  # at night, of a peak, where the day has two
 ATTEMPTS = 2  # a payment is sent to at most two gateways; each attempt has its own random numbers
 PRIORITIES = (Priority.PROTECTED, Priority.AUTHORIZATION, Priority.BATCH)
 
@@ -63,7 +65,7 @@ def draw_demand(scenario: Scenario, seed: int) -> Demand:
     kinds = random.choice(len(methods), size=count, p=list(scenario.methods.values()))
     shares = [scenario.protected_share, 1 - scenario.protected_share - scenario.batch_share, scenario.batch_share]
     ranks = random.choice(3, size=count, p=shares)
-    purposes = ("fail", "hang", "loss", "decline", "outlier", "executed")
+    purposes = ("fail", "hang", "loss", "decline", "outlier", "executed", "unknown")
     return Demand(
         at=at.tolist(),
         method=[methods[kind] for kind in kinds],
@@ -78,8 +80,12 @@ def draw_demand(scenario: Scenario, seed: int) -> Demand:
 def _times(scenario: Scenario, random: np.random.Generator, rate: float, surges: list) -> np.ndarray:  # type: ignore[type-arg]
     seconds = np.arange(int(scenario.seconds))
     rates = np.full(len(seconds), float(rate))
-    if scenario.daily:
+    if scenario.profile == "daily":
         rates *= NIGHT_SHARE + (1 - NIGHT_SHARE) * (1 - np.cos(2 * np.pi * seconds / DAY_SECONDS)) / 2
+    elif scenario.profile == "peaks":
+        by_minute = np.array([QUIET_SHARE + (1 - QUIET_SHARE) * peaks(at) for at in range(0, DAY_SECONDS, 60)])
+        rates *= by_minute[seconds % DAY_SECONDS // 60]
+    if scenario.profile:
         rates[(seconds // DAY_SECONDS) % 7 >= 5] *= WEEKEND_SHARE
     for surge in surges:
         rates[(seconds >= surge.start) & (seconds < surge.end)] *= surge.factor

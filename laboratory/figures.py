@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,16 @@ from laboratory.simulation import Trial
 from laboratory.split import scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from laboratory.demand import Demand
     from laboratory.scenarios import Scenario
+    from laboratory.simulation import Policy
     from laboratory.trouble import Ranges
     from payonce.routing.control.document import ControlDocument
 
 SLO_SECONDS = 3.0  # from the client's first request to a definite answer
-SLO_SHARE = 0.95
+SLO_SHARE = 0.95  # of the payments: what clients are promised, so as long as it is reached nothing has to be done
 WINDOW_SECONDS = 10
 LAST_SECONDS = 15.0  # payments of the last seconds are not counted: their answers may be missing
 ACTED = 0.9  # below this share of the neutral weight, routing has acted on a gateway
@@ -32,20 +35,31 @@ HOUR, WEEK = 3600.0, 604_800.0
 Published = list[tuple[float, "ControlDocument"]]
 
 
-def run_seed(group: dict[str, Ranges], name: str, seed: int, *, series: bool = False) -> dict[str, Any]:
-    """Run all policies on one draw of a scenario; return their figures. ``series`` adds the plots' time series."""
+def run_seed(
+    group: dict[str, Ranges],
+    name: str,
+    seed: int,
+    policies: Mapping[str, Callable[[], Policy]] = POLICIES,
+    *,
+    series: bool = False,
+) -> dict[str, Any]:
+    """Run the policies on one draw of a scenario; return their figures. ``series`` adds the plots' time series.
+
+    A policy that publishes control documents (``Predictive``) has their figures under ``routing``. Its lead is known
+    only with the policy ``none`` before it. So variants of it can be compared: ``{"none": NoProtection, **variants}``.
+    """
     drawn = scenario(group, name, seed)
     demand = draw_demand(drawn, seed)
-    figures: dict[str, Any] = {"seed": seed, "payments": len(demand), "policies": {}}
+    figures: dict[str, Any] = {"seed": seed, "payments": len(demand), "harmless": drawn.harmless, "policies": {}}
     breach_at = None
-    for policy_name, make in POLICIES.items():
+    for policy_name, make in policies.items():
         trial = Trial(drawn, demand, make(), Random(seed)).run()
         measured = measure(trial)
         if policy_name == "none":
             breach_at = breach(trial)
             figures["breach_at"] = breach_at
         if isinstance(trial.policy, Predictive):
-            figures["routing"] = routing_figures(drawn, trial.policy.published, breach_at)
+            measured["routing"] = routing_figures(drawn, trial.policy.published, breach_at)
         if series:
             measured["series"] = timeline(trial)
         figures["policies"][policy_name] = measured
@@ -61,16 +75,23 @@ def good_payments(trial: Trial) -> np.ndarray:
 
 
 def measure(trial: Trial) -> dict[str, Any]:
-    """Return the figures of one trial that apply to every policy."""
+    """Return the figures of one trial that apply to every policy.
+
+    ``goodput`` is the share of good payments, ``during`` that of those during the trouble, or of all where there is
+    none. ``refused`` counts the payments that were given up after refusals, ``refusals`` every single one (429).
+    """
     drawn, demand = trial.scenario, trial.demand
     at, good = np.asarray(demand.at), good_payments(trial)
     counted = at < drawn.seconds - LAST_SECONDS
+    during = counted & (at >= drawn.fault_at) & (at < (drawn.healed_at or drawn.seconds))
     served = np.asarray(trial.served_by)
     dearest = max(drawn.gateways, key=lambda spec: spec.fee_basis_points).name
     return {
         "goodput": float(good[counted].mean()),
+        "during": float(good[during].mean()) if during.any() else None,
         "in_doubt": trial.in_doubt,
         "refused": trial.outcome.count("refused"),
+        "refusals": trial.refusals,
         "double_charges": trial.double_charges,
         "dearest_share": float((served == dearest).sum() / max(1, (served != "").sum())),
         "others_goodput": _others_goodput(drawn, demand, good),
@@ -102,9 +123,8 @@ def breach(trial: Trial) -> float | None:
 
 def routing_figures(drawn: Scenario, published: Published, breach_at: float | None) -> dict[str, Any]:
     """Return the figures of one trial's documents: actions, lead, flips, restoration. Times are in seconds."""
-    names = [spec.name for spec in drawn.gateways]
-    neutral = 1 / len(names)
-    acted_at = {name: _episodes(published, lambda d, g=name: _lowest(d, g) < ACTED * neutral) for name in names}
+    neutral = drawn.weights
+    acted_at = {name: _episodes(published, lambda d, g=name: _lowest(d, g) < ACTED * neutral[g]) for name in neutral}
     shed_at = _episodes(
         published, lambda document: document.admission.authorization < 1 or bool(document.admission.merchants)
     )
@@ -112,13 +132,13 @@ def routing_figures(drawn: Scenario, published: Published, breach_at: float | No
         "actions": sum(map(len, acted_at.values())),
         "sheddings": len(shed_at),
         "on_the_well": sum(len(times) for name, times in acted_at.items() if name != drawn.ailing),
-        "weeks": drawn.seconds / WEEK * len(names),
+        "weeks": drawn.seconds / WEEK * len(neutral),
+        "flips_per_hour": _flips(published, neutral) / ((drawn.seconds - drawn.fault_at) / HOUR),
     }
     if drawn.ailing:
         first = next((at for at in acted_at[drawn.ailing] if at >= drawn.fault_at), None)
         figures["acted_after"] = None if first is None else first - drawn.fault_at
         figures["lead"] = breach_at - first if breach_at is not None and first is not None else None
-        figures["flips_per_hour"] = _flips(published, drawn.ailing, neutral) / ((drawn.seconds - drawn.fault_at) / HOUR)
     if drawn.healed_at < drawn.seconds - 60:
         figures["restored_after"] = _restored(published, drawn, neutral)
     return figures
@@ -139,23 +159,28 @@ def _episodes(published: Published, is_so: Any) -> list[float]:
     return began
 
 
-def _flips(published: Published, gateway: str, neutral: float) -> int:
-    """Return how often the gateway's weight crossed half of the neutral one, for the method with the most crossings."""
+def _flips(published: Published, neutral: dict[str, float]) -> int:
+    """Return how often a weight crossed half of the neutral one, for the gateway and method with the most crossings."""
     most = 0
-    for method in {method for _, document in published for method in document.weights}:
-        weights = [document.weights.get(method, {}).get(gateway, neutral) for _, document in published]
-        low = [weight < FLIPPED * neutral for weight in weights]
-        most = max(most, sum(1 for one, other in pairwise(low) if one != other))
+    methods = {method for _, document in published for method in document.weights}
+    for method, (gateway, usual) in product(methods, neutral.items()):
+        weights = [document.weights.get(method, {}).get(gateway, usual) for _, document in published]
+        low = [weight < FLIPPED * usual for weight in weights]
+        most = max(most, sum(1 for one, other in pairwise([False, *low]) if one != other))
     return most
 
 
-def _restored(published: Published, drawn: Scenario, neutral: float) -> float | None:
-    """Return the seconds from healing until all weights are even again for good; ``None`` if not by the end."""
+def _restored(published: Published, drawn: Scenario, neutral: dict[str, float]) -> float | None:
+    """Return the seconds from healing until all weights are neutral for good; ``None`` if not by the end."""
     restored: float | None = drawn.healed_at
     for at, document in published:
-        even = all(weight >= ACTED * neutral for weights in document.weights.values() for weight in weights.values())
+        usual = all(
+            weight >= ACTED * neutral[gateway]
+            for weights in document.weights.values()
+            for gateway, weight in weights.items()
+        )
         shedding = document.admission.authorization < 1 or document.admission.merchants
-        if not even or shedding:
+        if not usual or shedding:
             restored = None
         elif restored is None:
             restored = max(at, drawn.healed_at)

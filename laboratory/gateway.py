@@ -6,7 +6,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from laboratory.scenarios import OUTLIER_MS, OUTLIERS
+from laboratory.scenarios import FACTORS, OUTLIER_MS, OUTLIERS
 from payonce.routing.signals.book import Outcome
 
 if TYPE_CHECKING:
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0  # payonce's deadline for one submission
 REFUSED_SECONDS = 0.05  # how long a refused connection takes
+ERROR_SECONDS = 0.2  # median of a quick error: nothing was waited for
 RETRANSMIT_SECONDS = (1.0, 3.0, 7.0)  # the delay by one, two, three lost packets in a row (RFC 6298: 1 s, doubling)
+TAIL_FROM = 1.0  # standard deviations above the median from which a Pareto tail is heavier than the lognormal one
+TAIL_SHARE = math.erfc(TAIL_FROM / math.sqrt(2)) / 2
+TAIL_INDEX = 2.2  # of the Pareto tail: 1 answer in 100 takes over 3 s if the median is 0.6 s
+SLOW_ISSUERS = (0.06, 3.0)  # in a mixture, the share of answers that come from a slower issuer, and how much slower
+ALL = "*"
 
 
 class SimulatedGateway:
@@ -32,65 +38,97 @@ class SimulatedGateway:
         self._busy = 0
         self._queue: deque[tuple[int, int, float, list[bool]]] = deque()
         self.charged: dict[int, int] = {}  # payment → number of charges
-        self._factor: dict[str, float] = {}
-        self._hang: dict[str, float] = {}
-        self._all = 1.0
+        self._by_method: dict[str, dict[str, float]] = {}
         self.servers = spec.servers
-        self._fail, self._loss, self._decline = spec.failing, 0.0, spec.declined
+        self._fail, self._loss, self._decline, self._limit = spec.failing, 0.0, spec.declined, 0.0
+        self._allowance, self._allowed_at = 0.0, 0.0
         self.done: Callable[[int, int, SimulatedGateway, Outcome], None] = lambda *_: None
 
     def weather(self, seconds: float) -> None:
         """Apply the faults' strengths at ``seconds``; they hold until the next call."""
-        self._all, servers = 1.0, float(self.spec.servers)
-        self._factor, self._hang = {}, {}
-        self._fail, self._loss, self._decline = self.spec.failing, 0.0, self.spec.declined
+        servers = float(self.spec.servers)
+        self._by_method = {}
+        self._fail, self._loss, self._decline, self._limit = self.spec.failing, 0.0, self.spec.declined, 0.0
         for fault in self._faults:
             strength = fault.at(seconds)
             if strength is None:
                 continue
-            if fault.kind == "slow":
-                for method in fault.methods or ("*",):
-                    self._factor[method] = self._factor.get(method, 1.0) * strength
-            elif fault.kind == "hang":
-                for method in fault.methods or ("*",):
-                    self._hang[method] = strength
+            if fault.kind in {"slow", "late", "hang", "unknown"}:
+                self._apply(fault, strength)
             elif fault.kind == "capacity":
                 servers *= strength
             else:
                 setattr(self, f"_{fault.kind}", strength)
-        self._all = self._factor.get("*", 1.0)
         self.servers = max(1, round(servers))
         while self._queue and self._busy < self.servers:
             self._next()
 
+    def _apply(self, fault: Fault, strength: float) -> None:
+        known = self._by_method.setdefault(fault.kind, {})
+        for method in fault.methods or (ALL,):
+            known[method] = known.get(method, 1.0) * strength if fault.kind in FACTORS else strength
+
+    def _factor(self, kind: str, method: str) -> float:
+        known = self._by_method.get(kind)
+        return known.get(ALL, 1.0) * known.get(method, 1.0) if known else 1.0
+
+    def _befalls(self, kind: str, payment: int, attempt: int, method: str) -> bool:
+        known = self._by_method.get(kind)
+        if not known:
+            return False
+        return self._demand.luck[kind][attempt][payment] < known.get(method, known.get(ALL, 0.0))
+
     def submit(self, payment: int, attempt: int) -> None:
         """Accept an attempt now."""
-        demand = self._demand
-        luck, method = demand.luck, demand.method[payment]
-        if luck["fail"][attempt][payment] < self._fail:
+        luck, method = self._demand.luck, self._demand.method[payment]
+        if luck["fail"][attempt][payment] < self._fail or (self._limit and self._beyond_limit()):
             self._clockwork.after(REFUSED_SECONDS, self._refuse, (payment, attempt))
             return
-        hang = self._hang
-        if hang and luck["hang"][attempt][payment] < hang.get(method, hang.get("*", 0.0)):
-            self._clockwork.after(TIMEOUT_SECONDS, self._give_up, (payment, attempt, [False]))
-            if luck["executed"][attempt][payment] < 0.5:  # the gateway executed it, and the answer was lost
-                self._charge(payment, attempt)
-            return
-        service = self._service_seconds(payment, attempt, method)
+        if self._by_method:
+            if self._befalls("hang", payment, attempt, method):
+                self._leave_unknown(TIMEOUT_SECONDS, payment, attempt)
+                return
+            if self._befalls("unknown", payment, attempt, method):
+                spread = math.exp(self.spec.sigma * self._demand.normal[attempt][payment])
+                self._leave_unknown(ERROR_SECONDS * spread, payment, attempt)
+                return
         if self._busy < self.servers:
+            service = self._service_seconds(payment, attempt, method)
             self._busy += 1
+            late = self._factor("late", method) if self._by_method else 1.0
+            if late == 1.0 and service < TIMEOUT_SECONDS:
+                self._clockwork.after(service, self._release_and_answer, (payment, attempt))
+                return
             self._clockwork.after(service, self._release, None)
-            self._answer_in(service, payment, attempt)
+            self._answer_in(service * late, payment, attempt)
         else:
             answered = [False]
             self._queue.append((payment, attempt, self._clockwork.now, answered))
             self._clockwork.after(TIMEOUT_SECONDS, self._give_up, (payment, attempt, answered))
 
+    def _beyond_limit(self) -> bool:
+        """Return whether the gateway's own limiter refuses, a token bucket that holds one second's attempts."""
+        now = self._clockwork.now
+        self._allowance = min(self._limit, self._allowance + (now - self._allowed_at) * self._limit)
+        self._allowed_at = now
+        if self._allowance < 1:
+            return True
+        self._allowance -= 1
+        return False
+
+    def _leave_unknown(self, seconds: float, payment: int, attempt: int) -> None:
+        self._clockwork.after(seconds, self._give_up, (payment, attempt, [False]))
+        if self._demand.luck["executed"][attempt][payment] < 0.5:  # the gateway executed it, and the answer was lost
+            self._charge(payment, attempt)
+
     def _service_seconds(self, payment: int, attempt: int, method: str) -> float:
         demand, spec = self._demand, self.spec
-        service = spec.median_ms / 1000 * math.exp(spec.sigma * demand.normal[attempt][payment])
-        service *= self._all * (self._factor.get(method, 1.0) if self._factor else 1.0)
-        outlier = demand.luck["outlier"][attempt][payment]
+        normal, outlier = demand.normal[attempt][payment], demand.luck["outlier"][attempt][payment]
+        service = spec.median_ms / 1000 * math.exp(spec.sigma * normal)
+        if spec.tail != "lognormal":
+            service *= _tail(spec, normal, outlier)
+        if self._by_method:
+            service *= self._factor("slow", method)
         if outlier < OUTLIERS:
             low, high = OUTLIER_MS
             service += (low + (high - low) * outlier / OUTLIERS) / 1000
@@ -128,6 +166,10 @@ class SimulatedGateway:
             answered[0] = True
             self.done(payment, attempt, self, Outcome.UNKNOWN)
 
+    def _release_and_answer(self, event: tuple[int, int]) -> None:
+        self._release(None)
+        self._answer(event)
+
     def _release(self, _event: None) -> None:
         self._busy -= 1
         if self._queue and self._busy < self.servers:
@@ -139,8 +181,20 @@ class SimulatedGateway:
         self._busy += 1
         self._clockwork.after(service, self._release, None)
         left = TIMEOUT_SECONDS - (self._clockwork.now - since)
+        service *= self._factor("late", self._demand.method[payment])
         if service < left:
             answered[0] = True
             self._clockwork.after(service, self._answer, (payment, attempt))
         else:  # the client has timed out, but the gateway executes the attempt and charges the card
             self._charge(payment, attempt)
+
+
+def _tail(spec: GatewaySpec, normal: float, outlier: float) -> float:
+    """Return the factor that makes a lognormal latency one of ``spec.tail``."""
+    if spec.tail == "mixture":
+        share, slower = SLOW_ISSUERS
+        return slower if outlier > 1 - share else 1.0
+    if normal <= TAIL_FROM:
+        return 1.0
+    rarity = math.erfc(normal / math.sqrt(2)) / 2 / TAIL_SHARE
+    return float(math.exp(spec.sigma * (TAIL_FROM - normal)) * rarity ** (-1 / TAIL_INDEX))

@@ -17,20 +17,8 @@ if TYPE_CHECKING:
     from laboratory.targets import Seeds, Verdict
 
 
-COLOURS = {
-    "none": "#999999",
-    "breaker": "#c08a2e",
-    "gradient2": "#3477b5",
-    "gradient2_stale": "#8ab4d8",
-    "payonce": "#b5343c",
-}
-NAMES = {
-    "none": "no protection",
-    "breaker": "slow-call breaker",
-    "gradient2": "Gradient2, exact",
-    "gradient2_stale": "Gradient2, 5 s old",
-    "payonce": "payonce",
-}
+COLOURS = {"none": "#999999", "payonce": "#b5343c"}
+OTHERS = ("#c08a2e", "#3477b5", "#8ab4d8", "#2a7a3b", "#7b4fa3", "#c96f9d", "#5f6b2d", "#1f9e9e", "#7a4a2a")
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:.5rem 0}"
@@ -63,7 +51,7 @@ def _split_text(group: str, results: dict[str, Seeds]) -> str:
     return (
         f"Scenarios and ranges of the group <b>{escape(group)}</b> ({len(ranges)} scenarios). "
         f"Seeds run: {escape(counts)}. "
-        f"Constants and coefficients were tuned on the other group's ranges with the seeds {TUNING_SEEDS[0]} to "
+        f"Constants were tuned on the other group's ranges with the seeds {TUNING_SEEDS[0]} to "
         f"{TUNING_SEEDS[-1]}; what is reported has the seeds {REPORT_SEEDS[0]} to {REPORT_SEEDS[-1]}."
     )
 
@@ -85,13 +73,18 @@ def _figures_table(seeds: Seeds) -> str:
         spread = 1.96 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
         cells = [
             f"{mean(values):.4f} ± {spread:.4f}",
+            f"{targets.average(seeds, policy, 'during'):.4f}",
             f"{mean(one['in_doubt'] for one in each):.1f}",
             f"{mean(one['refused'] for one in each):.0f}",
+            f"{mean(one['refusals'] for one in each):.0f}",
             f"{mean(one['dearest_share'] for one in each):.1%}",
             f"{sum(one['double_charges'] for one in each)}",
         ]
-        rows.append(f"<tr><td>{NAMES[policy]}" + "".join(f"<td class=n>{cell}" for cell in cells))
-    head = "<tr><th>policy<th>goodput (95 %)<th>in doubt<th>refused<th>on the dearest<th>double charges"
+        rows.append(f"<tr><td>{escape(policy)}" + "".join(f"<td class=n>{cell}" for cell in cells))
+    head = (
+        "<tr><th>policy<th>goodput (95 %)<th>during the trouble<th>in doubt<th>refused<th>refusals"
+        "<th>on the dearest<th>double charges"
+    )
     return f"<table>{head}{''.join(rows)}</table>"
 
 
@@ -101,11 +94,13 @@ def _plot(name: str, seeds: Seeds) -> str:
         return ""
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
+    colours = iter(OTHERS * 2)
     for policy, measured in shown["policies"].items():
+        colour = COLOURS.get(policy) or next(colours)
         series: dict[str, Any] = measured["series"]
         minutes = [at / 60 for at in series["at"]]
-        upper.plot(minutes, series["goodput"], color=COLOURS[policy], label=NAMES[policy], lw=1.3)
-        lower.plot(minutes, series["share"], color=COLOURS[policy], lw=1.3)
+        upper.plot(minutes, series["goodput"], color=colour, label=policy, lw=1.3)
+        lower.plot(minutes, series["share"], color=colour, lw=1.3)
     upper.set(ylabel="goodput", title=f"{name}, seed {shown['seed']}")
     upper.legend(fontsize=8, ncols=5, loc="lower center")
     lower.set(ylabel="share of the ailing gateway", xlabel="minutes", ylim=(0, 1))

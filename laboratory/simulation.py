@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from laboratory.clockwork import Clockwork
+from laboratory.deliveries import Deliveries
 from laboratory.gateway import SimulatedGateway
 from payonce.routing.signals.book import Outcome
 
@@ -27,7 +28,10 @@ REFUSED, OPEN = "refused", "open"
 
 
 class Policy(Protocol):
-    """A routing policy. Every policy is told of each dispatch and end exactly and immediately."""
+    """A routing policy. Every policy is told of each dispatch and end exactly and immediately.
+
+    One that is to see them as late as production does looks only at those up to ``trial.seen_until``.
+    """
 
     name: str
 
@@ -46,7 +50,10 @@ class Policy(Protocol):
 
 @dataclass(slots=True)
 class Trial:
-    """A running trial and its results. The lists have one entry per payment; times are in seconds."""
+    """A running trial and its results. The lists have one entry per payment; times are in seconds.
+
+    ``refusals`` counts every 429 to a client, and a payment that ended ``REFUSED`` has had four of them.
+    """
 
     scenario: Scenario
     demand: Demand
@@ -59,14 +66,24 @@ class Trial:
     served_by: list[str] = field(default_factory=list)
     sent_at: list[float] = field(default_factory=list)
     in_doubt: int = 0
+    refusals: int = 0
     dispatches: int = 0
     repeats: int = 0
     keys_honoured: bool = True
+    deliveries: Deliveries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deliveries = Deliveries(self.scenario.stream)
 
     @property
     def now(self) -> float:
         """Return the seconds since the trial began."""
         return self.clockwork.now
+
+    @property
+    def seen_until(self) -> float:
+        """Return up to when, in seconds, a reader of the stream has seen what happened. It never goes back."""
+        return self.deliveries.seen_until(self.clockwork.now)
 
     def run(self) -> Trial:
         """Run the trial to its end and return it."""
@@ -79,7 +96,7 @@ class Trial:
             gateway.done = self._done
             self.gateways[spec.name] = gateway
         if self.scenario.faults:
-            self.clockwork.every(DAILY_WEATHER_SECONDS if self.scenario.daily else 1.0, self._weather)
+            self.clockwork.every(DAILY_WEATHER_SECONDS if self.scenario.profile else 1.0, self._weather)
         self.policy.start(self)
         self._schedule(0)
         self.clockwork.run(self.scenario.seconds + 30.0)  # until the last attempt has timed out
@@ -111,7 +128,9 @@ class Trial:
         chosen = self.policy.choose(payment, frozenset())
         if isinstance(chosen, str):
             self._dispatch(payment, 0, chosen)
-        elif tries < MAX_TRIES:
+            return
+        self.refusals += 1
+        if tries < MAX_TRIES:
             wait = chosen * (1 + 0.5 * self.random.random())
             self.clockwork.after(wait, self._request, (payment, tries + 1))
         else:

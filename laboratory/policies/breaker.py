@@ -72,4 +72,8 @@ class SlowCallBreaker(NoProtection):
 
     def ended(self, payment: int, attempt: int, gateway: str, latency: float, outcome: Outcome) -> None:
         """See ``Policy``."""
-        self.breakers[gateway].ended(self.trial.now, bad=latency > SLOW_SECONDS or outcome in TECHNICAL)
+        self.breakers[gateway].ended(self.trial.now, bad=self.bad(latency, outcome))
+
+    def bad(self, latency: float, outcome: Outcome) -> bool:
+        """Return whether a call counts as slow or failed."""
+        return latency > SLOW_SECONDS or outcome in TECHNICAL

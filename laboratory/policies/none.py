@@ -1,4 +1,4 @@
-"""No protection: static, even weights."""
+"""No protection: the static, neutral weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REPEAT_SECONDS = 1.0
 
 
 class NoProtection:
-    """Chooses evenly by the payment's random number, without any memory."""
+    """Chooses by the neutral weights and the payment's random number, without any memory."""
 
     name = "none"
 
@@ -20,10 +20,16 @@ class NoProtection:
         """See ``Policy``."""
         self.trial = trial
         self.names = sorted(trial.gateways)
+        self.weights = trial.scenario.weights
 
     def preferred(self, payment: int, names: list[str]) -> str:
-        """Return the even choice among ``names``."""
-        return names[int(self.trial.demand.route[payment] * len(names))]
+        """Return the choice among ``names`` by their neutral weights."""
+        left = self.trial.demand.route[payment] * sum([self.weights[name] for name in names])
+        for name in names:
+            left -= self.weights[name]
+            if left < 0:
+                return name
+        return names[-1]
 
     def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
         """See ``Policy``."""

@@ -2,7 +2,7 @@
 
 ::
 
-    claim, commit ──stream, STREAM_SECONDS──▶ SignalBook ──▶ decide ──WRITE_SECONDS──▶ document
+    claim, commit ──trial.seen_until──▶ SignalBook ──▶ decide ──WRITE_SECONDS──▶ document
                                                                                           │ each environment's cache,
     payment ──▶ one of many ──▶ admit ──▶ choose_route ◀──────────────────────────┘ refreshed every second or so
 """
@@ -22,7 +22,6 @@ from payonce.routing.control.document import EVERYTHING
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from payonce.routing.decision.loops import decide, expectations
 from payonce.routing.decision.state import State
-from payonce.routing.detection.forecast import shipped_model
 from payonce.routing.signals.book import Outcome, SignalBook
 from payonce.routing.signals.observation import Cell
 
@@ -32,14 +31,12 @@ if TYPE_CHECKING:
     from laboratory.simulation import Trial
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.decision.loops import Decision
-    from payonce.routing.detection.forecast import Model
 
-STREAM_SECONDS = 0.6  # from a write to the predictor: a DynamoDB stream polled four times a second, plus the invocation
 WRITE_SECONDS = 0.1
 MAX_ENVIRONMENTS = 16  # each has its own cache, refreshed at its own times
 REPEAT_DOCUMENT_SECONDS = 10.0  # an unchanged document is written again well before it expires
 REFLEX_SECONDS = 1.0
-FORECAST_STEPS = 5  # a forecast every fifth step of the reflex loop
+FORECAST_STEPS = 1
 EPOCH_MS = 1_767_225_600_000  # the trial's second 0: 2026-01-01T00:00:00Z
 NO_ROUTE_SECONDS = 1.0
 
@@ -86,14 +83,12 @@ class Predictive:
 
     def __init__(
         self,
-        model: Model | None = None,
         *,
         mode: Mode = Mode.ON,
         fair: bool = True,
         declines_are_errors: bool = False,
         keep_steps: bool = False,
     ) -> None:
-        self.model = model or shipped_model()
         self.published: list[tuple[float, ControlDocument]] = []
         self.steps: list[tuple[float, Decision]] = []
         self._keep_steps, self._mode = keep_steps, mode
@@ -103,8 +98,8 @@ class Predictive:
         """See ``Policy``."""
         self.trial = trial
         names = sorted(trial.gateways)
-        self.settings = RoutingSettings(neutral={name: 1 / len(names) for name in names}, mode=self._mode)
-        self.book, self.state, self._step = SignalBook(), State(), 0
+        self.settings = RoutingSettings(neutral=trial.scenario.weights, mode=self._mode)
+        self.book, self.state, self._step = SignalBook(self.settings.slo_ms), State(), 0
         self._stream: deque[_Event] = deque()
         self._visible: bytes | None = None
         random = Random(trial.random.random())
@@ -161,14 +156,15 @@ class Predictive:
 
     def _loop(self) -> None:
         now = self.trial.now
-        self._read_stream(now - STREAM_SECONDS)
+        seen_until = self.trial.seen_until
+        self._read_stream(seen_until)
         self._step += 1
         forecast = self._step % FORECAST_STEPS == 0
-        observed = self.book.observe(EPOCH_MS + int((now - STREAM_SECONDS) * 1000), forecast=forecast)
-        decision = decide(self.state, observed, self.settings, self.model, EPOCH_MS + int(now * 1000))
+        observed = self.book.observe(EPOCH_MS + int(seen_until * 1000), forecast=forecast)
+        decision = decide(self.state, observed, self.settings, EPOCH_MS + int(now * 1000))
         before, self.state = self.published[-1][1] if self.published else None, decision.state
         if forecast:
-            for cell, milliseconds in expectations(self.state).items():
+            for cell, milliseconds in expectations(self.state, self.settings).items():
                 self.book.expect(cell, milliseconds)
             if self._keep_steps:
                 self.steps.append((now, decision))

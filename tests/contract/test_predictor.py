@@ -137,9 +137,9 @@ def test_of_racing_predictors_each_epoch_has_one_and_they_only_rise(shared_datab
 def test_what_one_publishes_is_what_the_next_one_reads(database: Database) -> None:
     store = PredictorStore(database, "run_1")
     assert store.read() is None
-    held = store.publish(None, State(epoch=3, demand=1.5).to_bytes(), document(3, "x"), None, T0 + 12_000)
+    held = store.publish(None, State(epoch=3, at_ms=T0).to_bytes(), document(3, "x"), None, T0 + 12_000)
     assert store.read() == held
-    assert restore(held.state) == State(epoch=3, demand=1.5)
+    assert restore(held.state) == State(epoch=3, at_ms=T0)
     held = store.publish(held, State(epoch=5).to_bytes(), document(5, "y"), None, T0 + 24_000)
     store.resign(held)
     left = PredictorStore(database, "run_2").read()

@@ -60,7 +60,7 @@ def lone_gateway(
     """What becomes of so many attempts: seconds and outcome each."""
     clockwork = Clockwork()
     quantiles = [(number + 0.5) / count for number in range(count)]
-    purposes = ("fail", "hang", "loss", "decline", "outlier", "executed")
+    purposes = ("fail", "hang", "loss", "decline", "outlier", "executed", "unknown")
     demand = Demand(
         at=[number * spacing for number in range(count)],
         method=["card"] * count,
@@ -83,7 +83,7 @@ def lone_gateway(
     return ended
 
 
-def test_a_well_function_answers_in_its_time() -> None:
+def test_a_healthy_gateway_answers_in_its_time() -> None:
     ended = lone_gateway(1000)
     assert sum(1 for seconds, _ in ended if seconds == pytest.approx(0.6)) >= 990
     assert sum(1 for _, outcome in ended if outcome is Outcome.DECLINED) == pytest.approx(80, abs=3)
@@ -94,6 +94,22 @@ def test_a_gateway_with_too_few_servers_queues_first_come_first_served() -> None
     waits = [seconds for seconds, outcome in ended if outcome in {Outcome.APPROVED, Outcome.DECLINED}]
     assert waits == sorted(waits)
     assert max(seconds for seconds, _ in ended) == pytest.approx(TIMEOUT_SECONDS)
+
+
+def test_a_late_answer_occupies_no_server_and_a_slow_one_does() -> None:
+    """One attempt every 0.35 s on two servers: 0.6 s each are no queue, and 1.8 s each would be one."""
+    late, slow = (
+        [seconds for seconds, _ in lone_gateway(200, Fault(kind, "alder", 0, 100, 3.0), servers=2, spacing=0.35)]
+        for kind in ("late", "slow")
+    )
+    assert sum(1 for seconds in late if seconds == pytest.approx(1.8)) >= 190
+    assert max(slow) == pytest.approx(TIMEOUT_SECONDS)
+
+
+def test_an_answer_later_than_the_timeout_is_unknown_and_charged() -> None:
+    ended = lone_gateway(100, Fault("late", "alder", 0, 100, 20.0))
+    assert {outcome for _, outcome in ended} == {Outcome.UNKNOWN}
+    assert all(seconds == pytest.approx(TIMEOUT_SECONDS) for seconds, _ in ended)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from laboratory.demand import draw_demand
-from laboratory.fit import FIT_SCENARIOS, FIT_SEEDS, fit
-from laboratory.split import REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS, scenario
+from laboratory.split import FIRST, REPORT, REPORT_SEEDS, TUNING, TUNING_SEEDS, WEEKS, scenario
 from laboratory.trouble import KINDS
-from payonce.routing.detection.forecast import COEFFICIENTS
 
 
 def test_seeds_do_not_overlap() -> None:
     assert not set(REPORT_SEEDS) & set(TUNING_SEEDS)
-    assert set(FIT_SEEDS) <= set(TUNING_SEEDS)
     assert len(REPORT_SEEDS) == len(TUNING_SEEDS) == 30
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
+@pytest.mark.parametrize("name", sorted(REPORT))
 def test_ranges_do_not_overlap(name: str) -> None:
     """Fails when a scenario is reported with the strength that it was tuned with."""
     reported, tuned = REPORT[name], TUNING[name]
     low, high = sorted([reported.strength, tuned.strength])
-    assert low[1] < high[0]
+    assert low[1] < high[0] or reported.kind == tuned.kind == "quiet"
     assert (reported.gateways, reported.median_ms) != (tuned.gateways, tuned.median_ms)
 
 
-def test_the_shipped_coefficients_say_what_they_were_fitted_on() -> None:
-    provenance = json.loads(COEFFICIENTS.read_text("utf-8"))["provenance"]
-    assert provenance["scenarios"] == list(FIT_SCENARIOS)
-    assert provenance["seeds"] == list(FIT_SEEDS)
-    assert not set(provenance["seeds"]) & set(REPORT_SEEDS)
+def test_every_kind_is_in_both_groups() -> None:
+    for group in (REPORT, TUNING):
+        assert {ranges.kind or name for name, ranges in group.items()} == set(KINDS)
+    assert list(REPORT) == list(TUNING)
+    assert set(FIRST) | set(WEEKS) <= set(REPORT)
 
 
 def test_the_same_seed_is_the_same_trial_and_another_is_another() -> None:
@@ -40,11 +35,3 @@ def test_the_same_seed_is_the_same_trial_and_another_is_another() -> None:
     other = draw_demand(scenario(TUNING, "cliff", 1002), 1002)
     assert one == again
     assert one.at != other.at
-
-
-def test_a_fit_finds_what_made_the_data_and_leaves_out_what_would_be_negative() -> None:
-    features = [{"a": a / 10, "b": b / 10} for a in range(-20, 21) for b in range(-20, 21)]
-    labels = [2 * row["a"] - row["b"] > 0.5 for row in features]
-    _, weights = fit(features, labels)
-    assert set(weights) == {"a"}
-    assert weights["a"] > 0

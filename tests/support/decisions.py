@@ -10,7 +10,6 @@ from payonce.routing.decision.loops import decide
 from payonce.routing.decision.predictor_store import decision_write
 from payonce.routing.decision.record import record
 from payonce.routing.decision.state import State
-from payonce.routing.detection.forecast import shipped_model
 from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.signals.sketch import LatencySketch
 
@@ -32,9 +31,9 @@ def keep_decisions(
     for step in range(WELL_STEPS + SLOW_STEPS):
         at_ms = now_ms - STEP_MS * (WELL_STEPS + SLOW_STEPS - 1 - step)
         observed = _observation(at_ms, 6.0 if step >= WELL_STEPS else 1.0)
-        decision = decide(state, observed, settings, shipped_model(), at_ms)
+        decision = decide(state, observed, settings, at_ms)
         assert decision.document is not None
-        recorded = record(state, observed, settings, shipped_model(), at_ms, decision)
+        recorded = record(state, observed, settings, at_ms, decision)
         write = decision_write(recorded, epoch=decision.document.epoch, at_ms=at_ms)
         assert write is not None
         database.write([write, document_write(decision.document)])
@@ -50,6 +49,7 @@ def _observation(at_ms: int, slow: float) -> Observation:
         sketch = LatencySketch()
         for number in range(120):
             sketch.add((500 + 5 * number) * (slow if gateway == "alder" else 1.0))
-        cells[Cell(gateway, "card")] = CellSignals(10, sketch, 120, 0, 120, 8, 0)
-        gateways[gateway] = GatewaySignals(36, 36, 0, 0, 8, 0, True)
+        late = 120 if gateway == "alder" and slow > 1 else 0
+        cells[Cell(gateway, "card")] = CellSignals(sketch, good=120 - late, bad=late)
+        gateways[gateway] = GatewaySignals(36, 36, 0, 0, 8, 0)
     return Observation(at_ms, 3.0, cells, gateways, {"card": 24.0}, {"mer_1": 24.0}, {"authorization": 24.0})

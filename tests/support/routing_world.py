@@ -14,8 +14,7 @@ from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from payonce.routing.decision.leader import Predicting, PredictorRun, RunReport
 from payonce.routing.decision.predictor_store import PredictorStore
 from payonce.routing.decision.state import State
-from payonce.routing.detection.baseline import Baseline
-from payonce.routing.detection.forecast import shipped_model
+from payonce.routing.detection.memory import RouteMemory
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed
 from payonce.routing.signals.signal_store import SignalStore
@@ -34,12 +33,7 @@ GATEWAYS = frozenset({"alder", "birch"})
 ROUTING = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5}, mode=Mode.ON)
 TICK_SECONDS = 0.25
 PER_SECOND = 16  # payments, over both gateways
-USUAL = Baseline(
-    log_p95=math.log(870),
-    log_mean=math.log(560),
-    learned_seconds=1e4,
-    learned_samples=10**4,
-)
+USUAL = RouteMemory(log_p95=math.log(870), learned=10**4)
 
 
 @dataclass(frozen=True)
@@ -96,16 +90,13 @@ class RoutingWorld:
         self.time.run_until(seconds)
         self.time.seconds = max(self.time.seconds, seconds)
 
-    def warm_up_state(self, per_second: int = PER_SECOND) -> State:
+    def warm_up_state(self) -> State:
         """Return a state that knows what is usual."""
-        usual = replace(USUAL, rate=per_second / 2, peak_in_flight=max(1, per_second // 2))
-        baselines = {Cell(gateway, "card"): usual for gateway in sorted(GATEWAYS)}
-        means = dict.fromkeys(sorted(GATEWAYS), 0.56)
-        return State(epoch=1, baselines=baselines, demand=float(per_second), means=means)
+        return State(epoch=1, memories={Cell(gateway, "card"): replace(USUAL) for gateway in sorted(GATEWAYS)})
 
-    def warm_up(self, per_second: int = PER_SECOND) -> None:
+    def warm_up(self) -> None:
         """Store such a state."""
-        state = packed(self.warm_up_state(per_second).to_bytes())
+        state = packed(self.warm_up_state().to_bytes())
         item = {"pk": "PREDICTOR", "sk": "STATE", "epoch": 1, "leader": "", "leader_until_ms": 0, "state": state}
         self.database.write([Insert(Table.ROUTING, item)])
 
@@ -177,7 +168,6 @@ class RoutingWorld:
                 control=ControlStore(used),
                 settings=ROUTING,
                 gateways=GATEWAYS,
-                model=shipped_model(),
                 clock=clock,
                 sleep=self.sleep,
                 log=self.log,

@@ -359,28 +359,87 @@ def test_a_decision_is_found_in_the_last_hours_or_in_the_one_named(
     assert run(command, "99")[0] == 2
 
 
+def record_key(application: Application, document: ControlDocument) -> dict[str, str]:
+    return {"pk": decision_partition(application.clock.now_ms()), "sk": f"{document.epoch:012d}"}
+
+
 def test_what_is_no_record_is_refused(application: Application, run: Any, document: ControlDocument) -> None:
-    key = {"pk": decision_partition(application.clock.now_ms()), "sk": f"{document.epoch:012d}"}
-    change(application, key, lambda stored: stored.update(version=2))
-    code, _, err = run("replay", str(document.epoch))
-    assert (code, "another version" in err) == (2, True)
+    key = record_key(application, document)
     application.database.write([Adjust(table=Table.ROUTING, key=key, set={"record": b"garbage"})])
     code, _, err = run("replay", str(document.epoch))
     assert (code, "can't be read" in err) == (2, True)
 
 
+def as_version_1(stored: dict[str, Any]) -> None:
+    """Make it the record of the version before: other settings, other forecasts, and a model's coefficients."""
+    stored["version"] = 1
+    stored["settings"].update(horizon_seconds=60, act_at_probability=0.5, max_shift=0.25)
+    stored["model"] = {"intercept": -4.0, "weights": {"slope": 1.0}, "horizon_seconds": 60}
+    for key in stored["forecasts"]:
+        stored["forecasts"][key] = {"probability": 0.93, "horizon_seconds": 60, "features": {}, "drivers": ["slope"]}
+
+
+@pytest.mark.parametrize(("command", "done"), [("replay", "replayed"), ("explain", "explained")])
+def test_the_record_of_another_version_is_refused_with_what_to_do(
+    application: Application, run: Any, document: ControlDocument, command: str, done: str
+) -> None:
+    """Fails with a traceback when the record's version is not asked."""
+    change(application, record_key(application, document), as_version_1)
+    code, out, err = run(command, str(document.epoch))
+    assert (code, out) == (2, "")
+    assert f"The record of epoch {document.epoch} can't be {done}" in err
+    assert "version" in err
+    assert "Traceback" not in err
+    assert run("decisions")[0] == 0, "but it is listed"
+
+
+def test_after_an_update_a_gateway_is_drained_by_the_settings_of_the_old_record(
+    application: Application, run: Any, document: ControlDocument
+) -> None:
+    """Fails when settings that are gone make the record's others unreadable, until there is a new decision."""
+    change(application, record_key(application, document), as_version_1)
+    assert run("show")[0] == 0
+    code, _, err = run("drain", "alder", *ANN)
+    assert (code, err) == (0, "")
+    assert in_force(application).shares == {"alder": 0.0}
+
+
+def test_a_changed_record_is_not_explained(application: Application, run: Any, document: ControlDocument) -> None:
+    """Fails with a traceback when a record is trusted to hold what it should."""
+    change(
+        application,
+        record_key(application, document),
+        lambda stored: stored["forecasts"]["alder|card"].pop("others_share"),
+    )
+    code, out, err = run("explain", str(document.epoch))
+    assert (code, out) == (2, "")
+    assert "others_share" in err
+
+
 def test_the_forecasts_are_explained_route_by_route(
     application: Application, run: Any, document: ControlDocument
 ) -> None:
+    """Fails when a figure shown is not the record's."""
+    item = application.database.get(Table.ROUTING, record_key(application, document))
+    assert item is not None
+    forecasts = json.loads(unpacked(item["record"], 10**7))["forecasts"]
     code, out, _ = run("explain", str(document.epoch))
     lines = out.splitlines()
     head = next(number for number, line in enumerate(lines) if line.split()[:1] == ["gateway"])
     assert code == 0
-    assert lines[head].split() == ["gateway", "method", "probability", "horizon", "drivers"]
-    assert lines[head + 1].split()[:2] == ["alder", "card"], "the most likely trouble comes first"
-    assert "60 s" in lines[head + 1]
-    assert "projected" in lines[head + 1]
-    assert lines[head + 2].split()[:2] == ["birch", "card"]
+    assert lines[head].split() == ["gateway", "method", "bad", "others", "evidence", "drivers"]
+    alder, birch = forecasts["alder|card"], forecasts["birch|card"]
+    assert alder["bad_share"] > birch["bad_share"] > 0, "the worst comes first"
+    assert lines[head + 1].split() == [
+        "alder",
+        "card",
+        f"{alder['bad_share']:.1%}",
+        f"{alder['others_share']:.1%}",
+        f"{alder['evidence']:.1f}",
+        "late",
+    ]
+    assert lines[head + 2].split()[:3] == ["birch", "card", f"{birch['bad_share']:.1%}"]
+    assert lines[head + 2].split()[-1] == "-"
 
 
 def test_a_step_without_forecasts_says_so(application: Application, run: Any, document: ControlDocument) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from payonce.domain.errors import MisconfiguredError
 from payonce.routing.control.configured import NUMBERS, WHOLE
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
 from payonce.wiring.settings import Settings, load_settings
+from tests.support.aws import REPOSITORY
 
 TWO = '[{"name":"alder","kind":"sandbox_bank"},{"name":"birch","kind":"sandbox_bank"}]'
 
@@ -35,26 +37,33 @@ def test_nothing_said_is_off_and_the_default_gateway() -> None:
 def test_what_is_said_is_taken() -> None:
     told = load(
         ROUTING_MODE="canary",
-        ROUTING='{"weights":{"birch":0.75,"alder":0.25},"slo_ms":2000,"canary_share":0.1,"hold_seconds":60,'
-        '"probes_per_second":1,"max_shift":0.5,"life_seconds":20,"horizon_seconds":30,"act_at_probability":0.7}',
+        ROUTING='{"weights":{"birch":0.75,"alder":0.25},"slo_ms":2000,"canary_share":0.1,"hold_seconds":90,'
+        '"life_seconds":20}',
     ).routing
     assert told == RoutingSettings(
         neutral={"alder": 0.25, "birch": 0.75},
         mode=Mode.CANARY,
         slo_ms=2000,
         canary_share=0.1,
-        hold_seconds=60,
-        probes_per_second=1,
-        max_shift=0.5,
+        hold_seconds=90,
         life_seconds=20,
-        horizon_seconds=30,
-        act_at_probability=0.7,
     )
 
 
 def test_every_setting_has_its_name() -> None:
     """Fails when a new setting can't be set."""
     assert WHOLE | NUMBERS | {"neutral", "mode"} == {field.name for field in fields(RoutingSettings)}
+
+
+def test_the_documented_settings_are_the_codes_with_their_defaults() -> None:
+    """Fails when a setting or its default is changed, and operators read of another one."""
+    page = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
+    table = page.partition("`Routing` is a JSON object")[2].partition("\n\nWith an invalid setting")[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", table, re.MULTILINE))
+    defaults = RoutingSettings(neutral={"alder": 1.0})
+    assert {name: float(value) for name, value in documented.items()} == {
+        name: getattr(defaults, name) for name in WHOLE | NUMBERS
+    }
 
 
 @pytest.mark.parametrize(
@@ -69,12 +78,13 @@ def test_every_setting_has_its_name() -> None:
         ('{"slo_ms":2000.5}', "slo_ms"),
         ('{"slo_ms":true}', "slo_ms"),
         ('{"slo_ms":0}', "SLO"),
-        pytest.param('{"probes_per_second":1' + "0" * 400 + "}", "probes_per_second", id="beyond any float"),
+        pytest.param('{"canary_share":1' + "0" * 400 + "}", "canary_share", id="beyond any float"),
         pytest.param('{"weights":{"alder":1' + "0" * 400 + "}}", "weights", id="a weight beyond any float"),
-        ('{"max_shift":"0.5"}', "max_shift"),
-        ('{"max_shift":2}', "max_shift"),
+        ('{"canary_share":"0.5"}', "canary_share"),
+        ('{"probes_per_second":0.2}', "probes_per_second"),
+        ('{"canary_share":2}', "canary_share"),
         ('{"canary_share":NaN}', "JSON object"),
-        ('{"probes_per_second":1e999}', "probes_per_second"),
+        ('{"canary_share":1e999}', "canary_share"),
         ('{"life_seconds":301}', "life_seconds"),
         ('{"weights":[]}', "weights"),
         ('{"weights":{}}', "weights"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_RATIO = 0.9  # to the import of boto3; 0.45 was measured, and 0.4 for what the function adds
-HEAVY = {"boto3", "botocore", "numpy", "pydantic", "aws_lambda_powertools", "simpy", "sklearn", "river"}
+HEAVY = {"boto3", "botocore", "numpy", "pydantic", "aws_lambda_powertools", "sklearn", "river"}
 PROGRAM = """
 import json, sys, time
 began = time.process_time()

@@ -14,7 +14,8 @@ from payonce.ports import Adjust, Insert, Table
 from payonce.routing.control.control_store import CONTROL_KEY, ControlStore, override_write
 from payonce.routing.control.override import Override, overridden
 from payonce.routing.control.routing_settings import Mode
-from payonce.routing.decision.leader import LEASE_MS
+from payonce.routing.decision.changes import content
+from payonce.routing.decision.leader import LEASE_MS, REPEAT_MS
 from payonce.routing.decision.levels import Level
 from payonce.routing.decision.predictor_store import (
     MAX_STATE_BYTES,
@@ -26,13 +27,16 @@ from payonce.routing.decision.predictor_store import (
 from payonce.routing.decision.record import replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import VERSION, State, restore
-from payonce.routing.detection.baseline import Baseline
+from payonce.routing.detection.memory import RouteMemory
+from payonce.routing.signals.book import SignalBook
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed, unpacked
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from payonce.routing.signals.observation import Observation
 
 LIFE_SECONDS = ROUTING.life_seconds
 STEP_SECONDS = 1.0
@@ -99,9 +103,8 @@ def test_a_gateway_that_was_limited_and_is_configured_no_longer_is_forgotten() -
     """Fails when its limit stays: every document would name it, and payments refuse one that names an unknown one."""
     world = RoutingWorld()
     state, at_ms, gone = world.warm_up_state(), world.time.now_ms(), Cell("gone", "card")
-    state.limits["gone"] = Limit(1.0, 2.0, at_ms, at_ms, 8.0, at_ms)
-    state.levels[gone], state.means["gone"] = Level(level=0.15), 0.5
-    state.baselines[gone] = Baseline()
+    state.limits["gone"] = Limit(1.0, 2.0, at_ms, at_ms, is_sure=True)
+    state.levels[gone], state.memories[gone] = Level(level=0.15), RouteMemory()
     item = {"epoch": 1, "leader": "", "leader_until_ms": 0, "state": packed(state.to_bytes())}
     world.database.write([Insert(Table.ROUTING, {**STATE_KEY, **item})])
     world.start_traffic(30)
@@ -115,14 +118,11 @@ def test_a_gateway_that_was_limited_and_is_configured_no_longer_is_forgotten() -
     assert b"gone" not in (stored.state or b"gone")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("log_p95", 1e308), ("peak_in_flight", -1), ("rate", -1e308), ("log_mean", 10**11)]
-)
-def test_a_state_whose_numbers_can_not_be_is_begun_anew(name: str, value: float) -> None:
+def test_a_state_whose_numbers_can_not_be_is_begun_anew() -> None:
     """Fails when it ends the run: the next one would read the same state, and end, until somebody deleted it."""
     world = RoutingWorld()
     state = world.warm_up_state()
-    setattr(state.baselines[Cell("alder", "card")], name, value)
+    state.memories[Cell("alder", "card")].log_p95 = 1e308
     item = {"epoch": 40, "leader": "", "leader_until_ms": 0, "state": packed(state.to_bytes())}
     world.database.write([Insert(Table.ROUTING, {**STATE_KEY, **item})])
     world.start_traffic(30)
@@ -181,6 +181,54 @@ def test_after_the_last_payment_the_document_expires_and_nothing_more_is_written
     assert world.log.said("routing signals are late") == []
 
 
+def publications(world: RoutingWorld, until: int) -> list[tuple[float, tuple[Any, ...]]]:
+    """Return when a new document was in force, by the second, and what payments act on in it."""
+    seen: list[tuple[float, tuple[Any, ...]]] = []
+    epoch = before.epoch if (before := world.document()) is not None else 0
+    for tenth in range(int(world.time.seconds * 10) + 1, until * 10):
+        world.run_until(tenth / 10)
+        document = world.document()
+        if document is not None and document.epoch != epoch:
+            epoch = document.epoch
+            seen.append((tenth / 10, content(document)))
+    return seen
+
+
+def test_an_unchanged_document_is_published_rarely_and_a_changed_one_at_once(world: RoutingWorld) -> None:
+    """Fails when every decision is published, or a change waits for its turn."""
+    world.start_predictor("run_1", seconds=40)
+    world.start_traffic(50)
+    calm = publications(world, 20)
+    assert all(what == calm[0][1] for _, what in calm)
+    gaps = [later - sooner for (sooner, _), (later, _) in pairwise(calm)]
+    assert min(gaps) >= REPEAT_MS / 1000 - STEP_SECONDS
+    assert max(gaps) <= REPEAT_MS / 1000 + 2 * STEP_SECONDS, "well before it expires"
+    world.slow["alder"] = 6
+    changed = publications(world, 38)
+    assert sum(one != other for (_, one), (_, other) in pairwise(changed)) > 2
+    for (sooner, one), (later, other) in pairwise(changed):
+        assert one != other or later - sooner >= REPEAT_MS / 1000 - STEP_SECONDS
+    world.run_until(42)
+    assert world.reports[0].published < world.reports[0].decisions / 1.5
+
+
+def test_a_forecast_is_made_at_every_step(world: RoutingWorld) -> None:
+    """Fails when it waits for the document to be repeated: a hang is seen seconds later."""
+    made: list[bool] = []
+    observe = SignalBook.observe
+
+    def noted(book: SignalBook, now_ms: int, *, forecast: bool) -> Observation:
+        made.append(forecast)
+        return observe(book, now_ms, forecast=forecast)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SignalBook, "observe", noted)
+        world.start_predictor("run_1", seconds=30)
+        world.start_traffic(40)
+        world.run_until(32)
+    assert sum(made) == pytest.approx(len(made), abs=3)
+
+
 def test_the_next_run_stands_by_and_takes_over_within_a_step_of_the_end(world: RoutingWorld) -> None:
     """Fails when a run does not give up the lead at its end (the next waits for the lease), or two lead at once."""
     world.start_traffic(150)
@@ -234,10 +282,8 @@ def test_killed_at_a_write_in_a_demotion_it_goes_on_where_it_was(world: RoutingW
     world.run_until(30 + LIFE_SECONDS + LEASE_MS / 1000 + 2)
     assert world.log.said("routing state restarted") == []
     first = next(item for item in decisions(world) if int(item["sk"]) > before.epoch)
-    assert (
-        json.loads(unpacked(first["record"], MAX_STATE_BYTES))["state_before"]["baselines"]
-        == (before.to_json()["baselines"])
-    )
+    recorded = json.loads(unpacked(first["record"], MAX_STATE_BYTES))
+    assert recorded["state_before"]["memories"] == before.to_json()["memories"]
     assert world.share() < 0.25
 
 

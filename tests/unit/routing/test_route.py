@@ -87,10 +87,9 @@ def test_a_canary_is_a_fixed_share_of_payments() -> None:
         {"neutral": {}},
         {"neutral": {"alder": 0.5}},
         {"neutral": {"alder": 1.5, "birch": -0.5}},
-        {"neutral": {"alder": 1.0}, "max_shift": 0},
+        {"neutral": {"alder": 1.0}, "canary_share": 2},
         {"neutral": {"alder": 1.0}, "life_seconds": 0},
-        {"neutral": {"alder": 1.0}, "probes_per_second": -1},
-        {"neutral": {"alder": 1.0}, "act_at_probability": 1},
+        {"neutral": {"alder": 1.0}, "hold_seconds": 0},
     ],
     ids=str,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from payonce.routing.control.admission import Priority
-from payonce.routing.signals.book import EVERYONE_ELSE, MAX_MERCHANTS, Outcome, SignalBook
+from payonce.routing.control.routing_settings import SLO_MS
+from payonce.routing.signals.book import EVERYONE_ELSE, FORGET_OPEN_SECONDS, MAX_MERCHANTS, Outcome, SignalBook
 from payonce.routing.signals.observation import Cell, Observation
 from payonce.routing.signals.windows import KEEP_SECONDS
 
@@ -39,13 +40,67 @@ def test_what_has_ended_is_told_once() -> None:
     book = SignalBook()
     book.expect(CARD, 1000)
     for index, (latency_ms, outcome) in enumerate(
-        [(300, Outcome.APPROVED), (1500, Outcome.DECLINED), (10, Outcome.NEVER_SENT)]
+        [(300, Outcome.APPROVED), (SLO_MS + 1, Outcome.DECLINED), (10, Outcome.NEVER_SENT), (9, Outcome.UNKNOWN)]
     ):
         book.committed(T0, str(index), CARD, latency_ms, outcome)
     first, second = (book.observe(T0 + 100, forecast=True).cells[CARD] for _ in range(2))
-    assert (first.good, first.bad) == (1, 2)
-    assert (second.good, second.bad) == (0, 0)
-    assert second.answered == 2
+    assert (first.good, first.bad, first.failed) == (1, 2, 1), "a refused connection moves on at once"
+    assert (second.good, second.bad, second.failed) == (0, 0, 0)
+    assert second.sketch.total == 3, "its latencies are in the window all the same"
+
+
+def judged(book: SignalBook, at_ms: int) -> tuple[int, int, int]:
+    """Return good, bad and failed of what was judged since the last time."""
+    cell = book.observe(at_ms, forecast=True).cells[CARD]
+    return cell.good, cell.bad, cell.failed
+
+
+def test_a_late_attempt_is_judged_once_when_it_passes_the_slo() -> None:
+    """Fails when it is judged at its end: one that hangs would be seen too late. Or at both: it would count twice."""
+    book = SignalBook()
+    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
+    assert judged(book, T0 + SLO_MS) == (0, 0, 0), "it may still keep it"
+    assert judged(book, T0 + SLO_MS + 1) == (0, 1, 0)
+    assert judged(book, T0 + SLO_MS + 2000) == (0, 0, 0)
+    book.committed(T0 + SLO_MS + 3000, "a", CARD, SLO_MS + 3000, Outcome.APPROVED)
+    assert judged(book, T0 + SLO_MS + 3000) == (0, 0, 0)
+
+
+def test_a_late_attempt_that_ends_without_an_answer_is_failed_too() -> None:
+    """Fails when only what was not late can fail: a gateway that hangs would be called late, and be sent load."""
+    book = SignalBook()
+    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
+    assert judged(book, T0 + SLO_MS + 1) == (0, 1, 0)
+    book.committed(T0 + 10_000, "a", CARD, 10_000, Outcome.UNKNOWN)
+    assert judged(book, T0 + 10_000) == (0, 0, 1)
+
+
+def test_the_slo_is_that_of_the_settings() -> None:
+    """Fails when the book judges by the default."""
+    book = SignalBook(1000)
+    book.claimed(T0, "open", CARD, "m", Priority.AUTHORIZATION)
+    for attempt, latency_ms in (("good", 1000), ("bad", 1001)):
+        book.committed(T0 + latency_ms, attempt, CARD, latency_ms, Outcome.APPROVED)
+    assert judged(book, T0 + 1001) == (1, 2, 0)
+
+
+def test_an_attempt_of_a_lagging_shard_is_not_late_before_its_shard_says_so() -> None:
+    """Fails when lateness is measured by the newest event of all: the commit may be on its way."""
+    book = SignalBook()
+    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="two")
+    book.claimed(T0 + SLO_MS + 1000, "b", CARD, "m", Priority.AUTHORIZATION, shard="one")
+    assert judged(book, T0 + SLO_MS + 1000) == (0, 0, 0)
+    book.claimed(T0 + SLO_MS + 500, "c", CARD, "m", Priority.AUTHORIZATION, shard="two")
+    assert judged(book, T0 + SLO_MS + 1000) == (0, 1, 0)
+
+
+def test_what_is_judged_in_a_step_of_the_reflex_loop_waits_for_the_forecast() -> None:
+    """Fails when a step without windows takes the counts: the forecast would see every other second."""
+    book = SignalBook()
+    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
+    book.committed(T0 + 300, "a", CARD, 300, Outcome.APPROVED)
+    book.observe(T0 + 500, forecast=False)
+    assert judged(book, T0 + 1500) == (1, 0, 0)
 
 
 def test_repeated_and_reordered_events_count_once() -> None:
@@ -69,7 +124,7 @@ def test_a_decline_is_an_answer_and_an_unknown_outcome_is_not() -> None:
         book.claimed(T0, str(index), CARD, "m", Priority.AUTHORIZATION)
         book.committed(T0 + 10, str(index), CARD, 10, outcome)
     cell = book.observe(T0 + 100, forecast=True).cells[CARD]
-    assert (cell.answered, cell.technical) == (2, 2)
+    assert (cell.good, cell.bad, cell.failed) == (2, 1, 1)
     assert cell.sketch.total == 3, "what was never sent has no latency"
 
 
@@ -80,8 +135,11 @@ def test_nothing_is_kept_for_ever() -> None:
         book.committed(T0 + 1000 * second, f"gone{second}", CARD, 5, Outcome.APPROVED)
         book.observe(T0 + 1000 * second, forecast=True)
     end = book.observe(T0 + 3000 * KEEP_SECONDS, forecast=True)
+    route = book._routes[CARD]
     assert end.gateways["alder"].in_flight <= KEEP_SECONDS + 1
-    assert end.cells[CARD].answered <= KEEP_SECONDS
+    assert len(route.slots) <= KEEP_SECONDS
+    assert len(route.late) <= KEEP_SECONDS + 1
+    assert len(book._closed) <= FORGET_OPEN_SECONDS + 1
 
 
 def test_demand_counts_the_refused_and_is_a_rate() -> None:
@@ -106,7 +164,8 @@ def test_a_claim_is_overdue_by_its_own_shard_alone() -> None:
     book.claimed(T0 + 5000, "now", CARD, "m", Priority.AUTHORIZATION, shard="one")
     lagging = book.observe(T0 + 5000, forecast=True)
     assert (lagging.gateways["alder"].in_flight, lagging.gateways["alder"].overdue) == (22, 1)
-    assert lagging.cells[CARD].overdue == 1
+    assert lagging.cells[CARD].sketch.total == 1
+    assert lagging.cells[CARD].bad == 1
     book.claimed(T0 + 4000, "later", CARD, "m", Priority.AUTHORIZATION, shard="two")
     assert book.observe(T0 + 5000, forecast=False).gateways["alder"].overdue == 21
 
@@ -127,14 +186,16 @@ def test_an_event_from_the_future_hides_nothing_that_comes_after_it() -> None:
     book.expect(CARD, 1000)
     book.claimed(T0 + 120_000, "ahead", CARD, "m", Priority.AUTHORIZATION)
     book.committed(T0 + 120_000, "gone", CARD, 40, Outcome.APPROVED)
+    ended = 0
     for second in range(30):
         at_ms = T0 + 1000 * second
         book.claimed(at_ms, f"open{second}", CARD, "m", Priority.AUTHORIZATION)
         book.committed(at_ms, f"done{second}", CARD, 40, Outcome.APPROVED)
         seen = book.observe(at_ms, forecast=True)
+        ended += seen.cells[CARD].good
     assert seen.gateways["alder"].answered == 4, "of the last seconds only"
     assert seen.merchants == {"m": 4 / 3}
-    assert seen.cells[CARD].answered == 31, "counted once, when it came"
+    assert ended == 31, "counted once, when it came"
     assert seen.gateways["alder"].overdue == 29, "all but those of this second and the last"
     later = book.observe(T0 + 91_000, forecast=False)
     assert later.gateways["alder"].in_flight == 0

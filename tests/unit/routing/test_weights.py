@@ -1,15 +1,12 @@
-"""Weights are weights: they add up, nobody is without a route, and no step moves more than it may."""
+"""Weights are weights: they add up, nobody is without a route, and what exceeds a limit goes where there is room."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.control.routing_settings import RoutingSettings
-from payonce.routing.decision.weights import aim, apply_limits, shift, wanted_rates
+from payonce.routing.decision.weights import MAX_PROBE_SHARE, PROBES_PER_SECOND, aim, apply_limits, wanted_rates
 
 GATEWAYS = ("alder", "birch", "cedar", "dogwood")
 
@@ -25,40 +22,26 @@ def is_whole(weights: dict[str, float]) -> bool:
     return all(0 <= weight <= 1 + 1e-9 for weight in weights.values()) and abs(sum(weights.values()) - 1) < 1e-6
 
 
-@given(shares(), st.lists(st.floats(0.001, 1), min_size=4, max_size=4), st.floats(0, 1000), st.floats(0.25, 1))
+@given(shares(), st.lists(st.floats(0.001, 1), min_size=4, max_size=4), st.floats(0, 1000))
 def test_any_levels_make_whole_weights_with_probes_for_all(
-    neutral: dict[str, float], raw: list[float], offered: float, probing: float
+    neutral: dict[str, float], raw: list[float], offered: float
 ) -> None:
-    settings = RoutingSettings(neutral=neutral)
-    weights = aim(dict(zip(GATEWAYS, raw, strict=False)), offered, dict.fromkeys(GATEWAYS, probing), settings)
+    weights = aim(dict(zip(GATEWAYS, raw, strict=False)), neutral, offered)
     assert is_whole(weights)
     assert all(weight > 0 for weight in weights.values()), "the floor of real first attempts"
 
 
-def test_all_demoted_is_neutral() -> None:
-    """Fails when the least bad of the bad gets everything."""
-    settings = RoutingSettings(neutral={"alder": 0.5, "birch": 0.5})
-    assert aim({"alder": 0.001, "birch": 0.4}, 10, {}, settings) == settings.neutral
+@given(shares(), st.floats(0.001, 1))
+def test_levels_are_shares_of_one_another(neutral: dict[str, float], level: float) -> None:
+    """All gateways equally demoted are neutral: nobody is sent away from where it is as bad as elsewhere."""
+    assert aim(dict.fromkeys(GATEWAYS, level), neutral, 10) == pytest.approx(neutral)
 
 
-@given(shares(4), shares(4), st.floats(0.01, 1), st.lists(st.floats(0, 1), min_size=4, max_size=4))
-def test_no_step_moves_more_than_it_may_nor_where_there_is_no_room(
-    before: dict[str, float], target: dict[str, float], most: float, raw: list[float]
-) -> None:
-    """Fails when the shift or the room is not bounded."""
-    room = dict(zip(GATEWAYS, raw, strict=True))
-    after = shift(before, target, room, most)
-    assert is_whole(after)
-    gained = sum(max(0.0, after[name] - before[name]) for name in GATEWAYS)
-    assert gained <= most + 1e-9
-    assert all(after[name] <= max(room[name], before[name]) + 1e-9 for name in GATEWAYS)
-
-
-@given(shares(4), shares(4), st.floats(0.01, 1))
-def test_with_room_it_arrives_in_the_end(before: dict[str, float], target: dict[str, float], most: float) -> None:
-    for _ in range(math.ceil(1 / most) + 1):
-        before = shift(before, target, {}, most)
-    assert all(abs(before[name] - target[name]) < 1e-6 for name in GATEWAYS)
+def test_a_demoted_gateway_gets_its_probes_and_no_more() -> None:
+    levels, even = {"alder": 0.0001}, {"alder": 0.5, "birch": 0.5}
+    assert aim(levels, even, 100.0)["alder"] == pytest.approx(PROBES_PER_SECOND / 100)
+    assert aim(levels, even, 0.1)["alder"] == MAX_PROBE_SHARE, "in little traffic"
+    assert aim(levels, {"alder": 0.001, "birch": 0.999}, 0.1)["alder"] == 0.001, "nor more than its neutral share"
 
 
 limits = st.dictionaries(st.sampled_from(GATEWAYS), st.floats(0.1, 100))
@@ -71,35 +54,73 @@ def test_limits_leave_whole_weights(
     card_rate: float,
     wallet_rate: float,
     limited: dict[str, float],
-    headroom: dict[str, float],
+    rooms: dict[str, float],
 ) -> None:
     demand = {"card": card_rate, "wallet": wallet_rate}
-    weights, share = apply_limits({"card": card, "wallet": wallet}, demand, limited, headroom)
+    weights, share = apply_limits({"card": card, "wallet": wallet}, demand, limited, rooms)
     assert 0 <= share <= 1
     assert all(is_whole(each) for each in weights.values())
 
 
-@given(shares(4), st.floats(0, 100), limits, limits)
+@given(shares(4), st.floats(0, 100), limits)
 def test_no_limited_gateway_gets_more_than_its_rate(
-    card: dict[str, float], rate: float, limited: dict[str, float], headroom: dict[str, float]
+    card: dict[str, float], rate: float, limited: dict[str, float]
 ) -> None:
     """Fails when what is over a limit is sent all the same."""
-    weights, share = apply_limits({"card": card}, {"card": rate}, limited, headroom)
+    weights, share = apply_limits({"card": card}, {"card": rate}, limited, {})
     sent = wanted_rates(weights, {"card": rate * share})
-    assert all(sent.get(gateway, 0.0) <= most + 1e-6 for gateway, most in limited.items())
+    assert all(sent.get(gateway, 0.0) <= most * (1 + 1e-6) + 1e-5 for gateway, most in limited.items())
+
+
+@given(shares(4), shares(4), st.floats(0, 100), st.floats(0, 100), limits, limits)
+def test_nothing_is_refused_while_a_gateway_has_no_limit(
+    card: dict[str, float],
+    wallet: dict[str, float],
+    card_rate: float,
+    wallet_rate: float,
+    limited: dict[str, float],
+    rooms: dict[str, float],
+) -> None:
+    """Fails when a share below 1 comes from the limits of some, or of rounding."""
+    demand = {"card": card_rate, "wallet": wallet_rate}
+    some = {gateway: rate for gateway, rate in limited.items() if gateway != "alder"}
+    rooms = {gateway: rate for gateway, rate in rooms.items() if gateway != "alder"}
+    assert apply_limits({"card": card, "wallet": wallet}, demand, some, rooms)[1] == 1.0
 
 
 def test_what_a_limited_gateway_may_not_take_goes_where_there_is_room() -> None:
-    weights, share = apply_limits(
-        {"card": {"alder": 0.5, "birch": 0.5}}, {"card": 40.0}, {"alder": 5.0}, {"birch": 100.0}
-    )
+    weights, share = apply_limits({"card": {"alder": 0.5, "birch": 0.5}}, {"card": 40.0}, {"alder": 5.0}, {})
     assert weights["card"] == pytest.approx({"alder": 0.125, "birch": 0.875})
     assert share == 1.0
 
 
+def test_the_excess_fills_the_room_below_a_limit_too() -> None:
+    """Fails when only a gateway without a limit takes it: payments would be refused beside room."""
+    even = {"card": {"alder": 0.5, "birch": 0.5}}
+    weights, share = apply_limits(even, {"card": 40.0}, {"alder": 5.0}, {"birch": 50.0})
+    assert share == 1.0
+    assert weights["card"] == pytest.approx({"alder": 0.125, "birch": 0.875})
+
+
+def test_what_fills_one_gateways_room_goes_on_to_the_next() -> None:
+    """Fails when the excess is shared out once: birch has room for 2 of it, and cedar for the other 8."""
+    weights, share = apply_limits(
+        {"card": {"alder": 0.5, "birch": 0.25, "cedar": 0.25}}, {"card": 40.0}, {"alder": 10.0}, {"birch": 12.0}
+    )
+    assert share == 1.0
+    assert wanted_rates(weights, {"card": 40.0}) == pytest.approx({"alder": 10.0, "birch": 12.0, "cedar": 18.0})
+
+
 def test_what_fits_nowhere_is_refused() -> None:
     weights, share = apply_limits(
-        {"card": {"alder": 0.5, "birch": 0.5}}, {"card": 40.0}, {"alder": 5.0}, {"birch": 25.0}
+        {"card": {"alder": 0.5, "birch": 0.5}}, {"card": 40.0}, {"alder": 5.0, "birch": 25.0}, {}
     )
     assert share == pytest.approx(30 / 40)
     assert weights["card"] == pytest.approx({"alder": 5 / 30, "birch": 25 / 30})
+
+
+def test_a_gateway_without_a_weight_takes_no_excess() -> None:
+    """Fails when a drained gateway gets what the others may not take."""
+    weights, share = apply_limits({"card": {"alder": 1.0, "birch": 0.0}}, {"card": 40.0}, {"alder": 10.0}, {})
+    assert weights["card"] == {"alder": 1.0, "birch": 0.0}
+    assert share == pytest.approx(0.25)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["add_commands", "run"]
 
 OPERATOR = "operator"  # the audit trail's scope for acts that concern no single merchant
+SETTINGS = frozenset(setting.name for setting in fields(RoutingSettings))
 FOLLOW_SECONDS = REFRESH_MS * (1 + JITTER) / 1000  # by then every environment has read the control item again
-SETTLING_MS = 10_000  # the predictor reads the override with every forecast, every 5 s
+SETTLING_MS = 10_000  # the predictor reads the override every 5 s
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -75,7 +76,10 @@ def _configured(application: Application, environment: Mapping[str, str]) -> Con
     named = Mode(environment[MODE_VARIABLE]) if environment.get(MODE_VARIABLE) else None
     if newest is not None:
         try:
-            settings = RoutingSettings.from_json(newest.stored["settings"])
+            # Another version of payonce, from before an update, may have recorded settings that are gone: a gateway
+            # can be drained all the same.
+            stored = {name: value for name, value in newest.stored["settings"].items() if name in SETTINGS}
+            settings = RoutingSettings.from_json(stored)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BodyMalformed(
                 f"The settings in the record of epoch {newest.epoch} can't be read: {error}."

@@ -12,7 +12,8 @@ from payonce.cli.routing_views import plain
 from payonce.cli.support import shown
 from payonce.domain.errors import BodyMalformed, PayonceError
 from payonce.routing.decision.history import SEARCHED_HOURS, DecisionRecords, differences
-from payonce.routing.decision.record import replay
+from payonce.routing.decision.record import VERSION, replay
+from payonce.routing.detection.verdict import AHEAD_SECONDS, EVIDENCE
 
 if TYPE_CHECKING:
     import argparse
@@ -66,16 +67,28 @@ def replay_decision(application: Application, options: argparse.Namespace) -> in
     for line in islice(differences(kept.stored, json.loads(made)), NAMED_DIFFERENCES):
         sys.stdout.write(f"  {line}\n")
     sys.stdout.write(
-        "next: was it made by this version of payonce, and with its coefficients? If so, the record was changed, or a "
-        "decision depends on something that is not in it: a defect\n"
+        "next: was it made by this version of payonce? If so, the record was changed, or a decision depends on "
+        "something that is not in it: a defect\n"
     )
     return 1
 
 
 def explain_decision(application: Application, options: argparse.Namespace) -> int:
-    """Show the forecasts behind a decision."""
-    for line in _forecast_lines(_found(application, options)):
-        sys.stdout.write(f"{line}\n")
+    """Show the forecasts behind a decision. Raises ``BodyMalformed`` for the record of another version."""
+    kept = _found(application, options)
+    version = kept.stored.get("version")
+    if version != VERSION:
+        raise BodyMalformed(
+            f"The record of epoch {kept.epoch} can't be explained: it is of version {version}, and this payonce reads "
+            f"version {VERSION}. Use the payonce that made it."
+        )
+    try:
+        lines = list(_forecast_lines(kept))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BodyMalformed(
+            f"The record of epoch {kept.epoch} can't be explained: it was changed ({error!r})."
+        ) from error
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 
@@ -87,25 +100,28 @@ def _decision_line(kept: KeptDecision) -> str:
 
 
 def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
-    """Yield the lines of ``routing explain``: each route's forecast, by falling probability."""
+    """Yield the lines of ``routing explain``: each route's forecast, the worst first."""
     document, forecasts = kept.stored.get("document") or {}, kept.stored.get("forecasts") or {}
     yield f"decision   epoch {kept.epoch}, {shown(kept.at_ms)}, hour {kept.hour}"
     yield f"mode       {document.get('mode', '-')}"
     yield f"reason     {plain(str(document.get('reason', '-')))}"
     if not forecasts:
-        yield "forecasts  none: a step of the reflex loop alone. Every fifth step forecasts: payonce routing decisions"
+        yield "forecasts  none: a step of the reflex loop alone. Others have some: payonce routing decisions"
         return
-    act_at = kept.stored["settings"]["act_at_probability"]
-    yield f"forecasts  probability of missing the SLO (acted on from {act_at:.0%} if the route is worse than usual)"
-    rows = sorted(forecasts.items(), key=lambda item: (-item[1]["probability"], item[0]))
+    yield (
+        f"forecasts  share of bad payments (no answer, or later than the SLO) within {AHEAD_SECONDS:.0f} s, against "
+        f"the best other route's; evidence: -log10 of the p-value, acted on from {EVIDENCE:g}"
+    )
+    rows = sorted(forecasts.items(), key=lambda item: (-item[1]["bad_share"], item[0]))
     yield from _columns(
-        ["gateway", "method", "probability", "horizon", "drivers"],
+        ["gateway", "method", "bad", "others", "evidence", "drivers"],
         [
             [
-                *key.partition("|")[::2],
-                f"{known['probability']:.1%}",
-                f"{known['horizon_seconds']} s",
-                ", ".join(f"{name} {known['features'].get(name, 0):g}" for name in known["drivers"]) or "-",
+                *map(plain, key.partition("|")[::2]),
+                f"{known['bad_share']:.1%}",
+                f"{known['others_share']:.1%}",
+                f"{known['evidence']:.1f}",
+                ", ".join(known["drivers"]) or "-",
             ]
             for key, known in rows
         ],

@@ -13,7 +13,6 @@ from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.routing_settings import Mode
 from payonce.routing.decision.leader import Predicting, PredictorRun
 from payonce.routing.decision.predictor_store import PredictorStore
-from payonce.routing.detection.forecast import shipped_model
 from payonce.routing.signals.signal_store import SignalStore
 from payonce.routing.watch.stored_watch import Watching
 from payonce.wiring.application import Application
@@ -56,7 +55,6 @@ class RoutingApplication(Application):
                 control=ControlStore(self.database),
                 settings=self.settings.routing,
                 gateways=frozenset(self.settings.gateways),
-                model=shipped_model(),
                 clock=self.clock,
                 sleep=time.sleep,
                 log=get_logger(),

@@ -11,9 +11,6 @@ from payonce.routing.control.document import EVERYTHING, MAX_MERCHANTS, Admissio
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Never assume less than this share of the capacity seen before: if every gateway seems down, our measurement is the
-# likelier fault.
-MIN_PROVEN = 0.2
 RETRY_AFTER_SECONDS = 1  # the minimum: the loops decide anew every second
 MAX_RETRY_AFTER_SECONDS = 10
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 MODE_VARIABLE = "PAYONCE_ROUTING_MODE"
 SETTINGS_VARIABLE = "PAYONCE_ROUTING"
-WHOLE = frozenset({"slo_ms", "horizon_seconds", "hold_seconds", "life_seconds"})
-NUMBERS = frozenset({"act_at_probability", "probes_per_second", "max_shift", "canary_share"})
+WHOLE = frozenset({"slo_ms", "hold_seconds", "life_seconds"})
+NUMBERS = frozenset({"canary_share"})
 WEIGHTS = "weights"  # the operator's name for the field ``neutral``
 
 

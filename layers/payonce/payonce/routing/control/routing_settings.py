@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from payonce.domain.errors import MisconfiguredError
 
+SLO_MS = 3000  # a payer at a checkout waits so long without doubting; the client's own patience is at least 5 s
 MAX_GATEWAYS = 16  # keeps the control document small; no merchant has more acquirers for one currency
 
 
@@ -24,19 +25,14 @@ class Mode(StrEnum):
 class RoutingSettings:
     """The settings. ``neutral`` are the static weights per gateway, used without any forecast; they sum to 1.
 
-    ``slo_ms`` is the latency that 95 % of payments should stay below. ``probes_per_second`` is the minimum of real
-    first attempts that a demoted gateway keeps getting, so that its recovery is seen. ``max_shift`` bounds the share
-    of a method's traffic that one step of the forecast loop may move. ``hold_seconds`` is how long a gateway must be
-    well before it gets traffic back; it grows with every relapse. A document is valid for ``life_seconds``.
+    ``slo_ms`` is the latency that 95 % of payments should stay below. ``hold_seconds`` is how long a gateway that has
+    relapsed must be well before it gets traffic back; it grows with every relapse. A document is valid for
+    ``life_seconds``.
     """
 
     neutral: dict[str, float]
     mode: Mode = Mode.SHADOW
-    slo_ms: int = 3000
-    horizon_seconds: int = 60
-    act_at_probability: float = 0.5
-    probes_per_second: float = 0.2
-    max_shift: float = 0.25
+    slo_ms: int = SLO_MS
     hold_seconds: int = 60
     life_seconds: int = 30
     canary_share: float = 0.05
@@ -48,12 +44,10 @@ class RoutingSettings:
         weights = self.neutral.values()
         if not 1 <= len(self.neutral) <= MAX_GATEWAYS or min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
             raise MisconfiguredError("The static weights of the gateways must be at least 0 and add up to 1.")
-        if not 0 < self.max_shift <= 1 or not 0 <= self.canary_share <= 1 or not 0 < self.act_at_probability < 1:
-            raise MisconfiguredError("max_shift, canary_share and act_at_probability are shares between 0 and 1.")
-        if min(self.slo_ms, self.horizon_seconds, self.hold_seconds, self.life_seconds) < 1:
-            raise MisconfiguredError("The SLO, the horizon, the hold and a document's life must be positive.")
-        if self.probes_per_second < 0:
-            raise MisconfiguredError("probes_per_second can't be negative.")
+        if not 0 <= self.canary_share <= 1:
+            raise MisconfiguredError("canary_share is a share between 0 and 1.")
+        if min(self.slo_ms, self.hold_seconds, self.life_seconds) < 1:
+            raise MisconfiguredError("The SLO, the hold and a document's life must be positive.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that is stored with every decision."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 
 def to_json(value: DataclassInstance) -> dict[str, Any]:
-    """Return the fields as a dict. They may be numbers, booleans, None and lists of numbers, all with defaults."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    """Return the fields as a dict.
+
+    They may be numbers, booleans, None, lists of numbers, and dataclasses of the same, all with defaults.
+    """
+    return asdict(value)
 
 
 def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
@@ -20,15 +23,18 @@ def from_json[T: DataclassInstance](kind: type[T], stored: Any) -> T:
     wanted = {field.name for field in fields(kind)}
     if not isinstance(stored, dict) or set(stored) != wanted:
         raise ValueError(f"not a stored {kind.__name__}")
-    usual = kind()
+    usual, values = kind(), dict(stored)
     for name, item in stored.items():
         default = getattr(usual, name)
+        if is_dataclass(default) and not isinstance(default, type):
+            values[name] = from_json(type(default), item)
+            continue
         if isinstance(item, list) != isinstance(default, list) or (item is None and default is not None):
             raise ValueError(f"{kind.__name__}.{name} is of another kind")
         for number in item if isinstance(item, list) else (item,):
             if number is not None and not (isinstance(number, int | float) and math.isfinite(number)):
                 raise ValueError(f"{kind.__name__}.{name} is not a finite number")
-    return kind(**stored)
+    return kind(**values)
 
 
 def table(stored: Any, most: int) -> dict[str, Any]:

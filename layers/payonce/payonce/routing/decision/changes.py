@@ -33,14 +33,15 @@ def log_changes(log: Log, before: State, after: State, document: ControlDocument
         log.info("gateway restored", extra={**said, "gateway": gateway})
     shed = document.admission != EVERYTHING
     admission = {"authorization": document.admission.authorization, "batch": document.admission.batch}
-    if shed and not before.scarce:
+    if shed and not before.refusing:
         merchants = len(document.admission.merchants)
         log.warning("payments are shed", extra={**said, **admission, "limited_merchants": merchants})
-    if before.scarce and not shed:
+    if before.refusing and not shed:
         log.info("payments are no longer shed", extra=said)
-    if last is None or _content(document) != _content(last):
+    if last is None or content(document) != content(last):
         log.info("routing decided", extra={**said, "weights": document.weights, "limits": document.limits})
 
 
-def _content(document: ControlDocument) -> tuple[Any, ...]:
+def content(document: ControlDocument) -> tuple[Any, ...]:
+    """Return what payments act on: two documents with equal content route and admit alike."""
     return document.mode, document.weights, document.limits, document.admission

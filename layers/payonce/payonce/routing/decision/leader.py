@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.routing.control.in_force import settings_in_force
-from payonce.routing.decision.changes import log_changes
+from payonce.routing.decision.changes import content, log_changes
 from payonce.routing.decision.loops import decide, expectations
 from payonce.routing.decision.predictor_store import PredictorStore, RecordTaken, decision_write
 from payonce.routing.decision.record import record
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from payonce.routing.control.document import ControlDocument
     from payonce.routing.control.routing_settings import RoutingSettings
     from payonce.routing.decision.predictor_store import Stored
-    from payonce.routing.detection.forecast import Model
     from payonce.routing.signals.signal_store import SignalStore
     from payonce.routing.watch.stored_watch import Watching
 
 STEP_MS = 1_000  # the period of the reflex loop
-FORECAST_MS = 4_500  # stream time between forecasts: every fifth step, with a margin because steps are not exact
-LEASE_MS = 12_000  # covers two forecasts, each of which renews the lease, and 2 s
+FORECAST_MS = 900  # stream time between forecasts: every step, with a margin because steps are not exact
+REPEAT_MS = 4_500  # stream time after which late batches are looked for and an unchanged document is published again
+LEASE_MS = 12_000  # covers two publications, each of which renews the lease, and 2 s
 STALE_MS = 15_000  # half a document's life: older signals are no base for the next document
 
 
@@ -64,7 +64,6 @@ class Predicting:
     control: ControlStore
     settings: RoutingSettings
     gateways: frozenset[str]
-    model: Model
     clock: Clock
     sleep: Callable[[float], None]
     log: Log
@@ -175,7 +174,8 @@ class _Term:
         self._published_state = state
         self._last: ControlDocument | None = None
         self._control = control
-        self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard)
+        self._looked_far_at_ms = 0
+        self.feed = SignalFeed(work.signals, work.clock, work.gateways, work.watch.heard, work.settings.slo_ms)
 
     @property
     def epoch(self) -> int:
@@ -189,9 +189,11 @@ class _Term:
     def step(self, report: RunReport, tell_once: Callable[[str, dict[str, object]], None]) -> None:
         """Read the signals, and decide if there are new ones. Raises ``WriteConflict`` if another predictor leads."""
         feed = self.feed
-        feed.expect(expectations(self._state))
-        nearly_due = self._is_due(feed.newest_ms + STEP_MS)
-        if not feed.read(overlap_ms=LONG_OVERLAP_MS if nearly_due else OVERLAP_MS):
+        feed.expect(expectations(self._state, self._work.settings))
+        looks_far = not 0 <= feed.newest_ms - self._looked_far_at_ms < REPEAT_MS
+        if looks_far:
+            self._looked_far_at_ms = feed.newest_ms
+        if not feed.read(overlap_ms=LONG_OVERLAP_MS if looks_far else OVERLAP_MS):
             return
         if feed.lag_ms() > STALE_MS:
             report.stale_steps += 1
@@ -199,17 +201,23 @@ class _Term:
                 tell_once("routing signals are late", {"lag_ms": feed.lag_ms()})
             return
         due = self._is_due(feed.newest_ms)
-        if due:
+        if looks_far:
             self._control = self._work.control.read()
         now_ms = feed.now_ms()
         settings = settings_in_force(self._work.settings, self._control, self._work.gateways, now_ms)
         observed = feed.book.observe(feed.newest_ms, forecast=due)
-        decision = decide(self._state, observed, settings, self._work.model, now_ms)
+        decision = decide(self._state, observed, settings, now_ms)
         report.decisions += 1
         before, self._state = self._state, decision.state  # even if it is not published: no epoch is used twice
-        if decision.document is not None:
-            recorded = record(before, observed, settings, self._work.model, now_ms, decision)
+        if decision.document is not None and self._is_news(decision.document):
+            recorded = record(before, observed, settings, now_ms, decision)
             report.published += self._publish(decision.state, decision.document, recorded, now_ms)
+
+    def _is_news(self, document: ControlDocument) -> bool:
+        last = self._last
+        if last is None or content(document) != content(last):
+            return True
+        return not 0 <= document.issued_at_ms - last.issued_at_ms < REPEAT_MS
 
     def resign(self) -> None:
         """Resign the lead if this run holds it. A run that never published holds none and writes nothing."""

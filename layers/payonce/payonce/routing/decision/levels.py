@@ -1,11 +1,10 @@
-"""The forecast loop's memory per route: its level (the trusted part of its neutral share) and when that may change.
+"""The memory per route: its level, the trusted part of its neutral share, lost at once and earned back by answers.
 
 ::
 
-    well ──bad twice──▶ level x CUT, wait for the effect, again ... ──▶ floor: probes only
-      ▲                                                                  │ well for hold_seconds
-      └── level + RECOVER at every step ◀──── GOOD_ANSWERS, too ─────────┘   (longer after every relapse, and the longer
-                                                                              the trouble has lasted)
+    1 ──worse──▶ PROBED: a few real payments ──GOOD_ANSWERS in a row, hold over──▶ x RAISE every RAISE_SECONDS ──▶ 1
+                   ▲                                                                 │
+                   └────────────────────── a bad answer beyond chance ◀──────────────┘
 """
 
 from __future__ import annotations
@@ -13,47 +12,45 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from payonce.routing.detection.significance import surprise
+
 if TYPE_CHECKING:
     from payonce.routing.control.routing_settings import RoutingSettings
-    from payonce.routing.detection.detector import Assessment
+    from payonce.routing.detection.verdict import Verdict
 
-CONFIRMATIONS = 2
-CUT = 0.15  # factor of one cut; two cuts leave 2 %
-RECOVER = 0.125  # level regained per step: eight steps of 5 s back to the neutral share
-RECOVER_RELAPSED = 0.0835  # the same after a relapse: twelve steps
-# Recovery needs this many good answers in a row: a gateway failing 25 % of requests produces them once in 56 tries.
-GOOD_ANSWERS = 14
-BAD_WEIGHT = 8  # a bad answer cancels this many good ones; even a healthy gateway is slow once in seventy answers
+LOADLESS = frozenset({"failing", "hanging"})
+PROBED = 0.001  # level of a demoted route, far below the floor of probes: only they are left
+RAISE_FROM = 0.03
+GOOD_ANSWERS = 14  # in a row before it gets more: a route that fails one payment in seven gives them once in nine tries
+RAISE = 2.0  # factor by which a level rises every RAISE_SECONDS: the more it has shown, the more it gets
+RAISE_SECONDS = 5.0  # a new level takes 2 s to arrive everywhere, and its payments another to be answered
+CHANCE_EVIDENCE = 1.0  # bad answers with a p-value of 0.1 or less are beyond chance: one in twenty, two in a hundred
+HALF = 0.5  # a route that had so much of its share and is cut again has relapsed
 RELAPSE_FACTOR = 2.0  # the hold grows by this factor with each relapse, so that a flapping gateway is tried less often
-ABORTED_FACTOR = 1.5  # the same if the route had regained less than HALF of its share, so that traffic had not flipped
-HALF = 0.5
 HOLD_SHARE = 0.1  # the hold grows by at most this share of the trouble's duration, so that short trouble ends soon
-WAIT_SECONDS = 8.0  # a cut takes 2 s to arrive everywhere; then over half of the window has to be measured after it
-FLOOR = 0.001  # the lowest level; far below the floor of probes, so that only probes are left
 RELAPSE_SECONDS = 1800.0  # a demotion within half an hour of the last recovery is a relapse
 MAX_HOLD_SECONDS = 1800.0
-PROBING_SECONDS = 30.0  # a gateway at the floor and bad for this long gets half of its probes
-MIN_PROBING = 0.15  # the smallest share of the probes: by default one in 33 s
 
 
 @dataclass(slots=True)
 class Level:
-    """The level of one route, a share of its neutral weight in [``FLOOR``, 1], and its history.
+    """The level of one route, a share of its neutral weight in (0, 1], and its history.
 
-    ``began_at_ms`` is the first cut of this trouble, relapses included. ``risen`` says that the level has risen since
-    the last cut, so that the next cut is a relapse. ``good`` counts good answers, less ``BAD_WEIGHT`` for each bad one
-    beyond chance, within [0, ``GOOD_ANSWERS``].
+    ``bad_share`` is that of the payments it was demoted for. ``good`` and ``bad`` count the answers since the last
+    failure. ``began_at_ms`` is the first cut of this trouble, relapses included. ``is_loadless``: no smaller load mends
+    it, so that no limit is needed.
     """
 
     level: float = 1.0
-    strikes: int = 0
-    acted_at_ms: int = 0
+    bad_share: float = 0.0
+    good: int = 0
+    bad: int = 0
     bad_at_ms: int = 0
+    raised_at_ms: int = 0
     restored_at_ms: int = 0
     hold_seconds: float = 0.0
     began_at_ms: int = 0
-    risen: bool = False
-    good: int = 0
+    is_loadless: bool = False
 
     @property
     def demoted(self) -> bool:
@@ -61,67 +58,38 @@ class Level:
         return self.level < 1
 
 
-def step(
-    level: Level, assessment: Assessment, *, likely: bool, scarce: bool, now_ms: int, settings: RoutingSettings
-) -> Level:
-    """Return the level after one step of the forecast loop.
-
-    ``likely`` says that the route will probably break its SLO within the horizon; ``scarce`` that payments are being
-    refused, so that a healthy gateway recovers without the hold.
-    """
-    following = replace(level, good=_good(level, assessment))
-    worse = assessment.elevated or assessment.rising
-    if worse and assessment.overloaded:
-        following.strikes = 0
-        return following
-    if worse and likely:
-        following.strikes += 1
-        following.bad_at_ms = now_ms
-        waited = now_ms - level.acted_at_ms >= WAIT_SECONDS * 1000
-        if following.strikes >= CONFIRMATIONS and waited and level.level > FLOOR:
-            _cut(following, level, now_ms, settings)
-        return following
-    following.strikes = 0
+def step(level: Level, verdict: Verdict, good: int, bad: int, *, now_ms: int, settings: RoutingSettings) -> Level:
+    """Return the level after one step. ``good`` and ``bad`` count the answers since the last one, if it is demoted."""
     if not level.demoted:
+        return _cut(level, verdict, now_ms, settings) if verdict.worse else level
+    following = replace(level, good=level.good + good, bad=level.bad + bad)
+    following.bad_share = max(level.bad_share, verdict.forecast.bad_share if verdict.worse else 0.0)
+    if bad and surprise(following.bad, following.good + following.bad, verdict.usual) >= CHANCE_EVIDENCE:
+        following.good = following.bad = 0
+        following.bad_at_ms, following.level = now_ms, PROBED
+        if level.level >= HALF:
+            _hold_longer(following, now_ms, settings)
         return following
     held = now_ms - level.bad_at_ms >= level.hold_seconds * 1000 and following.good >= GOOD_ANSWERS
-    if assessment.elevated or likely or (assessment.blemished and not following.good and not level.risen):
-        following.bad_at_ms = now_ms
-    elif assessment.well and (scarce or held):
-        following.risen = True
-        slow = level.hold_seconds > settings.hold_seconds and not scarce
-        following.level = min(1.0, level.level + (RECOVER_RELAPSED if slow else RECOVER))
-        if not following.demoted:
-            following.restored_at_ms = now_ms
+    if held and now_ms - level.raised_at_ms >= RAISE_SECONDS * 1000:
+        following.level, following.raised_at_ms = min(1.0, max(RAISE_FROM, RAISE * level.level)), now_ms
+    if not following.demoted:
+        following.restored_at_ms = now_ms
     return following
 
 
-def _good(level: Level, assessment: Assessment) -> int:
-    # Wald's sequential test of 25 % failing against one in thirty: a bad answer weighs as much as eight good ones, so
-    # that an occasional slow answer of a healthy gateway does not reset the count.
-    if assessment.blemished:
-        return max(0, level.good - BAD_WEIGHT * assessment.bad)
-    return min(GOOD_ANSWERS, level.good + assessment.good)
-
-
-def _cut(following: Level, level: Level, now_ms: int, settings: RoutingSettings) -> None:
-    first = not level.demoted
-    if first and now_ms - level.restored_at_ms > RELAPSE_SECONDS * 1000:
+def _cut(level: Level, verdict: Verdict, now_ms: int, settings: RoutingSettings) -> Level:
+    following = replace(level, level=PROBED, good=0, bad=0, bad_at_ms=now_ms)
+    following.bad_share = verdict.forecast.bad_share
+    following.is_loadless = bool(LOADLESS & set(verdict.forecast.drivers))
+    if level.restored_at_ms and now_ms - level.restored_at_ms <= RELAPSE_SECONDS * 1000:
+        _hold_longer(following, now_ms, settings)
+    else:
         following.hold_seconds, following.began_at_ms = float(settings.hold_seconds), now_ms
-    elif first or level.risen:
-        factor = RELAPSE_FACTOR if level.level >= HALF else ABORTED_FACTOR
-        lasted_seconds = (now_ms - level.began_at_ms) / 1000
-        most = min(MAX_HOLD_SECONDS, settings.hold_seconds + HOLD_SHARE * lasted_seconds)
-        following.hold_seconds = max(level.hold_seconds, min(most, factor * level.hold_seconds))
-    following.level = max(FLOOR, level.level * CUT)
-    following.acted_at_ms, following.risen, following.good = now_ms, False, 0
+    return following
 
 
-def probing(level: Level, now_ms: int) -> float:
-    """Return the share of the usual probes that a route gets: fewer while it stays bad, all after a good answer.
-
-    Probes are real payments: each one that meets a hanging gateway leaves a payment in doubt.
-    """
-    if level.level > FLOOR or level.good > 0:
-        return 1.0
-    return max(MIN_PROBING, PROBING_SECONDS / (PROBING_SECONDS + (now_ms - level.acted_at_ms) / 1000))
+def _hold_longer(following: Level, now_ms: int, settings: RoutingSettings) -> None:
+    lasted_seconds = (now_ms - following.began_at_ms) / 1000
+    most = min(MAX_HOLD_SECONDS, settings.hold_seconds + HOLD_SHARE * lasted_seconds)
+    following.hold_seconds = max(following.hold_seconds, min(most, RELAPSE_FACTOR * following.hold_seconds))

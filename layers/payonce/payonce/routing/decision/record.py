@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payonce.routing.control.document import canonical
 from payonce.routing.control.routing_settings import RoutingSettings
 from payonce.routing.decision.loops import decide
 from payonce.routing.decision.state import parse_state
-from payonce.routing.detection.forecast import Model
 from payonce.routing.signals.observation import Observation
 
 if TYPE_CHECKING:
     from payonce.routing.decision.loops import Decision
     from payonce.routing.decision.state import State
 
-VERSION = 1
+VERSION = 2
 
 
-def record(
-    state: State, observed: Observation, settings: RoutingSettings, model: Model, now_ms: int, decision: Decision
-) -> bytes:
+def record(state: State, observed: Observation, settings: RoutingSettings, now_ms: int, decision: Decision) -> bytes:
     """Return the record of one decision as canonical JSON. ``state`` is the state before the decision."""
     return canonical(
         {
             "document": json.loads(decision.document.to_bytes()) if decision.document else None,
             "forecasts": {cell.key(): known.to_json() for cell, known in decision.forecasts.items()},
-            "model": _model(model),
             "now_ms": now_ms,
             "observation": observed.to_json(),
             "settings": settings.to_json(),
@@ -51,12 +47,7 @@ def replay(recorded: bytes) -> bytes:
             raise ValueError("the record is of another version")
         state, observed = parse_state(stored["state_before"]), Observation.from_json(stored["observation"])
         settings = RoutingSettings.from_json(stored["settings"])
-        model = Model(**stored["model"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a decision's record") from error
     now_ms = stored["now_ms"]
-    return record(state, observed, settings, model, now_ms, decide(state, observed, settings, model, now_ms))
-
-
-def _model(model: Model) -> dict[str, Any]:
-    return {"horizon_seconds": model.horizon_seconds, "intercept": model.intercept, "weights": dict(model.weights)}
+    return record(state, observed, settings, now_ms, decide(state, observed, settings, now_ms))

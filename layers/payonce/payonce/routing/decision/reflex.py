@@ -1,58 +1,65 @@
-"""The reflex loop: once a second it sets a concurrency limit per gateway, against cliffs and overload.
+"""The reflex loop: once a second it judges whether a gateway is full, against cliffs and overload.
 
-A gateway is limited only on evidence: significantly more than 5 % of its answers are slower than usual, or fail. Then
-the rate at which new attempts may start follows from the rate it still answers (μ, per second) and from the number in
-flight (n)::
+A slower gateway is not a full one. By Little's law an attempt spends ``in flight / served`` seconds at a gateway, and
+that is all right as long as it is a part of the SLO. Beyond it there are two questions with two answers:
 
-    limit = μ x (usual mean latency + ALLOWED_QUEUE_SECONDS)         by Little's law: the number to have in flight
-    rate  = μ + (limit - n) / SETTLE_SECONDS                         bring n to the limit in a few seconds
+* *Is another gateway better off?* Then what this one can't serve moves there. That needs little certainty, since a
+  payment moved to a gateway that is well loses nothing.
+* *Would refusing help?* Only if payments queue, and not if each of them just takes longer. It is sure only while more
+  payments wait every second although the promise to the client is broken already. If the gateway serves less as soon as
+  it is sent less, nothing queued: the time is its service time, and from then on it is allowed.
 
-So a gateway that lost half of its capacity gets the half it can serve, a hanging one gets only probes, and a recovered
-one gets more every second. A false alarm limits nothing: μ then equals the offered rate, and n is below the limit.
+The limit follows from the rate that the gateway serves (μ, per second) and the number in flight (n)::
 
-The rate it served while saturated is its *ceiling*, its present capacity whatever it was before::
-
-    proven 20 ─────────┐ loses its servers                    ┌──── ceiling outgrown, forgotten
-                       └─ full: 6 ── ceiling 6, held 10 s ── +1 % a second, +2 %, +4 % ... while it is used up
+    rate = μ + (μ x allowed seconds - n) / SETTLE_SECONDS      brings n to μ x allowed in a few seconds
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from payonce.routing.detection.probability import surprise
+from payonce.routing.detection.significance import surprise
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Set
+
     from payonce.routing.signals.observation import GatewaySignals
 
 TAIL = 0.05
-ALARM_EVIDENCE = 9.0  # -log10 of the p-value: with 600,000 steps a week, 1e-9 keeps false alarms below one in years
-ALARM_COUNT = 7  # fewer bad answers can't be that significant: 0.05 ** 7 is about 1e-9
+ALARM_EVIDENCE = 6.0  # -log10 of the p-value; a week has 600,000 steps, and an alarm alone limits nothing
+WELL_EVIDENCE = 2.0  # below this there is no sign that a gateway is slow or failing
+ALARM_COUNT = 5  # fewer bad answers can't be that significant: 0.05 ** 5 is about 3e-7
+ALLOWED_SHARE = 0.36  # of the SLO may be spent at a gateway on average: then its p95 keeps the SLO
+SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
+BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
+WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
+WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
+NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
 SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
-ALLOWED_QUEUE_SECONDS = 0.7  # a short queue keeps the gateway busy under bursty demand; far below any SLO
+LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
-CUT = 0.8  # a new rate below this share of the last is a cut; a smaller change is counting noise
-WAIT_SECONDS = 3.0  # no increase for this long after a cut, until its effect has been measured
-SLOW_START = 0.5  # below this share of the proven rate the limit grows by itself, as TCP's window does
-GROWTH = 1.2  # largest factor of increase per second; decreases are unbounded
+AS_EVER = 0.9  # of the highest rate served lately: where all take longer, less are answered for a while
+SURGE_SECONDS = 5
+SURGING = 2.6  # standard deviations by which more are in flight than so long ago, though as many are answered as ever
+THIRDS_SECONDS = (3, 6)  # short ones for a gateway that lost servers, long ones for a slight overload
+GROWING = 0.9  # the same for each of three thirds in a row: payments that all take longer are more only once
+KEPT_SECONDS = 3 * THIRDS_SECONDS[-1] + 1  # of counts
+MAX_SERVICE_SLOS = 2.0  # a gateway that takes longer keeps no promise, however few payments it gets
+COSTLY = 0.8  # a gateway that serves less than this share of what it served when full is not helped by its limit
+LATELY = 4  # seconds of counts that are averaged for that
+MAX_SPENT_SECONDS = 3600.0  # for infinity, which is not JSON
+SERVICE_FACTOR = 1.05  # of the service time is allowed: as a queue it keeps a gateway busy under bursty demand
+CLEAN_SECONDS = 4.0  # after which the window of 3 s holds nothing from before the limit
+FADING = 0.995  # per second: how a rate served at saturation loses its meaning
+GROWTH = 0.04  # increase per second beyond what it serves, at first; decreases are unbounded
+GROWTH_DOUBLING_SECONDS = 10.0  # of calm, after which it grows twice as fast
+MOST_GROWTH = 0.3
 RELEASE_HEADROOM = 1.1  # the limit is removed once it exceeds this multiple of the wanted rate
-CALM_SECONDS = 3.0  # removal also needs this long without alarm: the window's length, so that the alarm is over
-PEAK_SECONDS = 1800.0  # time constant with which a proven rate decays
-WELL_SHARE = 0.2  # with a larger share of bad answers the limit does not grow by itself
-CEILING_DECAY = 0.95  # fastest decay of the ceiling per saturated second, because a window of 3 s is noisy
-CEILING_WAIT_SECONDS = 10.0  # after the last saturation, before more than the ceiling is tried
-# The ceiling grows by 1 % per second at first, then twice as fast every 15 s, up to 10 %: a recovered gateway has its
-# old rate back within a minute, and one that has not recovered does not raise an alarm every second.
-CEILING_GROWTH = 0.01
-CEILING_DOUBLING_SECONDS = 15.0
-CEILING_GROWTH_MOST = 0.1
-CEILING_USED = 0.95  # the ceiling grows only while this share of it is served: less demand proves nothing
-CEILING_LEAST = 0.05  # lower bound, as a share of the proven rate: from zero a gateway that hung would climb for ever
-CEILING_FORGOTTEN = 1.3  # the ceiling is dropped above this multiple of the proven rate
-CEILING_SECONDS = 600.0  # it is also dropped this long after the last saturation
-PROVEN_FACTOR = 2.0  # how far beyond its proven rate a gateway may be loaded before it has been measured there
+CALM_SECONDS = 3.0  # removal also needs this long without being full: the window's length
+SERVICE_SECONDS = 120.0  # how long a service time is believed after it was last seen
 
 
 @dataclass(slots=True)
@@ -60,79 +67,43 @@ class Limit:
     """The limit of one gateway. Rates are attempts per second, times epoch milliseconds.
 
     ``rate`` is how many attempts may start, ``None`` without a limit; ``concurrency`` how many may be in flight.
-    ``proven_rate`` is the rate it has been seen to serve well. ``ceiling`` is the rate it served when it was last
-    saturated, ``None`` if that was long ago.
+    ``spent_seconds`` is the time an attempt spends there, ``full_rate`` the rate it served when full,
+    ``service_seconds`` its service time as far as a limit has shown it. ``is_sure``: payments queue, so that refusing
+    those beyond ``rate`` helps. ``is_worse``: another gateway is better off. ``is_well``: no sign of trouble.
+    ``in_flights``, ``served`` and ``ended`` (with those that timed out: the gateway has worked on them) are those of the
+    last seconds.
     """
 
     rate: float | None = None
     concurrency: float | None = None
-    alarmed_at_ms: int = 0
-    cut_at_ms: int = 0
-    proven_rate: float = 0.0
-    at_ms: int = 0
-    ceiling: float | None = None
+    began_at_ms: int = 0
     full_at_ms: int = 0
-
-    @property
-    def headroom_rate(self) -> float:
-        """Return the total rate it may be given, by past measurements: infinite if there are none."""
-        known = self.rate if self.rate is not None else self.ceiling
-        return known if known is not None else self.untested_rate
-
-    @property
-    def untested_rate(self) -> float:
-        """Return the rate it may be given before payments are refused: more than was proven, infinite if unknown."""
-        return PROVEN_FACTOR * self.proven_rate if self.proven_rate else math.inf
-
-
-def _answers_well(signals: GatewaySignals) -> bool:
-    bad = min(signals.slow, signals.answered) + signals.technical + signals.overdue
-    return signals.answered > 0 and bad <= WELL_SHARE * (signals.answered + signals.technical + signals.overdue)
+    spent_seconds: float = 0.0
+    full_rate: float = 0.0
+    service_seconds: float = 0.0
+    service_at_ms: int = 0
+    is_sure: bool = False
+    is_worse: bool = False
+    is_well: bool = True
+    in_flights: list[int] = field(default_factory=list)
+    served: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
 
 
 def is_alarm(signals: GatewaySignals) -> bool:
     """Return whether the gateway is slow or failing now, with a p-value of at most 10 ** -``ALARM_EVIDENCE``."""
-    if not signals.expects:
-        return False
+    slow, _, failed, _ = _counts(signals)
+    return max(slow, failed) >= ALARM_COUNT and _alarm_evidence(signals) >= ALARM_EVIDENCE
+
+
+def _counts(signals: GatewaySignals) -> tuple[int, int, int, int]:
     ended = signals.answered + signals.technical
-    slow, seen = min(signals.slow, ended) + signals.overdue, ended + signals.overdue
-    if max(slow, signals.technical) < ALARM_COUNT:
-        return False
-    return max(surprise(slow, seen, TAIL), surprise(signals.technical, ended, TAIL)) >= ALARM_EVIDENCE
+    return min(signals.slow, ended) + signals.overdue, ended + signals.overdue, signals.technical, ended
 
 
-def unlimited(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds: float) -> Limit:
-    """Return the limit after a second without limiting, in which the rate served counts as proven."""
-    kept = math.exp(-max(0, now_ms - limit.at_ms) / 1000 / PEAK_SECONDS)
-    served = signals.answered / recent_seconds
-    proven = max(served, limit.proven_rate * kept)
-    ceiling = _raised(limit, served, now_ms)
-    return Limit(None, None, limit.alarmed_at_ms, limit.cut_at_ms, proven, now_ms, ceiling, limit.full_at_ms)
-
-
-def _raised(limit: Limit, served: float, now_ms: int) -> float | None:
-    """Return the ceiling a second later: it grows while it is used up without alarm, the faster the longer."""
-    calm_seconds = (now_ms - limit.full_at_ms) / 1000
-    if limit.ceiling is None or calm_seconds >= CEILING_SECONDS:
-        return None
-    if calm_seconds < CEILING_WAIT_SECONDS or served < CEILING_USED * limit.ceiling:
-        return limit.ceiling
-    pace = 2 ** min(10.0, (calm_seconds - CEILING_WAIT_SECONDS) / CEILING_DOUBLING_SECONDS)
-    ceiling = limit.ceiling * (1 + min(CEILING_GROWTH_MOST, CEILING_GROWTH * pace))
-    return ceiling if ceiling < CEILING_FORGOTTEN * limit.proven_rate else None
-
-
-def _within_growth(
-    rate: float, last: float, limit: Limit, signals: GatewaySignals, *, few: bool, probe_rate: float, scarce: bool
-) -> float:
-    """Return the rate bounded by the growth allowed in a second. ``few``: less is in flight than the limit allows."""
-    grown, well = GROWTH * last + probe_rate, _answers_well(signals)
-    if few and well and last < SLOW_START * limit.proven_rate:
-        rate = grown  # at so little load, the rate it serves says nothing about its capacity
-    if not well and not scarce and last < SLOW_START * (limit.ceiling or limit.proven_rate):
-        grown = last  # at so little load, its bad answers are not due to the load
-    rate = min(rate, grown)
-    return rate if limit.ceiling is None else min(rate, max(limit.ceiling, probe_rate))
+def _alarm_evidence(signals: GatewaySignals) -> float:
+    slow, seen, failed, ended = _counts(signals)
+    return max(surprise(slow, seen, TAIL), surprise(failed, ended, TAIL))
 
 
 def step(
@@ -141,45 +112,128 @@ def step(
     *,
     now_ms: int,
     recent_seconds: float,
-    mean_seconds: float,
+    slo_seconds: float,
     wanted_rate: float,
-    probe_rate: float,
-    scarce: bool = False,
+    refusing: bool,
 ) -> Limit:
     """Return the limit for the next second.
 
-    ``wanted_rate`` is the rate that the weights would send to the gateway, ``probe_rate`` the least it gets, both per
-    second. ``signals`` count over ``recent_seconds``; ``mean_seconds`` is its usual mean latency. ``scarce`` says that
-    payments are being refused, so that the limit grows without caution.
+    ``wanted_rate`` is the rate per second that the weights would send to the gateway. ``signals`` count over
+    ``recent_seconds``. ``refusing``: the last step has refused payments.
     """
-    alarmed = is_alarm(signals)
-    served = signals.answered / recent_seconds
-    if not alarmed and limit.rate is None:
-        return unlimited(limit, signals, now_ms, recent_seconds)
-    following = replace(limit, at_ms=now_ms, alarmed_at_ms=now_ms if alarmed else limit.alarmed_at_ms)
-    in_seconds = mean_seconds + ALLOWED_QUEUE_SECONDS
-    full = alarmed and signals.in_flight > served * in_seconds
-    if full:
-        following.full_at_ms = now_ms
-        following.ceiling = max(served, CEILING_DECAY * (limit.ceiling or 0.0), CEILING_LEAST * limit.proven_rate)
+    following = _observed(limit, signals, now_ms, recent_seconds)
+    served, spent = following.served[-1], following.spent_seconds
+    allowed_seconds = max(ALLOWED_SHARE * slo_seconds, SERVICE_FACTOR * following.service_seconds)
+    full = spent > allowed_seconds and is_alarm(signals)
+    if not full and limit.rate is None:
+        following.is_sure = following.is_worse = False
+        return following
+    broken = full and spent > BROKEN_SHARE * slo_seconds
+    following.full_at_ms = now_ms if full else limit.full_at_ms
+    if limit.rate is None:
+        following.began_at_ms, following.full_rate = now_ms, served
+    elif full and now_ms - limit.began_at_ms < CLEAN_SECONDS * 1000:
+        following.full_rate = served  # the counts of its better days have to leave the window
     else:
-        following.ceiling = _raised(following, served, now_ms)
-    able = served
-    if not full and limit.rate is not None and following.ceiling is not None:
-        # It serves what it is sent. Its capacity is better known from when it was sent more.
-        able = max(served, min(following.ceiling, limit.rate))
-    allowed = able * in_seconds
-    rate = max(probe_rate, KEPT_SHARE * served, able + (allowed - signals.in_flight) / SETTLE_SECONDS)
-    if limit.rate is not None:
-        few = not alarmed and signals.in_flight <= limit.rate * in_seconds
-        rate = _within_growth(rate, limit.rate, following, signals, few=few, probe_rate=probe_rate, scarce=scarce)
-        if rate < CUT * limit.rate:
-            following.cut_at_ms = now_ms
-        elif now_ms - limit.cut_at_ms < WAIT_SECONDS * 1000:
-            rate = min(rate, limit.rate)
-    calm = now_ms - following.alarmed_at_ms >= CALM_SECONDS * 1000
-    if calm and rate >= RELEASE_HEADROOM * wanted_rate:
-        following.rate = following.concurrency = None
-    else:
-        following.rate, following.concurrency = rate, max(1.0, allowed)
+        following.full_rate = max(sum(following.served[-LATELY:]) / LATELY, FADING * limit.full_rate)
+        lately = sum(following.ended[-LATELY:]) / LATELY
+        least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
+        drained = signals.technical <= TAIL * signals.answered or hangs(signals)  # no backlog is timing out
+        if full and drained and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+            # What has just been started can't have been answered, so the time is at least that of the larger rate.
+            following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
+            following.is_sure = limit.is_sure and not refusing
+    lasting = broken and limit.spent_seconds > BROKEN_SHARE * slo_seconds
+    following.is_sure = following.is_sure or (lasting and _queues(following))
+    following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
+    if full and hangs(signals):
+        following.rate = LEAST_RATE
+    following.concurrency = max(1.0, served * allowed_seconds)
+    if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and following.rate >= RELEASE_HEADROOM * wanted_rate:
+        following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
     return following
+
+
+def _observed(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds: float) -> Limit:
+    served, in_flight = signals.answered / recent_seconds, signals.in_flight
+    spent = in_flight / served if served else (math.inf if in_flight >= ALARM_COUNT else 0.0)
+    return replace(
+        limit,
+        spent_seconds=min(spent, MAX_SPENT_SECONDS),
+        is_well=_alarm_evidence(signals) < WELL_EVIDENCE,
+        service_seconds=limit.service_seconds if now_ms - limit.service_at_ms <= SERVICE_SECONDS * 1000 else 0.0,
+        in_flights=[*limit.in_flights, in_flight][-KEPT_SECONDS:],
+        served=[*limit.served, served][-KEPT_SECONDS:],
+        ended=[*limit.ended, served + signals.technical / recent_seconds][-LATELY:],
+    )
+
+
+def hangs(signals: GatewaySignals) -> bool:
+    """Return whether the answers that come are as fast as ever while others don't: no queue looks like that."""
+    return (
+        surprise(min(signals.slow, signals.answered), signals.answered, TAIL) < WELL_EVIDENCE
+        and signals.overdue >= ALARM_COUNT
+    )
+
+
+def _rate(limit: Limit, following: Limit, in_flight: int, allowed_seconds: float, now_ms: int, *, full: bool) -> float:
+    served = following.served[-1]
+    rate = max(LEAST_RATE, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
+    if limit.rate is None:
+        return rate
+    calm_seconds = min(KEPT_SECONDS * GROWTH_DOUBLING_SECONDS, (now_ms - following.full_at_ms) / 1000)
+    growth = min(MOST_GROWTH, GROWTH * 2 ** (calm_seconds / GROWTH_DOUBLING_SECONDS))
+    grown = (1 + growth) * limit.rate + LEAST_RATE
+    if not full:
+        rate = max(rate, min(grown, following.full_rate))  # it serves what it is sent, and was able to serve more
+    return (limit.rate + min(rate, max(grown, served))) / 2  # half-way, because a window of 3 s is noisy
+
+
+def _queues(limit: Limit) -> bool:
+    """Return whether payments surely queue: ever more are in flight, and not only because all take longer than before.
+
+    When all take longer, there are less answers for as long as that, and then as many as ever.
+    """
+    n, served = limit.in_flights, limit.served
+    if len(n) <= 2 * SURGE_SECONDS:
+        return False
+    if served[-1] >= AS_EVER * max(served[-2 * SURGE_SECONDS - 1 :]):
+        return _grows(n[-1 - SURGE_SECONDS], n[-1]) > SURGING
+    for seconds in THIRDS_SECONDS:
+        points = n[-1 - 3 * seconds :: seconds] if len(n) > 3 * seconds else []
+        if points and all(_grows(before, now) > GROWING for before, now in pairwise(points)):
+            return True
+    return False
+
+
+def _grows(before: int, now: int) -> float:
+    """Return the growth of a number in flight in standard deviations of the difference of two Poisson counts."""
+    return (now - before) / math.sqrt(max(1, now + before))
+
+
+def compare(limits: dict[str, Limit], used: Set[str]) -> None:
+    """Mark the limited gateways that are worse off than another one in use. Changes ``limits``."""
+    before = dict(limits)
+    for gateway in used & limits.keys():
+        limit, others = before[gateway], [before[other] for other in used & limits.keys() - {gateway}]
+        well = [other.spent_seconds for other in others if other.is_well]
+        if limit.is_worse:
+            worse = any(limit.spent_seconds > NO_LONGER_WORSE * other.spent_seconds for other in others)
+            worse = worse or any(other.rate is None for other in others)
+        else:
+            n = limit.in_flights[-1] if limit.in_flights else 0
+            usual = WORSE * min(well) * limit.served[-1] if well and limit.served else math.inf
+            worse = n > usual + WORSE_DEVIATIONS * math.sqrt(n)
+        limits[gateway] = replace(limit, is_worse=limit.rate is not None and (worse or limit.is_sure))
+
+
+def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, float], dict[str, float], bool]:
+    """Return the rates of the limited gateways, those the others may be brought to, and whether to refuse.
+
+    A gateway is limited alone if another one is better off. Payments are refused only if every gateway is full, and
+    one of them surely so.
+    """
+    rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
+    limited = {gateway: rate for gateway, rate in rates.items() if limits[gateway].is_worse}
+    rooms = {gateway: rate for gateway, rate in rates.items() if gateway not in limited}
+    return limited, rooms, rates.keys() == used and any(limits[gateway].is_sure for gateway in used)

@@ -12,41 +12,36 @@ from payonce.routing.control.document import SUM_TOLERANCE, canonical
 from payonce.routing.control.strict_json import from_json, to_json
 from payonce.routing.decision.levels import Level
 from payonce.routing.decision.reflex import Limit
-from payonce.routing.detection.baseline import Baseline
+from payonce.routing.detection.memory import RouteMemory
 from payonce.routing.signals.observation import Cell
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(slots=True)
 class State:
     """The state. ``epoch`` is that of the last document; ``weights`` are the forecast loop's, before any limit.
 
-    ``means`` are the usual mean latencies per gateway in seconds, for the reflex loop. ``demand`` is the usual total
-    demand per second; ``scarce`` says that the last step refused payments.
+    ``at_ms`` is the time of the last forecast; ``refusing`` says that the last step refused payments.
     """
 
     epoch: int = 0
-    baselines: dict[Cell, Baseline] = field(default_factory=dict)
+    memories: dict[Cell, RouteMemory] = field(default_factory=dict)
     levels: dict[Cell, Level] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
-    means: dict[str, float] = field(default_factory=dict)
-    demand: float = 0.0
     at_ms: int = 0
-    scarce: bool = False
+    refusing: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that is stored and that a decision's record contains."""
         return {
             "at_ms": self.at_ms,
-            "baselines": {cell.key(): to_json(baseline) for cell, baseline in self.baselines.items()},
-            "demand": self.demand,
             "epoch": self.epoch,
             "levels": {cell.key(): to_json(level) for cell, level in self.levels.items()},
             "limits": {gateway: to_json(limit) for gateway, limit in self.limits.items()},
-            "means": self.means,
-            "scarce": self.scarce,
+            "memories": {cell.key(): to_json(memory) for cell, memory in self.memories.items()},
+            "refusing": self.refusing,
             "version": VERSION,
             "weights": self.weights,
         }
@@ -65,10 +60,9 @@ def only_of(state: State, gateways: frozenset[str]) -> State:
     """
     return replace(
         state,
-        baselines={cell: baseline for cell, baseline in state.baselines.items() if cell.gateway in gateways},
+        memories={cell: memory for cell, memory in state.memories.items() if cell.gateway in gateways},
         levels={cell: level for cell, level in state.levels.items() if cell.gateway in gateways},
         limits={gateway: limit for gateway, limit in state.limits.items() if gateway in gateways},
-        means={gateway: mean for gateway, mean in state.means.items() if gateway in gateways},
     )
 
 
@@ -89,14 +83,12 @@ def parse_state(stored: Any) -> State:
                 raise ValueError("the state's weights are not shares of 1")
         return State(
             epoch,
-            {Cell.parse(key): from_json(Baseline, item) for key, item in stored["baselines"].items()},
+            {Cell.parse(key): from_json(RouteMemory, item) for key, item in stored["memories"].items()},
             {Cell.parse(key): from_json(Level, item) for key, item in stored["levels"].items()},
             {gateway: from_json(Limit, item) for gateway, item in stored["limits"].items()},
             weights,
-            {gateway: _number(mean) for gateway, mean in stored["means"].items()},
-            _number(stored["demand"]),
             int(_number(stored["at_ms"])),
-            bool(_number(stored["scarce"])),
+            bool(_number(stored["refusing"])),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError("not a stored state") from error

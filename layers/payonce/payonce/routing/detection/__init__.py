@@ -1,1 +1,1 @@
-"""Judges from the signals whether a route is worse than usual and how likely it is to break its SLO. Pure."""
+"""Judges from the signals whether a route is worse than the other routes of its payment method. Pure."""

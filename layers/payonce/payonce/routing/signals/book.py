@@ -24,9 +24,10 @@ from itertools import islice
 
 from payonce.domain.durations import SECOND_MS
 from payonce.routing.control.admission import Priority
+from payonce.routing.control.routing_settings import SLO_MS
 from payonce.routing.signals.observation import Cell, CellSignals, GatewaySignals, Observation
 from payonce.routing.signals.sketch import LatencySketch
-from payonce.routing.signals.windows import NEVER_OVERDUE_MS, Demand, Route, bring_to
+from payonce.routing.signals.windows import Demand, Route, bring_to
 
 REFLEX_SECONDS = 3  # over a shorter window the rate of a route with ten payments a second is mostly noise
 FORECAST_SECONDS = 10
@@ -56,7 +57,8 @@ class SignalBook:
     order. An event stamped later than the moment observed counts as of that moment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slo_ms: int = SLO_MS) -> None:
+        self._slo_ms = slo_ms
         self._routes: dict[Cell, Route] = {}
         self._closed: dict[str, int] = {}
         self._demand: deque[Demand] = deque()
@@ -85,10 +87,9 @@ class SignalBook:
         route.close(attempt_id)
         self._closed[attempt_id] = at_ms
         slot = route.slot(at_ms)
-        if outcome in TECHNICAL or latency_ms > route.overdue_after_ms:
-            route.bad += 1
-        else:
-            route.good += 1
+        if outcome is not Outcome.NEVER_SENT or latency_ms > self._slo_ms:
+            # A refused connection moves on to another gateway at once: the payer loses nothing.
+            route.judge(attempt_id, latency_ms, self._slo_ms, failed=outcome in TECHNICAL)
         if outcome in TECHNICAL:
             slot.technical += 1
         else:
@@ -118,7 +119,8 @@ class SignalBook:
         self._bring_to(now_ms)
         self._forget(now_ms)
         lags = self._lags(now_ms)
-        cells = {cell: _cell_signals(route, now_ms, lags) for cell, route in self._routes.items()} if forecast else {}
+        routes = self._routes if forecast else {}
+        cells = {cell: _cell_signals(route, now_ms, lags, self._slo_ms) for cell, route in routes.items()}
         gateways: dict[str, GatewaySignals] = {}
         demand: dict[str, int] = {}
         for cell, route in self._routes.items():
@@ -193,7 +195,6 @@ def _add_recent(signals: GatewaySignals, route: Route, now_ms: int, lags: dict[s
     overdue = len(route.overdue(now_ms, lags))
     signals.in_flight += route.in_flight
     signals.overdue += overdue
-    signals.expects = signals.expects or route.overdue_after_ms != NEVER_OVERDUE_MS
     offered = 0
     for slot in reversed(route.slots):
         if slot.second < oldest:
@@ -206,23 +207,17 @@ def _add_recent(signals: GatewaySignals, route: Route, now_ms: int, lags: dict[s
     return offered
 
 
-def _cell_signals(route: Route, now_ms: int, lags: dict[str, int]) -> CellSignals:
-    second = now_ms // SECOND_MS
-    sketch, span, answered, technical, started = LatencySketch(), FORECAST_SECONDS, 0, 0, 0
+def _cell_signals(route: Route, now_ms: int, lags: dict[str, int], slo_ms: int) -> CellSignals:
+    second, sketch, is_lengthened = now_ms // SECOND_MS, LatencySketch(), False
     for slot in reversed(route.slots):
-        age = second - slot.second
-        if age > FORECAST_SECONDS and sketch.total >= ENOUGH_SAMPLES:
-            break
-        span = max(span, age)
+        if second - slot.second > FORECAST_SECONDS:
+            if sketch.total >= ENOUGH_SAMPLES:
+                break
+            is_lengthened = True
         sketch.merge(slot.sketch)
-        answered += slot.answered
-        technical += slot.technical
-        started += slot.started
-    overdue = route.overdue(now_ms, lags)
-    for age_ms in islice(overdue, ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
+    for age_ms in islice(route.overdue(now_ms, lags), ENOUGH_SAMPLES * 10):  # enough of them to move any quantile
         sketch.add(age_ms)
-    good, bad = route.take_ended()
-    return CellSignals(span, sketch, answered, technical, started, route.in_flight, len(overdue), good, bad)
+    return CellSignals(sketch, is_lengthened, *route.take_judged(now_ms, lags, slo_ms))
 
 
 def _most(merchants: dict[str, int]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payonce.routing.control.routing_settings import SLO_MS
 from payonce.routing.signals.book import SignalBook
 from payonce.routing.signals.events import Claimed, Ended, Refused
 from payonce.routing.signals.signal_store import SignalBatch
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 FIRST_LOOK_MS = 60_000  # the first read goes back as far as the longest window
 OVERLAP_MS = 5_000  # how far behind the newest batch each read begins, because a shard may be that late
-LONG_OVERLAP_MS = 20_000  # the same at every forecast; later signals are ignored
+LONG_OVERLAP_MS = 20_000  # the same every few seconds; later signals are ignored
 MAX_AHEAD_MS = 60_000  # a batch further ahead of our clock is an error: following it would hide all others
 NEVER_MS = -(2**53)
 
@@ -41,7 +42,12 @@ class SignalFeed:
     """
 
     def __init__(
-        self, store: SignalStore, clock: Clock, gateways: frozenset[str], heard: Callable[[Ended], None]
+        self,
+        store: SignalStore,
+        clock: Clock,
+        gateways: frozenset[str],
+        heard: Callable[[Ended], None],
+        slo_ms: int = SLO_MS,
     ) -> None:
         self._store = store
         self._heard = heard
@@ -51,7 +57,7 @@ class SignalFeed:
         self._read_at_ms = NEVER_MS
         self._news_at_ms = NEVER_MS  # when the last newer event was read, by our clock
         self._ahead_ms = 0  # the store's time less our clock's
-        self.book = SignalBook()
+        self.book = SignalBook(slo_ms)
         self.newest_ms = 0
         self.is_first_look = True
         self.unreadable = 0

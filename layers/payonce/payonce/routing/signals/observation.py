@@ -31,39 +31,35 @@ class Cell(NamedTuple):
 
 @dataclass(slots=True)
 class CellSignals:
-    """One route over ``span_seconds``: latencies (overdue attempts at their age), outcomes, and open attempts.
+    """One route: its latencies over the last seconds (overdue attempts at their age), and the attempts judged lately.
 
-    ``good`` and ``bad`` count ended attempts that no earlier observation has counted; they don't overlap as windows do.
+    ``good``, ``bad`` and ``failed`` count attempts that no earlier observation has counted: ``bad`` had no answer
+    within the SLO, ``failed``, which are among them, ended without any. ``is_lengthened``: the window was lengthened to
+    have enough latencies.
     """
 
-    span_seconds: int
     sketch: LatencySketch
-    answered: int
-    technical: int
-    started: int
-    in_flight: int
-    overdue: int
+    is_lengthened: bool = False
     good: int = 0
     bad: int = 0
+    failed: int = 0
 
     def to_json(self) -> list[Any]:
         """Return the stored form."""
-        counts = [self.span_seconds, self.answered, self.technical, self.started, self.in_flight, self.overdue]
-        return [*counts, self.good, self.bad, self.sketch.to_pairs()]
+        return [self.is_lengthened, self.good, self.bad, self.failed, self.sketch.to_pairs()]
 
     @classmethod
     def from_json(cls, stored: list[Any]) -> Self:
         """Return the object of a stored form, the inverse of ``to_json``."""
-        span, answered, technical, started, in_flight, overdue, good, bad, pairs = stored
-        sketch = LatencySketch.from_pairs(pairs)
-        return cls(span, sketch, answered, technical, started, in_flight, overdue, good, bad)
+        is_lengthened, good, bad, failed, pairs = stored
+        return cls(LatencySketch.from_pairs(pairs), is_lengthened, good, bad, failed)
 
 
 @dataclass(slots=True)
 class GatewaySignals:
     """One gateway over the last few seconds; ``in_flight`` and ``overdue`` are as of now.
 
-    ``slow`` counts ended attempts that took longer than expected; ``expects`` is false while no expectation is set.
+    ``slow`` counts ended attempts that took longer than expected.
     """
 
     started: int = 0
@@ -72,12 +68,10 @@ class GatewaySignals:
     slow: int = 0
     in_flight: int = 0
     overdue: int = 0
-    expects: bool = False
 
     def to_json(self) -> list[Any]:
         """Return the stored form."""
-        counts = [self.started, self.answered, self.technical, self.slow, self.in_flight, self.overdue]
-        return [*counts, self.expects]
+        return [self.started, self.answered, self.technical, self.slow, self.in_flight, self.overdue]
 
 
 @dataclass(slots=True)

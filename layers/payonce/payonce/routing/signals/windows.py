@@ -53,14 +53,17 @@ class Demand:
 class Route:
     """The counts of one route. ``open`` maps shard → attempt id → time of the claim, in the order of the stream.
 
-    ``good`` and ``bad`` count attempts that ended since the last ``take_ended``.
+    ``good``, ``bad`` and ``failed`` count the attempts judged since the last ``take_judged``: a late one is judged when
+    it passes the SLO, whether it has ended or not. ``late`` holds those judged that have not ended.
     """
 
     open: dict[str, dict[str, int]] = field(default_factory=dict)
     slots: deque[Slot] = field(default_factory=deque)
     overdue_after_ms: int = NEVER_OVERDUE_MS
+    late: set[str] = field(default_factory=set)
     good: int = 0
     bad: int = 0
+    failed: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -83,11 +86,30 @@ class Route:
             self.slots.append(Slot(second))
         return self.slots[-1]
 
-    def take_ended(self) -> tuple[int, int]:
-        """Return and reset the counts of attempts that ended well, and slowly or with a technical error."""
-        ended = self.good, self.bad
-        self.good = self.bad = 0
-        return ended
+    def judge(self, attempt_id: str, latency_ms: int, slo_ms: int, *, failed: bool) -> None:
+        """Count an attempt that has ended, unless it has been counted as late before."""
+        if attempt_id in self.late:
+            self.late.discard(attempt_id)
+            self.failed += failed
+        elif failed or latency_ms > slo_ms:
+            self.bad += 1
+            self.failed += failed
+        else:
+            self.good += 1
+
+    def take_judged(self, now_ms: int, lags: dict[str, int], slo_ms: int) -> tuple[int, int, int]:
+        """Count the open attempts that have passed the SLO; return and reset ``good``, ``bad`` and ``failed``."""
+        for shard, claims in self.open.items():
+            passed_ms = now_ms - lags.get(shard, 0) - slo_ms
+            for attempt_id, claimed_at_ms in claims.items():
+                if claimed_at_ms >= passed_ms:
+                    break
+                if attempt_id not in self.late:
+                    self.late.add(attempt_id)
+                    self.bad += 1
+        judged = self.good, self.bad, self.failed
+        self.good = self.bad = self.failed = 0
+        return judged
 
     def overdue(self, now_ms: int, lags: dict[str, int]) -> list[int]:
         """Return the ages in milliseconds of overdue attempts, by their own shard's time.
@@ -109,6 +131,7 @@ class Route:
         for shard, claims in list(self.open.items()):
             while claims and (oldest := next(iter(claims.items())))[1] < open_before_ms:
                 del claims[oldest[0]]
+                self.late.discard(oldest[0])
             if not claims:
                 del self.open[shard]
         while self.slots and self.slots[0].second <= self.slots[-1].second - KEEP_SECONDS:

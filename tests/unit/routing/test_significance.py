@@ -1,4 +1,4 @@
-"""The two exact tests agree with sums that can be done by hand."""
+"""The exact test agrees with sums that can be done by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payonce.routing.detection.probability import beta_cdf, binomial_tail, surprise
+from payonce.routing.detection.significance import binomial_tail, surprise
 
 
 @given(st.integers(1, 60), st.integers(0, 60), st.floats(0.001, 0.5))
@@ -17,12 +17,6 @@ def test_the_binomial_tail_is_the_sum_of_its_terms(trials: int, successes: int, 
     terms = [math.comb(trials, k) * share**k * (1 - share) ** (trials - k) for k in range(successes, trials + 1)]
     expected = 1.0 if successes <= trials * share else sum(terms)
     assert binomial_tail(successes, trials, share) == pytest.approx(expected, rel=1e-6, abs=1e-12)
-
-
-def test_the_uniform_distribution() -> None:
-    assert beta_cdf(0.3, 1, 1) == pytest.approx(0.3)
-    assert beta_cdf(-1, 2, 2) == 0.0
-    assert beta_cdf(2, 2, 2) == 1.0
 
 
 def test_seven_slow_of_seven_are_nine_zeros() -> None:

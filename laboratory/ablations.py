@@ -1,0 +1,113 @@
+"""Switches one mechanism of payonce's routing off after the other, and measures what is lost.
+
+``python -m laboratory.ablations [--seeds N] [--scenario NAME ...]`` prints a table: for each switch the mean change of
+goodput, in per mille, and of the attempts in doubt, per row of the tuning group in which it matters most; and over all
+rows the sums of both, of refusals, flips and lead. A mechanism that no row misses should go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from contextlib import contextmanager
+from multiprocessing import Pool
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from laboratory.figures import run_seed
+from laboratory.policies.none import NoProtection
+from laboratory.policies.predictive import Predictive
+from laboratory.split import TUNING, TUNING_SEEDS
+from payonce.routing.decision import levels, loops, reflex, weights
+from payonce.routing.detection import memory, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Patch = tuple[Any, str, Any]
+SWITCHES: dict[str, tuple[Patch, ...]] = {
+    "as it is": (),
+    "no reflex": ((reflex, "is_alarm", lambda _signals: False),),
+    "slower is full": ((reflex, "ALLOWED_SHARE", 0.0),),
+    "refuses without certainty": ((reflex, "_queues", lambda _limit: True),),
+    "never refuses": ((reflex, "_queues", lambda _limit: False),),
+    "no service time": ((reflex, "COSTLY", 0.0),),
+    "no hang in the reflex": ((reflex, "hangs", lambda _signals: False),),
+    "no rooms": (
+        (loops, "apply_limits", lambda known, demand, limits, _rooms: weights.apply_limits(known, demand, limits, {})),
+    ),
+    "no verdicts": ((verdict, "EVIDENCE", math.inf), (verdict, "WINDOWS", math.inf)),
+    "no rises": ((verdict, "_rise", lambda _memory: 0.0),),
+    "no counts of seconds": ((memory, "SHORT_SECONDS", memory.LONG_SECONDS),),
+    "no patience for the sparse": ((memory, "SPARSE_SECONDS", memory.LONG_SECONDS),),
+    "methods are not pooled": ((verdict, "WEAK_EVIDENCE", math.inf), (verdict, "PRIOR_ENDED", 1e-6)),
+    "no good answers asked for": ((levels, "GOOD_ANSWERS", 0),),
+    "no hold": ((levels, "HOLD_SHARE", 0.0), (levels, "RELAPSE_FACTOR", 1.0)),
+    "whole share at once": ((levels, "RAISE", 1000.0),),
+}
+ROWS = tuple(name for name in TUNING if name not in ("diurnal", "peaks"))
+
+
+@contextmanager
+def _switched(name: str) -> Iterator[None]:
+    before = [(module, attribute, getattr(module, attribute)) for module, attribute, _ in SWITCHES[name]]
+    for module, attribute, value in SWITCHES[name]:
+        setattr(module, attribute, value)
+    try:
+        yield
+    finally:
+        for module, attribute, value in before:
+            setattr(module, attribute, value)
+
+
+def _trial(task: tuple[str, str, int]) -> tuple[str, str, dict[str, Any]]:
+    switch, row, seed = task
+    with _switched(switch):
+        measured = run_seed(TUNING, row, seed, {"none": NoProtection, "payonce": Predictive})["policies"]["payonce"]
+    return switch, row, measured
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the ablations and print their table."""
+    parser = argparse.ArgumentParser(prog="python -m laboratory.ablations", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--scenario", action="append", choices=ROWS)
+    chosen = parser.parse_args(arguments)
+    rows = chosen.scenario or ROWS
+    tasks = [(switch, row, seed) for switch in SWITCHES for row in rows for seed in TUNING_SEEDS[: chosen.seeds]]
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    with Pool(os.cpu_count() or 1, initializer=os.nice, initargs=(10,)) as pool:
+        for done, (switch, row, measured) in enumerate(pool.imap_unordered(_trial, tasks), 1):
+            found.setdefault((switch, row), []).append(measured)
+            print(f"\r{done} of {len(tasks)} trials", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    print("| switched off | goodput, ‰ | in doubt | refusals | flips an hour | most missed by |")
+    print("|---|---:|---:|---:|---:|---|")
+    for switch in SWITCHES:
+        print(_line(found, switch, rows))
+    return 0
+
+
+def _line(found: dict[tuple[str, str], list[dict[str, Any]]], switch: str, rows: tuple[str, ...] | list[str]) -> str:
+    def change(row: str, figure: str) -> float:
+        return _mean(found[switch, row], figure) - _mean(found["as it is", row], figure)
+
+    lost = sorted(rows, key=lambda row: change(row, "goodput"))[:3]
+    doubted = sorted(rows, key=lambda row: -change(row, "in_doubt"))[:2]
+    named = [f"{row} {1000 * change(row, 'goodput'):+.1f} ‰" for row in lost if change(row, "goodput") < -0.001]
+    named += [f"{row} {change(row, 'in_doubt'):+.0f} in doubt" for row in doubted if change(row, "in_doubt") >= 1]
+    sums = [1000 * mean(change(row, "goodput") for row in rows)]
+    sums += [mean(change(row, figure) for row in rows) for figure in ("in_doubt", "refusals", "flips_per_hour")]
+    return (
+        f"| {switch} | {sums[0]:+.2f} | {sums[1]:+.1f} | {sums[2]:+.1f} | {sums[3]:+.1f} | {', '.join(named) or '-'} |"
+    )
+
+
+def _mean(trials: list[dict[str, Any]], figure: str) -> float:
+    return mean(float(trial[figure] if figure in trial else trial["routing"][figure]) for trial in trials)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Trials without protection, for what they say about the trouble itself."""
+
+from __future__ import annotations
+
+from functools import cache
+from random import Random
+
+import numpy as np
+
+from laboratory.demand import draw_demand
+from laboratory.figures import good_payments
+from laboratory.policies.none import NoProtection
+from laboratory.simulation import Policy, Trial
+from laboratory.split import TUNING, scenario
+
+SEED = 1007
+
+
+class Unprotected:
+    """One trial of a tuning scenario, with one array entry per payment. ``span`` masks those that arrived in a time."""
+
+    def __init__(self, name: str, policy: Policy | None = None, seed: int = SEED) -> None:
+        self.drawn = scenario(TUNING, name, seed)
+        self.trial = Trial(self.drawn, draw_demand(self.drawn, seed), policy or NoProtection(), Random(seed)).run()
+        self.at = np.asarray(self.trial.demand.at)
+        self.seconds = np.asarray(self.trial.ended_at) - np.asarray(self.trial.sent_at)
+        self.gateway = np.asarray(self.trial.served_by)
+        self.method = np.asarray(self.trial.demand.method)
+        self.unknown = np.asarray(self.trial.outcome) == "unknown"
+        self.good = good_payments(self.trial)
+
+    def span(self, start: float, end: float) -> np.ndarray:
+        """Return a mask."""
+        return (self.at >= start) & (self.at < end)
+
+    @property
+    def before(self) -> np.ndarray:
+        """Return the mask of the time before the trouble."""
+        return self.span(0, self.drawn.fault_at)
+
+    @property
+    def during(self) -> np.ndarray:
+        """Return the mask of the trouble."""
+        return self.span(self.drawn.fault_at, self.drawn.healed_at)
+
+    @property
+    def ailing(self) -> np.ndarray:
+        """Return the mask of the payments that were served by the gateway in trouble."""
+        return self.gateway == self.drawn.ailing
+
+
+@cache
+def unprotected(name: str) -> Unprotected:
+    """Return the trial of a row, which tests share."""
+    return Unprotected(name)
