@@ -244,7 +244,7 @@ def test_where_all_only_take_longer_nobody_is_refused_for_long(factor: float, ga
         seen = shop(factor=factor, seed=seed, gateways=gateways).run(seconds).refused_seconds
         refused += len(seen)
         later += sum(second > BEGINS + 3 * KEPT_SECONDS for second in seen)
-    # Twice as slow keeps the promise. Beyond, chance looks like a queue now and then, and a second refuses a few payments.
+    # Twice as slow keeps the promise. Beyond, chance looks like a queue now and then, and a second refuses a few.
     most = 0.02 if factor == 2 else 0.12
     assert refused <= most * seconds * len(SEEDS)
     assert later <= 0.7 * most * seconds * len(SEEDS)

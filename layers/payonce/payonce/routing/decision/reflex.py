@@ -70,8 +70,8 @@ class Limit:
     ``spent_seconds`` is the time an attempt spends there, ``full_rate`` the rate it served when full,
     ``service_seconds`` its service time as far as a limit has shown it. ``is_sure``: payments queue, so that refusing
     those beyond ``rate`` helps. ``is_worse``: another gateway is better off. ``is_well``: no sign of trouble.
-    ``in_flights``, ``served`` and ``ended`` (with those that timed out: the gateway has worked on them) are those of the
-    last seconds.
+    ``in_flights``, ``served`` and ``ended`` (with those that timed out: the gateway has worked on them) are those of
+    the last seconds.
     """
 
     rate: float | None = None
