@@ -36,7 +36,7 @@ class Decision:
 
 
 def decide(state: State, observed: Observation, settings: RoutingSettings, now_ms: int) -> Decision:
-    """Return the decision of one step: of both loops if the observation has the forecast's windows, else of the reflex.
+    """Return the decision of one step: of both loops if the observation has the routes, else of the reflex alone.
 
     Everything is judged at ``observed.at_ms``, the stream's time; ``now_ms``, the predictor's time, only dates the
     document. ``state`` is not modified.
@@ -45,7 +45,7 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
     forecasts = _forecast_step(following, observed, settings) if observed.cells else {}
     weights = _all_weights(following, observed, settings)
     wanted = wanted_rates(weights, observed.demand)
-    offered = sum(observed.demand.values())
+    offered = sum(rate for _, rate in sorted(observed.demand.items()))
     for gateway, signals in observed.gateways.items():
         following.limits[gateway] = reflex.step(
             state.limits.get(gateway, reflex.Limit()),
@@ -78,6 +78,7 @@ def _forecast_step(following: State, observed: Observation, settings: RoutingSet
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
         memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms)
+    memories = dict(sorted(memories.items()))  # as a stored state has them: floating-point sums depend on the order
     known, after = following.levels, dict(following.levels)
     demoted = {cell: level.bad_share for cell, level in known.items() if level.demoted}
     limited = {gateway for gateway, limit in following.limits.items() if limit.rate is not None}
@@ -113,9 +114,9 @@ def _probes(verdicts: dict[Cell, Verdict], demoted: dict[Cell, float], gateway: 
 
 def _weights(following: State, observed: Observation, settings: RoutingSettings) -> dict[str, dict[str, float]]:
     demoted = {cell.method for cell, level in following.levels.items() if level.demoted}
-    offered = sum(rate for method, rate in observed.demand.items() if method in demoted)
+    offered = sum(rate for method, rate in sorted(observed.demand.items()) if method in demoted)
     weights = {}
-    for method in {*observed.demand, *following.weights}:
+    for method in sorted({*observed.demand, *following.weights}):
         known = {cell.gateway: level.level for cell, level in following.levels.items() if cell.method == method}
         weights[method] = aim(known, settings.neutral, offered)
     return weights
