@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 BANK, GATEWAY, OTHER = "honouring", "honouring_bank", "sandbox_bank"
 WEIGHTS = {GATEWAY: 0.5, OTHER: 0.5}
-# The default hold of a minute and a probe every five seconds suit a day's traffic; a demo has only minutes.
-ROUTING = {"weights": WEIGHTS, "hold_seconds": 20, "probes_per_second": 0.4}
+# The default SLO and hold suit a day's traffic; a demo has only minutes, and its banks answer within milliseconds.
+ROUTING = {"weights": WEIGHTS, "slo_ms": 2_000, "hold_seconds": 20}
 METHOD = "card"
 # A request that takes longer than this times out: payments.work.SUBMIT_TIMEOUT_MS.
 TIMEOUT_MS = 8_000
 SLOWER_MS_PER_SECOND = 70  # reaches the timeout after about two minutes
-LEARNING_PAYMENTS = 130  # per gateway; routing's baseline is warm after 100 and 30 seconds
+LEARNING_PAYMENTS = 130  # per gateway; what is usual is known after 100
 LEARNING_SECONDS = 40
 GONE = 0.12  # share of the traffic that probes and chance explain
 BACK = 0.35  # share of the traffic from which the bank counts as restored
