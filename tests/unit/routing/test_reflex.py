@@ -212,6 +212,17 @@ def test_a_hang_is_no_queue_and_is_left_with_probes_at_once() -> None:
     assert run(Limit(), hanging).rate == LEAST_RATE
 
 
+def test_where_the_only_gateway_hangs_nobody_is_refused() -> None:
+    """Fails when the growing number in flight is taken for a queue: by the limit of a hang nearly all were refused."""
+    limit = Limit()
+    for second in range(30):
+        n = min(13 + 6 * second, 73)
+        seen = signals(answered=42, slow=0, technical=18 if second > 10 else 0, overdue=n - 13, in_flight=n)
+        limit = run(limit, seen, second=second)
+        assert not limit.is_sure
+        assert not limiting({"alder": limit}, frozenset({"alder"}))[2]
+
+
 def shop(
     *, rate: float = 15.0, servers: int | None = None, factor: float = 1.0, seed: int = 0, gateways: int = 2
 ) -> SmallShop:
@@ -330,9 +341,9 @@ def test_a_queue_is_told_only_after_enough_seconds() -> None:
 def test_a_backlog_that_times_out_teaches_no_service_time() -> None:
     """Fails when it is taken for a limit that costs throughput: the queue would be allowed for ever."""
     limit, _ = broken_without_a_queue()
-    backlog = signals(started=30, answered=30, technical=30, slow=30, overdue=100, in_flight=150)
+    backlog = signals(started=30, answered=30, technical=30, slow=60, overdue=100, in_flight=150)
     assert run(limit, backlog, refusing=True).service_seconds == 0.0
-    hanging = replace(backlog, slow=0)
+    hanging = replace(backlog, slow=30)  # those that timed out
     assert run(limit, hanging, refusing=True).service_seconds > 0.0, "where all hang, to refuse is no help"
 
 

@@ -144,7 +144,8 @@ def step(
             following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
             following.is_sure = limit.is_sure and not refusing
     lasting = broken and limit.spent_seconds > BROKEN_SHARE * slo_seconds
-    following.is_sure = following.is_sure or (lasting and _queues(following))
+    # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
+    following.is_sure = following.is_sure or (lasting and not hangs(signals) and _queues(following))
     following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
     if full and hangs(signals):
         following.rate = LEAST_RATE
@@ -170,10 +171,10 @@ def _observed(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds
 
 def hangs(signals: GatewaySignals) -> bool:
     """Return whether the answers that come are as fast as ever while others don't: no queue looks like that."""
-    return (
-        surprise(min(signals.slow, signals.answered), signals.answered, TAIL) < WELL_EVIDENCE
-        and signals.overdue >= ALARM_COUNT
-    )
+    slow_answers = min(
+        signals.answered, max(0, signals.slow - signals.technical)
+    )  # what times out is slow, and no answer
+    return surprise(slow_answers, signals.answered, TAIL) < WELL_EVIDENCE and signals.overdue >= ALARM_COUNT
 
 
 def _rate(limit: Limit, following: Limit, in_flight: int, allowed_seconds: float, now_ms: int, *, full: bool) -> float:
