@@ -1,8 +1,8 @@
 """Switches one mechanism of payonce's routing off after the other, and measures what is lost.
 
 ``python -m laboratory.ablations [--seeds N] [--scenario NAME ...]`` prints a table: for each switch the mean change of
-goodput, in per mille, and of the attempts in doubt, per row of the tuning group in which it matters most; and over all
-rows the sums of both, of refusals, flips and lead. A mechanism that no row misses should go.
+goodput, in per mille, and of attempts in doubt, refusals and flips over all rows of the tuning group, and the rows in
+which it matters most. A mechanism that no row misses should go.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from laboratory.figures import run_seed
-from laboratory.policies.none import NoProtection
 from laboratory.policies.predictive import Predictive
-from laboratory.split import TUNING, TUNING_SEEDS
+from laboratory.split import TUNING, TUNING_SEEDS, WEEKS
 from payonce.routing.decision import levels, loops, reflex, weights
 from payonce.routing.detection import memory, verdict
 
@@ -47,7 +46,7 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "no hold": ((levels, "HOLD_SHARE", 0.0), (levels, "RELAPSE_FACTOR", 1.0)),
     "whole share at once": ((levels, "RAISE", 1000.0),),
 }
-ROWS = tuple(name for name in TUNING if name not in ("diurnal", "peaks"))
+ROWS = tuple(name for name in TUNING if name not in WEEKS)
 
 
 @contextmanager
@@ -65,7 +64,7 @@ def _switched(name: str) -> Iterator[None]:
 def _trial(task: tuple[str, str, int]) -> tuple[str, str, dict[str, Any]]:
     switch, row, seed = task
     with _switched(switch):
-        measured = run_seed(TUNING, row, seed, {"none": NoProtection, "payonce": Predictive})["policies"]["payonce"]
+        measured = run_seed(TUNING, row, seed, {"payonce": Predictive})["policies"]["payonce"]
     return switch, row, measured
 
 

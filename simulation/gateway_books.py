@@ -15,7 +15,6 @@ from payonce.domain.gateway import (
     CaptureMethod,
     ChargeState,
     Declined,
-    GatewayCapabilities,
     Instruction,
     NotFound,
     OperationKind,
@@ -26,32 +25,19 @@ from payonce.domain.gateway import (
 )
 from payonce.domain.money import Money
 from simulation.goals import Goal
+from tests.support.world import FORGETFUL, HONOURING, LATE, REMEMBERING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from payonce.domain.gateway import GatewayCapabilities
     from simulation.scheduler import Scheduler
     from simulation.wire import Wire
 
-AUTHORITATIVE_AFTER_SECONDS = 30
 LOOKUP_LAGS = 0.3  # of submissions, where a lookup may lag
 UNBOUNDED_LATE_SECONDS = 120  # where "not found" is never final, whoever honours keys may be as late as it likes
-HONOURING = GatewayCapabilities(
-    key_retention_seconds=86_400,
-    lookup_by_reference=True,
-    lookup_authoritative_after_seconds=None,
-    multiple_captures=True,
-    operations=frozenset(OperationKind),
-)
 KINDS: Mapping[str, GatewayCapabilities] = MappingProxyType(
-    {
-        "honouring": HONOURING,
-        "ignoring": replace(HONOURING, key_retention_seconds=0, lookup_authoritative_after_seconds=0),
-        "late": replace(
-            HONOURING, key_retention_seconds=0, lookup_authoritative_after_seconds=AUTHORITATIVE_AFTER_SECONDS
-        ),
-        "remembering": replace(HONOURING, lookup_authoritative_after_seconds=AUTHORITATIVE_AFTER_SECONDS),
-    }
+    {"honouring": HONOURING, "ignoring": FORGETFUL, "late": LATE, "remembering": REMEMBERING}
 )
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.delivery import Answer, Exchanged, NoAnswer, NoAnswerReason
 from payonce.domain.errors import StoreUnavailable
 from payonce.ports import Table
-from payonce.stores.dynamodb_requests import to_attributes
 from simulation.goals import Goal
+from tests.support.stream import stream_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,20 +128,11 @@ class SimulatedStream:
 
 def stream_event(batch: Sequence[Item]) -> dict[str, Any]:
     """Return the event with which Lambda is given new items of a stream."""
-    import base64
-
-    def spelled(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: spelled(member) for name, member in value.items()}
-        if isinstance(value, list):
-            return [spelled(member) for member in value]
-        return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
     return {
         "Records": [
             {
                 "eventName": "INSERT",
-                "dynamodb": {"NewImage": spelled(to_attributes(item)), "SequenceNumber": f"{number}"},
+                "dynamodb": {"NewImage": stream_image(item), "SequenceNumber": f"{number}"},
             }
             for number, item in enumerate(batch)
         ]

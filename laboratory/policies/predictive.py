@@ -36,7 +36,6 @@ WRITE_SECONDS = 0.1
 MAX_ENVIRONMENTS = 16  # each has its own cache, refreshed at its own times
 REPEAT_DOCUMENT_SECONDS = 10.0  # an unchanged document is written again well before it expires
 REFLEX_SECONDS = 1.0
-FORECAST_STEPS = 1
 EPOCH_MS = 1_767_225_600_000  # the trial's second 0: 2026-01-01T00:00:00Z
 NO_ROUTE_SECONDS = 1.0
 
@@ -99,7 +98,7 @@ class Predictive:
         self.trial = trial
         names = sorted(trial.gateways)
         self.settings = RoutingSettings(neutral=trial.scenario.weights, mode=self._mode)
-        self.book, self.state, self._step = SignalBook(self.settings.slo_ms), State(), 0
+        self.book, self.state = SignalBook(self.settings.slo_ms), State()
         self._stream: deque[_Event] = deque()
         self._visible: bytes | None = None
         random = Random(trial.random.random())
@@ -158,16 +157,13 @@ class Predictive:
         now = self.trial.now
         seen_until = self.trial.seen_until
         self._read_stream(seen_until)
-        self._step += 1
-        forecast = self._step % FORECAST_STEPS == 0
-        observed = self.book.observe(EPOCH_MS + int(seen_until * 1000), forecast=forecast)
+        observed = self.book.observe(EPOCH_MS + int(seen_until * 1000), forecast=True)
         decision = decide(self.state, observed, self.settings, EPOCH_MS + int(now * 1000))
         before, self.state = self.published[-1][1] if self.published else None, decision.state
-        if forecast:
-            for cell, milliseconds in expectations(self.state, self.settings).items():
-                self.book.expect(cell, milliseconds)
-            if self._keep_steps:
-                self.steps.append((now, decision))
+        for cell, milliseconds in expectations(self.state, self.settings).items():
+            self.book.expect(cell, milliseconds)
+        if self._keep_steps:
+            self.steps.append((now, decision))
         document = decision.document
         if document is None:
             return

@@ -9,11 +9,19 @@ from laboratory.trouble.ranges import drawn
 
 if TYPE_CHECKING:
     from laboratory.scenarios import Scenario
-    from laboratory.trouble.ranges import Ranges
+    from laboratory.trouble.ranges import Draw, Ranges
 
 METHOD = "wallet"
 ALIKE = (0.95, 1.05)  # gateways in front of the same slow issuers are slow alike, but not exactly
 SATURATED = (0.2, 0.3)  # share of its servers that a lone gateway has left, at a utilisation of 0.35 before
+
+
+def _alike(draw: Draw, kind: str) -> list[Fault]:
+    """Return a fault of every gateway, all of nearly the same strength."""
+    return [
+        Fault(kind, gateway, draw.start, draw.heals, draw.strength * draw.random.uniform(*ALIKE))
+        for gateway in draw.names
+    ]
 
 
 def late_all(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -24,11 +32,7 @@ def late_all(name: str, ranges: Ranges, seed: int) -> Scenario:
     disruption of Mastercard's that no gateway can do anything about).
     """
     draw = drawn(ranges, seed)
-    faults = [
-        Fault("late", gateway, draw.start, draw.heals, draw.strength * draw.random.uniform(*ALIKE))
-        for gateway in draw.names
-    ]
-    return draw.scenario(name, ranges, faults, one=False)
+    return draw.scenario(name, ranges, _alike(draw, "late"), one=False)
 
 
 def slow_all(name: str, ranges: Ranges, seed: int) -> Scenario:
@@ -38,11 +42,7 @@ def slow_all(name: str, ranges: Ranges, seed: int) -> Scenario:
     (https://finextra.com/newsarticle/32277/visa-says-52m-payments-failed-during-10-hour-outage).
     """
     draw = drawn(ranges, seed)
-    faults = [
-        Fault("slow", gateway, draw.start, draw.heals, draw.strength * draw.random.uniform(*ALIKE))
-        for gateway in draw.names
-    ]
-    return draw.scenario(name, ranges, faults, one=False)
+    return draw.scenario(name, ranges, _alike(draw, "slow"), one=False)
 
 
 def late_one(name: str, ranges: Ranges, seed: int) -> Scenario:

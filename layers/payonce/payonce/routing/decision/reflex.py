@@ -57,6 +57,7 @@ FADING = 0.995  # per second: how a rate served at saturation loses its meaning
 GROWTH = 0.04  # increase per second beyond what it serves, at first; decreases are unbounded
 GROWTH_DOUBLING_SECONDS = 10.0  # of calm, after which it grows twice as fast
 MOST_GROWTH = 0.3
+MOST_DOUBLINGS = 10.0  # far beyond the most growth: bounds the power after hours of calm
 RELEASE_HEADROOM = 1.1  # the limit is removed once it exceeds this multiple of the wanted rate
 CALM_SECONDS = 3.0  # removal also needs this long without being full: the window's length
 SERVICE_SECONDS = 120.0  # how long a service time is believed after it was last seen
@@ -121,7 +122,7 @@ def step(
     ``wanted_rate`` is the rate per second that the weights would send to the gateway. ``signals`` count over
     ``recent_seconds``. ``refusing``: the last step has refused payments.
     """
-    following = _observed(limit, signals, now_ms, recent_seconds)
+    following, hanging = _observed(limit, signals, now_ms, recent_seconds), hangs(signals)
     served, spent = following.served[-1], following.spent_seconds
     allowed_seconds = max(ALLOWED_SHARE * slo_seconds, SERVICE_FACTOR * following.service_seconds)
     full = spent > allowed_seconds and is_alarm(signals)
@@ -138,16 +139,16 @@ def step(
         following.full_rate = max(sum(following.served[-LATELY:]) / LATELY, FADING * limit.full_rate)
         lately = sum(following.ended[-LATELY:]) / LATELY
         least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
-        drained = signals.technical <= TAIL * signals.answered or hangs(signals)  # no backlog is timing out
+        drained = signals.technical <= TAIL * signals.answered or hanging  # no backlog is timing out
         if full and drained and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
             # What has just been started can't have been answered, so the time is at least that of the larger rate.
             following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
             following.is_sure = limit.is_sure and not refusing
     lasting = broken and limit.spent_seconds > BROKEN_SHARE * slo_seconds
     # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
-    following.is_sure = following.is_sure or (lasting and not hangs(signals) and _queues(following))
+    following.is_sure = following.is_sure or (lasting and not hanging and _queues(following))
     following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
-    if full and hangs(signals):
+    if full and hanging:
         following.rate = LEAST_RATE
     following.concurrency = max(1.0, served * allowed_seconds)
     if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and following.rate >= RELEASE_HEADROOM * wanted_rate:
@@ -171,9 +172,8 @@ def _observed(limit: Limit, signals: GatewaySignals, now_ms: int, recent_seconds
 
 def hangs(signals: GatewaySignals) -> bool:
     """Return whether the answers that come are as fast as ever while others don't: no queue looks like that."""
-    slow_answers = min(
-        signals.answered, max(0, signals.slow - signals.technical)
-    )  # what times out is slow, and no answer
+    # What times out is slow, and no answer.
+    slow_answers = min(signals.answered, max(0, signals.slow - signals.technical))
     return surprise(slow_answers, signals.answered, TAIL) < WELL_EVIDENCE and signals.overdue >= ALARM_COUNT
 
 
@@ -182,8 +182,8 @@ def _rate(limit: Limit, following: Limit, in_flight: int, allowed_seconds: float
     rate = max(LEAST_RATE, KEPT_SHARE * served, served + (served * allowed_seconds - in_flight) / SETTLE_SECONDS)
     if limit.rate is None:
         return rate
-    calm_seconds = min(KEPT_SECONDS * GROWTH_DOUBLING_SECONDS, (now_ms - following.full_at_ms) / 1000)
-    growth = min(MOST_GROWTH, GROWTH * 2 ** (calm_seconds / GROWTH_DOUBLING_SECONDS))
+    doublings = min(MOST_DOUBLINGS, (now_ms - following.full_at_ms) / 1000 / GROWTH_DOUBLING_SECONDS)
+    growth = min(MOST_GROWTH, GROWTH * 2**doublings)
     grown = (1 + growth) * limit.rate + LEAST_RATE
     if not full:
         rate = max(rate, min(grown, following.full_rate))  # it serves what it is sent, and was able to serve more

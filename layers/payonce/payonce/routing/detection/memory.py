@@ -17,7 +17,8 @@ WARM_SAMPLES = 100  # before that, what is usual is not known
 TAIL = 0.05  # the share above a p95, by definition
 ENOUGH_SAMPLES = 40  # per window of ten seconds: the mean of forty is accurate to 6 %
 WINDOW_MS = 4_800  # half of a window's ten seconds: windows overlap by half
-KEPT_WINDOWS = 7  # every other one of them is a window of its own: four in a row
+WINDOWS = 4  # in a row: a step, which needs two to pass, is no rise
+KEPT_WINDOWS = 2 * WINDOWS - 1  # every other one of them is a window of its own
 
 
 @dataclass(slots=True)

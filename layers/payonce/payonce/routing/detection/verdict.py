@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payonce.routing.detection.memory import KEPT_WINDOWS, Counts, RouteMemory
+from payonce.routing.detection.memory import KEPT_WINDOWS, WINDOWS, Counts, RouteMemory
 from payonce.routing.detection.significance import surprise
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ SHARED_SHARE = (
 )
 MARGIN = 0.015  # a smaller difference between two routes is not worth a move
 AHEAD_SECONDS = 60.0  # how far ahead a rise is projected
-WINDOWS = 4  # in a row: a step, which needs two to pass, is no rise
 LEAST_DEVIATION = 0.05  # of a log latency
 LEAST_RISE = 0.03  # of the mean log latency from one window to the next; less will not matter within AHEAD_SECONDS
 UNKNOWN = RouteMemory()

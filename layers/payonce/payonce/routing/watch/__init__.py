@@ -1,1 +1,1 @@
-"""Watches each route's latency for people; it changes no route."""
+"""Watches each route's latency, approvals and failures for people; it changes no route."""
