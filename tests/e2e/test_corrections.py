@@ -34,11 +34,11 @@ def report(stack: Stack) -> None:
     stack.client("s3").put_object(Bucket=bucket, Key=key, Body=stack.bank.report(BANK))
 
 
-def key_of(stack: Stack, merchant_id: str) -> tuple[str, Client]:
-    """Return the id of a further person's key, and a client with it."""
+def key_of(stack: Stack, merchant_id: str, holder: str) -> tuple[str, Client]:
+    """Return the principal of a further key of the person, and a client with it."""
     scopes = [word for scope in APPROVER for word in ("--scope", scope)]
-    words = stack.operator("create-key", merchant_id, *scopes).stdout.split()
-    return words[3], Client(stack, words[5])
+    words = stack.operator("create-key", merchant_id, "--holder", holder, *scopes).stdout.split()
+    return f"{words[3]}/{holder}", Client(stack, words[5])
 
 
 def waiting(stack: Stack, payment_id: str) -> Correction | None:
@@ -73,14 +73,16 @@ def test_a_double_capture_is_approved_refunded_once_and_proved_gone(stack: Stack
     assert len(charges) == 2
     assert correction.gateway_charge_id in charges
 
-    maker_id, maker = key_of(stack, merchant_id)
-    _, checker = key_of(stack, merchant_id)
+    maker_id, maker = key_of(stack, merchant_id, "ann")
+    _, maker_again = key_of(stack, merchant_id, "ann")
+    _, checker = key_of(stack, merchant_id, "ben")
     path = f"/breaks/{break_id}/correction"
     body = {"proposal_version": 1, "amount_minor": correction.amount_minor}
     proposed = send(maker, "POST", f"{path}/proposals", body)
     assert (proposed.status, proposed.json()["proposed_by"]) == (201, maker_id), proposed.body
-    own = send(maker, "POST", f"{path}/approvals", {"proposal_version": 2})
-    assert (own.status, own.json()["type"]) == (403, "urn:payonce:problem:self-approval")
+    for hers in (maker, maker_again):
+        own = send(hers, "POST", f"{path}/approvals", {"proposal_version": 2})
+        assert (own.status, own.json()["type"]) == (403, "urn:payonce:problem:self-approval")
     assert stack.bank.books(kind="refund", reference=corrective_reference(break_id)) == []
     for _ in range(2):  # the second one is a no-op
         approved = send(checker, "POST", f"{path}/approvals", {"proposal_version": 2})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from functools import cache
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,6 +14,7 @@ from moto import mock_aws
 from payonce.wiring.delivery import DeliveryApplication
 from payonce.wiring.settings import load_settings
 from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client, load_template
+from tests.support.roles import function_names, grants, recorded
 from tests.support.world import RealClock, ScriptedGateway
 
 if TYPE_CHECKING:
@@ -74,4 +75,20 @@ def load_handler(function: str, application: DeliveryApplication, monkeypatch: p
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return getattr(module, name)
+    return within_its_role(function, getattr(module, name))
+
+
+def within_its_role(function: str, handler: Any) -> Any:
+    """Return the handler as its role lets it run: the test fails when it asks AWS for what the role does not allow."""
+    allowed = grants(function_names()[function])
+
+    @wraps(handler)
+    def guarded(event: Any, context: Any) -> Any:
+        with recorded() as calls:
+            try:
+                return handler(event, context)
+            finally:
+                refused = [call for call in calls if not any(grant.allows(call) for grant in allowed)]
+                assert not refused, f"the role of {function} does not allow {refused}"
+
+    return guarded

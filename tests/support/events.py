@@ -6,6 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.principals import HOLDER_MARK
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
 from payonce.merchants.api_keys import SCOPES
@@ -43,7 +44,8 @@ def event(
     gateway: str = "bank",
     key_id: str = "key_1",
 ) -> dict[str, Any]:
-    """Return a REST API proxy event; ``body`` is a document or the raw text."""
+    """Return a REST API proxy event; ``body`` is a document or the raw text, and ``key_id`` may be "key_1/ann"."""
+    key_id, _, holder = key_id.partition(HOLDER_MARK)
     spelled = {**({"X-Idempotency-Key": key} if key else {}), **(headers or {})}
     return {
         "headers": spelled,
@@ -59,6 +61,7 @@ def event(
                 "scopes": scopes,
                 "gateway": gateway,
                 "principalId": key_id,
+                **({"holder": holder} if holder else {}),
             },
         },
     }

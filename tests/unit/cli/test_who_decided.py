@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 ID = "brk_" + "b7" * 32
 PAYMENT_ID = "pay_00000000000000000000000001"
 IDENTITY = Identity("mer_1", PAYMENT_ID, ID)
+ANN, BOB = "key_ann/ann", "key_bob/bob"
 KEYS = iter(f"one-more-key-{number:04d}" for number in range(10_000))
 
 
@@ -97,21 +98,21 @@ def exported(application: Application, run: Any) -> list[dict[str, Any]]:
 def test_the_export_names_the_keys_that_proposed_approved_and_commented(application: Application, run: Any) -> None:
     """Fails when a claim does not say who asked: each line would name the program."""
     a_proposal(application)
-    ask(application, "comment_on_break", {"text": "two orders?"}, "key_ann")
-    ask(application, "propose_correction", {"amount_minor": 500, "proposal_version": 1}, "key_ann")
-    refused = ask(application, "approve_correction", {"proposal_version": 2}, "key_ann")
+    ask(application, "comment_on_break", {"text": "two orders?"}, ANN)
+    ask(application, "propose_correction", {"amount_minor": 500, "proposal_version": 1}, ANN)
+    refused = ask(application, "approve_correction", {"proposal_version": 2}, ANN)
     assert refused["statusCode"] == 403
-    assert ask(application, "approve_correction", {"proposal_version": 2}, "key_bob")["statusCode"] == 200
+    assert ask(application, "approve_correction", {"proposal_version": 2}, BOB)["statusCode"] == 200
     lines = {(row["operation"], row["transition"], row["principal"]) for row in exported(application, run)}
     assert lines == {
-        ("comment_on_break", "claimed", "key_ann"),
-        ("comment_on_break", "completed", "key_ann"),
-        ("propose_correction", "claimed", "key_ann"),
-        ("propose_correction", "completed", "key_ann"),
-        ("approve_correction", "claimed", "key_ann"),
-        ("approve_correction", "released", "key_ann"),
-        ("approve_correction", "claimed", "key_bob"),
-        ("approve_correction", "completed", "key_bob"),
+        ("comment_on_break", "claimed", ANN),
+        ("comment_on_break", "completed", ANN),
+        ("propose_correction", "claimed", ANN),
+        ("propose_correction", "completed", ANN),
+        ("approve_correction", "claimed", ANN),
+        ("approve_correction", "released", ANN),
+        ("approve_correction", "claimed", BOB),
+        ("approve_correction", "completed", BOB),
     }
 
 
@@ -144,24 +145,24 @@ def test_the_export_names_the_operators_that_decided_and_those_that_were_refused
 
 def test_the_history_tells_who_tried_what_and_when(application: Application, run: Any) -> None:
     """Fails when a refused attempt leaves no trace where the correction is looked at."""
-    a_proposal(application, proposed_by="key_ann")
-    assert ask(application, "approve_correction", {"proposal_version": 1}, "key_ann")["statusCode"] == 403
-    assert ask(application, "reject_correction", {"proposal_version": 7}, "key_bob")["statusCode"] == 409
+    a_proposal(application, proposed_by=ANN)
+    assert ask(application, "approve_correction", {"proposal_version": 1}, ANN)["statusCode"] == 403
+    assert ask(application, "reject_correction", {"proposal_version": 7}, BOB)["statusCode"] == 409
     application.clock.ms += 3_600_001  # type: ignore[attr-defined]
     late = application.clock.now_ms() + 1
     assert run("corrections", "approve", ID, "--version", "1", "--operator", "cleo")[0] == 2
     history = json.loads(call(application, "get_break_history", None, path={"break_id": ID})["body"])["data"]
     tried = [entry for entry in history if entry["object"] == "correction_attempt"]
     assert [(entry["command"], entry["refused"], entry["by"]) for entry in tried] == [
-        ("approve", True, "key_ann"),
-        ("reject", True, "key_bob"),
+        ("approve", True, ANN),
+        ("reject", True, BOB),
         ("approve", True, "operator"),
     ]
     assert tried[-1]["at_ms"] == late
     assert "came too late" in tried[-1]["text"]
     out = run("corrections", "show", ID)[1]
     assert "refused  operator:cleo  The correction is expired: the decision came too late" in out
-    assert "refused  key_ann  You proposed this correction" in out
+    assert f"refused  {ANN}  You proposed this correction" in out
 
 
 def test_who_resumes_is_named(application: Application, run: Any) -> None:

@@ -43,7 +43,7 @@ from tests.unit.reconciliation.test_runs import Desk
 if TYPE_CHECKING:
     from payonce.reconciliation.model import Break
 
-CHECKER, MAKER = "key_checker", "key_maker"
+CHECKER, MAKER = "key_checker/ben", "key_maker/ann"
 CHARGED_MINOR = 2011
 _S = CorrectionStatus
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.cases.case import Case
 
 _S = CorrectionStatus
-MAKER, CHECKER = "key_maker", "key_checker"
+MAKER, CHECKER = "key_maker/ann", "key_checker/ben"
 
 
 def entries(desk: Desk, payment_id: str) -> list[Item]:

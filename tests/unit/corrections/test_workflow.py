@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from payonce.ports import Write
     from payonce.reconciliation.model import Break
 
-MAKER, CHECKER = "key_maker", "key_checker"
+MAKER, CHECKER = "key_maker/ann", "key_checker/ben"
 _S = CorrectionStatus
 
 

@@ -24,6 +24,7 @@ ID = "brk_" + "b7" * 32
 PAYMENT_ID = "pay_00000000000000000000000001"
 SEEN = {"proposal_version": 1}
 HALF = {**SEEN, "amount_minor": 500}
+ANN, BEN = "key_1/ann", "key_2/ben"
 KEYS = iter(f"one-more-key-{number:04d}" for number in range(10_000))
 
 
@@ -64,18 +65,18 @@ def test_the_history_tells_the_steps_of_the_correction(application: Application)
     """Fails when a step is left out, or how it ended, which its log does not have."""
     a_proposal(application)
     application.clock.ms += 1000  # type: ignore[attr-defined]
-    ask(application, "propose", HALF, by="key_1")
+    ask(application, "propose", HALF, by=ANN)
     application.clock.ms += 1000  # type: ignore[attr-defined]
-    ask(application, "approve", {"proposal_version": 2}, by="key_2")
+    ask(application, "approve", {"proposal_version": 2}, by=BEN)
     ended = {"correction_status": "corrected", "outcome": "executed", "updated_at_ms": application.clock.now_ms() + 9}
     key = correction_key("mer_1", PAYMENT_ID, ID)
     application.database.write([Adjust(table=Table.PAYMENTS, key=key, set=ended)])
     history = document(call(application, "get_break_history", None, path={"break_id": ID}))["data"]
     steps = [entry for entry in history if entry["object"] == "correction_step"]
     assert [(step["status"], step["proposal_version"], step["by"], step["outcome"]) for step in steps] == [
-        ("awaiting_approval", 2, "key_1", None),
-        ("approved", 2, "key_2", None),
-        ("corrected", 2, "key_2", "executed"),
+        ("awaiting_approval", 2, ANN, None),
+        ("approved", 2, BEN, None),
+        ("corrected", 2, BEN, "executed"),
     ]
     assert [entry["at_ms"] for entry in history] == sorted(entry["at_ms"] for entry in history)
 
@@ -90,19 +91,39 @@ def test_a_break_without_a_correction_says_so(application: Application) -> None:
 def test_a_proposal_and_its_approval_by_another_key(application: Application) -> None:
     """Fails when the actor is not the API key's id, or who proposed may approve."""
     a_proposal(application)
-    proposed = ask(application, "propose", HALF, by="key_1")
+    proposed = ask(application, "propose", HALF, by=ANN)
     assert proposed["statusCode"] == 201
     assert proposed["headers"]["Location"] == f"/breaks/{ID}/correction"
-    assert (document(proposed)["proposed_by"], document(proposed)["proposal_version"]) == ("key_1", 2)
+    assert (document(proposed)["proposed_by"], document(proposed)["proposal_version"]) == (ANN, 2)
     for what in ("approve", "reject"):
-        own = ask(application, what, {"proposal_version": 2}, by="key_1")
+        own = ask(application, what, {"proposal_version": 2}, by=ANN)
         assert (own["statusCode"], document(own)["type"]) == (403, "urn:payonce:problem:self-approval")
-    old = ask(application, "approve", SEEN, by="key_2")
+    old = ask(application, "approve", SEEN, by=BEN)
     assert (old["statusCode"], document(old)["type"]) == (409, "urn:payonce:problem:correction-state")
     assert "version 2" in document(old)["detail"]
-    approved = ask(application, "approve", {"proposal_version": 2}, by="key_2")
+    approved = ask(application, "approve", {"proposal_version": 2}, by=BEN)
     assert (approved["statusCode"], document(approved)["status"]) == (200, "approved")
-    assert (document(approved)["decided_by"], document(approved)["amount_minor"]) == ("key_2", 500)
+    assert (document(approved)["decided_by"], document(approved)["amount_minor"]) == (BEN, 500)
+
+
+@pytest.mark.parametrize(
+    ("maker", "checker"), [("key_1", "key_2"), (ANN, "key_2"), ("key_1", BEN), (ANN, "key_3/Ann"), (ANN, "key_3/ann")]
+)
+def test_two_keys_that_may_be_one_persons_are_one_person(application: Application, maker: str, checker: str) -> None:
+    """Fails when a key without a holder counts as a person: whoever has two keys would be maker and checker."""
+    a_proposal(application)
+    assert ask(application, "propose", HALF, by=maker)["statusCode"] == 201
+    for what in ("approve", "reject"):
+        answer = ask(application, what, {"proposal_version": 2}, by=checker)
+        assert (answer["statusCode"], document(answer)["type"]) == (403, "urn:payonce:problem:self-approval")
+    assert stored(application).status is CorrectionStatus.AWAITING_APPROVAL
+    assert ask(application, "approve", {"proposal_version": 2}, by=BEN)["statusCode"] == (200 if maker == ANN else 403)
+
+
+def test_a_programs_proposal_needs_one_person(application: Application) -> None:
+    """Fails when a key has to name its holder where there is nobody whom it could be taken for."""
+    a_proposal(application)
+    assert ask(application, "approve", by="key_2")["statusCode"] == 200
 
 
 @pytest.mark.parametrize("what", ["approve", "reject"])

@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("merchant_id")
     for command in (merchant, key):
         command.add_argument(
-            "--holder", default="", help="whose key it is: the keys of one person are one where two have to decide"
+            "--holder",
+            default="",
+            help="whose key it is: where two persons have to decide, both keys must name theirs, and two of them",
         )
         command.add_argument("--scope", action="append", choices=SCOPES, help="repeat for several (default: all)")
     revoke = commands.add_parser("revoke-key", help="revoke an API key, read from standard input")

@@ -23,7 +23,7 @@ from payonce.corrections.record import (
 from payonce.corrections.trail import note, trail_of
 from payonce.domain.errors import CorrectionStateConflict, SelfApprovalRefused, WriteConflict
 from payonce.domain.gateway import OperationKind
-from payonce.domain.principals import OPERATOR_PREFIX, is_same_person
+from payonce.domain.principals import OPERATOR_PREFIX, is_same_person, may_be_same_person
 from payonce.idempotency.audit import act_entry
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class Approvals:
     def approve(self, identity: Identity, *, proposal_version: int, actor: str) -> Correction:
         """Approve the proposal of that version. Idempotent per actor: a repetition only wakes the workflow again.
 
-        Raises ``SelfApprovalRefused`` for the proposer, ``CorrectionStateConflict`` for another version or if it is too
-        late, and ``OutcomeUnknown`` if the workflow may not have been woken: the decision is stored, so repeat it.
+        Raises ``SelfApprovalRefused`` for the proposer and for a key that may be theirs (one of the two names no
+        holder), ``CorrectionStateConflict`` for another version or if it is too late, and ``OutcomeUnknown`` if the workflow may not have been woken: the decision is stored, so repeat it.
         """
         with self.attributed(identity, "approve", actor):
             return self._decide(identity, _S.APPROVED, proposal_version, actor)
@@ -138,6 +138,11 @@ class Approvals:
     ) -> Correction:
         if is_same_person(actor, correction.proposed_by):
             raise SelfApprovalRefused("You proposed this correction. Somebody else has to approve or reject it.")
+        if may_be_same_person(actor, correction.proposed_by):
+            raise SelfApprovalRefused(
+                "Your key or the proposer's names no holder, so that you may be one person. Use keys that name theirs: "
+                "payonce create-key MERCHANT --holder NAME."
+            )
         if proposal_version != correction.proposal_version:
             raise CorrectionStateConflict(
                 f"The proposal is at version {correction.proposal_version} by now. Read it again and decide about that."

@@ -12,6 +12,7 @@ import unicodedata
 from payonce.domain.errors import BodyMalformed
 
 OPERATOR_PREFIX = "operator:"
+API_KEY_PREFIX = "key_"  # an actor with an API key is named by the key's id
 HOLDER_MARK = "/"  # separates an API key's id from its holder; no name contains it
 MAX_NAME_CHARACTERS = 100
 _PUNCTUATION = frozenset(" ._-+@'\u2019")
@@ -60,6 +61,16 @@ def key_of(key_id: str, holder: str) -> str:
 def is_same_person(one: str, other: str) -> bool:
     """Return whether two principals are the same person, in any spelling and with any of one holder's keys."""
     return _whose(person_key(one)) == _whose(person_key(other))
+
+
+def may_be_same_person(one: str, other: str) -> bool:
+    """Return whether two principals are the same person, or can't be told apart.
+
+    An API key without a holder can't be told from any other API key: whoever has two keys would be two persons.
+    """
+    keys = [person_key(principal) for principal in (one, other)]
+    both_are_keys = all(key.startswith(API_KEY_PREFIX) for key in keys)
+    return is_same_person(one, other) or (both_are_keys and not all(key.partition(HOLDER_MARK)[2] for key in keys))
 
 
 def is_visible(character: str) -> bool:

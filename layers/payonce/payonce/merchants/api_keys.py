@@ -45,7 +45,8 @@ MAX_NAME_CHARACTERS = 100
 class Principal:
     """The caller: its merchant, the key's scopes, and the gateway the merchant is routed to ("" for the default).
 
-    ``holder`` is the person who holds the key, or "" when nobody was named: the key then counts as a person itself.
+    ``holder`` is the person who holds the key, or "" when nobody was named: the key then may be anybody's of the
+    merchant's, and decides about no other key's proposal.
     ``usage_key`` is the merchant's key in the usage plan, or "" when the merchant has none.
     """
 
@@ -118,7 +119,8 @@ class Merchants:
     def create_api_key(self, merchant_id: str, scopes: Sequence[str] = SCOPES, *, holder: str = "") -> tuple[str, str]:
         """Store a new key of the merchant and return (key id, key). The key can't be shown again.
 
-        ``holder`` is the person who holds the key; one holder's keys count as one person where two people must decide.
+        ``holder`` is the person who holds the key. Where two people must decide, one holder's keys count as one person,
+        and a key without a holder as nobody else than whoever proposed with another key.
         Raises ``NotFound`` when there is no such merchant, and ``BodyMalformed`` for an unknown scope or unclear name.
         """
         held_by = {"holder": principal_name(holder, "The holder's name")} if holder else {}

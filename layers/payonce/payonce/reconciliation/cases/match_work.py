@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from payonce.domain.errors import NotFound
+from payonce.domain.principals import API_KEY_PREFIX
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
 from payonce.reconciliation.cases.case_work import BreakWork
 from payonce.reconciliation.cases.manual_match import check_reason, new_match
 from payonce.reconciliation.cases.match_desk import refuse_corrected, rows_of_case
 from payonce.reconciliation.cases.match_store import MatchStore, StoredMatch
-from payonce.reconciliation.cases.merchant import KEY_PREFIX, break_path, require_break, shown_by
+from payonce.reconciliation.cases.merchant import break_path, require_break, shown_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ def _view(stored: StoredMatch, merchant_id: str, break_id: str) -> MatchView:
     match = stored.match
     taken_back: TakenBackView | None = None
     if stored.taken_back_by is not None and stored.taken_back_at_ms is not None:
-        reason = stored.taken_back_reason if stored.taken_back_by.startswith(KEY_PREFIX) else None
+        reason = stored.taken_back_reason if stored.taken_back_by.startswith(API_KEY_PREFIX) else None
         taken_back = {"by": shown_by(stored.taken_back_by), "reason": reason, "at_ms": stored.taken_back_at_ms}
     return {
         "object": "match",
@@ -68,7 +69,7 @@ def _view(stored: StoredMatch, merchant_id: str, break_id: str) -> MatchView:
         "break_ids": list(stored.break_ids) if stored.merchant_id == merchant_id else [break_id],
         "accept_difference": match.accept_difference,
         "by": shown_by(match.by),
-        "reason": match.reason if match.by.startswith(KEY_PREFIX) else None,
+        "reason": match.reason if match.by.startswith(API_KEY_PREFIX) else None,
         "at_ms": match.at_ms,
         "taken_back": taken_back,
     }

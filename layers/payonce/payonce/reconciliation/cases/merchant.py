@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from payonce.domain.errors import NotFound
+from payonce.domain.principals import API_KEY_PREFIX
 from payonce.paging import make_cursor, read_cursor
 from payonce.payments.representation import payment_path
 from payonce.reconciliation.cases.case import CaseChange, CaseStatus, is_overdue
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # A filter examines at most this many cases per page, matching or not, so that the time of an answer is bounded.
 FILTER_CASES = 200
-KEY_PREFIX = "key_"  # an actor with an API key is named by the key's id, as in corrections
 RUN_PREFIX = "run:"
 PROGRAMS = frozenset({"policy", "reconciliation"})
 OPERATOR = "operator"
@@ -227,18 +227,18 @@ def break_path(break_id: str) -> str:
 
 def shown_by(by: str) -> str:
     """Return the actor as a merchant sees it: its own key, a program, or ``operator`` for any operator."""
-    if by.startswith(KEY_PREFIX) or by in PROGRAMS:
+    if by.startswith(API_KEY_PREFIX) or by in PROGRAMS:
         return by
     return "reconciliation" if by.startswith(RUN_PREFIX) else OPERATOR
 
 
 def _concerns(entry: dict[str, Any]) -> bool:
     # The operator's assignments are internal.
-    return entry["change"] != CaseChange.ASSIGNED.value or str(entry["by"]).startswith(KEY_PREFIX)
+    return entry["change"] != CaseChange.ASSIGNED.value or str(entry["by"]).startswith(API_KEY_PREFIX)
 
 
 def _change(entry: dict[str, Any]) -> BreakChangeView:
-    note = entry["note"] if entry["by"].startswith(KEY_PREFIX) else None
+    note = entry["note"] if entry["by"].startswith(API_KEY_PREFIX) else None
     return {
         "object": "change",
         "change": entry["change"],
