@@ -73,9 +73,7 @@ def statements(function: str) -> list[dict[str, Any]]:
     """Return the statements of a function's role, those under a condition included."""
     policies = load_template()["Resources"][function]["Properties"].get("Policies", [])
     return [
-        statement
-        for policy in policies
-        for statement in (policy["If"][1] if "If" in policy else policy)["Statement"]
+        statement for policy in policies for statement in (policy["If"][1] if "If" in policy else policy)["Statement"]
     ]
 
 
@@ -135,7 +133,9 @@ def calls_of(service: str, operation: str, request: Mapping[str, Any]) -> list[C
     match service, operation:
         case "dynamodb", "TransactWriteItems":
             return [
-                _dynamodb_call(WRITES[action], part) for each in request["TransactItems"] for action, part in each.items()
+                _dynamodb_call(WRITES[action], part)
+                for each in request["TransactItems"]
+                for action, part in each.items()
             ]
         case "dynamodb", "BatchGetItem":
             return [
@@ -202,7 +202,9 @@ def recorded() -> Iterator[set[Call]]:
     make_call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def called(client: Any, operation: str, request: Any) -> Any:
-        service = {"sfn": "stepfunctions"}.get(client.meta.service_model.service_name, client.meta.service_model.service_name)
+        service = {"sfn": "stepfunctions"}.get(
+            client.meta.service_model.service_name, client.meta.service_model.service_name
+        )
         seen.update(calls_of(service, operation, request))
         return make_call(client, operation, request)
 
