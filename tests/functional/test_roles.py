@@ -6,6 +6,7 @@ The other half, that no handler asks for more, holds in every test that runs one
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,9 +37,7 @@ LOCAL_CLOUD = "AWS asks for SendMessage for a batch, too; the local cloud for th
 NOT_ASKED_FOR = {
     "create_payment": {
         SECRET: ONLY_LIVE_GATEWAYS,
-        Grant(
-            "dynamodb:GetItem", "RoutingTable", ("CONTROL",)
-        ): "Routing is off here; tests/functional/test_routing.py.",
+        Grant("dynamodb:GetItem", "RoutingTable", ("CONTROL",)): "Routing is off here; see test_routing.py.",
         Grant("dynamodb:UpdateItem", "PaymentsTable"): "A payment that was in doubt, as recovery's below.",
         Grant("dynamodb:GetItem", "PaymentsTable"): "The same.",
     },
@@ -85,8 +84,8 @@ def requests(name: str) -> list[dict[str, Any]]:
 
 
 def asked(name: str, application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch) -> set[Call]:
-    """Return what the handler asks AWS for: with nothing stored, with what is named but a gateway that can't be reached,
-    with one that can, again, and while an owner is at work.
+    """Return what the handler asks AWS for: with nothing stored; with what is named, but no gateway to be reached;
+    with one that can; again; and while an owner is at work.
     """
     handler = load_handler(name, application, monkeypatch)
     seen: set[Call] = set()
@@ -101,10 +100,8 @@ def asked(name: str, application: DeliveryApplication, monkeypatch: pytest.Monke
     for event in requests(name):
         ask(event, "a-key-for-nothing")
     for event in requests(name):
-        try:
+        with suppress(WriteConflict):  # another event of the function names the same
             store_what_is_named(application, name, event)
-        except WriteConflict:
-            pass  # another event of the function names the same
         if name in ON_THE_GATEWAY:
             application.gateway("bank").script = ["never"]  # type: ignore[attr-defined]
             ask(event, "a-key-in-vain-too")
@@ -146,8 +143,8 @@ class LongContext(Context):
 def test_recovery_asks_for_what_its_role_allows(
     application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One payment in doubt was charged, one was not and ends as failed hours later, and one's owner died before it could
-    store anything.
+    """Of the payments in doubt one was charged, one was not and ends as failed, and one's owner died before it stored
+    anything.
     """
 
     def killed(*_: object) -> None:

@@ -1,15 +1,16 @@
 """What each function's role allows, as template.yaml says it, and what a handler asked AWS for while it ran.
 
-IAM decides a transaction by the actions of its parts (PutItem, UpdateItem, DeleteItem), and a batch of messages by
-SendMessage:
+IAM decides a transaction by the actions of its parts (PutItem, UpdateItem, DeleteItem), a batch of messages by
+SendMessage, and HeadObject by GetObject:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """
 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 KEYS_CONDITION, ATTRIBUTES_CONDITION = "dynamodb:LeadingKeys", "dynamodb:Attributes"
 OPERATORS = {"ForAllValues:StringEquals", "ForAllValues:StringLike"}
 WRITES = {"Put": "dynamodb:PutItem", "Update": "dynamodb:UpdateItem", "Delete": "dynamodb:DeleteItem"}
-LOCAL_NAME_OF_A_BATCH = "sqs:SendMessageBatch"  # AWS asks for SendMessage, the local cloud for the name of the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def function_names() -> dict[str, str]:
 
 
 def calls_of(service: str, operation: str, request: Mapping[str, Any]) -> list[Call]:
-    """Return what IAM is asked for one call of an SDK client. Raises ``KeyError`` for an operation that is not known."""
+    """Return what IAM is asked for one call of an SDK client. Raises ``KeyError`` for an unknown operation."""
     match service, operation:
         case "dynamodb", "TransactWriteItems":
             return [
@@ -146,7 +146,8 @@ def calls_of(service: str, operation: str, request: Mapping[str, Any]) -> list[C
         case "dynamodb", _:
             return [_dynamodb_call(f"dynamodb:{operation}", request)]
         case "s3", _:
-            return [Call(f"s3:{operation}", f"{_bucket(request['Key'])}/{request['Key']}")]
+            action = {"HeadObject": "GetObject"}.get(operation, operation)
+            return [Call(f"s3:{action}", f"{_bucket(request['Key'])}/{request['Key']}")]
         case "sqs", "SendMessage" | "SendMessageBatch":
             return [Call("sqs:SendMessage", "DeliveryQueue")]
         case "kms", _:
@@ -202,9 +203,7 @@ def recorded() -> Iterator[set[Call]]:
     make_call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def called(client: Any, operation: str, request: Any) -> Any:
-        service = {"sfn": "stepfunctions"}.get(
-            client.meta.service_model.service_name, client.meta.service_model.service_name
-        )
+        service = client.meta.service_model.service_name
         seen.update(calls_of(service, operation, request))
         return make_call(client, operation, request)
 
@@ -217,6 +216,8 @@ def recorded() -> Iterator[set[Call]]:
 
         return patch.object(MemoryDatabase, method, called)
 
-    with patch.object(BaseClient, "_make_api_call", called):
-        with in_memory("get"), in_memory("get_many"), in_memory("query"), in_memory("write"):
-            yield seen
+    with ExitStack() as patched:
+        patched.enter_context(patch.object(BaseClient, "_make_api_call", called))
+        for method in ("get", "get_many", "query", "write"):
+            patched.enter_context(in_memory(method))
+        yield seen

@@ -101,7 +101,8 @@ class Approvals:
         """Approve the proposal of that version. Idempotent per actor: a repetition only wakes the workflow again.
 
         Raises ``SelfApprovalRefused`` for the proposer and for a key that may be theirs (one of the two names no
-        holder), ``CorrectionStateConflict`` for another version or if it is too late, and ``OutcomeUnknown`` if the workflow may not have been woken: the decision is stored, so repeat it.
+        holder), ``CorrectionStateConflict`` for another version or if it is too late, and ``OutcomeUnknown`` if the
+        workflow may not have been woken: the decision is stored, so repeat it.
         """
         with self.attributed(identity, "approve", actor):
             return self._decide(identity, _S.APPROVED, proposal_version, actor)
