@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -39,6 +39,21 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608 # ruff's S608 looks at the same, line by line
 	$(PY) tools/openapi.py --check
 	$(PY) tools/bank_acceptance.py --check
+
+security: setup .venv-security/.ready ## Checkov on the template, bandit, licences of every locked package, bills of materials in .local/sbom
+	.venv-security/bin/python tools/template_security.py
+	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608
+	$(PYTEST) tests/infrastructure/test_licences.py
+	$(PY) -m tools.licences requirements/security.txt .venv-security/lib/python$$(cat .python-version)/site-packages
+	tools/sbom.sh .venv-security/bin/cyclonedx-py
+
+# Not part of CI: it asks a service on the internet. It fails when it can't, and says so for each package.
+audit: .venv-security/.ready ## known vulnerabilities of the locked packages (needs PyPI's vulnerability service)
+	for lock in layers/*/requirements.txt requirements/*.txt; do \
+		.venv-security/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$lock; done
+
+.venv-security/.ready: requirements/security.txt tools/make_venv.sh
+	@tools/make_venv.sh .venv-security requirements/security.txt
 
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit $(PARALLEL) --disable-socket --allow-unix-socket
@@ -150,4 +165,4 @@ down-all:
 	@if [ -x $(PY) ]; then $(PY) -m local down --all; fi
 
 clean: down-all ## remove everything that was installed or built
-	rm -rf .venv .venv-cloud .venv-spark .cache .local .aws-sam
+	rm -rf .venv .venv-cloud .venv-security .venv-spark .cache .local .aws-sam

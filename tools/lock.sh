@@ -7,4 +7,4 @@ lock() {
     --python-version "$(cat "$OLDPWD/.python-version")" "$2" -o "$3")
 }
 for layer in dependencies reconciliation; do lock layers/$layer requirements.in requirements.txt; done
-for name in dev cloud java reconcile redis sidecar spark; do lock requirements "$name.in" "$name.txt"; done
+for name in dev cloud java reconcile redis security sidecar spark; do lock requirements "$name.in" "$name.txt"; done
