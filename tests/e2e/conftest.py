@@ -12,14 +12,26 @@ import pytest
 import urllib3
 
 from local.cloud import LocalCloud
-from local.stack import Ports
+from local.stack import STACK_NAME, Ports
+from tests.support.leaks import (
+    MARKED_GATEWAY_KEY,
+    buckets_leaks,
+    leaks_in,
+    logs_leaks,
+    queues_leaks,
+    tables_leaks,
+)
+from tests.support.roles import function_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.stack import Stack
+    from tests.support.leaks import Leak
 
 REQUEST_TIMEOUT_SECONDS = 120
+FIRST_ERROR = 400  # of HTTP's statuses
+OURS = STACK_NAME  # beside the stack's buckets there is SAM's, with the code
 
 
 def free_port() -> int:
@@ -36,9 +48,55 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     cloud = LocalCloud(folder, Ports(free_port(), free_port(), free_port()))
     try:
         cloud.start()
-        yield cloud.deploy()
+        stack = cloud.deploy()
+        bound(stack)
+        mark(stack)
+        yield stack
+        assert list(leaks_of(stack, cloud.processes.log("cloud").read_text(errors="replace"))) == []
     finally:
         cloud.stop()
+
+
+def bound(stack: Stack) -> None:
+    """Give every function's role its boundary, as CloudFormation does on AWS: the local cloud's leaves it out."""
+    iam = stack.client("iam")
+    arns = [
+        policy["Arn"]
+        for page in iam.get_paginator("list_policies").paginate(Scope="Local")
+        for policy in page["Policies"]
+    ]
+    (boundary,) = [arn for arn in arns if "FunctionsBoundary" in arn]
+    functions = function_names().values()
+    for role in iam.list_roles()["Roles"]:
+        if any(function in role["RoleName"] for function in functions):
+            iam.put_role_permissions_boundary(RoleName=role["RoleName"], PermissionsBoundary=boundary)
+
+
+def mark(stack: Stack) -> None:
+    """Mark the gateways' keys, which have no form of their own."""
+    keys = {"stripe_api_key": "", "sandbox_bank_api_key": MARKED_GATEWAY_KEY}
+    stack.client("secretsmanager").put_secret_value(
+        SecretId=stack.outputs["GatewaySecretArn"], SecretString=json.dumps(keys)
+    )
+
+
+# The bodies of all answers that refused something, of the whole session.
+REFUSALS: list[bytes] = []
+
+
+def leaks_of(stack: Stack, cloud_log: str) -> Iterator[Leak]:
+    """Yield each secret, and each payer's data, that is after all tests where it must not be.
+
+    Scanned are every line that a function logged, the local cloud's own log, every table, what lies in queues and
+    dead-letter queues, every object, and the body of every refusal.
+    """
+    yield from logs_leaks(stack.client("logs"))
+    yield from leaks_in("the local cloud's log", cloud_log)
+    yield from tables_leaks(stack.client("dynamodb"), stack.table_names)
+    sqs, s3 = stack.client("sqs"), stack.client("s3")
+    yield from queues_leaks(sqs, sqs.list_queues().get("QueueUrls", []))
+    yield from buckets_leaks(s3, [name for each in s3.list_buckets()["Buckets"] if OURS in (name := each["Name"])])
+    yield from leaks_in("an answer that refuses", "\n".join(map(bytes.decode, REFUSALS)))
 
 
 @dataclass(frozen=True)
@@ -73,6 +131,8 @@ class Client:
     ) -> Answer:
         """Send one request; ``body`` is a document or raw bytes."""
         answer = self.send(method, path, body, key, headers)
+        if answer.status >= FIRST_ERROR:
+            REFUSALS.append(answer.data)
         return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
 
     def send(

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.conftest import Answer, Client, as_role
+from tests.support.leaks import MARKED_PAYER
 
 if TYPE_CHECKING:
     from local.stack import Stack
@@ -22,7 +23,13 @@ BURST_THREADS = 200
 PATIENCE_SECONDS = 250
 # The local cloud runs a few environments at once. What it throttles gets 429, or 500 if that was the authorizer.
 RETRIED = {429, 500, 502, 503, 504}
-PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa"}
+# What it says of its payer is looked for where it must not be, after all tests (conftest.leaks_of).
+PAYMENT = {
+    "amount_minor": 1050,
+    "currency": "EUR",
+    "payment_method": "pm_sandbox_visa",
+    "metadata": {"payer": MARKED_PAYER},
+}
 
 
 def new_key() -> str:

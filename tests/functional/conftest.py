@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from payonce.ports import Table
 from payonce.wiring.delivery import DeliveryApplication
 from payonce.wiring.settings import load_settings
 from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client, load_template
+from tests.support.leaks import Listening, leaks_in, queues_leaks, tables_leaks
 from tests.support.roles import function_names, grants, recorded
 from tests.support.world import RealClock, ScriptedGateway
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+FIRST_ERROR = 400  # of HTTP's statuses
 # Port 9 takes no connection: certainly nothing is sent.
 PROXY_CONFIG = {
     "upstreams": {"shop": {"url": "http://127.0.0.1:9"}},
@@ -29,8 +33,21 @@ PROXY_CONFIG = {
 }
 
 
+@pytest.fixture(autouse=True)
+def said() -> Iterator[Listening]:
+    """Listens to all logs of a test, which fails at its end when one says a secret or a payer's data."""
+    listening = Listening()
+    logging.getLogger().addHandler(listening)
+    try:
+        yield listening
+    finally:
+        logging.getLogger().removeHandler(listening)
+    assert leaks_in("the logs of this test", "\n".join(listening.lines)) == []
+
+
 @pytest.fixture
 def application() -> Iterator[DeliveryApplication]:
+    """The application on moto; at its end neither its tables nor its queue may hold a secret."""
     clock = RealClock()
     with mock_aws():
         client = dynamodb_client()
@@ -50,6 +67,9 @@ def application() -> Iterator[DeliveryApplication]:
             database=database,
             gateways={"bank": ScriptedGateway(clock)},
         )
+        names = {table: table.value for table in Table}
+        sqs = boto3.client("sqs", region_name=REGION)
+        assert [*tables_leaks(client, names), *queues_leaks(sqs, [queue_url])] == []
 
 
 @cache
@@ -86,7 +106,10 @@ def within_its_role(function: str, handler: Any) -> Any:
     def guarded(event: Any, context: Any) -> Any:
         with recorded() as calls:
             try:
-                return handler(event, context)
+                answer = handler(event, context)
+                if isinstance(answer, dict) and answer.get("statusCode", 0) >= FIRST_ERROR:
+                    assert leaks_in(f"an error's answer of {function}", json.dumps(answer, ensure_ascii=False)) == []
+                return answer
             finally:
                 refused = [call for call in calls if not any(grant.allows(call) for grant in allowed)]
                 assert not refused, f"the role of {function} does not allow {refused}"
