@@ -69,8 +69,8 @@ def home_of(merchant_id: str) -> str:
 
 @pytest.mark.parametrize("capabilities", [FORGETFUL, HONOURING], ids=["forgetful", "honouring"])
 def test_a_retry_in_another_region_charges_twice_while_replication_lags(capabilities: GatewayCapabilities) -> None:
-    """It is the same after the first region is lost. No gateway helps: each region draws an id, and sends a reference, of
-    its own.
+    """It is the same after the first region is lost. No gateway helps: each region draws an id, and sends a reference,
+    of its own.
     """
     regions = Regions(capabilities)
     answers = [regions.create_in(name) for name in ("frankfurt", "dublin")]

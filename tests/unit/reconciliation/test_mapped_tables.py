@@ -212,6 +212,35 @@ def test_a_broken_workbook_is_refused(broken: bytes) -> None:
         read_file(broken, mappings=[mapping(PLAIN)])
 
 
+def with_sheet(prolog: str, cell: str) -> bytes:
+    """Return a workbook whose sheet begins with ``prolog`` and holds one cell."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook(["Date"]))) as original, zipfile.ZipFile(stream, "w") as archive:
+        for part in original.namelist():
+            if part != "xl/worksheets/sheet1.xml":
+                archive.writestr(part, original.read(part))
+        names = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+        row = f'<row r="1"><c r="A1" t="inlineStr"><is><t>{cell}</t></is></c></row>'
+        sheet = f'<worksheet xmlns="{names}"><sheetData>{row}</sheetData></worksheet>'
+        archive.writestr("xl/worksheets/sheet1.xml", f'<?xml version="1.0"?>{prolog}{sheet}')
+    return stream.getvalue()
+
+
+BILLION = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "ha" * 10}">' for n in range(10))
+
+
+@pytest.mark.parametrize(
+    "prolog",
+    [f"<!DOCTYPE worksheet [{BILLION}]>", '<!DOCTYPE worksheet [<!ENTITY e9 SYSTEM "file:///etc/passwd">]>'],
+    ids=["entities of entities", "another file"],
+)
+def test_a_sheet_opens_no_other_file_and_does_not_grow(prolog: str) -> None:
+    """Fails when entities are replaced without a bound, or by a file of this machine."""
+    assert list(tables.sheet_rows(with_sheet("", "Date"), sheet=None)) == [tables.Row(1, ("Date",))]
+    with pytest.raises(FileRejected, match="can't be read"):
+        list(tables.sheet_rows(with_sheet(prolog, "&e9;"), sheet=None))
+
+
 QIF = b"!Type:Bank\nD8/12/26\nT-1,000.00\nPDelta PC\nMInvoice 7\nN77\nLOffice\n^\nD8/15/26\nT75.46\n^\n"
 
 
