@@ -132,6 +132,27 @@ def unused(name: str, calls: set[Call]) -> set[Grant]:
     return {grant for grant in grants(function_names()[name]) if not any(grant.allows(call) for call in calls)}
 
 
+@pytest.mark.parametrize(
+    ("name", "case", "explained"),
+    [
+        ("authorize", "unknown_key", set()),
+        # Lambda sends there what it gives up.
+        ("audit_idempotency", "life_of_a_claim", {Grant("sqs:SendMessage", "AuditFailures")}),
+    ],
+)
+def test_what_no_request_calls_directly_asks_for_what_its_role_allows(
+    name: str,
+    case: str,
+    explained: set[Grant],
+    application: DeliveryApplication,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    event = json.loads((REPOSITORY / f"events/{name}/{case}.json").read_text())
+    with recorded() as calls, suppress(Exception):
+        load_handler(name, application, monkeypatch)(event, Context())
+    assert unused(name, calls) == explained
+
+
 class LongContext(Context):
     """What recovery gets: it has 300 seconds, of which it keeps some for its end."""
 
