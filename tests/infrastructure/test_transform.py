@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from functools import cache
+from typing import Any
 
 import pytest
 
@@ -31,11 +33,9 @@ print(json.dumps(transform(template, parameters, NoManagedPolicies())["Resources
 """
 
 
-@pytest.mark.parametrize("requests_per_second", ["100", ""])
-def test_every_method_counts_its_merchants_requests_where_that_is_on(requests_per_second: str) -> None:
-    """Fails when a method is left out of the usage plan, or when switching it off leaves it on: then every request
-    without a key of API Gateway's own would be refused.
-    """
+@cache
+def transformed(requests_per_second: str) -> dict[str, Any]:
+    """Return the resources that SAM makes of the template."""
     answer = subprocess.run(
         [CLOUD_BIN / "python", "-c", TRANSFORM, requests_per_second],
         cwd=REPOSITORY,
@@ -44,7 +44,16 @@ def test_every_method_counts_its_merchants_requests_where_that_is_on(requests_pe
         text=True,
         check=True,
     )
-    resources = json.loads(answer.stdout.splitlines()[0])
+    resources: dict[str, Any] = json.loads(answer.stdout.splitlines()[0])
+    return resources
+
+
+@pytest.mark.parametrize("requests_per_second", ["100", ""])
+def test_every_method_counts_its_merchants_requests_where_that_is_on(requests_per_second: str) -> None:
+    """Fails when a method is left out of the usage plan, or when switching it off leaves it on: then every request
+    without a key of API Gateway's own would be refused.
+    """
+    resources = transformed(requests_per_second)
     for api in ("Api", "ProxyApi"):
         body = resources[api]["Properties"]["Body"]
         methods = [
@@ -58,3 +67,28 @@ def test_every_method_counts_its_merchants_requests_where_that_is_on(requests_pe
         for method in methods:
             assert method["security"] == [{"ApiKeyAuthorizer": []}, *needed]
         assert ("api_key" in body["securityDefinitions"]) == bool(requests_per_second)
+
+
+def test_every_functions_role_has_the_boundary() -> None:
+    """SAM makes the roles. Fails when one is without: AWS's policies for queues and streams name all."""
+    resources = transformed("100")
+    functions = [name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Function"]
+    assert len(functions) > 40
+    for name in functions:
+        role = resources[f"{name}Role"]["Properties"]
+        assert role["PermissionsBoundary"] == {"Ref": "FunctionsBoundary"}
+
+
+def test_the_firewall_and_the_access_log_are_on_the_stages_that_are_served() -> None:
+    """Fails when SAM does not see through the name of an API's stage, or drops the log's setting."""
+    resources = transformed("100")
+    for name, api in (("ApiFirewall", "Api"), ("ProxyApiFirewall", "ProxyApi")):
+        (stage,) = [
+            key
+            for key, each in resources.items()
+            if each["Type"] == "AWS::ApiGateway::Stage" and each["Properties"]["RestApiId"] == {"Ref": api}
+        ]
+        arn = resources[name]["Properties"]["ResourceArn"]["Fn::Sub"]
+        assert arn.endswith(f"::/restapis/${{{api}}}/stages/${{{stage}}}")
+        condition, setting, _ = resources[stage]["Properties"]["AccessLogSetting"]["Fn::If"]
+        assert (condition, set(setting)) == ("HasAccessLogs", {"DestinationArn", "Format"})
