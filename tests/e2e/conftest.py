@@ -52,7 +52,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         bound(stack)
         mark(stack)
         yield stack
-        assert list(leaks_of(stack, cloud.processes.log("cloud").read_text(errors="replace"))) == []
+        assert list(leaks_of(stack)) == []
     finally:
         cloud.stop()
 
@@ -84,19 +84,18 @@ def mark(stack: Stack) -> None:
 REFUSALS: list[bytes] = []
 
 
-def leaks_of(stack: Stack, cloud_log: str) -> Iterator[Leak]:
+def leaks_of(stack: Stack) -> Iterator[Leak]:
     """Yield each secret, and each payer's data, that is after all tests where it must not be.
 
-    Scanned are every line that a function logged, the local cloud's own log, every table, what lies in queues and
-    dead-letter queues, every object, and the body of every refusal.
+    Scanned are every line that a function logged, every table, every message in queues and dead-letter queues, every
+    object, and the body of every refusal.
     """
     yield from logs_leaks(stack.client("logs"))
-    yield from leaks_in("the local cloud's log", cloud_log)
     yield from tables_leaks(stack.client("dynamodb"), stack.table_names)
     sqs, s3 = stack.client("sqs"), stack.client("s3")
     yield from queues_leaks(sqs, sqs.list_queues().get("QueueUrls", []))
     yield from buckets_leaks(s3, [name for each in s3.list_buckets()["Buckets"] if OURS in (name := each["Name"])])
-    yield from leaks_in("an answer that refuses", "\n".join(map(bytes.decode, REFUSALS)))
+    yield from leaks_in("an answer that refuses", "\n".join(body.decode(errors="replace") for body in REFUSALS))
 
 
 @dataclass(frozen=True)
