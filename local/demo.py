@@ -114,13 +114,14 @@ def demonstrate(cloud: LocalCloud) -> None:
     """Deploy and run the demo. Raises ``CannotStart`` and ``TimeoutError``."""
     stack = deploy(cloud)
     # Only the last shop is routed: the others demonstrate a single bank.
-    merchant_id, api_key = stack.create_merchant("Demo shop", gateway="sandbox_bank")
+    merchant_id, api_key = stack.create_merchant("Demo shop", gateway="sandbox_bank", holder="ann")
     console.print(f"created merchant {merchant_id} (payonce create-merchant)")
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
     walk(stack, shop)
     books(stack, shop)
     endpoint = show_webhooks(stack, shop, console)
-    checker = replace(shop, api_key=stack.create_key(merchant_id, scopes=("breaks:read", "breaks:approve")))
+    approvers_key = stack.create_key(merchant_id, scopes=("breaks:read", "breaks:approve"), holder="ben")
+    checker = replace(shop, api_key=approvers_key)
     Audit(stack, shop, checker, console).show()
     pool = urllib3.PoolManager(maxsize=MAX_WAITING, retries=False)
     show_routing(stack, replace(shop, api_key=stack.create_merchant("Routed shop")[1], pool=pool), console)

@@ -162,7 +162,7 @@ class Audit:
         version = {"proposal_version": proposed["proposal_version"]}
         self._answer("who proposed approves", self.shop.call("POST", f"{path}/approvals", version, str(uuid.uuid4())))
         self._answer(
-            "a second key approves", self.checker.call("POST", f"{path}/approvals", version, str(uuid.uuid4()))
+            "a second person approves", self.checker.call("POST", f"{path}/approvals", version, str(uuid.uuid4()))
         )
         self._answer("and once more", self.checker.call("POST", f"{path}/approvals", version, str(uuid.uuid4())))
         for case, how in ((small, "by policy"), (large, "after its approval")):

@@ -108,14 +108,18 @@ class Stack:
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def create_merchant(self, name: str, *, gateway: str = "", scopes: Sequence[str] = ()) -> tuple[str, str]:
+    def create_merchant(
+        self, name: str, *, gateway: str = "", scopes: Sequence[str] = (), holder: str = ""
+    ) -> tuple[str, str]:
         """Create a merchant with the operator's command; return (merchant id, API key)."""
-        words = self.operator("create-merchant", name, "--gateway", gateway, *_scoped(scopes)).stdout.split()
+        words = self.operator(
+            "create-merchant", name, "--gateway", gateway, "--holder", holder, *_scoped(scopes)
+        ).stdout.split()
         return words[1], words[5]
 
-    def create_key(self, merchant_id: str, *, scopes: Sequence[str] = ()) -> str:
+    def create_key(self, merchant_id: str, *, scopes: Sequence[str] = (), holder: str = "") -> str:
         """Create a further API key of the merchant with the operator's command; return it."""
-        return self.operator("create-key", merchant_id, *_scoped(scopes)).stdout.split()[5]
+        return self.operator("create-key", merchant_id, "--holder", holder, *_scoped(scopes)).stdout.split()[5]
 
     def operator(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the operator's command with the stack's tables. Raises ``CalledProcessError`` with ``check``."""

@@ -64,8 +64,8 @@ class Found:
     stranger: str
 
     def key(self, *scopes: str) -> Client:
-        """Return a client with a further key of the merchant."""
-        return Client(self.stack, self.stack.create_key(self.merchant_id, scopes=scopes))
+        """Return a client with a key of another person of the merchant."""
+        return Client(self.stack, self.stack.create_key(self.merchant_id, scopes=scopes, holder="ben"))
 
     @property
     def database(self) -> Database:
@@ -98,7 +98,7 @@ def audited(stack: Stack, merchant_id: str, key: str) -> bool:
 @pytest.fixture(scope="module")
 def found(stack: Stack) -> Found:
     """One report makes three breaks: a charge made twice, one of a payment that was declined, and a stranger's."""
-    merchant_id, api_key = stack.create_merchant("Breaks")
+    merchant_id, api_key = stack.create_merchant("Breaks", holder="ann")
     client = Client(stack, api_key)
     payment_id, key = pay(client)
     declined_id, declined_key = pay(client, payment_method="pm_sandbox_declined")
