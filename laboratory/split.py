@@ -27,7 +27,7 @@ FIRST = (
     "noisy_merchant", "diurnal",
 )  # fmt: skip
 WEEKS = ("diurnal", "peaks")
-WEEK_SEEDS = 4  # a week takes payonce's loops five minutes to simulate, a hundred times as long as other trials
+WEEK_SEEDS = 4  # a week takes payonce's rules five minutes to simulate, a hundred times as long as other trials
 
 REPORT: dict[str, Ranges] = {
     "ramp": Ranges(4, 44, (29, 50), lasting=(415, 600), median_ms=610),

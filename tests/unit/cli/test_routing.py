@@ -442,13 +442,6 @@ def test_the_forecasts_are_explained_route_by_route(
     assert lines[head + 2].split()[-1] == "-"
 
 
-def test_a_step_without_forecasts_says_so(application: Application, run: Any, document: ControlDocument) -> None:
-    key = {"pk": decision_partition(application.clock.now_ms()), "sk": f"{document.epoch:012d}"}
-    change(application, key, lambda stored: stored.update(forecasts={}))
-    assert "a step of the reflex loop alone" in run("explain", str(document.epoch))[1]
-    assert "reflex" in run("decisions")[1].splitlines()[0]
-
-
 def test_what_was_stored_moves_no_cursor(application: Application, run: Any, document: ControlDocument) -> None:
     """Fails when a reason from the store is written to the terminal as it is."""
     application.database.write([document_write(replace(document, reason="\x1b[2Jgone"))])

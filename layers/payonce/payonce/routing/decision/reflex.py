@@ -1,4 +1,4 @@
-"""The reflex loop: once a second it judges whether a gateway is full, against cliffs and overload.
+"""The reflex: once a second it judges whether a gateway is full, against cliffs and overload.
 
 A slower gateway is not a full one. By Little's law an attempt spends ``in flight / served`` seconds at a gateway, and
 that is all right as long as it is a part of the SLO. Beyond it there are two questions with two answers:
@@ -38,7 +38,7 @@ BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
 WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
-SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
+SETTLE_SECONDS = 3.0  # well above 2 s (the delay) x 2/pi, below which a proportional controller is unstable
 LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
 AS_EVER = 0.9  # of the highest rate served lately: where all take longer, less are answered for a while
