@@ -235,6 +235,7 @@ def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, flo
     one of them surely so.
     """
     rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
-    limited = {gateway: rate for gateway, rate in rates.items() if limits[gateway].is_worse}
+    refuse = rates.keys() == used and any(limits[gateway].is_sure for gateway in used)
+    limited = {gateway: rate for gateway, rate in rates.items() if refuse or limits[gateway].is_worse}
     rooms = {gateway: rate for gateway, rate in rates.items() if gateway not in limited}
-    return limited, rooms, rates.keys() == used and any(limits[gateway].is_sure for gateway in used)
+    return limited, rooms, refuse
