@@ -129,7 +129,9 @@ def step(
     if not full and limit.rate is None:
         following.is_sure = following.is_worse = False
         return following
-    broken = full and spent > BROKEN_SHARE * slo_seconds
+    raised = 0.0
+    least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
+    broken = full and least > BROKEN_SHARE * slo_seconds
     following.full_at_ms = now_ms if full else limit.full_at_ms
     if limit.rate is None:
         following.began_at_ms, following.full_rate = now_ms, served
@@ -138,16 +140,18 @@ def step(
     else:
         following.full_rate = max(sum(following.served[-LATELY:]) / LATELY, FADING * limit.full_rate)
         lately = sum(following.ended[-LATELY:]) / LATELY
-        least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
         drained = signals.technical <= TAIL * signals.answered or hanging  # no backlog is timing out
-        if full and drained and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
+        sent = signals.started / recent_seconds
+        if full and drained and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate and sent < following.full_rate:
             # What has just been started can't have been answered, so the time is at least that of the larger rate.
-            following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
-            following.is_sure = limit.is_sure and not refusing
+            known = following.service_seconds
+            following.service_seconds, following.service_at_ms = min(least if not known else math.sqrt(known*min(known, least)), MAX_SERVICE_SLOS * slo_seconds), now_ms
+            raised = max(limit.rate or 0.0, following.full_rate)
     lasting = broken and limit.spent_seconds > BROKEN_SHARE * slo_seconds
     # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
     following.is_sure = following.is_sure or (lasting and not hanging and _queues(following))
     following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
+    if raised: following.rate = max(following.rate, raised)
     if full and hanging:
         following.rate = LEAST_RATE
     following.concurrency = max(1.0, served * allowed_seconds)
