@@ -104,7 +104,6 @@ class SmallShop:
                 recent_seconds=WINDOW_SECONDS,
                 slo_seconds=SLO_SECONDS,
                 wanted_rate=gateway.rate,
-                refusing=self.refusing,
             )
         reflex.compare(self.limits, used)
         limited, rooms, refuses = reflex.limiting(self.limits, used)

@@ -311,7 +311,6 @@ def test_decisions_are_listed_the_newest_first(application: Application, run: An
     lines = out.splitlines()
     assert code == 0
     assert [int(line.split()[0]) for line in lines[:3]] == [document.epoch - back for back in range(3)]
-    assert all("forecast" in line for line in lines[:3])
     assert "alder for card" in lines[0]
     assert lines[3].startswith("next: payonce routing explain")
 

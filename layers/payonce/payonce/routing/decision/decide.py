@@ -51,7 +51,6 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
             recent_seconds=observed.recent_seconds,
             slo_seconds=settings.slo_ms / 1000,
             wanted_rate=_wanted(following, settings, wanted, offered, gateway),
-            refusing=state.refusing,
         )
     reflex.compare(following.limits, _used(settings))
     document = _document(following, weights, observed, settings, forecasts, now_ms)

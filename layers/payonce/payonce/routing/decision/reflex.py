@@ -34,7 +34,8 @@ WELL_EVIDENCE = 2.0  # below this there is no sign that a gateway is slow or fai
 ALARM_COUNT = 5  # fewer bad answers can't be that significant: 0.05 ** 5 is about 3e-7
 ALLOWED_SHARE = 0.36  # of the SLO may be spent at a gateway on average: then its p95 keeps the SLO
 SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
-BROKEN_SHARE = 0.85  # of the SLO: beyond this average the p95 has missed it
+BROKEN_SHARE = 0.85  # of the SLO: beyond this average a good part of the payments has missed it
+SURE_SLOS = 2.0  # how long a gateway is full before payments are refused: later answers have all begun to come by then
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
 WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
@@ -115,12 +116,11 @@ def step(
     recent_seconds: float,
     slo_seconds: float,
     wanted_rate: float,
-    refusing: bool,
 ) -> Limit:
     """Return the limit for the next second.
 
     ``wanted_rate`` is the rate per second that the weights would send to the gateway. ``signals`` count over
-    ``recent_seconds``. ``refusing``: the last step has refused payments.
+    ``recent_seconds``.
     """
     following, hanging = _observed(limit, signals, now_ms, recent_seconds), hangs(signals)
     served, spent = following.served[-1], following.spent_seconds
@@ -129,9 +129,10 @@ def step(
     if not full and limit.rate is None:
         following.is_sure = following.is_worse = False
         return following
+    sent = signals.started / recent_seconds
+    # What has just been started can't have been answered, so the time is at least that of the larger rate.
+    least_seconds = signals.in_flight / max(served, sent, 1 / MAX_SPENT_SECONDS)
     raised = 0.0
-    least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
-    broken = full and least > BROKEN_SHARE * slo_seconds
     following.full_at_ms = now_ms if full else limit.full_at_ms
     if limit.rate is None:
         following.began_at_ms, following.full_rate = now_ms, served
@@ -139,21 +140,17 @@ def step(
         following.full_rate = served  # the counts of its better days have to leave the window
     else:
         following.full_rate = max(sum(following.served[-LATELY:]) / LATELY, FADING * limit.full_rate)
-        lately = sum(following.ended[-LATELY:]) / LATELY
+        slow = full and least_seconds > SLOW_SHARE * slo_seconds
         drained = signals.technical <= TAIL * signals.answered or hanging  # no backlog is timing out
-        sent = signals.started / recent_seconds
-        if full and drained and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate and sent < following.full_rate:
-            # What has just been started can't have been answered, so the time is at least that of the larger rate.
-            known = following.service_seconds
-            following.service_seconds, following.service_at_ms = min(least if not known else math.sqrt(known*min(known, least)), MAX_SERVICE_SLOS * slo_seconds), now_ms
-            raised = max(limit.rate or 0.0, following.full_rate)
-    lasting = broken and limit.spent_seconds > BROKEN_SHARE * slo_seconds
+        if slow and drained and sent < following.full_rate and _serves_less(following):
+            _learn(following, min(least_seconds, MAX_SERVICE_SLOS * slo_seconds), now_ms)
+            raised = following.full_rate
+    broken = full and min(least_seconds, limit.spent_seconds) > BROKEN_SHARE * slo_seconds
+    lasting = broken and now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000
     # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
     following.is_sure = following.is_sure or (lasting and not hanging and _queues(following))
-    following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
-    if raised: following.rate = max(following.rate, raised)
-    if full and hanging:
-        following.rate = LEAST_RATE
+    rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
+    following.rate = LEAST_RATE if full and hanging else max(rate, raised)
     following.concurrency = max(1.0, served * allowed_seconds)
     if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and following.rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
@@ -192,6 +189,17 @@ def _rate(limit: Limit, following: Limit, in_flight: int, allowed_seconds: float
     if not full:
         rate = max(rate, min(grown, following.full_rate))  # it serves what it is sent, and was able to serve more
     return (limit.rate + min(rate, max(grown, served))) / 2  # half-way, because a window of 3 s is noisy
+
+
+def _learn(limit: Limit, seconds: float, now_ms: int) -> None:
+    # The least that was seen counts more: all others had something of a queue in them.
+    known = limit.service_seconds or seconds
+    limit.service_seconds, limit.service_at_ms = math.sqrt(known * min(known, seconds)), now_ms
+
+
+def _serves_less(limit: Limit) -> bool:
+    """Return whether it serves less than it did when full: then the limit keeps it idle, and nothing queues."""
+    return sum(limit.ended[-LATELY:]) / LATELY < COSTLY * limit.full_rate
 
 
 def _queues(limit: Limit) -> bool:
