@@ -328,7 +328,7 @@ def test_a_limit_that_costs_throughput_teaches_the_service_time_and_gives_back_t
     assert well.rate > 19, "3 s are its time, and allowed"
     longer = run(taught, replace(seen, in_flight=36), second=2)
     assert longer.service_seconds == pytest.approx(3.0), "the least seen: all others had something of a queue in them"
-    sent = run(limit, replace(seen, started=66))
+    sent = run(limit, replace(seen, started=66, in_flight=45))
     assert sent.service_seconds == 0.0, "it was sent as much as ever, so that the limit costs nothing"
     served = replace(limit, served=[19.0] * KEPT_SECONDS, ended=[19.0] * LATELY)
     queue = run(served, signals(answered=57, slow=57, overdue=10, in_flight=80))
