@@ -87,7 +87,7 @@ REPORT: dict[str, Ranges] = {
         4, 22, kind="quiet", lasting=(1300, 1800), stream=Stream(5.0, 7.0, 3.0), tail="pareto", median_ms=560
     ),
     # few payments
-    "sparse_quiet": Ranges(4, 0.04, kind="quiet", lasting=(11000, 14400), median_ms=560),
+    "sparse_quiet": Ranges(4, 0.05, kind="quiet", lasting=(11000, 14400), median_ms=560),
     "sparse_hang": Ranges(4, 0.7, (0.55, 1.0), kind="hang", lasting=(1600, 2400), tail="mixture", median_ms=560),
     "sparse_unknown": Ranges(4, 0.6, (0.35, 0.8), kind="unknown", lasting=(1600, 2400), median_ms=560),
     "sparse_late": Ranges(4, 0.6, (1.9, 2.5), kind="late_one", lasting=(1600, 2400), median_ms=560),
@@ -136,7 +136,7 @@ REPORT: dict[str, Ranges] = {
     "lagging_late_all": Ranges(
         2, 18, (1.85, 2.4), kind="late_all", stream=Stream(5.0, 6.0, 2.5), lasting=(240, 600), median_ms=560
     ),
-    "pareto_unknown": Ranges(2, 18, (0.12, 0.4), kind="unknown", lasting=(200, 420), tail="pareto", median_ms=560),
+    "heavy_unknown": Ranges(2, 18, (0.12, 0.4), kind="unknown", lasting=(200, 420), tail="pareto", median_ms=560),
     "dense_alone": Ranges(1, 90, (1.8, 2.4), kind="alone", lasting=(200, 420), median_ms=560),
     "sparse_slow": Ranges(3, 0.6, (4.3, 9), kind="slow_one", lasting=(1600, 2400), median_ms=620),
     "lagging_handover": Ranges(
@@ -216,7 +216,7 @@ TUNING: dict[str, Ranges] = {
     "peaks": Ranges(2, 0.9, (1.26, 1.35), use=0.3, median_ms=500),
     "uneven_slow_all": Ranges(2, 20, (2.9, 3.2), kind="slow_all", neutral=(0.7, 0.3), median_ms=500),
     "lagging_late_all": Ranges(3, 20, (1.5, 1.75), kind="late_all", stream=Stream(2.0, 3.0, 1.0), median_ms=500),
-    "pareto_unknown": Ranges(3, 20, (0.07, 0.11), kind="unknown", tail="pareto", median_ms=500),
+    "heavy_unknown": Ranges(3, 20, (0.07, 0.11), kind="unknown", tail="mixture", median_ms=500),
     "dense_alone": Ranges(1, 50, (1.5, 1.7), kind="alone", median_ms=500),
     "sparse_slow": Ranges(2, 0.8, (3, 4.1), kind="slow_one", lasting=(1200, 1500), median_ms=500),
     "lagging_handover": Ranges(4, 24, (0.25, 0.38), kind="handover", stream=Stream(1.5, 2.0, 1.0), median_ms=500),

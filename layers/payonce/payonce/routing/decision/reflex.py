@@ -34,7 +34,8 @@ WELL_EVIDENCE = 2.0  # below this there is no sign that a gateway is slow or fai
 ALARM_COUNT = 5  # fewer bad answers can't be that significant: 0.05 ** 5 is about 3e-7
 ALLOWED_SHARE = 0.36  # of the SLO may be spent at a gateway on average: then its p95 keeps the SLO
 SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
-BROKEN_SHARE = 0.85  # of the SLO: beyond this average a good part of the payments has missed it
+BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
+SURE_SHARE = 0.85  # the same where less is answered than before, which is so for a while where all take longer, too
 SURE_SLOS = 2.0  # how long a gateway is full before payments are refused: later answers have all begun to come by then
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
 WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
@@ -145,10 +146,12 @@ def step(
         if slow and drained and sent < following.full_rate and _serves_less(following):
             _learn(following, min(least_seconds, MAX_SERVICE_SLOS * slo_seconds), now_ms)
             raised = following.full_rate
-    broken = full and min(least_seconds, limit.spent_seconds) > BROKEN_SHARE * slo_seconds
-    lasting = broken and now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000
+    broken_seconds = BROKEN_SHARE * slo_seconds
     # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
-    following.is_sure = following.is_sure or (lasting and not hanging and _queues(following))
+    lasts = full and now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000
+    if lasts and not hanging and min(spent, limit.spent_seconds) > broken_seconds:
+        surely = least_seconds > SURE_SHARE * slo_seconds and _lengthens(following)
+        following.is_sure = following.is_sure or _surges(following) or surely
     rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
     following.rate = LEAST_RATE if full and hanging else max(rate, raised)
     following.concurrency = max(1.0, served * allowed_seconds)
@@ -202,16 +205,17 @@ def _serves_less(limit: Limit) -> bool:
     return sum(limit.ended[-LATELY:]) / LATELY < COSTLY * limit.full_rate
 
 
-def _queues(limit: Limit) -> bool:
-    """Return whether payments surely queue: ever more are in flight, and not only because all take longer than before.
-
-    When all take longer, there are less answers for as long as that, and then as many as ever.
-    """
+def _surges(limit: Limit) -> bool:
+    """Return whether more are in flight than before although as many are answered as ever: then they queue."""
     n, served = limit.in_flights, limit.served
-    if len(n) <= 2 * SURGE_SECONDS:
+    if len(n) <= 2 * SURGE_SECONDS or served[-1] < AS_EVER * max(served[-2 * SURGE_SECONDS - 1 :]):
         return False
-    if served[-1] >= AS_EVER * max(served[-2 * SURGE_SECONDS - 1 :]):
-        return _grows(n[-1 - SURGE_SECONDS], n[-1]) > SURGING
+    return _grows(n[-1 - SURGE_SECONDS], n[-1]) > SURGING
+
+
+def _lengthens(limit: Limit) -> bool:
+    """Return whether ever more are in flight, which is not so where all take longer: they are more only once."""
+    n = limit.in_flights
     for seconds in THIRDS_SECONDS:
         points = n[-1 - 3 * seconds :: seconds] if len(n) > 3 * seconds else []
         if points and all(_grows(before, now) > GROWING for before, now in pairwise(points)):
