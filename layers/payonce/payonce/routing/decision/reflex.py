@@ -7,7 +7,9 @@ that is all right as long as it is a part of the SLO. Beyond it there are two qu
   payment moved to a gateway that is well loses nothing.
 * *Would refusing help?* Only if payments queue, and not if each of them just takes longer. It is sure only while more
   payments wait every second although the promise to the client is broken already. If the gateway serves less as soon as
-  it is sent less, nothing queued: the time is its service time, and from then on it is allowed.
+  it is sent less, nothing queues: the time is its service time, which is allowed from then on, and it gets as much as
+  it served when it was full. The first refusal that ends so counts as a mistake; whatever is spent beyond half as much
+  again as a known service time is waiting.
 
 The limit follows from the rate that the gateway serves (μ, per second) and the number in flight (n)::
 
@@ -36,6 +38,7 @@ ALLOWED_SHARE = 0.36  # of the SLO may be spent at a gateway on average: then it
 SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 SURE_SHARE = 0.85  # the same where less is answered than before, which is so for a while where all take longer, too
+OVERFULL = 1.5  # multiple of a known service time: the rest is spent waiting
 SURE_SLOS = 2.0  # how long a gateway is full before payments are refused: later answers have all begun to come by then
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
 WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
@@ -146,12 +149,16 @@ def step(
         if slow and drained and sent < following.full_rate and _serves_less(following):
             _learn(following, min(least_seconds, MAX_SERVICE_SLOS * slo_seconds), now_ms)
             raised = following.full_rate
+            following.is_sure = limit.is_sure and limit.service_seconds > 0  # the first time it was a mistake
     broken_seconds = BROKEN_SHARE * slo_seconds
     # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
     lasts = full and now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000
     if lasts and not hanging and min(spent, limit.spent_seconds) > broken_seconds:
-        surely = least_seconds > SURE_SHARE * slo_seconds and _lengthens(following)
-        following.is_sure = following.is_sure or _surges(following) or surely
+        if following.service_seconds:
+            surely = least_seconds > OVERFULL * following.service_seconds
+        else:
+            surely = _surges(following) or (least_seconds > SURE_SHARE * slo_seconds and _lengthens(following))
+        following.is_sure = following.is_sure or surely
     rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
     following.rate = LEAST_RATE if full and hanging else max(rate, raised)
     following.concurrency = max(1.0, served * allowed_seconds)
