@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from laboratory.figures import run_seed
 from laboratory.policies.predictive import Predictive
 from laboratory.split import TUNING, TUNING_SEEDS, WEEKS
-from payonce.routing.decision import levels, loops, reflex, weights
+from payonce.routing.decision import decide, levels, reflex, weights
 from payonce.routing.detection import memory, verdict
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SWITCHES: dict[str, tuple[Patch, ...]] = {
     "no service time": ((reflex, "COSTLY", 0.0),),
     "no hang in the reflex": ((reflex, "hangs", lambda _signals: False),),
     "no rooms": (
-        (loops, "apply_limits", lambda known, demand, limits, _rooms: weights.apply_limits(known, demand, limits, {})),
+        (decide, "apply_limits", lambda known, demand, limits, _rooms: weights.apply_limits(known, demand, limits, {})),
     ),
     "no verdicts": ((verdict, "EVIDENCE", math.inf), (verdict, "WINDOWS", math.inf)),
     "no rises": ((verdict, "_rise", lambda _memory: 0.0),),

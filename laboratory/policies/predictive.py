@@ -20,7 +20,7 @@ from payonce.routing.control.control_cache import ControlCache
 from payonce.routing.control.control_store import Control
 from payonce.routing.control.document import EVERYTHING
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
-from payonce.routing.decision.loops import decide, expectations
+from payonce.routing.decision.decide import decide, expectations
 from payonce.routing.decision.state import State
 from payonce.routing.signals.book import Outcome, SignalBook
 from payonce.routing.signals.observation import Cell
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from laboratory.simulation import Trial
     from payonce.routing.control.document import ControlDocument
-    from payonce.routing.decision.loops import Decision
+    from payonce.routing.decision.decide import Decision
 
 WRITE_SECONDS = 0.1
 MAX_ENVIRONMENTS = 16  # each has its own cache, refreshed at its own times
@@ -51,7 +51,7 @@ class _Event(NamedTuple):
 
 
 class _Reader:
-    """Reads without delay: in production a read takes far less than the stream and the loops."""
+    """Reads without delay: in production a read takes far less than the stream and the step."""
 
     def __init__(self, visible: Callable[[], bytes | None]) -> None:
         self._visible = visible
@@ -109,7 +109,7 @@ class Predictive:
             ControlCache(_Reader(lambda: self._visible), gateways, draw=random.random, report=_raise)
             for _ in range(environments)
         ]
-        trial.clockwork.every(REFLEX_SECONDS, self._loop, REFLEX_SECONDS)
+        trial.clockwork.every(REFLEX_SECONDS, self._step, REFLEX_SECONDS)
 
     def choose(self, payment: int, excluding: frozenset[str]) -> str | float:
         """See ``Policy``."""
@@ -153,11 +153,11 @@ class Predictive:
             else:
                 book.refused(at_ms, cell, merchant, demand.priority[payment])
 
-    def _loop(self) -> None:
+    def _step(self) -> None:
         now = self.trial.now
         seen_until = self.trial.seen_until
         self._read_stream(seen_until)
-        observed = self.book.observe(EPOCH_MS + int(seen_until * 1000), forecast=True)
+        observed = self.book.observe(EPOCH_MS + int(seen_until * 1000))
         decision = decide(self.state, observed, self.settings, EPOCH_MS + int(now * 1000))
         before, self.state = self.published[-1][1] if self.published else None, decision.state
         for cell, milliseconds in expectations(self.state, self.settings).items():
@@ -165,8 +165,6 @@ class Predictive:
         if self._keep_steps:
             self.steps.append((now, decision))
         document = decision.document
-        if document is None:
-            return
         changed = before is None or _changed(before, document)
         if changed or now - self._written_at >= REPEAT_DOCUMENT_SECONDS:
             self._written_at = now

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from payonce.routing.control.control_store import document_write
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
-from payonce.routing.decision.loops import decide
+from payonce.routing.decision.decide import decide
 from payonce.routing.decision.predictor_store import decision_write
 from payonce.routing.decision.record import record
 from payonce.routing.decision.state import State
@@ -32,7 +32,6 @@ def keep_decisions(
         at_ms = now_ms - STEP_MS * (WELL_STEPS + SLOW_STEPS - 1 - step)
         observed = _observation(at_ms, 6.0 if step >= WELL_STEPS else 1.0)
         decision = decide(state, observed, settings, at_ms)
-        assert decision.document is not None
         recorded = record(state, observed, settings, at_ms, decision)
         write = decision_write(recorded, epoch=decision.document.epoch, at_ms=at_ms)
         assert write is not None

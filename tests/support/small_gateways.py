@@ -1,4 +1,4 @@
-"""Gateways in a few lines for the reflex loop: servers with a queue (M/G/c), or a mere delay."""
+"""Gateways in a few lines for the reflex: servers with a queue (M/G/c), or a mere delay."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class SmallGateway:
 
 @dataclass
 class SmallShop:
-    """Gateways under the reflex loop alone: what exceeds an applied limit is not sent (it is moved, or refused)."""
+    """Gateways under the reflex alone: what exceeds an applied limit is not sent (it is moved, or refused)."""
 
     gateways: dict[str, SmallGateway]
     limits: dict[str, Limit] = field(default_factory=dict)
@@ -104,7 +104,6 @@ class SmallShop:
                 recent_seconds=WINDOW_SECONDS,
                 slo_seconds=SLO_SECONDS,
                 wanted_rate=gateway.rate,
-                refusing=self.refusing,
             )
         reflex.compare(self.limits, used)
         limited, rooms, refuses = reflex.limiting(self.limits, used)

@@ -311,7 +311,6 @@ def test_decisions_are_listed_the_newest_first(application: Application, run: An
     lines = out.splitlines()
     assert code == 0
     assert [int(line.split()[0]) for line in lines[:3]] == [document.epoch - back for back in range(3)]
-    assert all("forecast" in line for line in lines[:3])
     assert "alder for card" in lines[0]
     assert lines[3].startswith("next: payonce routing explain")
 
@@ -440,13 +439,6 @@ def test_the_forecasts_are_explained_route_by_route(
     ]
     assert lines[head + 2].split()[:3] == ["birch", "card", f"{birch['bad_share']:.1%}"]
     assert lines[head + 2].split()[-1] == "-"
-
-
-def test_a_step_without_forecasts_says_so(application: Application, run: Any, document: ControlDocument) -> None:
-    key = {"pk": decision_partition(application.clock.now_ms()), "sk": f"{document.epoch:012d}"}
-    change(application, key, lambda stored: stored.update(forecasts={}))
-    assert "a step of the reflex loop alone" in run("explain", str(document.epoch))[1]
-    assert "reflex" in run("decisions")[1].splitlines()[0]
 
 
 def test_what_was_stored_moves_no_cursor(application: Application, run: Any, document: ControlDocument) -> None:

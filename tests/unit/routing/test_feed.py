@@ -58,7 +58,7 @@ def add(store: SignalStore, *events: SignalEvent, shard: str = "a", written_ms: 
 
 
 def started(feed: SignalFeed) -> float:
-    return feed.book.observe(feed.newest_ms, forecast=False).gateways["alder"].started
+    return feed.book.observe(feed.newest_ms).gateways["alder"].started
 
 
 def test_a_batch_that_comes_again_is_one_item(store: SignalStore) -> None:
@@ -94,7 +94,7 @@ def test_the_last_minute_is_read_at_the_start(store: SignalStore, feed: SignalFe
         add(store, claimed(T0 + 1000 * second, str(second)))
     assert feed.read()
     assert feed.newest_ms == T0
-    assert feed.book.observe(T0, forecast=False).gateways["alder"].in_flight == 61
+    assert feed.book.observe(T0).gateways["alder"].in_flight == 61
 
 
 def test_an_answer_that_comes_again_in_another_batch_is_heard_once(store: SignalStore, clock: ManualClock) -> None:
@@ -136,7 +136,7 @@ def test_where_nothing_is_new_nothing_old_is_read(
     assert feed.read()
     add(store, claimed(now_ms - 3_000, "late"), shard="b")
     feed.read()
-    assert feed.book.observe(feed.newest_ms, forecast=False).gateways["alder"].started == 2
+    assert feed.book.observe(feed.newest_ms).gateways["alder"].started == 2
 
 
 def test_every_batch_is_read_once(store: SignalStore, feed: SignalFeed, clock: ManualClock) -> None:
@@ -147,7 +147,7 @@ def test_every_batch_is_read_once(store: SignalStore, feed: SignalFeed, clock: M
     for _ in range(3):
         clock.ms += 1000
         assert not feed.read()
-    assert feed.book.observe(T0, forecast=False).demand["card"] == pytest.approx(2 / 3)
+    assert feed.book.observe(T0).demand["card"] == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(("late_ms", "overlap_ms", "seen"), [(4_000, 5_000, 2), (9_000, 5_000, 1), (9_000, 20_000, 2)])
@@ -169,10 +169,10 @@ def test_a_claim_of_a_late_shard_is_not_overdue(store: SignalStore, feed: Signal
     for second in range(1, 5):
         add(store, claimed(T0 + 1000 * second, str(second)), ended(T0 + 1000 * second + 400, str(second)))
     feed.read()
-    assert feed.book.observe(feed.newest_ms, forecast=False).gateways["alder"].overdue == 0
+    assert feed.book.observe(feed.newest_ms).gateways["alder"].overdue == 0
     add(store, claimed(T0 + 4_000, "later"), shard="b")
     feed.read()
-    assert feed.book.observe(feed.newest_ms, forecast=False).gateways["alder"].overdue == 1
+    assert feed.book.observe(feed.newest_ms).gateways["alder"].overdue == 1
 
 
 def test_events_are_taken_in_the_order_of_their_time(store: SignalStore, feed: SignalFeed) -> None:
@@ -189,7 +189,7 @@ def test_a_refusal_from_the_future_is_of_now(store: SignalStore, feed: SignalFee
     add(store, Refused(T0 + 4_900, CELL, "mer_1", Priority.BATCH), shard=REFUSALS_SHARD)
     assert feed.read()
     assert feed.newest_ms == T0
-    assert feed.book.observe(T0, forecast=False).demand["card"] == pytest.approx(2 / 3)
+    assert feed.book.observe(T0).demand["card"] == pytest.approx(2 / 3)
 
 
 def test_refusals_alone_are_no_observation(store: SignalStore, feed: SignalFeed) -> None:
@@ -234,7 +234,7 @@ def test_the_lag_grows_while_nothing_comes(store: SignalStore, feed: SignalFeed,
 def test_a_batch_of_an_unknown_gateway_is_passed_over(store: SignalStore, feed: SignalFeed) -> None:
     add(store, claimed(T0, "1", Cell("gone", "card")), claimed(T0, "2"))
     feed.read()
-    assert list(feed.book.observe(T0, forecast=False).gateways) == ["alder"]
+    assert list(feed.book.observe(T0).gateways) == ["alder"]
 
 
 def test_an_item_that_is_no_batch_is_counted(store: SignalStore, feed: SignalFeed, database: MemoryDatabase) -> None:

@@ -24,7 +24,7 @@ PROGRAM = """
 import json, sys, time
 began = time.process_time()
 import payonce.routing.control.choice, payonce.routing.control.control_cache
-import payonce.routing.decision.leader, payonce.routing.decision.loops, payonce.routing.decision.record
+import payonce.routing.decision.leader, payonce.routing.decision.decide, payonce.routing.decision.record
 import payonce.routing.signals.book
 own = time.process_time() - began
 modules = sorted(sys.modules)

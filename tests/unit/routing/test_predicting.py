@@ -28,7 +28,6 @@ from payonce.routing.decision.record import replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import VERSION, State, restore
 from payonce.routing.detection.memory import RouteMemory
-from payonce.routing.signals.book import SignalBook
 from payonce.routing.signals.observation import Cell
 from payonce.routing.signals.packed import packed, unpacked
 from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, is_publication
@@ -36,7 +35,6 @@ from tests.support.routing_world import ROUTING, Faulty, Killed, RoutingWorld, i
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.routing.signals.observation import Observation
 
 LIFE_SECONDS = ROUTING.life_seconds
 STEP_SECONDS = 1.0
@@ -212,23 +210,6 @@ def test_an_unchanged_document_is_published_rarely_and_a_changed_one_at_once(wor
     assert world.reports[0].published < world.reports[0].decisions / 1.5
 
 
-def test_a_forecast_is_made_at_every_step(world: RoutingWorld) -> None:
-    """Fails when it waits for the document to be repeated: a hang is seen seconds later."""
-    made: list[bool] = []
-    observe = SignalBook.observe
-
-    def noted(book: SignalBook, now_ms: int, *, forecast: bool) -> Observation:
-        made.append(forecast)
-        return observe(book, now_ms, forecast=forecast)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SignalBook, "observe", noted)
-        world.start_predictor("run_1", seconds=30)
-        world.start_traffic(40)
-        world.run_until(32)
-    assert sum(made) == pytest.approx(len(made), abs=3)
-
-
 def test_the_next_run_stands_by_and_takes_over_within_a_step_of_the_end(world: RoutingWorld) -> None:
     """Fails when a run does not give up the lead at its end (the next waits for the lease), or two lead at once."""
     world.start_traffic(150)
@@ -341,7 +322,7 @@ def test_a_state_that_can_not_be_read_is_begun_anew_above_the_epoch_in_force(
 
 
 def test_a_state_from_the_future_does_not_wait_for_its_time(world: RoutingWorld) -> None:
-    """Fails when the next forecast is due an hour after one that lies ahead."""
+    """Fails when nothing is decided until the time of a state that lies an hour ahead."""
     state = world.warm_up_state()
     state.at_ms = world.time.now_ms() + 3_600_000
     corrupted(world, {"state": packed(state.to_bytes())})

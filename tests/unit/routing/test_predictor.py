@@ -1,4 +1,4 @@
-"""The loops as a whole, on random observations: whatever they see, they leave payments a valid document."""
+"""Decisions as a whole, on random observations: whatever they see, they leave payments a valid document."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from payonce.routing.control.document import EVERYTHING, canonical, parse_document
 from payonce.routing.control.routing_settings import Mode, RoutingSettings
+from payonce.routing.decision.decide import OVERDUE_FACTOR, UNKNOWN_USUAL_SHARE, decide, expectations
 from payonce.routing.decision.levels import PROBED
-from payonce.routing.decision.loops import OVERDUE_FACTOR, UNKNOWN_USUAL_SHARE, decide, expectations
 from payonce.routing.decision.record import record, replay
 from payonce.routing.decision.reflex import Limit
 from payonce.routing.decision.state import VERSION, State, parse_state, restore
@@ -63,12 +63,11 @@ def test_whatever_is_seen_the_document_is_valid_and_made_again(seen: list[Observ
         before = state
         decision = decide(state, observed, ROUTING, observed.at_ms + 700)
         state = decision.state
-        if decision.document is not None:
-            read = parse_document(decision.document.to_bytes(), frozenset(ROUTING.neutral))
-            assert read.epoch == step + 1
-            for weights in read.weights.values():
-                assert sum(weights.values()) == pytest.approx(1)
-                assert any(weight > 0 for weight in weights.values())
+        read = parse_document(decision.document.to_bytes(), frozenset(ROUTING.neutral))
+        assert read.epoch == step + 1
+        for weights in read.weights.values():
+            assert sum(weights.values()) == pytest.approx(1)
+            assert any(weight > 0 for weight in weights.values())
         for weights in state.weights.values():
             assert sum(weights.values()) == pytest.approx(1)
             assert all(0 < weight <= 1 for weight in weights.values()), "each goes on being probed"
@@ -186,7 +185,7 @@ def test_a_gateway_that_everything_is_needed_for_is_cut_for_failing_alone() -> N
 
 
 def test_full_gateways_are_judged_by_the_larger_margin() -> None:
-    """Fails when the forecast loop does not know of the limits: it would cut what they have already cut."""
+    """Fails when the verdict does not know of the limits: it would cut what they have already cut."""
     state = course(State(), 30, first=1)
     limits = dict.fromkeys(ROUTING.neutral, Limit(rate=5.0, concurrency=5.0))
     cut = []
@@ -212,20 +211,10 @@ def test_payments_are_refused_only_when_all_gateways_are_surely_full() -> None:
         state = replace(course(State(), 3, first=1), limits=dict.fromkeys(names, surely))
         at_ms = T0 + STEP_MS * 4
         decision = decide(state, full(observation(at_ms), *names), ROUTING, at_ms)
-        assert decision.document is not None
         assert (decision.document.admission != EVERYTHING) == refused
         assert decision.state.refusing == refused
         assert set(decision.document.limits) == set(names)
         assert ("shedding" in decision.document.reason) == refused
-
-
-def test_a_step_of_the_reflex_loop_alone_says_nothing_new() -> None:
-    """Fails when every second has a document: each of them is a write."""
-    state = course(State(), 3, first=1)
-    at_ms = T0 + STEP_MS * 4
-    decision = decide(state, replace(observation(at_ms), cells={}), ROUTING, at_ms)
-    assert decision.document is None
-    assert decision.state.epoch == state.epoch + 1
 
 
 def test_restarted_in_the_middle_it_goes_on_where_it_was() -> None:
@@ -245,7 +234,7 @@ def test_restarted_in_the_middle_it_goes_on_where_it_was() -> None:
 def test_a_state_that_cannot_be_read_is_a_fresh_one(corrupt: bytes | None) -> None:
     state = restore(corrupt, epoch=41)
     assert state == State(epoch=41)
-    assert decide(state, observation(T0), ROUTING, T0).document is not None
+    assert decide(state, observation(T0), ROUTING, T0).document.weights
 
 
 @given(st.data())
@@ -320,7 +309,6 @@ def test_the_reason_names_the_gateway_the_shares_and_what_drove_it() -> None:
     forecast = decision.forecasts[ALDER]
     assert forecast.drivers == ("late",)
     assert forecast.bad_share > forecast.others_share
-    assert decision.document is not None
     assert decision.document.reason.startswith(
         f"alder for card: at {PROBED:.0%} of its share, {forecast.bad_share:.0%} bad payments within "
     )

@@ -21,7 +21,7 @@ from payonce.routing.decision.reflex import (
     MOST_GROWTH,
     RELEASE_HEADROOM,
     SERVICE_SECONDS,
-    SURGE_SECONDS,
+    THIRDS_SECONDS,
     WORSE,
     Limit,
     compare,
@@ -42,7 +42,7 @@ def signals(**counts: int) -> GatewaySignals:
     return GatewaySignals(**{"started": 60, "answered": 60, "in_flight": 13, **counts})
 
 
-def run(limit: Limit, seen: GatewaySignals, *, second: int = 0, wanted: float = 20.0, refusing: bool = False) -> Limit:
+def run(limit: Limit, seen: GatewaySignals, *, second: int = 0, wanted: float = 20.0) -> Limit:
     return step(
         limit,
         seen,
@@ -50,7 +50,6 @@ def run(limit: Limit, seen: GatewaySignals, *, second: int = 0, wanted: float = 
         recent_seconds=SECONDS,
         slo_seconds=SLO_SECONDS,
         wanted_rate=wanted,
-        refusing=refusing,
     )
 
 
@@ -192,7 +191,7 @@ def test_payments_are_refused_only_if_every_gateway_in_use_is_full() -> None:
     sure, unsure = Limit(rate=5.0, is_sure=True, spent_seconds=4.0), Limit(rate=7.0, spent_seconds=3.0)
     for alder, birch, limited, rooms, refuses in [
         (sure, sure, {"alder": 5.0, "birch": 5.0}, {}, True),
-        (sure, unsure, {"alder": 5.0}, {"birch": 7.0}, True),
+        (sure, unsure, {"alder": 5.0, "birch": 7.0}, {}, True),  # else birch would get what alder may not have
         (unsure, unsure, {}, {"alder": 7.0, "birch": 7.0}, False),
         (sure, Limit(), {"alder": 5.0}, {}, False),
     ]:
@@ -255,10 +254,10 @@ def test_where_all_only_take_longer_nobody_is_refused_for_long(factor: float, ga
         seen = shop(factor=factor, seed=seed, gateways=gateways).run(seconds).refused_seconds
         refused += len(seen)
         later += sum(second > BEGINS + 3 * KEPT_SECONDS for second in seen)
-    # Twice as slow keeps the promise. Beyond, chance looks like a queue now and then, and a second refuses a few.
-    most = 0.02 if factor == 2 else 0.12
+    # Up to three times as slow the promise holds. Beyond it, chance looks like a queue now and then.
+    most = 0.2 if factor == 4 else 0.01
     assert refused <= most * seconds * len(SEEDS)
-    assert later <= 0.7 * most * seconds * len(SEEDS)
+    assert later <= most * seconds * len(SEEDS)
 
 
 @pytest.mark.parametrize("gateways", [1, 2])
@@ -273,6 +272,18 @@ def test_where_payments_queue_what_is_too_much_is_refused_and_the_rest_keeps_the
         busy.run(120)
         assert len(busy.refused_seconds) > 50
         assert busy.late_share(since=80) < 0.05
+
+
+@pytest.mark.parametrize("gateways", [1, 3])
+def test_where_all_take_longer_and_payments_queue_each_gateway_stays_busy(gateways: int) -> None:
+    """Fails when a limit drains the servers together with the queue, or one gateway gets what the others may not."""
+    for seed in SEEDS:
+        slower = shop(rate=15, servers=24, factor=3.3, seed=seed, gateways=gateways).run(140)  # of 2.3 s: 10.5 a second
+        assert len(slower.refused_seconds) > 60
+        assert slower.late_share(since=80) < 0.35, "of the service times alone 22 % are longer than the SLO"
+        for gateway in slower.gateways.values():
+            answered = sum(80 <= end < 140 for _, end in gateway.attempts) / 60
+            assert answered > 5.5, "of 10.5 that it could serve"
 
 
 def test_one_gateway_of_two_that_queues_is_relieved_and_nobody_refused() -> None:
@@ -304,23 +315,35 @@ def broken_without_a_queue() -> tuple[Limit, GatewaySignals]:
     )  # 10 a second, each of which takes 3 s
 
 
-def test_a_limit_that_costs_throughput_teaches_the_service_time_and_ends_the_refusal() -> None:
-    """Fails when a refusal is not tested by its effect: a gateway that only takes longer would be refused for ever."""
+def test_a_limit_that_costs_throughput_teaches_the_service_time_and_gives_back_the_rate() -> None:
+    """Fails when a limit is not tested by its effect: a gateway that only takes longer would be starved for ever."""
     limit, seen = broken_without_a_queue()
-    taught = run(limit, seen, refusing=True)
+    taught = run(limit, seen)
     assert taught.service_seconds == pytest.approx(3.0)
-    assert not taught.is_sure
-    well = run(taught, signals(answered=60, slow=60, in_flight=60), second=1, refusing=True)
+    assert taught.rate == pytest.approx(taught.full_rate)
+    assert taught.full_rate > 19, "what it served when full"
+    assert not taught.is_sure, "nobody queues"
+    well = run(taught, signals(answered=60, slow=60, in_flight=60), second=1)
     assert well.service_seconds == pytest.approx(3.0)
-    assert not well.is_sure, "3 s are its time, and allowed"
+    assert well.rate is not None
+    assert well.rate > 19, "3 s are its time, and allowed"
+    longer = run(taught, replace(seen, in_flight=36), second=2)
+    assert longer.service_seconds == pytest.approx(3.0), "the least seen: all others had something of a queue in them"
+    again = run(replace(limit, service_seconds=3.0, service_at_ms=T0), seen, second=1)
+    assert again.is_sure, "of a known service time a queue was told before"
+    waiting = signals(started=60, answered=60, slow=60, overdue=80, in_flight=100)  # 5 s, of which 3 are its service
+    assert run(replace(taught, spent_seconds=5.0), waiting, second=1).is_sure
+    assert not run(replace(taught, spent_seconds=4.0), replace(waiting, in_flight=80), second=1).is_sure
+    sent = run(limit, replace(seen, started=66, in_flight=45))
+    assert sent.service_seconds == 0.0, "it was sent as much as ever, so that the limit costs nothing"
     served = replace(limit, served=[19.0] * KEPT_SECONDS, ended=[19.0] * LATELY)
-    queue = run(served, signals(answered=57, slow=57, overdue=10, in_flight=80), refusing=True)
+    queue = run(served, signals(answered=57, slow=57, overdue=10, in_flight=80))
     assert (queue.service_seconds, queue.is_sure) == (0.0, True), "one that serves as before has a queue"
 
 
 def test_a_service_time_is_bounded_and_forgotten() -> None:
     limit, seen = broken_without_a_queue()
-    taught = run(limit, replace(seen, in_flight=300), refusing=True)
+    taught = run(limit, replace(seen, in_flight=300))
     assert taught.service_seconds == MAX_SERVICE_SLOS * SLO_SECONDS
     calm = signals(in_flight=13)
     assert run(taught, calm, second=int(SERVICE_SECONDS)).service_seconds == taught.service_seconds
@@ -330,10 +353,10 @@ def test_a_service_time_is_bounded_and_forgotten() -> None:
 def test_a_queue_is_told_only_after_enough_seconds() -> None:
     """Fails when a rise within a few seconds is believed: each slower answer makes one."""
     limit = Limit()
-    for second in range(2 * SURGE_SECONDS):
+    for second in range(3 * THIRDS_SECONDS[0]):
         limit = run(limit, signals(slow=40, overdue=40, in_flight=80 + 40 * second), second=second)
         assert not limit.is_sure
-    limit = run(limit, signals(slow=40, overdue=40, in_flight=600), second=2 * SURGE_SECONDS)
+    limit = run(limit, signals(slow=40, overdue=40, in_flight=600), second=3 * THIRDS_SECONDS[0])
     assert limit.is_sure
     assert limit.spent_seconds > BROKEN_SHARE * SLO_SECONDS
 
@@ -342,9 +365,9 @@ def test_a_backlog_that_times_out_teaches_no_service_time() -> None:
     """Fails when it is taken for a limit that costs throughput: the queue would be allowed for ever."""
     limit, _ = broken_without_a_queue()
     backlog = signals(started=30, answered=30, technical=30, slow=60, overdue=100, in_flight=150)
-    assert run(limit, backlog, refusing=True).service_seconds == 0.0
+    assert run(limit, backlog).service_seconds == 0.0
     hanging = replace(backlog, slow=30)  # those that timed out
-    assert run(limit, hanging, refusing=True).service_seconds > 0.0, "where all hang, to refuse is no help"
+    assert run(limit, hanging).service_seconds > 0.0, "where all hang, to refuse is no help"
 
 
 counts = st.integers(0, 10_000)
@@ -353,12 +376,11 @@ counts = st.integers(0, 10_000)
 @given(
     st.lists(st.builds(GatewaySignals, counts, counts, counts, counts, counts, counts), max_size=30),
     st.floats(0, 1000),
-    st.booleans(),
 )
-def test_whatever_is_seen_a_limit_is_a_positive_rate(seen: list[GatewaySignals], wanted: float, refusing: bool) -> None:
+def test_whatever_is_seen_a_limit_is_a_positive_rate(seen: list[GatewaySignals], wanted: float) -> None:
     limit = Limit()
     for second, one in enumerate(seen):
-        limit = run(limit, one, second=second, wanted=wanted, refusing=refusing)
+        limit = run(limit, one, second=second, wanted=wanted)
         assert limit.rate is None or limit.rate > 0
         assert (limit.concurrency is None) == (limit.rate is None)
         assert limit.rate is not None or not (limit.is_sure or limit.is_worse)

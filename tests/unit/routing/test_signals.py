@@ -19,8 +19,8 @@ def test_a_claim_without_a_commit_is_in_flight_and_overdue_before_any_timeout() 
     book = SignalBook()
     book.expect(CARD, 1000)
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
-    early = book.observe(T0 + 900, forecast=True)
-    late = book.observe(T0 + 1500, forecast=True)
+    early = book.observe(T0 + 900)
+    late = book.observe(T0 + 1500)
     assert (early.gateways["alder"].in_flight, early.gateways["alder"].overdue) == (1, 0)
     assert (late.gateways["alder"].in_flight, late.gateways["alder"].overdue) == (1, 1)
     assert early.cells[CARD].sketch.total == 0
@@ -31,7 +31,7 @@ def test_a_commit_closes_its_claim() -> None:
     book = SignalBook()
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
     book.committed(T0 + 300, "a", CARD, 300, Outcome.APPROVED)
-    signals = book.observe(T0 + 1000, forecast=True).gateways["alder"]
+    signals = book.observe(T0 + 1000).gateways["alder"]
     assert (signals.started, signals.answered, signals.technical, signals.in_flight) == (1, 1, 0, 0)
 
 
@@ -43,7 +43,7 @@ def test_what_has_ended_is_told_once() -> None:
         [(300, Outcome.APPROVED), (SLO_MS + 1, Outcome.DECLINED), (10, Outcome.NEVER_SENT), (9, Outcome.UNKNOWN)]
     ):
         book.committed(T0, str(index), CARD, latency_ms, outcome)
-    first, second = (book.observe(T0 + 100, forecast=True).cells[CARD] for _ in range(2))
+    first, second = (book.observe(T0 + 100).cells[CARD] for _ in range(2))
     assert (first.good, first.bad, first.failed) == (1, 2, 1), "a refused connection moves on at once"
     assert (second.good, second.bad, second.failed) == (0, 0, 0)
     assert second.sketch.total == 3, "its latencies are in the window all the same"
@@ -51,7 +51,7 @@ def test_what_has_ended_is_told_once() -> None:
 
 def judged(book: SignalBook, at_ms: int) -> tuple[int, int, int]:
     """Return good, bad and failed of what was judged since the last time."""
-    cell = book.observe(at_ms, forecast=True).cells[CARD]
+    cell = book.observe(at_ms).cells[CARD]
     return cell.good, cell.bad, cell.failed
 
 
@@ -94,15 +94,6 @@ def test_an_attempt_of_a_lagging_shard_is_not_late_before_its_shard_says_so() ->
     assert judged(book, T0 + SLO_MS + 1000) == (0, 1, 0)
 
 
-def test_what_is_judged_in_a_step_of_the_reflex_loop_waits_for_the_forecast() -> None:
-    """Fails when a step without windows takes the counts: the forecast would see every other second."""
-    book = SignalBook()
-    book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
-    book.committed(T0 + 300, "a", CARD, 300, Outcome.APPROVED)
-    book.observe(T0 + 500, forecast=False)
-    assert judged(book, T0 + 1500) == (1, 0, 0)
-
-
 def test_repeated_and_reordered_events_count_once() -> None:
     """Fails when a repeated claim opens the attempt again: it would be in flight for ever."""
     book = SignalBook()
@@ -113,7 +104,7 @@ def test_repeated_and_reordered_events_count_once() -> None:
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
     book.committed(T0 + 100, "b", CARD, 100, Outcome.APPROVED)
     book.claimed(T0, "b", CARD, "m", Priority.AUTHORIZATION)
-    signals = book.observe(T0 + 1000, forecast=False).gateways["alder"]
+    signals = book.observe(T0 + 1000).gateways["alder"]
     assert (signals.started, signals.answered, signals.in_flight) == (1, 2, 0)
 
 
@@ -123,7 +114,7 @@ def test_a_decline_is_an_answer_and_an_unknown_outcome_is_not() -> None:
     for index, outcome in enumerate(Outcome):
         book.claimed(T0, str(index), CARD, "m", Priority.AUTHORIZATION)
         book.committed(T0 + 10, str(index), CARD, 10, outcome)
-    cell = book.observe(T0 + 100, forecast=True).cells[CARD]
+    cell = book.observe(T0 + 100).cells[CARD]
     assert (cell.good, cell.bad, cell.failed) == (2, 1, 1)
     assert cell.sketch.total == 3, "what was never sent has no latency"
 
@@ -133,8 +124,8 @@ def test_nothing_is_kept_for_ever() -> None:
     for second in range(3 * KEEP_SECONDS):
         book.claimed(T0 + 1000 * second, f"open{second}", CARD, "m", Priority.AUTHORIZATION)
         book.committed(T0 + 1000 * second, f"gone{second}", CARD, 5, Outcome.APPROVED)
-        book.observe(T0 + 1000 * second, forecast=True)
-    end = book.observe(T0 + 3000 * KEEP_SECONDS, forecast=True)
+        book.observe(T0 + 1000 * second)
+    end = book.observe(T0 + 3000 * KEEP_SECONDS)
     route = book._routes[CARD]
     assert end.gateways["alder"].in_flight <= KEEP_SECONDS + 1
     assert len(route.slots) <= KEEP_SECONDS
@@ -148,7 +139,7 @@ def test_demand_counts_the_refused_and_is_a_rate() -> None:
         book.claimed(T0 + index * 100, f"a{index}", CARD, "small", Priority.AUTHORIZATION)
         book.refused(T0 + index * 100, CARD, "big", Priority.AUTHORIZATION)
         book.refused(T0 + index * 100, CARD, "big", Priority.AUTHORIZATION)
-    seen = book.observe(T0 + 3000, forecast=False)
+    seen = book.observe(T0 + 3000)
     assert seen.recent_seconds == 3.0
     assert seen.demand == {"card": 30.0}
     assert seen.merchants == {"small": 10.0, "big": 20.0}
@@ -162,12 +153,12 @@ def test_a_claim_is_overdue_by_its_own_shard_alone() -> None:
         book.claimed(T0, f"lagging{number}", CARD, "m", Priority.AUTHORIZATION, shard="two")
     book.claimed(T0, "hung", CARD, "m", Priority.AUTHORIZATION, shard="one")
     book.claimed(T0 + 5000, "now", CARD, "m", Priority.AUTHORIZATION, shard="one")
-    lagging = book.observe(T0 + 5000, forecast=True)
+    lagging = book.observe(T0 + 5000)
     assert (lagging.gateways["alder"].in_flight, lagging.gateways["alder"].overdue) == (22, 1)
     assert lagging.cells[CARD].sketch.total == 1
     assert lagging.cells[CARD].bad == 1
     book.claimed(T0 + 4000, "later", CARD, "m", Priority.AUTHORIZATION, shard="two")
-    assert book.observe(T0 + 5000, forecast=False).gateways["alder"].overdue == 21
+    assert book.observe(T0 + 5000).gateways["alder"].overdue == 21
 
 
 def test_a_claim_is_closed_by_the_shard_that_its_own_was_split_into() -> None:
@@ -176,7 +167,7 @@ def test_a_claim_is_closed_by_the_shard_that_its_own_was_split_into() -> None:
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="parent")
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="child")
     book.committed(T0 + 300, "a", CARD, 300, Outcome.APPROVED, shard="child")
-    signals = book.observe(T0 + 1000, forecast=False).gateways["alder"]
+    signals = book.observe(T0 + 1000).gateways["alder"]
     assert (signals.started, signals.in_flight) == (1, 0)
 
 
@@ -191,13 +182,13 @@ def test_an_event_from_the_future_hides_nothing_that_comes_after_it() -> None:
         at_ms = T0 + 1000 * second
         book.claimed(at_ms, f"open{second}", CARD, "m", Priority.AUTHORIZATION)
         book.committed(at_ms, f"done{second}", CARD, 40, Outcome.APPROVED)
-        seen = book.observe(at_ms, forecast=True)
+        seen = book.observe(at_ms)
         ended += seen.cells[CARD].good
     assert seen.gateways["alder"].answered == 4, "of the last seconds only"
     assert seen.merchants == {"m": 4 / 3}
     assert ended == 31, "counted once, when it came"
     assert seen.gateways["alder"].overdue == 29, "all but those of this second and the last"
-    later = book.observe(T0 + 91_000, forecast=False)
+    later = book.observe(T0 + 91_000)
     assert later.gateways["alder"].in_flight == 0
 
 
@@ -208,7 +199,7 @@ def test_a_shard_that_lags_is_not_hidden_by_an_event_from_the_future() -> None:
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION, shard="one")
     book.claimed(T0 + 120_000, "b", CARD, "m", Priority.AUTHORIZATION, shard="two")
     book.claimed(T0 + 3000, "c", CARD, "m", Priority.AUTHORIZATION, shard="one")
-    assert book.observe(T0 + 3000, forecast=False).gateways["alder"].overdue == 1
+    assert book.observe(T0 + 3000).gateways["alder"].overdue == 1
 
 
 def test_merchants_beyond_the_most_share_a_line_in_all_seconds_together() -> None:
@@ -218,7 +209,7 @@ def test_merchants_beyond_the_most_share_a_line_in_all_seconds_together() -> Non
         for number in range(MAX_MERCHANTS):
             book.refused(T0 + 1000 * second, CARD, f"m{second}.{number}", Priority.AUTHORIZATION)
         book.refused(T0 + 1000 * second, CARD, f"m{second}.7", Priority.AUTHORIZATION)
-    merchants = book.observe(T0 + 3000, forecast=False).merchants
+    merchants = book.observe(T0 + 3000).merchants
     assert len(merchants) == MAX_MERCHANTS
     assert [merchants[f"m{second}.7"] for second in range(3)] == pytest.approx([2 / 3] * 3), (
         "the busiest are told apart"
@@ -233,5 +224,5 @@ def test_an_observation_is_stored_whole() -> None:
     book.claimed(T0, "a", CARD, "m", Priority.AUTHORIZATION)
     book.claimed(T0, "b", Cell("birch", "wallet"), "n", Priority.AUTHORIZATION)
     book.committed(T0 + 120, "a", CARD, 120, Outcome.APPROVED)
-    seen = book.observe(T0 + 500, forecast=True)
+    seen = book.observe(T0 + 500)
     assert Observation.from_json(seen.to_json()).to_json() == seen.to_json()

@@ -278,7 +278,7 @@ def test_a_rise_moves_payments_only_where_another_route_is_well() -> None:
     assert not rise(RAMP, others=ended(2, 18)).worse
 
 
-def test_the_rise_of_a_limited_gateway_is_the_reflex_loops_affair() -> None:
+def test_the_rise_of_a_limited_gateway_is_the_reflexs_affair() -> None:
     assert not rise(RAMP, limited={"alder"}).worse
 
 

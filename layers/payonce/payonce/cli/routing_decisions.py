@@ -94,9 +94,8 @@ def explain_decision(application: Application, options: argparse.Namespace) -> i
 
 def _decision_line(kept: KeptDecision) -> str:
     """Return the line of a decision in the list."""
-    loop = "forecast" if kept.stored.get("forecasts") else "reflex"
     reason = (kept.stored.get("document") or {}).get("reason", "")
-    return f"{kept.epoch:>8}  {shown(kept.at_ms)}  {loop:<8}  {plain(str(reason))}"
+    return f"{kept.epoch:>8}  {shown(kept.at_ms)}  {plain(str(reason))}"
 
 
 def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
@@ -105,9 +104,6 @@ def _forecast_lines(kept: KeptDecision) -> Iterator[str]:
     yield f"decision   epoch {kept.epoch}, {shown(kept.at_ms)}, hour {kept.hour}"
     yield f"mode       {document.get('mode', '-')}"
     yield f"reason     {plain(str(document.get('reason', '-')))}"
-    if not forecasts:
-        yield "forecasts  none: a step of the reflex loop alone. Others have some: payonce routing decisions"
-        return
     yield (
         f"forecasts  share of bad payments (no answer, or later than the SLO) within {AHEAD_SECONDS:.0f} s, against "
         f"the best other route's; evidence: -log10 of the p-value, acted on from {EVIDENCE:g}"

@@ -11,7 +11,7 @@ from payonce.routing.control.document import EVERYTHING, MAX_MERCHANTS, Admissio
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RETRY_AFTER_SECONDS = 1  # the minimum: the loops decide anew every second
+RETRY_AFTER_SECONDS = 1  # the minimum: the predictor decides anew every second
 MAX_RETRY_AFTER_SECONDS = 10
 
 

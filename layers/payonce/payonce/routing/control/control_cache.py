@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # A read by key takes about 5 ms, with a new TLS connection about 60. A later result is left to the next request: a
 # failing store may cost 150 ms once a second at most, far less than a gateway's own latency.
 READ_BUDGET_SECONDS = 0.15
-REFRESH_MS = 1000  # the reflex loop's step; reading less often would add to its delay
+REFRESH_MS = 1000  # the predictor's step; reading less often would add to its delay
 JITTER = 0.5  # share of REFRESH_MS, either way, so that environments started together do not read together
 
 

@@ -1,4 +1,4 @@
-"""The control document: how the loops steer the request path. A malformed one is rejected, and routing is neutral.
+"""The control document: how the predictor steers the request path. A malformed one is rejected, and routing is neutral.
 
 ::
 

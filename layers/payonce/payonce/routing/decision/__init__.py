@@ -1,1 +1,1 @@
-"""The two loops that turn signals into weights and limits, and the leader that runs them."""
+"""Turns signals into weights and limits, once a second, and runs the leader that does so."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.routing.control.in_force import settings_in_force
 from payonce.routing.decision.changes import content, log_changes
-from payonce.routing.decision.loops import decide, expectations
+from payonce.routing.decision.decide import decide, expectations
 from payonce.routing.decision.predictor_store import PredictorStore, RecordTaken, decision_write
 from payonce.routing.decision.record import record
 from payonce.routing.decision.state import State, only_of, restore
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from payonce.routing.signals.signal_store import SignalStore
     from payonce.routing.watch.stored_watch import Watching
 
-STEP_MS = 1_000  # the period of the reflex loop
-FORECAST_MS = 900  # stream time between forecasts: every step, with a margin because steps are not exact
+STEP_MS = 1_000  # the period of the loop
 REPEAT_MS = 4_500  # stream time after which late batches are looked for and an unchanged document is published again
 LEASE_MS = 12_000  # covers two publications, each of which renews the lease, and 2 s
 STALE_MS = 15_000  # half a document's life: older signals are no base for the next document
@@ -200,16 +199,15 @@ class _Term:
             if not feed.is_first_look:  # on the first look, old signals only mean that there was no traffic
                 tell_once("routing signals are late", {"lag_ms": feed.lag_ms()})
             return
-        due = self._is_due(feed.newest_ms)
         if looks_far:
             self._control = self._work.control.read()
         now_ms = feed.now_ms()
         settings = settings_in_force(self._work.settings, self._control, self._work.gateways, now_ms)
-        observed = feed.book.observe(feed.newest_ms, forecast=due)
+        observed = feed.book.observe(feed.newest_ms)
         decision = decide(self._state, observed, settings, now_ms)
         report.decisions += 1
         before, self._state = self._state, decision.state  # even if it is not published: no epoch is used twice
-        if decision.document is not None and self._is_news(decision.document):
+        if self._is_news(decision.document):
             recorded = record(before, observed, settings, now_ms, decision)
             report.published += self._publish(decision.state, decision.document, recorded, now_ms)
 
@@ -223,10 +221,6 @@ class _Term:
         """Resign the lead if this run holds it. A run that never published holds none and writes nothing."""
         if self._stored is not None and self._stored.leader == self._work.store.leader:
             self._work.store.resign(self._stored)
-
-    def _is_due(self, newest_ms: int) -> bool:
-        # A state from the future counts as due: otherwise no forecast would be made until that time.
-        return not 0 <= newest_ms - self._state.at_ms < FORECAST_MS
 
     def _publish(self, state: State, document: ControlDocument, recorded: bytes, now_ms: int) -> bool:
         write = decision_write(recorded, epoch=document.epoch, at_ms=now_ms)

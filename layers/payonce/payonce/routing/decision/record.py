@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from payonce.routing.control.document import canonical
 from payonce.routing.control.routing_settings import RoutingSettings
-from payonce.routing.decision.loops import decide
+from payonce.routing.decision.decide import decide
 from payonce.routing.decision.state import parse_state
 from payonce.routing.signals.observation import Observation
 
 if TYPE_CHECKING:
-    from payonce.routing.decision.loops import Decision
+    from payonce.routing.decision.decide import Decision
     from payonce.routing.decision.state import State
 
 VERSION = 2
@@ -23,7 +23,7 @@ def record(state: State, observed: Observation, settings: RoutingSettings, now_m
     """Return the record of one decision as canonical JSON. ``state`` is the state before the decision."""
     return canonical(
         {
-            "document": json.loads(decision.document.to_bytes()) if decision.document else None,
+            "document": json.loads(decision.document.to_bytes()),
             "forecasts": {cell.key(): known.to_json() for cell, known in decision.forecasts.items()},
             "now_ms": now_ms,
             "observation": observed.to_json(),

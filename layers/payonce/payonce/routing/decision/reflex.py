@@ -1,4 +1,4 @@
-"""The reflex loop: once a second it judges whether a gateway is full, against cliffs and overload.
+"""The reflex: once a second it judges whether a gateway is full, against cliffs and overload.
 
 A slower gateway is not a full one. By Little's law an attempt spends ``in flight / served`` seconds at a gateway, and
 that is all right as long as it is a part of the SLO. Beyond it there are two questions with two answers:
@@ -7,7 +7,9 @@ that is all right as long as it is a part of the SLO. Beyond it there are two qu
   payment moved to a gateway that is well loses nothing.
 * *Would refusing help?* Only if payments queue, and not if each of them just takes longer. It is sure only while more
   payments wait every second although the promise to the client is broken already. If the gateway serves less as soon as
-  it is sent less, nothing queued: the time is its service time, and from then on it is allowed.
+  it is sent less, nothing queues: the time is its service time, which is allowed from then on, and it gets as much as
+  it served when it was full. The first refusal that ends so counts as a mistake; whatever is spent beyond half as much
+  again as a known service time is waiting.
 
 The limit follows from the rate that the gateway serves (μ, per second) and the number in flight (n)::
 
@@ -35,10 +37,13 @@ ALARM_COUNT = 5  # fewer bad answers can't be that significant: 0.05 ** 5 is abo
 ALLOWED_SHARE = 0.36  # of the SLO may be spent at a gateway on average: then its p95 keeps the SLO
 SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
+SURE_SHARE = 0.85  # the same where less is answered than before, which is so for a while where all take longer, too
+OVERFULL = 1.5  # multiple of a known service time: the rest is spent waiting
+SURE_SLOS = 2.0  # how long a gateway is full before payments are refused: later answers have all begun to come by then
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
 WORSE_DEVIATIONS = 1.0  # standard deviations of the number in flight, a Poisson count, beyond that multiple
 NO_LONGER_WORSE = 1.25  # the multiple at which a limited gateway counts as well off as the other one
-SETTLE_SECONDS = 3.0  # well above 2 s (the loop's delay) x 2/pi, below which a proportional controller is unstable
+SETTLE_SECONDS = 3.0  # well above 2 s (the delay) x 2/pi, below which a proportional controller is unstable
 LEAST_RATE = 0.05  # attempts a second that the tightest limit leaves, so that its end is seen
 KEPT_SHARE = 0.3  # the least share of the served rate kept while a queue drains; less would leave the gateway idle
 AS_EVER = 0.9  # of the highest rate served lately: where all take longer, less are answered for a while
@@ -115,12 +120,11 @@ def step(
     recent_seconds: float,
     slo_seconds: float,
     wanted_rate: float,
-    refusing: bool,
 ) -> Limit:
     """Return the limit for the next second.
 
     ``wanted_rate`` is the rate per second that the weights would send to the gateway. ``signals`` count over
-    ``recent_seconds``. ``refusing``: the last step has refused payments.
+    ``recent_seconds``.
     """
     following, hanging = _observed(limit, signals, now_ms, recent_seconds), hangs(signals)
     served, spent = following.served[-1], following.spent_seconds
@@ -129,7 +133,10 @@ def step(
     if not full and limit.rate is None:
         following.is_sure = following.is_worse = False
         return following
-    broken = full and spent > BROKEN_SHARE * slo_seconds
+    sent = signals.started / recent_seconds
+    # What has just been started can't have been answered, so the time is at least that of the larger rate.
+    least_seconds = signals.in_flight / max(served, sent, 1 / MAX_SPENT_SECONDS)
+    raised = 0.0
     following.full_at_ms = now_ms if full else limit.full_at_ms
     if limit.rate is None:
         following.began_at_ms, following.full_rate = now_ms, served
@@ -137,19 +144,23 @@ def step(
         following.full_rate = served  # the counts of its better days have to leave the window
     else:
         following.full_rate = max(sum(following.served[-LATELY:]) / LATELY, FADING * limit.full_rate)
-        lately = sum(following.ended[-LATELY:]) / LATELY
-        least = signals.in_flight / max(served, signals.started / recent_seconds, 1 / MAX_SPENT_SECONDS)
+        slow = full and least_seconds > SLOW_SHARE * slo_seconds
         drained = signals.technical <= TAIL * signals.answered or hanging  # no backlog is timing out
-        if full and drained and least > SLOW_SHARE * slo_seconds and lately < COSTLY * following.full_rate:
-            # What has just been started can't have been answered, so the time is at least that of the larger rate.
-            following.service_seconds, following.service_at_ms = min(least, MAX_SERVICE_SLOS * slo_seconds), now_ms
-            following.is_sure = limit.is_sure and not refusing
-    lasting = broken and limit.spent_seconds > BROKEN_SHARE * slo_seconds
+        if slow and drained and sent < following.full_rate and _serves_less(following):
+            _learn(following, min(least_seconds, MAX_SERVICE_SLOS * slo_seconds), now_ms)
+            raised = following.full_rate
+            following.is_sure = limit.is_sure and limit.service_seconds > 0  # the first time it was a mistake
+    broken_seconds = BROKEN_SHARE * slo_seconds
     # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
-    following.is_sure = following.is_sure or (lasting and not hanging and _queues(following))
-    following.rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
-    if full and hanging:
-        following.rate = LEAST_RATE
+    lasts = full and now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000
+    if lasts and not hanging and min(spent, limit.spent_seconds) > broken_seconds:
+        if following.service_seconds:
+            surely = least_seconds > OVERFULL * following.service_seconds
+        else:
+            surely = _surges(following) or (least_seconds > SURE_SHARE * slo_seconds and _lengthens(following))
+        following.is_sure = following.is_sure or surely
+    rate = _rate(limit, following, signals.in_flight, allowed_seconds, now_ms, full=full)
+    following.rate = LEAST_RATE if full and hanging else max(rate, raised)
     following.concurrency = max(1.0, served * allowed_seconds)
     if now_ms - following.full_at_ms >= CALM_SECONDS * 1000 and following.rate >= RELEASE_HEADROOM * wanted_rate:
         following.rate, following.concurrency, following.is_sure, following.is_worse = None, None, False, False
@@ -190,16 +201,28 @@ def _rate(limit: Limit, following: Limit, in_flight: int, allowed_seconds: float
     return (limit.rate + min(rate, max(grown, served))) / 2  # half-way, because a window of 3 s is noisy
 
 
-def _queues(limit: Limit) -> bool:
-    """Return whether payments surely queue: ever more are in flight, and not only because all take longer than before.
+def _learn(limit: Limit, seconds: float, now_ms: int) -> None:
+    # The least that was seen counts more: all others had something of a queue in them.
+    known = limit.service_seconds or seconds
+    limit.service_seconds, limit.service_at_ms = math.sqrt(known * min(known, seconds)), now_ms
 
-    When all take longer, there are less answers for as long as that, and then as many as ever.
-    """
+
+def _serves_less(limit: Limit) -> bool:
+    """Return whether it serves less than it did when full: then the limit keeps it idle, and nothing queues."""
+    return sum(limit.ended[-LATELY:]) / LATELY < COSTLY * limit.full_rate
+
+
+def _surges(limit: Limit) -> bool:
+    """Return whether more are in flight than before although as many are answered as ever: then they queue."""
     n, served = limit.in_flights, limit.served
-    if len(n) <= 2 * SURGE_SECONDS:
+    if len(n) <= 2 * SURGE_SECONDS or served[-1] < AS_EVER * max(served[-2 * SURGE_SECONDS - 1 :]):
         return False
-    if served[-1] >= AS_EVER * max(served[-2 * SURGE_SECONDS - 1 :]):
-        return _grows(n[-1 - SURGE_SECONDS], n[-1]) > SURGING
+    return _grows(n[-1 - SURGE_SECONDS], n[-1]) > SURGING
+
+
+def _lengthens(limit: Limit) -> bool:
+    """Return whether ever more are in flight, which is not so where all take longer: they are more only once."""
+    n = limit.in_flights
     for seconds in THIRDS_SECONDS:
         points = n[-1 - 3 * seconds :: seconds] if len(n) > 3 * seconds else []
         if points and all(_grows(before, now) > GROWING for before, now in pairwise(points)):
@@ -235,6 +258,7 @@ def limiting(limits: Mapping[str, Limit], used: Set[str]) -> tuple[dict[str, flo
     one of them surely so.
     """
     rates = {g: rate for g in sorted(used & limits.keys()) if (rate := limits[g].rate) is not None}
-    limited = {gateway: rate for gateway, rate in rates.items() if limits[gateway].is_worse}
+    refuse = rates.keys() == used and any(limits[gateway].is_sure for gateway in used)
+    limited = {gateway: rate for gateway, rate in rates.items() if refuse or limits[gateway].is_worse}
     rooms = {gateway: rate for gateway, rate in rates.items() if gateway not in limited}
-    return limited, rooms, rates.keys() == used and any(limits[gateway].is_sure for gateway in used)
+    return limited, rooms, refuse

@@ -20,9 +20,9 @@ VERSION = 3
 
 @dataclass(slots=True)
 class State:
-    """The state. ``epoch`` is that of the last document; ``weights`` are the forecast loop's, before any limit.
+    """The state. ``epoch`` is that of the last document; ``weights`` are those before any limit.
 
-    ``at_ms`` is the time of the last forecast; ``refusing`` says that the last step refused payments.
+    ``at_ms`` is the time of the last observation; ``refusing`` says that the last step refused payments.
     """
 
     epoch: int = 0

@@ -1,4 +1,4 @@
-"""What the forecast loop remembers of one route: how its payments ended lately, and how long they take."""
+"""What is remembered of one route: how its payments ended lately, and how long they take."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Field:
 
     ``demoted`` maps the routes that have less than their neutral share to the share of bad payments they were demoted
     for: what they do with a few probes says little about what they would do with more. ``limited`` are the gateways
-    that the reflex loop limits: a queue of theirs is that loop's affair. ``hanging`` are those whose other answers are
+    that the reflex limits: a queue of theirs is its affair. ``hanging`` are those whose other answers are
     as fast as ever.
     """
 

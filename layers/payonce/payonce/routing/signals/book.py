@@ -110,17 +110,16 @@ class SignalBook:
         """Set the duration above which an attempt of the route counts as slow from now on."""
         self._route(cell).overdue_after_ms = overdue_after_ms
 
-    def observe(self, now_ms: int, *, forecast: bool) -> Observation:
+    def observe(self, now_ms: int) -> Observation:
         """Return the observation as of ``now_ms``, the time of the newest event.
 
-        The reader's own time would make the stream's delay look like a pause of all gateways. The forecast's windows
-        are costly to merge, so they are there only with ``forecast``.
+        The reader's own time would make the stream's delay look like a pause of all gateways. An attempt counts as
+        judged in one observation only.
         """
         self._bring_to(now_ms)
         self._forget(now_ms)
         lags = self._lags(now_ms)
-        routes = self._routes if forecast else {}
-        cells = {cell: _cell_signals(route, now_ms, lags, self._slo_ms) for cell, route in routes.items()}
+        cells = {cell: _cell_signals(route, now_ms, lags, self._slo_ms) for cell, route in self._routes.items()}
         gateways: dict[str, GatewaySignals] = {}
         demand: dict[str, int] = {}
         for cell, route in self._routes.items():

@@ -1,4 +1,4 @@
-"""What the two loops see at one moment. It is stored with every decision, so it must contain all of their input."""
+"""What a decision sees at one moment. It is stored with every decision, so it must contain all of their input."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class GatewaySignals:
 
 @dataclass(slots=True)
 class Observation:
-    """Everything the loops see as of ``at_ms``. ``cells`` is empty for the reflex loop.
+    """Everything that a decision sees as of ``at_ms``.
 
     ``gateways`` count over ``recent_seconds``. ``demand`` (per method), ``priorities`` and ``merchants`` (unprotected
     requests only) are in requests per second, including refused ones.

@@ -8,8 +8,9 @@
                                  │
                                  └▶ usual: learned        unusual: an episode, one alarm until it has recovered
 
-The two loops look at seconds, act by themselves, and have adapted within the hour. What escapes them a person should
-look at: a route slower than on any of the last days, an issuer that declines more. The watch changes no route.
+The reflex and the verdict look at seconds, act by themselves, and have adapted within the hour. What escapes them a
+person should look at: a route slower than on any of the last days, an issuer that declines more. The watch changes no
+route.
 """
 
 from __future__ import annotations

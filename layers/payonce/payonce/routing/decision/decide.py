@@ -1,8 +1,8 @@
-"""Both loops as one pure function, from state and observation to the next state and the control document."""
+"""One step as a pure function, from state and observation to the next state and the control document."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payonce.routing.control.admission import plan_admission
@@ -25,24 +25,21 @@ WEIGHT_DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one step decided. ``forecasts`` is empty for a step of the reflex loop alone.
-
-    ``document`` is ``None`` if a reflex step found nothing to limit, so that the last document still holds.
-    """
+    """What one step decided: the document, the state after it, and what it expected of each route."""
 
     state: State
-    document: ControlDocument | None
-    forecasts: dict[Cell, Forecast] = field(default_factory=dict)
+    document: ControlDocument
+    forecasts: dict[Cell, Forecast]
 
 
 def decide(state: State, observed: Observation, settings: RoutingSettings, now_ms: int) -> Decision:
-    """Return the decision of one step: of both loops if the observation has the routes, else of the reflex alone.
+    """Return the decision of one step.
 
     Everything is judged at ``observed.at_ms``, the stream's time; ``now_ms``, the predictor's time, only dates the
     document. ``state`` is not modified.
     """
     following = replace(state, epoch=state.epoch + 1, limits=dict(state.limits))
-    forecasts = _forecast_step(following, observed, settings) if observed.cells else {}
+    forecasts = _judge_routes(following, observed, settings)
     weights = _all_weights(following, observed, settings)
     wanted = wanted_rates(weights, observed.demand)
     offered = sum(rate for _, rate in sorted(observed.demand.items()))
@@ -54,12 +51,8 @@ def decide(state: State, observed: Observation, settings: RoutingSettings, now_m
             recent_seconds=observed.recent_seconds,
             slo_seconds=settings.slo_ms / 1000,
             wanted_rate=_wanted(following, settings, wanted, offered, gateway),
-            refusing=state.refusing,
         )
     reflex.compare(following.limits, _used(settings))
-    limited = any(limit.rate is not None for limit in (*state.limits.values(), *following.limits.values()))
-    if not observed.cells and not limited:
-        return Decision(following, None)
     document = _document(following, weights, observed, settings, forecasts, now_ms)
     following.refusing = document.admission != EVERYTHING
     return Decision(following, document, forecasts)
@@ -74,7 +67,7 @@ def expectations(state: State, settings: RoutingSettings) -> dict[Cell, int]:
     }
 
 
-def _forecast_step(following: State, observed: Observation, settings: RoutingSettings) -> dict[Cell, Forecast]:
+def _judge_routes(following: State, observed: Observation, settings: RoutingSettings) -> dict[Cell, Forecast]:
     memories = dict(following.memories)
     for cell, signals in observed.cells.items():
         memories[cell] = follow(memories.get(cell, RouteMemory()), signals, observed.at_ms)
