@@ -7,11 +7,12 @@ PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/payonce
 # A suite's tests run in this many processes, each with servers of its own. `make unit WORKERS=0` runs them in one.
 WORKERS ?= 2
-PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its slowest
+# Each suite says which tests are its slowest, and leaves its results for `make evidence`.
+PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -103,6 +104,9 @@ lab-slice: setup
 
 lab: setup ## simulate failing gateways, 30 seeds per scenario: payonce's routing beside breakers, an ejector, bandits and Gradient2; report in .local/laboratory
 	$(PY) -m laboratory
+
+evidence: ## write docs/evidence.md from the results of the last `make test` and the pages of longer runs
+	$(PY) -m tools.evidence
 
 e2e: setup ## the deployed stack on the local cloud, IAM enforced
 	$(PYTEST) tests/e2e

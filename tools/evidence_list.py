@@ -1,0 +1,182 @@
+"""What tries to break each promise: the list from which ``tools/evidence.py`` makes its page. It holds no result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """Tests of a suite: ``paths`` are files and folders, ``suite`` is the target of the Makefile that runs them."""
+
+    what: str
+    suite: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page with figures that ``command`` writes. ``pattern`` finds the lines to quote, the first ``at_most``."""
+
+    what: str
+    command: str
+    path: str
+    pattern: str
+    at_most: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A promise of the design, and what tries to break it."""
+
+    name: str
+    text: str
+    tried: tuple[Tests | Page, ...]
+
+
+SIMULATION: Final = Page(
+    "all actors under one scheduler, with faults", "make simulate-page", "docs/simulation.md", r"^[\d,]+ seeds, .*$"
+)
+HISTORIES: Final = Page(
+    "histories of concurrent clients while servers are killed",
+    "make histories-page",
+    "docs/histories.md",
+    r"^\| ((?:api|gateway|sidecar|in_process) on \w+ \|.*?\| (?:not )?linearizable) \|$",
+    6,
+)
+SPECIFICATION: Final = Page(
+    "the specification, every order of steps",
+    "make spec-page",
+    "docs/specification.md",
+    r"^\| ([a-z].*states.*) \|$",
+    9,
+)
+CRASHES: Final = Tests(
+    "a process killed between any two steps", "crash-slice", ("tests/crash_matrix/test_crash_matrix.py",)
+)
+FAULTS: Final = Tests("DynamoDB fails at any request of any operation", "contract", ("tests/contract/faults",))
+RACES: Final = Tests("copies at the same time, on DynamoDB Local", "contract", ("tests/contract/test_concurrency.py",))
+STATE_MACHINES: Final = Tests("state machines and interleavings", "simulation", ("tests/simulation",))
+END_TO_END: Final = Tests("real HTTP on the deployed stack", "e2e", ("tests/e2e/test_api.py",))
+
+PROMISES: Final = (
+    Promise(
+        "P1",
+        "At most one charge per merchant, operation and key, whatever is killed, delayed, duplicated or reordered.",
+        (SIMULATION, HISTORIES, CRASHES, RACES, FAULTS, STATE_MACHINES, END_TO_END),
+    ),
+    Promise(
+        "P2",
+        "Nothing acknowledged is lost: a 2xx means that the payment, its ledger entries and its event are committed.",
+        (
+            SIMULATION,
+            FAULTS,
+            CRASHES,
+            Tests("answers that are lost after a commit", "unit", ("tests/unit/payments/test_lost_answers.py",)),
+        ),
+    ),
+    Promise(
+        "P3",
+        "A replay is the first response, byte for byte, and marked as one.",
+        (
+            HISTORIES,
+            Tests(
+                "one suite on every store",
+                "contract",
+                ("tests/contract/test_idempotency_store.py", "tests/contract/stores"),
+            ),
+            Tests("bodies, headers and edges", "unit", ("tests/unit/idempotency",)),
+            END_TO_END,
+        ),
+    ),
+    Promise(
+        "P4",
+        "An unknown outcome is never treated as a failure: it is asked about, and never rerouted.",
+        (
+            SIMULATION,
+            Tests(
+                "every answer of a gateway, and what may follow",
+                "unit",
+                (
+                    "tests/unit/payments/test_rules.py",
+                    "tests/unit/payments/test_attempts.py",
+                    "tests/unit/payments/test_recovery.py",
+                ),
+            ),
+            Tests("gateways: sandbox bank and Stripe", "contract", ("tests/contract/gateways",)),
+        ),
+    ),
+    Promise(
+        "P5",
+        "A stale owner can change nothing.",
+        (
+            SIMULATION,
+            RACES,
+            Tests("fence and status in every write", "contract", ("tests/contract/test_idempotency_store.py",)),
+        ),
+    ),
+    Promise(
+        "P6",
+        "Every state change produces exactly one event with one stable id; redelivery repeats the id and the bytes.",
+        (
+            SIMULATION,
+            Tests("the dispatcher killed at any step", "crash-slice", ("tests/crash_matrix/test_webhook_matrix.py",)),
+            Tests(
+                "deliveries at the same time, hostile receivers",
+                "contract",
+                ("tests/contract/webhooks", "tests/contract/test_webhook_concurrency.py"),
+            ),
+            Tests("ids, signatures, retries", "unit", ("tests/unit/webhooks",)),
+        ),
+    ),
+    Promise(
+        "P7",
+        "The ledger balances per currency at every moment; entries are only ever added.",
+        (
+            SIMULATION,
+            STATE_MACHINES,
+            Tests("no role may change an entry", "infrastructure", ("tests/infrastructure/test_template.py",)),
+        ),
+    ),
+    Promise(
+        "P8",
+        "One merchant never sees, replays or blocks another's keys.",
+        (
+            SIMULATION,
+            Tests("another merchant's ids on every route", "unit", ("tests/unit/entrypoints/test_tenants.py",)),
+            Tests("every role tried with what it must not do, IAM enforced", "e2e", ("tests/e2e/test_roles.py",)),
+        ),
+    ),
+    Promise(
+        "P9",
+        "Discrepancies are found, named from a closed list, and corrected at most once.",
+        (
+            SIMULATION,
+            Tests(
+                "months by a generator that knows no rule, and planted breaks",
+                "recall-slice",
+                ("tests/reconciliation", "tests/outside_month"),
+            ),
+            Tests(
+                "the worker of corrections killed at any call",
+                "crash-slice",
+                ("tests/crash_matrix/test_correction_matrix.py",),
+            ),
+        ),
+    ),
+    Promise(
+        "P10",
+        "A gateway that goes bad loses its traffic before requests time out, and routing never makes it worse.",
+        (
+            Page(
+                "kinds of trouble on ranges that nobody tuned on, beside eight other policies",
+                "make lab",
+                "docs/routing-laboratory.md",
+                r"^## (Promises: .* kept)$",
+            ),
+            Tests("a slice of the laboratory", "lab-slice", ("tests/laboratory",)),
+            Tests("the rules on small shops", "unit", ("tests/unit/routing",)),
+        ),
+    ),
+)
