@@ -277,6 +277,12 @@ Commit(o) ==
     /\ End(o)
     /\ UNCHANGED <<net, done, kept, skew, faults>>
 
+(* Work that is all in its commit may find, when it drafts that, that the request must be refused by now.             *)
+Refuse(o) ==
+    /\ Gateway = "none" /\ Awake(o, "commit")
+    /\ Becomes(o, "release")
+    /\ UNCHANGED <<rec, net, done, kept, skew, faults>>
+
 (* RELEASE: certainly nothing happened (Concluder._release, DatabaseIdempotencyStore.release).                        *)
 Release(o) ==
     /\ Awake(o, "release")
@@ -340,7 +346,7 @@ Init ==
 
 Steps(o) ==
     \/ TakeOver(o) \/ Send(o) \/ NeverSent(o) \/ Answer(o) \/ NoAnswer(o) \/ Look(o) \/ Ask(o)
-    \/ Park(o) \/ Commit(o) \/ Release(o) \/ Thaw(o)
+    \/ Park(o) \/ Commit(o) \/ Refuse(o) \/ Release(o) \/ Thaw(o)
 
 Requests(o, k) ==
     \/ \E b \in Bodies, late \in BOOLEAN : Claim(o, k, b, late)

@@ -102,7 +102,8 @@ _FAIR = [
     for gateway in GATEWAYS
 ]
 FULL = (*_ONE, *_TWO, _BODIES, _TICK, _AGING, FORGETS, *_FAIR)
-# What make test checks; all steps that the full models allow are among theirs.
+# What make test checks. Every step that the larger models allow is among theirs.
 STEP_MODELS = tuple(
-    replace(model("1 key, 2 owners, 2 faults", gateway, Keys=ONE_KEY, Owners=TWO), steps=True) for gateway in GATEWAYS
+    replace(model(f"1 key, 2 owners, {faults} faults", gateway, Keys=ONE_KEY, Owners=TWO, MaxFaults=faults), steps=True)
+    for gateway, faults in (("ignores", 3), ("late", 2), ("honours", 2), ("remembers", 2), ("none", 3))
 )

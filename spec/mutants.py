@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spec.models import TWO, model
+from spec.models import FORGETS, ONE_KEY, TWO, model
 from spec.tlc import FOLDER, check
 
 if TYPE_CHECKING:
@@ -42,17 +42,16 @@ class Mutant:
         return check(replace(self.model, only=self.violates), changed={"Payonce.tla": self.text()})
 
 
-IGNORES = model("1 key", "ignores", Keys="{k1}")
-LATE = model("1 key", "late", Keys="{k1}")
-LATE_TWO = model("1 key, 2 owners", "late", Keys="{k1}", Owners=TWO)
-LATE_ONE_FAULT = model("1 key, 2 owners, 1 fault", "late", Keys="{k1}", Owners=TWO, MaxFaults=1)
-HONOURS = model("1 key, 2 owners", "honours", Keys="{k1}", Owners=TWO)
-REMEMBERS = model("1 key, 2 owners", "remembers", Keys="{k1}", Owners=TWO)
-BODIES = model("1 key, 2 owners, 2 bodies", "ignores", Keys="{k1}", Owners=TWO, Bodies='{"x", "y"}', MaxFaults=1)
-AGING = model("1 key, 2 owners, nothing sent after 2 ticks", "late", Keys="{k1}", Owners=TWO, Young=2)
-FORGETS = replace(
-    model("1 key, 2 owners, keys kept for 4 ticks", "honours", Keys="{k1}", Owners=TWO, Retention=4, KeyMargin=2),
-    bounded=True,
+IGNORES = model("1 key", "ignores", Keys=ONE_KEY)
+LATE = model("1 key", "late", Keys=ONE_KEY)
+LATE_TWO = model("1 key, 2 owners", "late", Keys=ONE_KEY, Owners=TWO)
+LATE_ONE_FAULT = model("1 key, 2 owners, 1 fault", "late", Keys=ONE_KEY, Owners=TWO, MaxFaults=1)
+HONOURS = model("1 key, 2 owners", "honours", Keys=ONE_KEY, Owners=TWO)
+REMEMBERS = model("1 key, 2 owners", "remembers", Keys=ONE_KEY, Owners=TWO)
+BODIES = model("1 key, 2 owners, 2 bodies", "ignores", Keys=ONE_KEY, Owners=TWO, Bodies='{"x", "y"}', MaxFaults=1)
+AGING = model("1 key, 2 owners, nothing sent after 2 ticks", "late", Keys=ONE_KEY, Owners=TWO, Young=2)
+REMEMBERS_FEW = model(
+    "1 key, 2 owners, 1 fault, 4 owners suffice", "remembers", Keys=ONE_KEY, Owners=TWO, MaxFaults=1, MaxOwners=4
 )
 
 MUTANTS = (
@@ -200,7 +199,7 @@ MUTANTS = (
     ),
     Mutant(
         "a new reference is stored before it is sent",
-        "OneExecution",
+        "StoredBeforeSent",
         '[w EXCEPT !.pc = "park", !.att = w.att + 1, !.spent = FALSE, !.next = "now"]',
         '[w EXCEPT !.pc = "send", !.att = w.att + 1, !.spent = FALSE, !.asked = TRUE]',
         REMEMBERS,
@@ -210,7 +209,7 @@ MUTANTS = (
         "FewOwners",
         "IF IsYoung(o) /\\ ~w.spent THEN",
         "IF IsYoung(o) THEN",
-        REMEMBERS,
+        REMEMBERS_FEW,
     ),
     Mutant(
         "an end as never executed only after a final not-found",

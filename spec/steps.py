@@ -1,8 +1,8 @@
 """The steps of a claim that the specification allows, and the check of a step that was seen.
 
-``steps.json`` holds them as TLC prints them (``PayonceSteps.tla``); a test compares it with a fresh run. A step is seen
-in two images of a record, in a submission, or in two entries of the audit trail: what the last does not show is ``None``
-and fits anything.
+``steps.json`` holds them as TLC prints them (``PayonceSteps.tla``); a test compares it with a fresh run. A step is
+seen in two images of a record, in a submission, or in two entries of the audit trail. What is not seen is ``None``, and
+fits anything.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Step:
 
     ``effect``: "outside" of the commit or all in the "commit". ``event``: the transition, or "sent". ``by``: "owner" or
     "operator". ``before``, ``after``: the record's status. ``owners``: none, first or later, before the step.
-    ``fence``, ``claim``: how they change. ``lease``: whether the one before was over, by the actor's clock. ``horizon``:
-    how it changes. ``sent``: whether a parking owner had sent anything, or a sending one had asked. ``reference``: how
-    the present attempt changes.
+    ``fence``, ``claim``: how they change. ``lease``: whether the one before was over, by the actor's clock.
+    ``horizon``: how it changes. ``sent``: whether a parking owner had sent anything, or a sending one had asked.
+    ``reference``: how the present attempt changes.
     """
 
     effect: str | None = None
@@ -74,14 +74,18 @@ def write_allowed(steps: Iterable[Row]) -> None:
 
 def check(step: Step) -> None:
     """Return if the specification allows the step. Raises ``NotAllowed`` with what is next to it."""
-    seen = astuple(step)
-    differing = {row: sum(_differs(*pair) for pair in zip(seen, row, strict=True)) for row in allowed()}
-    nearest = min(differing, key=lambda row: (differing[row], row))
-    if differing[nearest]:
-        names = (field.name for field in fields(Step))
-        rows = zip(names, seen, nearest, strict=True)
-        wrong = "; ".join(f"{name} is {was!r}, not {may!r}" for name, was, may in rows if _differs(was, may))
+    wrong = _wrong(step)
+    if wrong:
         raise NotAllowed(f"The specification has no such step {step.event!r}. Next to it: {wrong}. {step}")
+
+
+@cache  # the same few steps are seen again and again
+def _wrong(step: Step) -> str:
+    seen = astuple(step)
+    nearest = min(allowed(), key=lambda row: (sum(_differs(*pair) for pair in zip(seen, row, strict=True)), row))
+    names = (field.name for field in fields(Step))
+    rows = zip(names, seen, nearest, strict=True)
+    return "; ".join(f"{name} is {was!r}, not {may!r}" for name, was, may in rows if _differs(was, may))
 
 
 def _differs(seen: str | None, allows: str) -> bool:
@@ -173,7 +177,9 @@ def _reference_change(was: Item, now: Item, event: str) -> str | None:
     if event == "claimed":
         return "first" if (number, spent) == (1, False) else "other"
     before = _attempt(was)
-    named = {before: "same", (before[0], True): "spent"} | ({(before[0] + 1, False): "renewed"} if before[1] else {})
+    if (number, spent) == before:
+        return "same"
+    named = {(before[0], True): "spent"} | ({(before[0] + 1, False): "renewed"} if before[1] else {})
     return named.get((number, spent), "other")
 
 
