@@ -28,7 +28,7 @@ GATEWAYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 
-ACTION_PROPERTIES = frozenset({"CompletedIsFinal", "OnlyOwnersWrite"})
+TEMPORAL = frozenset({"CompletedIsFinal", "OnlyOwnersWrite", "Concluded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,11 @@ class Model:
             if count != 1:
                 raise KeyError(name)
         if self.only:
-            kind = "PROPERTY" if self.only in ACTION_PROPERTIES else "INVARIANT"
-            text = text[: text.index("INVARIANTS")] + f"{kind} {self.only}\n"
+            kind = "PROPERTIES" if self.only in TEMPORAL else "INVARIANTS"
+            text = text[: text.index("INVARIANTS")] + f"{kind}\n    {self.only}\n"
         if self.fair:
-            text = text.replace("SPECIFICATION Spec", "SPECIFICATION FairSpec") + "    Concluded\n"
+            text = text.replace("SPECIFICATION Spec", "SPECIFICATION FairSpec")
+            text += "" if self.only else "    Concluded\n"
         else:
             text += "SYMMETRY Symmetry\n"  # TLC's liveness check does not allow it
         if self.bounded:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """``mechanism``: what is taken out. ``violates``: the property that no longer holds.
+    """``mechanism``: what is taken out. ``violates``: the property that no longer holds, "" when all do.
 
     ``was`` and ``becomes``: the text in ``Payonce.tla``. Without it, ``model`` finds it.
     """
@@ -50,6 +50,7 @@ HONOURS = model("1 key, 2 owners", "honours", Keys=ONE_KEY, Owners=TWO)
 REMEMBERS = model("1 key, 2 owners", "remembers", Keys=ONE_KEY, Owners=TWO)
 BODIES = model("1 key, 2 owners, 2 bodies", "ignores", Keys=ONE_KEY, Owners=TWO, Bodies='{"x", "y"}', MaxFaults=1)
 AGING = model("1 key, 2 owners, nothing sent after 2 ticks", "late", Keys=ONE_KEY, Owners=TWO, Young=2)
+FAIR = replace(model("1 key, 2 owners, 1 fault", "late", Keys=ONE_KEY, Owners=TWO, MaxFaults=1), fair=True)
 REMEMBERS_FEW = model(
     "1 key, 2 owners, 1 fault, 4 owners suffice", "remembers", Keys=ONE_KEY, Owners=TWO, MaxFaults=1, MaxOwners=4
 )
@@ -254,5 +255,27 @@ MUTANTS = (
         "/\\ ~NeverFinal /\\ h + FinalAfter <= 0             \\* the operator waits for it\n",
         "",
         LATE_TWO,
+    ),
+    Mutant(
+        "recovery takes over what no client comes back for",
+        "Concluded",
+        "        /\\ SF_vars(\\E o \\in Owners : Observe(o, k, Recovery))\n",
+        "",
+        FAIR,
+    ),
+    # The rest is not needed, by this specification; docs/specification.md says why it is there.
+    Mutant(
+        "every write of an owner requires that the claim is open",
+        "",
+        '/\\ r.st = "INPROGRESS"                            \\* status',
+        "/\\ TRUE",
+        LATE_TWO,
+    ),
+    Mutant(
+        "a new owner asks about earlier references, too",
+        "",
+        "e.gen = own[o].gen /\\ e.att <= own[o].att}",
+        "e.gen = own[o].gen /\\ e.att = own[o].att}",
+        REMEMBERS,
     ),
 )
