@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.idempotency.audit import AuditEntry, Transition
+from payonce.idempotency.audit_items import entry_key
+from payonce.idempotency.window import LEASE_MARGIN_MS
 from spec.steps import (
     COMPLETED,
     IN_PROGRESS,
@@ -27,19 +29,19 @@ if TYPE_CHECKING:
 
     from payonce.idempotency.records import IdempotencyRecord
 
-# DynamoDB's streams give times in whole seconds.
-AT_MS_PRECISION_MS = 1_000
+# DynamoDB's streams give times in whole seconds, and the clocks of two owners may differ.
+AT_MS_PRECISION_MS = 1_000 + LEASE_MARGIN_MS
 _ACTS = frozenset({Transition.ACTED, Transition.REFUSED})  # of persons, about no claim
 
 
 def trail_faults(entries: Sequence[AuditEntry], stored: IdempotencyRecord | None) -> list[str]:
     """Return what the specification does not allow in the trail of one key, in order; nothing when all is well.
 
-    ``entries``: the whole trail, in ``AuditTrail.history``'s order. ``stored``: the record that it must end with.
+    ``entries``: the whole trail. ``stored``: the record that it must end with.
     """
     found: list[str] = []
     last: AuditEntry | None = None  # the record's state after the last entry; None: there is no record
-    for entry in entries:
+    for entry in _in_order(entries):
         if entry.transition in _ACTS:
             continue
         if entry.transition is Transition.EXPIRED:  # the specification ends with the key's first operation
@@ -53,6 +55,14 @@ def trail_faults(entries: Sequence[AuditEntry], stored: IdempotencyRecord | None
             found.append(f"{entry.record_id}: {error}")
         last = None if entry.transition is Transition.RELEASED else entry
     return found + _end_faults(last, stored)
+
+
+def _in_order(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
+    """Return the entries claim by claim: by their times, which are too coarse within a claim, and there by the key."""
+    began_ms: dict[str, int] = {}
+    for entry in entries:
+        began_ms[entry.claim_id] = min(entry.at_ms, began_ms.get(entry.claim_id, entry.at_ms))
+    return sorted(entries, key=lambda entry: (began_ms[entry.claim_id], entry_key(entry)))
 
 
 def _step(last: AuditEntry | None, entry: AuditEntry) -> Step:

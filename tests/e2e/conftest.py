@@ -13,6 +13,7 @@ import urllib3
 
 from local.cloud import LocalCloud
 from local.stack import Ports
+from tests.e2e.trails import check_trails
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     cloud = LocalCloud(folder, Ports(free_port(), free_port(), free_port()))
     try:
         cloud.start()
-        yield cloud.deploy()
+        deployed = cloud.deploy()
+        yield deployed
+        check_trails(deployed)
     finally:
         cloud.stop()
 
