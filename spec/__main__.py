@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spec.models import FULL, STEP_MODELS
 from spec.mutants import MUTANTS
-from spec.steps import allowed, write_allowed
+from spec.steps import write_printed
 from spec.tlc import Checked, check
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     os.nice(NICE)
     if chosen.steps:
-        steps = {step for model in STEP_MODELS for step in check(model).steps}
-        print(f"{len(steps)} steps, {len(steps - allowed())} new, {len(allowed() - steps)} gone")
-        write_allowed(steps)
+        write_printed({model.name: check(model).steps for model in STEP_MODELS})
         return 0
     models = []
     for model in () if chosen.mutants else FULL:

@@ -19,7 +19,7 @@ from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.operations import REFERENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from payonce.ports import Item
 
@@ -60,16 +60,25 @@ class Step:
 type Row = tuple[str, ...]
 
 
+def printed() -> dict[str, frozenset[Row]]:
+    """Return the steps that TLC has printed, by model."""
+    document = json.loads(STEPS.read_text("utf-8"))
+    return {model: frozenset(tuple(row) for row in rows) for model, rows in document.items()}
+
+
+def write_printed(steps: Mapping[str, Iterable[Row]]) -> None:
+    """Write the file: a line for each step."""
+    models = []
+    for model, rows in steps.items():
+        lines = ",\n".join(json.dumps(row) for row in sorted(rows))
+        models.append(f"{json.dumps(model)}: [\n{lines}\n]")
+    STEPS.write_text("{\n" + ",\n".join(models) + "\n}\n", "utf-8")
+
+
 @cache
 def allowed() -> frozenset[Row]:
-    """Return the steps that the specification allows."""
-    return frozenset(tuple(row) for row in json.loads(STEPS.read_text("utf-8")))
-
-
-def write_allowed(steps: Iterable[Row]) -> None:
-    """Write the steps as the file holds them."""
-    rows = ",\n".join(json.dumps(row) for row in sorted(steps))
-    STEPS.write_text(f"[\n{rows}\n]\n", "utf-8")
+    """Return the steps that the specification allows, whatever the gateway."""
+    return frozenset().union(*printed().values())
 
 
 def check(step: Step) -> None:
