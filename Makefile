@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -25,7 +25,7 @@ setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is
 .venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-cloud requirements/cloud.txt
 
-test: setup lint unit contract functional simulation infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
+test: setup lint unit contract functional simulation specification infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
 	@echo "all suites passed"
 
 quick: setup ## lint and the tests of what changed since main, in less than a minute
@@ -74,6 +74,15 @@ simulate: setup ## production code under one scheduler that interrupts it at eve
 
 simulate-page: setup ## the same, and write its figures into docs/simulation.md
 	$(PY) -m simulation --seeds $(SEEDS) --write
+
+specification: setup ## small models of the TLA+ specification, each mutant of it, and traces held to it
+	$(PYTEST) tests/specification $(PARALLEL)
+
+spec: setup ## TLC checks the TLA+ specification for every kind of gateway, then without each mechanism (docs/specification.md)
+	$(PY) -m spec
+
+spec-page: setup ## the same, and write its tables into docs/specification.md
+	$(PY) -m spec --write
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure

@@ -43,7 +43,8 @@ def _from_pypi() -> Path:
     return FROM_PYPI
 
 
-def _java() -> str:
+def java() -> str:
+    """Return the path of a Java, from this machine or else from PyPI."""
     found = shutil.which("java")
     if found and subprocess.run([found, "-version"], capture_output=True).returncode == 0:
         return found
@@ -89,7 +90,7 @@ def running_dynamodb_local(port: int = 0) -> Iterator[str]:
     """Run DynamoDB Local in memory on loopback and yield its endpoint URL; stop it at the end in any case."""
     install()
     port = port or _free_port()
-    command = [_java(), *SHORT_LIVED, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+    command = [java(), *SHORT_LIVED, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
     process = subprocess.Popen(
         [*command, "-inMemory", "-sharedDb", "-port", str(port)],
         cwd=EMULATOR,

@@ -52,6 +52,7 @@ class Facts:
     record_of: dict[str, str] = field(default_factory=dict)  # by gateway reference
     owner_of: dict[tuple[str, str, int], str] = field(default_factory=dict)  # actor by record, claim and fence
     sent: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))  # (gateway, reference)
+    sent_under: set[tuple[str, str, int]] = field(default_factory=set)  # record, claim and fence of who has sent
     never_sent: dict[str, str] = field(default_factory=dict)  # the gateway that was not reached
     executed: Counter[str] = field(default_factory=Counter)
     finals: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # status, Location, body

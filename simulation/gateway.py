@@ -45,6 +45,7 @@ class SimulatedGateway(Books):
         super().__init__(name, kind, wire, on_booked)
         self._on_sent = on_sent
         self._on_never_sent = on_never_sent
+        self.asked: set[tuple[str, str]] = set()  # who has asked about which reference
 
     @property
     def name(self) -> str:
@@ -94,6 +95,7 @@ class SimulatedGateway(Books):
         """See ``Gateway``."""
         reference = instruction.gateway_reference
         named = f"{self._name}: find {reference}"
+        self.asked.add((self._scheduler.alive().name, reference))
 
         def look() -> LookupOutcome:
             now_us = self._scheduler.now_us

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulation.promises import answers, books, charges, claims, events
+from simulation.promises import answers, books, charges, claims, events, specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +28,14 @@ ON_COMMIT: tuple[Callable[[Facts, Commit], None], ...] = (
     events.p6_one_event_per_change,
     books.p7_ledger_balances,
     books.p8_writes_are_the_merchants_own,
+    specification.spec_allows_the_change,
     claims.note_commit,
 )
 ON_SENT: tuple[Callable[[Facts, Sent], None], ...] = (
     charges.p1_stored_before_sent,
     charges.p1_no_more_than_there_is,
     charges.p4_never_rerouted,
+    specification.spec_allows_the_submission,
 )
 ON_BOOKED: tuple[Callable[[Facts, str, Booking], None], ...] = (
     charges.p1_one_execution_per_key,

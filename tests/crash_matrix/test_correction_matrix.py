@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.payments.corrective_plan import correction_key, corrective_reference
+from payonce.ports import Table
 from tests.crash_matrix import child
 from tests.crash_matrix.conftest import CORRECTION_ROWS
 from tests.crash_matrix.correction_child import CORRECTED_MINOR
 from tests.crash_matrix.fork_server import ForkServer
 from tests.support.aws import create_tables, dynamodb_client
+from tests.support.traces import check_trace, keep_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +158,7 @@ def test_a_correction_killed_anywhere_refunds_once(
     """
     client = dynamodb_client(dynamodb_url)
     tables = create_tables(client, "corrections-")
+    keep_trace(client, tables[Table.IDEMPOTENCY])
     names = {table.value: name for table, name in tables.items()}
     task = {
         "dynamodb_url": dynamodb_url,
@@ -200,6 +203,7 @@ def test_a_correction_killed_anywhere_refunds_once(
             done.result()
     for case in [*undisturbed, *cases]:
         case.check(bank, client, names)
+    check_trace(client, tables[Table.IDEMPOTENCY], at_least=2 * len(cases))
     balances = items(client, names["ledger"], f"BALANCE#{child.MERCHANT}")
     accounts = [int(value["N"]) for item in balances for name, value in item.items() if name.startswith("account:")]
     assert accounts

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.localstripe_server import count_executed, make_payment_method
+from payonce.ports import Table
 from tests.crash_matrix.child import KILLED_EXIT_CODE, run
 from tests.crash_matrix.conftest import ROWS
 from tests.support.aws import create_tables, dump, dynamodb_client
+from tests.support.traces import check_trace, keep_trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +77,7 @@ class Case:
         self.bank, self.behaviour = bank, behaviour
         self.client = dynamodb_client(url)
         self.names = create_tables(self.client, f"crash{self.number}-")
+        keep_trace(self.client, self.names[Table.IDEMPOTENCY])
         self.clock_file = folder / f"clock{self.number}"
         self.clock_file.write_text("0")
         self.token = f"pm_case_{self.number}_{os.getpid()}"
@@ -158,7 +161,8 @@ class Case:
         return len(self.bank.books(payment_method=self.token, kind=kind, status="succeeded"))
 
     def check_stored(self) -> None:
-        """One payment, balanced books of ours, and one event per version with no gap."""
+        """One payment, balanced books of ours, one event per version with no gap, and a trace that the spec allows."""
+        check_trace(self.client, self.names[Table.IDEMPOTENCY], at_least=2)
         tables = dump(self.client, self.names)
         payments = [item for item in tables["payments"] if item["sk"]["S"] == "PAYMENT"]
         assert len(payments) == 1

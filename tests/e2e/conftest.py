@@ -13,6 +13,7 @@ import urllib3
 
 from local.cloud import LocalCloud
 from local.stack import STACK_NAME, Ports
+from tests.e2e.trails import check_trails
 from tests.support.leaks import (
     MARKED_GATEWAY_KEY,
     buckets_leaks,
@@ -52,6 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         bound(stack)
         mark(stack)
         yield stack
+        check_trails(stack)
         assert list(leaks_of(stack)) == []
     finally:
         cloud.stop()

@@ -46,6 +46,7 @@ def test_a_seed_replays_exactly() -> None:
     assert run(replace(drawn.plan, faults=())).history.render() != drawn.history.render()
 
 
+@pytest.mark.usefixtures("without_the_specification")
 def test_a_failing_seed_shrinks_to_a_history_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GatewayWork, "_find", lambda *_args, **_more: NotFound())  # resubmits without asking
     failed = first_failing("P1", 20)

@@ -157,6 +157,7 @@ def recovers_nothing(patch: pytest.MonkeyPatch) -> None:
         (recovers_nothing, "settling"),
     ],
 )
+@pytest.mark.usefixtures("without_the_specification")
 def test_a_planted_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None], promise: str
 ) -> None:
