@@ -264,7 +264,11 @@ def test_a_doubt_is_not_released_by_an_operator_before_its_horizon() -> None:
     record = shop.record()
     assert record is not None
     desk = ReleaseDesk(
-        store=shop.store, clock=shop.clock, undo=lambda _record: (), may_have_happened=lambda _record: True
+        store=shop.store,
+        clock=shop.clock,
+        undo=lambda _record: (),
+        may_have_happened=lambda _record: True,
+        settles_after_seconds=lambda _record: 0.0,
     )
     order = ReleaseOrder(
         record_id=record.record_id,

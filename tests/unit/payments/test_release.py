@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import LeaseLost, MisconfiguredError, NotFound, ReleaseRefused, WriteConflict
+from payonce.domain.errors import (
+    GatewayUnavailable,
+    LeaseLost,
+    MisconfiguredError,
+    NotFound,
+    ReleaseRefused,
+    WriteConflict,
+)
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.payment import PaymentStatus
 from payonce.idempotency.audit_items import DatabaseAuditTrail
@@ -19,7 +26,7 @@ from payonce.payments.follow_up import load_payment
 from payonce.payments.recovery_run import release_desk
 from payonce.ports import Adjust, Table
 from payonce.stores.memory import MemoryDatabase
-from tests.support.world import MERCHANT, World
+from tests.support.world import HONOURING, LATE, LATE_VISIBLE_MS, MERCHANT, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     from payonce.domain.payment import Payment
     from payonce.idempotency.audit import ReleasedBy
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.ports import Write
+    from payonce.ports import Gateway, Write
 
 LEASE_MS = 31_000
 FINDING = "no charge under this reference"
@@ -205,6 +212,65 @@ def test_a_running_lease_is_released_by_force_alone() -> None:
     with pytest.raises(ReleaseRefused, match="may be at work until"):
         release(world, record)
     assert release(world, record, force=True).forced
+
+
+def late_world(visible_after_ms: int = LATE_VISIBLE_MS) -> World:
+    world = World()
+    world.gateway.capabilities, world.gateway.visible_after_ms = LATE, visible_after_ms
+    return world
+
+
+@pytest.mark.parametrize("doubted", [True, False])
+def test_nothing_is_released_before_a_not_found_is_final(doubted: bool) -> None:
+    """Fails when an operator's look counts earlier than recovery's: the gateway has it, and the retry charges again.
+
+    ::
+
+        owner      sends ──▶ no answer
+        gateway    executes it, and shows it after 20 s
+        operator          looks: nothing there ──▶ release ──▶ the same key: a second charge
+    """
+    world = late_world()
+    if doubted:
+        world.gateway.script = ["booked_lost"]
+        world.create()
+        world.clock.ms = stored(world).submit_horizon_ms + 1
+    else:
+        crashed(world, world.create)
+    record = stored(world)
+    with pytest.raises(ReleaseRefused, match="final from"):
+        release(world, record)
+    settles_ms = int((LATE.lookup_authoritative_after_seconds or 0) * 1000)
+    sent_by_ms = record.submit_horizon_ms if doubted else record.lease_expires_at_ms
+    world.clock.ms = sent_by_ms + settles_ms - 1
+    with pytest.raises(ReleaseRefused, match="final from"):
+        release(world, record)
+    world.clock.ms += 1
+    release(world, record)
+
+
+def test_where_no_not_found_is_final_or_the_gateway_is_unknown_only_force_releases() -> None:
+    """Fails when what a gateway never says for certain is taken from whoever looked at its dashboard."""
+    worlds = World(), World()
+    for world, gateway_named in zip(worlds, (_gone, lambda _name: worlds[1].gateway), strict=True):
+        record = in_doubt(world)
+        world.gateway.capabilities = HONOURING
+        desk = release_desk(world.store, gateway_named, world.services)
+        order = ReleaseOrder(
+            record_id=record.record_id,
+            claim_id=record.claim_id,
+            fence=record.fence,
+            operator="ada",
+            reason="ticket 7",
+            finding=FINDING,
+        )
+        with pytest.raises(ReleaseRefused, match="Ask its support"):
+            desk.release(order)
+        desk.release(replace(order, force=True))
+
+
+def _gone(name: str) -> Gateway:
+    raise GatewayUnavailable(f"{name} is not configured")
 
 
 def test_a_completed_record_is_never_released() -> None:

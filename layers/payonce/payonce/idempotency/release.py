@@ -5,7 +5,12 @@
     operator   key show: claim c, fence 1 ──── looks at the gateway ────▶ release(c, 1): refused, nothing changes
     recovery              take over: fence 2 ─▶ found there ─▶ completed
 
-A completed record is never released: it prevents a late retry from charging a second time.
+A completed record is never released: it prevents a late retry from charging a second time. Nor is a claim while a "not
+found" of its gateway is not final, whoever has looked::
+
+    owner      sends ──▶ no answer ──▶ in doubt
+    gateway                  not found yet ─────────────▶ executes it
+    operator                       looks: not there ──▶ release: refused, the second charge would be the retry's
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ class ReleaseOrder:
     """What the operator wants: which claim, as it was shown, and who releases it and why.
 
     ``finding``: what was found where the effect would be, "" when nobody looked. ``force``: release despite a running
-    lease.
+    lease, and before a "not found" is final.
     """
 
     record_id: str
@@ -48,7 +53,9 @@ class ReleaseOrder:
 
 class ReleaseDesk:
     """Releases open claims. ``undo`` returns the writes that free what a claim has reserved, from the state stored now;
-    ``may_have_happened`` says whether a claim's effect lies outside its commit, and so may exist already.
+    ``may_have_happened`` says whether a claim's effect lies outside its commit, and so may exist already;
+    ``settles_after_seconds`` how long after the last moment at which it can have been sent a "not found" is final;
+    ``None`` if that is never so, or is not known here.
     """
 
     def __init__(
@@ -58,11 +65,13 @@ class ReleaseDesk:
         clock: Clock,
         undo: Callable[[IdempotencyRecord], Sequence[Write]],
         may_have_happened: Callable[[IdempotencyRecord], bool],
+        settles_after_seconds: Callable[[IdempotencyRecord], float | None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._undo = undo
         self._may_have_happened = may_have_happened
+        self._settles_after_seconds = settles_after_seconds
 
     def release(self, order: ReleaseOrder) -> ReleasedBy:
         """Release the claim and what it reserved in one transaction, and return the trail's record of the release.
@@ -104,18 +113,43 @@ class ReleaseDesk:
         # An owner that left the outcome in doubt may have left work running, until the horizon.
         until_ms = record.lease_expires_at_ms if running else record.submit_horizon_ms
         if (running or until_ms > now_ms) and not order.force:
-            until = datetime.fromtimestamp(until_ms / 1000, UTC)
             raise ReleaseRefused(
-                f"Its owner may be at work until {until:%H:%M:%S} UTC, and would go on after a release. Wait, or use "
-                "--force when that process is certainly gone."
+                f"Its owner may be at work until {_clock_time(until_ms)} UTC, and would go on after a release. Wait, "
+                "or use --force when that process is certainly gone."
             )
-        if self._may_have_happened(record) and not order.finding:
+        if self._may_have_happened(record):
+            self._check_what_was_found(record, order, now_ms)
+        return record
+
+    def _check_what_was_found(self, record: IdempotencyRecord, order: ReleaseOrder, now_ms: int) -> None:
+        if not order.finding:
             raise ReleaseRefused(
                 "The claim may have charged already. Look at the gateway, by the reference that is shown; when nothing "
                 'is there, say so with --checked-at-gateway "what was found". When it is there, do not release: '
                 "recovery finds it and completes the request."
             )
-        return record
+        if order.force:
+            return
+        seconds = self._settles_after_seconds(record)
+        if seconds is None:
+            raise ReleaseRefused(
+                'No "not found" of this gateway is final, or it is not configured here (PAYONCE_GATEWAYS): what it '
+                "does not show may still be executed. Ask its support, and use --force when they have confirmed that "
+                "it will not be."
+            )
+        in_progress = record.status is RecordStatus.IN_PROGRESS
+        sent_by_ms = record.lease_expires_at_ms if in_progress else record.submit_horizon_ms
+        final_at_ms = sent_by_ms + int(seconds * 1000)
+        if final_at_ms > now_ms:
+            raise ReleaseRefused(
+                f'A "not found" of this gateway is final from {_clock_time(final_at_ms)} UTC on: until then it may '
+                "still execute what it does not show. Look again then, or use --force when it has confirmed that it "
+                "will not."
+            )
+
+
+def _clock_time(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S}"
 
 
 def _operator(name: str) -> str:

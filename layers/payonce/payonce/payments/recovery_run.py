@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import MisconfiguredError
+from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.claim_recovery import (
     MAX_CLAIMS_PER_SHARD,
@@ -111,4 +111,20 @@ def release_desk(store: IdempotencyStore, gateway_named: Callable[[str], Gateway
         # This holds for the first owner too: it may have died between sending and writing, without a trace.
         return carried_on_by(record) != "" or work_for(record, gateway_named, services) is not None
 
-    return ReleaseDesk(store=store, clock=services.clock, undo=undo, may_have_happened=may_have_charged)
+    def settles_after_seconds(record: IdempotencyRecord) -> float | None:
+        work = None if carried_on_by(record) else work_for(record, gateway_named, services)
+        if work is None:
+            return 0.0
+        try:
+            gateway, _ = work.prepare()
+        except (GatewayUnavailable, MisconfiguredError):
+            return None  # a gateway that is gone for good may not be configured any more
+        return gateway.capabilities.lookup_authoritative_after_seconds
+
+    return ReleaseDesk(
+        store=store,
+        clock=services.clock,
+        undo=undo,
+        may_have_happened=may_have_charged,
+        settles_after_seconds=settles_after_seconds,
+    )

@@ -127,7 +127,14 @@ def desk_of(config: ProxyConfig, *, clock: Clock | None = None) -> SidecarDesk:
 
         trail = RedisAuditTrail(redis_client(str(config.store.url)), prefix=config.store.prefix)
     # An upstream request has reserved nothing here to undo, and may have been executed once it is claimed.
-    desk = ReleaseDesk(store=store, clock=clock, undo=lambda _record: (), may_have_happened=lambda _record: True)
+    # How soon the upstream shows what it has executed only its operator knows: the finding is taken at its word.
+    desk = ReleaseDesk(
+        store=store,
+        clock=clock,
+        undo=lambda _record: (),
+        may_have_happened=lambda _record: True,
+        settles_after_seconds=lambda _record: 0.0,
+    )
     return SidecarDesk(store, trail, desk, clock, tuple(operation_of(route) for route in config.routes))
 
 
