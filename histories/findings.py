@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Findings:
     """What a history shows. ``problems`` has a text for each key that is wrong; ``outcomes`` counts the requests.
 
-    ``survived``: keys whose executing request was never answered, and which were answered all the same. ``open``: keys
-    that somebody asked for, and that nobody has got an answer of.
+    ``survived``: keys whose first request got no answer, and a later one did. ``open``: keys of which nobody has got an
+    answer.
     """
 
     problems: dict[str, str] = field(default_factory=dict)
@@ -43,13 +43,13 @@ def judge(history: History) -> Findings:
         operations = excuse(recorded)
         executions = history.executions.get(key, [])
         asked = [operation.action for operation in operations if isinstance(operation.action, Asked)]
+        asked.sort(key=lambda action: action.attempt)
         findings.keys += 1
         findings.most_operations = max(findings.most_operations, len(operations))
         findings.outcomes.update(action.outcome for action in asked)
         is_answered = any(action.outcome is Outcome.ANSWERED for action in asked)
         findings.open += not is_answered
-        executor = _executor(asked, executions)
-        findings.survived += is_answered and executor is not None and executor.outcome is Outcome.UNKNOWN
+        findings.survived += is_answered and asked[0].outcome is Outcome.UNKNOWN
         problem = _problem(key, operations, asked, executions)
         if problem:
             findings.problems[key] = problem
@@ -68,8 +68,3 @@ def _problem(key: str, operations: list[Operation[Action]], asked: list[Asked], 
                 f"({action.outcome.value}), and it was this very attempt that was executed."
             )
     return ""
-
-
-def _executor(asked: Sequence[Asked], executions: Sequence[Execution]) -> Asked | None:
-    caused = {execution.attempt for execution in executions} - {-1}
-    return next((action for action in asked if action.attempt in caused), None)

@@ -1,0 +1,159 @@
+"""A run: clients, the nemesis, the time after its last fault, and the count of what was executed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from random import Random
+from typing import TYPE_CHECKING
+
+from histories.asking import header_of, read_payment
+from histories.findings import Findings, judge
+from histories.history import History
+from histories.key_model import Asked, Outcome
+from histories.nemesis import Nemesis
+from histories.workload import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from histories.worlds import World
+
+CLIENTS = 12
+SETTLE_SECONDS = 45  # a lease ends 13 s after its claim, an inquiry is repeated after 5, 10 and 20 s
+REFUSED_PAUSE_SECONDS = 0.1
+AGAIN_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Run:
+    """A run's history, what is wrong with it, and what was done to its servers."""
+
+    name: str
+    seconds: float
+    history: History
+    findings: Findings
+    faults: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def requests(self) -> int:
+        """The number of requests."""
+        return sum(self.findings.outcomes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What clients share. ``random`` chooses the worker; it need not repeat."""
+
+    world: World
+    history: History
+    random: Random = field(default_factory=Random)
+
+    def ask(self, process: str, key: str, body: str) -> Asked:
+        """Send one request to some worker, and record it. A worker that takes no connection has not been asked."""
+        attempt = self.history.invoke(process, key, body)
+        while True:
+            url = self.random.choice(self.world.workers).url
+            try:
+                told = self.world.ask(url, key, body, attempt)
+            except ConnectionRefusedError:
+                time.sleep(REFUSED_PAUSE_SECONDS)
+                continue
+            except (OSError, HTTPException):
+                told = Asked(body, Outcome.UNKNOWN, attempt=attempt)
+            self.history.complete(process, attempt, told)
+            return told
+
+
+def run(
+    world: World, seconds: float, *, seed: int, clients: int = CLIENTS, settle_seconds: float = SETTLE_SECONDS
+) -> Run:
+    """Let clients ask for ``seconds`` while the nemesis strikes; then settle, count, and judge."""
+    history, random = History(), Random(f"{seed} {world.name}")
+    prefix = world.name.replace(" ", "-")[:24]
+    workload = Workload(Random(random.random()), prefix=prefix)
+    asking = Clients(world, history)
+    nemesis = Nemesis(world, history, Random(random.random()))
+    nemesis.start()
+    ends = time.monotonic() + seconds
+
+    def client(number: int) -> None:
+        while time.monotonic() < ends:
+            if asking.ask(f"client {number}", *workload.draw()).outcome is Outcome.NOT_EXECUTED:
+                time.sleep(REFUSED_PAUSE_SECONDS)
+
+    try:
+        with ThreadPoolExecutor(clients) as pool:
+            for done in [pool.submit(client, number) for number in range(clients)]:
+                done.result()
+    finally:
+        nemesis.stop()
+    history.note("no further fault")
+    answers = settle(asking, clients, settle_seconds)
+    history.executions = world.executions()
+    findings = judge(history)
+    if world.has_payments:
+        findings.problems.update(lost_payments(world, answers))
+    return Run(world.name, seconds, history, findings, Counter(nemesis.faults))
+
+
+def settle(asking: Clients, clients: int, settle_seconds: float) -> dict[str, str]:
+    """Ask once more about every key, and go on until each has an answer, or the time is over; return the answers.
+
+    A key's bodies are asked about in turn: only the one that it belongs to gets an answer.
+    """
+    bodies: dict[str, dict[str, None]] = {}
+    for event in asking.history.events:
+        if event.type == "invoke":
+            bodies.setdefault(event.key, {})[event.body] = None
+    ends = time.monotonic() + settle_seconds
+    answers: dict[str, str] = {}
+    left = iter(bodies.items())
+    lock = threading.Lock()
+
+    def next_key() -> Iterator[tuple[str, dict[str, None]]]:
+        while True:
+            with lock:
+                found = next(left, None)
+            if found is None:
+                return
+            yield found
+
+    def client(number: int) -> None:
+        for key, known in next_key():
+            answer = _conclude(asking, f"settler {number}", key, list(known), ends)
+            if answer is not None:
+                answers[key] = answer
+
+    with ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(client, number) for number in range(clients)]:
+            done.result()
+    return answers
+
+
+def _conclude(asking: Clients, process: str, key: str, bodies: list[str], ends: float) -> str | None:
+    while True:
+        for body in bodies:
+            told = asking.ask(process, key, body)
+            if told.outcome is Outcome.ANSWERED:
+                return told.answer
+            if told.outcome is not Outcome.REUSED:
+                break  # it may still be this body's
+        if time.monotonic() > ends:
+            return None
+        time.sleep(AGAIN_SECONDS)
+
+
+def lost_payments(world: World, answers: dict[str, str]) -> dict[str, str]:
+    """Return a problem for each acknowledged payment that can't be read."""
+    problems = {}
+    for key, answer in answers.items():
+        location = header_of(answer, "location")
+        status = read_payment(world.workers[0].url, location)
+        if status != 200:
+            problems[key] = f"Key {key}: {location} was acknowledged, and reading it gives {status}."
+    return problems
