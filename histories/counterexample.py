@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from histories.operation import Operation
 
 MS = 1_000_000
+SHOWN_OTHERS = 12  # enough to see how it came about
 SHOWN_CHARACTERS = 160  # of an answer: enough to see in what two differ, short enough for a line
 
 
@@ -58,7 +59,11 @@ def is_linearizable(operations: Sequence[Operation[Action]]) -> bool:
 def contradiction(operations: Sequence[Operation[Action]]) -> list[Operation[Action]]:
     """Return the smallest counterexample of one key's history, in order of time."""
     found = smallest(operations, _forget, lambda tried: not is_linearizable(tried))
-    return sorted(found, key=lambda operation: operation.began_ns)
+    return _by_time(found)
+
+
+def _by_time(operations: Sequence[Operation[Action]]) -> list[Operation[Action]]:
+    return sorted(operations, key=lambda operation: operation.began_ns)
 
 
 def _forget(operation: Operation[Action]) -> Operation[Action]:
@@ -75,6 +80,10 @@ def describe(key: str, operations: Sequence[Operation[Action]], found: Sequence[
         f"{len(found)} of {len(operations)} operations contradict each other, whatever became of the others:",
     ]
     lines += [_line(operation, start_ns) for operation in found]
+    others = [operation for operation in operations if operation not in found]
+    if others:
+        lines.append("The others:" if len(others) <= SHOWN_OTHERS else f"The first {SHOWN_OTHERS} of the others:")
+        lines += [_line(operation, start_ns) for operation in _by_time(others)[:SHOWN_OTHERS]]
     return "\n".join(lines)
 
 
@@ -118,5 +127,6 @@ def _line(operation: Operation[Action], start_ns: int) -> str:
     return f"  {began} to {ended} ms  {operation.process:10} body {action.body} - {told}"
 
 
-def _short(text: str) -> str:
+def _short(answer: str) -> str:
+    text = answer.replace("\n", " | ")
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."

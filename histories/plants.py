@@ -44,14 +44,13 @@ def claims_without_condition() -> None:
     from payonce.ports import Insert
     from payonce.stores import dynamodb
 
-    _around(dynamodb, "write_request", lambda original, write, name: _without(original(write, name), write, Insert))
+    def planted(original: Callable[..., Any], write: object, name: str) -> Any:
+        action, request = original(write, name)
+        if isinstance(write, Insert):
+            request["ConditionExpression"] = "attribute_exists(#k) OR attribute_not_exists(#k)"
+        return action, request
 
-
-def _without(request: tuple[str, dict[str, Any]], write: object, kind: type) -> tuple[str, dict[str, Any]]:
-    action, arguments = request
-    if not isinstance(write, kind):
-        return request
-    return action, {name: value for name, value in arguments.items() if not name.startswith("Condition")}
+    _around(dynamodb, "write_request", planted)
 
 
 def claims_in_any_case() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,6 @@ from histories.nemesis import Nemesis
 from histories.workload import Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from histories.worlds import World
 
 CLIENTS = 12
@@ -93,46 +90,55 @@ def run(
     finally:
         nemesis.stop()
     history.note("no further fault")
-    answers = settle(asking, clients, settle_seconds)
+    return concluded(asking, seconds, Counter(nemesis.faults), clients=clients, settle_seconds=settle_seconds)
+
+
+def concluded(
+    asking: Clients, seconds: float, faults: Counter[str], *, clients: int, settle_seconds: float, all_keys: bool = True
+) -> Run:
+    """Settle, count what was executed, and judge. Without ``all_keys`` nobody asks again about answered keys."""
+    world, history = asking.world, asking.history
+    answers = settle(asking, clients, settle_seconds, all_keys=all_keys)
     history.executions = world.executions()
     findings = judge(history)
     if world.has_payments:
         findings.problems.update(lost_payments(world, answers))
-    return Run(world.name, seconds, history, findings, Counter(nemesis.faults))
+    return Run(world.name, seconds, history, findings, faults)
 
 
-def settle(asking: Clients, clients: int, settle_seconds: float) -> dict[str, str]:
-    """Ask once more about every key, and go on until each has an answer, or the time is over; return the answers.
+def settle(asking: Clients, clients: int, settle_seconds: float, *, all_keys: bool) -> dict[str, str]:
+    """Ask once more about every key, and go on until each has an answer, or the time is over; return all answers.
 
     A key's bodies are asked about in turn: only the one that it belongs to gets an answer.
     """
-    bodies: dict[str, dict[str, None]] = {}
-    for event in asking.history.events:
-        if event.type == "invoke":
-            bodies.setdefault(event.key, {})[event.body] = None
+    bodies, answers = _known(asking.history)
     ends = time.monotonic() + settle_seconds
-    answers: dict[str, str] = {}
-    left = iter(bodies.items())
-    lock = threading.Lock()
+    left = [(key, known) for key, known in bodies.items() if all_keys or key not in answers]
 
-    def next_key() -> Iterator[tuple[str, dict[str, None]]]:
-        while True:
-            with lock:
-                found = next(left, None)
-            if found is None:
-                return
-            yield found
-
-    def client(number: int) -> None:
-        for key, known in next_key():
+    def conclude(number: int) -> None:
+        for key, known in left[number::clients]:
             answer = _conclude(asking, f"settler {number}", key, list(known), ends)
             if answer is not None:
                 answers[key] = answer
 
     with ThreadPoolExecutor(clients) as pool:
-        for done in [pool.submit(client, number) for number in range(clients)]:
+        for done in [pool.submit(conclude, number) for number in range(clients)]:
             done.result()
     return answers
+
+
+def _known(history: History) -> tuple[dict[str, dict[str, None]], dict[str, str]]:
+    """Return the bodies that each key was asked with, in order, and the last answer of each that has one."""
+    bodies: dict[str, dict[str, None]] = {}
+    answers: dict[str, str] = {}
+    keys: dict[int, str] = {}
+    for event in history.events:
+        if event.type == "invoke":
+            bodies.setdefault(event.key, {})[event.body] = None
+            keys[event.attempt] = event.key
+        elif event.outcome == Outcome.ANSWERED:
+            answers[keys[event.attempt]] = event.text
+    return bodies, answers
 
 
 def _conclude(asking: Clients, process: str, key: str, bodies: list[str], ends: float) -> str | None:

@@ -1,8 +1,8 @@
 """What stands behind gateway, sidecar and guarded function: it executes every order it gets, and keeps no keys.
 
-``python -m histories.upstream PORT``. POST /orders executes; GET /orders/by-key/KEY tells the order of a downstream
-key; GET /executions tells all, for the count after the run. It takes its time before and after, so that what stands in
-front is killed in between.
+``python -m histories.upstream PORT FILE``. POST /orders executes; GET /orders/by-key/KEY tells the order of a
+downstream key; GET /executions tells all, for the count after the run. It takes its time before and after, so that what
+stands in front is killed in between. What it has executed is in FILE before it answers, and survives its own end.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -22,11 +23,16 @@ MOST_DELAY_SECONDS = 0.06  # before and after the execution
 class Orders:
     """The executions in order. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._random = Random(1)
         self._by_key: dict[str, bytes] = {}
         self._executions: list[dict[str, Any]] = []
+        self._file = path.open("a+", encoding="utf-8")
+        self._file.seek(0)
+        for line in self._file:
+            execution = json.loads(line)
+            self._remember(execution.pop("downstream_key"), execution)
 
     def pause(self) -> None:
         """Take as long as a service does."""
@@ -37,10 +43,16 @@ class Orders:
     def execute(self, order: dict[str, str], downstream_key: str, attempt: int) -> bytes:
         """Execute, and return the answer, which is another one each time."""
         with self._lock:
-            self._executions.append({"key": order["key"], "body": order["body"], "attempt": attempt})
-            answer = json.dumps({"order": len(self._executions), **order}).encode()
-            self._by_key[downstream_key] = answer
-            return answer
+            execution = {"key": order["key"], "body": order["body"], "attempt": attempt}
+            self._file.write(json.dumps({**execution, "downstream_key": downstream_key}) + "\n")
+            self._file.flush()
+            return self._remember(downstream_key, execution)
+
+    def _remember(self, downstream_key: str, execution: dict[str, Any]) -> bytes:
+        self._executions.append(execution)
+        answer = {"order": len(self._executions), "key": execution["key"], "body": execution["body"]}
+        self._by_key[downstream_key] = json.dumps(answer).encode()
+        return self._by_key[downstream_key]
 
     def find(self, downstream_key: str) -> bytes | None:
         """Return the last order of a downstream key."""
@@ -97,13 +109,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, path: Path) -> None:
+        self.orders = Orders(path)
         super().__init__(("127.0.0.1", port), Handler)
-        self.orders = Orders()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing about clients that were killed."""
 
 
 if __name__ == "__main__":
-    Server(int(sys.argv[1])).serve_forever()
+    Server(int(sys.argv[1]), Path(sys.argv[2])).serve_forever()

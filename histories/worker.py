@@ -2,7 +2,8 @@
 
 Kinds: ``api`` and ``gateway`` are the functions' handlers behind an endpoint like that of Lambda's runtime emulator,
 with a thread for each invocation; ``in_process`` is a program with a guarded function; ``sidecar`` is the sidecar
-itself, whose SETTINGS name its configuration file. As on Lambda, an invocation that outlives its timeout ends the process.
+itself, whose SETTINGS name its configuration file. As on Lambda, an invocation that runs past its timeout ends the
+process.
 
 ``--before MODULE:FUNCTION`` calls a function first, which plants a fault.
 """

@@ -127,7 +127,7 @@ class _Orders:
         self._clock = SystemClock()
         self._exchange = DeadlineExchange(self._clock, max_answer_bytes=MAX_ANSWER_BYTES)
 
-    def create(self, order: dict[str, str], attempt: int) -> Any:
+    def create(self, order: dict[str, str], attempt: int) -> JsonValue:
         """Return the upstream's order. Raises ``NotExecuted``, or ``TimeoutError`` where nobody knows."""
         now = current_attempt()
         headers = {"Idempotency-Key": now.reference, ATTEMPT_HEADER: str(attempt)}
@@ -136,7 +136,8 @@ class _Orders:
             raise NotExecuted(f"the upstream took no connection: {sent.reason}")
         if not isinstance(sent, Answered):
             raise TimeoutError("the upstream's answer was lost")
-        return json.loads(sent.body)
+        answer: JsonValue = json.loads(sent.body)
+        return answer
 
     def find(self, attempt: Attempt) -> Verdict:
         """See ``resolve`` of ``idempotent_operation``."""

@@ -110,7 +110,7 @@ def _behind(front: str, folder: Path) -> ProcessServer:
     if front == "api":
         arguments = ["--port", str(port), "--books", str(folder / "books.sqlite")]
         return python_server("local.sandbox_bank", arguments, port, log)
-    return python_server("histories.upstream", [str(port)], port, log)
+    return python_server("histories.upstream", [str(port), str(folder / "orders.jsonl")], port, log)
 
 
 def _settings(
