@@ -6,9 +6,10 @@ Lowe, "Testing for linearizability" (CCPE 29, 2017): never try a configuration t
 taken and the state they lead to. Horn and Kroening, "Faster linearizability checking via P-compositionality" (FORTE
 2015): the history of each object by itself. The callers do that: one key's history at a time.
 
-What is our own keeps one hot key's thousands of operations from being permuted. An operation that leaves the state as
-it is, and may be taken, is taken for good: what can follow without it can follow with it. One whose answer never came
-is only taken where it changes the state.
+What is our own keeps one hot key's thousands of operations from being permuted, for objects of which no state comes
+back (``Model.monotone``). There an operation that leaves the state as it is, and may be taken, is taken for good: what
+can follow without it can follow with it. An operation whose answer never came is only taken where it changes the state,
+for any object.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Model[S: Hashable, A](Protocol):
     @property
     def initial(self) -> S:
         """The state before the first operation."""
+        ...
+
+    @property
+    def monotone(self) -> bool:
+        """Whether an action that changes nothing in a state changes nothing in any state after it either."""
         ...
 
     def step(self, state: S, action: A) -> S | None:
@@ -80,7 +86,11 @@ class _Search[S: Hashable, A]:
 
     def _is_quiet(self, index: int) -> bool:
         ends = self._operations[index].ended_ns is not None
-        return ends and self._model.step(self._state, self._operations[index].action) == self._state
+        return (
+            self._model.monotone
+            and ends
+            and self._model.step(self._state, self._operations[index].action) == self._state
+        )
 
     def _may_take(self, index: int) -> bool:
         """Take the operation, unless it is wrong here, without use, or known to lead nowhere. Return whether it was."""
@@ -88,7 +98,7 @@ class _Search[S: Hashable, A]:
         following = self._model.step(self._state, action)
         if following is None or (following == self._state and not ends):
             return False
-        if following != self._state and self._model.step(following, action) == following:
+        if self._model.monotone and following != self._state and self._model.step(following, action) == following:
             # Of several that lead to the same state, and change nothing there, the first decides for all: an order
             # that begins with another one could as well begin with the first, and have the other next.
             attempt = (self._taken, self._state, following)
@@ -105,17 +115,17 @@ class _Search[S: Hashable, A]:
         return True
 
     def _back(self) -> int:
-        """Give back the last operation that changed the state, and what came after; return the position behind it.
+        """Give back the last operation that may be tried elsewhere, and what came after; return the position behind it.
 
-        -1 if none has: no order is left to try.
+        -1 if there is none: no order is left to try.
         """
         while self._path:
             index, before = self._path.pop()
-            changed = before != self._state
+            may_move = not self._model.monotone or before != self._state
             self._state, self._taken = before, self._taken ^ 1 << index
             self._left += self._operations[index].ended_ns is not None
             self._timeline.put_back(index)
-            if changed:
+            if may_move:
                 return self._timeline.after[self._timeline.calls[index]]
         return -1
 

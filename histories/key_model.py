@@ -9,7 +9,7 @@
 - An answer: the key belongs to this body from now on, and this is the only answer to it.
 - *Reused* (422): the key belongs to another body. It may also be the claim of another body that was given back: then
   another request was under way at that time, which did nothing in the end, or about which nobody knows.
-- *Busy* (409): the same request is still under way, so nobody has its answer yet, and there is somebody who asked.
+- *Busy* (409): the same request was still under way: somebody else had asked, and nobody had been answered before.
 - *Not executed* (503, 429): nothing happened.
 - No answer, or one that says "unknown": it took effect at some moment after it was sent, or never will.
 - After the run, the executions of the key are counted where they happen. They are a read of the register, too.
@@ -35,6 +35,9 @@ class Outcome(StrEnum):
     BUSY = "busy"
     NOT_EXECUTED = "not_executed"
     UNKNOWN = "unknown"
+
+
+GIVEN_BACK = (Outcome.NOT_EXECUTED, Outcome.UNKNOWN)  # the ends of a claim that left the key free again
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class KeyModel:
     """``Model`` of one key."""
 
     initial = KeyState()
+    monotone = True  # free, owned, answered: no way leads back
 
     def step(self, state: KeyState, action: Action) -> KeyState | None:
         """See ``Model``."""
@@ -91,23 +95,26 @@ class KeyModel:
             case Outcome.REUSED:
                 legal = action.excused or state.body not in (None, action.body)
             case Outcome.BUSY:
-                legal = action.excused and state.answer is None and state.body in (None, action.body)
+                legal = action.excused
             case Outcome.NOT_EXECUTED:
                 legal = True
         return state if legal else None
 
 
 def _answered(state: KeyState, action: Asked) -> KeyState | None:
-    if state.body not in (None, action.body) or state.answer not in (None, action.answer):
+    following = KeyState(action.body, action.answer, action.effects)
+    if state.body not in (None, action.body) or (state.answer is not None and state != following):
         return None
-    return KeyState(action.body, action.answer, action.effects)
+    return following
 
 
 def excuse(operations: Sequence[Operation[Action]]) -> list[Operation[Action]]:
     """Return the operations of one key, with ``excused`` set where other requests under way explain a refusal.
 
     A 422 is explained by a request with another body that did nothing in the end, or whose end nobody knows; a 409 by
-    any request with the same body. Each must have been under way at some moment between the refused one's call and end.
+    any request with the same body, unless the key had been answered before. Each must have been under way at some
+    moment between the refused one's call and end. An execution claims the key, and completes it later: in between the
+    key is owned, and has no answer yet. That is why a 409 is judged by these intervals, and not by the state.
     """
     return [
         replace(
@@ -120,18 +127,17 @@ def excuse(operations: Sequence[Operation[Action]]) -> list[Operation[Action]]:
 
 
 def _is_excused(refused: Operation[Action], action: Asked, operations: Sequence[Operation[Action]]) -> bool:
+    is_busy, found = action.outcome is Outcome.BUSY, False
     for other in operations:
-        if other is refused or not isinstance(other.action, Asked) or not _overlap(refused, other):
+        asked = other.action
+        if other is refused or not isinstance(asked, Asked):
             continue
-        if action.outcome is Outcome.BUSY and other.action.body == action.body:
-            return True
-        gave_back = other.action.outcome in (Outcome.NOT_EXECUTED, Outcome.UNKNOWN)
-        if action.outcome is Outcome.REUSED and gave_back and other.action.body != action.body:
-            return True
-    return False
+        if is_busy and asked.outcome is Outcome.ANSWERED and _ended_before(other, refused):
+            return False
+        is_reason = asked.body == action.body if is_busy else asked.body != action.body and asked.outcome in GIVEN_BACK
+        found = found or (is_reason and not _ended_before(other, refused) and not _ended_before(refused, other))
+    return found
 
 
-def _overlap(one: Operation[Action], other: Operation[Action]) -> bool:
-    return (one.ended_ns is None or other.began_ns <= one.ended_ns) and (
-        other.ended_ns is None or one.began_ns <= other.ended_ns
-    )
+def _ended_before(one: Operation[Action], other: Operation[Action]) -> bool:
+    return one.ended_ns is not None and one.ended_ns < other.began_ns

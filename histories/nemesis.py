@@ -21,10 +21,12 @@ FROZEN_SECONDS = (1.0, 3.0)  # around the clients' read timeouts of two seconds:
 class Nemesis:
     """Strikes at one world from a thread of its own, until ``stop``. Everything runs again after that."""
 
-    def __init__(self, world: World, history: History, random: Random) -> None:
+    def __init__(self, world: World, history: History, random: Random, *, only: str = "") -> None:
+        """``only``: strike with the faults whose names hold this."""
         self._world = world
         self._history = history
         self._random = random
+        self._only = only
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._strike_again_and_again, daemon=True)
         self._error: Exception | None = None
@@ -44,15 +46,16 @@ class Nemesis:
 
     def _strike_again_and_again(self) -> None:
         world = self._world
-        faults: list[Callable[[], None]] = [
-            lambda: self._kill("a worker", [self._random.choice(world.workers)]),
-            lambda: self._kill("all workers", world.workers),
-            lambda: self._kill("the store", [world.store]),
-            lambda: self._freeze("the store", world.store),
-        ]
+        faults: dict[str, Callable[[], None]] = {
+            "killed a worker": lambda: self._kill("a worker", [self._random.choice(world.workers)]),
+            "killed all workers": lambda: self._kill("all workers", world.workers),
+            "killed the store": lambda: self._kill("the store", [world.store]),
+            "froze the store": lambda: self._freeze("the store", world.store),
+        }
+        chosen = [fault for name, fault in faults.items() if self._only in name]
         try:
             while not self._stopping.wait(self._random.uniform(*PAUSE_SECONDS)):
-                self._random.choice(faults)()
+                self._random.choice(chosen)()
                 self._restart_the_dead()
         except Exception as error:
             self._error = error

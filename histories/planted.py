@@ -51,7 +51,7 @@ def look_for(plant: Plant, seconds: float, *, settle_seconds: float = 45) -> Run
         tempfile.TemporaryDirectory(prefix="payonce-histories-") as folder,
         running_world(front, store, Path(folder), before=plant.before, is_durable=plant.is_durable) as world,
     ):
-        return run(world, seconds, seed=1, settle_seconds=settle_seconds)
+        return run(world, seconds, seed=1, settle_seconds=settle_seconds, faults=plant.faults)
 
 
 def _row(plant: Plant, done: Run) -> str:

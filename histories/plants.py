@@ -18,6 +18,7 @@ class Plant:
     world: tuple[str, str]
     function: str = ""
     is_durable: bool = True
+    faults: str = ""  # the only ones that bring it to light
 
     @property
     def before(self) -> str:
@@ -31,11 +32,18 @@ PLANTS = (
     Plant("a lease ends when it begins", ("in_process", "valkey"), "leases_nothing"),
     Plant("a replay is rendered anew", ("sidecar", "valkey"), "renders_replays_anew"),
     Plant("the fingerprint is not compared", ("gateway", "dynamodb"), "compares_no_fingerprint"),
-    Plant("a new owner sends again without asking", ("sidecar", "valkey"), "asks_nobody"),
-    Plant("a new owner charges again without asking", ("api", "dynamodb"), "asks_no_bank"),
-    Plant("a lost answer to a write counts as refused", ("sidecar", "valkey"), "takes_lost_for_refused"),
+    Plant("a new owner sends again without asking", ("sidecar", "valkey"), "asks_nobody", faults="killed a"),
+    Plant("a new owner charges again without asking", ("api", "dynamodb"), "asks_no_bank", faults="killed a"),
+    Plant(
+        "a lost answer to a write counts as refused", ("sidecar", "valkey"), "takes_lost_for_refused", faults="froze"
+    ),
     Plant("a result is told before it is stored, and not stored", ("api", "dynamodb"), "stores_no_result"),
-    Plant("the store keeps nothing on its disk, and is allowed to", ("in_process", "valkey"), is_durable=False),
+    Plant(
+        "the store keeps nothing on its disk, and is allowed to",
+        ("in_process", "valkey"),
+        is_durable=False,
+        faults="killed the store",
+    ),
 )
 
 

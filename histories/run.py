@@ -67,14 +67,23 @@ class Clients:
 
 
 def run(
-    world: World, seconds: float, *, seed: int, clients: int = CLIENTS, settle_seconds: float = SETTLE_SECONDS
+    world: World,
+    seconds: float,
+    *,
+    seed: int,
+    clients: int = CLIENTS,
+    settle_seconds: float = SETTLE_SECONDS,
+    faults: str = "",
 ) -> Run:
-    """Let clients ask for ``seconds`` while the nemesis strikes; then settle, count, and judge."""
+    """Let clients ask for ``seconds`` while the nemesis strikes; then settle, count, and judge.
+
+    ``faults``: strike only with those whose names hold this.
+    """
     history, random = History(), Random(f"{seed} {world.name}")
     prefix = world.name.replace(" ", "-")[:24]
     workload = Workload(Random(random.random()), prefix=prefix)
     asking = Clients(world, history)
-    nemesis = Nemesis(world, history, Random(random.random()))
+    nemesis = Nemesis(world, history, Random(random.random()), only=faults)
     nemesis.start()
     ends = time.monotonic() + seconds
 

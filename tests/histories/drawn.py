@@ -39,6 +39,20 @@ def registers(draw: st.DrawFn, most: int = 6) -> list[Operation[Access]]:
     return [Operation(str(number), *draw(spans()), draw(accesses)) for number in range(draw(st.integers(0, most)))]
 
 
+def actions() -> st.SearchStrategy[Action]:
+    """Draw what a client was told, or what was counted."""
+    asked = st.builds(
+        Asked,
+        st.sampled_from("ab"),
+        st.sampled_from(Outcome),
+        st.sampled_from(["r", "s"]),
+        st.integers(0, 1),
+        st.booleans(),
+    )
+    counted = st.builds(Counted, st.lists(st.sampled_from("ab"), max_size=2).map(tuple))
+    return asked | counted
+
+
 @st.composite
 def keys(draw: st.DrawFn, most: int = 6) -> list[Operation[Action]]:
     """Draw any history of a key, mostly a wrong one."""

@@ -23,6 +23,7 @@ class Register:
     """A register. -1 stands for "nothing was ever written"."""
 
     initial: int = 0
+    monotone: bool = False
 
     def step(self, state: int, action: Access) -> int | None:
         """See ``Model``."""
@@ -47,6 +48,7 @@ class Queue:
     """First in, first out."""
 
     initial: tuple[str, ...] = ()
+    monotone = False
 
     def step(self, state: tuple[str, ...], action: Queued) -> tuple[str, ...] | None:
         """See ``Model``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from histories.checker import linearize
@@ -12,12 +12,13 @@ from histories.counterexample import contradiction, is_linearizable
 from histories.key_model import Action, Asked, Counted, KeyModel, Outcome, excuse
 from histories.operation import Operation
 from tests.histories import brute_force
-from tests.histories.drawn import CERTAIN, correct_keys, keys, registers
-from tests.histories.registers import Access, Register
+from tests.histories.drawn import CERTAIN, actions, correct_keys, keys, registers
+from tests.histories.registers import Access, Register, access
 
 MANY = 3_000
 
 
+@settings(max_examples=1_000)
 @given(registers())
 def test_registers_are_judged_as_by_trying_every_order(operations: list[Operation[Access]]) -> None:
     order = linearize(operations, Register())
@@ -25,6 +26,19 @@ def test_registers_are_judged_as_by_trying_every_order(operations: list[Operatio
     assert order is None or brute_force.explains(order, operations, Register())
 
 
+def test_a_write_that_changes_nothing_now_may_be_needed_later() -> None:
+    """Fails when an operation without effect is taken for good in a register, too, whose states come back."""
+    operations = [
+        access("1", 0, 1, "write", 3),
+        access("2", 2, 20, "write", 3),
+        access("3", 4, 5, "write", 4),
+        access("4", 6, 7, "read", 4),
+        access("5", 10, 11, "read", 3),
+    ]
+    assert linearize(operations, Register()) == [0, 2, 3, 1, 4]
+
+
+@settings(max_examples=300)
 @given(keys())
 def test_keys_are_judged_as_by_trying_every_order(operations: list[Operation[Action]]) -> None:
     order = linearize(operations, KeyModel())
@@ -121,3 +135,14 @@ def test_a_hot_keys_long_history_takes_no_search() -> None:
     count: Operation[Action] = Operation("count", 11 * MANY, 11 * MANY, Counted(("a", "a")))
     assert is_linearizable(operations)
     assert not is_linearizable([*operations, count])
+
+
+@given(st.lists(actions(), max_size=6), actions())
+def test_no_state_of_a_key_comes_back(before: list[Action], action: Action) -> None:
+    """What ``monotone`` promises: fails when an action without effect has one in a later state."""
+    model, state = KeyModel(), KeyModel.initial
+    was_quiet = False
+    for step in before:
+        was_quiet = was_quiet or model.step(state, action) == state
+        state = model.step(state, step) or state
+        assert not was_quiet or model.step(state, action) in (None, state)

@@ -50,6 +50,12 @@ LEGAL = {
         counted("b"),
     ],
     "a duplicate that did not want to wait": [asked(0, 10, "a", ANSWERED), asked(1, 2, "a", BUSY), counted("a")],
+    "a duplicate that was told late what it had seen early": [
+        asked(0, 75, "a", ANSWERED),
+        asked(10, 12, "b", REUSED),
+        asked(53, 2_000, "a", BUSY),
+        counted("a"),
+    ],
     "a store that is down": [asked(0, 1, "a", NOT_EXECUTED), counted()],
 }
 ILLEGAL = {
