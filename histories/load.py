@@ -55,7 +55,7 @@ def loaded(front: str, store: str, stored: int = 0) -> Iterator[tuple[World, Cli
         tempfile.TemporaryDirectory(prefix="payonce-load-") as folder,
         running_world(front, store, Path(folder)) as world,
     ):
-        fill(world.store, stored)  # type: ignore[arg-type]
+        fill(world.store, stored)
         yield world, Clients(world, History()), Workload(Random(1), prefix=f"{front}-{store}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histories.asking import Ask
-    from histories.servers import Server
 
 WORKERS = 2
 BANK = "forgetful"  # it ignores idempotency keys, and finds a booking by its reference at once
@@ -49,13 +48,12 @@ class World:
     """One front with everything around it, running."""
 
     name: str
-    store: Server
+    store: ProcessServer | RedisServer
     behind: ProcessServer
     workers: Sequence[ProcessServer]
     ask: Ask
     executions: Callable[[], dict[str, list[Execution]]]
     has_payments: bool = False
-    stack: ExitStack = field(default_factory=ExitStack)
 
 
 @contextmanager
@@ -92,7 +90,6 @@ def running_world(
             ask=ASK[front],
             executions=_booked(behind.url) if front == "api" else _ordered(behind.url),
             has_payments=front == "api",
-            stack=stack,
         )
 
 
