@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     type Ask = Callable[[str, str, str, int], Asked]  # (worker's URL, key, body, attempt); raises what the network does
 
 CLIENT_SECONDS = 12.0  # longer than every function's timeout
+UNFORESEEN = "unforeseen"  # member of a worker's answer: its handler raised this
 INVOKE = "/2015-03-31/functions/function/invocations"
 OUTCOMES = {
     "key-reused": Outcome.REUSED,
@@ -29,7 +30,6 @@ OUTCOMES = {
     "overloaded": Outcome.NOT_EXECUTED,
     "throttled": Outcome.NOT_EXECUTED,
     "outcome-unknown": Outcome.UNKNOWN,
-    "internal": Outcome.UNKNOWN,
     "declined": Outcome.ANSWERED,
     "not-executed": Outcome.ANSWERED,
 }

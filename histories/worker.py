@@ -20,7 +20,6 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from histories.key_model import Outcome
 from histories.worker_kinds import FUNCTION_SECONDS, KINDS
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class _Request(BaseHTTPRequestHandler):
         try:
             answer = self.server.run(payload)
         except Exception as error:
-            answer = {"outcome": Outcome.UNKNOWN.value, "error": repr(error)}
+            answer = {"unforeseen": repr(error)}
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -14,8 +14,10 @@ from payonce.clock import SystemClock
 from payonce.domain.errors import (
     KeyInProgress,
     KeyReused,
+    LeaseLost,
     NotExecuted,
     NotStarted,
+    OutcomeUnknown,
     PayonceError,
 )
 from payonce.domain.exchange import Answered, NotSent
@@ -112,8 +114,10 @@ def in_process(settings: dict[str, Any]) -> Handler:
             return {"outcome": Outcome.REUSED.value}
         except KeyInProgress:
             return {"outcome": Outcome.BUSY.value}
-        except (NotExecuted, NotStarted) as error:
-            return {"outcome": Outcome.NOT_EXECUTED.value, "error": repr(error)}
+        except (NotExecuted, NotStarted):
+            return {"outcome": Outcome.NOT_EXECUTED.value}
+        except (OutcomeUnknown, LeaseLost, TimeoutError):
+            return {"outcome": Outcome.UNKNOWN.value}
         return {"outcome": Outcome.ANSWERED.value, "answer": json.dumps(answer)}
 
     return handler
