@@ -118,11 +118,13 @@ def python_server(module: str, arguments: Sequence[str], port: int, log: Path, *
     return ProcessServer([sys.executable, "-m", module, *arguments], port, log, environment=environment)
 
 
-def dynamodb_server(folder: Path) -> ProcessServer:
-    """Return DynamoDB Local with its data in a file of ``folder``, which survives a kill; with its tables, started."""
+def dynamodb_server(folder: Path, *, is_durable: bool = True) -> ProcessServer:
+    """Return DynamoDB Local, started, with tables: in a file of ``folder``, or, if not ``is_durable``, in memory."""
     install()
     port = free_port()
-    server = ProcessServer(dynamodb_local_command(port, folder), port, folder / "dynamodb.log", cwd=EMULATOR)
+    server = ProcessServer(
+        dynamodb_local_command(port, folder if is_durable else None), port, folder / "dynamodb.log", cwd=EMULATOR
+    )
     server.start()
     client = dynamodb_client(server.url)
     create_tables(client)

@@ -62,11 +62,12 @@ def running_world(
 ) -> Iterator[World]:
     """Run a world and yield it; end all of its processes at the end in any case.
 
-    ``before`` plants a fault in the workers (``MODULE:FUNCTION``). Without ``is_durable`` Valkey forgets when it is
+    ``before`` plants a fault in the workers (``MODULE:FUNCTION``). Without ``is_durable`` the store forgets when it is
     killed, and the workers are told to put up with it.
     """
     with ExitStack() as stack:
-        kept = valkey_server(folder, is_durable=is_durable) if store == "valkey" else dynamodb_server(folder)
+        make_store = valkey_server if store == "valkey" else dynamodb_server
+        kept: RedisServer | ProcessServer = make_store(folder, is_durable=is_durable)
         stack.callback(kept.kill)
         behind = _behind(front, folder)
         stack.callback(behind.kill)
