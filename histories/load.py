@@ -41,6 +41,8 @@ PAGE = Path("docs/histories.md")
 STORED = (1_000, 10_000, 100_000)
 CAPACITY_SECONDS = 10.0
 OPEN_SHARE = 0.5  # of what a closed loop takes: an open loop at the limit only measures its own queue
+MEASURED_SECONDS = 5.0
+SOAK_RATE = 20.0  # a second in each world: light, so that what grows is not a queue
 MOST_BACK_SECONDS = 60.0
 WINDOW_SECONDS = 5.0
 RESTART_EVERY_SECONDS = 15.0
@@ -90,9 +92,14 @@ def capacity(worlds: Sequence[tuple[str, str]], stored: Sequence[int]) -> tuple[
 
 
 def restarts(front: str, store: str, *, per_second: float, seconds: float) -> tuple[list[str], bool]:
-    """Return the table of restarts under a constant rate, and whether nothing was doubled, lost or slow for long."""
+    """Return the table of restarts under a constant rate, and whether nothing was doubled, lost or slow for long.
+
+    ``per_second`` 0: half of what a closed loop takes.
+    """
     with loaded(front, store) as (world, asking, workload):
         closed_loop(asking, workload, CLIENTS, 2)
+        taken = closed_loop(asking, workload, CLIENTS, MEASURED_SECONDS)
+        per_second = per_second or max(1.0, round(OPEN_SHARE * len(taken) / MEASURED_SECONDS))
         began = time.monotonic()
         killed: list[tuple[str, float]] = []
         striking = threading.Thread(target=_restart_in_turn, args=(world, asking.history, began, seconds, killed))
@@ -175,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m histories.load", description=__doc__)
     parser.add_argument("what", choices=["capacity", "restarts", "soak"])
     parser.add_argument("--only", default="", help="part of a world's name, such as 'sidecar on valkey'")
-    parser.add_argument("--rate", type=float, default=40, help="requests a second (default: 40)")
+    parser.add_argument("--rate", type=float, default=0, help="requests a second (default: half of what is taken; 20)")
     parser.add_argument("--seconds", type=float, default=100, help="of restarts (default: 100)")
     parser.add_argument("--minutes", type=float, default=30, help="of soak (default: 30)")
     parser.add_argument("--stored", type=int, nargs="*", default=STORED, help="keys that the store has already")
@@ -196,7 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
         with ThreadPoolExecutor(len(worlds)) as pool:  # at the same time: half an hour is long enough
 
             def one(world: tuple[str, str]) -> tuple[list[str], bool]:
-                return soak(*world, per_second=chosen.rate, minutes=chosen.minutes)
+                return soak(*world, per_second=chosen.rate or SOAK_RATE, minutes=chosen.minutes)
 
             for found, good in pool.map(one, worlds):
                 rows, well = [*rows, *found, ""], well and good

@@ -98,6 +98,13 @@ def test_what_a_key_may_not_say_has_a_sentence(name: str) -> None:
     assert headline(contradiction(operations)) == name
 
 
+def test_nothing_is_under_way_once_somebody_was_answered() -> None:
+    """Whatever became of a request that was sent before, and never answered. Fails when that one explains the 409."""
+    lost = asked(0, None, "a", UNKNOWN)
+    assert is_linearizable(excuse([lost, asked(5, 20, "a", ANSWERED), asked(10, 30, "a", BUSY), counted("a")]))
+    assert not is_linearizable(excuse([lost, asked(5, 6, "a", ANSWERED), asked(10, 30, "a", BUSY), counted("a")]))
+
+
 def test_a_counterexample_names_what_contradicts_each_other_and_no_more() -> None:
     noise = [asked(10 * number, 10 * number + 5, "a", NOT_EXECUTED) for number in range(30)]
     wrong = [asked(400, 410, "a", ANSWERED, "one\nanswer"), asked(420, 430, "a", ANSWERED, "another")]
