@@ -208,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
             for found, good in pool.map(one, worlds):
                 rows, well = [*rows, *found, ""], well and good
     if chosen.write:
-        write_part(PAGE, {"capacity": "load", "restarts": "load-restarts", "soak": "soak"}[chosen.what], rows)
+        write_part(PAGE, {"capacity": "load", "restarts": "load, its restarts", "soak": "soak"}[chosen.what], rows)
     return 0 if well else 1
 
 

@@ -67,4 +67,5 @@ def write_part(page: Path, name: str, lines: Sequence[str]) -> None:
 
 def write_page(page: Path, runs: Sequence[Run]) -> None:
     """Write the runs' table into the page."""
-    write_part(page, "histories-page", table(runs))
+    seconds = f"{runs[0].seconds:g} s of faults in each." if runs else ""
+    write_part(page, "histories-page", [seconds, "", *table(runs)])

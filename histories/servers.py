@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parents[1]
+PORTS = (20_000, 32_000)  # net.ipv4.ip_local_port_range begins at 32,768
 START_SECONDS = 120  # a JVM on a busy machine
 ENVIRONMENT = {
     **os.environ,
@@ -135,16 +138,21 @@ def dynamodb_server(folder: Path, *, is_durable: bool = True) -> ProcessServer:
 def valkey_server(folder: Path, *, is_durable: bool = True) -> RedisServer:
     """Return Valkey, started: every acknowledged write is on its disk, or, if not ``is_durable``, none is."""
     server = RedisServer(folder, SETTINGS if is_durable else {**SETTINGS, "appendonly": "no"})
+    server.port = free_port()
     server.start()
     return server
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port that is free now, below those that Linux gives to outgoing connections.
+
+    One of these could take the port while its server is down, and the server could not come back.
+    """
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def _listens(port: int) -> bool:

@@ -18,7 +18,7 @@ from tests.histories.registers import Access, Register, access
 MANY = 3_000
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=500)
 @given(registers())
 def test_registers_are_judged_as_by_trying_every_order(operations: list[Operation[Access]]) -> None:
     order = linearize(operations, Register())
