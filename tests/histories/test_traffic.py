@@ -83,7 +83,16 @@ def test_fast_refusals_are_no_service() -> None:
 
 
 def third(**changes: float) -> Third:
-    return Third(**{"resident_bytes": 1e8, "descriptors": 40, "p50_seconds": 0.01, "p99_seconds": 0.05, **changes})  # type: ignore[arg-type]
+    return Third(
+        **{
+            "resident_bytes": 1e8,
+            "fewest_descriptors": 40,
+            "most_descriptors": 50,
+            "p50_seconds": 0.01,
+            "p99_seconds": 0.05,
+            **changes,
+        }
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +100,10 @@ def third(**changes: float) -> Third:
     [
         (third(), True),
         (third(resident_bytes=1e8 + 2 * MOST_GROWTH_BYTES), False),
-        (third(descriptors=60), False),
+        (third(fewest_descriptors=60), False),
+        (third(most_descriptors=60), True),
         (third(p50_seconds=0.02), False),
-        (third(p99_seconds=0.2), False),
+        (third(p99_seconds=0.2), True),
     ],
 )
 def test_flat_is_a_last_third_like_the_second(last: Third, is_flat: bool) -> None:
@@ -104,7 +114,7 @@ def test_thirds_are_of_the_time() -> None:
     readings = [Reading(at, 1_000 * at, at) for at in range(90)]
     samples = [Sample(at, at / 100, Outcome.ANSWERED) for at in range(90)]
     thirds = flatness(readings, samples, 90).thirds
-    assert [one.descriptors for one in thirds] == [29, 59, 89]
+    assert [(one.fewest_descriptors, one.most_descriptors) for one in thirds] == [(0, 29), (30, 59), (60, 89)]
     assert [one.p99_seconds for one in thirds] == [0.29, 0.59, 0.89]
 
 
