@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 CLIENTS = 12
 SETTLE_SECONDS = 45  # a lease ends 13 s after its claim, an inquiry is repeated after 5, 10 and 20 s
 REFUSED_PAUSE_SECONDS = 0.1
+MOST_REFUSALS = 1_800  # three minutes: longer than a server may take to start
 AGAIN_SECONDS = 1.0
+
+
+class NobodyServes(Exception):
+    """The workers are gone for longer than the nemesis keeps them away."""
 
 
 @dataclass(slots=True)
@@ -51,9 +56,12 @@ class Clients:
     random: Random = field(default_factory=Random)
 
     def ask(self, process: str, key: str, body: str) -> Asked:
-        """Send one request to some worker, and record it. A worker that takes no connection has not been asked."""
+        """Send one request to some worker, and record it. A worker that takes no connection has not been asked.
+
+        Raises ``NobodyServes`` when none takes a connection for minutes.
+        """
         attempt = self.history.invoke(process, key, body)
-        while True:
+        for _ in range(MOST_REFUSALS):
             url = self.random.choice(self.world.workers).url
             try:
                 told = self.world.ask(url, key, body, attempt)
@@ -64,6 +72,7 @@ class Clients:
                 told = Asked(body, Outcome.UNKNOWN, attempt=attempt)
             self.history.complete(process, attempt, told)
             return told
+        raise NobodyServes(f"no worker of {self.world.name} takes connections; their logs say why")
 
 
 def run(
