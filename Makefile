@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -25,7 +25,7 @@ setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is
 .venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-cloud requirements/cloud.txt
 
-test: setup lint unit contract functional simulation specification infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
+test: setup lint unit contract functional simulation specification histories-slice infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
 	@echo "all suites passed"
 
 quick: setup ## lint and the tests of what changed since main, in less than a minute
@@ -83,6 +83,27 @@ spec: setup ## TLC checks the TLA+ specification for every kind of gateway, then
 
 spec-page: setup ## the same, and write its tables into docs/specification.md
 	$(PY) -m spec --write
+
+histories-slice: setup ## the checker of histories, and short runs on servers that are killed
+	$(PYTEST) tests/histories $(PARALLEL)
+
+SECONDS ?= 30
+histories: setup ## concurrent clients on servers that are killed, on every front and store, and a checker: SECONDS=30 of faults each (docs/histories.md)
+	$(PY) -m histories --seconds $(SECONDS)
+
+histories-page: setup ## the same, and write its figures into docs/histories.md
+	$(PY) -m histories --seconds $(SECONDS) --write
+
+histories-planted: setup ## plant one fault after the other, and write what the checker finds into docs/histories.md
+	$(PY) -m histories.planted --write
+
+load: setup ## closed and open loops with 1,000 to 100,000 stored keys, then restarts of store, bank and worker under load; written into docs/histories.md
+	$(PY) -m histories.load capacity --write
+	$(PY) -m histories.load restarts --write
+
+MINUTES ?= 30
+soak: setup ## MINUTES=30 of load on sidecar and in-process engine: memory, descriptors and latency are flat; written into docs/histories.md
+	$(PY) -m histories.load soak --minutes $(MINUTES) --only valkey --write
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure

@@ -85,17 +85,20 @@ def _free_port() -> int:
     return port
 
 
+def dynamodb_local_command(port: int, folder: Path | None = None) -> list[str]:
+    """Return the command that runs the installed server: in memory, or with its data in a file of ``folder``."""
+    kept = ["-inMemory"] if folder is None else ["-dbPath", str(folder)]
+    program = [java(), *SHORT_LIVED, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+    return [*program, *kept, "-sharedDb", "-port", str(port)]
+
+
 @contextmanager
 def running_dynamodb_local(port: int = 0) -> Iterator[str]:
     """Run DynamoDB Local in memory on loopback and yield its endpoint URL; stop it at the end in any case."""
     install()
     port = port or _free_port()
-    command = [java(), *SHORT_LIVED, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
     process = subprocess.Popen(
-        [*command, "-inMemory", "-sharedDb", "-port", str(port)],
-        cwd=EMULATOR,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        dynamodb_local_command(port), cwd=EMULATOR, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     endpoint_url = f"http://127.0.0.1:{port}"
     try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE_ROOTS: Final = {"payonce": ROOT / "layers" / "payonce"}
-PACKAGES: Final = ("payonce", "tests", "local", "laboratory", "simulation", "spec", "benchmarks", "tools")
+PACKAGES: Final = ("payonce", "tests", "local", "laboratory", "simulation", "histories", "spec", "benchmarks", "tools")
 SUITES: Final = ("unit", "infrastructure", "functional", "simulation", "contract")  # the quick ones first
 FIXTURE_DISTANCE: Final = 2  # of a test from its conftest: not each test takes what that imports
 

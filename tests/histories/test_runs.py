@@ -1,0 +1,40 @@
+"""Short runs with real servers that are killed: they are linearizable, and two planted faults are found.
+
+``make histories`` runs longer, on every front and store; ``make histories-planted`` plants every fault.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from histories.key_model import Outcome
+from histories.planted import look_for
+from histories.plants import PLANTS
+from histories.run import run
+from histories.worlds import running_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECONDS = 6  # a fault or two
+SETTLE_SECONDS = 16  # a lease ends 13 s after its claim
+PLANTED_SECONDS = 3
+QUICKLY_FOUND = ("claims_in_any_case", "renders_replays_anew")
+
+
+@pytest.mark.parametrize(("front", "store"), [("api", "dynamodb"), ("sidecar", "valkey"), ("in_process", "valkey")])
+def test_what_clients_see_is_linearizable(front: str, store: str, tmp_path: Path) -> None:
+    with running_world(front, store, tmp_path) as world:
+        done = run(world, SECONDS, seed=1, settle_seconds=SETTLE_SECONDS)
+    assert done.findings.problems == {}
+    assert done.findings.outcomes[Outcome.ANSWERED] > 0
+    assert done.findings.outcomes[Outcome.REUSED] > 0
+    assert sum(done.faults.values()) > 0
+
+
+@pytest.mark.parametrize("name", QUICKLY_FOUND)
+def test_a_planted_fault_is_found(name: str) -> None:
+    plant = next(plant for plant in PLANTS if plant.function == name)
+    assert look_for(plant, PLANTED_SECONDS, settle_seconds=1).findings.problems
