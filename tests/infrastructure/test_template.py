@@ -14,6 +14,7 @@ from payonce.corrections.policy import POLICY_FILE
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.proxy import PREFIX
 from payonce.entrypoints.routes import ROUTES
+from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS
 from payonce.idempotency.window import (
     DAY_SECONDS,
     DEFAULT_AUDIT_RETENTION_SECONDS,
@@ -22,7 +23,6 @@ from payonce.idempotency.window import (
     MIN_AUDIT_RETENTION_SECONDS,
 )
 from payonce.outbox import SHARD_ATTRIBUTE
-from payonce.payments.recovery_run import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.proxy.config import SAFE_METHODS
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
@@ -49,9 +50,35 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Database, Item, Write
 
-__all__ = ["ClaimTaken", "DatabaseIdempotencyStore", "IdempotencyStore"]
+__all__ = ["ClaimTaken", "DatabaseIdempotencyStore", "IdempotencyStore", "OpenClaim", "OpenClaims", "OpenPage"]
 
 OPEN_LEASES_INDEX = "open-leases"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClaim:
+    """A claim that is not concluded, as the index lists it. ``due_at_ms``: nobody may take it over before."""
+
+    record_id: str
+    lane: str
+    due_at_ms: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPage:
+    """One page of a shard's open claims. ``next_key`` is where the next page starts, ``None`` on the last page."""
+
+    claims: list[OpenClaim]
+    next_key: Item | None
+
+
+class OpenClaims(Protocol):
+    """Port of those that read the whole backlog, page by page."""
+
+    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+        """Return up to ``limit`` open claims of ``shard``, the ones that are due first ahead. Eventually consistent."""
+        ...
 
 
 class IdempotencyStore(Protocol):
@@ -238,6 +265,21 @@ class DatabaseIdempotencyStore:
             limit=limit,
         )
         return [item["id"] for item in page.items]
+
+    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+        """See ``OpenClaims``."""
+        page = self._database.query(
+            Table.IDEMPOTENCY,
+            index=OPEN_LEASES_INDEX,
+            partition=("open_shard", str(shard)),
+            limit=limit,
+            start=start,
+        )
+        claims = [
+            OpenClaim(item["id"], item.get("lane", ""), item["lease_expires_at_ms"], item["created_at_ms"])
+            for item in page.items
+        ]
+        return OpenPage(claims, page.next_key)
 
     def _item(self, record_id: str) -> Item | None:
         return self._database.get(Table.IDEMPOTENCY, {"id": record_id})

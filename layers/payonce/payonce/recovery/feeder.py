@@ -1,0 +1,187 @@
+"""The feeder: reads what is open, and releases it to the queue at each lane's pace.
+
+::
+
+    every minute   read the index ─ lead ─┬ hear what was asked ─ release ─ keep ─┬ 1 s ─▶ again, while claims wait
+                                          └───────────────────────────────────────┘
+    next run           read the index ─ stand by until the lead is free ─ go on
+
+A message only asks. Whether a claim may be taken over is decided by its record alone, so a feeder may be killed at any
+point, run twice, and read a stale index; a claim that it releases twice is asked about once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import PayonceError, WriteConflict
+from payonce.ports import QueueMessage
+from payonce.recovery.backlog import Backlog, read_backlog
+from payonce.recovery.book import LEAD_MS
+from payonce.recovery.lanes import REQUESTS_PER_CLAIM, Lane
+from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from payonce.idempotency.record_store import OpenClaims
+    from payonce.ports import Clock, Deadline, IdSource, MessageQueue
+    from payonce.recovery.book import Book
+
+TICK_MS = 1_000
+LEADER_PREFIX = "feed"
+MAX_LANES = 100  # what one read of the counters takes; there are at most 16 gateways, and some upstreams
+
+
+@dataclass(slots=True)
+class FeederReport:
+    """Counts of one run: claims ``released`` to the queue, what askers have ``concluded`` since the run before, their
+    ``unanswered`` requests, shards and ticks that ``failed``.
+
+    ``in_doubt`` and ``oldest_seconds`` (since its creation) are of the claims that were open at the run's start.
+    ``waiting``: due, and not released at its end. ``drain_seconds``: how long these take at the present pace of their
+    lanes, without those of silent lanes.
+    """
+
+    in_doubt: int = 0
+    oldest_seconds: int = 0
+    waiting: int = 0
+    released: int = 0
+    concluded: int = 0
+    unanswered: int = 0
+    drain_seconds: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeding:
+    """The dependencies. ``bounds``: requests per second of the lanes that are judged; ``other_bound``: of all others.
+
+    ``limits`` returns, by lane, how many claims may be under way now; lanes that it does not name have no limit.
+    """
+
+    store: OpenClaims
+    book: Book
+    queue: MessageQueue
+    clock: Clock
+    ids: IdSource
+    sleep: Callable[[float], None]
+    bounds: Mapping[str, float]
+    other_bound: float
+    limits: Callable[[], Mapping[str, float]]
+    report_error: Callable[[str, Exception], None]
+
+
+class Feeder:
+    """Runs once a minute. One run at a time has the lead, the next one stands by."""
+
+    def __init__(self, feeding: Feeding) -> None:
+        self._feeding = feeding
+
+    def run(self, until: Deadline) -> FeederReport:
+        """Feed until nothing waits or until the deadline. Never raises for an error of the store or the queue."""
+        feeding, report = self._feeding, FeederReport()
+        backlog, report.failed = read_backlog(feeding.store, feeding.clock.now_ms, feeding.report_error)
+        report.in_doubt = backlog.in_doubt
+        if backlog.oldest_created_at_ms:
+            report.oldest_seconds = (feeding.clock.now_ms() - backlog.oldest_created_at_ms) // 1000
+        term = _Term(feeding, backlog, report)
+        while backlog.lanes() and feeding.clock.now_ms() < until.at_ms:
+            try:
+                pause_seconds = term.tick()
+            except WriteConflict:
+                break  # another feeder leads; what was released here is settled all the same
+            except PayonceError as error:
+                report.failed += 1
+                feeding.report_error("recovery tick", error)
+                pause_seconds = TICK_MS / 1000
+            if backlog.lanes():
+                feeding.sleep(min(pause_seconds, until.remaining_seconds(feeding.clock)))
+        term.end()
+        return report
+
+
+class _Term:
+    """A run's time: it stands by until the lead is free, then leads."""
+
+    def __init__(self, feeding: Feeding, backlog: Backlog, report: FeederReport) -> None:
+        self._feeding = feeding
+        self._backlog = backlog
+        self._report = report
+        self._leader = feeding.ids.new(LEADER_PREFIX)
+        self._lanes: dict[str, Lane] | None = None
+
+    def tick(self) -> float:
+        """Hear, release, keep; return how many seconds later there is something to do.
+
+        Raises ``WriteConflict`` when the lead is lost, and the errors of the store and the queue.
+        """
+        feeding = self._feeding
+        if self._lanes is None:
+            stored = feeding.book.lead(self._leader, feeding.clock.now_ms())
+            if stored is None:
+                return TICK_MS / 1000
+            self._lanes = self._restored(stored)
+        now_ms = feeding.clock.now_ms()
+        limits = feeding.limits()
+        for name, total in feeding.book.asked(list(self._lanes)).items():
+            new = self._lanes[name].hear(total, now_ms)
+            self._report.concluded += new.concluded
+            self._report.unanswered += new.unanswered
+        messages: list[QueueMessage] = []
+        for name, lane in self._lanes.items():
+            lane.limit = limits.get(name)
+            claims = self._backlog.take(name, lane.allowance(now_ms))
+            lane.release(len(claims), now_ms)
+            messages += self._messages(name, claims, now_ms)
+            self._report.released += len(claims)
+        # Kept before it is sent: whoever goes on after a crash knows of a probe that may be under way.
+        self._keep(now_ms + LEAD_MS)
+        feeding.queue.send(messages)
+        return self._pause_seconds(now_ms)
+
+    def end(self) -> None:
+        """Give the lead up, so that the next run need not wait for it, and say what is left."""
+        lanes = self._lanes or {}
+        for name in self._backlog.lanes():
+            count, lane = self._backlog.count(name), lanes.get(name)
+            self._report.waiting += count
+            if lane is not None and lane.answers:
+                seconds = int(count * REQUESTS_PER_CLAIM / lane.pace)
+                self._report.drain_seconds = max(self._report.drain_seconds, seconds)
+        if self._lanes is not None:
+            try:
+                self._keep(0)
+            except PayonceError:
+                return  # the lead then ends by itself
+
+    def _restored(self, stored: Mapping[str, Mapping[str, object]]) -> dict[str, Lane]:
+        feeding = self._feeding
+        names = list(dict.fromkeys([*feeding.bounds, *self._backlog.lanes()]))[:MAX_LANES]
+        return {
+            name: Lane.restored(
+                feeding.bounds.get(name, feeding.other_bound), name in feeding.bounds, stored.get(name, {})
+            )
+            for name in names
+        }
+
+    def _messages(self, name: str, claims: list[str], now_ms: int) -> list[QueueMessage]:
+        lanes = self._lanes or {}
+        silent = frozenset(other for other, lane in lanes.items() if other != name and not lane.answers)
+        since = {other: at_ms for other, lane in lanes.items() if (at_ms := lane.known_since_ms(now_ms))}
+        return [
+            QueueMessage(AskMessage(lane=name, claims=some, silent=silent, answering_since_ms=since).to_text())
+            for some in batched(claims, CLAIMS_PER_MESSAGE, strict=False)
+        ]
+
+    def _keep(self, until_ms: int) -> None:
+        lanes = {name: lane.to_json() for name, lane in (self._lanes or {}).items()}
+        self._feeding.book.keep(self._leader, lanes, until_ms)
+
+    def _pause_seconds(self, now_ms: int) -> float:
+        waiting = [self._lanes[name] for name in self._backlog.lanes() if self._lanes and name in self._lanes]
+        if any(lane.answers or lane.under_way for lane in waiting):
+            return TICK_MS / 1000
+        return max(TICK_MS, min((lane.probe_at_ms for lane in waiting), default=0) - now_ms) / 1000
