@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import PayonceError
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.record_store import OPEN_LEASES_INDEX
+from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +29,14 @@ DOUBT_AGE_MS = 60_000
 
 @dataclass(slots=True)
 class Backlog:
-    """Due claims by lane and scope. ``in_doubt`` also counts those that are to be asked about later."""
+    """Due claims by lane and scope. ``in_doubt`` also counts those that are to be asked about later.
+
+    ``released``: the marks of claims that an earlier feeder has released since this was read.
+    """
 
     in_doubt: int = 0
     oldest_created_at_ms: int = 0
+    released: frozenset[int] = frozenset()
     _waiting: dict[str, deque[deque[str]]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
 
@@ -61,10 +66,12 @@ class Backlog:
         scopes, taken = self._waiting.get(lane, deque()), []
         while scopes and len(taken) < most:
             ids = scopes.popleft()
-            taken.append(ids.popleft())
+            record_id = ids.popleft()
+            self._counts[lane] -= 1
+            if mark_of(record_id) not in self.released:
+                taken.append(record_id)
             if ids:
                 scopes.append(ids)
-        self._counts[lane] = self.count(lane) - len(taken)
         return taken
 
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.ports import QueueMessage
 from payonce.recovery.backlog import Backlog, read_backlog
-from payonce.recovery.book import LEAD_MS
+from payonce.recovery.book import Left, mark_of
 from payonce.recovery.lanes import REQUESTS_PER_CLAIM, Lane
 from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TICK_MS = 1_000
 LEADER_PREFIX = "feed"
+REMEMBERED_MS = 20_000  # longer than the next run takes to read the index, and a claim to be taken over
 MAX_LANES = 100  # what one read of the counters takes; there are at most 16 gateways, and some upstreams
 
 
@@ -112,6 +113,7 @@ class _Term:
         self._report = report
         self._leader = feeding.ids.new(LEADER_PREFIX)
         self._lanes: dict[str, Lane] | None = None
+        self._released: list[tuple[int, str]] = []  # when, which
 
     def tick(self) -> float:
         """Hear, release, keep; return how many seconds later there is something to do.
@@ -120,10 +122,10 @@ class _Term:
         """
         feeding = self._feeding
         if self._lanes is None:
-            stored = feeding.book.lead(self._leader, feeding.clock.now_ms())
-            if stored is None:
+            left = feeding.book.lead(self._leader, feeding.clock.now_ms())
+            if left is None:
                 return TICK_MS / 1000
-            self._lanes = self._restored(stored)
+            self._lanes, self._backlog.released = self._restored(left.lanes), left.released
         now_ms = feeding.clock.now_ms()
         limits = feeding.limits()
         for name, total in feeding.book.asked(list(self._lanes)).items():
@@ -137,8 +139,9 @@ class _Term:
             lane.release(len(claims), now_ms)
             messages += self._messages(name, claims, now_ms)
             self._report.released += len(claims)
+            self._released += ((now_ms, claim) for claim in claims)
         # Kept before it is sent: whoever goes on after a crash knows of a probe that may be under way.
-        self._keep(now_ms + LEAD_MS)
+        feeding.book.keep(self._leader, self._state(), now_ms)
         feeding.queue.send(messages)
         return self._pause_seconds(now_ms)
 
@@ -152,8 +155,10 @@ class _Term:
                 seconds = int(count * REQUESTS_PER_CLAIM / lane.pace)
                 self._report.drain_seconds = max(self._report.drain_seconds, seconds)
         if self._lanes is not None:
+            since_ms = self._feeding.clock.now_ms() - REMEMBERED_MS
+            released = frozenset(mark_of(claim) for at_ms, claim in self._released if at_ms >= since_ms)
             try:
-                self._keep(0)
+                self._feeding.book.resign(self._leader, Left(self._state(), released))
             except PayonceError:
                 return  # the lead then ends by itself
 
@@ -176,9 +181,8 @@ class _Term:
             for some in batched(claims, CLAIMS_PER_MESSAGE, strict=False)
         ]
 
-    def _keep(self, until_ms: int) -> None:
-        lanes = {name: lane.to_json() for name, lane in (self._lanes or {}).items()}
-        self._feeding.book.keep(self._leader, lanes, until_ms)
+    def _state(self) -> dict[str, Any]:
+        return {name: lane.to_json() for name, lane in (self._lanes or {}).items()}
 
     def _pause_seconds(self, now_ms: int) -> float:
         waiting = [self._lanes[name] for name in self._backlog.lanes() if self._lanes and name in self._lanes]
