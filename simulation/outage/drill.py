@@ -186,12 +186,8 @@ class Drill:
 
         def work() -> None:
             application = self.application
-            new = NewPayment(
-                money=Money(1000, "EUR"), payment_method="pm_visa", capture_method=CaptureMethod.AUTOMATIC
-            )
-            plan = plan_payment(
-                new, merchant_id=merchant, route=lambda _id: bank.name, services=application.services
-            )
+            new = NewPayment(money=Money(1000, "EUR"), payment_method="pm_visa", capture_method=CaptureMethod.AUTOMATIC)
+            plan = plan_payment(new, merchant_id=merchant, route=lambda _id: bank.name, services=application.services)
             request = KeyedRequest(
                 scope=merchant,
                 operation="create_payment",

@@ -15,7 +15,7 @@ from payonce.domain.gateway import NeverSent, NotFound, Unknown
 from payonce.domain.ids import content_id
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
-from payonce.idempotency.record_store import DatabaseIdempotencyStore
+from payonce.idempotency.record_store import DatabaseIdempotencyStore, OpenPage
 from payonce.idempotency.records import Draft
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp
@@ -136,7 +136,7 @@ def forgets_whose_key_it_is(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovers_nothing(patch: pytest.MonkeyPatch) -> None:
-    plant(patch, DatabaseIdempotencyStore, "open_claims", lambda _original, *_args, **_more: [])
+    plant(patch, DatabaseIdempotencyStore, "open_page", lambda _original, *_args, **_more: OpenPage([], None))
 
 
 @pytest.mark.parametrize(

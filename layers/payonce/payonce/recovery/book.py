@@ -72,7 +72,7 @@ class Book:
         self._set(leader, {"lanes": _text(lanes), "until_ms": now_ms + LEAD_MS, "released": b""})
 
     def resign(self, leader: str, left: Left) -> None:
-        """Store what the next feeder has to know, and let it lead at once. Raises ``WriteConflict`` as ``keep`` does."""
+        """Store what the next feeder has to know, and let it lead at once. Raises ``WriteConflict``, see ``keep``."""
         released = array(MARK_TYPE, sorted(left.released)).tobytes()
         self._set(leader, {"lanes": _text(left.lanes), "until_ms": 0, "released": released})
 

@@ -20,7 +20,7 @@ from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.ports import QueueMessage
 from payonce.recovery.backlog import Backlog, read_backlog
 from payonce.recovery.book import Left, mark_of
-from payonce.recovery.lanes import REQUESTS_PER_CLAIM, Lane
+from payonce.recovery.lanes import Lane
 from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage
 
 if TYPE_CHECKING:
@@ -133,16 +133,18 @@ class _Term:
             self._report.concluded += new.concluded
             self._report.unanswered += new.unanswered
         messages: list[QueueMessage] = []
+        released: list[str] = []
         for name, lane in self._lanes.items():
             lane.limit = limits.get(name)
             claims = self._backlog.take(name, lane.allowance(now_ms))
             lane.release(len(claims), now_ms)
             messages += self._messages(name, claims, now_ms)
-            self._report.released += len(claims)
-            self._released += ((now_ms, claim) for claim in claims)
+            released += claims
         # Kept before it is sent: whoever goes on after a crash knows of a probe that may be under way.
         feeding.book.keep(self._leader, self._state(), now_ms)
         feeding.queue.send(messages)
+        self._report.released += len(released)
+        self._released += ((now_ms, claim) for claim in released)
         return self._pause_seconds(now_ms)
 
     def end(self) -> None:
@@ -152,7 +154,7 @@ class _Term:
             count, lane = self._backlog.count(name), lanes.get(name)
             self._report.waiting += count
             if lane is not None and lane.answers:
-                seconds = int(count * REQUESTS_PER_CLAIM / lane.pace)
+                seconds = int(count * lane.cost / lane.pace)
                 self._report.drain_seconds = max(self._report.drain_seconds, seconds)
         if self._lanes is not None:
             since_ms = self._feeding.clock.now_ms() - REMEMBERED_MS

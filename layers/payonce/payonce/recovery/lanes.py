@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A claim's turn asks once and sends at most once. What a turn did not use is given back when it is reported.
-REQUESTS_PER_CLAIM = 2
+# A claim's turn asks once, and sends at most once. How many requests the turns take now is learned, with this weight.
+MOST_REQUESTS, LEAST_REQUESTS = 2.0, 1.0
+COST_WEIGHT = 0.3
 START_SHARE = 0.125  # of the bound: three quarters of a second of its load, until the first answers are there
 GROWTH = 1.5  # a second, while no request fails: the bound is reached in 6 s
 STEP_SHARE = 0.02  # of the bound, a second, after requests have failed: the lane is close to what it takes
@@ -31,11 +32,12 @@ SILENT_AFTER = 5  # requests in a row: a gateway that answers half of them does 
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 2_000, 15_000  # between probes: 240 an hour, and an outage's end is seen in 15 s
 # A gateway that is full is silent for seconds. Only a longer silence is an outage, in which nobody could ask.
 OUTAGE_MS = 60_000
-BURST_SECONDS = 1.5  # of the pace, that a tick which comes late may make up for
+BURST_SECONDS = 1.25  # of the pace, that a tick which comes late may make up for
 AHEAD_SECONDS = 5  # of the pace, in the queue and under way: enough to wait for a container, little to wait behind
 
 KEPT = (
     "pace",
+    "cost",
     "answers",
     "is_steady",
     "silent_since_ms",
@@ -65,16 +67,18 @@ class Asked:
 class Lane:
     """The state of a lane, kept from run to run. Rates are requests per second, times epoch milliseconds.
 
-    ``bound``: the most requests per second, as configured. ``limit``: the most claims under way, ``None`` for no limit.
+    ``bound``: the most requests per second, as configured. ``cost``: requests that a claim's turn takes. ``limit``: the
+    most claims under way, ``None`` for no limit.
     ``is_judged``: whether unanswered requests are told apart; a lane that is not is never silent.
-    ``silent_since_ms`` is 0 while the lane answers, or has never been heard of. ``answering_since_ms``: when it was first
-    heard of, or when its last outage ended; 0 before.
+    ``silent_since_ms`` is 0 while the lane answers, or has never been heard of. ``answering_since_ms``: when it was
+    first heard of, or when its last outage ended; 0 before.
     """
 
     bound: float
     is_judged: bool = True
     limit: float | None = None
     pace: float = 0.0
+    cost: float = MOST_REQUESTS
     answers: bool = False
     is_steady: bool = False
     silent_since_ms: int = 0
@@ -94,7 +98,7 @@ class Lane:
 
     @property
     def _start(self) -> float:
-        return max(self.bound * START_SHARE, min(REQUESTS_PER_CLAIM, self.bound))
+        return max(self.bound * START_SHARE, min(MOST_REQUESTS, self.bound))
 
     @classmethod
     def restored(cls, bound: float, is_judged: bool, stored: Mapping[str, Any]) -> Self:
@@ -114,11 +118,11 @@ class Lane:
             return int(now_ms >= self.probe_at_ms)
         elapsed_seconds = (now_ms - self._at_ms) / 1000 if self._at_ms else 1.0
         self._at_ms = now_ms
-        most = max(self.pace * BURST_SECONDS, REQUESTS_PER_CLAIM)
+        most = max(self.pace * BURST_SECONDS, MOST_REQUESTS)
         self._tokens = min(self._tokens + self.pace * max(0.0, elapsed_seconds), most)
-        ahead = max(1.0, self.pace * AHEAD_SECONDS / REQUESTS_PER_CLAIM)
+        ahead = max(1.0, self.pace * AHEAD_SECONDS / self.cost)
         room = (ahead if self.limit is None else min(ahead, self.limit)) - self.under_way
-        return max(0, int(min(self._tokens / REQUESTS_PER_CLAIM, room)))
+        return max(0, int(min(self._tokens / self.cost, room)))
 
     def known_since_ms(self, now_ms: int) -> int:
         """Return since when the lane answers, 0 if that is not known or it is in an outage."""
@@ -130,7 +134,7 @@ class Lane:
         if not claims:
             return
         self.under_way += claims
-        self._tokens -= REQUESTS_PER_CLAIM * claims
+        self._tokens -= self.cost * claims
         if not self.answers:
             self.probe_pause_ms = min(max(2 * self.probe_pause_ms, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
             self.probe_at_ms = now_ms + self.probe_pause_ms
@@ -139,7 +143,10 @@ class Lane:
         """Take in the lane's counters, and return what is new in them."""
         new, self.heard = total.since(self.heard), total
         self.under_way = max(0, self.under_way - new.claims)
-        self._tokens += REQUESTS_PER_CLAIM * new.claims - new.requests
+        self._tokens += self.cost * new.claims - new.requests  # what was reckoned with, and what it took
+        if new.claims and new.requests:
+            taken = min(max(new.requests / new.claims, LEAST_REQUESTS), MOST_REQUESTS)
+            self.cost += COST_WEIGHT * (taken - self.cost)
         if new.requests and self.is_judged and new.unanswered >= new.requests:
             self._unanswered(new.unanswered, now_ms)
         elif new.requests:

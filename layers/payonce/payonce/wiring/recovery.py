@@ -18,7 +18,7 @@ from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.document import parse_document
 from payonce.routing.control.routing_settings import Mode
 from payonce.wiring.application import Application
-from payonce.wiring.proxy_function import FUNCTION_SECONDS, is_configured, proxy_of
+from payonce.wiring.proxy_function import is_configured, proxy_of
 from payonce.wiring.settings import DEFAULT_RECOVERY_REQUESTS_PER_SECOND, load_settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # A run is a minute and some seconds, in which the next one reads the index and stands by.
 RUN_SECONDS = 65
 STOP_BEFORE_TIMEOUT_MS = 10_000  # time for a last tick whose calls are all tried three times, and for the log
+ASK_SECONDS = 25  # for a claim: a lookup, a submission and a commit, or what a proxy's route may take
 STOP_BEFORE_ANSWER_MS = 4_000  # the same for an asker: time to report, and to answer
 
 
@@ -77,7 +78,7 @@ class RecoveryApplication(Application):
             recoveries=recoveries,
             book=Book(self.database),
             clock=self.clock,
-            timeout_per_claim_ms=FUNCTION_SECONDS * 1000,
+            timeout_per_claim_ms=ASK_SECONDS * 1000,
             report_error=_report_error,
         )
 
