@@ -113,6 +113,7 @@ class _Term:
         self._report = report
         self._leader = feeding.ids.new(LEADER_PREFIX)
         self._lanes: dict[str, Lane] | None = None
+        self._left: Left | None = None
         self._released: list[tuple[int, str]] = []  # when, which
 
     def tick(self) -> float:
@@ -125,7 +126,7 @@ class _Term:
             left = feeding.book.lead(self._leader, feeding.clock.now_ms())
             if left is None:
                 return TICK_MS / 1000
-            self._lanes, self._backlog.released = self._restored(left.lanes), left.released
+            self._left, self._lanes, self._backlog.released = left, self._restored(left.lanes), left.released
         now_ms = feeding.clock.now_ms()
         limits = feeding.limits()
         for name, total in feeding.book.asked(list(self._lanes)).items():
@@ -176,15 +177,31 @@ class _Term:
 
     def _messages(self, name: str, claims: list[str], now_ms: int) -> list[QueueMessage]:
         lanes = self._lanes or {}
-        silent = frozenset(other for other, lane in lanes.items() if other != name and not lane.answers)
         since = {other: at_ms for other, lane in lanes.items() if (at_ms := lane.known_since_ms(now_ms))}
-        return [
-            QueueMessage(AskMessage(lane=name, claims=some, silent=silent, answering_since_ms=since).to_text())
-            for some in batched(claims, CLAIMS_PER_MESSAGE, strict=False)
-        ]
+        messages = []
+        for some in batched(claims, CLAIMS_PER_MESSAGE, strict=False):
+            silent = frozenset[str]() if lanes[name].is_judged else self._silent(now_ms)
+            message = AskMessage(lane=name, claims=some, silent=silent, answering_since_ms=since)
+            messages.append(QueueMessage(message.to_text()))
+        return messages
+
+    def _silent(self, now_ms: int) -> frozenset[str]:
+        """Return the lanes that claims must not ask which do not name theirs.
+
+        A lane whose probe is due is not among them: it may have no other claim with which to find out that it is back.
+        """
+        silent = set()
+        for name, lane in (self._lanes or {}).items():
+            if not lane.answers and now_ms < lane.probe_at_ms:
+                silent.add(name)
+            elif not lane.answers:
+                lane.probed(now_ms)
+        return frozenset(silent)
 
     def _state(self) -> dict[str, Any]:
-        return {name: lane.to_json() for name, lane in (self._lanes or {}).items()}
+        """Return the state of all lanes: of those for which nothing waits, what it was."""
+        before = self._left.lanes if self._left else {}
+        return {**before, **{name: lane.to_json() for name, lane in (self._lanes or {}).items()}}
 
     def _pause_seconds(self, now_ms: int) -> float:
         waiting = [self._lanes[name] for name in self._backlog.lanes() if self._lanes and name in self._lanes]

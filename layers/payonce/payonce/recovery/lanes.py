@@ -38,6 +38,8 @@ AHEAD_SECONDS = 5  # of the pace, in the queue and under way: enough to wait for
 KEPT = (
     "pace",
     "cost",
+    "tokens",
+    "at_ms",
     "answers",
     "is_steady",
     "silent_since_ms",
@@ -67,7 +69,7 @@ class Asked:
 class Lane:
     """The state of a lane, kept from run to run. Rates are requests per second, times epoch milliseconds.
 
-    ``bound``: the most requests per second, as configured. ``cost``: requests that a claim's turn takes. ``limit``: the
+    ``bound``: the most requests per second, as configured. ``tokens``: requests that may be released, as of ``at_ms``. ``cost``: requests that a claim's turn takes. ``limit``: the
     most claims under way, ``None`` for no limit.
     ``is_judged``: whether unanswered requests are told apart; a lane that is not is never silent.
     ``silent_since_ms`` is 0 while the lane answers, or has never been heard of. ``answering_since_ms``: when it was
@@ -88,8 +90,8 @@ class Lane:
     probe_pause_ms: int = 0
     heard: Asked = Asked()
     under_way: int = 0
-    _tokens: float = 0.0
-    _at_ms: int = 0
+    tokens: float = 0.0
+    at_ms: int = 0
 
     def __post_init__(self) -> None:
         if not self.is_judged:
@@ -116,13 +118,14 @@ class Lane:
         """Return how many claims may be released now: one probe at its time, or what the pace allows."""
         if not self.answers:
             return int(now_ms >= self.probe_at_ms)
-        elapsed_seconds = (now_ms - self._at_ms) / 1000 if self._at_ms else 1.0
-        self._at_ms = now_ms
+        elapsed_seconds = (now_ms - self.at_ms) / 1000 if self.at_ms else 1.0
+        self.at_ms = now_ms
         most = max(self.pace * BURST_SECONDS, MOST_REQUESTS)
-        self._tokens = min(self._tokens + self.pace * max(0.0, elapsed_seconds), most)
+        # Not below: counters that are taken for new ones after their state was lost must not stop the lane for long.
+        self.tokens = min(max(self.tokens, -most) + self.pace * max(0.0, elapsed_seconds), most)
         ahead = max(1.0, self.pace * AHEAD_SECONDS / self.cost)
         room = (ahead if self.limit is None else min(ahead, self.limit)) - self.under_way
-        return max(0, int(min(self._tokens / self.cost, room)))
+        return max(0, int(min(self.tokens / self.cost, room)))
 
     def known_since_ms(self, now_ms: int) -> int:
         """Return since when the lane answers, 0 if that is not known or it is in an outage."""
@@ -134,16 +137,20 @@ class Lane:
         if not claims:
             return
         self.under_way += claims
-        self._tokens -= self.cost * claims
+        self.tokens -= self.cost * claims
         if not self.answers:
-            self.probe_pause_ms = min(max(2 * self.probe_pause_ms, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
-            self.probe_at_ms = now_ms + self.probe_pause_ms
+            self.probed(now_ms)
+
+    def probed(self, now_ms: int) -> None:
+        """Note that the silent lane is being asked, and wait longer for the next time."""
+        self.probe_pause_ms = min(max(2 * self.probe_pause_ms, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
+        self.probe_at_ms = now_ms + self.probe_pause_ms
 
     def hear(self, total: Asked, now_ms: int) -> Asked:
         """Take in the lane's counters, and return what is new in them."""
         new, self.heard = total.since(self.heard), total
         self.under_way = max(0, self.under_way - new.claims)
-        self._tokens += self.cost * new.claims - new.requests  # what was reckoned with, and what it took
+        self.tokens += self.cost * new.claims - new.requests  # what was reckoned with, and what it took
         if new.claims and new.requests:
             taken = min(max(new.requests / new.claims, LEAST_REQUESTS), MOST_REQUESTS)
             self.cost += COST_WEIGHT * (taken - self.cost)
@@ -165,7 +172,7 @@ class Lane:
         if not self.answers:
             self.answering_since_ms = self.known_since_ms(now_ms) or now_ms
             self.answers, self.is_steady, self.silent_since_ms = True, False, 0
-            self.pace, self._tokens, self._at_ms, self.probe_pause_ms = self._start, 0.0, 0, 0
+            self.pace, self.tokens, self.at_ms, self.probe_pause_ms = self._start, 0.0, 0, 0
             self.under_way = 0  # only probes were, and a report of one may be lost
         elif unanswered_share > TOLERATED_SHARE:
             self.pace, self.is_steady = max(self.pace * REDUCTION, min(1.0, self.bound)), True
