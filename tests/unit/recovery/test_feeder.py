@@ -137,8 +137,24 @@ def test_a_silent_gateway_is_probed_and_the_others_go_on() -> None:
     last_ms, last = bench.sent[-1]
     assert (last.lane, len(last.claims)) == ("dead", 1)
     assert last_ms - bench.sent[-2][0] == LONGEST_PAUSE_MS
-    later = [message for at_ms, message in bench.sent if message.lane == "bank" and at_ms > bench.sent[0][0] + 5_000]
-    assert all(message.silent == {"dead"} for message in later)
+
+
+def test_claims_that_name_nobody_are_told_who_is_silent_and_find_out_who_is_back() -> None:
+    """Fails when they are sent into a gateway that is down; or when nobody ever asks it again, because it has no other
+    claims: they would stay open for good.
+    """
+    bench = Bench(bounds={"dead": BOUND})
+    bench.ask = silence
+    bench.open(20, lane="dead")
+    bench.run()
+    assert {message.silent for _, message in bench.sent} == {frozenset()}
+    bench.claims.clear()
+    bench.sent.clear()
+    bench.open(1_000, lane="")
+    bench.run()
+    probes = [at_ms for at_ms, message in bench.sent if not message.silent]
+    assert {message.silent for _, message in bench.sent} == {frozenset(), frozenset({"dead"})}
+    assert 3 <= len(probes) <= 6
 
 
 def test_the_end_of_a_silence_opens_the_lane_in_the_same_run() -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from payonce.recovery.book import Book
 
 TICK_MS = 1_000
+STANDBY_MS = 250  # between looks at the lead: nobody feeds in between
 LEADER_PREFIX = "feed"
 REMEMBERED_MS = 20_000  # longer than the next run takes to read the index, and a claim to be taken over
 MAX_LANES = 100  # what one read of the counters takes; there are at most 16 gateways, and some upstreams
@@ -89,17 +90,19 @@ class Feeder:
         if backlog.oldest_created_at_ms:
             report.oldest_seconds = (feeding.clock.now_ms() - backlog.oldest_created_at_ms) // 1000
         term = _Term(feeding, backlog, report)
-        while backlog.lanes() and feeding.clock.now_ms() < until.at_ms:
+        next_ms = feeding.clock.now_ms()
+        while backlog.lanes() and next_ms < until.at_ms:
+            feeding.sleep(max(0, next_ms - feeding.clock.now_ms()) / 1000)
             try:
-                pause_seconds = term.tick()
+                pause_ms = term.tick()
             except WriteConflict:
                 break  # another feeder leads; what was released here is settled all the same
             except PayonceError as error:
                 report.failed += 1
                 feeding.report_error("recovery tick", error)
-                pause_seconds = TICK_MS / 1000
-            if backlog.lanes():
-                feeding.sleep(min(pause_seconds, until.remaining_seconds(feeding.clock)))
+                pause_ms = TICK_MS
+            # From one tick's beginning to the next one's. What a slow one has missed is made up for by the lanes.
+            next_ms = max(next_ms + pause_ms, feeding.clock.now_ms())
         term.end()
         return report
 
@@ -116,8 +119,8 @@ class _Term:
         self._left: Left | None = None
         self._released: list[tuple[int, str]] = []  # when, which
 
-    def tick(self) -> float:
-        """Hear, release, keep; return how many seconds later there is something to do.
+    def tick(self) -> int:
+        """Hear, release, keep; return how many milliseconds later there is something to do.
 
         Raises ``WriteConflict`` when the lead is lost, and the errors of the store and the queue.
         """
@@ -125,7 +128,7 @@ class _Term:
         if self._lanes is None:
             left = feeding.book.lead(self._leader, feeding.clock.now_ms())
             if left is None:
-                return TICK_MS / 1000
+                return STANDBY_MS
             self._left, self._lanes, self._backlog.released = left, self._restored(left.lanes), left.released
         now_ms = feeding.clock.now_ms()
         limits = feeding.limits()
@@ -146,7 +149,7 @@ class _Term:
         feeding.queue.send(messages)
         self._report.released += len(released)
         self._released += ((now_ms, claim) for claim in released)
-        return self._pause_seconds(now_ms)
+        return self._pause_ms(now_ms)
 
     def end(self) -> None:
         """Give the lead up, so that the next run need not wait for it, and say what is left."""
@@ -203,8 +206,9 @@ class _Term:
         before = self._left.lanes if self._left else {}
         return {**before, **{name: lane.to_json() for name, lane in (self._lanes or {}).items()}}
 
-    def _pause_seconds(self, now_ms: int) -> float:
-        waiting = [self._lanes[name] for name in self._backlog.lanes() if self._lanes and name in self._lanes]
+    def _pause_ms(self, now_ms: int) -> int:
+        lanes = self._lanes or {}
+        waiting = [lanes[name] for name in self._backlog.lanes() if name in lanes]
         if any(lane.answers or lane.under_way for lane in waiting):
-            return TICK_MS / 1000
-        return max(TICK_MS, min((lane.probe_at_ms for lane in waiting), default=0) - now_ms) / 1000
+            return TICK_MS
+        return max(TICK_MS, min((lane.probe_at_ms for lane in waiting), default=0) - now_ms)

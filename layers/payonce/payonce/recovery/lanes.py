@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 # A claim's turn asks once, and sends at most once. How many requests the turns take now is learned, with this weight.
 MOST_REQUESTS, LEAST_REQUESTS = 2.0, 1.0
-COST_WEIGHT = 0.3
+NEW_WEIGHT = 0.3
 START_SHARE = 0.125  # of the bound: three quarters of a second of its load, until the first answers are there
 GROWTH = 1.5  # a second, while no request fails: the bound is reached in 6 s
 STEP_SHARE = 0.02  # of the bound, a second, after requests have failed: the lane is close to what it takes
 REDUCTION = 0.7
-TOLERATED_SHARE = 0.1  # of a second's requests; a gateway that works leaves some unanswered, too
+TOLERATED_SHARE = 0.1  # of the requests, weighted as the cost; a gateway that works leaves some unanswered, too
 SILENT_AFTER = 5  # requests in a row: a gateway that answers half of them does so once in 32 tries
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 2_000, 15_000  # between probes: 240 an hour, and an outage's end is seen in 15 s
 # A gateway that is full is silent for seconds. Only a longer silence is an outage, in which nobody could ask.
 OUTAGE_MS = 60_000
-BURST_SECONDS = 1.25  # of the pace, that a tick which comes late may make up for
+BURST_SECONDS = 1.1  # of the pace, that a tick which comes late may make up for
 AHEAD_SECONDS = 5  # of the pace, in the queue and under way: enough to wait for a container, little to wait behind
 
 KEPT = (
@@ -42,6 +42,7 @@ KEPT = (
     "at_ms",
     "answers",
     "is_steady",
+    "unanswered_share",
     "silent_since_ms",
     "answering_since_ms",
     "unanswered_in_row",
@@ -83,6 +84,7 @@ class Lane:
     cost: float = MOST_REQUESTS
     answers: bool = False
     is_steady: bool = False
+    unanswered_share: float = 0.0
     silent_since_ms: int = 0
     answering_since_ms: int = 0
     unanswered_in_row: int = 0
@@ -153,7 +155,7 @@ class Lane:
         self.tokens += self.cost * new.claims - new.requests  # what was reckoned with, and what it took
         if new.claims and new.requests:
             taken = min(max(new.requests / new.claims, LEAST_REQUESTS), MOST_REQUESTS)
-            self.cost += COST_WEIGHT * (taken - self.cost)
+            self.cost += NEW_WEIGHT * (taken - self.cost)
         if new.requests and self.is_judged and new.unanswered >= new.requests:
             self._unanswered(new.unanswered, now_ms)
         elif new.requests:
@@ -174,8 +176,12 @@ class Lane:
             self.answers, self.is_steady, self.silent_since_ms = True, False, 0
             self.pace, self.tokens, self.at_ms, self.probe_pause_ms = self._start, 0.0, 0, 0
             self.under_way = 0  # only probes were, and a report of one may be lost
-        elif unanswered_share > TOLERATED_SHARE:
+            self.unanswered_share = 0.0
+            return
+        self.unanswered_share += NEW_WEIGHT * (unanswered_share - self.unanswered_share)
+        if self.unanswered_share > TOLERATED_SHARE:
             self.pace, self.is_steady = max(self.pace * REDUCTION, min(1.0, self.bound)), True
+            self.unanswered_share = 0.0
         else:
             faster = self.pace + STEP_SHARE * self.bound if self.is_steady else self.pace * GROWTH
             self.pace = min(faster, self.bound)
