@@ -70,8 +70,8 @@ class Asked:
 class Lane:
     """The state of a lane, kept from run to run. Rates are requests per second, times epoch milliseconds.
 
-    ``bound``: the most requests per second, as configured. ``tokens``: requests that may be released, as of ``at_ms``. ``cost``: requests that a claim's turn takes. ``limit``: the
-    most claims under way, ``None`` for no limit.
+    ``bound``: the most requests per second, as configured. ``limit``: the most claims under way, ``None`` for no limit.
+    ``cost``: requests that a claim's turn takes. ``tokens``: requests that may be made as of ``at_ms``.
     ``is_judged``: whether unanswered requests are told apart; a lane that is not is never silent.
     ``silent_since_ms`` is 0 while the lane answers, or has never been heard of. ``answering_since_ms``: when it was
     first heard of, or when its last outage ended; 0 before.
