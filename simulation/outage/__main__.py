@@ -49,10 +49,8 @@ def lines(result: Result) -> list[str]:
         f"{result.invocations:,} executions of askers, at most {result.most_running} at the same time",
     ]
     for whose, waits in sorted(result.waits.items()):
-        bank, _, merchant = whose.partition("/")
-        since = "the gateway's return" if bank else "their request"
-        of = ("this gateway's" if bank else "other gateways'") + f" claims, {merchant}"
-        found.append(f"{of}: settled {_spread(waits)} after {since}")
+        since = "their request" if whose == "other gateway" else "the gateway's return"
+        found.append(f"{whose}: {len(waits):,} settled {_spread(waits)} after {since}")
     if result.dead_requests:
         found.append(f"the gateway that stays down got {result.dead_requests:,} requests")
     if result.errors or result.cut_off:

@@ -47,6 +47,8 @@ class DrillBank:
     """``Gateway``. ``down``: from and until when (seconds) nothing is answered.
 
     ``executes``: whether a request that is not answered is executed all the same, by the number of the submission.
+    ``hides_seconds``: how long an inquiry does not find what was executed; where it is above 0, no submission is
+    answered, so that each payment is in doubt for a while.
     """
 
     scheduler: Scheduler
@@ -56,6 +58,7 @@ class DrillBank:
     down: tuple[float, float]
     executes: Callable[[int], bool]
     capabilities: GatewayCapabilities = IGNORES_KEYS
+    hides_seconds: float = 0.0
     charges: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
     sent_at: dict[str, float] = field(default_factory=dict)
@@ -75,7 +78,7 @@ class DrillBank:
         answered, executed = self._exchange(deadline)
         if executed if executed is not None else self.executes(number):
             self.charges[reference] += 1
-        if not answered:
+        if not answered or self.hides_seconds:
             return Unknown("no answer", repeatable=True)
         return Succeeded(f"ch_{reference}", f"op_{reference}")
 
@@ -86,7 +89,8 @@ class DrillBank:
         answered, _ = self._exchange(deadline)
         if not answered:
             return Unknown("no answer")
-        return Succeeded(f"ch_{reference}", f"op_{reference}") if self.charges[reference] else NotFound()
+        shown = self.charges[reference] and self._now() >= self.sent_at[reference] + self.hides_seconds
+        return Succeeded(f"ch_{reference}", f"op_{reference}") if shown else NotFound()
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``. This one waits for nobody."""
@@ -108,7 +112,7 @@ class DrillBank:
             self.scheduler.sleep(left)
             return False, None
         if self.refuses:
-            self._tokens = min(self.takes_per_second, self._tokens + (now - self._at) * self.takes_per_second)
+            self._tokens = min(max(1.0, self.takes_per_second), self._tokens + (now - self._at) * self.takes_per_second)
             self._at = now
             self.scheduler.sleep(min(left, LATENCY_SECONDS))
             if self._tokens < 1:

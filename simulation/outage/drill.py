@@ -18,6 +18,7 @@ from payonce.domain.gateway import CaptureMethod
 from payonce.domain.ids import UlidSource
 from payonce.domain.money import Money
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import KeyedRequest
 from payonce.idempotency.window import IdempotencySettings
 from payonce.payments.create import CreatePayment, plan_payment
@@ -31,7 +32,7 @@ from payonce.wiring.recovery import RUN_SECONDS
 from payonce.wiring.settings import load_settings
 from simulation.outage.bank import DrillBank, every
 from simulation.outage.cloud import DrillDatabase, DrillQueue
-from simulation.scheduler import Scheduler
+from simulation.scheduler import START_MS, Scheduler
 from tests.support.aws import load_template
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 REQUEST_SECONDS = 25  # timeouts of template.yaml
 FEED_SECONDS, ASK_SECONDS = 90, 35
 MERCHANTS = 20
+GREEDY = "mer_greedy"
+HIDES_SECONDS = 15.0  # less than the 30 s after which the gateway's "not found" is final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +50,8 @@ class Scenario:
     """A drill. Rates are per second. ``bound``: the gateway's configured one, by default what it takes.
 
     ``executed``: the share of the payments without an answer that the gateway has executed. ``greedy``: the share of
-    one merchant, whose payments come first; 19 others have the rest. ``others``: payments a second at a second gateway
-    that leaves each in doubt and answers every inquiry. ``dead``: payments at a third one that stays down.
+    one merchant; 19 others have the rest. ``others``: payments a second at a second gateway, which answers inquiries
+    alone. ``dead``: payments of the first minute at a third one, which stays down.
     """
 
     payments_per_second: float
@@ -95,13 +98,13 @@ class Drill:
         down = (0.0, scenario.outage_seconds)
         bank = partial(DrillBank, scheduler)
         self.bank = bank("bank", scenario.takes_per_second, scenario.refuses, down, every(scenario.executed))
-        lost = (0.0, 0.001)
-        self.other = bank("other", 1_000.0, True, lost, every(1.0))
+        self.other = bank("other", 1_000.0, True, (0.0, 0.0), every(1.0), hides_seconds=HIDES_SECONDS)
         self.dead = bank("dead", 1_000.0, True, (0.0, 1e9), every(0.0))
         self.banks = {one.name: one for one in (self.bank, self.other, self.dead)}
         self.database = DrillDatabase(scheduler)
         self.result = Result(int(scenario.payments_per_second * scenario.outage_seconds))
         self.left_at: dict[str, float] = {}
+        self.of_bank: dict[str, bool] = {}
         self._numbers = 0
         self._wire()
 
@@ -179,10 +182,9 @@ class Drill:
 
     def _pay(self, bank: DrillBank, number: int) -> None:
         greedy = bank is self.bank and number % 100 < 100 * self.scenario.greedy
-        merchant = "mer_greedy" if greedy else f"mer_{number % (MERCHANTS - 1):02d}"
-        name = f"pay-{bank.name}-{number}"
-        if bank is self.other:
-            bank.down = (self.scheduler.now_us / 1e6, self.scheduler.now_us / 1e6 + 13)
+        merchant = GREEDY if greedy else f"mer_{number % (MERCHANTS - 1):02d}"
+        name, key = f"pay-{bank.name}-{number}", f"{bank.name}-{number:016d}"
+        self.of_bank[record_id(merchant, "create_payment", key)] = bank is self.bank
 
         def work() -> None:
             application = self.application
@@ -191,7 +193,7 @@ class Drill:
             request = KeyedRequest(
                 scope=merchant,
                 operation="create_payment",
-                key=f"{bank.name}-{number:016d}",
+                key=key,
                 fingerprint="f",
                 deadline=Deadline(self.scheduler.now_ms() + REQUEST_SECONDS * 1000),
             )
@@ -213,11 +215,10 @@ class Drill:
         self.asker.handle(body, Deadline(self.scheduler.now_ms() + (ASK_SECONDS - 4) * 1000))
 
     def _each(self, settle: Callable[[str], bool | None], claims: Sequence[str]) -> list[bool | None]:
-        before = self.scheduler.now_us
         settled = self.scheduler.together([partial(settle, claim) for claim in claims])
         for claim, concluded in zip(claims, settled, strict=True):
             if concluded:
-                self.left_at[claim] = before / 1e6
+                self.left_at[claim] = self.scheduler.now_us / 1e6
         return settled
 
     def _report_error(self, name: str, error: Exception) -> None:
@@ -236,12 +237,17 @@ class Drill:
         for one in self.banks.values():
             result.charged_twice += sum(count > 1 for count in one.charges.values())
         for item in self.database._tables[Table.IDEMPOTENCY].values():
-            scope, at = item["id"].split("#")[0], self.left_at.get(item["id"])
-            if at is not None:
-                paid_at = item["created_at_ms"] / 1000 - self.scheduler.true_ms() / 1000 + self.scheduler.now_us / 1e6
-                key = "greedy" if scope == "mer_greedy" else "others"
-                claimed = "bank" if at >= outage and paid_at < outage else ""
-                result.waits.setdefault(f"{claimed}/{key}", []).append(at - max(paid_at, outage if claimed else 0))
+            settled_at = self.left_at.get(item["id"])
+            if settled_at is None:
+                continue
+            scope = item["id"].partition("#")[0]
+            asked_at = (item["created_at_ms"] - START_MS) / 1000
+            at_bank = self.of_bank[item["id"]]
+            if not at_bank:
+                result.waits.setdefault("other gateway", []).append(settled_at - asked_at)
+            elif asked_at < outage <= settled_at:
+                whose = "greedy merchant" if scope == GREEDY else "other merchants"
+                result.waits.setdefault(whose, []).append(settled_at - outage)
         by_minute = self.bank.requests_by_minute
         result.requests_in_outage = sum(by_minute[minute] for minute in by_minute if minute < outage // 60)
         result.requests_after = sum(by_minute.values()) - result.requests_in_outage

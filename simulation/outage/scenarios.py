@@ -33,10 +33,8 @@ SCENARIOS: Mapping[str, tuple[str, Scenario]] = MappingProxyType(
             Scenario(payments_per_second=100, outage_seconds=1_000, takes_per_second=150),
         ),
         "hours": (
-            "10,000 in doubt, none executed, 1.5 requests/s: hours of queue",
-            Scenario(
-                payments_per_second=10, outage_seconds=1_000, takes_per_second=1.5, longest_seconds=6 * 60 * MINUTE
-            ),
+            "10,000 in doubt, none executed, 3 requests/s: two hours of queue",
+            Scenario(payments_per_second=10, outage_seconds=1_000, takes_per_second=3, longest_seconds=4 * 60 * MINUTE),
         ),
         "neighbours": (
             "60,000 in doubt, nine tenths of one merchant; a second gateway works, a third one stays down",
