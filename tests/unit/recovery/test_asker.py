@@ -13,7 +13,7 @@ from payonce.domain.gateway import OperationKind
 from payonce.idempotency.keys import record_id
 from payonce.payments.recovery_run import Recovery
 from payonce.payments.rules import MAX_RESUBMIT_AGE_MS
-from payonce.ports import Deadline, Table
+from payonce.ports import Adjust, Deadline, Table
 from payonce.recovery.asker import Asker, AskReport
 from payonce.recovery.book import Book
 from payonce.recovery.lanes import Asked
@@ -145,6 +145,26 @@ def test_an_hour_in_our_queue_costs_no_payment_its_chance() -> None:
     assert ask(world, PAYMENT, answering_since_ms={"bank": began_ms}) == AskReport(concluded=1)
     assert world.create().response.status == 201
     assert len(world.gateway.bookings) == 1
+
+
+def test_a_claim_that_was_not_due_has_not_waited_for_us() -> None:
+    """It was asked about in time, and its own pause ended after the hour. Fails when every wait counts as our queue."""
+    world = doubtful()
+    began_ms = world.clock.ms
+    world.clock.ms += 2 * MAX_RESUBMIT_AGE_MS
+    later = Adjust(
+        table=Table.IDEMPOTENCY, key={"id": PAYMENT}, set={"lease_expires_at_ms": world.clock.ms - MINUTE_MS}
+    )
+    world.database.write([later])
+    assert ask(world, PAYMENT, answering_since_ms={"bank": began_ms}) == AskReport(concluded=1)
+    assert world.gateway.bookings == []
+
+
+def test_a_payments_claim_names_its_gateway() -> None:
+    """Fails when payments have no lane of their own, and one gateway's outage holds up another's."""
+    claim = doubtful().store.get(PAYMENT)
+    assert claim is not None
+    assert claim.lane == "bank"
 
 
 @pytest.mark.parametrize("known", [{}, {"bank": 0}, {"other": 0}])

@@ -254,3 +254,15 @@ def test_how_long_the_rest_takes_is_estimated_from_the_pace() -> None:
     assert report.drain_seconds == report.waiting * 2 // int(BOUND)
     assert report.oldest_seconds == 100
     assert 0 < report.concluded <= report.released
+
+
+def test_a_lane_for_which_nothing_waits_for_a_while_is_not_forgotten() -> None:
+    """Fails when what was concluded for it long ago is counted again."""
+    bench = Bench(ask=answers)
+    for lane, count in (("", 50), ("", 1), ("bank", 5)):
+        bench.claims.clear()
+        bench.open(count, lane=lane)
+        bench.run()
+    bench.claims.clear()
+    bench.open(1, lane="")
+    assert bench.run().concluded <= 5 + 1

@@ -189,3 +189,10 @@ def test_a_lane_that_is_not_judged_is_never_silent() -> None:
 def test_counters_that_have_begun_anew_are_all_new() -> None:
     """Somebody has deleted the item. Fails when the lane then hears nothing until the old count is reached again."""
     assert Asked(5, 5, 0, 5).since(Asked(1_000, 1_000, 0, 1_000)) == Asked(5, 5, 0, 5)
+
+
+def test_a_state_that_was_lost_stops_no_lane_for_long() -> None:
+    """The counters of a year are then taken for what is new. Fails when their requests have to be made up for first."""
+    hand = Hand(Lane(BOUND, is_judged=False))
+    hand.report(0, 1_000_000, 0)
+    assert sum(hand.second() for _ in range(10)) > 100
