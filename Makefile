@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page outage-drill crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -55,6 +55,9 @@ simulation: setup ## Hypothesis state machines over the whole protocol, and a sl
 SEEDS ?= 200
 simulate: setup ## production code under one scheduler that interrupts it at every call, with faults: SEEDS=200 (docs/simulation.md)
 	$(PY) -m simulation --seeds $(SEEDS)
+
+outage-drill: setup ## ten minutes of outage at 100 payments a second and what recovery makes of it, in virtual time: NAMES="required backlog"
+	$(PY) -m simulation.outage $(NAMES)
 
 simulate-page: setup ## the same, and write its figures into docs/simulation.md
 	$(PY) -m simulation --seeds $(SEEDS) --write

@@ -63,7 +63,8 @@ class Backlog:
 
     def take(self, lane: str, most: int) -> list[str]:
         """Return the next claims of the lane, at most so many: of each scope one, then again of each."""
-        scopes, taken = self._waiting.get(lane, deque()), []
+        scopes = self._waiting.get(lane, deque())
+        taken: list[str] = []
         while scopes and len(taken) < most:
             ids = scopes.popleft()
             record_id = ids.popleft()
