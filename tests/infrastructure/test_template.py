@@ -608,7 +608,7 @@ def test_the_recovery_runs_every_minute_and_meets_its_next_run() -> None:
 def test_the_feeder_reads_the_index_and_changes_no_claim() -> None:
     """It only says when. Fails when its role may touch a payment, a claim or a gateway's secret."""
     reach = json.dumps(statements("RecoverPaymentsFunction"))
-    for other in ("PaymentsTable", "LedgerTable", "OutboxTable", "IdempotencyTable.Arn\"}", "secretsmanager"):
+    for other in ("PaymentsTable", "LedgerTable", "OutboxTable", 'IdempotencyTable.Arn"}', "secretsmanager"):
         assert other not in reach
     keys = {
         action: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]

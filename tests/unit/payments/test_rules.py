@@ -105,9 +105,7 @@ def test_the_decision_table(
         (MIN_WINDOW_SECONDS * 1000, MIN_WINDOW_SECONDS * 1000 - 1, NeverExecuted),  # whatever the queue: a day is a day
     ],
 )
-def test_the_hour_leaves_out_what_a_claim_has_waited_in_our_queue(
-    age_ms: int, queued_ms: int, expected: type
-) -> None:
+def test_the_hour_leaves_out_what_a_claim_has_waited_in_our_queue(age_ms: int, queued_ms: int, expected: type) -> None:
     """Fails when a payment is ended because of the backlog before it, or sent a day later."""
     assert isinstance(judge(NotFound(), FORGETFUL, age_ms, queued_ms=queued_ms), expected)
 
