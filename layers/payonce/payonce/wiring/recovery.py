@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import MisconfiguredError, PayonceError
 from payonce.observability import get_logger
 from payonce.ports import Deadline
-from payonce.recovery.asker import Asker, Recover, Tally
 from payonce.recovery.book import Book
 from payonce.recovery.feeder import Feeder, Feeding
 from payonce.routing.control.control_store import ControlStore
 from payonce.routing.control.document import parse_document
 from payonce.routing.control.routing_settings import Mode
 from payonce.wiring.application import Application
-from payonce.wiring.proxy_function import is_configured, proxy_of
 from payonce.wiring.settings import DEFAULT_RECOVERY_REQUESTS_PER_SECOND, load_settings
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 
     from payonce.ports import MessageQueue
     from payonce.proxy.service import ProxyService
+    from payonce.recovery.asker import Asker, Recover, Tally
     from payonce.recovery.messages import AskMessage
 
 # A run is a minute and some seconds, in which the next one reads the index and stands by.
@@ -71,6 +70,10 @@ class RecoveryApplication(Application):
     @cached_property
     def asker(self) -> Asker:
         """Return the asker, which also settles the claims of the proxy where there is one."""
+        # Imported here, because the feeder needs neither gateways nor the proxy's configuration.
+        from payonce.recovery.asker import Asker
+        from payonce.wiring.proxy_function import is_configured, proxy_of
+
         recoveries: list[Recover] = [self.recovery.recover]
         if is_configured(os.environ):
             recoveries.append(_of_proxy(proxy_of(self, os.environ).service))
