@@ -110,13 +110,14 @@ sam-local: setup ## sam local invoke on every function, in containers (needs Doc
 acceptance: setup ## read every public bank file and write docs/reconciliation-files-read.md; PAYONCE_BANK_FILES=folder shows more
 	$(PY) tools/bank_acceptance.py --write
 
-bench: setup ## round trips, write units, overhead and isolation: the request path, routing, webhooks, stores, sidecar
+bench: setup ## round trips, write units, overhead and isolation: the request path, routing, webhooks, stores, sidecar, cold starts
 	$(PY) benchmarks/request_path.py
 	$(PY) benchmarks/routing.py
 	$(PY) benchmarks/routing_cost.py
 	$(PY) benchmarks/webhooks.py
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/proxy.py
+	$(PY) benchmarks/cold_start.py
 
 bench-reconciliation: setup ## a reconciliation run beside plain SQL, from CSV and parquet, and its growth to 10 million rows a side
 	$(PY) -m benchmarks.reconciliation_from_csv

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from payonce.recovery.lanes import (
     AHEAD_SECONDS,
     FIRST_PAUSE_MS,
@@ -75,6 +77,15 @@ def test_claims_that_take_one_request_come_at_twice_the_pace() -> None:
     hand = answering()
     claims = [hand.second(requests_per_claim=1) for _ in range(20)]
     assert sum(claims[5:]) >= 15 * BOUND * 0.9
+
+
+@pytest.mark.parametrize("bound", [0.5, 3.0, 5.0, 25.0])
+def test_a_slow_gateway_gets_its_rate_too(bound: float) -> None:
+    """Fails when what is left of a second's requests is lost: at 3 a second that was a third of the time."""
+    hand = Hand(Lane(bound))
+    for _ in range(60):
+        hand.second()
+    assert 0.97 * 300 * bound <= 2 * sum(hand.second() for _ in range(300)) <= 1.01 * 300 * bound + 2
 
 
 def test_requests_that_go_unanswered_slow_it_down_and_it_comes_back_in_steps() -> None:
