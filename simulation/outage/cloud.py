@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.record_items import shard_of
 from payonce.idempotency.record_store import OPEN_LEASES_INDEX
-from payonce.ports import Page, Table
-from payonce.stores.limits import item_bytes
-from payonce.stores.memory import MemoryDatabase
-from payonce.stores.schema import primary_key
+from payonce.ports import Delete, Insert, Page, Table
+from payonce.stores.limits import item_bytes, storable
+from payonce.stores.memory import MemoryDatabase, _adjusted, _key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +37,11 @@ PROJECTED = ("id", "open_shard", "lease_expires_at_ms", "lane", "created_at_ms")
 
 
 class DrillDatabase(MemoryDatabase):
-    """The store in memory; each call takes time, and the index of open leases is one that 100,000 claims can be in."""
+    """The store in memory; each call takes time, and the index of open leases is one that 100,000 claims can be in.
+
+    Conditions hold as there. Sizes are not checked: that is what tests/contract is for, and here it would take longer
+    than all the rest.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         super().__init__()
@@ -59,10 +62,16 @@ class DrillDatabase(MemoryDatabase):
     def write(self, writes: Sequence[Write]) -> None:
         """See ``Database``."""
         self._scheduler.sleep(WRITE_SECONDS if len(writes) == 1 else TRANSACTION_SECONDS)
-        super().write(writes)
-        for write in writes:
+        before = [self._met(index, write) for index, write in enumerate(writes)]
+        for write, stored in zip(writes, before, strict=True):
+            key = _key_of(write)
+            if isinstance(write, Delete):
+                del self._tables[write.table][key]
+            else:
+                item = write.item if isinstance(write, Insert) else _adjusted(stored or dict(write.key), write)
+                self._tables[write.table][key] = storable(item)
             if write.table is Table.IDEMPOTENCY:
-                self._index(primary_key(write.table, write.item if hasattr(write, "item") else write.key))
+                self._index(key)
 
     def query(self, table: Table, *, index: str | None = None, limit: int, **request: Any) -> Page:
         """See ``Database``."""
