@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from payonce.wiring.adapters import AWS_MAX_CONNECTIONS, client_config, dynamodb_config
 from tests.support.aws import dynamodb_client
+
+SENT = SimpleNamespace(status_code=200)  # instead of an HTTP response
 
 
 def test_dynamodb_is_asked_without_the_sdks_check_and_else_as_all_of_aws() -> None:
@@ -17,4 +21,9 @@ def test_dynamodb_is_asked_without_the_sdks_check_and_else_as_all_of_aws() -> No
 
 def test_the_contract_suites_run_as_production_does() -> None:
     """Fails when a request that only the SDK would have refused is never tried."""
-    assert dynamodb_client().meta.config.parameter_validation is False
+    asked: list[object] = []
+    client = dynamodb_client()
+    client.meta.events.register("before-parameter-build.dynamodb.GetItem", lambda **_: asked.append("built"))
+    client.meta.events.register("before-call.dynamodb.GetItem", lambda **_: (SENT, {}))
+    client.get_item(TableName=7, Key={})  # type: ignore[arg-type]
+    assert asked == ["built"]

@@ -161,8 +161,8 @@ def client_config(max_connections: int = AWS_MAX_CONNECTIONS) -> Config:
 def dynamodb_config(max_connections: int = AWS_MAX_CONNECTIONS) -> Config:
     """Return the configuration of DynamoDB clients: the SDK does not compare each request with the service's model.
 
-    That is a tenth of a payment's processor time (5.1 instead of 5.7 ms, DynamoDB Local, 2026-11-29). What may be stored
-    is checked once, in ``stores.limits``, and the contract suites run without the SDK's check.
+    That is a tenth of a payment's processor time (5.1 instead of 5.7 ms, DynamoDB Local, 2026-11-29). What may be
+    stored is checked once, in ``stores.limits``, and the contract suites run without the SDK's check.
     """
     from botocore.config import Config
 
