@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 from payonce.wiring.adapters import AWS_MAX_CONNECTIONS, client_config, dynamodb_config
 from tests.support.aws import dynamodb_client
@@ -21,9 +22,13 @@ def test_dynamodb_is_asked_without_the_sdks_check_and_else_as_all_of_aws() -> No
 
 def test_the_contract_suites_run_as_production_does() -> None:
     """Fails when a request that only the SDK would have refused is never tried."""
-    asked: list[object] = []
+    asked: list[dict[str, Any]] = []
     client = dynamodb_client()
-    client.meta.events.register("before-parameter-build.dynamodb.GetItem", lambda **_: asked.append("built"))
-    client.meta.events.register("before-call.dynamodb.GetItem", lambda **_: (SENT, {}))
-    client.get_item(TableName=7, Key={})  # type: ignore[arg-type]
-    assert asked == ["built"]
+
+    def answer(params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        asked.append(params)
+        return SENT, {}
+
+    client.meta.events.register("before-call.dynamodb.GetItem", answer)
+    client.get_item(TableName="t", Key={}, ConsistentRead="yes")  # type: ignore[arg-type]
+    assert len(asked) == 1
