@@ -605,6 +605,14 @@ def test_the_recovery_runs_every_minute_and_meets_its_next_run() -> None:
     assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
 
 
+def test_both_functions_of_recovery_alarm_when_they_fail() -> None:
+    """Fails when askers that can't start are found out only by the age of the doubts, 45 minutes later."""
+    alarms = [TEMPLATE["Resources"][name]["Properties"] for name in ("RecoveryFailingAlarm", "AskersFailingAlarm")]
+    assert {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms} == {("AWS/Lambda", "Errors")}
+    watched = [alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms]
+    assert watched == ["RecoverPaymentsFunction", "AskGatewaysFunction"]
+
+
 def test_the_feeder_reads_the_index_and_changes_no_claim() -> None:
     """It only says when. Fails when its role may touch a payment, a claim or a gateway's secret."""
     reach = json.dumps(statements("RecoverPaymentsFunction"))
