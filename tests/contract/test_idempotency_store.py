@@ -10,8 +10,9 @@ import pytest
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.audit import ReleasedBy, released_entry
 from payonce.idempotency.audit_items import DatabaseAuditTrail
+from payonce.idempotency.open_claims import OpenClaim
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, response_attributes
-from payonce.idempotency.record_store import ClaimTaken, DatabaseIdempotencyStore, OpenClaim
+from payonce.idempotency.record_store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.idempotency.records import RecordStatus, StoredResponse
 from payonce.ports import Insert, Table
 from tests.support.stores import ENDED_AT_MS, PURGE_AT_SECONDS, RESPONSE, new_record

@@ -15,7 +15,8 @@ from payonce.domain.gateway import NeverSent, NotFound, Unknown
 from payonce.domain.ids import content_id
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
-from payonce.idempotency.record_store import DatabaseIdempotencyStore, OpenPage
+from payonce.idempotency.open_claims import OpenPage
+from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import Draft
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import StoreUnavailable
+from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
-from payonce.idempotency.record_store import OpenClaim, OpenPage
 from payonce.recovery.backlog import DOUBT_AGE_MS, Backlog, read_backlog
 from payonce.recovery.book import mark_of
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.ids import UlidSource
+from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import shard_of
-from payonce.idempotency.record_store import OpenClaim, OpenPage
 from payonce.ports import Adjust, Deadline, Table
 from payonce.recovery.book import FEEDER_KEY, LEAD_MS, Book
 from payonce.recovery.feeder import Feeder, FeederReport, Feeding

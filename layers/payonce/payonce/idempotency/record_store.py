@@ -16,12 +16,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
 from payonce.idempotency.audit import released_entry
 from payonce.idempotency.audit_items import entry_write
+from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import (
     DROPPED_AT_COMPLETION,
     from_item,
@@ -50,35 +50,9 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord, StoredResponse
     from payonce.ports import Database, Item, Write
 
-__all__ = ["ClaimTaken", "DatabaseIdempotencyStore", "IdempotencyStore", "OpenClaim", "OpenClaims", "OpenPage"]
+__all__ = ["ClaimTaken", "DatabaseIdempotencyStore", "IdempotencyStore"]
 
 OPEN_LEASES_INDEX = "open-leases"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenClaim:
-    """A claim that is not concluded, as the index lists it. ``due_at_ms``: nobody may take it over before."""
-
-    record_id: str
-    lane: str
-    due_at_ms: int
-    created_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class OpenPage:
-    """One page of a shard's open claims. ``next_key`` is where the next page starts, ``None`` on the last page."""
-
-    claims: list[OpenClaim]
-    next_key: Item | None
-
-
-class OpenClaims(Protocol):
-    """Port of those that read the whole backlog, page by page."""
-
-    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
-        """Return up to ``limit`` open claims of ``shard``, the ones that are due first ahead. Eventually consistent."""
-        ...
 
 
 class IdempotencyStore(Protocol):

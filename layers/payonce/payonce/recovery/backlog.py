@@ -19,7 +19,7 @@ from payonce.recovery.book import mark_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.idempotency.record_store import OpenClaim, OpenClaims
+    from payonce.idempotency.open_claims import OpenClaim, OpenClaims
 
 PAGE_CLAIMS = 4_000  # 1 MB, a query's limit, holds about as many
 MAX_CLAIMS_PER_SHARD = 40_000  # of 8 shards: 320,000 claims take some 100 MB here; the next run reads on

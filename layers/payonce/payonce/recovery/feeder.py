@@ -26,7 +26,7 @@ from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.idempotency.record_store import OpenClaims
+    from payonce.idempotency.open_claims import OpenClaims
     from payonce.ports import Clock, Deadline, IdSource, MessageQueue
     from payonce.recovery.book import Book
 
