@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak outage-drill
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -71,6 +71,9 @@ simulation: setup ## Hypothesis state machines over the whole protocol, and a sl
 SEEDS ?= 200
 simulate: setup ## production code under one scheduler that interrupts it at every call, with faults: SEEDS=200 (docs/simulation.md)
 	$(PY) -m simulation --seeds $(SEEDS)
+
+outage-drill: setup ## ten minutes of outage at 100 payments a second and what recovery makes of it, in virtual time: NAMES="required backlog"
+	$(PY) -m simulation.outage $(NAMES)
 
 simulate-page: setup ## the same, and write its figures into docs/simulation.md
 	$(PY) -m simulation --seeds $(SEEDS) --write
@@ -156,13 +159,14 @@ sam-local: setup ## sam local invoke on every function, in containers (needs Doc
 acceptance: setup ## read every public bank file and write docs/reconciliation-files-read.md; PAYONCE_BANK_FILES=folder shows more
 	$(PY) tools/bank_acceptance.py --write
 
-bench: setup ## round trips, write units, overhead and isolation: the request path, routing, webhooks, stores, sidecar
+bench: setup ## round trips, write units, overhead and isolation: the request path, routing, webhooks, stores, sidecar, cold starts
 	$(PY) benchmarks/request_path.py
 	$(PY) benchmarks/routing.py
 	$(PY) benchmarks/routing_cost.py
 	$(PY) benchmarks/webhooks.py
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/proxy.py
+	$(PY) benchmarks/cold_start.py
 
 bench-reconciliation: setup ## a reconciliation run beside plain SQL, from CSV and parquet, and its growth to 10 million rows a side
 	$(PY) -m benchmarks.reconciliation_from_csv

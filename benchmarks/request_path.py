@@ -109,7 +109,7 @@ def import_ms(code: str) -> float:
 def compare(endpoint_url: str, queue_url: str) -> list[Row]:
     """Return the rows, the plain handler first."""
     meter = Meter()
-    client = dynamodb_client(endpoint_url)
+    client, plain = dynamodb_client(endpoint_url), dynamodb_client(endpoint_url, plain=True)
     names = create_tables(client)
     client.create_table(
         TableName="stock",
@@ -119,6 +119,7 @@ def compare(endpoint_url: str, queue_url: str) -> list[Row]:
     )
     sqs = boto3.client("sqs", endpoint_url=queue_url, region_name=REGION)
     meter.watch(client)
+    meter.watch(plain)
     meter.watch(sqs)
     clock = RealClock()
     application = Application(
@@ -150,10 +151,10 @@ def compare(endpoint_url: str, queue_url: str) -> list[Row]:
         payment = CreatePayment(plan, application.gateway, application.services)._payment(
             _Charge(Change.CHARGED, "ch_1"), None
         )
-        client.put_item(TableName=names[Table.PAYMENTS], Item=to_attributes(payment_item(payment)))
+        plain.put_item(TableName=names[Table.PAYMENTS], Item=to_attributes(payment_item(payment)))
         return payment_view(payment)
 
-    layer = DynamoDBPersistenceLayer(table_name="stock", boto3_client=client)
+    layer = DynamoDBPersistenceLayer(table_name="stock", boto3_client=plain)
     config = IdempotencyConfig(event_key_jmespath="key", payload_validation_jmespath="body")
 
     def stock_handler(*, event: dict[str, Any]) -> dict[str, Any]:

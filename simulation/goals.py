@@ -40,6 +40,8 @@ class Goal(StrEnum):
     RESERVATION_REFUSED = "an operation was refused, because others had reserved the amount"
     OVERTAKEN = "a gateway refused, because somebody else had changed the charge"
     OTHER_GATEWAY = "after a gateway that was never reached, the key was executed by another"
+    STOOD_BY = "a recovery run stood by while another one had the lead, or waited for a silent gateway"
+    ASKED_IN_VAIN = "a message of the recovery queue found a claim that was leased, concluded, or still unknown"
     RELAYED_TWICE = "an event was relayed twice"
     SWEPT = "the sweeper relayed what the stream had lost"
     DELIVERED_TWICE = "an event was delivered twice to one endpoint"

@@ -26,7 +26,7 @@ from simulation.goals import Goal
 from simulation.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 START_MS = 1_800_000_000_000
 US = 1_000  # microseconds in a millisecond: the scheduler counts in these, so that calls seldom tie
@@ -153,6 +153,27 @@ class Scheduler:
             self._push(lands_us, happen)
         self._wait(actor, there_us + back_us)
         return exchange
+
+    def together[T](self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """Run all works at the same time, as threads of the actor that calls, and return their results in order."""
+        actor, left = self.alive(), len(works)
+        results: dict[int, T] = {}
+
+        def ended(_finished: bool) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                self._push(0, partial(self._resume, actor))
+
+        def run(number: int, work: Callable[[], T]) -> None:
+            results[number] = work()
+
+        for number, work in enumerate(works):
+            self.start(f"{actor.name}.{number}", partial(run, number, work), skew_ms=actor.skew_ms, on_end=ended)
+        if works:
+            self.current = None
+            self._hub.switch()
+        return [results[number] for number in range(len(works))]
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass for the actor that calls."""

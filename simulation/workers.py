@@ -8,6 +8,7 @@ from payonce.domain.errors import PayonceError
 from payonce.entrypoints.batches import serve_stream
 from payonce.ports import Deadline
 from payonce.webhooks.messages import parse_message
+from payonce.wiring.recovery import RUN_SECONDS
 from simulation.goals import Goal
 from simulation.world import World
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from simulation.plan import Plan
 
-RECOVERY_SECONDS = 300  # timeouts of template.yaml
+RECOVERY_SECONDS = 90  # timeouts of template.yaml
+ASK_SECONDS = 35
 DISPATCH_SECONDS = 30
 RELAY_SECONDS = 60
 SCHEDULE_SECONDS = 120
@@ -28,7 +30,7 @@ class Workers:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.world = World(plan, handle=self.dispatch, relay=self.relay)
+        self.world = World(plan, handle=self.dispatch, ask=self.ask_gateways, relay=self.relay)
         self.scheduler = self.world.scheduler
         self._rounds = 0
         self._started = 0
@@ -48,7 +50,8 @@ class Workers:
         self.scheduler.after(RUN_INTERVAL_SECONDS, self._round)
 
     def _recover(self) -> None:
-        self.world.recovery.run(Deadline(self.scheduler.now_ms() + (RECOVERY_SECONDS - 2) * 1000))
+        report = self.world.feeder.run(Deadline(self.scheduler.now_ms() + RUN_SECONDS * 1000))
+        self.scheduler.history.reached[Goal.STOOD_BY] += report.waiting > 0 and not report.released
 
     def _schedule_deliveries(self) -> None:
         try:
@@ -69,6 +72,17 @@ class Workers:
         ended: list[bool] = []
         self._started += 1
         self._worker(f"relay-{self._started}", work, RELAY_SECONDS, lambda finished: done(finished and ended[0]))
+
+    def ask_gateways(self, body: str, done: Callable[[bool], None]) -> None:
+        """Start the asker's actor for a message of the recovery queue."""
+
+        def work() -> None:
+            report = self.world.asker.handle(body, Deadline(self.scheduler.now_ms() + (ASK_SECONDS - 4) * 1000))
+            self.scheduler.record(f"asked: {report}")
+            self.scheduler.history.reached[Goal.ASKED_IN_VAIN] += report.still_open > 0
+
+        self._started += 1
+        self._worker(f"ask-{self._started}", work, ASK_SECONDS, done)
 
     def dispatch(self, body: str, done: Callable[[bool], None]) -> None:
         """Start the dispatcher's actor for a message."""

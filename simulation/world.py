@@ -15,6 +15,9 @@ from payonce.idempotency.engine import IdempotencyEngine
 from payonce.payments.recovery_run import Recovery
 from payonce.ports import Table
 from payonce.reconciliation.taxonomy import BreakClass
+from payonce.recovery.asker import Asker
+from payonce.recovery.book import Book
+from payonce.recovery.feeder import Feeder, Feeding
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_workflows import MemoryWorkflows
 from payonce.webhooks.dispatch import Dispatcher
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 DEFECTS = ("StoreRequestInvalid", "CaseTransitionError", "MisconfiguredError", "ConservationViolated")
 KEY_ID = "whk_1"
 AUTOMATIC_MINOR = 10_000
+BOUND = 25.0  # requests per second: wiring.settings' default
+ASK_MS = 25_000  # as in wiring.recovery
 
 
 class World:
@@ -59,6 +64,7 @@ class World:
         plan: Plan,
         *,
         handle: Callable[[str, Callable[[bool], None]], None],
+        ask: Callable[[str, Callable[[bool], None]], None],
         relay: Callable[[Any, Callable[[bool], None]], None],
     ) -> None:
         self.plan = plan
@@ -73,6 +79,7 @@ class World:
             for name, kind in plan.gateways
         }
         self.queue = SimulatedQueue(wire, handle)
+        self.recovery_queue = SimulatedQueue(wire, ask)
         self._stream_chance = Random(f"{plan.seed}/stream")
         self.stream = SimulatedStream(self.scheduler, self._stall_seconds, relay)
         self.facts = Facts(
@@ -112,13 +119,7 @@ class World:
         application.engine = IdempotencyEngine(
             store=application.store, settings=settings.idempotency, clock=scheduler, sleep=wire.sleep
         )
-        self.recovery = Recovery(
-            store=application.store,
-            engine=application.engine,
-            services=application.services,
-            gateway_named=application.gateway,
-            report_error=self.report_error,
-        )
+        self._wire_recovery()
         limits = {(BreakClass.DUPLICATE_CAPTURE, currency): AUTOMATIC_MINOR for currency in CURRENCIES}
         self.corrections = Corrections(
             services=application.services,
@@ -126,6 +127,33 @@ class World:
             gateway_named=application.gateway,
             policy=lambda: Policy(automatic=limits),
             notifier=MemoryWorkflows(),
+        )
+
+    def _wire_recovery(self) -> None:
+        application, book = self.application, Book(self.database)
+        self.feeder = Feeder(
+            Feeding(
+                store=application.store,
+                book=book,
+                queue=self.recovery_queue,
+                clock=self.scheduler,
+                ids=application.ids,
+                sleep=self.wire.sleep,
+                bounds=dict.fromkeys(self.gateways, BOUND),
+                other_bound=BOUND,
+                limits=dict,
+                report_error=self.report_error,
+            )
+        )
+        recovery = Recovery(engine=application.engine, services=application.services, gateway_named=application.gateway)
+        self.asker = Asker(
+            recoveries=[recovery.recover],
+            book=book,
+            clock=self.scheduler,
+            timeout_per_claim_ms=ASK_MS,
+            report_error=self.report_error,
+            # One after the other: a kill ends an execution's threads together, and other executions interleave.
+            each=lambda settle, claims: [settle(claim) for claim in claims],
         )
 
     def _wire_delivery(self) -> None:

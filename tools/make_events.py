@@ -182,6 +182,12 @@ DELIVERY_MESSAGE = {
     "delivery_id": PATH_IDS["delivery_id"],
     "attempt": 1,
 }
+ASK_MESSAGE = {
+    "lane": "sandbox_bank",
+    "claims": [f"{MERCHANT_ID}#create_payment#{number:064x}" for number in range(2)],
+    "silent": [],
+    "answering_since_ms": {"sandbox_bank": 1795575000000},
+}
 
 
 def arrived(key: str) -> dict[str, Any]:
@@ -487,6 +493,10 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "predict_routes": {"scheduled": scheduled("payonce-predict")},
     "recover_payments": {"scheduled": scheduled("payonce-recover")},
+    "ask_gateways": {
+        "unknown_claims": queue_records("RecoveryQueue", ASK_MESSAGE),
+        "one_is_no_message": queue_records("RecoveryQueue", "not JSON", ASK_MESSAGE),
+    },
     "relay_events": {
         "two_events": {"Records": [stream_record(n, "INSERT", outbox_image(n)) for n in (1, 2)]},
         "one_is_no_event": {

@@ -10,6 +10,7 @@ import pytest
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.idempotency.audit import ReleasedBy, released_entry
 from payonce.idempotency.audit_items import DatabaseAuditTrail
+from payonce.idempotency.open_claims import OpenClaim
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, response_attributes
 from payonce.idempotency.record_store import ClaimTaken, DatabaseIdempotencyStore
 from payonce.idempotency.records import RecordStatus, StoredResponse
@@ -289,6 +290,47 @@ def test_open_claims_are_listed_when_their_lease_ends(store: IdempotencyStore) -
     complete(store, new_record(record_id="r3", lease_expires_at_ms=103))
     found = open_ids(store, 109)
     assert sorted(found) == sorted(f"r{number}" for number in range(10) if number != 3)
+
+
+def test_the_lane_of_an_open_claim_comes_back_and_is_dropped_at_completion(store: IdempotencyStore) -> None:
+    record = store.claim(replace(new_record(), lane="bank"))
+    assert store.get(record.record_id) == record
+    assert record.lane == "bank"
+    taken = store.take_over(record, lease_expires_at_ms=99)
+    assert taken.lane == "bank"
+    complete(store, taken)
+    stored = store.get(record.record_id)
+    assert stored is not None
+    assert stored.lane == ""
+
+
+def test_all_open_claims_are_read_page_by_page_in_the_order_in_which_they_are_due(database: Database) -> None:
+    """Fails when a page ends too early, a claim is listed twice, or the index lacks what its reader needs."""
+    store = DatabaseIdempotencyStore(database)
+    for number in range(12):
+        lane = "bank" if number % 2 else ""
+        store.claim(
+            replace(new_record(f"c{number}"), record_id=f"m#op#{number}", lane=lane, lease_expires_at_ms=100 - number)
+        )
+    complete(store, replace(new_record("c3"), record_id="m#op#3"))
+    found: list[OpenClaim] = []
+    for shard in range(OPEN_LEASE_SHARDS):
+        listed: list[OpenClaim] = []
+        start = None
+        while True:
+            page = store.open_page(shard, limit=1, start=start)
+            listed += page.claims
+            start = page.next_key
+            if start is None:
+                break
+        assert [claim.due_at_ms for claim in listed] == sorted(claim.due_at_ms for claim in listed)
+        found += listed
+    created_at_ms = new_record().created_at_ms
+    assert sorted(found, key=lambda claim: -claim.due_at_ms) == [
+        OpenClaim(f"m#op#{number}", "bank" if number % 2 else "", 100 - number, created_at_ms)
+        for number in range(12)
+        if number != 3
+    ]
 
 
 def test_a_conflict_in_completion_leaves_the_claim(database: Database) -> None:

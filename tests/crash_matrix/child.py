@@ -26,6 +26,7 @@ from payonce.ports import Deadline, Table
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.support.aws import dynamodb_client
+from tests.support.recovery import recover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,7 +150,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     """Do the task and return what a client or an operator would see."""
     app = application(task)
     if task["do"] == "recover":
-        report = app.recovery.run(Deadline(app.clock.now_ms() + 300_000))
+        report = recover(app, run_ms=300_000)
         return {"concluded": report.concluded, "open": report.still_open, "failed": report.failed}
     kind = OperationKind(task["do"])
     if kind is OperationKind.PAYMENT:

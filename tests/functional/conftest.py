@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from payonce.ports import Table
 from payonce.wiring.delivery import DeliveryApplication
+from payonce.wiring.recovery import RecoveryApplication
 from payonce.wiring.settings import load_settings
 from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client, load_template
 from tests.support.leaks import Listening, leaks_in, queues_leaks, tables_leaks
@@ -53,7 +54,8 @@ def application() -> Iterator[DeliveryApplication]:
         client = dynamodb_client()
         database = dynamo_database(client, create_tables(client))
         key_arn = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["Arn"]
-        queue_url = boto3.client("sqs", region_name=REGION).create_queue(QueueName="deliveries")["QueueUrl"]
+        sqs = boto3.client("sqs", region_name=REGION)
+        queue_url = sqs.create_queue(QueueName="deliveries")["QueueUrl"]
         yield DeliveryApplication(
             load_settings(
                 {
@@ -61,6 +63,7 @@ def application() -> Iterator[DeliveryApplication]:
                     "PAYONCE_DEFAULT_GATEWAY": "bank",
                     "PAYONCE_SECRETS_KEY_ARN": key_arn,
                     "PAYONCE_DELIVERY_QUEUE_URL": queue_url,
+                    "PAYONCE_RECOVERY_QUEUE_URL": sqs.create_queue(QueueName="recovery")["QueueUrl"],
                 }
             ),
             clock=clock,
@@ -90,6 +93,13 @@ def load_handler(function: str, application: DeliveryApplication, monkeypatch: p
     monkeypatch.setattr("payonce.wiring.application.bootstrap", lambda: application)
     monkeypatch.setenv("PAYONCE_PROXY_CONFIG", json.dumps(PROXY_CONFIG))
     monkeypatch.setattr("payonce.wiring.delivery.bootstrap_delivery", lambda: application)
+    recovering = RecoveryApplication(
+        application.settings,
+        clock=application.clock,
+        database=application.database,
+        gateways={"bank": application.gateway("bank")},
+    )
+    monkeypatch.setattr("payonce.wiring.recovery.bootstrap_recovery", lambda: recovering)
     spec = importlib.util.spec_from_file_location(f"app_{function}", folder / "app.py")
     assert spec is not None
     assert spec.loader is not None

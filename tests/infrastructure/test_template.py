@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sys
@@ -22,9 +23,11 @@ from payonce.idempotency.window import (
     MIN_AUDIT_RETENTION_SECONDS,
 )
 from payonce.outbox import SHARD_ATTRIBUTE
-from payonce.payments.recovery_run import RUN_INTERVAL_MS
 from payonce.ports import Table
 from payonce.proxy.config import SAFE_METHODS
+from payonce.recovery.book import FEEDER_KEY
+from payonce.recovery.feeder import FeederReport
+from payonce.recovery.messages import CLAIMS_PER_MESSAGE
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.routing.control.control_store import CONTROL_KEY
 from payonce.routing.control.routing_settings import Mode
@@ -32,8 +35,12 @@ from payonce.routing.decision.predictor_store import GUARDED
 from payonce.routing.signals.from_claims import PLAN_KIND, REFUSED_MESSAGE
 from payonce.stores.schema import SCHEMAS
 from payonce.webhooks import dispatch
+from payonce.wiring.adapters import AWS_MAX_CONNECTIONS
 from payonce.wiring.proxy_function import FUNCTION_SECONDS
 from payonce.wiring.reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
+from payonce.wiring.recovery import ASK_SECONDS, STOP_BEFORE_ANSWER_MS
+from payonce.wiring.recovery import RUN_SECONDS as RECOVERY_SECONDS
+from payonce.wiring.recovery import STOP_BEFORE_TIMEOUT_MS as STOP_FEEDING_MS
 from payonce.wiring.routing import RUN_SECONDS, STOP_BEFORE_TIMEOUT_MS
 from payonce.wiring.settings import POWERTOOLS_OFF_SWITCH
 from tests.support.aws import REPOSITORY, load_template, table_properties
@@ -358,7 +365,7 @@ def test_a_correction_reads_its_policy_and_no_other_file() -> None:
 
 def test_recovery_changes_cases_and_nothing_else_of_reconciliation() -> None:
     """Fails when it can't commit a correction that it carries on: the commit notes on the case what was given back."""
-    changing = [s for s in statements("RecoverPaymentsFunction") if "ReconciliationTable" in json.dumps(s["Resource"])]
+    changing = [s for s in statements("AskGatewaysFunction") if "ReconciliationTable" in json.dumps(s["Resource"])]
     assert [(s["Action"], s["Condition"]) for s in changing] == [("dynamodb:UpdateItem", ONLY_BREAKS)]
 
 
@@ -563,6 +570,9 @@ def test_what_routing_tells_is_an_alarm(alarm: str, message: str) -> None:
     assert counted["MetricTransformations"][0]["MetricName"] == metric
 
 
+SHOWN_ALONE = {"ClaimsConcluded"}  # a rate that people look at; it is 0 in an outage, and right to be
+
+
 def test_what_metrics_count_is_what_the_code_logs() -> None:
     """Fails when a log message is reworded and its alarm goes blind."""
     sources = "".join(
@@ -577,7 +587,7 @@ def test_what_metrics_count_is_what_the_code_logs() -> None:
         message = re.fullmatch(r'{ \$\.message = ("[^"]+") }', metric_filter["FilterPattern"])
         assert message is not None
         assert message.group(1) in sources
-        assert metric_filter["MetricTransformations"][0]["MetricName"] in watched
+        assert metric_filter["MetricTransformations"][0]["MetricName"] in watched | SHOWN_ALONE
     assert len(filters) >= 4
 
 
@@ -587,10 +597,72 @@ def test_all_functions_log_to_the_group_that_is_counted_and_forgotten() -> None:
     assert TEMPLATE["Resources"]["Logs"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-def test_the_recovery_runs_every_minute() -> None:
-    events = FUNCTIONS["RecoverPaymentsFunction"]["Events"]
-    assert events["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
-    assert RUN_INTERVAL_MS == 60_000
+def test_the_recovery_runs_every_minute_and_meets_its_next_run() -> None:
+    """Fails when nobody feeds between two runs, or a run is cut off before it gives up the lead."""
+    function = FUNCTIONS["RecoverPaymentsFunction"]
+    assert function["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
+    assert 60 < RECOVERY_SECONDS <= function["Timeout"] - STOP_FEEDING_MS / 1000
+    assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+
+
+def test_both_functions_of_recovery_alarm_when_they_fail() -> None:
+    """Fails when askers that can't start are found out only by the age of the doubts, 45 minutes later."""
+    alarms = [TEMPLATE["Resources"][name]["Properties"] for name in ("RecoveryFailingAlarm", "AskersFailingAlarm")]
+    assert {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms} == {("AWS/Lambda", "Errors")}
+    watched = [alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms]
+    assert watched == ["RecoverPaymentsFunction", "AskGatewaysFunction"]
+
+
+def test_the_feeder_reads_the_index_and_changes_no_claim() -> None:
+    """It only says when. Fails when its role may touch a payment, a claim or a gateway's secret."""
+    reach = json.dumps(statements("RecoverPaymentsFunction"))
+    for other in ("PaymentsTable", "LedgerTable", "OutboxTable", 'IdempotencyTable.Arn"}', "secretsmanager"):
+        assert other not in reach
+    keys = {
+        action: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for statement in statements("RecoverPaymentsFunction")
+        if statement["Resource"] == {"GetAtt": "RoutingTable.Arn"}
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert keys == {
+        "dynamodb:GetItem": [FEEDER_KEY["pk"], CONTROL_KEY["pk"]],
+        "dynamodb:BatchGetItem": [FEEDER_KEY["pk"]],
+        "dynamodb:PutItem": [FEEDER_KEY["pk"]],
+        "dynamodb:UpdateItem": [FEEDER_KEY["pk"]],
+    }
+
+
+def test_an_asker_has_time_for_its_claims_and_no_message_waits_for_another() -> None:
+    """Fails when a claim's lease could outlast the execution, or ten claims of a slow gateway hold up ten others."""
+    function = FUNCTIONS["AskGatewaysFunction"]
+    assert function["Timeout"] * 1000 >= ASK_SECONDS * 1000 + STOP_BEFORE_ANSWER_MS
+    event = function["Events"]["Queue"]["Properties"]
+    assert event["BatchSize"] == 1
+    most = {"FindInMap": ["Environments", {"Ref": "Environment"}, "MaxAskers"]}
+    assert event["ScalingConfig"] == {"MaximumConcurrency": most}
+    assert CLAIMS_PER_MESSAGE <= AWS_MAX_CONNECTIONS
+
+
+def test_the_index_of_open_claims_says_what_the_feeder_needs() -> None:
+    (index,) = table_properties(Table.IDEMPOTENCY)["GlobalSecondaryIndexes"]
+    assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["lane", "created_at_ms"]}
+
+
+@pytest.mark.parametrize(
+    ("metric", "member"),
+    [
+        ("ClaimsInDoubt", "in_doubt"),
+        ("OldestDoubt", "oldest_seconds"),
+        ("DrainTime", "drain_seconds"),
+        ("ClaimsConcluded", "concluded"),
+    ],
+)
+def test_what_recovery_says_of_a_run_is_measured(metric: str, member: str) -> None:
+    """Fails when a count is renamed, and its metric is empty from then on."""
+    counted = TEMPLATE["Resources"][metric]["Properties"]
+    assert counted["FilterPattern"] == '{ $.message = "recovery run" }'
+    assert counted["MetricTransformations"][0]["MetricValue"] == f"$.{member}"
+    assert member in {field.name for field in dataclasses.fields(FeederReport)}
 
 
 def test_the_runtime_is_the_python_that_is_tested() -> None:
@@ -612,7 +684,7 @@ def test_the_proxy_is_there_only_where_it_is_configured() -> None:
     assert api["MethodSettings"][0]["ThrottlingRateLimit"]
     assert api["BinaryMediaTypes"] == ["*~1*"]
     assert function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]) == FUNCTION_SECONDS
-    recovery = FUNCTIONS["RecoverPaymentsFunction"]["Environment"]["Variables"]
+    recovery = FUNCTIONS["AskGatewaysFunction"]["Environment"]["Variables"]
     bucket = {"PAYONCE_PROXY_BUCKET": {"If": ["HasProxy", {"Ref": "ProxyAnswers"}, ""]}}
     assert recovery == {**function["Environment"]["Variables"], **bucket}
 

@@ -8,6 +8,7 @@ https://github.com/pypa/setuptools/issues/2498).
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from importlib.util import MAGIC_NUMBER, source_from_cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ from tests.support.aws import REPOSITORY
 PACKAGE = REPOSITORY / "layers" / "payonce" / "payonce"
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXAMPLE = REPOSITORY / "docs" / "examples" / "reconciliation"
+HASHED_AND_UNCHECKED = 0b01  # flags of a .pyc, PEP 552
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 WHEEL = (*PIP, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir")
 # What the documentation tells others to import.
@@ -155,9 +158,20 @@ def test_the_packages_are_those_of_the_layers_and_lock_files() -> None:
 
 
 def test_the_lambda_layer_has_the_package_and_nothing_generated(tmp_path: Path) -> None:
-    """Fails when the layer brings rules for Spark, which no function runs, or what Python compiled here."""
+    """Fails when the layer brings rules for Spark, which no function runs, or what Python has compiled for us here.
+
+    Each module has its bytecode, which Python takes without a look at the source. Fails when a cold start compiles.
+    """
     generated = PACKAGE / "reconciliation" / "matching" / "rules" / "generated" / "spark" / "bank" / "10_rows.sql"
     assert generated.exists() or run(sys.executable, REPOSITORY / "tools" / "compile_rules.py", cwd=REPOSITORY) == ""
-    run("make", "-C", PACKAGE.parent, "build-PayonceLayer", f"ARTIFACTS_DIR={tmp_path}", cwd=tmp_path)
-    copied = {path.relative_to(tmp_path / "python").as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert copied == data_files()
+    make = ("make", "-C", PACKAGE.parent, "build-PayonceLayer", f"PYTHON={sys.executable}")
+    run(*make, f"ARTIFACTS_DIR={tmp_path}", cwd=tmp_path)
+    copied = {path.relative_to(tmp_path / "python") for path in tmp_path.rglob("*") if path.is_file()}
+    compiled = {path for path in copied if path.suffix == ".pyc"}
+    assert {path.as_posix() for path in copied - compiled} == data_files()
+    sources = {path for path in copied if path.suffix == ".py"}
+    assert {Path(source_from_cache(str(path))) for path in compiled} == sources
+    for path in compiled:
+        header, code = (data := (tmp_path / "python" / path).read_bytes())[:16], data[16:]
+        assert (header[:4], int.from_bytes(header[4:8], "little")) == (MAGIC_NUMBER, HASHED_AND_UNCHECKED)
+        assert marshal.loads(code).co_filename == f"/opt/python/{source_from_cache(str(path))}"  # noqa: S302 - our own

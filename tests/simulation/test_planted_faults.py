@@ -15,12 +15,14 @@ from payonce.domain.gateway import NeverSent, NotFound, Unknown
 from payonce.domain.ids import content_id
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.open_claims import OpenPage
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import Draft
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.payment_work import GatewayWork
 from payonce.ports import Adjust, Table
+from payonce.recovery.feeder import _Term
 from payonce.webhooks.relay import Relay
 from payonce.webhooks.signer import Signer
 from simulation.plan import draw_plan
@@ -136,7 +138,16 @@ def forgets_whose_key_it_is(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovers_nothing(patch: pytest.MonkeyPatch) -> None:
-    plant(patch, DatabaseIdempotencyStore, "open_claims", lambda _original, *_args, **_more: [])
+    plant(patch, DatabaseIdempotencyStore, "open_page", lambda _original, *_args, **_more: OpenPage([], None))
+
+
+def asks_for_nobody_else(patch: pytest.MonkeyPatch) -> None:
+    """A silent gateway is only asked about claims that name it: refunds do not."""
+
+    def silent(_original: Any, term: Any, _now_ms: int) -> frozenset[str]:
+        return frozenset(name for name, lane in term._lanes.items() if not lane.answers)
+
+    plant(patch, _Term, "_silent", silent)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +166,7 @@ def recovers_nothing(patch: pytest.MonkeyPatch) -> None:
         (books_half, "P7"),
         (forgets_whose_key_it_is, "P8"),
         (recovers_nothing, "settling"),
+        (asks_for_nobody_else, "settling"),
     ],
 )
 @pytest.mark.usefixtures("without_the_specification")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payonce.domain.errors import OutcomeUnknown
+from payonce.idempotency.open_claims import OpenPage
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.ports import Insert, Table
 from simulation.__main__ import main
@@ -101,7 +102,7 @@ def test_the_command_shows_what_it_found(monkeypatch: pytest.MonkeyPatch, capsys
     assert "1/1 seeds" in shown.err
     assert main(["--seed", "3"]) == 0
     assert "every promise is kept" in capsys.readouterr().out
-    monkeypatch.setattr(DatabaseIdempotencyStore, "open_claims", lambda *_args, **_more: [])
+    monkeypatch.setattr(DatabaseIdempotencyStore, "open_page", lambda *_args, **_more: OpenPage([], None))
     assert main(["--seeds", "20", "--processes", "1"]) == 1
     shown = capsys.readouterr()
     assert "broke a promise" in shown.out

@@ -74,13 +74,14 @@ def create_tables(client: DynamoDBClient, prefix: str = "") -> dict[Table, str]:
     return names
 
 
-def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
-    """Return a client with the production's timeouts and a pool for many threads."""
+def dynamodb_client(endpoint_url: str | None = None, *, plain: bool = False) -> DynamoDBClient:
+    """Return a client as production's, with a pool for many threads. ``plain``: it checks parameters, as by default."""
     config = Config(
         connect_timeout=1,
         read_timeout=10,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=64,
+        parameter_validation=plain,
     )
     return boto3.client("dynamodb", endpoint_url=endpoint_url, config=config, region_name=REGION)
 

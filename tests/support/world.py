@@ -28,6 +28,7 @@ from payonce.domain.gateway import (
 )
 from payonce.domain.ids import UlidSource
 from payonce.domain.money import Money
+from payonce.idempotency.claim_recovery import RecoveryReport, Sweep
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import KeyedRequest, KeyedResponse
@@ -36,7 +37,7 @@ from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import FollowUp, plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import Services
-from payonce.payments.recovery_run import Recovery, RecoveryReport
+from payonce.payments.recovery_run import Recovery
 from payonce.ports import Deadline
 from payonce.stores.memory import MemoryDatabase
 
@@ -302,11 +303,11 @@ class World:
 
     def recover(self) -> RecoveryReport:
         """Run recovery now."""
-        recovery = Recovery(
+        recovery = Recovery(engine=self.engine, services=self.services, gateway_named=lambda _name: self.gateway)
+        sweep = Sweep(
             store=self.store,
-            engine=self.engine,
-            services=self.services,
-            gateway_named=lambda _name: self.gateway,
+            clock=self.clock,
+            recover=recovery.recover,
             report_error=lambda _id, error: self.errors.append(error),
         )
-        return recovery.run(Deadline(self.clock.now_ms() + 10_000_000))
+        return sweep.run(Deadline(self.clock.now_ms() + 10_000_000))

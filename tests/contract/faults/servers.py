@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from payonce.ports import Table
 from payonce.stores.dynamodb import DynamoDatabase
-from payonce.wiring.adapters import client_config
+from payonce.wiring.adapters import dynamodb_config
 from tests.support.aws import REGION, create_tables
 from tests.support.world import ManualClock
 
@@ -87,7 +87,7 @@ def make_servers(url: str, proxy: DynamoFaults, refill: Callable[[], None]) -> S
     """
 
     def client(endpoint: str, seconds: float) -> DynamoDBClient:
-        config = client_config().merge(Config(connect_timeout=5, read_timeout=seconds))
+        config = dynamodb_config().merge(Config(connect_timeout=5, read_timeout=seconds))
         made: DynamoDBClient = boto3.client("dynamodb", endpoint_url=endpoint, config=config, region_name=REGION)
         return made
 

@@ -21,6 +21,7 @@ from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.contract.faults.servers import wipe
 from tests.support.events import call
+from tests.support.recovery import recover
 from tests.support.world import CAPABILITIES, LATE_VISIBLE_MS, ScriptedGateway
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Stage:
     def recover(self, *, database: Any = None) -> Any:
         """Run recovery once."""
         application = self.application(database)
-        return application.recovery.run(Deadline(self.clock.now_ms() + 300_000))
+        return recover(application, run_ms=300_000)
 
     def pass_time(self, milliseconds: int) -> None:
         """Move the clock."""

@@ -10,11 +10,11 @@ import pytest
 from payonce.corrections.record import CorrectionStatus
 from payonce.corrections.workflow import Identity
 from payonce.domain.errors import StoreUnavailable
-from payonce.idempotency.claim_recovery import RECOVERY_TIMEOUT_PER_CLAIM_MS
 from payonce.payments.corrective_plan import correction_key
-from payonce.ports import Adjust, Deadline, Table
+from payonce.ports import Adjust, Table
 from tests.support.breaks import TOKEN, store_break, store_proposal
 from tests.support.events import call
+from tests.support.recovery import recover
 
 if TYPE_CHECKING:
     from payonce.corrections.record import Correction
@@ -197,7 +197,7 @@ def test_a_decision_whose_answer_was_not_committed_is_answered_by_the_retry(
     decided = stored(application)
     assert decided.revision == 2
     application.clock.ms += 120_000  # type: ignore[attr-defined]
-    report = application.recovery.run(Deadline(application.clock.now_ms() + 10 * RECOVERY_TIMEOUT_PER_CLAIM_MS))
+    report = recover(application)
     assert (report.concluded, report.failed) == (1, 0)
     answer = ask(application, what, body, key="the-killed-key16")
     assert answer["statusCode"] in (200, 201), answer["body"]

@@ -12,7 +12,7 @@ import pytest
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.engine import IdempotencyEngine
-from payonce.ports import Deadline, Table
+from payonce.ports import Table
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_workflows import MemoryWorkflows
 from payonce.wiring.application import Application
@@ -20,6 +20,7 @@ from payonce.wiring.settings import load_settings
 from tests.support.breaks import store_break, store_proposal
 from tests.support.events import call
 from tests.support.faulty_database import FaultyDatabase
+from tests.support.recovery import recover
 from tests.support.world import ManualClock, ScriptedGateway
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def test_a_request_that_the_database_never_takes_is_a_logged_500_and_not_tried_a
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["invalid request"]
     assert len(shop.gateway.succeeded(OperationKind.PAYMENT)) == at - 1
     shop.clock.ms += 40_000
-    shop.application.recovery.run(Deadline(shop.clock.ms + 1_000_000))
+    recover(shop.application)
     assert call(shop.application, "create_payment")["statusCode"] == 201
     assert len(shop.gateway.succeeded(OperationKind.PAYMENT)) == 1
 

@@ -10,13 +10,13 @@ import pytest
 
 from payonce.domain.errors import AmountExceedsAvailable, GatewayUnavailable, NotFound, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.idempotency.window import IdempotencySettings
 from payonce.payments import payment_reads
-from payonce.payments.recovery_run import RUN_INTERVAL_MS
 from payonce.ports import Table
 from tests.support.world import CAPABILITIES, MERCHANT, VISIBLE_AFTER_MS, World
 

@@ -15,6 +15,7 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
+from payonce.idempotency.window import MIN_WINDOW_SECONDS
 from payonce.payments.operations import AttemptedPlan
 from payonce.payments.rules import (
     FIRST_INQUIRY_DELAY_MS,
@@ -45,11 +46,14 @@ def judge(
     horizon_ms: int = 0,
     owners: int = 2,
     plan: AttemptedPlan = FIRST,
+    queued_ms: int = 0,
 ) -> Decision:
     return decide(
         found,
         capabilities,
         now_ms=SUBMITTED_MS + age_ms,
+        turn_at_ms=SUBMITTED_MS + age_ms - queued_ms,
+        sendable_until_ms=SUBMITTED_MS + MIN_WINDOW_SECONDS * 1000,
         submit_horizon_ms=SUBMITTED_MS + horizon_ms,
         first_submitted_at_ms=SUBMITTED_MS,
         owners=owners,
@@ -87,6 +91,29 @@ def test_the_decision_table(
 ) -> None:
     """Each AskLater row next to a Resubmit row fails when its bound is dropped, and each is a double charge."""
     assert isinstance(judge(found, capabilities, age_ms, horizon_ms), expected)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "queued_ms", "expected"),
+    [
+        (MAX_RESUBMIT_AGE_MS - 1, 0, Resubmit),
+        (MAX_RESUBMIT_AGE_MS, 0, NeverExecuted),
+        (MAX_RESUBMIT_AGE_MS, 1, Resubmit),  # its turn was due within the hour
+        (3 * MAX_RESUBMIT_AGE_MS, 2 * MAX_RESUBMIT_AGE_MS, NeverExecuted),
+        (3 * MAX_RESUBMIT_AGE_MS, 2 * MAX_RESUBMIT_AGE_MS + 1, Resubmit),
+        (MIN_WINDOW_SECONDS * 1000 - 1, 23 * MAX_RESUBMIT_AGE_MS, Resubmit),
+        (MIN_WINDOW_SECONDS * 1000, MIN_WINDOW_SECONDS * 1000 - 1, NeverExecuted),  # whatever the queue: a day is a day
+    ],
+)
+def test_the_hour_leaves_out_what_a_claim_has_waited_in_our_queue(age_ms: int, queued_ms: int, expected: type) -> None:
+    """Fails when a payment is ended because of the backlog before it, or sent a day later."""
+    assert isinstance(judge(NotFound(), FORGETFUL, age_ms, queued_ms=queued_ms), expected)
+
+
+def test_a_key_that_may_be_forgotten_is_not_sent_however_long_our_queue_was() -> None:
+    """The excuse is for the payer's surprise, not for the gateway's memory. Fails with a second charge."""
+    late_ms = 1_200_000 - KEY_RETENTION_MARGIN_MS
+    assert isinstance(judge(NotFound(), SHORT_MEMORY, late_ms, queued_ms=late_ms), AskLater)
 
 
 def test_inquiries_are_spaced_out_and_never_sleep_past_the_settling_time() -> None:

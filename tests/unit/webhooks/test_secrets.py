@@ -11,11 +11,12 @@ from payonce.domain.endpoint import KeyKind
 from payonce.domain.errors import OutcomeUnknown, SecretNotOpened, StoreUnavailable
 from payonce.idempotency import sealed_responses
 from payonce.idempotency.records import StoredResponse
-from payonce.ports import Deadline, Table
+from payonce.ports import Table
 from payonce.webhooks.endpoints import load_endpoint
 from payonce.webhooks.keys import key_context
 from payonce.webhooks.signing import Ed25519SigningKey, parse_signing_key, public_key_of
 from tests.support.events import call
+from tests.support.recovery import recover
 from tests.support.webhook_api import MERCHANT, URL, document, holds_secret, items_of, new_endpoint
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def test_a_dead_claim_that_nobody_retries_is_given_back(
         create(application)
     database.write = write  # type: ignore[method-assign]
     clock.ms += 60_000
-    report = application.recovery.run(Deadline(clock.ms + 60_000))
+    report = recover(application)
     assert (report.seen, report.concluded, report.failed) == (1, 1, 0)
     assert items_of(database, Table.IDEMPOTENCY) == []
     assert create(application)["statusCode"] == 201

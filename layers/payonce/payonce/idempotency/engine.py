@@ -150,7 +150,7 @@ class IdempotencyEngine:
             if work is None:
                 self._store.release(taken)
                 return True
-            claim = Claim(taken, deadline)
+            claim = Claim(taken, deadline, due_at_ms=observed.lease_expires_at_ms)
             conclusion = work.resume(claim)
             if isinstance(conclusion, Released):
                 # Nobody waits for its error here; the next request with this key starts afresh.
@@ -225,6 +225,7 @@ class IdempotencyEngine:
             lease_expires_at_ms=request.deadline.at_ms + LEASE_MARGIN_MS,
             resource=plan.resource,
             plan=plan.data,
+            lane=plan.lane,
         )
 
     def _check_storable(self, response: StoredResponse) -> None:

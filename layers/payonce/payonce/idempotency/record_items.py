@@ -15,7 +15,7 @@ COMPRESS_FROM_BYTES = 512  # a replay is billed by the stored item's size; small
 
 # Attributes that recovery needs and a replay does not. Dropping them makes replays cheaper, which are billed by the
 # item's size, and an item without a shard leaves the index.
-DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms", "owner")
+DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms", "owner", "lane")
 
 
 def shard_of(record_id: str) -> int:
@@ -59,6 +59,7 @@ def to_item(record: IdempotencyRecord) -> Item:
         "open_shard": str(shard_of(record.record_id)),
         "resource": record.resource,
         "plan": dict(record.plan),
+        **({"lane": record.lane} if record.lane else {}),
     }
 
 
@@ -90,4 +91,5 @@ def from_item(item: Item) -> IdempotencyRecord:
         purge_at_seconds=item.get("purge_at", 0),
         ended_at_ms=item.get("ended_at_ms", 0),
         owner=item.get("owner", ""),
+        lane=item.get("lane", ""),
     )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
 from payonce.idempotency.audit import released_entry
 from payonce.idempotency.audit_items import entry_write
+from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import (
     DROPPED_AT_COMPLETION,
     from_item,
@@ -238,6 +239,21 @@ class DatabaseIdempotencyStore:
             limit=limit,
         )
         return [item["id"] for item in page.items]
+
+    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+        """See ``OpenClaims``."""
+        page = self._database.query(
+            Table.IDEMPOTENCY,
+            index=OPEN_LEASES_INDEX,
+            partition=("open_shard", str(shard)),
+            limit=limit,
+            start=start,
+        )
+        claims = [
+            OpenClaim(item["id"], item.get("lane", ""), item["lease_expires_at_ms"], item["created_at_ms"])
+            for item in page.items
+        ]
+        return OpenPage(claims, page.next_key)
 
     def _item(self, record_id: str) -> Item | None:
         return self._database.get(Table.IDEMPOTENCY, {"id": record_id})

@@ -54,6 +54,7 @@ class IdempotencyRecord:
     ``ended_at_ms``: when the last owner to conclude it, or to leave it in doubt, began to write that; 0 before. While
     ``fence`` is 1 it is read from the same clock as ``created_at_ms``: the difference is how long the work took.
     ``plan`` is what a new owner needs to continue: the identity that survives a takeover. Dropped at completion.
+    ``lane``: what an open claim's outcome has to be asked from, such as a gateway; "" where the claim does not say.
     """
 
     record_id: str
@@ -71,6 +72,7 @@ class IdempotencyRecord:
     purge_at_seconds: int = 0
     ended_at_ms: int = 0
     owner: str = ""
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class Plan:
     """What a claim stores before any effect.
 
     ``writes`` are business conditions (such as a reserved amount) in the claim's transaction; ``on_conflict`` returns
-    the error for a refused one.
+    the error for a refused one. ``lane``: see ``IdempotencyRecord``.
     """
 
     claim_id: str
@@ -110,6 +112,7 @@ class Plan:
     data: Mapping[str, Any]
     writes: Sequence[Write] = ()
     on_conflict: Callable[[WriteConflict], PayonceError] | None = None
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,13 @@ class Claim:
     """An owned record: this execution may act until ``deadline``, and write while nobody has a higher fence.
 
     ``contested``: see ``Owned``. Such a claim's release does not prove that nothing will be executed.
+    ``due_at_ms``: since when recovery could have taken it over, epoch milliseconds; 0 for a request's own claim.
     """
 
     record: IdempotencyRecord
     deadline: Deadline
     contested: bool = False
+    due_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

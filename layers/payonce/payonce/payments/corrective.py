@@ -87,6 +87,7 @@ class GiveBackSurplus(GatewayWork):
             data=self._plan.to_data(),
             writes=[self._plan.claim_write(), *self._guards],
             on_conflict=lambda _conflict: not_approved(self._plan),
+            lane=self._plan.gateway,
         )
 
     def largest_response(self) -> StoredResponse:

@@ -61,6 +61,7 @@ class CorrectiveRefund(FollowUp):
             data=self._corrective.to_data(),
             writes=[*reserved.writes, self._corrective.claim_write(), *self._guards],
             on_conflict=refused,
+            lane=self._corrective.gateway,
         )
 
     def adopt(self, record: IdempotencyRecord) -> CorrectiveRefund:

@@ -91,6 +91,7 @@ class CreatePayment(GatewayWork):
             claim_id=self._plan.payment_id,
             resource=payment_path(self._plan.payment_id),
             data=self._plan.to_data(),
+            lane=self._plan.gateway,
         )
 
     def largest_response(self) -> StoredResponse:

@@ -82,6 +82,8 @@ class GatewayWork(ABC):
         self._database = services.database
         self._clock = services.clock
         self._started = False
+        # By gateway: since when it is known to answer. A claim that was due after that has waited in our own queue.
+        self.answering_since_ms: Mapping[str, int] = {}
         # Known once the key is claimed. The journal records which key requested an entry.
         self._record_id: str | None = None
         self._executed_as: str | None = None
@@ -160,10 +162,14 @@ class GatewayWork(ABC):
         self._record_id = claim.record.record_id
         gateway, instruction = self.prepare()
         record = claim.record
+        found = self._find(gateway, instruction, claim, withdrawing=True)
+        now_ms = self._clock.now_ms()
         decision = decide(
-            self._find(gateway, instruction, claim, withdrawing=True),
+            found,
             gateway.capabilities,
-            now_ms=self._clock.now_ms(),
+            now_ms=now_ms,
+            turn_at_ms=min(now_ms, max(claim.due_at_ms, self.answering_since_ms.get(gateway.name, now_ms))),
+            sendable_until_ms=record.expires_at_ms,
             submit_horizon_ms=record.submit_horizon_ms,
             first_submitted_at_ms=instruction.first_submitted_at_ms,
             owners=record.fence,

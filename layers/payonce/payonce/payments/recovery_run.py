@@ -1,4 +1,7 @@
-"""Recovery: finishes what crashed owners left open, and asks again about operations in doubt."""
+"""Recovery of one claim: finishes what a crashed owner left open, and asks again about an operation in doubt.
+
+Which claims, when and how many at a time: ``payonce.recovery``.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,20 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway import OperationKind
-from payonce.idempotency.claim_recovery import (
-    MAX_CLAIMS_PER_SHARD,
-    RECOVERY_TIMEOUT_PER_CLAIM_MS,
-    RUN_INTERVAL_MS,
-    RecoveryReport,
-    Sweep,
-    carried_on_by,
-)
+from payonce.idempotency.claim_recovery import carried_on_by
 from payonce.idempotency.release import ReleaseDesk
 from payonce.payments.corrective import corrective_work
 from payonce.payments.corrective_plan import CorrectivePlan
+from payonce.payments.counted_gateway import CountedGateway
 from payonce.payments.create import CreatePayment
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.operations import FollowUpPlan, PaymentPlan
+from payonce.recovery.asker import Tally
+from payonce.recovery.messages import AskMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.record_store import IdempotencyStore
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from payonce.payments.payment_work import GatewayWork, Services
     from payonce.ports import Deadline, Gateway, Write
 
-__all__ = ["MAX_CLAIMS_PER_SHARD", "RECOVERY_TIMEOUT_PER_CLAIM_MS", "RUN_INTERVAL_MS", "Recovery", "RecoveryReport"]
-
+UNKNOWN_LANES = AskMessage(lane="", claims=())  # of a claim that no feeder has released
 
 # Claims whose whole effect is in their commit: see webhooks.commit_work.ManagementWork. A decision about a correction
 # has effects beyond it, but they are idempotent (corrections.requests).
@@ -61,41 +60,46 @@ def work_for(
 
 
 class Recovery:
-    """Resolves the open claims of payments and endpoints. Idempotent, and safe to run in parallel."""
+    """Settles open claims of payments and endpoints. Idempotent, and safe to run in parallel."""
 
     def __init__(
         self,
         *,
-        store: IdempotencyStore,
         engine: IdempotencyEngine,
         services: Services,
         gateway_named: Callable[[str], Gateway],
-        report_error: Callable[[str, Exception], None],
     ) -> None:
         self._engine = engine
         self._services = services
         self._gateway_named = gateway_named
-        self._sweep = Sweep(store=store, clock=services.clock, recover=self._recover, report_error=report_error)
 
-    def run(self, deadline: Deadline) -> RecoveryReport:
-        """See ``Sweep.run``."""
-        return self._sweep.run(deadline)
-
-    def _recover(self, open_id: str, deadline: Deadline) -> bool | None:
+    def recover(
+        self, open_id: str, deadline: Deadline, message: AskMessage = UNKNOWN_LANES, tally: Tally | None = None
+    ) -> bool | None:
+        """See ``Recover``. A claim whose gateway is known to be silent is left alone, without a takeover."""
         foreign = False
+        counted = Tally() if tally is None else tally
 
         def concerns(record: IdempotencyRecord) -> bool:
             nonlocal foreign
             foreign = carried_on_by(record) != ""
-            return not foreign
+            return not foreign and not (message.silent and self._asks_one_of(message.silent, record))
 
-        concluded = self._engine.recover(
-            open_id,
-            lambda record: work_for(record, self._gateway_named, self._services),
-            deadline,
-            concerns=concerns,
-        )
+        def work_of(record: IdempotencyRecord) -> GatewayWork | None:
+            work = work_for(record, lambda name: CountedGateway(self._gateway_named(name), counted), self._services)
+            if work is not None:
+                work.answering_since_ms = message.answering_since_ms
+            return work
+
+        concluded = self._engine.recover(open_id, work_of, deadline, concerns=concerns)
         return None if foreign else concluded
+
+    def _asks_one_of(self, silent: AbstractSet[str], record: IdempotencyRecord) -> bool:
+        """Return whether the claim's gateway is silent. A claim that does not name its gateway costs a read."""
+        if record.lane:
+            return record.lane in silent
+        work = work_for(record, self._gateway_named, self._services)
+        return work is not None and work.prepare()[0].name in silent
 
 
 def release_desk(store: IdempotencyStore, gateway_named: Callable[[str], Gateway], services: Services) -> ReleaseDesk:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # A gateway's own clock ends a key's retention, and the request still has to travel: keep this distance from the end.
 KEY_RETENTION_MARGIN_MS = 600_000
-# A payer who was told "in progress" must not be charged unexpectedly much later. An hour outlives most incidents.
+# A payer who was told "in progress" must not be charged unexpectedly much later. An hour outlives most incidents. It is
+# counted up to the moment at which the turn of the claim was due, so that a queue of ours costs no payment its chance.
 MAX_RESUBMIT_AGE_MS = 3_600_000
 # Maximum number of references: a second failure stored by the gateway is an outage, and the client gets its answer.
 MAX_SUBMISSIONS = 2
@@ -53,6 +54,8 @@ def decide(
     capabilities: GatewayCapabilities,
     *,
     now_ms: int,
+    turn_at_ms: int,
+    sendable_until_ms: int,
     submit_horizon_ms: int,
     first_submitted_at_ms: int,
     owners: int,
@@ -63,8 +66,11 @@ def decide(
 
     ``found`` is the combined outcome of all attempts, see ``together``. ``submit_horizon_ms``: the last moment at which
     an earlier owner can have sent anything. ``owners``: how many have held the claim; it sets the backoff between
-    inquiries. Resubmits only where nothing can be executed twice: the gateway still remembers the key, or declares with
-    authority that nothing was executed. To the gateway a new reference is a new operation: only the latter allows one.
+    inquiries. ``turn_at_ms``: since when this owner could have asked; what has passed since was our own queue, and does
+    not make the operation older. ``sendable_until_ms``: nothing is sent later, whoever has waited for whom.
+
+    Resubmits only where nothing can be executed twice: the gateway still remembers the key, or declares with authority
+    that nothing was executed. To the gateway a new reference is a new operation: only the latter allows one.
 
     ::
 
@@ -75,7 +81,7 @@ def decide(
     match found:
         case Succeeded() | Declined():
             return found
-    young = now_ms - first_submitted_at_ms < MAX_RESUBMIT_AGE_MS
+    young = turn_at_ms - first_submitted_at_ms < MAX_RESUBMIT_AGE_MS and now_ms < sendable_until_ms
     settles_at_ms = _settles_at_ms(capabilities, submit_horizon_ms)
     if isinstance(found, NotFound) and settles_at_ms is not None and now_ms >= settles_at_ms:
         return _after_not_executed(plan, young=young, max_submissions=max_submissions)

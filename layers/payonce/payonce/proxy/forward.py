@@ -25,7 +25,7 @@ from payonce.proxy.answers import in_doubt, too_large
 from payonce.proxy.ask import Found, Missing, ask
 from payonce.proxy.config import Ask, Resubmit, status_in
 from payonce.proxy.headers import answer_lines, upstream_lines
-from payonce.proxy.plan import ForwardPlan, Lane, kept_request
+from payonce.proxy.plan import PROXY, ForwardPlan, Lane, kept_request
 
 if TYPE_CHECKING:
     from payonce.domain.exchange import Exchange
@@ -54,7 +54,8 @@ class ForwardWork:
 
     def plan(self) -> Plan:
         """See ``Work``."""
-        return Plan(claim_id=self._plan.downstream_key, resource="", data=self._plan.to_data())
+        lane = f"{PROXY}:{self._lane.route.upstream}"
+        return Plan(claim_id=self._plan.downstream_key, resource="", data=self._plan.to_data(), lane=lane)
 
     def largest_response(self) -> StoredResponse:
         """See ``Work``. A larger response is stored elsewhere or replaced by a short one."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from payonce.ports import Item
 
-TEXTS = frozenset({"id", "status", "claim_id", "fingerprint", "open_shard", "resource"})
+TEXTS = frozenset({"id", "status", "claim_id", "fingerprint", "open_shard", "resource", "lane"})
 BINARIES = frozenset({"response_body"})
 BYTES_NAME = "$bytes"
 

@@ -129,20 +129,10 @@ class Application(Adapters):
 
     @cached_property
     def recovery(self) -> Recovery:
-        """Return the recovery of open claims."""
-        from payonce.observability import get_logger
+        """Return the recovery of one open claim."""
         from payonce.payments.recovery_run import Recovery
 
-        def report(open_id: str, error: Exception) -> None:
-            get_logger().error("claim not recovered", extra={"record_id": open_id, "error": repr(error)})
-
-        return Recovery(
-            store=self.store,
-            engine=self.engine,
-            services=self.services,
-            gateway_named=self.gateway,
-            report_error=report,
-        )
+        return Recovery(engine=self.engine, services=self.services, gateway_named=self.gateway)
 
     @cached_property
     def webhook_services(self) -> WebhookServices:

@@ -17,7 +17,7 @@ from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Table
 from payonce.proxy.config import MAX_ANSWER_BYTES
 from payonce.proxy.service import ProxyService
-from payonce.wiring.adapters import client_config
+from payonce.wiring.adapters import client_config, dynamodb_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def make_store(settings: Store | None, *, clock: Clock | None = None) -> Idempot
 
     from payonce.stores.dynamodb import DynamoDatabase
 
-    client = boto3.client("dynamodb", config=client_config(MAX_STORE_CONNECTIONS), endpoint_url=settings.endpoint_url)
+    client = boto3.client("dynamodb", config=dynamodb_config(MAX_STORE_CONNECTIONS), endpoint_url=settings.endpoint_url)
     return DatabaseIdempotencyStore(DynamoDatabase(client, {Table.IDEMPOTENCY: str(settings.table)}))
 
 

@@ -23,16 +23,25 @@ POWERTOOLS_OFF_SWITCH = "POWERTOOLS_IDEMPOTENCY_DISABLED"
 DOCUMENTATION_VARIABLE = "PAYONCE_DOCUMENTATION_URL"
 LOCAL_ENVIRONMENT = "local"  # a value of template.yaml's parameter Environment
 _PAGE = re.compile(r"https?://[A-Za-z0-9][!\"$-~]{0,500}", re.ASCII)
+# What Stripe takes at one endpoint, and a quarter of what it takes in all (https://docs.stripe.com/rate-limits): the
+# rest is for new payments.
+DEFAULT_RECOVERY_REQUESTS_PER_SECOND = 25.0
+RECOVERY_OPTION = "recovery_requests_per_second"
+MAX_RECOVERY_REQUESTS_PER_SECOND = 10_000.0
 GATEWAY_KINDS = frozenset({"stripe", "sandbox_bank"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """A configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), and the adapter's options."""
+    """A configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), and the adapter's options.
+
+    ``recovery_requests_per_second``: the most that recovery asks of it and sends to it, beside new payments.
+    """
 
     name: str
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    recovery_requests_per_second: float = DEFAULT_RECOVERY_REQUESTS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,7 @@ class Settings:
     endpoint_url: str | None = None
     secrets_key_arn: str = ""
     delivery_queue_url: str = ""
+    recovery_queue_url: str = ""
     corrections_arn: str = ""
     allow_local_endpoints: bool = False
     audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS
@@ -82,6 +92,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         endpoint_url=environment.get("PAYONCE_ENDPOINT_URL") or environment.get("AWS_ENDPOINT_URL") or None,
         secrets_key_arn=environment.get("PAYONCE_SECRETS_KEY_ARN", ""),
         delivery_queue_url=environment.get("PAYONCE_DELIVERY_QUEUE_URL", ""),
+        recovery_queue_url=environment.get("PAYONCE_RECOVERY_QUEUE_URL", ""),
         corrections_arn=environment.get("PAYONCE_CORRECTIONS_ARN", ""),
         # Allows webhooks to loopback over plain HTTP, for a receiver on the developer's machine only.
         allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,
@@ -141,7 +152,8 @@ def _gateways(text: str) -> dict[str, GatewaySettings]:
             GatewaySettings(
                 name=entry["name"],
                 kind=entry["kind"],
-                options={name: value for name, value in entry.items() if name not in {"name", "kind"}},
+                options={name: value for name, value in entry.items() if name not in {"name", "kind", RECOVERY_OPTION}},
+                recovery_requests_per_second=float(entry.get(RECOVERY_OPTION, DEFAULT_RECOVERY_REQUESTS_PER_SECOND)),
             )
             for entry in entries
         ]
@@ -153,5 +165,10 @@ def _gateways(text: str) -> dict[str, GatewaySettings]:
         if gateway.kind not in GATEWAY_KINDS:
             raise MisconfiguredError(
                 f"PAYONCE_GATEWAYS names the kind {gateway.kind!r}; known are {', '.join(sorted(GATEWAY_KINDS))}."
+            )
+        if not 0 < gateway.recovery_requests_per_second <= MAX_RECOVERY_REQUESTS_PER_SECOND:
+            raise MisconfiguredError(
+                f"PAYONCE_GATEWAYS: {RECOVERY_OPTION} of {gateway.name} must be above 0 and at most "
+                f"{MAX_RECOVERY_REQUESTS_PER_SECOND:.0f}."
             )
     return {gateway.name: gateway for gateway in found}

@@ -1,0 +1,51 @@
+"""A gateway whose answers are counted, so that recovery learns whether it answers at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import AwaitsPayer, NeverSent, Unknown
+
+if TYPE_CHECKING:
+    from payonce.domain.gateway import (
+        ChargeOutcome,
+        GatewayCapabilities,
+        Instruction,
+        LookupOutcome,
+        SubmitOutcome,
+        WithdrawOutcome,
+    )
+    from payonce.ports import Deadline, Gateway
+    from payonce.recovery.asker import Tally
+
+
+class CountedGateway:
+    """Passes every call on. An outcome that is not known, or was never sent, counts as unanswered."""
+
+    def __init__(self, inner: Gateway, tally: Tally) -> None:
+        self._inner = inner
+        self._tally = tally
+        self.name = inner.name
+        self.capabilities: GatewayCapabilities = inner.capabilities
+
+    def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``."""
+        return self._counted(self._inner.submit(instruction, deadline))
+
+    def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
+        """See ``Gateway``."""
+        return self._counted(self._inner.find(instruction, deadline))
+
+    def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
+        """See ``Gateway``. ``waiting`` itself says that there was no answer."""
+        outcome = self._inner.withdraw(instruction, waiting, deadline)
+        self._tally.count(self.name, answered=outcome is not waiting)
+        return outcome
+
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
+        """See ``Gateway``."""
+        return self._counted(self._inner.read_charge(gateway_charge_id, deadline))
+
+    def _counted[Outcome](self, outcome: Outcome) -> Outcome:
+        self._tally.count(self.name, answered=not isinstance(outcome, Unknown | NeverSent))
+        return outcome
