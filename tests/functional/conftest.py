@@ -97,7 +97,7 @@ def load_handler(function: str, application: DeliveryApplication, monkeypatch: p
         application.settings,
         clock=application.clock,
         database=application.database,
-        gateways={"bank": application.gateway("bank")},
+        gateways=application._gateways,
     )
     monkeypatch.setattr("payonce.wiring.recovery.bootstrap_recovery", lambda: recovering)
     spec = importlib.util.spec_from_file_location(f"app_{function}", folder / "app.py")
