@@ -23,6 +23,7 @@ from payonce.domain.errors import (
 from payonce.domain.exchange import Answered, NotSent
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.idempotency.attempt import NotKnown, WasExecuted, WasNotExecuted
+from payonce.idempotency.claim_recovery import Sweep
 from payonce.idempotency.codecs import JsonValue  # noqa: TC001 - the guard reads the annotation
 from payonce.idempotency.operation import current_attempt, idempotent_operation
 from payonce.ports import Deadline, Table
@@ -74,8 +75,14 @@ def api(settings: dict[str, Any]) -> Handler:
     application = application_of(settings)
     serve = handlers_of(ROUTES, application)
     handlers = {route: serve(route) for route in ("POST /payments", "GET /payments/{payment_id}")}
-    recovery = application.recovery
-    _again_and_again(lambda: recovery.run(_deadline()))
+    # Without the queue: what is due is settled, one claim after the other.
+    sweep = Sweep(
+        store=application.store,
+        clock=application.clock,
+        recover=application.recovery.recover,
+        report_error=lambda _id, _error: None,
+    )
+    _again_and_again(lambda: sweep.run(_deadline()))
     return lambda payload, context: handlers[payload["route"]](payload["event"], context)
 
 

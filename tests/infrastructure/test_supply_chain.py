@@ -33,13 +33,17 @@ def test_environments_are_made_from_hashes_alone() -> None:
 
 
 def test_layers_are_built_from_their_locks() -> None:
-    """Fails when a layer gets another builder than SAM's for Python, which installs requirements.txt."""
+    """Fails when a layer is built of anything but what its lock names, by hash."""
     layers = {
         name: resource
         for name, resource in load_template()["Resources"].items()
         if resource["Type"] == "AWS::Serverless::LayerVersion"
     }
     built = {name: layer["Metadata"]["BuildMethod"] for name, layer in layers.items()}
-    assert built == {"DependenciesLayer": "python3.13", "ReconciliationLayer": "python3.13", "PayonceLayer": "makefile"}
+    assert built == {"DependenciesLayer": "makefile", "ReconciliationLayer": "python3.13", "PayonceLayer": "makefile"}
     for layer in ("dependencies", "reconciliation"):
         assert (REPOSITORY / "layers" / layer / "requirements.txt").is_file()
+    recipe = (REPOSITORY / "layers/dependencies/Makefile").read_text()
+    assert recipe.count("pip install") == 1
+    assert "--require-hashes" in recipe
+    assert recipe.count("-r requirements.txt") == 1
