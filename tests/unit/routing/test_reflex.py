@@ -286,6 +286,20 @@ def test_where_all_take_longer_and_payments_queue_each_gateway_stays_busy(gatewa
             assert answered > 5.5, "of 10.5 that it could serve"
 
 
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_a_sudden_surge_is_refused_before_its_backlog_times_out(gateways: int) -> None:
+    """Fails when a refusal waits for later answers although far more is answered than before: nothing gets slower."""
+    for seed in SEEDS:
+        names = ["alder", "birch"][:gateways]
+        each = {name: SmallGateway(6, 12, seed=100 * seed + number) for number, name in enumerate(names)}
+        surging = SmallShop(each).run(BEGINS)
+        for gateway in each.values():
+            gateway.rate = 45  # 17 a second can be served
+        surging.run(60)
+        assert BEGINS < surging.refused_seconds[0] <= BEGINS + 8
+        assert not any(end - begin >= 10 for gateway in each.values() for begin, end in gateway.attempts)
+
+
 def test_one_gateway_of_two_that_queues_is_relieved_and_nobody_refused() -> None:
     """Fails when the other one's room is not seen."""
     for seed in SEEDS:
@@ -366,6 +380,8 @@ def test_a_backlog_that_times_out_teaches_no_service_time() -> None:
     limit, _ = broken_without_a_queue()
     backlog = signals(started=30, answered=30, technical=30, slow=60, overdue=100, in_flight=150)
     assert run(limit, backlog).service_seconds == 0.0
+    silent = replace(backlog, answered=0, slow=30)
+    assert run(limit, silent).service_seconds == 0.0, "nothing was answered: there is no time to learn"
     hanging = replace(backlog, slow=30)  # those that timed out
     assert run(limit, hanging).service_seconds > 0.0, "where all hang, to refuse is no help"
 

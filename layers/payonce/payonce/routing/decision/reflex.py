@@ -38,6 +38,7 @@ ALLOWED_SHARE = 0.36  # of the SLO may be spent at a gateway on average: then it
 SLOW_SHARE = 0.55  # of the SLO: more than a queue that its limit has shortened
 BROKEN_SHARE = 0.67  # of the SLO: beyond this average the p95 has missed it
 SURE_SHARE = 0.85  # the same where less is answered than before, which is so for a while where all take longer, too
+MORE = 1.5  # multiple of what was answered ten seconds ago, which a gateway that gets slower never reaches
 OVERFULL = 1.5  # multiple of a known service time: the rest is spent waiting
 SURE_SLOS = 2.0  # how long a gateway is full before payments are refused: later answers have all begun to come by then
 WORSE = 2.0  # multiple of the least time at another gateway; less is no reason to move payments
@@ -144,7 +145,7 @@ def step(
         following.full_rate = served  # the counts of its better days have to leave the window
     else:
         following.full_rate = max(sum(following.served[-LATELY:]) / LATELY, FADING * limit.full_rate)
-        slow = full and least_seconds > SLOW_SHARE * slo_seconds
+        slow = full and least_seconds > SLOW_SHARE * slo_seconds and signals.answered >= ALARM_COUNT
         drained = signals.technical <= TAIL * signals.answered or hanging  # no backlog is timing out
         if slow and drained and sent < following.full_rate and _serves_less(following):
             _learn(following, min(least_seconds, MAX_SERVICE_SLOS * slo_seconds), now_ms)
@@ -152,8 +153,8 @@ def step(
             following.is_sure = limit.is_sure and limit.service_seconds > 0  # the first time it was a mistake
     broken_seconds = BROKEN_SHARE * slo_seconds
     # A hang is no queue: whoever is refused would have had the same chance of an answer as those who are not.
-    lasts = full and now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000
-    if lasts and not hanging and min(spent, limit.spent_seconds) > broken_seconds:
+    lasts = now_ms - following.began_at_ms >= SURE_SLOS * slo_seconds * 1000 or _is_asked_more(following)
+    if full and lasts and not hanging and min(spent, limit.spent_seconds) > broken_seconds:
         if following.service_seconds:
             surely = least_seconds > OVERFULL * following.service_seconds
         else:
@@ -210,6 +211,12 @@ def _learn(limit: Limit, seconds: float, now_ms: int) -> None:
 def _serves_less(limit: Limit) -> bool:
     """Return whether it serves less than it did when full: then the limit keeps it idle, and nothing queues."""
     return sum(limit.ended[-LATELY:]) / LATELY < COSTLY * limit.full_rate
+
+
+def _is_asked_more(limit: Limit) -> bool:
+    """Return whether far more are answered than some seconds ago: what takes longer is not why more are in flight."""
+    served = limit.served
+    return len(served) > 2 * SURGE_SECONDS and served[-1] > MORE * served[-1 - 2 * SURGE_SECONDS]
 
 
 def _surges(limit: Limit) -> bool:
