@@ -16,6 +16,7 @@ from payonce.idempotency.records import RecordStatus
 from payonce.ports import Adjust, Table
 from tests.functional.conftest import load_handler
 from tests.functional.test_handlers import EVENTS, store_matchable, store_what_is_named
+from tests.functional.test_recovery import LongContext, taken
 from tests.support.aws import REPOSITORY
 from tests.support.events import Context
 from tests.support.roles import Call, Grant, function_names, grants, recorded
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from payonce.wiring.delivery import DeliveryApplication
 
 # The others have events of their own kind.
-IN_THE_REQUEST = sorted({path.parent.name for path in EVENTS} - {"recover_payments", "audit_idempotency", "authorize"})
+IN_THE_REQUEST = sorted(
+    {path.parent.name for path in EVENTS} - {"recover_payments", "ask_gateways", "audit_idempotency", "authorize"}
+)
 ON_THE_GATEWAY = {"create_payment", "capture_payment", "cancel_payment", "refund_payment"}
 CLAIM = ("dynamodb:PutItem", "IdempotencyTable")
 SECRET = Grant("secretsmanager:GetSecretValue", "GatewaySecret")
@@ -44,7 +47,8 @@ NOT_ASKED_FOR = {
     "capture_payment": {SECRET: ONLY_LIVE_GATEWAYS},
     "cancel_payment": {SECRET: ONLY_LIVE_GATEWAYS},
     "refund_payment": {SECRET: ONLY_LIVE_GATEWAYS},
-    "recover_payments": {
+    "recover_payments": {Grant("sqs:SendMessageBatch", "RecoveryQueue"): LOCAL_CLOUD},
+    "ask_gateways": {
         SECRET: ONLY_LIVE_GATEWAYS,
         PARAMETER: AS_A_PARAMETER,
         GIVEN_BACK: "A proxy's claim of which the upstream says that it did nothing; proxy/service.py.",
@@ -153,14 +157,6 @@ def test_what_no_request_calls_directly_asks_for_what_its_role_allows(
     assert unused(name, calls) == explained
 
 
-class LongContext(Context):
-    """What recovery gets: it has 300 seconds, of which it keeps some for its end."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """A fresh function's time."""
-        return 300_000
-
-
 def test_recovery_asks_for_what_its_role_allows(
     application: DeliveryApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +178,19 @@ def test_recovery_asks_for_what_its_role_allows(
         dying.setattr(gateway, "submit", killed)
         load_handler("create_payment", application, monkeypatch)(json.loads(text), Context())
     application.clock.offset_ms += 7_200_000  # type: ignore[attr-defined]
-    with recorded() as calls:
-        report = load_handler("recover_payments", application, monkeypatch)({}, LongContext())
-    assert (report["seen"], report["concluded"]) == (3, 3)
-    assert unused("recover_payments", calls) == NOT_ASKED_FOR["recover_payments"].keys()
+    asked: set[Call] = set()
+    fed: set[Call] = set()
+    for _ in range(
+        3
+    ):  # the second run is told what the first one's claims became, the third one has a lane that is known
+        with recorded() as calls:
+            load_handler("recover_payments", application, monkeypatch)({}, LongContext())
+        fed |= calls
+        while (batch := taken(application))["Records"]:
+            with recorded() as calls:
+                answer = load_handler("ask_gateways", application, monkeypatch)(batch, LongContext())
+            assert answer == {"batchItemFailures": []}
+            asked |= calls
+        application.clock.offset_ms += 120_000  # type: ignore[attr-defined]
+    assert unused("recover_payments", fed) == NOT_ASKED_FOR["recover_payments"].keys()
+    assert unused("ask_gateways", asked) == NOT_ASKED_FOR["ask_gateways"].keys()

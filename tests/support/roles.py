@@ -149,7 +149,7 @@ def calls_of(service: str, operation: str, request: Mapping[str, Any]) -> list[C
             action = {"HeadObject": "GetObject"}.get(operation, operation)
             return [Call(f"s3:{action}", f"{_bucket(request['Key'])}/{request['Key']}")]
         case "sqs", "SendMessage" | "SendMessageBatch":
-            return [Call("sqs:SendMessage", "DeliveryQueue")]
+            return [Call("sqs:SendMessage", _queue(request["QueueUrl"]))]
         case "kms", _:
             return [Call(f"kms:{operation}", "SecretsKey")]
         case "secretsmanager", _:
@@ -157,6 +157,10 @@ def calls_of(service: str, operation: str, request: Mapping[str, Any]) -> list[C
         case "stepfunctions", _:
             return [Call(f"states:{operation}", "CorrectionsWorkflow")]
     raise KeyError(f"{service}:{operation}")
+
+
+def _queue(url: str) -> str:
+    return {"deliveries": "DeliveryQueue", "recovery": "RecoveryQueue"}[url.rpartition("/")[2]]
 
 
 def _bucket(key: str) -> str:
