@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest --durations=10 # each suite says which tests are its s
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure mechanisms simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -73,6 +73,9 @@ simulate: setup ## production code under one scheduler that interrupts it at eve
 
 simulate-page: setup ## the same, and write its figures into docs/simulation.md
 	$(PY) -m simulation --seeds $(SEEDS) --write
+
+mechanisms: setup ## take out each mechanism that "never charged twice" rests on, and show the test that fails (docs/mechanisms.md)
+	$(PY) -m tools.mechanisms --processes $(WORKERS) --write
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure
