@@ -61,14 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.mechanisms", description=__doc__)
     parser.add_argument("named", nargs="*", help="only mechanisms whose names contain one of these texts")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help="write docs/mechanisms.md; only for all mechanisms")
+    parser.add_argument("--write", action="store_true", help="write the rows of docs/mechanisms.md")
     chosen = parser.parse_args(arguments)
-    if chosen.write and chosen.named:
-        parser.error("--write needs all mechanisms")
     try:
+        table = read_table()
         mechanisms = [
             mechanism
-            for mechanism in read_table()
+            for mechanism in table
             if not chosen.named or any(text.casefold() in mechanism.name.casefold() for text in chosen.named)
         ]
         if not mechanisms:
@@ -83,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for outcome in survived:
         print(f"\n{outcome.mechanism.name}: {outcome.problem}", file=sys.stderr)
     if chosen.write:
-        generated = rendered(tried, on=f"{datetime.now(UTC):%Y-%m-%d}")
-        PAGE.write_text(written(PAGE.read_text("utf-8"), generated), "utf-8")
+        page = PAGE.read_text("utf-8")
+        PAGE.write_text(written(page, rendered(tried, table, page, on=f"{datetime.now(UTC):%Y-%m-%d}")), "utf-8")
     return 1 if survived else 0
 
 

@@ -112,7 +112,7 @@ def _run(copy: Path, names: list[str]) -> tuple[list[dict[str, str]], str]:
     verdicts, said = copy / ".verdicts", copy / ".said"
     for file in (verdicts, said):
         file.unlink(missing_ok=True)
-    process = _FORKS.Process(target=_pytest, args=(copy, names, verdicts, said))
+    process = _FORKS.Process(target=_pytest, args=(copy, names, verdicts, said), daemon=True)
     process.start()
     process.join(TIMEOUT_SECONDS)
     if process.is_alive():

@@ -19,7 +19,7 @@ type Verdict = Literal["passed", "refuted", "broken"]
 
 
 def is_refutation(error: BaseException) -> bool:
-    """Return whether the error is an assertion's, a failed ``pytest.raises``', payonce's own, or a group of only those."""
+    """Return whether the error is an assertion's, a failed ``pytest.raises``', payonce's own, or a group of those."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_refutation(each) for each in error.exceptions)
     # By name: the plugin is imported before the package, so that the package comes from where the tests take it.
