@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 VERDICTS_VARIABLE: Final = "PAYONCE_VERDICTS"
 # "refuted": an assertion of the test failed, or the test met an error of payonce's closed tree that it does not expect.
@@ -28,9 +31,11 @@ def is_refutation(error: BaseException) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write the verdict of a test's call, or of a set-up or tear-down that failed."""
-    report: pytest.TestReport = yield
+    report = yield
     if report.when == "call" or not report.passed:
         verdict: Verdict = "passed" if report.passed else "broken"
         if report.when == "call" and call.excinfo is not None and is_refutation(call.excinfo.value):
