@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak outage-drill
+.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak outage-drill mechanisms
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -107,6 +107,9 @@ load: setup ## closed and open loops with 1,000 to 100,000 stored keys, then res
 MINUTES ?= 30
 soak: setup ## MINUTES=30 of load on sidecar and in-process engine: memory, descriptors and latency are flat; written into docs/histories.md
 	$(PY) -m histories.load soak --minutes $(MINUTES) --only valkey --write
+
+mechanisms: setup ## take out each mechanism that "never charged twice" rests on, and show the test that fails (docs/mechanisms.md)
+	$(PY) -m tools.mechanisms --processes $(WORKERS) --write
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payonce.domain.errors import MisconfiguredError
 from payonce.entrypoints.http import UNSAFE_METHODS, ReadRoute, Route, serve
 from payonce.entrypoints.routes import ROUTES
 from payonce.ports import Insert, Table
@@ -75,3 +76,17 @@ def test_a_route_without_the_guard_is_found(application: Application) -> None:
     with pytest.raises(AssertionError):
         refuse_without_a_key(lambda sent, context: serve(route, application, sent, context), route, application)
     assert application.database.get(Table.MERCHANTS, {"pk": "PLANTED", "sk": "PLANTED"}) is not None
+
+
+def test_an_unsafe_method_can_not_be_declared_as_a_read() -> None:
+    """Fails when a route that changes something can be written without the idempotency engine."""
+    with pytest.raises(MisconfiguredError):
+        ReadRoute(
+            method="POST",
+            path="/payments/{payment_id}/planted",
+            operation="planted",
+            scope="payments:write",
+            summary="Planted.",
+            answers={200: "Payment"},
+            read=planted,
+        )

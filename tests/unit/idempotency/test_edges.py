@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import GatewayUnavailable, KeyExpired, KeyInProgress, ResponseNotStorable
+from payonce.domain.errors import GatewayUnavailable, KeyExpired, KeyInProgress, KeyReused, ResponseNotStorable
 from payonce.idempotency.engine import WAIT_RESERVE_MS, IdempotencyEngine
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import Completed, Draft, Plan, RecordStatus, Released, StoredResponse
@@ -65,6 +65,16 @@ def test_a_lease_is_over_the_millisecond_after_its_end(who: str) -> None:
         assert world.store.get(claim.record_id) is None
     else:
         assert world.create().response.status == 201
+
+
+def test_another_body_is_refused_while_the_first_is_in_flight() -> None:
+    """Fails when the fingerprint is compared only once there is an answer: the client would wait for another's."""
+    world = World()
+    claim = killed_at_the_gateway(world)
+    with pytest.raises((KeyReused, KeyInProgress)) as refused:
+        world.create(amount_minor=2000, fingerprint="another body")
+    assert refused.type is KeyReused
+    assert stored(world) == claim
 
 
 @pytest.mark.parametrize("who", ["a retry", "recovery"])

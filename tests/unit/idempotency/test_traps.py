@@ -57,6 +57,7 @@ def stock(layer: DynamoDBPersistenceLayer, function: Any, config: IdempotencyCon
 
 def only_record(world: World) -> dict[str, Any]:
     records = world.database._tables[Table.IDEMPOTENCY]  # type: ignore[attr-defined]
+    assert len(records) == 1
     return next(iter(records.values()))  # type: ignore[no-any-return]
 
 
