@@ -76,6 +76,17 @@ def block(page: Page) -> list[str]:
     return found[: page.at_most]
 
 
+def said(page: Page) -> str:
+    """Return what the page says, for a cell of the table."""
+    found = block(page)
+    return f"{len(found)} {page.counted}" if page.counted else "; ".join(map(quoted, found))
+
+
+def quoted(line: str) -> str:
+    """Return the line as it stands in a cell of a table."""
+    return ", ".join(part.strip() for part in line.rstrip(".").split("|"))
+
+
 def render(results: Path = RESULTS) -> str:
     """Return the page."""
     parts = [HEAD]
@@ -85,9 +96,8 @@ def render(results: Path = RESULTS) -> str:
             if isinstance(tried, Tests):
                 parts.append(f"| {tried.what} | `make {tried.suite}` | {ran(tried.paths, results).text()} |")
             else:
-                said = "; ".join(line.rstrip(".") for line in block(tried))
                 name = Path(tried.path).name
-                parts.append(f"| {tried.what} | `{tried.command}` | {said} ([{name}]({name})) |")
+                parts.append(f"| {tried.what} | `{tried.command}` | {said(tried)} ([{name}]({name})) |")
     return "\n".join(parts) + "\n"
 
 
