@@ -135,7 +135,7 @@ def lambdas_own(function: str) -> set[Call]:
     """
     properties = load_template()["Resources"][function]["Properties"]
     polls = any(event["Type"] == "SQS" for event in properties.get("Events", {}).values())
-    found = {Call("sqs:ReceiveMessage", queue) for queue in ("DeliveryQueue", "EventInbox") if polls}
+    found = {Call("sqs:ReceiveMessage", queue) for queue in ("DeliveryQueue", "EventInbox", "RecoveryQueue") if polls}
     if "DeadLetterQueue" in properties:
         found.add(Call("sqs:SendMessage", properties["DeadLetterQueue"]["TargetArn"]["GetAtt"].removesuffix(".Arn")))
     return found
@@ -165,7 +165,7 @@ def test_a_role_is_denied_everything_that_its_statements_do_not_name(stack: Stac
     assert differences(stack, function) == []
 
 
-@pytest.mark.parametrize("function", ["DispatchDeliveriesFunction", "AcceptEventsFunction"])
+@pytest.mark.parametrize("function", ["DispatchDeliveriesFunction", "AcceptEventsFunction", "AskGatewaysFunction"])
 def test_who_reads_one_queue_reads_no_other_of_the_account(stack: Stack, function: str) -> None:
     """Fails without the boundary: AWS's policy for whoever polls a queue names every queue."""
     url = stack.client("sqs").create_queue(QueueName="of-another-service")["QueueUrl"]

@@ -212,7 +212,7 @@ LAMBDAS_OWN = {
     *(
         Grant(f"sqs:{action}", queue)
         for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
-        for queue in ("DeliveryQueue", "EventInbox")
+        for queue in ("DeliveryQueue", "EventInbox", "RecoveryQueue")
     ),
     Grant("logs:CreateLogStream", "Logs"),
     Grant("logs:PutLogEvents", "Logs"),
