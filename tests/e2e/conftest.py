@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_SECONDS = 120
 FIRST_ERROR = 400  # of HTTP's statuses
+DECLINED = 402  # no refusal: the answer has the payment, with the token that the merchant sent
 OURS = STACK_NAME  # beside the stack's buckets there is SAM's, with the code
 
 
@@ -132,7 +133,7 @@ class Client:
     ) -> Answer:
         """Send one request; ``body`` is a document or raw bytes."""
         answer = self.send(method, path, body, key, headers)
-        if answer.status >= FIRST_ERROR:
+        if answer.status >= FIRST_ERROR and answer.status != DECLINED:
             REFUSALS.append(answer.data)
         return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
 
