@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak outage-drill mechanisms
+.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak outage-drill mechanisms
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -25,8 +25,20 @@ setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is
 .venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-cloud requirements/cloud.txt
 
-test: setup lint unit contract functional simulation specification histories-slice infrastructure crash-slice recall-slice lab-slice e2e ## set up, then run every suite (the slow ones as a bounded slice)
+# The end-to-end suite waits more than it computes, so that it runs beside the others; what it says comes at its end.
+SUITES := unit contract functional simulation specification histories-slice infrastructure crash-slice recall-slice lab-slice
+test: setup lint ## set up, then run every suite (the slow ones as a bounded slice)
+	@$(MAKE) --no-print-directory -j2 suites e2e-beside
 	@echo "all suites passed"
+
+suites: setup
+	@for suite in $(SUITES); do $(MAKE) --no-print-directory "$$suite"; done
+
+e2e-beside: setup
+	@mkdir -p .local
+	@echo "the end-to-end suite runs beside the others: .local/e2e.log"
+	@$(MAKE) --no-print-directory e2e > .local/e2e.log 2>&1 || { cat .local/e2e.log; exit 1; }
+	@tail -3 .local/e2e.log
 
 quick: setup ## lint and the tests of what changed since main, in less than a minute
 	$(PY) -m tools.quick
