@@ -129,10 +129,13 @@ def owner(gateway: StripeGateway, instruction: Instruction) -> object:
     found = gateway.find(instruction, soon())
     if isinstance(found, AwaitsPayer):
         found = gateway.withdraw(instruction, found, soon())
+    now_ms = CLOCK.now_ms() + 60_000  # long after every earlier owner
     decision = decide(
         found,
         gateway.capabilities,
-        now_ms=CLOCK.now_ms() + 60_000,  # long after every earlier owner
+        now_ms=now_ms,
+        turn_at_ms=now_ms,
+        sendable_until_ms=now_ms + 3_600_000,
         submit_horizon_ms=CLOCK.now_ms(),
         first_submitted_at_ms=instruction.first_submitted_at_ms,
         owners=2,
