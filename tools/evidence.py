@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tools.evidence_list import PROMISES, Page, Tests
+from tools.evidence_list import PROMISES, Page, Suite
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = REPOSITORY / "docs/evidence.md"
@@ -93,7 +93,7 @@ def render(results: Path = RESULTS) -> str:
     for promise in PROMISES:
         parts += [f"\n## {promise.name}\n\n{promise.text}\n\n| tried by | command | what came of it |\n|---|---|---|"]
         for tried in promise.tried:
-            if isinstance(tried, Tests):
+            if isinstance(tried, Suite):
                 parts.append(f"| {tried.what} | `make {tried.suite}` | {ran(tried.paths, results).text()} |")
             else:
                 name = Path(tried.path).name

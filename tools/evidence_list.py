@@ -7,7 +7,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Tests:
+class Suite:
     """Tests of a suite: ``paths`` are files and folders, ``suite`` is the target of the Makefile that runs them."""
 
     what: str
@@ -36,7 +36,7 @@ class Promise:
 
     name: str
     text: str
-    tried: tuple[Tests | Page, ...]
+    tried: tuple[Suite | Page, ...]
 
 
 SIMULATION: Final = Page(
@@ -56,13 +56,13 @@ SPECIFICATION: Final = Page(
     r"^\| ((?:ignores|late|honours|remembers), 1 key, 3 owners, 2 faults \| [\d,]+) \|.*holds \|$",
     4,
 )
-CRASHES: Final = Tests(
+CRASHES: Final = Suite(
     "a process killed between any two steps", "crash-slice", ("tests/crash_matrix/test_crash_matrix.py",)
 )
-FAULTS: Final = Tests("DynamoDB fails at any request of any operation", "contract", ("tests/contract/faults",))
-RACES: Final = Tests("copies at the same time, on DynamoDB Local", "contract", ("tests/contract/test_concurrency.py",))
-STATE_MACHINES: Final = Tests("state machines and interleavings", "simulation", ("tests/simulation",))
-END_TO_END: Final = Tests("real HTTP on the deployed stack", "e2e", ("tests/e2e/test_api.py",))
+FAULTS: Final = Suite("DynamoDB fails at any request of any operation", "contract", ("tests/contract/faults",))
+RACES: Final = Suite("copies at the same time, on DynamoDB Local", "contract", ("tests/contract/test_concurrency.py",))
+STATE_MACHINES: Final = Suite("state machines and interleavings", "simulation", ("tests/simulation",))
+END_TO_END: Final = Suite("real HTTP on the deployed stack", "e2e", ("tests/e2e/test_api.py",))
 
 
 def _mechanisms(promise: str) -> Page:
@@ -89,7 +89,7 @@ PROMISES: Final = (
             SIMULATION,
             FAULTS,
             CRASHES,
-            Tests("answers that are lost after a commit", "unit", ("tests/unit/payments/test_lost_answers.py",)),
+            Suite("answers that are lost after a commit", "unit", ("tests/unit/payments/test_lost_answers.py",)),
             _mechanisms("P2"),
         ),
     ),
@@ -98,12 +98,12 @@ PROMISES: Final = (
         "A replay is the first response, byte for byte, and marked as one.",
         (
             HISTORIES,
-            Tests(
+            Suite(
                 "one suite on every store",
                 "contract",
                 ("tests/contract/test_idempotency_store.py", "tests/contract/stores"),
             ),
-            Tests("bodies, headers and edges", "unit", ("tests/unit/idempotency",)),
+            Suite("bodies, headers and edges", "unit", ("tests/unit/idempotency",)),
             END_TO_END,
             _mechanisms("P3"),
         ),
@@ -113,7 +113,7 @@ PROMISES: Final = (
         "An unknown outcome is never treated as a failure: it is asked about, and never rerouted.",
         (
             SIMULATION,
-            Tests(
+            Suite(
                 "every answer of a gateway, and what may follow",
                 "unit",
                 (
@@ -122,7 +122,7 @@ PROMISES: Final = (
                     "tests/unit/payments/test_recovery.py",
                 ),
             ),
-            Tests("gateways: sandbox bank and Stripe", "contract", ("tests/contract/gateways",)),
+            Suite("gateways: sandbox bank and Stripe", "contract", ("tests/contract/gateways",)),
             _mechanisms("P4"),
         ),
     ),
@@ -132,7 +132,7 @@ PROMISES: Final = (
         (
             SIMULATION,
             RACES,
-            Tests("fence and status in every write", "contract", ("tests/contract/test_idempotency_store.py",)),
+            Suite("fence and status in every write", "contract", ("tests/contract/test_idempotency_store.py",)),
             _mechanisms("P5"),
         ),
     ),
@@ -141,13 +141,13 @@ PROMISES: Final = (
         "Every state change produces exactly one event with one stable id; redelivery repeats the id and the bytes.",
         (
             SIMULATION,
-            Tests("the dispatcher killed at any step", "crash-slice", ("tests/crash_matrix/test_webhook_matrix.py",)),
-            Tests(
+            Suite("the dispatcher killed at any step", "crash-slice", ("tests/crash_matrix/test_webhook_matrix.py",)),
+            Suite(
                 "deliveries at the same time, hostile receivers",
                 "contract",
                 ("tests/contract/webhooks", "tests/contract/test_webhook_concurrency.py"),
             ),
-            Tests("ids, signatures, retries", "unit", ("tests/unit/webhooks",)),
+            Suite("ids, signatures, retries", "unit", ("tests/unit/webhooks",)),
             _mechanisms("P6"),
         ),
     ),
@@ -157,7 +157,7 @@ PROMISES: Final = (
         (
             SIMULATION,
             STATE_MACHINES,
-            Tests("no role may change an entry", "infrastructure", ("tests/infrastructure/test_template.py",)),
+            Suite("no role may change an entry", "infrastructure", ("tests/infrastructure/test_template.py",)),
             _mechanisms("P7"),
         ),
     ),
@@ -166,8 +166,8 @@ PROMISES: Final = (
         "One merchant never sees, replays or blocks another's keys.",
         (
             SIMULATION,
-            Tests("another merchant's ids on every route", "unit", ("tests/unit/entrypoints/test_tenants.py",)),
-            Tests("every role tried with what it must not do, IAM enforced", "e2e", ("tests/e2e/test_roles.py",)),
+            Suite("another merchant's ids on every route", "unit", ("tests/unit/entrypoints/test_tenants.py",)),
+            Suite("every role tried with what it must not do, IAM enforced", "e2e", ("tests/e2e/test_roles.py",)),
             _mechanisms("P8"),
         ),
     ),
@@ -176,12 +176,12 @@ PROMISES: Final = (
         "Discrepancies are found, named from a closed list, and corrected at most once.",
         (
             SIMULATION,
-            Tests(
+            Suite(
                 "months by a generator that knows no rule, and planted breaks",
                 "recall-slice",
                 ("tests/reconciliation", "tests/outside_month"),
             ),
-            Tests(
+            Suite(
                 "the worker of corrections killed at any call",
                 "crash-slice",
                 ("tests/crash_matrix/test_correction_matrix.py",),
@@ -199,8 +199,8 @@ PROMISES: Final = (
                 "docs/routing-laboratory.md",
                 r"^## (Promises: .* kept)$",
             ),
-            Tests("a slice of the laboratory", "lab-slice", ("tests/laboratory",)),
-            Tests("the rules on small shops", "unit", ("tests/unit/routing",)),
+            Suite("a slice of the laboratory", "lab-slice", ("tests/laboratory",)),
+            Suite("the rules on small shops", "unit", ("tests/unit/routing",)),
             _mechanisms("P10"),
         ),
     ),
