@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from simulation.goals import Goal
+from tools.generated import replaced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +27,11 @@ def render_summary(summary: Summary) -> str:
 
 def write_page(page: Path, summary: Summary) -> None:
     """Replace the generated part of the page."""
-    text = page.read_text("utf-8")
-    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
     table = ["| situation | seeds | times |", "|---|---:|---:|"]
     table += [f"| {goal.value} | {summary.reached_by[goal]:,} | {summary.reached[goal]:,} |" for goal in Goal]
     day = datetime.now(UTC).date().isoformat()
-    body = "\n".join([BEGIN, f"{_figures(summary)} Measured on {day}.", "", *table, ""])
-    page.write_text(before + body + after, "utf-8")
+    body = "\n".join([f"{_figures(summary)} Measured on {day}.", "", *table])
+    page.write_text(replaced(page.read_text("utf-8"), BEGIN, END, body), "utf-8")
 
 
 def _figures(summary: Summary) -> str:

@@ -14,6 +14,7 @@ from spec.models import FULL, STEP_MODELS
 from spec.mutants import MUTANTS
 from spec.steps import write_printed
 from spec.tlc import Checked, check
+from tools.generated import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,10 +83,7 @@ def _mutant_row(mutant: Mutant, checked: Checked) -> str:
 
 def write_page(results: Results) -> None:
     """Replace the generated part of the page."""
-    text = PAGE.read_text("utf-8")
-    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
     lines = [
-        BEGIN,
         "",
         "| model | distinct states | generated | seconds | |",
         "|---|---:|---:|---:|---|",
@@ -96,9 +94,8 @@ def write_page(results: Results) -> None:
         *(_mutant_row(*result) for result in results.mutants),
         "",
         f"Measured on {datetime.now(UTC).date().isoformat()}.",
-        "",
     ]
-    PAGE.write_text(before + "\n".join(lines) + after, "utf-8")
+    PAGE.write_text(replaced(PAGE.read_text("utf-8"), BEGIN, END, "\n".join(lines)), "utf-8")
 
 
 if __name__ == "__main__":

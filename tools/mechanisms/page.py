@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tools.generated import replaced
 from tools.mechanisms.table import ROOT, SOURCES
 
 if TYPE_CHECKING:
@@ -48,11 +49,7 @@ def _rows(tried: Sequence[Tried]) -> dict[str, str]:
 
 def written(page: str, generated: str) -> str:
     """Return the page with what is between its markers replaced. Raises ``ValueError`` when it lacks them."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"docs/mechanisms.md has no {BEGIN} with {END} after it")
-    return f"{head}{BEGIN}\n\n{generated}\n\n{END}{tail}"
+    return replaced(page, BEGIN, END, f"\n{generated}\n")
 
 
 def _linked(test: str) -> str:

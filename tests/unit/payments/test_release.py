@@ -29,7 +29,7 @@ from payonce.stores.memory import MemoryDatabase
 from tests.support.world import HONOURING, LATE, LATE_VISIBLE_MS, MERCHANT, World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from payonce.domain.payment import Payment
     from payonce.idempotency.audit import ReleasedBy
@@ -46,7 +46,12 @@ def stored(world: World, operation: str = "create_payment", key: str = "key") ->
     return record
 
 
-def release(world: World, record: IdempotencyRecord, **changes: Any) -> ReleasedBy:
+def release(
+    world: World,
+    record: IdempotencyRecord,
+    gateway_named: Callable[[str], Gateway] | None = None,
+    **changes: Any,
+) -> ReleasedBy:
     order = ReleaseOrder(
         record_id=record.record_id,
         claim_id=record.claim_id,
@@ -55,7 +60,7 @@ def release(world: World, record: IdempotencyRecord, **changes: Any) -> Released
         reason="ticket 7",
         finding=FINDING,
     )
-    desk = release_desk(world.store, lambda _name: world.gateway, world.services)
+    desk = release_desk(world.store, gateway_named or (lambda _name: world.gateway), world.services)
     return desk.release(replace(order, **changes))
 
 
@@ -255,18 +260,9 @@ def test_where_no_not_found_is_final_or_the_gateway_is_unknown_only_force_releas
     for world, gateway_named in zip(worlds, (_gone, lambda _name: worlds[1].gateway), strict=True):
         record = in_doubt(world)
         world.gateway.capabilities = HONOURING
-        desk = release_desk(world.store, gateway_named, world.services)
-        order = ReleaseOrder(
-            record_id=record.record_id,
-            claim_id=record.claim_id,
-            fence=record.fence,
-            operator="ada",
-            reason="ticket 7",
-            finding=FINDING,
-        )
         with pytest.raises(ReleaseRefused, match="Ask its support"):
-            desk.release(order)
-        desk.release(replace(order, force=True))
+            release(world, record, gateway_named)
+        release(world, record, gateway_named, force=True)
 
 
 def _gone(name: str) -> Gateway:
