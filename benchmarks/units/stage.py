@@ -1,0 +1,231 @@
+"""payonce on one machine as template.yaml wires it: the functions' own handlers, their streams, queues and schedules.
+
+Lambda's part is played here, one invocation after the other; DynamoDB is DynamoDB Local behind the meter, the gateway
+the sandbox bank, the receiver of webhooks a server that answers what it is told.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+import uuid
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import boto3
+
+from benchmarks.units.endpoint import Services, sender, serving
+from benchmarks.units.meter import Meter
+from benchmarks.units.template import Template
+from local.dynamodb_local import running_dynamodb_local
+from local.sandbox_bank.running import running_bank
+from payonce.clock import SystemClock
+from tests.support.aws import FAKE_CREDENTIALS, REGION, REPOSITORY
+from tests.support.events import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from benchmarks.units.template import Function, Source
+    from local.sandbox_bank.running import BankHandle
+
+BANK = "honouring"
+FUNCTION_MS = 13_000  # what a function is told it has left: a scheduled one then works for a few seconds
+EVERY_MINUTE = "rate(1 minute)"
+MAX_ROUNDS = 1_000
+
+
+class Context:
+    """What a function gets beside its event."""
+
+    def __init__(self) -> None:
+        self.aws_request_id = str(uuid.uuid4())
+        self.function_name = "benchmark"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time left."""
+        return FUNCTION_MS
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers webhooks: with the next of ``script``, then with 204. ``answered`` counts."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receiving)
+        self.script: list[int] = []
+        self.answered: list[int] = []
+
+    @property
+    def url(self) -> str:
+        """The address of an endpoint here, as long as one on the internet is."""
+        return f"http://127.0.0.1:{self.server_address[1]}/webhooks/payments/payonce"
+
+
+class _Receiving(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.server.script.pop(0) if self.server.script else 204
+        self.server.answered.append(status)
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@dataclass
+class Stage:
+    """The running stage. ``invocations`` counts what Lambda would bill, by function."""
+
+    template: Template
+    services: Services
+    bank: BankHandle
+    receiver: Receiver
+    endpoint_url: str
+    dynamodb_url: str
+    offset_ms: int = 0
+    invocations: Counter[str] = field(default_factory=Counter)
+    _handlers: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.functions = self.template.functions()
+
+    @property
+    def meter(self) -> Meter:
+        """Return the meter of every request to DynamoDB."""
+        return self.services.meter
+
+    def call(self, method: str, route: str, body: Any = None, **options: Any) -> tuple[int, dict[str, Any]]:
+        """Send one request to the API's function for ``method`` and ``route``; return status and body."""
+        function = next(
+            function
+            for function in self.functions
+            for source in function.sources
+            if source.kind == "Api"
+            and (source.properties["Method"].upper(), source.properties["Path"]) == (method, route)
+        )
+        answer = self.invoke(function, event(body, gateway=BANK, **options))
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def invoke(self, function: Function, given: Any) -> Any:
+        """Run a function's handler as Lambda would, under its own variables; the meter's phase is its name."""
+        with patch.dict(os.environ, {**function.variables, "PAYONCE_ENDPOINT_URL": self.endpoint_url}):
+            if function.name not in self._handlers:
+                self._handlers[function.name] = _load(function)
+            self.invocations[function.name] += 1
+            self.meter.phase = function.name
+            return self._handlers[function.name](given, Context())
+
+    def drain(self, batch: int = 1) -> None:
+        """Run all that follows from what was written: streams and queues until nothing is left, ``batch`` at a time.
+
+        A message with a delay is taken when nothing else is left, and the clock is then that much later.
+        """
+        for _ in range(MAX_ROUNDS):
+            if not (self._streams(batch) or self._queues(batch)):
+                return
+        raise RuntimeError(f"the stage does not come to rest: {self.services.messages[:3]}")
+
+    def minute(self, batch: int = 1) -> None:
+        """Let a minute pass: run what is scheduled every minute, and all that follows."""
+        self.offset_ms += 60_000
+        for function, _ in self._sourced("Schedule", lambda source: source.properties["Schedule"] == EVERY_MINUTE):
+            self.invoke(function, {})
+        self.drain(batch)
+
+    def _streams(self, batch: int) -> bool:
+        told, self.meter.records = self.meter.records, {}
+        for table, records in told.items():
+            for function, source in self._sourced("DynamoDB", partial(_names, member="Stream", resource=table)):
+                accepted = [record for record in records if source.accepts(record)]
+                self._in_batches(function, accepted, min(batch, source.batch_size))
+        return bool(told)
+
+    def _queues(self, batch: int) -> bool:
+        if not self.services.messages:
+            return False
+        soonest = min(message.delay_seconds for message in self.services.messages)
+        self.offset_ms += soonest * 1000
+        ready = [message for message in self.services.messages if message.delay_seconds == soonest]
+        for name in {message.queue for message in ready}:
+            count = sum(message.queue == name for message in ready)
+            taken = self.services.take(name, count)  # of a queue that no function reads, for good
+            for function, source in self._sourced("SQS", partial(_names, member="Queue", resource=name)):
+                records = [{"messageId": str(uuid.uuid4()), "body": message.body} for message in taken]
+                self._in_batches(function, records, min(batch, source.batch_size))
+                self.services.calls["Lambda.ReceiveMessage"] += -(-len(taken) // min(batch, source.batch_size))
+                self.services.calls["Lambda.DeleteMessageBatch"] += -(-len(taken) // min(batch, source.batch_size))
+        return True
+
+    def _in_batches(self, function: Function, records: list[dict[str, Any]], size: int) -> None:
+        for at in range(0, len(records), size):
+            answer = self.invoke(function, {"Records": records[at : at + size]})
+            if answer and answer.get("batchItemFailures"):
+                raise RuntimeError(f"{function.name} could not handle {answer['batchItemFailures']}")
+
+    def _sourced(self, kind: str, chosen: Callable[[Source], bool]) -> Iterator[tuple[Function, Source]]:
+        for function in self.functions:
+            for source in function.sources:
+                if source.kind == kind and chosen(source):
+                    yield function, source
+
+
+@contextmanager
+def running_stage(parameters: Mapping[str, str] | None = None) -> Iterator[Stage]:
+    """Run everything and yield the stage; ``parameters`` are the template's."""
+    with ExitStack() as stack:
+        stack.enter_context(
+            patch.dict(
+                os.environ, {**FAKE_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_TRACE_DISABLED": "1"}
+            )
+        )
+        dynamodb_url = stack.enter_context(running_dynamodb_local())
+        bank = stack.enter_context(running_bank(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        receiver = Receiver()
+        Thread(target=receiver.serve_forever, daemon=True).start()
+        stack.callback(receiver.shutdown)
+        services = Services(Meter({}, sender(dynamodb_url)), json.dumps({"sandbox_bank_api_key": "sandbox"}))
+        endpoint_url = stack.enter_context(serving(services))
+        gateway = {"name": BANK, "kind": "sandbox_bank", "url": bank.base_url(BANK), "key_retention_seconds": 86_400}
+        given = {
+            "Environment": "local",
+            "Gateways": json.dumps([gateway]),
+            "DefaultGateway": BANK,
+            **(parameters or {}),
+        }
+        template = Template(given, endpoint_url)
+        client = boto3.client("dynamodb", endpoint_url=dynamodb_url, region_name=REGION)
+        for request in template.tables().values():
+            client.create_table(**request)
+        services.meter.schemas = template.schemas()
+        stage = Stage(template, services, bank, receiver, endpoint_url, dynamodb_url)
+        machine = SystemClock.now_ms
+        stack.enter_context(patch.object(SystemClock, "now_ms", lambda clock: machine(clock) + stage.offset_ms))
+        yield stage
+
+
+def _names(source: Source, member: str, resource: str) -> bool:
+    return str(source.properties[member]).partition(".")[0] == resource
+
+
+def _load(function: Function) -> Callable[[Any, Any], Any]:
+    path = REPOSITORY / function.folder / "app.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{function.name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    handler: Callable[[Any, Any], Any] = getattr(module, function.handler)
+    return handler
