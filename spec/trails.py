@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.idempotency.audit import AuditEntry, Transition
+from payonce.idempotency.audit import AuditEntry, Transition, claimed_entry
 from payonce.idempotency.audit_items import entry_key
 from payonce.idempotency.window import LEASE_MARGIN_MS
 from spec.steps import (
@@ -99,6 +99,8 @@ def _lease(last: AuditEntry | None, entry: AuditEntry, *, by_operator: bool) -> 
 def _end_faults(last: AuditEntry | None, stored: IdempotencyRecord | None) -> list[str]:
     trail = None if last is None else (last.claim_id, last.fence, last.status)
     record = None if stored is None else (stored.claim_id, stored.fence, stored.status.value)
+    if last is None and stored is not None and claimed_entry(stored) is not None:
+        return []  # a claim is reported with the transition that follows it
     if trail == record:
         return []
     return [f"The trail ends with {trail}, and {record} is stored: an entry is missing."]

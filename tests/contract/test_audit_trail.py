@@ -9,7 +9,7 @@ import pytest
 
 from payonce.idempotency import audit_items
 from payonce.idempotency.audit import AuditEntry, Transition
-from payonce.idempotency.audit_items import DatabaseAuditTrail
+from payonce.idempotency.audit_items import DatabaseAuditTrail, month_of
 
 if TYPE_CHECKING:
     from payonce.ports import Database
@@ -82,19 +82,21 @@ def test_a_history_is_in_the_order_of_claims_owners_and_transitions(trail: Datab
 
 
 def test_entries_by_time_of_one_scope_or_all(trail: DatabaseAuditTrail, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small pages, two days, every shard. Fails when a page, a day or a shard is left out, or the end is included."""
+    """Small pages, two months, every shard. Fails when a page, month or shard is left out, or the end is included."""
     monkeypatch.setattr(audit_items, "PAGE_SIZE", 3)
     made = [
-        entry(record_id=f"{scope}#op#{number}", at_ms=START_MS + number * DAY_MS // 20)
+        entry(record_id=f"{scope}#op#{number}", at_ms=START_MS + number * DAY_MS // 2)
         for number in range(40)
         for scope in ("m", "m2")
     ]
     for one in made:
         trail.add(one)
-    first, end = START_MS + DAY_MS // 20, START_MS + 39 * DAY_MS // 20
+    first, end = START_MS + DAY_MS // 2, START_MS + 39 * DAY_MS // 2
     inside = [one for one in made if first <= one.at_ms < end]
     of_all = list(trail.entries(from_ms=first, until_ms=end))
     assert sorted(of_all, key=repr) == sorted(inside, key=repr)
-    assert [one.at_ms for one in of_all] == sorted(one.at_ms for one in inside)
+    by_month = [(month_of(one.at_ms), one.scope, one.at_ms) for one in of_all]
+    assert by_month == sorted(by_month)
+    assert len({month for month, _, _ in by_month}) == 2
     assert list(trail.entries(from_ms=first, until_ms=end, scope="m2")) == [o for o in inside if o.scope == "m2"]
     assert list(trail.entries(from_ms=first, until_ms=end, scope="nobody")) == []

@@ -6,13 +6,14 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from payonce.idempotency.audit import AuditEntry
+from payonce.idempotency.audit_items import entries_from
 from payonce.idempotency.record_items import from_item
 from payonce.stores.dynamodb_requests import from_attributes
 from spec.trails import trail_faults
 
 if TYPE_CHECKING:
     from local.stack import Stack
+    from payonce.idempotency.audit import AuditEntry
     from payonce.idempotency.records import IdempotencyRecord
 
 PATIENCE_SECONDS = 120  # the trail follows its stream, and recovery may be at work
@@ -39,8 +40,8 @@ def _trails(stack: Stack) -> dict[str, list[AuditEntry]]:
     found: dict[str, list[AuditEntry]] = defaultdict(list)
     for item in _items(stack, "AuditTableName"):
         if "transition" in item:  # a test adds an item of its own, to see that it may
-            entry = AuditEntry.from_data(from_attributes(item))
-            found[entry.record_id].append(entry)
+            for entry in entries_from(from_attributes(item)):
+                found[entry.record_id].append(entry)
     return found
 
 

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from payonce.domain.errors import MisconfiguredError, PayonceError, StoreUnavailable
 from payonce.domain.gateway import OperationKind
 from payonce.entrypoints.claim_stream import serve_audit
-from payonce.idempotency.audit import AuditEntry, ReleasedBy, Transition
+from payonce.idempotency.audit import AuditEntry, ReleasedBy, Transition, claimed_entry
 from payonce.idempotency.audit_export import COLUMNS, write_csv, write_jsonl
-from payonce.idempotency.audit_items import PAGE_SIZE, DatabaseAuditTrail
+from payonce.idempotency.audit_items import PAGE_SIZE, DatabaseAuditTrail, entries_from, month_of
 from payonce.idempotency.audit_stream import entry_of
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.record_items import from_item
 from payonce.ports import Table
+from payonce.stores.dynamodb_requests import from_stream_image
 from payonce.stores.memory import MemoryDatabase
 from payonce.wiring.settings import load_settings
 from tests.support.stream import StreamingDatabase, stream_record
@@ -50,6 +52,11 @@ def audit(database: StreamingDatabase, trail: DatabaseAuditTrail) -> list[tuple[
     return [(entry.transition.value, entry.fence) for entry in trail.history(CREATE)]
 
 
+def stored_entries(database: MemoryDatabase) -> list[Item]:
+    """Return the stored entries, without the directory of scopes."""
+    return [item for item in database._tables[Table.AUDIT].values() if "transition" in item]
+
+
 def entry(number: int = 1, **changes: Any) -> AuditEntry:
     made = AuditEntry(
         record_id=f"mer_1#op#{number:064d}",
@@ -73,6 +80,55 @@ def test_a_payment_is_claimed_and_completed() -> None:
         MERCHANT,
         "create_payment",
     )
+
+
+def test_a_payment_is_one_entry_which_tells_of_the_claim_too() -> None:
+    """Fails when the claim has an item of its own, or its entry is not what the record said while it was open."""
+    world, database, trail = streaming_world()
+    world.create()
+    first = from_item(from_stream_image(database.stream[0]["dynamodb"]["NewImage"]))
+    audit(database, trail)
+    assert len(stored_entries(database)) == 1
+    assert trail.history(CREATE)[0] == claimed_entry(first)
+    assert trail.history(CREATE)[0].lease_expires_at_ms == first.lease_expires_at_ms > 0
+    newest = trail.history(CREATE, newest_first=True)
+    assert newest == trail.history(CREATE)[::-1]
+    assert trail.history(CREATE, newest_first=True, limit=1) == newest[:1]
+
+
+def test_a_claim_that_nothing_has_followed_is_told_by_its_record_alone() -> None:
+    trail = DatabaseAuditTrail(MemoryDatabase(), RETENTION_SECONDS)
+    claim = stream_record("m#op#k", None, {**ITEM, "fence": 1}, at_ms=0, number=1)
+    assert serve_audit({"Records": [claim]}, trail) == {"batchItemFailures": []}
+    assert trail.history("m#op#k") == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_claim_is_told_of_once_though_its_record_was_changed_by_hand(gone: bool) -> None:
+    """Fails when a change within the claim's first state takes its entry along, or when its end leaves it out."""
+    trail = DatabaseAuditTrail(MemoryDatabase(), RETENTION_SECONDS)
+    first = {**ITEM, "fence": 1, "created_at_ms": 7}
+    by_hand = {**first, "lease_expires_at_ms": 9}
+    end = None if gone else {**first, "status": "COMPLETED"}
+    records = [
+        stream_record("m#op#k", first, by_hand, at_ms=0, number=1),
+        stream_record("m#op#k", by_hand, end, at_ms=0, number=2),
+    ]
+    serve_audit({"Records": records}, trail)
+    told = [entry.transition.value for entry in trail.history("m#op#k")]
+    assert sorted(told) == sorted(["unforeseen", "claimed", "released" if gone else "completed"])
+
+
+def test_an_operators_release_of_a_claim_that_never_went_on_tells_of_the_claim() -> None:
+    """Fails when the operator's entry, which the stream does not replace, leaves out what it ended."""
+    world, database, trail = streaming_world()
+    world.create()
+    first = from_item(from_stream_image(database.stream[0]["dynamodb"]["NewImage"]))
+    world, database, trail = streaming_world()
+    record = world.store.claim(first)
+    world.store.release(record, by=ReleasedBy(operator="ada", reason="ticket 7", at_ms=world.clock.ms))
+    assert audit(database, trail) == [("claimed", 1), ("released", 1)]
+    assert [e.principal for e in trail.history(CREATE)] == ["payonce", "operator:ada"]
 
 
 def test_doubt_takeover_and_expiry_are_told_apart() -> None:
@@ -205,11 +261,13 @@ def test_a_record_that_can_not_be_read_is_an_entry_and_stops_nobody() -> None:
     poison = stream_record("m#op#k", None, None, at_ms=0, number=1)
     poison["dynamodb"]["NewImage"] = {"fence": {"N": "1.5"}, "x": {"B": "???"}}
     keyless = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "2"}}
-    good = stream_record("m#op#k2", None, {**ITEM, "fence": 1}, at_ms=0, number=3)
+    good = stream_record(
+        "m#op#k2", {**ITEM, "fence": 1}, {**ITEM, "fence": 1, "status": "COMPLETED"}, at_ms=0, number=3
+    )
     assert serve_audit({"Records": [poison, keyless, good]}, trail) == {"batchItemFailures": []}
     assert [e.transition for e in trail.history("m#op#k")] == [Transition.UNFORESEEN]
     assert [e.transition for e in trail.history("unreadable")] == [Transition.UNFORESEEN]
-    assert [e.transition for e in trail.history("m#op#k2")] == [Transition.CLAIMED]
+    assert [e.transition for e in trail.history("m#op#k2")] == [Transition.CLAIMED, Transition.COMPLETED]
 
 
 def test_the_stream_goes_on_from_the_first_record_that_was_not_written() -> None:
@@ -225,11 +283,12 @@ def test_the_stream_goes_on_from_the_first_record_that_was_not_written() -> None
 
     database = Failing()
     trail = DatabaseAuditTrail(database, RETENTION_SECONDS)
-    records = [stream_record(f"m#op#k{n}", None, {**ITEM, "fence": 1}, at_ms=0, number=n) for n in (1, 2, 3)]
+    completed = {**ITEM, "status": "COMPLETED"}
+    records = [stream_record(f"m#op#k{n}", ITEM, completed, at_ms=0, number=n) for n in (1, 2, 3)]
     assert serve_audit({"Records": records}, trail) == {"batchItemFailures": [{"itemIdentifier": "2"}]}
     database.broken = False
     assert serve_audit({"Records": records[1:]}, trail) == {"batchItemFailures": []}
-    assert len(database._tables[Table.AUDIT]) == 3
+    assert len(stored_entries(database)) == 3
 
 
 STEPS = st.lists(
@@ -264,18 +323,19 @@ def test_whatever_happens_and_however_the_stream_is_read_each_change_is_one_entr
     serve_audit({"Records": database.stream}, trail)
     for cut in cuts:
         serve_audit({"Records": database.stream[cut:]}, trail)
-    entries = [AuditEntry.from_data(item) for item in database._tables[Table.AUDIT].values()]
-    assert len(entries) == len(database.stream)
+    entries = [entry for item in stored_entries(database) for entry in entries_from(item)]
+    untouched = [item for item in database._tables[Table.IDEMPOTENCY].values() if claimed_entry(from_item(item))]
+    assert len(entries) == len(database.stream) - len(untouched)
     assert len({e.entry_id for e in entries}) == len(entries)
     assert all(e.transition is not Transition.UNFORESEEN for e in entries)
     everything = list(trail.entries(from_ms=0, until_ms=2_000_000_000_000, scope=MERCHANT))
     assert sorted(e.entry_id for e in everything) == sorted(e.entry_id for e in entries)
 
 
-def test_entries_are_read_by_time_across_days_and_shards_and_pages() -> None:
-    """Fails when a day, a shard or a page is left out, the end is included, or the order is the shards' own."""
+def test_entries_are_read_by_time_across_months_and_shards_and_pages() -> None:
+    """Fails when a month, a shard or a page is left out, the end is included, or the order is the shards' own."""
     trail = DatabaseAuditTrail(MemoryDatabase(), RETENTION_SECONDS)
-    made = [entry(n, at_ms=1_800_000_000_000 + n * 60_000) for n in range(PAGE_SIZE * 8 + 500)]
+    made = [entry(n, at_ms=1_800_000_000_000 + n * 900_000) for n in range(PAGE_SIZE * 8 + 500)]
     for one in made:
         assert trail.add(one)
     other = entry(1, record_id="mer_2#op#x", at_ms=made[5].at_ms)
@@ -285,7 +345,7 @@ def test_entries_are_read_by_time_across_days_and_shards_and_pages() -> None:
     of_all = list(trail.entries(from_ms=first, until_ms=end))
     assert [e for e in of_all if e.scope == "mer_1"] == made[3:-3]
     assert [e for e in of_all if e.scope == "mer_2"] == [other]
-    assert [e.at_ms for e in of_all] == sorted(e.at_ms for e in of_all)
+    assert [(month_of(e.at_ms), e.scope) for e in of_all] == sorted((month_of(e.at_ms), e.scope) for e in of_all)
     assert list(trail.entries(from_ms=end, until_ms=end)) == []
 
 
@@ -303,7 +363,7 @@ def test_reading_is_lazy() -> None:
     trail = DatabaseAuditTrail(database, RETENTION_SECONDS)
     for number in range(PAGE_SIZE * 3):
         trail.add(entry(number, record_id="mer_1#op#same"))
-    entries = iter(trail.entries(from_ms=0, until_ms=2_000_000_000_000, scope="mer_1"))
+    entries = iter(trail.entries(from_ms=1_800_000_000_000, until_ms=1_800_000_001_000, scope="mer_1"))
     next(entries)
     assert database.queries == 8  # one page of each shard
     assert len(list(entries)) == PAGE_SIZE * 3 - 1
@@ -356,5 +416,5 @@ def test_an_entry_is_forgotten_when_its_retention_ends() -> None:
     """Fails when the TTL attribute is not in seconds from when it happened."""
     database = MemoryDatabase()
     DatabaseAuditTrail(database, RETENTION_SECONDS).add(entry(at_ms=1_800_000_000_999))
-    (item,) = database._tables[Table.AUDIT].values()
+    (item,) = stored_entries(database)
     assert item["purge_at"] == 1_800_000_000 + RETENTION_SECONDS

@@ -2,6 +2,8 @@
 
 An entry's id is derived from the transition, not from its reporter. So reading a stream twice adds nothing, and neither
 does the stream's report of a transition that an operator's entry already records.
+
+A store may report a claim together with the transition that follows it: until then the record itself says everything.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.ids import content_id
+from payonce.idempotency.records import RecordStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import IdempotencyRecord
 
 AUDIT_NAMESPACE = "payonce/audit/v1"
+ASKED_BY = "by"  # the member of a plan that names the requesting API key
 ENGINE_PRINCIPAL = "payonce"  # the principal of the engine's own transitions, for a request or in recovery
 MAX_NOTE_CHARACTERS = 1000  # an operator's text may be a sentence or a ticket number, not a file
 
@@ -128,6 +132,25 @@ def released_entry(owned: IdempotencyRecord, by: ReleasedBy) -> AuditEntry:
     )
 
 
+def claimed_entry(owned: IdempotencyRecord) -> AuditEntry | None:
+    """Return the entry of the claim itself while nothing has followed it, otherwise ``None``."""
+    if (owned.fence, owned.status) != (1, RecordStatus.IN_PROGRESS):
+        return None
+    asked_by = owned.plan.get(ASKED_BY)
+    return AuditEntry(
+        record_id=owned.record_id,
+        claim_id=owned.claim_id,
+        fence=owned.fence,
+        transition=Transition.CLAIMED,
+        at_ms=owned.created_at_ms,
+        status=owned.status.value,
+        principal=asked_by if isinstance(asked_by, str) and asked_by else ENGINE_PRINCIPAL,
+        resource=owned.resource,
+        fingerprint=owned.fingerprint,
+        lease_expires_at_ms=owned.lease_expires_at_ms,
+    )
+
+
 def act_entry(
     *, scope: str, operation: str, resource: str, principal: str, at_ms: int, act_id: str, reason: str, refused: bool
 ) -> AuditEntry:
@@ -156,7 +179,11 @@ class AuditTrail(Protocol):
     """
 
     def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:
-        """Yield the entries with ``from_ms <= at_ms < until_ms``, by time, of one scope or of all scopes."""
+        """Yield the entries with ``from_ms <= at_ms < until_ms`` of one scope by time, or of all scopes.
+
+        A store may yield those of all scopes month by month (UTC) and scope by scope, each by time. A claim that is
+        reported with the transition after it comes before that one, and lies in that one's period.
+        """
         ...
 
     def history(self, record_id: str, *, newest_first: bool = False, limit: int = 100) -> list[AuditEntry]:

@@ -1,17 +1,20 @@
 """The audit trail over the database port: append-only items, read by time or by record.
 
-An entry's key is its record, then its claim, fence and transition, so that writing it again finds it. Both indexes are
-sharded, because all entries of a day or of a busy merchant exceed one partition's throughput; a reader merges the
-shards by time.
+An entry's key is its record, then its claim, fence and transition, so that writing it again finds it. The one index
+lists a scope's entries of a month by time. It is sharded, because those of a busy merchant exceed one partition's
+throughput; a reader merges the shards. Which scopes a month has is in a directory, one item each that every process
+writes once, instead of a second index that every entry writes.
 """
 
 from __future__ import annotations
 
 import heapq
 import zlib
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from payonce.domain.durations import DAY_SECONDS
 from payonce.domain.errors import WriteConflict
 from payonce.idempotency.audit import AuditEntry, Transition
 from payonce.paging import every_item
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
 
     from payonce.ports import Database, Item, Write
 
-BY_DAY_INDEX = "audit-by-day"
 BY_SCOPE_INDEX = "audit-by-scope"
-AUDIT_SHARDS = 8  # an index partition takes about 1,000 writes a second, and a payment makes two or three entries
+AUDIT_SHARDS = 8  # an index partition takes about 1,000 writes a second, and a merchant's payment makes one entry
+MAX_KNOWN_LISTINGS = 10_000  # directory entries that a process remembers to have written: about 2 MB
 PAGE_SIZE = 200  # entries that a reader holds per shard: about 1 MB in all
+CLAIMED_MEMBER = "claimed"
 _ALWAYS = frozenset({"record_id", "claim_id", "fence", "transition", "at_ms", "status"})
 _RANK = {transition: rank for rank, transition in enumerate(Transition)}
 
@@ -41,24 +45,94 @@ def at_key(at_ms: int, suffix: str = "") -> str:
     return f"{at_ms:013d}#{suffix}"
 
 
-def entry_item(entry: AuditEntry, retention_seconds: int) -> Item:
-    """Return the stored form of an entry. DynamoDB deletes it ``retention_seconds`` after the transition."""
+def entry_item(entry: AuditEntry, retention_seconds: int, claimed: AuditEntry | None = None) -> Item:
+    """Return the stored form of an entry. DynamoDB deletes it ``retention_seconds`` after the transition.
+
+    ``claimed``: the entry of the claim that the transition ends the first state of. Only what differs is stored.
+    """
     shard = zlib.crc32(entry.record_id.encode()) % AUDIT_SHARDS
-    day = datetime.fromtimestamp(entry.at_ms / 1000, UTC).date().isoformat()
     return {
         **{name: value for name, value in entry.to_data().items() if value or name in _ALWAYS},
         "entry_key": entry_key(entry),
         "entry_id": entry.entry_id,
         "at_key": at_key(entry.at_ms, entry.entry_id),
-        "day_shard": f"{day}#{shard}",
-        "scope_shard": f"{entry.scope}#{shard}",
+        "scope_month": _partition(entry.scope, month_of(entry.at_ms), shard),
         "purge_at": entry.at_ms // 1000 + retention_seconds,
+        **({CLAIMED_MEMBER: _difference(claimed, entry)} if claimed is not None else {}),
     }
 
 
-def entry_write(entry: AuditEntry, retention_seconds: int) -> Write:
+def month_of(at_ms: int) -> str:
+    """Return the UTC month of a time, such as 2026-11."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m}"
+
+
+def _partition(scope: str, month: str, shard: int) -> str:
+    return f"{scope}#{month}#{shard}"
+
+
+def _directory(month: str) -> str:
+    return f"scopes#{month}"
+
+
+def _months(from_ms: int, until_ms: int) -> Iterator[str]:
+    day = datetime.fromtimestamp(from_ms / 1000, UTC).date().replace(day=1)
+    while from_ms < until_ms and day <= datetime.fromtimestamp((until_ms - 1) / 1000, UTC).date():
+        yield f"{day:%Y-%m}"
+        day = (day + timedelta(days=31)).replace(day=1)
+
+
+def _difference(claimed: AuditEntry, entry: AuditEntry) -> dict[str, Any]:
+    after = entry.to_data()
+    return {name: value for name, value in claimed.to_data().items() if value != after[name]}
+
+
+def entries_from(item: Item) -> list[AuditEntry]:
+    """Return the entries of a stored item in their order: the claim, if it is reported with it, and the transition."""
+    entry = AuditEntry.from_data(item)
+    if CLAIMED_MEMBER not in item:
+        return [entry]
+    return [AuditEntry.from_data({**entry.to_data(), **item[CLAIMED_MEMBER]}), entry]
+
+
+class AuditDirectory:
+    """Knows which scopes have entries in a month. An entry may be written once its scope is listed."""
+
+    def __init__(self, database: Database, retention_seconds: int) -> None:
+        self._database = database
+        self._retention_seconds = retention_seconds
+        self._known: set[tuple[str, str]] = set()
+
+    def list_scope(self, entry: AuditEntry) -> None:
+        """List the entry's scope under its month. Idempotent; raises what ``Database.write`` raises."""
+        listing = (month_of(entry.at_ms), entry.scope)
+        if listing in self._known:
+            return
+        month, scope = listing
+        item: Item = {
+            "record_id": _directory(month),
+            "entry_key": scope,
+            "purge_at": entry.at_ms // 1000 + self._retention_seconds + 31 * DAY_SECONDS,
+        }
+        with suppress(WriteConflict):
+            self._database.write([Insert(Table.AUDIT, item)])
+        if len(self._known) >= MAX_KNOWN_LISTINGS:
+            self._known.clear()
+        self._known.add(listing)
+
+    def scopes(self, month: str) -> Iterator[str]:
+        """Yield the scopes with entries in ``month``, in the order of their names."""
+        listed = every_item(
+            lambda start: self._database.query(
+                Table.AUDIT, partition=("record_id", _directory(month)), limit=PAGE_SIZE, start=start
+            )
+        )
+        return (str(item["entry_key"]) for item in listed)
+
+
+def entry_write(entry: AuditEntry, retention_seconds: int, claimed: AuditEntry | None = None) -> Write:
     """Return the write that adds an entry, and that is refused when the entry exists."""
-    return Insert(Table.AUDIT, entry_item(entry, retention_seconds))
+    return Insert(Table.AUDIT, entry_item(entry, retention_seconds, claimed))
 
 
 class DatabaseAuditTrail:
@@ -67,51 +141,53 @@ class DatabaseAuditTrail:
     def __init__(self, database: Database, retention_seconds: int) -> None:
         self._database = database
         self._retention_seconds = retention_seconds
+        self._directory = AuditDirectory(database, retention_seconds)
 
     def write_of(self, entry: AuditEntry) -> Write:
-        """Return the write that adds an entry, to be part of the transaction that it records."""
+        """List the entry's scope, and return the write that adds the entry to the transaction that it records."""
+        self._directory.list_scope(entry)
         return entry_write(entry, self._retention_seconds)
 
-    def add(self, entry: AuditEntry) -> bool:
-        """Add an entry and return whether it is new. After ``StoreUnavailable`` or ``OutcomeUnknown`` add it again."""
+    def add(self, entry: AuditEntry, claimed: AuditEntry | None = None) -> bool:
+        """Add an entry, with that of the claim before it, and return whether it is new.
+
+        After ``StoreUnavailable`` or ``OutcomeUnknown`` add it again.
+        """
+        self._directory.list_scope(entry)
         try:
-            self._database.write([entry_write(entry, self._retention_seconds)])
+            self._database.write([entry_write(entry, self._retention_seconds, claimed)])
         except WriteConflict:
             return False
         return True
 
     def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:
         """See ``AuditTrail``."""
-        if scope is not None:
-            return self._merged(BY_SCOPE_INDEX, "scope_shard", scope, from_ms, until_ms)
-        return self._by_day(from_ms, until_ms)
+        for month in _months(from_ms, until_ms):
+            for one in self._directory.scopes(month) if scope is None else (scope,):
+                yield from self._merged(one, month, from_ms, until_ms)
 
     def history(self, record_id: str, *, newest_first: bool = False, limit: int = 100) -> list[AuditEntry]:
         """See ``AuditTrail``."""
         page = self._database.query(
             Table.AUDIT, partition=("record_id", record_id), descending=newest_first, limit=limit
         )
-        return [AuditEntry.from_data(item) for item in page.items]
-
-    def _by_day(self, from_ms: int, until_ms: int) -> Iterator[AuditEntry]:
-        day = datetime.fromtimestamp(from_ms / 1000, UTC).date()
-        while from_ms < until_ms and day <= datetime.fromtimestamp((until_ms - 1) / 1000, UTC).date():
-            yield from self._merged(BY_DAY_INDEX, "day_shard", day.isoformat(), from_ms, until_ms)
-            day += timedelta(days=1)
-
-    def _merged(self, index: str, attribute: str, prefix: str, from_ms: int, until_ms: int) -> Iterator[AuditEntry]:
-        shards = [
-            self._shard(index, (attribute, f"{prefix}#{shard}"), from_ms, until_ms) for shard in range(AUDIT_SHARDS)
+        found = [
+            one for item in page.items for one in (entries_from(item)[::-1] if newest_first else entries_from(item))
         ]
-        for item in heapq.merge(*shards, key=lambda item: str(item["at_key"])):
-            yield AuditEntry.from_data(item)
+        return found[:limit]
 
-    def _shard(self, index: str, partition: tuple[str, str], from_ms: int, until_ms: int) -> Iterator[Item]:
+    def _merged(self, scope: str, month: str, from_ms: int, until_ms: int) -> Iterator[AuditEntry]:
+        partitions = (_partition(scope, month, shard) for shard in range(AUDIT_SHARDS))
+        shards = [self._shard(partition, from_ms, until_ms) for partition in partitions]
+        for item in heapq.merge(*shards, key=lambda item: str(item["at_key"])):
+            yield from entries_from(item)
+
+    def _shard(self, partition: str, from_ms: int, until_ms: int) -> Iterator[Item]:
         return every_item(
             lambda start: self._database.query(
                 Table.AUDIT,
-                index=index,
-                partition=partition,
+                index=BY_SCOPE_INDEX,
+                partition=("scope_month", partition),
                 sort_at_least=("at_key", at_key(from_ms)),
                 # "<time>#" sorts before every entry of that millisecond, so the end is excluded.
                 sort_at_most=("at_key", at_key(until_ms)),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.idempotency.audit import ENGINE_PRINCIPAL, AuditEntry, Transition
+from payonce.idempotency.audit import ASKED_BY, ENGINE_PRINCIPAL, AuditEntry, Transition
 from payonce.idempotency.records import RecordStatus
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 UNKNOWN_PRINCIPAL = "unknown"
-ASKED_BY = "by"  # the member of a plan that names the requesting API key
 _IN_PROGRESS, _IN_DOUBT, _COMPLETED = (status.value for status in RecordStatus)
 _OPEN = frozenset({_IN_PROGRESS, _IN_DOUBT})
 
@@ -65,6 +64,34 @@ def entry_of(
         response_status=_number(item, "response_status"),
         sequence=sequence if transition is Transition.UNFORESEEN else "",
     )
+
+
+def claim_left(record_id: str, before: Item | None, after: Item | None) -> AuditEntry | None:
+    """Return the entry of the claim that this change leaves behind, ``None`` if the change follows another one.
+
+    The claim's first state is left exactly once, so that its entry can be stored with that of the next transition: a
+    payment costs one entry instead of two.
+    """
+    if before is None or not _is_ours(before) or _state(before) != (before["claim_id"], 1, _IN_PROGRESS):
+        return None
+    if after is not None and _state(after) == _state(before):
+        return None
+    return AuditEntry(
+        record_id=record_id,
+        claim_id=before["claim_id"],
+        fence=1,
+        transition=Transition.CLAIMED,
+        at_ms=_number(before, "created_at_ms"),
+        status=_IN_PROGRESS,
+        principal=_asked_by(before) or ENGINE_PRINCIPAL,
+        resource=_text(before, "resource"),
+        fingerprint=_text(before, "fingerprint"),
+        lease_expires_at_ms=_number(before, "lease_expires_at_ms"),
+    )
+
+
+def _state(item: Item) -> tuple[str, int, str]:
+    return _text(item, "claim_id"), _number(item, "fence"), _text(item, "status")
 
 
 def _asked_by(item: Item | None) -> str:

@@ -19,8 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import LeaseLost, OutcomeUnknown, WriteConflict
-from payonce.idempotency.audit import released_entry
-from payonce.idempotency.audit_items import entry_write
+from payonce.idempotency.audit import claimed_entry, released_entry
+from payonce.idempotency.audit_items import AuditDirectory, entry_write
 from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import (
     DROPPED_AT_COMPLETION,
@@ -137,6 +137,7 @@ class DatabaseIdempotencyStore:
     def __init__(self, database: Database, *, audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS) -> None:
         self._database = database
         self._audit_retention_seconds = audit_retention_seconds
+        self._audit_directory = AuditDirectory(database, audit_retention_seconds)
 
     def claim(self, record: IdempotencyRecord, writes: Sequence[Write] = ()) -> IdempotencyRecord:
         """See the port."""
@@ -212,7 +213,11 @@ class DatabaseIdempotencyStore:
             key={"id": owned.record_id},
             require={"claim_id": owned.claim_id, "fence": owned.fence, "status": releasable(owned).value},
         )
-        audited = [] if by is None else [entry_write(released_entry(owned, by), self._audit_retention_seconds)]
+        audited: list[Write] = []
+        if by is not None:
+            entry = released_entry(owned, by)
+            self._audit_directory.list_scope(entry)
+            audited = [entry_write(entry, self._audit_retention_seconds, claimed_entry(owned))]
         self._write_owned(owned, [delete, *writes, *audited])
 
     def get(self, record_id: str) -> IdempotencyRecord | None:

@@ -53,7 +53,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         ),
         Table.AUDIT: TableSchema(
             ("record_id", "entry_key"),
-            {"audit-by-day": ("day_shard", "at_key"), "audit-by-scope": ("scope_shard", "at_key")},
+            {"audit-by-scope": ("scope_month", "at_key")},
         ),
         Table.RECONCILIATION: TableSchema(
             ("pk", "sk"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.idempotency.audit_stream import ASKED_BY
+from payonce.idempotency.audit import ASKED_BY
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
 from payonce.ports import Insert, Table
