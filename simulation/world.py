@@ -11,7 +11,9 @@ from payonce.corrections.policy import Policy
 from payonce.corrections.workflow import Corrections
 from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.ids import UlidSource
+from payonce.domain.webhooks import delivery_id
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.outbox import opened
 from payonce.payments.recovery_run import Recovery
 from payonce.ports import Table
 from payonce.reconciliation.taxonomy import BreakClass
@@ -20,6 +22,7 @@ from payonce.recovery.book import Book
 from payonce.recovery.feeder import Feeder, Feeding
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.webhooks.deliveries import DELIVERY_PREFIX
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.gate import Gates
@@ -29,6 +32,7 @@ from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler as DeliveryScheduler
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
+from payonce.webhooks.sweeper import Sweeper
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from simulation import invariants
@@ -174,15 +178,16 @@ class World:
         self.deliveries = DeliveryScheduler(
             database=database,
             queue=self.queue,
-            relay=self.relay,
+            sweeper=Sweeper(database=database, relay=self.relay, clock=scheduler, report_error=self.report_error),
             advance=partial(advance_replay, database, self.queue, scheduler),
             clock=scheduler,
             report_error=self.report_error,
         )
         for merchant, number in itertools.product(MERCHANTS, range(1, self.plan.endpoints + 1)):
-            self._add_endpoint(merchant, f"whe_{number}")
+            self._add_endpoint(merchant, number)
 
-    def _add_endpoint(self, merchant: str, name: str) -> None:
+    def _add_endpoint(self, merchant: str, number: int) -> None:
+        name = f"{merchant}_whe_{number}"
         now_ms = self.scheduler.now_ms()
         secret = HmacKey(b"s" * 32).text().encode()
         key = EndpointKey(
@@ -194,7 +199,7 @@ class World:
         made = Endpoint(
             merchant_id=merchant,
             endpoint_id=name,
-            url=f"https://{name}.{merchant}.example/",
+            url=f"https://whe_{number}.{merchant}.example/",
             event_types=("*",),
             keys=(key,),
             created_at_ms=now_ms,
@@ -240,15 +245,25 @@ class World:
         return [item["id"] for item in self.database.items(Table.IDEMPOTENCY) if item["status"] != "COMPLETED"]
 
     def undelivered(self) -> list[str]:
-        """Return what has to be delivered yet: events that are not relayed, and deliveries under way."""
-        events = [item["event_id"] for item in self.database.items(Table.OUTBOX) if "relay_shard" in item]
+        """Return what has to be delivered yet: events that lack a delivery, and deliveries under way."""
         deliveries = self.database.items(Table.DELIVERIES)
-        pending = [item["delivery_id"] for item in deliveries if item.get("status") == "pending"]
-        return events + pending
+        return self._unrelayed() + [item["delivery_id"] for item in deliveries if item.get("status") == "pending"]
 
     def is_due(self, within_seconds: int) -> bool:
-        """Return whether an event is not relayed, or a delivery is to be looked at soon."""
+        """Return whether an event lacks a delivery, or a delivery is to be looked at soon."""
         until_ms = self.scheduler.true_ms() + within_seconds * 1000 + MAX_SKEW_MS
-        return any("relay_shard" in item for item in self.database.items(Table.OUTBOX)) or any(
+        return bool(self._unrelayed()) or any(
             item.get("due_at_ms", until_ms + 1) <= until_ms for item in self.database.items(Table.DELIVERIES)
         )
+
+    def _unrelayed(self) -> list[str]:
+        there = {item["sk"] for item in self.database.items(Table.DELIVERIES)}
+        endpoints = [item for item in self.database.items(Table.ENDPOINTS) if "url" in item]
+        return [
+            event["event_id"]
+            for event in map(opened, self.database.items(Table.OUTBOX))
+            for endpoint in endpoints
+            if endpoint["merchant_id"] == event["merchant_id"]
+            and DELIVERY_PREFIX + delivery_id(event["event_id"], endpoint["endpoint_id"], event["created_at_ms"])
+            not in there
+        ]

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+from payonce.domain.events import build_event
+from payonce.domain.payment import Change
+from payonce.outbox import event_item
+from payonce.stores.dynamodb_requests import to_attributes
+
 EVENTS = Path(__file__).resolve().parents[1] / "events"
 PAYMENT_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 MERCHANT_ID = "mer_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
@@ -21,7 +26,7 @@ PATH_IDS = {
     "endpoint_id": "we_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "delivery_id": "whd_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "replay_id": "rpl_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
-    "event_id": "evt_" + "5c" * 32,
+    "event_id": f"evt_{PAYMENT_ID}_1",
     "break_id": "brk_" + "b7" * 32,
     "idempotency_key": KEY,
 }
@@ -128,22 +133,20 @@ def stream_record(number: int, event_name: str, image: dict[str, Any]) -> dict[s
 
 
 def outbox_image(number: int) -> dict[str, Any]:
-    """Return a stored event as a stream's image shows it."""
-    event_id = f"evt_{number:064x}"
-    body = {"id": event_id, "type": "payment.captured", "sequence": 1, "data": {"id": PAYMENT_ID, "note": "ö☃"}}
-    raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-    created_at_ms = 1795576000000 + number
-    return {
-        "pk": {"S": f"{MERCHANT_ID}#pay_{number:026d}"},
-        "sk": {"S": "0000000001"},
-        "event_id": {"S": event_id},
-        "merchant_id": {"S": MERCHANT_ID},
-        "event_type": {"S": "payment.captured"},
-        "created_at_ms": {"N": str(created_at_ms)},
-        "created_key": {"S": f"{created_at_ms:013d}#{event_id}"},
-        "relay_shard": {"S": "0"},
-        "body": {"B": base64.b64encode(raw).decode()},
-    }
+    """Return a stored event as a stream's image shows it: binaries are base64 text."""
+    made = build_event(
+        Change.CHARGED,
+        merchant_id=MERCHANT_ID,
+        resource_id=f"pay_{number:026d}",
+        version=1,
+        created_at_ms=1795576000000 + number,
+        data={"id": PAYMENT_ID, "note": "ö☃"},
+    )
+    image: dict[str, Any] = to_attributes(event_item(made))
+    for value in image.values():
+        if "B" in value:
+            value["B"] = base64.b64encode(value["B"]).decode()
+    return image
 
 
 def queue_records(queue: str, *bodies: Any) -> dict[str, Any]:
@@ -505,7 +508,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
                 stream_record(2, "INSERT", {"pk": {"S": "x"}, "sk": {"S": "y"}}),
             ]
         },
-        "a_mark_taken_off": {"Records": [stream_record(1, "MODIFY", outbox_image(1))]},
+        "a_changed_item": {"Records": [stream_record(1, "MODIFY", outbox_image(1))]},
     },
     "dispatch_deliveries": {
         "unknown_delivery": queue_records("DeliveryQueue", DELIVERY_MESSAGE),

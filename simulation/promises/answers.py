@@ -20,7 +20,7 @@ def p2_acknowledged_is_stored(facts: Facts, answer: Answered) -> None:
     if stored is None or stored["version"] < seen["version"]:
         raise Violated("P2", f"version {seen['version']} of {identity} was acknowledged and is not stored")
     version = f"{seen['version']:010d}"
-    event = facts.database.item(Table.OUTBOX, {"pk": f"{merchant}#{identity}", "sk": version})
+    event = facts.database.item(Table.OUTBOX, {"pk": identity, "sk": version})
     if event is None or json.loads(event["body"])["data"] != json.loads(answer.body):
         raise Violated("P2", f"the event of version {seen['version']} of {identity} is missing, or says something else")
     if answer.status == 201:

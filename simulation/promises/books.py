@@ -53,8 +53,10 @@ def p8_writes_are_the_merchants_own(facts: Facts, commit: Commit) -> None:
     operation = facts.operations.get(commit.actor.partition(".")[0])
     merchant = operation.merchant if operation is not None and operation.kind != "surplus" else None
     for change in commit.changes:
-        if change.table is Table.IDEMPOTENCY or change.table in {Table.PAYMENTS, Table.OUTBOX}:
+        if change.table in {Table.IDEMPOTENCY, Table.PAYMENTS}:
             owner = change.key[0].partition("#")[0]
+        elif change.table is Table.OUTBOX:
+            owner = (change.after or change.before or {})["merchant_id"]
         elif change.table is Table.LEDGER:
             owner = change.key[0].split("#")[1]
         else:

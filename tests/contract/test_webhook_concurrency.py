@@ -15,7 +15,7 @@ from payonce.webhooks import quota
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.support.events import call
-from tests.support.webhook_api import MERCHANT, URL, document, new_endpoint
+from tests.support.webhook_api import URL, document, new_endpoint
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
@@ -79,5 +79,5 @@ def test_no_change_is_lost_and_no_sequence_has_a_gap(application: Application, t
     view = document(call(application, "get_webhook_endpoint", None, path=path))
     assert (view["url"], view["description"], view["event_types"]) == ("https://new.example.com/", "new", ["payment.*"])
     assert (view["version"], len(view["keys"])) == (6, 2)
-    page = application.database.query(Table.OUTBOX, partition=("pk", f"{MERCHANT}#{endpoint_id}"), limit=100)
+    page = application.database.query(Table.OUTBOX, partition=("pk", endpoint_id), limit=100)
     assert [int(item["sk"]) for item in page.items] == [1, 2, 3, 4, 5, 6]

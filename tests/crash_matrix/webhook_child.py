@@ -18,6 +18,7 @@ from payonce.webhooks.relay import Relay
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler
 from payonce.webhooks.signer import Signer
+from payonce.webhooks.sweeper import Sweeper
 from tests.crash_matrix.child import FileClock, Point, StrikingDatabase
 from tests.support.aws import dynamodb_client
 
@@ -83,7 +84,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
         scheduler = Scheduler(
             database=database,
             queue=queue,
-            relay=relay,
+            sweeper=Sweeper(database=database, relay=relay, clock=clock, report_error=lambda _name, _error: None),
             advance=lambda key: advance_replay(database, queue, clock, key),
             clock=clock,
             report_error=lambda _name, _error: None,

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from payonce.domain.events import build_event
+from payonce.domain.ids import event_place
+from payonce.domain.payment import Change
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import to_item
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
+from payonce.outbox import event_write
 from payonce.payments.payment_items import replace_payment
 from payonce.ports import Insert, Table
 from payonce.reconciliation.cases.match_store import MatchStore
@@ -206,8 +210,16 @@ def store_what_is_named(application: Application, function: str, event: dict[str
     elif "break_id" in named:
         store_proposal(database, store_break(database, merchant_id, named["break_id"], now_ms))
     if "event_id" in named:
-        item = store_event(database, 1, created_at_ms=now_ms, merchant_id=merchant_id)
-        database.write([Insert(Table.OUTBOX, {**item, "sk": "other", "event_id": named["event_id"]})])
+        resource_id, version = event_place(named["event_id"])
+        made = build_event(
+            Change.CHARGED,
+            merchant_id=merchant_id,
+            resource_id=resource_id,
+            version=version,
+            created_at_ms=now_ms,
+            data={},
+        )
+        database.write([event_write(made)])
 
 
 def store_matchable(application: Application, merchant_id: str, named: dict[str, str]) -> None:

@@ -72,11 +72,12 @@ def store_event(
     only_endpoint_id: str | None = None,
     data: dict[str, Any] | None = None,
 ) -> Item:
-    """Store an event of payment ``number`` and return its item."""
+    """Store an event of the merchant's payment ``number`` and return its item."""
+    own = 0 if merchant_id == MERCHANT else zlib.crc32(merchant_id.encode()) * 1000
     event = build_event(
         change,
         merchant_id=merchant_id,
-        resource_id=f"pay_{number:026d}",
+        resource_id=f"pay_{own + number:026d}",
         version=1,
         created_at_ms=created_at_ms,
         data=data or {"number": number},
@@ -123,7 +124,7 @@ def items_of(database: MemoryDatabase, table: Table) -> list[Item]:
 
 def events_of(database: MemoryDatabase, resource_id: str) -> list[Any]:
     """Return the bodies of a resource's events, in order."""
-    items = [item for item in items_of(database, Table.OUTBOX) if item["pk"].endswith(f"#{resource_id}")]
+    items = [item for item in items_of(database, Table.OUTBOX) if item["pk"] == resource_id]
     return [json.loads(item["body"]) for item in sorted(items, key=lambda item: item["sk"])]
 
 

@@ -28,6 +28,7 @@ from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler, SchedulerReport
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
+from payonce.webhooks.sweeper import Sweeper
 from tests.support.world import ManualClock
 
 if TYPE_CHECKING:
@@ -124,10 +125,16 @@ class WebhookWorld:
             jitter=lambda: self.jitter,
             report_disabled=lambda identity, reason: self.disabled.append((identity, reason)),
         )
+        self.sweeper = Sweeper(
+            database=self.database,
+            relay=self.relay,
+            clock=self.clock,
+            report_error=lambda _name, error: self.errors.append(error),
+        )
         self.scheduler = Scheduler(
             database=self.database,
             queue=self.queue,
-            relay=self.relay,
+            sweeper=self.sweeper,
             advance=lambda key: advance_replay(self.database, self.queue, self.clock, key),
             clock=self.clock,
             report_error=lambda _name, error: self.errors.append(error),

@@ -17,13 +17,13 @@ from payonce.domain.webhooks import (
     SLOT_COUNT,
     DeliveryStatus,
 )
-from payonce.ports import Deadline, Table
+from payonce.ports import Deadline
 from payonce.webhooks.deliveries import DUE_SHARDS, MESSAGE_GRACE_MS
 from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS, LEASE_MARGIN_MS, MAX_MESSAGE_DELAY_MS, Dispatched
 from payonce.webhooks.endpoints import delete_writes, load_endpoint
 from payonce.webhooks.messages import parse_message
-from payonce.webhooks.scheduler import SWEEP_AFTER_MS
 from payonce.webhooks.signing import webhook_headers
+from payonce.webhooks.sweeper import SWEEP_AFTER_MS
 from tests.support.webhooks import MERCHANT, SECRET, WebhookWorld, ids_and_bytes, parsed
 
 TIMED_OUT = NoAnswer(reason=NoAnswerReason.TIMED_OUT, latency_ms=15_000, detail="timed out")
@@ -57,23 +57,15 @@ def test_the_signature_is_standard_webhooks_over_these_bytes(world: WebhookWorld
     assert {name: headers[name] for name in expected} == expected
 
 
-def test_a_relayed_event_loses_its_mark_and_one_that_was_not_keeps_it(world: WebhookWorld) -> None:
-    """Fails when the mark is taken off before the messages are queued: a crash in between would lose the event."""
+def test_what_the_queue_refused_is_asked_for_once_its_message_counts_as_lost(world: WebhookWorld) -> None:
+    """Fails when the relay does not report what the queue refused: the stream would not bring it again."""
     endpoint = world.endpoint("one")
     event = world.event()
-    key = {"pk": event["pk"], "sk": event["sk"]}
     world.queue.down = True
     assert list(world.relay_events(event).failed) == [0]
-    stored = world.database.get(Table.OUTBOX, key)
-    assert stored is not None
-    assert "relay_shard" in stored
     world.queue.down = False
-    world.clock.ms += SWEEP_AFTER_MS + 1
-    report = world.schedule()
-    assert (report.swept, report.sweep_failed) == (1, 0)
-    stored = world.database.get(Table.OUTBOX, key)
-    assert stored is not None
-    assert "relay_shard" not in stored
+    world.clock.ms += MESSAGE_GRACE_MS
+    assert world.schedule().queued == 1
     world.dispatch()
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
 

@@ -57,7 +57,7 @@ def build_event(
 ) -> Event:
     """Return the event of ``change``. ``data`` is the resource after the change, ``version`` its sequence number."""
     return Event(
-        event_id=(identity := event_id(merchant_id, resource_id, change, version)),
+        event_id=(identity := event_id(resource_id, version)),
         merchant_id=merchant_id,
         resource_id=resource_id,
         version=version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +13,9 @@ CROCKFORD_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ID_TIME_BITS = 48  # enough until the year 10889, as in a ULID
 ID_RANDOM_BYTES = 10  # 80 bits: collisions do not occur in practice, and ids can't be guessed
 ID_LENGTH = 26  # base32 characters for 128 bits
+VERSION_PATTERN = "[1-9][0-9]{0,9}"  # of a resource: a sort key has room for ten digits
 ID_PATTERN = f"[{CROCKFORD_ALPHABET}]{{{ID_LENGTH}}}"
-EVENT_NAMESPACE = "payonce/event/v1"
+EVENT_PREFIX = "evt"
 JOURNAL_NAMESPACE = "payonce/journal/v1"
 
 
@@ -60,9 +62,21 @@ def content_id(prefix: str, *parts: str) -> str:
     return f"{prefix}_{digest.hexdigest()}"
 
 
-def event_id(merchant_id: str, resource_id: str, event_type: str, version: int) -> str:
-    """Return the id of this state change's event. It is a function of the change alone."""
-    return content_id("evt", EVENT_NAMESPACE, merchant_id, resource_id, event_type, str(version))
+def event_id(resource_id: str, version: int) -> str:
+    """Return the id of the event of this change of a resource. It is a function of the change alone.
+
+    No two changes share it: a resource's id is unique across merchants, and ``version`` counts its changes.
+    """
+    return f"{EVENT_PREFIX}_{resource_id}_{version}"
+
+
+def event_place(identity: str) -> tuple[str, int]:
+    """Return the resource id and the version in an event's id. Raises ``ValueError`` when it is no event's id."""
+    prefix, _, rest = identity.partition("_")
+    resource_id, _, version = rest.rpartition("_")
+    if prefix != EVENT_PREFIX or not resource_id or not re.fullmatch(VERSION_PATTERN, version):
+        raise ValueError(f"{identity} is no id of an event")
+    return resource_id, int(version)
 
 
 def journal_entry_id(merchant_id: str, payment_id: str, version: int) -> str:

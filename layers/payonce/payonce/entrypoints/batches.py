@@ -55,7 +55,7 @@ def serve_stream(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
     """Relay the new items of a DynamoDB stream batch.
 
     A stream continues from the first record reported as failed, so later ones come again too; relaying is idempotent.
-    Events that keep failing are left to the sweeper, which finds them by their mark.
+    Events that keep failing are left to the sweeper, which finds that their deliveries are missing.
     """
     records = [record for record in event.get("Records", []) if record.get("eventName") == "INSERT"]
     events: list[Item] = [from_stream_image(record["dynamodb"]["NewImage"]) for record in records]

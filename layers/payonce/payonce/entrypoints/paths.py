@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import NotFound
+from payonce.domain.ids import VERSION_PATTERN
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "endpoint_id": f"we_{_ULID}",
         "delivery_id": f"whd_{_ULID}",
         "replay_id": f"rpl_{_ULID}",
-        "event_id": "evt_[0-9a-f]{64}",
+        # The id of the resource that changed, and which change of it.
+        "event_id": f"evt_((pay|we)_{_ULID}|ext_[0-9a-f]{{64}})_{VERSION_PATTERN}",
         "break_id": "brk_[0-9a-f]{64}",
         "match_id": "mat_[0-9a-f]{64}",
         "idempotency_key": f"[!-~]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}",
@@ -35,7 +37,7 @@ _NAMES = MappingProxyType(
         "endpoint_id": ("webhook endpoint", "we_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "delivery_id": ("delivery", "whd_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "replay_id": ("replay", "rpl_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
-        "event_id": ("event", "evt_ and 64 hexadecimal digits"),
+        "event_id": ("event", "evt_pay_01JD0Z2VJ6K0Q5M8YB3W7T9XRA_1"),
         "break_id": ("break", "brk_ and 64 hexadecimal digits"),
         "match_id": ("match", "mat_ and 64 hexadecimal digits"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from payonce.outbox import partition_of
+from payonce.outbox import opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.follow_up import load_payment
 from payonce.payments.payment_items import (
@@ -59,16 +59,14 @@ def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: s
 def get_history(services: Services, merchant_id: str, payment_id: str) -> ListView:
     """Return every change of the payment in order, with its event and postings. Raises ``NotFound``."""
     load_payment(services, merchant_id, payment_id)
-    events = services.database.query(
-        Table.OUTBOX, partition=("pk", partition_of(merchant_id, payment_id)), limit=HISTORY_PAGE_SIZE
-    )
+    events = services.database.query(Table.OUTBOX, partition=("pk", payment_id), limit=HISTORY_PAGE_SIZE)
     entries = services.database.query(
         Table.LEDGER, partition=("pk", journal_partition(merchant_id, payment_id)), limit=HISTORY_PAGE_SIZE
     )
     journal = {item["sk"]: item for item in entries.items}
     return {
         "object": "list",
-        "data": [_history_entry(item, journal.get(item["sk"])) for item in events.items],
+        "data": [_history_entry(opened(item), journal.get(item["sk"])) for item in events.items],
     }
 
 

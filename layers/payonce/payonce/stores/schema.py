@@ -41,8 +41,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             ("pk", "sk"),
             {
                 "events-by-merchant": ("merchant_id", "created_key"),
-                "events-by-id": ("event_id", "merchant_id"),
-                "unrelayed": ("relay_shard", "created_at_ms"),
+                "events-by-day": ("day_shard", "created_at_ms"),
             },
             frozenset({"created_at_ms"}),
         ),

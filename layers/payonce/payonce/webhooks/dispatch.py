@@ -27,6 +27,7 @@ from payonce.domain.webhooks import (
     TryAgain,
     judge,
 )
+from payonce.outbox import find_event
 from payonce.ports import Deadline, Table
 from payonce.webhooks.deliveries import MESSAGE_GRACE_MS, attempt_entry, delivery_from, delivery_key, message_of
 from payonce.webhooks.delivery_writes import attempt_write, defer_write, lease_write, status_write
@@ -161,7 +162,7 @@ class Dispatcher:
         return self._conclude(leased, exchanged, gate, slot)
 
     def _sign(self, delivery: Delivery, endpoint: Endpoint) -> tuple[dict[str, str], bytes] | NoAnswer:
-        event = self._database.get(Table.OUTBOX, {"pk": delivery.event_pk, "sk": delivery.event_sk})
+        event = find_event(self._database, delivery.merchant_id, delivery.event_id)
         if event is None:
             raise StoreUnavailable("The event is not in the outbox.")
         body: bytes = event["body"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from payonce.ports import Clock, Database
 
-INBOX_NAMESPACE = "payonce/inbox/v1"
+INBOX_NAMESPACE = "payonce/inbox/v2"
 FIRST_VERSION = 1
 
 
@@ -58,7 +58,7 @@ class Inbox:
         if self._database.get(Table.MERCHANTS, {"pk": f"MERCHANT#{merchant_id}", "sk": "MERCHANT"}) is None:
             raise NotFound(f"There is no merchant {merchant_id}.")
         resource_id = self._resource_id(message)
-        identity = event_id(merchant_id, resource_id, message.event_type, FIRST_VERSION)
+        identity = event_id(resource_id, FIRST_VERSION)
         now_ms = self._clock.now_ms()
         event = Event(
             event_id=identity,
@@ -78,7 +78,9 @@ class Inbox:
         return identity
 
     def _resource_id(self, message: InboxMessage) -> str:
+        # With the merchant in it: equal content of two merchants is two events.
+        scope = (INBOX_NAMESPACE, message.merchant_id)
         if message.message_id is not None:
-            return content_id("ext", INBOX_NAMESPACE, "id", message.event_type, message.message_id)
+            return content_id("ext", *scope, "id", message.event_type, message.message_id)
         content = canonical_json(dict(message.data)).decode()
-        return content_id("ext", INBOX_NAMESPACE, "content", message.event_type, content)
+        return content_id("ext", *scope, "content", message.event_type, content)

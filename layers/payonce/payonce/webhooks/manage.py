@@ -208,7 +208,7 @@ class TestEndpoint(EndpointWork):
         before = self.load()
         require_enabled(before, "A test event would only be held.")
         after = before.changed(at_ms=now_ms)
-        identity = event_id(self._merchant_id, self._endpoint_id, EndpointChange.TESTED, after.version)
+        identity = event_id(self._endpoint_id, after.version)
         view: TestEventView = {"object": "test_event", "event_id": identity, "endpoint_id": self._endpoint_id}
         return Draft(
             json_response(201, view, location=f"/events/{identity}"),

@@ -3,9 +3,8 @@
 ::
 
     outbox event ─┬─ 1 insert one delivery per endpoint (refused when it is there)
-                  ├─ 2 queue the deliveries that were never tried
-                  └─ 3 remove the event's mark
-    killed before 3: the stream or the sweeper brings the event again; the ids are equal, so nothing is duplicated
+                  └─ 2 queue the deliveries that were never tried
+    killed before 2: the stream or the sweeper brings the event again; the ids are equal, so nothing is duplicated
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.endpoint import Endpoint, EndpointStatus
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.domain.webhooks import DeliveryStatus
-from payonce.outbox import relayed_write
+from payonce.outbox import opened
 from payonce.webhooks.deliveries import delivery_from, message_of, new_delivery
 from payonce.webhooks.delivery_writes import insert_write
 from payonce.webhooks.endpoints import load_endpoints
@@ -44,12 +43,13 @@ class Relay:
         self._clock = clock
 
     def relay(self, events: Sequence[Item]) -> RelayReport:
-        """Relay stored events. One that fails keeps its mark and does not delay the others."""
+        """Relay stored events. One that fails does not delay the others."""
         report = RelayReport()
         endpoints: dict[str, list[Endpoint]] = {}
         messages: dict[int, list[QueueMessage]] = {}
-        for position, event in enumerate(events):
+        for position, item in enumerate(events):
             try:
+                event = opened(item)
                 merchant_id = event["merchant_id"]
                 if merchant_id not in endpoints:
                     # Read once per run: an endpoint created after this moment is not owed an earlier event.
@@ -63,18 +63,12 @@ class Relay:
             self._queue.send([message for queued in messages.values() for message in queued])
         except PayonceError as error:
             report.failed |= dict.fromkeys(messages, error)
-            return report
-        for position in messages:
-            try:
-                self._database.write([relayed_write(events[position])])
-            except PayonceError as error:
-                report.failed[position] = error
         return report
 
     def _deliver(self, event: Item, endpoints: Sequence[Endpoint]) -> list[QueueMessage]:
         messages = []
         for endpoint in endpoints:
-            if not _is_for(event, endpoint):
+            if not is_for(event, endpoint):
                 continue
             enabled = endpoint.status is EndpointStatus.ENABLED
             status = DeliveryStatus.PENDING if enabled else DeliveryStatus.HELD
@@ -90,7 +84,8 @@ class Relay:
         return messages
 
 
-def _is_for(event: Item, endpoint: Endpoint) -> bool:
+def is_for(event: Item, endpoint: Endpoint) -> bool:
+    """Return whether the endpoint gets this event (``outbox.opened``)."""
     only_endpoint_id = event.get("only_endpoint_id")
     if only_endpoint_id is not None:
         return bool(only_endpoint_id == endpoint.endpoint_id)

@@ -33,6 +33,7 @@ from payonce.webhooks.deliveries import (
 )
 from payonce.webhooks.delivery_writes import insert_write, reopen_write
 from payonce.webhooks.endpoints import load_endpoint
+from payonce.webhooks.relay import is_for
 from payonce.webhooks.replay_items import Replay, ReplayOnly, ReplayStatus, replay_from, replay_key
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class _Step:
     def open(self, endpoint: Endpoint, item: Item) -> Delivery | None:
         """Return the delivery of ``item`` (an event or a held delivery) if this pass has opened it, now or earlier."""
         event = None if self.replay.only is ReplayOnly.HELD else item
-        if event is not None and not _is_for(endpoint, event):
+        if event is not None and not is_for(event, endpoint):
             return None
         key = (
             {"pk": item["pk"], "sk": item["sk"]}
@@ -126,11 +127,6 @@ class _Step:
         """Return whether a missing delivery may have been purged: then assume that it was delivered."""
         purged_before_ms = self.now_ms - RETENTION_SECONDS * 1000
         return self.replay.only is ReplayOnly.UNDELIVERED and event["created_at_ms"] <= purged_before_ms
-
-
-def _is_for(endpoint: Endpoint, event: Item) -> bool:
-    only = event.get("only_endpoint_id")
-    return endpoint.wants(event["event_type"]) if only is None else bool(only == endpoint.endpoint_id)
 
 
 def _page(database: Database, replay: Replay) -> Page:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.domain.webhooks import DeliveryStatus
-from payonce.outbox import RELAY_SHARDS, unrelayed
-from payonce.ports import Table
+from payonce.ports import Deadline, Table
 from payonce.webhooks.deliveries import (
     DELIVERY_PREFIX,
     DUE_INDEX,
@@ -26,22 +25,22 @@ from payonce.webhooks.delivery_writes import queued_write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.ports import Clock, Database, Deadline, Item, Key, MessageQueue, QueueMessage
-    from payonce.webhooks.relay import Relay
+    from payonce.ports import Clock, Database, Item, Key, MessageQueue, QueueMessage
+    from payonce.webhooks.sweeper import Sweeper
 
 RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
-SWEEP_AFTER_MS = 120_000  # the stream brings an event within a second or two; an older one was missed
 PAGE_SIZE = 100
 MAX_PAGES_PER_SHARD = 10  # 8,000 deliveries per run; the next run takes the rest
 
 
 @dataclass(slots=True)
 class SchedulerReport:
-    """Counts of one run: deliveries queued, events swept or not, steps of replays, items that failed."""
+    """Counts of one run: deliveries queued, steps of replays, items that failed, and the sweeper's."""
 
     queued: int = 0
     swept: int = 0
     sweep_failed: int = 0
+    sweep_behind_ms: int = 0
     replays: int = 0
     failed: int = 0
 
@@ -54,41 +53,29 @@ class Scheduler:
         *,
         database: Database,
         queue: MessageQueue,
-        relay: Relay,
+        sweeper: Sweeper,
         advance: Callable[[Key], bool],
         clock: Clock,
         report_error: Callable[[str, Exception], None],
     ) -> None:
         self._database = database
         self._queue = queue
-        self._relay = relay
+        self._sweeper = sweeper
         self._advance = advance
         self._clock = clock
         self._report_error = report_error
 
     def run(self, deadline: Deadline) -> SchedulerReport:
         """Look at every shard until done or until ``deadline``; the next run takes the rest."""
-        report = SchedulerReport()
-        first = self._clock.now_ms() // RUN_INTERVAL_MS
-        for shard in ((first + offset) % RELAY_SHARDS for offset in range(RELAY_SHARDS)):
-            if self._clock.now_ms() >= deadline.at_ms:
-                return report
-            self._sweep(shard, report)
+        now_ms = self._clock.now_ms()
+        # Half of the time at most: a sweeper that is behind must not keep deliveries waiting that are due.
+        swept = self._sweeper.run(Deadline(now_ms + (deadline.at_ms - now_ms) // 2))
+        report = SchedulerReport(swept=swept.swept, sweep_failed=swept.failed, sweep_behind_ms=swept.behind_ms)
+        first = now_ms // RUN_INTERVAL_MS
         # When a run can't do everything, each run starts at another shard, so that no shard starves.
         for shard in ((first + offset) % DUE_SHARDS for offset in range(DUE_SHARDS)):
             self._queue_due(shard, deadline, report)
         return report
-
-    def _sweep(self, shard: int, report: SchedulerReport) -> None:
-        before_ms = self._clock.now_ms() - SWEEP_AFTER_MS
-        events = unrelayed(self._database, shard, created_before_ms=before_ms, limit=PAGE_SIZE)
-        if not events:
-            return
-        relayed = self._relay.relay(events)
-        report.swept += len(events) - len(relayed.failed)
-        report.sweep_failed += len(relayed.failed)
-        for position, error in relayed.failed.items():
-            self._report_error(events[position]["event_id"], error)
 
     def _queue_due(self, shard: int, deadline: Deadline, report: SchedulerReport) -> None:
         until_ms = self._clock.now_ms() + RUN_INTERVAL_MS

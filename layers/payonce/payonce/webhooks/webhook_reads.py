@@ -134,7 +134,7 @@ def get_event(services: Services, merchant_id: str, event_id: str) -> bytes:
     """Return the event's exact bytes, as they are signed and delivered. Raises ``NotFound``."""
     item = find_event(services.database, merchant_id, event_id)
     if item is None:
-        raise NotFound("There is no such event. One that was made a moment ago may not be found yet.")
+        raise NotFound("There is no such event.")
     body: bytes = item["body"]
     return body
 

@@ -19,6 +19,7 @@ from payonce.webhooks.relay import Relay
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler
 from payonce.webhooks.signer import Signer
+from payonce.webhooks.sweeper import Sweeper, in_threads
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 
@@ -62,7 +63,9 @@ class DeliveryApplication(Application):
         return Scheduler(
             database=self.database,
             queue=self.delivery_queue,
-            relay=self.relay,
+            sweeper=Sweeper(
+                database=self.database, relay=self.relay, clock=self.clock, report_error=report_error, each=in_threads
+            ),
             advance=partial(advance_replay, self.database, self.delivery_queue, self.clock),
             clock=self.clock,
             report_error=report_error,
