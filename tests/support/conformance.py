@@ -52,10 +52,10 @@ class Subject:
         *,
         spelling: str = "Idempotency-Key",
         body: bytes | None = None,
-        **more: str,
+        more: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send the request of ``reference`` under ``key``."""
-        headers = {**self.headers, "Content-Type": "application/json", **more}
+        headers = {**self.headers, "Content-Type": "application/json", **(more or {})}
         if key is not None:
             headers[spelling] = key
         return self.call("POST", self.paths[path], self.body(reference) if body is None else body, headers)
@@ -84,7 +84,7 @@ def check_a_malformed_key_is_refused(subject: Subject) -> None:
     reference = fresh()
     for key in ("short", "with a space in it", "x" * 256):
         _is_problem(subject.post("create", reference, key), 400, "key-malformed")
-    two = subject.post("create", reference, fresh(), **{"X-Idempotency-Key": fresh()})
+    two = subject.post("create", reference, fresh(), more={"X-Idempotency-Key": fresh()})
     _is_problem(two, 400, "key-malformed")
     assert subject.executions(reference) == 0
 
@@ -130,7 +130,9 @@ def check_duplicates_in_flight_wait_for_one_execution(subject: Subject) -> None:
     """All at once: one is executed, the others get its answer."""
     reference, key = fresh(), fresh()
     with ThreadPoolExecutor(DUPLICATES) as pool:
-        answers = list(pool.map(lambda _: subject.post("slow", reference, key, Prefer="wait=15"), range(DUPLICATES)))
+        answers = list(
+            pool.map(lambda _: subject.post("slow", reference, key, more={"Prefer": "wait=15"}), range(DUPLICATES))
+        )
     assert len({answer.same() for answer in answers}) == 1, answers
     assert answers[0].status in {200, 201}
     assert sorted(a.header("idempotency-replayed") for a in answers) == ["false"] + ["true"] * (DUPLICATES - 1)
@@ -143,7 +145,7 @@ def check_a_duplicate_that_may_not_wait_is_told_to_retry(subject: Subject) -> No
     first = threading.Thread(target=subject.post, args=["slow", reference, key])
     first.start()
     until(lambda: subject.executions(reference) == 1)
-    early = subject.post("slow", reference, key, Prefer="wait=0")
+    early = subject.post("slow", reference, key, more={"Prefer": "wait=0"})
     first.join()
     _is_problem(early, 409, "key-in-progress")
     assert int(early.header("retry-after")) > 0
@@ -201,7 +203,7 @@ def check_keys_of_another_tenant_are_other_keys(subject: Subject) -> None:
     """The same key under another scope is another execution; without a scope there is none."""
     reference, other, key = fresh(), fresh(), fresh()
     subject.post("create", reference, key)
-    answer = subject.post("create", other, key, **{subject.paths["tenant_header"]: "another"})
+    answer = subject.post("create", other, key, more={subject.paths["tenant_header"]: "another"})
     assert answer.header("idempotency-replayed") == "false"
     assert subject.executions(other) == 1
 
