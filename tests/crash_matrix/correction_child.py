@@ -31,7 +31,7 @@ from payonce.stores.memory_workflows import MemoryWorkflows
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.crash_matrix import child
-from tests.support.aws import dynamodb_client
+from tests.support.aws import http_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def application(task: dict[str, Any], fuse: Fuse) -> Application:
     return Application(
         load_settings({}),
         clock=clock,
-        database=Fused(DynamoDatabase(dynamodb_client(task["dynamodb_url"]), names), fuse),  # type: ignore[arg-type]
+        database=Fused(DynamoDatabase(http_client(task["dynamodb_url"]), names), fuse),  # type: ignore[arg-type]
         gateways={"bank": Fused(gateway, fuse)},  # type: ignore[dict-item]
         workflows=Fused(MemoryWorkflows(), fuse),  # type: ignore[arg-type]
         files=Fused(files, fuse),  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from payonce.webhooks.scheduler import Scheduler
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.sweeper import Sweeper
 from tests.crash_matrix.child import FileClock, Point, StrikingDatabase
-from tests.support.aws import dynamodb_client
+from tests.support.aws import http_client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     point = Point(task.get("point", ""), task.get("how", "exit"))
     clock = FileClock(Path(task["clock_file"]))
     names = {Table(name): value for name, value in task["tables"].items()}
-    database: Any = StrikingDatabase(DynamoDatabase(dynamodb_client(task["dynamodb_url"]), names), point)
+    database: Any = StrikingDatabase(DynamoDatabase(http_client(task["dynamodb_url"]), names), point)
     queue = FolderQueue(Path(task["queue_folder"]), clock, point)
     relay = Relay(database=database, queue=queue, clock=clock)
     deadline = Deadline(clock.now_ms() + REQUEST_MS)

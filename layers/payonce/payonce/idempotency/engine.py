@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyPersistenceLayerError,
-)
-
 from payonce.domain.errors import (
     KeyExpired,
     KeyInProgress,
@@ -25,6 +19,12 @@ from payonce.idempotency.conclude import Concluder
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.ownership import UNKNOWN, Ownership
 from payonce.idempotency.persistence import FencedPersistence
+from payonce.idempotency.powertools import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyConfig,
+    IdempotencyPersistenceLayerError,
+    idempotent_function,
+)
 from payonce.idempotency.records import (
     Claim,
     Conclusion,
@@ -41,10 +41,10 @@ from payonce.idempotency.window import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from payonce.idempotency.persistence import FencedDataRecord
+    from payonce.idempotency.powertools import DataRecord
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedRequest, Plan
     from payonce.idempotency.window import IdempotencySettings

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from aws_lambda_powertools.utilities.idempotency import BasePersistenceLayer
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
+from payonce.domain.errors import KeyReused, OutcomeUnknown
+from payonce.idempotency.ownership import LAST_TRY_MS, Owned
+from payonce.idempotency.powertools import (
+    STATUS_CONSTANTS,
+    BasePersistenceLayer,
+    DataRecord,
     IdempotencyItemAlreadyExistsError,
     IdempotencyItemNotFoundError,
 )
-from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
-
-from payonce.domain.errors import KeyReused, OutcomeUnknown
-from payonce.idempotency.ownership import LAST_TRY_MS, Owned
 from payonce.idempotency.record_store import ClaimTaken
 from payonce.idempotency.records import Claim, IdempotencyRecord, RecordStatus
 
