@@ -30,7 +30,7 @@ HEADERS = {"host": "x"}
 
 @dataclass
 class Server:
-    """Gives ``answers`` in turn, and closes after one that is not WHOLE. ``seen``: requests by connection."""
+    """Gives ``answers`` in turn, and closes after one that is not whole. ``seen``: requests by connection."""
 
     answers: list[bytes]
     seen: list[list[bytes]] = field(default_factory=list)
@@ -45,10 +45,9 @@ class Server:
                 continue
             except OSError:
                 return
-            else:
-                requests: list[bytes] = []
-                self.seen.append(requests)
-                threading.Thread(target=self._one, args=[client, requests], daemon=True).start()
+            requests: list[bytes] = []
+            self.seen.append(requests)
+            threading.Thread(target=self._one, args=[client, requests], daemon=True).start()
 
     def _one(self, client: socket.socket, requests: list[bytes]) -> None:
         with client, suppress(OSError):
@@ -59,7 +58,7 @@ class Server:
                     return
                 answer = self.answers.pop(0)
                 client.sendall(answer)
-                if answer != WHOLE:
+                if answer not in (WHOLE, LAST):
                     return
 
 

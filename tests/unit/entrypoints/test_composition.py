@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -105,3 +106,10 @@ def test_a_payment_does_not_pay_for_the_forecast_when_it_starts() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     rooms = {name.split(".")[0] for name in done.stdout.split()}
     assert rooms == {"control"}
+
+
+def test_a_read_that_loads_no_models_refuses_a_query(application: Application) -> None:
+    """Fails when a misspelled or misplaced parameter is passed over, because no model was there to refuse it."""
+    answer = call(application, "get_balances", None, key=None, query={"limt": "5"})
+    assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["pointer"]) == (400, "/limt")
+    assert call(application, "get_balances", None, key=None)["statusCode"] == 200

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,10 +39,12 @@ class StoppedClock:
 def in_copies(question: Callable[[], Any]) -> list[Any]:
     """Return the answers of processes that are copies of this one."""
     answers = []
+    state = random.getstate()
     for _ in range(COPIES):
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
+            random.setstate(state)  # Python seeds anew after a fork, and does not hear of a snapshot
             os.write(writer, json.dumps(question()).encode())
             os._exit(0)
         os.close(writer)
