@@ -17,7 +17,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.progress import track
 from rich.table import Table as TextTable
@@ -30,6 +30,7 @@ from payonce.domain.payment import Change
 from payonce.network.webhook_sender import WebhookSender
 from payonce.outbox import event_item, event_write
 from payonce.ports import Deadline, Table
+from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import create_writes
@@ -40,7 +41,7 @@ from payonce.webhooks.relay import Relay
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from tests.simulation.test_isolation import Run
-from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamo_database, dynamodb_client
+from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamodb_client, http_client
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
@@ -261,11 +262,11 @@ def isolation() -> None:
 
 
 def _on_dynamodb(endpoint_url: str, prefix: str, transport: WebhookTransport) -> tuple[Rig, Meter]:
-    client: Any = dynamodb_client(endpoint_url)
-    names: dict[Table, str] = create_tables(client, prefix)
+    client = http_client(endpoint_url)
+    names: dict[Table, str] = create_tables(dynamodb_client(endpoint_url), prefix)
     meter = Meter()
-    meter.watch(client)
-    return Rig(dynamo_database(client, names), transport), meter
+    meter.watch_own(client)
+    return Rig(DynamoDatabase(client, names), transport), meter
 
 
 if __name__ == "__main__":
