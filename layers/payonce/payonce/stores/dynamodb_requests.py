@@ -41,6 +41,10 @@ def _text(value: str, _depth: int) -> dict[str, Any]:
     return {"S": value if value.isascii() else storable(value)}
 
 
+def _number(value: int, _depth: int) -> dict[str, Any]:
+    return {"N": str(value if abs(value) < _ORDINARY else storable(value))}
+
+
 def _list(value: list[Any], depth: int) -> dict[str, Any]:
     if depth >= MAX_NESTING:
         storable(value, depth=depth)  # refuses it
@@ -53,9 +57,10 @@ def _map(value: dict[str, Any], depth: int) -> dict[str, Any]:
     return {"M": {name: _attribute(each, depth + 1) for name, each in value.items()}}
 
 
+_ORDINARY = 10**18  # numbers below it are stored without a look at DynamoDB's limit of 38 digits
 _CONVERSIONS: dict[type, Callable[[Any, int], dict[str, Any]]] = {
     str: _text,
-    int: lambda value, _depth: {"N": str(storable(value))},
+    int: _number,
     bool: lambda value, _depth: {"BOOL": value},
     bytes: lambda value, _depth: {"B": value},
     type(None): lambda _value, _depth: {"NULL": True},
