@@ -58,7 +58,7 @@ class Server:
                     return
                 answer = self.answers.pop(0)
                 client.sendall(answer)
-                if answer not in (WHOLE, LAST):
+                if answer not in (WHOLE, LAST) and not answer.startswith(WHOLE):
                     return
 
 
@@ -119,6 +119,20 @@ def test_a_connection_that_may_be_closed_is_not_written_into(ending: str) -> Non
             sock.shutdown(socket.SHUT_RD)
         wall.now += {"it was idle for too long": MAX_IDLE_SECONDS + 1, "the wall clock went back": -60}.get(ending, 1)
         kept.post(HEADERS, b"2")
+        kept.close()
+    assert [len(requests) for requests in server.seen] == [1, 1]
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_what_nobody_asked_for_is_no_answer(tmp_path: Path, secure: bool) -> None:
+    """Fails when a server that answers twice makes the next request's answer: another item's, for instance."""
+    authority = Authority(tmp_path)
+    other = WHOLE.replace(b"{}", b"[]")
+    with serving(WHOLE + other, WHOLE, certificate=authority.issue("127.0.0.1") if secure else None) as server:
+        url = f"http{'s' if secure else ''}://127.0.0.1:{server.port}"
+        kept = Connections(url, connect_seconds=2, read_seconds=5, most_idle=2, ca_file=str(authority.ca_file))
+        for _ in range(2):
+            assert kept.post(HEADERS, b"body").body == b"{}"
         kept.close()
     assert [len(requests) for requests in server.seen] == [1, 1]
 

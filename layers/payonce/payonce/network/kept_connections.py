@@ -136,13 +136,30 @@ class Connections:
                 if not self._idle:
                     break
                 since, sock, reader = self._idle.pop()
-            if 0 <= self._wall() - since <= MAX_IDLE_SECONDS and not _has_something(sock):
+            if 0 <= self._wall() - since <= MAX_IDLE_SECONDS and not self._has_something(sock, reader):
                 return sock, reader
             _close(sock, reader)
         try:
             return self._connect()
         except OSError as error:
             raise NotSent(error) from error
+
+    def _has_something(self, sock: socket.socket, reader: io.BufferedReader) -> bool:
+        """Return whether the idle connection is closed, or holds bytes that nobody asked for.
+
+        They would pass for the beginning of the next request's answer, also those that are buffered already.
+        """
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | select.POLLPRI)
+        if poll.poll(0):
+            return True
+        sock.settimeout(0)
+        try:
+            return bool(reader.peek(1))
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            sock.settimeout(self._read_seconds)
 
     def _connect(self) -> tuple[socket.socket, io.BufferedReader]:
         sock = socket.create_connection(self._address, self._connect_seconds)
@@ -168,13 +185,6 @@ class Connections:
             self._idle.append((self._wall(), sock, reader))
         if surplus is not None:
             _close(*surplus[1:])
-
-
-def _has_something(sock: socket.socket) -> bool:
-    """Return whether the idle connection is closed, or holds bytes that nobody asked for."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN | select.POLLPRI)
-    return bool(poll.poll(0))
 
 
 def _close_all(idle: deque[tuple[float, socket.socket, io.BufferedReader]]) -> None:
