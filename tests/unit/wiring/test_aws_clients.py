@@ -44,8 +44,10 @@ def test_a_functions_environment_gets_a_client_of_ours(region: str) -> None:
     assert connections_of(client).host == f"dynamodb.{region}.amazonaws.com"
     assert connections_of(client)._address[1] == 443
     assert os.path.exists(str(connections_of(client)._ca_file))  # noqa: PTH110
-    local = dynamodb_client("http://127.0.0.1:4566", environment=USUAL)
-    assert connections_of(local).host == "127.0.0.1:4566"
+    local, variable = "http://127.0.0.1:4566", {"AWS_ENDPOINT_URL": "http://127.0.0.1:4567"}
+    assert connections_of(dynamodb_client(local, environment=USUAL)).host == "127.0.0.1:4566"
+    assert connections_of(dynamodb_client(local, environment=USUAL | variable)).host == "127.0.0.1:4566"
+    assert connections_of(dynamodb_client(None, environment=USUAL | variable)).host == "127.0.0.1:4567"
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def _parts(
     from payonce.network.kept_connections import Connections
 
     connections = Connections(
-        endpoint_url or f"https://{service}.{region}.amazonaws.com",
+        endpoint_url or environment.get("AWS_ENDPOINT_URL") or f"https://{service}.{region}.amazonaws.com",
         connect_seconds=AWS_CONNECT_TIMEOUT_SECONDS,
         read_seconds=AWS_READ_TIMEOUT_SECONDS,
         most_idle=max_connections,
