@@ -1,7 +1,7 @@
 """Write units of every case by AWS's published rules, with all that follows asynchronously, beside the stock stack.
 
 ``python -m benchmarks.write_units`` runs the functions' own handlers on DynamoDB Local and prints a row for each case,
-then what each unit is for.
+then what each unit is for. ``--dollars`` prints what a million payments cost.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as TextTable
 
 from benchmarks.units.cases import Case, Cases
+from benchmarks.units.dollars import GOAL_RATIO, PARTS, Prices, bills
 from benchmarks.units.stage import running_stage
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ console = Console(width=150)
 def main() -> int:
     """Print the tables; return 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="write_units", description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--dollars", action="store_true", help="what a million payments cost, at several rates")
+    if parser.parse_args().dollars:
+        return dollars()
     with running_stage() as stage:
         cases = list(Cases(stage).all())
     console.print(summary(cases))
@@ -34,6 +37,25 @@ def main() -> int:
         if case.stock is not None:
             console.print(parts(f"stock: {case.name}", case.stock))
     return 0 if all(is_met(case) for case in cases) else 1
+
+
+def dollars() -> int:
+    """Print what a million payments cost; return 1 when payonce without webhooks is over the goal."""
+    prices = Prices.read()
+    with running_stage(prices.waits) as stage:
+        made = bills(Cases(stage), prices)
+    found = {(bill.label, bill.rate): bill.total for bill in made}
+    title = f"dollars a million payments, {prices.document['region']}, prices of {prices.document['read_on']}"
+    table = TextTable("stack", "payments/s", "records a batch", *PARTS, "in all", "/ stock", title=title)
+    missed = False
+    for bill in made:
+        ratio = bill.total / found["stock", bill.rate]
+        missed |= bill.label == "payonce" and ratio > GOAL_RATIO
+        parts_ = (f"{bill.parts[part]:.2f}" for part in PARTS)
+        table.add_row(bill.label, f"{bill.rate:,}", str(bill.batch), *parts_, f"{bill.total:.2f}", f"{ratio:.2f}")
+    console.print(table)
+    console.print(f"goal: payonce without webhooks <= {GOAL_RATIO} times stock's: {'MISSED' if missed else 'met'}")
+    return 1 if missed else 0
 
 
 def summary(cases: list[Case]) -> TextTable:

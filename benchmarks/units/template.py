@@ -37,13 +37,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: its folder, its handler's name, its variables and its event sources that are enabled."""
+    """A function: its folder, its handler's name, its variables, its memory and its event sources that are enabled."""
 
     name: str
     folder: str
     handler: str
     variables: Mapping[str, str]
     sources: tuple[Source, ...]
+    memory_gb: float
 
 
 @dataclass
@@ -72,6 +73,11 @@ class Template:
         """Return every table's keys and indexes, by name."""
         return {name: schema_of(name, properties) for name, properties in self._of_type("AWS::DynamoDB::Table")}
 
+    @property
+    def architecture(self) -> str:
+        """Return the processor of the functions, which has a price of its own."""
+        return str(self.document["Globals"]["Function"]["Architectures"][0])
+
     def functions(self) -> list[Function]:
         """Return every function whose condition holds."""
         shared = self.document["Globals"]["Function"]
@@ -88,6 +94,7 @@ class Template:
                     }.items()
                 },
                 sources=tuple(self._sources(properties)),
+                memory_gb=int(properties.get("MemorySize", shared["MemorySize"])) / 1024,
             )
             for name, properties in self._of_type("AWS::Serverless::Function")
         ]
