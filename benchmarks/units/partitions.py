@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from payonce.stores.dynamodb import FIRST_CONFLICT_PAUSE_SECONDS, MAX_CONFLICT_RETRIES
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WRITE_UNITS_PER_SECOND = 1_000
 READ_UNITS_PER_SECOND = 3_000
 TRANSACTION_MS = 10  # from its beginning to its end; AWS says single-digit to some tens of milliseconds
+OWN_TOUCHES = 8  # an item that is written more often is shared by payments
 GOAL_AGAIN = 0.01  # requests sent again for each payment
 
 
@@ -66,11 +67,12 @@ class Model:
         """Return what became of ``traffic``."""
         order = itertools.count()
         waiting: list[tuple[float, int, int, Metered]] = []
+        touched = Counter(item for timed in traffic.sent for item in timed.request.items)
         rounds = max(1, round(seconds * 1000 / traffic.duration_ms))
         for number in range(rounds):
             for timed in traffic.sent:
                 at_ms = timed.at_ms + number * traffic.duration_ms
-                waiting.append((at_ms, next(order), 0, timed.request))
+                waiting.append((at_ms, next(order), 0, _in_round(timed.request, number, touched)))
         self.outcome.payments += rounds * traffic.payments
         heapq.heapify(waiting)
         while waiting:
@@ -111,6 +113,12 @@ class Model:
     def _left(self, bucket: Bucket, limit: float, at_ms: float) -> float:
         there, since_ms = self._units.get(bucket, (limit, at_ms))
         return min(limit, there + (at_ms - since_ms) * limit / 1000)
+
+
+def _in_round(request: Metered, number: int, touched: Counter[tuple[str, str]]) -> Metered:
+    """Return the request of a later round: a payment's own items are others then, shared ones are the same."""
+    items = ((table, f"{number} {key}" if touched[table, key] <= OWN_TOUCHES else key) for table, key in request.items)
+    return replace(request, items=tuple(items))
 
 
 def _buckets(charge: Charge) -> list[tuple[Bucket, float, float]]:
