@@ -42,6 +42,13 @@ def test_a_partition_takes_its_limit() -> None:
     assert not found.is_met
 
 
+def test_a_partition_saves_up_a_second() -> None:
+    """Fails when a partition that was idle takes more at once than one second's units."""
+    idle = [(0.0, written()), *[(60_000.0, written()) for _ in range(WRITE_UNITS_PER_SECOND + 1)]]
+    assert ran(idle, rate=1).throttled["Items"] > 0
+    assert ran(idle[:-1], rate=1).throttled == {}
+
+
 def test_reads_have_a_limit_of_their_own() -> None:
     """Fails when reads take from what is left for writes, or have no limit."""
     reads = written(units=0, read=3)
