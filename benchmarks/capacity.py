@@ -10,27 +10,24 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table as TextTable
 
 from benchmarks.units.ceilings import rows
+from benchmarks.units.page import markers, write
 from benchmarks.units.partitions import Model, Outcome
 from benchmarks.units.template import Template
 from benchmarks.units.traffic import Timed, capture
-from tools.generated import replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from benchmarks.units.traffic import Traffic
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "capacity.md"
-KEYS_BEGIN = "<!-- partition keys: python -m benchmarks.capacity --write -->"
-KEYS_END = "<!-- end of partition keys -->"
-LOADS_BEGIN, LOADS_END = "<!-- loads: python -m benchmarks.capacity --write -->", "<!-- end of loads -->"
+COMMAND = "python -m benchmarks.capacity --write"
+KEYS, LOADS = markers("partition keys", COMMAND), markers("loads", COMMAND)
 KEYS_HEAD = ("table or index", "partition key", "write units", "one merchant, payments/s", "all, payments/s", "more")
 LOADS_HEAD = ("payments/s", "merchants", "webhook", "sent again", "given up", "throttled", "conflicts", "goal")
 SECONDS = 5.0  # sent to the model: several times what a partition saves up
@@ -64,8 +61,8 @@ def main() -> int:
     keys = rows(captured[1], captured[2], Template({}, "").schemas())
     loads, met = judged(captured)
     if writes:
-        page = replaced(PAGE.read_text(), KEYS_BEGIN, KEYS_END, markdown(KEYS_HEAD, keys))
-        PAGE.write_text(replaced(page, LOADS_BEGIN, LOADS_END, markdown(LOADS_HEAD, loads)))
+        write(KEYS, KEYS_HEAD, keys)
+        write(LOADS, LOADS_HEAD, loads)
     for head, lines in ((KEYS_HEAD, keys), (LOADS_HEAD, loads)):
         table = TextTable(*head)
         for line in lines:
@@ -92,11 +89,6 @@ def slowed(traffic: Traffic, share: float) -> Traffic:
     """Return the same requests at ``share`` of the rate."""
     sent = tuple(Timed(timed.at_ms / share, timed.request) for timed in traffic.sent)
     return replace(traffic, rate=round(traffic.rate * share), sent=sent)
-
-
-def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a table for the page."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines))
 
 
 def _line(traffic: Traffic, outcome: Outcome) -> tuple[str, ...]:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from benchmarks.capacity import KEYS_BEGIN, KEYS_END, LOADS_BEGIN, LOADS_END, PAGE
+from benchmarks.capacity import KEYS, LOADS
 from benchmarks.units.ceilings import ceilings
+from benchmarks.units.page import read
 from benchmarks.units.template import Template
 from benchmarks.units.traffic import capture
 
 ROUNDING = 0.11  # of the page's figures, and of batches that are not full in a short capture
 
 
-def rows(begin: str, end: str) -> list[list[str]]:
-    """Return the cells of a generated table, without its head."""
-    _, _, rest = PAGE.read_text().partition(begin)
-    lines = rest.partition(end)[0].strip().splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
 def test_every_table_and_index_is_on_the_page() -> None:
     """Fails when a table or an index of template.yaml has no row, or a row has none of its own any more."""
     schemas = Template({}, "").schemas().values()
     declared = {*(one.name for one in schemas), *(index.name for one in schemas for index in one.indexes)}
-    assert {row[0] for row in rows(KEYS_BEGIN, KEYS_END)} == declared
+    assert {row[0] for row in read(KEYS)} == declared
 
 
 def test_the_pages_keys_are_the_codes() -> None:
     """Fails when a payment writes another partition key than the page says, or other units."""
-    said = {(place, form.strip("`")): float(units) for place, form, units, *_ in rows(KEYS_BEGIN, KEYS_END) if form}
+    said = {(place, form.strip("`")): float(units) for place, form, units, *_ in read(KEYS) if form}
     made = {
         (one.index or one.table, one.form): one.units
         for one in ceilings(capture(1_000, 1, 0.25, webhooks=True)).values()
@@ -37,5 +31,5 @@ def test_the_pages_keys_are_the_codes() -> None:
 
 def test_the_loads_are_on_the_page() -> None:
     """Fails when the page lacks a load that the issue of capacity is about."""
-    found = rows(LOADS_BEGIN, LOADS_END)
+    found = read(LOADS)
     assert {("1,000", "1"), ("10,000", "100")} <= {(rate, merchants) for rate, merchants, *_ in found}
