@@ -41,7 +41,7 @@ def on_the_page(name: str) -> tuple[float, float]:
 
 
 def test_a_payment_and_its_webhook_cost_what_the_page_says(cases: Cases) -> None:
-    """Fails when a payment or a delivery costs other units than the page says, or a function that follows is left out."""
+    """Fails when a payment or a delivery costs other units than the page says, or a function is left out."""
     fresh = cases.fresh()
     delivery = cases.delivered([], fresh)
     for case in (fresh, delivery):
