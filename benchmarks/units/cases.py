@@ -69,14 +69,15 @@ class Cases:
 
     def fresh(self) -> Case:
         """A payment of a merchant without webhooks."""
+        merchant = self._merchant()
         with self._metered() as ours:
-            payment = self.shop.pay(self.shop.ids.new("mer"))
+            payment = self.shop.pay(merchant)
             self.stage.drain(self.batch)
         return Case("fresh payment", ours, self._stock(payment), goal=14)
 
     def authorized_and_captured(self) -> Case:
         """An authorization and its capture."""
-        merchant = self.shop.ids.new("mer")
+        merchant = self._merchant()
         with self._metered() as ours:
             authorized = self.shop.pay(merchant, capture="manual")
             self.stage.drain(self.batch)
@@ -86,7 +87,7 @@ class Cases:
 
     def refunded(self) -> Case:
         """The full refund of a payment."""
-        merchant = self.shop.ids.new("mer")
+        merchant = self._merchant()
         payment = self.shop.pay(merchant)
         self.stage.drain(self.batch)
         with self._metered() as ours:
@@ -96,14 +97,15 @@ class Cases:
 
     def declined(self) -> Case:
         """A payment that the bank declines."""
+        merchant = self._merchant()
         with self._metered() as ours:
-            declined = self.shop.pay(self.shop.ids.new("mer"), expected=402, payment_method="pm_sandbox_declined")
+            declined = self.shop.pay(merchant, expected=402, payment_method="pm_sandbox_declined")
             self.stage.drain(self.batch)
         return Case("decline", ours, self._stock(declined))
 
     def in_doubt(self) -> Case:
         """A payment whose answer was lost, settled by recovery; what the schedules cost anyway is left out."""
-        merchant, minutes = self.shop.ids.new("mer"), 0
+        merchant, minutes = self._merchant(), 0
         with self._metered() as ours:
             with self.stage.bank.misbehaving(BANK, "unavailable", kinds=["find"]):
                 doubted = self.shop.pay(merchant, expected=202, payment_method="pm_sandbox_drop_after_booking")
@@ -118,7 +120,7 @@ class Cases:
 
     def replayed_and_conflicting(self) -> Iterator[Case]:
         """A replay, and the same key with another body."""
-        merchant, key, body = self.shop.ids.new("mer"), str(uuid.uuid4()), body_of()
+        merchant, key, body = self._merchant(), str(uuid.uuid4()), body_of()
         payment = self.shop.pay(merchant, key=key, body=body)
         other = {**body, "amount_minor": 100}
         self.stock.serve(key, body, payment)
@@ -138,7 +140,7 @@ class Cases:
 
     def waiting(self) -> Case:
         """A copy of a request in flight, which waits for a second in vain; the first one's units are left out."""
-        merchant, key, body = self.shop.ids.new("mer"), str(uuid.uuid4()), body_of()
+        merchant, key, body = self._merchant(), str(uuid.uuid4()), body_of()
         with self.stage.bank.misbehaving(BANK, "slow", times=1, delay_ms=HOLD_MS):
             first = Thread(target=self.shop.pay, args=(merchant,), kwargs={"key": key, "body": body})
             seen = len(self.stage.meter.requests)
@@ -155,7 +157,7 @@ class Cases:
 
     def delivered(self, script: list[int], fresh: Case) -> Case:
         """A payment with one webhook, less the same payment without: what the webhook adds."""
-        merchant = self.shop.ids.new("mer")
+        merchant = self._merchant()
         self.shop.subscribe(merchant)
         self.stage.receiver.script, self.stage.receiver.answered = list(script), []
         minutes = 0
@@ -172,7 +174,7 @@ class Cases:
 
     def many(self, count: int, merchants: int, *, webhook: bool) -> Tally:
         """Return what one of ``count`` payments cost that were made before the first batch was taken."""
-        names = [self.shop.ids.new("mer") for _ in range(merchants)]
+        names = [self._merchant() for _ in range(merchants)]
         if webhook:
             for name in names:
                 self.shop.subscribe(name)
@@ -183,9 +185,16 @@ class Cases:
             self.stage.drain(self.batch)
         return ours.divided(count)
 
+    def _merchant(self) -> str:
+        """Return a merchant that has paid before: what its first payment writes once is nobody's cost."""
+        merchant = self.shop.ids.new("mer")
+        self.shop.pay(merchant)
+        self.stage.drain()
+        return merchant
+
     def _warm_up(self) -> None:
         """Open connections, read what is read once, and see what a minute costs in which nothing happens."""
-        merchant = self.shop.ids.new("mer")
+        merchant = self._merchant()
         self.shop.subscribe(merchant)
         self.shop.pay(merchant)
         self.stage.drain()

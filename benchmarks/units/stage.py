@@ -6,7 +6,6 @@ the sandbox bank, the receiver of webhooks a server that answers what it is told
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import tempfile
@@ -17,13 +16,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Thread, get_ident
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
 
 from benchmarks.units.endpoint import Services, Waits, sender, serving
+from benchmarks.units.handlers import Context, load
 from benchmarks.units.memory import MeteredMemory
 from benchmarks.units.meter import Meter
 from benchmarks.units.receiver import Receiver
@@ -33,7 +33,7 @@ from local.sandbox_bank.running import running_bank
 from payonce.clock import SystemClock
 from payonce.wiring.adapters import Adapters
 from payonce.wiring.settings import load_settings
-from tests.support.aws import FAKE_CREDENTIALS, REGION, REPOSITORY
+from tests.support.aws import FAKE_CREDENTIALS, REGION
 from tests.support.events import event
 
 if TYPE_CHECKING:
@@ -43,22 +43,12 @@ if TYPE_CHECKING:
     from local.sandbox_bank.running import BankHandle
 
 BANK = "honouring"
-FUNCTION_MS = 13_000  # what a function is told it has left: a scheduled one then works for a few seconds
+SCHEDULED_MS = (
+    13_000  # what a scheduled function is told it has left: it then works for a few seconds, not for a minute
+)
 QUIET = {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_TRACE_DISABLED": "1"}
 EVERY_MINUTE = "rate(1 minute)"
 MAX_ROUNDS = 1_000
-
-
-class Context:
-    """What a function gets beside its event."""
-
-    def __init__(self) -> None:
-        self.aws_request_id = str(uuid.uuid4())
-        self.function_name = "benchmark"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the time left."""
-        return FUNCTION_MS
 
 
 @dataclass
@@ -78,6 +68,7 @@ class Stage:
     stands_at_ms: int | None = None
     invocations: Counter[str] = field(default_factory=Counter)
     gb_ms: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _slept_ms: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     _handlers: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -117,20 +108,29 @@ class Stage:
             patch.dict(os.environ, {**function.variables, "PAYONCE_ENDPOINT_URL": self.endpoint_url}),
         ):
             if function.name not in self._handlers:
-                self._handlers[function.name] = _load(function)
-            return self._handlers[function.name](given, Context())
+                self._handlers[function.name] = load(function)
+            scheduled = any(source.kind == "Schedule" for source in function.sources)
+            remaining_ms = min(function.timeout_ms, SCHEDULED_MS if scheduled else function.timeout_ms)
+            return self._handlers[function.name](given, Context(remaining_ms))
 
     @contextmanager
     def billed(self, name: str, memory_gb: float, waits_ms: int = 0) -> Iterator[None]:
-        """Count what happens as one invocation of ``name``, which lasts as long as its busiest connection waits."""
+        """Count what happens as one invocation of ``name``, as long as its busiest connection waits and it sleeps."""
         self.meter.phase = name
         self.services.waits_ms.clear()
+        self._slept_ms.clear()
         answered = len(self.receiver.answered)
         yield
         if len(self.receiver.answered) > answered:
             waits_ms += self.services.waits.receiver  # the deliveries of a batch are attempted at the same time
         self.invocations[name] += 1
-        self.gb_ms[name] += memory_gb * (max(self.services.waits_ms.values(), default=0) + waits_ms)
+        waits_ms += max(self.services.waits_ms.values(), default=0) + round(max(self._slept_ms.values(), default=0))
+        self.gb_ms[name] += memory_gb * waits_ms
+
+    def sleep(self, seconds: float, really: Callable[[float], None]) -> None:
+        """Sleep, and count it: Lambda bills a function that sleeps."""
+        self._slept_ms[get_ident()] += seconds * 1000
+        really(seconds)
 
     def drain(self, batch: int = 1) -> None:
         """Run all that follows from what was written: streams and queues until nothing is left, ``batch`` at a time.
@@ -215,6 +215,7 @@ def running_stage(waits: Waits | None = None, *, in_memory: bool = False) -> Ite
             client = boto3.client("dynamodb", endpoint_url=dynamodb_url, region_name=REGION)
             for request in stage.template.tables().values():
                 client.create_table(**request)
+        stack.enter_context(patch.object(time, "sleep", partial(stage.sleep, really=time.sleep)))
         stack.enter_context(patch.object(SystemClock, "now_ms", lambda _clock: stage.now_ms()))
         yield stage
 
@@ -225,14 +226,3 @@ def _unused(operation: str, _body: bytes) -> tuple[int, bytes]:
 
 def _names(source: Source, member: str, resource: str) -> bool:
     return str(source.properties[member]).partition(".")[0] == resource
-
-
-def _load(function: Function) -> Callable[[Any, Any], Any]:
-    path = REPOSITORY / function.folder / "app.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{function.name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    handler: Callable[[Any, Any], Any] = getattr(module, function.handler)
-    return handler

@@ -37,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: its folder, its handler's name, its variables, its memory and its event sources that are enabled."""
+    """A function: its folder, its handler's name, its variables, event sources that are enabled, memory and timeout."""
 
     name: str
     folder: str
@@ -45,6 +45,7 @@ class Function:
     variables: Mapping[str, str]
     sources: tuple[Source, ...]
     memory_gb: float
+    timeout_ms: int
 
 
 @dataclass
@@ -95,6 +96,7 @@ class Template:
                 },
                 sources=tuple(self._sources(properties)),
                 memory_gb=int(properties.get("MemorySize", shared["MemorySize"])) / 1024,
+                timeout_ms=int(properties.get("Timeout", shared["Timeout"])) * 1000,
             )
             for name, properties in self._of_type("AWS::Serverless::Function")
         ]
