@@ -49,7 +49,7 @@ class Load:
         return capture(self.rate, self.merchants, self.seconds, webhooks=self.webhooks)
 
 
-ONE, ONE_WITH_WEBHOOK, ALL = Load(1_000, 1, 2.0, False), Load(1_000, 1, 2.0, True), Load(10_000, 100, 0.5, False)
+ONE, ONE_WITH_WEBHOOK, ALL = Load(1_000, 1, 1.0, False), Load(1_000, 1, 1.0, True), Load(10_000, 100, 0.25, False)
 
 
 def main() -> int:

@@ -55,7 +55,11 @@ def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False
         if webhooks:
             for name in names:
                 shop.subscribe(name)
-        shop.pay(names[0])  # what is read once, and how much a payment writes
+        for name in names:
+            shop.pay(name)  # what is written once for a merchant, or read once
+        stage.drain()
+        _made(stage)
+        shop.pay(names[0])
         stage.drain()
         batch = batch_at(rate, streamed_units(stage.meter.schemas, tally(stage.meter.requests)))
         _made(stage)
