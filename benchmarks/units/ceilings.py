@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # What differs from one key to the next: ids, hashes, uuids, dates and numbers.
 _VARIABLE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}|[A-Za-z0-9_-]{40,}|\d+")
+MERCHANT = "{merchant}"
 OWN_SHARE = 0.5  # partitions for each payment from which on a key counts as a payment's own
 HOT = 0.01  # units a payment on one partition, below which a key's limit is beyond 100,000 payments a second
 
@@ -44,9 +45,10 @@ def ceilings(traffic: Traffic) -> dict[Place, Ceiling]:
     """Return the ceilings of all keys that ``traffic`` writes or reads."""
     write: dict[Place, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     read: dict[Place, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    merchant = re.compile("|".join(map(re.escape, traffic.names)) or r"(?!)")
     for timed in traffic.sent:
         for charge in timed.request.charges:
-            place = (charge.table, charge.index, _VARIABLE.sub("*", charge.partition))
+            place = (charge.table, charge.index, _VARIABLE.sub("*", merchant.sub(MERCHANT, charge.partition)))
             write[place][charge.partition] += charge.write
             read[place][charge.partition] += charge.read
     return {
@@ -98,7 +100,7 @@ def _limit(ceiling: Ceiling | None, payments: int, merchants: int = 1) -> str:
         return "-"
     if ceiling.partitions >= payments * OWN_SHARE:
         return "no limit"
-    if merchants > 1 and ceiling.partitions >= merchants and ceiling.partitions % merchants == 0:
+    if merchants > 1 and MERCHANT in ceiling.form:
         return "grows with the merchants"
     if ceiling.hottest * WRITE_UNITS_PER_SECOND < HOT:
         return "no limit"
@@ -108,13 +110,11 @@ def _limit(ceiling: Ceiling | None, payments: int, merchants: int = 1) -> str:
 
 def _answer(first: Ceiling | None, all_: Ceiling | None, one: Traffic, many: Traffic) -> str:
     """Return what answers more than the limit."""
+    limits = (_limit(first, one.payments), _limit(all_, many.payments, merchants=many.merchants))
     shown = first or all_
     assert shown is not None
-    payments = one.payments if first else many.payments
-    if shown.partitions >= payments * OWN_SHARE:
+    if shown.partitions >= (one if first else many).payments * OWN_SHARE:
         return "Nothing has to: each payment has its own."
-    if _limit(first, one.payments) == "no limit" or not first:
+    if set(limits) <= {"no limit", "-"}:
         return "Nothing has to: far from a limit."
-    if all_ is None or all_.partitions > shown.partitions:
-        return "More partitions for the merchant."
-    return "More shards, for all merchants."
+    return "More partitions for the merchant." if MERCHANT in shown.form else "More shards, for all merchants."

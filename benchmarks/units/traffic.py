@@ -40,6 +40,7 @@ class Traffic:
     payments: int
     webhooks: bool
     sent: tuple[Timed, ...]
+    names: tuple[str, ...] = ()  # the merchants' ids
 
     @property
     def duration_ms(self) -> float:
@@ -73,7 +74,7 @@ def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False
                 first, *later = _made(stage)
                 sent += [Timed(at_ms, first), *(Timed(at_ms + AUTHORIZATION_MS, one) for one in later)]
             sent += _following(stage, batch, at_ms + AUTHORIZATION_MS + POLL_MS)
-    return Traffic(rate, merchants, payments, webhooks, tuple(sorted(sent, key=lambda one: one.at_ms)))
+    return Traffic(rate, merchants, payments, webhooks, tuple(sorted(sent, key=lambda one: one.at_ms)), tuple(names))
 
 
 def _following(stage: Stage, batch: int, from_ms: float) -> list[Timed]:
