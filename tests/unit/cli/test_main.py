@@ -236,7 +236,7 @@ def test_why_a_break_arose_is_looked_up_where_its_run_did_not(
     """Fails when the tables are needed to show a break, or a break's why is asked of what has no part in it."""
     late, _, missing = add_breaks(application, application.clock.now_ms())
     _, out, _ = run("breaks", "show", missing)
-    assert "why        not looked up; name the tables idempotency, audit, payments, ledger to do it now" in out
+    assert "why        not looked up; name the tables idempotency, audit, payments, outbox to do it now" in out
     for table in breaks.WHY_TABLES:
         monkeypatch.setenv(f"PAYONCE_{table.name}_TABLE", "t")
     _, out, _ = run("breaks", "show", missing)

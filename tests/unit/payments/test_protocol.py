@@ -303,7 +303,7 @@ def test_a_claim_released_under_its_owner_does_not_charge_again() -> None:
 
     def released_meanwhile(instruction: Any, deadline: Any) -> Any:
         outcome = real(instruction, deadline)
-        for shard in range(8):
+        for shard in range(OPEN_LEASE_SHARDS):
             for open_id in world.store.open_claims(shard, lease_expired_at_ms=2**53, limit=9):
                 record = world.store.get(open_id)
                 assert record is not None

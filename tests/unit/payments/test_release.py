@@ -192,7 +192,7 @@ def test_what_nobody_heard_of_leaves_no_trace_but_in_the_trail() -> None:
     release(world, record)
     tables = world.database._tables  # type: ignore[attr-defined]
     assert (tables[Table.PAYMENTS], tables[Table.OUTBOX], tables[Table.IDEMPOTENCY]) == ({}, {}, {})
-    assert len(tables[Table.AUDIT]) == 1
+    assert len([item for item in tables[Table.AUDIT].values() if "transition" in item]) == 1
 
 
 def test_a_running_lease_is_released_by_force_alone() -> None:
@@ -318,7 +318,8 @@ def test_who_takes_over_between_the_look_and_the_write_wins() -> None:
         release(world, record)
     assert stored(world).fence == 2
     assert payment_of(world, record).status is PaymentStatus.IN_DOUBT
-    assert world.database._tables[Table.AUDIT] == {}  # type: ignore[attr-defined]
+    stored_items = world.database._tables[Table.AUDIT].values()  # type: ignore[attr-defined]
+    assert not [item for item in stored_items if "transition" in item]
 
 
 def test_a_payment_that_changes_meanwhile_is_read_anew() -> None:
@@ -329,7 +330,7 @@ def test_a_payment_that_changes_meanwhile_is_read_anew() -> None:
 
         def write(self, writes: Sequence[Write]) -> None:
             touched = [w for w in writes if isinstance(w, Adjust) and w.table is Table.PAYMENTS and w.set]
-            if self.conflicts and any(w.table is Table.AUDIT for w in writes):
+            if self.conflicts and touched and any(w.table is Table.AUDIT for w in writes):
                 self.conflicts -= 1
                 super().write([Adjust(table=Table.PAYMENTS, key=touched[0].key, add={"version": 1})])
             super().write(writes)
