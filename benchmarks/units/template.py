@@ -77,7 +77,7 @@ class Template:
     @property
     def architecture(self) -> str:
         """Return the processor of the functions, which has a price of its own."""
-        return str(self.document["Globals"]["Function"]["Architectures"][0])
+        return str(self.resolve(self.document["Globals"]["Function"]["Architectures"][0]))
 
     def functions(self) -> list[Function]:
         """Return every function whose condition holds."""
