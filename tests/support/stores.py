@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
+import threading
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.engine import IdempotencyEngine
@@ -25,7 +28,9 @@ from payonce.ports import Deadline, Table
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
+from payonce.stores.redis_pipeline import FiberRedisCalls
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
+from tests.support.fiber_loop import FiberLoop
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
@@ -60,10 +65,27 @@ class StoreAddress:
             return DatabaseIdempotencyStore(MemoryDatabase())
         if self.kind == "redis":
             return RedisIdempotencyStore(shared_client(self.url), prefix=self.prefix, clock=RealClock())
+        if self.kind == "redis_fibers":
+            return fiber_store(self.url, prefix=self.prefix)
         client = dynamodb_client(self.url or None)
         return DatabaseIdempotencyStore(
             dynamo_database(client, {table: f"{self.prefix}{table.value}" for table in Table})
         )
+
+
+def fiber_store(url: str, **given: Any) -> IdempotencyStore:
+    """Return the sidecar's store, whose calls are made in fibers of this process's loop. ``given``: as to the store."""
+    store = RedisIdempotencyStore(
+        shared_client(url), **{"clock": RealClock(), **given}, calls=partial(FiberRedisCalls, url)
+    )
+    return _fiber_loop().port(store)
+
+
+@cache
+def _fiber_loop() -> FiberLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return FiberLoop(loop)
 
 
 def shared_client(url: str) -> Redis:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.audit import AuditEntry
     from payonce.idempotency.records import IdempotencyRecord
 
+pytestmark = pytest.mark.usefixtures("each_way_to_call_redis")
 PATIENCE_SECONDS = 60
 RECORD = new_record()
 SHARD = shard_of(RECORD.record_id)

@@ -34,7 +34,8 @@ def serve(sidecar: Sidecar, config: Server) -> int:
             sidecar,
             host=config.host,
             port=config.port,
-            http=connection_class(config),  # h11 is strict about framing
+            http=connection_class(config),
+            loop="asyncio",  # not whatever happens to be installed
             ws="none",
             lifespan="on",
             access_log=False,

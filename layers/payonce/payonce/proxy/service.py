@@ -92,7 +92,8 @@ class ProxyService:
         """
         name, keyed = "", False
         try:
-            check_request(request.method, request.target, request.lines)
+            if not request.is_checked:
+                check_request(request.method, request.target, request.lines)
             route = self._route(request)
             name, keyed = route.name, request.method in route.methods
             check_connection(request.lines, route.headers_read())
