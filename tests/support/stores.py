@@ -8,7 +8,7 @@ import os
 import threading
 import uuid
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.engine import IdempotencyEngine
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion
     from payonce.idempotency.work import Work
     from payonce.ports import Clock
+    from payonce.stores.redis_checks import ServerCheck
 
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"a":1}')
 PURGE_AT_SECONDS = 4_000_000_000  # the year 2096: a Redis server purges by its own clock, which no test owns
@@ -73,12 +74,26 @@ class StoreAddress:
         )
 
 
-def fiber_store(url: str, **given: Any) -> IdempotencyStore:
-    """Return the sidecar's store, whose calls are made in fibers of this process's loop. ``given``: as to the store."""
-    store = RedisIdempotencyStore(
-        shared_client(url), **{"clock": RealClock(), **given}, calls=partial(FiberRedisCalls, url)
-    )
-    return _fiber_loop().port(store)
+def fiber_store(url: str, client: Redis | None = None, **given: Any) -> IdempotencyStore:
+    """Return the sidecar's store, whose calls are made in fibers of this process's loop. ``given``: as to the store.
+
+    It closes its connection with ``client``.
+    """
+    client, loop, made = client or shared_client(url), _fiber_loop(), []
+
+    def calls(client: Redis, check: ServerCheck) -> FiberRedisCalls:
+        made.append(FiberRedisCalls(url, client, check))
+        return made[0]
+
+    store = RedisIdempotencyStore(client, **{"clock": RealClock(), **given}, calls=calls)
+    closing = client.close
+
+    def close() -> None:
+        loop.loop.call_soon_threadsafe(made[0].close)  # without waiting: redis-py's finalizer may call this anywhere
+        closing()
+
+    client.close = close  # type: ignore[method-assign]
+    return loop.port(store)
 
 
 @cache

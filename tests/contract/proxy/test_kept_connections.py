@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from tests.support.tcp_faults import read_request, serving
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from payonce.domain.exchange import Exchange, Oversized
@@ -137,4 +137,3 @@ def test_a_request_that_meets_the_end_of_its_connection_is_lost_and_not_sent_aga
         assert len(requests) == 2
         assert isinstance(ask("POST"), Answered)
     assert len(requests) in {3, 4}  # the last connection ends without a request
-

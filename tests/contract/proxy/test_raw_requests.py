@@ -32,8 +32,8 @@ def sidecar_url(counter: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def nginx_url(counter: str) -> Iterator[str]:
-    with running_nginx(counter) as url:
-        yield url
+    with running_nginx(counter) as nginx:
+        yield nginx.url
 
 
 def sent(url: str, counter: str, case: Case) -> Made:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.stores.redis_idempotency import RedisIdempotencyStore
 from tests.support.stores import fiber_store
 
 if TYPE_CHECKING:
@@ -15,12 +14,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=["blocking", "fibers"])
 def each_way_to_call_redis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the module's ``RedisIdempotencyStore`` the one of each way."""
+    """Make the module's ``RedisIdempotencyStore`` the one of each way, and say which."""
+    monkeypatch.setattr(request.module, "IN_FIBERS", request.param == "fibers", raising=False)
     if request.param == "fibers":
         monkeypatch.setattr(request.module, "RedisIdempotencyStore", _in_fibers)
 
 
 def _in_fibers(client: Redis, **given: Any) -> Any:
-    RedisIdempotencyStore(client, **given)  # what it refuses about a client is refused here, too
-    address = client.connection_pool.connection_kwargs
-    return fiber_store(f"redis://{address['host']}:{address['port']}", **given)
+    pool = client.connection_pool.connection_kwargs
+    user = f"{pool['username']}:{pool['password']}@" if pool.get("username") else ""
+    return fiber_store(f"redis://{user}{pool['host']}:{pool['port']}", client, **given)

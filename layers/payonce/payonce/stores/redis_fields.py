@@ -44,7 +44,13 @@ def from_fields(fields: Iterable[tuple[bytes, bytes]]) -> Item:
 
 
 def _dump(value: Any) -> str:
-    return str(value) if type(value) is int else to_json(_jsonable(value))
+    if type(value) is int:
+        return str(value)
+    try:
+        text = to_json(value)
+    except TypeError:  # there are bytes in it
+        return to_json(_jsonable(value))
+    return to_json(_jsonable(value)) if '"$' in text else text  # perhaps a name to be escaped
 
 
 def _jsonable(value: Any) -> Any:

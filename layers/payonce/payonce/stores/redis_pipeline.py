@@ -140,6 +140,11 @@ class FiberRedisCalls(RedisCalls):
         self._pipeline: _Pipeline | None = None
         self._connecting: asyncio.Task[_Pipeline] | None = None
 
+    def close(self) -> None:
+        """Close the connection, once what is under way is answered."""
+        if self._pipeline is not None:
+            self._pipeline.retire()
+
     def _exchange(self, commands: Sequence[Command], *, checked: bool = False, at_once: bool = False) -> list[Any]:
         pipeline = self._checked_pipeline(at_once=at_once) if checked else self._connected()
         return self._answers(pipeline, commands) if commands else []
