@@ -1,4 +1,4 @@
-"""What the sidecar adds to a reverse proxy: beside nginx and HAProxy, and beside its own forwarding without idempotency.
+"""What the sidecar takes beside nginx and HAProxy, and beside its own forwarding without idempotency.
 
 ``python benchmarks/proxy.py [FOLDER ...]``. One upstream (the order service in Node) and one run, in which the cases
 take turns, in another order each round: what else this machine does strikes them all alike. The figure is the CPU time

@@ -49,7 +49,7 @@ http {{
 """
 # nginx opens a connection for each request unless it is told to keep some.
 KEPT = "upstream service {{ server {address}; keepalive 64; }}"
-PASS_ON_KEPT = 'proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection "";'
+KEPT_LOCATION = 'proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection "";'
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def running_nginx(upstream_url: str, *, keeps_connections: bool = False) -> Iter
         folder = Path(name)
         file, log = folder / "nginx.conf", folder / "error.log"
         kept = KEPT.format(address=urlsplit(upstream_url).netloc) if keeps_connections else ""
-        pass_on = PASS_ON_KEPT if keeps_connections else f"proxy_pass {upstream_url};"
+        pass_on = KEPT_LOCATION if keeps_connections else f"proxy_pass {upstream_url};"
         file.write_text(CONFIGURATION.format(folder=folder, host=HOST, port=port, kept=kept, pass_on=pass_on))
         command = [str(part) for part in (nginx_binary(), "-p", folder, "-e", log, "-c", file)]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

@@ -341,7 +341,7 @@ CASES = (
         start=b"\r\n\r\nPOST /orders?{ref} HTTP/1.1",
         nginx=Made((201,), 1),
         ours=Made((400,), 0),
-        why="RFC 9112, 2.2 asks servers to skip one; h11 skips none, and no client of today sends any.",
+        why="RFC 9112, 2.2 asks servers to skip one; here none is skipped, and no client of today sends any.",
     ),
     Case(
         name="lines ending with LF",
