@@ -6,6 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_an_error_is_the_callers() -> None:
 
 def test_what_has_begun_goes_on_when_nobody_waits_any_longer() -> None:
     """The upstream may be executing: its answer must be recorded. Fails when a cancelled client ends the work."""
-    ended = []
+    ended: list[Any] = []
 
     def work() -> None:
         fibers.sleep(0.01)
@@ -59,6 +60,7 @@ def test_what_has_begun_goes_on_when_nobody_waits_any_longer() -> None:
         await fibers.start(work)
 
     async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: ended.append(context))
         task = asyncio.create_task(client())
         await asyncio.sleep(0)
         task.cancel()

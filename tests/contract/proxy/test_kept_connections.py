@@ -33,17 +33,18 @@ def answer(body: bytes, *lines: bytes, status: bytes = b"200 OK") -> bytes:
 class Server:
     """Numbers its connections, and answers each request with its connection's number."""
 
-    def __init__(self, *lines: bytes, status: bytes = b"200 OK", behind: bytes = b"", close: bool = False) -> None:
+    def __init__(self, *lines: bytes, status: bytes = b"200 OK", behind: bytes = b"", **options: bool) -> None:
         self.connections = 0
         self.requests = 0
-        self._lines, self._status, self._behind, self._close = lines, status, behind, close
+        self._lines, self._status, self._behind = lines, status, behind
+        self._bare, self._close = options.get("bare", False), options.get("close", False)
 
     def handle(self, client: socket.socket) -> None:
         self.connections += 1
         number = b"%d" % self.connections
         while read_request(client):
             self.requests += 1
-            client.sendall(answer(number, *self._lines, status=self._status))
+            client.sendall(answer(number, *self._lines, status=self._status)[: -len(number) if self._bare else None])
             if self._behind:
                 time.sleep(PAUSE_SECONDS / 3)
                 client.sendall(self._behind)
@@ -88,8 +89,9 @@ def test_one_connection_carries_many_requests() -> None:
     [
         (Server(b"Connection: close"), "POST", 0, 30),
         (Server(b"Keep-Alive: timeout=1"), "POST", 0, 30),
-        (Server(), "HEAD", 0, 30),
-        (Server(status=b"204 No Content"), "POST", 0, 30),
+        (Server(b"Keep-Alive: timeout=2"), "POST", 1.2, 30),
+        (Server(bare=True), "HEAD", 0, 30),
+        (Server(status=b"204 No Content", bare=True), "POST", 0, 30),
         (Server(status=b"401 Unauthorized"), "POST", 0, 30),
         (Server(behind=b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"), "POST", PAUSE_SECONDS, 30),
         (Server(close=True), "POST", PAUSE_SECONDS, 30),
@@ -99,6 +101,7 @@ def test_one_connection_carries_many_requests() -> None:
     ids=[
         "it says close",
         "its patience is over at once",
+        "its patience is over",
         "an answer without its body",
         "an answer that has none",
         "a connection that belongs to a user",

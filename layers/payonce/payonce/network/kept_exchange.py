@@ -45,7 +45,6 @@ _TARGET = re.compile(r"[!-~]+")
 _PATIENCE = re.compile(r"(?:^|[,\s])timeout=([0-9]{1,6})(?:$|[,\s])", re.IGNORECASE)
 # The server has tied this connection to a user (NTLM, Negotiate), or is about to: nobody else may have it.
 _PERSONAL = frozenset({401, 407})
-_BODILESS = frozenset({"HEAD"})
 
 
 class _Connection:
@@ -152,11 +151,12 @@ class KeptExchange:
         answer = read_body(connection, head, max_bytes)
         if answer is None:
             return Oversized(head.status, head.lines), False
-        kept = is_sent and connection.is_at_rest() and method not in _BODILESS and self._keep(connection, head)
+        kept = is_sent and connection.is_at_rest() and self._keep(connection, head)
         return Answered(head.status, {name.lower(): value for name, value in head.lines}, answer, head.lines), kept
 
     def _keep(self, connection: _Connection, head: Head) -> bool:
         seconds = min(self._idle_seconds, _patience_seconds(head) - PATIENCE_MARGIN_SECONDS)
+        # What a server sends by mistake behind an answer without a body would be the next request's answer.
         has_end = head.chunked or bool(head.length)
         if not head.persistent or not has_end or seconds <= 0 or head.status in _PERSONAL:
             return False
