@@ -32,7 +32,7 @@ from payonce.stores.redis_calls import (
     NotSentError,
     RedisCalls,
 )
-from payonce.stores.resp import Answers, packed
+from payonce.stores.redis_protocol import Answers, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
