@@ -52,6 +52,7 @@ def sidecar_of(config: ProxyConfig, environment: Mapping[str, str]) -> Sidecar:
         sleep=fibers.sleep,
         blobs=None if blobs is None else fibers.calls_in_threads(blobs, threads),
         documentation_url=documentation_url_of(environment),
+        elsewhere=partial(fibers.in_thread, threads),
     )
     return Sidecar(service, Metrics())
 
