@@ -13,25 +13,39 @@ from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredR
 from payonce.ports import Table
 from payonce.stores.dynamodb_requests import to_attributes
 from payonce.stores.redis_calls import redis_client
-from payonce.stores.redis_checks import Durability
-from payonce.stores.redis_idempotency import RedisIdempotencyStore
+from payonce.stores.redis_fields import to_fields
+from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
 from tests.support.aws import dynamodb_client
 
 if TYPE_CHECKING:
     from histories.servers import ProcessServer
+    from payonce.ports import Item
 
 BATCH = 25  # items of one BatchWriteItem
 WRITERS = 8
+PIPELINED = 500  # keys, about 500 KB
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"order":1,"padding":"' + b"x" * 300 + b'"}')
 DAYS_30_MS = 30 * 86_400_000
 
 
-def fill(store: ProcessServer | RedisServer, count: int) -> None:
-    """Store ``count`` completed keys, in the stores' own form."""
+def fill(store: ProcessServer | RedisServer, count: int, *, already: int = 0) -> None:
+    """Store the completed keys with the numbers from ``already`` to ``count``, in the stores' own form."""
     if isinstance(store, RedisServer):
-        _fill_valkey(store.url, count)
+        _fill_valkey(store.url, already, count)
     else:
-        _fill_dynamodb(store.url, count)
+        _fill_dynamodb(store.url, already, count)
+
+
+def item_of(number: int) -> Item:
+    """Return the item of a completed key."""
+    record = replace(_record(number), status=RecordStatus.COMPLETED)
+    purge_at_seconds = (record.created_at_ms + DAYS_30_MS) // 1000
+    return {
+        **to_item(record),
+        **response_attributes(RESPONSE),
+        "purge_at": purge_at_seconds,
+        "ended_at_ms": record.created_at_ms,
+    }
 
 
 def _record(number: int) -> IdempotencyRecord:
@@ -50,35 +64,35 @@ def _record(number: int) -> IdempotencyRecord:
     )
 
 
-def _fill_valkey(url: str, count: int) -> None:
+def _fill_valkey(url: str, first: int, count: int) -> None:
+    """Write hashes as the store's script leaves them, hundreds in one exchange; the audit streams stay empty."""
     client = redis_client(url)
-    client.config_set("appendfsync", "no")  # ten times as fast; nobody serves yet
-    store = RedisIdempotencyStore(client, prefix="payonce", clock=SystemClock(), at_least=Durability.NONE)
-
-    def write(number: int) -> None:
-        owned = store.claim(_record(number))
-        purge_at_seconds = (owned.created_at_ms + DAYS_30_MS) // 1000
-        store.complete(owned, RESPONSE, purge_at_seconds=purge_at_seconds, ended_at_ms=owned.created_at_ms, writes=())
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        for _ in pool.map(write, range(count)):
-            pass
+    client.config_set("appendfsync", "no")  # nobody serves yet
+    keys = RedisKeys(DEFAULT_PREFIX)
+    for begin in range(first, count, PIPELINED):
+        pipeline = client.pipeline(transaction=False)
+        for number in range(begin, min(begin + PIPELINED, count)):
+            item = item_of(number)
+            key = keys.record(item["id"])
+            pipeline.hset(key, items=to_fields(item))
+            pipeline.expireat(key, item["purge_at"])
+        pipeline.execute()
     client.config_set("appendfsync", "always")
     client.close()
 
 
-def _fill_dynamodb(url: str, count: int) -> None:
+def _fill_dynamodb(url: str, first: int, count: int) -> None:
     client = dynamodb_client(url)
 
-    def write(first: int) -> None:
-        items = []
-        for number in range(first, min(first + BATCH, count)):
-            record = replace(_record(number), status=RecordStatus.COMPLETED)
-            item = {**to_item(record), **response_attributes(RESPONSE), "ended_at_ms": record.created_at_ms}
-            items.append({"PutRequest": {"Item": to_attributes(item)}})
-        client.batch_write_item(RequestItems={Table.IDEMPOTENCY.value: items})  # type: ignore[dict-item]
+    def write(begin: int) -> None:
+        numbers = range(begin, min(begin + BATCH, count))
+        left = {
+            Table.IDEMPOTENCY.value: [{"PutRequest": {"Item": to_attributes(item_of(number))}} for number in numbers]
+        }
+        while left:
+            left = client.batch_write_item(RequestItems=left)["UnprocessedItems"]  # type: ignore[arg-type, assignment]
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        for _ in pool.map(write, range(0, count, BATCH)):
+        for _ in pool.map(write, range(first, count, BATCH)):
             pass
     client.close()

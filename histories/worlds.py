@@ -99,6 +99,7 @@ ASK: dict[str, Ask] = {
     "gateway": asking.ask_gateway,
     "sidecar": asking.ask_sidecar,
     "in_process": asking.ask_in_process,
+    "dispatcher": asking.ask_in_process,
 }
 
 
@@ -133,6 +134,7 @@ def _settings(
             "config": _routes(behind_url, {"claim": "merchant_id"}),
         },
         "in_process": {"store": kept, "upstream_url": behind_url},
+        "dispatcher": {"endpoint_url": store.url, "receiver_url": f"{behind_url}/orders"},
     }
     return json.dumps(settings[front])
 
