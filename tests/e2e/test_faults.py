@@ -54,7 +54,13 @@ def test_a_second_charge_would_be_found(world: Deployed) -> None:
     """The planted defect: the bank has a charge more than the client was told of."""
     payment = Payment(world.shop(), Played(Cell(BY_NAME["commit: dynamodb"], Fault.SLOW)))
     payment.be_struck()
-    body = {"reference": "planted", "currency": "EUR", "payment_method": payment.token, "amount_minor": AMOUNT_MINOR}
+    body = {
+        "reference": "planted",
+        "currency": "EUR",
+        "payment_method": payment.token,
+        "capture": "automatic",
+        "amount_minor": AMOUNT_MINOR,
+    }
     url = f"{world.stack.bank.base_url('forgetful')}/charges"
     urlopen(Request(url, json.dumps(body).encode(), {"Authorization": "Bearer planted"}), timeout=10).close()
     payment.conclude()
