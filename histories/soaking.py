@@ -24,10 +24,10 @@ from urllib.request import urlopen
 
 from histories.history import History
 from histories.report import verdict, write_part
-from histories.run import CLIENTS, SETTLE_SECONDS, Clients, concluded
+from histories.run import SETTLE_SECONDS, Clients, concluded
 from histories.slopes import Verdict
 from histories.soak import HEAD, Watch, measures
-from histories.traffic import Draws, closed_loop, open_loop
+from histories.traffic import SENDERS, Draws, closed_loop, open_loop
 from histories.workload import Workload
 from histories.worlds import running_world
 from tests.support.aws import FAKE_CREDENTIALS
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 PAGE = Path("docs/histories.md")
 RATE = 8.0  # a second in each world: what grows at it is no queue, and three worlds leave the machine idle
-WARM_SECONDS = 2.0  # of a closed loop, before the watch begins: what is first is compiled, connected and cached
+# Of a closed loop of as many clients as an open loop can have requests under way, before the watch begins: then every
+# pool of connections and threads is as large as it will ever be, and a machine that gets slower does not make it grow.
+WARM_SECONDS = 10.0
 WORLDS = (("sidecar", "valkey"), ("in_process", "valkey"), ("dispatcher", "dynamodb"))
 
 
@@ -76,14 +78,14 @@ def soak(front: str, store: str, *, per_second: float, minutes: float, before: s
     ):
         asking = Clients(world, History())
         workload: Draws = FreshKeys(prefix) if front == "dispatcher" else Workload(Random(1), prefix=prefix)
-        closed_loop(asking, workload, CLIENTS, WARM_SECONDS)
+        closed_loop(asking, workload, SENDERS, WARM_SECONDS)
         began = time.monotonic()
         empty_url = f"{world.behind.url}/orders/by-key/nobodys"
         with Watch([worker.pid for worker in world.workers], lambda: ask_nothing(empty_url)) as watch:
             samples = open_loop(asking, workload, per_second, 60 * minutes)
         # Open loops drain after their last request; what counts ends with the requests.
         seconds = min(60 * minutes, time.monotonic() - began)
-        done = concluded(asking, seconds, Counter(), clients=CLIENTS, settle_seconds=SETTLE_SECONDS, all_keys=False)
+        done = concluded(asking, seconds, Counter(), clients=SENDERS, settle_seconds=SETTLE_SECONDS, all_keys=False)
     found = measures(watch.readings, samples, seconds)
     is_flat = all(measure.verdict is Verdict.FLAT for measure in found)
     rows = [

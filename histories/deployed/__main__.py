@@ -22,7 +22,7 @@ from local.stack import Ports
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from histories.deployed.proxy import Seen
+    from histories.deployed.wire import Seen
 
 PAGE = Path("docs/histories.md")
 RESULTS = Path(".local/results/faults-end-to-end.json")

@@ -10,14 +10,14 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from histories.deployed.points import BANK, CREATE, SUBMIT
-from histories.deployed.proxy import Fault, Strike
-from payonce.domain.problems import PROBLEM_CONTENT_TYPE, TYPE_PREFIX
+from histories.deployed.proxy import Strike
+from histories.deployed.wire import Fault, slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from histories.deployed.points import Asks, Point
-    from histories.deployed.proxy import Seen
+    from histories.deployed.wire import Seen
     from histories.deployed.world import Deployed, Shop
     from tests.support.http import Answer
 
@@ -223,7 +223,9 @@ class Payment:
             "what its history says of a charge": (self._history().count(CAPTURED), 1),
             "the journal": (self._journal(), {"sum": 0, "receivable": AMOUNT_MINOR}),
         }
+        told_before = list(self.played.answers)
         self._ask_until_final()
+        self.played.answers = told_before  # other cells' strikes may meet the replay
         found["the replay"] = (self.final and self.final.body, final.body)
         came = [(one.headers["webhook-id"], one.body) for one in shop.received(CAPTURED)]
         self.played.copies = len(came)
@@ -243,10 +245,3 @@ class Payment:
         lines = self.shop.known("get_balances")["data"]
         receivable = [one["balance_minor"] for one in lines if one["account"].startswith("gateway_receivable:")]
         return {"sum": sum(one["balance_minor"] for one in lines), "receivable": sum(receivable)}
-
-
-def slug_of(answer: Answer) -> str:
-    """Return a problem's type after a blank, "" for no problem."""
-    if answer.header("content-type") != PROBLEM_CONTENT_TYPE:
-        return ""
-    return " " + str(answer.json()["type"]).removeprefix(TYPE_PREFIX)

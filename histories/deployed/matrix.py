@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from histories.deployed.cell import Cell, Played, play
 from histories.deployed.points import POINTS
-from histories.deployed.proxy import Fault
+from histories.deployed.wire import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

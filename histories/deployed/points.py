@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from histories.deployed.proxy import Seen
+    from histories.deployed.wire import Seen
 
 CREATE, RELAY, DISPATCH, RECOVER, ASK = "create", "relay", "dispatch", "recover", "ask"
 BANK, RECEIVER = "bank", "receiver"

@@ -23,7 +23,7 @@ from tests.support.http import Answer, call
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from histories.deployed.proxy import Address
+    from histories.deployed.wire import Address
     from local.receiver import Received
     from local.stack import Stack
 

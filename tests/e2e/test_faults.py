@@ -14,7 +14,7 @@ import pytest
 from histories.deployed.cell import AMOUNT_MINOR, Cell, Payment, Played
 from histories.deployed.matrix import run_cells
 from histories.deployed.points import POINTS
-from histories.deployed.proxy import Fault
+from histories.deployed.wire import Fault
 from histories.deployed.world import behind_proxy
 
 if TYPE_CHECKING:

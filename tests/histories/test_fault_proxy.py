@@ -12,7 +12,8 @@ import pytest
 
 from histories.deployed.matrix import Row, all_cells, read_rows, table, write_rows
 from histories.deployed.points import POINTS
-from histories.deployed.proxy import SLOW_SECONDS, Fault, FaultProxy, Seen, Strike, fault_proxy
+from histories.deployed.proxy import FaultProxy, Strike, fault_proxy
+from histories.deployed.wire import SLOW_SECONDS, Fault, Seen
 from tests.support.http import Answer, call
 
 if TYPE_CHECKING:
