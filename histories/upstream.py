@@ -49,7 +49,7 @@ class Orders:
             return self._remember(downstream_key, execution)
 
     def _remember(self, downstream_key: str, execution: dict[str, Any]) -> bytes:
-        self._executions.append(execution)
+        self._executions.append({**execution, "downstream_key": downstream_key})
         answer = {"order": len(self._executions), "key": execution["key"], "body": execution["body"]}
         self._by_key[downstream_key] = json.dumps(answer).encode()
         return self._by_key[downstream_key]
@@ -80,9 +80,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         order = body.get("data", body)  # a webhook's event has it there
         self.server.orders.pause()
-        answer = self.server.orders.execute(
-            order, self.headers.get("Idempotency-Key", ""), int(self.headers.get(ATTEMPT_HEADER, "-1"))
-        )
+        key = self.headers.get("Idempotency-Key", self.headers.get("webhook-id", ""))
+        answer = self.server.orders.execute(order, key, int(self.headers.get(ATTEMPT_HEADER, "-1")))
         self.server.orders.pause()
         self._answer(201, answer)
 
