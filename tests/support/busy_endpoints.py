@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
 
 from __future__ import annotations
 
-import itertools
 import random
 import statistics
 from collections import Counter
@@ -36,6 +35,7 @@ POLL_SECONDS = 0.005
 RECEIVER_SECONDS = (0.03, 0.07)
 HOT = 0  # the number of the endpoint that differs from the others
 UNIT_BYTES = 1024
+SETTLES_SECONDS = 3  # after the last event, so that what was stored was also delivered
 
 
 class TimedDatabase:
@@ -206,7 +206,7 @@ class Run:
         self.time.start(self._schedule)
         if scenario.hot_rate:
             self.time.start(self._hot_load)
-        self.time.run_until(scenario.seconds)
+        self.time.run_until(scenario.seconds + SETTLES_SECONDS)
 
     def _watch_records(self) -> None:
         original = self.database.write
@@ -238,12 +238,12 @@ class Run:
         raise AssertionError("an event was not relayed")
 
     def _healthy_load(self) -> None:
-        for number in itertools.count():
+        for number in range(int(self.scenario.rate * self.scenario.seconds)):
             self._emit(1 + number % (self.scenario.endpoints - 1), number)
             self.time.sleep(1 / self.scenario.rate)
 
     def _hot_load(self) -> None:
-        for number in itertools.count():
+        for number in range(int(self.scenario.hot_rate * self.scenario.seconds)):
             self._emit(HOT, 1_000_000 + number)
             self.time.sleep(1 / self.scenario.hot_rate)
 

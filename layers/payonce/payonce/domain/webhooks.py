@@ -58,7 +58,7 @@ DISABLE_AFTER_FAILING_MS = 3 * 24 * HOUR * 1000  # without any success: as long 
 DISABLE_AFTER_FAILURES = MAX_ATTEMPTS
 # Deliveries of one lane under way by messages of their own. More wait in the lane's list, so that a receiver that hangs
 # holds this many senders and no more.
-MOST_DIRECT = 5
+MOST_DIRECT = 2
 # Lanes of one endpoint: each is worked through by one execution of the 50 that there are, and holds about 500
 # deliveries a second (the limit of a partition of its index, at two writes each).
 MOST_LANES = 4

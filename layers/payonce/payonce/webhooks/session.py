@@ -122,17 +122,24 @@ class Session:
                 if self._ready:
                     return self._ready.popleft()
                 self._reading = True
+            if not self._read_on():
+                return None
+            self._man()
+
+    def _read_on(self) -> bool:
+        """Read until something is found. Return whether it is; ``False`` when this worker has to leave.
+
+        One worker reads at a time, so the others leave meanwhile: who is alone and finds nothing has come to the end.
+        """
+        while True:
             found = self._read()
             with self._lock:
-                self._reading = False
-                self._ready.extend(found)
-                if not found and (self._active == 1 or self._over):
-                    self._active -= 1
-                    return None
-            if found:
-                self._man()
-            else:
-                self._tools.sleep(POLL_SECONDS)
+                if found or self._over or self._active == 1:
+                    self._reading = False
+                    self._ready.extend(found)
+                    self._active -= not found
+                    return bool(found)
+            self._tools.sleep(POLL_SECONDS)
 
     def _read(self) -> list[Job]:
         """Return the next batch, and look whether the endpoint is still as it was."""
