@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MERCHANT = "mer_hooks"
 KEY = HmacKey(b"s" * 32)
-VISIBILITY_TIMEOUT_MS = 180_000
+VISIBILITY_TIMEOUT_MS = 360_000
 ROUND_MS = 6 * 60_000  # longer than a lost message's grace
 _numbers = itertools.count()
 

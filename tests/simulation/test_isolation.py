@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.webhooks import MOST_DIRECT
 from payonce.webhooks.attempts import ATTEMPT_TIMEOUT_MS
-from payonce.webhooks.pace import MOST_WIDTH
+from payonce.webhooks.pace import FIRST_WIDTH, MOST_WIDTH
 from tests.support.busy_endpoints import Run, Scenario, steady
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ def test_a_dead_endpoint_does_not_delay_the_others() -> None:
     """Fails without the bound of direct messages, without the pace, and without the breaker (the next test)."""
     run = Run(scenario(steady(NEVER), hot_rate=20, seconds=40))
     assert unmoved(run)
-    assert run.receivers.most_hot_at_once <= MOST_DIRECT
+    assert run.receivers.most_hot_at_once <= MOST_DIRECT + FIRST_WIDTH
 
 
 def test_without_bounds_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shows that the load is such that isolation matters: else the test above would prove nothing."""
     monkeypatch.setattr("payonce.webhooks.relay.MOST_DIRECT", 10_000)
-    run = Run(scenario(steady(NEVER), hot_rate=20, seconds=40))
-    assert len(run.latencies_ms) < 0.5 * RATE * 40
+    run = Run(scenario(steady(NEVER), hot_rate=20, seconds=20))
+    assert run.percentile_ms(99) > 10 * without().percentile_ms(99)
 
 
 def test_a_receiver_that_fails_half_the_time_gets_one_at_a_time_and_delays_nobody() -> None:

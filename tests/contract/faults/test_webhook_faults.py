@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.contract.faults.servers import Servers
 
 FULL = os.environ.get("PAYONCE_FAULTS") == "full"
-VISIBILITY_TIMEOUT_MS = 180_000
+VISIBILITY_TIMEOUT_MS = 360_000
 ROUND_MS = 6 * 60_000  # longer than a lost message's grace
 # Nobody overtakes here: a message or an event that comes twice is what happens anyway.
 PLAYED = [fault for fault in FAULTS if not fault.overtaker and (FULL or not fault.alike)]
