@@ -11,7 +11,7 @@ import pytest
 
 from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
 from payonce.domain.endpoint import EndpointChange, EndpointStatus
-from payonce.domain.errors import OutcomeUnknown, StoreUnavailable
+from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.domain.ids import event_place
 from payonce.domain.webhooks import MOST_DIRECT, MOST_LANES, DeliveryStatus
 from payonce.outbox import event_key
@@ -19,7 +19,7 @@ from payonce.ports import Adjust, Page, Table
 from payonce.webhooks.attempts import LEASE_MARGIN_MS, Dispatched
 from payonce.webhooks.crew import ThreadCrew
 from payonce.webhooks.deliveries import DUE_INDEX, key_of, new_delivery
-from payonce.webhooks.delivery_writes import insert_write
+from payonce.webhooks.delivery_writes import attempt_write, insert_write
 from payonce.webhooks.endpoints import delete_writes
 from payonce.webhooks.gate import gate_key
 from payonce.webhooks.messages import wake
@@ -287,6 +287,33 @@ def test_a_killed_senders_lane_comes_back_and_what_he_had_is_leased_first(
     assert drain(world, endpoint) is Dispatched.DRAINED
     assert {delivery.delivery_id: delivery.fence for delivery in world.deliveries(endpoint)}[newest.delivery_id] == 0
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED] * 6
+
+
+def test_a_sender_that_wakes_while_the_newer_one_is_sending_changes_nothing(
+    world: WebhookWorld, endpoint: Endpoint
+) -> None:
+    """Fails without the lease of what an abandoned session may hold (P5): nothing else has been written yet.
+
+    ::
+
+        A  takes the lane ─ post ─ frozen ············· 500: record ─ refused
+        B                            takes it over ─ lease ─ post ─────────── 200: record
+    """
+    [stale] = store(world, endpoint, 1)
+
+    def wake_up() -> None:
+        world.receivers.before_answer = lambda: None
+        with pytest.raises(WriteConflict):
+            world.database.write([attempt_write(stale, {}, DeliveryStatus.FAILED, at_ms=world.clock.ms)])
+
+    def overtake() -> None:
+        world.receivers.before_answer = wake_up
+        world.clock.ms += REQUEST_MS + LEASE_MARGIN_MS + 1
+        assert drain(world, endpoint) is Dispatched.DRAINED
+
+    world.receivers.before_answer = overtake
+    drain(world, endpoint)
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
 
 
 @pytest.mark.parametrize("newer", [Answer(status=200, latency_ms=1), TIMED_OUT])

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ATTEMPT_TIMEOUT_MS = 15_000  # for the whole exchange; a receiver should queue the event and answer
 RECORD_RESERVE_MS = 5_000  # kept free at the end of the function, for the record and its retries
+MIN_ATTEMPT_MS = 2_000  # with less time left, it is better to let the message come again
 LEASE_MARGIN_MS = 10_000  # for clock differences, and for the record after the exchange
 MAX_MESSAGE_DELAY_MS = 900_000  # SQS's maximum delay; the scheduler handles what is due later
 

@@ -18,7 +18,14 @@ from payonce.domain.errors import StoreUnavailable, WriteConflict
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import find_event
 from payonce.ports import Deadline, Table
-from payonce.webhooks.attempts import ATTEMPT_TIMEOUT_MS, LEASE_MARGIN_MS, RECORD_RESERVE_MS, Dispatched, Pulse
+from payonce.webhooks.attempts import (
+    ATTEMPT_TIMEOUT_MS,
+    LEASE_MARGIN_MS,
+    MIN_ATTEMPT_MS,
+    RECORD_RESERVE_MS,
+    Dispatched,
+    Pulse,
+)
 from payonce.webhooks.deliveries import delivery_from, delivery_key
 from payonce.webhooks.delivery_writes import lease_write, status_write, yield_write
 from payonce.webhooks.endpoints import load_endpoint_and_gate
@@ -74,7 +81,7 @@ class Dispatcher:
             self._database.write([yield_write(delivery, at_ms=now_ms)])
             return self._lanes.drain(_lane_of(delivery), deadline)
         until = Deadline(deadline.at_ms - RECORD_RESERVE_MS)
-        if until.at_ms - now_ms < ATTEMPT_TIMEOUT_MS:
+        if until.at_ms - now_ms < MIN_ATTEMPT_MS:
             raise StoreUnavailable("Too little time is left for an attempt; the message comes again.")
         event = find_event(self._database, delivery.merchant_id, delivery.event_id)
         if event is None:

@@ -19,7 +19,7 @@ from payonce.domain.endpoint import EndpointStatus
 from payonce.domain.errors import StoreUnavailable, WriteConflict
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.ports import Deadline
-from payonce.webhooks.attempts import ATTEMPT_TIMEOUT_MS, LEASE_MARGIN_MS, RECORD_RESERVE_MS, Dispatched
+from payonce.webhooks.attempts import LEASE_MARGIN_MS, MIN_ATTEMPT_MS, RECORD_RESERVE_MS, Dispatched
 from payonce.webhooks.delivery_writes import status_write
 from payonce.webhooks.endpoints import load_endpoint_and_gate
 from payonce.webhooks.gate import Gate
@@ -79,7 +79,7 @@ class Lanes:
             return Dispatched.LEFT
         if gate.health.is_open(now_ms):
             return self._defer(message, gate.health, now_ms)
-        if deadline.at_ms - RECORD_RESERVE_MS - ATTEMPT_TIMEOUT_MS <= now_ms:
+        if deadline.at_ms - RECORD_RESERVE_MS - now_ms < MIN_ATTEMPT_MS:
             raise StoreUnavailable("Too little time is left for an attempt; the message comes again.")
         return gate
 

@@ -64,8 +64,10 @@ class Session:
         self._held = held
         self._waiting = waiting
         self._until = until
-        self._last_start_ms = until.at_ms - ATTEMPT_TIMEOUT_MS
         self._clock = tools.attempts.clock
+        left_ms = until.at_ms - self._clock.now_ms()
+        # An attempt that is begun has all its time; in a function that has little, half of what there is.
+        self._last_start_ms = until.at_ms - min(ATTEMPT_TIMEOUT_MS, left_ms // 2)
         self._crew = tools.crew()
         self._lock = Lock()
         self._endpoint: Endpoint | None = None
