@@ -170,7 +170,7 @@ def asks_for_nobody_else(patch: pytest.MonkeyPatch) -> None:
         (drops_the_fence, "P5"),
         (writes_the_event_apart, "P5"),
         (names_events_anew_at_delivery, "P6"),
-        (relays_to_the_first_endpoint_alone, "P6"),
+        (relays_to_the_first_endpoint_alone, "P6 settling"),
         (leaves_what_waits_in_a_lane, "settling"),
         (books_half, "P7"),
         (forgets_whose_key_it_is, "P8"),
