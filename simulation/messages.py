@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulation.wire import Wire
 
 QUEUE_TYPICAL_MS = 10
-VISIBILITY_SECONDS = 180  # as in template.yaml
+VISIBILITY_SECONDS = 360  # as in template.yaml
 MAX_RECEIVES = 2  # fewer than deployed, so that a short run sees the dead-letter queue
 STREAM_SHARDS = 2
 STREAM_BATCH = 10

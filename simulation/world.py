@@ -22,6 +22,7 @@ from payonce.recovery.book import Book
 from payonce.recovery.feeder import Feeder, Feeding
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.webhooks.attempts import Attempts
 from payonce.webhooks.deliveries import DELIVERY_PREFIX
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import create_writes
@@ -30,6 +31,7 @@ from payonce.webhooks.keys import key_context
 from payonce.webhooks.relay import Relay
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler as DeliveryScheduler
+from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from payonce.webhooks.sweeper import Sweeper
@@ -44,6 +46,7 @@ from simulation.messages import SimulatedQueue, SimulatedReceivers, SimulatedStr
 from simulation.plan import CURRENCIES, MAX_SKEW_MS, MERCHANTS, Plan, played
 from simulation.scheduler import Scheduler
 from simulation.wire import Wire
+from tests.support.crews import OneByOne, each_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,16 +167,26 @@ class World:
         scheduler, database = self.scheduler, self.database
         self._cipher = MemoryCipher(scheduler, Random(f"{self.plan.seed}/cipher").randbytes)
         self.receivers = SimulatedReceivers(self.wire, self._received)
-        self.relay = Relay(database=database, queue=self.queue, clock=scheduler)
-        self.dispatcher = Dispatcher(
+        gates = Gates(database)
+        # One after the other: a kill ends an execution's threads together, and other executions interleave.
+        self.relay = Relay(database=database, queue=self.queue, clock=scheduler, gates=gates, each=each_in_turn)
+        attempts = Attempts(
             database=database,
             queue=self.queue,
             transport=self.receivers,
             signer=Signer(cipher=self._cipher, clock=scheduler),
-            gates=Gates(database, choose=self._choose),
             clock=scheduler,
             jitter=self._jitter,
             report_disabled=lambda _name, _reason: None,
+        )
+        self.dispatcher = Dispatcher(
+            Tools(
+                attempts=attempts,
+                gates=gates,
+                crew=OneByOne,
+                sleep=self.wire.sleep,
+                report_error=self.report_error,
+            )
         )
         self.deliveries = DeliveryScheduler(
             database=database,
@@ -182,6 +195,7 @@ class World:
             advance=partial(advance_replay, database, self.queue, scheduler),
             clock=scheduler,
             report_error=self.report_error,
+            each=each_in_turn,
         )
         for merchant, number in itertools.product(MERCHANTS, range(1, self.plan.endpoints + 1)):
             self._add_endpoint(merchant, number)
@@ -206,9 +220,6 @@ class World:
             updated_at_ms=now_ms,
         )
         self.database.apply(create_writes(made)[:2])
-
-    def _choose(self, count: int) -> int:
-        return self.scheduler.alive().latencies.randrange(count)
 
     def _jitter(self) -> float:
         return self.scheduler.alive().latencies.random()

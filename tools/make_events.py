@@ -183,8 +183,9 @@ DELIVERY_MESSAGE = {
     "merchant_id": MERCHANT_ID,
     "endpoint_id": PATH_IDS["endpoint_id"],
     "delivery_id": PATH_IDS["delivery_id"],
-    "attempt": 1,
+    "fence": 1,
 }
+WAKE_MESSAGE = {"merchant_id": MERCHANT_ID, "endpoint_id": PATH_IDS["endpoint_id"], "lane": 0}
 ASK_MESSAGE = {
     "lane": "sandbox_bank",
     "claims": [f"{MERCHANT_ID}#create_payment#{number:064x}" for number in range(2)],
@@ -512,7 +513,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "dispatch_deliveries": {
         "unknown_delivery": queue_records("DeliveryQueue", DELIVERY_MESSAGE),
-        "one_is_no_message": queue_records("DeliveryQueue", DELIVERY_MESSAGE, "not JSON", {"attempt": "1"}),
+        "unknown_endpoint": queue_records("DeliveryQueue", WAKE_MESSAGE),
+        "one_is_no_message": queue_records("DeliveryQueue", DELIVERY_MESSAGE, "not JSON", {"fence": "1"}),
     },
     "schedule_deliveries": {"scheduled": scheduled("payonce-schedule")},
     "correct_break": {

@@ -58,7 +58,7 @@ def test_the_streams_events_become_deliveries_with_their_bytes(run: Any, applica
     images = [record["dynamodb"]["NewImage"] for record in event("relay_events", "two_events")["Records"]]
     application.database.write([Insert(Table.OUTBOX, from_stream_image(image)) for image in images])
     assert failed(run("relay_events", "two_events")) == []
-    assert {(message["endpoint_id"], message["attempt"]) for message in queued(application)} == {(ENDPOINT, 1)}
+    assert {(message["endpoint_id"], message["fence"]) for message in queued(application)} == {(ENDPOINT, 1)}
     for image in images:
         stored = application.database.get(Table.OUTBOX, {name: image[name]["S"] for name in ("pk", "sk")})
         assert stored is not None
@@ -81,6 +81,7 @@ def test_a_changed_item_is_not_relayed(run: Any, application: DeliveryApplicatio
 
 def test_a_message_of_no_delivery_is_done_with(run: Any) -> None:
     assert failed(run("dispatch_deliveries", "unknown_delivery")) == []
+    assert failed(run("dispatch_deliveries", "unknown_endpoint")) == []
 
 
 def test_only_what_is_no_message_comes_again(run: Any) -> None:
@@ -91,7 +92,8 @@ def test_only_what_is_no_message_comes_again(run: Any) -> None:
 
 def test_an_empty_schedule_does_nothing(run: Any) -> None:
     assert run("schedule_deliveries", "scheduled") == {
-        "queued": 0,
+        "endpoints": 1,
+        "woken": 0,
         "swept": 0,
         "sweep_failed": 0,
         "sweep_behind_ms": 0,

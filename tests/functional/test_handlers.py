@@ -314,7 +314,8 @@ def test_a_redelivery_is_in_the_queue(application: Application, monkeypatch: pyt
     load_handler("redeliver_webhook", application, monkeypatch)(event, Context())
     sqs = boto3.client("sqs", region_name=REGION)
     (message,) = sqs.receive_message(QueueUrl=application.settings.delivery_queue_url)["Messages"]
-    assert json.loads(message["Body"])["delivery_id"] == event["pathParameters"]["delivery_id"]
+    asked = json.loads(message["Body"])
+    assert (asked["endpoint_id"], asked["lane"]) == (event["pathParameters"]["endpoint_id"], 0)
 
 
 def test_a_known_key_is_authorized(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:

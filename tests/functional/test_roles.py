@@ -67,6 +67,7 @@ NOT_ASKED_FOR = {
         Grant("dynamodb:GetItem", "IdempotencyTable"): "The same.",
     },
     "redeliver_webhook": {Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD},
+    "delete_webhook_endpoint": {Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD},
 }
 
 

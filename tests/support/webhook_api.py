@@ -109,11 +109,12 @@ def load_delivery(database: Database, delivery: Delivery) -> Delivery:
 
 def attempt(database: Database, delivery: Delivery, exchanged: Exchanged, status: DeliveryStatus) -> Delivery:
     """Record an attempt, as a sender does, and return what is stored then."""
-    database.write([lease_write(delivery, lease_expires_at_ms=1)])
+    database.write([lease_write(delivery, lease_expires_at_ms=1, lane_mark=0)])
     leased = load_delivery(database, delivery)
     now_ms = delivery.updated_at_ms
     due = now_ms + 5 if status is DeliveryStatus.PENDING else None
-    database.write([attempt_write(leased, attempt_entry(exchanged, at_ms=now_ms), status, at_ms=now_ms, due_at_ms=due)])
+    entry = attempt_entry(exchanged, at_ms=now_ms)
+    database.write([attempt_write(leased, entry, status, at_ms=now_ms, not_before_ms=due)])
     return load_delivery(database, delivery)
 
 

@@ -14,6 +14,8 @@ from payonce.domain.ids import event_place
 from payonce.ports import Insert, Page, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from payonce.domain.events import Event
     from payonce.ports import Database, Item, Key, Write
 
@@ -125,3 +127,10 @@ def find_event(database: Database, merchant_id: str, event_id: str) -> Item | No
     except ValueError:
         return None
     return None if item is None or item["merchant_id"] != merchant_id else opened(item)
+
+
+def find_events(database: Database, event_ids: Sequence[str]) -> dict[tuple[str, str], Item]:
+    """Return those of up to 100 events that are stored, by merchant and id, in one round trip."""
+    keys = {tuple(event_key(*event_place(event_id)).items()) for event_id in event_ids}
+    items = map(opened, database.get_many(Table.OUTBOX, [dict(key) for key in keys])) if keys else ()
+    return {(item["merchant_id"], item["event_id"]): item for item in items}

@@ -46,9 +46,9 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             frozenset({"created_at_ms"}),
         ),
         Table.MERCHANTS: TableSchema(("pk", "sk")),
-        Table.ENDPOINTS: TableSchema(("pk", "sk")),
+        Table.ENDPOINTS: TableSchema(("pk", "sk"), {"gates": ("gate_shard", "pk")}),
         Table.DELIVERIES: TableSchema(
-            ("pk", "sk"), {"due-deliveries": ("due_shard", "due_at_ms")}, frozenset({"due_at_ms"})
+            ("pk", "sk"), {"due-deliveries": ("due_list", "due_at_ms")}, frozenset({"due_at_ms"})
         ),
         Table.AUDIT: TableSchema(
             ("record_id", "entry_key"),
