@@ -150,9 +150,9 @@ def test_the_page_counts_and_names_what_survives() -> None:
     )
     counts = counted([Verdict(first, "t::x", 1, 1), Verdict(second, "", 1, 1), Verdict(third, "", 1, 7)], [entry])
     assert (counts.mutants, counts.killed, counts.equivalent) == (3, 1, 1)
-    once = rendered({MODULES[0]: counts}, "", on="2026-01-01")
+    once = rendered({MODULES[0]: counts}, "", tried_with="2 s", on="2026-01-01")
     assert f"{MODULES[0]}:{third.line}" in once
-    again = rendered({MODULES[1]: counted([], [])}, once, on="2026-01-02")
+    again = rendered({MODULES[1]: counted([], [])}, once, tried_with="2 s", on="2026-01-02")
     assert [line for line in once.splitlines() if "2026-01-01" in line] == [
         line for line in again.splitlines() if "2026-01-01" in line
     ]

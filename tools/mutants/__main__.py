@@ -61,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"listed as equivalent, but {verdict.by} fails: {verdict.mutant}", file=sys.stderr)
     if chosen.write:
         page = PAGE.read_text("utf-8")
-        PAGE.write_text(written(page, rendered(tried, page, on=f"{datetime.now(UTC):%Y-%m-%d}")), "utf-8")
+        tried_with = f"{chosen.seconds:g} s, then {chosen.again:g} s and {chosen.seeds} seeds"
+        PAGE.write_text(
+            written(page, rendered(tried, page, tried_with=tried_with, on=f"{datetime.now(UTC):%Y-%m-%d}")), "utf-8"
+        )
     return 1 if wrong or any(counts.survivors for counts in tried.values()) else 0
 
 

@@ -43,6 +43,7 @@ def test_a_claim_is_ones_own_by_its_id_and_its_fence(other: IdempotencyRecord) -
         own_or_taken(RECORD, other)
     assert taken.value.record is other
     assert taken.value.contested is False
+    assert str(taken.value) == RECORD.record_id  # what a log shows
 
 
 def test_a_claim_that_can_not_be_read_or_is_not_there_proves_nothing() -> None:
