@@ -70,7 +70,10 @@ class Selection:
 
         Of the others, one case of each test comes before a second case of any: a test's cases see about the same.
         """
-        found = set().union(*(self._executing[place] for place in self._places(mutant))) - self.unreliable
+        found = set().union(*(self._executing[place] for place in self._places(mutant)))
+        if not found and not mutant.function:  # only an import uses it, as a default does
+            found = set().union(*(tests for (module, _), tests in self._executing.items() if module == mutant.module))
+        found -= self.unreliable
         first = [test for test in reversed(self.killers(mutant)) if test in found]
         own = Path(mutant.module).stem
         quickest = sorted(found - set(first), key=lambda test: (self._tests[test]["seconds"], test))
