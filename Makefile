@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults outage-drill mechanisms
+.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults outage-drill mechanisms mutants
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -130,6 +130,10 @@ faults: setup ## one payment for each request to a service and each fault, on th
 
 mechanisms: setup ## take out each mechanism that "never charged twice" rests on, and show the test that fails (docs/mechanisms.md)
 	$(PY) -m tools.mechanisms --processes $(WORKERS) --write
+
+MODULES ?=
+mutants: setup ## change one place of a safety-relevant module after the other, and show what no test sees: MODULES="payments/rules.py" (docs/mutants.md)
+	nice -n 19 $(PY) -m tools.mutants --write $(MODULES)
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure

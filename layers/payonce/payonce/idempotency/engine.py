@@ -91,7 +91,6 @@ class IdempotencyEngine:
             # Made anew after every wait: a claim's time starts when it is made, and excludes waiting for another owner.
             record = self._new_record(request, plan)
             persistence = FencedPersistence(
-                store=self._store,
                 ownership=self._ownership,
                 clock=self._clock,
                 new_record=record,
@@ -177,16 +176,14 @@ class IdempotencyEngine:
             return self._replay(cast("FencedDataRecord", idempotent_data).record)
 
         config = IdempotencyConfig(
-            lambda_context=cast("LambdaContext", _RemainingTime(request.deadline, self._clock)),
+            lambda_context=cast("LambdaContext", _NoContext()),
             response_hook=replay,
-            hash_function="sha256",
         )
         guarded = idempotent_function(
             once,
             data_keyword_argument="request",
             persistence_store=persistence,
             config=config,
-            key_prefix=request.operation,
         )
         try:
             replayed = guarded(request=request.fingerprint)
@@ -236,15 +233,12 @@ class IdempotencyEngine:
             )
 
 
-class _RemainingTime:
-    """Stands in for a Lambda context. Registered per call, because ``idempotent_function`` does not do it."""
+class _NoContext:
+    """Stands in for a Lambda context: Powertools warns without one. The lease takes the place of its expiry."""
 
-    def __init__(self, deadline: Deadline, clock: Clock) -> None:
-        self._deadline = deadline
-        self._clock = clock
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self._deadline.remaining_seconds(self._clock) * 1000)
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 0
 
 
 def _present(concluded: KeyedResponse | None) -> KeyedResponse:
