@@ -35,6 +35,7 @@ from payonce.payments.representation import (
     payment_path,
 )
 from payonce.payments.rules import NeverExecuted
+from payonce.payments.stored_payments import find_payment, keep_head
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 def load_payment(services: Services, merchant_id: str, payment_id: str) -> Payment:
     """Return the merchant's payment as it is stored now. Raises ``NotFound``."""
-    item = services.database.get(Table.PAYMENTS, payment_key(merchant_id, payment_id))
-    if item is None:
+    payment = find_payment(services.database, merchant_id, payment_id)
+    if payment is None:
         raise NotFound(f"There is no payment {payment_id}.")
-    return payment_from(item)
+    return payment
 
 
 def plan_follow_up(
@@ -92,7 +93,8 @@ class FollowUp(GatewayWork):
         self._moved_as: str | None = None
 
     def plan(self) -> Plan:
-        """See ``Work``. Claim and reservation are one transaction."""
+        """See ``Work``. Claim and reservation are one transaction, for which the payment needs a head."""
+        keep_head(self._database, self._plan.merchant_id, self._plan.payment_id)
         return Plan(
             claim_id=self._plan.operation_id,
             resource=payment_path(self._plan.payment_id),
