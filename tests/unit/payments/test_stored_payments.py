@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import NotFound, OutcomeUnknown, StoreUnavailable
+from payonce.domain.errors import NotFound, OutcomeUnknown, PaymentStateConflict, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
-from payonce.payments.follow_up import load_payment
+from payonce.payments.follow_up import FollowUp, load_payment, plan_follow_up
 from payonce.payments.payment_items import payment_key
 from payonce.payments.payment_reads import get_history, get_payment, list_payments
 from payonce.payments.stored_payments import find_first, find_head, find_payment, find_payments, keep_head
@@ -126,6 +127,58 @@ def test_a_head_whose_answer_is_lost_executes_nothing() -> None:
 
     with pytest.raises(StoreUnavailable):
         keep_head(Interrupted(world.database, lose), MERCHANT, identity)
+
+
+def test_a_head_that_can_not_be_read_leaves_it_to_the_claim() -> None:
+    """Fails when a retry is told "not executed" while the first request's refund is in doubt, or made, or a stranger's
+    404 is told to the owner.
+    """
+    world = World()
+    identity = made(world)
+    blind = Blind(world.database)
+    services = replace(world.services, database=blind)
+    plan = plan_follow_up(
+        OperationKind.REFUND, merchant_id=MERCHANT, payment_id=identity, amount_minor=400, services=services
+    )
+
+    def refund() -> int:
+        work = FollowUp(plan, lambda _name: world.gateway, services)
+        return world.engine.execute(world.request("refund", "refund"), work).response.status
+
+    with pytest.raises(StoreUnavailable):
+        refund()
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+    assert world.follow_up(OperationKind.REFUND, identity, "refund", 400).response.status == 201
+    assert refund() == 201
+    assert len(world.gateway.succeeded(OperationKind.REFUND)) == 1
+
+
+def test_a_refund_asked_for_while_the_payment_is_in_doubt_does_not_stop_its_end() -> None:
+    """Its head is there although it has one version only. Fails when the second version must make the head."""
+    world = World()
+    world.gateway.script, world.gateway.lookup_fails = ["booked_lost"], True
+    identity = made(world)
+    with pytest.raises(PaymentStateConflict):
+        world.follow_up(OperationKind.REFUND, identity, "too early", 400)
+    assert head(world, identity)["status"] == "in_doubt"
+    world.gateway.lookup_fails = False
+    world.clock.ms += 3_600_000
+    world.recover()
+    assert world.errors == []
+    stored = find_payment(world.database, MERCHANT, identity)
+    assert stored is not None
+    assert (stored.status.value, stored.version, stored.refundable_minor) == ("captured", 2, 1000)
+
+
+class Blind(MemoryDatabase):
+    """Can't read payments."""
+
+    def __init__(self, database: Any) -> None:
+        self._inner = database
+
+    def get(self, table: Table, key: Any) -> Any:
+        """See ``Database``."""
+        raise StoreUnavailable("The table does not answer.")
 
 
 class Interrupted(MemoryDatabase):

@@ -14,6 +14,7 @@ from payonce.domain.errors import (
     NotFound,
     PaymentStateConflict,
     PayonceError,
+    StoreUnavailable,
     WriteConflict,
 )
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Succeeded
@@ -91,10 +92,15 @@ class FollowUp(GatewayWork):
         self._gateway_named = gateway_named
         self._payment: Payment | None = None
         self._moved_as: str | None = None
+        self._head_unknown: StoreUnavailable | None = None
 
     def plan(self) -> Plan:
         """See ``Work``. Claim and reservation are one transaction, for which the payment needs a head."""
-        keep_head(self._database, self._plan.merchant_id, self._plan.payment_id)
+        try:
+            keep_head(self._database, self._plan.merchant_id, self._plan.payment_id)
+        except StoreUnavailable as error:
+            # Not raised yet: only the claim can tell whether an earlier request with this key has executed something.
+            self._head_unknown = error
         return Plan(
             claim_id=self._plan.operation_id,
             resource=payment_path(self._plan.payment_id),
@@ -244,7 +250,7 @@ class FollowUp(GatewayWork):
     def _refusal(self, conflict: WriteConflict) -> PayonceError:
         plan = self._plan
         if conflict.current is None:
-            return NotFound(f"There is no payment {plan.payment_id}.")
+            return self._head_unknown or NotFound(f"There is no payment {plan.payment_id}.")
         payment = payment_from(conflict.current)
         available_minor = getattr(payment, RESERVED_FROM[plan.kind])
         if available_minor > 0 and plan.kind is not OperationKind.VOID:
