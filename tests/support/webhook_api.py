@@ -14,6 +14,7 @@ from payonce.domain.ids import content_id
 from payonce.domain.payment import Change
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import event_item, event_write, opened
+from payonce.packing import unpack
 from payonce.ports import Table
 from payonce.webhooks.deliveries import Delivery, attempt_entry, delivery_from, key_of, new_delivery
 from payonce.webhooks.delivery_writes import attempt_write, insert_write, lease_write
@@ -141,8 +142,8 @@ def texts_in(value: Any) -> Iterator[str]:
         yield value.decode("latin-1")
         yield base64.b64encode(value).decode()
         try:
-            yield zlib.decompress(value).decode("latin-1")
-        except zlib.error:
+            yield unpack(value).decode("latin-1")
+        except ValueError:
             return
     else:
         yield str(value)

@@ -27,6 +27,7 @@ from payonce.outbox import (
 )
 from payonce.ports import Insert, Table
 from payonce.stores.memory import MemoryDatabase
+from tests.support.webhook_api import holds_secret
 
 AT_MS = 1_800_000_000_000
 LAST = "~"
@@ -140,3 +141,8 @@ def test_a_days_events_are_read_in_order_from_a_position_on() -> None:
     assert [item["created_at_ms"] - AT_MS for item in page.items] == [1, 2]
     rest = events_of_day(database, 0, from_ms=AT_MS + 1, until_ms=AT_MS + 3, limit=2, start=page.next_key)
     assert [item["created_at_ms"] - AT_MS for item in rest.items] == [3]
+
+
+def test_who_looks_for_secrets_looks_into_what_is_packed() -> None:
+    """Fails when a scan of the tables for secrets sees packed bytes alone."""
+    assert holds_secret(event_item(event(1)), '"number":1')
