@@ -26,7 +26,7 @@ from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.network.webhook_sender import WebhookSender
-from payonce.outbox import event_item, event_write
+from payonce.outbox import event_item, event_write, opened
 from payonce.ports import Deadline, Table
 from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.memory import MemoryDatabase
@@ -160,7 +160,7 @@ class Rig:
             data={"id": "pay_01JD0Z2VJ6K0Q5M8YB3W7T9XRA", "text": "x" * 500},
         )
         self.database.write([event_write(made)])
-        return event_item(made)
+        return opened(event_item(made))
 
     def handle(self, body: str) -> str:
         """Handle one message."""

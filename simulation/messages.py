@@ -120,8 +120,9 @@ class SimulatedStream:
                 self._scheduler.after(self._stalls(), partial(self._next, shard, attempt + 1))
 
         for item in batch:
-            self._relayed[item["event_id"]] += 1
-            if self._relayed[item["event_id"]] > 1:
+            named = f"{item['pk']} {item['sk']}"
+            self._relayed[named] += 1
+            if self._relayed[named] > 1:
                 self._scheduler.history.reached[Goal.RELAYED_TWICE] += 1
         self._relay(stream_event(batch), done)
 

@@ -13,7 +13,7 @@ from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.ids import UlidSource
 from payonce.domain.webhooks import delivery_id
 from payonce.idempotency.engine import IdempotencyEngine
-from payonce.outbox import opened
+from payonce.outbox import is_event
 from payonce.payments.recovery_run import Recovery
 from payonce.ports import Table
 from payonce.reconciliation.taxonomy import BreakClass
@@ -44,6 +44,7 @@ from simulation.faults import Fates
 from simulation.gateway import SimulatedGateway
 from simulation.messages import SimulatedQueue, SimulatedReceivers, SimulatedStream
 from simulation.plan import CURRENCIES, MAX_SKEW_MS, MERCHANTS, Plan, played
+from simulation.promises.shared import event_name
 from simulation.scheduler import Scheduler
 from simulation.wire import Wire
 from tests.support.crews import OneByOne, each_in_turn
@@ -271,10 +272,11 @@ class World:
         there = {item["sk"] for item in self.database.items(Table.DELIVERIES)}
         endpoints = [item for item in self.database.items(Table.ENDPOINTS) if "url" in item]
         return [
-            event["event_id"]
-            for event in map(opened, self.database.items(Table.OUTBOX))
+            name
+            for event in filter(is_event, self.database.items(Table.OUTBOX))
             for endpoint in endpoints
             if endpoint["merchant_id"] == event["merchant_id"]
-            and DELIVERY_PREFIX + delivery_id(event["event_id"], endpoint["endpoint_id"], event["created_at_ms"])
+            and DELIVERY_PREFIX
+            + delivery_id(name := event_name(event), endpoint["endpoint_id"], event["created_at_ms"])
             not in there
         ]

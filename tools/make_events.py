@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.outbox import event_item
+from payonce.packing import pack
 from payonce.stores.dynamodb_requests import to_attributes
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
@@ -277,8 +278,7 @@ DONE: dict[str, Any] = {
     "purge_at": {"N": "1798118278"},
     "response_status": {"N": "201"},
     "response_headers": {"M": {"content-type": {"S": "application/json"}}},
-    "response_body": {"B": "e30="},
-    "response_packed": {"BOOL": False},
+    "response_body": {"B": base64.b64encode(pack(b"{}")).decode()},
 }
 PAID: dict[str, Any] = {
     **CLAIM,

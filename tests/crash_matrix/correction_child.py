@@ -19,7 +19,7 @@ from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge
 from payonce.entrypoints.corrections import correct
 from payonce.gateways.sandbox_bank import sandbox_bank_from_options
 from payonce.payments.follow_up import load_payment
-from payonce.payments.payment_items import journal_writes
+from payonce.payments.journal import correction_writes
 from payonce.ports import Deadline, Table
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes
@@ -135,6 +135,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
             version=99,
             currency="EUR",
             description="imported",
+            break_id="brk_imported",
             booked_at_ms=app.clock.now_ms(),
             postings=charge("bank", CORRECTED_MINOR),
             movement=Movement(
@@ -145,7 +146,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
                 payer=task["token"],
             ),
         )
-        app.database.write(journal_writes(entry))
+        app.database.write(correction_writes(entry))
         third = entry.entry_id
     found = Break(
         break_class=BreakClass(task["break_class"]),

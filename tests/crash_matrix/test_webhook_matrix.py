@@ -23,6 +23,7 @@ from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.outbox import event_key, event_write
+from payonce.stores.dynamodb_requests import from_attributes
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.keys import key_context
 from payonce.webhooks.signing import HmacKey
@@ -31,6 +32,7 @@ from tests.crash_matrix.child import KILLED_EXIT_CODE, FileClock
 from tests.crash_matrix.conftest import WEBHOOK_ROWS
 from tests.crash_matrix.webhook_child import fixed_cipher, run
 from tests.support.aws import create_tables, dump, dynamo_database, dynamodb_client
+from tests.support.stored import events_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -258,7 +260,8 @@ def test_a_dispatcher_killed_around_a_410_holds_the_event(case: Case, point: str
     case.run(do="dispatch", message=first)
     case.settle()
     tables = dump(case.client, case.names)
-    changes = [item["event_type"]["S"] for item in tables["outbox"] if item["pk"]["S"] == path[1:]]
+    outbox = [from_attributes(item) for item in tables["outbox"] if item["pk"]["S"] == path[1:]]
+    changes = [event["event_type"] for event in events_in(outbox)]
     assert changes == ["webhook_endpoint.disabled"]
     case.check(f"dispatch of a 410 {point}", held=path)
 

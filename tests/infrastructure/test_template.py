@@ -276,8 +276,11 @@ def test_a_merchants_routes_reach_breaks_and_nothing_else_of_reconciliation(name
             [[operator, keys]] = statement["Condition"].items()
             assert operator == "ForAllValues:StringLike"
             assert set(keys["dynamodb:LeadingKeys"]) <= OF_MATCHES
-        for other in ("LedgerTable", "OutboxTable", "AuditTable", "MerchantsTable", "secretsmanager", "s3:", "kms:"):
+        for other in ("LedgerTable", "AuditTable", "MerchantsTable", "secretsmanager", "s3:", "kms:"):
             assert other not in text
+        if "OutboxTable" in text:
+            assert (name, statement["Action"]) == ("GetBreakFunction", "dynamodb:BatchGetItem")
+            assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["pay_*"]}}
         if "DeleteItem" in text and "IdempotencyTable" not in text:
             assert name == "UnmatchBreaksFunction"
             assert statement["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": ["MATCHED#*"]}

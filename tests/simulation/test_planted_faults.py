@@ -124,19 +124,15 @@ def leaves_what_waits_in_a_lane(patch: pytest.MonkeyPatch) -> None:
 
 
 def books_half(patch: pytest.MonkeyPatch) -> None:
-    def journal_writes(original: Any, *entries: Any) -> Any:
-        return [
-            replace(write, add={name: amount // 2 for name, amount in write.add.items()})
-            if isinstance(write, Adjust)
-            else write
-            for write in original(*entries)
-        ]
+    def balance_write(original: Any, *entries: Any) -> Any:
+        write = original(*entries)
+        return replace(write, add={name: amount // 2 for name, amount in write.add.items()})
 
     import payonce.payments.booking as booking
     import payonce.payments.create as create
 
     for module in (create, booking):
-        plant(patch, module, "journal_writes", journal_writes)
+        plant(patch, module, "balance_write", balance_write)
 
 
 def forgets_whose_key_it_is(patch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from payonce.domain.endpoint import Endpoint, EndpointChange, EndpointKey, KeyKi
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
-from payonce.outbox import event_item, event_write
+from payonce.outbox import event_item, event_write, opened
 from payonce.ports import Deadline, QueueMessage, Table
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
@@ -199,7 +199,7 @@ class WebhookWorld:
             **more,
         )
         self.database.write([event_write(made)])
-        return event_item(made)
+        return opened(event_item(made))
 
     def relay_events(self, *events: Item) -> RelayReport:
         """Bring events to the relay, as the stream does."""

@@ -29,18 +29,15 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         Table.PAYMENTS: TableSchema(
             ("pk", "sk"),
             {
-                "payments-by-merchant": ("merchant_id", "created_key"),
-                "payments-by-gateway-reference": ("gateway_reference", "sk"),
+                "operations-by-gateway-reference": ("operation_reference", "sk"),
                 "corrections-by-status": ("correction_status", "listed_key"),
             },
         ),
-        Table.LEDGER: TableSchema(
-            ("pk", "sk"), {"movements-by-day": ("day_shard", "booked_at_ms")}, frozenset({"booked_at_ms"})
-        ),
+        Table.LEDGER: TableSchema(("pk", "sk")),
         Table.OUTBOX: TableSchema(
             ("pk", "sk"),
             {
-                "events-by-merchant": ("merchant_id", "created_key"),
+                "events-by-merchant": ("list_shard", "created_key"),
                 "events-by-day": ("day_shard", "created_at_ms"),
             },
             frozenset({"created_at_ms"}),
