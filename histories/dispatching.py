@@ -23,7 +23,7 @@ from payonce.outbox import event_item, event_write
 from payonce.ports import Deadline, Table
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.sealing import DATA_KEY_BYTES
-from payonce.webhooks.dispatch import Dispatched
+from payonce.webhooks.attempts import Dispatched
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.keys import key_context
 from payonce.webhooks.messages import parse_message
