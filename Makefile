@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load soak outage-drill mechanisms
+.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults outage-drill mechanisms mutants
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -112,16 +112,28 @@ histories-page: setup ## the same, and write its figures into docs/histories.md
 histories-planted: setup ## plant one fault after the other, and write what the checker finds into docs/histories.md
 	$(PY) -m histories.planted --write
 
-load: setup ## closed and open loops with 1,000 to 100,000 stored keys, then restarts of store, bank and worker under load; written into docs/histories.md
+load: setup ## closed and open loops with 1,000 to 100,000 stored keys; written into docs/histories.md
 	$(PY) -m histories.load capacity --write
-	$(PY) -m histories.load restarts --write
 
-MINUTES ?= 30
-soak: setup ## MINUTES=30 of load on sidecar and in-process engine: memory, descriptors and latency are flat; written into docs/histories.md
-	$(PY) -m histories.load soak --minutes $(MINUTES) --only valkey --write
+kept-keys: setup ## fresh keys, replays and conflicts beside 1,000 to 1,000,000 kept keys; written into docs/histories.md
+	$(PY) -m histories.kept_keys --write
+
+RATE ?= 0
+restarts: setup ## store, bank or upstream, and worker killed in turn under load: MINUTES=10 RATE=200, or what is carried; written into docs/histories.md
+	$(PY) -m histories.load restarts --seconds $$((60 * $(or $(MINUTES),10))) --rate $(RATE) --write
+
+soak: setup ## MINUTES=30 of load on sidecar, in-process engine and dispatcher: memory, descriptors, threads and latency are flat; written into docs/histories.md
+	$(PY) -m histories.soaking --minutes $(or $(MINUTES),30) --write
+
+faults: setup ## one payment for each request to a service and each fault, on the deployed stack, with a proxy between: LASTING=--lasting (docs/histories.md)
+	$(PY) -m histories.deployed $(LASTING) --write
 
 mechanisms: setup ## take out each mechanism that "never charged twice" rests on, and show the test that fails (docs/mechanisms.md)
 	$(PY) -m tools.mechanisms --processes $(WORKERS) --write
+
+MODULES ?=
+mutants: setup ## change one place of a safety-relevant module after the other, and show what no test sees: MODULES="payments/rules.py" (docs/mutants.md)
+	nice -n 19 $(PY) -m tools.mutants --write $(MODULES)
 
 infrastructure: setup ## assertions on template.yaml
 	$(PYTEST) tests/infrastructure

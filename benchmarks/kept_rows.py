@@ -13,7 +13,7 @@ from typing import Any
 
 from payonce.domain.durations import DAY_MS
 from payonce.engines.duckdb_engine import DuckDbWorkspace
-from payonce.payments.payment_items import MOVEMENT_SHARDS, day_partition, journal_partition
+from payonce.payments.payment_items import DAY_SHARDS, day_partition, journal_partition
 from payonce.reconciliation.model import RunSettings
 from payonce.reconciliation.readers.read import read_file
 from payonce.reconciliation.runs.file_inbox import Inbox
@@ -48,7 +48,7 @@ class Journal(MemoryDatabase):
 
     def query(self, table: Any, **options: Any) -> Any:
         """See ``Database``."""
-        if options.get("index") != "movements-by-day":
+        if options.get("index") != "events-by-day":
             return super().query(table, **options)
         self.queries += 1
         return type(super().query(table, partition=("pk", "none"), limit=1))(self._movements(options), None)
@@ -57,9 +57,9 @@ class Journal(MemoryDatabase):
         partition = options["partition"][1]
         for day in range(DAYS + 12):
             at_ms = START_MS + (day - 12) * DAY_MS
-            for shard in range(MOVEMENT_SHARDS):
+            for shard in range(DAY_SHARDS):
                 if day_partition(at_ms, shard) == partition:
-                    return [_movement(at_ms, n) for n in range(shard, FILES_A_DAY * ROWS_A_FILE, MOVEMENT_SHARDS)]
+                    return [_movement(at_ms, n) for n in range(shard, FILES_A_DAY * ROWS_A_FILE, DAY_SHARDS)]
         return []
 
 

@@ -6,13 +6,17 @@ import os
 import statistics
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from payonce.stores.dynamodb_client import HttpDynamoDB
 
 REQUESTS = int(os.environ.get("PAYONCE_BENCH_REQUESTS", "300"))
 WARM_UP = 30
@@ -34,6 +38,22 @@ class Meter:
         client.meta.events.register("before-send.*.*", self._count)
         client.meta.events.register("after-call.dynamodb.*", self._add)
 
+    def watch_own(self, client: HttpDynamoDB) -> None:
+        """Count what a client of ours does from now on; it has no hooks."""
+        call = client.service.call
+
+        def counted(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+            self.calls += 1
+            try:
+                answer = call(operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
+            except ClientError as error:
+                self._add(dict(error.response), SimpleNamespace(name=operation))
+                raise
+            self._add(answer, SimpleNamespace(name=operation))
+            return answer
+
+        client.service.call = counted  # type: ignore[method-assign]
+
     def _ask_for_capacity(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {**params, "ReturnConsumedCapacity": "TOTAL"}
 
@@ -51,6 +71,25 @@ class Meter:
                 self.write_units += part.get("WriteCapacityUnits", units)
         if "Item" in parsed and "Error" in parsed:
             self.write_units += -(-item_size(parsed["Item"]) // 1024)
+
+    def interleaved(self, cases: Mapping[str, Callable[[int], object]], rounds: int) -> list[Row]:
+        """Run each case once a round, so that all meet the same machine, and return a row for each."""
+        spent: dict[str, list[tuple[float, float, int, float]]] = {label: [] for label in cases}
+        for number in track(range(-WARM_UP, rounds), description="rounds", console=console):
+            for label, action in cases.items():
+                calls, units = self.calls, self.write_units
+                began, cpu = time.perf_counter(), time.thread_time()
+                action(number)
+                cpu, wall = time.thread_time() - cpu, time.perf_counter() - began
+                if number >= 0:
+                    spent[label].append((wall, cpu, self.calls - calls, self.write_units - units))
+        rows = []
+        for label, measured in spent.items():
+            wall, cpus, calls_of, units_of = zip(*measured, strict=True)
+            quantiles = [value * 1000 for value in statistics.quantiles(wall, n=100)]
+            counts = (sum(calls_of) / rounds, sum(units_of) / rounds)
+            rows.append(Row(label, *counts, quantiles[49], quantiles[98], statistics.median(cpus) * 1000))
+        return rows
 
     def measure(self, action: Callable[[int], object], label: str) -> Row:
         """Run ``action`` ``REQUESTS`` times and return its row."""
@@ -89,3 +128,4 @@ class Row:
     write_units: float
     p50_ms: float
     p99_ms: float
+    cpu_p50_ms: float = 0.0  # of this process, where it was taken

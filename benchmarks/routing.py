@@ -28,9 +28,10 @@ from payonce.routing.control.document import MAX_MERCHANTS, Admission, ControlDo
 from payonce.routing.control.override import Override
 from payonce.routing.control.router import Router
 from payonce.routing.control.routing_settings import MAX_GATEWAYS, Mode, RoutingSettings
+from payonce.stores.dynamodb import DynamoDatabase
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
-from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamo_database, dynamodb_client
+from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamodb_client, http_client
 from tests.support.events import ALL_SCOPES, PAYMENT, call
 from tests.support.world import RealClock, ScriptedGateway
 
@@ -105,9 +106,9 @@ def decision_samples_ms(mode: Mode) -> list[float]:
 def payments(endpoint_url: str) -> list[Row]:
     """Return the rows of a fresh payment: routing off, in shadow, on; and on with a read for every payment."""
     meter = Meter()
-    client = dynamodb_client(endpoint_url)
-    database = dynamo_database(client, create_tables(client))
-    meter.watch(client)
+    client = http_client(endpoint_url)
+    database = DynamoDatabase(client, create_tables(dynamodb_client(endpoint_url)))
+    meter.watch_own(client)
     clock, keys = RealClock(), count()
     bank = json.dumps([{"name": "bank", "kind": "sandbox_bank", "url": "http://127.0.0.1:9"}])
 

@@ -19,8 +19,9 @@ from rich.table import Table as TextTable
 
 from benchmarks.meter import Meter
 from local.dynamodb_local import running_dynamodb_local
+from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.memory import MemoryDatabase
-from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamo_database, dynamodb_client
+from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamodb_client, http_client
 from tests.support.routing_world import RoutingWorld
 
 if TYPE_CHECKING:
@@ -133,12 +134,12 @@ def main() -> int:
     """Print both tables."""
     os.environ.update(FAKE_CREDENTIALS, POWERTOOLS_LOG_LEVEL="ERROR")
     with running_dynamodb_local() as endpoint_url:
-        client, tables = dynamodb_client(endpoint_url), dynamodb_client(endpoint_url)
+        client, tables = http_client(endpoint_url), dynamodb_client(endpoint_url)
         meter = Meter()
-        meter.watch(client)
+        meter.watch_own(client)
         costs = []
         for number, (rate, case) in enumerate((rate, case) for rate in RATES for case in CASES):
-            database = dynamo_database(client, create_tables(tables, f"r{number}-"))
+            database = DynamoDatabase(client, create_tables(tables, f"r{number}-"))
             costs.append(cost(database, meter, rate, case))
     show(costs)
     imports = TextTable("start of", "CPU ms beyond boto3")

@@ -1,7 +1,8 @@
-"""Webhooks, in one run on DynamoDB Local: what a delivery costs, how fast it is, how it grows, and who waits for whom.
+"""Webhooks in one run: what a delivery takes, alone and where many wait, how the relay grows, and who waits for whom.
 
-Deliveries go through the real relay, dispatcher and sender to a receiver in a process of its own. Read the ratios: the
-absolute times are this machine's, and DynamoDB Local takes a good part of it.
+Deliveries go through the real relay, dispatcher and sender to a receiver in a process of its own, on DynamoDB Local.
+Read the ratios: the absolute times are this machine's, and DynamoDB Local takes a good part of it. What a delivery is
+billed is in ``benchmarks/write_units.py``.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import statistics
 import subprocess
 import sys
 import threading
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import track
 from rich.table import Table as TextTable
 
 from benchmarks.meter import Meter, console
@@ -28,30 +26,38 @@ from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.network.webhook_sender import WebhookSender
-from payonce.outbox import event_item, event_write
+from payonce.outbox import event_item, event_write, opened
 from payonce.ports import Deadline, Table
+from payonce.stores.dynamodb import DynamoDatabase
+from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
+from payonce.webhooks.attempts import Attempts
+from payonce.webhooks.crew import ThreadCrew
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import create_writes
 from payonce.webhooks.gate import Gates
 from payonce.webhooks.keys import key_context
 from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay
+from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
-from tests.simulation.test_isolation import Run
-from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamo_database, dynamodb_client
+from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamodb_client, http_client
+from tests.support.busy_endpoints import Run, Scenario, steady
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payonce.ports import Database, Item, QueueMessage, WebhookTransport
+    from payonce.ports import Item, QueueMessage, WebhookTransport
 
 DELIVERIES = int(os.environ.get("PAYONCE_BENCH_DELIVERIES", "400"))
-FUNCTION_MS = 30_000
+FUNCTION_MS = 60_000
 BATCH = 10
-ISOLATION_SEEDS = (1, 2, 3)
+STREAM_BATCH = 100
+PARALLEL = 10  # batches of a shard: ParallelizationFactor in template.yaml
+STEP_SECONDS = 0.005  # of a call of DynamoDB, where it is not DynamoDB Local that answers
+ROUNDS = 3
 RECEIVER = """
 import sys, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -99,23 +105,32 @@ class CountingQueue:
 class Rig:
     """Relay and dispatcher on a database."""
 
-    database: Database
+    database: Any
     transport: WebhookTransport
     clock: RealClock = field(default_factory=RealClock)
     queue: CountingQueue = field(default_factory=CountingQueue)
 
     def __post_init__(self) -> None:
         self.cipher = MemoryCipher(self.clock, os.urandom)
-        self.relay = Relay(database=self.database, queue=self.queue, clock=self.clock)
-        self.dispatcher = Dispatcher(
+        gates = Gates(self.database)
+        self.relay = Relay(database=self.database, queue=self.queue, clock=self.clock, gates=gates)
+        attempts = Attempts(
             database=self.database,
             queue=self.queue,
             transport=self.transport,
             signer=Signer(cipher=self.cipher, clock=self.clock),
-            gates=Gates(self.database, choose=random.randrange),
             clock=self.clock,
             jitter=random.random,
             report_disabled=lambda _identity, _reason: None,
+        )
+        self.dispatcher = Dispatcher(
+            Tools(
+                attempts=attempts,
+                gates=gates,
+                crew=ThreadCrew,
+                sleep=time.sleep,
+                report_error=lambda _identity, _error: None,
+            )
         )
 
     def add_endpoint(self, merchant_id: str, identity: str, url: str) -> None:
@@ -145,7 +160,7 @@ class Rig:
             data={"id": "pay_01JD0Z2VJ6K0Q5M8YB3W7T9XRA", "text": "x" * 500},
         )
         self.database.write([event_write(made)])
-        return event_item(made)
+        return opened(event_item(made))
 
     def handle(self, body: str) -> str:
         """Handle one message."""
@@ -162,110 +177,112 @@ def main() -> int:
         url = f"http://127.0.0.1:{int(receiver.stdout.readline())}/"
         with running_dynamodb_local() as endpoint_url:
             costs(endpoint_url, url)
-            growth(endpoint_url, url)
     finally:
         receiver.kill()
+    relaying()
     isolation()
     return 0
 
 
 def costs(endpoint_url: str, url: str) -> None:
-    """Print what one delivery costs and how many one core makes."""
-    rig, meter = _on_dynamodb(endpoint_url, "cost-", WebhookSender(RealClock(), allow_local=True))
-    rig.add_endpoint("mer_1", "whe_1", url)
-    events = [rig.event("mer_1") for _ in range(DELIVERIES)]
-    meter.calls, meter.write_units, meter.read_units = 0, 0.0, 0.0
-    rig.relay.relay(events)
-    relayed_calls, relayed_units, relayed_reads = meter.calls, meter.write_units, meter.read_units
-    messages = rig.queue.take(DELIVERIES)
-    cpu, wall, samples = time.process_time(), time.perf_counter(), []
-    for _, body in track(messages, description=f"{DELIVERIES} deliveries, one after the other", console=console):
-        began = time.perf_counter()
-        assert rig.handle(body) == "delivered"
-        samples.append((time.perf_counter() - began) * 1000)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    table = TextTable("per delivery", "relay", "dispatch", "sum", title="cost of a delivery at its first attempt")
-    dispatch_calls, dispatch_units = meter.calls - relayed_calls, meter.write_units - relayed_units
-    dispatch_reads = meter.read_units - relayed_reads
-    for name, relay, dispatch in (
-        ("DynamoDB requests", relayed_calls, dispatch_calls),
-        ("write units", relayed_units, dispatch_units),
-        ("read units", relayed_reads, dispatch_reads),
-        # Ten messages to a request when events come in batches; receiving and deleting are batched in the same way.
-        ("SQS requests, in full batches", rig.queue.requests, 2 * -(-DELIVERIES // BATCH)),
-    ):
-        cells = (relay / DELIVERIES, dispatch / DELIVERIES, (relay + dispatch) / DELIVERIES)
-        table.add_row(name, *(f"{cell:.2f}" for cell in cells))
-    console.print(table)
-    quantiles = statistics.quantiles(samples, n=100)
-    table = TextTable("one sender, one core", "")
-    table.add_row("deliveries per second of processor time", f"{DELIVERIES / cpu:.0f}")
-    table.add_row("deliveries per second of wall time", f"{DELIVERIES / wall:.0f}")
-    table.add_row("from taking the message to the record, p50 / p99 ms", f"{quantiles[49]:.1f} / {quantiles[98]:.1f}")
-    console.print(table)
-    batches = [events[at : at + BATCH] for at in range(0, 200, BATCH)]
-    samples = [sample for batch in batches for sample in _queue_to_receiver(rig, len(batch))]
-    quantiles = statistics.quantiles(samples, n=100)
-    console.print(
-        f"queue to receiver's answer in batches of {BATCH}, p50 / p99 ms: {quantiles[49]:.1f} / {quantiles[98]:.1f}\n"
-    )
-
-
-def _queue_to_receiver(rig: Rig, count: int) -> list[float]:
-    rig.relay.relay([rig.event("mer_1") for _ in range(count)])
-    taken = rig.queue.take(count)
-
-    def one(message: tuple[float, str]) -> float:
-        rig.handle(message[1])
-        return (time.perf_counter() - message[0]) * 1000
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(one, taken))
-
-
-def growth(endpoint_url: str, url: str) -> None:
-    """Print how the relay and the dispatcher grow with the endpoints of a merchant."""
+    """Print what one delivery takes of the processor, alone and where many wait, in turn."""
     table = TextTable(
-        "endpoints", "relay ms per delivery", "ratio", "dispatch p50 ms", "ratio", title="growth with the endpoints"
+        "sender, per delivery", "requests to DynamoDB", "deliveries/s of processor time", title="one sender, one core"
     )
-    base: tuple[float, float] | None = None
-    for count in (1, 10, 100):
-        rig, _ = _on_dynamodb(endpoint_url, f"growth{count}-", WebhookSender(RealClock(), allow_local=True))
+    found: dict[str, list[tuple[float, float]]] = {"direct": [], "lane": []}
+    for number in range(ROUNDS):
+        for name, send in (("direct", _direct), ("lane", _lane)):
+            rig, meter = _on_dynamodb(endpoint_url, f"{name}{number}-", WebhookSender(RealClock(), allow_local=True))
+            rig.add_endpoint("mer_1", "whe_1", url)
+            found[name].append(send(rig, meter))
+    for name, rounds in found.items():
+        table.add_row(name, f"{min(calls for calls, _ in rounds):.2f}", f"{max(rate for _, rate in rounds):.0f}")
+    console.print(table)
+
+
+def _direct(rig: Rig, meter: Meter) -> tuple[float, float]:
+    """Deliver one after the other, each by its own message. Return requests each, and deliveries a processor second."""
+    calls, cpu = 0, 0.0
+    for _ in range(DELIVERIES):
+        rig.relay.relay([rig.event("mer_1")])
+        [(_, body)] = rig.queue.take(1)
+        before, began = meter.calls, time.process_time()
+        assert rig.handle(body) == "delivered"
+        cpu += time.process_time() - began
+        calls += meter.calls - before
+    return calls / DELIVERIES, DELIVERIES / cpu
+
+
+def _lane(rig: Rig, meter: Meter) -> tuple[float, float]:
+    """Deliver what waits for an endpoint in one session."""
+    for _ in range(DELIVERIES // STREAM_BATCH):
+        rig.relay.relay([rig.event("mer_1") for _ in range(STREAM_BATCH)])
+    bodies = [body for _, body in rig.queue.take(DELIVERIES)]
+    direct = [body for body in bodies if "delivery_id" in body]
+    for body in direct:
+        rig.handle(body)
+    [wake, *_] = [body for body in bodies if body not in direct]
+    before, began = meter.calls, time.process_time()
+    assert rig.handle(wake) == "drained"
+    many = DELIVERIES - len(direct)
+    return (meter.calls - before) / many, many / (time.process_time() - began)
+
+
+class SlowDatabase:
+    """A database in memory whose calls take as long as DynamoDB's."""
+
+    def __init__(self) -> None:
+        self._inner = MemoryDatabase()
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._inner, name)
+
+        def slow(*args: Any, **more: Any) -> Any:
+            time.sleep(STEP_SECONDS)
+            return call(*args, **more)
+
+        return slow
+
+
+def relaying() -> None:
+    """Print how many events a second one batch of a stream's shard takes, by endpoints."""
+    table = TextTable(
+        "endpoints", "events/s, one batch", f"events/s a shard ({PARALLEL} batches)", title="relay, 5 ms a call"
+    )
+    for count in (1, 3, 10):
+        rig = Rig(SlowDatabase(), WebhookSender(RealClock(), allow_local=True))
         for number in range(count):
-            rig.add_endpoint("mer_1", f"whe_{number:03d}", url)
-        events = [rig.event("mer_1") for _ in range(max(3, 100 // count))]
+            rig.add_endpoint("mer_1", f"whe_{number:03d}", "http://127.0.0.1:9/")
+        events = [rig.event("mer_1") for _ in range(STREAM_BATCH)]
         began = time.perf_counter()
         rig.relay.relay(events)
-        relay_ms = (time.perf_counter() - began) * 1000 / (len(events) * count)
-        samples = []
-        for _, body in rig.queue.take(100):
-            began = time.perf_counter()
-            rig.handle(body)
-            samples.append((time.perf_counter() - began) * 1000)
-        found = (relay_ms, statistics.median(samples))
-        base = base or found
-        ratios = [f"{one / first:.2f}" for one, first in zip(found, base, strict=True)]
-        table.add_row(str(count), f"{found[0]:.2f}", ratios[0], f"{found[1]:.2f}", ratios[1])
+        rate = STREAM_BATCH / (time.perf_counter() - began)
+        table.add_row(str(count), f"{rate:.0f}", f"{rate * PARALLEL:.0f}")
     console.print(table)
 
 
 def isolation() -> None:
-    """Print the healthy endpoints' latency with and without a dead one among them, in virtual time."""
+    """Print the others' latency with and without a hot and a dead endpoint among them, in virtual time."""
     table = TextTable(
-        "of 100 endpoints, seed", "p99 ms, all healthy", "p99 ms, one dead", "ratio", title="isolation, queue to record"
+        "among 20 endpoints", "others' p50 / p99 ms", "it got a second", "units a delivery", title="isolation"
     )
-    for seed in ISOLATION_SEEDS:
-        healthy, dead = (Run(dead=dead, seed=seed).p99_ms() for dead in (False, True))
-        table.add_row(str(seed), f"{healthy:.1f}", f"{dead:.1f}", f"{dead / healthy:.3f}")
+    for name, rate, seconds in (("all alike", 0, 0.2), ("150 events/s, 0.2 s each", 150, 0.2), ("dead", 20, 30.0)):
+        run = Run(Scenario(endpoints=20, executions=5, rate=20, hot_rate=rate, hot=steady(seconds), seconds=20))
+        table.add_row(
+            name,
+            f"{run.percentile_ms(50):.0f} / {run.percentile_ms(99):.0f}",
+            f"{run.hot_accepted / run.scenario.seconds:.0f}",
+            f"{run.units_of('deliveries', 'endpoints'):.2f}",
+        )
     console.print(table)
 
 
 def _on_dynamodb(endpoint_url: str, prefix: str, transport: WebhookTransport) -> tuple[Rig, Meter]:
-    client: Any = dynamodb_client(endpoint_url)
-    names: dict[Table, str] = create_tables(client, prefix)
+    client = http_client(endpoint_url)
+    names: dict[Table, str] = create_tables(dynamodb_client(endpoint_url), prefix)
     meter = Meter()
-    meter.watch(client)
-    return Rig(dynamo_database(client, names), transport), meter
+    meter.watch_own(client)
+    return Rig(DynamoDatabase(client, names), transport), meter
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Load with restarts, and soak: ``python -m histories.load``.
+"""Load, and load with restarts: ``python -m histories.load``.
 
 ``capacity``: closed and open loops with 1,000 to 100,000 stored keys. ``restarts``: the store, what stands behind, and
 a worker are killed in turn under a constant rate; nothing may be executed twice, nothing acknowledged lost, and the
-slowest requests have to be as before within a minute. ``soak``: a constant rate for minutes, with memory, descriptors
-and latency of the workers.
+slowest requests have to be as before within a minute.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -24,7 +22,6 @@ from typing import TYPE_CHECKING
 from histories.history import History
 from histories.report import verdict, write_part
 from histories.run import CLIENTS, SETTLE_SECONDS, Clients, concluded
-from histories.soak import Watch, flatness, soak_rows
 from histories.stored import fill
 from histories.traffic import Sample, back_after, closed_loop, open_loop, percentile
 from histories.workload import Workload
@@ -42,10 +39,10 @@ STORED = (1_000, 10_000, 100_000)
 CAPACITY_SECONDS = 10.0
 OPEN_SHARE = 0.5  # of what a closed loop takes: an open loop at the limit only measures its own queue
 MEASURED_SECONDS = 5.0
-SOAK_RATE = 20.0  # a second in each world: light, so that what grows is not a queue
 MOST_BACK_SECONDS = 60.0
 WINDOW_SECONDS = 5.0
-RESTART_EVERY_SECONDS = 15.0
+# Between two restarts, at most and at least: a tenth of the time, so that each server is killed three times.
+RESTART_EVERY_SECONDS = (15.0, 60.0)
 QUIET_SECONDS = 10.0  # before the first restart: what "as before" means
 NOISE_FACTOR = 2.0  # the p99 of two windows of a quiet run differs by less
 CAPACITY_WORLDS = (("sidecar", "valkey"), ("api", "dynamodb"))  # how much is stored matters to stores, not to fronts
@@ -96,13 +93,16 @@ def restarts(front: str, store: str, *, per_second: float, seconds: float) -> tu
 
     ``per_second`` 0: half of what a closed loop takes.
     """
+    every_seconds = min(max(seconds / 10, RESTART_EVERY_SECONDS[0]), RESTART_EVERY_SECONDS[1])
     with loaded(front, store) as (world, asking, workload):
         closed_loop(asking, workload, CLIENTS, 2)
-        taken = closed_loop(asking, workload, CLIENTS, MEASURED_SECONDS)
-        per_second = per_second or max(1.0, round(OPEN_SHARE * len(taken) / MEASURED_SECONDS))
+        taken = len(closed_loop(asking, workload, CLIENTS, MEASURED_SECONDS)) / MEASURED_SECONDS
+        per_second = per_second or max(1.0, round(OPEN_SHARE * taken))
         began = time.monotonic()
         killed: list[tuple[str, float]] = []
-        striking = threading.Thread(target=_restart_in_turn, args=(world, asking.history, began, seconds, killed))
+        striking = threading.Thread(
+            target=_restart_in_turn, args=(world, asking.history, began, seconds, every_seconds, killed)
+        )
         striking.start()
         samples = open_loop(asking, workload, per_second, seconds)
         striking.join()
@@ -111,15 +111,17 @@ def restarts(front: str, store: str, *, per_second: float, seconds: float) -> tu
     before = percentile([one.latency_seconds for one in samples if one.at_seconds < QUIET_SECONDS], 0.99)
     limit_seconds = NOISE_FACTOR * before
     rows = [
-        f"{world.name}, {per_second:g} requests a second for {seconds:g} s, {len(done.history.executions):,} keys "
-        f"executed: {verdict(done)}. p99 before the first restart: {1000 * before:,.0f} ms.",
+        f"{world.name}, {per_second:g} requests a second for {seconds:g} s (a closed loop takes {taken:,.0f}), "
+        f"{len(done.history.executions):,} keys executed: {verdict(done)}. "
+        f"p99 before the first restart: {1000 * before:,.0f} ms.",
         "",
-        "| killed | at s | unanswered or refused in the 15 s after | slowest answer s | p99 as before after s |",
+        f"| killed | at s | unanswered or refused in the {every_seconds:g} s after | slowest answer s "
+        "| p99 as before after s |",
         "|---|---:|---:|---:|---:|",
     ]
     well = not done.findings.problems
     for name, at_seconds in killed:
-        after = [one for one in samples if at_seconds <= one.at_seconds < at_seconds + RESTART_EVERY_SECONDS]
+        after = [one for one in samples if at_seconds <= one.at_seconds < at_seconds + every_seconds]
         lost = sum(one.outcome.value in ("unknown", "not_executed", "busy") for one in after)
         slowest = max((one.latency_seconds for one in after), default=0.0)
         back = back_after(samples, at_seconds, limit_seconds=limit_seconds, window_seconds=WINDOW_SECONDS)
@@ -130,28 +132,13 @@ def restarts(front: str, store: str, *, per_second: float, seconds: float) -> tu
     return rows, well
 
 
-def soak(front: str, store: str, *, per_second: float, minutes: float) -> tuple[list[str], bool]:
-    """Return the table of a soak, and whether memory, descriptors and latency stayed flat."""
-    with loaded(front, store) as (world, asking, workload):
-        closed_loop(asking, workload, CLIENTS, 2)
-        with Watch([worker.pid for worker in world.workers]) as watch:
-            samples = open_loop(asking, workload, per_second, 60 * minutes)
-        done = concluded(
-            asking, 60 * minutes, Counter(), clients=CLIENTS, settle_seconds=SETTLE_SECONDS, all_keys=False
-        )
-    flat = flatness(watch.readings, samples, 60 * minutes)
-    rows = [
-        f"{world.name}, {per_second:g} requests a second for {minutes:g} minutes, {done.findings.keys:,} keys: "
-        f"{verdict(done)}; {'flat' if flat.is_flat else 'NOT flat'}.",
-        "",
-        *soak_rows(flat),
-    ]
-    print("\n".join(rows), flush=True)
-    return rows, flat.is_flat and not done.findings.problems
-
-
 def _restart_in_turn(
-    world: World, history: History, began: float, seconds: float, killed: list[tuple[str, float]]
+    world: World,
+    history: History,
+    began: float,
+    seconds: float,
+    every_seconds: float,
+    killed: list[tuple[str, float]],
 ) -> None:
     turns: list[tuple[str, Server]] = [
         ("the store", world.store),
@@ -160,7 +147,7 @@ def _restart_in_turn(
     ]
     number = 0
     at_seconds = QUIET_SECONDS
-    while at_seconds + RESTART_EVERY_SECONDS <= seconds:
+    while at_seconds + every_seconds <= seconds:
         time.sleep(max(0.0, began + at_seconds - time.monotonic()))
         name, server = turns[number % len(turns)]
         killed.append((name, time.monotonic() - began))
@@ -169,7 +156,7 @@ def _restart_in_turn(
         server.start()
         history.note(f"restarted {name}")
         number += 1
-        at_seconds += RESTART_EVERY_SECONDS
+        at_seconds += every_seconds
 
 
 def _p(samples: Sequence[Sample]) -> str:
@@ -180,11 +167,12 @@ def _p(samples: Sequence[Sample]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Return 0 if all was well, 1 if not."""
     parser = argparse.ArgumentParser(prog="python -m histories.load", description=__doc__)
-    parser.add_argument("what", choices=["capacity", "restarts", "soak"])
+    parser.add_argument("what", choices=["capacity", "restarts"])
     parser.add_argument("--only", default="", help="part of a world's name, such as 'sidecar on valkey'")
-    parser.add_argument("--rate", type=float, default=0, help="requests a second (default: half of what is taken; 20)")
+    parser.add_argument(
+        "--rate", type=float, default=0, help="of restarts, requests a second (default: half of what is taken)"
+    )
     parser.add_argument("--seconds", type=float, default=100, help="of restarts (default: 100)")
-    parser.add_argument("--minutes", type=float, default=30, help="of soak (default: 30)")
     parser.add_argument("--stored", type=int, nargs="*", default=STORED, help="keys that the store has already")
     parser.add_argument("--write", action="store_true", help=f"write the tables into {PAGE}")
     chosen = parser.parse_args(arguments)
@@ -195,20 +183,12 @@ def main(arguments: list[str] | None = None) -> int:
     well = True
     if chosen.what == "capacity":
         rows, well = capacity(worlds, chosen.stored)
-    elif chosen.what == "restarts":
+    else:
         for front, store in worlds:
             found, good = restarts(front, store, per_second=chosen.rate, seconds=chosen.seconds)
             rows, well = [*rows, *found, ""], well and good
-    else:
-        with ThreadPoolExecutor(len(worlds)) as pool:  # at the same time: half an hour is long enough
-
-            def one(world: tuple[str, str]) -> tuple[list[str], bool]:
-                return soak(*world, per_second=chosen.rate or SOAK_RATE, minutes=chosen.minutes)
-
-            for found, good in pool.map(one, worlds):
-                rows, well = [*rows, *found, ""], well and good
     if chosen.write:
-        write_part(PAGE, {"capacity": "load", "restarts": "load, its restarts", "soak": "soak"}[chosen.what], rows)
+        write_part(PAGE, {"capacity": "load", "restarts": "restarts"}[chosen.what], rows)
     return 0 if well else 1
 
 

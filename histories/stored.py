@@ -13,35 +13,65 @@ from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredR
 from payonce.ports import Table
 from payonce.stores.dynamodb_requests import to_attributes
 from payonce.stores.redis_calls import redis_client
-from payonce.stores.redis_checks import Durability
-from payonce.stores.redis_idempotency import RedisIdempotencyStore
+from payonce.stores.redis_fields import to_fields
+from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
 from tests.support.aws import dynamodb_client
 
 if TYPE_CHECKING:
     from histories.servers import ProcessServer
+    from payonce.ports import Item
 
 BATCH = 25  # items of one BatchWriteItem
 WRITERS = 8
+AT_ONCE = 500  # keys of one call of the script
+OWN_NAMES = ("id", "claim_id", "fingerprint")
+# ARGV 1 number of words that all have, 2 purge time in seconds, 3... these words, then of each: its key and OWN_NAMES.
+WRITE_ALIKE = """
+local alike = tonumber(ARGV[1])
+for at = 3 + alike, #ARGV, 4 do
+    redis.call('HSET', ARGV[at], 'id', ARGV[at + 1], 'claim_id', ARGV[at + 2], 'fingerprint', ARGV[at + 3],
+        unpack(ARGV, 3, 2 + alike))
+    redis.call('EXPIREAT', ARGV[at], ARGV[2])
+end
+"""
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"order":1,"padding":"' + b"x" * 300 + b'"}')
 DAYS_30_MS = 30 * 86_400_000
 
 
-def fill(store: ProcessServer | RedisServer, count: int) -> None:
-    """Store ``count`` completed keys, in the stores' own form."""
+def fill(store: ProcessServer | RedisServer, count: int, *, already: int = 0) -> None:
+    """Store the completed keys with the numbers from ``already`` to ``count``, in the stores' own form."""
     if isinstance(store, RedisServer):
-        _fill_valkey(store.url, count)
+        _fill_valkey(store.url, already, count)
     else:
-        _fill_dynamodb(store.url, count)
+        _fill_dynamodb(store.url, already, count)
+
+
+def item_of(number: int) -> Item:
+    """Return the item of a completed key."""
+    record = replace(_record(number), status=RecordStatus.COMPLETED)
+    purge_at_seconds = (record.created_at_ms + DAYS_30_MS) // 1000
+    return {
+        **to_item(record),
+        **response_attributes(RESPONSE),
+        "purge_at": purge_at_seconds,
+        "ended_at_ms": record.created_at_ms,
+    }
+
+
+def _own(number: int) -> tuple[str, str, str]:
+    """Return what one key has for itself, by ``OWN_NAMES``."""
+    return f"shop#old#{number:064x}", f"old_{number:026}", f"{number:064x}"
 
 
 def _record(number: int) -> IdempotencyRecord:
     now_ms = SystemClock().now_ms()
+    record_id, claim_id, fingerprint = _own(number)
     return IdempotencyRecord(
-        record_id=f"shop#old#{number:064x}",
+        record_id=record_id,
         status=RecordStatus.IN_PROGRESS,
-        claim_id=f"old_{number:026}",
+        claim_id=claim_id,
         fence=1,
-        fingerprint=f"{number:064x}",
+        fingerprint=fingerprint,
         created_at_ms=now_ms,
         expires_at_ms=now_ms + DAYS_30_MS,
         lease_expires_at_ms=now_ms,
@@ -50,35 +80,33 @@ def _record(number: int) -> IdempotencyRecord:
     )
 
 
-def _fill_valkey(url: str, count: int) -> None:
+def _fill_valkey(url: str, first: int, count: int) -> None:
+    """Write hashes as the store's scripts leave them, hundreds in one exchange; the audit streams stay empty."""
     client = redis_client(url)
-    client.config_set("appendfsync", "no")  # ten times as fast; nobody serves yet
-    store = RedisIdempotencyStore(client, prefix="payonce", clock=SystemClock(), at_least=Durability.NONE)
-
-    def write(number: int) -> None:
-        owned = store.claim(_record(number))
-        purge_at_seconds = (owned.created_at_ms + DAYS_30_MS) // 1000
-        store.complete(owned, RESPONSE, purge_at_seconds=purge_at_seconds, ended_at_ms=owned.created_at_ms, writes=())
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        for _ in pool.map(write, range(count)):
-            pass
+    client.config_set("appendfsync", "no")  # nobody serves yet
+    keys, write = RedisKeys(DEFAULT_PREFIX), client.register_script(WRITE_ALIKE)
+    item = item_of(first)
+    alike = to_fields({name: value for name, value in item.items() if name not in OWN_NAMES})
+    for begin in range(first, count, AT_ONCE):
+        own = [_own(number) for number in range(begin, min(begin + AT_ONCE, count))]
+        written = [word for one in own for word in (keys.record(one[0]), *one)]
+        write(args=[len(alike), item["purge_at"], *alike, *written])
     client.config_set("appendfsync", "always")
     client.close()
 
 
-def _fill_dynamodb(url: str, count: int) -> None:
+def _fill_dynamodb(url: str, first: int, count: int) -> None:
     client = dynamodb_client(url)
 
-    def write(first: int) -> None:
-        items = []
-        for number in range(first, min(first + BATCH, count)):
-            record = replace(_record(number), status=RecordStatus.COMPLETED)
-            item = {**to_item(record), **response_attributes(RESPONSE), "ended_at_ms": record.created_at_ms}
-            items.append({"PutRequest": {"Item": to_attributes(item)}})
-        client.batch_write_item(RequestItems={Table.IDEMPOTENCY.value: items})  # type: ignore[dict-item]
+    def write(begin: int) -> None:
+        numbers = range(begin, min(begin + BATCH, count))
+        left = {
+            Table.IDEMPOTENCY.value: [{"PutRequest": {"Item": to_attributes(item_of(number))}} for number in numbers]
+        }
+        while left:
+            left = client.batch_write_item(RequestItems=left)["UnprocessedItems"]  # type: ignore[arg-type, assignment]
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        for _ in pool.map(write, range(0, count, BATCH)):
+        for _ in pool.map(write, range(first, count, BATCH)):
             pass
     client.close()

@@ -14,7 +14,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from histories.key_model import Outcome
 from histories.run import REFUSED_PAUSE_SECONDS
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from histories.run import Clients
-    from histories.workload import Workload
 
 SENDERS = 64  # of an open loop; more requests than these in flight wait, and their waiting counts
+
+
+class Draws(Protocol):
+    """What a loop sends. Thread-safe."""
+
+    def draw(self) -> tuple[str, str]:
+        """Return the key and the body of the next request."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Sample:
     outcome: Outcome
 
 
-def open_loop(asking: Clients, workload: Workload, per_second: float, seconds: float) -> list[Sample]:
+def open_loop(asking: Clients, workload: Draws, per_second: float, seconds: float) -> list[Sample]:
     """Send ``per_second`` requests at even intervals for ``seconds``; return their samples."""
     count = int(per_second * seconds)
     began = time.monotonic()
@@ -59,7 +66,7 @@ def open_loop(asking: Clients, workload: Workload, per_second: float, seconds: f
     return _all(sender, SENDERS)
 
 
-def closed_loop(asking: Clients, workload: Workload, clients: int, seconds: float) -> list[Sample]:
+def closed_loop(asking: Clients, workload: Draws, clients: int, seconds: float) -> list[Sample]:
     """Let each of ``clients`` send one request after the other for ``seconds``; return their samples."""
     began = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""What stands behind gateway, sidecar and guarded function: it executes every order it gets, and keeps no keys.
+"""What stands behind the fronts: it executes every order or webhook that it gets, and keeps no keys.
 
 ``python -m histories.upstream PORT FILE``. POST /orders executes; GET /orders/by-key/KEY tells the order of a
 downstream key; GET /executions tells all, for the count after the run. It takes its time before and after, so that what
@@ -49,7 +49,7 @@ class Orders:
             return self._remember(downstream_key, execution)
 
     def _remember(self, downstream_key: str, execution: dict[str, Any]) -> bytes:
-        self._executions.append(execution)
+        self._executions.append({**execution, "downstream_key": downstream_key})
         answer = {"order": len(self._executions), "key": execution["key"], "body": execution["body"]}
         self._by_key[downstream_key] = json.dumps(answer).encode()
         return self._by_key[downstream_key]
@@ -77,11 +77,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Execute the order in the body."""
-        order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        order = body.get("data", body)  # a webhook's event has it there
         self.server.orders.pause()
-        answer = self.server.orders.execute(
-            order, self.headers.get("Idempotency-Key", ""), int(self.headers.get(ATTEMPT_HEADER, "-1"))
-        )
+        key = self.headers.get("Idempotency-Key", self.headers.get("webhook-id", ""))
+        answer = self.server.orders.execute(order, key, int(self.headers.get(ATTEMPT_HEADER, "-1")))
         self.server.orders.pause()
         self._answer(201, answer)
 

@@ -1,9 +1,9 @@
 """A worker process that serves the production code, and is killed: ``python -m histories.worker KIND PORT SETTINGS``.
 
 Kinds: ``api`` and ``gateway`` are the functions' handlers behind an endpoint like that of Lambda's runtime emulator,
-with a thread for each invocation; ``in_process`` is a program with a guarded function; ``sidecar`` is the sidecar
-itself, whose SETTINGS name its configuration file. As on Lambda, an invocation that runs past its timeout ends the
-process.
+with a thread for each invocation; ``in_process`` is a program with a guarded function; ``dispatcher`` has webhooks
+delivered; ``sidecar`` is the sidecar itself, whose SETTINGS name its configuration file. As on Lambda, an invocation
+that runs past its timeout ends the process.
 
 ``--before MODULE:FUNCTION`` calls a function first, which plants a fault.
 """
@@ -25,15 +25,15 @@ from histories.worker_kinds import FUNCTION_SECONDS, KINDS
 if TYPE_CHECKING:
     from histories.worker_kinds import Handler
 
-KILLED_AFTER_SECONDS = FUNCTION_SECONDS + 0.25  # Lambda, too, ends a function a little after its timeout
+GRACE_SECONDS = 0.25  # Lambda, too, ends a function a little after its timeout
 
 
 class Context:
     """What a function gets beside its event."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self.aws_request_id = str(uuid.uuid4())
-        self._ends = time.monotonic() + FUNCTION_SECONDS
+        self._ends = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the timeout."""
@@ -41,14 +41,14 @@ class Context:
 
 
 class Invocations(ThreadingHTTPServer):
-    """Takes invocations. Ends the process when one of them runs past its timeout."""
+    """Takes invocations. Ends the process when one of them runs past its timeout, ``seconds``."""
 
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, port: int, handler: Handler) -> None:
+    def __init__(self, port: int, handler: Handler, seconds: float) -> None:
         super().__init__(("127.0.0.1", port), _Request)
-        self.handler = handler
+        self.handler, self._seconds = handler, seconds
         self._running: dict[int, float] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -62,7 +62,7 @@ class Invocations(ThreadingHTTPServer):
         with self._lock:
             self._running[thread] = time.monotonic()
         try:
-            return self.handler(payload, Context())
+            return self.handler(payload, Context(self._seconds))
         finally:
             with self._lock:
                 del self._running[thread]
@@ -72,7 +72,7 @@ class Invocations(ThreadingHTTPServer):
             time.sleep(0.05)
             with self._lock:
                 oldest = min(self._running.values(), default=time.monotonic())
-            if time.monotonic() - oldest > KILLED_AFTER_SECONDS:
+            if time.monotonic() - oldest > self._seconds + GRACE_SECONDS:
                 os._exit(3)
 
 
@@ -101,7 +101,7 @@ class _Request(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=[*KINDS, "sidecar"])
+    parser.add_argument("kind", choices=[*KINDS, "dispatcher", "sidecar"])
     parser.add_argument("port", type=int)
     parser.add_argument("settings")
     parser.add_argument("--before", default="")
@@ -113,7 +113,12 @@ def main() -> None:
         from payonce.wiring.sidecar import run
 
         raise SystemExit(run(chosen.settings))
-    Invocations(chosen.port, KINDS[chosen.kind](json.loads(chosen.settings))).serve_forever()
+    settings = json.loads(chosen.settings)
+    if chosen.kind == "dispatcher":
+        from histories.dispatching import DISPATCHER_SECONDS, dispatcher
+
+        Invocations(chosen.port, dispatcher(settings), DISPATCHER_SECONDS).serve_forever()
+    Invocations(chosen.port, KINDS[chosen.kind](settings), FUNCTION_SECONDS).serve_forever()
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def running_world(
             behind=behind,
             workers=fronts,
             ask=ASK[front],
-            executions=_booked(behind.url) if front == "api" else _ordered(behind.url),
+            executions=_booked(behind.url) if front == "api" else _ordered(behind.url, once=front == "dispatcher"),
             has_payments=front == "api",
         )
 
@@ -99,6 +99,7 @@ ASK: dict[str, Ask] = {
     "gateway": asking.ask_gateway,
     "sidecar": asking.ask_sidecar,
     "in_process": asking.ask_in_process,
+    "dispatcher": asking.ask_in_process,
 }
 
 
@@ -133,6 +134,7 @@ def _settings(
             "config": _routes(behind_url, {"claim": "merchant_id"}),
         },
         "in_process": {"store": kept, "upstream_url": behind_url},
+        "dispatcher": {"endpoint_url": store.url, "receiver_url": f"{behind_url}/orders"},
     }
     return json.dumps(settings[front])
 
@@ -156,11 +158,15 @@ def _routes(upstream_url: str, scope: dict[str, str]) -> dict[str, Any]:
     return {"upstreams": {"upstream": {"url": upstream_url}}, "routes": [route]}
 
 
-def _ordered(upstream_url: str) -> Callable[[], dict[str, list[Execution]]]:
+def _ordered(upstream_url: str, *, once: bool) -> Callable[[], dict[str, list[Execution]]]:
+    """Return how executions are counted. ``once``: one downstream key's are copies, which receivers can tell."""
+
     def executions() -> dict[str, list[Execution]]:
         with urlopen(f"{upstream_url}/executions", timeout=60) as answer:
             rows = json.loads(answer.read())
         found: defaultdict[str, list[Execution]] = defaultdict(list)
+        if once:
+            rows = {(row["key"], row["body"], row["downstream_key"]): row for row in rows}.values()
         for row in rows:
             found[row["key"]].append(Execution(row["body"], row["attempt"]))
         return dict(found)

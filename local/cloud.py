@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import shutil
 import sys
 import time
@@ -33,6 +34,8 @@ START_TIMEOUT_SECONDS = 600  # a generous bound; a process that ends early is no
 MAX_PARALLEL_ENVIRONMENTS = 10
 # For the demo of a bank that gets slower: each payment that waits for the bank occupies an idle environment.
 ENVIRONMENTS_FOR_WAITING = 20
+# The functions run as processes of this machine, so the layers hold its wheels, as SAM names the processor.
+ARCHITECTURE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 GATEWAYS = (
     {"name": "sandbox_bank", "bank": "forgetful", "lookup_authoritative_after_seconds": 2},
     {"name": "honouring_bank", "bank": "honouring", "key_retention_seconds": 86_400},
@@ -99,6 +102,7 @@ class LocalCloud:
         ]
         parameters = {
             "Environment": "local",
+            "Architecture": ARCHITECTURE,
             # The local cloud reads a usage plan's key only from a header, not from the authorizer's answer.
             "MerchantRequestsPerSecond": "",
             "Gateways": json.dumps(gateways, separators=(",", ":")),
@@ -184,6 +188,7 @@ class LocalCloud:
             **CREDENTIALS,
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "SAM_CLI_TELEMETRY": "0",
+            "PAYONCE_ARCHITECTURE": ARCHITECTURE,
             "PATH": f"{CLOUD_BIN}{os.pathsep}{os.environ['PATH']}",
         }
         environment.pop("PYTHONPATH", None)

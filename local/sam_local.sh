@@ -28,6 +28,7 @@ bridge=$(.venv/bin/python -c "import ipaddress; print(ipaddress.ip_network('$sub
 relay=$!
 trap 'kill $relay 2>/dev/null' EXIT
 export PATH="$PWD/.venv-cloud/bin:$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+export PAYONCE_ARCHITECTURE=x86_64 # the image's
 if ! sam build --build-dir "$folder/build" --cached --cache-dir "$folder/cache" >"$folder/build.log" 2>&1; then
   echo "sam build failed. The end of $folder/build.log:" >&2
   tail -n 20 "$folder/build.log" >&2
@@ -38,7 +39,7 @@ for event in events/${EVENTS:-*/*}.json; do
   function=$(basename "$(dirname "$event")")
   logical=$(.venv/bin/python -c "print(''.join(part.capitalize() for part in '$function'.split('_')) + 'Function')")
   out=$(sam local invoke "$logical" --template "$folder/build/template.yaml" --event "$event" --env-vars "$variables" \
-    --skip-pull-image --container-host-interface 127.0.0.1 2>"$folder/log") || out=""
+    --parameter-overrides Architecture=x86_64 --skip-pull-image --container-host-interface 127.0.0.1 2>"$folder/log") || out=""
   if answer=$(printf '%s' "$out" | grep -oE "$(expected "$function/$(basename "$event" .json)")" | head -n 1); then
     echo "ok     $logical $(basename "$event" .json): $answer"
   else

@@ -46,7 +46,10 @@ MILLISECONDS: Mapping[str, tuple[int, int]] = MappingProxyType(
 # database that stops payments would stop their events as well, and hide what a receiver's faults find.
 PAYMENTS, DELIVERY = "payments", "delivery"
 PORTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {PAYMENTS: ("write", "read", "submit", "ask", "sleep", "send"), DELIVERY: ("write", "read", "send", "post")}
+    {
+        PAYMENTS: ("write", "read", "submit", "ask", "sleep", "send"),
+        DELIVERY: ("write", "read", "send", "post", "sleep"),
+    }
 )
 INCLUDED = 0.35  # of the kinds of faults, in each run
 # A delivery makes twice as many calls as a payment: with the same rates hardly one would come to its end.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulation.wire import Wire
 
 QUEUE_TYPICAL_MS = 10
-VISIBILITY_SECONDS = 180  # as in template.yaml
+VISIBILITY_SECONDS = 360  # as in template.yaml
 MAX_RECEIVES = 2  # fewer than deployed, so that a short run sees the dead-letter queue
 STREAM_SHARDS = 2
 STREAM_BATCH = 10
@@ -120,8 +120,9 @@ class SimulatedStream:
                 self._scheduler.after(self._stalls(), partial(self._next, shard, attempt + 1))
 
         for item in batch:
-            self._relayed[item["event_id"]] += 1
-            if self._relayed[item["event_id"]] > 1:
+            named = f"{item['pk']} {item['sk']}"
+            self._relayed[named] += 1
+            if self._relayed[named] > 1:
                 self._scheduler.history.reached[Goal.RELAYED_TWICE] += 1
         self._relay(stream_event(batch), done)
 

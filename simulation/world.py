@@ -13,7 +13,7 @@ from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.ids import UlidSource
 from payonce.domain.webhooks import delivery_id
 from payonce.idempotency.engine import IdempotencyEngine
-from payonce.outbox import opened
+from payonce.outbox import is_event
 from payonce.payments.recovery_run import Recovery
 from payonce.ports import Table
 from payonce.reconciliation.taxonomy import BreakClass
@@ -22,6 +22,7 @@ from payonce.recovery.book import Book
 from payonce.recovery.feeder import Feeder, Feeding
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_workflows import MemoryWorkflows
+from payonce.webhooks.attempts import Attempts
 from payonce.webhooks.deliveries import DELIVERY_PREFIX
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import create_writes
@@ -30,6 +31,7 @@ from payonce.webhooks.keys import key_context
 from payonce.webhooks.relay import Relay
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler as DeliveryScheduler
+from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from payonce.webhooks.sweeper import Sweeper
@@ -42,8 +44,10 @@ from simulation.faults import Fates
 from simulation.gateway import SimulatedGateway
 from simulation.messages import SimulatedQueue, SimulatedReceivers, SimulatedStream
 from simulation.plan import CURRENCIES, MAX_SKEW_MS, MERCHANTS, Plan, played
+from simulation.promises.shared import event_name
 from simulation.scheduler import Scheduler
 from simulation.wire import Wire
+from tests.support.crews import OneByOne, each_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,16 +168,26 @@ class World:
         scheduler, database = self.scheduler, self.database
         self._cipher = MemoryCipher(scheduler, Random(f"{self.plan.seed}/cipher").randbytes)
         self.receivers = SimulatedReceivers(self.wire, self._received)
-        self.relay = Relay(database=database, queue=self.queue, clock=scheduler)
-        self.dispatcher = Dispatcher(
+        gates = Gates(database)
+        # One after the other: a kill ends an execution's threads together, and other executions interleave.
+        self.relay = Relay(database=database, queue=self.queue, clock=scheduler, gates=gates, each=each_in_turn)
+        attempts = Attempts(
             database=database,
             queue=self.queue,
             transport=self.receivers,
             signer=Signer(cipher=self._cipher, clock=scheduler),
-            gates=Gates(database, choose=self._choose),
             clock=scheduler,
             jitter=self._jitter,
             report_disabled=lambda _name, _reason: None,
+        )
+        self.dispatcher = Dispatcher(
+            Tools(
+                attempts=attempts,
+                gates=gates,
+                crew=OneByOne,
+                sleep=self.wire.sleep,
+                report_error=self.report_error,
+            )
         )
         self.deliveries = DeliveryScheduler(
             database=database,
@@ -182,6 +196,7 @@ class World:
             advance=partial(advance_replay, database, self.queue, scheduler),
             clock=scheduler,
             report_error=self.report_error,
+            each=each_in_turn,
         )
         for merchant, number in itertools.product(MERCHANTS, range(1, self.plan.endpoints + 1)):
             self._add_endpoint(merchant, number)
@@ -206,9 +221,6 @@ class World:
             updated_at_ms=now_ms,
         )
         self.database.apply(create_writes(made)[:2])
-
-    def _choose(self, count: int) -> int:
-        return self.scheduler.alive().latencies.randrange(count)
 
     def _jitter(self) -> float:
         return self.scheduler.alive().latencies.random()
@@ -260,10 +272,11 @@ class World:
         there = {item["sk"] for item in self.database.items(Table.DELIVERIES)}
         endpoints = [item for item in self.database.items(Table.ENDPOINTS) if "url" in item]
         return [
-            event["event_id"]
-            for event in map(opened, self.database.items(Table.OUTBOX))
+            name
+            for event in filter(is_event, self.database.items(Table.OUTBOX))
             for endpoint in endpoints
             if endpoint["merchant_id"] == event["merchant_id"]
-            and DELIVERY_PREFIX + delivery_id(event["event_id"], endpoint["endpoint_id"], event["created_at_ms"])
+            and DELIVERY_PREFIX
+            + delivery_id(name := event_name(event), endpoint["endpoint_id"], event["created_at_ms"])
             not in there
         ]

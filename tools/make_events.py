@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.outbox import event_item
+from payonce.packing import pack
 from payonce.stores.dynamodb_requests import to_attributes
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
@@ -183,8 +184,9 @@ DELIVERY_MESSAGE = {
     "merchant_id": MERCHANT_ID,
     "endpoint_id": PATH_IDS["endpoint_id"],
     "delivery_id": PATH_IDS["delivery_id"],
-    "attempt": 1,
+    "fence": 1,
 }
+WAKE_MESSAGE = {"merchant_id": MERCHANT_ID, "endpoint_id": PATH_IDS["endpoint_id"], "lane": 0}
 ASK_MESSAGE = {
     "lane": "sandbox_bank",
     "claims": [f"{MERCHANT_ID}#create_payment#{number:064x}" for number in range(2)],
@@ -276,8 +278,7 @@ DONE: dict[str, Any] = {
     "purge_at": {"N": "1798118278"},
     "response_status": {"N": "201"},
     "response_headers": {"M": {"content-type": {"S": "application/json"}}},
-    "response_body": {"B": "e30="},
-    "response_packed": {"BOOL": False},
+    "response_body": {"B": base64.b64encode(pack(b"{}")).decode()},
 }
 PAID: dict[str, Any] = {
     **CLAIM,
@@ -512,7 +513,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "dispatch_deliveries": {
         "unknown_delivery": queue_records("DeliveryQueue", DELIVERY_MESSAGE),
-        "one_is_no_message": queue_records("DeliveryQueue", DELIVERY_MESSAGE, "not JSON", {"attempt": "1"}),
+        "unknown_endpoint": queue_records("DeliveryQueue", WAKE_MESSAGE),
+        "one_is_no_message": queue_records("DeliveryQueue", DELIVERY_MESSAGE, "not JSON", {"fence": "1"}),
     },
     "schedule_deliveries": {"scheduled": scheduled("payonce-schedule")},
     "correct_break": {

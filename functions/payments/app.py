@@ -1,4 +1,4 @@
-"""Payments and balances: each name is the handler of one function (``Handler: app.<name>`` in template.yaml)."""
+"""Payments: each name is the handler of one function (``Handler: app.<name>`` in template.yaml)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ serve = handlers_of(ROUTES, bootstrap())
 
 create_payment = serve("POST /payments")
 list_payments = serve("GET /payments")
-get_payment = serve("GET /payments/{payment_id}")
-get_payment_history = serve("GET /payments/{payment_id}/history")
 capture_payment = serve("POST /payments/{payment_id}/captures")
 cancel_payment = serve("POST /payments/{payment_id}/cancellations")
 refund_payment = serve("POST /payments/{payment_id}/refunds")
-get_balances = serve("GET /balances")

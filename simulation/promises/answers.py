@@ -7,7 +7,7 @@ import json
 from payonce.ports import Table
 from simulation.facts import Answered, Facts, Violated
 from simulation.goals import Goal
-from simulation.promises.shared import payment_key
+from simulation.promises.shared import entry_in, payment_version, told_in
 
 
 def p2_acknowledged_is_stored(facts: Facts, answer: Answered) -> None:
@@ -16,17 +16,15 @@ def p2_acknowledged_is_stored(facts: Facts, answer: Answered) -> None:
         return
     seen = answer.document if answer.document["object"] == "payment" else answer.document["payment"]
     merchant, identity = answer.operation.merchant, seen["id"]
-    stored = facts.database.item(Table.PAYMENTS, payment_key(merchant, identity))
+    stored = payment_version(facts.database, merchant, identity)
     if stored is None or stored["version"] < seen["version"]:
         raise Violated("P2", f"version {seen['version']} of {identity} was acknowledged and is not stored")
     version = f"{seen['version']:010d}"
     event = facts.database.item(Table.OUTBOX, {"pk": identity, "sk": version})
-    if event is None or json.loads(event["body"])["data"] != json.loads(answer.body):
+    if event is None or json.loads(told_in(event)[1])["data"] != json.loads(answer.body):
         raise Violated("P2", f"the event of version {seen['version']} of {identity} is missing, or says something else")
-    if answer.status == 201:
-        entry = facts.database.item(Table.LEDGER, {"pk": f"JOURNAL#{merchant}#{identity}", "sk": version})
-        if entry is None:
-            raise Violated("P2", f"version {seen['version']} of {identity} was acknowledged and is not in the journal")
+    if answer.status == 201 and entry_in(event) is None:
+        raise Violated("P2", f"version {seen['version']} of {identity} was acknowledged and is not in the journal")
 
 
 def p2_refused_is_not_executed(facts: Facts, answer: Answered) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.ports import Table
 from simulation.facts import Facts, Violated
-from simulation.promises.shared import changes_of
+from simulation.promises.shared import changes_of, entry_in
 
 if TYPE_CHECKING:
     from simulation.database import Commit
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 def p7_ledger_balances(facts: Facts, commit: Commit) -> None:
     """Each entry sums to zero, and the balances are the sum of the entries, after every transaction."""
     merchants = set()
-    for change in changes_of(commit, Table.LEDGER):
-        if not change.key[0].startswith("JOURNAL#"):
-            continue
+    for change in changes_of(commit, Table.OUTBOX):
         if change.before is not None or change.after is None:
             raise Violated("P7", f"{commit.actor} changed the journal entry {'/'.join(change.key)}")
-        merchant, currency = change.key[0].split("#")[1], change.after["currency"]
+        entry = entry_in(change.after)
+        if entry is None:
+            continue
+        merchant, currency, postings = change.after["merchant_id"], entry["currency"], entry["postings"]
         merchants.add((merchant, currency))
-        postings = change.after["postings"]
-        if sum(posting["amount_minor"] for posting in postings):
+        if sum(amount for _, amount in postings):
             raise Violated("P7", f"{'/'.join(change.key)} does not sum to zero: {postings}")
-        for posting in postings:
-            facts.journal[merchant, currency, posting["account"]] += posting["amount_minor"]
+        for account, amount in postings:
+            facts.journal[merchant, currency, account] += amount
     for merchant, currency in merchants:
         _check_balances(facts, merchant, currency)
 
@@ -82,11 +82,12 @@ def p9_corrected_at_most_once(facts: Facts, gateway: str, booking: Booking) -> N
 def p9_books_agree(facts: Facts) -> None:
     """In the end every movement at a gateway is in our journal once, and nothing else is."""
     ours: Counter[tuple[str, str, str, int]] = Counter()
-    for item in facts.database.items(Table.LEDGER):
-        movement = item.get("movement")
-        if movement is not None and "break_id" not in item and item["pk"].split("#")[2] not in facts.touched:
-            reference = (movement["gateway"], movement["gateway_reference"])
-            ours[(*reference, movement["kind"], abs(item["moved_minor"]))] += 1
+    for item in facts.database.items(Table.OUTBOX):
+        entry = entry_in(item)
+        if entry is not None and "movement" in entry and item["sk"].isdigit() and item["pk"] not in facts.touched:
+            kind, gateway, reference = entry["movement"][:3]
+            moved = sum(amount for account, amount in entry["postings"] if account == f"gateway_receivable:{gateway}")
+            ours[gateway, reference, kind, abs(moved)] += 1
     theirs: Counter[tuple[str, str, str, int]] = Counter()
     for name, gateway in facts.gateways.items():
         for booking in gateway.bookings:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
+import json
 from typing import TYPE_CHECKING
 
 from payonce.idempotency.window import LEASE_MARGIN_MS
+from payonce.packing import unpack
 from payonce.ports import Item, Table
 from simulation.facts import Facts, Violated
 from simulation.goals import Goal
 from simulation.plan import MERCHANTS
-from simulation.promises.shared import COMPLETED, IN_PROGRESS, changes_of, completes
+from simulation.promises.shared import COMPLETED, IN_PROGRESS, changes_of, completes, told_in
 
 if TYPE_CHECKING:
     from simulation.database import Change, Commit
@@ -60,9 +61,19 @@ def p5_money_moves_under_a_fence(facts: Facts, commit: Commit) -> None:
     fenced = any(change.table is Table.IDEMPOTENCY for change in commit.changes)
     for change in commit.changes:
         correction = change.table is Table.PAYMENTS and change.key[1].startswith("CORRECTION#")
-        if change.table in {Table.PAYMENTS, Table.LEDGER, Table.OUTBOX} and not (fenced or correction):
+        head = change.table is Table.PAYMENTS and change.before is None and _is_as_it_was(facts, change)
+        if change.table in {Table.PAYMENTS, Table.LEDGER, Table.OUTBOX} and not (fenced or correction or head):
             raise Violated("P5", f"{commit.actor} changed {'/'.join(change.key)} without a claim")
-    del facts
+
+
+def _is_as_it_was(facts: Facts, change: Change) -> bool:
+    """Return whether a new item is the head of a payment that says what the payment's first version says."""
+    after = change.after or {}
+    first = facts.database.item(Table.OUTBOX, {"pk": after.get("payment_id", ""), "sk": "0000000001"})
+    if change.key[1] != "PAYMENT" or first is None:
+        return False
+    said = json.loads(told_in(first)[1])["data"]
+    return all(after[name] == said[name] for name in said if name in after)
 
 
 def note_commit(facts: Facts, commit: Commit) -> None:
@@ -96,5 +107,4 @@ def _note_takeover(facts: Facts, change: Change, commit: Commit) -> None:
 
 
 def _body_of(item: Item) -> bytes:
-    body: bytes = item["response_body"]
-    return zlib.decompress(body) if item["response_packed"] else body
+    return unpack(item["response_body"])

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
+
+from payonce.packing import unpack
+from payonce.ports import Table
 
 if TYPE_CHECKING:
-    from payonce.ports import Table
-    from simulation.database import Change, Commit
+    from collections.abc import Mapping
+
+    from payonce.ports import Item
+    from simulation.database import Change, Commit, SimulatedDatabase
 
 COMPLETED, IN_PROGRESS = "COMPLETED", "INPROGRESS"
 
@@ -25,6 +31,35 @@ def payment_of(change: Change) -> str:
     """Return the payment that a claim was about, before the change."""
     plan = change.before.get("plan", {}) if change.before is not None else {}
     return str(plan.get("payment_id", ""))
+
+
+def told_in(item: Item) -> tuple[dict[str, Any], bytes]:
+    """Return what a change's item tells beside its event, and the event's bytes: none for a correction's entry."""
+    kept, _, body = unpack(item["packed"]).partition(b"\n")
+    told: dict[str, Any] = json.loads(kept)
+    return told, body
+
+
+def entry_in(item: Item) -> dict[str, Any] | None:
+    """Return the journal entry in a change's item: ``currency``, ``postings``, and perhaps ``movement``."""
+    told, body = told_in(item)
+    entry: dict[str, Any] | None = told.get("entry") if body else told
+    return entry
+
+
+def event_name(item: Item) -> str:
+    """Return the id of the event in a change's item."""
+    return f"evt_{item['pk']}_{int(item['sk'])}"
+
+
+def payment_version(database: SimulatedDatabase, merchant: str, identity: str) -> Mapping[str, Any] | None:
+    """Return the payment as it is stored: its head, or what its first event says; ``None`` if it is another's."""
+    head = database.item(Table.PAYMENTS, payment_key(merchant, identity))
+    first = database.item(Table.OUTBOX, {"pk": identity, "sk": "0000000001"})
+    if head is not None or first is None or first["merchant_id"] != merchant:
+        return head
+    data: dict[str, Any] = json.loads(told_in(first)[1])["data"]
+    return data
 
 
 def payment_key(merchant: str, identity: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from local.dynamodb_local import running_dynamodb_local
 from local.redis_servers import running_redis
+from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.memory import MemoryDatabase
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
 from tests.support.stores import StoreAddress, close_client, new_address
@@ -31,7 +32,7 @@ def dynamodb_local() -> Iterator[str]:
         yield endpoint_url
 
 
-@pytest.fixture(params=["memory", "moto", "dynamodb_local"])
+@pytest.fixture(params=["memory", "moto", "dynamodb_local", "dynamodb_local_sdk"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """Every adapter of the database port."""
     if request.param == "memory":
@@ -42,7 +43,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
             yield dynamo_database(client, create_tables(client))
     else:
         client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
-        yield dynamo_database(client, create_tables(client, f"t{next(_prefixes)}-"))
+        tables = create_tables(client, f"t{next(_prefixes)}-")
+        yield DynamoDatabase(client, tables) if request.param.endswith("sdk") else dynamo_database(client, tables)
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 T = Table.PAYMENTS
 KEY = {"pk": "p", "sk": "s"}
 OTHER = {"pk": "p", "sk": "other"}
-ELSEWHERE = ((Table.IDEMPOTENCY, {"id": "r"}), (Table.LEDGER, OTHER), (T, {"pk": "p" * 2048, "sk": "ö" * 512}))
+ELSEWHERE = ((Table.IDEMPOTENCY, {"id": "r"}), (Table.OUTBOX, OTHER), (T, {"pk": "p" * 2048, "sk": "ö" * 512}))
 KB = 1024
-BY_DAY = "movements-by-day"
+BY_DAY = "events-by-day"
 
 
 def put(key: dict[str, Any] | None = None, table: Table = T, **attributes: Any) -> Insert:
@@ -60,21 +60,21 @@ WRITES: dict[str, Callable[[], list[Write]]] = {
     "no writes": list,
     "an empty partition key": lambda: [put({"pk": "", "sk": "s"})],
     "an empty sort key": lambda: [put({"pk": "p", "sk": ""})],
-    "an empty key of an index": lambda: [put(gateway_reference="")],
+    "an empty key of an index": lambda: [put(operation_reference="")],
     "a number as a key": lambda: [put({"pk": 1, "sk": "s"})],
     "bytes as a key": lambda: [put({"pk": "p", "sk": b"s"})],
-    "a number as a key of an index": lambda: [put(merchant_id=7, created_key="k")],
+    "a number as a key of an index": lambda: [put(correction_status=7, listed_key="k")],
     "a text where an index has a number": lambda: [
         Insert(Table.IDEMPOTENCY, {"id": "r", "open_shard": "0", "lease_expires_at_ms": "5"})
     ],
-    "None as a key of an index": lambda: [put(gateway_reference=None)],
+    "None as a key of an index": lambda: [put(operation_reference=None)],
     "no sort key": lambda: [put({"pk": "p"})],
     "a change by half a key": lambda: [Adjust(table=T, key={"pk": "p"}, set={"n": 1}, upsert=True)],
     "a change by more than a key": lambda: [Adjust(table=T, key={**OTHER, "x": "y"}, set={"n": 1}, upsert=True)],
     "a deletion by half a key": lambda: [Delete(table=T, key={"pk": "p"}, require={})],
     "a partition key of 2,049 bytes": lambda: [put({"pk": "p" * 2049, "sk": "s"})],
     "a sort key of 1,025 bytes": lambda: [put({"pk": "p", "sk": "ö" * 512 + "s"})],
-    "an index's sort key of 1,025 bytes": lambda: [put(merchant_id="m", created_key="k" * 1025)],
+    "an index's sort key of 1,025 bytes": lambda: [put(correction_status="m", listed_key="k" * 1025)],
     "an item of more than 400 KB": lambda: [put(blob=bytes(400 * KB))],
     "an item of more than 400 KB in text": lambda: [put(text="ö" * 205 * KB)],
     "an item of more than 400 KB with another": lambda: [put(blob=bytes(500 * KB)), put({"pk": "p", "sk": "z"})],
@@ -110,9 +110,9 @@ WRITES: dict[str, Callable[[], list[Write]]] = {
 # What DynamoDB Local takes although DynamoDB does not.
 STRICTER_THAN_LOCAL: dict[str, Callable[[], list[Write]]] = {
     "a change to a text where an index has a number": lambda: [
-        Adjust(table=Table.LEDGER, key=OTHER, set={"day_shard": "d", "booked_at_ms": "5"}, upsert=True)
+        Adjust(table=Table.OUTBOX, key=OTHER, set={"day_shard": "d", "created_at_ms": "5"}, upsert=True)
     ],
-    "adding to a text of an index": lambda: [Adjust(table=T, key=OTHER, add={"created_key": 1}, upsert=True)],
+    "adding to a text of an index": lambda: [Adjust(table=T, key=OTHER, add={"listed_key": 1}, upsert=True)],
 }
 READS: dict[str, Callable[[Database], Any]] = {
     "a key with an empty part": lambda database: database.get(T, {"pk": "p", "sk": ""}),
@@ -127,29 +127,29 @@ READS: dict[str, Callable[[Database], Any]] = {
     "an index that is none": lambda database: database.query(T, partition=("pk", "p"), index="none", limit=1),
     "another attribute": lambda database: database.query(T, partition=("merchant_id", "p"), limit=1),
     "the table's key of an index": lambda database: database.query(
-        T, partition=("pk", "p"), index="payments-by-merchant", limit=1
+        T, partition=("pk", "p"), index="corrections-by-status", limit=1
     ),
     "an empty partition": lambda database: database.query(T, partition=("pk", ""), limit=1),
     "an order that is none": lambda database: database.query(
         T, partition=("pk", "p"), sort_prefix=("created_key", "x"), limit=1
     ),
     "a text of a number": lambda database: database.query(
-        Table.LEDGER,
-        index="movements-by-day",
+        Table.OUTBOX,
+        index="events-by-day",
         partition=("day_shard", "d"),
-        sort_at_most=("booked_at_ms", "5"),
+        sort_at_most=("created_at_ms", "5"),
         limit=1,
     ),
     "a number of a text": lambda database: database.query(T, partition=("pk", "p"), sort_at_least=("sk", 5), limit=1),
     "a prefix of a number": lambda database: database.query(
-        Table.LEDGER, index=BY_DAY, partition=("day_shard", "d"), sort_prefix=("booked_at_ms", "5"), limit=1
+        Table.OUTBOX, index=BY_DAY, partition=("day_shard", "d"), sort_prefix=("created_at_ms", "5"), limit=1
     ),
     "bounds that are crossed": lambda database: database.query(
         T, partition=("pk", "p"), sort_at_least=("sk", "b"), sort_at_most=("sk", "a"), limit=1
     ),
     "a start that is none": lambda database: database.query(T, partition=("pk", "p"), limit=1, start={"pk": "p"}),
     "a start of another index": lambda database: database.query(
-        T, partition=("pk", "p"), limit=1, start={**KEY, "merchant_id": "m", "created_key": "k"}
+        T, partition=("pk", "p"), limit=1, start={**KEY, "correction_status": "m", "listed_key": "k"}
     ),
 }
 
@@ -198,7 +198,7 @@ def test_memory_refuses_what_only_amazons_own_service_refuses(kind: str) -> None
     database = MemoryDatabase()
     with pytest.raises(StoreRequestInvalid):
         database.write(STRICTER_THAN_LOCAL[kind]())
-    assert database.get(Table.LEDGER, OTHER) is database.get(T, OTHER) is None
+    assert database.get(Table.OUTBOX, OTHER) is database.get(T, OTHER) is None
 
 
 @pytest.mark.parametrize("kind", READS)
@@ -211,7 +211,7 @@ def test_a_read_that_no_database_answers_is_a_defect(database: Database, kind: s
 
 def test_what_is_just_inside_the_limits_is_taken(database: Database) -> None:
     """Keeps memory from refusing more than DynamoDB: its limits are not to be found by payments."""
-    edge = put({"pk": "p" * 2048, "sk": "ö" * 512}, gateway_reference="g" * 2048, deep=nested(31), empty="")
+    edge = put({"pk": "p" * 2048, "sk": "ö" * 512}, operation_reference="g" * 2048, deep=nested(31), empty="")
     database.write([edge])
     database.write([put(KEY, blob=bytes(400 * KB - 100), n=10**38 - 1, debt=1 - 10**38)])
     database.write(puts(100))

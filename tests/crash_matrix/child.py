@@ -25,7 +25,7 @@ from payonce.payments.operations import NewPayment
 from payonce.ports import Deadline, Table
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
-from tests.support.aws import dynamodb_client
+from tests.support.aws import http_client
 from tests.support.recovery import recover
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def application(task: dict[str, Any]) -> Application:
     names = {Table(name): value for name, value in task["tables"].items()}
     from payonce.stores.dynamodb import DynamoDatabase
 
-    database = StrikingDatabase(DynamoDatabase(dynamodb_client(task["dynamodb_url"]), names), point)
+    database = StrikingDatabase(DynamoDatabase(http_client(task["dynamodb_url"]), names), point)
     if task.get("stripe_url"):
         from payonce.gateways.stripe_gateway import stripe_from_options
 

@@ -19,7 +19,7 @@ from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge
 from payonce.entrypoints.corrections import correct
 from payonce.gateways.sandbox_bank import sandbox_bank_from_options
 from payonce.payments.follow_up import load_payment
-from payonce.payments.payment_items import journal_writes
+from payonce.payments.journal import correction_writes
 from payonce.ports import Deadline, Table
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes
@@ -31,7 +31,7 @@ from payonce.stores.memory_workflows import MemoryWorkflows
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.crash_matrix import child
-from tests.support.aws import dynamodb_client
+from tests.support.aws import http_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def application(task: dict[str, Any], fuse: Fuse) -> Application:
     return Application(
         load_settings({}),
         clock=clock,
-        database=Fused(DynamoDatabase(dynamodb_client(task["dynamodb_url"]), names), fuse),  # type: ignore[arg-type]
+        database=Fused(DynamoDatabase(http_client(task["dynamodb_url"]), names), fuse),  # type: ignore[arg-type]
         gateways={"bank": Fused(gateway, fuse)},  # type: ignore[dict-item]
         workflows=Fused(MemoryWorkflows(), fuse),  # type: ignore[arg-type]
         files=Fused(files, fuse),  # type: ignore[arg-type]
@@ -135,6 +135,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
             version=99,
             currency="EUR",
             description="imported",
+            break_id="brk_imported",
             booked_at_ms=app.clock.now_ms(),
             postings=charge("bank", CORRECTED_MINOR),
             movement=Movement(
@@ -145,7 +146,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
                 payer=task["token"],
             ),
         )
-        app.database.write(journal_writes(entry))
+        app.database.write(correction_writes(entry))
         third = entry.entry_id
     found = Break(
         break_class=BreakClass(task["break_class"]),

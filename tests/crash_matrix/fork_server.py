@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.gateways import stripe_gateway  # noqa: F401  read before the forks, as the tasks take it late
 from tests.crash_matrix import child, correction_child, webhook_child
-from tests.support.aws import REPOSITORY, dynamodb_client
+from tests.support.aws import REPOSITORY, http_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ class _Forks:
 
 def main() -> None:
     """Serve tasks until standard input ends."""
-    dynamodb_client("http://127.0.0.1:9")  # what its making reads is read before the forks
+    http_client("http://127.0.0.1:9")  # what its making reads is read before the forks
     # What the application logs is not the answer.
     answers, sys.stdout = sys.stdout, sys.stderr
     forks = _Forks()

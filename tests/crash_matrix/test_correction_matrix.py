@@ -19,11 +19,13 @@ import pytest
 
 from payonce.payments.corrective_plan import correction_key, corrective_reference
 from payonce.ports import Table
+from payonce.stores.dynamodb_requests import from_attributes
 from tests.crash_matrix import child
 from tests.crash_matrix.conftest import CORRECTION_ROWS
 from tests.crash_matrix.correction_child import CORRECTED_MINOR
 from tests.crash_matrix.fork_server import ForkServer
 from tests.support.aws import create_tables, dynamodb_client
+from tests.support.stored import entries_in
 from tests.support.traces import check_trace, keep_trace
 
 if TYPE_CHECKING:
@@ -103,8 +105,8 @@ class Case:
         assert [(row["amount_minor"], row["status"], row["reference"]) for row in refunds] == (
             expected if self.break_class in REFUNDED else []
         ), (self.break_class, self.number)
-        entries = items(client, names["ledger"], f"JOURNAL#{child.MERCHANT}#{self.task['payment_id']}")
-        sums = [sum(int(row["M"]["amount_minor"]["N"]) for row in item["postings"]["L"]) for item in entries]
+        entries = entries_in(map(from_attributes, items(client, names["outbox"], self.task["payment_id"])))
+        sums = [sum(posting.amount_minor for posting in entry.postings) for entry in entries]
         # The charge; and its refund, or the surplus that came and went, or the second booking and its reversal.
         assert sums == [0] * (2 if self.break_class == "double_charge" else 3), (self.break_class, self.number)
         key = correction_key(child.MERCHANT, self.task["payment_id"], self.task["break_id"])

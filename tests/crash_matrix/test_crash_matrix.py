@@ -19,9 +19,11 @@ import pytest
 
 from local.localstripe_server import count_executed, make_payment_method
 from payonce.ports import Table
+from payonce.stores.dynamodb_requests import from_attributes
 from tests.crash_matrix.child import KILLED_EXIT_CODE, run
 from tests.crash_matrix.conftest import ROWS
 from tests.support.aws import create_tables, dump, dynamodb_client
+from tests.support.stored import entries_in, events_in, payments_in
 from tests.support.traces import check_trace, keep_trace
 
 if TYPE_CHECKING:
@@ -164,14 +166,12 @@ class Case:
         """One payment, balanced books of ours, one event per version with no gap, and a trace that the spec allows."""
         check_trace(self.client, self.names[Table.IDEMPOTENCY], at_least=2)
         tables = dump(self.client, self.names)
-        payments = [item for item in tables["payments"] if item["sk"]["S"] == "PAYMENT"]
-        assert len(payments) == 1
-        versions = [int(sort_key) for sort_key in sorted(item["sk"]["S"] for item in tables["outbox"])]
-        assert versions == list(range(1, int(payments[0]["version"]["N"]) + 1))
-        assert len({item["event_id"]["S"] for item in tables["outbox"]}) == len(versions)
-        for item in tables["ledger"]:
-            if "postings" in item:
-                assert sum(int(posting["M"]["amount_minor"]["N"]) for posting in item["postings"]["L"]) == 0
+        outbox = [from_attributes(item) for item in tables["outbox"]]
+        (payment,) = payments_in(map(from_attributes, tables["payments"]), outbox)
+        assert sorted(int(item["sk"]) for item in outbox) == list(range(1, payment.version + 1))
+        assert len({json.loads(event["body"])["id"] for event in events_in(outbox)}) == len(outbox)
+        for entry in entries_in(outbox):
+            assert sum(posting.amount_minor for posting in entry.postings) == 0
         assert all(item["status"]["S"] == "COMPLETED" for item in tables["idempotency"])
 
 

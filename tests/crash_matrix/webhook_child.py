@@ -11,23 +11,26 @@ from payonce.network.webhook_sender import WebhookSender
 from payonce.ports import Deadline, Table
 from payonce.stores.dynamodb import DynamoDatabase
 from payonce.stores.memory_cipher import MemoryCipher
+from payonce.webhooks.attempts import Attempts
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.gate import Gates
 from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler
+from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.sweeper import Sweeper
 from tests.crash_matrix.child import FileClock, Point, StrikingDatabase
-from tests.support.aws import dynamodb_client
+from tests.support.aws import http_client
+from tests.support.crews import OneByOne, each_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payonce.ports import Clock, QueueMessage
 
-REQUEST_MS = 30_000
+REQUEST_MS = 60_000
 _numbers = itertools.count()
 
 
@@ -73,9 +76,10 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     point = Point(task.get("point", ""), task.get("how", "exit"))
     clock = FileClock(Path(task["clock_file"]))
     names = {Table(name): value for name, value in task["tables"].items()}
-    database: Any = StrikingDatabase(DynamoDatabase(dynamodb_client(task["dynamodb_url"]), names), point)
+    database: Any = StrikingDatabase(DynamoDatabase(http_client(task["dynamodb_url"]), names), point)
     queue = FolderQueue(Path(task["queue_folder"]), clock, point)
-    relay = Relay(database=database, queue=queue, clock=clock)
+    gates = Gates(database)
+    relay = Relay(database=database, queue=queue, clock=clock, gates=gates, each=each_in_turn)
     deadline = Deadline(clock.now_ms() + REQUEST_MS)
     if task["do"] == "relay":
         report = relay.relay([database.get(Table.OUTBOX, key) for key in task["events"]])
@@ -88,16 +92,25 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
             advance=lambda key: advance_replay(database, queue, clock, key),
             clock=clock,
             report_error=lambda _name, _error: None,
+            each=each_in_turn,
         )
-        return {"queued": scheduler.run(deadline).queued}
-    dispatcher = Dispatcher(
+        return {"woken": scheduler.run(deadline).woken}
+    attempts = Attempts(
         database=database,
         queue=queue,
         transport=StrikingTransport(clock, point),
         signer=Signer(cipher=fixed_cipher(clock), clock=clock),
-        gates=Gates(database, choose=lambda _count: 0),
         clock=clock,
         jitter=lambda: 0.5,
         report_disabled=lambda _identity, _reason: None,
+    )
+    dispatcher = Dispatcher(
+        Tools(
+            attempts=attempts,
+            gates=gates,
+            crew=OneByOne,
+            sleep=lambda _seconds: None,
+            report_error=lambda _name, _error: None,
+        )
     )
     return {"outcome": dispatcher.handle(parse_message(task["message"]), deadline).value}

@@ -16,7 +16,7 @@ from payonce.ports import Insert, Table
 from payonce.stores.dynamodb_requests import from_attributes
 from payonce.stores.memory import MemoryDatabase
 from tests.e2e.conftest import Client
-from tests.support.webhook_api import holds_secret, store_delivery, store_event
+from tests.support.webhook_api import holds_secret, items_of, store_delivery, store_event
 
 if TYPE_CHECKING:
     from local.cloud import Stack
@@ -78,10 +78,11 @@ def test_a_delivery_is_seen_and_sent_again_and_a_range_replayed(merchant: tuple[
     endpoint_id = done(client, "POST", "/webhook_endpoints", {"url": URL, "event_types": ["payment.*"]})["id"]
     database = stack.database()
     now_ms = time.time_ns() // 1_000_000 - SETTLING_MS - 1000
-    event = store_event(MemoryDatabase(), 1, created_at_ms=now_ms, merchant_id=merchant_id)
+    made = MemoryDatabase()
+    event = store_event(made, 1, created_at_ms=now_ms, merchant_id=merchant_id)
     # The delivery before its event: the relay makes one for every event that it finds without.
     delivery = store_delivery(database, event, endpoint_id, DeliveryStatus.FAILED, now_ms=now_ms)
-    database.write([Insert(Table.OUTBOX, event)])
+    database.write([Insert(Table.OUTBOX, item) for item in items_of(made, Table.OUTBOX)])
     path = f"/webhook_endpoints/{endpoint_id}"
     assert client.call("GET", f"{path}/deliveries?status=failed").json()["data"][0]["id"] == delivery.delivery_id
     one = f"{path}/deliveries/{delivery.delivery_id}"

@@ -17,7 +17,7 @@ from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import to_item
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.outbox import event_write
-from payonce.payments.payment_items import replace_payment
+from payonce.payments.booking import first_writes
 from payonce.ports import Insert, Table
 from payonce.reconciliation.cases.match_store import MatchStore
 from payonce.reconciliation.manual import Match, RowRef
@@ -151,6 +151,8 @@ EXPECTED = {
     "idempotency_proxy/no_route": 404,
 }
 
+LISTED_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1T"
+
 
 def test_every_function_has_events() -> None:
     """Fails when a function is added without any."""
@@ -190,7 +192,7 @@ def store_what_is_named(application: Application, function: str, event: dict[str
     database, now_ms = application.database, application.clock.now_ms()
     if "payment_id" in named:
         payment = stored_payment(merchant_id, named["payment_id"], captured=function == "refund_payment")
-        database.write([replace_payment(payment, expected=None)])
+        database.write(first_writes(payment, Change.CHARGED, None))
     if "endpoint_id" in named:
         database.write(create_writes(stored_endpoint(merchant_id, named["endpoint_id"])))
         database.write([Insert(Table.ENDPOINTS, {**quota_key(merchant_id), LEFT: 99})])
@@ -209,6 +211,9 @@ def store_what_is_named(application: Application, function: str, event: dict[str
         store_matchable(application, merchant_id, named)
     elif "break_id" in named:
         store_proposal(database, store_break(database, merchant_id, named["break_id"], now_ms))
+    if function in {"list_payments", "list_events"}:
+        listed = stored_payment(merchant_id, LISTED_ID, captured=True)
+        database.write(first_writes(replace(listed, updated_at_ms=now_ms - 60_000), Change.CHARGED, None))
     if "event_id" in named:
         resource_id, version = event_place(named["event_id"])
         made = build_event(
@@ -314,7 +319,8 @@ def test_a_redelivery_is_in_the_queue(application: Application, monkeypatch: pyt
     load_handler("redeliver_webhook", application, monkeypatch)(event, Context())
     sqs = boto3.client("sqs", region_name=REGION)
     (message,) = sqs.receive_message(QueueUrl=application.settings.delivery_queue_url)["Messages"]
-    assert json.loads(message["Body"])["delivery_id"] == event["pathParameters"]["delivery_id"]
+    asked = json.loads(message["Body"])
+    assert (asked["endpoint_id"], asked["lane"]) == (event["pathParameters"]["endpoint_id"], 0)
 
 
 def test_a_known_key_is_authorized(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:

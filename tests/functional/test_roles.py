@@ -42,7 +42,9 @@ NOT_ASKED_FOR = {
         SECRET: ONLY_LIVE_GATEWAYS,
         Grant("dynamodb:GetItem", "RoutingTable", ("CONTROL",)): "Routing is off here; see test_routing.py.",
         Grant("dynamodb:UpdateItem", "PaymentsTable"): "A payment that was in doubt, as recovery's below.",
+        Grant("dynamodb:PutItem", "PaymentsTable"): "The same: its second version makes its head.",
         Grant("dynamodb:GetItem", "PaymentsTable"): "The same.",
+        Grant("dynamodb:GetItem", "OutboxTable"): "The same.",
     },
     "capture_payment": {SECRET: ONLY_LIVE_GATEWAYS},
     "cancel_payment": {SECRET: ONLY_LIVE_GATEWAYS},
@@ -51,6 +53,7 @@ NOT_ASKED_FOR = {
     "ask_gateways": {
         SECRET: ONLY_LIVE_GATEWAYS,
         PARAMETER: AS_A_PARAMETER,
+        Grant("dynamodb:UpdateItem", "PaymentsTable"): "A payment in doubt of which somebody has asked for a refund.",
         GIVEN_BACK: "A proxy's claim of which the upstream says that it did nothing; proxy/service.py.",
         Grant("s3:PutObject", "ProxyAnswers/responses/*"): "A proxy's large answer, asked for again.",
         Grant("dynamodb:UpdateItem", "ReconciliationTable", ("BREAK#*",)): "A correction's commit, as correct_break's.",
@@ -67,6 +70,7 @@ NOT_ASKED_FOR = {
         Grant("dynamodb:GetItem", "IdempotencyTable"): "The same.",
     },
     "redeliver_webhook": {Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD},
+    "delete_webhook_endpoint": {Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD},
 }
 
 

@@ -1,4 +1,4 @@
-"""Load: what coordinated omission would hide, when a fault is over, and what is flat."""
+"""Load: what coordinated omission would hide, and when a fault is over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from histories.key_model import Asked, Outcome
-from histories.soak import MOST_GROWTH_BYTES, Flatness, Reading, Third, flatness
 from histories.traffic import Sample, back_after, closed_loop, open_loop, percentile
 from histories.workload import MEMORY, Workload
 
@@ -80,42 +79,6 @@ def test_fast_refusals_are_no_service() -> None:
     samples = steady(60, slow_from=20, slow_until=27, outcome=Outcome.NOT_EXECUTED)
     quick = [Sample(one.at_seconds, 0.001, one.outcome) for one in samples]
     assert back_after(quick, 20, limit_seconds=0.02, window_seconds=5) == 7
-
-
-def third(**changes: float) -> Third:
-    return Third(
-        **{
-            "resident_bytes": 1e8,
-            "fewest_descriptors": 40,
-            "most_descriptors": 50,
-            "p50_seconds": 0.01,
-            "p99_seconds": 0.05,
-            **changes,
-        }
-    )  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("last", "is_flat"),
-    [
-        (third(), True),
-        (third(resident_bytes=1e8 + 2 * MOST_GROWTH_BYTES), False),
-        (third(fewest_descriptors=60), False),
-        (third(most_descriptors=60), True),
-        (third(p50_seconds=0.02), False),
-        (third(p99_seconds=0.2), True),
-    ],
-)
-def test_flat_is_a_last_third_like_the_second(last: Third, is_flat: bool) -> None:
-    assert Flatness((third(resident_bytes=5e7), third(), last)).is_flat is is_flat
-
-
-def test_thirds_are_of_the_time() -> None:
-    readings = [Reading(at, 1_000 * at, at) for at in range(90)]
-    samples = [Sample(at, at / 100, Outcome.ANSWERED) for at in range(90)]
-    thirds = flatness(readings, samples, 90).thirds
-    assert [(one.fewest_descriptors, one.most_descriptors) for one in thirds] == [(0, 29), (30, 59), (60, 89)]
-    assert [one.p99_seconds for one in thirds] == [0.29, 0.59, 0.89]
 
 
 def test_half_of_the_requests_repeat_and_half_of_these_with_another_body() -> None:

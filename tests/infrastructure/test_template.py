@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from typing import Any
@@ -34,7 +36,7 @@ from payonce.routing.decision.predictor_store import GUARDED
 from payonce.routing.signals.from_claims import PLAN_KIND, REFUSED_MESSAGE
 from payonce.stores.schema import SCHEMAS
 from payonce.webhooks import dispatch
-from payonce.wiring.adapters import AWS_MAX_CONNECTIONS
+from payonce.wiring.aws_clients import AWS_MAX_CONNECTIONS
 from payonce.wiring.proxy_function import FUNCTION_SECONDS
 from payonce.wiring.reconciliation import ENGINE_MEMORY_MB, FUNCTION_MEMORY_MB, RUN_TIMEOUT_SECONDS, SCRATCH_MB
 from payonce.wiring.recovery import ASK_SECONDS, STOP_BEFORE_ANSWER_MS
@@ -274,8 +276,11 @@ def test_a_merchants_routes_reach_breaks_and_nothing_else_of_reconciliation(name
             [[operator, keys]] = statement["Condition"].items()
             assert operator == "ForAllValues:StringLike"
             assert set(keys["dynamodb:LeadingKeys"]) <= OF_MATCHES
-        for other in ("LedgerTable", "OutboxTable", "AuditTable", "MerchantsTable", "secretsmanager", "s3:", "kms:"):
+        for other in ("LedgerTable", "AuditTable", "MerchantsTable", "secretsmanager", "s3:", "kms:"):
             assert other not in text
+        if "OutboxTable" in text:
+            assert (name, statement["Action"]) == ("GetBreakFunction", "dynamodb:BatchGetItem")
+            assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["pay_*"]}}
         if "DeleteItem" in text and "IdempotencyTable" not in text:
             assert name == "UnmatchBreaksFunction"
             assert statement["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": ["MATCHED#*"]}
@@ -658,6 +663,22 @@ def test_what_recovery_says_of_a_run_is_measured(metric: str, member: str) -> No
     assert counted["FilterPattern"] == '{ $.message = "recovery run" }'
     assert counted["MetricTransformations"][0]["MetricValue"] == f"$.{member}"
     assert member in {field.name for field in dataclasses.fields(FeederReport)}
+
+
+def test_layers_are_built_for_the_processor_that_is_deployed() -> None:
+    """Fails when a build without further words makes wheels for another processor than a deployment without them, or a
+    layer's build passes over what is asked of it.
+    """
+    architecture = TEMPLATE["Parameters"]["Architecture"]
+    machines = {"arm64": "aarch64", "x86_64": "x86_64"}
+    assert set(architecture["AllowedValues"]) == set(machines)
+    for layer in ("dependencies", "reconciliation"):
+        for asked in ("", *machines):
+            command = ["make", "-n", "-C", str(REPOSITORY / "layers" / layer), f"build-{layer.capitalize()}Layer"]
+            environment = {"PATH": os.environ["PATH"], **({"PAYONCE_ARCHITECTURE": asked} if asked else {})}
+            printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+            wheels = set(re.findall(r"--platform manylinux\w*?_(aarch64|x86_64)\b", printed))
+            assert wheels == {machines[asked or architecture["Default"]]}
 
 
 def test_the_runtime_is_the_python_that_is_tested() -> None:

@@ -28,16 +28,18 @@ for resource in template["Resources"].values():
     for name in ("CodeUri", "ContentUri", "DefinitionUri"):
         if name in resource["Properties"]:
             resource["Properties"][name] = "s3://bucket/key"
-parameters = {"MerchantRequestsPerSecond": sys.argv[1], "Environment": "sandbox"}
+for name, properties in json.loads(sys.argv[2]).items():
+    template["Resources"][name]["Properties"] |= properties
+parameters = {"MerchantRequestsPerSecond": sys.argv[1], "Environment": "sandbox", **json.loads(sys.argv[3])}
 print(json.dumps(transform(template, parameters, NoManagedPolicies())["Resources"]))
 """
 
 
 @cache
-def transformed(requests_per_second: str) -> dict[str, Any]:
-    """Return the resources that SAM makes of the template."""
+def transformed(requests_per_second: str, *, changes: str = "{}", parameters: str = "{}") -> dict[str, Any]:
+    """Return the resources that SAM makes of the template, with further properties of resources and parameters."""
     answer = subprocess.run(
-        [CLOUD_BIN / "python", "-c", TRANSFORM, requests_per_second],
+        [CLOUD_BIN / "python", "-c", TRANSFORM, requests_per_second, changes, parameters],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": REGION},
         capture_output=True,
@@ -92,3 +94,35 @@ def test_the_firewall_and_the_access_log_are_on_the_stages_that_are_served() -> 
         assert arn.endswith(f"::/restapis/${{{api}}}/stages/${{{stage}}}")
         condition, setting, _ = resources[stage]["Properties"]["AccessLogSetting"]["Fn::If"]
         assert (condition, set(setting)) == ("HasAccessLogs", {"DestinationArn", "Format"})
+
+
+def test_every_function_and_layer_is_for_the_processor_that_is_asked_for() -> None:
+    """Fails when a function or a layer is left on another processor: its first import would fail."""
+    resources = transformed("100")
+    of = {
+        "AWS::Lambda::Function": "Architectures",
+        "AWS::Lambda::LayerVersion": "CompatibleArchitectures",
+    }
+    found = [each["Properties"].get(of[each["Type"]]) for each in resources.values() if each["Type"] in of]
+    assert len(found) > 40
+    assert all(one == [{"Ref": "Architecture"}] for one in found)
+
+
+PUBLISHED = {"AutoPublishAlias": "live", "AutoPublishAliasAllProperties": True}
+
+
+def versions(gateways: str, code: str) -> list[str]:
+    """Return the versions of create_payment that SAM would publish with this layer and parameter."""
+    changes = {"CreatePaymentFunction": PUBLISHED, "PayonceLayer": {"ContentUri": f"s3://bucket/{code}"}}
+    made = transformed("100", changes=json.dumps(changes), parameters=json.dumps({"Gateways": gateways}))
+    return [name for name, each in made.items() if each["Type"] == "AWS::Lambda::Version"]
+
+
+def test_sam_would_publish_no_version_for_new_settings() -> None:
+    """Why no function has an alias, and none SnapStart (docs/adr/0034-functions-and-snapshots.md): an alias would go on
+    with the gateways and the code of before. Fails once SAM sees the change; then the decision can be another one.
+    """
+    [version] = versions("[]", "before")
+    assert versions('[{"name":"stripe","kind":"stripe"}]', "before") == [version]
+    assert versions("[]", "after") == [version]
+    assert not [name for name, each in transformed("100").items() if each["Type"] == "AWS::Lambda::Alias"]

@@ -1,147 +1,106 @@
-"""One dead endpoint among a hundred, in virtual time, with the production relay, dispatcher, gate and breaker.
+"""One endpoint among many that is hot, dead, failing or late: what the others notice, and what it gets itself.
 
-Executions are as Lambda runs them: each takes up to ten messages, handles them at once, and is busy until the last is
-done. The dead receiver takes the whole 15 s of every attempt, and its merchant is the busiest of all.
+In virtual time, with the production relay, dispatcher, lanes, pace and breaker; five executions and a database whose
+calls take 5 ms (``tests.support.busy_endpoints``).
+
+With ten slots as leases on the gate, and a message and a write for each delivery that found none free, the same
+scenarios gave (docs/adr/0032-webhook-lanes.md):
+
+========================  ======================  ============  ===================
+endpoint                  others' p50 / p99, ms   it got        write units each
+========================  ======================  ============  ===================
+none                      99 / 119                              7.0
+150 events/s, 0.2 s each  114 / 268               41 a second   24.6
+dead, 20 events/s         5,987 / 14,709
+========================  ======================  ============  ===================
 """
 
 from __future__ import annotations
 
 import itertools
-import random
-import statistics
-from functools import partial
+from functools import cache
 from typing import TYPE_CHECKING
 
-from payonce.domain import webhooks as rules
-from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
-from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS
-from tests.support.aws import load_template
-from tests.support.virtual_time import VirtualTime
-from tests.support.webhooks import WebhookWorld
+from payonce.domain.webhooks import MOST_DIRECT
+from payonce.webhooks.attempts import ATTEMPT_TIMEOUT_MS
+from payonce.webhooks.pace import FIRST_WIDTH, MOST_WIDTH
+from tests.support.busy_endpoints import Run, Scenario, steady
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pytest
 
-    from payonce.domain.delivery import Exchanged
-    from payonce.ports import Deadline
+    from tests.support.busy_endpoints import Answering
 
-ENDPOINTS = 100
-EXECUTIONS: int = load_template()["Mappings"]["Environments"]["production"]["MaxDispatchers"]
-BATCH = 10
-POLL_SECONDS = 0.005
-EVENTS_PER_SECOND = 100  # of the healthy endpoints together
-DEAD_EVENTS_PER_SECOND = 20
-RUN_SECONDS = 40
-SHORT_RUN_SECONDS = 15
-MANY_SLOTS = 600  # more than all executions together can use
-RECEIVER_SECONDS = (0.03, 0.07)
-DEAD = "https://e000.example/"
+ENDPOINTS = 20
+EXECUTIONS = 5
+RATE = 20  # events a second of the others together
+SECONDS = 12
+HOT_RATE = 150
+HOT_SECONDS = 0.2
+NEVER = 2 * ATTEMPT_TIMEOUT_MS / 1000
+MOST_LATER = 1.10  # of the others' p99 without the hot endpoint
 
 
-class VirtualReceivers:
-    """Receivers that take virtual time; the dead one never answers."""
-
-    def __init__(self, time: VirtualTime, *, dead: bool, chance: random.Random) -> None:
-        self._time = time
-        self._dead = dead
-        self._chance = chance
-        self.dead_at_once = 0
-        self.most_dead_at_once = 0
-
-    def post(self, url: str, *, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Exchanged:
-        """See ``WebhookTransport``."""
-        del headers, body, deadline
-        if self._dead and url == DEAD:
-            self.dead_at_once += 1
-            self.most_dead_at_once = max(self.most_dead_at_once, self.dead_at_once)
-            self._time.sleep(ATTEMPT_TIMEOUT_MS / 1000)
-            self.dead_at_once -= 1
-            return NoAnswer(reason=NoAnswerReason.TIMED_OUT, latency_ms=ATTEMPT_TIMEOUT_MS, detail="timed out")
-        seconds = self._chance.uniform(*RECEIVER_SECONDS)
-        self._time.sleep(seconds)
-        return Answer(status=200, latency_ms=int(seconds * 1000))
+def scenario(hot: Answering, *, hot_rate: float = HOT_RATE, seconds: int = SECONDS) -> Scenario:
+    return Scenario(endpoints=ENDPOINTS, executions=EXECUTIONS, rate=RATE, hot_rate=hot_rate, hot=hot, seconds=seconds)
 
 
-class Run:
-    """One run; ``latencies_ms`` are the healthy deliveries' times from the queue to their record."""
+@cache
+def without() -> Run:
+    return Run(scenario(steady(HOT_SECONDS), hot_rate=0))
 
-    def __init__(self, *, dead: bool, seed: int, seconds: int = RUN_SECONDS) -> None:
-        self.time = VirtualTime()
-        chance = random.Random(seed)
-        self.world = WebhookWorld(clock=self.time)  # type: ignore[arg-type]
-        self.receivers = VirtualReceivers(self.time, dead=dead, chance=chance)
-        self.world.dispatcher._transport = self.receivers
-        self.world.gates._choose = chance.randrange
-        self.world.dispatcher._jitter = chance.random
-        self.latencies_ms: list[float] = []
-        self.waiting: list[tuple[float, str]] = []  # queued at, body
-        for number in range(ENDPOINTS):
-            self.world.endpoint(f"e{number:03d}", merchant_id=f"mer_{number:03d}")
-        self.busy = 0
-        self.time.start(self._poll)
-        self.time.start(self._healthy_load)
-        if dead:
-            self.time.start(self._dead_load)
-        self.time.run_until(seconds)
 
-    def _emit(self, merchant: int, number: int) -> None:
-        self.world.relay_events(self.world.event(f"pay_{number}", merchant_id=f"mer_{merchant:03d}"))
+@cache
+def busy() -> Run:
+    return Run(scenario(steady(HOT_SECONDS)))
 
-    def _healthy_load(self) -> None:
-        for number in itertools.count():
-            self._emit(1 + number % (ENDPOINTS - 1), number)
-            self.time.sleep(1 / EVENTS_PER_SECOND)
 
-    def _dead_load(self) -> None:
-        for number in itertools.count():
-            self._emit(0, 1_000_000 + number)
-            self.time.sleep(1 / DEAD_EVENTS_PER_SECOND)
+def unmoved(run: Run) -> bool:
+    """Return whether all of the others' events were delivered, as quickly as without the hot endpoint."""
+    assert len(run.latencies_ms) >= 0.97 * RATE * run.scenario.seconds
+    return run.percentile_ms(99) <= MOST_LATER * without().percentile_ms(99)
 
-    def _poll(self) -> None:
-        """Give up to ten messages to an execution that is free, again and again."""
-        while True:
-            self.waiting += [(self.time.seconds, body) for body in self.world.queue.take()]
-            while self.waiting and self.busy < EXECUTIONS:
-                batch, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
-                self._execute(batch)
-            self.time.sleep(POLL_SECONDS)
 
-    def _execute(self, batch: list[tuple[float, str]]) -> None:
-        self.busy += 1
-        left = len(batch)
+def test_a_busy_endpoint_does_not_delay_the_others_and_gets_what_its_receiver_takes() -> None:
+    """Fails when its waiting deliveries are messages that each wake alone, or its lane has ten places."""
+    run = busy()
+    assert unmoved(run)
+    assert run.hot_accepted == run.hot_events
+    assert run.receivers.most_hot_at_once <= MOST_WIDTH
 
-        def one(queued_at: float, body: str) -> None:
-            nonlocal left
-            outcome = self.world.handle(body)
-            if outcome.value == "delivered":
-                self.latencies_ms.append((self.time.seconds - queued_at) * 1000)
-            left -= 1
-            self.busy -= left == 0
 
-        for message in batch:
-            self.time.start(partial(one, *message))
-
-    def p99_ms(self) -> float:
-        """Return the healthy deliveries' 99th percentile."""
-        assert len(self.latencies_ms) > RUN_SECONDS * EVENTS_PER_SECOND * 0.95
-        return statistics.quantiles(self.latencies_ms, n=100)[98]
+def test_a_delivery_costs_four_units_however_busy_its_endpoint_is() -> None:
+    """Fails when waiting, a slot or a lease of its own costs a write."""
+    quiet, hot = (run.units_of("deliveries", "endpoints") for run in (without(), busy()))
+    assert quiet == 4
+    assert hot <= 1.01 * quiet
 
 
 def test_a_dead_endpoint_does_not_delay_the_others() -> None:
-    """The healthy ones' p99 stays within a tenth of the run without it. Fails without slots and breaker (see below)."""
-    without, with_dead = Run(dead=False, seed=1), Run(dead=True, seed=1)
-    assert with_dead.p99_ms() <= 1.10 * without.p99_ms()
-    assert with_dead.receivers.most_dead_at_once <= rules.SLOT_COUNT
+    """Fails without the bound of direct messages, without the pace, and without the breaker (the next test)."""
+    run = Run(scenario(steady(NEVER), hot_rate=20, seconds=40))
+    assert unmoved(run)
+    assert run.receivers.most_hot_at_once <= MOST_DIRECT + FIRST_WIDTH
 
 
-def test_without_slots_and_breaker_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_bounds_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shows that the load is such that isolation matters: else the test above would prove nothing."""
-    monkeypatch.setattr("payonce.domain.webhooks.Health.slots", lambda _health: MANY_SLOTS)
-    monkeypatch.setattr("payonce.domain.webhooks.Health.cooldown_over_at_ms", lambda _health: 0)
-    monkeypatch.setattr("payonce.webhooks.gate.SLOTS", tuple(f"slot_{number:03d}" for number in range(MANY_SLOTS)))
-    healthy = Run(dead=False, seed=1, seconds=SHORT_RUN_SECONDS)
-    dead = Run(dead=True, seed=1, seconds=SHORT_RUN_SECONDS)
-    # After some seconds every execution holds a message of the dead endpoint, and the healthy ones wait.
-    assert len(dead.latencies_ms) < 0.5 * len(healthy.latencies_ms)
+    monkeypatch.setattr("payonce.webhooks.relay.MOST_DIRECT", 10_000)
+    run = Run(scenario(steady(NEVER), hot_rate=20, seconds=20))
+    assert run.percentile_ms(99) > 10 * without().percentile_ms(99)
+
+
+def test_a_receiver_that_fails_half_the_time_gets_one_at_a_time_and_delays_nobody() -> None:
+    turns = itertools.count()
+    run = Run(scenario(lambda _second: (HOT_SECONDS, 200 if next(turns) % 2 else 500), seconds=20))
+    assert unmoved(run)
+    assert run.hot_accepted > 20
+    # Beyond the first moment, when messages were out before anything had failed, at most a second one is under way.
+    assert run.most_hot_at_once_after(2) <= 2
+
+
+def test_a_receiver_that_becomes_quick_gets_more_at_once() -> None:
+    """Fails when the width never grows again: what had waited would wait for minutes."""
+    run = Run(scenario(lambda second: (2.0 if second < 6 else 0.05, 200), hot_rate=60, seconds=20))
+    assert unmoved(run)
+    assert run.hot_accepted >= 0.95 * run.hot_events - 60

@@ -25,6 +25,7 @@ from payonce.ports import Adjust, Table
 from payonce.recovery.feeder import _Term
 from payonce.webhooks.relay import Relay
 from payonce.webhooks.signer import Signer
+from payonce.webhooks.waiting_list import WaitingList
 from simulation.plan import draw_plan
 from simulation.run import run
 
@@ -110,25 +111,28 @@ def names_events_anew_at_delivery(patch: pytest.MonkeyPatch) -> None:
 
 
 def relays_to_the_first_endpoint_alone(patch: pytest.MonkeyPatch) -> None:
-    plant(
-        patch, Relay, "_deliver", lambda original, relay, event, endpoints: original(relay, event, list(endpoints)[:1])
-    )
+    def targets(original: Any, relay: Any, merchant_id: str) -> Any:
+        found = original(relay, merchant_id)
+        return found[:1] if isinstance(found, list) else found
+
+    plant(patch, Relay, "_targets", targets)
+
+
+def leaves_what_waits_in_a_lane(patch: pytest.MonkeyPatch) -> None:
+    """Whoever is woken finds nothing: only what is leased to a message of its own is sent."""
+    plant(patch, WaitingList, "take", lambda _original, *_args, **_more: [])
 
 
 def books_half(patch: pytest.MonkeyPatch) -> None:
-    def journal_writes(original: Any, *entries: Any) -> Any:
-        return [
-            replace(write, add={name: amount // 2 for name, amount in write.add.items()})
-            if isinstance(write, Adjust)
-            else write
-            for write in original(*entries)
-        ]
+    def balance_write(original: Any, *entries: Any) -> Any:
+        write = original(*entries)
+        return replace(write, add={name: amount // 2 for name, amount in write.add.items()})
 
     import payonce.payments.booking as booking
     import payonce.payments.create as create
 
     for module in (create, booking):
-        plant(patch, module, "journal_writes", journal_writes)
+        plant(patch, module, "balance_write", balance_write)
 
 
 def forgets_whose_key_it_is(patch: pytest.MonkeyPatch) -> None:
@@ -162,7 +166,8 @@ def asks_for_nobody_else(patch: pytest.MonkeyPatch) -> None:
         (drops_the_fence, "P5"),
         (writes_the_event_apart, "P5"),
         (names_events_anew_at_delivery, "P6"),
-        (relays_to_the_first_endpoint_alone, "P6"),
+        (relays_to_the_first_endpoint_alone, "P6 settling"),
+        (leaves_what_waits_in_a_lane, "settling"),
         (books_half, "P7"),
         (forgets_whose_key_it_is, "P8"),
         (recovers_nothing, "settling"),

@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,7 +22,11 @@ from payonce.idempotency.records import RecordStatus
 from payonce.payments import payment_reads
 from payonce.ports import Table
 from tests.support.faulty_database import FaultyDatabase
+from tests.support.stored import entries_in, payments_in
 from tests.support.world import CAPABILITIES, MERCHANT, VISIBLE_AFTER_MS, ScriptedGateway, World
+
+if TYPE_CHECKING:
+    from payonce.domain.payment import Payment
 
 LONG = os.environ.get("PAYONCE_SIMULATION") == "long"
 WORDS = st.sampled_from(
@@ -215,9 +219,9 @@ class Payments(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         journal: Counter[str] = Counter()
-        for item in self.database._tables[Table.LEDGER].values():
-            for posting in item.get("postings", []):
-                journal[posting["account"]] += posting["amount_minor"]
+        for entry in entries_in(self.database._tables[Table.OUTBOX].values()):
+            for posting in entry.postings:
+                journal[posting.account] += posting.amount_minor
         assert sum(journal.values()) == 0
         balances = payment_reads.get_balances(self.world.services, MERCHANT)["data"]
         assert {line["account"]: line["balance_minor"] for line in balances} == dict(journal)
@@ -229,13 +233,16 @@ class Payments(RuleBasedStateMachine):
         versions: dict[str, list[int]] = {}
         for item in self.database._tables[Table.OUTBOX].values():
             versions.setdefault(item["pk"], []).append(int(item["sk"]))
-        for item in self.database._tables[Table.PAYMENTS].values():
-            if item["sk"] != "PAYMENT":
-                continue
-            assert sorted(versions[item["pk"]]) == list(range(1, item["version"] + 1))
-            assert 0 <= item["refunded_minor"] <= item["captured_minor"] <= item["amount_minor"]
-            assert item["capturable_minor"] >= 0
-            assert 0 <= item["refundable_minor"] <= item["captured_minor"] - item["refunded_minor"]
+        for payment in self.payments():
+            assert sorted(versions.pop(payment.payment_id)) == list(range(1, payment.version + 1))
+            assert 0 <= payment.refunded_minor <= payment.captured_minor <= payment.amount_minor
+            assert payment.capturable_minor >= 0
+            assert 0 <= payment.refundable_minor <= payment.captured_minor - payment.refunded_minor
+        assert versions == {}
+
+    def payments(self) -> list[Payment]:
+        """Return all payments as they are stored."""
+        return payments_in(self.database._tables[Table.PAYMENTS].values(), self.database._tables[Table.OUTBOX].values())
 
     @invariant()
     def no_error_is_a_defect(self) -> None:
@@ -266,13 +273,13 @@ class Payments(RuleBasedStateMachine):
         executed: Counter[OperationKind] = Counter()
         for booking in self.world.gateway.succeeded():
             executed[booking.instruction.kind] += 1
-        stored = [item for item in self.database._tables[Table.PAYMENTS].values() if item["sk"] == "PAYMENT"]
-        paid = [item for item in stored if item["status"] not in {"declined", "failed", "in_doubt"}]
+        stored = self.payments()
+        paid = [payment for payment in stored if payment.status.value not in {"declined", "failed", "in_doubt"}]
         assert len(paid) == executed[OperationKind.PAYMENT]
         refunded = sum(
             booking.instruction.money.amount_minor for booking in self.world.gateway.succeeded(OperationKind.REFUND)
         )
-        assert sum(item["refunded_minor"] for item in stored) == refunded
+        assert sum(payment.refunded_minor for payment in stored) == refunded
 
 
 TestPayments = Payments.TestCase

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 import yaml
 from botocore.config import Config
 
+from payonce.network.aws_signature import Credentials, Signer
+from payonce.network.kept_connections import Connections
 from payonce.ports import Table
 from payonce.stores.dynamodb import DynamoDatabase
+from payonce.stores.dynamodb_client import HttpDynamoDB
+from payonce.wiring.aws_clients import AWS_MAX_ATTEMPTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -86,9 +94,19 @@ def dynamodb_client(endpoint_url: str | None = None, *, plain: bool = False) -> 
     return boto3.client("dynamodb", endpoint_url=endpoint_url, config=config, region_name=REGION)
 
 
+def http_client(
+    endpoint_url: str, *, read_seconds: float = 10, sleep: Callable[[float], None] = time.sleep
+) -> HttpDynamoDB:
+    """Return a client of ours, as functions have it."""
+    connections = Connections(endpoint_url, connect_seconds=1, read_seconds=read_seconds, most_idle=64)
+    signer = Signer("dynamodb", REGION, lambda: Credentials("testing", "testing"))
+    return HttpDynamoDB(connections, signer, max_attempts=AWS_MAX_ATTEMPTS, sleep=sleep)
+
+
 def dynamo_database(client: DynamoDBClient, names: dict[Table, str]) -> DynamoDatabase:
-    """Return the adapter over ``client``."""
-    return DynamoDatabase(client, names)
+    """Return the adapter over a client of ours at the same address; over ``client`` itself where moto answers it."""
+    url = client.meta.endpoint_url
+    return DynamoDatabase(http_client(url) if urlsplit(url).hostname == "127.0.0.1" else client, names)
 
 
 def dump(client: DynamoDBClient, names: dict[Table, str]) -> dict[str, list[dict[str, Any]]]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.corrections.actions import Action
 from payonce.corrections.record import Correction, CorrectionStatus, insert_correction
-from payonce.payments.payment_items import replace_payment
+from payonce.domain.payment import Change
+from payonce.payments.booking import first_writes
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes
 from payonce.reconciliation.model import Break, Evidence, Source
@@ -108,7 +109,7 @@ def store_break(
     """Store an open case under any id, with its payment."""
     payment_id = payment_id or "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
     if merchant_id is not None:
-        database.write([replace_payment(stored_payment(merchant_id, payment_id, captured=True), expected=None)])
+        database.write(first_writes(stored_payment(merchant_id, payment_id, captured=True), Change.CHARGED, None))
     found = break_of(merchant_id, payment_id, **values)
     case = replace(opened(found, run_id="run_1", at_ms=now_ms), break_id=break_id)
     database.write(case_writes(None, case, CaseChange.FOUND, by="run:run_1", note=None))

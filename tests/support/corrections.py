@@ -9,9 +9,9 @@ from payonce.corrections.policy import Policy
 from payonce.corrections.workflow import Corrections, Identity
 from payonce.domain.gateway import Instruction, OperationKind, Succeeded
 from payonce.domain.ledger import RECONCILIATION_SUSPENSE
-from payonce.payments.payment_items import journal_partition
+from payonce.payments.journal import entries_of
 from payonce.payments.payment_reads import get_balances
-from payonce.ports import Deadline, Table
+from payonce.ports import Deadline
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes
 from payonce.reconciliation.model import Break
@@ -111,11 +111,10 @@ def check_corrected(world: World, found: Break) -> None:
 
 def check_journal(world: World, found: Break) -> None:
     """Every entry sums to zero, and so do the balances; nothing stays in suspense."""
-    partition = journal_partition(found.merchant_id or "", found.payment_id or "")
-    entries = world.database.query(Table.LEDGER, partition=("pk", partition), limit=100).items
+    entries = list(entries_of(world.database, found.merchant_id or "", found.payment_id or ""))
     for entry in entries:
-        assert sum(posting["amount_minor"] for posting in entry["postings"]) == 0
-    linked = [entry for entry in entries if entry.get("break_id") == found.break_id]
+        assert sum(posting.amount_minor for posting in entry.postings) == 0
+    linked = [entry for entry in entries if entry.break_id == found.break_id]
     assert len(linked) == (2 if found.break_class is BreakClass.DUPLICATE_CAPTURE else 0)
     balances = get_balances(world.services, MERCHANT)["data"]
     assert sum(row["balance_minor"] for row in balances) == 0

@@ -36,7 +36,7 @@ WRITES = {"Put": "dynamodb:PutItem", "Update": "dynamodb:UpdateItem", "Delete": 
 class Grant:
     """One action on one resource. ``keys`` and ``attributes`` are patterns; empty for any.
 
-    ``resource`` is the logical name, with what follows its ARN: ``PaymentsTable/index/payments-by-merchant``.
+    ``resource`` is the logical name, with what follows its ARN: ``OutboxTable/index/events-by-merchant``.
     """
 
     action: str

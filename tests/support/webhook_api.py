@@ -13,7 +13,8 @@ from payonce.domain.events import build_event
 from payonce.domain.ids import content_id
 from payonce.domain.payment import Change
 from payonce.domain.webhooks import DeliveryStatus
-from payonce.outbox import event_item, event_write
+from payonce.outbox import event_item, event_write, opened
+from payonce.packing import unpack
 from payonce.ports import Table
 from payonce.webhooks.deliveries import Delivery, attempt_entry, delivery_from, key_of, new_delivery
 from payonce.webhooks.delivery_writes import attempt_write, insert_write, lease_write
@@ -84,7 +85,7 @@ def store_event(
         only_endpoint_id=only_endpoint_id,
     )
     database.write([event_write(event)])
-    return event_item(event)
+    return opened(event_item(event))
 
 
 def store_delivery(
@@ -109,11 +110,12 @@ def load_delivery(database: Database, delivery: Delivery) -> Delivery:
 
 def attempt(database: Database, delivery: Delivery, exchanged: Exchanged, status: DeliveryStatus) -> Delivery:
     """Record an attempt, as a sender does, and return what is stored then."""
-    database.write([lease_write(delivery, lease_expires_at_ms=1)])
+    database.write([lease_write(delivery, lease_expires_at_ms=1, lane_mark=0)])
     leased = load_delivery(database, delivery)
     now_ms = delivery.updated_at_ms
     due = now_ms + 5 if status is DeliveryStatus.PENDING else None
-    database.write([attempt_write(leased, attempt_entry(exchanged, at_ms=now_ms), status, at_ms=now_ms, due_at_ms=due)])
+    entry = attempt_entry(exchanged, at_ms=now_ms)
+    database.write([attempt_write(leased, entry, status, at_ms=now_ms, not_before_ms=due)])
     return load_delivery(database, delivery)
 
 
@@ -125,7 +127,7 @@ def items_of(database: MemoryDatabase, table: Table) -> list[Item]:
 def events_of(database: MemoryDatabase, resource_id: str) -> list[Any]:
     """Return the bodies of a resource's events, in order."""
     items = [item for item in items_of(database, Table.OUTBOX) if item["pk"] == resource_id]
-    return [json.loads(item["body"]) for item in sorted(items, key=lambda item: item["sk"])]
+    return [json.loads(opened(item)["body"]) for item in sorted(items, key=lambda item: str(item["sk"]))]
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -141,8 +143,8 @@ def texts_in(value: Any) -> Iterator[str]:
         yield value.decode("latin-1")
         yield base64.b64encode(value).decode()
         try:
-            yield zlib.decompress(value).decode("latin-1")
-        except zlib.error:
+            yield unpack(value).decode("latin-1")
+        except ValueError:
             return
     else:
         yield str(value)

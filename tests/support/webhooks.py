@@ -13,12 +13,13 @@ from payonce.domain.endpoint import Endpoint, EndpointChange, EndpointKey, KeyKi
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
-from payonce.outbox import event_item, event_write
+from payonce.outbox import event_item, event_write, opened
 from payonce.ports import Deadline, QueueMessage, Table
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.memory_cipher import MemoryCipher
+from payonce.webhooks.attempts import Attempts, Dispatched
 from payonce.webhooks.deliveries import Delivery, delivery_from
-from payonce.webhooks.dispatch import Dispatched, Dispatcher
+from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.endpoints import change_writes, create_writes, load_endpoint
 from payonce.webhooks.gate import Gates
 from payonce.webhooks.keys import key_context
@@ -26,9 +27,11 @@ from payonce.webhooks.messages import parse_message
 from payonce.webhooks.relay import Relay, RelayReport
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler, SchedulerReport
+from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from payonce.webhooks.sweeper import Sweeper
+from tests.support.crews import OneByOne, each_in_turn
 from tests.support.world import ManualClock
 
 if TYPE_CHECKING:
@@ -38,9 +41,10 @@ if TYPE_CHECKING:
     from payonce.domain.endpoint import DisabledReason
     from payonce.domain.webhooks import DeliveryStatus
     from payonce.ports import Clock, Database, Item
+    from payonce.webhooks.crew import Crew
 
 MERCHANT = "mer_1"
-REQUEST_MS = 30_000
+REQUEST_MS = 60_000
 SECRET = HmacKey(b"s" * 32)
 EXCHANGE_MS = 50
 
@@ -108,22 +112,34 @@ class WebhookWorld:
     disabled: list[tuple[str, DisabledReason]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     jitter: float = 0.5
+    crew: Callable[[], Crew] = OneByOne
+    sleep: Callable[[float], None] = lambda _seconds: None
 
     def __post_init__(self) -> None:
         self.queue = HandQueue(self.clock)
         self.receivers = Receivers(self.clock)
         self.cipher = MemoryCipher(self.clock, os.urandom)
-        self.gates = Gates(self.database, choose=lambda _count: 0)
-        self.relay = Relay(database=self.database, queue=self.queue, clock=self.clock)
-        self.dispatcher = Dispatcher(
+        self.gates = Gates(self.database)
+        self.relay = Relay(
+            database=self.database, queue=self.queue, clock=self.clock, gates=self.gates, each=each_in_turn
+        )
+        self.attempts = Attempts(
             database=self.database,
             queue=self.queue,
             transport=self.receivers,
             signer=Signer(cipher=self.cipher, clock=self.clock),
-            gates=self.gates,
             clock=self.clock,
             jitter=lambda: self.jitter,
             report_disabled=lambda identity, reason: self.disabled.append((identity, reason)),
+        )
+        self.dispatcher = Dispatcher(
+            Tools(
+                attempts=self.attempts,
+                gates=self.gates,
+                crew=self.crew,
+                sleep=self.sleep,
+                report_error=lambda _name, error: self.errors.append(error),
+            )
         )
         self.sweeper = Sweeper(
             database=self.database,
@@ -138,6 +154,7 @@ class WebhookWorld:
             advance=lambda key: advance_replay(self.database, self.queue, self.clock, key),
             clock=self.clock,
             report_error=lambda _name, error: self.errors.append(error),
+            each=each_in_turn,
         )
 
     def endpoint(self, name: str, *, merchant_id: str = MERCHANT, event_types: Sequence[str] = ("*",)) -> Endpoint:
@@ -182,7 +199,7 @@ class WebhookWorld:
             **more,
         )
         self.database.write([event_write(made)])
-        return event_item(made)
+        return opened(event_item(made))
 
     def relay_events(self, *events: Item) -> RelayReport:
         """Bring events to the relay, as the stream does."""

@@ -7,13 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import OperationKind
+from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.ports import Table
 from tests.contract.faults.stage import LEASE_JUST_OVER_MS, SETTLING_MS, staged
 from tests.support.dynamodb_fates import Comes
+from tests.support.stored import entries_in, payments_in
 
 if TYPE_CHECKING:
-    from payonce.ports import Item
+    from payonce.domain.payment import Payment
     from tests.contract.faults.catalogue import Fault
     from tests.contract.faults.operations import Operation
     from tests.contract.faults.servers import Servers
@@ -153,12 +154,14 @@ class _Checks:
     def _committed(self, answer: Answer) -> None:
         records = [item for item in self.stage.stored(Table.IDEMPOTENCY) if item["status"] == "COMPLETED"]
         document = json.loads(answer.body)
-        operations = {item["sk"] for item in self.stage.stored(Table.PAYMENTS)}
+        stored = [
+            item["pk"] + item["sk"] for table in (Table.PAYMENTS, Table.OUTBOX) for item in self.stage.stored(table)
+        ]
         self._require(self.executed == self.operation.executed, f"201, and the bank has executed {self.executed}")
         self._require(records, "201, and no completed record")
         self._require(
-            any(document["id"] in item["pk"] + item["sk"] for item in self.stage.stored(Table.PAYMENTS)),
-            f"201 for {document['id']}, and stored is {operations}",
+            any(document["id"] in key for key in stored),
+            f"201 for {document['id']}, and stored is {stored}",
         )
         self._events_and_journal("201")
 
@@ -198,27 +201,26 @@ class _Checks:
         self._events_and_journal("in the end")
         self._require(not self.stage.open_claims(), "a claim is open in the end")
         for payment in self._payments():
-            left = payment["captured_minor"] - payment["refunded_minor"]
-            self._require(
-                payment["refundable_minor"] == left, f"refundable is {payment['refundable_minor']}, not {left}"
-            )
-            if self.operation.kind is not OperationKind.VOID and payment["capture_method"] == "manual":
-                left = payment["amount_minor"] - payment["captured_minor"]
-                self._require(payment["capturable_minor"] == left, f"capturable is {payment['capturable_minor']}")
+            left = payment.captured_minor - payment.refunded_minor
+            self._require(payment.refundable_minor == left, f"refundable is {payment.refundable_minor}, not {left}")
+            if self.operation.kind is not OperationKind.VOID and payment.capture_method is CaptureMethod.MANUAL:
+                left = payment.amount_minor - payment.captured_minor
+                self._require(payment.capturable_minor == left, f"capturable is {payment.capturable_minor}")
         if not self.fault.invalid:
             unforeseen = [line for line in self.stage.log.lines if "unforeseen" in line]
             self._require(not unforeseen, f"unforeseen: {unforeseen}")
 
-    def _payments(self) -> list[Item]:
-        return [item for item in self.stage.stored(Table.PAYMENTS) if item["sk"] == "PAYMENT"]
+    def _payments(self) -> list[Payment]:
+        return payments_in(self.stage.stored(Table.PAYMENTS), self.stage.stored(Table.OUTBOX))
 
     def _events_and_journal(self, when: str) -> None:
         ledger = self.stage.stored(Table.LEDGER)
         totals: Counter[str] = Counter()
-        for entry in (item for item in ledger if "postings" in item):
-            self._require(sum(line["amount_minor"] for line in entry["postings"]) == 0, f"{when}: unbalanced entry")
-            for line in entry["postings"]:
-                totals[line["account"]] += line["amount_minor"]
+        outbox = self.stage.stored(Table.OUTBOX)
+        for entry in entries_in(outbox):
+            self._require(sum(line.amount_minor for line in entry.postings) == 0, f"{when}: unbalanced entry")
+            for line in entry.postings:
+                totals[line.account] += line.amount_minor
         owed = self.stage.owed_minor()
         self._require(totals[RECEIVABLE] == owed, f"{when}: journal {totals[RECEIVABLE]}, bank {owed}")
         counted: Counter[str] = Counter()
@@ -227,9 +229,8 @@ class _Checks:
                 if name.startswith("account:"):
                     counted[name.removeprefix("account:")] += amount
         self._require(+counted == +totals and -counted == -totals, f"{when}: counters {counted}, journal {totals}")
-        payments, outbox = self._payments(), self.stage.stored(Table.OUTBOX)
+        payments = self._payments()
         self._require(len(payments) == 1, f"{when}: {len(payments)} payments")
         versions = sorted(int(item["sk"]) for item in outbox)
-        expected = list(range(1, int(str(payments[0]["version"])) + 1)) if len(payments) == 1 else []
+        expected = list(range(1, payments[0].version + 1)) if len(payments) == 1 else []
         self._require(versions == expected, f"{when}: events of versions {versions}, payment at {expected[-1:]}")
-        self._require(len({item["event_id"] for item in outbox}) == len(outbox), f"{when}: an event id twice")

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from botocore.retries import quota
 
+from payonce.network.aws_json import RETRY_TOKENS, RetryTokens
 from tests.contract.faults.servers import make_servers
 from tests.support.dynamodb_faults import dynamodb_faults
 
@@ -24,22 +24,21 @@ CELLS: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 @pytest.fixture(scope="session")
 def servers(dynamodb_local: str) -> Iterator[Servers]:
     """DynamoDB Local with the proxy before it. Whoever pauses between two tries moves the clock instead of waiting."""
-    quotas: list[quota.RetryQuota] = []
+    all_tokens: list[RetryTokens] = []
 
-    class KeptQuota(quota.RetryQuota):
+    class KeptTokens(RetryTokens):
         def __init__(self) -> None:
             super().__init__()
-            quotas.append(self)
+            all_tokens.append(self)
 
     def refill() -> None:
-        for one in quotas:
-            one.release(quota.RetryQuota.INITIAL_CAPACITY)
+        for tokens in all_tokens:
+            tokens.give_back(RETRY_TOKENS)
 
     with dynamodb_faults(dynamodb_local) as proxy, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.retries.quota.RetryQuota", KeptQuota)
+        patch.setattr("payonce.network.aws_json.RetryTokens", KeptTokens)
         made = make_servers(dynamodb_local, proxy, refill)
-        for module in ("botocore.endpoint", "payonce.wiring.application"):
-            patch.setattr(f"{module}.time", SimpleNamespace(sleep=made.clock.sleep))
+        patch.setattr("payonce.wiring.application.time", SimpleNamespace(sleep=made.clock.sleep))
         yield made
         made.tables.close()
 

@@ -8,19 +8,13 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
-
 from payonce.ports import Table
 from payonce.stores.dynamodb import DynamoDatabase
-from payonce.wiring.adapters import dynamodb_config
-from tests.support.aws import REGION, create_tables
+from tests.support.aws import REGION, create_tables, dynamodb_client, http_client
 from tests.support.world import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from mypy_boto3_dynamodb.client import DynamoDBClient
 
     from tests.support.dynamodb_faults import DynamoFaults
 
@@ -86,16 +80,11 @@ def make_servers(url: str, proxy: DynamoFaults, refill: Callable[[], None]) -> S
     ``refill`` gives the clients their quota of retries back, as a fresh process has it.
     """
 
-    def client(endpoint: str, seconds: float) -> DynamoDBClient:
-        config = dynamodb_config().merge(Config(connect_timeout=5, read_timeout=seconds))
-        made: DynamoDBClient = boto3.client("dynamodb", endpoint_url=endpoint, config=config, region_name=REGION)
-        return made
-
     clock = ManualClock()
-    direct = client(url, PATIENT_SECONDS)
-    names = create_tables(direct, "faults-")
+    names = create_tables(dynamodb_client(url), "faults-")
 
-    def database(made: DynamoDBClient) -> DynamoDatabase:
+    def database(endpoint: str, seconds: float) -> DynamoDatabase:
+        made = http_client(endpoint, read_seconds=seconds, sleep=clock.sleep)
         return DynamoDatabase(made, names, sleep=clock.sleep, jitter=lambda: 1.0)
 
     return Servers(
@@ -103,9 +92,9 @@ def make_servers(url: str, proxy: DynamoFaults, refill: Callable[[], None]) -> S
         clock=clock,
         tables=RawTables(url),
         names=names,
-        patient=database(client(proxy.url, PATIENT_SECONDS)),
-        hasty=database(client(proxy.url, HASTY_SECONDS)),
-        direct=database(direct),
+        patient=database(proxy.url, PATIENT_SECONDS),
+        hasty=database(proxy.url, HASTY_SECONDS),
+        direct=database(url, PATIENT_SECONDS),
         refill=refill,
     )
 

@@ -15,8 +15,7 @@ from payonce.corrections.following import standing_of
 from payonce.corrections.record import CorrectionStatus, corrections_with_status
 from payonce.domain.gateway import OperationKind
 from payonce.payments.corrective_plan import corrective_reference
-from payonce.payments.payment_items import journal_partition
-from payonce.ports import Table
+from payonce.payments.journal import entries_of
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.runs.standing import Standing
@@ -113,10 +112,9 @@ def check_one_state(world: World, found: Break) -> None:
     ]
     assert listed == ([] if correction is None else [correction.status])
     corrected = correction is not None and correction.status is CorrectionStatus.CORRECTED
-    partition = journal_partition(identity.merchant_id, identity.payment_id)
-    entries = world.database.query(Table.LEDGER, partition=("pk", partition), limit=100).items
+    entries = entries_of(world.database, identity.merchant_id, identity.payment_id)
     reference = corrective_reference(found.break_id)
-    booked = any(entry.get("movement", {}).get("gateway_reference") == reference for entry in entries)
+    booked = any(entry.movement is not None and entry.movement.gateway_reference == reference for entry in entries)
     assert booked == corrected
     standing = Standing() if correction is None else standing_of(correction)
     assert (standing.gateway_references == (reference,)) == booked

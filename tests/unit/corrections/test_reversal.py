@@ -13,9 +13,8 @@ from payonce.corrections.record import CorrectionStatus
 from payonce.domain.errors import SelfApprovalRefused
 from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge, reversed_postings
-from payonce.payments.payment_items import journal_owner, journal_partition, journal_writes
+from payonce.payments.journal import correction_writes, entries_of
 from payonce.payments.payment_reads import get_balances
-from payonce.ports import Table
 from payonce.reconciliation.cases.recording import RunCounts
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.corrections import corrections_in, deadline, identity_of
@@ -24,41 +23,40 @@ from tests.unit.reconciliation.test_runs import Desk
 
 if TYPE_CHECKING:
     from payonce.corrections.workflow import Corrections
-    from payonce.ports import Item
     from payonce.reconciliation.cases.case import Case
 
 _S = CorrectionStatus
 MAKER, CHECKER = "key_maker/ann", "key_checker/ben"
 
 
-def entries(desk: Desk, payment_id: str) -> list[Item]:
-    partition = ("pk", journal_partition(MERCHANT, payment_id))
-    return desk.database.query(Table.LEDGER, partition=partition, limit=50).items
+def entries(desk: Desk, payment_id: str) -> list[JournalEntry]:
+    return list(entries_of(desk.database, MERCHANT, payment_id))
 
 
 def booked_twice(desk: Desk) -> Case:
     """Pay once and book it twice, as a migration might; return the case that a run opens of it."""
     reference = desk.pay("a-key")
     payment_id = reference.rpartition("-")[0]
-    (first,) = [item for item in entries(desk, payment_id) if "movement" in item]
-    assert journal_owner(first["pk"]) == (MERCHANT, payment_id)
+    (first,) = [entry for entry in entries(desk, payment_id) if entry.movement is not None]
+    assert first.movement is not None
     again = JournalEntry(
         merchant_id=MERCHANT,
         payment_id=payment_id,
         version=99,
         currency="EUR",
         description="imported",
+        break_id="brk_imported",
         booked_at_ms=desk.world.clock.now_ms() + 1,
         postings=charge("bank", 1000),
         movement=Movement(
             kind=MovementKind.CHARGE,
             gateway="bank",
             gateway_reference=reference,
-            gateway_payment_id=first["movement"]["gateway_payment_id"],
+            gateway_payment_id=first.movement.gateway_payment_id,
             payer="pm_visa",
         ),
     )
-    desk.database.write(journal_writes(again))
+    desk.database.write(correction_writes(again))
     desk.report(("charge", reference, 10))
     assert desk.run(hours=1).counts == RunCounts(opened=1)
     (case,) = desk.opened()
@@ -96,9 +94,9 @@ def test_what_was_booked_twice_is_reversed_once_and_proved_gone() -> None:
         assert corrections.execute(identity, deadline(desk.world)).correction.status is _S.CORRECTED
     assert len(desk.world.gateway.submissions) == submitted
     assert desk.world.gateway.succeeded(OperationKind.REFUND) == []
-    reversing = [item for item in entries(desk, case.payment_id or "") if item.get("break_id") == case.break_id]
-    assert [item["movement"]["reverses_entry_id"] for item in reversing] == [case.subject[2]]
-    assert sum(posting["amount_minor"] for posting in reversing[0]["postings"]) == 0
+    reversing = [entry for entry in entries(desk, case.payment_id or "") if entry.break_id == case.break_id]
+    assert [entry.movement and entry.movement.reverses_entry_id for entry in reversing] == [case.subject[2]]
+    assert sum(posting.amount_minor for posting in reversing[0].postings) == 0
     assert payable(desk) == -1000
 
     assert desk.run(hours=1).counts == RunCounts(closed=1)
@@ -111,9 +109,10 @@ def test_an_entry_that_was_reversed_meanwhile_is_not_reversed_again() -> None:
     identity = identity_of(break_of(case))
     corrections.approve(identity, proposal_version=1, actor=CHECKER)
     other = replace(break_of(case), subject=("bank", "another", case.subject[2]))
-    (duplicate,) = [item for item in entries(desk, case.payment_id or "") if item["entry_id"] == case.subject[2]]
+    (duplicate,) = [entry for entry in entries(desk, case.payment_id or "") if entry.entry_id == case.subject[2]]
+    assert duplicate.movement is not None
     desk.database.write(
-        journal_writes(
+        correction_writes(
             JournalEntry(
                 merchant_id=MERCHANT,
                 payment_id=case.payment_id or "",
@@ -123,13 +122,7 @@ def test_an_entry_that_was_reversed_meanwhile_is_not_reversed_again() -> None:
                 booked_at_ms=desk.world.clock.now_ms(),
                 postings=reversed_postings(charge("bank", 1000)),
                 break_id=other.break_id,
-                movement=Movement(
-                    **{
-                        **duplicate["movement"],
-                        "kind": MovementKind.CHARGE,
-                        "reverses_entry_id": case.subject[2],
-                    }
-                ),
+                movement=replace(duplicate.movement, reverses_entry_id=case.subject[2]),
             )
         )
     )

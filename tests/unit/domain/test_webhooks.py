@@ -27,7 +27,6 @@ from payonce.domain.webhooks import (
     MAX_RETRY_AFTER_SECONDS,
     RETRY_HORIZON_SECONDS,
     RETRY_PAUSES_SECONDS,
-    SLOT_COUNT,
     Accepted,
     GiveUp,
     Gone,
@@ -111,9 +110,15 @@ def test_the_breaker_opens_after_failures_in_a_row_and_rests_longer_each_time() 
     assert Health().cooldown_over_at_ms() == 0
 
 
-def test_a_receiver_that_fails_gets_one_delivery_at_a_time() -> None:
-    assert Health().slots() == SLOT_COUNT
-    assert Health(consecutive_failures=1).slots() == 1
+def test_what_began_before_the_last_failure_is_no_failure_of_its_own() -> None:
+    """Fails when deliveries that were under way together open the breaker together."""
+    once = Health().failed(began_ms=NOW, now_ms=NOW + 100)
+    assert (once.consecutive_failures, once.failing_since_ms, once.last_failure_at_ms) == (1, NOW + 100, NOW + 100)
+    assert once.failing
+    assert once.failed(began_ms=NOW + 99, now_ms=NOW + 200) == once
+    twice = once.failed(began_ms=NOW + 100, now_ms=NOW + 200)
+    assert (twice.consecutive_failures, twice.failing_since_ms) == (2, NOW + 100)
+    assert not twice.accepted().failing
 
 
 def test_an_endpoint_is_disabled_after_days_without_a_success() -> None:

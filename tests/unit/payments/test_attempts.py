@@ -28,8 +28,10 @@ from payonce.domain.gateway import (
 from payonce.idempotency.keys import record_id
 from payonce.payments.payment_reads import get_history
 from payonce.payments.rules import MAX_RESUBMIT_AGE_MS
+from payonce.payments.stored_payments import find_payment
 from payonce.ports import Table
 from payonce.stores.memory import MemoryDatabase
+from tests.support.stored import entries_in
 from tests.support.world import MERCHANT, REMEMBERING, VISIBLE_AFTER_MS, ScriptedGateway, World
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def recover_every_minute(world: World, minutes: int) -> None:
 
 def movements(world: World) -> list[str]:
     tables = world.database._tables  # type: ignore[attr-defined]
-    return [item["movement"]["gateway_reference"] for item in tables[Table.LEDGER].values() if "movement" in item]
+    return [entry.movement.gateway_reference for entry in entries_in(tables[Table.OUTBOX].values()) if entry.movement]
 
 
 def test_a_kept_failure_is_settled_under_a_new_reference() -> None:
@@ -99,9 +101,9 @@ def test_a_kept_failure_is_settled_under_a_new_reference() -> None:
     assert references(world) == ["-1", "-2"]
     assert len(world.gateway.succeeded()) == 1
     charged = world.gateway.succeeded()[0].instruction.gateway_reference
-    stored = world.database.get(Table.PAYMENTS, {"pk": f"{MERCHANT}#{body(final)['id']}", "sk": "PAYMENT"})
+    stored = find_payment(world.database, MERCHANT, body(final)["id"])
     assert stored is not None
-    assert stored["gateway_reference"] == charged
+    assert stored.gateway_reference == charged
     assert movements(world) == [charged]
     history = get_history(world.services, MERCHANT, body(final)["id"])["data"]
     assert [(entry["type"], entry["data"]["attempts"]) for entry in history] == [
@@ -261,7 +263,7 @@ def test_a_follow_up_has_its_attempts_too(kind: OperationKind) -> None:
     assert (final["status"], final["attempts"], final["id"]) == ("succeeded", 2, body(doubtful)["id"])
     operation = world.database.get(Table.PAYMENTS, {"pk": f"{MERCHANT}#{payment_id}", "sk": f"OPERATION#{final['id']}"})
     assert operation is not None
-    assert operation["gateway_reference"] == f"{final['id']}-2"
+    assert operation["operation_reference"] == f"{final['id']}-2"
     assert kind is OperationKind.VOID or movements(world)[-1] == f"{final['id']}-2"
     assert len(world.gateway.succeeded(kind)) == 1
 

@@ -21,8 +21,9 @@ from payonce.domain.gateway import CaptureMethod, ChargeState, OperationKind
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.payments import payment_reads
 from payonce.payments.elsewhere import effects_of, unknown_to_us
-from payonce.payments.payment_items import payment_from, payment_key
+from payonce.payments.stored_payments import find_payment
 from payonce.ports import Table
+from tests.support.stored import entries_in
 from tests.support.world import FORGETFUL, MERCHANT, World
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def captured() -> tuple[World, str]:
 
 
 def stored(world: World, payment_id: str) -> Payment:
-    item = world.database.get(Table.PAYMENTS, payment_key(MERCHANT, payment_id))
-    assert item is not None
-    return payment_from(item)
+    found = find_payment(world.database, MERCHANT, payment_id)
+    assert found is not None
+    return found
 
 
 def amounts(payment: Payment) -> tuple[str, int, int, int, int]:
@@ -103,7 +104,7 @@ def test_a_capture_of_what_was_captured_elsewhere_for_the_same_amount_is_what_wa
     assert balances(world) == CHARGED
     assert events(world, payment_id) == ["payment.authorized", "capture.succeeded"]
     tables = world.database._tables  # type: ignore[attr-defined]
-    moved = [item["movement"]["gateway_reference"] for item in tables[Table.LEDGER].values() if "movement" in item]
+    moved = [entry.movement.gateway_reference for entry in entries_in(tables[Table.OUTBOX].values()) if entry.movement]
     assert moved == [f"{payment_id}-1"]  # the capture's mark is not at the gateway, so that it reports the payment's
 
 

@@ -26,6 +26,7 @@ from payonce.payments.follow_up import load_payment
 from payonce.payments.recovery_run import release_desk
 from payonce.ports import Adjust, Table
 from payonce.stores.memory import MemoryDatabase
+from tests.support.stored import events_in
 from tests.support.world import HONOURING, LATE, LATE_VISIBLE_MS, MERCHANT, World
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_a_payment_in_doubt_ends_as_never_executed_and_its_key_is_free() -> None
     assert world.store.get(record.record_id) is None
     payment = payment_of(world, record)
     assert (payment.status, payment.decline_code) == (PaymentStatus.FAILED, "not_executed")
-    events = [item["event_type"] for item in world.database._tables[Table.OUTBOX].values()]  # type: ignore[attr-defined]
+    events = [event["event_type"] for event in events_in(world.database._tables[Table.OUTBOX].values())]  # type: ignore[attr-defined]
     assert events == ["payment.in_doubt", "payment.failed"]
     again = world.create()
     assert again.response.status == 201

@@ -15,6 +15,7 @@ from payonce.idempotency.records import Claim, IdempotencyRecord, InDoubt, Recor
 from payonce.payments.corrective import corrective_work
 from payonce.payments.corrective_plan import APPROVED, CorrectivePlan, case_key, correction_key, left_minor
 from payonce.payments.payment_items import payment_key
+from payonce.payments.stored_payments import keep_head
 from payonce.ports import Adjust, Deadline, Insert, Table
 from tests.support.world import MERCHANT, World
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 def authorized(world: World) -> str:
     location = world.create("first", capture=CaptureMethod.MANUAL).response.headers["location"]
-    return location.split("/")[-1]
+    identity = location.split("/")[-1]
+    keep_head(world.database, MERCHANT, identity)
+    return identity
 
 
 def changed(world: World, key: Key, **attributes: Any) -> None:

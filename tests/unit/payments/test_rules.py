@@ -22,6 +22,7 @@ from payonce.payments.rules import (
     KEY_RETENTION_MARGIN_MS,
     MAX_INQUIRY_DELAY_MS,
     MAX_RESUBMIT_AGE_MS,
+    MAX_SUBMISSIONS,
     AskLater,
     Decision,
     NeverExecuted,
@@ -178,3 +179,12 @@ DONE, NO, GONE = Succeeded("ch", "op"), Declined("declined", "no"), NotFound()
 def test_of_several_attempts_what_may_be_money_decides(found: list[LookupOutcome], expected: LookupOutcome) -> None:
     """Fails when a charge of an earlier attempt is forgotten, or a refusal hides what may still be executed."""
     assert together(found) == expected
+
+
+def test_the_limits_are_those_that_payers_and_gateways_are_told() -> None:
+    """In numbers, since the other tests count from the constants. Fails when a limit is lost, or is in another unit."""
+    minute_ms = 60_000
+    assert 10 * minute_ms == KEY_RETENTION_MARGIN_MS
+    assert 60 * minute_ms == MAX_RESUBMIT_AGE_MS
+    assert (5_000, 15 * minute_ms) == (FIRST_INQUIRY_DELAY_MS, MAX_INQUIRY_DELAY_MS)
+    assert MAX_SUBMISSIONS == 2

@@ -40,7 +40,7 @@ class Watch:
             return read(data, **options)
 
         def watched_query(table: Any, **options: Any) -> Any:
-            self.queries += options.get("index") == "movements-by-day"
+            self.queries += options.get("index") == "events-by-day"
             return query(table, **options)
 
         monkeypatch.setattr(desk.files, "fetch", watched_fetch)

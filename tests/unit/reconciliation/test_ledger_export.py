@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from payonce.cli import ledger as ledger_command
 from payonce.cli import main as cli
 from payonce.domain.errors import BodyMalformed, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.packing import pack
+from payonce.payments.journal import told_of
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.readers.ledger_csv import read_ledger_csv
 from payonce.reconciliation.runs.ledger_export import PROGRESS_EVERY, export_ledger
@@ -19,6 +23,7 @@ from payonce.reconciliation.runs.ledger_rows import booked_rows
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 from tests.support.corrections import corrections_in, deadline, duplicate_capture, payment_id_of
+from tests.support.stored import entries_in
 from tests.support.world import MERCHANT, ManualClock, World
 from tests.unit.reconciliation.test_runs import Desk
 
@@ -100,10 +105,13 @@ def test_what_a_spreadsheet_would_run_is_refused(tmp_path: Path, text: str) -> N
     """Fails when a gateway's text is written as it is, or a half-written file stays."""
     world = World()
     world.create()
-    (entry,) = (item for item in world.database._tables[Table.LEDGER].values() if "movement" in item)  # type: ignore[attr-defined]
-    key = {"pk": entry["pk"], "sk": entry["sk"]}
-    changed = {**entry["movement"], "gateway_payment_id": text}
-    world.database.write([Adjust(table=Table.LEDGER, key=key, set={"movement": changed})])
+    (item,) = world.database._tables[Table.OUTBOX].values()  # type: ignore[attr-defined]
+    (entry,) = entries_in([item])
+    assert entry.movement is not None
+    changed = replace(entry, movement=replace(entry.movement, gateway_payment_id=text))
+    key = {"pk": item["pk"], "sk": item["sk"]}
+    packed = pack(json.dumps({"type": entry.description, "entry": told_of(changed)}).encode() + b"\n{}")
+    world.database.write([Adjust(table=Table.OUTBOX, key=key, set={"packed": packed})])
     with pytest.raises(BodyMalformed, match="gateway_payment_id"):
         export_ledger(world.database, tmp_path / "l.csv", from_ms=START_MS, until_ms=START_MS + 1)
     assert list(tmp_path.iterdir()) == []

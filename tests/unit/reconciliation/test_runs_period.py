@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from payonce.payments.payment_items import day_partition
+from payonce.outbox import day_partition
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.recording import RunCounts
@@ -172,11 +172,9 @@ def test_what_was_booked_weeks_after_its_report_is_not_missing_when_the_report_l
     reference, lost = desk.pay("a-key"), desk.pay("lost-key")
     desk.report(("charge", reference, 10))
     booked_at_ms = week_ms + 12 * DAY_MS
-    moved = {"booked_at_ms": booked_at_ms, "day_shard": day_partition(booked_at_ms, 0)}
-    for entry in list(desk.database._tables[Table.LEDGER].values()):  # type: ignore[attr-defined]
-        if "movement" in entry:
-            key = {"pk": entry["pk"], "sk": entry["sk"]}
-            desk.database.write([Adjust(table=Table.LEDGER, key=key, set=moved)])
+    moved = {"created_at_ms": booked_at_ms, "day_shard": day_partition(booked_at_ms, 0)}
+    for item in list(desk.database._tables[Table.OUTBOX].values()):  # type: ignore[attr-defined]
+        desk.database.write([Adjust(table=Table.OUTBOX, key={"pk": item["pk"], "sk": item["sk"]}, set=moved)])
     desk.world.clock.ms = week_ms + 13 * DAY_MS
     missing = desk.pay("other-key")
     desk.run(hours=25)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from payonce.wiring.adapters import AWS_MAX_CONNECTIONS, client_config, dynamodb_config
+from payonce.wiring.aws_clients import AWS_MAX_CONNECTIONS, client_config, dynamodb_config
 from tests.support.aws import dynamodb_client
 
 SENT = SimpleNamespace(status_code=200)  # instead of an HTTP response

@@ -1,4 +1,4 @@
-"""The SDK repeats a request by itself: what its attempts did, whatever retries the client was made with.
+"""A client repeats a request by itself, ours and the SDK's: what its attempts did, whatever retries it was made with.
 
 A timeout says nothing of the server: https://github.com/aws/aws-sdk-java/issues/2667 is a put that was applied,
 timed out, and was then refused by its own first attempt.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -24,8 +25,11 @@ from botocore.exceptions import (
 from botocore.hooks import first_non_none_response
 
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable, WriteConflict
+from payonce.network.aws_signature import Credentials, Signer
+from payonce.network.kept_connections import Answer, Lost, NotSent
 from payonce.ports import Insert, Table
 from payonce.stores.dynamodb import DynamoDatabase
+from payonce.stores.dynamodb_client import HttpDynamoDB
 from tests.support.aws import REGION
 from tests.unit.stores.test_dynamodb_requests import DELETE, KEY, NAMES, PUT, UPDATE
 
@@ -109,6 +113,29 @@ class Line:
         return answer
 
 
+class OwnLine(Line):
+    """Where a client of ours sends, which has no hook: its connections are replaced."""
+
+    host = "dynamodb"
+
+    def __init__(self) -> None:
+        signer = Signer("dynamodb", REGION, lambda: Credentials("testing", "testing"))
+        client = HttpDynamoDB(self, signer, max_attempts=ATTEMPTS, sleep=lambda _seconds: None)  # type: ignore[arg-type]
+        self.script = []
+        self.sent = []
+        self.database = DynamoDatabase(client, NAMES, sleep=lambda _seconds: None)
+
+    def post(self, headers: dict[str, str], body: bytes) -> Answer:
+        """See ``Connections``."""
+        try:
+            answer = self._send(SimpleNamespace(body=body))
+        except (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError, ConnectionClosedError) as error:
+            cause = TimeoutError() if "Timeout" in type(error).__name__ else ConnectionError()
+            before = isinstance(error, EndpointConnectionError | ConnectTimeoutError)
+            raise (NotSent if before else Lost)(cause) from error
+        return Answer(answer.status_code, dict(answer.headers), answer.raw.body)
+
+
 def needs_retry_of_older_sdks(
     endpoint: Any,
     attempts: int,
@@ -133,9 +160,14 @@ def needs_retry_of_older_sdks(
     return first_non_none_response(answers) is not None
 
 
-@pytest.fixture(params=["standard", "legacy", "adaptive", "older standard"])
+SDK_MODES = ["standard", "legacy", "adaptive", "older standard"]
+
+
+@pytest.fixture(params=["ours", *SDK_MODES])
 def line(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Line:
-    """A client with each kind of the SDK's retries."""
+    """A client of ours, and one with each kind of the SDK's retries."""
+    if request.param == "ours":
+        return OwnLine()
     older, _, mode = str(request.param).rpartition(" ")
     if older:
         monkeypatch.setattr(Endpoint, "_needs_retry", needs_retry_of_older_sdks)
@@ -214,6 +246,7 @@ def test_half_an_answer_is_not_an_empty_one(line: Line, doubt: str) -> None:
             read()
 
 
+@pytest.mark.parametrize("line", SDK_MODES, indirect=True)
 def test_a_request_that_the_sdk_refuses_is_a_defect(line: Line) -> None:
     """Fails when the SDK's own validation, before anything is sent, is taken for a lost answer."""
     line.script = [OK]

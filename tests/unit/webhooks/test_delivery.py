@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,18 +14,25 @@ from payonce.domain.webhooks import (
     BREAKER_FAILURES,
     FIRST_COOLDOWN_MS,
     MAX_ATTEMPTS,
+    MOST_DIRECT,
     RETRY_HORIZON_SECONDS,
-    SLOT_COUNT,
     DeliveryStatus,
+    Health,
 )
-from payonce.ports import Deadline
-from payonce.webhooks.deliveries import DUE_SHARDS, MESSAGE_GRACE_MS
-from payonce.webhooks.dispatch import ATTEMPT_TIMEOUT_MS, LEASE_MARGIN_MS, MAX_MESSAGE_DELAY_MS, Dispatched
+from payonce.ports import Deadline, Table
+from payonce.webhooks.attempts import MAX_MESSAGE_DELAY_MS, Dispatched
+from payonce.webhooks.deliveries import DIRECT_LEASE_MS
 from payonce.webhooks.endpoints import delete_writes, load_endpoint
-from payonce.webhooks.messages import parse_message
+from payonce.webhooks.gate import GATE_SHARDS, GATES_INDEX
+from payonce.webhooks.messages import parse_message, wake
 from payonce.webhooks.signing import webhook_headers
 from payonce.webhooks.sweeper import SWEEP_AFTER_MS
 from tests.support.webhooks import MERCHANT, SECRET, WebhookWorld, ids_and_bytes, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.ports import Item, Page
 
 TIMED_OUT = NoAnswer(reason=NoAnswerReason.TIMED_OUT, latency_ms=15_000, detail="timed out")
 REFUSED = Answer(status=500, latency_ms=5, excerpt="oops")
@@ -64,8 +72,8 @@ def test_what_the_queue_refused_is_asked_for_once_its_message_counts_as_lost(wor
     world.queue.down = True
     assert list(world.relay_events(event).failed) == [0]
     world.queue.down = False
-    world.clock.ms += MESSAGE_GRACE_MS
-    assert world.schedule().queued == 1
+    world.clock.ms += DIRECT_LEASE_MS + 1
+    assert world.schedule().woken == 1
     world.dispatch()
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
 
@@ -76,8 +84,9 @@ def test_an_event_read_twice_from_the_stream_is_one_delivery(world: WebhookWorld
     event = world.event()
     world.relay_events(event, event)
     world.relay_events(event)
-    outcomes = world.dispatch()
-    assert sorted(outcomes) == [Dispatched.DELIVERED, Dispatched.NOT_ASKED_FOR, Dispatched.NOT_ASKED_FOR]
+    assert world.dispatch() == [Dispatched.DELIVERED]
+    world.clock.ms += DIRECT_LEASE_MS + 1_000
+    assert world.dispatch() == [Dispatched.NOT_ASKED_FOR] * 2  # in case that its message had been lost
     assert len(world.deliveries(endpoint)) == len(world.receivers.received) == 1
     world.relay_events(event)
     assert world.queue.take() == []
@@ -158,7 +167,7 @@ def test_a_delivery_is_tried_over_three_days_and_then_failed(world: WebhookWorld
 
 
 def test_a_short_pause_is_a_delayed_message_and_a_long_one_is_found_by_the_scheduler(world: WebhookWorld) -> None:
-    """Fails when the scheduler does not look at the index, or a long pause is left to the queue's delay."""
+    """Fails when the scheduler does not look at the lists, or a long pause is left to the queue's delay."""
     endpoint = world.endpoint("one")
     world.receivers.scripts[endpoint.url] = [Answer(status=503, latency_ms=1, retry_after_seconds=3600)]
     world.relay_events(world.event())
@@ -166,49 +175,79 @@ def test_a_short_pause_is_a_delayed_message_and_a_long_one_is_found_by_the_sched
     assert world.queue.sent == []
     due = world.clock.ms + 3_600_000
     world.clock.ms = due - 120_000
-    assert world.schedule().queued == 0
+    assert world.schedule().woken == 0
     world.clock.ms = due - 30_000
-    assert world.schedule().queued == 1
+    assert world.schedule().woken == 1
     assert world.queue.take() == []
     world.clock.ms = due
-    assert world.dispatch() == [Dispatched.DELIVERED]
+    assert world.dispatch() == [Dispatched.DRAINED]
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
     assert MAX_MESSAGE_DELAY_MS == 900_000
 
 
-def test_a_lost_message_is_replaced_and_a_queue_that_is_behind_is_not_flooded(world: WebhookWorld) -> None:
-    """Fails when the delivery is not on the index while its message is out, or is queued again in every run."""
+def test_a_lost_message_is_made_good_when_its_lease_is_over(world: WebhookWorld) -> None:
+    """Fails when a delivery is in no list while its message is out; or when its lane takes it before the lease ends."""
     endpoint = world.endpoint("one")
     world.relay_events(world.event())
     world.queue.take()  # lost
-    world.clock.ms += MESSAGE_GRACE_MS
-    assert [world.schedule().queued for _ in range(3)] == [1, 0, 0]
-    world.dispatch()
+    world.clock.ms += 1_000
+    world.schedule()
+    assert world.queue.take() == []
+    [waiting] = world.queue.sent
+    assert world.handle(waiting[1]) is Dispatched.NOT_ASKED_FOR
+    world.clock.ms += DIRECT_LEASE_MS
+    assert world.dispatch() == [Dispatched.DRAINED]
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
 
 
-def test_a_message_of_an_earlier_attempt_asks_for_nothing(world: WebhookWorld) -> None:
-    """Fails when the message does not name its attempt: a redriven copy would add attempts to the schedule."""
+def test_a_late_message_sends_its_delivery_once_more_or_not_at_all(world: WebhookWorld) -> None:
+    """Fails when a copy that comes between two attempts adds one to the schedule."""
     endpoint = world.endpoint("one")
     world.receivers.scripts[endpoint.url] = [REFUSED]
     world.relay_events(world.event())
     [message] = world.queue.take()
     assert world.handle(message) is Dispatched.RETRYING
-    world.clock.ms += 10_000
+    world.clock.ms += 2_000
     assert world.handle(message) is Dispatched.NOT_ASKED_FOR
-    assert parsed(message)["attempt"] == 1
-    assert world.dispatch() == [Dispatched.DELIVERED]
+    assert len(world.receivers.received) == 1
+    world.clock.ms += 4_000
+    assert world.dispatch() == [Dispatched.DRAINED]
+    assert world.handle(message) is Dispatched.NOT_ASKED_FOR
+    assert len(world.receivers.received) == 2
 
 
-def test_a_copy_of_a_message_in_flight_sends_nothing(world: WebhookWorld) -> None:
-    """Fails when the lease is not looked at or not conditional: two senders would post at once."""
-    world.endpoint("one")
+def test_a_message_that_comes_late_for_an_attempt_renews_its_lease(world: WebhookWorld) -> None:
+    """Fails when the lane may take the delivery while it is being sent: both would post at once."""
+    endpoint = world.endpoint("one")
     world.relay_events(world.event())
     [message] = world.queue.take()
-    inner: list[Dispatched] = []
-    world.receivers.before_answer = lambda: inner.append(world.handle(message)) if not inner else None
+    world.clock.ms += DIRECT_LEASE_MS - 1_000
+    found: list[object] = []
+
+    def meanwhile() -> None:
+        world.clock.ms += 10_000
+        found.append(world.handle(wake(MERCHANT, endpoint.endpoint_id, 0).body))
+        found.append(world.handle(message))
+
+    world.receivers.before_answer = meanwhile
     assert world.handle(message) is Dispatched.DELIVERED
-    assert inner == [Dispatched.NOT_ASKED_FOR]
+    assert found == [Dispatched.NOT_ASKED_FOR] * 2
     assert len(world.receivers.received) == 1
+
+
+def test_a_copy_of_a_message_in_flight_carries_the_same_bytes_and_one_is_recorded(world: WebhookWorld) -> None:
+    """SQS hides a message that was taken, so a copy at the same time is rare; that it is harmless has to be enough."""
+    endpoint = world.endpoint("one")
+    event = world.event()
+    world.relay_events(event)
+    [message] = world.queue.take()
+    inner: list[Dispatched] = []
+    world.receivers.before_answer = _once(lambda: inner.append(world.handle(message)))
+    assert world.handle(message) is Dispatched.OVERTAKEN
+    assert inner == [Dispatched.DELIVERED]
+    assert ids_and_bytes(world.receivers.received) == {(event["event_id"], event["body"])}
+    [delivery] = world.deliveries(endpoint)
+    assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.DELIVERED, 1)
 
 
 @pytest.mark.parametrize("newer", [Answer(status=200, latency_ms=1), TIMED_OUT])
@@ -217,8 +256,8 @@ def test_a_stale_sender_changes_nothing(world: WebhookWorld, newer: Answer | NoA
 
     ::
 
-        A  lease ─ post ─ frozen ··············· 500: record ─ refused
-        B               lease over ─ post ─ 200, or no answer: record
+        A  (leased to its message) post ─ frozen ································ 500: record ─ refused
+        B                                   lease over ─ lease ─ post ─ 200, or no answer: record
     """
     endpoint = world.endpoint("one")
     world.relay_events(world.event())
@@ -227,7 +266,7 @@ def test_a_stale_sender_changes_nothing(world: WebhookWorld, newer: Answer | NoA
 
     def overtake() -> None:
         world.receivers.before_answer = lambda: None
-        world.clock.ms += ATTEMPT_TIMEOUT_MS + LEASE_MARGIN_MS + 1
+        world.clock.ms += DIRECT_LEASE_MS + 1
         world.handle(message)
         after_newer.extend(world.deliveries(endpoint))
 
@@ -310,34 +349,8 @@ def test_the_breaker_defers_probes_and_drops_nothing(world: WebhookWorld) -> Non
     assert FIRST_COOLDOWN_MS == 60_000
 
 
-def test_no_more_deliveries_at_once_than_there_are_slots(world: WebhookWorld) -> None:
-    """Fails without slots: a slow receiver would take every sender there is."""
-    world.endpoint("one")
-    for number in range(SLOT_COUNT + 5):
-        world.relay_events(world.event(f"pay_{number:02d}"))
-    messages = world.queue.take()
-    depth = []
-
-    def nest() -> None:
-        depth.append(None)
-        if messages:
-            inner.append(world.handle(messages.pop()))
-
-    inner: list[Dispatched] = []
-    world.receivers.before_answer = nest
-    outer = world.handle(messages.pop())
-    assert outer is Dispatched.DELIVERED
-    assert len(depth) == SLOT_COUNT
-    assert inner.count(Dispatched.BUSY) == 1
-    world.receivers.before_answer = lambda: None
-    for message in messages:
-        world.handle(message)
-    world.run_until(world.clock.ms + 60_000)
-    assert len(ids_and_bytes(world.receivers.received)) == SLOT_COUNT + 5
-
-
-def test_a_killed_senders_slot_and_delivery_come_back(world: WebhookWorld) -> None:
-    """Fails when slots are counters, or when a lease is for ever."""
+def test_a_killed_senders_delivery_comes_back(world: WebhookWorld) -> None:
+    """Fails when a lease is for ever."""
     endpoint = world.endpoint("one")
     world.relay_events(world.event())
 
@@ -351,12 +364,9 @@ def test_a_killed_senders_slot_and_delivery_come_back(world: WebhookWorld) -> No
     with pytest.raises(Killed):
         world.dispatch()
     world.receivers.before_answer = lambda: None
-    world.run_until(world.clock.ms + MESSAGE_GRACE_MS + 120_000)
+    world.run_until(world.clock.ms + DIRECT_LEASE_MS + 120_000)
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
     assert len(ids_and_bytes(world.receivers.received)) == 1
-    gate = world.gates.load(MERCHANT, endpoint.endpoint_id)
-    assert gate is not None
-    assert len(gate.free_slots(world.clock.ms)) == SLOT_COUNT
 
 
 def test_without_time_for_an_attempt_the_message_comes_again(world: WebhookWorld) -> None:
@@ -387,7 +397,8 @@ def test_a_secret_that_can_not_be_opened_is_an_attempt_that_sends_nothing_and_bl
     assert gate.health.consecutive_failures == 0
     world.change(endpoint, EndpointChange.KEY_ROTATED, keys=good.keys)
     world.clock.ms += 6_000
-    assert world.dispatch() == [Dispatched.DELIVERED]
+    assert world.dispatch() == [Dispatched.DRAINED]
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
 
 
 def test_a_queue_outage_after_a_failed_attempt_loses_nothing(world: WebhookWorld) -> None:
@@ -398,19 +409,108 @@ def test_a_queue_outage_after_a_failed_attempt_loses_nothing(world: WebhookWorld
     world.queue.down = True
     assert world.handle(message) is Dispatched.RETRYING
     world.queue.down = False
-    world.run_until(world.clock.ms + MESSAGE_GRACE_MS + 120_000)
+    world.run_until(world.clock.ms + DIRECT_LEASE_MS + 120_000)
     assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
 
 
-def test_the_scheduler_looks_at_every_shard_and_goes_on_after_an_error(world: WebhookWorld) -> None:
-    endpoint = world.endpoint("one")
-    for number in range(50):
-        world.relay_events(world.event(f"pay_{number:02d}"))
+def test_the_scheduler_looks_at_every_endpoint_and_goes_on_after_an_error(
+    world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a shard or a page of gates is left out, or when one endpoint's error ends the run."""
+    monkeypatch.setattr("payonce.webhooks.scheduler.PAGE_SIZE", 2)
+    endpoints = [world.endpoint(f"e{number:02d}", merchant_id=f"mer_{number:02d}") for number in range(40)]
+    for number in range(40):
+        world.relay_events(world.event(f"pay_{number:02d}", merchant_id=f"mer_{number:02d}"))
     world.queue.take()  # all lost
-    world.clock.ms += MESSAGE_GRACE_MS
-    assert world.schedule().queued == 50
+    world.clock.ms += DIRECT_LEASE_MS + 1
+    query = world.database.query
+
+    def fail_once(table: Table, **request: Any) -> Page:
+        if request["partition"] == ("due_list", "mer_07#e07#0") and not world.errors:
+            raise StoreUnavailable("busy")
+        return query(table, **request)
+
+    monkeypatch.setattr(world.database, "query", fail_once)
+    report = world.schedule()
+    assert (report.endpoints, report.woken, report.failed) == (40, 39, 1)
     world.dispatch()
-    world.run_until(world.clock.ms + 60_000)
-    assert set(world.statuses(endpoint)) == {DeliveryStatus.DELIVERED}
-    assert DUE_SHARDS > 1
-    assert world.errors == []
+    assert world.schedule().woken == 1
+    world.dispatch()
+    assert {status for endpoint in endpoints for status in world.statuses(endpoint)} == {DeliveryStatus.DELIVERED}
+    assert len({item["gate_shard"] for item in _gates(world)}) == GATE_SHARDS
+
+
+def test_few_are_leased_to_messages_of_their_own_and_the_others_wait(world: WebhookWorld) -> None:
+    """Fails without the bound: a receiver that hangs would hold as many senders as there are messages."""
+    world.endpoint("one")
+    world.relay_events(*(world.event(f"pay_{number:02d}") for number in range(MOST_DIRECT + 3)))
+    kinds = ["direct" if "delivery_id" in parsed(message) else "wake" for message in world.queue.take()]
+    assert sorted(kinds) == ["direct"] * MOST_DIRECT + ["wake"]
+    world.relay_events(world.event("pay_99"))
+    assert [parsed(message).get("delivery_id") for message in world.queue.take()] == [None]
+
+
+def test_while_a_receiver_fails_nothing_is_leased_to_a_message_of_its_own(
+    world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a failing receiver gets more than one at a time: by new messages, or by those that are out."""
+    monkeypatch.setattr("payonce.webhooks.relay.MOST_DIRECT", 9)  # so that it is not the room that is missing
+    endpoint = world.endpoint("one")
+    world.receivers.scripts[endpoint.url] = [REFUSED]
+    world.relay_events(world.event("pay_1"), world.event("pay_2"))
+    first, second = world.queue.take()
+    assert world.handle(first) is Dispatched.RETRYING
+    world.relay_events(world.event("pay_3"))
+    [third] = world.queue.take()
+    assert "delivery_id" not in parsed(third)
+    at_once: list[int] = []
+
+    def count() -> None:
+        at_once.append(len(world.queue.sent))
+        assert world.handle(third) is Dispatched.LEFT
+
+    world.receivers.before_answer = _once(count)
+    assert world.handle(second) is Dispatched.DRAINED
+    assert len(at_once) == 1
+    assert sorted(world.statuses(endpoint)) == [
+        DeliveryStatus.DELIVERED,
+        DeliveryStatus.DELIVERED,
+        DeliveryStatus.PENDING,
+    ]
+
+
+def test_a_message_waits_for_the_breaker_without_a_write(world: WebhookWorld) -> None:
+    """Fails when what comes while the breaker is open is sent, or rewritten."""
+    endpoint = world.endpoint("one")
+    world.relay_events(world.event("pay_1"))
+    [message] = world.queue.take()
+    gate = world.gates.load(MERCHANT, endpoint.endpoint_id)
+    assert gate is not None
+    now_ms = world.clock.ms
+    for _ in range(BREAKER_FAILURES):
+        world.gates.failed(gate, Health(failing_since_ms=now_ms, last_failure_at_ms=now_ms))
+    before = world.deliveries(endpoint)
+    assert world.handle(message) is Dispatched.DEFERRED
+    assert (world.deliveries(endpoint), world.receivers.received) == (before, [])
+    world.relay_events(world.event("pay_2"))
+    assert world.queue.sent == []  # the scheduler wakes the lane when it is time
+    world.run_until(world.clock.ms + FIRST_COOLDOWN_MS + 120_000)
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED] * 2
+
+
+def _once(act: Callable[[], object]) -> Callable[[], None]:
+    left = [act]
+
+    def run() -> None:
+        if left:
+            left.pop()()
+
+    return run
+
+
+def _gates(world: WebhookWorld) -> list[Item]:
+    pages = (
+        world.database.query(Table.ENDPOINTS, index=GATES_INDEX, partition=("gate_shard", str(shard)), limit=100)
+        for shard in range(GATE_SHARDS)
+    )
+    return [item for page in pages for item in page.items]

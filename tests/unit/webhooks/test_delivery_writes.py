@@ -23,12 +23,11 @@ from payonce.webhooks.deliveries import (
 )
 from payonce.webhooks.delivery_writes import (
     attempt_write,
-    defer_write,
     insert_write,
     lease_write,
-    queued_write,
     reopen_write,
     status_write,
+    yield_write,
 )
 
 if TYPE_CHECKING:
@@ -50,19 +49,14 @@ EVENT = {
 OWNED = {"status": "delivered", "fence": 1, "attempt_count": 1}
 WRITES: dict[str, tuple[Callable[[Delivery], Write], dict[str, Any]]] = {
     "lease": (
-        lambda read: lease_write(read, lease_expires_at_ms=NOW_MS + 25_000),
+        lambda read: lease_write(read, lease_expires_at_ms=NOW_MS + 25_000, lane_mark=0),
         {**OWNED, "lease_expires_at_ms": NOW_MS + 1},
     ),
     "attempt": (lambda read: attempt_write(read, {}, DeliveryStatus.DELIVERED, at_ms=NOW_MS), OWNED),
     "status": (lambda read: status_write(read, DeliveryStatus.HELD, at_ms=NOW_MS), OWNED),
-    "defer": (lambda read: defer_write(read, not_before_ms=NOW_MS, due_at_ms=NOW_MS), OWNED),
+    "yield": (lambda read: yield_write(read, at_ms=NOW_MS), OWNED),
     "reopen": (lambda read: reopen_write(read, at_ms=NOW_MS + 1), OWNED),
-    "queued": (lambda read: queued_write(_item_of(read), due_at_ms=NOW_MS), {"due_at_ms": NOW_MS + 1}),
 }
-
-
-def _item_of(read: Delivery) -> Item:
-    return {**key_of(read), "due_at_ms": read.due_at_ms}
 
 
 def stored_delivery(database: MemoryDatabase) -> Delivery:
@@ -112,9 +106,9 @@ def test_a_lease_raises_the_fence() -> None:
     """Fails when two senders hold the same fence: the older one's record would be taken."""
     database = MemoryDatabase()
     delivery = stored_delivery(database)
-    database.write([lease_write(delivery, lease_expires_at_ms=NOW_MS + 25_000)])
+    database.write([lease_write(delivery, lease_expires_at_ms=NOW_MS + 25_000, lane_mark=3)])
     leased = read(database, delivery)
-    assert (leased.fence, leased.lease_expires_at_ms) == (delivery.fence + 1, NOW_MS + 25_000)
+    assert (leased.fence, leased.lease_expires_at_ms, leased.lane_mark) == (delivery.fence + 1, NOW_MS + 25_000, 3)
 
 
 def test_the_oldest_attempt_makes_room_and_looking_at_it_lasts_from_the_newest() -> None:
@@ -123,7 +117,9 @@ def test_the_oldest_attempt_makes_room_and_looking_at_it_lasts_from_the_newest()
     delivery = stored_delivery(database)
     for number in range(MAX_KEPT_ATTEMPTS + 2):
         at_ms = NOW_MS + number * DAY_SECONDS * 1000
-        database.write([attempt_write(read(database, delivery), {}, DeliveryStatus.PENDING, at_ms=at_ms, due_at_ms=1)])
+        database.write(
+            [attempt_write(read(database, delivery), {}, DeliveryStatus.PENDING, at_ms=at_ms, not_before_ms=1)]
+        )
     after = item(database, delivery)
     kept = sorted(name for name in after if name.startswith("attempt#"))
     assert kept == [attempt_name(number) for number in range(3, MAX_KEPT_ATTEMPTS + 3)]

@@ -20,6 +20,7 @@ from payonce.webhooks import quota
 from payonce.webhooks.endpoints import change_writes, load_endpoint
 from payonce.webhooks.gate import gate_key
 from tests.support.events import call
+from tests.support.stored import events_in
 from tests.support.webhook_api import MERCHANT, URL, an_id, document, events_of, items_of, new_endpoint
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def test_a_test_event_is_for_its_endpoint_alone(application: Application, databa
     endpoint_id = new_endpoint(application, event_types=["payment.*"])["id"]
     answer = call(application, "test_webhook_endpoint", None, path={"endpoint_id": endpoint_id})
     assert answer["statusCode"] == 201
-    addressed = {item["event_id"]: item.get("only_endpoint_id") for item in items_of(database, Table.OUTBOX)}
+    addressed = {
+        event["event_id"]: event.get("only_endpoint_id") for event in events_in(items_of(database, Table.OUTBOX))
+    }
     assert addressed.pop(document(answer)["event_id"]) == endpoint_id
     assert set(addressed.values()) == {None}
     update(application, endpoint_id, "off", status="disabled")

@@ -15,9 +15,9 @@ from payonce.domain.webhooks import DeliveryStatus
 from payonce.outbox import SETTLING_MS
 from payonce.ports import Table
 from payonce.webhooks import replays
-from payonce.webhooks.deliveries import DELIVERY_PREFIX, DUE_INDEX, DUE_SHARDS, RETENTION_SECONDS, delivery_from
+from payonce.webhooks.deliveries import DELIVERY_PREFIX, DUE_INDEX, RETENTION_SECONDS, delivery_from, list_of
 from payonce.webhooks.delivery_writes import status_write
-from payonce.webhooks.replay_items import HELD_FIRST_PASS_MS, REPLAY_PREFIX, replay_key
+from payonce.webhooks.replay_items import HELD_FIRST_PASS_MS, REPLAY_LISTS, replay_key, replay_list
 from payonce.webhooks.replays import NEXT_PASS_MS, advance_replay
 from tests.support.events import call
 from tests.support.webhook_api import (
@@ -65,15 +65,15 @@ def shown(application: Application, endpoint_id: str, replay_id: str) -> Any:
 def due_replays(database: MemoryDatabase, now_ms: int) -> list[Key]:
     """Return what the scheduler finds due that is a replay."""
     found: list[Key] = []
-    for shard in range(DUE_SHARDS):
+    for number in range(REPLAY_LISTS):
         page = database.query(
             Table.DELIVERIES,
             index=DUE_INDEX,
-            partition=("due_shard", str(shard)),
+            partition=("due_list", replay_list(number)),
             sort_at_most=("due_at_ms", now_ms),
             limit=100,
         )
-        found += [{"pk": item["pk"], "sk": item["sk"]} for item in page.items if item["sk"].startswith(REPLAY_PREFIX)]
+        found += [{"pk": item["pk"], "sk": item["sk"]} for item in page.items]
     return found
 
 
@@ -91,8 +91,15 @@ def deliveries(database: MemoryDatabase) -> dict[str, Delivery]:
     return {item["event_id"]: delivery_from(item) for item in items}
 
 
-def queued(queue: MemoryQueue) -> list[str]:
-    return [json.loads(message.body)["delivery_id"] for message in queue.messages]
+def queued(database: MemoryDatabase, queue: MemoryQueue) -> list[str]:
+    """Return the deliveries that whoever was woken finds in the list, and nothing if nobody was."""
+    lanes = {(value["endpoint_id"], value["lane"]) for value in (json.loads(one.body) for one in queue.messages)}
+    return [
+        item["delivery_id"]
+        for endpoint_id, lane in sorted(lanes)
+        for item in items_of(database, Table.DELIVERIES)
+        if item.get("due_list") == list_of(MERCHANT, endpoint_id, lane)
+    ]
 
 
 def fill(database: MemoryDatabase, endpoint_id: str, start: int) -> dict[str, Item]:
@@ -141,7 +148,8 @@ def test_a_replay_sends_what_fits_and_nothing_else(
     assert changed == fits | {mine["event_id"]}
     assert {after[identity].status for identity in changed} == {DeliveryStatus.PENDING}
     assert {after[identity].round_attempts for identity in changed} == {0}
-    assert sorted(queued(queue)) == sorted(after[identity].delivery_id for identity in changed)
+    under_way = {events["pending"]["event_id"]}
+    assert sorted(queued(database, queue)) == sorted(after[identity].delivery_id for identity in changed | under_way)
     assert not {late["event_id"], early["event_id"], elsewhere["event_id"]} & after.keys()
     view = shown(application, endpoint_id, document(answer)["id"])
     # The range also holds the creation of the endpoint itself, which it does not subscribe to.
@@ -251,7 +259,7 @@ def test_a_replay_that_is_killed_anywhere_begins_each_round_once(
 
 def deliver_queued(database: MemoryDatabase, queue: MemoryQueue) -> None:
     """Do as the senders do."""
-    asked = set(queued(queue))
+    asked = set(queued(database, queue))
     for delivery in deliveries(database).values():
         if delivery.status is DeliveryStatus.PENDING and delivery.delivery_id in asked:
             attempt(database, delivery, Answer(status=200, latency_ms=1), DeliveryStatus.DELIVERED)
@@ -379,6 +387,7 @@ def test_an_endpoint_that_goes_away_ends_its_replay(
         call(application, "update_webhook_endpoint", {"status": "disabled"}, key="disable---------", path=path)
     else:
         call(application, "delete_webhook_endpoint", None, key="delete----------", path=path)
+    queue.messages.clear()
     run(application)
     item = database.get(Table.DELIVERIES, replay_key(MERCHANT, endpoint_id, replay_id))
     assert item is not None
@@ -420,17 +429,18 @@ def test_enabling_sends_what_was_held_also_of_events_from_before(
     run(application)
     found = deliveries(database)
     sent = {found[event["event_id"]].delivery_id for event in (first, second)}
-    assert set(queued(queue)) == sent
+    assert set(queued(database, queue)) == sent
     assert found[first["event_id"]].round_attempts == 0
     late = store_delivery(database, third, endpoint_id, DeliveryStatus.HELD, now_ms=clock.ms)
     # One that the first pass had opened was held again, by a sender that had read the endpoint before.
     again = found[second["event_id"]]
     database.write([status_write(again, DeliveryStatus.HELD, at_ms=clock.ms)])
     run(application)
-    assert len(queue.messages) == 2
+    assert len(queue.messages) == 1
     clock.ms += NEXT_PASS_MS
     run(application)
-    assert sorted(queued(queue)) == sorted([*sent, late.delivery_id, again.delivery_id])
+    assert len(queue.messages) == 2
+    assert set(queued(database, queue)) == {*sent, late.delivery_id, again.delivery_id}
     assert load_delivery(database, failed) == failed
     item = database.get(Table.DELIVERIES, key)
     assert item is not None

@@ -30,7 +30,7 @@ TABLES = (Table.RECONCILIATION,)
 ACTING_TABLES = (*TABLES, Table.AUDIT)  # each act is audited in its own transaction
 READING_COMMANDS = frozenset({"list", "show"})
 # The tables in which to look up why a break arose, if its run did not.
-WHY_TABLES = (Table.IDEMPOTENCY, Table.AUDIT, Table.PAYMENTS, Table.LEDGER)
+WHY_TABLES = (Table.IDEMPOTENCY, Table.AUDIT, Table.PAYMENTS, Table.OUTBOX)
 DEFAULT_LIMIT = 50
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-TABLES = (Table.LEDGER,)
+TABLES = (Table.OUTBOX,)  # an entry lies in the item of its change
 PACKAGES = "The packages of ledger export are not installed ({}). They are in requirements/reconcile.txt."
 
 

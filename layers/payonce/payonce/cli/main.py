@@ -26,8 +26,8 @@ from payonce.cli import (
 from payonce.domain.errors import PayonceError, StoreUnavailable
 from payonce.merchants.api_keys import SCOPES, hash_api_key
 from payonce.ports import Table
-from payonce.wiring.adapters import client_config
 from payonce.wiring.application import Application
+from payonce.wiring.aws_clients import client_config
 from payonce.wiring.settings import load_settings
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ from payonce.payments.corrective import corrective_work
 from payonce.payments.corrective_plan import EXECUTED, OPERATION, PARTLY_GIVEN_BACK, CorrectivePlan, case_key
 from payonce.payments.follow_up import load_payment
 from payonce.payments.payment_items import payment_key
+from payonce.payments.stored_payments import keep_head
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.case_evidence import payments_named
@@ -125,6 +126,8 @@ class Execution:
         if correction.action is not Action.REFUND_PAYMENT:
             return []
         others = sorted({*payments_named(case)} - {correction.payment_id})
+        for payment_id in others:
+            keep_head(self._database, correction.merchant_id, payment_id)  # which ``_stands`` puts a condition on
         return [load_payment(self._services, correction.merchant_id, payment_id) for payment_id in others]
 
     def _plan(self, correction: Correction) -> CorrectivePlan:

@@ -54,10 +54,14 @@ MAX_RETRY_AFTER_SECONDS = 24 * HOUR
 BREAKER_FAILURES = 5  # consecutive failures of any deliveries that open the breaker; a receiver's deploy causes fewer
 FIRST_COOLDOWN_MS = 60_000
 MAX_COOLDOWN_MS = 3_600_000
-COOLDOWN_SPREAD_MS = 30_000  # deferred deliveries resume spread over this time, not all at once
 DISABLE_AFTER_FAILING_MS = 3 * 24 * HOUR * 1000  # without any success: as long as one delivery is retried
 DISABLE_AFTER_FAILURES = MAX_ATTEMPTS
-SLOT_COUNT = 10  # most deliveries to one endpoint at the same time
+# Deliveries of one lane under way by messages of their own. More wait in the lane's list, so that a receiver that hangs
+# holds this many senders and no more.
+MOST_DIRECT = 2
+# Lanes of one endpoint: each is worked through by one execution of the 50 that there are, and holds about 500
+# deliveries a second (the limit of a partition of its index, at two writes each).
+MOST_LANES = 4
 
 
 class DeliveryStatus(StrEnum):
@@ -139,16 +143,39 @@ class Health:
         """Return until when the breaker is open; 0 when it is closed.
 
         It is computed from the failures alone, so that no breaker state can get stuck. Afterwards one probe at a time
-        is let through (see ``slots``), and each probe that fails doubles the pause.
+        is let through (see ``failing``), and each probe that fails doubles the pause.
         """
         beyond = self.consecutive_failures - BREAKER_FAILURES
         if beyond < 0:
             return 0
         return self.last_failure_at_ms + min(FIRST_COOLDOWN_MS << min(beyond, 16), MAX_COOLDOWN_MS)
 
-    def slots(self) -> int:
-        """Return the maximum number of concurrent deliveries: one while the receiver fails."""
-        return 1 if self.consecutive_failures else SLOT_COUNT
+    @property
+    def failing(self) -> bool:
+        """Whether the receiver fails: then one delivery at a time is sent."""
+        return self.consecutive_failures > 0
+
+    def is_open(self, now_ms: int) -> bool:
+        """Return whether the breaker is open now, so that nothing is sent."""
+        return self.cooldown_over_at_ms() > now_ms
+
+    def accepted(self) -> Health:
+        """Return the health after a success."""
+        return Health()
+
+    def failed(self, *, began_ms: int, now_ms: int) -> Health:
+        """Return the health after an attempt that began at ``began_ms`` and has failed now.
+
+        Attempts that were under way together fail together, and count once: otherwise a receiver that is restarted
+        would be paused for the longer, the quicker it is usually served.
+        """
+        if began_ms < self.last_failure_at_ms:
+            return self
+        return Health(
+            consecutive_failures=self.consecutive_failures + 1,
+            failing_since_ms=self.failing_since_ms or now_ms,
+            last_failure_at_ms=now_ms,
+        )
 
     def disable_reason(self, now_ms: int) -> DisabledReason | None:
         """Return the reason to disable the endpoint after one more failure now, or ``None``."""

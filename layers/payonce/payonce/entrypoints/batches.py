@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
 from payonce.observability import get_logger
+from payonce.outbox import is_event
 from payonce.stores.dynamodb_requests import from_stream_image
 
 if TYPE_CHECKING:
@@ -57,8 +58,13 @@ def serve_stream(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
     A stream continues from the first record reported as failed, so later ones come again too; relaying is idempotent.
     Events that keep failing are left to the sweeper, which finds that their deliveries are missing.
     """
-    records = [record for record in event.get("Records", []) if record.get("eventName") == "INSERT"]
-    events: list[Item] = [from_stream_image(record["dynamodb"]["NewImage"]) for record in records]
+    images = [
+        (record, from_stream_image(record["dynamodb"]["NewImage"]))
+        for record in event.get("Records", [])
+        if record.get("eventName") == "INSERT"
+    ]
+    records = [record for record, item in images if is_event(item)]
+    events: list[Item] = [item for _, item in images if is_event(item)]
     report = relay.relay(events)
     for position, error in sorted(report.failed.items()):
         get_logger().error(

@@ -58,6 +58,10 @@ def _delete(application: Application, request: Request, _body: EmptyBody) -> Wor
     return manage.DeleteEndpoint(application.webhook_services, request.merchant_id, path_id(request, "endpoint_id"))
 
 
+def _wake(application: Application, work: manage.DeleteEndpoint) -> None:
+    application.delivery_queue.send(work.messages)
+
+
 def _rotate(application: Application, request: Request, body: RotationBody) -> Work:
     return manage.RotateSecret(
         path_id(request, "endpoint_id"),
@@ -130,6 +134,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers={200: "DeletedWebhookEndpoint"},
         body_model=EmptyBody,
         work=_delete,
+        after=_wake,
     ),
     KeyedRoute(
         method="POST",

@@ -190,7 +190,7 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 
 def _query_parameters(route: ReadRoute) -> list[dict[str, Any]]:
-    schema = TypeAdapter(route.query_model).json_schema()
+    schema = TypeAdapter(route.query_model).json_schema() if route.query_model else {}
     parameters = []
     for name, field in schema.get("properties", {}).items():
         # A query parameter is omitted, never null.

@@ -1,4 +1,4 @@
-"""The routes of payments and balances."""
+"""The routes that make, change and list payments. Reads of one payment and of balances: ``payment_read_routes``."""
 
 from __future__ import annotations
 
@@ -96,18 +96,6 @@ def _list(application: Application, request: Request, query: PageQuery) -> Mappi
     )
 
 
-def _get(application: Application, request: Request, _query: object) -> Mapping[str, object]:
-    return payment_reads.get_payment(application.services, request.merchant_id, path_id(request, "payment_id"))
-
-
-def _history(application: Application, request: Request, _query: object) -> Mapping[str, object]:
-    return payment_reads.get_history(application.services, request.merchant_id, path_id(request, "payment_id"))
-
-
-def _balances(application: Application, request: Request, _query: object) -> Mapping[str, object]:
-    return payment_reads.get_balances(application.services, request.merchant_id)
-
-
 ROUTES: Mapping[str, Route] = by_operation(
     KeyedRoute(
         method="POST",
@@ -129,24 +117,6 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers={200: "List"},
         read=_list,
         query_model=PageQuery,
-    ),
-    ReadRoute(
-        method="GET",
-        path="/payments/{payment_id}",
-        operation="get_payment",
-        scope="payments:read",
-        summary="Read a payment",
-        answers={200: "Payment"},
-        read=_get,
-    ),
-    ReadRoute(
-        method="GET",
-        path="/payments/{payment_id}/history",
-        operation="get_payment_history",
-        scope="payments:read",
-        summary="Read every change of a payment",
-        answers={200: "List"},
-        read=_history,
     ),
     KeyedRoute(
         method="POST",
@@ -177,14 +147,5 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers=_OPERATION,
         body_model=AmountBody,
         work=_follow_up(OperationKind.REFUND),
-    ),
-    ReadRoute(
-        method="GET",
-        path="/balances",
-        operation="get_balances",
-        scope="balances:read",
-        summary="Read balances by currency and account",
-        answers={200: "List"},
-        read=_balances,
     ),
 )

@@ -14,6 +14,7 @@ from payonce.entrypoints import (
     delivery_routes,
     endpoint_routes,
     match_routes,
+    payment_read_routes,
     payment_routes,
 )
 from payonce.entrypoints.http import KeyedRoute, by_operation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ROUTES: Mapping[str, Route] = MappingProxyType(
     {
         **payment_routes.ROUTES,
+        **payment_read_routes.ROUTES,
         **endpoint_routes.ROUTES,
         **delivery_routes.ROUTES,
         **break_routes.ROUTES,

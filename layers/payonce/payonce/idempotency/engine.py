@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyPersistenceLayerError,
-)
-
 from payonce.domain.errors import (
     KeyExpired,
     KeyInProgress,
@@ -25,6 +19,12 @@ from payonce.idempotency.conclude import Concluder
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.ownership import UNKNOWN, Ownership
 from payonce.idempotency.persistence import FencedPersistence
+from payonce.idempotency.powertools import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyConfig,
+    IdempotencyPersistenceLayerError,
+    idempotent_function,
+)
 from payonce.idempotency.records import (
     Claim,
     Conclusion,
@@ -41,10 +41,10 @@ from payonce.idempotency.window import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from payonce.idempotency.persistence import FencedDataRecord
+    from payonce.idempotency.powertools import DataRecord
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedRequest, Plan
     from payonce.idempotency.window import IdempotencySettings
@@ -91,7 +91,6 @@ class IdempotencyEngine:
             # Made anew after every wait: a claim's time starts when it is made, and excludes waiting for another owner.
             record = self._new_record(request, plan)
             persistence = FencedPersistence(
-                store=self._store,
                 ownership=self._ownership,
                 clock=self._clock,
                 new_record=record,
@@ -177,16 +176,14 @@ class IdempotencyEngine:
             return self._replay(cast("FencedDataRecord", idempotent_data).record)
 
         config = IdempotencyConfig(
-            lambda_context=cast("LambdaContext", _RemainingTime(request.deadline, self._clock)),
+            lambda_context=cast("LambdaContext", _NoContext()),
             response_hook=replay,
-            hash_function="sha256",
         )
         guarded = idempotent_function(
             once,
             data_keyword_argument="request",
             persistence_store=persistence,
             config=config,
-            key_prefix=request.operation,
         )
         try:
             replayed = guarded(request=request.fingerprint)
@@ -236,15 +233,12 @@ class IdempotencyEngine:
             )
 
 
-class _RemainingTime:
-    """Stands in for a Lambda context. Registered per call, because ``idempotent_function`` does not do it."""
+class _NoContext:
+    """Stands in for a Lambda context: Powertools warns without one. The lease takes the place of its expiry."""
 
-    def __init__(self, deadline: Deadline, clock: Clock) -> None:
-        self._deadline = deadline
-        self._clock = clock
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self._deadline.remaining_seconds(self._clock) * 1000)
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 0
 
 
 def _present(concluded: KeyedResponse | None) -> KeyedResponse:

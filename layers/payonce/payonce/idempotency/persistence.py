@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from aws_lambda_powertools.utilities.idempotency import BasePersistenceLayer
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyItemAlreadyExistsError,
-    IdempotencyItemNotFoundError,
-)
-from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
-
 from payonce.domain.errors import KeyReused, OutcomeUnknown
 from payonce.idempotency.ownership import LAST_TRY_MS, Owned
+from payonce.idempotency.powertools import (
+    STATUS_CONSTANTS,
+    BasePersistenceLayer,
+    DataRecord,
+    IdempotencyItemAlreadyExistsError,
+)
 from payonce.idempotency.record_store import ClaimTaken
 from payonce.idempotency.records import Claim, IdempotencyRecord, RecordStatus
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.idempotency.ownership import Ownership
-    from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import Conclusion, KeyedResponse
     from payonce.ports import Clock, Deadline, Write
 
@@ -53,7 +51,6 @@ class FencedPersistence(BasePersistenceLayer):
     def __init__(
         self,
         *,
-        store: IdempotencyStore,
         ownership: Ownership,
         clock: Clock,
         new_record: IdempotencyRecord,
@@ -63,7 +60,6 @@ class FencedPersistence(BasePersistenceLayer):
         conclude: Callable[[Claim, Conclusion], KeyedResponse],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._store = store
         self._ownership = ownership
         self._clock = clock
         self._new_record = new_record
@@ -125,15 +121,12 @@ class FencedPersistence(BasePersistenceLayer):
     @property
     def claim(self) -> Claim:
         """The claim owned by this request. Raises ``OutcomeUnknown`` when there is none."""
-        if self.claimed is None:
+        if self.claimed is None:  # pragma: no cover - Powertools claims first
             raise OutcomeUnknown("this request owns no claim")
         return Claim(self.claimed.record, self._deadline, self.contested)
 
-    def _get_record(self, idempotency_key: str) -> DataRecord:
-        record = self._store.get(idempotency_key)
-        if record is None:
-            raise IdempotencyItemNotFoundError
-        return FencedDataRecord(record)
+    def _get_record(self, idempotency_key: str) -> NoReturn:
+        raise NotImplementedError("a read: a refused claim has shown what is stored")
 
     def _update_record(self, data_record: DataRecord) -> NoReturn:
         raise NotImplementedError("an update that is not conditional on the fence")

@@ -6,12 +6,14 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus, StoredResponse
+from payonce.packing import pack, unpack
 
 if TYPE_CHECKING:
     from payonce.ports import Item
 
-OPEN_LEASE_SHARDS = 8  # one index partition takes about 1,000 writes a second, and each payment makes two
-COMPRESS_FROM_BYTES = 512  # a replay is billed by the stored item's size; smaller bodies gain nothing from zlib
+# One index partition takes about 1,000 writes a second, and each payment makes two, when it is claimed and when it is
+# concluded: 32 shards take 10,000 payments a second with a third to spare. Recovery reads each once a run.
+OPEN_LEASE_SHARDS = 32
 
 # Attributes that recovery needs and a replay does not. Dropping them makes replays cheaper, which are billed by the
 # item's size, and an item without a shard leaves the index.
@@ -24,15 +26,13 @@ def shard_of(record_id: str) -> int:
 
 
 def response_attributes(response: StoredResponse) -> dict[str, Any]:
-    """Return the attributes that hold a response. Its body is compressed when that makes it smaller."""
-    packed = len(response.body) >= COMPRESS_FROM_BYTES
+    """Return the attributes that hold a response. Its body is packed: a replay is billed by the stored item's size."""
     return {
         "response_status": response.status,
         # A list where the order or repetition of lines matters, otherwise a map. One attribute holds either, so that a
         # completion overwrites the provisional response entirely.
         "response_headers": [list(line) for line in response.lines] if response.lines else dict(response.headers),
-        "response_body": zlib.compress(response.body) if packed else response.body,
-        "response_packed": packed,
+        "response_body": pack(response.body),
     }
 
 
@@ -72,7 +72,7 @@ def from_item(item: Item) -> IdempotencyRecord:
         response = StoredResponse(
             status=item["response_status"],
             headers={} if in_lines else headers,
-            body=zlib.decompress(body) if item["response_packed"] else body,
+            body=unpack(body),
             lines=tuple((name, value) for name, value in headers) if in_lines else (),
         )
     return IdempotencyRecord(

@@ -1,1 +1,1 @@
-"""Adapters that reach webhook receivers over the network."""
+"""Exchanges over the network: with webhook receivers, and with AWS's JSON services."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payonce.domain.events import build_event
 from payonce.domain.gateway import OperationKind
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind
 from payonce.domain.payment import Change
-from payonce.outbox import event_write
-from payonce.payments.payment_items import adjust_payment, journal_writes, operation_write
+from payonce.outbox import FIRSTS, event_write
+from payonce.payments.journal import balance_write, told_of
+from payonce.payments.payment_items import adjust_payment, first_version, operation_write
 from payonce.payments.representation import operation_view, payment_view
 
 if TYPE_CHECKING:
@@ -72,13 +73,32 @@ def follow_up_writes(
         else:
             data = payment_view(effect.payment)
             kind, reference = ELSEWHERE_MOVEMENTS[effect.change], after.gateway_reference
-        writes.append(event_write(payment_event(effect.payment, effect.change, data)))
+        entry = None
         if effect.postings:
             moved = None
             if kind is not None:
                 moved = payment_movement(effect.payment, kind, reference=reference, record_id=record_id)
-            entries.append(payment_entry(effect.payment, effect.change, effect.postings, moved))
-    return writes + (journal_writes(*entries) if entries else [])
+            entry = payment_entry(effect.payment, effect.change, effect.postings, moved)
+            entries.append(entry)
+        writes.append(change_write(payment_event(effect.payment, effect.change, data), entry))
+    return writes + ([balance_write(*entries)] if entries else [])
+
+
+def first_writes(payment: Payment, change: Change, entry: JournalEntry | None) -> list[Write]:
+    """Return the writes of a payment's first version."""
+    event = payment_event(payment, change, payment_view(payment))
+    told = first_version(payment) | _booked(entry)
+    balance = [] if entry is None else [balance_write(entry)]
+    return [event_write(event, told, listed=FIRSTS), *balance]
+
+
+def change_write(event: Event, entry: JournalEntry | None) -> Write:
+    """Return the write of a change: its event and, if it moved or held money, its journal entry, in one item."""
+    return event_write(event, _booked(entry))
+
+
+def _booked(entry: JournalEntry | None) -> dict[str, Any]:
+    return {} if entry is None else {"entry": told_of(entry)}
 
 
 def payment_event(payment: Payment, change: Change, data: Mapping[str, object]) -> Event:

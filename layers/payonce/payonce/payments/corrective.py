@@ -30,7 +30,7 @@ from payonce.payments.corrective_plan import (
 )
 from payonce.payments.corrective_refund import CorrectiveRefund
 from payonce.payments.follow_up import load_payment
-from payonce.payments.payment_items import journal_writes
+from payonce.payments.journal import correction_writes
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
 from payonce.payments.representation import payment_path
 from payonce.ports import Adjust
@@ -142,7 +142,7 @@ class GiveBackSurplus(GatewayWork):
         if isinstance(result, Succeeded):
             writes.append(self._plan.case_write(now_ms))
         if isinstance(result, Succeeded) and self._plan.kind is OperationKind.REFUND:
-            writes += journal_writes(*self._entries(now_ms))
+            writes += correction_writes(*self._entries(now_ms))
         return Draft(self._response(result), writes)
 
     def _given_back(self) -> Draft:

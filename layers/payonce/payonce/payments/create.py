@@ -11,10 +11,10 @@ from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft, Plan, StoredResponse
-from payonce.outbox import event_write
-from payonce.payments.booking import payment_entry, payment_event, payment_movement
+from payonce.payments.booking import change_write, first_writes, payment_entry, payment_event, payment_movement
+from payonce.payments.journal import balance_write
 from payonce.payments.operations import NewPayment, PaymentPlan
-from payonce.payments.payment_items import journal_writes, payment_from, payment_key, replace_payment
+from payonce.payments.payment_items import head_insert, replace_payment
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
 from payonce.payments.representation import (
     declined_response,
@@ -23,12 +23,12 @@ from payonce.payments.representation import (
     payment_view,
 )
 from payonce.payments.rules import NeverExecuted
-from payonce.ports import Table
+from payonce.payments.stored_payments import find_first, find_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.domain.ledger import Posting
+    from payonce.domain.ledger import JournalEntry, Posting
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
@@ -133,23 +133,32 @@ class CreatePayment(GatewayWork):
 
     def draft(self, result: Result) -> Draft:
         """See ``GatewayWork``. The first draft of a new payment reads nothing: none can be stored yet."""
+        plan, head = self._plan, None
         if self._look_up_stored:
-            item = self._database.get(Table.PAYMENTS, payment_key(self._plan.merchant_id, self._plan.payment_id))
-            self._stored = None if item is None else payment_from(item)
+            head = find_head(self._database, plan.merchant_id, plan.payment_id)
+            self._stored = head or find_first(self._database, plan.merchant_id, plan.payment_id)
         self._look_up_stored = True  # a second draft means that the first met something stored
         stored = self._stored
         charged = self._charge(result)
         payment = self._payment(charged, stored)
-        writes: list[Write] = [replace_payment(payment, expected=stored)]
-        if charged.postings:
-            moved = None
-            if charged.change is Change.CHARGED:
-                moved = payment_movement(
-                    payment, MovementKind.CHARGE, reference=payment.gateway_reference, record_id=self._record_id
-                )
-            writes += journal_writes(payment_entry(payment, charged.change, charged.postings, moved))
+        entry = self._entry(payment, charged) if charged.postings else None
+        response = self._response(payment, result)
+        if stored is None:
+            return Draft(response, first_writes(payment, charged.change, entry))
         event = payment_event(payment, charged.change, payment_view(payment))
-        return Draft(self._response(payment, result), [*writes, event_write(event)])
+        writes: list[Write] = [
+            head_insert(payment) if head is None else replace_payment(payment, expected=head),
+            change_write(event, entry),
+        ]
+        return Draft(response, writes if entry is None else [*writes, balance_write(entry)])
+
+    def _entry(self, payment: Payment, charged: _Charge) -> JournalEntry:
+        moved = None
+        if charged.change is Change.CHARGED:
+            moved = payment_movement(
+                payment, MovementKind.CHARGE, reference=payment.gateway_reference, record_id=self._record_id
+            )
+        return payment_entry(payment, charged.change, charged.postings, moved)
 
     def _charge(self, result: Result) -> _Charge:
         plan = self._plan

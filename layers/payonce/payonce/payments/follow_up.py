@@ -14,6 +14,7 @@ from payonce.domain.errors import (
     NotFound,
     PaymentStateConflict,
     PayonceError,
+    StoreUnavailable,
     WriteConflict,
 )
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Succeeded
@@ -35,6 +36,7 @@ from payonce.payments.representation import (
     payment_path,
 )
 from payonce.payments.rules import NeverExecuted
+from payonce.payments.stored_payments import find_payment, keep_head
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
@@ -50,10 +52,10 @@ LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
 
 def load_payment(services: Services, merchant_id: str, payment_id: str) -> Payment:
     """Return the merchant's payment as it is stored now. Raises ``NotFound``."""
-    item = services.database.get(Table.PAYMENTS, payment_key(merchant_id, payment_id))
-    if item is None:
+    payment = find_payment(services.database, merchant_id, payment_id)
+    if payment is None:
         raise NotFound(f"There is no payment {payment_id}.")
-    return payment_from(item)
+    return payment
 
 
 def plan_follow_up(
@@ -90,9 +92,15 @@ class FollowUp(GatewayWork):
         self._gateway_named = gateway_named
         self._payment: Payment | None = None
         self._moved_as: str | None = None
+        self._head_unknown: StoreUnavailable | None = None
 
     def plan(self) -> Plan:
-        """See ``Work``. Claim and reservation are one transaction."""
+        """See ``Work``. Claim and reservation are one transaction, for which the payment needs a head."""
+        try:
+            keep_head(self._database, self._plan.merchant_id, self._plan.payment_id)
+        except StoreUnavailable as error:
+            # Not raised yet: only the claim can tell whether an earlier request with this key has executed something.
+            self._head_unknown = error
         return Plan(
             claim_id=self._plan.operation_id,
             resource=payment_path(self._plan.payment_id),
@@ -242,7 +250,7 @@ class FollowUp(GatewayWork):
     def _refusal(self, conflict: WriteConflict) -> PayonceError:
         plan = self._plan
         if conflict.current is None:
-            return NotFound(f"There is no payment {plan.payment_id}.")
+            return self._head_unknown or NotFound(f"There is no payment {plan.payment_id}.")
         payment = payment_from(conflict.current)
         available_minor = getattr(payment, RESERVED_FROM[plan.kind])
         if available_minor > 0 and plan.kind is not OperationKind.VOID:

@@ -5,19 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from payonce.outbox import opened
+from payonce.domain.errors import NotFound
+from payonce.outbox import FIRSTS, is_event, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.follow_up import load_payment
-from payonce.payments.payment_items import (
-    ACCOUNT_PREFIX,
-    BALANCE_SHARDS,
-    BY_MERCHANT_INDEX,
-    balance_partition,
-    journal_partition,
-    payment_from,
-    payment_key,
-)
+from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, balance_partition, entry_of
 from payonce.payments.representation import PaymentView, payment_view
+from payonce.payments.stored_payments import find_payments
 from payonce.ports import Table
 
 if TYPE_CHECKING:
@@ -26,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100  # about 100 KB, far below the limits of a query and of API Gateway
+LAST = "~"  # sorts after every time
 HISTORY_PAGE_SIZE = 1000  # only a bound: a payment has a handful of changes
 
 
@@ -41,33 +36,31 @@ def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: s
     another list.
     """
     listing = ("payments", merchant_id)
-    page = services.database.query(
-        Table.PAYMENTS,
-        index=BY_MERCHANT_INDEX,
-        partition=("merchant_id", merchant_id),
+    page = listed_keys(
+        services.database,
+        merchant_id,
+        (FIRSTS,),
+        after="",
+        # No key lies between the last one of the page before and that without its last character.
+        until=LAST if cursor is None else read_cursor(cursor, listing)[:-1],
         descending=True,
         limit=limit,
-        start=None if cursor is None else _start_key(merchant_id, read_cursor(cursor, listing)),
     )
+    found = find_payments(services.database, merchant_id, [key["pk"] for key in page.items])
     return {
         "object": "list",
-        "data": [payment_view(payment_from(item)) for item in page.items],
+        "data": [payment_view(found[key["pk"]]) for key in page.items],
         "next_cursor": None if page.next_key is None else make_cursor(page.next_key["created_key"], listing),
     }
 
 
 def get_history(services: Services, merchant_id: str, payment_id: str) -> ListView:
     """Return every change of the payment in order, with its event and postings. Raises ``NotFound``."""
-    load_payment(services, merchant_id, payment_id)
-    events = services.database.query(Table.OUTBOX, partition=("pk", payment_id), limit=HISTORY_PAGE_SIZE)
-    entries = services.database.query(
-        Table.LEDGER, partition=("pk", journal_partition(merchant_id, payment_id)), limit=HISTORY_PAGE_SIZE
-    )
-    journal = {item["sk"]: item for item in entries.items}
-    return {
-        "object": "list",
-        "data": [_history_entry(opened(item), journal.get(item["sk"])) for item in events.items],
-    }
+    page = services.database.query(Table.OUTBOX, partition=("pk", payment_id), limit=HISTORY_PAGE_SIZE)
+    changes = [item for item in page.items if item["merchant_id"] == merchant_id and is_event(item)]
+    if not changes:
+        raise NotFound(f"There is no payment {payment_id}.")
+    return {"object": "list", "data": [_history_entry(item) for item in changes]}
 
 
 def get_balances(services: Services, merchant_id: str) -> ListView:
@@ -80,7 +73,7 @@ def get_balances(services: Services, merchant_id: str) -> ListView:
         lambda start: services.database.query(
             Table.LEDGER,
             partition=("pk", balance_partition(merchant_id)),
-            limit=BALANCE_SHARDS * 10,
+            limit=BALANCE_COUNTERS,
             start=start,
         )
     ):
@@ -103,18 +96,18 @@ def _add_counter(totals: dict[str, dict[str, int]], item: Item) -> None:
             accounts[account] = accounts.get(account, 0) + amount
 
 
-def _history_entry(event: Item, entry: Item | None) -> dict[str, Any]:
+def _history_entry(item: Item) -> dict[str, Any]:
+    event, entry = opened(item), entry_of(item)
     body = json.loads(event["body"])
+    booked = None
+    if entry is not None:
+        postings = [{"account": line.account, "amount_minor": line.amount_minor} for line in entry.postings]
+        booked = {"id": entry.entry_id, "postings": postings}
     return {
         "sequence": body["sequence"],
         "event_id": body["id"],
         "type": body["type"],
         "created_at_ms": body["created_at_ms"],
         "data": body["data"],
-        "journal_entry": None if entry is None else {"id": entry["entry_id"], "postings": entry["postings"]},
+        "journal_entry": booked,
     }
-
-
-def _start_key(merchant_id: str, position: str) -> Item:
-    payment_id = position.partition("#")[2]
-    return {**payment_key(merchant_id, payment_id), "merchant_id": merchant_id, "created_key": position}

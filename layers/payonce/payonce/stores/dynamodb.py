@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
 from payonce.ports import Item, Key, Page, Table, Write
+from payonce.stores.dynamodb_client import HttpDynamoDB
 from payonce.stores.dynamodb_errors import BrokenAnswerError, is_busy, read_error, watch_attempts, write_error
 from payonce.stores.dynamodb_requests import from_attributes, key_condition, to_attributes, write_request
 from payonce.stores.limits import check_targets
@@ -31,21 +32,22 @@ MAX_DOUBT_RETRIES = 2
 
 
 class DynamoDatabase:
-    """``Database`` over a boto3 DynamoDB client. ``table_names`` maps logical tables to real ones.
+    """``Database`` over a DynamoDB client, ours or boto3's. ``table_names`` maps logical tables to real ones.
 
-    The client may be configured with any SDK retries; ``watch_attempts`` says which of them are then suppressed.
+    boto3's may be configured with any SDK retries; ``watch_attempts`` says which of them are then suppressed.
     """
 
     def __init__(
         self,
-        client: DynamoDBClient,
+        client: DynamoDBClient | HttpDynamoDB,
         table_names: Mapping[Table, str],
         *,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = lambda: 1.0,
     ) -> None:
-        watch_attempts(client)
-        self._client = client
+        if not isinstance(client, HttpDynamoDB):
+            watch_attempts(client)
+        self._client: Any = client
         self._names = table_names
         self._sleep = sleep
         self._jitter = jitter
@@ -140,7 +142,7 @@ class DynamoDatabase:
         doubts = 0
         for attempt in range(MAX_CONFLICT_RETRIES + 1):
             try:
-                self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)  # type: ignore[arg-type]
+                self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
                 return
             except (ClientError, BotoCoreError) as error:
                 outcome = write_error(error)

@@ -167,11 +167,15 @@ def _stop_at_a_doubt(
 
 
 def _require_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
-    """Raise ``BrokenAnswerError`` for a success response whose body was truncated or changed in transit."""
-    if response_dict["status_code"] >= 300:
-        return
-    body: bytes = response_dict["body"]
-    checksum = response_dict["headers"].get("x-amz-crc32")
+    if response_dict["status_code"] < 300:
+        require_whole(operation_model.name, response_dict["headers"].get("x-amz-crc32"), response_dict["body"])
+
+
+def require_whole(operation: str, checksum: str | None, body: bytes) -> None:
+    """Raise ``BrokenAnswerError`` for a success response whose body was truncated or changed in transit.
+
+    ``checksum`` is the header ``x-amz-crc32``. DynamoDB sends it with every answer; without one, JSON must do.
+    """
     if checksum is not None:
         whole = zlib.crc32(body) == int(checksum)
     else:
@@ -180,7 +184,7 @@ def _require_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: 
         except ValueError:
             whole = False
     if not whole:
-        raise BrokenAnswerError(operation=operation_model.name)
+        raise BrokenAnswerError(operation=operation)
 
 
 def _is_invalid(error: AwsError) -> bool:

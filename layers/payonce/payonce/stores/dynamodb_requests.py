@@ -5,51 +5,87 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
 from payonce.ports import Adjust, Delete, Insert, Item, Write
-from payonce.stores.limits import storable
+from payonce.stores.limits import MAX_NESTING, storable
 from payonce.stores.schema import SCHEMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-class _Deserializer(TypeDeserializer):
-    """Returns numbers as ints and binaries as bytes: payonce stores no fractions."""
-
-    def _deserialize_n(self, value: str) -> int:
-        return int(value)
-
-    def _deserialize_b(self, value: bytes) -> bytes:
-        return bytes(value)
-
-
-class _StreamDeserializer(_Deserializer):
-    """Also decodes base64: stream records reach a function as JSON, in which a binary is base64 text."""
-
-    def _deserialize_b(self, value: str) -> bytes:  # type: ignore[override]
-        return base64.b64decode(value)
-
-
-_SERIALIZER = TypeSerializer()
-_DESERIALIZER = _Deserializer()
-_STREAM_DESERIALIZER = _StreamDeserializer()
+    from collections.abc import Callable, Mapping
 
 
 def to_attributes(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the item in DynamoDB's attribute-value form. Raises ``StoreRequestInvalid`` for unsupported types."""
-    return {name: _SERIALIZER.serialize(storable(value)) for name, value in item.items()}
+    return {name: _attribute(value) for name, value in item.items()}
 
 
 def from_attributes(attributes: Mapping[str, Any]) -> Item:
     """Return the plain item for attribute values."""
-    return {name: _DESERIALIZER.deserialize(value) for name, value in attributes.items()}
+    return {name: _plain(value) for name, value in attributes.items()}
 
 
 def from_stream_image(image: Mapping[str, Any]) -> Item:
-    """Return the plain item for a stream record's image, as a Lambda function receives it."""
-    return {name: _STREAM_DESERIALIZER.deserialize(value) for name, value in image.items()}
+    """Return the plain item for a stream record's image, as a Lambda function receives it.
+
+    A stream record reaches a function as JSON, in which a binary is base64 text.
+    """
+    return {name: _plain(value, base64.b64decode) for name, value in image.items()}
+
+
+def _attribute(value: Any, depth: int = 0) -> dict[str, Any]:
+    """Return one value in attribute-value form. It accepts what ``storable`` accepts."""
+    convert = _CONVERSIONS.get(type(value))
+    return _attribute(storable(value, depth=depth), depth) if convert is None else convert(value, depth)
+
+
+def _text(value: str, _depth: int) -> dict[str, Any]:
+    return {"S": value if value.isascii() else storable(value)}
+
+
+def _number(value: int, _depth: int) -> dict[str, Any]:
+    return {"N": str(value if abs(value) < _ORDINARY else storable(value))}
+
+
+def _list(value: list[Any], depth: int) -> dict[str, Any]:
+    if depth >= MAX_NESTING:
+        storable(value, depth=depth)  # refuses it
+    return {"L": [_attribute(each, depth + 1) for each in value]}
+
+
+def _map(value: dict[str, Any], depth: int) -> dict[str, Any]:
+    if depth >= MAX_NESTING or not all(type(name) is str for name in value):
+        value = storable(value, depth=depth)
+    return {"M": {name: _attribute(each, depth + 1) for name, each in value.items()}}
+
+
+_ORDINARY = 10**18  # numbers below it are stored without a look at DynamoDB's limit of 38 digits
+_CONVERSIONS: dict[type, Callable[[Any, int], dict[str, Any]]] = {
+    str: _text,
+    int: _number,
+    bool: lambda value, _depth: {"BOOL": value},
+    bytes: lambda value, _depth: {"B": value},
+    type(None): lambda _value, _depth: {"NULL": True},
+    list: _list,
+    dict: _map,
+}
+
+
+def _plain(attribute: Mapping[str, Any], to_bytes: Callable[[Any], bytes] = bytes) -> Any:
+    """Return the value of one attribute: numbers as ints, because payonce stores no fractions, binaries as bytes."""
+    [(kind, value)] = attribute.items()
+    match kind:
+        case "S" | "BOOL":
+            return value
+        case "N":
+            return int(value)
+        case "B":
+            return to_bytes(value)
+        case "NULL":
+            return None
+        case "L":
+            return [_plain(each, to_bytes) for each in value]
+        case "M":
+            return {name: _plain(each, to_bytes) for name, each in value.items()}
+    raise TypeError(f"payonce stores no attribute of the type {kind}.")
 
 
 def write_request(write: Write, table_name: str) -> tuple[str, dict[str, Any]]:

@@ -29,26 +29,23 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         Table.PAYMENTS: TableSchema(
             ("pk", "sk"),
             {
-                "payments-by-merchant": ("merchant_id", "created_key"),
-                "payments-by-gateway-reference": ("gateway_reference", "sk"),
+                "operations-by-gateway-reference": ("operation_reference", "sk"),
                 "corrections-by-status": ("correction_status", "listed_key"),
             },
         ),
-        Table.LEDGER: TableSchema(
-            ("pk", "sk"), {"movements-by-day": ("day_shard", "booked_at_ms")}, frozenset({"booked_at_ms"})
-        ),
+        Table.LEDGER: TableSchema(("pk", "sk")),
         Table.OUTBOX: TableSchema(
             ("pk", "sk"),
             {
-                "events-by-merchant": ("merchant_id", "created_key"),
+                "events-by-merchant": ("list_shard", "created_key"),
                 "events-by-day": ("day_shard", "created_at_ms"),
             },
             frozenset({"created_at_ms"}),
         ),
         Table.MERCHANTS: TableSchema(("pk", "sk")),
-        Table.ENDPOINTS: TableSchema(("pk", "sk")),
+        Table.ENDPOINTS: TableSchema(("pk", "sk"), {"gates": ("gate_shard", "pk")}),
         Table.DELIVERIES: TableSchema(
-            ("pk", "sk"), {"due-deliveries": ("due_shard", "due_at_ms")}, frozenset({"due_at_ms"})
+            ("pk", "sk"), {"due-deliveries": ("due_list", "due_at_ms")}, frozenset({"due_at_ms"})
         ),
         Table.AUDIT: TableSchema(
             ("record_id", "entry_key"),

@@ -1,34 +1,34 @@
 """The stored form of deliveries: one item per event and endpoint, including its attempts.
 
-The index ``due-deliveries`` lists what must be looked at again, and when. It contains deliveries that wait for their
-next attempt, those in progress, and those whose queue message was lost.
+A pending delivery is in the list of its lane, which is a partition of the index ``due-deliveries``, sorted by the time
+from which the lane may take it. So one index is the waiting list of an endpoint and its schedule::
+
+    leased to its message when it was stored     due when that lease ends; before, nobody else sends it
+    waiting                                      due at once
+    failed, to be tried again                    due when its next attempt is
 """
 
 from __future__ import annotations
 
-import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.delivery import Answer, Exchanged
 from payonce.domain.webhooks import DeliveryStatus, delivery_id
 from payonce.outbox import partition_of
-from payonce.ports import QueueMessage
 
 if TYPE_CHECKING:
     from payonce.ports import Item, Key
 
 DUE_INDEX = "due-deliveries"
-# One index partition takes about 1,000 writes a second, and a delivery makes two of them.
-DUE_SHARDS = 8
 DELIVERY_PREFIX = "DELIVERY#"
 ATTEMPT_PREFIX = "attempt#"
 MAX_KEPT_ATTEMPTS = 20  # per delivery: more than a whole schedule has; redeliveries drop the oldest
 RETENTION_SECONDS = 90 * 24 * 3600  # deliveries are diagnostic data; the events themselves are kept
-# How long after a message was queued the scheduler considers it lost. Not short: more copies do not help a queue that
-# is behind.
-MESSAGE_GRACE_MS = 5 * 60_000
+# A new delivery's lease for its message: half of it for the queue, half for the attempt and its record.
+DIRECT_LEASE_MS = 60_000
+FIRST_FENCE = 1  # of a delivery that is leased to its message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class Delivery:
     """One event on its way to one endpoint. Times are epoch milliseconds.
 
     ``attempt_count`` counts all attempts, ``round_attempts`` those of this round; a redelivery begins a new round.
-    ``not_before_ms``: when the next attempt is due. ``due_at_ms``: when the scheduler looks at the delivery.
+    ``not_before_ms``: when the next attempt is due. ``due_at_ms``: when its lane may take it; 0 when it is not listed.
+    ``lane_mark``: up to which abandoned session of its lane nobody can hold it any more (see ``lane``).
     ``opened_by``: the replay's pass that began this round, or ``None``; so a repeated step does not begin another.
     """
 
@@ -45,12 +46,12 @@ class Delivery:
     delivery_id: str
     event_id: str
     event_type: str
-    event_pk: str
-    event_sk: str
     status: DeliveryStatus
     event_created_at_ms: int
     created_at_ms: int
     updated_at_ms: int
+    lane: int = 0
+    lane_mark: int = 0
     attempt_count: int = 0
     round_attempts: int = 0
     not_before_ms: int = 0
@@ -71,39 +72,47 @@ def key_of(delivery: Delivery) -> Key:
     return delivery_key(delivery.merchant_id, delivery.endpoint_id, delivery.delivery_id)
 
 
-def shard_of(identity: str) -> str:
-    """Return the delivery's shard of the index of due deliveries."""
-    return str(zlib.crc32(identity.encode()) % DUE_SHARDS)
+def list_of(merchant_id: str, endpoint_id: str, lane: int) -> str:
+    """Return the name of a lane's list: its partition of the index."""
+    return f"{partition_of(merchant_id, endpoint_id)}#{lane}"
 
 
-def new_delivery(event: Item, endpoint_id: str, status: DeliveryStatus, *, now_ms: int) -> Delivery:
-    """Return the delivery of a stored event to an endpoint. Its id is a function of the two alone."""
+def lane_of(identity: str, lanes: int) -> int:
+    """Return the lane of a new delivery to an endpoint with so many lanes."""
+    return zlib.crc32(identity.encode()) % lanes
+
+
+def listed(delivery: Delivery, due_at_ms: int) -> dict[str, Any]:
+    """Return the attributes by which a delivery is in the list of its lane."""
+    return {
+        "due_at_ms": due_at_ms,
+        "due_list": list_of(delivery.merchant_id, delivery.endpoint_id, delivery.lane),
+    }
+
+
+def new_delivery(event: Item, endpoint_id: str, status: DeliveryStatus, *, now_ms: int, lanes: int = 1) -> Delivery:
+    """Return the delivery of a stored event to an endpoint, waiting. Its id is a function of the two alone."""
+    identity = delivery_id(event["event_id"], endpoint_id, event["created_at_ms"])
     return Delivery(
         merchant_id=event["merchant_id"],
         endpoint_id=endpoint_id,
-        delivery_id=delivery_id(event["event_id"], endpoint_id, event["created_at_ms"]),
+        delivery_id=identity,
         event_id=event["event_id"],
         event_type=event["event_type"],
-        event_pk=event["pk"],
-        event_sk=event["sk"],
         status=status,
         event_created_at_ms=event["created_at_ms"],
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
+        lane=lane_of(identity, lanes),
         not_before_ms=now_ms,
-        due_at_ms=now_ms + MESSAGE_GRACE_MS,
+        due_at_ms=now_ms,
     )
 
 
-def message_of(delivery: Delivery, *, delay_seconds: int = 0) -> QueueMessage:
-    """Return the message that asks for the delivery's next attempt by number, so that a copy asks for no other."""
-    body = {
-        "merchant_id": delivery.merchant_id,
-        "endpoint_id": delivery.endpoint_id,
-        "delivery_id": delivery.delivery_id,
-        "attempt": delivery.attempt_count + 1,
-    }
-    return QueueMessage(json.dumps(body, separators=(",", ":")), delay_seconds)
+def leased_to_its_message(delivery: Delivery, *, now_ms: int) -> Delivery:
+    """Return a new delivery as the one that its own message may send; the lane may take it afterwards."""
+    ends_ms = now_ms + DIRECT_LEASE_MS
+    return replace(delivery, fence=FIRST_FENCE, lease_expires_at_ms=ends_ms, due_at_ms=ends_ms + 1)
 
 
 def attempt_entry(exchanged: Exchanged, *, at_ms: int) -> dict[str, Any]:
@@ -132,12 +141,12 @@ def delivery_from(item: Item) -> Delivery:
         delivery_id=item["delivery_id"],
         event_id=item["event_id"],
         event_type=item["event_type"],
-        event_pk=item["event_pk"],
-        event_sk=item["event_sk"],
         status=DeliveryStatus(item["status"]),
         event_created_at_ms=item["event_created_at_ms"],
         created_at_ms=item["created_at_ms"],
         updated_at_ms=item["updated_at_ms"],
+        lane=item["lane"],
+        lane_mark=item["lane_mark"],
         attempt_count=item["attempt_count"],
         round_attempts=item["round_attempts"],
         not_before_ms=item["not_before_ms"],
@@ -158,12 +167,12 @@ def delivery_item(delivery: Delivery) -> Item:
         "delivery_id": delivery.delivery_id,
         "event_id": delivery.event_id,
         "event_type": delivery.event_type,
-        "event_pk": delivery.event_pk,
-        "event_sk": delivery.event_sk,
         "status": delivery.status.value,
         "event_created_at_ms": delivery.event_created_at_ms,
         "created_at_ms": delivery.created_at_ms,
         "updated_at_ms": delivery.updated_at_ms,
+        "lane": delivery.lane,
+        "lane_mark": delivery.lane_mark,
         "attempt_count": delivery.attempt_count,
         "round_attempts": delivery.round_attempts,
         "not_before_ms": delivery.not_before_ms,
@@ -171,7 +180,7 @@ def delivery_item(delivery: Delivery) -> Item:
         "fence": delivery.fence,
         "opened_by": delivery.opened_by,
         "purge_at": delivery.created_at_ms // 1000 + RETENTION_SECONDS,
-        **({"due_at_ms": delivery.due_at_ms, "due_shard": shard_of(delivery.delivery_id)} if pending else {}),
+        **(listed(delivery, delivery.due_at_ms) if pending else {}),
     }
 
 

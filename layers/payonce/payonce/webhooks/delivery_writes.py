@@ -1,6 +1,7 @@
 """The writes of a delivery, each with the condition that makes it safe to attempt.
 
-Every write after the lease requires its fencing token, so a sender that outlived its lease changes nothing (P5).
+Every write requires the fencing token that was read. Whoever takes over what another may still hold raises it first
+(``lease_write``), so a sender that outlived its lease changes nothing (P5).
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from payonce.domain.webhooks import DeliveryStatus
 from payonce.ports import Adjust, Insert, Table
 from payonce.webhooks.deliveries import (
     MAX_KEPT_ATTEMPTS,
-    MESSAGE_GRACE_MS,
     RETENTION_SECONDS,
     attempt_name,
     delivery_item,
     key_of,
-    shard_of,
+    listed,
 )
 
 if TYPE_CHECKING:
-    from payonce.ports import Item, Write
+    from payonce.ports import Write
     from payonce.webhooks.deliveries import Delivery
 
 
@@ -29,8 +29,8 @@ def insert_write(delivery: Delivery) -> Write:
     return Insert(Table.DELIVERIES, delivery_item(delivery))
 
 
-def lease_write(delivery: Delivery, *, lease_expires_at_ms: int) -> Write:
-    """Return the write that makes this sender the owner, if nothing has changed since ``delivery`` was read."""
+def lease_write(delivery: Delivery, *, lease_expires_at_ms: int, lane_mark: int) -> Write:
+    """Return the write that takes the delivery over, if nothing has changed since ``delivery`` was read."""
     return Adjust(
         table=Table.DELIVERIES,
         key=key_of(delivery),
@@ -40,7 +40,7 @@ def lease_write(delivery: Delivery, *, lease_expires_at_ms: int) -> Write:
             "fence": delivery.fence,
             "lease_expires_at_ms": delivery.lease_expires_at_ms,
         },
-        set={"lease_expires_at_ms": lease_expires_at_ms, "fence": delivery.fence + 1},
+        set={"lease_expires_at_ms": lease_expires_at_ms, "fence": delivery.fence + 1, "lane_mark": lane_mark},
     )
 
 
@@ -51,11 +51,10 @@ def attempt_write(
     *,
     at_ms: int,
     not_before_ms: int | None = None,
-    due_at_ms: int | None = None,
 ) -> Write:
     """Return the write that ends an attempt: its result and what follows. It is refused to a stale owner.
 
-    ``due_at_ms`` is when to look at the delivery again; ``None`` removes it from the index.
+    ``not_before_ms`` is when the next attempt is due; ``None`` takes the delivery off its list.
     """
     number = leased.attempt_count + 1
     forgotten = number - MAX_KEPT_ATTEMPTS
@@ -70,7 +69,7 @@ def attempt_write(
     }
     if not_before_ms is not None:
         changes["not_before_ms"] = not_before_ms
-    return _owned(leased, changes, due_at_ms, extra_removed=[attempt_name(forgotten)] if forgotten > 0 else [])
+    return _owned(leased, changes, not_before_ms, extra_removed=[attempt_name(forgotten)] if forgotten > 0 else [])
 
 
 def status_write(delivery: Delivery, status: DeliveryStatus, *, at_ms: int) -> Write:
@@ -80,9 +79,9 @@ def status_write(delivery: Delivery, status: DeliveryStatus, *, at_ms: int) -> W
     )
 
 
-def defer_write(delivery: Delivery, *, not_before_ms: int, due_at_ms: int) -> Write:
-    """Return the write that postpones an attempt without using one up."""
-    return _owned(delivery, {"not_before_ms": not_before_ms, "lease_expires_at_ms": 0}, due_at_ms, extra_removed=[])
+def yield_write(delivery: Delivery, *, at_ms: int) -> Write:
+    """Return the write by which a delivery's own message leaves it to the lane, at once. No attempt is used up."""
+    return _owned(delivery, {"lease_expires_at_ms": 0, "fence": delivery.fence + 1}, at_ms, extra_removed=[])
 
 
 def reopen_write(delivery: Delivery, *, at_ms: int, opened_by: str | None = None) -> Write:
@@ -96,30 +95,19 @@ def reopen_write(delivery: Delivery, *, at_ms: int, opened_by: str | None = None
             "round_attempts": 0,
             "not_before_ms": at_ms,
             "updated_at_ms": at_ms,
-            "due_at_ms": at_ms + MESSAGE_GRACE_MS,
-            "due_shard": shard_of(delivery.delivery_id),
+            **listed(delivery, at_ms),
             "purge_at": at_ms // 1000 + RETENTION_SECONDS,
             "opened_by": opened_by,
         },
     )
 
 
-def queued_write(item: Item, *, due_at_ms: int) -> Write:
-    """Return the write by which the scheduler skips the item until ``due_at_ms``, unless it has changed."""
-    return Adjust(
-        table=Table.DELIVERIES,
-        key={"pk": item["pk"], "sk": item["sk"]},
-        require={"due_at_ms": item["due_at_ms"]},
-        set={"due_at_ms": due_at_ms},
-    )
-
-
 def _owned(delivery: Delivery, changes: dict[str, Any], due_at_ms: int | None, *, extra_removed: list[str]) -> Write:
     removed = list(extra_removed)
     if due_at_ms is None:
-        removed += ["due_at_ms", "due_shard"]
+        removed += ["due_at_ms", "due_list"]
     else:
-        changes = {**changes, "due_at_ms": due_at_ms, "due_shard": shard_of(delivery.delivery_id)}
+        changes = {**changes, **listed(delivery, due_at_ms)}
     return Adjust(
         table=Table.DELIVERIES,
         key=key_of(delivery),

@@ -16,10 +16,11 @@ from payonce.domain.endpoint import (
 from payonce.domain.events import build_event
 from payonce.outbox import event_write
 from payonce.ports import Adjust, Delete, Insert, Table
-from payonce.webhooks.gate import gate_key, new_gate_item
+from payonce.webhooks.gate import GATE_PREFIX, gate_from, gate_key, new_gate_item
 
 if TYPE_CHECKING:
     from payonce.ports import Database, Item, Key, Write
+    from payonce.webhooks.gate import Gate
 
 ENDPOINT_PREFIX = "ENDPOINT#"
 
@@ -62,6 +63,16 @@ def load_endpoint(database: Database, merchant_id: str, endpoint_id: str) -> End
     return None if item is None else endpoint_from(item)
 
 
+def load_endpoint_and_gate(
+    database: Database, merchant_id: str, endpoint_id: str
+) -> tuple[Endpoint | None, Gate | None]:
+    """Return the endpoint and its gate as they are stored now, in one round trip; ``None`` when it was deleted."""
+    keys = [endpoint_key(merchant_id, endpoint_id), gate_key(merchant_id, endpoint_id)]
+    found = {item["sk"]: item for item in database.get_many(Table.ENDPOINTS, keys)}
+    endpoint, gate = (found.get(key["sk"]) for key in keys)
+    return None if endpoint is None else endpoint_from(endpoint), None if gate is None else gate_from(gate)
+
+
 def load_endpoints(database: Database, merchant_id: str) -> list[Endpoint]:
     """Return all endpoints of a merchant, oldest first, in one round trip: their number is bounded."""
     page = database.query(
@@ -71,6 +82,19 @@ def load_endpoints(database: Database, merchant_id: str) -> list[Endpoint]:
         limit=MAX_ENDPOINTS_PER_MERCHANT,
     )
     return [endpoint_from(item) for item in page.items]
+
+
+def load_endpoints_and_gates(database: Database, merchant_id: str) -> list[tuple[Endpoint, Gate]]:
+    """Return all endpoints of a merchant with their gates, in one round trip: both are items of its partition."""
+    page = database.query(Table.ENDPOINTS, partition=("pk", merchant_id), limit=2 * MAX_ENDPOINTS_PER_MERCHANT + 1)
+    gates = {item["sk"]: gate_from(item) for item in page.items if item["sk"].startswith(GATE_PREFIX)}
+    endpoints = [endpoint_from(item) for item in page.items if item["sk"].startswith(ENDPOINT_PREFIX)]
+    # One without a gate was deleted while this was read.
+    return [
+        (endpoint, gate)
+        for endpoint in endpoints
+        if (gate := gates.get(gate_key(merchant_id, endpoint.endpoint_id)["sk"])) is not None
+    ]
 
 
 def create_writes(endpoint: Endpoint) -> list[Write]:

@@ -1,28 +1,38 @@
-"""The gate of an endpoint: how many deliveries to it are in progress, and the receiver's health.
+"""The gate of an endpoint: who works through each of its lanes, how wide they are, and the receiver's health.
 
-A slot is a lease and not a counter, because a killed sender returns nothing::
+A lane is held by a lease and not by a flag, because a killed sender returns nothing::
 
-    sender A  ─ take slot 3 until 12:00:40 ─ send ─ ✗ killed
-    sender B        └ 3 is taken, takes 7                         sender C  ─ 12:00:41: takes 3
+    sender A  ─ lane 0 until 12:01:10 ─ sends, records, sends ... ─ ✗ killed
+    sender B      └ held: leaves what it was asked for to A              sender C  ─ 12:01:11: takes it over, and
+                                                                          counts one more abandoned session
+
+One lease is two writes for as many deliveries as are waiting, where a lease for each would be two for each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
-from payonce.domain.webhooks import SLOT_COUNT, Health
+from payonce.domain.webhooks import MOST_LANES, Health
+from payonce.outbox import partition_of
 from payonce.ports import Adjust, Table
+from payonce.webhooks.pace import FIRST_WIDTH, RESTART
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from payonce.ports import Database, Item, Key, Write
+    from payonce.webhooks.pace import Pace
 
 GATE_PREFIX = "GATE#"
-SLOTS = tuple(f"slot_{number:02d}" for number in range(SLOT_COUNT))
+GATES_INDEX = "gates"  # all endpoints, for the scheduler; written when an endpoint is made and when it is deleted
+GATE_SHARDS = 8
 FAILURES = ("consecutive_failures", "failing_since_ms", "last_failure_at_ms")
+CLOCK_MARGIN_MS = 5_000  # by which two senders' clocks may differ
 
 
 def gate_key(merchant_id: str, endpoint_id: str) -> Key:
@@ -31,10 +41,15 @@ def gate_key(merchant_id: str, endpoint_id: str) -> Key:
 
 
 def new_gate_item(merchant_id: str, endpoint_id: str) -> Item:
-    """Return the gate of a new endpoint: every slot is free, and no failures are recorded."""
+    """Return the gate of a new endpoint: one lane, which is free, and no failures."""
+    shard = zlib.crc32(partition_of(merchant_id, endpoint_id).encode()) % GATE_SHARDS
     return {
         **gate_key(merchant_id, endpoint_id),
-        **dict.fromkeys(SLOTS, 0),
+        "gate_shard": str(shard),
+        "lanes": 1,
+        "width": FIRST_WIDTH * RESTART,
+        "quickest_ms": 0,
+        **{f"{name}_{lane}": 0 for lane in range(MOST_LANES) for name in ("held_until", "abandoned", "abandoned_at")},
         **dict.fromkeys(FAILURES, 0),
     }
 
@@ -48,108 +63,114 @@ def forget_failures_write(merchant_id: str, endpoint_id: str) -> Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A slot, held until ``lease_expires_at_ms`` unless it is returned earlier."""
+class Lane:
+    """A lane as it was read: until when it is held (0: free); how many sessions were abandoned, the last one when."""
 
-    name: str
-    lease_expires_at_ms: int
+    held_until_ms: int = 0
+    abandoned: int = 0
+    abandoned_at_ms: int = 0
+
+    def is_held(self, now_ms: int) -> bool:
+        """Return whether somebody works through it."""
+        return self.held_until_ms >= now_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A gate as it was read from the store."""
+    """A gate as it was read from the store. Of ``lanes`` the first ``lane_count`` get new deliveries."""
 
     merchant_id: str
     endpoint_id: str
     health: Health
-    leases: Mapping[str, int]
-
-    def free_slots(self, now_ms: int) -> list[str]:
-        """Return the slots that may be free now."""
-        return [name for name in SLOTS[: self.health.slots()] if self.leases[name] < now_ms]
+    lane_count: int
+    width: int
+    quickest_ms: int
+    lanes: tuple[Lane, ...]
 
 
 class Gates:
-    """Reads gates; takes and returns slots."""
+    """Takes and returns lanes; records what a receiver's answers say about its health."""
 
-    def __init__(self, database: Database, *, choose: Callable[[int], int]) -> None:
-        """``choose(n)`` returns a number below n; concurrent senders should choose differently."""
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._choose = choose
 
     def load(self, merchant_id: str, endpoint_id: str) -> Gate | None:
         """Return the gate, or ``None`` when the endpoint was deleted."""
         item = self._database.get(Table.ENDPOINTS, gate_key(merchant_id, endpoint_id))
-        return None if item is None else _gate(merchant_id, endpoint_id, item)
+        return None if item is None else gate_from(item)
 
-    def take(self, gate: Gate, *, now_ms: int, lease_expires_at_ms: int) -> Slot | None:
-        """Return a slot owned by this caller until ``lease_expires_at_ms``, or ``None`` when none is free."""
-        observed: Gate | None = gate
-        # Every refusal means that another sender has taken a slot, so as many tries as there are slots suffice.
-        for _ in range(SLOT_COUNT):
-            free = observed.free_slots(now_ms) if observed is not None else []
-            if observed is None or not free:
-                return None
-            name = free[self._choose(len(free))]
-            try:
-                self._database.write(
-                    [
-                        Adjust(
-                            table=Table.ENDPOINTS,
-                            key=gate_key(gate.merchant_id, gate.endpoint_id),
-                            require={name: observed.leases[name]},
-                            set={name: lease_expires_at_ms},
-                        )
-                    ]
-                )
-            except WriteConflict as conflict:
-                current = conflict.current
-                observed = None if current is None else _gate(gate.merchant_id, gate.endpoint_id, current)
-                continue
-            return Slot(name, lease_expires_at_ms)
-        return None
+    def take(self, gate: Gate, number: int, *, now_ms: int, until_ms: int) -> Lane | None:
+        """Return the lane as this caller holds it until ``until_ms``, or ``None`` when somebody else has taken it.
 
-    def give_back(self, gate: Gate, slot: Slot) -> None:
-        """Free the slot, if it is still ours, without recording a result."""
-        self._release(gate, slot, {})
+        A lane whose holder never returned it was abandoned: what that one had in hand must be leased anew.
+        """
+        lane = gate.lanes[number]
+        if lane.is_held(now_ms):
+            return None
+        taken = Lane(until_ms, lane.abandoned, lane.abandoned_at_ms)
+        if lane.held_until_ms:
+            taken = replace(taken, abandoned=lane.abandoned + 1, abandoned_at_ms=now_ms)
+        return taken if self._change(gate, number, lane, taken, {}) else None
 
-    def succeeded(self, gate: Gate, slot: Slot) -> None:
-        """Free the slot after a successful exchange, and reset the failures."""
-        healthy = gate.health == Health()
-        self._release(gate, slot, {} if healthy else dict.fromkeys(FAILURES, 0))
+    def give_back(self, gate: Gate, number: int, held: Lane, pace: Pace, *, in_doubt_at_ms: int | None) -> None:
+        """Free the lane, if it is still ours. Store its pace for the next session.
 
-    def failed(self, gate: Gate, slot: Slot, *, now_ms: int) -> None:
-        """Free the slot after a failure, and count the failure."""
-        since = {} if gate.health.failing_since_ms else {"failing_since_ms": now_ms}
-        self._release(gate, slot, {"last_failure_at_ms": now_ms, **since}, add={"consecutive_failures": 1})
+        ``in_doubt_at_ms``: the end when it is uncertain whether some record was written, and may be written yet; the
+        session then counts as abandoned.
+        """
+        free = replace(held, held_until_ms=0)
+        if in_doubt_at_ms is not None:
+            free = replace(free, abandoned=held.abandoned + 1, abandoned_at_ms=in_doubt_at_ms)
+        self._change(gate, number, held, free, {"width": pace.width, "quickest_ms": int(pace.quickest_ms)})
 
-    def _release(
-        self, gate: Gate, slot: Slot, changes: Mapping[str, int], *, add: Mapping[str, int] | None = None
-    ) -> None:
+    def add_lanes(self, gate: Gate) -> None:
+        """Double the number of lanes, up to ``MOST_LANES``. It never falls, so that no lane's list is forgotten."""
+        lanes = min(MOST_LANES, 2 * gate.lane_count)
         key = gate_key(gate.merchant_id, gate.endpoint_id)
+        write = Adjust(table=Table.ENDPOINTS, key=key, require={"lanes": gate.lane_count}, set={"lanes": lanes})
+        with suppress(WriteConflict):  # the endpoint was deleted, or another lane's sender was first
+            self._database.write([write])
+
+    def _change(self, gate: Gate, number: int, before: Lane, after: Lane, more: Mapping[str, int]) -> bool:
         try:
             self._database.write(
                 [
                     Adjust(
                         table=Table.ENDPOINTS,
-                        key=key,
-                        require={slot.name: slot.lease_expires_at_ms},
-                        set={slot.name: 0, **changes},
-                        add=add or {},
+                        key=gate_key(gate.merchant_id, gate.endpoint_id),
+                        require={
+                            f"held_until_{number}": before.held_until_ms,
+                            f"abandoned_{number}": before.abandoned,
+                        },
+                        set={
+                            f"held_until_{number}": after.held_until_ms,
+                            f"abandoned_{number}": after.abandoned,
+                            f"abandoned_at_{number}": after.abandoned_at_ms,
+                            **more,
+                        },
                     )
                 ]
             )
-        except WriteConflict as conflict:
-            if conflict.current is None or not (changes or add):
-                return  # the endpoint was deleted, or the slot has a new owner: nothing to return
-            self._count_late(key, changes, add or {})
-
-    def _count_late(self, key: Key, changes: Mapping[str, int], add: Mapping[str, int]) -> None:
-        """Record the result of an exchange whose slot has expired: it is still a fact about the receiver."""
-        try:
-            self._database.write([Adjust(table=Table.ENDPOINTS, key=key, set=changes, add=add)])
         except WriteConflict:
-            return
+            return False  # the endpoint was deleted, or somebody else has the lane
+        return True
+
+    def succeeded(self, gate: Gate) -> None:
+        """Reset the failures."""
+        self._record(gate, dict.fromkeys(FAILURES, 0))
+
+    def failed(self, gate: Gate, after: Health) -> None:
+        """Count one more failure. ``after``: the health as this sender sees it, with this failure."""
+        self._record(
+            gate,
+            {"failing_since_ms": after.failing_since_ms, "last_failure_at_ms": after.last_failure_at_ms},
+            add={"consecutive_failures": 1},
+        )
+
+    def _record(self, gate: Gate, changes: Mapping[str, int], *, add: Mapping[str, int] | None = None) -> None:
+        key = gate_key(gate.merchant_id, gate.endpoint_id)
+        with suppress(WriteConflict):  # the endpoint was deleted
+            self._database.write([Adjust(table=Table.ENDPOINTS, key=key, set=changes, add=add or {})])
 
 
 def health_of(item: Item) -> Health:
@@ -161,5 +182,17 @@ def health_of(item: Item) -> Health:
     )
 
 
-def _gate(merchant_id: str, endpoint_id: str, item: Item) -> Gate:
-    return Gate(merchant_id, endpoint_id, health_of(item), {name: item[name] for name in SLOTS})
+def gate_from(item: Item) -> Gate:
+    """Return the gate of a stored item."""
+    return Gate(
+        merchant_id=item["pk"],
+        endpoint_id=item["sk"].removeprefix(GATE_PREFIX),
+        health=health_of(item),
+        lane_count=item["lanes"],
+        width=item["width"],
+        quickest_ms=item["quickest_ms"],
+        lanes=tuple(
+            Lane(item[f"held_until_{lane}"], item[f"abandoned_{lane}"], item[f"abandoned_at_{lane}"])
+            for lane in range(MOST_LANES)
+        ),
+    )

@@ -15,6 +15,7 @@ from payonce.domain.endpoint import (
 )
 from payonce.domain.errors import EndpointStateConflict, MisconfiguredError
 from payonce.domain.ids import event_id
+from payonce.domain.webhooks import MOST_LANES
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
 from payonce.idempotency.sealed_responses import seal_response
@@ -22,11 +23,13 @@ from payonce.webhooks.commit_work import EndpointWork, ManagementWork, Services,
 from payonce.webhooks.endpoints import WebhookEndpointView, change_writes, create_writes, delete_writes, endpoint_view
 from payonce.webhooks.gate import forget_failures_write
 from payonce.webhooks.keys import KeyMaker, NewKey, ShownKey, key_context
+from payonce.webhooks.messages import wake
 from payonce.webhooks.quota import give_back_write, take_write
 from payonce.webhooks.replay_items import held_replay, insert_replay_write
 
 if TYPE_CHECKING:
     from payonce.idempotency.records import StoredResponse
+    from payonce.ports import QueueMessage
 
 
 class NewWebhookEndpointView(WebhookEndpointView, ShownKey):
@@ -186,6 +189,11 @@ class DeleteEndpoint(EndpointWork):
     """The work of ``DELETE /webhook_endpoints/{id}``."""
 
     kind = "webhook_endpoint.delete"
+
+    @property
+    def messages(self) -> list[QueueMessage]:
+        """The messages to send after the commit: whoever is woken finds no endpoint, and cancels what was pending."""
+        return [wake(self._merchant_id, self._endpoint_id, lane) for lane in range(MOST_LANES)]
 
     def draft(self, record_id: str, now_ms: int) -> Draft:
         """See ``ManagementWork``."""

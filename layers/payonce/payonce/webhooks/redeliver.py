@@ -11,9 +11,10 @@ from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Draft
 from payonce.ports import Table
 from payonce.webhooks.commit_work import EndpointWork, Services, endpoint_path
-from payonce.webhooks.deliveries import delivery_from, delivery_key, message_of
+from payonce.webhooks.deliveries import delivery_from, delivery_key
 from payonce.webhooks.delivery_writes import reopen_write
 from payonce.webhooks.manage import require_enabled
+from payonce.webhooks.messages import wake
 from payonce.webhooks.replay_items import ReplayOnly, insert_replay_write, new_replay
 from payonce.webhooks.views import delivery_summary, replay_view
 
@@ -57,7 +58,7 @@ class Redeliver(EndpointWork):
         after = replace(
             delivery, status=DeliveryStatus.PENDING, round_attempts=0, not_before_ms=now_ms, updated_at_ms=now_ms
         )
-        self.messages[:] = [message_of(after)]
+        self.messages[:] = [wake(delivery.merchant_id, delivery.endpoint_id, delivery.lane)]
         response = json_response(202, delivery_summary(after), location=self.resource())
         return Draft(response, [reopen_write(delivery, at_ms=now_ms)])
 

@@ -1,10 +1,13 @@
-"""The relay writes the deliveries of each event and queues them. It is idempotent per event.
+"""The relay writes the deliveries of each event and queues messages for them. It is idempotent per event.
 
 ::
 
-    outbox event ─┬─ 1 insert one delivery per endpoint (refused when it is there)
-                  └─ 2 queue the deliveries that were never tried
+    outbox events ─┬─ 1 insert one delivery per event and endpoint (refused when it is there), many at a time
+                   └─ 2 queue: its own message for each that is leased to it, one wake for each lane that others wait in
     killed before 2: the stream or the sweeper brings the event again; the ids are equal, so nothing is duplicated
+
+A new delivery is leased to a message of its own while few are pending in its lane: then nothing else has to be written
+until it ends. Beyond that, while the receiver fails, and while somebody works through the lane, it waits in the list.
 """
 
 from __future__ import annotations
@@ -14,16 +17,24 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.endpoint import Endpoint, EndpointStatus
 from payonce.domain.errors import PayonceError, WriteConflict
-from payonce.domain.webhooks import DeliveryStatus
+from payonce.domain.webhooks import MOST_DIRECT, DeliveryStatus
 from payonce.outbox import opened
-from payonce.webhooks.deliveries import delivery_from, message_of, new_delivery
+from payonce.webhooks.crew import each_in_threads
+from payonce.webhooks.deliveries import Delivery, delivery_from, leased_to_its_message, new_delivery
 from payonce.webhooks.delivery_writes import insert_write
-from payonce.webhooks.endpoints import load_endpoints
+from payonce.webhooks.endpoints import load_endpoints_and_gates
+from payonce.webhooks.messages import direct, wake
+from payonce.webhooks.waiting_list import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payonce.ports import Clock, Database, Item, MessageQueue, QueueMessage
+    from payonce.webhooks.crew import Each
+    from payonce.webhooks.gate import Gate, Gates
+
+type LaneName = tuple[str, str, int]  # merchant, endpoint, number
+type Targets = list[tuple[Endpoint, Gate]]
 
 
 @dataclass(slots=True)
@@ -34,54 +45,161 @@ class RelayReport:
     failed: dict[int, Exception] = field(default_factory=dict)
 
 
-class Relay:
-    """Turns outbox events into deliveries."""
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A delivery of the event at this position, and the gate of its endpoint as it was read."""
 
-    def __init__(self, *, database: Database, queue: MessageQueue, clock: Clock) -> None:
+    position: int
+    delivery: Delivery
+    gate: Gate
+
+    @property
+    def lane(self) -> LaneName:
+        return self.delivery.merchant_id, self.delivery.endpoint_id, self.delivery.lane
+
+    @property
+    def pending(self) -> bool:
+        return self.delivery.status is DeliveryStatus.PENDING
+
+    def is_held(self, now_ms: int) -> bool:
+        """Return whether somebody works through the lane."""
+        return self.gate.lanes[self.delivery.lane].is_held(now_ms)
+
+
+class Relay:
+    """Turns outbox events into deliveries. ``each`` makes calls for many values, by default at the same time."""
+
+    def __init__(
+        self, *, database: Database, queue: MessageQueue, clock: Clock, gates: Gates, each: Each = each_in_threads
+    ) -> None:
         self._database = database
         self._queue = queue
         self._clock = clock
+        self._gates = gates
+        self._each = each
 
     def relay(self, events: Sequence[Item]) -> RelayReport:
         """Relay stored events. One that fails does not delay the others."""
         report = RelayReport()
-        endpoints: dict[str, list[Endpoint]] = {}
-        messages: dict[int, list[QueueMessage]] = {}
-        for position, item in enumerate(events):
-            try:
-                event = opened(item)
-                merchant_id = event["merchant_id"]
-                if merchant_id not in endpoints:
-                    # Read once per run: an endpoint created after this moment is not owed an earlier event.
-                    endpoints[merchant_id] = load_endpoints(self._database, merchant_id)
-                messages[position] = self._deliver(event, endpoints[merchant_id])
-            except (PayonceError, KeyError) as error:
-                report.failed[position] = error
-        report.deliveries = sum(len(queued) for queued in messages.values())
+        planned = self._leased(self._planned(events, report))
+        messages: list[QueueMessage] = []
+        waiting: dict[LaneName, Gate] = {}
+        for plan, (stored, is_new) in zip(planned, self._each(self._insert, planned), strict=True):
+            if isinstance(stored, PayonceError):
+                report.failed[plan.position] = stored
+            elif stored.status is DeliveryStatus.PENDING and not stored.attempt_count:
+                report.deliveries += 1
+                if not stored.fence:
+                    waiting[plan.lane] = plan.gate
+                elif is_new:
+                    messages.append(direct(stored))
+                else:
+                    # Its message may be under way, and a copy would be sent too. The lane takes it if it was lost.
+                    messages.append(wake(*plan.lane, delay_ms=stored.due_at_ms - self._clock.now_ms()))
         try:
             # One call for the whole run, because the queue bills by request, and a request takes ten messages.
-            self._queue.send([message for queued in messages.values() for message in queued])
+            self._queue.send(messages + self._wakes(waiting))
         except PayonceError as error:
-            report.failed |= dict.fromkeys(messages, error)
+            report.failed |= dict.fromkeys((plan.position for plan in planned), error)
         return report
 
-    def _deliver(self, event: Item, endpoints: Sequence[Endpoint]) -> list[QueueMessage]:
-        messages = []
-        for endpoint in endpoints:
-            if not is_for(event, endpoint):
-                continue
-            enabled = endpoint.status is EndpointStatus.ENABLED
-            status = DeliveryStatus.PENDING if enabled else DeliveryStatus.HELD
-            delivery = new_delivery(event, endpoint.endpoint_id, status, now_ms=self._clock.now_ms())
+    def _planned(self, items: Sequence[Item], report: RelayReport) -> list[_Planned]:
+        """Return the deliveries of the events, all of them waiting."""
+        events: dict[int, tuple[str, Item]] = {}
+        for position, item in enumerate(items):
             try:
-                self._database.write([insert_write(delivery)])
-            except WriteConflict as conflict:
-                if conflict.current is None:  # pragma: no cover - the condition is that nothing is stored
-                    raise
-                delivery = delivery_from(conflict.current)
-            if delivery.status is DeliveryStatus.PENDING and delivery.attempt_count == 0:
-                messages.append(message_of(delivery))
-        return messages
+                event = opened(item)
+                events[position] = event["merchant_id"], event
+            except KeyError as error:
+                report.failed[position] = error
+        merchants = list(dict.fromkeys(merchant_id for merchant_id, _ in events.values()))
+        # Read once per run: an endpoint created after this moment is not owed an earlier event.
+        targets = dict(zip(merchants, self._each(self._targets, merchants), strict=True))
+        planned: list[_Planned] = []
+        for position, (merchant_id, event) in events.items():
+            found = targets[merchant_id]
+            if isinstance(found, PayonceError):
+                report.failed[position] = found
+                continue
+            try:
+                planned += [
+                    _Planned(position, self._new(event, endpoint, gate), gate)
+                    for endpoint, gate in found
+                    if is_for(event, endpoint)
+                ]
+            except KeyError as error:
+                report.failed[position] = error
+        return planned
+
+    def _targets(self, merchant_id: str) -> Targets | PayonceError:
+        try:
+            return load_endpoints_and_gates(self._database, merchant_id)
+        except PayonceError as error:
+            return error
+
+    def _new(self, event: Item, endpoint: Endpoint, gate: Gate) -> Delivery:
+        enabled = endpoint.status is EndpointStatus.ENABLED
+        status = DeliveryStatus.PENDING if enabled else DeliveryStatus.HELD
+        now_ms = self._clock.now_ms()
+        return new_delivery(event, endpoint.endpoint_id, status, now_ms=now_ms, lanes=gate.lane_count)
+
+    def _leased(self, planned: list[_Planned]) -> list[_Planned]:
+        """Return the planned deliveries, as many of them leased to messages of their own as there is room for."""
+        now_ms = self._clock.now_ms()
+        quiet = {
+            plan.lane: None
+            for plan in planned
+            if plan.pending and not plan.gate.health.failing and not plan.is_held(now_ms)
+        }
+        room = dict(zip(quiet, self._each(self._room, list(quiet)), strict=True))
+        leased = []
+        for plan in planned:
+            if plan.pending and room.get(plan.lane, 0) > 0:
+                room[plan.lane] -= 1
+                delivery = leased_to_its_message(plan.delivery, now_ms=now_ms)
+                leased.append(_Planned(plan.position, delivery, plan.gate))
+            else:
+                leased.append(plan)
+        return leased
+
+    def _room(self, lane: LaneName) -> int:
+        """Return how many more deliveries may have messages of their own."""
+        try:
+            return MOST_DIRECT - count(self._database, *lane, at_most=MOST_DIRECT)
+        except PayonceError:
+            return 0  # all wait, which is as right, and a little later
+
+    def _insert(self, plan: _Planned) -> tuple[Delivery | PayonceError, bool]:
+        """Store a delivery. Return it as it is stored, or the error; and whether it is this run that stored it."""
+        try:
+            self._database.write([insert_write(plan.delivery)])
+        except WriteConflict as conflict:
+            return conflict if conflict.current is None else delivery_from(conflict.current), False
+        except PayonceError as error:
+            return error, False
+        return plan.delivery, True
+
+    def _wakes(self, waiting: dict[LaneName, Gate]) -> list[QueueMessage]:
+        """Return a message for each lane that nobody will look into by himself.
+
+        A lane that was held is looked at again, now that the deliveries are stored: if it is still held, its holder
+        finds them. One with an open breaker is left to the scheduler.
+        """
+        now_ms = self._clock.now_ms()
+        lanes = [lane for lane, gate in waiting.items() if not gate.health.is_open(now_ms)]
+        held = dict(zip(lanes, self._each(lambda lane: self._is_held(lane, waiting[lane]), lanes), strict=True))
+        return [wake(*lane) for lane in lanes if not held[lane]]
+
+    def _is_held(self, lane: LaneName, before: Gate) -> bool:
+        merchant_id, endpoint_id, number = lane
+        now_ms = self._clock.now_ms()
+        if not before.lanes[number].is_held(now_ms):
+            return False
+        try:
+            gate = self._gates.load(merchant_id, endpoint_id)
+        except PayonceError:
+            return False
+        return gate is not None and gate.lanes[number].is_held(now_ms)
 
 
 def is_for(event: Item, endpoint: Endpoint) -> bool:

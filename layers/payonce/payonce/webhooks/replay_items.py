@@ -1,20 +1,22 @@
-"""The stored form of replays: beside their endpoint's deliveries, and in the same index of due items."""
+"""The stored form of replays: beside their endpoint's deliveries, and in lists of their own of the same index."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from payonce.outbox import SETTLING_MS, created_key, partition_of
 from payonce.ports import Insert, Table
-from payonce.webhooks.deliveries import DELIVERY_PREFIX, shard_of
+from payonce.webhooks.deliveries import DELIVERY_PREFIX
 
 if TYPE_CHECKING:
     from payonce.domain.endpoint import Endpoint
     from payonce.ports import Item, Key, Write
 
 REPLAY_PREFIX = "REPLAY#"
+REPLAY_LISTS = 8  # a replay's step is two writes of an index, of which a partition takes about 1,000 a second
 HELD_FIRST_PASS_MS = 5_000  # after enabling: by then most readers of the endpoint's old state have finished
 
 
@@ -61,6 +63,11 @@ class Replay:
 def replay_key(merchant_id: str, endpoint_id: str, replay_id: str) -> Key:
     """Return the key of a replay, in the partition of its endpoint's deliveries."""
     return {"pk": partition_of(merchant_id, endpoint_id), "sk": REPLAY_PREFIX + replay_id}
+
+
+def replay_list(number: int) -> str:
+    """Return the name of a list of replays that are under way. No endpoint's list is called so."""
+    return f"REPLAYS#{number}"
 
 
 def new_replay(
@@ -116,7 +123,7 @@ def insert_replay_write(replay: Replay) -> Write:
         "seen_count": replay.seen_count,
         "queued_count": replay.queued_count,
         "due_at_ms": replay.due_at_ms,
-        "due_shard": shard_of(replay.replay_id),
+        "due_list": replay_list(zlib.crc32(replay.replay_id.encode()) % REPLAY_LISTS),
     }
     return Insert(Table.DELIVERIES, item)
 

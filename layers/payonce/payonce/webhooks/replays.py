@@ -2,8 +2,8 @@
 
 A step may be killed at any point, and may run twice, even concurrently::
 
-    step      read a page ─ open deliveries ─ queue their messages ─ move the cursor
-    killed                               ✗ the same page again: what this pass has opened is only queued again
+    step      read a page ─ open deliveries ─ wake their lanes ─ move the cursor
+    killed                               ✗ the same page again: what this pass has opened is only woken again
     twice          A ──────────────────────────────────────────── moves it
                    B ───────────────── finds A's rounds, opens none ─ is refused
 
@@ -28,11 +28,11 @@ from payonce.webhooks.deliveries import (
     Delivery,
     delivery_from,
     delivery_key,
-    message_of,
     new_delivery,
 )
 from payonce.webhooks.delivery_writes import insert_write, reopen_write
 from payonce.webhooks.endpoints import load_endpoint
+from payonce.webhooks.messages import wake
 from payonce.webhooks.relay import is_for
 from payonce.webhooks.replay_items import Replay, ReplayOnly, ReplayStatus, replay_from, replay_key
 
@@ -68,9 +68,9 @@ def advance_replay(database: Database, queue: MessageQueue, clock: Clock, key: K
     step = _Step(database, replay, now_ms)
     page = _page(database, replay)
     opened = [found for item in page.items if (found := step.open(endpoint, item)) is not None]
-    messages = [message_of(delivery) for delivery in opened if delivery.status is DeliveryStatus.PENDING]
-    if messages:
-        queue.send(messages)
+    lanes = {delivery.lane for delivery in opened if delivery.status is DeliveryStatus.PENDING}
+    if lanes:
+        queue.send([wake(replay.merchant_id, replay.endpoint_id, lane) for lane in sorted(lanes)])
     after = _next(replay, page, now_ms)
     return _move(database, replay, after, now_ms, opened=len(opened), seen=len(page.items))
 
@@ -177,7 +177,7 @@ def _move(database: Database, replay: Replay, changes: dict[str, Any], now_ms: i
                     },
                     set={**changes, "updated_at_ms": now_ms},
                     add={"seen_count": seen, "queued_count": opened},
-                    remove=() if stays_due else ("due_at_ms", "due_shard"),
+                    remove=() if stays_due else ("due_at_ms", "due_list"),
                 )
             ]
         )

@@ -1,7 +1,9 @@
-"""The scheduler runs once a minute: it queues due deliveries, relays what the stream missed, and advances replays.
+"""The scheduler runs once a minute: it wakes lanes where something is due, relays missed events, advances replays.
 
-It decides nothing about a delivery. It only asks the dispatcher for the next attempt, and the dispatcher finds out
-whether one is left to make. So the scheduler may run concurrently, be killed at any point, and read a stale index.
+It decides nothing about a delivery. It only wakes whoever works through a lane, and that one finds out whether anything
+is left to do. So the scheduler may run concurrently, be killed at any point, and read a stale index. It writes nothing:
+it looks into the list of every endpoint, which is half a read unit each, and marks on the way would be writes for each
+delivery.
 """
 
 from __future__ import annotations
@@ -9,35 +11,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import PayonceError, WriteConflict
-from payonce.domain.webhooks import DeliveryStatus
+from payonce.domain.errors import PayonceError
 from payonce.ports import Deadline, Table
-from payonce.webhooks.deliveries import (
-    DELIVERY_PREFIX,
-    DUE_INDEX,
-    DUE_SHARDS,
-    MESSAGE_GRACE_MS,
-    delivery_from,
-    message_of,
-)
-from payonce.webhooks.delivery_writes import queued_write
+from payonce.webhooks.crew import each_in_threads
+from payonce.webhooks.deliveries import DUE_INDEX, list_of
+from payonce.webhooks.gate import GATE_PREFIX, GATE_SHARDS, GATES_INDEX
+from payonce.webhooks.messages import wake
+from payonce.webhooks.replay_items import REPLAY_LISTS, replay_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.ports import Clock, Database, Item, Key, MessageQueue, QueueMessage
+    from payonce.webhooks.crew import Each
     from payonce.webhooks.sweeper import Sweeper
 
 RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml
 PAGE_SIZE = 100
-MAX_PAGES_PER_SHARD = 10  # 8,000 deliveries per run; the next run takes the rest
 
 
 @dataclass(slots=True)
 class SchedulerReport:
-    """Counts of one run: deliveries queued, steps of replays, items that failed, and the sweeper's."""
+    """Counts of one run: endpoints looked at, lanes woken, steps of replays, items that failed, and the sweeper's."""
 
-    queued: int = 0
+    endpoints: int = 0
+    woken: int = 0
     swept: int = 0
     sweep_failed: int = 0
     sweep_behind_ms: int = 0
@@ -57,6 +55,7 @@ class Scheduler:
         advance: Callable[[Key], bool],
         clock: Clock,
         report_error: Callable[[str, Exception], None],
+        each: Each = each_in_threads,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -64,59 +63,86 @@ class Scheduler:
         self._advance = advance
         self._clock = clock
         self._report_error = report_error
+        self._each = each
 
     def run(self, deadline: Deadline) -> SchedulerReport:
-        """Look at every shard until done or until ``deadline``; the next run takes the rest."""
+        """Look at everything until done or until ``deadline``; the next run takes the rest."""
         now_ms = self._clock.now_ms()
         # Half of the time at most: a sweeper that is behind must not keep deliveries waiting that are due.
         swept = self._sweeper.run(Deadline(now_ms + (deadline.at_ms - now_ms) // 2))
         report = SchedulerReport(swept=swept.swept, sweep_failed=swept.failed, sweep_behind_ms=swept.behind_ms)
-        first = now_ms // RUN_INTERVAL_MS
         # When a run can't do everything, each run starts at another shard, so that no shard starves.
-        for shard in ((first + offset) % DUE_SHARDS for offset in range(DUE_SHARDS)):
-            self._queue_due(shard, deadline, report)
+        first = now_ms // RUN_INTERVAL_MS
+        for shard in ((first + offset) % GATE_SHARDS for offset in range(GATE_SHARDS)):
+            self._wake_lanes(shard, deadline, report)
+        for number in ((first + offset) % REPLAY_LISTS for offset in range(REPLAY_LISTS)):
+            self._advance_replays(number, deadline, report)
         return report
 
-    def _queue_due(self, shard: int, deadline: Deadline, report: SchedulerReport) -> None:
-        until_ms = self._clock.now_ms() + RUN_INTERVAL_MS
+    def _wake_lanes(self, shard: int, deadline: Deadline, report: SchedulerReport) -> None:
         start: Item | None = None
-        for _ in range(MAX_PAGES_PER_SHARD):
-            if self._clock.now_ms() >= deadline.at_ms:
-                return
+        while self._clock.now_ms() < deadline.at_ms:
             page = self._database.query(
-                Table.DELIVERIES,
-                index=DUE_INDEX,
-                partition=("due_shard", str(shard)),
-                # What becomes due before the next run is queued now, with a delay, so that it need not wait for a run.
-                sort_at_most=("due_at_ms", until_ms),
+                Table.ENDPOINTS,
+                index=GATES_INDEX,
+                partition=("gate_shard", str(shard)),
                 limit=PAGE_SIZE,
                 start=start,
             )
-            self._queue_page(page.items, deadline, report)
+            found = self._each(self._messages, page.items)
+            messages = [message for one in found if not isinstance(one, PayonceError) for message in one]
+            self._queue.send(messages)
+            report.endpoints += len(page.items)
+            report.woken += len(messages)
+            for gate, one in zip(page.items, found, strict=True):
+                if isinstance(one, PayonceError):
+                    report.failed += 1
+                    self._report_error(gate["sk"], one)
             start = page.next_key
             if start is None:
                 return
 
-    def _queue_page(self, keys: list[Item], deadline: Deadline, report: SchedulerReport) -> None:
-        messages: list[QueueMessage] = []
-        queued: list[Item] = []
-        for key in keys:
-            try:
-                if key["sk"].startswith(DELIVERY_PREFIX):
-                    message = self._message(key)
-                    if message is not None:
-                        messages.append(message)
-                        queued.append(key)
-                elif key["due_at_ms"] <= self._clock.now_ms():
+    def _messages(self, gate: Item) -> list[QueueMessage] | PayonceError:
+        """Return a message for each lane of an endpoint where something is due by the next run, for that moment."""
+        now_ms = self._clock.now_ms()
+        merchant_id, endpoint_id = gate["pk"], gate["sk"].removeprefix(GATE_PREFIX)
+        messages = []
+        try:
+            for lane in range(gate["lanes"]):
+                page = self._database.query(
+                    Table.DELIVERIES,
+                    index=DUE_INDEX,
+                    partition=("due_list", list_of(merchant_id, endpoint_id, lane)),
+                    sort_at_most=("due_at_ms", now_ms + RUN_INTERVAL_MS),
+                    limit=1,
+                )
+                messages += [
+                    wake(merchant_id, endpoint_id, lane, delay_ms=item["due_at_ms"] - now_ms) for item in page.items
+                ]
+        except PayonceError as error:
+            return error
+        return messages
+
+    def _advance_replays(self, number: int, deadline: Deadline, report: SchedulerReport) -> None:
+        start: Item | None = None
+        while self._clock.now_ms() < deadline.at_ms:
+            page = self._database.query(
+                Table.DELIVERIES,
+                index=DUE_INDEX,
+                partition=("due_list", replay_list(number)),
+                sort_at_most=("due_at_ms", self._clock.now_ms()),
+                limit=PAGE_SIZE,
+                start=start,
+            )
+            for key in page.items:
+                try:
                     report.replays += self._replay(key, deadline)
-            except PayonceError as error:
-                report.failed += 1
-                self._report_error(key["sk"], error)
-        self._queue.send(messages)
-        report.queued += len(messages)
-        for key in queued:
-            # After the message, not before: if killed in between, a delivery is requested twice, not five minutes late.
-            self._look_away(key)
+                except PayonceError as error:
+                    report.failed += 1
+                    self._report_error(key["sk"], error)
+            start = page.next_key
+            if start is None:
+                return
 
     def _replay(self, key: Item, deadline: Deadline) -> int:
         """Return how many steps were made, until nothing was left to do or time was up."""
@@ -124,20 +150,3 @@ class Scheduler:
         while not self._advance({"pk": key["pk"], "sk": key["sk"]}) and self._clock.now_ms() < deadline.at_ms:
             steps += 1
         return steps
-
-    def _message(self, key: Item) -> QueueMessage | None:
-        item = self._database.get(Table.DELIVERIES, {"pk": key["pk"], "sk": key["sk"]})
-        if item is None or item.get("due_at_ms") != key["due_at_ms"]:
-            return None  # the index is stale: somebody has just handled it
-        delivery = delivery_from(item)
-        if delivery.status is not DeliveryStatus.PENDING:
-            return None
-        wait_ms = max(0, delivery.not_before_ms - self._clock.now_ms())
-        return message_of(delivery, delay_seconds=-(-wait_ms // 1000))
-
-    def _look_away(self, key: Item) -> None:
-        due_at_ms = max(key["due_at_ms"], self._clock.now_ms()) + MESSAGE_GRACE_MS
-        try:
-            self._database.write([queued_write(key, due_at_ms=due_at_ms)])
-        except WriteConflict:
-            return

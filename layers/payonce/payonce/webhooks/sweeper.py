@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.domain.webhooks import delivery_id
-from payonce.outbox import BY_DAY_INDEX, DAY_SHARDS, events_of_day, opened
+from payonce.outbox import BY_DAY_INDEX, DAY_SHARDS, events_of_day, is_event, opened
 from payonce.ports import Adjust, Insert, Table
 from payonce.webhooks.deliveries import delivery_key
 from payonce.webhooks.endpoints import load_endpoints
@@ -187,6 +187,8 @@ class _Run:
         failed: dict[int, Exception] = {}
         owed: dict[int, list[Key]] = {}
         for position, item in enumerate(items):
+            if not is_event(item):
+                continue
             try:
                 owed[position] = self._owed(opened(item))
             except KeyError as error:

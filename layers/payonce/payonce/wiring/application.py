@@ -10,7 +10,6 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from payonce.payments.payment_work import Services
 from payonce.wiring.adapters import BUCKET_VARIABLE, Adapters
 from payonce.wiring.settings import load_settings
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.release import ReleaseDesk
     from payonce.merchants.api_keys import Merchants
+    from payonce.payments.payment_work import Services
     from payonce.payments.recovery_run import Recovery
     from payonce.reconciliation.cases.case import Case
     from payonce.reconciliation.cases.explain import Explainer
@@ -37,6 +37,8 @@ class Application(Adapters):
     @cached_property
     def services(self) -> Services:
         """Return the dependencies of the payment use cases."""
+        from payonce.payments.payment_work import Services
+
         return Services(database=self.database, clock=self.clock, ids=self.ids)
 
     @cached_property

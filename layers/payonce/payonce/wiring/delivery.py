@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from payonce.network.webhook_sender import WebhookSender
 from payonce.observability import get_logger
+from payonce.webhooks.attempts import Attempts
+from payonce.webhooks.crew import ThreadCrew
 from payonce.webhooks.dispatch import Dispatcher
 from payonce.webhooks.gate import Gates
 from payonce.webhooks.inbox import Inbox
 from payonce.webhooks.relay import Relay
 from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler
+from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.sweeper import Sweeper, in_threads
 from payonce.wiring.application import Application
@@ -33,7 +37,12 @@ class DeliveryApplication(Application):
     @cached_property
     def relay(self) -> Relay:
         """Return the relay from the outbox to the delivery queue."""
-        return Relay(database=self.database, queue=self.delivery_queue, clock=self.clock)
+        return Relay(database=self.database, queue=self.delivery_queue, clock=self.clock, gates=self.gates)
+
+    @cached_property
+    def gates(self) -> Gates:
+        """Return the gates of all endpoints."""
+        return Gates(self.database)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -42,15 +51,26 @@ class DeliveryApplication(Application):
         def report_disabled(endpoint_id: str, reason: DisabledReason) -> None:
             get_logger().warning("endpoint disabled", extra={"endpoint_id": endpoint_id, "reason": reason.value})
 
-        return Dispatcher(
+        def report_error(name: str, error: Exception) -> None:
+            get_logger().error("delivery not sent", extra={"item": name, "error": repr(error)})
+
+        attempts = Attempts(
             database=self.database,
             queue=self.delivery_queue,
             transport=WebhookSender(self.clock, allow_local=self.settings.allow_local_endpoints),
             signer=Signer(cipher=self.cipher, clock=self.clock),
-            gates=Gates(self.database, choose=random.randrange),
             clock=self.clock,
             jitter=random.random,
             report_disabled=report_disabled,
+        )
+        return Dispatcher(
+            Tools(
+                attempts=attempts,
+                gates=self.gates,
+                crew=ThreadCrew,
+                sleep=time.sleep,
+                report_error=report_error,
+            )
         )
 
     @cached_property

@@ -24,7 +24,8 @@ def make_router(settings: Settings, database: Callable[[], Database], clock: Clo
     from payonce.routing.control.control_store import ControlStore
     from payonce.routing.control.router import Router
 
-    draw = random.random
+    # Has no state: environments that are restored from one snapshot would draw the same gateways in the same order.
+    draw = random.SystemRandom().random
     cache = None
     if settings.routing.mode is not Mode.OFF:
         reader = BackgroundReader(ControlStore(database()).read, _report)

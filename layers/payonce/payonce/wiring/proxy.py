@@ -17,7 +17,7 @@ from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Table
 from payonce.proxy.config import MAX_ANSWER_BYTES
 from payonce.proxy.service import ProxyService
-from payonce.wiring.adapters import client_config, dynamodb_config
+from payonce.wiring.aws_clients import client_config, dynamodb_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,11 +55,9 @@ def make_store(settings: Store | None, *, clock: Clock | None = None) -> Idempot
         return DatabaseIdempotencyStore(MemoryDatabase())
     if settings.kind == "redis":
         return redis_store(settings, clock)
-    import boto3
-
     from payonce.stores.dynamodb import DynamoDatabase
 
-    client = boto3.client("dynamodb", config=dynamodb_config(MAX_STORE_CONNECTIONS), endpoint_url=settings.endpoint_url)
+    client = dynamodb_client(settings.endpoint_url, max_connections=MAX_STORE_CONNECTIONS)
     return DatabaseIdempotencyStore(DynamoDatabase(client, {Table.IDEMPOTENCY: str(settings.table)}))
 
 

@@ -9,7 +9,7 @@ from payonce.domain.errors import MisconfiguredError
 from payonce.proxy.config import CLAIM_HEADROOM_SECONDS, Ask
 from payonce.proxy.config_load import parse
 from payonce.proxy.config_process import Overflow
-from payonce.wiring.adapters import client_config
+from payonce.wiring.aws_clients import client_config
 from payonce.wiring.proxy import make_service
 
 if TYPE_CHECKING:

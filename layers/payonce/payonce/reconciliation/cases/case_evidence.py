@@ -10,8 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from payonce.payments.payment_items import payment_from, payment_key
-from payonce.ports import Table
+from payonce.payments.stored_payments import find_payments
 from payonce.reconciliation.model import Evidence, Source
 
 if TYPE_CHECKING:
@@ -70,12 +69,12 @@ def payments_named(case: Case) -> list[str]:
 
 
 def own_payments(database: Database, case: Case) -> list[Payment]:
-    """Return the payments named by the case that are stored under its merchant, in one round trip."""
+    """Return the payments named by the case that are stored under its merchant, in at most two round trips."""
     if case.merchant_id is None:
         return []
     named = dict.fromkeys([case.payment_id, *payments_named(case)])
-    keys = [payment_key(case.merchant_id, payment_id) for payment_id in named if payment_id]
-    return [payment_from(item) for item in database.get_many(Table.PAYMENTS, keys)] if keys else []
+    ids = [payment_id for payment_id in named if payment_id]
+    return list(find_payments(database, case.merchant_id, ids).values())
 
 
 def shown_evidence(case: Case, payments: Collection[Payment]) -> list[BreakEvidenceView]:

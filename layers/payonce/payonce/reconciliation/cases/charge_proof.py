@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.payment import PaymentStatus
-from payonce.payments.payment_items import payment_from, payment_key
-from payonce.ports import Table
+from payonce.payments.stored_payments import find_payments
 from payonce.reconciliation.cases.case_evidence import payments_named
 from payonce.reconciliation.model import Source
 
@@ -44,8 +43,7 @@ def given_back(database: Database, case: Case, refunded_minor: Mapping[Charge, i
     named = payments_named(case)
     if case.merchant_id is None or not named:
         return False
-    keys = [payment_key(case.merchant_id, payment_id) for payment_id in named]
-    return any(nothing_left(payment_from(item)) for item in database.get_many(Table.PAYMENTS, keys))
+    return any(map(nothing_left, find_payments(database, case.merchant_id, named).values()))
 
 
 def nothing_left(payment: Payment) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import PayonceError
 from payonce.domain.ids import ID_PATTERN, time_of_id
-from payonce.payments.payment_items import journal_partition, payment_from, payment_key
-from payonce.ports import Table
+from payonce.payments.journal import entries_of
+from payonce.payments.stored_payments import find_payments
 from payonce.reconciliation.cases.why import (
     EXPLAINED,
     ClaimFacts,
@@ -108,10 +108,8 @@ class Explainer:
         claims = [self._claim_of_row(merchant_id, row) for row in rows]
         earlier, later = sorted(claims, key=lambda claim: claim.created_at_ms or 0)
         ids = [str(row.fields.get("payment_id") or "") for row in rows]
-        items = self._database.get_many(
-            Table.PAYMENTS, [payment_key(merchant_id, payment_id) for payment_id in dict.fromkeys(ids)]
-        )
-        orders = {payment.payment_id: payment.reference for payment in map(payment_from, items)}
+        payments = find_payments(self._database, merchant_id, list(dict.fromkeys(ids)))
+        orders = {payment_id: payment.reference for payment_id, payment in payments.items()}
         return Why(reason_of_pair(earlier, later, orders=(orders.get(ids[0]), orders.get(ids[1]))))
 
     def _claim_of_row(self, merchant_id: str, row: Evidence) -> ClaimFacts:
@@ -131,13 +129,11 @@ class Explainer:
 
     def _booked(self, merchant_id: str, payment_id: str, reference: str) -> tuple[str, int] | None:
         """Return the record id under which the movement was booked, and the time, or ``None``."""
-        partition = ("pk", journal_partition(merchant_id, payment_id))
-        for item in self._database.query(Table.LEDGER, partition=partition, limit=MAX_JOURNAL_ENTRIES).items:
-            movement = item.get("movement") or {}
+        for entry in entries_of(self._database, merchant_id, payment_id):
             # A correction's entry may repeat the reference that was charged twice; the payment's own comes first.
-            if movement.get("gateway_reference") == reference:
-                record_id = movement.get("idempotency_record_id")
-                return (record_id, item["booked_at_ms"]) if record_id else None
+            if entry.movement is not None and entry.movement.gateway_reference == reference:
+                record_id = entry.movement.idempotency_record_id
+                return (record_id, entry.booked_at_ms) if record_id else None
         return None
 
     def _searched(self, merchant_id: str | None, claim_id: str) -> str:
