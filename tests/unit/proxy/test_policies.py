@@ -460,7 +460,7 @@ def test_a_claim_released_under_its_owner_is_not_executed_anew() -> None:
     def released_meanwhile(*arguments: Any, **named: Any) -> Any:
         answer = real(*arguments, **named)
         if len(world.upstream.sent) == 1:
-            shards = (world.store.open_claims(n, lease_expired_at_ms=2**53, limit=9) for n in range(8))
+            shards = (world.store.open_claims(n, lease_expired_at_ms=2**53, limit=9) for n in range(OPEN_LEASE_SHARDS))
             (open_id,) = (found for shard in shards for found in shard)
             record = world.store.get(open_id)
             assert record is not None

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 PAYONCE = Path(__file__).resolve().parents[3] / "layers" / "payonce" / "payonce"
-OPTIONAL = {"redis", "pottery"}
+OPTIONAL = {"hiredis", "redis", "pottery"}
 NEED_REDIS = {"redlock"} | {
-    f"redis_{name}" for name in ("audit", "calls", "checks", "idempotency", "pipeline", "protocol", "transitions")
+    f"redis_{name}" for name in ("audit", "calls", "checks", "idempotency", "pipeline", "transitions")
 }
 
 

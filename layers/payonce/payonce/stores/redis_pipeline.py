@@ -6,7 +6,8 @@
     fiber 2  ─ EVALSHA ─┴───────▶ one connection ─── answers in order of commands ┴─▶ fiber 2
 
 A connection that is lost, or on which an answer is late, ends with it every call that has been sent and not answered:
-each of them may have been executed. redis-py makes the connection (address, TLS, password, database).
+each of them may have been executed. redis-py makes the connection (address, TLS, password, database), and hiredis
+writes commands and reads answers (https://redis.io/docs/latest/develop/reference/protocol-spec).
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import hiredis
 from redis import asyncio as redis_asyncio
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.connection import DefaultParser
 
 from payonce import fibers
 from payonce.stores.redis_calls import (
@@ -32,7 +35,6 @@ from payonce.stores.redis_calls import (
     NotSentError,
     RedisCalls,
 )
-from payonce.stores.redis_protocol import Answers, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
     from payonce.stores.redis_checks import ServerCheck
 
     type Command = tuple[str | bytes | int, ...]
+
+
+_INCOMPLETE = object()  # the rest of the answer has not arrived yet
 
 
 @dataclass(slots=True)
@@ -62,7 +67,9 @@ class _Pipeline(asyncio.Protocol):
         self._writer = writer  # held: a writer that is forgotten closes its transport
         self._transport = writer.transport
         self._transport.set_protocol(self)
-        self._answers = Answers()
+        self._reader = hiredis.Reader(
+            protocolError=exceptions.InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_INCOMPLETE
+        )
         self._unsent: list[_Call] = []
         self._waiting: deque[_Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -90,21 +97,21 @@ class _Pipeline(asyncio.Protocol):
             _fail(calls, NotSentError("ConnectionError"))
             return
         self._waiting.extend(calls)
-        self._transport.write(b"".join(packed(command) for call in calls for command in call.commands))
+        self._transport.write(b"".join(_packed(command) for call in calls for command in call.commands))
         if self._timer is None:
             self._timer = self._loop.call_at(self._waiting[0].give_up_at, self._late)
 
     def data_received(self, data: bytes) -> None:
         """Hand the answers to those that wait for them."""
-        self._answers.feed(data)
+        self._reader.feed(data)
         try:
-            for answer in self._answers:
+            while (answer := self._reader.gets()) is not _INCOMPLETE:
                 call = self._waiting[0]
                 call.answers.append(answer)
                 if len(call.answers) == len(call.commands):
                     self._waiting.popleft()
                     call.reply.put(call.answers)
-        except (exceptions.InvalidResponse, IndexError, ValueError):
+        except (exceptions.InvalidResponse, IndexError):
             self._end(exceptions.InvalidResponse("an answer that is none, or that nobody has asked for"))
         if not self.open and not self._waiting and not self._unsent:
             self._transport.abort()
@@ -231,6 +238,13 @@ class FiberRedisCalls(RedisCalls):
         # From here on the connection is ours: redis-py would match one answer to one reader at a time.
         writer, connection._writer, connection._reader = connection._writer, None, None
         return _Pipeline(writer, asyncio.get_running_loop())
+
+
+def _packed(command: Command) -> bytes:
+    """Return a command as it is sent. Its name may be two words (CONFIG GET)."""
+    name, *arguments = command
+    words = name.split() if isinstance(name, str) else (name,)
+    return hiredis.pack_command((*words, *arguments))
 
 
 def _fail(calls: Iterable[_Call], error: Exception) -> None:
