@@ -215,6 +215,13 @@ CASES = (
         ours=Made((201,), 1),
     ),
     Case(
+        name="what is no request behind one",
+        rest=b"12345gar bage\r\n\r\n",
+        close=False,
+        nginx=Made((201, 400), 1),
+        ours=Made((201, 400), 1),
+    ),
+    Case(
         name="Expect: 100-continue",
         lines=(LENGTH, b"Expect: 100-continue"),
         nginx=Made((100, 201), 1),

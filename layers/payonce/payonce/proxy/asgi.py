@@ -45,11 +45,12 @@ class ClientGone(Exception):
 
 
 class Sidecar:
-    """The application. While ``draining`` it refuses new requests and finishes those in flight."""
+    """The application. While ``draining`` it refuses new requests and finishes those in flight; then ``at_end``."""
 
-    def __init__(self, service: ProxyService, metrics: Metrics) -> None:
+    def __init__(self, service: ProxyService, metrics: Metrics, *, at_end: Callable[[], None] = lambda: None) -> None:
         self._service = service
         self._metrics = metrics
+        self._at_end = at_end
         server = service.config.server
         self._limit = server.max_concurrency + server.max_queued
         self._body_timeout_seconds = server.body_timeout_seconds
@@ -205,6 +206,7 @@ class Sidecar:
                 while self._in_flight:
                     self._all_done.clear()
                     await self._all_done.wait()
+                self._at_end()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     type Command = tuple[str | bytes | int, ...]
 
 
-_INCOMPLETE = object()  # the rest of the answer has not arrived yet
-
-
 @dataclass(slots=True)
 class _Call:
     """Commands that were sent together, and their answers so far."""
@@ -67,9 +64,7 @@ class _Pipeline(asyncio.Protocol):
         self._writer = writer  # held: a writer that is forgotten closes its transport
         self._transport = writer.transport
         self._transport.set_protocol(self)
-        self._reader = hiredis.Reader(
-            protocolError=exceptions.InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_INCOMPLETE
-        )
+        self._reader = hiredis.Reader(protocolError=exceptions.InvalidResponse, replyError=DefaultParser.parse_error)
         self._unsent: list[_Call] = []
         self._waiting: deque[_Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -105,7 +100,7 @@ class _Pipeline(asyncio.Protocol):
         """Hand the answers to those that wait for them."""
         self._reader.feed(data)
         try:
-            while (answer := self._reader.gets()) is not _INCOMPLETE:
+            while (answer := self._reader.gets()) is not False:  # incomplete; this protocol has no booleans
                 call = self._waiting[0]
                 call.answers.append(answer)
                 if len(call.answers) == len(call.commands):
@@ -244,7 +239,8 @@ def _packed(command: Command) -> bytes:
     """Return a command as it is sent. Its name may be two words (CONFIG GET)."""
     name, *arguments = command
     words = name.split() if isinstance(name, str) else (name,)
-    return hiredis.pack_command((*words, *arguments))
+    packed: bytes = hiredis.pack_command((*words, *arguments))
+    return packed
 
 
 def _fail(calls: Iterable[_Call], error: Exception) -> None:
