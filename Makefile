@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults outage-drill mechanisms mutants
+.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults outage-drill mechanisms mutants capacity-page
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -194,6 +194,11 @@ bench: setup ## round trips, write units, overhead and isolation: the request pa
 	$(PY) benchmarks/stores.py
 	$(PY) benchmarks/proxy.py
 	$(PY) benchmarks/cold_start.py
+
+capacity-page: setup ## write units, dollars, and what one merchant and all together can do, by AWS's rules; written into docs/capacity.md
+	-$(PY) -m benchmarks.write_units --write
+	-$(PY) -m benchmarks.write_units --dollars --write
+	-$(PY) -m benchmarks.capacity --write
 
 bench-reconciliation: setup ## a reconciliation run beside plain SQL, from CSV and parquet, and its growth to 10 million rows a side
 	$(PY) -m benchmarks.reconciliation_from_csv

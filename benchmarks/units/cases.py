@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyValidationError,
 )
 
+from benchmarks.units.shop import Shop, body_of
 from benchmarks.units.stage import BANK
 from benchmarks.units.stock import Stock, UnansweredError, add_stock
 from benchmarks.units.tally import Tally, tally
-from payonce.domain.ids import UlidSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_MINUTES = 30  # for recovery, and for the retries of a delivery
 HOLD_MS = 6_000  # how long the gateway keeps the first of two equal requests waiting; the copy waits for one second
-PAYMENTS, PAYMENT = "/payments", "/payments/{payment_id}"
 REFUSED_AT_FIRST = 503
 
 
@@ -48,11 +46,10 @@ class Cases:
 
     stage: Stage
     batch: int = 1
-    stock: Stock = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stock = add_stock(self.stage)
-        self.ids = UlidSource(lambda: time.time_ns() // 1_000_000, os.urandom)
+        self.stock: Stock = add_stock(self.stage)
+        self.shop = Shop(self.stage)
         self.idle = Tally()
         self._warm_up()
 
@@ -72,68 +69,70 @@ class Cases:
 
     def fresh(self) -> Case:
         """A payment of a merchant without webhooks."""
+        merchant = self._merchant()
         with self._metered() as ours:
-            payment = self._pay(self.ids.new("mer"))
+            payment = self.shop.pay(merchant)
             self.stage.drain(self.batch)
         return Case("fresh payment", ours, self._stock(payment), goal=14)
 
     def authorized_and_captured(self) -> Case:
         """An authorization and its capture."""
-        merchant = self.ids.new("mer")
+        merchant = self._merchant()
         with self._metered() as ours:
-            authorized = self._pay(merchant, capture="manual")
+            authorized = self.shop.pay(merchant, capture="manual")
             self.stage.drain(self.batch)
-            self._follow(merchant, authorized, "captures")
+            self.shop.follow(merchant, authorized, "captures")
             self.stage.drain(self.batch)
         return Case("authorize and capture", ours, self._stock(authorized, authorized))
 
     def refunded(self) -> Case:
         """The full refund of a payment."""
-        merchant = self.ids.new("mer")
-        payment = self._pay(merchant)
+        merchant = self._merchant()
+        payment = self.shop.pay(merchant)
         self.stage.drain(self.batch)
         with self._metered() as ours:
-            self._follow(merchant, payment, "refunds")
+            self.shop.follow(merchant, payment, "refunds")
             self.stage.drain(self.batch)
         return Case("refund", ours, self._stock(payment))
 
     def declined(self) -> Case:
         """A payment that the bank declines."""
+        merchant = self._merchant()
         with self._metered() as ours:
-            declined = self._pay(self.ids.new("mer"), expected=402, payment_method="pm_sandbox_declined")
+            declined = self.shop.pay(merchant, expected=402, payment_method="pm_sandbox_declined")
             self.stage.drain(self.batch)
         return Case("decline", ours, self._stock(declined))
 
     def in_doubt(self) -> Case:
         """A payment whose answer was lost, settled by recovery; what the schedules cost anyway is left out."""
-        minutes = 0
+        merchant, minutes = self._merchant(), 0
         with self._metered() as ours:
             with self.stage.bank.misbehaving(BANK, "unavailable", kinds=["find"]):
-                doubted = self._pay(self.ids.new("mer"), expected=202, payment_method="pm_sandbox_drop_after_booking")
+                doubted = self.shop.pay(merchant, expected=202, payment_method="pm_sandbox_drop_after_booking")
             self.stage.drain(self.batch)
-            while (status := self._shown(doubted).get("status")) != "captured":
+            while (status := self.shop.shown(doubted).get("status")) != "captured":
                 assert minutes < MAX_MINUTES, f"recovery left it {status}"
                 self.stage.minute(self.batch)
                 minutes += 1
         with self._metered() as stock, suppress(UnansweredError):
-            self.stock.serve(str(uuid.uuid4()), _body(), None)
+            self.stock.serve(str(uuid.uuid4()), body_of(), None)
         return Case("in doubt, settled by recovery", ours.less(self.idle, minutes), stock)
 
     def replayed_and_conflicting(self) -> Iterator[Case]:
         """A replay, and the same key with another body."""
-        merchant, key, body = self.ids.new("mer"), str(uuid.uuid4()), _body()
-        payment = self._pay(merchant, key=key, body=body)
+        merchant, key, body = self._merchant(), str(uuid.uuid4()), body_of()
+        payment = self.shop.pay(merchant, key=key, body=body)
         other = {**body, "amount_minor": 100}
         self.stock.serve(key, body, payment)
         self.stage.drain(self.batch)
         with self._metered() as ours:
-            self._pay(merchant, key=key, body=body)
+            self.shop.pay(merchant, key=key, body=body)
             self.stage.drain(self.batch)
         with self._metered() as stock:
             self.stock.serve(key, body, payment)
         yield Case("replay", ours, stock, goal=1, goal_reads=0)
         with self._metered() as ours:
-            self._pay(merchant, expected=422, key=key, body=other)
+            self.shop.pay(merchant, expected=422, key=key, body=other)
             self.stage.drain(self.batch)
         with self._metered() as stock, suppress(IdempotencyValidationError):
             self.stock.serve(key, other, payment)
@@ -141,15 +140,15 @@ class Cases:
 
     def waiting(self) -> Case:
         """A copy of a request in flight, which waits for a second in vain; the first one's units are left out."""
-        merchant, key, body = self.ids.new("mer"), str(uuid.uuid4()), _body()
+        merchant, key, body = self._merchant(), str(uuid.uuid4()), body_of()
         with self.stage.bank.misbehaving(BANK, "slow", times=1, delay_ms=HOLD_MS):
-            first = Thread(target=self._pay, args=(merchant,), kwargs={"key": key, "body": body})
+            first = Thread(target=self.shop.pay, args=(merchant,), kwargs={"key": key, "body": body})
             seen = len(self.stage.meter.requests)
             first.start()
             while len(self.stage.meter.requests) == seen:  # until it has claimed
                 time.sleep(0.01)
             with self._metered() as ours:
-                self._pay(merchant, expected=409, key=key, body=body, headers={"Prefer": "wait=1"})
+                self.shop.pay(merchant, expected=409, key=key, body=body, headers={"Prefer": "wait=1"})
             assert first.is_alive(), "the first request ended before its copy: its units are in the copy's"
             first.join()
         self.stage.drain(self.batch)
@@ -158,12 +157,12 @@ class Cases:
 
     def delivered(self, script: list[int], fresh: Case) -> Case:
         """A payment with one webhook, less the same payment without: what the webhook adds."""
-        merchant = self.ids.new("mer")
-        self._subscribe(merchant)
+        merchant = self._merchant()
+        self.shop.subscribe(merchant)
         self.stage.receiver.script, self.stage.receiver.answered = list(script), []
         minutes = 0
         with self._metered() as ours:
-            self._pay(merchant)
+            self.shop.pay(merchant)
             self.stage.drain(self.batch)
             while self.stage.receiver.answered[-1:] != [204]:
                 assert minutes < MAX_MINUTES, f"the receiver has answered {self.stage.receiver.answered} only"
@@ -175,76 +174,44 @@ class Cases:
 
     def many(self, count: int, merchants: int, *, webhook: bool) -> Tally:
         """Return what one of ``count`` payments cost that were made before the first batch was taken."""
-        names = [self.ids.new("mer") for _ in range(merchants)]
+        names = [self._merchant() for _ in range(merchants)]
         if webhook:
             for name in names:
-                self._subscribe(name)
+                self.shop.subscribe(name)
         self.stage.receiver.script = []
         with self._metered() as ours:
             for number in range(count):
-                self._pay(names[number % merchants])
+                self.shop.pay(names[number % merchants])
             self.stage.drain(self.batch)
         return ours.divided(count)
 
+    def _merchant(self) -> str:
+        """Return a merchant that has paid before: what its first payment writes once is nobody's cost."""
+        merchant = self.shop.ids.new("mer")
+        self.shop.pay(merchant)
+        self.stage.drain()
+        return merchant
+
     def _warm_up(self) -> None:
         """Open connections, read what is read once, and see what a minute costs in which nothing happens."""
-        merchant = self.ids.new("mer")
-        self._subscribe(merchant)
-        self._pay(merchant)
+        merchant = self._merchant()
+        self.shop.subscribe(merchant)
+        self.shop.pay(merchant)
         self.stage.drain()
         self.stage.minute()
         with self._metered() as self.idle:
             self.stage.minute()
 
-    def _subscribe(self, merchant: str) -> None:
-        body = {"url": self.stage.receiver.url, "event_types": ["*"]}
-        status, answer = self.stage.call(
-            "POST", "/webhook_endpoints", body, key=str(uuid.uuid4()), merchant_id=merchant
-        )
-        assert status == 201, answer
-        self.stage.drain()
-
-    def _pay(
-        self, merchant: str, *, expected: int = 201, key: str | None = None, body: Any = None, **options: Any
-    ) -> dict[str, Any]:
-        headers = options.pop("headers", None)
-        status, answer = self.stage.call(
-            "POST",
-            PAYMENTS,
-            body or _body(**options),
-            key=key or str(uuid.uuid4()),
-            merchant_id=merchant,
-            key_id=self.ids.new("key"),
-            headers=headers,
-        )
-        assert status == expected, (status, answer)
-        return {**answer, "merchant_id": merchant}
-
-    def _shown(self, payment: dict[str, Any]) -> dict[str, Any]:
-        """Return the payment as the API shows it now; this read is the benchmark's own and is not metered."""
-        identity = payment.get("payment", {}).get("id") or payment.get("payment_id") or payment["id"]
-        counted, merchant = len(self.stage.meter.requests), payment["merchant_id"]
-        _, answer = self.stage.call("GET", PAYMENT, None, key=None, merchant_id=merchant, path={"payment_id": identity})
-        del self.stage.meter.requests[counted:]
-        return {**answer, "merchant_id": merchant}
-
-    def _follow(self, merchant: str, payment: dict[str, Any], what: str) -> None:
-        path = {"payment_id": payment["id"]}
-        status, answer = self.stage.call(
-            "POST", f"{PAYMENT}/{what}", {}, key=str(uuid.uuid4()), merchant_id=merchant, path=path
-        )
-        assert status in {200, 201}, answer
-
     def _stock(self, *payments: dict[str, Any]) -> Tally:
-        shown = [self._shown(payment) for payment in payments]
+        shown = [self.shop.shown(payment) for payment in payments]
         with self._metered() as stock:
             for payment in shown:
-                self.stock.serve(str(uuid.uuid4()), _body(), payment)
+                self.stock.serve(str(uuid.uuid4()), body_of(), payment)
         return stock
 
     def _stock_in_flight(self) -> Tally:
         """Return what a copy costs that meets its first request in the stock stack: made from within its handler."""
-        key, body = str(uuid.uuid4()), _body()
+        key, body = str(uuid.uuid4()), body_of()
         counted = Tally()
 
         def copy() -> None:
@@ -252,7 +219,9 @@ class Cases:
             with self._metered() as counted, suppress(IdempotencyAlreadyInProgressError):
                 self.stock.serve(key, body, None)
 
-        self.stock.serve(key, body, {"id": self.ids.new("pay"), "merchant_id": "m", "created_at_ms": 1}, during=copy)
+        self.stock.serve(
+            key, body, {"id": self.shop.ids.new("pay"), "merchant_id": "m", "created_at_ms": 1}, during=copy
+        )
         return counted
 
     @contextmanager
@@ -261,26 +230,10 @@ class Cases:
         made = Tally()
         first = len(self.stage.meter.requests)
         calls, invocations = self.stage.services.calls.copy(), self.stage.invocations.copy()
+        gb_ms = self.stage.gb_ms.copy()
         yield made
         found = tally(self.stage.meter.requests[first:])
         made.write, made.read = found.write, found.read
         made.calls.update(self.stage.services.calls - calls)
         made.invocations.update(self.stage.invocations - invocations)
-
-
-def _body(**changes: Any) -> dict[str, Any]:
-    """Return a shop's payment: a token of the gateway, the order's text, and five entries of metadata."""
-    return {
-        "amount_minor": 12_990,
-        "currency": "EUR",
-        "payment_method": "pm_1QK7v2Lkdiwhu7ixPz3mTn4a",
-        "reference": "Order 2026-118274: two seats, Thursday evening",
-        "metadata": {
-            "order_id": str(uuid.uuid4()),
-            "customer_id": "cus_R4b7dQzX9fWm2K",
-            "channel": "web",
-            "basket_items": "2",
-            "invoice": "INV-2026-004417",
-        },
-        **changes,
-    }
+        made.gb_ms.update({name: ms - gb_ms.get(name, 0) for name, ms in self.stage.gb_ms.items()})

@@ -39,20 +39,44 @@ class Message:
     delay_seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long AWS, the gateway and a receiver of webhooks take to answer, in milliseconds (benchmarks/prices.toml)."""
+
+    dynamodb: int = 0
+    dynamodb_transaction: int = 0
+    other_services: int = 0
+    gateway: int = 0
+    receiver: int = 0
+
+    def of(self, service: str, operation: str) -> int:
+        """Return the milliseconds that one request takes."""
+        if not service.startswith("DynamoDB_"):
+            return self.other_services
+        return self.dynamodb_transaction if operation.startswith("Transact") else self.dynamodb
+
+
 @dataclass
 class Services:
-    """What answers. ``calls`` counts the requests to services other than DynamoDB, by service and operation."""
+    """What answers. ``calls`` counts the requests to services other than DynamoDB, by service and operation.
+
+    ``waits_ms`` is how long each of a client's connections would have waited for AWS: on different ones, at the same
+    time.
+    """
 
     meter: Meter
     secrets: str = "{}"
     messages: list[Message] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    waits: Waits = field(default_factory=Waits)
+    waits_ms: Counter[int] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, target: str, body: bytes) -> tuple[int, bytes]:
         """Return status and body for one request; ``target`` is its ``X-Amz-Target``."""
         service, _, operation = target.partition(".")
         with self._lock:  # the images before and after a write are of that write alone
+            self.waits_ms[threading.get_ident()] += self.waits.of(service, operation)
             if service.startswith("DynamoDB_"):
                 return self.meter.handle(operation, body)
             self.calls[f"{service}.{operation}"] += 1

@@ -50,12 +50,13 @@ class Metered:
 class Meter:
     """Charges the requests of one client after the other; ``send`` passes one on to DynamoDB Local.
 
-    ``requests`` are what was charged, ``records`` the stream records by table.
+    ``requests`` are what was charged, ``records`` the stream records by table, at the time of ``now_ms``.
     """
 
     schemas: Mapping[str, Schema]
     send: Send
     phase: str = ""
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     requests: list[Metered] = field(default_factory=list)
     records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -69,7 +70,7 @@ class Meter:
         if writes:
             self._charge_writes(operation, writes, before, status=status, answer=json.loads(answer))
         elif status == 200:
-            self._keep(operation, self._reads(operation, request, json.loads(answer)))
+            self.keep(operation, self._reads(operation, request, json.loads(answer)))
         return status, answer
 
     def _targets(self, operation: str, request: dict[str, Any]) -> Iterator[tuple[str, Schema, Item]]:
@@ -103,7 +104,7 @@ class Meter:
     ) -> None:
         in_transaction = operation == "TransactWriteItems"
         code = str(answer.get("__type", "")).rpartition("#")[2]
-        items = tuple((schema.name, json.dumps(key, sort_keys=True)) for _, schema, key in writes)
+        items = tuple((schema.name, identity(key)) for _, schema, key in writes)
         if status != 200:
             if code in {CONDITION_FAILED, CANCELED}:
                 charges = [
@@ -111,14 +112,14 @@ class Meter:
                     for (_, schema, key), stored in zip(writes, before, strict=True)
                     for charge in refused(schema, key, stored, transactional=in_transaction)
                 ]
-                self._keep(operation, charges, items, was_refused=True)
+                self.keep(operation, charges, items, was_refused=True)
             return
         charges = []
         for (_, schema, key), old in zip(writes, before, strict=True):
             new = self._stored(schema, key)
             charges += Written(schema, old, new, transactional=in_transaction, key=key).charges()
-            self._record(schema, key, old, new)
-        self._keep(operation, charges, items)
+            self.record(schema, key, old, new)
+        self.keep(operation, charges, items)
 
     def _reads(self, operation: str, request: dict[str, Any], answer: dict[str, Any]) -> Iterable[Charge]:
         factor = 1.0 if request.get("ConsistentRead") else EVENTUAL_FACTOR
@@ -151,7 +152,7 @@ class Meter:
         found: Item | None = json.loads(answer).get("Item")
         return found
 
-    def _keep(
+    def keep(
         self,
         operation: str,
         charges: Iterable[Charge],
@@ -159,9 +160,10 @@ class Meter:
         *,
         was_refused: bool = False,
     ) -> None:
+        """Keep a request that was charged."""
         self.requests.append(Metered(operation, self.phase, tuple(charges), items, was_refused))
 
-    def _record(self, schema: Schema, key: Item, old: Item | None, new: Item | None) -> None:
+    def record(self, schema: Schema, key: Item, old: Item | None, new: Item | None) -> None:
         """Keep the stream record of a change; a write that changes nothing makes none."""
         if not schema.stream or old == new:
             return
@@ -173,13 +175,18 @@ class Meter:
                 "eventSource": "aws:dynamodb",
                 "dynamodb": {
                     "Keys": key,
-                    "ApproximateCreationDateTime": int(time.time()),
+                    "ApproximateCreationDateTime": self.now_ms() // 1000,
                     "SequenceNumber": f"{next(self._numbers):021d}",
                     "StreamViewType": schema.stream,
                     **shown,
                 },
             }
         )
+
+
+def identity(key: Item) -> str:
+    """Return a key's text, the same for the same item."""
+    return json.dumps(key, sort_keys=True)
 
 
 def _shows(view: str, image: str) -> bool:

@@ -6,88 +6,57 @@ the sandbox bank, the receiver of webhooks a server that answers what it is told
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import tempfile
+import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, get_ident
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
 
-from benchmarks.units.endpoint import Services, sender, serving
+from benchmarks.units.endpoint import Services, Waits, sender, serving
+from benchmarks.units.handlers import Context, load
+from benchmarks.units.memory import MeteredMemory
 from benchmarks.units.meter import Meter
+from benchmarks.units.receiver import Receiver
 from benchmarks.units.template import Template
 from local.dynamodb_local import running_dynamodb_local
 from local.sandbox_bank.running import running_bank
 from payonce.clock import SystemClock
-from tests.support.aws import FAKE_CREDENTIALS, REGION, REPOSITORY
+from payonce.wiring.adapters import Adapters
+from payonce.wiring.settings import load_settings
+from tests.support.aws import FAKE_CREDENTIALS, REGION
 from tests.support.events import event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from benchmarks.units.template import Function, Source
     from local.sandbox_bank.running import BankHandle
 
 BANK = "honouring"
-FUNCTION_MS = 13_000  # what a function is told it has left: a scheduled one then works for a few seconds
+SCHEDULED_MS = (
+    13_000  # what a scheduled function is told it has left: it then works for a few seconds, not for a minute
+)
+QUIET = {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_TRACE_DISABLED": "1"}
 EVERY_MINUTE = "rate(1 minute)"
 MAX_ROUNDS = 1_000
 
 
-class Context:
-    """What a function gets beside its event."""
-
-    def __init__(self) -> None:
-        self.aws_request_id = str(uuid.uuid4())
-        self.function_name = "benchmark"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the time left."""
-        return FUNCTION_MS
-
-
-class Receiver(ThreadingHTTPServer):
-    """Answers webhooks: with the next of ``script``, then with 204. ``answered`` counts."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Receiving)
-        self.script: list[int] = []
-        self.answered: list[int] = []
-
-    @property
-    def url(self) -> str:
-        """The address of an endpoint here, as long as one on the internet is."""
-        return f"http://127.0.0.1:{self.server_address[1]}/webhooks/payments/payonce"
-
-
-class _Receiving(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        status = self.server.script.pop(0) if self.server.script else 204
-        self.server.answered.append(status)
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @dataclass
 class Stage:
-    """The running stage. ``invocations`` counts what Lambda would bill, by function."""
+    """The running stage. ``invocations`` and ``gb_ms`` are what Lambda would bill, by function.
+
+    Its clock is the machine's and ``offset_ms``, or stands at ``stands_at_ms``.
+    """
 
     template: Template
     services: Services
@@ -96,7 +65,10 @@ class Stage:
     endpoint_url: str
     dynamodb_url: str
     offset_ms: int = 0
+    stands_at_ms: int | None = None
     invocations: Counter[str] = field(default_factory=Counter)
+    gb_ms: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _slept_ms: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     _handlers: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,6 +79,12 @@ class Stage:
         """Return the meter of every request to DynamoDB."""
         return self.services.meter
 
+    def now_ms(self) -> int:
+        """Return the stage's time."""
+        if self.stands_at_ms is not None:
+            return self.stands_at_ms
+        return time.time_ns() // 1_000_000 + self.offset_ms
+
     def call(self, method: str, route: str, body: Any = None, **options: Any) -> tuple[int, dict[str, Any]]:
         """Send one request to the API's function for ``method`` and ``route``; return status and body."""
         function = next(
@@ -116,17 +94,43 @@ class Stage:
             if source.kind == "Api"
             and (source.properties["Method"].upper(), source.properties["Path"]) == (method, route)
         )
-        answer = self.invoke(function, event(body, gateway=BANK, **options))
+        waits_ms = self.services.waits.gateway if method == "POST" else 0
+        answer = self.invoke(function, event(body, gateway=BANK, **options), waits_ms)
         return answer["statusCode"], json.loads(answer["body"])
 
-    def invoke(self, function: Function, given: Any) -> Any:
-        """Run a function's handler as Lambda would, under its own variables; the meter's phase is its name."""
-        with patch.dict(os.environ, {**function.variables, "PAYONCE_ENDPOINT_URL": self.endpoint_url}):
+    def invoke(self, function: Function, given: Any, waits_ms: int = 0) -> Any:
+        """Run a function's handler as Lambda would, under its own variables; the meter's phase is its name.
+
+        ``waits_ms`` is what it waits for others than AWS.
+        """
+        with (
+            self.billed(function.name, function.memory_gb, waits_ms),
+            patch.dict(os.environ, {**function.variables, "PAYONCE_ENDPOINT_URL": self.endpoint_url}),
+        ):
             if function.name not in self._handlers:
-                self._handlers[function.name] = _load(function)
-            self.invocations[function.name] += 1
-            self.meter.phase = function.name
-            return self._handlers[function.name](given, Context())
+                self._handlers[function.name] = load(function)
+            scheduled = any(source.kind == "Schedule" for source in function.sources)
+            remaining_ms = min(function.timeout_ms, SCHEDULED_MS if scheduled else function.timeout_ms)
+            return self._handlers[function.name](given, Context(remaining_ms))
+
+    @contextmanager
+    def billed(self, name: str, memory_gb: float, waits_ms: int = 0) -> Iterator[None]:
+        """Count what happens as one invocation of ``name``, as long as its busiest connection waits and it sleeps."""
+        self.meter.phase = name
+        self.services.waits_ms.clear()
+        self._slept_ms.clear()
+        answered = len(self.receiver.answered)
+        yield
+        if len(self.receiver.answered) > answered:
+            waits_ms += self.services.waits.receiver  # the deliveries of a batch are attempted at the same time
+        self.invocations[name] += 1
+        waits_ms += max(self.services.waits_ms.values(), default=0) + round(max(self._slept_ms.values(), default=0))
+        self.gb_ms[name] += memory_gb * waits_ms
+
+    def sleep(self, seconds: float, really: Callable[[float], None]) -> None:
+        """Sleep, and count it: Lambda bills a function that sleeps."""
+        self._slept_ms[get_ident()] += seconds * 1000
+        really(seconds)
 
     def drain(self, batch: int = 1) -> None:
         """Run all that follows from what was written: streams and queues until nothing is left, ``batch`` at a time.
@@ -183,49 +187,42 @@ class Stage:
 
 
 @contextmanager
-def running_stage(parameters: Mapping[str, str] | None = None) -> Iterator[Stage]:
-    """Run everything and yield the stage; ``parameters`` are the template's."""
+def running_stage(waits: Waits | None = None, *, in_memory: bool = False) -> Iterator[Stage]:
+    """Run everything and yield the stage; ``waits`` are for Lambda's bill.
+
+    ``in_memory``: with the database port in memory instead of DynamoDB Local, for many payments.
+    """
     with ExitStack() as stack:
-        stack.enter_context(
-            patch.dict(
-                os.environ, {**FAKE_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_TRACE_DISABLED": "1"}
-            )
-        )
-        dynamodb_url = stack.enter_context(running_dynamodb_local())
+        stack.enter_context(patch.dict(os.environ, {**FAKE_CREDENTIALS, **QUIET}))
         bank = stack.enter_context(running_bank(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
         receiver = Receiver()
         Thread(target=receiver.serve_forever, daemon=True).start()
+        stack.callback(receiver.server_close)
         stack.callback(receiver.shutdown)
-        services = Services(Meter({}, sender(dynamodb_url)), json.dumps({"sandbox_bank_api_key": "sandbox"}))
+        dynamodb_url = "" if in_memory else stack.enter_context(running_dynamodb_local())
+        secrets = json.dumps({"sandbox_bank_api_key": "sandbox"})
+        meter = Meter({}, _unused if in_memory else sender(dynamodb_url))
+        services = Services(meter, secrets, waits=waits or Waits())
         endpoint_url = stack.enter_context(serving(services))
         gateway = {"name": BANK, "kind": "sandbox_bank", "url": bank.base_url(BANK), "key_retention_seconds": 86_400}
-        given = {
-            "Environment": "local",
-            "Gateways": json.dumps([gateway]),
-            "DefaultGateway": BANK,
-            **(parameters or {}),
-        }
-        template = Template(given, endpoint_url)
-        client = boto3.client("dynamodb", endpoint_url=dynamodb_url, region_name=REGION)
-        for request in template.tables().values():
-            client.create_table(**request)
-        services.meter.schemas = template.schemas()
-        stage = Stage(template, services, bank, receiver, endpoint_url, dynamodb_url)
-        machine = SystemClock.now_ms
-        stack.enter_context(patch.object(SystemClock, "now_ms", lambda clock: machine(clock) + stage.offset_ms))
+        given = {"Environment": "local", "Gateways": json.dumps([gateway]), "DefaultGateway": BANK}
+        stage = Stage(Template(given, endpoint_url), services, bank, receiver, endpoint_url, dynamodb_url)
+        meter.schemas, meter.now_ms = stage.template.schemas(), stage.now_ms
+        if in_memory:
+            names = load_settings(stage.functions[0].variables).table_names
+            stack.enter_context(patch.object(Adapters, "database", MeteredMemory(meter, names)))
+        else:
+            client = boto3.client("dynamodb", endpoint_url=dynamodb_url, region_name=REGION)
+            for request in stage.template.tables().values():
+                client.create_table(**request)
+        stack.enter_context(patch.object(time, "sleep", partial(stage.sleep, really=time.sleep)))
+        stack.enter_context(patch.object(SystemClock, "now_ms", lambda _clock: stage.now_ms()))
         yield stage
+
+
+def _unused(operation: str, _body: bytes) -> tuple[int, bytes]:
+    raise AssertionError(f"{operation} did not go through the database port")
 
 
 def _names(source: Source, member: str, resource: str) -> bool:
     return str(source.properties[member]).partition(".")[0] == resource
-
-
-def _load(function: Function) -> Callable[[Any, Any], Any]:
-    path = REPOSITORY / function.folder / "app.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{function.name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    handler: Callable[[Any, Any], Any] = getattr(module, function.handler)
-    return handler

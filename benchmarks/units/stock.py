@@ -1,7 +1,8 @@
 """The stock stack: Powertools' DynamoDB layer, a put of the payment, and an event sent to SQS.
 
-Its payments have one index, by merchant, because a payments API lists them; they are stored as the API shows them. It
-has no journal, no balances, no outbox, no audit trail and no recovery.
+Its payments have two indexes, by merchant and by the gateway's reference, because a payments API lists them and has to
+find what a gateway reports; they are stored as the API shows them. It has no journal, no balances, no outbox, no audit
+trail and no recovery.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ TABLES: dict[str, dict[str, Any]] = {
             {"AttributeName": "id", "AttributeType": "S"},
             {"AttributeName": "merchant_id", "AttributeType": "S"},
             {"AttributeName": "created_at_ms", "AttributeType": "N"},
+            {"AttributeName": "gateway_reference", "AttributeType": "S"},
         ],
         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
         "GlobalSecondaryIndexes": [
@@ -49,7 +51,12 @@ TABLES: dict[str, dict[str, Any]] = {
                     {"AttributeName": "created_at_ms", "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "ALL"},
-            }
+            },
+            {
+                "IndexName": "stock-by-gateway-reference",
+                "KeySchema": [{"AttributeName": "gateway_reference", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
     },
 }
@@ -70,6 +77,7 @@ class Stock:
         client = boto3.client("dynamodb", endpoint_url=self.stage.endpoint_url, region_name=REGION)
         self._sqs = boto3.client("sqs", endpoint_url=self.stage.endpoint_url, region_name=REGION)
         self._client = client
+        self.memory_gb = self.stage.functions[0].memory_gb  # the same memory on both sides
         config = IdempotencyConfig(event_key_jmespath="key", payload_validation_jmespath="body")
         layer = DynamoDBPersistenceLayer(table_name=RECORDS, boto3_client=client)
         self._run = idempotent_function(
@@ -83,9 +91,8 @@ class Stock:
 
         ``during`` is called while the gateway works.
         """
-        self.stage.meter.phase = PHASE
         self._payment, self._during = payment, during
-        with warnings.catch_warnings():
+        with self.stage.billed(PHASE, self.memory_gb, self.stage.services.waits.gateway), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self._run(event={"key": key, "body": body})
 
@@ -97,6 +104,7 @@ class Stock:
         if payment is None:
             raise UnansweredError
         stored = {name: value for name, value in payment.items() if value is not None}
+        stored["gateway_reference"] = f"{payment['id']}-1"
         self._client.put_item(TableName=PAYMENTS, Item={name: _attribute(value) for name, value in stored.items()})
         url = f"{self.stage.endpoint_url}/000000000000/{QUEUE}"
         self._sqs.send_message(QueueUrl=url, MessageBody=json.dumps(payment))

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """Write and read units by part; what else was called, and how often functions ran."""
+    """Write and read units by part; what else was called, how often functions ran and for how many GB-milliseconds."""
 
     write: defaultdict[Part, float] = field(default_factory=lambda: defaultdict(float))
     read: defaultdict[Part, float] = field(default_factory=lambda: defaultdict(float))
     calls: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     invocations: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    gb_ms: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
     def write_units(self) -> float:
@@ -43,7 +44,7 @@ class Tally:
 
     def _combined(self, other: Tally, factor: float) -> Tally:
         made = Tally()
-        for name in ("write", "read", "calls", "invocations"):
+        for name in ("write", "read", "calls", "invocations", "gb_ms"):
             mine, theirs, into = getattr(self, name), getattr(other, name), getattr(made, name)
             for part in {**mine, **theirs}:
                 amount = mine.get(part, 0) + factor * theirs.get(part, 0)

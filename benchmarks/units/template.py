@@ -37,13 +37,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: its folder, its handler's name, its variables and its event sources that are enabled."""
+    """A function: its folder, its handler's name, its variables, event sources that are enabled, memory and timeout."""
 
     name: str
     folder: str
     handler: str
     variables: Mapping[str, str]
     sources: tuple[Source, ...]
+    memory_gb: float
+    timeout_ms: int
 
 
 @dataclass
@@ -72,6 +74,11 @@ class Template:
         """Return every table's keys and indexes, by name."""
         return {name: schema_of(name, properties) for name, properties in self._of_type("AWS::DynamoDB::Table")}
 
+    @property
+    def architecture(self) -> str:
+        """Return the processor of the functions, which has a price of its own."""
+        return str(self.document["Globals"]["Function"]["Architectures"][0])
+
     def functions(self) -> list[Function]:
         """Return every function whose condition holds."""
         shared = self.document["Globals"]["Function"]
@@ -88,6 +95,8 @@ class Template:
                     }.items()
                 },
                 sources=tuple(self._sources(properties)),
+                memory_gb=int(properties.get("MemorySize", shared["MemorySize"])) / 1024,
+                timeout_ms=int(properties.get("Timeout", shared["Timeout"])) * 1000,
             )
             for name, properties in self._of_type("AWS::Serverless::Function")
         ]

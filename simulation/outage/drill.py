@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import CaptureMethod
 from payonce.domain.ids import UlidSource
 from payonce.domain.money import Money
+from payonce.domain.payment import PaymentStatus
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import KeyedRequest
@@ -34,6 +35,7 @@ from simulation.outage.bank import DrillBank, every
 from simulation.outage.cloud import DrillDatabase, DrillQueue
 from simulation.scheduler import START_MS, Scheduler
 from tests.support.aws import load_template
+from tests.support.stored import payments_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -226,11 +228,12 @@ class Drill:
 
     def _count(self) -> None:
         result, outage = self.result, self.scenario.outage_seconds
-        for item in self.database._tables[Table.PAYMENTS].values():
-            if item["gateway"] != "bank":
+        tables = self.database._tables
+        for payment in payments_in(tables[Table.PAYMENTS].values(), tables[Table.OUTBOX].values()):
+            if payment.gateway != "bank":
                 continue
-            reference = item["gateway_reference"]
-            if item["status"] == "failed":
+            reference = payment.gateway_reference
+            if payment.status is PaymentStatus.FAILED:
                 result.not_executed += 1
                 result.unasked += self.bank.sent_at[reference] < outage
             result.asks[self.bank.asked[reference]] += 1

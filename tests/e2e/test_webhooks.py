@@ -231,7 +231,7 @@ def test_a_dead_letter_is_redriven_by_the_command(stack: Stack, shop: Shop) -> N
         "merchant_id": shop.merchant_id,
         "endpoint_id": shop.created["id"],
         "delivery_id": delivery["id"],
-        "attempt": 1,
+        "fence": 1,
     }
     sqs.send_message(QueueUrl=stack.outputs["DeliveryFailuresUrl"], MessageBody=json.dumps(dead))
     queues = ["--from", stack.outputs["DeliveryFailuresUrl"], "--to", stack.outputs["DeliveryQueueUrl"]]

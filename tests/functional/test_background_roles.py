@@ -113,7 +113,7 @@ def test_the_scheduler_asks_for_what_its_role_allows(background: Background) -> 
     clock, database = application.clock, application.database
     now_ms = clock.now_ms()
     view = new_endpoint(application, merchant_id=MERCHANT)
-    lost = store_event(database, 1, created_at_ms=now_ms - DAY_MS, merchant_id=MERCHANT)
+    lost = store_event(database, 1, created_at_ms=now_ms - HOUR_MS, merchant_id=MERCHANT)
     store_delivery(database, lost, view["id"], DeliveryStatus.PENDING, now_ms=now_ms - DAY_MS)
     held = store_event(database, 2, created_at_ms=now_ms - DAY_MS, merchant_id=MERCHANT)
     store_delivery(database, held, view["id"], DeliveryStatus.HELD, now_ms=now_ms - DAY_MS)
@@ -125,9 +125,17 @@ def test_the_scheduler_asks_for_what_its_role_allows(background: Background) -> 
         held_replay(endpoint, "rpl_2", now_ms=ended_ms),
     ):
         database.write([insert_replay_write(replay)])
+    store_event(database, 3, created_at_ms=now_ms - HOUR_MS, merchant_id=MERCHANT)
     for _ in range(2):
         background.run("schedule_deliveries", event("schedule_deliveries", "scheduled"))
-    background.check("schedule_deliveries", {Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD})
+        clock.offset_ms += 2 * HOUR_MS  # type: ignore[attr-defined]
+    background.check(
+        "schedule_deliveries",
+        {
+            Grant("sqs:SendMessageBatch", "DeliveryQueue"): LOCAL_CLOUD,
+            Grant("dynamodb:BatchGetItem", "OutboxTable"): "Events that were put aside; webhooks/sweeper.py.",
+        },
+    )
 
 
 def test_the_inbox_asks_for_what_its_role_allows(background: Background) -> None:

@@ -36,11 +36,10 @@ def test_what_clients_see_is_linearizable(front: str, store: str, tmp_path: Path
 
 
 def test_an_event_is_one_however_often_it_is_asked_for(tmp_path: Path) -> None:
-    """Of the soak's dispatcher: both workers send the same event. Fails when each has an endpoint or ids of its own."""
+    """Of the soak's dispatcher. Fails when each worker has an endpoint or ids of its own."""
     with running_world("dispatcher", "dynamodb", tmp_path, is_durable=False) as world:
         told = [world.ask(worker.url, "an-event-of-its-own", "a", 1) for worker in [*world.workers, *world.workers]]
-        assert {one.outcome for one in told} == {Outcome.ANSWERED}
-        assert len({one.answer for one in told}) == 1
+        assert [one.outcome for one in told] == [Outcome.ANSWERED, *[Outcome.UNKNOWN] * 3]
         assert world.executions() == {"an-event-of-its-own": [Execution("a")]}
 
 

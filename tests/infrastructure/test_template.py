@@ -489,7 +489,7 @@ def test_every_queue_holds_failures_or_has_a_dead_letter_queue() -> None:
 
 def test_a_message_is_seen_once_while_it_is_worked_on_and_put_aside_when_it_poisons() -> None:
     queue = TEMPLATE["Resources"]["DeliveryQueue"]["Properties"]
-    assert queue["VisibilityTimeout"] == 180
+    assert queue["VisibilityTimeout"] == 360
     assert queue["RedrivePolicy"] == {
         "deadLetterTargetArn": {"GetAtt": "DeliveryFailures.Arn"},
         "maxReceiveCount": 5,

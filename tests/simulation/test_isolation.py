@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ENDPOINTS = 20
 EXECUTIONS = 5
 RATE = 20  # events a second of the others together
-SECONDS = 12
+SECONDS = 8
 HOT_RATE = 150
 HOT_SECONDS = 0.2
 NEVER = 2 * ATTEMPT_TIMEOUT_MS / 1000
@@ -78,7 +78,7 @@ def test_a_delivery_costs_four_units_however_busy_its_endpoint_is() -> None:
 
 def test_a_dead_endpoint_does_not_delay_the_others() -> None:
     """Fails without the bound of direct messages, without the pace, and without the breaker (the next test)."""
-    run = Run(scenario(steady(NEVER), hot_rate=20, seconds=40))
+    run = Run(scenario(steady(NEVER), hot_rate=20, seconds=20))
     assert unmoved(run)
     assert run.receivers.most_hot_at_once <= MOST_DIRECT + FIRST_WIDTH
 
@@ -92,15 +92,15 @@ def test_without_bounds_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_receiver_that_fails_half_the_time_gets_one_at_a_time_and_delays_nobody() -> None:
     turns = itertools.count()
-    run = Run(scenario(lambda _second: (HOT_SECONDS, 200 if next(turns) % 2 else 500), seconds=20))
+    run = Run(scenario(lambda _second: (HOT_SECONDS, 200 if next(turns) % 2 else 500), hot_rate=50, seconds=10))
     assert unmoved(run)
-    assert run.hot_accepted > 20
+    assert run.hot_accepted > 10
     # Beyond the first moment, when messages were out before anything had failed, at most a second one is under way.
     assert run.most_hot_at_once_after(2) <= 2
 
 
 def test_a_receiver_that_becomes_quick_gets_more_at_once() -> None:
     """Fails when the width never grows again: what had waited would wait for minutes."""
-    run = Run(scenario(lambda second: (2.0 if second < 6 else 0.05, 200), hot_rate=60, seconds=20))
+    run = Run(scenario(lambda second: (2.0 if second < 5 else 0.05, 200), hot_rate=40, seconds=12))
     assert unmoved(run)
-    assert run.hot_accepted >= 0.95 * run.hot_events - 60
+    assert run.hot_accepted == run.hot_events

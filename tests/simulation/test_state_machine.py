@@ -233,14 +233,14 @@ class Payments(RuleBasedStateMachine):
         versions: dict[str, list[int]] = {}
         for item in self.database._tables[Table.OUTBOX].values():
             versions.setdefault(item["pk"], []).append(int(item["sk"]))
-        for payment in self.payments():
+        for payment in self.payments_stored():
             assert sorted(versions.pop(payment.payment_id)) == list(range(1, payment.version + 1))
             assert 0 <= payment.refunded_minor <= payment.captured_minor <= payment.amount_minor
             assert payment.capturable_minor >= 0
             assert 0 <= payment.refundable_minor <= payment.captured_minor - payment.refunded_minor
         assert versions == {}
 
-    def payments(self) -> list[Payment]:
+    def payments_stored(self) -> list[Payment]:
         """Return all payments as they are stored."""
         return payments_in(self.database._tables[Table.PAYMENTS].values(), self.database._tables[Table.OUTBOX].values())
 
@@ -273,7 +273,7 @@ class Payments(RuleBasedStateMachine):
         executed: Counter[OperationKind] = Counter()
         for booking in self.world.gateway.succeeded():
             executed[booking.instruction.kind] += 1
-        stored = self.payments()
+        stored = self.payments_stored()
         paid = [payment for payment in stored if payment.status.value not in {"declined", "failed", "in_doubt"}]
         assert len(paid) == executed[OperationKind.PAYMENT]
         refunded = sum(

@@ -5,6 +5,7 @@ The tables are made once and emptied after each cell, so that a cell can look at
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from contextlib import contextmanager
@@ -191,9 +192,14 @@ class Stage:
         return total
 
     def stored(self, table: Table) -> list[Item]:
-        """Return every item of a table, without binary attributes."""
+        """Return every item of a table. Over HTTP, binary attributes are base64 text."""
         items = self.servers.tables.scan(self.servers.names[table])
-        return [from_attributes({name: value for name, value in item.items() if "B" not in value}) for item in items]
+        return [
+            from_attributes(
+                {name: {"B": base64.b64decode(value["B"])} if "B" in value else value for name, value in item.items()}
+            )
+            for item in items
+        ]
 
     def open_claims(self) -> list[Item]:
         """Return the claims that are not concluded."""

@@ -173,7 +173,8 @@ def test_of_a_report_only_the_merchants_own_rows_are_shown(application: Applicat
 def test_evidence_of_a_payment_that_is_not_stored_under_the_merchant_is_hidden(application: Application) -> None:
     """Fails when the case's word is taken for whose a payment is."""
     case = a_case(application)
-    application.database._tables["payments"].clear()  # type: ignore[attr-defined]
+    for table in ("payments", "outbox"):
+        application.database._tables[table].clear()  # type: ignore[attr-defined]
     assert case.evidence
     assert document(get(application))["evidence"] == []
 

@@ -7,6 +7,7 @@ INVALID_ARGUMENT, and the token alone must give nobody access. https://google.ai
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ def lists(application: Application) -> list[List]:
                 merchant_id,
                 content_id("brk", merchant_id, str(number)),
                 clock.now_ms(),
-                f"pay_{number:026d}",
+                f"pay_{zlib.crc32(merchant_id.encode()) * 1000 + 500 + number:026d}",  # of this merchant alone
                 break_class=BreakClass.STATUS_MISMATCH if declined else BreakClass.DUPLICATE_CAPTURE,
             )
             change = Change.DECLINED if declined else Change.CHARGED

@@ -370,7 +370,7 @@ def test_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     twice: list[Break] = []
     monkeypatch.setattr(shop, "why", twice.append)
     shop.why_twice()
-    assert cost(lambda: shop.explainer.explain(twice[0])) == 5
+    assert cost(lambda: shop.explainer.explain(twice[0])) == 6
 
 
 def test_a_store_that_fails_leaves_a_break_without_its_why(monkeypatch: pytest.MonkeyPatch) -> None:

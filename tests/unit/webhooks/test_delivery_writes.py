@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payonce.domain.delivery import MAX_EXCERPT_CHARACTERS, Answer
 from payonce.domain.errors import WriteConflict
+from payonce.domain.ids import UlidSource, event_id
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.ports import Adjust, Table
+from payonce.stores.limits import item_bytes
 from payonce.stores.memory import MemoryDatabase
 from payonce.webhooks.deliveries import (
     MAX_KEPT_ATTEMPTS,
     RETENTION_SECONDS,
+    attempt_entry,
     attempt_name,
     delivery_from,
     key_of,
@@ -124,3 +128,23 @@ def test_the_oldest_attempt_makes_room_and_looking_at_it_lasts_from_the_newest()
     kept = sorted(name for name in after if name.startswith("attempt#"))
     assert kept == [attempt_name(number) for number in range(3, MAX_KEPT_ATTEMPTS + 3)]
     assert after["purge_at"] == at_ms // 1000 + RETENTION_SECONDS
+
+
+def test_a_delivery_that_is_accepted_at_once_is_below_a_kilobyte() -> None:
+    """Fails when a talkative receiver, or another attribute, makes every record a second write unit."""
+    database = MemoryDatabase()
+    ids = UlidSource(lambda: NOW_MS, lambda size: b"x" * size)
+    event = {
+        **EVENT,
+        "merchant_id": ids.new("mer"),
+        "event_id": event_id(ids.new("pay"), 1),
+        "event_type": "payment.requires_action",
+    }
+    delivery = new_delivery(event, ids.new("we"), DeliveryStatus.PENDING, now_ms=NOW_MS)
+    database.write([insert_write(delivery)])
+    answer = Answer(status=200, latency_ms=14_999, excerpt="x" * MAX_EXCERPT_CHARACTERS)
+    entry = attempt_entry(answer, at_ms=NOW_MS)
+    database.write([attempt_write(read(database, delivery), entry, DeliveryStatus.DELIVERED, at_ms=NOW_MS)])
+    assert item_bytes(item(database, delivery)) <= 1024
+    refused = Answer(status=500, latency_ms=1, excerpt="x" * MAX_EXCERPT_CHARACTERS)
+    assert attempt_entry(refused, at_ms=NOW_MS)["response_excerpt"] == refused.excerpt

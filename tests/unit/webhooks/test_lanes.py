@@ -11,7 +11,7 @@ import pytest
 
 from payonce.domain.delivery import Answer, NoAnswer, NoAnswerReason
 from payonce.domain.endpoint import EndpointChange, EndpointStatus
-from payonce.domain.errors import OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.errors import BodyMalformed, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.domain.ids import event_place
 from payonce.domain.webhooks import MOST_DIRECT, MOST_LANES, DeliveryStatus
 from payonce.outbox import event_key
@@ -22,7 +22,7 @@ from payonce.webhooks.deliveries import DUE_INDEX, key_of, new_delivery
 from payonce.webhooks.delivery_writes import attempt_write, insert_write
 from payonce.webhooks.endpoints import delete_writes
 from payonce.webhooks.gate import gate_key
-from payonce.webhooks.messages import wake
+from payonce.webhooks.messages import parse_message, wake
 from payonce.webhooks.pace import FIRST_WIDTH
 from tests.support.webhooks import MERCHANT, REQUEST_MS, WebhookWorld, ids_and_bytes, parsed
 
@@ -527,6 +527,23 @@ def test_two_that_want_the_lane_at_the_same_moment_do_not_both_get_it(world: Web
     take = partial(world.gates.take, gate, 0, now_ms=world.clock.ms)
     assert take(until_ms=world.clock.ms + 70_000) is not None
     assert take(until_ms=world.clock.ms + 70_001) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"merchant_id":"mer_1","endpoint_id":"one","lane":4}',
+        '{"merchant_id":"mer_1","endpoint_id":"one","lane":-1}',
+        '{"merchant_id":"mer_1","endpoint_id":"one","lane":true}',
+        '{"merchant_id":"","endpoint_id":"one","lane":0}',
+        '{"merchant_id":"mer_1","endpoint_id":"one","delivery_id":"whd_1"}',
+        "[]",
+    ],
+)
+def test_what_is_no_message_is_refused(text: str) -> None:
+    """Fails when a lane that does not exist is looked for: such a message would never be handled."""
+    with pytest.raises(BodyMalformed):
+        parse_message(text)
 
 
 def test_a_retry_within_a_session_is_sent_in_it_when_it_is_due(world: WebhookWorld, endpoint: Endpoint) -> None:

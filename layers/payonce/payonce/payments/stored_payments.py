@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from payonce.ports import Database, Item
 
 FIRST_VERSION = 1
+HEAD_TRIES = 3  # as often as a transaction whose answer is lost is sent (stores/dynamodb.py)
 
 
 def find_payment(database: Database, merchant_id: str, payment_id: str) -> Payment | None:
@@ -59,13 +60,17 @@ def keep_head(database: Database, merchant_id: str, payment_id: str) -> None:
     first = find_first(database, merchant_id, payment_id)
     if first is None:
         return
-    try:
-        database.write([head_insert(first)])
-    except WriteConflict:
-        return  # a concurrent operation has made it
-    except OutcomeUnknown as error:
-        # It is what everybody reads anyhow, so nothing has been executed, even if it is stored now or later.
-        raise StoreUnavailable(error.detail) from error
+    doubt: OutcomeUnknown | None = None
+    for _ in range(HEAD_TRIES):
+        try:
+            database.write([head_insert(first)])
+            return
+        except WriteConflict:
+            return  # a concurrent operation has made it, or a try whose answer was lost
+        except OutcomeUnknown as error:
+            doubt = error
+    # It is what everybody reads anyhow, so nothing has been executed, even if it is stored now or later.
+    raise StoreUnavailable("The payment's head could not be stored. Retry with the same key.") from doubt
 
 
 def _first(item: Item | None, merchant_id: str | None) -> Payment | None:

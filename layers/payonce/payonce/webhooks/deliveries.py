@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DUE_INDEX = "due-deliveries"
 DELIVERY_PREFIX = "DELIVERY#"
 ATTEMPT_PREFIX = "attempt#"
+# Characters kept of an answer that accepts: a delivery with one attempt then has less than the kilobyte that one write
+# unit buys. Of a refusal, which somebody has to understand, all is kept that was read.
+MAX_ACCEPTED_EXCERPT = 250
 MAX_KEPT_ATTEMPTS = 20  # per delivery: more than a whole schedule has; redeliveries drop the oldest
 RETENTION_SECONDS = 90 * 24 * 3600  # deliveries are diagnostic data; the events themselves are kept
 # A new delivery's lease for its message: half of it for the queue, half for the attempt and its record.
@@ -118,11 +121,12 @@ def leased_to_its_message(delivery: Delivery, *, now_ms: int) -> Delivery:
 def attempt_entry(exchanged: Exchanged, *, at_ms: int) -> dict[str, Any]:
     """Return the stored entry of an exchange."""
     if isinstance(exchanged, Answer):
+        accepted = 200 <= exchanged.status < 300
         return {
             "at_ms": at_ms,
             "latency_ms": exchanged.latency_ms,
             "status": exchanged.status,
-            "response_excerpt": exchanged.excerpt,
+            "response_excerpt": exchanged.excerpt[:MAX_ACCEPTED_EXCERPT] if accepted else exchanged.excerpt,
         }
     return {
         "at_ms": at_ms,

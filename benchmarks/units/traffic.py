@@ -1,0 +1,90 @@
+"""The requests that payonce's code makes at a rate, captured with their times from the functions' own handlers.
+
+Time is virtual: a payment's handler runs at the payment's time, and what follows in a poll of the streams a quarter of
+a second later. The database is the port in memory, which charges each request as the meter does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.units.dollars import POLLS_PER_SECOND, batch_at, streamed_units
+from benchmarks.units.shop import Shop
+from benchmarks.units.stage import running_stage
+from benchmarks.units.tally import tally
+
+if TYPE_CHECKING:
+    from benchmarks.units.meter import Metered
+    from benchmarks.units.stage import Stage
+
+POLL_MS = 1000 // POLLS_PER_SECOND
+BEGAN_MS = 1_800_000_000_000
+AUTHORIZATION_MS = 300  # between the claim and the commit
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A request and the time at which it is sent, in milliseconds from the beginning."""
+
+    at_ms: float
+    request: Metered
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What ``payments`` payments at ``rate`` a second by ``merchants`` merchants made the code send."""
+
+    rate: int
+    merchants: int
+    payments: int
+    webhooks: bool
+    sent: tuple[Timed, ...]
+    names: tuple[str, ...] = ()  # the merchants' ids
+
+    @property
+    def duration_ms(self) -> float:
+        """Return the time from the first payment to the end of the last one's share of time."""
+        return self.payments / self.rate * 1000
+
+
+def capture(rate: int, merchants: int, seconds: float, *, webhooks: bool = False) -> Traffic:
+    """Return the traffic of ``seconds`` at ``rate`` payments a second, by ``merchants`` in turn."""
+    with running_stage(in_memory=True) as stage:
+        shop = Shop(stage)
+        names = [shop.ids.new("mer") for _ in range(merchants)]
+        if webhooks:
+            for name in names:
+                shop.subscribe(name)
+        for name in names:
+            shop.pay(name)  # what is written once for a merchant, or read once
+        stage.drain()
+        _made(stage)
+        shop.pay(names[0])
+        stage.drain()
+        batch = batch_at(rate, streamed_units(stage.meter.schemas, tally(stage.meter.requests)))
+        _made(stage)
+        sent: list[Timed] = []
+        payments = round(rate * seconds)
+        for tick in range(0, payments, max(1, rate // POLLS_PER_SECOND)):
+            for number in range(tick, min(payments, tick + rate // POLLS_PER_SECOND)):
+                at_ms = number * 1000 / rate
+                stage.stands_at_ms = BEGAN_MS + int(at_ms)
+                shop.pay(names[number % merchants])
+                first, *later = _made(stage)
+                sent += [Timed(at_ms, first), *(Timed(at_ms + AUTHORIZATION_MS, one) for one in later)]
+            sent += _following(stage, batch, at_ms + AUTHORIZATION_MS + POLL_MS)
+    return Traffic(rate, merchants, payments, webhooks, tuple(sorted(sent, key=lambda one: one.at_ms)), tuple(names))
+
+
+def _following(stage: Stage, batch: int, from_ms: float) -> list[Timed]:
+    """Return what a poll's batches make the functions send, in equal steps until the next poll."""
+    stage.stands_at_ms = BEGAN_MS + int(from_ms)
+    stage.drain(batch)
+    requests = _made(stage)
+    return [Timed(from_ms + POLL_MS * place / len(requests), one) for place, one in enumerate(requests)]
+
+
+def _made(stage: Stage) -> list[Metered]:
+    requests, stage.meter.requests = stage.meter.requests, []
+    return requests
