@@ -44,7 +44,7 @@ ROUNDS = int(os.environ.get("PAYONCE_BENCH_ROUNDS", "5"))
 CLIENTS = 64
 ALONE = 100  # requests of one client, for the latency
 SEED = 20_240_607
-ONE_KEY = "the-same-key-every-time"
+ONE_KEY = "the-same-key-every-time"  # to a version: two may not read each other's records
 QUIET = {**FAKE_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "ERROR"}
 console = Console()
 
@@ -123,7 +123,7 @@ def sidecars_of(
         config = configuration(upstream_url, store={**store, **_apart(store, name)}, server=server)
         found = stack.enter_context(running_sidecar(config, files, **environment))
         rows.append(Measured(f"{name}, {label}: fresh keys", found.url, found.process.pid))
-        rows.append(Measured(f"{name}, {label}: replays", found.url, found.process.pid, ONE_KEY))
+        rows.append(Measured(f"{name}, {label}: replays", found.url, found.process.pid, f"{ONE_KEY}-{name}"))
     return rows
 
 

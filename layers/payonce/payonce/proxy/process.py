@@ -34,7 +34,7 @@ def serve(sidecar: Sidecar, config: Server) -> int:
             sidecar,
             host=config.host,
             port=config.port,
-            http=connection_class(config),
+            http=connection_class(config),  # h11 is strict about framing
             loop="asyncio",  # not whatever happens to be installed
             ws="none",
             lifespan="on",
