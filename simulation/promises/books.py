@@ -37,7 +37,7 @@ def p7_ledger_balances(facts: Facts, commit: Commit) -> None:
 def _check_balances(facts: Facts, merchant: str, currency: str) -> None:
     counters: Counter[str] = Counter()
     for item in facts.database.items(Table.LEDGER):
-        if item["pk"] == f"BALANCE#{merchant}" and item["sk"].startswith(currency):
+        if item["pk"].startswith(f"BALANCE#{merchant}#") and item["sk"].startswith(currency):
             counters.update({name: item[name] for name in item if name.startswith("account:")})
     wanted = {
         f"account:{account}": amount

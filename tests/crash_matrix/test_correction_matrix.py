@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.payments.corrective_plan import correction_key, corrective_reference
+from payonce.payments.journal import BALANCE_PARTITIONS, balance_partition
 from payonce.ports import Table
 from payonce.stores.dynamodb_requests import from_attributes
 from tests.crash_matrix import child
@@ -206,7 +207,8 @@ def test_a_correction_killed_anywhere_refunds_once(
     for case in [*undisturbed, *cases]:
         case.check(bank, client, names)
     check_trace(client, tables[Table.IDEMPOTENCY], at_least=2 * len(cases))
-    balances = items(client, names["ledger"], f"BALANCE#{child.MERCHANT}")
+    partitions = [balance_partition(child.MERCHANT, number) for number in range(BALANCE_PARTITIONS)]
+    balances = [item for partition in partitions for item in items(client, names["ledger"], partition)]
     accounts = [int(value["N"]) for item in balances for name, value in item.items() if name.startswith("account:")]
     assert accounts
     assert sum(accounts) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,15 @@ from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge, 
 from payonce.domain.payment import Change
 from payonce.outbox import DAY_SHARDS
 from payonce.payments.booking import change_write, payment_event
-from payonce.payments.journal import BALANCE_COUNTERS, balance_write, correction_writes, entries_of, entry_of, movements
+from payonce.payments.journal import (
+    BALANCE_COUNTERS,
+    BALANCE_PARTITIONS,
+    balance_write,
+    correction_writes,
+    entries_of,
+    entry_of,
+    movements,
+)
 from payonce.payments.payment_reads import get_balances, get_history
 from payonce.ports import Adjust, Insert, Table
 from payonce.stores.memory import MemoryDatabase
@@ -143,12 +152,15 @@ def test_a_thousand_payments_a_second_of_one_merchant_meet_in_less_than_one_of_a
     A second of payments that take 10 ms each, counted, not calculated. Fails with few counters, and when they are not
     chosen evenly: with 16 counters 47 of a hundred meet.
     """
-    counters = []
+    counters, partitions = [], []
     for number in range(5_000):
         write = balance_write(entry(number))
         assert isinstance(write, Adjust)
         counters.append(write.key["sk"])
+        partitions.append(write.key["pk"])
     in_flight = 10
     met = sum(counter in counters[max(0, at - in_flight) : at] for at, counter in enumerate(counters))
     assert met / len(counters) < 0.01
+    # A partition takes 1,000 write units a second, and each of these takes two.
+    assert max(Counter(partitions).values()) < 2 * len(partitions) / BALANCE_PARTITIONS
     assert len(set(counters)) > BALANCE_COUNTERS * (1 - math.exp(-len(counters) / BALANCE_COUNTERS)) * 0.9

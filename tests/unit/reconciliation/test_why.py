@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from payonce.domain.errors import GatewayUnavailable, KeyExpired, KeyReused, StoreUnavailable
+from payonce.domain.errors import GatewayUnavailable, KeyExpired, KeyReused, PayonceError, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.money import Money
 from payonce.entrypoints.claim_stream import serve_audit
-from payonce.idempotency.audit_items import DatabaseAuditTrail
+from payonce.idempotency.audit_items import AUDIT_SHARDS, DatabaseAuditTrail
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.release import ReleaseOrder
 from payonce.idempotency.window import DEFAULT_AUDIT_RETENTION_SECONDS, LEASE_MARGIN_MS
 from payonce.payments.create import CreatePayment, plan_payment
@@ -43,7 +44,8 @@ class Shop:
     def __post_init__(self) -> None:
         self.database: Any = self.world.database
         self.trail = DatabaseAuditTrail(self.database, DEFAULT_AUDIT_RETENTION_SECONDS)
-        self.explainer = Explainer(database=self.database, store=self.world.store, trail=self.trail)
+        store = self.world.store
+        self.explainer = Explainer(database=self.database, store=store, open_claims=store, trail=self.trail)
 
     def pay(self, key: str = "first-key", **options: Any) -> str:
         """Create a payment and return its id."""
@@ -63,6 +65,13 @@ class Shop:
         with pytest.raises(KeyboardInterrupt):
             self.world.create(key)
         self.world.engine._conclude.write = write  # type: ignore[method-assign]
+        return self.world.gateway.submissions[-1].gateway_reference
+
+    def given_back(self, key: str = "first-key") -> str:
+        """Pay while the gateway can't be reached; return the reference of what was never sent."""
+        self.world.gateway.script = ["never"]
+        with pytest.raises(PayonceError):
+            self.world.create(key)
         return self.world.gateway.submissions[-1].gateway_reference
 
     def why(self, found: Break) -> WhyReason | None:
@@ -336,9 +345,8 @@ def test_the_trail_is_searched_for_a_bounded_number_of_entries(monkeypatch: pyte
     shop = Shop()
     for number in range(5):
         shop.pay(f"key-{number}")
-    reference = shop.killed_before_the_commit()
-    found = shop.break_of(reference, BreakClass.MISSING_IN_LEDGER)
-    assert shop.why(found) is WhyReason.STILL_OPEN
+    found = shop.break_of(shop.given_back(), BreakClass.MISSING_IN_LEDGER)
+    assert shop.why(found) is WhyReason.GIVEN_BACK
     monkeypatch.setattr(explain_module, "MAX_SEARCHED_ENTRIES", 3)
     assert shop.why(found) is WhyReason.FORGOTTEN
 
@@ -365,8 +373,11 @@ def test_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     booked = shop.break_of(f"{payment_id}-1", BreakClass.DUPLICATE_CAPTURE, payment_id=payment_id, merchant_id=MERCHANT)
     assert cost(lambda: shop.explainer.explain(booked)) == 3
-    unbooked = shop.break_of(reference, BreakClass.MISSING_IN_LEDGER)
-    assert cost(lambda: shop.explainer.explain(unbooked)) == 8 + 2
+    directory, shards = 1, AUDIT_SHARDS
+    unbooked = shop.break_of(shop.given_back("fourth-key"), BreakClass.MISSING_IN_LEDGER)
+    assert cost(lambda: shop.explainer.explain(unbooked)) == directory + shards + 2
+    still_open = shop.break_of(reference, BreakClass.MISSING_IN_LEDGER)
+    assert cost(lambda: shop.explainer.explain(still_open)) == directory + shards + OPEN_LEASE_SHARDS + 1 + 2
     twice: list[Break] = []
     monkeypatch.setattr(shop, "why", twice.append)
     shop.why_twice()

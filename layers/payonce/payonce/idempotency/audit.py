@@ -186,7 +186,7 @@ class AuditTrail(Protocol):
         """Yield the entries with ``from_ms <= at_ms < until_ms`` of one scope by time, or of all scopes.
 
         A store may yield those of all scopes month by month (UTC) and scope by scope, each by time. A claim that is
-        reported with the transition after it comes before that one, and lies in that one's period.
+        reported with the transition after it comes before that one, and both lie in the claim's period.
         """
         ...
 

@@ -51,15 +51,21 @@ def entry_item(entry: AuditEntry, retention_seconds: int, claimed: AuditEntry | 
     ``claimed``: the entry of the claim that the transition ends the first state of. Only what differs is stored.
     """
     shard = zlib.crc32(entry.record_id.encode()) % AUDIT_SHARDS
+    listed_at_ms = _listed_at_ms(entry, claimed)
     return {
         **{name: value for name, value in entry.to_data().items() if value or name in _ALWAYS},
         "entry_key": entry_key(entry),
         "entry_id": entry.entry_id,
-        "at_key": at_key(entry.at_ms, entry.entry_id),
-        "scope_month": _partition(entry.scope, month_of(entry.at_ms), shard),
+        "at_key": at_key(listed_at_ms, entry.entry_id),
+        "scope_month": _partition(entry.scope, month_of(listed_at_ms), shard),
         "purge_at": entry.at_ms // 1000 + retention_seconds,
         **({CLAIMED_MEMBER: _difference(claimed, entry)} if claimed is not None else {}),
     }
+
+
+def _listed_at_ms(entry: AuditEntry, claimed: AuditEntry | None) -> int:
+    """Return the time by which an item is listed: the claim's, so that a claim is found by the time in its id."""
+    return entry.at_ms if claimed is None else claimed.at_ms
 
 
 def month_of(at_ms: int) -> str:
@@ -103,9 +109,9 @@ class AuditDirectory:
         self._retention_seconds = retention_seconds
         self._known: set[tuple[str, str]] = set()
 
-    def list_scope(self, entry: AuditEntry) -> None:
+    def list_scope(self, entry: AuditEntry, claimed: AuditEntry | None = None) -> None:
         """List the entry's scope under its month. Idempotent; raises what ``Database.write`` raises."""
-        listing = (month_of(entry.at_ms), entry.scope)
+        listing = (month_of(_listed_at_ms(entry, claimed)), entry.scope)
         if listing in self._known:
             return
         month, scope = listing
@@ -153,7 +159,7 @@ class DatabaseAuditTrail:
 
         After ``StoreUnavailable`` or ``OutcomeUnknown`` add it again.
         """
-        self._directory.list_scope(entry)
+        self._directory.list_scope(entry, claimed)
         try:
             self._database.write([entry_write(entry, self._retention_seconds, claimed)])
         except WriteConflict:

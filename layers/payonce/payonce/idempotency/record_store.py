@@ -215,9 +215,9 @@ class DatabaseIdempotencyStore:
         )
         audited: list[Write] = []
         if by is not None:
-            entry = released_entry(owned, by)
-            self._audit_directory.list_scope(entry)
-            audited = [entry_write(entry, self._audit_retention_seconds, claimed_entry(owned))]
+            entry, claimed = released_entry(owned, by), claimed_entry(owned)
+            self._audit_directory.list_scope(entry, claimed)
+            audited = [entry_write(entry, self._audit_retention_seconds, claimed)]
         self._write_owned(owned, [delete, *writes, *audited])
 
     def get(self, record_id: str) -> IdempotencyRecord | None:

@@ -9,14 +9,16 @@ from payonce.domain.errors import NotFound
 from payonce.outbox import FIRSTS, is_event, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.follow_up import load_payment
-from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, balance_partition, entry_of
+from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, BALANCE_PARTITIONS, balance_partition, entry_of
 from payonce.payments.representation import PaymentView, payment_view
 from payonce.payments.stored_payments import find_payments
 from payonce.ports import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from payonce.payments.payment_work import Services
-    from payonce.ports import Item
+    from payonce.ports import Database, Item
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100  # about 100 KB, far below the limits of a query and of API Gateway
@@ -69,15 +71,9 @@ def get_balances(services: Services, merchant_id: str) -> ListView:
     Every currency sums to zero. Each counter is committed together with its journal entries.
     """
     totals: dict[str, dict[str, int]] = {}
-    for item in every_item(
-        lambda start: services.database.query(
-            Table.LEDGER,
-            partition=("pk", balance_partition(merchant_id)),
-            limit=BALANCE_COUNTERS,
-            start=start,
-        )
-    ):
-        _add_counter(totals, item)
+    for number in range(BALANCE_PARTITIONS):
+        for item in _counters(services.database, balance_partition(merchant_id, number)):
+            _add_counter(totals, item)
     return {
         "object": "list",
         "data": [
@@ -86,6 +82,12 @@ def get_balances(services: Services, merchant_id: str) -> ListView:
             for account, amount in sorted(accounts.items())
         ],
     }
+
+
+def _counters(database: Database, partition: str) -> Iterator[Item]:
+    return every_item(
+        lambda start: database.query(Table.LEDGER, partition=("pk", partition), limit=BALANCE_COUNTERS, start=start)
+    )
 
 
 def _add_counter(totals: dict[str, dict[str, int]], item: Item) -> None:

@@ -83,7 +83,7 @@ class Application(Adapters):
         """Return the explainer of why breaks arose."""
         from payonce.reconciliation.cases.explain import Explainer
 
-        return Explainer(database=self.database, store=self.store, trail=self.audit_trail)
+        return Explainer(database=self.database, store=self.store, open_claims=self.store, trail=self.audit_trail)
 
     @cached_property
     def corrections(self) -> Corrections:
