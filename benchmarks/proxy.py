@@ -1,99 +1,92 @@
-"""What the sidecar adds to a reverse proxy: beside nginx, and beside its own forwarding without idempotency.
+"""What the sidecar takes beside nginx and HAProxy, and beside its own forwarding without idempotency.
 
-``python benchmarks/proxy.py``. One upstream (the order service in Node) and one run, in which the cases take turns,
-in another order each round: what else this machine does strikes them all alike. The ratios are what to look at, since
-all processes share it; each is the median of the rounds' own ratios to nginx. DynamoDB Local is far slower than
-DynamoDB's single-digit milliseconds under load: its row says what a round trip more costs there, and no more.
+``python benchmarks/proxy.py [FOLDER ...]``. One upstream (the order service in Node) and one run, in which the cases
+take turns, in another order each round: what else this machine does strikes them all alike. The figure is the CPU time
+that the proxy's process takes for a request, as the system accounts it, and so how many a core would serve; the ratios
+to nginx are of the same round. ``FOLDER``s are checkouts of other versions, whose sidecars take part.
+
+The latency is of one client alone. DynamoDB Local is far slower than DynamoDB: its rows say what a sidecar's process
+computes, and no more.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from pathlib import Path
 from random import Random
-from threading import local
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table as TextTable
 
 from local.dynamodb_local import running_dynamodb_local
+from local.haproxy_server import running_haproxy
 from local.nginx_server import running_nginx
 from local.redis_servers import running_redis
 from payonce.ports import Table
-from tests.support.aws import FAKE_CREDENTIALS, create_tables, dynamodb_client
-from tests.support.proxy import TENANT, configuration
+from tests.support.aws import FAKE_CREDENTIALS, REPOSITORY, create_tables, dynamodb_client
+from tests.support.proxy import configuration
 from tests.support.upstreams.running import running_counter, running_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-REQUESTS = int(os.environ.get("PAYONCE_BENCH_REQUESTS", "400"))  # of each case, one after another
-ROUNDS = 8
-WARM_UP = 5  # in each round
-CLIENTS = 16
+REQUESTS = int(os.environ.get("PAYONCE_BENCH_REQUESTS", "2000"))  # of each case in each round
+ROUNDS = int(os.environ.get("PAYONCE_BENCH_ROUNDS", "5"))
+CLIENTS = 64
+ALONE = 100  # requests of one client, for the latency
 SEED = 20_240_607
+ONE_KEY = "the-same-key-every-time"  # to a version: two may not read each other's records
 QUIET = {**FAKE_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "ERROR"}
-BODY = b'{"reference":"bench"}'
 console = Console()
 
 
 @dataclass
 class Measured:
-    """One row: latencies of one client after another, and for each round their median and the rate of ``CLIENTS``."""
+    """One row. ``key``: of every request, "" for one of its own each."""
 
     label: str
     url: str
-    key: Callable[[], str]
-    samples_ms: list[float] = field(default_factory=list)
-    medians_ms: list[float] = field(default_factory=list)
-    per_second: list[float] = field(default_factory=list)
+    pid: int
+    key: str = ""
+    cpu_us: list[float] = field(default_factory=list)
+    latency_ms: list[float] = field(default_factory=list)
 
     def measure(self) -> None:
-        """Measure one round, on new connections: those of the last round may have been idle for too long."""
-        client, samples_ms = Client(self.url), []
-        for _ in range(WARM_UP):
-            client.post(self.key())
-        for _ in range(REQUESTS // ROUNDS):
-            began = time.perf_counter()
-            client.post(self.key())
-            samples_ms.append((time.perf_counter() - began) * 1000)
-        number = 2 * REQUESTS // ROUNDS
+        """Measure one round."""
+        before = cpu_seconds(self.pid)
+        load(self.url, REQUESTS, CLIENTS, self.key)
+        self.cpu_us.append((cpu_seconds(self.pid) - before) / REQUESTS * 1e6)
         began = time.perf_counter()
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            list(pool.map(lambda _: client.post(self.key()), range(number)))
-        self.per_second.append(number / (time.perf_counter() - began))
-        self.samples_ms += samples_ms
-        self.medians_ms.append(statistics.median(samples_ms))
+        load(self.url, 1, 1, self.key)
+        start = time.perf_counter()
+        load(self.url, ALONE + 1, 1, self.key)
+        self.latency_ms.append((time.perf_counter() - start - (start - began)) / ALONE * 1000)
 
 
-class Client:
-    """Posts over kept connections, one for each thread."""
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has taken, its threads' included (proc(5), schedstat: nanoseconds)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
-    def __init__(self, url: str) -> None:
-        self._address = urlsplit(url)
-        self._threads = local()
 
-    def post(self, key: str) -> None:
-        """Send one order; fails unless it is executed or replayed."""
-        connection = getattr(self._threads, "connection", None)
-        if connection is None:
-            connection = HTTPConnection(str(self._address.hostname), self._address.port, timeout=30)
-            self._threads.connection = connection
-        connection.request("POST", "/orders", BODY, {"Idempotency-Key": key, TENANT: "shop"})
-        response = connection.getresponse()
-        response.read()
-        assert response.status == 201, response.status
+def load(url: str, requests: int, clients: int, key: str) -> None:
+    """Send requests from a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.proxy_load", url, str(requests), str(clients), *([key] if key else [])]
+    subprocess.run(command, check=True, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": path_of(REPOSITORY)})
+
+
+def path_of(folder: Path) -> str:
+    """Return Python's path for a checkout."""
+    return f"{folder}:{folder / 'layers' / 'payonce'}"
 
 
 @contextmanager
@@ -116,34 +109,41 @@ def stores() -> Iterator[dict[str, dict[str, Any]]]:
         }
 
 
-def fresh_key() -> str:
-    """Return a key of its own."""
-    return str(uuid4())
+def sidecars_of(
+    folder: Path, name: str, upstream_url: str, stack: ExitStack, stores: dict[str, dict[str, Any]], files: Path
+) -> list[Measured]:
+    """Start the sidecars of one checkout and return their rows."""
+    environment = {**QUIET, "PYTHONPATH": path_of(folder)}
+    server = {"max_concurrency": CLIENTS, "recovery_interval_seconds": 0}
+    passing = {"methods": ["PUT"], "pass_methods": ["GET", "POST"]}
+    bare = configuration(upstream_url, route_changes=passing, store={"kind": "memory"}, server=server)
+    found = stack.enter_context(running_sidecar(bare, files, **environment))
+    rows = [Measured(f"{name}, no keys", found.url, found.process.pid)]
+    for label, store in stores.items():
+        config = configuration(upstream_url, store={**store, **_apart(store, name)}, server=server)
+        found = stack.enter_context(running_sidecar(config, files, **environment))
+        rows.append(Measured(f"{name}, {label}: fresh keys", found.url, found.process.pid))
+        rows.append(Measured(f"{name}, {label}: replays", found.url, found.process.pid, f"{ONE_KEY}-{name}"))
+    return rows
+
+
+def _apart(store: dict[str, Any], name: str) -> dict[str, str]:
+    return {"prefix": name.replace(" ", "-")} if store["kind"] == "redis" else {}
 
 
 def main() -> int:
     """Print the table."""
     os.environ.update(QUIET)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        files = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream_url = stack.enter_context(running_counter("node"))
-        bare = configuration(
-            upstream_url, route_changes={"methods": ["PUT"], "pass_methods": ["GET", "POST"]}, store={"kind": "memory"}
-        )
-        rows = [
-            Measured("nginx", stack.enter_context(running_nginx(upstream_url)), fresh_key),
-            Measured("no proxy", upstream_url, fresh_key),
-            Measured(
-                "the sidecar, no keys",
-                stack.enter_context(running_sidecar(bare, folder, **QUIET)).url,
-                fresh_key,
-            ),
-        ]
-        for label, store in stack.enter_context(stores()).items():
-            config = configuration(upstream_url, store=store, server={"recovery_interval_seconds": 0})
-            url = stack.enter_context(running_sidecar(config, folder, **QUIET)).url
-            rows.append(Measured(f"{label}: fresh keys", url, fresh_key))
-            rows.append(Measured(f"{label}: replays", url, lambda: "the-same-key-every-time"))
+        nginx = stack.enter_context(running_nginx(upstream_url, keeps_connections=True))
+        haproxy = stack.enter_context(running_haproxy(upstream_url))
+        rows = [Measured("nginx", nginx.url, nginx.pid), Measured("HAProxy", haproxy.url, haproxy.pid)]
+        found = stack.enter_context(stores())
+        rows += sidecars_of(REPOSITORY, "sidecar", upstream_url, stack, found, files)
+        for folder in map(Path, sys.argv[1:]):
+            rows += sidecars_of(folder.resolve(), folder.name, upstream_url, stack, found, files)
         order, generator = list(rows), Random(SEED)
         for _ in track(range(ROUNDS), description="rounds", console=console):
             generator.shuffle(order)
@@ -156,19 +156,12 @@ def main() -> int:
 def as_table(rows: list[Measured]) -> TextTable:
     """Return the rows beside the first one."""
     first = rows[0]
-    table = TextTable("case", "p50 ms", "p50 / nginx", "p99 ms", "requests/s", "rate / nginx")
+    table = TextTable("case", "CPU µs a request", "requests/s of a core", "CPU / nginx", "ms alone")
     for row in rows:
-        latency = statistics.median(own / theirs for own, theirs in zip(row.medians_ms, first.medians_ms, strict=True))
-        rate = statistics.median(own / theirs for own, theirs in zip(row.per_second, first.per_second, strict=True))
-        quantiles = statistics.quantiles(row.samples_ms, n=100)
-        table.add_row(
-            row.label,
-            f"{quantiles[49]:.2f}",
-            f"{latency:.2f}",
-            f"{quantiles[98]:.2f}",
-            f"{statistics.median(row.per_second):.0f}",
-            f"{rate:.2f}",
-        )
+        ratio = statistics.median(own / theirs for own, theirs in zip(row.cpu_us, first.cpu_us, strict=True))
+        cpu_us = statistics.median(row.cpu_us)
+        alone = statistics.median(row.latency_ms)
+        table.add_row(row.label, f"{cpu_us:.0f}", f"{1e6 / cpu_us:,.0f}", f"{ratio:.1f}", f"{alone:.2f}")
     return table
 
 

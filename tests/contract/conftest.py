@@ -56,14 +56,14 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 def _address(request: pytest.FixtureRequest) -> StoreAddress:
-    if request.param == "redis":
-        return new_address("redis", request.getfixturevalue("redis_server").url)
+    if request.param in {"redis", "redis_fibers"}:
+        return new_address(request.param, request.getfixturevalue("redis_server").url)
     if request.param == "dynamodb_local":
         return new_address("dynamodb_local", request.getfixturevalue("dynamodb_local"))
     return new_address(request.param)
 
 
-@pytest.fixture(params=["memory", "moto", "dynamodb_local", "redis"])
+@pytest.fixture(params=["memory", "moto", "dynamodb_local", "redis", "redis_fibers"])
 def store(request: pytest.FixtureRequest) -> Iterator[IdempotencyStore]:
     """Every store of idempotency records."""
     if request.param == "moto":
@@ -73,7 +73,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[IdempotencyStore]:
         yield _address(request).open()
 
 
-@pytest.fixture(params=["memory", "dynamodb_local", "redis"])
+@pytest.fixture(params=["memory", "dynamodb_local", "redis", "redis_fibers"])
 def concurrent_store(request: pytest.FixtureRequest) -> IdempotencyStore:
     """Every store but moto's, whose conditions don't hold between threads: it compares, and writes later."""
     return _address(request).open()

@@ -215,6 +215,13 @@ CASES = (
         ours=Made((201,), 1),
     ),
     Case(
+        name="what is no request behind one",
+        rest=b"12345gar bage\r\n\r\n",
+        close=False,
+        nginx=Made((201, 400), 1),
+        ours=Made((201, 400), 1),
+    ),
+    Case(
         name="Expect: 100-continue",
         lines=(LENGTH, b"Expect: 100-continue"),
         nginx=Made((100, 201), 1),
@@ -341,7 +348,7 @@ CASES = (
         start=b"\r\n\r\nPOST /orders?{ref} HTTP/1.1",
         nginx=Made((201,), 1),
         ours=Made((400,), 0),
-        why="RFC 9112, 2.2 asks servers to skip one; h11 skips none, and no client of today sends any.",
+        why="RFC 9112, 2.2 asks servers to skip one; here none is skipped, and no client of today sends any.",
     ),
     Case(
         name="lines ending with LF",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
+import threading
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.engine import IdempotencyEngine
@@ -25,7 +28,9 @@ from payonce.ports import Deadline, Table
 from payonce.stores.memory import MemoryDatabase
 from payonce.stores.redis_calls import redis_client
 from payonce.stores.redis_idempotency import RedisIdempotencyStore
+from payonce.stores.redis_pipeline import FiberRedisCalls
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
+from tests.support.fiber_loop import FiberLoop
 from tests.support.world import RealClock
 
 if TYPE_CHECKING:
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion
     from payonce.idempotency.work import Work
     from payonce.ports import Clock
+    from payonce.stores.redis_checks import ServerCheck
 
 RESPONSE = StoredResponse(201, {"content-type": "application/json"}, b'{"a":1}')
 PURGE_AT_SECONDS = 4_000_000_000  # the year 2096: a Redis server purges by its own clock, which no test owns
@@ -60,10 +66,41 @@ class StoreAddress:
             return DatabaseIdempotencyStore(MemoryDatabase())
         if self.kind == "redis":
             return RedisIdempotencyStore(shared_client(self.url), prefix=self.prefix, clock=RealClock())
+        if self.kind == "redis_fibers":
+            return fiber_store(self.url, prefix=self.prefix)
         client = dynamodb_client(self.url or None)
         return DatabaseIdempotencyStore(
             dynamo_database(client, {table: f"{self.prefix}{table.value}" for table in Table})
         )
+
+
+def fiber_store(url: str, client: Redis | None = None, **given: Any) -> IdempotencyStore:
+    """Return the sidecar's store, whose calls are made in fibers of this process's loop. ``given``: as to the store.
+
+    It closes its connection with ``client``.
+    """
+    client, loop, made = client or shared_client(url), _fiber_loop(), []
+
+    def calls(client: Redis, check: ServerCheck) -> FiberRedisCalls:
+        made.append(FiberRedisCalls(url, client, check))
+        return made[0]
+
+    store = RedisIdempotencyStore(client, **{"clock": RealClock(), **given}, calls=calls)
+    closing = client.close
+
+    def close() -> None:
+        loop.loop.call_soon_threadsafe(made[0].close)  # without waiting: redis-py's finalizer may call this anywhere
+        closing()
+
+    client.close = close  # type: ignore[method-assign]
+    return loop.port(store)
+
+
+@cache
+def _fiber_loop() -> FiberLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return FiberLoop(loop)
 
 
 def shared_client(url: str) -> Redis:

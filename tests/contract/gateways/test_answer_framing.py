@@ -7,14 +7,15 @@ erlang/otp#1613, oven-sh/bun#28838, pgjones/hypercorn#279.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from payonce.domain.exchange import Answered, Exchange, Lost, Oversized
-from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Deadline
 from tests.support.conformance import fresh
+from tests.support.exchanges import KINDS, exchange_of
 from tests.support.http import call
 from tests.support.proxy import TENANT, configuration
 from tests.support.tcp_faults import read_request, serving
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLOCK = RealClock()
+KIND = ""  # which exchange, set by a fixture
 LIMIT_BYTES = 1000
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -39,9 +41,15 @@ def answering(raw: bytes) -> Callable[[socket.socket], None]:
     return handle
 
 
+@pytest.fixture(params=KINDS, autouse=True)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to make an exchange."""
+    monkeypatch.setattr(sys.modules[__name__], "KIND", request.param)
+
+
 def ask(raw: bytes, method: str = "POST", *, unframed: bool = False) -> Exchange | Oversized:
-    with serving(answering(raw)) as port:
-        return DeadlineExchange(CLOCK, max_answer_bytes=LIMIT_BYTES).forward(
+    with serving(answering(raw)) as port, exchange_of(KIND, CLOCK, LIMIT_BYTES) as exchange:
+        return exchange.forward(
             method,
             f"http://127.0.0.1:{port}/",
             lines=[("Host", "x")],

@@ -5,17 +5,20 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from payonce.domain.exchange import Answered, Exchange, Lost, NotSent
+from payonce.domain.exchange import Answered, Exchange, Lost, NotSent, Oversized
 from payonce.gateways import deadline_exchange
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Deadline
 from tests.support.certificates import Authority
+from tests.support.exchanges import KINDS, exchange_of
 from tests.support.tcp_faults import read_request, serving
 from tests.support.world import RealClock
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLOCK = RealClock()
+KIND = ""  # which exchange, set by a fixture
 LIMIT_BYTES = 10_000
 BUDGET_SECONDS = 2.0  # for who keeps the exchange waiting: time to connect on a busy machine, and then used up
 PATIENCE_SECONDS = 60.0  # for who answers or breaks off at once
@@ -30,13 +34,25 @@ SLACK_SECONDS = 20.0  # for a busy machine; what is tested would use up the pati
 OK = b"HTTP/1.1 200 OK\r\nRequest-Id: req_1\r\nContent-Length: 2\r\n\r\n{}"
 
 
+@pytest.fixture(params=KINDS, autouse=True)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to make an exchange."""
+    monkeypatch.setattr(sys.modules[__name__], "KIND", request.param)
+
+
 def send(url: str, *, ca_file: str | None = None, seconds: float = PATIENCE_SECONDS) -> Exchange:
     """Send a POST and check that it is over in time."""
-    exchange = DeadlineExchange(CLOCK, max_answer_bytes=LIMIT_BYTES, ca_file=ca_file)
-    began = time.monotonic()
-    outcome = exchange.send(
-        "POST", url, headers={"X-Test": "1"}, body=b"a=1", deadline=Deadline(CLOCK.now_ms() + int(seconds * 1000))
-    )
+    wire = [("X-Test", "1"), ("Accept-Encoding", "identity"), ("Host", urlsplit(url).netloc)]
+    deadline = Deadline(CLOCK.now_ms() + int(seconds * 1000))
+    with exchange_of(KIND, CLOCK, LIMIT_BYTES, ca_file=ca_file) as exchange:
+        began = time.monotonic()
+        if isinstance(exchange, DeadlineExchange):
+            outcome = exchange.send("POST", url, headers=dict(wire[:1]), body=b"a=1", deadline=deadline)
+        else:
+            found = exchange.forward(
+                "POST", url, lines=wire, body=b"a=1", deadline=deadline, max_answer_bytes=LIMIT_BYTES
+            )
+            outcome = Lost("too large") if isinstance(found, Oversized) else found
     assert time.monotonic() - began < max(seconds, 0) + SLACK_SECONDS
     return outcome
 
@@ -91,8 +107,9 @@ def test_the_request_is_written_as_it_was_given() -> None:
     head, _, body = seen[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines[0] == "POST /v1/x?y=1 HTTP/1.1"
+    own = ["Connection: close"] if KIND == "blocking" else []
     assert sorted(lines[1:]) == sorted(
-        ["X-Test: 1", "Accept-Encoding: identity", "Connection: close", f"Host: 127.0.0.1:{port}", "Content-Length: 3"]
+        ["X-Test: 1", "Accept-Encoding: identity", *own, f"Host: 127.0.0.1:{port}", "Content-Length: 3"]
     )
     assert body == b"a=1"
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from payonce.proxy.connections import ANSWER_SECONDS
+from payonce.proxy.connections import ANSWER_SECONDS, IDLE_SECONDS
 from tests.support.conformance import fresh
 from tests.support.http import call
 from tests.support.proxy import TENANT, configuration
@@ -52,10 +52,10 @@ def answered(url: str) -> int:
     return call(url, "POST", "/orders", body, {"Idempotency-Key": fresh(), TENANT: "shop"}).status
 
 
-def closed_after(sock: socket.socket, drip: bytes) -> tuple[float, bytes]:
+def closed_after(sock: socket.socket, drip: bytes, within_seconds: float = SLACK_SECONDS) -> tuple[float, bytes]:
     """Return how long the other side kept the connection while we sent ``drip`` octet by octet, and what it said."""
     began, answer = time.monotonic(), b""
-    for number in range(int(SLACK_SECONDS / 0.2)):
+    for number in range(int(within_seconds / 0.2)):
         try:
             if drip:
                 sock.sendall(drip[number % len(drip) :][:1])
@@ -118,6 +118,15 @@ def test_a_kept_connection_is_used_again_and_again(counter: str, tmp_path: Path)
                 assert part, answer
                 answer += part
             time.sleep(HEAD_SECONDS / 4)
+
+
+def test_a_kept_connection_that_nobody_uses_is_closed(counter: str, tmp_path: Path) -> None:
+    """Fails (kept for ever) without the time between two requests."""
+    with sidecar(counter, tmp_path) as url, connected(url) as sock:
+        sock.sendall(b"GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        seconds, said = closed_after(sock, b"", IDLE_SECONDS + SLACK_SECONDS)
+        assert seconds >= IDLE_SECONDS - 0.3
+        assert said.endswith(b"alive\n")
 
 
 def test_a_request_may_be_worked_on_for_longer_than_its_head_took(counter: str, tmp_path: Path) -> None:

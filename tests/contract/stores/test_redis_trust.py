@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from local.redis_servers import RedisServer
     from payonce.idempotency.records import IdempotencyRecord
 
+pytestmark = pytest.mark.usefixtures("each_way_to_call_redis")
 AT_ONCE = [  # seen by the claim itself
     ({"maxmemory-policy": "allkeys-lru"}, "Set maxmemory-policy noeviction"),
     ({"maxmemory-policy": "volatile-ttl"}, "Set maxmemory-policy noeviction"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 
+from payonce import fibers
 from payonce.proxy import asgi
 from payonce.proxy.asgi import Sidecar
+from payonce.proxy.messages import ProxyResponse
 from payonce.proxy.metrics import Metrics
 from tests.support.proxy import TENANT, configuration, service_of
 
@@ -105,3 +108,33 @@ def test_a_head_that_will_not_do_is_answered_without_its_body(
     answer = asyncio.run(scenario())
     assert answer["status"] == status
     assert (b"connection", b"close") in answer["headers"]
+
+
+def test_what_is_in_flight_ends_before_the_connections_do(service: ProxyService) -> None:
+    """Fails when the store's connection is closed under a request that must still be recorded, or never."""
+    steps: list[str] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+
+        def handle(_: Any) -> ProxyResponse:
+            fibers.wait(answered)
+            steps.append("recorded")
+            return ProxyResponse(200, (), b"")
+
+        service.handle = handle  # type: ignore[method-assign]
+        sidecar = Sidecar(service, Metrics(), at_end=lambda: steps.append("ended"))
+        client = Client()
+        whole = {"type": "http.request", "body": b"{}", "more_body": False}
+        request = asyncio.create_task(sidecar(SCOPE, AsyncMock(return_value=whole), client.send))
+        lifespan = AsyncMock(side_effect=[{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+        await asyncio.sleep(0)
+        ending = asyncio.create_task(sidecar({"type": "lifespan"}, lifespan, AsyncMock()))
+        await asyncio.sleep(0.05)
+        assert steps == []
+        answered.set_result(None)
+        await asyncio.gather(request, ending)
+
+    asyncio.run(scenario())
+    assert steps == ["recorded", "ended"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from email import message_from_bytes
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,11 @@ from hypothesis import strategies as st
 
 from payonce.proxy.bodies import MAX_UNPACKED_BYTES, meaning_of
 from payonce.proxy.messages import ProxyRequest
+from payonce.proxy.service import LARGE_BODY_BYTES
+from tests.unit.proxy.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FORM = [
     (b'Content-Disposition: form-data; name="order"', b"17"),
@@ -242,3 +248,17 @@ def test_broken_and_endless_gzip_is_compared_as_it_is() -> None:
     bomb = gzip.compress(bytes(MAX_UNPACKED_BYTES + 1))
     for body in (b"no gzip", gzip.compress(b"x") + b"more", gzip.compress(b"x")[:-3], bomb):
         assert meaning(body, "text/plain", Content_Encoding="gzip") == raw("text/plain\ngzip", body)
+
+
+@pytest.mark.parametrize(("size", "times"), [(LARGE_BODY_BYTES, 0), (LARGE_BODY_BYTES + 1, 1)])
+def test_a_large_body_is_read_elsewhere(size: int, times: int) -> None:
+    """Fails when the sidecar's only thread parses megabytes while everybody waits."""
+    world, handed = World(), []
+
+    def elsewhere(work: Callable[[], str]) -> str:
+        handed.append(work)
+        return work()
+
+    world.service._elsewhere = elsewhere
+    assert world.post(b"x" * size).status == 201
+    assert len(handed) == times

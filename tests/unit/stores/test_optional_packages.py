@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 PAYONCE = Path(__file__).resolve().parents[3] / "layers" / "payonce" / "payonce"
-OPTIONAL = {"redis", "pottery"}
-NEED_REDIS = {"redis_audit", "redis_calls", "redis_checks", "redis_idempotency", "redis_transitions", "redlock"}
+OPTIONAL = {"hiredis", "redis", "pottery"}
+NEED_REDIS = {"redlock"} | {
+    f"redis_{name}" for name in ("audit", "calls", "checks", "idempotency", "pipeline", "transitions")
+}
 
 
 def test_only_the_redis_stores_import_redis() -> None:

@@ -21,7 +21,7 @@ JOURNAL_NAMESPACE = "payonce/journal/v1"
 
 def encode_base32(value: int, length: int) -> str:
     """Return ``value`` as ``length`` characters of Crockford base32, most significant first."""
-    return "".join(CROCKFORD_ALPHABET[(value >> shift) & 31] for shift in range(5 * (length - 1), -1, -5))
+    return "".join([CROCKFORD_ALPHABET[(value >> shift) & 31] for shift in range(5 * (length - 1), -1, -5)])
 
 
 def time_of_id(identity: str) -> int:

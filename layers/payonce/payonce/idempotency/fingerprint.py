@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# Made once: ``json.dumps`` makes an encoder for each call.
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def canonical_json(value: Any) -> bytes:
     """Return the canonical form of a JSON value: sorted keys, no white space, UTF-8. Array order is significant."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
-        "utf-8", "surrogatepass"
-    )
+    return _ENCODE(value).encode("utf-8", "surrogatepass")
 
 
 def fingerprint(method: str, route: str, path_parameters: Mapping[str, str], body: bytes) -> str:

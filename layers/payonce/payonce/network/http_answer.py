@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Iterator
 
 MAX_HEAD_BYTES = 64 * 1024  # status line and fields; servers send at most 8 KB unless configured otherwise
@@ -34,15 +33,31 @@ class MalformedAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and fields. ``length`` is the body's, ``None`` when the body ends with the connection."""
+    """Status and fields. ``length`` is the body's, ``None`` when the body ends with the connection.
+
+    ``persistent``: the server will take another request on this connection (RFC 9112, 9.3).
+    """
 
     status: int
     lines: Lines
     length: int | None
     chunked: bool
+    persistent: bool = False
 
 
-def read_head(reader: io.BufferedReader, method: str) -> Head:
+class Reader(Protocol):
+    """What is received, as ``io.BufferedReader`` gives it."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Return a line with its end, or its first ``size`` bytes."""
+        ...
+
+    def read1(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes, as soon as there is one; b"" at the end."""
+        ...
+
+
+def read_head(reader: Reader, method: str) -> Head:
     """Return the head of the final answer to ``method``, skipping interim ones. Raises ``MalformedAnswer``."""
     while True:
         lines = list(_head_lines(reader))
@@ -54,7 +69,7 @@ def read_head(reader: io.BufferedReader, method: str) -> Head:
             return _framed(method, status, fields, http_1_0=start[1] == b"0")
 
 
-def read_body(reader: io.BufferedReader, head: Head, max_bytes: int) -> bytes | None:
+def read_body(reader: Reader, head: Head, max_bytes: int) -> bytes | None:
     """Return the whole body, or ``None`` when it exceeds ``max_bytes``. Raises ``MalformedAnswer`` if truncated."""
     body = bytearray()
     for part in _chunks(reader, max_bytes) if head.chunked else _parts(reader, head.length, max_bytes):
@@ -64,14 +79,14 @@ def read_body(reader: io.BufferedReader, head: Head, max_bytes: int) -> bytes | 
     return bytes(body)
 
 
-def _head_lines(reader: io.BufferedReader) -> Iterator[bytes]:
+def _head_lines(reader: Reader) -> Iterator[bytes]:
     room = MAX_HEAD_BYTES
     while line := _line(reader, room):
         room -= len(line) + 2
         yield line
 
 
-def _line(reader: io.BufferedReader, max_bytes: int) -> bytes:
+def _line(reader: Reader, max_bytes: int) -> bytes:
     """Return the next line without its end, CRLF. Any other line end is treated as an attempt to inject a header."""
     line = reader.readline(max(max_bytes, 0) + 2)
     if not line.endswith(b"\r\n"):
@@ -110,12 +125,15 @@ def _framed(method: str, status: int, fields: list[tuple[str, str]], *, http_1_0
     lines = [(name, value) for name, value in fields if name.lower() != "content-length"]
     if lengths:
         lines.append(("Content-Length", lengths[0]))
+    options = ",".join(value.lower() for name, value in fields if name.lower() == "connection").split(",")
+    persistent = not http_1_0 and "close" not in {option.strip(" \t") for option in options}
     if method == "HEAD" or status in BODILESS:
-        return Head(status, tuple(lines), 0, chunked=False)
-    return Head(status, tuple(lines), int(lengths[0]) if lengths else None, chunked=bool(codings))
+        return Head(status, tuple(lines), 0, chunked=False, persistent=persistent)
+    length = int(lengths[0]) if lengths else None
+    return Head(status, tuple(lines), length, chunked=bool(codings), persistent=persistent)
 
 
-def _parts(reader: io.BufferedReader, length: int | None, max_bytes: int) -> Iterator[bytes]:
+def _parts(reader: Reader, length: int | None, max_bytes: int) -> Iterator[bytes]:
     missing = max_bytes + 1 if length is None else length
     while missing > 0:
         part = reader.read1(min(missing, READ_BYTES))
@@ -127,7 +145,7 @@ def _parts(reader: io.BufferedReader, length: int | None, max_bytes: int) -> Ite
         yield part
 
 
-def _chunks(reader: io.BufferedReader, max_bytes: int) -> Iterator[bytes]:
+def _chunks(reader: Reader, max_bytes: int) -> Iterator[bytes]:
     while True:
         size = _CHUNK.fullmatch(_line(reader, MAX_LINE_BYTES))
         if size is None:

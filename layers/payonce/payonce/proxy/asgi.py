@@ -2,20 +2,21 @@
 
 ::
 
-    read the body, up to the limit ── admit ─ full? 503 ── a thread of the pool: claim, forward, record ── answer
-                                                           └── continues when the client goes away ──┘
+    read the body, up to the limit ── admit ─ full? 503 ── a fiber: claim, forward, record ── answer
+                                                           └ goes on without the client ┘
 
-The engine blocks, so it runs in a bounded pool. A request that exceeds the pool and its queue is refused before any
-claim, so that a retry is harmless. A request takes no place before its body is complete: slow clients would take all.
+The engine is blocking code, and runs in fibers of this loop (``payonce.fibers``). A request that exceeds their number
+and their queue is refused before any claim, so that a retry is harmless. A request takes no place before its body is
+complete: slow clients would take all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from payonce import fibers
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, Overloaded, PayonceError, RequestRejected
 from payonce.observability import get_logger
 from payonce.proxy.answers import problem
@@ -44,17 +45,18 @@ class ClientGone(Exception):
 
 
 class Sidecar:
-    """The application. While ``draining`` it refuses new requests and finishes those in flight."""
+    """The application. While ``draining`` it refuses new requests and finishes those in flight; then ``at_end``."""
 
-    def __init__(self, service: ProxyService, metrics: Metrics) -> None:
+    def __init__(self, service: ProxyService, metrics: Metrics, *, at_end: Callable[[], None] = lambda: None) -> None:
         self._service = service
         self._metrics = metrics
+        self._at_end = at_end
         server = service.config.server
         self._limit = server.max_concurrency + server.max_queued
         self._body_timeout_seconds = server.body_timeout_seconds
-        self._pool = ThreadPoolExecutor(server.max_concurrency, thread_name_prefix="request")
-        # The probes must not queue behind the work whose health they report.
-        self._probes = ThreadPoolExecutor(1, thread_name_prefix="probe")
+        self._places = asyncio.Semaphore(server.max_concurrency)
+        self._all_done = asyncio.Event()
+        self._probe: asyncio.Future[None] | None = None
         self._in_flight = 0
         self._unfinished_bytes = 0
         self._recovery: asyncio.Task[None] | None = None
@@ -115,6 +117,7 @@ class Sidecar:
             body=body,
             client=scope["client"][0] if scope.get("client") else "",
             scheme=scope.get("scheme", "http"),
+            is_checked=True,
         )
 
     async def _body(self, receive: Receive, limit_bytes: int) -> bytes:
@@ -146,12 +149,25 @@ class Sidecar:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            # Not cancelled with this task: the upstream may be executing, and its answer must be recorded.
-            running = asyncio.get_running_loop().run_in_executor(self._pool, self._service.handle, request)
-            return await asyncio.shield(running)
+            await self._places.acquire()
+        except BaseException:
+            self._leave()
+            raise
+        # Not ended when this task is cancelled: the upstream may be executing, and its answer must be recorded.
+        return await fibers.start(lambda: self._work(request))
+
+    def _work(self, request: ProxyRequest) -> ProxyResponse:
+        try:
+            return self._service.handle(request)
         finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.dec()
+            self._places.release()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._metrics.in_flight.dec()
+        if not self._in_flight:
+            self._all_done.set()
 
     async def _own(self, path: str) -> ProxyResponse:
         text = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -165,9 +181,10 @@ class Sidecar:
         return ProxyResponse(404, text, b"health, ready and metrics are here\n")
 
     async def _not_ready(self) -> str:
-        asking = asyncio.get_running_loop().run_in_executor(self._probes, self._service.ready)
+        if self._probe is None or self._probe.done():
+            self._probe = fibers.start(self._service.ready)
         try:
-            await asyncio.wait_for(asyncio.shield(asking), READY_TIMEOUT_SECONDS)
+            await asyncio.wait_for(asyncio.shield(self._probe), READY_TIMEOUT_SECONDS)
         except PayonceError as error:
             return f"the store takes no claims: {error.detail}"
         except Exception as error:
@@ -186,7 +203,10 @@ class Sidecar:
                 if self._recovery:
                     self._recovery.cancel()
                 # Clients that went away left work behind that still must be recorded.
-                await asyncio.to_thread(self._pool.shutdown)
+                while self._in_flight:
+                    self._all_done.clear()
+                    await self._all_done.wait()
+                self._at_end()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -198,7 +218,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(interval_seconds)
             try:
-                found = await asyncio.to_thread(self._service.recover_all, report)
+                found = await asyncio.shield(fibers.start(lambda: self._service.recover_all(report)))
             except PayonceError as error:
                 get_logger().error("recovery run failed", extra={"error": repr(error)})
                 continue

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.fingerprint import canonical_json
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024  # a larger body is compared as it was sent, so a decompression bomb costs no more
 MAX_MULTIPART_DEPTH = 3  # a form contains files, and a file may have several parts; deeper bodies are compared as sent
+
+MAX_TIDY_TYPES = 64  # remembered: the clients of one service send few, and each is at most 32 KB
 
 _JSON = re.compile(r"application/(?:[!-:<-~]+\+)?json(?:;.*)?", re.IGNORECASE)
 _MULTIPART = re.compile(r"multipart/[!-:<-~]+;", re.IGNORECASE)
@@ -50,6 +53,7 @@ def meaning_of(request: ProxyRequest) -> bytes:
     return _meaning(content_type, request.body, 1)
 
 
+@lru_cache(MAX_TIDY_TYPES)
 def _tidy(content_type: str) -> str:
     """Return the header's value with the type in lower case and without insignificant spaces."""
     kind, semicolon, parameters = content_type.strip().partition(";")
@@ -129,10 +133,7 @@ def _unpacked(body: bytes) -> bytes | None:
 def _canonical_json(body: bytes) -> bytes | None:
     """Return the canonical form of a JSON body, or ``None`` when two parsers could read it differently."""
     try:
-        value = json.loads(
-            body, parse_float=_number, parse_int=_number, parse_constant=_refuse, object_pairs_hook=_unique
-        )
-        return canonical_json(value)
+        return canonical_json(_DECODE(body.decode(json.detect_encoding(body), "surrogatepass")))
     except (ValueError, RecursionError):
         return None
 
@@ -151,3 +152,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs) or "\0number" in found:
         raise ValueError("a repeated or reserved member name")
     return found
+
+
+# Made once: ``json.loads`` makes a decoder for each body.
+_DECODE = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=_refuse, object_pairs_hook=_unique
+).decode

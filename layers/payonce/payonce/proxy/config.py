@@ -35,6 +35,7 @@ MAX_REQUEST_BYTES = 64 * 1024 * 1024
 MAX_KEPT_BODY_BYTES = 64 * 1024  # a kept request body is stored in the claim, beside everything else
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+MAX_KEEP_ALIVE_SECONDS = 60  # servers close a connection after 2 to 75 s; ours must be over before
 CLAIM_HEADROOM_SECONDS = 4  # in addition to the upstream's time: to claim before it and record after it
 
 
@@ -50,6 +51,7 @@ class Upstream(Strict):
     trust_forwarded: bool = False
     unframed_answers: bool = False
     ca_file: str | None = None
+    keep_alive_seconds: float = Field(default=1, ge=0, le=MAX_KEEP_ALIVE_SECONDS)
     headers: dict[HeaderName, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

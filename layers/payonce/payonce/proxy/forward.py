@@ -137,21 +137,18 @@ class ForwardWork:
         )
 
     def _lines(self, request: ProxyRequest) -> tuple[tuple[str, str], ...]:
-        route = self._lane.route
-        ours = {"accept-encoding", route.downstream_key_header.lower(), *map(str.lower, self._lane.upstream.headers)}
-        theirs = set() if route.pass_client_key else {name.lower() for name in route.key_headers}
         return (
             *upstream_lines(
                 request,
                 host=self._lane.host,
                 preserve_host=self._lane.upstream.preserve_host,
                 trust_forwarded=self._lane.upstream.trust_forwarded,
-                without=frozenset(ours | theirs),
+                without=self._lane.remade,
             ),
             # A retry may accept other codings than the first request did, but gets the same bytes.
             ("Accept-Encoding", "identity"),
             *self._lane.upstream.headers.items(),
-            (route.downstream_key_header, self._plan.downstream_key),
+            (self._lane.route.downstream_key_header, self._plan.downstream_key),
         )
 
     def _concluded(

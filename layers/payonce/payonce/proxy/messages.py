@@ -15,7 +15,8 @@ type Lines = tuple[tuple[str, str], ...]
 class ProxyRequest:
     """An incoming request. ``target`` is the path and query as sent; ``claims`` are an authorizer's assertions.
 
-    Header values are texts of the characters U+0000 to U+00FF, one per octet on the wire.
+    Header values are texts of the characters U+0000 to U+00FF, one per octet on the wire. ``is_checked``: its head has
+    passed ``check_request``.
     """
 
     method: str
@@ -25,13 +26,18 @@ class ProxyRequest:
     client: str = ""
     scheme: str = "http"
     claims: Mapping[str, Any] = field(default_factory=dict)
+    is_checked: bool = False
+    _by_name: dict[str, list[str]] = field(init=False, repr=False, compare=False)
 
-    def headers(self) -> dict[str, list[str]]:
-        """Return all values by lower-case name."""
+    def __post_init__(self) -> None:
         found: dict[str, list[str]] = {}
         for name, value in self.lines:
             found.setdefault(name.lower(), []).append(value)
-        return found
+        object.__setattr__(self, "_by_name", found)
+
+    def headers(self) -> Mapping[str, list[str]]:
+        """Return all values by lower-case name."""
+        return self._by_name
 
 
 @dataclass(frozen=True, slots=True)

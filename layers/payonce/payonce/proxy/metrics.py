@@ -14,6 +14,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._of: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "payonce_proxy_requests",
             "Requests by route and outcome",
@@ -40,10 +41,17 @@ class Metrics:
 
     def count(self, route: str, outcome: str, seconds: float) -> None:
         """Count one request."""
-        self.requests.labels(route or NO_ROUTE, outcome).inc()
-        self.seconds.labels(route or NO_ROUTE).observe(seconds)
+        requests, times = self._of.get((route, outcome)) or self._labelled(route, outcome)
+        requests.inc()
+        times.observe(seconds)
         if outcome == "store_unavailable":
             self.store_errors.inc()
+
+    def _labelled(self, route: str, outcome: str) -> tuple[Counter, Histogram]:
+        """Return the metrics with these labels, kept by them: the client looks them up under a lock."""
+        found = self.requests.labels(route or NO_ROUTE, outcome), self.seconds.labels(route or NO_ROUTE)
+        self._of[route, outcome] = found
+        return found
 
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

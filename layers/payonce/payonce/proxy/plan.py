@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from payonce.idempotency.claim_recovery import CARRIED_ON_BY
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PROXY = "proxy"  # names the recovery that is responsible for these claims, in their plans
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lane:
     """A route together with everything that serves it."""
 
@@ -35,12 +36,23 @@ class Lane:
 
     def url(self, target: str) -> str:
         """Return the upstream's URL for a request target."""
-        return self.upstream.url.rstrip("/") + target
+        return self._base + target
 
-    @property
+    @cached_property
+    def _base(self) -> str:
+        return self.upstream.url.rstrip("/")
+
+    @cached_property
     def host(self) -> str:
         """The upstream's own Host header."""
         return self.upstream.url.split("://", 1)[1].split("/", 1)[0]
+
+    @cached_property
+    def remade(self) -> frozenset[str]:
+        """The client's headers that do not go on with a keyed request, in lower case: others stand in their place."""
+        ours = {"accept-encoding", self.route.downstream_key_header.lower(), *map(str.lower, self.upstream.headers)}
+        theirs = set() if self.route.pass_client_key else {name.lower() for name in self.route.key_headers}
+        return frozenset(ours | theirs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

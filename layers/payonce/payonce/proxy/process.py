@@ -35,6 +35,7 @@ def serve(sidecar: Sidecar, config: Server) -> int:
             host=config.host,
             port=config.port,
             http=connection_class(config),  # h11 is strict about framing
+            loop="asyncio",  # not whatever happens to be installed
             ws="none",
             lifespan="on",
             access_log=False,

@@ -40,12 +40,15 @@ if TYPE_CHECKING:
     from payonce.proxy.config import ProxyConfig, Route
     from payonce.proxy.messages import ProxyRequest
 
+LARGE_BODY_BYTES = 64 * 1024  # its meaning is computed in about a millisecond; that of a megabyte of JSON in 20
+
 
 class ProxyService:
     """Serves requests. Blocking and thread-safe.
 
     ``transports`` are by upstream. ``blobs`` stores answers too large for a record; ``None`` if there is no such store.
     ``documentation_url`` is the page of problem types to which the service's own problems link, "" for none.
+    ``elsewhere`` runs what takes long to compute, for a caller whose thread others need.
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class ProxyService:
         sleep: Callable[[float], None],
         blobs: Blobs | None = None,
         documentation_url: str = "",
+        elsewhere: Callable[[Callable[[], str]], str] = lambda work: work(),
     ) -> None:
         self.config = config
+        self._elsewhere = elsewhere
         self._store = store
         self._documentation_url = documentation_url
         self._clock = clock
@@ -92,7 +97,8 @@ class ProxyService:
         """
         name, keyed = "", False
         try:
-            check_request(request.method, request.target, request.lines)
+            if not request.is_checked:
+                check_request(request.method, request.target, request.lines)
             route = self._route(request)
             name, keyed = route.name, request.method in route.methods
             check_connection(request.lines, route.headers_read())
@@ -168,7 +174,7 @@ class ProxyService:
             scope=scope,
             operation=operation_of(route),
             key=key,
-            fingerprint=fingerprint_of(request, route),
+            fingerprint=self._fingerprint(request, route),
             deadline=own if hard is None else own.earlier(hard.at_ms),
             wait_seconds=wait_seconds,
         )
@@ -181,6 +187,11 @@ class ProxyService:
             stored_id = record_id(scope, keyed_request.operation, key)
             get_logger().warning("outcome unknown", extra={"route": route.name, "record_id": stored_id})
         return answer
+
+    def _fingerprint(self, request: ProxyRequest, route: Route) -> str:
+        if len(request.body) <= LARGE_BODY_BYTES:
+            return fingerprint_of(request, route)
+        return self._elsewhere(lambda: fingerprint_of(request, route))
 
     def _budget_ms(self, route: Route) -> int:
         """Return the time for one execution: send, perhaps resend or ask, and the headroom to claim and record."""

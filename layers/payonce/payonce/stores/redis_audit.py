@@ -32,8 +32,8 @@ class RedisAuditTrail:
     streams are capped, and a purge leaves no entry: a completed record's last entry is its completion.
     """
 
-    def __init__(self, client: Redis, *, prefix: str = DEFAULT_PREFIX) -> None:
-        self._calls = RedisCalls(client)
+    def __init__(self, client: Redis | RedisCalls, *, prefix: str = DEFAULT_PREFIX) -> None:
+        self._calls = client if isinstance(client, RedisCalls) else RedisCalls(client)
         self._keys = RedisKeys(prefix)
 
     def entries(self, *, from_ms: int, until_ms: int, scope: str | None = None) -> Iterator[AuditEntry]:

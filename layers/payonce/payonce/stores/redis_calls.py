@@ -132,7 +132,7 @@ class RedisCalls:
         try:
             connection = self._pool.get_connection()
         except exceptions.RedisError as error:
-            raise _NotSentError(type(error).__name__) from error
+            raise NotSentError(type(error).__name__) from error
         try:
             if checked and (at_once or self._is_due(connection)):
                 self._look(connection)
@@ -150,7 +150,7 @@ class RedisCalls:
         try:
             answers = self._talk(connection, self._check.questions, keep_errors=True)
         except exceptions.RedisError as error:
-            raise _NotSentError(type(error).__name__) from error
+            raise NotSentError(type(error).__name__) from error
         try:
             self._check.judge(answers)
         except BaseException:
@@ -189,13 +189,13 @@ class RedisCalls:
             raise
 
 
-class _NotSentError(exceptions.RedisError):
+class NotSentError(exceptions.RedisError):
     """There was no connection to send on, so nothing was sent."""
 
 
 def _write_error(error: exceptions.RedisError) -> StoreUnavailable | OutcomeUnknown:
     """Distinguish "certainly not written" from "may have been written". Any doubt is the latter."""
-    if isinstance(error, _NotSentError):
+    if isinstance(error, NotSentError):
         return StoreUnavailable(f"The store could not be reached ({_name(error)}); nothing was written. Retry.")
     if isinstance(error, REFUSED_ERRORS) or str(error).split(" ", 1)[0] in REFUSED_CODES | {UNTRUSTED}:
         return StoreUnavailable(f"The store refused the write ({_name(error)}); nothing was written. Retry.")
@@ -204,7 +204,7 @@ def _write_error(error: exceptions.RedisError) -> StoreUnavailable | OutcomeUnkn
 
 def _name(error: exceptions.RedisError) -> str:
     """Return the loggable name of an error: redis-py's class, or the server's code where it has no class."""
-    if isinstance(error, _NotSentError):
+    if isinstance(error, NotSentError):
         return str(error)
     name = type(error).__name__
     return str(error).split(" ", 1)[0] if name == "ResponseError" else name

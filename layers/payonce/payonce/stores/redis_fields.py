@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TEXTS = frozenset({"id", "status", "claim_id", "fingerprint", "open_shard", "resource", "lane"})
 BINARIES = frozenset({"response_body"})
 BYTES_NAME = "$bytes"
+to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: ``json.dumps`` makes an encoder for each call
 
 
 def to_fields(item: Mapping[str, Any]) -> list[str | bytes]:
@@ -43,7 +44,13 @@ def from_fields(fields: Iterable[tuple[bytes, bytes]]) -> Item:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(_jsonable(value), separators=(",", ":"))
+    if type(value) is int:
+        return str(value)
+    try:
+        text = to_json(value)
+    except TypeError:  # there are bytes in it
+        return to_json(_jsonable(value))
+    return to_json(_jsonable(value)) if '"$' in text else text  # perhaps a name to be escaped
 
 
 def _jsonable(value: Any) -> Any:

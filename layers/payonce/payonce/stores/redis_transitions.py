@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,12 @@ from payonce.observability import get_logger
 from payonce.stores.redis_audit import RedisAuditTrail, entry_of
 from payonce.stores.redis_calls import RedisCalls
 from payonce.stores.redis_checks import Durability, ServerCheck
-from payonce.stores.redis_fields import from_fields, to_fields
+from payonce.stores.redis_fields import from_fields, to_fields, to_json
 from payonce.stores.redis_keys import DEFAULT_PREFIX, RedisKeys
 from payonce.stores.redis_scripts import CHANGE, CLAIM, RESTORE, TAKE_OVER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
 
@@ -44,10 +43,11 @@ class RedisTransitions:
         prefix: str = DEFAULT_PREFIX,
         clock: Clock,
         at_least: Durability = Durability.ALWAYS,
+        calls: Callable[[Redis, ServerCheck], RedisCalls] = RedisCalls,
     ) -> None:
-        self._calls = RedisCalls(client, ServerCheck(clock, at_least))
+        self._calls = calls(client, ServerCheck(clock, at_least))
         self._keys = RedisKeys(prefix)
-        self._trail = RedisAuditTrail(client, prefix=prefix)
+        self._trail = RedisAuditTrail(self._calls, prefix=prefix)
         self._clock = clock
 
     def get(self, record_id: str) -> IdempotencyRecord | None:
@@ -150,6 +150,5 @@ class RedisTransitions:
         shard = shard_of(after.record_id)
         keys = [self._keys.record(after.record_id), self._keys.open(shard), self._keys.audit(shard)]
         entry = entry or entry_of(transition, after, self._clock.now_ms())
-        written = json.dumps(entry.to_data(), separators=(",", ":"))
-        common: list[str | bytes | int] = [written, after.record_id, AUDIT_ENTRIES_PER_SHARD]
+        common: list[str | bytes | int] = [to_json(entry.to_data()), after.record_id, AUDIT_ENTRIES_PER_SHARD]
         return self._calls.run(script, keys, [*common, *arguments], checked=script in EXECUTING)

@@ -20,7 +20,9 @@ from payonce.proxy.service import ProxyService
 from payonce.wiring.aws_clients import client_config, dynamodb_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from redis import Redis
 
     from payonce.idempotency.audit import AuditEntry, AuditTrail
     from payonce.idempotency.record_store import IdempotencyStore
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from payonce.ports import Blobs, Clock
     from payonce.proxy.config import ProxyConfig
     from payonce.proxy.config_process import Overflow, Store
+    from payonce.stores.redis_calls import RedisCalls
+    from payonce.stores.redis_checks import ServerCheck
 
 MAX_STORE_CONNECTIONS = 128  # threads of the sidecar that may use the store concurrently
 
@@ -50,16 +54,19 @@ def make_store(settings: Store | None, *, clock: Clock | None = None) -> Idempot
 
         return DatabaseIdempotencyStore(MemoryDatabase())
     if settings.kind == "redis":
-        return _redis_store(settings, clock)
+        return redis_store(settings, clock)
     from payonce.stores.dynamodb import DynamoDatabase
 
     client = dynamodb_client(settings.endpoint_url, max_connections=MAX_STORE_CONNECTIONS)
     return DatabaseIdempotencyStore(DynamoDatabase(client, {Table.IDEMPOTENCY: str(settings.table)}))
 
 
-def _redis_store(settings: Store, clock: Clock) -> IdempotencyStore:
+def redis_store(
+    settings: Store, clock: Clock, *, calls: Callable[[Redis, ServerCheck], RedisCalls] | None = None
+) -> IdempotencyStore:
+    """Return the store on a Redis server; ``calls`` are how it is talked to. Raises as ``make_store`` does."""
     try:
-        from payonce.stores.redis_calls import check_redis, redis_client
+        from payonce.stores.redis_calls import RedisCalls, check_redis, redis_client
         from payonce.stores.redis_checks import Durability
         from payonce.stores.redis_idempotency import RedisIdempotencyStore
     except ImportError as error:
@@ -67,7 +74,9 @@ def _redis_store(settings: Store, clock: Clock) -> IdempotencyStore:
     client = redis_client(str(settings.url))
     at_least = Durability[settings.durability.upper()]
     check_redis(client, clock, at_least=at_least)
-    return RedisIdempotencyStore(client, prefix=settings.prefix, clock=clock, at_least=at_least)
+    return RedisIdempotencyStore(
+        client, prefix=settings.prefix, clock=clock, at_least=at_least, calls=calls or RedisCalls
+    )
 
 
 def _locked(store: IdempotencyStore, settings: Store, clock: Clock) -> IdempotencyStore:
