@@ -27,6 +27,9 @@ UNKNOWN = frozenset({"outcome-unknown", "key-in-progress"})
 MAX_RETRIES = 8
 
 
+READS = frozenset({"getitem", "batchgetitem", "query"})
+
+
 @dataclass
 class Result:
     """What the client was told, and every promise that did not hold."""
@@ -41,6 +44,12 @@ class Healthy:
 
     answer: str
     actions: tuple[str, ...]
+
+    @property
+    def claim_number(self) -> int:
+        """The number of the request that claims: the first write. What a follow-up reads before it decides nothing."""
+        writes = (number for number, action in enumerate(self.actions, start=1) if action not in READS)
+        return next(writes, 1)
 
 
 def dry_run(servers: Servers, operation: Operation, bank: str) -> Healthy:
@@ -102,6 +111,10 @@ class _Checks:
             self.broken.append(promise)
 
     @property
+    def _is_claim(self) -> bool:
+        return self.number == self.healthy.claim_number
+
+    @property
     def executed(self) -> int:
         return self.stage.executed(self.operation.kind)
 
@@ -112,7 +125,7 @@ class _Checks:
         A request whose first try to claim was refused each time has read nothing of the requests before it.
         """
         before = self.operation.replayed or self.operation.overtakes
-        excused = (before and self.number == 1 and self.fault.refused) or self.fault.overtaker == "client"
+        excused = (before and self._is_claim and self.fault.refused) or self.fault.overtaker == "client"
         return self.answered.slug in NOTHING_EXECUTED and not excused
 
     def answer(self) -> None:
@@ -145,7 +158,7 @@ class _Checks:
             cautious = operation.healthy.startswith("503") and answer.slug == "outcome-unknown"
             healed = answer.name == self.healthy.answer or cautious
             self._require(healed, f"{answer.name} though the next try succeeded")
-        if self.number == 1 and not operation.by_recovery:
+        if self._is_claim and not operation.by_recovery:
             if self.fault.invalid:
                 self._require(answer.status == 500, f"{answer.name} to a request of ours that can never be right")
             elif self.fault.refused:

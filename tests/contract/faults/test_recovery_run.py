@@ -28,14 +28,15 @@ def open_shards(stage: Stage) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", ["throttled", "500", "reset", "cut"])
-@pytest.mark.parametrize("hot", ["0", "3", "7"])
-def test_a_hot_shard_costs_its_own_claims_alone(servers: Servers, fault: str, hot: str) -> None:
+@pytest.mark.parametrize("which", [0, CLAIMS // 2, -1])
+def test_a_hot_shard_costs_its_own_claims_alone(servers: Servers, fault: str, which: int) -> None:
     with staged(servers, "forgetful") as stage:
         for number in range(CLAIMS):
             stage.die("create_payment", new_payment(), when="before", key=f"key-of-client-{number:02d}")
         stage.pass_time(LEASE_JUST_OVER_MS)
         before = open_shards(stage)
-        assert hot in before
+        hot = before[which]
+        assert len(set(before)) > CLAIMS // 3
         servers.proxy.arm(HotPartition("query", hot, BY_NAME[fault].fates[0]))
         report = stage.recover()
         servers.proxy.disarm()
