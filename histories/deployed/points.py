@@ -66,11 +66,11 @@ class Point:
         return f"{self.step}: {self.asks.service}" + (f", {self.what}" if self.what else "")
 
 
-IDEMPOTENCY, DELIVERIES, PAYMENTS = "-IdempotencyTable-", "-DeliveriesTable-", "-PaymentsTable-"
+IDEMPOTENCY, DELIVERIES, OUTBOX = "-IdempotencyTable-", "-DeliveriesTable-", "-OutboxTable-"
 CLAIM = Asks(CREATE, "dynamodb", "PutItem", IDEMPOTENCY)
 SECRETS = Asks(CREATE, "secretsmanager", "GetSecretValue", is_marked=False)
 SUBMIT = Asks(BANK, BANK, "POST ")
-COMMIT = Asks(CREATE, "dynamodb", "TransactWriteItems", PAYMENTS)
+COMMIT = Asks(CREATE, "dynamodb", "TransactWriteItems", OUTBOX)
 RELAYED = Asks(RELAY, "dynamodb", "PutItem", DELIVERIES)
 QUEUED = Asks(RELAY, "sqs", "SendMessage")
 OPENED = Asks(DISPATCH, "kms", "Decrypt")
@@ -80,7 +80,7 @@ DUE = Asks(RECOVER, "dynamodb", "Query", IDEMPOTENCY, is_marked=False)
 FED = Asks(RECOVER, "sqs", "SendMessage")
 TAKEN = Asks(ASK, "dynamodb", "UpdateItem", IDEMPOTENCY)
 FOUND = Asks(BANK, BANK, "GET ")
-CONCLUDED = Asks(ASK, "dynamodb", "TransactWriteItems", PAYMENTS)
+CONCLUDED = Asks(ASK, "dynamodb", "TransactWriteItems", OUTBOX)
 
 POINTS = (
     Point("claim", CLAIM, None),
@@ -90,9 +90,8 @@ POINTS = (
     Point("relay", RELAYED, COMMIT),
     Point("relay", QUEUED, RELAYED),
     Point("deliver", OPENED, QUEUED),
-    Point("deliver", ATTEMPT, QUEUED, what="lease"),
     Point("deliver", POSTED, QUEUED),
-    Point("deliver", ATTEMPT, POSTED, passes=1, what="record"),
+    Point("deliver", ATTEMPT, POSTED, what="record"),
     Point("recover", DUE, None, in_doubt=True, what="what is due"),
     Point("recover", FED, DUE, in_doubt=True),
     Point("recover", TAKEN, FED, in_doubt=True, what="takeover"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 AUDIT_NAMESPACE = "payonce/audit/v1"
 ASKED_BY = "by"  # the member of a plan that names the requesting API key
+OPERATOR_PREFIX = "operator:"  # of the principal of a person at the operator's command
 ENGINE_PRINCIPAL = "payonce"  # the principal of the engine's own transitions, for a request or in recovery
 MAX_NOTE_CHARACTERS = 1000  # an operator's text may be a sentence or a ticket number, not a file
 
@@ -125,7 +126,7 @@ def released_entry(owned: IdempotencyRecord, by: ReleasedBy) -> AuditEntry:
         transition=Transition.RELEASED,
         at_ms=by.at_ms,
         status=owned.status.value,
-        principal=f"operator:{by.operator}",
+        principal=f"{OPERATOR_PREFIX}{by.operator}",
         resource=owned.resource,
         fingerprint=owned.fingerprint,
         lease_expires_at_ms=owned.lease_expires_at_ms,
@@ -186,7 +187,8 @@ class AuditTrail(Protocol):
         """Yield the entries with ``from_ms <= at_ms < until_ms`` of one scope by time, or of all scopes.
 
         A store may yield those of all scopes month by month (UTC) and scope by scope, each by time. A claim that is
-        reported with the transition after it comes before that one, and both lie in the claim's period.
+        reported with the transition after it comes before that one, and both lie in the claim's period, or in that of
+        an operator's release.
         """
         ...
 

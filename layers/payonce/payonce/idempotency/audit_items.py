@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_SECONDS
 from payonce.domain.errors import WriteConflict
-from payonce.idempotency.audit import AuditEntry, Transition
+from payonce.idempotency.audit import OPERATOR_PREFIX, AuditEntry, Transition
 from payonce.paging import every_item
 from payonce.ports import Insert, Table
 
@@ -64,8 +64,12 @@ def entry_item(entry: AuditEntry, retention_seconds: int, claimed: AuditEntry | 
 
 
 def _listed_at_ms(entry: AuditEntry, claimed: AuditEntry | None) -> int:
-    """Return the time by which an item is listed: the claim's, so that a claim is found by the time in its id."""
-    return entry.at_ms if claimed is None else claimed.at_ms
+    """Return the time by which an item is listed: the claim's, so that a claim is found by the time in its id.
+
+    What a person has done is listed when he did it, however old the claim is: no export has passed it.
+    """
+    by_hand = entry.principal.startswith(OPERATOR_PREFIX)
+    return entry.at_ms if claimed is None or by_hand else claimed.at_ms
 
 
 def month_of(at_ms: int) -> str:
