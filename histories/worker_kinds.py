@@ -69,11 +69,11 @@ def application_of(settings: dict[str, Any]) -> Application:
 
 def api(settings: dict[str, Any]) -> Handler:
     """Return the payments' handlers by route: the payload has ``route`` and ``event``."""
+    from payonce.entrypoints import payment_read_routes, payment_routes
     from payonce.entrypoints.http import handlers_of
-    from payonce.entrypoints.payment_routes import ROUTES
 
     application = application_of(settings)
-    serve = handlers_of(ROUTES, application)
+    serve = handlers_of({**payment_routes.ROUTES, **payment_read_routes.ROUTES}, application)
     handlers = {route: serve(route) for route in ("POST /payments", "GET /payments/{payment_id}")}
     # Without the queue: what is due is settled, one claim after the other.
     sweep = Sweep(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.idempotency.record_items import shard_of
 from payonce.idempotency.record_store import OPEN_LEASES_INDEX
 from payonce.ports import Delete, Insert, Page, Table
+from payonce.recovery.backlog import READING_THREADS
 from payonce.stores.limits import item_bytes, storable
 from payonce.stores.memory import MemoryDatabase, _adjusted, _key_of
 
@@ -75,7 +76,7 @@ class DrillDatabase(MemoryDatabase):
 
     def query(self, table: Table, *, index: str | None = None, limit: int, **request: Any) -> Page:
         """See ``Database``."""
-        self._scheduler.sleep(PAGE_SECONDS)
+        self._scheduler.sleep(PAGE_SECONDS / READING_THREADS)  # the feeder reads so many shards at the same time
         if index != OPEN_LEASES_INDEX:
             return super().query(table, index=index, limit=limit, **request)
         listed = sorted(self.open.get(request["partition"][1], {}).values(), key=_position)

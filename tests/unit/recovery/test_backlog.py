@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import StoreUnavailable
 from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
-from payonce.recovery.backlog import DOUBT_AGE_MS, Backlog, read_backlog
+from payonce.recovery.backlog import DOUBT_AGE_MS, Backlog, in_threads, read_backlog
 from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
@@ -78,3 +79,17 @@ def test_all_pages_are_read_and_a_shard_that_fails_costs_its_own_claims_alone() 
     made, failed = read_backlog(Pages(), lambda: NOW_MS, lambda name, _error: reported.append(name))
     assert made.count("bank") == 2 * (OPEN_LEASE_SHARDS - 1)
     assert (failed, reported) == (1, ["open-leases shard 3"])
+
+
+def test_shards_are_read_at_the_same_time() -> None:
+    """Fails when one shard waits for another: 32 pages of 1 MB would take a run three seconds."""
+    both = threading.Barrier(2, timeout=10)
+
+    class Meeting:
+        def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+            if shard < 2:
+                both.wait()
+            return OpenPage([OpenClaim(f"m#op#{shard}", "bank", 1, 1)], None)
+
+    backlog, failed = read_backlog(Meeting(), lambda: 2, lambda *_: None, in_threads)
+    assert (backlog.count("bank"), failed) == (OPEN_LEASE_SHARDS, 0)

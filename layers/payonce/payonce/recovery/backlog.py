@@ -8,6 +8,7 @@ about 250 bytes for each claim: 100,000 claims are 25 MB, 25 pages of 1 MB
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,17 @@ from payonce.idempotency.record_store import OPEN_LEASES_INDEX
 from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from payonce.idempotency.open_claims import OpenClaim, OpenClaims
 
+    type ReadOfShard = tuple[list[OpenClaim], PayonceError | None]
+    type ReadShard = Callable[[int], ReadOfShard]
+    type EachShard = Callable[[ReadShard, Sequence[int]], Iterable[ReadOfShard]]
+
 PAGE_CLAIMS = 4_000  # 1 MB, a query's limit, holds about as many
-MAX_CLAIMS_PER_SHARD = 40_000  # of 8 shards: 320,000 claims take some 100 MB here; the next run reads on
+MAX_CLAIMS_PER_SHARD = 10_000  # of 32 shards: 320,000 claims take some 100 MB here; the next run reads on
+READING_THREADS = 8  # within the ten connections that the SDK keeps open
 # A younger claim is a request that is being answered: it takes 25 s at most, and the lease's margin is 5 s.
 DOUBT_AGE_MS = 60_000
 
@@ -76,25 +82,47 @@ class Backlog:
         return taken
 
 
+def in_turn(read: ReadShard, shards: Sequence[int]) -> Iterable[ReadOfShard]:
+    """Read one shard after the other."""
+    return map(read, shards)
+
+
+def in_threads(read: ReadShard, shards: Sequence[int]) -> Iterable[ReadOfShard]:
+    """Read several shards at the same time: a page of 1 MB is waited for."""
+    with ThreadPoolExecutor(max_workers=READING_THREADS) as pool:
+        return list(pool.map(read, shards))
+
+
 def read_backlog(
-    store: OpenClaims, now_ms: Callable[[], int], report_error: Callable[[str, Exception], None]
+    store: OpenClaims,
+    now_ms: Callable[[], int],
+    report_error: Callable[[str, Exception], None],
+    each: EachShard = in_turn,
 ) -> tuple[Backlog, int]:
     """Return what is open, and how many shards could not be read: their claims wait for the next run."""
     claims: list[OpenClaim] = []
     failed = 0
-    for shard in range(OPEN_LEASE_SHARDS):
-        start, read = None, 0
-        try:
-            while read < MAX_CLAIMS_PER_SHARD:
-                page = store.open_page(shard, limit=PAGE_CLAIMS, start=start)
-                claims += page.claims
-                read, start = read + len(page.claims), page.next_key
-                if start is None:
-                    break
-        except PayonceError as error:
+    for shard, (read, error) in enumerate(each(lambda shard: _shard_of(store, shard), range(OPEN_LEASE_SHARDS))):
+        claims += read
+        if error is not None:
             # A throttled shard must not delay the others, which are different partitions of the index.
             failed += 1
             report_error(f"{OPEN_LEASES_INDEX} shard {shard}", error)
     backlog = Backlog()
     backlog.put(claims, now_ms())
     return backlog, failed
+
+
+def _shard_of(store: OpenClaims, shard: int) -> ReadOfShard:
+    claims: list[OpenClaim] = []
+    start = None
+    try:
+        while len(claims) < MAX_CLAIMS_PER_SHARD:
+            page = store.open_page(shard, limit=PAGE_CLAIMS, start=start)
+            claims += page.claims
+            start = page.next_key
+            if start is None:
+                break
+    except PayonceError as error:
+        return claims, error
+    return claims, None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.ports import QueueMessage
-from payonce.recovery.backlog import Backlog, read_backlog
+from payonce.recovery.backlog import Backlog, in_turn, read_backlog
 from payonce.recovery.book import Left, mark_of
 from payonce.recovery.lanes import Lane
 from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from payonce.idempotency.open_claims import OpenClaims
     from payonce.ports import Clock, Deadline, IdSource, MessageQueue
+    from payonce.recovery.backlog import EachShard
     from payonce.recovery.book import Book
 
 TICK_MS = 1_000
@@ -62,6 +63,7 @@ class Feeding:
     """The dependencies. ``bounds``: requests per second of the lanes that are judged; ``other_bound``: of all others.
 
     ``limits`` returns, by lane, how many claims may be under way now; lanes that it does not name have no limit.
+    ``each`` reads the shards of the open leases.
     """
 
     store: OpenClaims
@@ -74,6 +76,7 @@ class Feeding:
     other_bound: float
     limits: Callable[[], Mapping[str, float]]
     report_error: Callable[[str, Exception], None]
+    each: EachShard = in_turn
 
 
 class Feeder:
@@ -85,7 +88,7 @@ class Feeder:
     def run(self, until: Deadline) -> FeederReport:
         """Feed until nothing waits or until the deadline. Never raises for an error of the store or the queue."""
         feeding, report = self._feeding, FeederReport()
-        backlog, report.failed = read_backlog(feeding.store, feeding.clock.now_ms, feeding.report_error)
+        backlog, report.failed = read_backlog(feeding.store, feeding.clock.now_ms, feeding.report_error, feeding.each)
         report.in_doubt = backlog.in_doubt
         if backlog.oldest_created_at_ms:
             report.oldest_seconds = (feeding.clock.now_ms() - backlog.oldest_created_at_ms) // 1000
