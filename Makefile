@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults outage-drill mechanisms mutants capacity-page
+.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults faults-slice outage-drill mechanisms mutants capacity-page
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -124,6 +124,9 @@ restarts: setup ## store, bank or upstream, and worker killed in turn under load
 
 soak: setup ## MINUTES=30 of load on sidecar, in-process engine and dispatcher: memory, descriptors, threads and latency are flat; written into docs/histories.md
 	$(PY) -m histories.soaking --minutes $(or $(MINUTES),30) --write
+
+faults-slice: setup
+	$(PYTEST) tests/e2e/faults_slice.py
 
 faults: setup ## one payment for each request to a service and each fault, on the deployed stack, with a proxy between: LASTING=--lasting (docs/histories.md)
 	$(PY) -m histories.deployed $(LASTING) --write
