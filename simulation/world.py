@@ -12,6 +12,7 @@ from payonce.corrections.workflow import Corrections
 from payonce.domain.endpoint import Endpoint, EndpointKey, KeyKind
 from payonce.domain.ids import UlidSource
 from payonce.domain.webhooks import delivery_id
+from payonce.each import in_turn
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.outbox import is_event
 from payonce.payments.recovery_run import Recovery
@@ -47,7 +48,7 @@ from simulation.plan import CURRENCIES, MAX_SKEW_MS, MERCHANTS, Plan, played
 from simulation.promises.shared import event_name
 from simulation.scheduler import Scheduler
 from simulation.wire import Wire
-from tests.support.crews import OneByOne, each_in_turn
+from tests.support.crews import OneByOne
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,7 +171,7 @@ class World:
         self.receivers = SimulatedReceivers(self.wire, self._received)
         gates = Gates(database)
         # One after the other: a kill ends an execution's threads together, and other executions interleave.
-        self.relay = Relay(database=database, queue=self.queue, clock=scheduler, gates=gates, each=each_in_turn)
+        self.relay = Relay(database=database, queue=self.queue, clock=scheduler, gates=gates, each=in_turn)
         attempts = Attempts(
             database=database,
             queue=self.queue,
@@ -196,7 +197,7 @@ class World:
             advance=partial(advance_replay, database, self.queue, scheduler),
             clock=scheduler,
             report_error=self.report_error,
-            each=each_in_turn,
+            each=in_turn,
         )
         for merchant, number in itertools.product(MERCHANTS, range(1, self.plan.endpoints + 1)):
             self._add_endpoint(merchant, number)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payonce.domain.principals import OPERATOR_PREFIX
 from payonce.idempotency.audit import AuditEntry, Transition, claimed_entry
 from payonce.idempotency.audit_items import entry_key
 from payonce.idempotency.window import LEASE_MARGIN_MS
@@ -67,7 +68,7 @@ def _in_order(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
 
 def _step(last: AuditEntry | None, entry: AuditEntry) -> Step:
     released = entry.transition is Transition.RELEASED
-    by_operator = entry.principal.startswith("operator:")
+    by_operator = entry.principal.startswith(OPERATOR_PREFIX)
     fence, claim = (last.fence, last.claim_id) if last is not None else (0, None)
     if released and (fence, claim) != (entry.fence, entry.claim_id):
         claim, fence = "another", entry.fence  # the entry is about the deleted record

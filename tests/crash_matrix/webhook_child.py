@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from payonce.each import in_turn
 from payonce.network.webhook_sender import WebhookSender
 from payonce.ports import Deadline, Table
 from payonce.stores.dynamodb import DynamoDatabase
@@ -23,7 +24,7 @@ from payonce.webhooks.signer import Signer
 from payonce.webhooks.sweeper import Sweeper
 from tests.crash_matrix.child import FileClock, Point, StrikingDatabase
 from tests.support.aws import http_client
-from tests.support.crews import OneByOne, each_in_turn
+from tests.support.crews import OneByOne
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     database: Any = StrikingDatabase(DynamoDatabase(http_client(task["dynamodb_url"]), names), point)
     queue = FolderQueue(Path(task["queue_folder"]), clock, point)
     gates = Gates(database)
-    relay = Relay(database=database, queue=queue, clock=clock, gates=gates, each=each_in_turn)
+    relay = Relay(database=database, queue=queue, clock=clock, gates=gates, each=in_turn)
     deadline = Deadline(clock.now_ms() + REQUEST_MS)
     if task["do"] == "relay":
         report = relay.relay([database.get(Table.OUTBOX, key) for key in task["events"]])
@@ -92,7 +93,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
             advance=lambda key: advance_replay(database, queue, clock, key),
             clock=clock,
             report_error=lambda _name, _error: None,
-            each=each_in_turn,
+            each=in_turn,
         )
         return {"woken": scheduler.run(deadline).woken}
     attempts = Attempts(

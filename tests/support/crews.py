@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 
 class OneByOne:
@@ -19,8 +19,3 @@ class OneByOne:
 
     def join(self) -> None:
         """See ``Crew``."""
-
-
-def each_in_turn[A, B](call: Callable[[A], B], values: Sequence[A]) -> list[B]:
-    """Make the calls one after the other. See ``Each``."""
-    return [call(value) for value in values]

@@ -13,6 +13,7 @@ from payonce.domain.endpoint import Endpoint, EndpointChange, EndpointKey, KeyKi
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
+from payonce.each import in_turn
 from payonce.outbox import event_item, event_write, opened
 from payonce.ports import Deadline, QueueMessage, Table
 from payonce.stores.memory import MemoryDatabase
@@ -31,7 +32,7 @@ from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
 from payonce.webhooks.signing import HmacKey
 from payonce.webhooks.sweeper import Sweeper
-from tests.support.crews import OneByOne, each_in_turn
+from tests.support.crews import OneByOne
 from tests.support.world import ManualClock
 
 if TYPE_CHECKING:
@@ -120,9 +121,7 @@ class WebhookWorld:
         self.receivers = Receivers(self.clock)
         self.cipher = MemoryCipher(self.clock, os.urandom)
         self.gates = Gates(self.database)
-        self.relay = Relay(
-            database=self.database, queue=self.queue, clock=self.clock, gates=self.gates, each=each_in_turn
-        )
+        self.relay = Relay(database=self.database, queue=self.queue, clock=self.clock, gates=self.gates, each=in_turn)
         self.attempts = Attempts(
             database=self.database,
             queue=self.queue,
@@ -154,7 +153,7 @@ class WebhookWorld:
             advance=lambda key: advance_replay(self.database, self.queue, self.clock, key),
             clock=self.clock,
             report_error=lambda _name, error: self.errors.append(error),
-            each=each_in_turn,
+            each=in_turn,
         )
 
     def endpoint(self, name: str, *, merchant_id: str = MERCHANT, event_types: Sequence[str] = ("*",)) -> Endpoint:

@@ -6,9 +6,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import StoreUnavailable
+from payonce.each import InThreads
 from payonce.idempotency.open_claims import OpenClaim, OpenPage
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
-from payonce.recovery.backlog import DOUBT_AGE_MS, Backlog, in_threads, read_backlog
+from payonce.recovery.backlog import DOUBT_AGE_MS, READING_THREADS, Backlog, read_backlog
 from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
@@ -91,5 +92,5 @@ def test_shards_are_read_at_the_same_time() -> None:
                 both.wait()
             return OpenPage([OpenClaim(f"m#op#{shard}", "bank", 1, 1)], None)
 
-    backlog, failed = read_backlog(Meeting(), lambda: 2, lambda *_: None, in_threads)
+    backlog, failed = read_backlog(Meeting(), lambda: 2, lambda *_: None, InThreads(READING_THREADS))
     assert (backlog.count("bank"), failed) == (OPEN_LEASE_SHARDS, 0)

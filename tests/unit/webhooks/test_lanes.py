@@ -361,22 +361,28 @@ def test_a_sender_that_read_after_its_time_sends_nothing(
     assert world.receivers.received == []
 
 
+def fail_first_record(world: WebhookWorld, monkeypatch: pytest.MonkeyPatch, error: Exception) -> list[Adjust]:
+    """Raise ``error`` instead of writing the first end of an attempt, which is returned once it has failed."""
+    failed: list[Adjust] = []
+    original = world.database.write
+
+    def fail(writes: Sequence[Write]) -> None:
+        [write] = writes
+        if isinstance(write, Adjust) and "attempt_count" in write.set and not failed:
+            failed.append(write)
+            raise error
+        original(writes)
+
+    monkeypatch.setattr(world.database, "write", fail)
+    return failed
+
+
 def test_a_record_that_may_be_written_yet_counts_as_an_abandoned_session(
     world: WebhookWorld, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails when the next session sends without a lease what an unanswered write may still end (P5)."""
     store(world, endpoint, 1)
-    late: list[Any] = []
-    original = world.database.write
-
-    def lose(writes: Sequence[Write]) -> None:
-        [write] = writes
-        if isinstance(write, Adjust) and "attempt_count" in write.set and not late:
-            late.append(write)
-            raise OutcomeUnknown("no answer")
-        original(writes)
-
-    monkeypatch.setattr(world.database, "write", lose)
+    late = fail_first_record(world, monkeypatch, OutcomeUnknown("no answer"))
     with pytest.raises(OutcomeUnknown):
         drain(world, endpoint)
     assert drain(world, endpoint) is Dispatched.DRAINED
@@ -486,17 +492,7 @@ def test_an_error_of_the_database_ends_the_session_gives_the_lane_back_and_is_ra
 ) -> None:
     """Fails when the message counts as handled although some delivery was not recorded."""
     store(world, endpoint, 3)
-    failed: list[object] = []
-    original = world.database.write
-
-    def fail(writes: Sequence[Write]) -> None:
-        [write] = writes
-        if isinstance(write, Adjust) and "attempt_count" in write.set and not failed:
-            failed.append(write)
-            raise StoreUnavailable("busy")
-        original(writes)
-
-    monkeypatch.setattr(world.database, "write", fail)
+    fail_first_record(world, monkeypatch, StoreUnavailable("busy"))
     with pytest.raises(StoreUnavailable):
         drain(world, endpoint)
     assert gate_of(world, endpoint).lanes[0].held_until_ms == 0

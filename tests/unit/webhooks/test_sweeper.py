@@ -14,11 +14,12 @@ from payonce.domain.durations import DAY_MS
 from payonce.domain.endpoint import EndpointChange, EndpointStatus
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.webhooks import DeliveryStatus
+from payonce.each import InThreads
 from payonce.outbox import DAY_SHARDS
 from payonce.ports import Deadline, Insert, Table
 from payonce.stores.memory import MemoryDatabase
 from payonce.webhooks import sweeper
-from payonce.webhooks.sweeper import MAX_ASIDE, SWEEP_AFTER_MS, SWEEP_KEY, Sweeper, SweepReport, in_threads
+from payonce.webhooks.sweeper import MAX_ASIDE, SWEEP_AFTER_MS, SWEEP_KEY, SWEEPING_THREADS, Sweeper, SweepReport
 from tests.support.webhooks import WebhookWorld
 
 if TYPE_CHECKING:
@@ -259,7 +260,11 @@ def test_threads_find_the_same(world: WebhookWorld) -> None:
         world.event(f"pay_{number}")
     world.clock.ms += LATER_MS
     threaded = Sweeper(
-        database=world.database, relay=world.relay, clock=world.clock, report_error=_raise, each=in_threads
+        database=world.database,
+        relay=world.relay,
+        clock=world.clock,
+        report_error=_raise,
+        each=InThreads(SWEEPING_THREADS),
     )
     assert threaded.run(Deadline(world.clock.ms + 1000)).swept == 2 * DAY_SHARDS
     assert len(world.deliveries(endpoint)) == 2 * DAY_SHARDS

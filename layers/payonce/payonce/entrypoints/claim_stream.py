@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError
+from payonce.each import InThreads
 from payonce.idempotency.audit import Transition
 from payonce.idempotency.audit_stream import claim_left, entry_of
 from payonce.observability import get_logger
@@ -29,10 +29,10 @@ def serve_audit(event: Mapping[str, Any], trail: DatabaseAuditTrail) -> dict[str
     an unreadable record gives an entry that says so, and does not stop the others.
     """
     records = list(event.get("Records", []))
-    entries = [entry_of_record(record) for record in records]
-    claims = [claim_left_by(record) for record in records]
+    entries = [entries_of_record(record) for record in records]
 
-    def write(entry: AuditEntry, claimed: AuditEntry | None) -> PayonceError | None:
+    def write(told: tuple[AuditEntry, AuditEntry | None]) -> PayonceError | None:
+        entry, claimed = told
         if entry.transition is Transition.CLAIMED:
             return None  # it is stored with the transition that follows
         try:
@@ -43,8 +43,7 @@ def serve_audit(event: Mapping[str, Any], trail: DatabaseAuditTrail) -> dict[str
             get_logger().error("claim changed by hand", extra={"record_id": entry.record_id, "claim": entry.claim_id})
         return None
 
-    with ThreadPoolExecutor(max_workers=CONCURRENT_WRITES) as pool:
-        failures = list(pool.map(write, entries, claims))
+    failures = InThreads(CONCURRENT_WRITES)(write, entries)
     failed = [(record, error) for record, error in zip(records, failures, strict=True) if error is not None]
     get_logger().info("claims audited", extra={"entries": len(entries) - len(failed)})
     if not failed:
@@ -54,27 +53,25 @@ def serve_audit(event: Mapping[str, Any], trail: DatabaseAuditTrail) -> dict[str
     return {"batchItemFailures": [{"itemIdentifier": first["dynamodb"]["SequenceNumber"]}]}
 
 
-def entry_of_record(record: Mapping[str, Any]) -> AuditEntry:
-    """Return the entry of one stream record (``NEW_AND_OLD_IMAGES``), as a Lambda function receives it."""
+def entries_of_record(record: Mapping[str, Any]) -> tuple[AuditEntry, AuditEntry | None]:
+    """Return the entry of one stream record, and that of the claim which the change leaves behind.
+
+    The record is one of ``NEW_AND_OLD_IMAGES``, as a Lambda function receives it.
+    """
     change = record["dynamodb"]
-    key = change.get("Keys", {}).get("id", {}).get("S")
+    record_id = change.get("Keys", {}).get("id", {}).get("S") or UNREADABLE_ID
+    before, after = _image(change, "OldImage"), _image(change, "NewImage")
     identity = record.get("userIdentity") or {}
-    return entry_of(
-        key or UNREADABLE_ID,
-        _image(change, "OldImage"),
-        _image(change, "NewImage"),
+    entry = entry_of(
+        record_id,
+        before,
+        after,
         # In seconds, which some sources give with a fraction; equal whenever the record is read.
         at_ms=int(change.get("ApproximateCreationDateTime", 0) * 1000),
         sequence=str(change.get("SequenceNumber", "")),
         deleted_by=str(identity.get("principalId", "")) if identity.get("type") == "Service" else "",
     )
-
-
-def claim_left_by(record: Mapping[str, Any]) -> AuditEntry | None:
-    """Return the entry of the claim that one stream record leaves behind, ``None`` if it leaves none."""
-    change = record["dynamodb"]
-    key = change.get("Keys", {}).get("id", {}).get("S")
-    return claim_left(key or UNREADABLE_ID, _image(change, "OldImage"), _image(change, "NewImage"))
+    return entry, claim_left(record_id, before, after)
 
 
 def _image(change: Mapping[str, Any], name: str) -> Item | None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.ids import content_id
+from payonce.domain.principals import OPERATOR_PREFIX
 from payonce.idempotency.records import RecordStatus
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 AUDIT_NAMESPACE = "payonce/audit/v1"
 ASKED_BY = "by"  # the member of a plan that names the requesting API key
-OPERATOR_PREFIX = "operator:"  # of the principal of a person at the operator's command
 ENGINE_PRINCIPAL = "payonce"  # the principal of the engine's own transitions, for a request or in recovery
 MAX_NOTE_CHARACTERS = 1000  # an operator's text may be a sentence or a ticket number, not a file
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_SECONDS
 from payonce.domain.errors import WriteConflict
-from payonce.idempotency.audit import OPERATOR_PREFIX, AuditEntry, Transition
+from payonce.domain.principals import OPERATOR_PREFIX
+from payonce.idempotency.audit import AuditEntry, Transition
 from payonce.paging import every_item
 from payonce.ports import Insert, Table
 

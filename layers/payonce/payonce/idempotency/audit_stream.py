@@ -72,22 +72,11 @@ def claim_left(record_id: str, before: Item | None, after: Item | None) -> Audit
     The claim's first state is left exactly once, so that its entry can be stored with that of the next transition: a
     payment costs one entry instead of two.
     """
-    if before is None or not _is_ours(before) or _state(before) != (before["claim_id"], 1, _IN_PROGRESS):
+    if before is None or _transition(None, before, "") is not Transition.CLAIMED:
         return None
     if after is not None and _state(after) == _state(before):
         return None
-    return AuditEntry(
-        record_id=record_id,
-        claim_id=before["claim_id"],
-        fence=1,
-        transition=Transition.CLAIMED,
-        at_ms=_number(before, "created_at_ms"),
-        status=_IN_PROGRESS,
-        principal=_asked_by(before) or ENGINE_PRINCIPAL,
-        resource=_text(before, "resource"),
-        fingerprint=_text(before, "fingerprint"),
-        lease_expires_at_ms=_number(before, "lease_expires_at_ms"),
-    )
+    return entry_of(record_id, None, before, at_ms=_number(before, "created_at_ms"), sequence="")
 
 
 def _state(item: Item) -> tuple[str, int, str]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.errors import PayonceError
+from payonce.each import InThreads
 from payonce.recovery.lanes import Asked
-from payonce.recovery.messages import AskMessage, parse_ask
+from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage, parse_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from payonce.ports import Clock, Deadline
     from payonce.recovery.book import Book
+
+# The default of ``Asker``.
+all_in_threads = InThreads(CLAIMS_PER_MESSAGE)
 
 
 @dataclass(slots=True)
@@ -65,14 +68,14 @@ class Asker:
         clock: Clock,
         timeout_per_claim_ms: int,
         report_error: Callable[[str, Exception], None],
-        each: Callable[[Callable[[str], bool | None], Sequence[str]], list[bool | None]] | None = None,
+        each: Callable[[Callable[[str], bool | None], Sequence[str]], list[bool | None]] = all_in_threads,
     ) -> None:
         self._recoveries = recoveries
         self._book = book
         self._clock = clock
         self._timeout_per_claim_ms = timeout_per_claim_ms
         self._report_error = report_error
-        self._each = each or _in_threads
+        self._each = each
 
     def handle(self, body: str, deadline: Deadline) -> AskReport:
         """Settle what the message names. Raises ``BodyMalformed``; whatever else happens, the feeder asks again."""
@@ -116,10 +119,3 @@ class Asker:
                 self._book.add(name, new)
             except PayonceError as error:
                 self._report_error(f"lane {name}", error)
-
-
-def _in_threads(settle: Callable[[str], bool | None], claims: Sequence[str]) -> list[bool | None]:
-    if not claims:
-        return []
-    with ThreadPoolExecutor(max_workers=len(claims)) as pool:
-        return list(pool.map(settle, claims))

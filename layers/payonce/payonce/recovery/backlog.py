@@ -8,23 +8,21 @@ about 250 bytes for each claim: 100,000 claims are 25 MB, 25 pages of 1 MB
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import PayonceError
+from payonce.each import in_turn
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.record_store import OPEN_LEASES_INDEX
 from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
+    from payonce.each import Each
     from payonce.idempotency.open_claims import OpenClaim, OpenClaims
 
-    type ReadOfShard = tuple[list[OpenClaim], PayonceError | None]
-    type ReadShard = Callable[[int], ReadOfShard]
-    type EachShard = Callable[[ReadShard, Sequence[int]], Iterable[ReadOfShard]]
 
 PAGE_CLAIMS = 4_000  # 1 MB, a query's limit, holds about as many
 MAX_CLAIMS_PER_SHARD = 10_000  # of 32 shards: 320,000 claims take some 100 MB here; the next run reads on
@@ -82,22 +80,11 @@ class Backlog:
         return taken
 
 
-def in_turn(read: ReadShard, shards: Sequence[int]) -> Iterable[ReadOfShard]:
-    """Read one shard after the other."""
-    return map(read, shards)
-
-
-def in_threads(read: ReadShard, shards: Sequence[int]) -> Iterable[ReadOfShard]:
-    """Read several shards at the same time: a page of 1 MB is waited for."""
-    with ThreadPoolExecutor(max_workers=READING_THREADS) as pool:
-        return list(pool.map(read, shards))
-
-
 def read_backlog(
     store: OpenClaims,
     now_ms: Callable[[], int],
     report_error: Callable[[str, Exception], None],
-    each: EachShard = in_turn,
+    each: Each = in_turn,
 ) -> tuple[Backlog, int]:
     """Return what is open, and how many shards could not be read: their claims wait for the next run."""
     claims: list[OpenClaim] = []
@@ -113,7 +100,7 @@ def read_backlog(
     return backlog, failed
 
 
-def _shard_of(store: OpenClaims, shard: int) -> ReadOfShard:
+def _shard_of(store: OpenClaims, shard: int) -> tuple[list[OpenClaim], PayonceError | None]:
     claims: list[OpenClaim] = []
     start = None
     try:

@@ -17,8 +17,9 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PayonceError, WriteConflict
+from payonce.each import in_turn
 from payonce.ports import QueueMessage
-from payonce.recovery.backlog import Backlog, in_turn, read_backlog
+from payonce.recovery.backlog import Backlog, read_backlog
 from payonce.recovery.book import Left, mark_of
 from payonce.recovery.lanes import Lane
 from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage
@@ -26,9 +27,9 @@ from payonce.recovery.messages import CLAIMS_PER_MESSAGE, AskMessage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from payonce.each import Each
     from payonce.idempotency.open_claims import OpenClaims
     from payonce.ports import Clock, Deadline, IdSource, MessageQueue
-    from payonce.recovery.backlog import EachShard
     from payonce.recovery.book import Book
 
 TICK_MS = 1_000
@@ -76,7 +77,7 @@ class Feeding:
     other_bound: float
     limits: Callable[[], Mapping[str, float]]
     report_error: Callable[[str, Exception], None]
-    each: EachShard = in_turn
+    each: Each = in_turn
 
 
 class Feeder:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
+from payonce.each import InThreads
 from payonce.webhooks.pace import MOST_WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 BATCH_THREADS = 16  # database calls of a batch at a time: what 512 MB of Lambda keep busy, at 5 ms each
+each_in_threads = InThreads(BATCH_THREADS)
 
 
 class Crew(Protocol):
@@ -49,19 +50,3 @@ class ThreadCrew:
         """See ``Crew``."""
         while self._threads:
             self._threads.pop(0).join()
-
-
-class Each(Protocol):
-    """Calls a function for each value and returns the results in order."""
-
-    def __call__[A, B](self, call: Callable[[A], B], values: Sequence[A], /) -> list[B]:
-        """See the class. An error of one call is raised when all have ended."""
-        ...
-
-
-def each_in_threads[A, B](call: Callable[[A], B], values: Sequence[A]) -> list[B]:
-    """Make the calls in up to ``BATCH_THREADS`` threads, a single one without any."""
-    if len(values) < 2:
-        return [call(value) for value in values]
-    with ThreadPoolExecutor(min(BATCH_THREADS, len(values))) as pool:
-        return list(pool.map(call, values))

@@ -29,8 +29,8 @@ from payonce.webhooks.waiting_list import count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from payonce.each import Each
     from payonce.ports import Clock, Database, Item, MessageQueue, QueueMessage
-    from payonce.webhooks.crew import Each
     from payonce.webhooks.gate import Gate, Gates
 
 type LaneName = tuple[str, str, int]  # merchant, endpoint, number

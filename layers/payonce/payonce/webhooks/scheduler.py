@@ -22,8 +22,8 @@ from payonce.webhooks.replay_items import REPLAY_LISTS, replay_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.each import Each
     from payonce.ports import Clock, Database, Item, Key, MessageQueue, QueueMessage
-    from payonce.webhooks.crew import Each
     from payonce.webhooks.sweeper import Sweeper
 
 RUN_INTERVAL_MS = 60_000  # the schedule in template.yaml

@@ -14,7 +14,6 @@ Killed before the positions are stored, or run twice at once, it looks again: a 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import batched
 from types import MappingProxyType
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.domain.webhooks import delivery_id
+from payonce.each import in_turn
 from payonce.outbox import BY_DAY_INDEX, DAY_SHARDS, events_of_day, is_event, opened
 from payonce.ports import Adjust, Insert, Table
 from payonce.webhooks.deliveries import delivery_key
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from payonce.domain.endpoint import Endpoint
+    from payonce.each import Each
     from payonce.ports import Clock, Database, Deadline, Item, Key, Write
     from payonce.webhooks.relay import Relay
 
@@ -83,13 +84,13 @@ class Sweeper:
         relay: Relay,
         clock: Clock,
         report_error: Callable[[str, Exception], None],
-        each: Callable[[Callable[[_Shard], None], Sequence[_Shard]], None] | None = None,
+        each: Each = in_turn,
     ) -> None:
         self._database = database
         self._relay = relay
         self._clock = clock
         self._report_error = report_error
-        self._each = each or in_turn
+        self._each = each
 
     def run(self, deadline: Deadline) -> SweepReport:
         """Look at every shard until two minutes ago, or until ``deadline``; the next run takes the rest."""
@@ -231,19 +232,6 @@ class _Run:
     def _failed(self, shard: _Shard, name: str, error: Exception) -> None:
         shard.failed += 1
         self.report_error(name, error)
-
-
-def in_turn(sweep: Callable[[_Shard], None], shards: Sequence[_Shard]) -> None:
-    """Run ``sweep`` for one shard after the other."""
-    for shard in shards:
-        sweep(shard)
-
-
-def in_threads(sweep: Callable[[_Shard], None], shards: Sequence[_Shard]) -> None:
-    """Run ``sweep`` for every shard, some at the same time: a shard waits for the database more than it computes."""
-    with ThreadPoolExecutor(max_workers=SWEEPING_THREADS) as pool:
-        for _ in pool.map(sweep, shards):
-            pass
 
 
 def _shards(stored: Item | None, until_ms: int) -> list[_Shard]:

@@ -11,6 +11,7 @@ import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from payonce.each import InThreads
 from payonce.network.webhook_sender import WebhookSender
 from payonce.observability import get_logger
 from payonce.webhooks.attempts import Attempts
@@ -23,7 +24,7 @@ from payonce.webhooks.replays import advance_replay
 from payonce.webhooks.scheduler import Scheduler
 from payonce.webhooks.session import Tools
 from payonce.webhooks.signer import Signer
-from payonce.webhooks.sweeper import Sweeper, in_threads
+from payonce.webhooks.sweeper import SWEEPING_THREADS, Sweeper
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings
 
@@ -84,7 +85,11 @@ class DeliveryApplication(Application):
             database=self.database,
             queue=self.delivery_queue,
             sweeper=Sweeper(
-                database=self.database, relay=self.relay, clock=self.clock, report_error=report_error, each=in_threads
+                database=self.database,
+                relay=self.relay,
+                clock=self.clock,
+                report_error=report_error,
+                each=InThreads(SWEEPING_THREADS),
             ),
             advance=partial(advance_replay, self.database, self.delivery_queue, self.clock),
             clock=self.clock,

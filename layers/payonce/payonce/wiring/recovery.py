@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import MisconfiguredError, PayonceError
+from payonce.each import InThreads
 from payonce.observability import get_logger
 from payonce.ports import Deadline
-from payonce.recovery.backlog import in_threads
+from payonce.recovery.backlog import READING_THREADS
 from payonce.recovery.book import Book
 from payonce.recovery.feeder import Feeder, Feeding
 from payonce.routing.control.control_store import ControlStore
@@ -65,7 +66,7 @@ class RecoveryApplication(Application):
                 other_bound=DEFAULT_RECOVERY_REQUESTS_PER_SECOND,
                 limits=self._limits,
                 report_error=_report_error,
-                each=in_threads,
+                each=InThreads(READING_THREADS),
             )
         )
 
