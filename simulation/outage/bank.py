@@ -96,6 +96,10 @@ class DrillBank:
         """See ``Gateway``. This one waits for nobody."""
         raise AssertionError("nothing was said to wait")
 
+    def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``. This one waits for nobody."""
+        raise AssertionError("nothing was said to wait")
+
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``. Nobody asks for it here."""
         raise AssertionError("nothing was corrected")

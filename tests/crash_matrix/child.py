@@ -117,6 +117,10 @@ class StrikingGateway:
         """See ``Gateway``."""
         return self._point.around("withdraw", lambda: self._inner.withdraw(instruction, waiting, deadline))
 
+    def confirm(self, instruction: Any, waiting: Any, result: str, deadline: Any) -> Any:
+        """See ``Gateway``."""
+        return self._point.around("confirm", lambda: self._inner.confirm(instruction, waiting, result, deadline))
+
     def read_charge(self, gateway_charge_id: str, deadline: Any) -> Any:
         """See ``Gateway``."""
         return self._point.around("read", lambda: self._inner.read_charge(gateway_charge_id, deadline))

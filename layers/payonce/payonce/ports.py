@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         GatewayCapabilities,
         Instruction,
         LookupOutcome,
+        Notice,
         SubmitOutcome,
         WithdrawOutcome,
     )
@@ -93,8 +94,28 @@ class Gateway(Protocol):
         """
         ...
 
+    def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
+        """Hand the gateway the ``result`` with which the payer came back, and return what has become of the payment.
+
+        Idempotent: the gateway executes a payment at most once, however often its payer's result is handed in. Returns
+        ``waiting`` itself where the gateway needs no confirmation.
+        """
+        ...
+
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """Return the charge's state at the gateway, whoever made it; ``NotFound`` when the gateway does not know it."""
+        ...
+
+
+class NoticeReader(Protocol):
+    """Reads the events that a gateway posts to us."""
+
+    def read(self, body: bytes, headers: Mapping[str, str], *, now_ms: int) -> Sequence[Notice]:
+        """Return the notices in ``body``. ``headers`` has lower-case names.
+
+        Raises ``NoticeRefused`` for a signature that is missing, wrong or stale, and for a malformed body. The
+        signature is checked over the exact bytes, in constant time, before anything of them is parsed.
+        """
         ...
 
 

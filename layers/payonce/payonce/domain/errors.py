@@ -161,6 +161,10 @@ class FileRejected(RequestRejected):
         self.field = field
 
 
+class NoticeRefused(RequestRejected):
+    """A gateway's event is not signed by it, is too old or is malformed; nothing of it was stored."""
+
+
 class IdempotencyRejected(PayonceError):
     """The idempotency contract was not met; nothing was executed by this request."""
 

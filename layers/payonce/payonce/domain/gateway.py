@@ -7,7 +7,7 @@
       Overtaken      because somebody else has changed the charge: its state has to be read
     NeverSent      this submission executes nothing, now or later
     Pending        the gateway accepted it and has not decided yet: never send it again, only look it up
-      AwaitsPayer    undecided until the payer acts: it can be withdrawn
+      AwaitsPayer    undecided until the payer acts, who is told how; it can be withdrawn
     Unknown        it may or may not have been executed; ``repeatable`` says whether sending it again can help
     NotFound       the gateway does not know it at the moment
 """
@@ -49,6 +49,36 @@ class PaymentMethodType(StrEnum):
     VOUCHER = "voucher"
 
 
+class Payer(StrEnum):
+    """Whether the payer can be asked to authenticate. An absent payer can't: the gateway then has to decline."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
+class ActionType(StrEnum):
+    """What the payer has to do: visit an address, read what is shown there, or act in the gateway's own SDK."""
+
+    REDIRECT = "redirect"
+    DISPLAY = "display"
+    GATEWAY_SDK = "gateway_sdk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextAction:
+    """What the payer has to do next. ``url`` is where to go, ``client_secret`` what the gateway's SDK is given.
+
+    ``expires_at_ms`` (epoch milliseconds): when the gateway gives the payer up; ``None`` where it does not say.
+    ``needs_confirmation``: the payer comes back with a result that has to be confirmed at the gateway.
+    """
+
+    type: ActionType
+    url: str | None = None
+    client_secret: str | None = None
+    expires_at_ms: int | None = None
+    needs_confirmation: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
     """One operation for a gateway. The same instruction is used to submit it and to look it up later.
@@ -56,7 +86,9 @@ class Instruction:
     ``gateway_reference`` is derived from our own ids and the attempt: at most 64 characters of ``[A-Za-z0-9_-]``. It is
     sent as the gateway's idempotency key, and stored at the gateway so that the instruction can be looked up.
     ``first_submitted_at_ms`` (epoch milliseconds) is no later than the first moment at which it can have been sent.
-    ``gateway_charge_id`` is the gateway's id of the charge, present for captures, voids and refunds.
+    ``gateway_charge_id`` is the gateway's id of the charge, present for captures, voids and refunds, and for a payment
+    that the gateway holds as pending: such a payment is looked up by it.
+    ``payer`` and ``return_url`` (where the payer is sent back to) matter to payments alone.
     """
 
     kind: OperationKind
@@ -68,6 +100,9 @@ class Instruction:
     payment_method: str
     first_submitted_at_ms: int
     gateway_charge_id: str | None = None
+    payment_method_type: PaymentMethodType = PaymentMethodType.CARD
+    payer: Payer = Payer.PRESENT
+    return_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +157,12 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class AwaitsPayer(Pending):
-    """The gateway waits for the payer. Once the payer acts it executes, whatever we have answered meanwhile."""
+    """The gateway waits for the payer. Once the payer acts it executes, whatever we have answered meanwhile.
+
+    ``action`` is ``None`` where the gateway does not say how the payer can act: such an instruction is withdrawn.
+    """
+
+    action: NextAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +170,66 @@ class NotFound:
     """The gateway knows no operation with this reference now. Its capabilities say when that is final."""
 
 
+class DisputeStatus(StrEnum):
+    """The states of a dispute. It is decided once it is won or lost."""
+
+    OPENED = "opened"
+    EVIDENCE_DUE = "evidence_due"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeState:
+    """A dispute's current state at the gateway. ``withdrawn_minor``: what the gateway has taken of the charge for it.
+
+    ``reason`` is the gateway's own word. ``evidence_due_at_ms`` (epoch milliseconds): until when the merchant can
+    answer, ``None`` where nothing is asked. ``fee_minor`` is in the same currency as the amounts.
+    """
+
+    gateway_dispute_id: str
+    status: DisputeStatus
+    amount_minor: int
+    withdrawn_minor: int
+    currency: str
+    reason: str
+    evidence_due_at_ms: int | None = None
+    fee_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a gateway's own event names. It is a hint to ask the gateway, and never the truth.
+
+    ``notice_id`` is the gateway's id of the event, or is derived from its content. ``gateway_reference``,
+    ``payment_id``, ``merchant_id`` and ``gateway_charge_id`` are ``None`` where the event does not name them.
+    """
+
+    notice_id: str
+    type: str
+    created_at_ms: int
+    gateway_reference: str | None = None
+    payment_id: str | None = None
+    merchant_id: str | None = None
+    gateway_charge_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeState:
     """A charge's current state at the gateway. Amounts are integer minor units of ``currency`` (ISO 4217, upper case).
 
     ``captured_minor`` is 0 while the charge is only authorized, and stays 0 once it is ``voided``.
+    ``reversed_minor``: what the payer's bank has taken back of a captured charge without a dispute, such as a debit
+    that failed after it had succeeded. ``disputes``: all that were ever opened, oldest first.
     """
 
     captured_minor: int
     refunded_minor: int
     voided: bool
     currency: str
+    reversed_minor: int = 0
+    disputes: tuple[DisputeState, ...] = ()
 
 
 type SubmitOutcome = Succeeded | Declined | Pending | NeverSent | Unknown
@@ -159,6 +248,7 @@ class GatewayCapabilities:
     "not found" becomes final; ``None`` when it never does, or when the gateway has no lookup.
     ``multiple_captures``: whether an authorization may be captured in several parts; if not, a partial capture releases
     the remainder.
+    ``payment_method_types``: what the adapter can be paid by; anything else is refused before it is stored.
     """
 
     key_retention_seconds: int
@@ -166,3 +256,4 @@ class GatewayCapabilities:
     lookup_authoritative_after_seconds: float | None
     multiple_captures: bool
     operations: frozenset[OperationKind]
+    payment_method_types: frozenset[PaymentMethodType] = frozenset(PaymentMethodType)

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 
 class PaymentStatus(StrEnum):
-    """The states of a payment."""
+    """The states of a payment.
+
+    ``REQUIRES_ACTION``: the gateway waits for the payer. ``PROCESSING``: the gateway has accepted it, and its outcome
+    takes minutes or days. ``EXPIRED``: the payer did not act in time. ``REVERSED``: captured, and all of it was taken
+    back by the payer's bank.
+    """
 
     IN_DOUBT = "in_doubt"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
     AUTHORIZED = "authorized"
     PARTIALLY_CAPTURED = "partially_captured"
     CAPTURED = "captured"
@@ -25,12 +32,17 @@ class PaymentStatus(StrEnum):
     VOIDED = "voided"
     DECLINED = "declined"
     FAILED = "failed"
+    EXPIRED = "expired"
+    REVERSED = "reversed"
 
 
 class Change(StrEnum):
     """The changes of a payment. Each change has exactly one event."""
 
     DOUBTED = "payment.in_doubt"
+    ACTION_REQUIRED = "payment.requires_action"
+    PROCESSED = "payment.processing"
+    EXPIRED = "payment.expired"
     AUTHORIZED = "payment.authorized"
     CHARGED = "payment.captured"
     DECLINED = "payment.declined"
@@ -38,15 +50,18 @@ class Change(StrEnum):
     CAPTURE_PART = "capture.succeeded_in_part"
     CAPTURE_REST = "capture.succeeded"
     CAPTURE_DOUBTED = "capture.in_doubt"
+    CAPTURE_PROCESSED = "capture.processing"
     CAPTURE_DECLINED = "capture.declined"
     CAPTURE_FAILED = "capture.failed"
     VOID = "void.succeeded"
     VOID_DOUBTED = "void.in_doubt"
+    VOID_PROCESSED = "void.processing"
     VOID_DECLINED = "void.declined"
     VOID_FAILED = "void.failed"
     REFUND_PART = "refund.succeeded_in_part"
     REFUND_ALL = "refund.succeeded"
     REFUND_DOUBTED = "refund.in_doubt"
+    REFUND_PROCESSED = "refund.processing"
     REFUND_DECLINED = "refund.declined"
     REFUND_FAILED = "refund.failed"
     # Changes made at the gateway and not through this API: in the gateway's dashboard, or by letting the charge expire.
@@ -55,6 +70,14 @@ class Change(StrEnum):
     VOIDED_ELSEWHERE = "payment.voided_at_gateway"
     REFUNDED_ELSEWHERE_PART = "payment.refunded_at_gateway_in_part"
     REFUNDED_ELSEWHERE = "payment.refunded_at_gateway"
+    # What the payer's bank does after a capture.
+    REVERSED_PART = "payment.reversed_in_part"
+    REVERSED = "payment.reversed"
+    DISPUTE_OPENED = "dispute.opened"
+    DISPUTE_EVIDENCE_DUE = "dispute.evidence_due"
+    DISPUTE_UNDER_REVIEW = "dispute.under_review"
+    DISPUTE_WON = "dispute.won"
+    DISPUTE_LOST = "dispute.lost"
 
 
 _S, _C = PaymentStatus, Change
@@ -69,6 +92,26 @@ _CREATION: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (_S.IN_DOUBT, _C.CHARGED): _S.CAPTURED,
     (_S.IN_DOUBT, _C.DECLINED): _S.DECLINED,
     (_S.IN_DOUBT, _C.FAILED): _S.FAILED,
+    (None, _C.ACTION_REQUIRED): _S.REQUIRES_ACTION,
+    (None, _C.PROCESSED): _S.PROCESSING,
+    (_S.IN_DOUBT, _C.ACTION_REQUIRED): _S.REQUIRES_ACTION,
+    (_S.IN_DOUBT, _C.PROCESSED): _S.PROCESSING,
+}
+# The gateway holds the payment, and only the gateway decides it.
+WAITING = frozenset({_S.REQUIRES_ACTION, _S.PROCESSING})
+_DECIDED: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
+    (status, change): after
+    for status in sorted(WAITING)
+    for change, after in {
+        _C.ACTION_REQUIRED: _S.REQUIRES_ACTION,
+        _C.PROCESSED: _S.PROCESSING,
+        _C.AUTHORIZED: _S.AUTHORIZED,
+        _C.CHARGED: _S.CAPTURED,
+        _C.DECLINED: _S.DECLINED,
+        _C.EXPIRED: _S.EXPIRED,
+        _C.VOID: _S.VOIDED,
+        _C.VOIDED_ELSEWHERE: _S.VOIDED,
+    }.items()
 }
 # On a payment that is captured in parts, a capture and a refund can be in flight together; each was reserved before it
 # was sent. Whichever commits last must find its row here: once an effect has happened, it can't be "not allowed".
@@ -108,15 +151,27 @@ _MONEY_ELSEWHERE: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = 
 # A second capture may be in flight although the first one releases the remainder; the gateway then declines it.
 _CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, _S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED, _S.REFUNDED)
 _REFUNDS_IN_FLIGHT = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
+# While a payment that waits is cancelled, the payer may finish it, or the gateway may decide it.
+_VOIDS_IN_FLIGHT = (
+    *sorted(WAITING),
+    *_CAPTURES_IN_FLIGHT,
+    _S.VOIDED,
+    _S.DECLINED,
+    _S.EXPIRED,
+)
 _WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (status, change): status
     for change, statuses in {
         _C.CAPTURE_DOUBTED: _CAPTURES_IN_FLIGHT,
         _C.CAPTURE_DECLINED: _CAPTURES_IN_FLIGHT,
         _C.CAPTURE_FAILED: _CAPTURES_IN_FLIGHT,
-        _C.VOID_DOUBTED: (_S.AUTHORIZED,),
-        _C.VOID_DECLINED: (_S.AUTHORIZED,),
-        _C.VOID_FAILED: (_S.AUTHORIZED,),
+        _C.CAPTURE_PROCESSED: _CAPTURES_IN_FLIGHT,
+        _C.VOID_DOUBTED: _VOIDS_IN_FLIGHT,
+        _C.VOID_PROCESSED: _VOIDS_IN_FLIGHT,
+        _C.VOID_DECLINED: _VOIDS_IN_FLIGHT,
+        _C.VOID_FAILED: _VOIDS_IN_FLIGHT,
+        _C.VOID: (_S.VOIDED, _S.DECLINED, _S.EXPIRED),
+        _C.REFUND_PROCESSED: _REFUNDS_IN_FLIGHT,
         _C.REFUND_DOUBTED: _REFUNDS_IN_FLIGHT,
         _C.REFUND_DECLINED: _REFUNDS_IN_FLIGHT,
         _C.REFUND_FAILED: _REFUNDS_IN_FLIGHT,
@@ -124,7 +179,7 @@ _WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     for status in statuses
 }
 TRANSITIONS: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = MappingProxyType(
-    {**_CREATION, **_MONEY, **_MONEY_ELSEWHERE, **_WITHOUT_MONEY}
+    {**_CREATION, **_DECIDED, **_MONEY, **_MONEY_ELSEWHERE, **_WITHOUT_MONEY}
 )
 
 
@@ -147,6 +202,7 @@ class Payment:
     ``capturable_minor`` and ``refundable_minor`` exclude what operations in flight have reserved. ``version`` counts
     committed changes, and is the sequence number of the payment's events. ``attempts`` counts the references under
     which the payment was sent; ``gateway_reference`` is the one that was executed.
+    ``next_action`` is what the payer has to do, present while the payment requires action.
     """
 
     payment_id: str
@@ -170,6 +226,8 @@ class Payment:
     metadata: Mapping[str, str] = field(default_factory=dict)
     decline_code: str | None = None
     attempts: int = 1
+    next_action: Mapping[str, str | int | bool] | None = None
+    reversed_minor: int = 0
 
     def changed(self, change: Change, *, at_ms: int) -> Payment:
         """Return the next version of the payment, after ``change``, with the same amounts."""
@@ -180,6 +238,7 @@ class OperationStatus(StrEnum):
     """The states of a capture, void or refund."""
 
     IN_DOUBT = "in_doubt"
+    PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
     FAILED = "failed"

@@ -72,6 +72,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.OverrideRefused: ProblemType("override-refused", 409, "Routing can't be overridden like this"),
         errors.OverrideConflict: ProblemType("override-conflict", 409, "Another operator was faster"),
         errors.FileRejected: ProblemType("file-rejected", 422, "The file was not accepted"),
+        errors.NoticeRefused: ProblemType("gateway-event-refused", 400, "The gateway's event was not accepted"),
         errors.KeyMissing: ProblemType("key-missing", 400, "An idempotency key is required"),
         errors.KeyMalformed: ProblemType("key-malformed", 400, "The idempotency key is malformed"),
         errors.KeyReused: ProblemType("key-reused", 422, "The idempotency key belongs to a different request"),

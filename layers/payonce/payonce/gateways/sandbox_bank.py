@@ -115,6 +115,11 @@ class SandboxBankGateway:
         del instruction, deadline
         return waiting
 
+    def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``. The bank never waits for a payer."""
+        del instruction, result, deadline
+        return waiting
+
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
         outcome = self._exchange.send(

@@ -176,6 +176,11 @@ class StripeGateway:
             return declined(AUTHENTICATION_REQUIRED if waiting.reason == REQUIRES_ACTION else CANCELED)
         return outcome if isinstance(outcome, Succeeded | Declined | Pending) else waiting
 
+    def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``. Stripe confirms by itself when the payer comes back."""
+        del instruction, result, deadline
+        return waiting
+
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``. The charge is a payment intent, as everywhere in this adapter."""
         try:

@@ -42,6 +42,10 @@ class CountedGateway:
         self._tally.count(self.name, answered=outcome is not waiting)
         return outcome
 
+    def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``."""
+        return self._counted(self._inner.confirm(instruction, waiting, result, deadline))
+
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
         return self._counted(self._inner.read_charge(gateway_charge_id, deadline))
