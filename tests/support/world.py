@@ -21,6 +21,7 @@ from payonce.domain.gateway import (
     NotFound,
     OperationKind,
     Overtaken,
+    Payer,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -30,11 +31,14 @@ from payonce.domain.ids import UlidSource
 from payonce.domain.money import Money
 from payonce.idempotency.claim_recovery import RecoveryReport, Sweep
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.record_items import WAITING_SHARDS
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import KeyedRequest, KeyedResponse
 from payonce.idempotency.window import IdempotencySettings
+from payonce.payments.cancel_waiting import follow_up_work
+from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import Services
 from payonce.payments.recovery_run import Recovery
@@ -288,9 +292,12 @@ class World:
         fingerprint: str = "f",
         wait_seconds: float = 0,
         payment_method: str = "pm_visa",
+        payer: Payer = Payer.PRESENT,
     ) -> KeyedResponse:
         """Create a payment, or replay it."""
-        new = NewPayment(money=Money(amount_minor, "EUR"), payment_method=payment_method, capture_method=capture)
+        new = NewPayment(
+            money=Money(amount_minor, "EUR"), payment_method=payment_method, capture_method=capture, payer=payer
+        )
         plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: self.gateway.name, services=self.services)
         work = CreatePayment(plan, lambda _name: self.gateway, self.services)
         return self.engine.execute(self.request(key, "create_payment", fingerprint, wait_seconds), work)
@@ -302,8 +309,21 @@ class World:
         plan = plan_follow_up(
             kind, merchant_id=MERCHANT, payment_id=payment_id, amount_minor=amount_minor, services=self.services
         )
-        work = FollowUp(plan, lambda _name: self.gateway, self.services)
+        work = follow_up_work(plan, lambda _name: self.gateway, self.services)
         return self.engine.execute(self.request(key, kind.value), work)
+
+    def confirm(self, payment_id: str, key: str, result: str = "ok") -> KeyedResponse:
+        """Confirm a payment with what its payer came back with."""
+        plan = plan_confirmation(merchant_id=MERCHANT, payment_id=payment_id, result=result, services=self.services)
+        work = ConfirmPayment(plan, lambda _name: self.gateway, self.services)
+        return self.engine.execute(self.request(key, "confirm_payment"), work)
+
+    def settle(self) -> None:
+        """Ask about everything that gateways hold and that is due."""
+        recovery = Recovery(engine=self.engine, services=self.services, gateway_named=lambda _name: self.gateway)
+        for shard in WAITING_SHARDS:
+            for open_id in self.store.open_claims(shard, lease_expired_at_ms=self.clock.now_ms() - 1, limit=99):
+                recovery.recover(open_id, Deadline(self.clock.now_ms() + REQUEST_MS))
 
     def recover(self) -> RecoveryReport:
         """Run recovery now."""

@@ -83,6 +83,7 @@ def recover_every_minute(world: World, minutes: int) -> None:
     for _ in range(minutes):
         world.clock.ms += MINUTE_MS
         world.recover()
+        world.settle()
     assert world.errors == []
 
 
@@ -314,13 +315,17 @@ def test_what_the_gateway_holds_undecided_is_only_asked_about(decision: LookupOu
     """
     world = World()
     world.gateway = gateway = Undecided(world.clock, capabilities=REMEMBERING)
-    assert world.create().response.status == 202
-    recover_every_minute(world, 20 * 60)
+    first = world.create().response
+    assert (first.status, json.loads(first.body)["status"]) == (201, "processing")
+    recover_every_minute(world, 17 * 60)
     assert len(gateway.submissions) == 1
-    assert len(gateway.inquiries) < 20 * 4 + 12
+    assert len(gateway.inquiries) < 40
     gateway.decision = decision
-    recover_every_minute(world, 16)
-    assert world.create().response.status == (201 if isinstance(decision, Succeeded) else 402)
+    recover_every_minute(world, 6 * 60)
+    payment = find_payment(world.database, MERCHANT, json.loads(first.body)["id"])
+    assert payment is not None
+    assert payment.status.value == ("captured" if isinstance(decision, Succeeded) else "declined")
+    assert world.create().response == first
     assert len(gateway.submissions) == 1
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import StoreUnavailable
 from payonce.each import InThreads
 from payonce.idempotency.open_claims import OpenClaim, OpenPage
-from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, WAITING_SHARDS
 from payonce.recovery.backlog import DOUBT_AGE_MS, READING_THREADS, Backlog, read_backlog
 from payonce.recovery.book import mark_of
 
@@ -67,7 +67,10 @@ def test_what_another_feeder_has_just_released_is_left_out() -> None:
 class Pages:
     """``OpenClaims``: two pages in each shard; one shard can't be read."""
 
-    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+    def open_page(self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None) -> OpenPage:
+        if shard in WAITING_SHARDS:
+            assert due_by_ms == NOW_MS
+            return OpenPage([claim(f"m#op#{shard}", due_ms=NOW_MS - 1)], None)
         if shard == 3:
             raise StoreUnavailable("throttled")
         if start is None:
@@ -78,7 +81,8 @@ class Pages:
 def test_all_pages_are_read_and_a_shard_that_fails_costs_its_own_claims_alone() -> None:
     reported: list[str] = []
     made, failed = read_backlog(Pages(), lambda: NOW_MS, lambda name, _error: reported.append(name))
-    assert made.count("bank") == 2 * (OPEN_LEASE_SHARDS - 1)
+    assert made.count("bank") == 2 * (OPEN_LEASE_SHARDS - 1) + len(WAITING_SHARDS)
+    assert made.in_doubt == 2 * (OPEN_LEASE_SHARDS - 1)  # what a gateway holds is in no doubt
     assert (failed, reported) == (1, ["open-leases shard 3"])
 
 
@@ -87,10 +91,12 @@ def test_shards_are_read_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=10)
 
     class Meeting:
-        def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+        def open_page(
+            self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None
+        ) -> OpenPage:
             if shard < 2:
                 both.wait()
             return OpenPage([OpenClaim(f"m#op#{shard}", "bank", 1, 1)], None)
 
     backlog, failed = read_backlog(Meeting(), lambda: 2, lambda *_: None, InThreads(READING_THREADS))
-    assert (backlog.count("bank"), failed) == (OPEN_LEASE_SHARDS, 0)
+    assert (backlog.count("bank"), failed) == (OPEN_LEASE_SHARDS + len(WAITING_SHARDS), 0)

@@ -49,7 +49,7 @@ class Bench:
             name = f"{merchant}#op#{lane}{number}"
             self.claims[name] = OpenClaim(name, lane, self.clock.ms - 10_000 + number, self.clock.ms - 100_000)
 
-    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+    def open_page(self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None) -> OpenPage:
         """See ``OpenClaims``."""
         return OpenPage([claim for claim in self.claims.values() if shard_of(claim.record_id) == shard], None)
 

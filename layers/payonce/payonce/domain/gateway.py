@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from payonce.domain.money import Money
 
 
+MAX_URL_CHARACTERS = 2_000  # browsers and gateways agree on this much; Stripe's return_url takes no more than 2,048
+CANCELED = "canceled"  # the code of a decline that somebody's cancellation at the gateway caused
+
+
 class OperationKind(StrEnum):
     """The four operations that move or free money at a gateway."""
 

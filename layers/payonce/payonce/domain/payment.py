@@ -7,6 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from payonce.domain.gateway import PaymentMethodType
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -148,9 +150,30 @@ ELSEWHERE: Mapping[Change, Change] = MappingProxyType(
 _MONEY_ELSEWHERE: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (status, ELSEWHERE[change]): after for (status, change), after in _MONEY.items()
 }
+# The payer's bank may take a captured charge back, while operations on it are in flight.
+_CAPTURED_STATES = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
+_TAKEN_BACK: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
+    **{(status, _C.REVERSED): _S.REVERSED for status in _CAPTURED_STATES},
+    **{(status, _C.REVERSED_PART): status for status in _CAPTURED_STATES},
+    **{
+        (_S.REVERSED, change): _S.REVERSED
+        for change in (_C.CAPTURE_PART, _C.CAPTURE_REST, _C.REFUND_PART, _C.REFUND_ALL)
+    },
+    **{
+        (status, change): status
+        for status in (*_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED)
+        for change in (
+            _C.DISPUTE_OPENED,
+            _C.DISPUTE_EVIDENCE_DUE,
+            _C.DISPUTE_UNDER_REVIEW,
+            _C.DISPUTE_WON,
+            _C.DISPUTE_LOST,
+        )
+    },
+}
 # A second capture may be in flight although the first one releases the remainder; the gateway then declines it.
-_CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, _S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED, _S.REFUNDED)
-_REFUNDS_IN_FLIGHT = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
+_CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, *_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED)
+_REFUNDS_IN_FLIGHT = (*_CAPTURED_STATES, _S.REVERSED)
 # While a payment that waits is cancelled, the payer may finish it, or the gateway may decide it.
 _VOIDS_IN_FLIGHT = (
     *sorted(WAITING),
@@ -179,7 +202,7 @@ _WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     for status in statuses
 }
 TRANSITIONS: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = MappingProxyType(
-    {**_CREATION, **_DECIDED, **_MONEY, **_MONEY_ELSEWHERE, **_WITHOUT_MONEY}
+    {**_CREATION, **_DECIDED, **_MONEY, **_MONEY_ELSEWHERE, **_TAKEN_BACK, **_WITHOUT_MONEY}
 )
 
 
@@ -226,6 +249,7 @@ class Payment:
     metadata: Mapping[str, str] = field(default_factory=dict)
     decline_code: str | None = None
     attempts: int = 1
+    payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     next_action: Mapping[str, str | int | bool] | None = None
     reversed_minor: int = 0
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import BodyMalformed
-from payonce.domain.gateway import PaymentMethodType
+from payonce.domain.gateway import MAX_URL_CHARACTERS, PaymentMethodType
 from payonce.domain.money import MAX_AMOUNT_MINOR, MIN_AMOUNT_MINOR
 from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
@@ -20,6 +21,8 @@ MAX_METADATA_VALUE_CHARACTERS = 500
 # A replay is billed by the stored record's size, so the total size of a merchant's metadata is bounded too.
 MAX_METADATA_BYTES = 4096
 MAX_CURSOR_CHARACTERS = 200
+MAX_RESULT_CHARACTERS = 8_000  # Adyen's redirectResult has some thousand; API Gateway takes 10 MB
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _known_currency(code: str) -> str:
@@ -33,6 +36,14 @@ def printable(text: str) -> str:
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
         raise ValueError("control characters are not allowed")
     return text
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(printable(url))
+    local = parts.scheme == "http" and parts.hostname in LOCAL_HOSTS
+    if not (parts.scheme == "https" or local) or not parts.hostname or parts.username or " " in url:
+        raise ValueError("not an https:// address without a user name (http:// only for localhost)")
+    return url
 
 
 def _bounded(metadata: dict[str, str]) -> dict[str, str]:
@@ -69,6 +80,15 @@ Reference = Annotated[
 ]
 MetadataName = Annotated[str, AfterValidator(printable), Field(min_length=1, max_length=MAX_METADATA_NAME_CHARACTERS)]
 MetadataValue = Annotated[str, AfterValidator(printable), Field(max_length=MAX_METADATA_VALUE_CHARACTERS)]
+ReturnUrl = Annotated[
+    str,
+    AfterValidator(_web_address),
+    Field(
+        min_length=1,
+        max_length=MAX_URL_CHARACTERS,
+        description="Where a payer who had to act elsewhere is sent back to.",
+    ),
+]
 Metadata = Annotated[
     dict[MetadataName, MetadataValue],
     AfterValidator(_bounded),
@@ -93,8 +113,26 @@ class PaymentBody(StrictModel):
     payment_method: PaymentMethod
     payment_method_type: MethodType = PaymentMethodType.CARD
     capture: Literal["automatic", "manual"] = "automatic"
+    return_url: ReturnUrl | None = None
+    off_session: Annotated[
+        bool, Field(description="The payer is absent: a payment that needs the payer is declined.")
+    ] = False
     reference: Reference | None = None
     metadata: Metadata = Field(default_factory=dict)
+
+
+class ConfirmationBody(StrictModel):
+    """Body of ``POST /payments/{payment_id}/confirmations``."""
+
+    payment_result: Annotated[
+        str,
+        AfterValidator(printable),
+        Field(
+            min_length=1,
+            max_length=MAX_RESULT_CHARACTERS,
+            description="What the payer came back with: the query parameter that the gateway put into the return_url.",
+        ),
+    ]
 
 
 class AmountBody(StrictModel):

@@ -6,16 +6,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import GatewayUnavailable, Throttled
-from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
 from payonce.domain.money import Money
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
-from payonce.entrypoints.models import AmountBody, EmptyBody, PageQuery, PaymentBody
+from payonce.entrypoints.models import AmountBody, ConfirmationBody, EmptyBody, PageQuery, PaymentBody
 from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
 from payonce.observability import get_logger
 from payonce.payments import payment_reads
+from payonce.payments.cancel_waiting import follow_up_work
+from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
         capture_method=CaptureMethod(body.capture),
         payment_method_type=body.payment_method_type,
         priority=parse_priority(request.headers),
+        payer=Payer.ABSENT if body.off_session else Payer.PRESENT,
+        return_url=body.return_url,
         reference=body.reference,
         metadata=body.metadata,
     )
@@ -85,9 +89,19 @@ def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Wor
             amount_minor=body.amount_minor if isinstance(body, AmountBody) else None,
             services=application.services,
         )
-        return FollowUp(plan, application.gateway, application.services)
+        return follow_up_work(plan, application.gateway, application.services)
 
     return work
+
+
+def _confirm(application: Application, request: Request, body: ConfirmationBody) -> Work:
+    plan = plan_confirmation(
+        merchant_id=request.merchant_id,
+        payment_id=path_id(request, "payment_id"),
+        result=body.payment_result,
+        services=application.services,
+    )
+    return ConfirmPayment(plan, application.gateway, application.services)
 
 
 def _list(application: Application, request: Request, query: PageQuery) -> Mapping[str, object]:
@@ -130,10 +144,20 @@ ROUTES: Mapping[str, Route] = by_operation(
     ),
     KeyedRoute(
         method="POST",
+        path="/payments/{payment_id}/confirmations",
+        operation="confirm_payment",
+        scope="payments:write",
+        summary="Confirm a payment with what its payer came back with",
+        answers={201: "Payment", 202: "Payment"},
+        body_model=ConfirmationBody,
+        work=_confirm,
+    ),
+    KeyedRoute(
+        method="POST",
         path="/payments/{payment_id}/cancellations",
         operation="cancel_payment",
         scope="payments:write",
-        summary="Cancel (void) an authorized payment",
+        summary="Cancel (void) a payment that is authorized, or that waits for its payer",
         answers=_OPERATION,
         body_model=EmptyBody,
         work=_follow_up(OperationKind.VOID),

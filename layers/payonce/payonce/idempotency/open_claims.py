@@ -30,6 +30,9 @@ class OpenPage:
 class OpenClaims(Protocol):
     """Port of those that read the whole backlog, page by page."""
 
-    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
-        """Return up to ``limit`` open claims of ``shard``, the ones that are due first ahead. Eventually consistent."""
+    def open_page(self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None) -> OpenPage:
+        """Return up to ``limit`` open claims of ``shard``, the ones that are due first ahead. Eventually consistent.
+
+        ``due_by_ms``: leave out those that are due later.
+        """
         ...

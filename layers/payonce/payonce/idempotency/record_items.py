@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # concluded: 32 shards take 10,000 payments a second with a third to spare. Recovery reads each once a run.
 OPEN_LEASE_SHARDS = 32
 
+# Claims that wait for somebody else, for days if need be, have shards of their own: only those that are due are read.
+# A million of them at a time are 125,000 a shard.
+WAITING_SHARDS = range(OPEN_LEASE_SHARDS, OPEN_LEASE_SHARDS + 8)
+
 # Attributes that recovery needs and a replay does not. Dropping them makes replays cheaper, which are billed by the
 # item's size, and an item without a shard leaves the index.
 DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms", "owner", "lane")
@@ -23,6 +27,11 @@ DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_ho
 def shard_of(record_id: str) -> int:
     """Return the shard of the open leases' index that lists this record."""
     return zlib.crc32(record_id.encode()) % OPEN_LEASE_SHARDS
+
+
+def waiting_shard_of(record_id: str) -> str:
+    """Return the shard, as it is stored, of a claim that nobody holds while it waits."""
+    return str(WAITING_SHARDS[zlib.crc32(record_id.encode()) % len(WAITING_SHARDS)])
 
 
 def response_attributes(response: StoredResponse) -> dict[str, Any]:

@@ -245,12 +245,13 @@ class DatabaseIdempotencyStore:
         )
         return [item["id"] for item in page.items]
 
-    def open_page(self, shard: int, *, limit: int, start: Item | None = None) -> OpenPage:
+    def open_page(self, shard: int, *, limit: int, start: Item | None = None, due_by_ms: int | None = None) -> OpenPage:
         """See ``OpenClaims``."""
         page = self._database.query(
             Table.IDEMPOTENCY,
             index=OPEN_LEASES_INDEX,
             partition=("open_shard", str(shard)),
+            sort_at_most=None if due_by_ms is None else ("lease_expires_at_ms", due_by_ms),
             limit=limit,
             start=start,
         )

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import CaptureMethod, Declined, Instruction, OperationKind, Succeeded
-from payonce.domain.ledger import MovementKind, charge, hold
+from payonce.domain.gateway import MAX_URL_CHARACTERS, Declined, Instruction, OperationKind, Pending
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
-from payonce.domain.payment import Change, Payment, PaymentStatus, next_status
-from payonce.idempotency.json_response import json_response
+from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
-from payonce.payments.booking import change_write, first_writes, payment_entry, payment_event, payment_movement
+from payonce.payments.booking import change_write, first_writes, payment_event
+from payonce.payments.charging import action_expires_at_ms, after, charged_by, entry_of_charge
 from payonce.payments.journal import balance_write
 from payonce.payments.operations import NewPayment, PaymentPlan
 from payonce.payments.payment_items import head_insert, replace_payment
-from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
-from payonce.payments.representation import (
-    declined_response,
-    not_executed_response,
-    payment_path,
-    payment_view,
-)
-from payonce.payments.rules import NeverExecuted
+from payonce.payments.payment_work import GatewayWork, Result, Services
+from payonce.payments.representation import payment_path, payment_response, payment_view
+from payonce.payments.settlement import settlement_write
 from payonce.payments.stored_payments import find_first, find_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.domain.ledger import JournalEntry, Posting
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
-LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
+LONGEST_TEXT = "x" * 256  # longer than any code or secret a gateway adapter returns
+LONGEST_URL = "x" * MAX_URL_CHARACTERS
 
 
 def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], str], services: Services) -> PaymentPlan:
@@ -51,20 +45,12 @@ def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], st
         capture_method=new.capture_method,
         created_at_ms=services.clock.now_ms(),
         payment_method_type=new.payment_method_type,
+        payer=new.payer,
+        return_url=new.return_url,
         priority=new.priority,
         reference=new.reference,
         metadata=new.metadata,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Charge:
-    """The effect of a gateway's answer on a payment."""
-
-    change: Change
-    charge_id: str | None = None
-    code: str | None = None
-    postings: tuple[Posting, ...] = ()
 
 
 class CreatePayment(GatewayWork):
@@ -97,11 +83,13 @@ class CreatePayment(GatewayWork):
     def largest_response(self) -> StoredResponse:
         """See ``Work``."""
         widest = replace(
-            self._payment(_Charge(Change.DECLINED, code=LONGEST_TEXT), None),
+            self._payment(version=1),
+            decline_code=LONGEST_TEXT,
             captured_minor=MAX_AMOUNT_MINOR,
             refunded_minor=MAX_AMOUNT_MINOR,
+            next_action={"type": LONGEST_TEXT, "url": LONGEST_URL, "client_secret": LONGEST_TEXT},
         )
-        return self._response(widest, Declined(LONGEST_TEXT, LONGEST_TEXT))
+        return payment_response(widest, Declined(LONGEST_TEXT, LONGEST_TEXT))
 
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``. The plan has everything, so nothing is read."""
@@ -114,6 +102,9 @@ class CreatePayment(GatewayWork):
             money=Money(plan.amount_minor, plan.currency),
             capture_method=plan.capture_method,
             payment_method=plan.payment_method,
+            payment_method_type=plan.payment_method_type,
+            payer=plan.payer,
+            return_url=plan.return_url,
             first_submitted_at_ms=plan.created_at_ms,
         )
 
@@ -138,73 +129,44 @@ class CreatePayment(GatewayWork):
             head = find_head(self._database, plan.merchant_id, plan.payment_id)
             self._stored = head or find_first(self._database, plan.merchant_id, plan.payment_id)
         self._look_up_stored = True  # a second draft means that the first met something stored
-        stored = self._stored
-        charged = self._charge(result)
-        payment = self._payment(charged, stored)
-        entry = self._entry(payment, charged) if charged.postings else None
-        response = self._response(payment, result)
+        stored, now_ms = self._stored, self._clock.now_ms()
+        base = self._payment(1 if stored is None else stored.version)
+        if stored is not None:
+            base = replace(base, status=stored.status)
+        expires_at_ms = action_expires_at_ms(plan.payment_method_type, now_ms)
+        charged = charged_by(result, base, action_expires_at_ms=expires_at_ms)
+        payment = after(base, charged, first=stored is None, at_ms=now_ms)
+        entry = entry_of_charge(payment, charged, self._record_id)
+        response = payment_response(payment, result)
+        settled = [] if not isinstance(result, Pending) else [settlement_write(payment, self._record_id, at_ms=now_ms)]
         if stored is None:
-            return Draft(response, first_writes(payment, charged.change, entry))
+            return Draft(response, [*first_writes(payment, charged.change, entry), *settled])
         event = payment_event(payment, charged.change, payment_view(payment))
         writes: list[Write] = [
             head_insert(payment) if head is None else replace_payment(payment, expected=head),
             change_write(event, entry),
+            *settled,
         ]
         return Draft(response, writes if entry is None else [*writes, balance_write(entry)])
 
-    def _entry(self, payment: Payment, charged: _Charge) -> JournalEntry:
-        moved = None
-        if charged.change is Change.CHARGED:
-            moved = payment_movement(
-                payment, MovementKind.CHARGE, reference=payment.gateway_reference, record_id=self._record_id
-            )
-        return payment_entry(payment, charged.change, charged.postings, moved)
-
-    def _charge(self, result: Result) -> _Charge:
+    def _payment(self, version: int) -> Payment:
+        """Return the payment as the plan describes it, before any answer."""
         plan = self._plan
-        match result:
-            case Succeeded(charge_id, _) if plan.capture_method is CaptureMethod.AUTOMATIC:
-                return _Charge(Change.CHARGED, charge_id, postings=charge(plan.gateway, plan.amount_minor))
-            case Succeeded(charge_id, _):
-                return _Charge(Change.AUTHORIZED, charge_id, postings=hold(plan.amount_minor))
-            case Declined(code, _):
-                return _Charge(Change.DECLINED, code=code)
-            case NeverExecuted():
-                return _Charge(Change.FAILED, code="not_executed")
-            case Doubted():
-                return _Charge(Change.DOUBTED)
-
-    def _payment(self, charged: _Charge, stored: Payment | None) -> Payment:
-        plan = self._plan
-        captured = plan.amount_minor if charged.change is Change.CHARGED else 0
         return Payment(
             payment_id=plan.payment_id,
             merchant_id=plan.merchant_id,
-            status=next_status(None if stored is None else stored.status, charged.change),
+            status=PaymentStatus.IN_DOUBT,
             amount_minor=plan.amount_minor,
             currency=plan.currency,
             capture_method=plan.capture_method,
             payment_method=plan.payment_method,
+            payment_method_type=plan.payment_method_type,
             gateway=plan.gateway,
             gateway_reference=self.reference,
             attempts=plan.submission,
-            gateway_charge_id=charged.charge_id,
-            captured_minor=captured,
-            refundable_minor=captured,
-            capturable_minor=plan.amount_minor if charged.change is Change.AUTHORIZED else 0,
             reference=plan.reference,
             metadata=plan.metadata,
-            decline_code=charged.code,
             created_at_ms=plan.created_at_ms,
-            updated_at_ms=self._clock.now_ms(),
-            version=1 if stored is None else stored.version + 1,
+            updated_at_ms=plan.created_at_ms,
+            version=version,
         )
-
-    def _response(self, payment: Payment, result: Result) -> StoredResponse:
-        location = payment_path(payment.payment_id)
-        if isinstance(result, Declined):
-            return declined_response(result.message, location=location, code=result.code, payment=payment_view(payment))
-        if isinstance(result, NeverExecuted):
-            return not_executed_response(location=location, payment=payment_view(payment))
-        status = 202 if payment.status is PaymentStatus.IN_DOUBT else 201
-        return json_response(status, payment_view(payment), location=location)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import Declined, OperationKind, Succeeded
+from payonce.domain.gateway import Declined, OperationKind, Pending, Succeeded
 from payonce.domain.ledger import charge, refund, release_hold
-from payonce.domain.payment import Change, OperationStatus, Payment
+from payonce.domain.payment import Change, OperationStatus, Payment, PaymentStatus
 from payonce.payments.payment_work import Doubted
 from payonce.payments.rules import NeverExecuted
 
@@ -30,14 +30,21 @@ _WITHOUT_MONEY: Mapping[tuple[OperationKind, type], tuple[Change, OperationStatu
         (OperationKind.CAPTURE, Declined): (Change.CAPTURE_DECLINED, OperationStatus.DECLINED),
         (OperationKind.CAPTURE, NeverExecuted): (Change.CAPTURE_FAILED, OperationStatus.FAILED),
         (OperationKind.CAPTURE, Doubted): (Change.CAPTURE_DOUBTED, OperationStatus.IN_DOUBT),
+        (OperationKind.CAPTURE, Pending): (Change.CAPTURE_PROCESSED, OperationStatus.PROCESSING),
         (OperationKind.VOID, Declined): (Change.VOID_DECLINED, OperationStatus.DECLINED),
         (OperationKind.VOID, NeverExecuted): (Change.VOID_FAILED, OperationStatus.FAILED),
         (OperationKind.VOID, Doubted): (Change.VOID_DOUBTED, OperationStatus.IN_DOUBT),
+        (OperationKind.VOID, Pending): (Change.VOID_PROCESSED, OperationStatus.PROCESSING),
         (OperationKind.REFUND, Declined): (Change.REFUND_DECLINED, OperationStatus.DECLINED),
         (OperationKind.REFUND, NeverExecuted): (Change.REFUND_FAILED, OperationStatus.FAILED),
         (OperationKind.REFUND, Doubted): (Change.REFUND_DOUBTED, OperationStatus.IN_DOUBT),
+        (OperationKind.REFUND, Pending): (Change.REFUND_PROCESSED, OperationStatus.PROCESSING),
     }
 )
+
+
+_WITHOUT = (Declined, NeverExecuted, Doubted, Pending)
+_UNDER_WAY = frozenset({OperationStatus.IN_DOUBT, OperationStatus.PROCESSING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,20 +64,17 @@ class Effect:
 def effect_of(
     kind: OperationKind, result: Result, payment: Payment, amount_minor: int, *, at_ms: int, multiple_captures: bool
 ) -> Effect:
-    """Return the effect of ``result`` on ``payment``, on which ``amount_minor`` is reserved for this operation."""
+    """Return the effect of ``result`` on ``payment``, on which ``amount_minor`` is reserved for this operation.
+
+    A void of a payment that awaits its payer has reserved nothing, and its ``amount_minor`` is 0.
+    """
     if not isinstance(result, Succeeded):
         return _without_money(kind, result, payment, amount_minor, at_ms, multiple_captures=multiple_captures)
     match kind:
         case OperationKind.CAPTURE:
             return _captured(payment, amount_minor, at_ms, multiple_captures=multiple_captures)
         case OperationKind.VOID:
-            voided = payment.changed(Change.VOID, at_ms=at_ms)
-            return Effect(
-                payment=voided,
-                change=Change.VOID,
-                status=OperationStatus.SUCCEEDED,
-                postings=release_hold(payment.amount_minor),
-            )
+            return _voided(payment, amount_minor, at_ms)
         case _:
             return _refunded(payment, amount_minor, at_ms)
 
@@ -78,14 +82,29 @@ def effect_of(
 def _without_money(
     kind: OperationKind, result: Result, payment: Payment, amount_minor: int, at_ms: int, *, multiple_captures: bool
 ) -> Effect:
-    change, status = _WITHOUT_MONEY[kind, Declined if isinstance(result, Declined) else type(result)]
+    change, status = _WITHOUT_MONEY[kind, next(kind_of for kind_of in _WITHOUT if isinstance(result, kind_of))]
     changed = payment.changed(change, at_ms=at_ms)
     # When the first capture has released the remainder, there is no hold left to return to.
     remainder_freed = kind is OperationKind.CAPTURE and not multiple_captures and payment.captured_minor > 0
-    if status is not OperationStatus.IN_DOUBT and not remainder_freed:
+    if status not in _UNDER_WAY and not remainder_freed:
         attribute = RESERVED_FROM[kind]
         changed = replace(changed, **{attribute: getattr(payment, attribute) + amount_minor})
     return Effect(payment=changed, change=change, status=status)
+
+
+def _voided(payment: Payment, amount_minor: int, at_ms: int) -> Effect:
+    held = payment.status is PaymentStatus.AUTHORIZED
+    voided = payment.changed(Change.VOID, at_ms=at_ms)
+    if held and not amount_minor:
+        # The payer was authorized while the void was under way, and the gateway has voided that too.
+        voided = replace(voided, capturable_minor=0)
+    return Effect(
+        payment=replace(voided, next_action=None),
+        change=Change.VOID,
+        status=OperationStatus.SUCCEEDED,
+        postings=release_hold(payment.amount_minor) if held else (),
+        exact=("capturable_minor",) if held and not amount_minor else (),
+    )
 
 
 def _captured(payment: Payment, amount_minor: int, at_ms: int, *, multiple_captures: bool) -> Effect:

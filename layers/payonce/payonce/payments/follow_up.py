@@ -17,7 +17,7 @@ from payonce.domain.errors import (
     StoreUnavailable,
     WriteConflict,
 )
-from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Succeeded
+from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Pending, Succeeded
 from payonce.domain.money import Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.json_response import json_response
@@ -36,6 +36,7 @@ from payonce.payments.representation import (
     payment_path,
 )
 from payonce.payments.rules import NeverExecuted
+from payonce.payments.settlement import operation_settlement_write
 from payonce.payments.stored_payments import find_payment, keep_head
 from payonce.ports import Adjust, Table
 
@@ -65,10 +66,12 @@ def plan_follow_up(
 
     Raises ``NotFound`` when the amount has to be read and the payment does not exist.
     """
+    awaits_payer = False
     if amount_minor is None:
         payment = load_payment(services, merchant_id, payment_id)
+        awaits_payer = kind is OperationKind.VOID and payment.status is PaymentStatus.REQUIRES_ACTION
         # With nothing left, the reservation refuses an amount of 1; a finished operation is replayed before that.
-        amount_minor = max(1, getattr(payment, RESERVED_FROM[kind]))
+        amount_minor = payment.amount_minor if awaits_payer else max(1, getattr(payment, RESERVED_FROM[kind]))
     operation_id = services.ids.new(ID_PREFIXES[kind])
     return FollowUpPlan(
         kind=kind,
@@ -77,6 +80,7 @@ def plan_follow_up(
         operation_id=operation_id,
         amount_minor=amount_minor,
         created_at_ms=services.clock.now_ms(),
+        awaits_payer=awaits_payer,
     )
 
 
@@ -105,7 +109,7 @@ class FollowUp(GatewayWork):
             claim_id=self._plan.operation_id,
             resource=payment_path(self._plan.payment_id),
             data=self._plan.to_data(),
-            writes=[self._reservation()],
+            writes=[self.reservation()],
             on_conflict=self._refusal,
         )
 
@@ -152,7 +156,10 @@ class FollowUp(GatewayWork):
         self._payment = None
         effect = self._effect(payment, result)
         code = result.code if isinstance(result, Declined) else None
-        return Draft(self._response(effect, result, code), self._writes(payment, [effect], code))
+        writes = self._writes(payment, [effect], code)
+        if isinstance(result, Pending):
+            writes.append(operation_settlement_write(plan, payment, self._record_id, at_ms=self._clock.now_ms()))
+        return Draft(self._response(effect, result, code), writes)
 
     def _settled(
         self, gateway: Gateway, instruction: Instruction, result: Succeeded | Declined, claim: Claim
@@ -204,7 +211,7 @@ class FollowUp(GatewayWork):
             plan.kind,
             result,
             payment,
-            plan.amount_minor,
+            plan.reserved_minor,
             at_ms=self._clock.now_ms(),
             # Evaluated for captures only: an operator may release a refund without its gateway being configured.
             multiple_captures=plan.kind is OperationKind.CAPTURE
@@ -225,10 +232,11 @@ class FollowUp(GatewayWork):
                 return not_executed_response(location=location, operation=view)
             case Doubted():
                 return json_response(202, view, location=location)
-            case Succeeded():
+            case Succeeded() | Pending():
                 return json_response(201, view, location=location)
 
-    def _reservation(self) -> Write:
+    def reservation(self) -> Write:
+        """Return the write that takes the operation's amount off what is left on the payment."""
         plan = self._plan
         attribute = RESERVED_FROM[plan.kind]
         require: dict[str, str | int] = {}

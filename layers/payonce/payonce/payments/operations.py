@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from payonce.domain.gateway import CaptureMethod, OperationKind, PaymentMethodType
+from payonce.domain.gateway import CaptureMethod, OperationKind, Payer, PaymentMethodType
 from payonce.domain.ids import gateway_reference
 from payonce.routing.control.admission import Priority
 
@@ -17,17 +17,23 @@ if TYPE_CHECKING:
 
 # Stored only for operators, who look them up at the gateway; the plan determines them.
 REFERENCES = "gateway_references"
+CONFIRMATION = "confirmation"  # the kind of a confirmation's plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPayment:
-    """A merchant's request to create a payment. ``priority`` is authorization, or batch when the payment can wait."""
+    """A merchant's request to create a payment. ``priority`` is authorization, or batch when the payment can wait.
+
+    ``return_url`` is where a payer who had to act elsewhere is sent back to.
+    """
 
     money: Money
     payment_method: str
     capture_method: CaptureMethod
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     priority: Priority = Priority.AUTHORIZATION
+    payer: Payer = Payer.PRESENT
+    return_url: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -89,6 +95,8 @@ class PaymentPlan(AttemptedPlan):
     created_at_ms: int
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     priority: Priority = Priority.AUTHORIZATION
+    payer: Payer = Payer.PRESENT
+    return_url: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,6 +114,7 @@ class PaymentPlan(AttemptedPlan):
             "capture_method": self.capture_method.value,
             "payment_method_type": self.payment_method_type.value,
             "priority": self.priority.value,
+            "payer": self.payer.value,
         }
 
     @classmethod
@@ -118,13 +127,17 @@ class PaymentPlan(AttemptedPlan):
                 "capture_method": CaptureMethod(data["capture_method"]),
                 "payment_method_type": PaymentMethodType(data.get("payment_method_type", PaymentMethodType.CARD)),
                 "priority": Priority(data.get("priority", Priority.AUTHORIZATION)),
+                "payer": Payer(data.get("payer", Payer.PRESENT)),
             }
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUpPlan(AttemptedPlan):
-    """A capture, void or refund about to be submitted, as the claim stores it."""
+    """A capture, void or refund about to be submitted, as the claim stores it.
+
+    ``awaits_payer``: a void of a payment that waits for its payer, on which no amount can be reserved.
+    """
 
     kind: OperationKind
     merchant_id: str
@@ -132,6 +145,12 @@ class FollowUpPlan(AttemptedPlan):
     operation_id: str
     amount_minor: int
     created_at_ms: int
+    awaits_payer: bool = False
+
+    @property
+    def reserved_minor(self) -> int:
+        """What the claim has reserved on the payment."""
+        return 0 if self.awaits_payer else self.amount_minor
 
     @property
     def identity(self) -> str:
@@ -147,3 +166,28 @@ class FollowUpPlan(AttemptedPlan):
         """Return the plan of a stored claim."""
         fields = {name: value for name, value in data.items() if name != REFERENCES}
         return cls(**{**fields, "kind": OperationKind(data["kind"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationPlan(AttemptedPlan):
+    """A payer's result about to be handed to the gateway, as the claim stores it."""
+
+    merchant_id: str
+    payment_id: str
+    confirmation_id: str
+    result: str
+    created_at_ms: int
+
+    @property
+    def identity(self) -> str:
+        """See ``AttemptedPlan``."""
+        return self.confirmation_id
+
+    def to_data(self) -> dict[str, Any]:
+        """See ``AttemptedPlan``."""
+        return {"kind": CONFIRMATION, **asdict(self)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> ConfirmationPlan:
+        """Return the plan of a stored claim."""
+        return cls(**{name: value for name, value in data.items() if name != "kind"})

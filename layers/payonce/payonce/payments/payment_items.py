@@ -10,7 +10,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import CaptureMethod
+from payonce.domain.gateway import CaptureMethod, PaymentMethodType
 from payonce.domain.payment import OperationStatus, Payment, PaymentStatus
 from payonce.outbox import opened, partition_of
 from payonce.ports import Adjust, Insert, Table
@@ -36,6 +36,8 @@ _SHOWN_FIELDS = (
     "gateway",
     "attempts",
     "decline_code",
+    "next_action",
+    "reversed_minor",
     "created_at_ms",
     "updated_at_ms",
     "version",
@@ -53,6 +55,8 @@ def payment_item(payment: Payment) -> Item:
     item["status"] = payment.status.value
     item["capture_method"] = payment.capture_method.value
     item["metadata"] = dict(payment.metadata)
+    item["payment_method_type"] = payment.payment_method_type.value
+    item["next_action"] = None if payment.next_action is None else dict(payment.next_action)
     return {**payment_key(payment.merchant_id, payment.payment_id), **item}
 
 
@@ -61,6 +65,7 @@ def payment_from(item: Item) -> Payment:
     values = {name: item[name] for name in _PAYMENT_FIELDS}
     values["status"] = PaymentStatus(values["status"])
     values["capture_method"] = CaptureMethod(values["capture_method"])
+    values["payment_method_type"] = PaymentMethodType(values["payment_method_type"])
     return Payment(**values)
 
 
@@ -81,6 +86,7 @@ def payment_of_first(item: Item) -> Payment:
         gateway_charge_id=gateway_charge_id,
         status=PaymentStatus(view["status"]),
         capture_method=CaptureMethod(view["capture"]),
+        payment_method_type=PaymentMethodType(view["payment_method_type"]),
         **{name: view[name] for name in _SHOWN_FIELDS},
     )
 
@@ -113,7 +119,12 @@ def adjust_payment(before: Payment, after: Payment, *, exact: Sequence[str] = ()
         key=payment_key(before.merchant_id, before.payment_id),
         require={"version": before.version, **{name: getattr(before, name) for name in exact}},
         add={name: amount for name, amount in moved.items() if amount},
-        set={"status": after.status.value, "updated_at_ms": after.updated_at_ms, "version": after.version},
+        set={
+            "status": after.status.value,
+            "updated_at_ms": after.updated_at_ms,
+            "version": after.version,
+            **({"next_action": None} if before.next_action and not after.next_action else {}),
+        },
     )
 
 

@@ -4,6 +4,7 @@
 
     engine   CLAIM ─────────────────────────────────────────────── COMMIT (one transaction)
     here             start: SUBMIT ─ succeeded/declined ──────────▶ Completed
+                              ├───── held by the gateway ─────────▶ Completed, and followed by ``settlement``
                               ├───── never sent ──────────────────▶ Released (nothing happened)
                               └───── unknown ─ ask ─ found ───────▶ Completed
                                                 └─── not (yet) ───▶ InDoubt, asked again later
@@ -26,7 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import GatewayUnavailable, NotStarted
-from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, NotFound, Succeeded, Unknown
+from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, NotFound, Payer, Pending, Succeeded, Unknown
 from payonce.idempotency.records import Completed, Draft, InDoubt, Released
 from payonce.observability import get_logger
 from payonce.payments.rules import (
@@ -60,7 +61,17 @@ class Doubted:
     """The outcome is not known yet, so recovery has to ask again."""
 
 
-type Result = Succeeded | Declined | NeverExecuted | Doubted
+type Result = Succeeded | Declined | Pending | NeverExecuted | Doubted
+
+
+def may_wait(pending: Pending, instruction: Instruction) -> bool:
+    """Return whether a pending instruction may go on after its claim is concluded.
+
+    One that waits for a payer who is absent, or who can't be told what to do, may not.
+    """
+    if not isinstance(pending, AwaitsPayer):
+        return True
+    return pending.action is not None and instruction.payer is Payer.PRESENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +162,14 @@ class GatewayWork(ABC):
                     retry_after_seconds=retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
                 )
                 return Released(refused, self.undo_writes())
+            case Pending() if may_wait(outcome, instruction):
+                return self._completed(outcome)
             case Unknown():
                 found = self._find(gateway, instruction, claim)
                 if isinstance(found, Succeeded | Declined):
                     return self._settled(gateway, instruction, found, claim)
+                if isinstance(found, Pending) and may_wait(found, instruction):
+                    return self._completed(found)
         return self._doubted(claim, submitted=True, plan=self._plan_after(outcome))
 
     def resume(self, claim: Claim) -> Conclusion:
@@ -163,6 +178,8 @@ class GatewayWork(ABC):
         gateway, instruction = self.prepare()
         record = claim.record
         found = self._find(gateway, instruction, claim, withdrawing=True)
+        if isinstance(found, Pending) and may_wait(found, instruction):
+            return self._completed(found)
         now_ms = self._clock.now_ms()
         decision = decide(
             found,
@@ -185,6 +202,8 @@ class GatewayWork(ABC):
                 outcome = self._submit(gateway, instruction, claim)
                 if isinstance(outcome, Succeeded | Declined):
                     return self._settled(gateway, instruction, outcome, claim)
+                if isinstance(outcome, Pending) and may_wait(outcome, instruction):
+                    return self._completed(outcome)
                 # "Never sent" is true of this submission alone, not of an earlier owner's.
                 return self._doubted(claim, submitted=True, plan=self._plan_after(outcome))
             case Renew():
@@ -204,8 +223,8 @@ class GatewayWork(ABC):
         if deadline.at_ms - now_ms < MIN_SUBMIT_MS:
             return NeverSent("too little time was left to wait for an answer")
         outcome = gateway.submit(instruction, deadline)
-        if isinstance(outcome, AwaitsPayer):
-            # payonce can't bring the payer to the gateway, so it declines. A decline is final only if the payer can no
+        if isinstance(outcome, AwaitsPayer) and not may_wait(outcome, instruction):
+            # Nobody can bring the payer to the gateway, so it is declined. A decline is final only if the payer can no
             # longer pay, so withdraw the instruction first.
             return gateway.withdraw(instruction, outcome, self._inquiry_deadline(claim))
         return outcome
@@ -230,7 +249,7 @@ class GatewayWork(ABC):
 
     def _find_one(self, gateway: Gateway, asked: Instruction, claim: Claim, withdrawing: bool) -> LookupOutcome:
         outcome: LookupOutcome = gateway.find(asked, self._inquiry_deadline(claim))
-        if withdrawing and isinstance(outcome, AwaitsPayer):
+        if withdrawing and isinstance(outcome, AwaitsPayer) and not may_wait(outcome, asked):
             outcome = gateway.withdraw(asked, outcome, self._inquiry_deadline(claim))
         if isinstance(outcome, Succeeded):
             self._executed_as = self._executed_as or asked.gateway_reference

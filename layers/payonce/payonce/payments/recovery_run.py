@@ -11,12 +11,15 @@ from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.claim_recovery import carried_on_by
 from payonce.idempotency.release import ReleaseDesk
+from payonce.payments.cancel_waiting import follow_up_work
+from payonce.payments.confirm import ConfirmPayment
 from payonce.payments.corrective import corrective_work
 from payonce.payments.corrective_plan import CorrectivePlan
 from payonce.payments.counted_gateway import CountedGateway
 from payonce.payments.create import CreatePayment
-from payonce.payments.follow_up import FollowUp
-from payonce.payments.operations import FollowUpPlan, PaymentPlan
+from payonce.payments.operation_settlement import OperationSettlement
+from payonce.payments.operations import CONFIRMATION, ConfirmationPlan, FollowUpPlan, PaymentPlan
+from payonce.payments.settlement import SETTLEMENT, PaymentSettlement
 from payonce.recovery.asker import Tally
 from payonce.recovery.messages import AskMessage
 
@@ -50,13 +53,18 @@ def work_for(
     kind = str(record.plan.get("kind", ""))
     if kind.startswith(COMMIT_ONLY_PREFIXES):
         return None
+    if kind == SETTLEMENT:
+        settlement = OperationSettlement if "operation" in record.plan else PaymentSettlement
+        return settlement(record.plan, gateway_named, services)
+    if kind == CONFIRMATION:
+        return ConfirmPayment(ConfirmationPlan.from_data(record.plan), gateway_named, services)
     if kind not in OperationKind:
         raise MisconfiguredError(
             f"The claim is of the kind {kind!r}, unknown to this API. Other programs need a table of their own."
         )
     if record.plan["kind"] == OperationKind.PAYMENT.value:
         return CreatePayment(PaymentPlan.from_data(record.plan), gateway_named, services)
-    return FollowUp(FollowUpPlan.from_data(record.plan), gateway_named, services)
+    return follow_up_work(FollowUpPlan.from_data(record.plan), gateway_named, services)
 
 
 class Recovery:

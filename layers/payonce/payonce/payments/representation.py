@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict, cast
 
 from payonce.domain.errors import PaymentStateConflict
-from payonce.domain.gateway import CaptureMethod
+from payonce.domain.gateway import CaptureMethod, Declined, PaymentMethodType
 from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, PROBLEMS, problem_document
+from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import StoredResponse
+from payonce.payments.rules import NeverExecuted
 
 if TYPE_CHECKING:
     from payonce.domain.payment import Payment
     from payonce.payments.operations import FollowUpPlan
+    from payonce.payments.payment_work import Result
 
 OperationObject = Literal["capture", "cancellation", "refund"]
 OPERATION_OBJECTS: dict[str, OperationObject] = {"capture": "capture", "void": "cancellation", "refund": "refund"}
 Attempts = Annotated[int, "Under how many references it was sent; one can count."]
+
+
+class NextActionView(TypedDict, total=False):
+    """What the payer has to do. ``url`` or ``client_secret`` is there, by ``type``."""
+
+    type: Required[Literal["redirect", "display", "gateway_sdk"]]
+    url: str
+    client_secret: str
+    expires_at_ms: Required[int]
+    needs_confirmation: Required[bool]
 
 
 class PaymentView(TypedDict):
@@ -33,11 +46,14 @@ class PaymentView(TypedDict):
     refundable_minor: int
     capture: CaptureMethod
     payment_method: str
+    payment_method_type: PaymentMethodType
     reference: str | None
     metadata: dict[str, str]
     gateway: str
     attempts: Attempts
     decline_code: str | None
+    next_action: NextActionView | None
+    reversed_minor: int
     created_at_ms: int
     updated_at_ms: int
     version: int
@@ -77,11 +93,14 @@ def payment_view(payment: Payment) -> PaymentView:
         "refundable_minor": payment.refundable_minor,
         "capture": payment.capture_method,
         "payment_method": payment.payment_method,
+        "payment_method_type": payment.payment_method_type,
         "reference": payment.reference,
         "metadata": dict(payment.metadata),
         "gateway": payment.gateway,
         "attempts": payment.attempts,
         "decline_code": payment.decline_code,
+        "next_action": cast("NextActionView | None", payment.next_action),
+        "reversed_minor": payment.reversed_minor,
         "created_at_ms": payment.created_at_ms,
         "updated_at_ms": payment.updated_at_ms,
         "version": payment.version,
@@ -102,6 +121,17 @@ def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus
         "created_at_ms": plan.created_at_ms,
         "payment": payment_view(payment),
     }
+
+
+def payment_response(payment: Payment, result: Result) -> StoredResponse:
+    """Return the answer to a payment after ``result``: 201, 202 while it is in doubt, 402 when it was refused."""
+    location = payment_path(payment.payment_id)
+    if isinstance(result, Declined):
+        return declined_response(result.message, location=location, code=result.code, payment=payment_view(payment))
+    if isinstance(result, NeverExecuted):
+        return not_executed_response(location=location, payment=payment_view(payment))
+    status = 202 if payment.status is PaymentStatus.IN_DOUBT else 201
+    return json_response(status, payment_view(payment), location=location)
 
 
 def declined_response(detail: str, *, location: str, **members: Any) -> StoredResponse:

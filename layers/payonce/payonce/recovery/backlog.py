@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import PayonceError
 from payonce.each import in_turn
-from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
+from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, WAITING_SHARDS
 from payonce.idempotency.record_store import OPEN_LEASES_INDEX
 from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from payonce.each import Each
     from payonce.idempotency.open_claims import OpenClaim, OpenClaims
@@ -44,13 +44,17 @@ class Backlog:
     _waiting: dict[str, deque[deque[str]]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
 
-    def put(self, claims: list[OpenClaim], now_ms: int) -> None:
-        """Put in what was read: what is due waits for its turn, the rest is counted. Called once."""
-        by_scope: defaultdict[str, dict[str, deque[str]]] = defaultdict(dict)
-        for claim in sorted(claims, key=lambda claim: claim.due_at_ms):
+    def put(self, claims: list[OpenClaim], now_ms: int, *, held: Sequence[OpenClaim] = ()) -> None:
+        """Put in what was read: what is due waits for its turn, the rest is counted. Called once.
+
+        ``held``: what gateways hold, and what is due to be asked about. It is in no doubt, and is not counted.
+        """
+        for claim in claims:
             if claim.created_at_ms <= now_ms - DOUBT_AGE_MS:
                 self.in_doubt += 1
                 self.oldest_created_at_ms = min(self.oldest_created_at_ms or claim.created_at_ms, claim.created_at_ms)
+        by_scope: defaultdict[str, dict[str, deque[str]]] = defaultdict(dict)
+        for claim in sorted([*claims, *held], key=lambda claim: claim.due_at_ms):
             if claim.due_at_ms < now_ms:
                 scope = claim.record_id.rsplit("#", 2)[0]
                 by_scope[claim.lane].setdefault(scope, deque()).append(claim.record_id)
@@ -87,25 +91,32 @@ def read_backlog(
     each: Each = in_turn,
 ) -> tuple[Backlog, int]:
     """Return what is open, and how many shards could not be read: their claims wait for the next run."""
-    claims: list[OpenClaim] = []
+    open_claims: list[OpenClaim] = []
+    held: list[OpenClaim] = []
     failed = 0
-    for shard, (read, error) in enumerate(each(lambda shard: _shard_of(store, shard), range(OPEN_LEASE_SHARDS))):
-        claims += read
+    due_by_ms = now_ms()
+
+    def read(shard: int) -> tuple[list[OpenClaim], PayonceError | None]:
+        return _shard_of(store, shard, due_by_ms if shard in WAITING_SHARDS else None)
+
+    shards = [*range(OPEN_LEASE_SHARDS), *WAITING_SHARDS]
+    for shard, (found, error) in zip(shards, each(read, shards), strict=True):
+        (held if shard in WAITING_SHARDS else open_claims).extend(found)
         if error is not None:
             # A throttled shard must not delay the others, which are different partitions of the index.
             failed += 1
             report_error(f"{OPEN_LEASES_INDEX} shard {shard}", error)
     backlog = Backlog()
-    backlog.put(claims, now_ms())
+    backlog.put(open_claims, now_ms(), held=held)
     return backlog, failed
 
 
-def _shard_of(store: OpenClaims, shard: int) -> tuple[list[OpenClaim], PayonceError | None]:
+def _shard_of(store: OpenClaims, shard: int, due_by_ms: int | None) -> tuple[list[OpenClaim], PayonceError | None]:
     claims: list[OpenClaim] = []
     start = None
     try:
         while len(claims) < MAX_CLAIMS_PER_SHARD:
-            page = store.open_page(shard, limit=PAGE_CLAIMS, start=start)
+            page = store.open_page(shard, limit=PAGE_CLAIMS, start=start, due_by_ms=due_by_ms)
             claims += page.claims
             start = page.next_key
             if start is None:

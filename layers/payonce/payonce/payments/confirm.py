@@ -1,0 +1,174 @@
+"""Hands the gateway what the payer came back with, where the gateway needs such a second step.
+
+A confirmation charges nothing by itself: the payment has one object at the gateway, which is executed at most once,
+whoever confirms it how often. So an owner that does not know what became of an earlier one asks, and confirms again
+while the gateway still waits. Whichever commits first decides the payment: this, the settlement or a cancellation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import GatewayUnavailable, NotFound, NotStarted, PaymentStateConflict, StoreUnavailable
+from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, Pending, Succeeded
+from payonce.domain.payment import PaymentStatus
+from payonce.idempotency.json_response import json_response
+from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released
+from payonce.payments.operations import ConfirmationPlan
+from payonce.payments.payment_items import payment_from, payment_key
+from payonce.payments.payment_work import DEFAULT_RETRY_AFTER_SECONDS, GatewayWork
+from payonce.payments.representation import declined_response, payment_path, payment_response, payment_view
+from payonce.payments.rules import MAX_RESUBMIT_AGE_MS, next_inquiry_ms
+from payonce.payments.settlement import Held, instruction_of
+from payonce.payments.stored_payments import keep_head
+from payonce.ports import Adjust, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.domain.errors import PayonceError, WriteConflict
+    from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, StoredResponse
+    from payonce.payments.payment_work import Result, Services
+    from payonce.ports import Gateway
+
+LONGEST_TEXT = "x" * 256
+NOTHING_TO_CONFIRM = "Only a payment that requires action can be confirmed."
+
+
+def plan_confirmation(*, merchant_id: str, payment_id: str, result: str, services: Services) -> ConfirmationPlan:
+    """Return the plan of a confirmation with the ``result`` that the payer came back with."""
+    return ConfirmationPlan(
+        merchant_id=merchant_id,
+        payment_id=payment_id,
+        confirmation_id=services.ids.new("conf"),
+        result=result,
+        created_at_ms=services.clock.now_ms(),
+    )
+
+
+class ConfirmPayment(GatewayWork):
+    """The work of ``POST /payments/{id}/confirmations``."""
+
+    _plan: ConfirmationPlan
+
+    def __init__(self, plan: ConfirmationPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+        super().__init__(services)
+        self._plan = plan
+        self._services = services
+        self._gateway_named = gateway_named
+        self._head_unknown: StoreUnavailable | None = None
+
+    def plan(self) -> Plan:
+        """See ``Work``. The claim requires that the payment waits for its payer."""
+        plan = self._plan
+        try:
+            keep_head(self._database, plan.merchant_id, plan.payment_id)
+        except StoreUnavailable as error:
+            self._head_unknown = error  # only the claim can tell whether the key is known
+        waits = {"status": PaymentStatus.REQUIRES_ACTION.value}
+        key = payment_key(plan.merchant_id, plan.payment_id)
+        return Plan(
+            claim_id=plan.confirmation_id,
+            resource=payment_path(plan.payment_id),
+            data=plan.to_data(),
+            writes=[Adjust(table=Table.PAYMENTS, key=key, require=waits, set=waits)],
+            on_conflict=self._refusal,
+        )
+
+    def largest_response(self) -> StoredResponse:
+        """See ``Work``. The payment's largest response was stored before."""
+        return declined_response(LONGEST_TEXT, location=payment_path(self._plan.payment_id), code=LONGEST_TEXT)
+
+    def adopt(self, record: IdempotencyRecord) -> ConfirmPayment:
+        """See ``Work``."""
+        return ConfirmPayment(ConfirmationPlan.from_data(record.plan), self._gateway_named, self._services)
+
+    def prepare(self) -> tuple[Gateway, Instruction]:
+        """See ``GatewayWork``."""
+        payment = self._held().payment
+        return self._gateway_named(payment.gateway), instruction_of(payment)
+
+    def start(self, claim: Claim) -> Conclusion:
+        """See ``Work``."""
+        if self._started:
+            return self._later(claim)
+        self._started = True
+        try:
+            gateway, instruction = self.prepare()
+        except NotStarted as error:
+            return Released(error)
+        outcome = self._confirm(gateway, instruction, claim)
+        if isinstance(outcome, NeverSent):
+            return Released(
+                GatewayUnavailable(
+                    f"The gateway took no request ({outcome.reason}). Retry with the same key.",
+                    retry_after_seconds=outcome.retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
+                )
+            )
+        if isinstance(outcome, Succeeded | Declined | Pending):
+            return Completed(lambda: self.draft(outcome))
+        found = gateway.find(instruction, self._inquiry_deadline(claim))
+        # What still waits may be about to be executed: the confirmation was sent a moment ago.
+        if isinstance(found, Succeeded | Declined) or (isinstance(found, Pending) and not _waits(found)):
+            return Completed(lambda: self.draft(found))
+        return self._later(claim)
+
+    def resume(self, claim: Claim) -> Conclusion:
+        """See ``Work``. Asks first, and confirms again what still waits."""
+        payment = self._held().payment
+        if payment.status is not PaymentStatus.REQUIRES_ACTION:
+            return Completed(lambda: self._as_it_is())
+        gateway, instruction = self._gateway_named(payment.gateway), instruction_of(payment)
+        outcome: LookupOutcome | SubmitOutcome = gateway.find(instruction, self._inquiry_deadline(claim))
+        if _waits(outcome):
+            outcome = self._confirm(gateway, instruction, claim)
+        if isinstance(outcome, Succeeded | Declined | Pending):
+            decided = outcome
+            return Completed(lambda: self.draft(decided))
+        if self._clock.now_ms() - self._plan.created_at_ms >= MAX_RESUBMIT_AGE_MS:
+            return Completed(lambda: self._as_it_is())  # the settlement goes on asking
+        return self._later(claim)
+
+    def draft(self, result: Result) -> Draft:
+        """See ``GatewayWork``. What was decided meanwhile is answered as it is."""
+        writes, payment = self._held().decided(result, self._record_id, at_ms=self._clock.now_ms())
+        if not writes:
+            return self._as_it_is()
+        return Draft(payment_response(payment, result), writes)
+
+    def _confirm(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> SubmitOutcome:
+        waiting = AwaitsPayer(instruction.gateway_charge_id or "", "the payer has come back")
+        return gateway.confirm(instruction, waiting, self._plan.result, self._inquiry_deadline(claim))
+
+    def _as_it_is(self) -> Draft:
+        payment = self._held().payment
+        location = payment_path(payment.payment_id)
+        if payment.status is PaymentStatus.DECLINED:
+            code = payment.decline_code or "declined"
+            text = "The payment was declined."
+            return Draft(declined_response(text, location=location, code=code, payment=payment_view(payment)), ())
+        return Draft(json_response(201, payment_view(payment), location=location), ())
+
+    def _later(self, claim: Claim) -> InDoubt:
+        at_ms = next_inquiry_ms(self._clock.now_ms(), claim.record.fence)
+        payment = self._held().payment
+        answer = json_response(202, payment_view(payment), location=payment_path(payment.payment_id))
+        return InDoubt(lambda: Draft(claim.record.response or answer, ()), at_ms, submitted=True)
+
+    def _held(self) -> Held:
+        return Held.read(self._database, self._plan.merchant_id, self._plan.payment_id)
+
+    def _refusal(self, conflict: WriteConflict) -> PayonceError:
+        if conflict.current is None:
+            return self._head_unknown or NotFound(f"There is no payment {self._plan.payment_id}.")
+        payment = payment_from(conflict.current)
+        return PaymentStateConflict(
+            f"The payment is {payment.status.value}. {NOTHING_TO_CONFIRM}",
+            payment_status=payment.status.value,
+            resource=payment_path(payment.payment_id),
+        )
+
+
+def _waits(outcome: LookupOutcome | SubmitOutcome) -> bool:
+    return isinstance(outcome, AwaitsPayer)

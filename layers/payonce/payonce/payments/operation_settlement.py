@@ -1,0 +1,49 @@
+"""Follows a capture, void or refund that the gateway has received and has not decided: see ``settlement``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import PaymentStateConflict
+from payonce.domain.gateway import Declined, Succeeded
+from payonce.payments.follow_up import FollowUp
+from payonce.payments.operations import FollowUpPlan
+from payonce.payments.settlement import next_look_ms, parked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, InDoubt
+    from payonce.payments.operations import AttemptedPlan
+    from payonce.payments.payment_work import Services
+    from payonce.ports import Gateway, Write
+
+
+class OperationSettlement(FollowUp):
+    """The work of an operation's settlement. It asks, and sends nothing again."""
+
+    def __init__(self, data: Mapping[str, Any], gateway_named: Callable[[str], Gateway], services: Services) -> None:
+        super().__init__(FollowUpPlan.from_data(data["operation"]), gateway_named, services)
+        self._requested_by = data.get("requested_by")
+
+    def resume(self, claim: Claim) -> Conclusion:
+        """See ``Work``."""
+        self._record_id = self._requested_by
+        gateway, instruction = self.prepare()
+        found = self._find(gateway, instruction, claim)
+        if isinstance(found, Succeeded | Declined):
+            return self._settled(gateway, instruction, found, claim)
+        return self._doubted(claim, submitted=False)
+
+    def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
+        """Refuse an operator's release: the gateway holds the operation."""
+        raise PaymentStateConflict(
+            "The gateway has received this operation and will decide it. Wait for the gateway.",
+            resource=record.resource,
+        )
+
+    def _doubted(
+        self, claim: Claim, *, submitted: bool, at_ms: int | None = None, plan: AttemptedPlan | None = None
+    ) -> InDoubt:
+        del claim, submitted, at_ms, plan
+        return parked(next_look_ms(self._clock.now_ms(), self._plan.created_at_ms))
