@@ -15,7 +15,7 @@ class BankSettings:
 
     Lookups find a booking only after ``visible_after_ms``. The fee of a charge is ``fee_fixed_minor`` plus
     ``fee_basis_points`` of the amount; the rest is available after ``settlement_delay_hours``. A change applies to
-    later bookings.
+    later bookings. What the other settings delay is in README.md; days may be fractions.
     """
 
     key_retention_seconds: int = 0
@@ -24,6 +24,16 @@ class BankSettings:
     fee_fixed_minor: int = 25
     fee_basis_points: int = 140
     settlement_delay_hours: int = 48
+    debit_days: float = 2
+    reversal_days: float = 5
+    reversal_fee_minor: int = 0
+    voucher_paid_days: float = 1
+    voucher_expiry_days: float = 3
+    authentication_expiry_seconds: float = 900
+    late_answer_ms: int = 3_000
+    evidence_days: float = 7
+    event_retry_ms: int = 1_000
+    event_timeout_ms: int = 5_000
 
 
 PREDEFINED_BANKS = {

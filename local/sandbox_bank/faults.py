@@ -7,39 +7,28 @@ the report alone leaves the books unchanged.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from local.sandbox_bank.movements import (
     Refused,
-    Terms,
     insert_charge,
     insert_movement,
     insert_operation,
     move,
     movement_of,
     new_charge_id,
-    now_ms,
 )
 from local.sandbox_bank.settlement import ARMED, arm
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Mapping
 
+    from local.sandbox_bank.desk import Desk
+
 type Answer = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The context of a fault: the open books of one bank, and its terms."""
-
-    connection: sqlite3.Connection
-    bank: str
-    terms: Terms
 
 
 def commit_fault(desk: Desk, fault: str, values: dict[str, Any]) -> Answer:
@@ -60,7 +49,7 @@ def duplicate_capture(desk: Desk, *, reference: str) -> Answer:
         "SELECT * FROM operations WHERE operation_id=?", (first["transaction_id"],)
     ).fetchone()
     # Later than the first charge, so that their order is defined even within one millisecond.
-    return _book_charge(desk, {**dict(original), "created_at_ms": max(now_ms(), first["created_at_ms"] + 1)})
+    return _book_charge(desk, {**dict(original), "created_at_ms": max(desk.at_ms, first["created_at_ms"] + 1)})
 
 
 def unrequested_charge(desk: Desk, *, amount_minor: int, currency: str, reference: str | None = None) -> Answer:
@@ -74,7 +63,7 @@ def unrequested_charge(desk: Desk, *, amount_minor: int, currency: str, referenc
         "currency": _known(currency),
         "payment_method": "pm_sandbox_nobody",
         "code": None,
-        "created_at_ms": now_ms(),
+        "created_at_ms": desk.at_ms,
     }
     return _book_charge(desk, charge)
 
@@ -90,7 +79,7 @@ def orphan_refund(desk: Desk, *, reference: str, amount_minor: int | None = None
         "SELECT * FROM operations WHERE operation_id=?", (charge["transaction_id"],)
     ).fetchone()
     refund = {**dict(original), "kind": "refund", "reference": _stray(), "amount_minor": amount_minor}
-    return _book(desk, {**refund, "created_at_ms": now_ms()})
+    return _book(desk, {**refund, "created_at_ms": desk.at_ms})
 
 
 def dispute(desk: Desk, *, reference: str, amount_minor: int | None = None, fee_minor: int = 0) -> Answer:
@@ -102,7 +91,7 @@ def dispute(desk: Desk, *, reference: str, amount_minor: int | None = None, fee_
         "kind": "dispute",
         "amount_minor": -_positive(charge["amount_minor"] if amount_minor is None else amount_minor),
         "fee_minor": _whole(fee_minor),
-        "created_at_ms": now_ms(),
+        "created_at_ms": desk.at_ms,
         "available_at_ms": None,
         "payout_id": None,
     }

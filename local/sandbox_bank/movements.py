@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,17 +15,12 @@ HOUR_MS = 3_600_000
 
 
 class Refused(Exception):
-    """The bank refuses to execute the request."""
+    """The bank refuses to execute the request. ``more`` are further members of the error."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
         self.status = status
-        self.body = {"error": {"code": code, "message": message}}
-
-
-def now_ms() -> int:
-    """Return the bank's own time in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
+        self.body = {"error": {"code": code, "message": message, **more}}
 
 
 def new_charge_id() -> str:
@@ -58,7 +52,7 @@ def insert_charge(
 ) -> None:
     """Insert a charge with the ``amount_minor``, ``currency`` and ``payment_method`` of ``charge``."""
     connection.execute(
-        "INSERT INTO charges VALUES (?,?,?,?,?,?,0,0)",
+        "INSERT INTO charges VALUES (?,?,?,?,?,?,0,0,0)",
         (charge_id, bank, charge["amount_minor"], charge["currency"], charge["payment_method"], captured_minor),
     )
 

@@ -83,6 +83,34 @@ class BankHandle:
         """Commit a fault (``faults.FAULTS``) and return the ids it created. Raises ``HTTPError`` if refused."""
         return self._call("PUT", f"/banks/{bank}/fault", {"fault": fault, **values})
 
+    def advance(self, bank: str, *, days: float = 0, seconds: float = 0) -> int:
+        """Move the bank's clock forward; what is due has happened when it returns. Return the bank's time (ms)."""
+        advance_ms = round(days * 86_400_000 + seconds * 1_000)
+        now_ms: int = self._call("PUT", f"/banks/{bank}/clock", {"advance_ms": advance_ms})["now_ms"]
+        return now_ms
+
+    def dashboard(self, bank: str, action: str, **values: Any) -> dict[str, Any]:
+        """Act in the bank's dashboard (README.md). Raises ``HTTPError`` if refused."""
+        return self._call("POST", f"/banks/{bank}/dashboard/{action}", values)
+
+    def charge(self, bank: str, charge_id: str) -> dict[str, Any]:
+        """Return a charge in its present state. Raises ``HTTPError`` (404) if there is none."""
+        return self._call("GET", f"/banks/{bank}/charges/{charge_id}")
+
+    def send_events(self, bank: str, url: str | None, secret: str | None = None) -> str:
+        """Let the bank record its events from now on and send them to ``url``. Return the secret that signs them."""
+        endpoint: dict[str, str] = self._call("PUT", f"/banks/{bank}/events", {"url": url, "secret": secret})
+        return endpoint["secret"]
+
+    def event_fault(self, bank: str, mode: str, **values: Any) -> None:
+        """Let the bank's events have a fault (README.md)."""
+        self._call("PUT", f"/banks/{bank}/events/faults", {"mode": mode, **values})
+
+    def events(self, bank: str) -> list[dict[str, Any]]:
+        """Return the bank's events with their deliveries, oldest first."""
+        rows: list[dict[str, Any]] = self._call("GET", f"/banks/{bank}/events")["events"]
+        return rows
+
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self._fetch(method, path, body))
         return document

@@ -16,7 +16,7 @@ CREATE INDEX IF NOT EXISTS by_reference ON operations (bank, reference);
 CREATE TABLE IF NOT EXISTS charges (
     charge_id TEXT PRIMARY KEY, bank TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
     payment_method TEXT NOT NULL, captured_minor INTEGER NOT NULL, refunded_minor INTEGER NOT NULL,
-    voided INTEGER NOT NULL);
+    voided INTEGER NOT NULL, reversed_minor INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS answers (
     bank TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
     body TEXT NOT NULL, kept_until_ms INTEGER NOT NULL, PRIMARY KEY (bank, idempotency_key));
@@ -33,6 +33,36 @@ CREATE TABLE IF NOT EXISTS report_faults (
     transaction_id TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (transaction_id, name));
 CREATE TABLE IF NOT EXISTS armed_faults (
     bank TEXT NOT NULL, currency TEXT NOT NULL, fault TEXT NOT NULL, PRIMARY KEY (bank, currency, fault));
+CREATE INDEX IF NOT EXISTS operations_by_charge ON operations (charge_id);
+CREATE TABLE IF NOT EXISTS clocks (bank TEXT PRIMARY KEY, offset_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+INSERT OR IGNORE INTO secrets VALUES ('payment_result', randomblob(32));
+CREATE TABLE IF NOT EXISTS details (
+    charge_id TEXT PRIMARY KEY, token TEXT NOT NULL, method_type TEXT NOT NULL, capture TEXT NOT NULL,
+    return_url TEXT, customer TEXT, description TEXT, base_url TEXT NOT NULL, page_id TEXT, expires_at_ms INTEGER,
+    changed_at_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pages (
+    page_id TEXT PRIMARY KEY, bank TEXT NOT NULL, charge_id TEXT NOT NULL, answer TEXT);
+CREATE TABLE IF NOT EXISTS due (
+    bank TEXT NOT NULL, step TEXT NOT NULL, object_id TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (bank, step, object_id));
+CREATE TABLE IF NOT EXISTS disputes (
+    dispute_id TEXT PRIMARY KEY, bank TEXT NOT NULL, charge_id TEXT NOT NULL, reference TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    fee_minor INTEGER NOT NULL, evidence TEXT, evidence_due_at_ms INTEGER NOT NULL, opened_at_ms INTEGER NOT NULL,
+    closed_at_ms INTEGER);
+CREATE TABLE IF NOT EXISTS event_endpoints (bank TEXT PRIMARY KEY, url TEXT, secret TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS event_faults (
+    bank TEXT PRIMARY KEY, mode TEXT NOT NULL, times INTEGER, types TEXT NOT NULL, delay_ms INTEGER NOT NULL,
+    bytes INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, bank TEXT NOT NULL, type TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS deliveries (
+    delivery_id INTEGER PRIMARY KEY AUTOINCREMENT, bank TEXT NOT NULL, number INTEGER NOT NULL,
+    webhook_id TEXT NOT NULL, body BLOB NOT NULL, fault TEXT, held INTEGER NOT NULL, state TEXT NOT NULL,
+    due_at_ms INTEGER NOT NULL, attempts TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS deliveries_by_time ON deliveries (bank, state, due_at_ms);
 """
 # Every movement of the merchant's balance; a payout withdraws the sum of the movements with its id.
 MOVEMENTS = """
@@ -62,6 +92,8 @@ def prepare(connection: sqlite3.Connection) -> None:
     """
     connection.executescript(SCHEMA)
     connection.execute("BEGIN IMMEDIATE")
+    if not any(column["name"] == "reversed_minor" for column in connection.execute("PRAGMA table_info(charges)")):
+        connection.execute("ALTER TABLE charges ADD COLUMN reversed_minor INTEGER NOT NULL DEFAULT 0")
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'movements'").fetchone()
     if known is None:
         connection.execute(MOVEMENTS)

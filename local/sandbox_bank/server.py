@@ -11,36 +11,34 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from local.sandbox_bank.back_office import BackOffice
-from local.sandbox_bank.behaviour import Behaviours, Scenario
-from local.sandbox_bank.books import KINDS, Books
-from local.sandbox_bank.movements import Refused, Terms
+from local.sandbox_bank import admin_routes, lookup_routes, page_routes
+from local.sandbox_bank.books import KINDS
+from local.sandbox_bank.movements import Refused
+from local.sandbox_bank.services import Asked, Reply, Services, json_object
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from local.sandbox_bank.behaviour import Scenario
+
 KEPT_HEADER = "Idempotency-Kept"  # marks a stored failure, which every retry with the key gets again
 HUGE_BODY_BYTES = 64 * 1024 * 1024
+ROUTES = (*lookup_routes.ROUTES, *admin_routes.ROUTES, *page_routes.ROUTES)
 _CREATE = re.compile(r"/banks/([a-z0-9_-]+)/charges")
-_FOLLOW_UP = re.compile(r"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/(captures|voids|refunds)")
-_CHARGE = re.compile(r"/banks/([a-z0-9_-]+)/charges/([A-Za-z0-9_-]+)")
-_FIND = re.compile(r"/banks/([a-z0-9_-]+)/operations")
-_ADMIN = re.compile(r"/banks/([a-z0-9_-]+)/(settings|scenario|fault)")
-_FILE = re.compile(r"/banks/([a-z0-9_-]+)/(report|statement)")
-_SETTLE = re.compile(r"/banks/([a-z0-9_-]+)/settlements")
+_FOLLOW_UP = re.compile(rf"/banks/([a-z0-9_-]+)/charges/(ch_[0-9a-f]+)/({'|'.join(KINDS)})")
+# These are no part of what the merchant asked for, so that a retry may differ in them.
+_NOT_ASKED = frozenset({"decline_code", "fails", "base_url"})
 
 
 class Bank(ThreadingHTTPServer):
-    """The server: books, behaviours and one thread per connection."""
+    """The server: the parts of the bank, and one thread per connection."""
 
     daemon_threads = True
     request_queue_size = 512  # a burst of connections must not be refused by the listen backlog
 
     def __init__(self, host: str, port: int, books: Path | str) -> None:
         super().__init__((host, port), Handler)
-        self.books = Books(books)
-        self.behaviours = Behaviours()
-        self.back_office = BackOffice(self.books, self.behaviours)
+        self.services = Services.open(books)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log nothing: clients that hang up are expected here."""
@@ -57,116 +55,89 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
     def do_GET(self) -> None:
-        """Look up operations by reference, show the books, or give a report or a statement."""
-        url = urlsplit(self.path)
-        query = dict(parse_qsl(url.query))
-        if match := _FIND.fullmatch(url.path):
-            scenario = self.server.behaviours.next_scenario(match[1], "find", "")
-            if scenario.mode in {"unavailable", "timeout_before_booking"}:
-                if scenario.mode.startswith("timeout"):
-                    time.sleep(scenario.delay_ms / 1000)
-                return self._send(503, {"error": {"code": "unavailable"}})
-            return self._send(200, {"operations": self.server.books.find(match[1], query.get("reference", ""))})
-        if match := _CHARGE.fullmatch(url.path):
-            return self._charge(match[1], match[2])
-        if match := _FILE.fullmatch(url.path):
-            try:
-                content_type, file = self.server.back_office.file(match[1], match[2], query)
-            except Refused as refused:
-                return self._send(refused.status, refused.body)
-            except ValueError as error:
-                return self._bad_request(error)
-            return self._send_bytes(200, file, {"Content-Type": content_type})
-        if url.path == "/books":
-            rows = self.server.books.all(query)
-            return self._send(200, {"count": len(rows), "operations": rows})
-        return self._send(404, {"error": {"code": "no_such_path"}})
-
-    def _charge(self, bank: str, charge_id: str) -> None:
-        if self.server.behaviours.next_scenario(bank, "find", "").mode == "unavailable":
-            return self._send(503, {"error": {"code": "unavailable"}})
-        charge = self.server.books.charge(bank, charge_id)
-        if charge is None:
-            return self._send(404, {"error": {"code": "no_such_charge"}})
-        return self._send(200, charge)
+        """Look something up, show the payer's page, or give a report or a statement."""
+        self._serve("GET")
 
     def do_PUT(self) -> None:
-        """Change settings, set a scenario, or commit a fault."""
-        body = self._body()
-        match = _ADMIN.fullmatch(self.path)
-        if match is None:
-            return self._send(404, {"error": {"code": "no_such_path"}})
-        answer: dict[str, Any] = {"ok": True}
+        """Change how the bank behaves, or commit a fault."""
+        self._serve("PUT")
+
+    def do_DELETE(self) -> None:
+        """End what a PUT began."""
+        self._serve("DELETE")
+
+    def do_POST(self) -> None:
+        """Execute an operation according to the scenario, take the payer's answer, or act in the back office."""
+        self._serve("POST")
+
+    def _serve(self, method: str) -> None:
+        url = urlsplit(self.path)
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        for known, pattern, serve in ROUTES:
+            if known == method and (match := pattern.fullmatch(url.path)):
+                asked = Asked(match.groups(), dict(parse_qsl(url.query)), self.headers, raw)
+                return self._reply(serve, asked)
+        if method == "POST":
+            return self._merchant(url.path, raw)
+        return self._send(404, {"error": {"code": "no_such_path"}})
+
+    def _reply(self, serve: Any, asked: Asked) -> None:
         try:
-            if match[2] == "settings":
-                self.server.behaviours.configure(match[1], body)
-            elif match[2] == "scenario":
-                self.server.behaviours.set_scenario(match[1], body)
-            else:
-                answer = self.server.back_office.commit_fault(match[1], body)
+            reply: Reply = serve(self.server.services, asked)
         except Refused as refused:
             return self._send(refused.status, refused.body)
         except (TypeError, ValueError) as error:
             return self._bad_request(error)
-        return self._send(200, answer)
+        return self._send_bytes(reply.status, reply.body, reply.headers)
 
-    def do_DELETE(self) -> None:
-        """Clear a scenario."""
-        match = _ADMIN.fullmatch(self.path)
-        if match is None or match[2] != "scenario":
-            return self._send(404, {"error": {"code": "no_such_path"}})
-        self.server.behaviours.clear_scenario(match[1])
-        return self._send(200, {"ok": True})
-
-    def do_POST(self) -> None:
-        """Execute an operation according to the scenario, or settle."""
-        body = self._body()
-        if match := _SETTLE.fullmatch(self.path):
-            return self._settle(match[1], body)
+    def _merchant(self, path: str, raw: bytes) -> None:
         if not self.headers.get("Authorization", "").startswith("Bearer "):
             return self._send(401, {"error": {"code": "unauthenticated"}})
-        if match := _CREATE.fullmatch(self.path):
-            operation = {**body, "kind": "payment"}
-        elif match := _FOLLOW_UP.fullmatch(self.path):
-            operation = {**body, "kind": KINDS[match[3]], "charge_id": match[2]}
-        else:
+        match = _CREATE.fullmatch(path) or _FOLLOW_UP.fullmatch(path)
+        if match is None:
             return self._send(404, {"error": {"code": "no_such_path"}})
-        bank, kind = match[1], operation["kind"]
-        scenario = self.server.behaviours.next_scenario(bank, kind, str(body.get("payment_method", "")))
-        return self._execute(bank, operation, scenario)
-
-    def _settle(self, bank: str, body: dict[str, Any]) -> None:
         try:
-            return self._send(201, self.server.back_office.settle(bank, body))
-        except Refused as refused:
-            return self._send(refused.status, refused.body)
+            body = json_object(raw)
         except ValueError as error:
             return self._bad_request(error)
+        if match.re is _CREATE:
+            operation = {**body, "kind": "payment"}
+        else:
+            operation = {**body, "kind": KINDS[match[3]], "charge_id": match[2]}
+        scenario = self.server.services.behaviours.next_scenario(
+            match[1], operation["kind"], str(body.get("payment_method", ""))
+        )
+        return self._execute(match[1], operation, scenario)
 
     def _execute(self, bank: str, operation: dict[str, Any], scenario: Scenario) -> None:
-        settings = self.server.behaviours.settings(bank)
+        settings = self.server.services.behaviours.settings(bank)
         time.sleep(settings.latency_ms / 1000)
         if self._misbehaved_before(scenario):
             return None
-        operation = {**operation, "visible_after_ms": settings.visible_after_ms}
+        operation = {**operation, "visible_after_ms": settings.visible_after_ms, "base_url": self._base_url()}
         if scenario.mode == "decline":
             operation["decline_code"] = scenario.code
         elif scenario.mode == "error_kept":
             operation["fails"] = True
-        request = {name: value for name, value in operation.items() if name not in {"decline_code", "fails"}}
+        request = {name: value for name, value in operation.items() if name not in _NOT_ASKED}
         try:
             key = self.headers.get("Idempotency-Key", "")
-            status, answer = self.server.books.execute_once(
-                bank, key, settings.key_retention_seconds, request, operation, Terms.of(settings)
-            )
+            status, answer = self.server.services.books.execute_once(bank, key, request, operation)
         except Refused as refused:
             return self._send(refused.status, refused.body)
         except KeyError as missing:
             return self._send(400, {"error": {"code": "bad_request", "message": f"missing {missing}"}})
+        except ValueError as error:
+            return self._bad_request(error)
         if status >= 500:
             kept = {KEPT_HEADER: "true"} if settings.key_retention_seconds else None
             return self._send(status, answer, kept)
         return self._answer(status, answer, scenario)
+
+    def _base_url(self) -> str:
+        """Return the address under which the caller reaches the bank, for links to it."""
+        host, port = self.server.server_address[:2]
+        return f"http://{self.headers.get('Host') or f'{host!s}:{port}'}"
 
     def _misbehaved_before(self, scenario: Scenario) -> bool:
         """Misbehave as the scenario does before booking; return whether the request is finished with that."""
@@ -207,11 +178,6 @@ class Handler(BaseHTTPRequestHandler):
                 self._drip(json.dumps(answer).encode())
             case _:
                 self._send(status, answer)
-
-    def _body(self) -> dict[str, Any]:
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body: dict[str, Any] = json.loads(raw or b"{}")
-        return body
 
     def _bad_request(self, error: Exception) -> None:
         self._send(400, {"error": {"code": "bad_request", "message": str(error)}})

@@ -1,0 +1,50 @@
+"""The routes with which a merchant looks things up."""
+
+from __future__ import annotations
+
+import time
+
+from local.sandbox_bank.disputes import dispute_of, disputes_of
+from local.sandbox_bank.services import Asked, Reply, Services, route
+
+UNAVAILABLE = Reply.of(503, {"error": {"code": "unavailable"}})
+
+
+def _find(services: Services, asked: Asked) -> Reply:
+    scenario = services.behaviours.next_scenario(asked.bank, "find", "")
+    if scenario.mode in {"unavailable", "timeout_before_booking"}:
+        if scenario.mode.startswith("timeout"):
+            time.sleep(scenario.delay_ms / 1000)
+        return UNAVAILABLE
+    return Reply.of(200, {"operations": services.books.find(asked.bank, asked.query.get("reference", ""))})
+
+
+def _charge(services: Services, asked: Asked) -> Reply:
+    if services.behaviours.next_scenario(asked.bank, "find", "").mode == "unavailable":
+        return UNAVAILABLE
+    charge = services.books.charge(*asked.parts)
+    if charge is None:
+        return Reply.of(404, {"error": {"code": "no_such_charge"}})
+    return Reply.of(200, charge)
+
+
+def _disputes(services: Services, asked: Asked) -> Reply:
+    if services.behaviours.next_scenario(asked.bank, "find", "").mode == "unavailable":
+        return UNAVAILABLE
+    with services.books.desk(asked.bank) as desk:
+        return Reply.of(200, {"disputes": disputes_of(desk, asked.query.get("charge_id"))})
+
+
+def _dispute(services: Services, asked: Asked) -> Reply:
+    if services.behaviours.next_scenario(asked.bank, "find", "").mode == "unavailable":
+        return UNAVAILABLE
+    with services.books.desk(asked.bank) as desk:
+        return Reply.of(200, dispute_of(desk, asked.parts[1]))
+
+
+ROUTES = (
+    route("GET", "{bank}/operations", _find),
+    route("GET", "{bank}/{charge}", _charge),
+    route("GET", "{bank}/disputes", _disputes),
+    route("GET", "{bank}/disputes/(dp_[0-9a-f]+)", _dispute),
+)

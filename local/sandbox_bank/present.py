@@ -1,0 +1,104 @@
+"""The present state of payments and charges, as lookups show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from local.sandbox_bank.movements import Refused
+from local.sandbox_bank.tokens import Flow, token_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from local.sandbox_bank.desk import Desk
+
+OPERATION = (
+    "operation_id",
+    "bank",
+    "charge_id",
+    "kind",
+    "reference",
+    "status",
+    "amount_minor",
+    "currency",
+    "payment_method",
+    "code",
+    "created_at_ms",
+    "visible_at_ms",
+)
+# A payment's details and the payer's present page are null for a payment that asked for nothing of them.
+SELECT = """
+SELECT o.*, d.token, d.capture, d.return_url, d.method_type, d.customer, d.description, d.changed_at_ms, d.base_url,
+       d.page_id, d.expires_at_ms, p.answer
+FROM operations o LEFT JOIN details d ON d.charge_id = o.charge_id AND o.kind = 'payment'
+LEFT JOIN pages p ON p.page_id = d.page_id
+"""
+
+
+def payment_of(desk: Desk, charge_id: str) -> dict[str, Any]:
+    """Return the payment of a charge with its details. Raises ``Refused`` (404) if there is none."""
+    row = desk.connection.execute(
+        SELECT + "WHERE o.bank=? AND o.charge_id=? AND o.kind='payment' ORDER BY o.rowid LIMIT 1",
+        (desk.bank, charge_id),
+    ).fetchone()
+    if row is None:
+        raise Refused(404, "no_such_charge", "no such charge")
+    return dict(row)
+
+
+def operations_of(connection: sqlite3.Connection, bank: str, reference: str, at_ms: int) -> list[dict[str, Any]]:
+    """Return the operations with ``reference`` that lookups can see at ``at_ms``, oldest first."""
+    rows = connection.execute(
+        SELECT + "WHERE o.bank=? AND o.reference=? AND o.visible_at_ms<=? ORDER BY o.created_at_ms",
+        (bank, reference, at_ms),
+    )
+    return [shown(row) for row in rows.fetchall()]
+
+
+def shown(row: Mapping[str, Any] | sqlite3.Row) -> dict[str, Any]:
+    """Return what a merchant sees of an operation."""
+    operation = {name: row[name] for name in OPERATION}
+    return {**operation, **_details(dict(row))}
+
+
+def charge_of(desk: Desk, charge_id: str) -> dict[str, Any] | None:
+    """Return the present state of a charge, or ``None``."""
+    charge = desk.connection.execute(
+        "SELECT * FROM charges WHERE bank=? AND charge_id=?", (desk.bank, charge_id)
+    ).fetchone()
+    if charge is None:
+        return None
+    first = desk.connection.execute(
+        SELECT + "WHERE o.charge_id=? ORDER BY o.kind='payment' DESC, o.rowid LIMIT 1",
+        (charge_id,),
+    ).fetchone()
+    disputes = desk.connection.execute("SELECT * FROM disputes WHERE charge_id=? ORDER BY rowid", (charge_id,))
+    return {
+        **dict(charge),
+        **{name: first[name] for name in ("status", "code", "reference")},
+        "disputes": [dict(row) for row in disputes.fetchall()],
+        **_details(dict(first)),
+    }
+
+
+def _details(row: Mapping[str, Any]) -> dict[str, Any]:
+    if row.get("token") is None:
+        return {}
+    names = ("method_type", "customer", "description", "changed_at_ms")
+    return {**{name: row[name] for name in names}, "next_action": _next_action(row)}
+
+
+def _next_action(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    if row["status"] != "requires_action":
+        return None
+    token = token_of(row["token"])
+    if token.confirmed and row["answer"] is not None:
+        return {"type": "confirm", "expires_at_ms": row["expires_at_ms"]}
+    kind = "display" if token.flow is Flow.DISPLAY else "redirect"
+    return {"type": kind, "url": page_url(row), "expires_at_ms": row["expires_at_ms"]}
+
+
+def page_url(row: Mapping[str, Any]) -> str:
+    """Return the address of the payer's present page of a payment."""
+    return f"{row['base_url']}/banks/{row['bank']}/authentication/{row['page_id']}"

@@ -1,0 +1,127 @@
+"""The changes of a payment's status. Each is made once, moves its money and records its event in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from local.sandbox_bank import events
+from local.sandbox_bank.desk import SECOND_MS, schedule, unschedule
+from local.sandbox_bank.movements import insert_movement, move
+from local.sandbox_bank.present import payment_of
+from local.sandbox_bank.tokens import Flow, token_of
+
+if TYPE_CHECKING:
+    from local.sandbox_bank.desk import Desk
+
+TYPES = {
+    "requires_action": "payment.requires_action",
+    "processing": "payment.processing",
+    "succeeded": "payment.succeeded",
+    "declined": "payment.failed",
+    "canceled": "payment.canceled",
+    "expired": "payment.expired",
+}
+
+
+def change(desk: Desk, payment: dict[str, Any], status: str, code: str | None = None) -> None:
+    """Give a payment another status, end what waits for it, and record the event."""
+    unschedule(desk, payment["charge_id"])
+    values = (status, code, payment["operation_id"])
+    desk.connection.execute("UPDATE operations SET status=?, code=? WHERE operation_id=?", values)
+    touched = (desk.at_ms, payment["charge_id"])
+    desk.connection.execute("UPDATE details SET changed_at_ms=? WHERE charge_id=?", touched)
+    events.record(desk, TYPES[status], "payment", payment["operation_id"], {**payment, "status": status})
+
+
+def ask_payer(desk: Desk, payment: dict[str, Any]) -> None:
+    """Let the payment wait for its payer, on a new page, until it expires."""
+    page_id = f"auth_{uuid.uuid4().hex}"
+    display = token_of(payment["payment_method"]).flow is Flow.DISPLAY
+    wait_ms = int(desk.settings.authentication_expiry_seconds * SECOND_MS)
+    expires_at_ms = desk.in_days(desk.settings.voucher_expiry_days) if display else desk.at_ms + wait_ms
+    charge_id = payment["charge_id"]
+    desk.connection.execute("INSERT INTO pages VALUES (?,?,?,NULL)", (page_id, desk.bank, charge_id))
+    desk.connection.execute(
+        "UPDATE details SET page_id=?, expires_at_ms=? WHERE charge_id=?", (page_id, expires_at_ms, charge_id)
+    )
+    change(desk, payment, "requires_action")
+    schedule(desk, "expire", charge_id, expires_at_ms)
+    if display and not token_of(payment["payment_method"]).unpaid:
+        schedule(desk, "succeed", charge_id, desk.in_days(desk.settings.voucher_paid_days))
+
+
+def start_debit(desk: Desk, payment: dict[str, Any]) -> None:
+    """Send the debit on its way; it is decided some days later."""
+    change(desk, payment, "processing")
+    failing = token_of(payment["payment_method"]).code is not None
+    at_ms = desk.in_days(desk.settings.debit_days)
+    schedule(desk, "fail" if failing else "succeed", payment["charge_id"], at_ms)
+
+
+def succeed(desk: Desk, charge_id: str) -> None:
+    """Authorise a payment, and capture it if it is captured automatically."""
+    payment = payment_of(desk, charge_id)
+    change(desk, payment, "succeeded")
+    if payment["capture"] == "automatic":
+        desk.connection.execute("UPDATE charges SET captured_minor=amount_minor WHERE charge_id=?", (charge_id,))
+        move(desk.connection, {**payment, "created_at_ms": desk.at_ms}, desk.terms)
+    if token_of(payment["payment_method"]).reversed:
+        schedule(desk, "reverse", charge_id, desk.in_days(desk.settings.reversal_days))
+
+
+def fail(desk: Desk, charge_id: str, code: str | None = None) -> None:
+    """Decline a payment that waited, with ``code`` or that of its token."""
+    payment = payment_of(desk, charge_id)
+    change(desk, payment, "declined", code or token_of(payment["payment_method"]).code or "declined")
+
+
+def expire(desk: Desk, charge_id: str) -> None:
+    """End a payment whose payer did not act in time."""
+    change(desk, payment_of(desk, charge_id), "expired")
+
+
+def refundable_minor(desk: Desk, charge_id: str) -> int:
+    """Return what is left of a charge: captured, and neither given back, reversed nor disputed. At least 0."""
+    row = desk.connection.execute(
+        "SELECT captured_minor - refunded_minor - reversed_minor - (SELECT COALESCE(SUM(amount_minor), 0) "
+        "FROM disputes d WHERE d.charge_id=c.charge_id AND d.status<>'won') AS rest FROM charges c WHERE charge_id=?",
+        (charge_id,),
+    ).fetchone()
+    return max(0, int(row["rest"]))
+
+
+def reverse(desk: Desk, charge_id: str, amount_minor: int | None = None) -> str | None:
+    """Let the payer's bank take back ``amount_minor`` (None: all that is left) of a charge; it must be left.
+
+    Return the id of the movement, or ``None`` if nothing was left.
+    """
+    amount_minor = refundable_minor(desk, charge_id) if amount_minor is None else amount_minor
+    if amount_minor == 0:
+        return None
+    payment = payment_of(desk, charge_id)
+    transaction_id = f"rv_{uuid.uuid4().hex}"
+    desk.connection.execute(
+        "UPDATE charges SET reversed_minor=reversed_minor+? WHERE charge_id=?", (amount_minor, charge_id)
+    )
+    withdraw(desk, payment, "charge_reversal", transaction_id, amount_minor, desk.settings.reversal_fee_minor)
+    row = {**payment, "amount_minor": amount_minor, "status": "succeeded"}
+    events.record(desk, "payment.reversed", "reversal", transaction_id, row)
+    return transaction_id
+
+
+def withdraw(
+    desk: Desk, payment: dict[str, Any], kind: str, transaction_id: str, amount_minor: int, fee_minor: int
+) -> None:
+    """Move money of a payment out of the merchant's balance (in, if negative), under the payment's reference."""
+    movement = {
+        **payment,
+        "transaction_id": transaction_id,
+        "kind": kind,
+        "amount_minor": -amount_minor,
+        "fee_minor": fee_minor,
+        "created_at_ms": desk.at_ms,
+        "available_at_ms": None,
+        "payout_id": None,
+    }
+    insert_movement(desk.connection, movement)
