@@ -350,6 +350,11 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "rest": proxy("POST", "/payments/{payment_id}/captures"),
         "no_key": proxy("POST", "/payments/{payment_id}/captures", key=None),
     },
+    "confirm_payment": {
+        "came_back": proxy("POST", "/payments/{payment_id}/confirmations", body={"payment_result": "res_1"}),
+        "no_result": proxy("POST", "/payments/{payment_id}/confirmations", body={}),
+        "no_key": proxy("POST", "/payments/{payment_id}/confirmations", body={"payment_result": "res_1"}, key=None),
+    },
     "cancel_payment": {
         "whole": proxy("POST", "/payments/{payment_id}/cancellations", body={}),
         "no_key": proxy("POST", "/payments/{payment_id}/cancellations", key=None),

@@ -69,6 +69,9 @@ EXPECTED = {
     "capture_payment/part": 201,
     "capture_payment/rest": 201,
     "capture_payment/no_key": 400,
+    "confirm_payment/came_back": 409,  # the stored payment does not wait for its payer
+    "confirm_payment/no_result": 400,
+    "confirm_payment/no_key": 400,
     "cancel_payment/whole": 201,
     "cancel_payment/no_key": 400,
     "refund_payment/part": 201,

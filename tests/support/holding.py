@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from payonce.ports import Deadline
 
 PAGE = NextAction(type=ActionType.REDIRECT, url="https://bank.example/authenticate/1")
-CODE = NextAction(type=ActionType.REDIRECT, url="https://bank.example/authenticate/1", needs_confirmation=True)
+CODE = NextAction(type=ActionType.CONFIRM)
 
 
 @dataclass

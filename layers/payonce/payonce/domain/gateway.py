@@ -61,11 +61,16 @@ class Payer(StrEnum):
 
 
 class ActionType(StrEnum):
-    """What the payer has to do: visit an address, read what is shown there, or act in the gateway's own SDK."""
+    """What has to be done next.
+
+    The payer visits an address (``REDIRECT``), is shown what to pay elsewhere (``DISPLAY``), or acts in the gateway's
+    own SDK. ``CONFIRM``: the payer has acted, and what the payer came back with has to be confirmed.
+    """
 
     REDIRECT = "redirect"
     DISPLAY = "display"
     GATEWAY_SDK = "gateway_sdk"
+    CONFIRM = "confirm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +78,12 @@ class NextAction:
     """What the payer has to do next. ``url`` is where to go, ``client_secret`` what the gateway's SDK is given.
 
     ``expires_at_ms`` (epoch milliseconds): when the gateway gives the payer up; ``None`` where it does not say.
-    ``needs_confirmation``: the payer comes back with a result that has to be confirmed at the gateway.
     """
 
     type: ActionType
     url: str | None = None
     client_secret: str | None = None
     expires_at_ms: int | None = None
-    needs_confirmation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,11 @@ class Declined:
 @dataclass(frozen=True, slots=True)
 class Overtaken(Declined):
     """Somebody else has changed the charge's state, for instance in a dashboard or by letting it expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRefused(Declined):
+    """The gateway did not issue the result that a payer is said to have come back with. The payment waits on."""
 
 
 @dataclass(frozen=True, slots=True)

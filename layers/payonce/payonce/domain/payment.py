@@ -250,7 +250,7 @@ class Payment:
     decline_code: str | None = None
     attempts: int = 1
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
-    next_action: Mapping[str, str | int | bool] | None = None
+    next_action: Mapping[str, str | int] | None = None
     reversed_minor: int = 0
 
     def changed(self, change: Change, *, at_ms: int) -> Payment:

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
+    CANCELED,
     AwaitsPayer,
     ChargeOutcome,
-    ChargeState,
     Declined,
     GatewayCapabilities,
     Instruction,
@@ -19,20 +19,37 @@ from payonce.domain.gateway import (
     NotFound,
     OperationKind,
     Overtaken,
+    Pending,
+    ResultRefused,
     SubmitOutcome,
     Succeeded,
     Unknown,
     WithdrawOutcome,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.sandbox_bank_objects import charge_at_bank, held_by_bank
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.domain.exchange import Exchange
     from payonce.ports import Clock, Deadline
 
-DECLINE_CODES = frozenset({"declined", "insufficient_funds", "expired_card", "fraud_suspected"})
+DECLINE_CODES = frozenset(
+    {
+        CANCELED,
+        "declined",
+        "insufficient_funds",
+        "expired_card",
+        "fraud_suspected",
+        "authentication_required",
+        "authentication_failed",
+        "expired",
+    }
+)
+DECIDED_AGAINST = frozenset({"declined", "canceled", "expired"})
+HELD = frozenset({"requires_action", "processing"})
 KEPT_HEADER = "idempotency-kept"
 MAX_ANSWER_BYTES = 256 * 1024  # an answer has a few KB; anything near this limit is not one
 _PATHS = {OperationKind.CAPTURE: "captures", OperationKind.VOID: "voids", OperationKind.REFUND: "refunds"}
@@ -68,16 +85,14 @@ class SandboxBankGateway:
             body["currency"] = instruction.money.currency
             body["payment_method"] = instruction.payment_method
             body["capture"] = instruction.capture_method.value
+            body["method_type"] = instruction.payment_method_type.value
+            body["payer"] = instruction.payer.value
+            if instruction.return_url is not None:
+                body["return_url"] = instruction.return_url
         else:
             path = f"/charges/{instruction.gateway_charge_id}/{_PATHS[instruction.kind]}"
         body["amount_minor"] = instruction.money.amount_minor
-        outcome = self._exchange.send(
-            "POST",
-            self._base_url + path,
-            headers={**self._headers(), "idempotency-key": instruction.gateway_reference},
-            body=json.dumps(body).encode(),
-            deadline=deadline,
-        )
+        outcome = self._post(path, body, deadline, key=instruction.gateway_reference)
         match outcome:
             case NotSent(reason):
                 return NeverSent(reason)
@@ -102,6 +117,7 @@ class SandboxBankGateway:
             return Unknown("the bank's answer is not usable")
         if not operations:
             return NotFound()
+        operations = [row for row in operations if _dict(row).get("kind") == instruction.kind.value] or operations
         succeeded = [row for row in operations if isinstance(row, dict) and row.get("status") == "succeeded"]
         if len(succeeded) > 1:
             get_logger().error(
@@ -111,14 +127,30 @@ class SandboxBankGateway:
         return self._outcome((succeeded or operations)[0], instruction)
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
-        """See ``Gateway``. The bank never waits for a payer."""
-        del instruction, deadline
+        """See ``Gateway``. A payment that can't be canceled any more is looked up."""
+        answer = self._post(f"/charges/{waiting.gateway_object_id}/cancellations", {}, deadline)
+        if isinstance(answer, Answered) and answer.status == 201:
+            return Declined(CANCELED, "The payment was canceled.")
+        if isinstance(answer, Answered) and answer.status == 409:
+            found = self.find(instruction, deadline)
+            if isinstance(found, Succeeded | Declined) or type(found) is Pending:
+                return found
         return waiting
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
-        """See ``Gateway``. The bank never waits for a payer."""
-        del instruction, result, deadline
-        return waiting
+        """See ``Gateway``."""
+        path = f"/charges/{waiting.gateway_object_id}/confirmations"
+        answer = self._post(path, {"payment_result": result}, deadline)
+        if isinstance(answer, NotSent):
+            return NeverSent(answer.reason)
+        if not isinstance(answer, Answered):
+            return Unknown(answer.reason, repeatable=True)
+        document = _json(answer.body)
+        if answer.status == 200:
+            return self._outcome(document, instruction)
+        if answer.status == 400 and _dict(document.get("error")).get("code") == "forged_result":
+            return ResultRefused("forged_result", "The gateway did not issue this result.")
+        return Unknown(f"HTTP {answer.status}", repeatable=True)
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
@@ -134,17 +166,15 @@ class SandboxBankGateway:
             return NotFound() if error.get("code") == "no_such_charge" else Unknown("HTTP 404")
         if not isinstance(outcome, Answered) or outcome.status != 200:
             return Unknown("the bank could not be asked")
-        row = _json(outcome.body)
-        captured, refunded, currency = row.get("captured_minor"), row.get("refunded_minor"), row.get("currency")
-        if (
-            row.get("charge_id") != gateway_charge_id
-            or not isinstance(captured, int)
-            or not isinstance(refunded, int)
-            or not isinstance(currency, str)
-        ):
-            return Unknown("the answer is not usable")
-        return ChargeState(
-            captured_minor=captured, refunded_minor=refunded, voided=bool(row.get("voided")), currency=currency
+        return charge_at_bank(_json(outcome.body), gateway_charge_id)
+
+    def _post(self, path: str, body: dict[str, Any], deadline: Deadline, *, key: str = "") -> Exchange:
+        return self._exchange.send(
+            "POST",
+            self._base_url + path,
+            headers={**self._headers(), **({"idempotency-key": key} if key else {})},
+            body=json.dumps(body).encode(),
+            deadline=deadline,
         )
 
     def _headers(self) -> dict[str, str]:
@@ -175,7 +205,7 @@ class SandboxBankGateway:
         kept = answer.headers.get(KEPT_HEADER, "") == "true"
         return Unknown(f"HTTP {answer.status}", repeatable=not kept)
 
-    def _outcome(self, row: Any, instruction: Instruction) -> Succeeded | Declined | Unknown:
+    def _outcome(self, row: Any, instruction: Instruction) -> Succeeded | Declined | Pending | Unknown:
         row = _dict(row)
         expected = (
             instruction.gateway_reference,
@@ -189,9 +219,11 @@ class SandboxBankGateway:
                 extra={"gateway": self._name, "reference": instruction.gateway_reference},
             )
             return Unknown("the answer is for another operation")
-        if row.get("status") == "declined":
-            return _declined({"code": row.get("code")})
+        if row.get("status") in DECIDED_AGAINST:
+            return _declined({"code": row.get("code") or row.get("status")})
         charge_id, operation_id = row.get("charge_id"), row.get("operation_id")
+        if row.get("status") in HELD and isinstance(charge_id, str):
+            return held_by_bank(charge_id, row)
         if row.get("status") != "succeeded" or not isinstance(charge_id, str) or not isinstance(operation_id, str):
             return Unknown("the answer is not usable", repeatable=True)
         return Succeeded(charge_id, operation_id)

@@ -51,7 +51,7 @@ class Charged:
     charge_id: str | None = None
     code: str | None = None
     postings: tuple[Posting, ...] = ()
-    next_action: Mapping[str, str | int | bool] | None = None
+    next_action: Mapping[str, str | int] | None = None
 
 
 def charged_by(result: Result | Expired, payment: Payment, *, action_expires_at_ms: int) -> Charged:
@@ -76,13 +76,12 @@ def charged_by(result: Result | Expired, payment: Payment, *, action_expires_at_
             return Charged(Change.DOUBTED)
 
 
-def _shown(action: NextAction, expires_at_ms: int) -> dict[str, str | int | bool]:
+def _shown(action: NextAction, expires_at_ms: int) -> dict[str, str | int]:
     told = {"url": action.url, "client_secret": action.client_secret}
     return {
         "type": action.type.value,
         **{name: text for name, text in told.items() if text is not None},
         "expires_at_ms": action.expires_at_ms or expires_at_ms,
-        "needs_confirmation": action.needs_confirmation,
     }
 
 

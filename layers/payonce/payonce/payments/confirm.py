@@ -9,8 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.errors import GatewayUnavailable, NotFound, NotStarted, PaymentStateConflict, StoreUnavailable
-from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, Pending, Succeeded
+from payonce.domain.errors import (
+    BodyMalformed,
+    GatewayUnavailable,
+    NotFound,
+    NotStarted,
+    PaymentStateConflict,
+    StoreUnavailable,
+)
+from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, Pending, ResultRefused, Succeeded
 from payonce.domain.payment import PaymentStatus
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released
@@ -106,6 +113,8 @@ class ConfirmPayment(GatewayWork):
                     retry_after_seconds=outcome.retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
                 )
             )
+        if isinstance(outcome, ResultRefused):
+            return Released(BodyMalformed(f"/payment_result: {outcome.message}"))
         if isinstance(outcome, Succeeded | Declined | Pending):
             return Completed(lambda: self.draft(outcome))
         found = gateway.find(instruction, self._inquiry_deadline(claim))
@@ -123,6 +132,8 @@ class ConfirmPayment(GatewayWork):
         outcome: LookupOutcome | SubmitOutcome = gateway.find(instruction, self._inquiry_deadline(claim))
         if _waits(outcome):
             outcome = self._confirm(gateway, instruction, claim)
+        if isinstance(outcome, ResultRefused):
+            return Completed(lambda: self._as_it_is())  # an earlier owner may have handed in the payer's genuine one
         if isinstance(outcome, Succeeded | Declined | Pending):
             decided = outcome
             return Completed(lambda: self.draft(decided))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict, cast
 
 from payonce.domain.errors import PaymentStateConflict
-from payonce.domain.gateway import CaptureMethod, Declined, PaymentMethodType
+from payonce.domain.gateway import ActionType, CaptureMethod, Declined, PaymentMethodType
 from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, PROBLEMS, problem_document
 from payonce.idempotency.json_response import json_response
@@ -25,11 +25,10 @@ Attempts = Annotated[int, "Under how many references it was sent; one can count.
 class NextActionView(TypedDict, total=False):
     """What the payer has to do. ``url`` or ``client_secret`` is there, by ``type``."""
 
-    type: Required[Literal["redirect", "display", "gateway_sdk"]]
+    type: Required[ActionType]
     url: str
     client_secret: str
     expires_at_ms: Required[int]
-    needs_confirmation: Required[bool]
 
 
 class PaymentView(TypedDict):
