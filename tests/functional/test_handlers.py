@@ -36,10 +36,11 @@ from tests.support.aws import (
 )
 from tests.support.breaks import store_break, store_proposal
 from tests.support.events import Context
-from tests.support.payments import stored_payment
+from tests.support.payments import stored_payment, waiting_payment
 from tests.support.webhook_api import holds_secret, store_event, stored_endpoint
 
 if TYPE_CHECKING:
+    from payonce.domain.payment import Payment
     from payonce.wiring.application import Application
 
 ALL_EVENTS = sorted((REPOSITORY / "events").glob("*/*.json"))
@@ -69,7 +70,7 @@ EXPECTED = {
     "capture_payment/part": 201,
     "capture_payment/rest": 201,
     "capture_payment/no_key": 400,
-    "confirm_payment/came_back": 409,  # the stored payment does not wait for its payer
+    "confirm_payment/came_back": 201,
     "confirm_payment/no_result": 400,
     "confirm_payment/no_key": 400,
     "cancel_payment/whole": 201,
@@ -194,7 +195,7 @@ def store_what_is_named(application: Application, function: str, event: dict[str
     merchant_id = ((event.get("requestContext") or {}).get("authorizer") or {}).get("merchant_id", "")
     database, now_ms = application.database, application.clock.now_ms()
     if "payment_id" in named:
-        payment = stored_payment(merchant_id, named["payment_id"], captured=function == "refund_payment")
+        payment = named_payment(function, merchant_id, named["payment_id"])
         database.write(first_writes(payment, Change.CHARGED, None))
     if "endpoint_id" in named:
         database.write(create_writes(stored_endpoint(merchant_id, named["endpoint_id"])))
@@ -228,6 +229,13 @@ def store_what_is_named(application: Application, function: str, event: dict[str
             data={},
         )
         database.write([event_write(made)])
+
+
+def named_payment(function: str, merchant_id: str, payment_id: str) -> Payment:
+    """Return the payment in the state that the function needs."""
+    if function == "confirm_payment":
+        return waiting_payment(merchant_id, payment_id)
+    return stored_payment(merchant_id, payment_id, captured=function == "refund_payment")
 
 
 def store_matchable(application: Application, merchant_id: str, named: dict[str, str]) -> None:

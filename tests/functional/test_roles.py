@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 IN_THE_REQUEST = sorted(
     {path.parent.name for path in EVENTS} - {"recover_payments", "ask_gateways", "audit_idempotency", "authorize"}
 )
-ON_THE_GATEWAY = {"create_payment", "capture_payment", "cancel_payment", "refund_payment"}
+ON_THE_GATEWAY = {"confirm_payment", "create_payment", "capture_payment", "cancel_payment", "refund_payment"}
 CLAIM = ("dynamodb:PutItem", "IdempotencyTable")
 SECRET = Grant("secretsmanager:GetSecretValue", "GatewaySecret")
 PARAMETER = Grant("ssm:GetParameter", "parameter/proxy")
@@ -46,6 +46,7 @@ NOT_ASKED_FOR = {
         Grant("dynamodb:GetItem", "PaymentsTable"): "The same.",
         Grant("dynamodb:GetItem", "OutboxTable"): "The same.",
     },
+    "confirm_payment": {SECRET: ONLY_LIVE_GATEWAYS},
     "capture_payment": {SECRET: ONLY_LIVE_GATEWAYS},
     "cancel_payment": {SECRET: ONLY_LIVE_GATEWAYS},
     "refund_payment": {SECRET: ONLY_LIVE_GATEWAYS},
@@ -53,6 +54,7 @@ NOT_ASKED_FOR = {
     "ask_gateways": {
         SECRET: ONLY_LIVE_GATEWAYS,
         PARAMETER: AS_A_PARAMETER,
+        Grant("dynamodb:PutItem", "IdempotencyTable"): "A doubt about what a gateway holds makes a settlement's claim.",
         Grant("dynamodb:UpdateItem", "PaymentsTable"): "A payment in doubt of which somebody has asked for a refund.",
         GIVEN_BACK: "A proxy's claim of which the upstream says that it did nothing; proxy/service.py.",
         Grant("s3:PutObject", "ProxyAnswers/responses/*"): "A proxy's large answer, asked for again.",

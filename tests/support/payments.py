@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from payonce.domain.gateway import CaptureMethod
 from payonce.domain.payment import Payment, PaymentStatus
+
+
+def waiting_payment(merchant_id: str, payment_id: str) -> Payment:
+    """Return a payment of 10.50 EUR that waits for its payer."""
+    action = {"type": "redirect", "url": "https://bank.example/authenticate", "expires_at_ms": 1_795_529_878_524}
+    payment = stored_payment(merchant_id, payment_id, captured=True)
+    return replace(
+        payment, status=PaymentStatus.REQUIRES_ACTION, captured_minor=0, refundable_minor=0, next_action=action
+    )
 
 
 def stored_payment(merchant_id: str, payment_id: str, *, captured: bool) -> Payment:
