@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.domain.errors import PaymentStateConflict
+from payonce.domain.errors import KeyExpired, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
 from payonce.payments.payment_reads import get_balances, get_history
 from payonce.payments.stored_payments import find_payment
@@ -170,6 +170,27 @@ def test_a_lost_answer_about_a_payer_is_found_by_asking() -> None:
     assert (again.response.status, told(again)["status"]) == (201, "requires_action")
     assert events(world, told(again)["id"]) == ["payment.in_doubt", "payment.requires_action"]
     assert len(gateway.submissions) == 1
+
+
+def test_the_window_of_a_key_counts_from_its_conclusion() -> None:
+    """Fails (409, expired, for a payment that was decided an hour ago) when it counts from the claim.
+
+    A doubt can outlast the window: https://docs.stripe.com/api/idempotent_requests keeps results, not requests, a day.
+    """
+    world, _ = world_of()
+    world.gateway.script, world.gateway.visible_after_ms = ["booked_lost"], 3 * DAY_MS
+    world.gateway.lookup_fails = True
+    assert world.create().response.status == 202
+    pass_time(world, 3 * 1440, step_minutes=30)
+    world.gateway.lookup_fails = False
+    pass_time(world, 60)
+    world.clock.ms += DAY_MS - 2 * 60 * MINUTE_MS
+    again = world.create()
+    assert (again.replayed, told(again)["status"]) == (True, "captured")
+    assert again.expires_at_ms > world.clock.ms
+    world.clock.ms += 3 * 60 * MINUTE_MS
+    with pytest.raises(KeyExpired):
+        world.create()
 
 
 @pytest.mark.parametrize("result", ["ok", "forged"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.problems import INTERNAL, PROBLEM_CONTENT_TYPE, documentation_link, problem_document, problem_of
@@ -19,11 +20,15 @@ IN_DOUBT_RETRY_AFTER_SECONDS = 5  # about the time until the next inquiry at the
 COMMON_HEADERS = {"cache-control": "no-store"}
 
 
-def keyed(outcome: KeyedResponse) -> dict[str, Any]:
-    """Return the proxy response to a keyed request, with the stored bytes unchanged."""
+def keyed(outcome: KeyedResponse, standing: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the proxy response to a keyed request, with the stored bytes unchanged.
+
+    ``standing``: headers that say where the resource of a replayed response stands now.
+    """
     expires = datetime.fromtimestamp(outcome.expires_at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     headers = {
         **COMMON_HEADERS,
+        **standing,
         **outcome.response.headers,
         "idempotency-replayed": "true" if outcome.replayed else "false",
         "idempotency-expires": expires.replace("+00:00", "Z"),

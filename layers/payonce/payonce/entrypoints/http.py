@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from payonce.entrypoints.models import StrictModel
+    from payonce.idempotency.records import StoredResponse
     from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
@@ -74,6 +75,9 @@ class KeyedRoute(Route):
     ``admit`` may refuse the work before its claim, by raising ``Throttled``. It receives a function that tells, at the
     cost of a read, whether the key is known already: work that has begun is never refused, but finished or replayed.
 
+    ``now`` receives a replayed response and returns headers that say where its resource stands now; the response itself
+    stays as it was.
+
     ``after`` receives the work once it is committed. Nothing is lost when it fails or is not reached: it only does at
     once what a schedule would do later.
     """
@@ -81,6 +85,7 @@ class KeyedRoute(Route):
     body_model: type[StrictModel]
     work: Callable[[Application, Request, Any], Work]
     admit: Callable[[Application, Request, Any, Callable[[], bool]], None] | None = None
+    now: Callable[[Application, Request, StoredResponse], Mapping[str, str]] | None = None
     after: Callable[[Application, Any], None] | None = None
 
 
@@ -164,7 +169,8 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
                 "The request was executed, and its answer can't be opened now. Retry with the same key to get it."
             ) from error
         outcome = replace(outcome, response=opened)
-    return api_responses.keyed(outcome)
+    standing = route.now(application, request, outcome.response) if route.now and outcome.replayed else {}
+    return api_responses.keyed(outcome, standing)
 
 
 def _serve_read(route: ReadRoute, application: Application, request: Request) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import GatewayUnavailable, Throttled
+from payonce.domain.errors import GatewayUnavailable, PayonceError, Throttled
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
 from payonce.domain.money import Money
+from payonce.domain.payment import PaymentStatus
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import AmountBody, ConfirmationBody, EmptyBody, PageQuery, PaymentBody
 from payonce.entrypoints.paths import path_id
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from payonce.entrypoints.api_requests import Request
+    from payonce.idempotency.records import StoredResponse
     from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
+STATUS_HEADER = "payment-status"
+UNDECIDED = frozenset({PaymentStatus.REQUIRES_ACTION.value, PaymentStatus.PROCESSING.value})
 _OPERATION: Mapping[int, str] = MappingProxyType({201: "Operation", 202: "Operation"})
 
 
@@ -80,6 +85,22 @@ def _admit(application: Application, request: Request, work: CreatePayment, is_k
         raise
 
 
+def _standing(application: Application, request: Request, first: StoredResponse) -> Mapping[str, str]:
+    """Return the payment's present status, where the key's answer was not the payment's end."""
+    if first.status != 201:
+        return {}
+    answered = json.loads(first.body)
+    payment = answered.get("payment", answered)
+    if answered["status"] not in UNDECIDED:
+        return {}
+    try:
+        return {
+            STATUS_HEADER: payment_reads.get_payment(application.services, request.merchant_id, payment["id"])["status"]
+        }
+    except PayonceError:
+        return {}  # the replay is right without it
+
+
 def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Work]:
     def work(application: Application, request: Request, body: AmountBody | EmptyBody) -> Work:
         plan = plan_follow_up(
@@ -123,6 +144,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         body_model=PaymentBody,
         work=_create,
         admit=_admit,
+        now=_standing,
     ),
     ReadRoute(
         method="GET",
@@ -143,6 +165,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers=_OPERATION,
         body_model=AmountBody,
         work=_follow_up(OperationKind.CAPTURE),
+        now=_standing,
     ),
     KeyedRoute(
         method="POST",
@@ -153,6 +176,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers={201: "Payment", 202: "Payment"},
         body_model=ConfirmationBody,
         work=_confirm,
+        now=_standing,
     ),
     KeyedRoute(
         method="POST",
@@ -163,6 +187,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers=_OPERATION,
         body_model=EmptyBody,
         work=_follow_up(OperationKind.VOID),
+        now=_standing,
     ),
     KeyedRoute(
         method="POST",
@@ -173,5 +198,6 @@ ROUTES: Mapping[str, Route] = by_operation(
         answers=_OPERATION,
         body_model=AmountBody,
         work=_follow_up(OperationKind.REFUND),
+        now=_standing,
     ),
 )

@@ -189,4 +189,4 @@ class _NotWritten(Exception):
 
 def _response(stored: IdempotencyRecord) -> KeyedResponse:
     assert stored.response is not None  # noqa: S101 - narrows the type: a concluded record has a response
-    return KeyedResponse(stored.response, replayed=False, expires_at_ms=stored.expires_at_ms)
+    return KeyedResponse(stored.response, replayed=False, expires_at_ms=stored.replayed_until_ms)

@@ -197,7 +197,7 @@ class IdempotencyEngine:
         return replayed if isinstance(replayed, KeyedResponse) else _present(persistence.concluded)
 
     def _replay(self, record: IdempotencyRecord) -> KeyedResponse:
-        if record.status is RecordStatus.COMPLETED and record.expires_at_ms < self._clock.now_ms():
+        if record.status is RecordStatus.COMPLETED and record.replayed_until_ms < self._clock.now_ms():
             raise KeyExpired(
                 "The replay window of this idempotency key is over. The first request was executed: look at the linked "
                 "resource, and use a new key only for a new operation.",
@@ -206,7 +206,7 @@ class IdempotencyEngine:
         if record.response is None:  # pragma: no cover - Powertools asks only for records with a response
             raise KeyInProgress("The same request is still in progress.", retry_after_seconds=1)
         return KeyedResponse(
-            record.response, replayed=record.status is RecordStatus.COMPLETED, expires_at_ms=record.expires_at_ms
+            record.response, replayed=record.status is RecordStatus.COMPLETED, expires_at_ms=record.replayed_until_ms
         )
 
     def _new_record(self, request: KeyedRequest, plan: Plan) -> IdempotencyRecord:

@@ -94,7 +94,7 @@ def view_of(record: IdempotencyRecord, operation: str, *, now_ms: int) -> Idempo
         resource=record.resource or None,
         response_status=None if record.response is None else record.response.status,
         created_at_ms=record.created_at_ms,
-        expires_at_ms=record.expires_at_ms,
+        expires_at_ms=record.replayed_until_ms,
         purge_at_ms=record.purge_at_seconds * 1000 or None,
     )
 
@@ -102,7 +102,7 @@ def view_of(record: IdempotencyRecord, operation: str, *, now_ms: int) -> Idempo
 def _state(record: IdempotencyRecord, now_ms: int) -> KeyState:
     match record.status:
         case RecordStatus.COMPLETED:
-            return KeyState.EXPIRED if record.expires_at_ms < now_ms else KeyState.COMPLETED
+            return KeyState.EXPIRED if record.replayed_until_ms < now_ms else KeyState.COMPLETED
         case RecordStatus.IN_DOUBT:
             return KeyState.IN_DOUBT
         case RecordStatus.IN_PROGRESS:

@@ -54,6 +54,7 @@ class IdempotencyRecord:
     ``ended_at_ms``: when the last owner to conclude it, or to leave it in doubt, began to write that; 0 before. While
     ``fence`` is 1 it is read from the same clock as ``created_at_ms``: the difference is how long the work took.
     ``plan`` is what a new owner needs to continue: the identity that survives a takeover. Dropped at completion.
+    ``expires_at_ms``: when the window ends if it is concluded at once; see ``replayed_until_ms``.
     ``lane``: what an open claim's outcome has to be asked from, such as a gateway; "" where the claim does not say.
     """
 
@@ -73,6 +74,16 @@ class IdempotencyRecord:
     ended_at_ms: int = 0
     owner: str = ""
     lane: str = ""
+
+    @property
+    def replayed_until_ms(self) -> int:
+        """The end of the key's replay window, which counts from the conclusion: a doubt may last for days.
+
+        An open claim shows when nothing is sent for it any more, the earliest end that its window can have.
+        """
+        if self.status is not RecordStatus.COMPLETED:
+            return self.expires_at_ms
+        return max(self.expires_at_ms, self.ended_at_ms + self.expires_at_ms - self.created_at_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import ActionType, CaptureMethod, Declined, PaymentMethodType
@@ -22,13 +22,13 @@ OPERATION_OBJECTS: dict[str, OperationObject] = {"capture": "capture", "void": "
 Attempts = Annotated[int, "Under how many references it was sent; one can count."]
 
 
-class NextActionView(TypedDict, total=False):
-    """What the payer has to do. ``url`` or ``client_secret`` is there, by ``type``."""
+class NextActionView(TypedDict):
+    """What has to be done next. ``url`` or ``client_secret`` is there, by ``type``."""
 
-    type: Required[ActionType]
-    url: str
-    client_secret: str
-    expires_at_ms: Required[int]
+    type: ActionType
+    url: NotRequired[str]
+    client_secret: NotRequired[str]
+    expires_at_ms: int
 
 
 class PaymentView(TypedDict):
