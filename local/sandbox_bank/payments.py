@@ -41,7 +41,7 @@ def begin(desk: Desk, operation: dict[str, Any]) -> Answer:
     Raises ``Refused`` for a token or a method type that is not possible, ``ValueError`` for an invalid value, and
     ``KeyError`` for a missing one. Then nothing is booked.
     """
-    token = token_of(operation["payment_method"])
+    token = token_of(str(operation["payment_method"]))
     method_type = checked_method_type(token, operation.get("method_type"), operation["capture"])
     absent = _payer_is_absent(operation)
     code = operation.get("decline_code")
@@ -57,7 +57,7 @@ def begin(desk: Desk, operation: dict[str, Any]) -> Answer:
     if not code:
         insert_charge(desk.connection, desk.bank, charge_id, operation, operation["amount_minor"] if captured else 0)
     insert_operation(desk.connection, row)
-    if operation["payment_method"].startswith(PREFIX) or any(operation.get(name) is not None for name in FURTHER):
+    if str(operation["payment_method"]).startswith(PREFIX) or any(operation.get(name) is not None for name in FURTHER):
         _insert_details(desk, charge_id, operation, method_type)
     if captured:
         move(desk.connection, row, desk.terms)

@@ -6,10 +6,13 @@ import itertools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+import urllib3
 
+from local.receiver import ReceiverServer, running_receiver
 from local.sandbox_bank.running import BankHandle, running_bank
 from payonce.reconciliation.readers.read import read_file
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from payonce.reconciliation.readers.rows import GatewayRow, Statement
 
 _names = itertools.count(1)
+RETURN_URL = "https://shop.example/back?order=7#paid"
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,73 @@ class Till:
         """Return all statements, as payonce reads them: proven."""
         return read_file(self.handle.statement(self.bank)).statements
 
+    def pay(self, token: str, reference: str = "pay_1", **values: Any) -> dict[str, Any]:
+        """Begin a payment of 10.00 EUR with a token; it must not be declined."""
+        status, operation = self.ask("POST", "/charges", _payment(token, reference, values))
+        assert status == 201, operation
+        return operation
+
+    def refused(self, token: str, reference: str = "pay_1", **values: Any) -> tuple[int, dict[str, Any]]:
+        """Begin a payment that is refused or declined. Return the status and the body."""
+        status, body = self.ask("POST", "/charges", _payment(token, reference, values))
+        assert status >= 400, body
+        return status, body
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, Any]]:
+        """Send a merchant's request. Return the status and the JSON document."""
+        url, given = self.handle.base_url(self.bank) + path, {"Authorization": "Bearer sandbox", **headers}
+        raw = None if body is None else json.dumps(body).encode()
+        with urllib3.PoolManager(retries=False) as pool:
+            answer = pool.request(method, url, body=raw, headers=given, timeout=10)
+        return answer.status, answer.json()
+
+    def status(self, reference: str = "pay_1") -> tuple[str, str | None]:
+        """Return the status and the decline code of the only payment with ``reference``, as a lookup shows them."""
+        row = self.operation(reference)
+        return row["status"], row["code"]
+
+    def operation(self, reference: str = "pay_1") -> dict[str, Any]:
+        """Return the only operation with ``reference``, as a lookup shows it."""
+        (row,) = self.ask("GET", f"/operations?reference={reference}")[1]["operations"]
+        found: dict[str, Any] = row
+        return found
+
+    def press(self, url: str, answer: str) -> str:
+        """Press a button of the payer's page, as a browser does. Return where the browser goes."""
+        with urllib3.PoolManager(retries=False) as pool:
+            form = {"answer": answer}
+            reply = pool.request("POST", url, fields=form, encode_multipart=False, redirect=False, timeout=10)
+        assert reply.status == 303, reply.data
+        return reply.headers["Location"]
+
+    def see(self, url: str) -> tuple[int, str, dict[str, str]]:
+        """Open the payer's page. Return the status, the HTML and the headers."""
+        base = self.handle.url if not urlsplit(url).scheme else ""
+        with urllib3.PoolManager(retries=False) as pool:
+            reply = pool.request("GET", base + url, timeout=10)
+        return reply.status, reply.data.decode(), dict(reply.headers)
+
+    def types(self) -> list[str]:
+        """Return the types of the bank's events, oldest first."""
+        return [event["type"] for event in self.handle.events(self.bank)]
+
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         url, headers = self.handle.base_url(self.bank) + path, {"Authorization": "Bearer sandbox"}
         with urlopen(Request(url, json.dumps(body).encode(), headers, method="POST"), timeout=10) as answer:
             document: dict[str, Any] = json.load(answer)
         return document
+
+
+def _payment(token: str, reference: str, values: dict[str, Any]) -> dict[str, Any]:
+    named = {"reference": reference, "amount_minor": 1_000, "currency": "EUR", "capture": "automatic"}
+    return {**named, "payment_method": token, **values}
+
+
+@pytest.fixture
+def receiver() -> Iterator[ReceiverServer]:
+    """What receives the events of a bank."""
+    with running_receiver() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
