@@ -27,6 +27,7 @@ def main() -> int:
     sys.stdout.flush()
     with contextlib.suppress(KeyboardInterrupt):
         bank.serve_forever()
+    bank.server_close()
     return 0
 
 

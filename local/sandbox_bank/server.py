@@ -40,6 +40,11 @@ class Bank(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.services = Services.open(books)
 
+    def server_close(self) -> None:
+        """Stop listening and sending, and close the books."""
+        super().server_close()
+        self.services.close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log nothing: clients that hang up are expected here."""
 

@@ -38,6 +38,11 @@ class Services:
             senders.start(bank)
         return cls(books, behaviours, BackOffice(books), senders)
 
+    def close(self) -> None:
+        """Stop sending, and close the books."""
+        self.senders.close()
+        self.books.close()
+
 
 def json_object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object of a body, empty without a body. Raises ``ValueError`` if it is none."""

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 import urllib3
 
-from local.receiver import ReceiverServer, running_receiver
+from local.receiver import Received, ReceiverServer, running_receiver
 from local.sandbox_bank.running import BankHandle, running_bank
 from payonce.reconciliation.readers.read import read_file
 
@@ -122,11 +122,44 @@ def _payment(token: str, reference: str, values: dict[str, Any]) -> dict[str, An
     return {**named, "payment_method": token, **values}
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Inbox:
+    """What receives the events of one test's bank: one path of the receiver."""
+
+    server: ReceiverServer
+    path: str
+
+    @property
+    def url(self) -> str:
+        """Return the URL to which events are sent."""
+        return self.server.url + self.path
+
+    @property
+    def received(self) -> list[Received]:
+        """Return the requests received so far."""
+        return [request for request in self.server.received if request.path == self.path]
+
+    def answer(self, *statuses: int) -> None:
+        """Set the statuses of the next answers; afterwards it is 200 again."""
+        self.server.statuses[self.path] = list(statuses)
+
+
+@pytest.fixture(scope="session")
 def receiver() -> Iterator[ReceiverServer]:
-    """What receives the events of a bank."""
     with running_receiver() as running:
         yield running
+
+
+@pytest.fixture
+def inbox(receiver: ReceiverServer) -> Inbox:
+    """An inbox of its own per test."""
+    return Inbox(receiver, f"/inbox_{next(_names)}")
+
+
+@pytest.fixture
+def secret(till: Till, inbox: Inbox) -> str:
+    """Let the bank send its events to the inbox. Return their secret."""
+    return till.handle.send_events(till.bank, inbox.url)
 
 
 @pytest.fixture(scope="session")

@@ -184,3 +184,16 @@ def test_books_of_an_earlier_bank_get_their_movements_once(tmp_path: Path) -> No
             rows = connection.execute("SELECT reference, kind, amount_minor FROM movements ORDER BY created_at_ms")
             found = [tuple(row) for row in rows]
         assert found == [("auto", "charge", 1000), ("refund", "refund", -300), ("capture", "charge", 400)]
+
+
+def test_charges_of_an_earlier_bank_can_be_looked_up_and_refunded(tmp_path: Path) -> None:
+    """Fails when an older file lacks what was added to charges since."""
+    path = tmp_path / "books.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(OLD_BOOKS)
+    refund = {"kind": "refund", "charge_id": "ch_1", "reference": "ref_1", "amount_minor": 700}
+    with closing(Books(path)) as books:
+        charge = books.charge("b", "ch_1")
+        assert charge is not None
+        assert (charge["status"], charge["reference"], charge["reversed_minor"]) == ("succeeded", "auto", 0)
+        assert books.execute_once("b", "", refund, refund)[0] == 201
