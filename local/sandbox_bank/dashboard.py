@@ -49,8 +49,6 @@ def _charge_id(desk: Desk, values: dict[str, Any]) -> str:
 def _follow_up(kind: str, desk: Desk, charge_id: str, *, amount_minor: int | None = None) -> Shown:
     """Book an operation of the charge for ``amount_minor`` (None: all that is left)."""
     left = left_minor(desk, charge_id)[kind]
-    if left == 0:
-        raise Refused(409, "not_possible", f"nothing is left to {kind}")
     operation = {"kind": kind, "reference": _elsewhere(), "amount_minor": amount_minor or left}
     return follow_up(desk, charge_id, operation)[1]
 

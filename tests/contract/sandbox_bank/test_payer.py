@@ -192,6 +192,16 @@ def test_a_key_gets_the_first_answer_after_the_payment_went_on(till: Till) -> No
     assert till.status() == ("succeeded", None)
 
 
+def test_a_key_is_the_same_by_another_address_of_the_bank(till: Till) -> None:
+    """Fails when a retry that reaches the bank under another host name is another request."""
+    till.handle.configure(till.bank, key_retention_seconds=86_400)
+    body = {"reference": "pay_1", "amount_minor": 1_000, "currency": "EUR", "capture": "automatic"}
+    asked = {**body, "payment_method": "tok_3ds"}
+    first = till.ask("POST", "/charges", asked, **{"Idempotency-Key": "k" * 16, "Host": "bank.example"})
+    assert page_of(first[1]).startswith(f"http://bank.example/banks/{till.bank}/authentication/")
+    assert till.ask("POST", "/charges", asked, **{"Idempotency-Key": "k" * 16}) == first
+
+
 def test_a_lost_confirmation_is_asked_again(till: Till) -> None:
     """Fails when the bank's scenarios spare the second step, or a retry after a lost answer charges twice."""
     waiting = till.pay("tok_3ds_confirm", return_url=RETURN_URL)

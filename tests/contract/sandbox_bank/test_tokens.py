@@ -48,6 +48,7 @@ def test_other_tokens_succeed_at_once_with_any_method(till: Till, method_type: s
     assert operation["status"] == "succeeded"
     assert operation.get("method_type") == method_type
     assert till.handle.charge(till.bank, operation["charge_id"])["captured_minor"] == 1_000
+    assert till.pay("pm_visa", "pay_2", method_type=method_type, capture="manual")["status"] == "succeeded"
 
 
 def test_a_payment_without_the_new_members_is_as_it_was(till: Till) -> None:
