@@ -25,6 +25,8 @@ class Settings:
     ``capture_delay_hours`` None captures on request alone. ``other_body`` says what a key answers to another body:
     ``replay`` the first answer, or ``refuse``. ``native_first`` is the first step of native authentication,
     ``challenge`` or ``fingerprint``. ``bank_delay_ms`` is how long a bank takes to decide on a debit.
+    ``modification_reference`` is the ``merchantReference`` in a modification's notification: its ``own``, or the
+    ``payment``'s; the public pages say both.
     """
 
     key_retention_seconds: int = 7 * DAY_SECONDS
@@ -40,6 +42,7 @@ class Settings:
     voucher_hours: int = 72
     authorisation_days: int = 28
     native_first: str = "challenge"
+    modification_reference: str = "own"
 
 
 @dataclass(slots=True)

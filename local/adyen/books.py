@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -136,3 +137,8 @@ class Ledger:
 def spelled(document: Any) -> str:
     """Return JSON that is equal for equal documents."""
     return json.dumps(document, sort_keys=True)
+
+
+def digest(document: Any) -> str:
+    """Return a digest that is equal for equal documents: a request may hold a card, which no file shall."""
+    return hashlib.sha256(spelled(document).encode()).hexdigest()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.adyen.books import spelled
+from local.adyen.books import digest
 from local.adyen.vocabulary import Refused
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def kept_answer(desk: Desk, company: str, key: str, path: str, body: dict[str, A
     row = desk.ledger.one("keys", company=company, idempotency_key=key) if key else None
     if row is None or row["kept_until_ms"] <= desk.now_ms:
         return None
-    if desk.settings.other_body == "refuse" and row["request"] != spelled([path, body]):
+    if desk.settings.other_body == "refuse" and row["request"] != digest([path, body]):
         raise Refused(422, *IN_PROGRESS)
     return row["status"], json.loads(row["body"])
 
@@ -74,5 +74,5 @@ def keep(desk: Desk, company: str, key: str, path: str, body: dict[str, Any], an
     status, document = answer
     desk.ledger.delete("keys", company=company, idempotency_key=key)
     until_ms = desk.now_ms + desk.settings.key_retention_seconds * 1000
-    row = {"company": company, "idempotency_key": key, "request": spelled([path, body]), "kept_until_ms": until_ms}
+    row = {"company": company, "idempotency_key": key, "request": digest([path, body]), "kept_until_ms": until_ms}
     desk.ledger.insert("keys", {**row, "status": status, "body": json.dumps(document)})

@@ -113,7 +113,7 @@ def decide(desk: Desk, operation: Row) -> None:
     values = {"status": "succeeded" if outcome.success else "failed", "reason": outcome.reason}
     key = {"psp_reference": operation["psp_reference"]}
     desk.ledger.update("operations", key, **values, amount_minor=amount_minor)
-    told = {"original": payment["psp_reference"], "reference": operation["reference"], "amount_minor": amount_minor}
+    told = {"original": payment["psp_reference"], "reference": _carried(desk, operation), "amount_minor": amount_minor}
     additional = {"modification.action": outcome.action} if outcome.action else {}
     notify(
         desk.ledger,
@@ -150,9 +150,14 @@ def fail_later(desk: Desk, operation: Row) -> None:
         desk.now_ms,
         **told,
         **key,
-        reference=operation["reference"],
+        reference=_carried(desk, operation),
         reason=f"{word} Failed",
     )
+
+
+def _carried(desk: Desk, operation: Row) -> str:
+    """Return the merchant reference of the notification, or ``""`` for the payment's."""
+    return str(operation["reference"]) if desk.settings.modification_reference == "own" else ""
 
 
 def _execute(desk: Desk, payment: Row, operation: Row) -> Outcome:

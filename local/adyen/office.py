@@ -26,6 +26,7 @@ class Office:
     clock: Clock = field(default_factory=Clock)
     behaviours: Behaviours = field(default_factory=Behaviours)
     _wake: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
     _closed: bool = False
 
     def catch_up(self) -> tuple[int, int]:
@@ -40,12 +41,16 @@ class Office:
 
     def start(self) -> None:
         """Start the office's own thread."""
-        threading.Thread(target=self._work, name="adyen-office", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="adyen-office", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Let the thread end."""
+        """End the thread after what it has under way, and close the books."""
         self._closed = True
         self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.books.close()
 
     def _work(self) -> None:
         while not self._closed:

@@ -49,7 +49,7 @@ class AdyenServer(ThreadingHTTPServer):
         self.office.start()
 
     def server_close(self) -> None:
-        """Close the socket and end the office's thread."""
+        """Close the socket and the office."""
         super().server_close()
         self.office.close()
 

@@ -140,7 +140,6 @@ def handle(tmp_path: Path) -> Iterator[AdyenHandle]:
     server.shutdown()
     server.server_close()
     thread.join()
-    server.office.books.close()
 
 
 @pytest.fixture

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import Adyen
 import pytest
 
+from local.adyen.__main__ import main
 from local.adyen.running import MERCHANT_ACCOUNT
 from tests.contract.adyen.conftest import Shop, library
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local.adyen.running import AdyenHandle
 
 
@@ -66,6 +69,22 @@ def test_the_library_takes_half_an_answer_for_an_empty_success(shop: Shop) -> No
     [charge] = shop.handle.charges(reference="order-1")
     assert result.psp == charge["psp_reference"]  # the header says what the body does not
     assert shop.pay("order-1", key="key-1")["pspReference"] == charge["psp_reference"]
+
+
+def test_the_library_hides_the_headers_of_a_success(shop: Shop) -> None:
+    """A trap: the answer's idempotency-key can't be read. Fails when the library starts to give the headers."""
+    result = shop.client.checkout.payments_api.payments(shop.body("order-1"), idempotency_key="key-1")
+    assert not any("key-1" in str(value) for value in vars(result).values())
+
+
+def test_the_command_says_that_its_port_is_taken(
+    handle: AdyenHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails when a second fake ends in a traceback."""
+    port = handle.url.rpartition(":")[2]
+    monkeypatch.setattr("sys.argv", ["adyen", "--port", port, "--books", str(tmp_path / "other.sqlite")])
+    assert main() == 2
+    assert f"port {port} is not free" in capsys.readouterr().err
 
 
 def test_nothing_can_be_looked_up_but_stored_methods(shop: Shop) -> None:

@@ -27,9 +27,10 @@ def money(shop: Shop, reference: str = "order-1") -> tuple[int, int, int]:
     return row["captured_minor"], row["refunded_minor"], row["released_minor"]
 
 
-def test_a_capture_is_received_and_its_outcome_told(shop: Shop) -> None:
+@pytest.mark.parametrize(("carried", "reference"), [("own", "capture-of-order-1"), ("payment", "order-1")])
+def test_a_capture_is_received_and_its_outcome_told(shop: Shop, carried: str, reference: str) -> None:
     """Fails when the answer already tells the outcome, or the notification is not of this capture."""
-    shop.handle.configure(outcome_delay_ms=60_000)
+    shop.handle.configure(outcome_delay_ms=60_000, modification_reference=carried)
     paid = shop.pay("order-1", **MANUAL)
     answer = shop.modify("capture", paid["pspReference"], 1_000, reference="capture-of-order-1")
     assert answer["status"] == "received"
@@ -40,7 +41,7 @@ def test_a_capture_is_received_and_its_outcome_told(shop: Shop) -> None:
     [told] = shop.handle.notifications(event_code="CAPTURE")
     assert told["item"]["pspReference"] == answer["pspReference"]
     assert told["item"]["originalReference"] == paid["pspReference"]
-    assert told["item"]["merchantReference"] == "capture-of-order-1"
+    assert told["item"]["merchantReference"] == reference
 
 
 def test_the_rest_of_a_partial_capture_is_cancelled_unless_the_account_captures_several_times(shop: Shop) -> None:

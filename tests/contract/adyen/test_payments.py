@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.request import build_opener
 
 import Adyen
 import pytest
 
-from tests.contract.adyen.conftest import DAY_SECONDS, RETURN_URL, Shop, at_the_bank, result_of
+from tests.contract.adyen.conftest import DAY_SECONDS, RETURN_URL, NoRedirects, Shop, at_the_bank, result_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ALWAYS_ASK = {"attemptAuthentication": "always"}
 NATIVE = {**ALWAYS_ASK, "threeDSRequestData": {"nativeThreeDS": "preferred"}}
@@ -128,6 +132,47 @@ def test_native_3d_secure(shop: Shop, status: str, result_code: str) -> None:
 
 def _encoded(**members: str) -> str:
     return base64.b64encode(json.dumps(members).encode()).decode()
+
+
+@pytest.mark.parametrize("method", ["scheme", "ideal"])
+def test_the_payers_first_answer_stays(shop: Shop, method: str) -> None:
+    """Fails when a payer who goes back and follows another link changes what was decided."""
+    ask = {"authenticationData": ALWAYS_ASK, "paymentMethod": {"type": method}}
+    url = shop.pay("order-1", **ask)["action"]["url"]
+    result = result_of(at_the_bank(url, "refused"))
+    page, query = url.split("?")
+    with build_opener(NoRedirects()).open(f"{page}/approved?{query}", timeout=10) as answer:
+        assert result_of(answer.headers["Location"]) == result
+    assert shop.details(result)["resultCode"] == "Refused"
+    assert shop.handle.charges() == []
+
+
+def test_details_that_come_after_the_offer_was_closed_do_not_pay(shop: Shop) -> None:
+    """Fails when the details of a closed offer charge the card."""
+    url = shop.pay("order-1", authenticationData=ALWAYS_ASK)["action"]["url"]
+    result = result_of(at_the_bank(url, "approved"))
+    shop.handle.advance(13 * 3_600)
+    assert shop.details(result)["resultCode"] == "Cancelled"
+    assert (shop.told(), shop.handle.charges()) == ([("OFFER_CLOSED", "true", "")], [])
+
+
+def test_a_cancel_does_not_reach_a_payment_that_waits_for_its_payer(shop: Shop) -> None:
+    """A cancel cancels an authorisation. Fails when it ends a payment that has none, or the payer can't go on."""
+    first = shop.pay("order-1", authenticationData=ALWAYS_ASK)
+    shop.modify("cancel", first["pspReference"])
+    assert shop.told() == [("CANCELLATION", "false", "Transaction not authorised")]
+    result = result_of(at_the_bank(first["action"]["url"], "approved"))
+    assert shop.details(result)["resultCode"] == "Authorised"
+
+
+def test_no_card_is_written_into_the_books(shop: Shop, tmp_path: Path) -> None:
+    """Fails when a request is kept as it came, under its key or with its payment."""
+    method = {"type": "scheme", "number": "not-a-number-but-as-secret", "cvc": "cvc-as-secret", "holderName": "Ada"}
+    shop.pay("order-1", key="key-1", paymentMethod=method)
+    shop.handle.advance()
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("adyen.sqlite*"))
+    assert b"order-1" in written
+    assert b"as-secret" not in written
 
 
 def test_ideal_is_paid_whether_its_details_are_submitted_or_not(shop: Shop) -> None:
