@@ -40,9 +40,9 @@ class AdyenServer(ThreadingHTTPServer):
     request_queue_size = 512
 
     def __init__(self, host: str, port: int, books: Path | str) -> None:
-        super().__init__((host, port), Handler)
         opened = Books(books)
-        self.office = Office(opened, Delivery(opened))
+        self.office = Office(opened, Delivery(opened))  # before the port, as a port that is taken closes all
+        super().__init__((host, port), Handler)
         self.checkout = Checkout(opened, self.office.behaviours, self.office.clock)
         self.admin = Admin(self.office)
         self.base_url = f"http://{host}:{self.server_address[1]}"
