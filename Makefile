@@ -71,7 +71,7 @@ audit: .venv-security/.ready ## known vulnerabilities of the locked packages (ne
 unit: setup ## pure and moto tests, no sockets
 	$(PYTEST) tests/unit $(PARALLEL) --disable-socket --allow-unix-socket
 
-contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, Valkey, sandbox bank, localstripe)
+contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, Valkey, sandbox bank, localstripe, the fake of Adyen)
 	$(PYTEST) tests/contract $(PARALLEL)
 
 functional: setup ## the functions' handlers, fed from events/
