@@ -140,9 +140,8 @@ PAYMENT_FORM = {
     "payment_method": "pm_token",
     "capture_method": "automatic",
     "confirm": "true",
-    "error_on_requires_action": "true",
-    "automatic_payment_methods[enabled]": "true",
-    "automatic_payment_methods[allow_redirects]": "never",
+    "payment_method_types[0]": "card",
+    "use_stripe_sdk": "true",
     "metadata[payonce_reference]": REFERENCE,
     "metadata[payonce_payment_id]": "pay_1",
     "metadata[payonce_merchant_id]": "mer_1",
@@ -200,7 +199,8 @@ UNCANCELABLE = error(400, "payment_intent_unexpected_state")
         ([UNCANCELABLE, answer(intent("requires_capture"))], MANUAL, DONE),
         ([UNCANCELABLE, answer(intent("canceled"))], AUTO, "authentication_required"),  # canceled before, unheard
         ([UNCANCELABLE, answer(intent("processing"))], AUTO, Pending(INTENT, "the payment intent is processing")),
-        ([UNCANCELABLE, answer(intent("requires_payment_method", last_payment_error=DECLINED_CARD))], AUTO, Declined),
+        # Declined, but open to another method for whoever has the client secret: it has to be canceled too.
+        ([UNCANCELABLE, answer(intent("requires_payment_method", last_payment_error=DECLINED_CARD))], AUTO, WAITING),
         ([UNCANCELABLE, Lost("reset")], AUTO, WAITING),
     ],
 )
