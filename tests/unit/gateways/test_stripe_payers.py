@@ -253,6 +253,7 @@ EXPIRED = {"code": "payment_intent_payment_attempt_expired"}
         (intent("processing"), Payer.PRESENT, Pending(INTENT, "the payment intent is processing")),
         (asking(), Payer.PRESENT, AwaitsPayer(INTENT, "requires_action", action=REDIRECTED)),
         (intent("canceled"), Payer.PRESENT, "canceled"),
+        (intent("canceled", last_payment_error=EXPIRED), Payer.PRESENT, "payment_expired"),  # withdrawn, but not heard
         # Whoever has the client secret may try another method: https://docs.stripe.com/payments/paymentintents/lifecycle
         (
             intent("requires_payment_method", last_payment_error=FAILED),
@@ -311,6 +312,14 @@ def test_a_withdrawal_tells_why_the_payment_is_over(waiting: AwaitsPayer, code: 
     outcome = gateway_on(answer(intent("canceled")))[0].withdraw(instruction(), waiting, SOON)
     assert isinstance(outcome, Declined)
     assert outcome.code == code
+
+
+def test_a_withdrawal_tells_the_decline_that_stripe_still_knows() -> None:
+    """Fails when a payer who failed in the same moment is told as canceled by the merchant."""
+    gateway, _ = gateway_on(answer(intent("canceled", last_payment_error=FAILED)))
+    outcome = gateway.withdraw(instruction(), ASKED, SOON)
+    assert isinstance(outcome, Declined)
+    assert outcome.code == "authentication_required"
 
 
 @pytest.mark.parametrize("status", ["requires_payment_method", "requires_action", "requires_confirmation"])

@@ -17,9 +17,9 @@ supply. The merchant gets the client secret with what the payer has to do; until
 What the payer has to do is said for a payer who is there, and where ``stripe_actions`` knows how. Without it (an absent
 payer; a ``requires_confirmation``, which nobody but payonce may confirm) the intent is withdrawn.
 
-The code of a decline tells the caller what became of the intent. ``canceled``: nothing can be charged any more,
-whoever canceled it (payonce, somebody at the dashboard, Stripe after too many confirmations). ``payment_expired``: the payer did
-not pay in time. Any other: the issuer, the bank or Stripe refused, at once or days later.
+The code of a decline tells the caller what became of the intent. ``canceled``: it was canceled before anybody refused
+it (by payonce, at the dashboard, or by Stripe after too many confirmations). ``payment_expired``: the payer did not pay
+in time. Any other: the issuer, the bank or Stripe refused, at once or days later; it may have been canceled since.
 docs.stripe.com/payments/paymentintents/lifecycle, docs.stripe.com/api/payment_intents/cancel.
 """
 
@@ -115,7 +115,8 @@ def _read_payment(instruction: Instruction, intent: StripeDocument) -> LookupOut
             can_act = status == REQUIRES_ACTION and instruction.payer is Payer.PRESENT
             return AwaitsPayer(str(intent["id"]), status, action=next_action_of(intent) if can_act else None)
         case "canceled":
-            return declined(CANCELED)
+            error = intent.get("last_payment_error")
+            return decline_of(error) if isinstance(error, dict) else declined(CANCELED)
         case "succeeded":
             return Unknown("another amount was captured")
         case status:

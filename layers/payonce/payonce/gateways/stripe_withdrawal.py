@@ -43,12 +43,15 @@ def withdraw(
         )
         return waiting
     if isinstance(outcome, Declined):
-        return declined(_code(waiting)) if intent.get("status") == "canceled" else waiting
+        return declined(_code(waiting, outcome)) if intent.get("status") == "canceled" else waiting
     return outcome if isinstance(outcome, Succeeded | Pending) else waiting
 
 
-def _code(waiting: AwaitsPayer) -> str:
+def _code(waiting: AwaitsPayer, canceled: Declined) -> str:
+    """Return why the payment is over: the payer failed, could not be asked, or did nothing wrong."""
+    if canceled.code != CANCELED:
+        return canceled.code
     if waiting.reason in DECLINE_CODES:
-        return waiting.reason  # the payer was asked and failed, as the lookup found
+        return waiting.reason  # as the lookup found, before the cancellation
     could_not_be_asked = waiting.reason == REQUIRES_ACTION and waiting.action is None
     return AUTHENTICATION_REQUIRED if could_not_be_asked else CANCELED
