@@ -318,6 +318,25 @@ def test_a_payer_who_authenticates_has_paid(
     assert times_executed(url, asked) == (1 if capture is CaptureMethod.AUTOMATIC else 0)
 
 
+def test_a_merchant_can_void_what_waits_for_the_payer(url: str, proxy: FaultyProxy, gateway: StripeGateway) -> None:
+    """Fails when a void that never arrived counts as under way: nobody would send it again, and the payer could pay."""
+    asked = payment(make_payment_method(url, AUTHENTICATION_CARD))
+    waiting = gateway.submit(asked, soon())
+    assert isinstance(waiting, AwaitsPayer)
+    void = replace(
+        asked,
+        kind=OperationKind.VOID,
+        gateway_reference=reference("void"),
+        gateway_charge_id=waiting.gateway_object_id,
+    )
+    proxy.fault = Fault.DROP_REQUEST
+    assert isinstance(gateway.submit(void, soon()), Unknown)
+    assert gateway.find(void, soon()) == NotFound()
+    proxy.fault = Fault.NONE
+    assert isinstance(owner(gateway, void), Succeeded)
+    assert state_of(url, waiting.gateway_object_id) == "canceled"
+
+
 def test_a_payer_who_fails_can_not_pay_any_more_once_it_is_declined(url: str, gateway: StripeGateway) -> None:
     """Fails when the failed intent is left open: whoever has its client secret could pay with another card."""
     asked = payment(make_payment_method(url, AUTHENTICATION_CARD))

@@ -111,6 +111,10 @@ FOLLOW_UP_STATES: list[tuple[OperationKind, dict[str, Any], Any, Any]] = [
     (OperationKind.CAPTURE, intent("processing"), Pending, Pending),
     (OperationKind.VOID, intent("canceled"), DONE, DONE),
     (OperationKind.VOID, intent("requires_capture"), Unknown, NotFound),
+    # A payment that waits for its payer, or whose payer failed, can be canceled as well.
+    (OperationKind.VOID, intent("requires_action"), Unknown, NotFound),
+    (OperationKind.VOID, intent("requires_confirmation"), Unknown, NotFound),
+    (OperationKind.VOID, intent("requires_payment_method"), Unknown, NotFound),
     (OperationKind.VOID, intent("succeeded"), Unknown, Overtaken),
     (OperationKind.VOID, intent("processing"), Pending, Pending),
     (OperationKind.VOID, intent("canceled", id="pi_2"), Unknown, Unknown),

@@ -150,8 +150,8 @@ def _read_void(instruction: Instruction, intent: StripeDocument) -> LookupOutcom
             return _succeeded(intent)
         case "succeeded":
             return overtaken(ALREADY_CAPTURED)
-        case "requires_capture":
-            return NotFound()
+        case "requires_capture" | "requires_action" | "requires_confirmation" | "requires_payment_method":
+            return NotFound()  # each of them can still be canceled
         case status:
             return _pending(intent, f"the payment intent is {status}")
 
