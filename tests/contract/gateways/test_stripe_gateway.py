@@ -344,11 +344,10 @@ def test_a_payer_who_fails_can_not_pay_any_more_once_it_is_declined(url: str, ga
     assert isinstance(waiting, AwaitsPayer)
     authenticate(url, waiting.gateway_object_id, success=False)
     held = replace(asked, gateway_charge_id=waiting.gateway_object_id)
-    failed = gateway.find(held, soon())
-    assert failed == AwaitsPayer(waiting.gateway_object_id, "authentication_required")
-    outcome = gateway.withdraw(held, failed, soon())
-    assert isinstance(outcome, Declined)
-    assert outcome.code == "authentication_required"
+    for _ in range(2):
+        outcome = gateway.find(held, soon())
+        assert isinstance(outcome, Declined)
+        assert outcome.code == "authentication_required"
     assert state_of(url, waiting.gateway_object_id) == "canceled"
 
 
@@ -392,8 +391,8 @@ def test_a_debit_that_fails_later_is_declined(url: str, gateway: StripeGateway) 
     assert type(pending) is Pending
     held = replace(asked, gateway_charge_id=pending.gateway_object_id)
     failed = settled(gateway, held)
-    assert failed == AwaitsPayer(pending.gateway_object_id, "declined")
-    assert isinstance(gateway.withdraw(held, failed, soon()), Declined)
+    assert isinstance(failed, Declined)
+    assert failed.code == "declined"
     assert times_executed(url, asked) == 0
 
 

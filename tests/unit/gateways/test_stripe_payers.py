@@ -242,42 +242,27 @@ def test_the_adapter_declares_the_methods_that_it_sends() -> None:
         assert len(paper.asked) == 1
 
 
-FAILED = {"code": "payment_intent_authentication_failure", "message": "secret text"}
+FAILED = {"code": "payment_intent_authentication_failure"}
 EXPIRED = {"code": "payment_intent_payment_attempt_expired"}
 
 
 @pytest.mark.parametrize(
-    ("document", "payer", "expected"),
+    ("document", "expected"),
     [
-        (intent(), Payer.PRESENT, Succeeded(INTENT, CHARGE)),
-        (intent("processing"), Payer.PRESENT, Pending(INTENT, "the payment intent is processing")),
-        (asking(), Payer.PRESENT, AwaitsPayer(INTENT, "requires_action", action=REDIRECTED)),
-        (intent("canceled"), Payer.PRESENT, "canceled"),
-        (intent("canceled", last_payment_error=EXPIRED), Payer.PRESENT, "payment_expired"),  # withdrawn, but not heard
-        # Whoever has the client secret may try another method: https://docs.stripe.com/payments/paymentintents/lifecycle
-        (
-            intent("requires_payment_method", last_payment_error=FAILED),
-            Payer.PRESENT,
-            AwaitsPayer(INTENT, "authentication_required"),
-        ),
-        (
-            intent("requires_payment_method", last_payment_error=EXPIRED),
-            Payer.PRESENT,
-            AwaitsPayer(INTENT, "payment_expired"),
-        ),
-        (intent("requires_payment_method"), Payer.PRESENT, AwaitsPayer(INTENT, "declined")),
-        # An absent payer was asked nothing.
-        (intent("requires_payment_method", last_payment_error=FAILED), Payer.ABSENT, "authentication_required"),
-        (intent("requires_payment_method"), Payer.ABSENT, "declined"),
-        (intent(metadata={}), Payer.PRESENT, Unknown("the payment intent is for another operation")),
-        (intent("requires_payment_method", metadata={}), Payer.PRESENT, Unknown),
-        (intent("on_hold"), Payer.PRESENT, Pending(INTENT, "the payment intent is on_hold")),
+        (intent(), Succeeded(INTENT, CHARGE)),
+        (intent("processing"), Pending(INTENT, "the payment intent is processing")),
+        (asking(), AwaitsPayer(INTENT, "requires_action", action=REDIRECTED)),
+        (intent("canceled"), "canceled"),
+        (intent("canceled", last_payment_error=EXPIRED), "payment_expired"),  # withdrawn, but not heard
+        (intent(metadata={}), Unknown("the payment intent is for another operation")),
+        (intent("requires_payment_method", metadata={}), Unknown),
+        (intent("on_hold"), Pending(INTENT, "the payment intent is on_hold")),
     ],
 )
-def test_a_payment_that_stripe_holds_is_read_by_its_id(document: dict[str, Any], payer: Payer, expected: Any) -> None:
-    """Fails when it is looked for among all others, or when what the payer can still pay counts as declined."""
+def test_a_payment_that_stripe_holds_is_read_by_its_id(document: dict[str, Any], expected: Any) -> None:
+    """Fails when it is looked for among all others."""
     gateway, paper = gateway_on(answer(document))
-    outcome = gateway.find(held(payer=payer), SOON)
+    outcome = gateway.find(held(), SOON)
     if isinstance(expected, str):
         assert isinstance(outcome, Declined)
         assert outcome.code == expected
@@ -286,6 +271,47 @@ def test_a_payment_that_stripe_holds_is_read_by_its_id(document: dict[str, Any],
     else:
         assert outcome == expected
     assert paper.lines == [f"GET /v1/payment_intents/{INTENT}"]
+
+
+UNCANCELABLE = error(400, "payment_intent_unexpected_state")
+OPEN = AwaitsPayer(INTENT, "authentication_required")
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [(FAILED, "authentication_required"), (EXPIRED, "payment_expired"), (None, "declined")],
+)
+@pytest.mark.parametrize("keeps", [True, False])
+def test_what_the_payer_failed_is_closed_before_it_is_declined(
+    failure: dict[str, str] | None, code: str, keeps: bool
+) -> None:
+    """Whoever has the client secret may try another method: https://docs.stripe.com/payments/paymentintents/lifecycle.
+    Fails when that is possible after the decline, or when the decline loses its code by the cancellation.
+    """
+    failed = intent("requires_payment_method", last_payment_error=failure)
+    closed = intent("canceled", last_payment_error=failure if keeps else None)
+    gateway, paper = gateway_on(answer(failed), answer(closed))
+    outcome = gateway.find(held(), SOON)
+    assert isinstance(outcome, Declined)
+    assert outcome.code == code
+    assert paper.lines == [f"GET /v1/payment_intents/{INTENT}", f"POST /v1/payment_intents/{INTENT}/cancel"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([Lost("x")], OPEN),
+        ([error(500)], OPEN),
+        ([UNCANCELABLE, answer(intent("requires_payment_method", last_payment_error=FAILED))], OPEN),
+        ([UNCANCELABLE, answer(asking())], OPEN),  # another method, and its payer has to act again
+        ([UNCANCELABLE, answer(intent("processing"))], Pending(INTENT, "the payment intent is processing")),
+        ([UNCANCELABLE, answer(intent())], Succeeded(INTENT, CHARGE)),
+    ],
+)
+def test_what_could_not_be_closed_is_not_declined(answers: list[Any], expected: Any) -> None:
+    """Fails when a payer who was faster with another method has paid what we call declined."""
+    failed = answer(intent("requires_payment_method", last_payment_error=FAILED))
+    assert gateway_on(failed, *answers)[0].find(held(), SOON) == expected
 
 
 @pytest.mark.parametrize("given", [error(404, "resource_missing"), error(500), error(429, "rate_limit"), Lost("x")])
@@ -324,10 +350,9 @@ def test_a_withdrawal_tells_the_decline_that_stripe_still_knows() -> None:
 
 @pytest.mark.parametrize("status", ["requires_payment_method", "requires_action", "requires_confirmation"])
 def test_what_is_not_canceled_still_waits(status: str) -> None:
-    """Fails when an intent that its payer can complete is declined: paid after a 402."""
-    uncancelable = error(400, "payment_intent_unexpected_state")
-    gateway, _ = gateway_on(uncancelable, answer(intent(status, last_payment_error=FAILED)))
-    assert isinstance(gateway.withdraw(instruction(), ASKED, SOON), AwaitsPayer)
+    """Fails when an intent that its payer can complete is declined, or looks like one that is being processed."""
+    gateway, _ = gateway_on(UNCANCELABLE, answer(intent(status, last_payment_error=FAILED)))
+    assert gateway.withdraw(instruction(), ASKED, SOON) is ASKED
 
 
 def test_stripe_needs_no_confirmation() -> None:

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from payonce.domain.gateway import Declined, NeverSent, OperationKind, Overtaken, Unknown
+from payonce.domain.gateway import CANCELED, Declined, NeverSent, OperationKind, Overtaken, Unknown
 from payonce.gateways.stripe_http import NothingSentError
 from payonce.observability import get_logger
 
@@ -46,7 +46,6 @@ AMOUNT_NOT_SUPPORTED = "amount_not_supported"
 ALREADY_CAPTURED = "already_captured"
 ALREADY_REFUNDED = "already_refunded"
 AUTHORIZATION_RELEASED = "authorization_released"
-CANCELED = "canceled"
 CURRENCY_NOT_SUPPORTED = "currency_not_supported"
 PAYMENT_EXPIRED = "payment_expired"
 REFUND_FAILED = "refund_failed"

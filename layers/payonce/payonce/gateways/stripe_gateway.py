@@ -15,6 +15,7 @@ import stripe
 
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway import (
+    AwaitsPayer,
     ChargeOutcome,
     Declined,
     GatewayCapabilities,
@@ -29,6 +30,7 @@ from payonce.gateways.stripe_charge import read_charge
 from payonce.gateways.stripe_errors import (
     AMOUNT_NOT_SUPPORTED,
     CURRENCY_NOT_SUPPORTED,
+    DECLINE_CODES,
     DECLINED,
     declined,
     outcome_of_error,
@@ -45,7 +47,7 @@ from payonce.observability import get_logger
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.domain.gateway import AwaitsPayer, Instruction, LookupOutcome, SubmitOutcome, WithdrawOutcome
+    from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome, WithdrawOutcome
     from payonce.gateways.stripe_http import HttpExchange
     from payonce.gateways.stripe_objects import StripeDocument
     from payonce.ports import Clock, Deadline
@@ -128,15 +130,20 @@ class StripeGateway:
             )
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """See ``Gateway``. Several bookings under one reference are logged as errors; the first of them counts."""
+        """See ``Gateway``. Several bookings under one reference are logged as errors; the first of them counts.
+
+        A payment whose payer was asked and failed is canceled before it counts as declined. Otherwise whoever has its
+        client secret could pay with another method after the decline.
+        """
+        client = self._client(deadline)
         lookup = StripeLookup(
-            self._client(deadline),
+            client,
             gateway=self._name,
             now_ms=self._clock.now_ms(),
             keys_are_honoured=self._capabilities.key_retention_seconds > 0,
         )
         try:
-            return lookup.find(instruction)
+            found = lookup.find(instruction)
         except Exception as error:
             get_logger().warning(
                 "the gateway could not be asked",
@@ -149,6 +156,9 @@ class StripeGateway:
                 },
             )
             return Unknown(f"the gateway could not be asked: {type(error).__name__}")
+        if isinstance(found, AwaitsPayer) and found.reason in DECLINE_CODES:
+            return withdraw(client, instruction, found, gateway=self._name)
+        return found
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``. It returns ``Declined`` only when Stripe shows the intent as canceled.

@@ -18,12 +18,11 @@ from payonce.domain.gateway import (
     Declined,
     NotFound,
     OperationKind,
-    Payer,
     Succeeded,
     Unknown,
 )
 from payonce.gateways.stripe_charge import refunded_amount
-from payonce.gateways.stripe_errors import ALREADY_REFUNDED, DECLINED, declined, overtaken
+from payonce.gateways.stripe_errors import ALREADY_REFUNDED, DECLINED, overtaken
 from payonce.gateways.stripe_money import stripe_amount
 from payonce.gateways.stripe_objects import REFERENCE_KEY, choose, metadata_value, read_object
 from payonce.observability import get_logger
@@ -80,15 +79,14 @@ class StripeLookup:
     def _find_held(self, instruction: Instruction, intent_id: str) -> LookupOutcome:
         """Read the intent that Stripe held as pending. It was confirmed, so one that awaits another method has failed.
 
-        Whoever was asked to act may have its client secret, and could still pay with another method. Such an intent
-        awaits the payer, with the decline's code as its reason, until it is withdrawn.
+        Whoever was asked to act may have its client secret, and could still pay with another method. So such an intent
+        awaits the payer, with the decline's code as its reason, and the adapter closes it.
         """
         intent = self._client.v1.payment_intents.retrieve(intent_id).to_dict()
         outcome = read_object(instruction, intent)
         if intent.get("status") != "requires_payment_method" or isinstance(outcome, Unknown):
             return outcome
-        decline = outcome if isinstance(outcome, Declined) else declined(DECLINED)
-        return decline if instruction.payer is Payer.ABSENT else AwaitsPayer(intent_id, decline.code)
+        return AwaitsPayer(intent_id, outcome.code if isinstance(outcome, Declined) else DECLINED)
 
     def _find_payment(self, instruction: Instruction) -> LookupOutcome:
         found: list[StripeDocument] = []

@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import (
+    CANCELED,
     AwaitsPayer,
     CaptureMethod,
     Declined,
@@ -43,7 +44,6 @@ from payonce.gateways.stripe_errors import (
     ALREADY_CAPTURED,
     AMOUNT_NOT_SUPPORTED,
     AUTHORIZATION_RELEASED,
-    CANCELED,
     REFUND_FAILED,
     decline_of,
     declined,

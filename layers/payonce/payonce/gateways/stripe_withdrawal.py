@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import stripe
 
-from payonce.domain.gateway import Declined, Pending, Succeeded
-from payonce.gateways.stripe_errors import AUTHENTICATION_REQUIRED, CANCELED, DECLINE_CODES, declined
+from payonce.domain.gateway import CANCELED, Declined, Pending, Succeeded
+from payonce.gateways.stripe_errors import AUTHENTICATION_REQUIRED, DECLINE_CODES, declined
 from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
 from payonce.observability import get_logger
 
@@ -44,7 +44,8 @@ def withdraw(
         return waiting
     if isinstance(outcome, Declined):
         return declined(_code(waiting, outcome)) if intent.get("status") == "canceled" else waiting
-    return outcome if isinstance(outcome, Succeeded | Pending) else waiting
+    # One that awaits the payer still is as it was, whatever it says about itself.
+    return outcome if isinstance(outcome, Succeeded) or type(outcome) is Pending else waiting
 
 
 def _code(waiting: AwaitsPayer, canceled: Declined) -> str:
@@ -52,6 +53,6 @@ def _code(waiting: AwaitsPayer, canceled: Declined) -> str:
     if canceled.code != CANCELED:
         return canceled.code
     if waiting.reason in DECLINE_CODES:
-        return waiting.reason  # as the lookup found, before the cancellation
+        return waiting.reason  # as the lookup found, before it was canceled
     could_not_be_asked = waiting.reason == REQUIRES_ACTION and waiting.action is None
     return AUTHENTICATION_REQUIRED if could_not_be_asked else CANCELED
