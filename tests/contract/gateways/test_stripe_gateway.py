@@ -318,6 +318,35 @@ def test_a_payer_who_authenticates_has_paid(
     assert times_executed(url, asked) == (1 if capture is CaptureMethod.AUTOMATIC else 0)
 
 
+@pytest.mark.parametrize(
+    ("pays", "payer", "answered", "ends", "state"),
+    [
+        (True, Payer.PRESENT, 201, "captured", "succeeded"),
+        (False, Payer.PRESENT, 201, "declined", "canceled"),
+        (True, Payer.ABSENT, 402, "declined", "requires_payment_method"),
+    ],
+)
+def test_a_payment_with_3d_secure_ends_as_its_payer_does(
+    url: str, pays: bool, payer: Payer, answered: int, ends: str, state: str
+) -> None:
+    """Through the whole protocol. Fails when the payer's answer is not found out, or the payment is sent again."""
+    world = World()
+    world.clock.ms = CLOCK.now_ms()
+    world.gateway = gateway_at(url)  # type: ignore[assignment]
+    created = world.create(payment_method=make_payment_method(url, AUTHENTICATION_CARD), payer=payer)
+    assert created.response.status == answered
+    payment_id = created.response.headers["location"].rpartition("/")[2]
+    (intent,) = [row for row in all_intents(url) if row["metadata"].get("payonce_payment_id") == payment_id]
+    if payer is Payer.PRESENT:
+        assert json.loads(created.response.body)["next_action"]["client_secret"] == intent["client_secret"]
+        authenticate(url, intent["id"], success=pays)
+        world.clock.ms += 60_000
+        world.settle()
+    assert payment_reads.get_payment(world.services, MERCHANT, payment_id)["status"] == ends
+    assert state_of(url, intent["id"]) == state
+    assert world.errors == []
+
+
 def test_a_merchant_can_void_what_waits_for_the_payer(url: str, proxy: FaultyProxy, gateway: StripeGateway) -> None:
     """Fails when a void that never arrived counts as under way: nobody would send it again, and the payer could pay."""
     asked = payment(make_payment_method(url, AUTHENTICATION_CARD))
