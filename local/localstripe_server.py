@@ -7,6 +7,7 @@ made for Stripe, so the fake is patched rather than the adapter. docs/adr/0004 l
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import functools
 import json
@@ -31,6 +32,9 @@ ALL = 1_000_000  # a page size, for which localstripe has no upper limit
 GOOD_CARD = "4242424242424242"
 DECLINED_CARD = "4000000000000341"
 AUTHENTICATION_CARD = "4000002500003155"
+GOOD_ACCOUNT = "DE89370400440532013000"
+FAILING_ACCOUNT = "DE62370400440532013001"
+SETTLEMENT_SECONDS = 0.5  # localstripe's own for debits that fail
 _COMPARISONS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 
@@ -41,6 +45,8 @@ def teach() -> None:
     # Without this it would write a pickle in the system's temporary folder, shared by all instances, at every change.
     resources.Store.dump_to_disk = lambda _store: None
     _teach_creation(resources)
+    _teach_debits(resources)
+    _teach_disputes(resources)
     _teach_listing(resources)
     _teach_capture_and_cancel(resources)
     _teach_amounts(resources)
@@ -48,22 +54,66 @@ def teach() -> None:
 
 
 def _teach_creation(resources: Any) -> None:
-    """Patch creation: ``error_on_requires_action`` fails the attempt; ``automatic_payment_methods`` is ignored."""
+    """Patch creation to Stripe's rules for methods and payers.
+
+    ``error_on_requires_action`` fails the attempt, a ``return_url`` makes the action a redirect unless an SDK is asked
+    for, and a token of another method than ``payment_method_types`` names is refused. ``automatic_payment_methods`` is
+    ignored.
+    """
     from localstripe.errors import UserError
 
     create = resources.PaymentIntent._api_create
 
     def api_create(
-        _cls: Any, /, error_on_requires_action: str = "false", automatic_payment_methods: Any = None, **data: Any
+        _cls: Any,
+        /,
+        error_on_requires_action: str = "false",
+        automatic_payment_methods: Any = None,
+        return_url: str | None = None,
+        use_stripe_sdk: str = "false",
+        **data: Any,
     ) -> Any:
+        named = data.get("payment_method_types")
+        if named and resources.PaymentMethod._api_retrieve(data["payment_method"]).type not in named:
+            raise UserError(400, "It is another method.", {"code": "payment_intent_incompatible_payment_method"})
         intent = create(**data)
         if error_on_requires_action == "true" and intent.status == "requires_action":
             intent.next_action = intent.payment_method = None
             intent._authentication_failed = True
             raise UserError(402, "Authentication is required.", {"code": "authentication_required"})
+        if intent.status == "requires_action" and return_url and use_stripe_sdk != "true":
+            target = {"url": f"https://hooks.stripe.example/authenticate/{intent.id}", "return_url": return_url}
+            intent.next_action = {"type": "redirect_to_url", "redirect_to_url": target}
         return intent
 
     resources.PaymentIntent._api_create = classmethod(api_create)
+
+
+def _teach_debits(resources: Any) -> None:
+    """Patch debits to be pending until they are settled: localstripe lets those that succeed do so at once."""
+    initialize = resources.Charge._initialize_charge
+
+    def initialize_later(charge: Any, *callbacks: Any, **named: Any) -> None:
+        async def settle() -> None:
+            await asyncio.sleep(SETTLEMENT_SECONDS)
+            initialize(charge, *callbacks, **named)
+
+        if charge._authorized and charge._is_async_payment_method():
+            charge._settlement = asyncio.ensure_future(settle())
+        else:
+            initialize(charge, *callbacks, **named)
+
+    resources.Charge._initialize_charge = initialize_later
+
+
+def _teach_disputes(resources: Any) -> None:
+    """Add the listing of disputes, of which there are none."""
+
+    def list_disputes(payment_intent: str, limit: str | None = None) -> Any:
+        resources.PaymentIntent._api_retrieve(payment_intent)  # to answer 404 for one that is not there
+        return resources.List("/v1/disputes", limit=limit)
+
+    resources.extra_apis.append(("GET", "/v1/disputes", list_disputes))
 
 
 def _teach_listing(resources: Any) -> None:
@@ -190,6 +240,19 @@ def make_payment_method(url: str, number: str = GOOD_CARD) -> str:
     card = {"card[number]": number, "card[exp_month]": "12", "card[exp_year]": "2040", "card[cvc]": "123"}
     identity: str = call(url, "POST", "/v1/payment_methods", {"type": "card", **card})["id"]
     return identity
+
+
+def make_bank_account(url: str, iban: str = GOOD_ACCOUNT) -> str:
+    """Return a new payment method token for one of Stripe's test accounts, whose debits settle a moment later."""
+    identity: str = call(url, "POST", "/v1/payment_methods", {"type": "sepa_debit", "sepa_debit[iban]": iban})["id"]
+    return identity
+
+
+def authenticate(url: str, intent_id: str, *, success: bool) -> None:
+    """Let the payer of an intent that requires action authenticate, or fail to."""
+    secret = call(url, "GET", f"/v1/payment_intents/{intent_id}")["client_secret"]
+    form = {"success": str(success).lower(), "client_secret": secret}
+    call(url, "POST", f"/v1/payment_intents/{intent_id}/_authenticate", form)
 
 
 def all_intents(url: str) -> list[dict[str, Any]]:

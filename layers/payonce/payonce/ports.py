@@ -83,7 +83,10 @@ class Gateway(Protocol):
         ...
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """Look the instruction up by its ``gateway_reference``. This changes nothing at the gateway."""
+        """Look the instruction up by its ``gateway_reference``, or by ``gateway_charge_id`` where the gateway holds it.
+
+        This changes nothing at the gateway, except that it may close what has failed, so that ``Declined`` is for good.
+        """
         ...
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:

@@ -20,6 +20,7 @@ from payonce.domain.gateway import (
     NotFound,
     OperationKind,
     Overtaken,
+    Payer,
     Succeeded,
     Unknown,
 )
@@ -235,11 +236,11 @@ def test_what_finds_nobody_listening_was_never_sent() -> None:
         assert isinstance(gateway.submit(instruction, Deadline(CLOCK.now_ms() - 1)), NeverSent)
 
 
-def test_stripe_is_never_left_waiting_for_the_payer(stripe_url: str) -> None:
-    """Fails without error_on_requires_action: the payer could complete the payment after we said it failed."""
+def test_stripe_is_never_left_waiting_for_an_absent_payer(stripe_url: str) -> None:
+    """Fails without error_on_requires_action: an absent payer could pay after we said that the payment had failed."""
     options = {"url": stripe_url, "key_retention_seconds": 0}
     gateway = stripe_from_options("stripe", options, {"stripe_api_key": TEST_KEY}, CLOCK)
-    instruction = payment(make_payment_method(stripe_url, "4000000000003220"))
+    instruction = replace(payment(make_payment_method(stripe_url, "4000000000003220")), payer=Payer.ABSENT)
     outcome = gateway.submit(instruction, soon())
     assert isinstance(outcome, Declined)
     assert outcome.code == "authentication_required"

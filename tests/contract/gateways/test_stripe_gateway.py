@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,20 +22,27 @@ import pytest
 from local.localstripe_server import (
     AUTHENTICATION_CARD,
     DECLINED_CARD,
+    FAILING_ACCOUNT,
     TEST_KEY,
     all_intents,
+    authenticate,
     call,
     executed,
+    make_bank_account,
     make_payment_method,
     running_localstripe,
 )
 from payonce.domain.gateway import (
+    ActionType,
     AwaitsPayer,
     CaptureMethod,
     ChargeState,
     Declined,
     NotFound,
     OperationKind,
+    Payer,
+    PaymentMethodType,
+    Pending,
     Succeeded,
     Unknown,
 )
@@ -58,6 +66,7 @@ if TYPE_CHECKING:
 
 CLOCK = RealClock()
 VISA = "pm_card_visa"
+PATIENCE_SECONDS = 30
 _numbers = itertools.count(1)
 
 
@@ -232,12 +241,19 @@ def state_of(url: str, intent_id: str) -> str:
     return status
 
 
-@pytest.mark.parametrize(("form", "code"), [({}, "canceled"), ({"confirm": "true"}, "authentication_required")])
+@pytest.mark.parametrize(
+    ("form", "payer", "code"),
+    [
+        ({}, Payer.PRESENT, "canceled"),
+        ({"confirm": "true"}, Payer.PRESENT, "canceled"),
+        ({"confirm": "true"}, Payer.ABSENT, "authentication_required"),
+    ],
+)
 def test_an_intent_that_can_still_be_completed_is_canceled_before_it_is_declined(
-    url: str, gateway: StripeGateway, form: dict[str, str], code: str
+    url: str, gateway: StripeGateway, form: dict[str, str], payer: Payer, code: str
 ) -> None:
     """Fails when it stays open behind a 402, or when the payment is made again beside it."""
-    instruction = payment(make_payment_method(url, AUTHENTICATION_CARD))
+    instruction = replace(payment(make_payment_method(url, AUTHENTICATION_CARD)), payer=payer)
     intent_id = waiting_intent(url, instruction, **form)
     assert isinstance(gateway.find(instruction, soon()), AwaitsPayer)
     found = owner(gateway, instruction)
@@ -267,12 +283,153 @@ def test_a_payer_who_completes_it_before_it_is_canceled_has_paid(url: str, gatew
     """Fails when the refused cancellation counts as a decline: the payer is charged for what we said had failed."""
     instruction = payment(make_payment_method(url, AUTHENTICATION_CARD))
     intent_id = waiting_intent(url, instruction, confirm="true")
-    secret = call(url, "GET", f"/v1/payment_intents/{intent_id}")["client_secret"]
-    call(url, "POST", f"/v1/payment_intents/{intent_id}/_authenticate", {"success": "true", "client_secret": secret})
+    authenticate(url, intent_id, success=True)
     assert state_of(url, intent_id) == "succeeded"
     outcome = gateway.withdraw(instruction, AwaitsPayer(intent_id, "requires_action"), soon())
     assert isinstance(outcome, Succeeded)
     assert outcome.gateway_charge_id == intent_id
+
+
+RETURN_URL = "https://shop.example/paid"
+
+
+@pytest.mark.parametrize(
+    ("return_url", "action_type"), [(RETURN_URL, ActionType.REDIRECT), (None, ActionType.GATEWAY_SDK)]
+)
+@pytest.mark.parametrize("capture", list(CaptureMethod))
+def test_a_payer_who_authenticates_has_paid(
+    url: str, gateway: StripeGateway, return_url: str | None, action_type: ActionType, capture: CaptureMethod
+) -> None:
+    """Fails when a payment that needs its payer is declined, or is not found again once the payer has acted."""
+    asked = replace(payment(make_payment_method(url, AUTHENTICATION_CARD), capture), return_url=return_url)
+    waiting = gateway.submit(asked, soon())
+    assert isinstance(waiting, AwaitsPayer)
+    assert waiting.action is not None
+    assert waiting.action.type is action_type
+    assert (waiting.action.url is None, waiting.action.client_secret is None) == (return_url is None, bool(return_url))
+    held = replace(asked, gateway_charge_id=waiting.gateway_object_id)
+    assert gateway.find(asked, soon()) == gateway.find(held, soon()) == waiting
+    assert gateway.confirm(held, waiting, "redirect_status=succeeded", soon()) is waiting
+    authenticate(url, waiting.gateway_object_id, success=True)
+    assert isinstance(gateway.find(held, soon()), Succeeded)
+    assert isinstance(
+        gateway.withdraw(held, waiting, soon()), Succeeded if capture is CaptureMethod.AUTOMATIC else Declined
+    )
+    assert times_executed(url, asked) == (1 if capture is CaptureMethod.AUTOMATIC else 0)
+
+
+@pytest.mark.parametrize(
+    ("pays", "payer", "answered", "ends", "state"),
+    [
+        (True, Payer.PRESENT, 201, "captured", "succeeded"),
+        (False, Payer.PRESENT, 201, "declined", "canceled"),
+        (True, Payer.ABSENT, 402, "declined", "requires_payment_method"),
+    ],
+)
+def test_a_payment_with_3d_secure_ends_as_its_payer_does(
+    url: str, pays: bool, payer: Payer, answered: int, ends: str, state: str
+) -> None:
+    """Through the whole protocol. Fails when the payer's answer is not found out, or the payment is sent again."""
+    world = World()
+    world.clock.ms = CLOCK.now_ms()
+    world.gateway = gateway_at(url)  # type: ignore[assignment]
+    created = world.create(payment_method=make_payment_method(url, AUTHENTICATION_CARD), payer=payer)
+    assert created.response.status == answered
+    payment_id = created.response.headers["location"].rpartition("/")[2]
+    (intent,) = [row for row in all_intents(url) if row["metadata"].get("payonce_payment_id") == payment_id]
+    if payer is Payer.PRESENT:
+        assert json.loads(created.response.body)["next_action"]["client_secret"] == intent["client_secret"]
+        authenticate(url, intent["id"], success=pays)
+        world.clock.ms += 60_000
+        world.settle()
+    assert payment_reads.get_payment(world.services, MERCHANT, payment_id)["status"] == ends
+    assert state_of(url, intent["id"]) == state
+    assert world.errors == []
+
+
+def test_a_merchant_can_void_what_waits_for_the_payer(url: str, proxy: FaultyProxy, gateway: StripeGateway) -> None:
+    """Fails when a void that never arrived counts as under way: nobody would send it again, and the payer could pay."""
+    asked = payment(make_payment_method(url, AUTHENTICATION_CARD))
+    waiting = gateway.submit(asked, soon())
+    assert isinstance(waiting, AwaitsPayer)
+    void = replace(
+        asked,
+        kind=OperationKind.VOID,
+        gateway_reference=reference("void"),
+        gateway_charge_id=waiting.gateway_object_id,
+    )
+    proxy.fault = Fault.DROP_REQUEST
+    assert isinstance(gateway.submit(void, soon()), Unknown)
+    assert gateway.find(void, soon()) == NotFound()
+    proxy.fault = Fault.NONE
+    assert isinstance(owner(gateway, void), Succeeded)
+    assert state_of(url, waiting.gateway_object_id) == "canceled"
+
+
+def test_a_payer_who_fails_can_not_pay_any_more_once_it_is_declined(url: str, gateway: StripeGateway) -> None:
+    """Fails when the failed intent is left open: whoever has its client secret could pay with another card."""
+    asked = payment(make_payment_method(url, AUTHENTICATION_CARD))
+    waiting = gateway.submit(asked, soon())
+    assert isinstance(waiting, AwaitsPayer)
+    authenticate(url, waiting.gateway_object_id, success=False)
+    held = replace(asked, gateway_charge_id=waiting.gateway_object_id)
+    for _ in range(2):
+        outcome = gateway.find(held, soon())
+        assert isinstance(outcome, Declined)
+        assert outcome.code == "authentication_required"
+    assert state_of(url, waiting.gateway_object_id) == "canceled"
+
+
+def test_an_absent_payer_is_declined_and_not_asked(url: str, gateway: StripeGateway) -> None:
+    """Fails without error_on_requires_action: the intent would wait for somebody who is not there."""
+    asked = replace(payment(make_payment_method(url, AUTHENTICATION_CARD)), payer=Payer.ABSENT)
+    outcome = gateway.submit(asked, soon())
+    assert isinstance(outcome, Declined)
+    assert outcome.code == "authentication_required"
+    assert isinstance(gateway.find(asked, soon()), Declined)
+    there = replace(payment(), payer=Payer.ABSENT)
+    assert isinstance(gateway.submit(there, soon()), Succeeded)
+
+
+def settled(gateway: StripeGateway, held: Instruction) -> object:
+    """Ask until Stripe has decided."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while type(outcome := gateway.find(held, soon())) is Pending and time.monotonic() < give_up:
+        time.sleep(0.1)
+    return outcome
+
+
+def test_a_debit_is_pending_until_it_is_settled(url: str, gateway: StripeGateway) -> None:
+    """Fails when a debit that takes days is unknown, sent again, or declined before it is decided."""
+    asked = replace(payment(make_bank_account(url)), payment_method_type=PaymentMethodType.BANK_DEBIT)
+    pending = gateway.submit(asked, soon())
+    assert type(pending) is Pending
+    held = replace(asked, gateway_charge_id=pending.gateway_object_id)
+    assert gateway.find(held, soon()) == pending
+    assert isinstance(settled(gateway, held), Succeeded)
+    assert times_executed(url, asked) == 1
+    state = ChargeState(captured_minor=1000, refunded_minor=0, voided=False, currency="EUR")
+    assert gateway.read_charge(pending.gateway_object_id, soon()) == state
+
+
+def test_a_debit_that_fails_later_is_declined(url: str, gateway: StripeGateway) -> None:
+    """Fails when its failure is not read from the intent that was pending."""
+    account = make_bank_account(url, FAILING_ACCOUNT)
+    asked = replace(payment(account), payment_method_type=PaymentMethodType.BANK_DEBIT)
+    pending = gateway.submit(asked, soon())
+    assert type(pending) is Pending
+    held = replace(asked, gateway_charge_id=pending.gateway_object_id)
+    failed = settled(gateway, held)
+    assert isinstance(failed, Declined)
+    assert failed.code == "declined"
+    assert times_executed(url, asked) == 0
+
+
+def test_a_token_of_another_method_is_refused_and_not_charged(url: str, gateway: StripeGateway) -> None:
+    """Fails without payment_method_types: a card payment would become a debit that takes days."""
+    outcome = gateway.submit(payment(make_bank_account(url)), soon())
+    assert isinstance(outcome, Declined)
+    assert outcome.code == "rejected_by_gateway"
 
 
 def test_what_a_partial_capture_frees_is_not_taken_for_a_refund(url: str, gateway: StripeGateway) -> None:

@@ -162,6 +162,7 @@ def test_a_lookup_that_fails_is_unknown(kind: OperationKind, _name: str, given: 
         ("authentication_required", "authentication_required"),
         ("card_velocity_exceeded", "limit_exceeded"),
         ("try_again_later", "try_again_later"),
+        ("payment_intent_payment_attempt_expired", "payment_expired"),
         ("stolen_card", "declined"),  # a thief must not learn which card to try next
         ("fraudulent", "declined"),
         ("a_code_of_next_year", "declined"),
@@ -211,6 +212,10 @@ def test_a_wrong_request_is_a_final_refusal(code: str | None, expected: str) -> 
         (answer({"error": {"type": "api_error"}}, 500, idempotent_replayed="true"), False),
         (error(502), False),
         (error(503), False),
+        # Stripe's own word, where it has one: https://docs.stripe.com/error-low-level
+        (answer({"error": {"type": "api_error"}}, 500, stripe_should_retry="true"), True),
+        (answer({"error": {"type": "api_error"}}, 500, stripe_should_retry="false"), False),
+        (answer({"error": {"code": "lock_timeout"}}, 429, stripe_should_retry="false"), False),
         (Answered(504, {}, b"<html>busy"), False),
         (error(400, type="idempotency_error"), False),
         (error(400, "payment_intent_unexpected_state"), False),

@@ -111,6 +111,10 @@ FOLLOW_UP_STATES: list[tuple[OperationKind, dict[str, Any], Any, Any]] = [
     (OperationKind.CAPTURE, intent("processing"), Pending, Pending),
     (OperationKind.VOID, intent("canceled"), DONE, DONE),
     (OperationKind.VOID, intent("requires_capture"), Unknown, NotFound),
+    # A payment that waits for its payer, or whose payer failed, can be canceled as well.
+    (OperationKind.VOID, intent("requires_action"), Unknown, NotFound),
+    (OperationKind.VOID, intent("requires_confirmation"), Unknown, NotFound),
+    (OperationKind.VOID, intent("requires_payment_method"), Unknown, NotFound),
     (OperationKind.VOID, intent("succeeded"), Unknown, Overtaken),
     (OperationKind.VOID, intent("processing"), Pending, Pending),
     (OperationKind.VOID, intent("canceled", id="pi_2"), Unknown, Unknown),
@@ -140,9 +144,8 @@ PAYMENT_FORM = {
     "payment_method": "pm_token",
     "capture_method": "automatic",
     "confirm": "true",
-    "error_on_requires_action": "true",
-    "automatic_payment_methods[enabled]": "true",
-    "automatic_payment_methods[allow_redirects]": "never",
+    "payment_method_types[0]": "card",
+    "use_stripe_sdk": "true",
     "metadata[payonce_reference]": REFERENCE,
     "metadata[payonce_payment_id]": "pay_1",
     "metadata[payonce_merchant_id]": "mer_1",
@@ -200,7 +203,8 @@ UNCANCELABLE = error(400, "payment_intent_unexpected_state")
         ([UNCANCELABLE, answer(intent("requires_capture"))], MANUAL, DONE),
         ([UNCANCELABLE, answer(intent("canceled"))], AUTO, "authentication_required"),  # canceled before, unheard
         ([UNCANCELABLE, answer(intent("processing"))], AUTO, Pending(INTENT, "the payment intent is processing")),
-        ([UNCANCELABLE, answer(intent("requires_payment_method", last_payment_error=DECLINED_CARD))], AUTO, Declined),
+        # Declined, but open to another method for whoever has the client secret: it has to be canceled too.
+        ([UNCANCELABLE, answer(intent("requires_payment_method", last_payment_error=DECLINED_CARD))], AUTO, WAITING),
         ([UNCANCELABLE, Lost("reset")], AUTO, WAITING),
     ],
 )

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,7 @@ class NextAction:
 
     type: ActionType
     url: str | None = None
-    client_secret: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
     expires_at_ms: int | None = None
 
 

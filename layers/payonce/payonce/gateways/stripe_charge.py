@@ -1,23 +1,38 @@
-"""Reads a payment intent's state at Stripe: captured, refunded, canceled, whoever did it."""
+"""Reads a payment intent's state at Stripe: captured, refunded, canceled, taken back, disputed, whoever did it.
+
+How a debit that had succeeded is taken back depends on the scheme. Mostly it is a dispute, and already lost: Stripe
+creates one where an ACH debit fails after it succeeded
+(https://support.stripe.com/embedded-connect/questions/respond-to-or-contest-an-ach-direct-debit-dispute-as-a-merchant).
+Otherwise the charge itself fails, and its ``failure_balance_transaction``, of the type ``payment_failure_refund``,
+takes the amount from the account again: that is ``reversed_minor``. https://docs.stripe.com/api/charges/object,
+https://docs.stripe.com/reports/balance-transaction-types.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import ChargeOutcome, ChargeState, Unknown
+import stripe
+
+from payonce.domain.gateway import ChargeOutcome, ChargeState, NotFound, Unknown
+from payonce.gateways.stripe_disputes import read_dispute
 from payonce.gateways.stripe_money import amount_from_stripe
 from payonce.gateways.stripe_objects import REFERENCE_KEY, metadata_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    import stripe
-
+    from payonce.domain.gateway import DisputeState
     from payonce.gateways.stripe_objects import StripeDocument
 
-PAGE_SIZE = 100  # Stripe's maximum; nobody refunds one payment in more parts
+PAGE_SIZE = 100  # Stripe's maximum; nobody refunds or disputes one payment in more parts
 # A pending refund will be paid: not counting it as refunded would refund twice.
 _REFUNDED = frozenset({"succeeded", "pending", "requires_action"})
+_DECIDED = frozenset({"succeeded", "requires_capture", "canceled"})
+
+
+class _TooManyError(Exception):
+    """The payment has more refunds or disputes than one page."""
 
 
 def refunded_amount(intent: StripeDocument, refunds: Iterable[StripeDocument]) -> int:
@@ -35,20 +50,61 @@ def refunded_amount(intent: StripeDocument, refunds: Iterable[StripeDocument]) -
 
 
 def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
-    """Return the state of a payment intent. Raises the SDK's errors."""
-    intent = client.v1.payment_intents.retrieve(intent_id).to_dict()
-    currency = str(intent.get("currency", "")).upper()
-    status = intent.get("status")
-    if intent.get("id") != intent_id or status not in {"succeeded", "requires_capture", "canceled"}:
+    """Return the state of a payment intent. Raises the SDK's errors.
+
+    Stripe says the same of a debit that failed before it succeeded as of one that failed afterwards, and it is told as
+    captured, and all of it reversed. Whoever asks knows whether the payment was booked as captured.
+    """
+    try:
+        intent = client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]}).to_dict()
+    except stripe.InvalidRequestError as error:
+        if error.http_status == 404:
+            return NotFound()
+        raise
+    status, reversed_amount = intent.get("status"), _reversed_amount(intent.get("latest_charge"))
+    if intent.get("id") != intent_id or (status not in _DECIDED and not reversed_amount):
         return Unknown(f"the payment intent is {status}")
-    refunds = client.v1.refunds.list({"payment_intent": intent_id, "limit": PAGE_SIZE}).to_dict()
-    if refunds["has_more"]:
-        return Unknown(f"more than {PAGE_SIZE} refunds")
-    refunded = refunded_amount(intent, refunds["data"])
-    captured_minor = amount_from_stripe(int(intent["amount_received"]) if status == "succeeded" else 0, currency)
-    refunded_minor = amount_from_stripe(refunded, currency)
-    if captured_minor is None or refunded_minor is None:
+    if status in _DECIDED:
+        captured = int(intent["amount_received"]) if status == "succeeded" else 0
+        reversed_amount = min(reversed_amount, captured)
+    else:
+        captured = reversed_amount
+    try:
+        refunds = _all(client.v1.refunds.list({"payment_intent": intent_id, "limit": PAGE_SIZE}).to_dict())
+        disputes = _disputes(client, intent_id) if captured else ()
+    except _TooManyError:
+        return Unknown(f"more than {PAGE_SIZE} refunds or disputes")
+    currency = str(intent.get("currency", "")).upper()
+    captured_minor, refunded_minor, reversed_minor = (
+        amount_from_stripe(amount, currency) for amount in (captured, refunded_amount(intent, refunds), reversed_amount)
+    )
+    if captured_minor is None or refunded_minor is None or reversed_minor is None or None in disputes:
         return Unknown(f"amounts in {currency} can't be read")
     return ChargeState(
-        captured_minor=captured_minor, refunded_minor=refunded_minor, voided=status == "canceled", currency=currency
+        captured_minor=captured_minor,
+        refunded_minor=refunded_minor,
+        voided=status == "canceled",
+        currency=currency,
+        reversed_minor=reversed_minor,
+        disputes=tuple(dispute for dispute in disputes if dispute is not None),
     )
+
+
+def _reversed_amount(charge: Any) -> int:
+    """Return what was taken back because the charge failed, in Stripe's units. Debits are never captured in part."""
+    if not isinstance(charge, dict) or charge.get("status") != "failed":
+        return 0
+    return int(charge["amount"]) if charge.get("failure_balance_transaction") is not None else 0
+
+
+def _disputes(client: stripe.StripeClient, intent_id: str) -> tuple[DisputeState | None, ...]:
+    """Return the disputes, oldest first. Stripe lists the newest first."""
+    rows = _all(client.v1.disputes.list({"payment_intent": intent_id, "limit": PAGE_SIZE}).to_dict())
+    return tuple(read_dispute(row) for row in reversed(rows))
+
+
+def _all(page: Mapping[str, Any]) -> list[StripeDocument]:
+    if page["has_more"]:
+        raise _TooManyError
+    rows: list[StripeDocument] = page["data"]
+    return rows

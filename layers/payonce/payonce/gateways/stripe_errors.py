@@ -15,14 +15,16 @@
     ├── APIConnectionError                  Unknown, r      the request may have arrived
     ├── IdempotencyError                    Unknown         our key with another request: a defect on one side
     ├── APIError  409                       Unknown, r      the first request with this key is still being executed
-    │             5xx                       Unknown         stored: the key answers with it for a day
+    │             5xx                       Unknown         stored, or Stripe says that it is not
     │             unreadable                Unknown, r      the same answer comes again, and may be readable then
     └── everything else                     Unknown         no other class promises that nothing happened
 
-r: repeatable. Stripe stores status and body of the first answer once the endpoint has begun to execute, even a 500. It
-does not store a refusal before that, or a collision with a request in progress: docs.stripe.com/api/idempotent_requests
-and docs.stripe.com/error-low-level. A 5xx does not show whether it came from before the endpoint, so none of them is
-sent again under the same key.
+r: repeatable. Stripe stores status and body of the first answer once the endpoint has begun to execute, even a 500.
+It does not store a refusal before that, or a collision with a request in progress:
+docs.stripe.com/api/idempotent_requests and docs.stripe.com/error-low-level. A 5xx does not show whether it came from
+before the endpoint: its key answers with it for a day, or is executed. By the second page the header
+``Stripe-Should-Retry`` is ``true`` where sending again helps, ``false`` where it has no additional effect, and missing
+where Stripe can't tell. It decides for every doubt that has it.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from payonce.domain.gateway import Declined, NeverSent, OperationKind, Overtaken, Unknown
+from payonce.domain.gateway import CANCELED, Declined, NeverSent, OperationKind, Overtaken, Unknown
 from payonce.gateways.stripe_http import NothingSentError
 from payonce.observability import get_logger
 
@@ -44,7 +46,8 @@ AMOUNT_NOT_SUPPORTED = "amount_not_supported"
 ALREADY_CAPTURED = "already_captured"
 ALREADY_REFUNDED = "already_refunded"
 AUTHORIZATION_RELEASED = "authorization_released"
-CANCELED = "canceled"
+CURRENCY_NOT_SUPPORTED = "currency_not_supported"
+PAYMENT_EXPIRED = "payment_expired"
 REFUND_FAILED = "refund_failed"
 REJECTED = "rejected_by_gateway"
 DECLINED = "declined"
@@ -73,7 +76,8 @@ _PAYONCE_CODES = MappingProxyType(
         "card_not_supported": "card_not_supported",
         "card_velocity_exceeded": "limit_exceeded",
         "withdrawal_count_limit_exceeded": "limit_exceeded",
-        "currency_not_supported": "currency_not_supported",
+        "currency_not_supported": CURRENCY_NOT_SUPPORTED,
+        "payment_intent_payment_attempt_expired": PAYMENT_EXPIRED,
         "invalid_amount": AMOUNT_NOT_SUPPORTED,
         "issuer_not_available": "try_again_later",
         "processing_error": "try_again_later",
@@ -124,6 +128,7 @@ MESSAGES = MappingProxyType(
         ALREADY_REFUNDED: "Less than this is left of the payment: it was refunded before.",
         AUTHORIZATION_RELEASED: "The authorization was released; nothing can be captured any more.",
         CANCELED: "The payment was canceled at the gateway.",
+        PAYMENT_EXPIRED: "The payer did not pay in time.",
         REFUND_FAILED: "The refund failed; the money was not given back.",
     }
 )
@@ -177,6 +182,9 @@ def outcome_of_error(
 
 
 def _is_repeatable(error: stripe.StripeError) -> bool:
+    advice = (error.headers or {}).get("stripe-should-retry")
+    if advice in {"true", "false"}:
+        return bool(advice == "true")
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
         return True
     return type(error) is stripe.APIError and (error.http_status or 0) < FIRST_SERVER_ERROR

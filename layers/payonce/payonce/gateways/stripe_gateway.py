@@ -20,7 +20,6 @@ from payonce.domain.gateway import (
     Declined,
     GatewayCapabilities,
     NeverSent,
-    NotFound,
     OperationKind,
     Pending,
     Succeeded,
@@ -30,17 +29,19 @@ from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.stripe_charge import read_charge
 from payonce.gateways.stripe_errors import (
     AMOUNT_NOT_SUPPORTED,
-    AUTHENTICATION_REQUIRED,
-    CANCELED,
+    CURRENCY_NOT_SUPPORTED,
+    DECLINE_CODES,
     DECLINED,
     declined,
     outcome_of_error,
 )
 from payonce.gateways.stripe_http import MAX_ANSWER_BYTES, BoundHttpClient
 from payonce.gateways.stripe_lookup import StripeLookup
+from payonce.gateways.stripe_methods import STRIPE_METHOD_TYPES, check_method
 from payonce.gateways.stripe_money import check_money
-from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
+from payonce.gateways.stripe_objects import read_object
 from payonce.gateways.stripe_requests import execute
+from payonce.gateways.stripe_withdrawal import withdraw
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ STRIPE_CAPABILITIES = GatewayCapabilities(
     lookup_authoritative_after_seconds=300,
     multiple_captures=False,  # multicapture is available for some accounts and cards only
     operations=frozenset(OperationKind),
+    payment_method_types=STRIPE_METHOD_TYPES,
 )
 # For servers that ignore idempotency keys, such as localstripe. It answers from memory, one request at a time.
 KEYLESS_STRIPE_CAPABILITIES = replace(
@@ -113,6 +115,9 @@ class StripeGateway:
         problem = None if instruction.kind is OperationKind.VOID else check_money(instruction.money)
         if problem is not None:
             return Declined(AMOUNT_NOT_SUPPORTED, problem)
+        problem = check_method(instruction) if instruction.kind is OperationKind.PAYMENT else None
+        if problem is not None:
+            return Declined(CURRENCY_NOT_SUPPORTED, problem)
         if instruction.kind is not OperationKind.PAYMENT and instruction.gateway_charge_id is None:
             return NeverSent("the instruction names no charge")
         client = self._client(deadline)
@@ -125,15 +130,20 @@ class StripeGateway:
             )
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """See ``Gateway``. Several bookings under one reference are logged as errors; the first of them counts."""
+        """See ``Gateway``. Several bookings under one reference are logged as errors; the first of them counts.
+
+        A payment whose payer was asked and failed is canceled before it counts as declined. Otherwise whoever has its
+        client secret could pay with another method after the decline.
+        """
+        client = self._client(deadline)
         lookup = StripeLookup(
-            self._client(deadline),
+            client,
             gateway=self._name,
             now_ms=self._clock.now_ms(),
             keys_are_honoured=self._capabilities.key_retention_seconds > 0,
         )
         try:
-            return lookup.find(instruction)
+            found = lookup.find(instruction)
         except Exception as error:
             get_logger().warning(
                 "the gateway could not be asked",
@@ -146,38 +156,23 @@ class StripeGateway:
                 },
             )
             return Unknown(f"the gateway could not be asked: {type(error).__name__}")
+        if isinstance(found, AwaitsPayer) and found.reason in DECLINE_CODES:
+            return withdraw(client, instruction, found, gateway=self._name)
+        return found
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``. It returns ``Declined`` only when Stripe shows the intent as canceled.
 
-        Sends no idempotency key: a failure stored under it would keep the intent open for a day, and canceling is
-        idempotent anyway.
+        Its code is ``authentication_required`` where the payer could not be asked, that of the decline where the payer
+        was asked and failed, and else ``canceled``.
         """
-        client = self._client(deadline)
-        intents = client.v1.payment_intents
-        try:
-            try:
-                intent = intents.cancel(waiting.gateway_object_id).to_dict()
-            except stripe.InvalidRequestError:
-                # Its state no longer allows canceling: perhaps the payer was faster.
-                intent = intents.retrieve(waiting.gateway_object_id).to_dict()
-            outcome = read_object(instruction, intent)
-        except Exception as error:
-            get_logger().warning(
-                "a payment that waits for the payer could not be canceled",
-                extra={
-                    "gateway": self._name,
-                    "reference": instruction.gateway_reference,
-                    "error": type(error).__name__,
-                },
-            )
-            return waiting
-        if intent.get("status") == "canceled" and isinstance(outcome, Declined):
-            return declined(AUTHENTICATION_REQUIRED if waiting.reason == REQUIRES_ACTION else CANCELED)
-        return outcome if isinstance(outcome, Succeeded | Declined | Pending) else waiting
+        return withdraw(self._client(deadline), instruction, waiting, gateway=self._name)
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
-        """See ``Gateway``. Stripe confirms by itself when the payer comes back."""
+        """See ``Gateway``. Stripe needs no confirmation: it goes on by itself once the payer has acted.
+
+        What the browser brings back to the ``return_url`` can be forged; the intent's state is what ``find`` reads.
+        """
         del instruction, result, deadline
         return waiting
 
@@ -185,10 +180,6 @@ class StripeGateway:
         """See ``Gateway``. The charge is a payment intent, as everywhere in this adapter."""
         try:
             return read_charge(self._client(deadline), gateway_charge_id)
-        except stripe.InvalidRequestError as error:
-            if error.http_status == 404:
-                return NotFound()
-            return Unknown("the gateway could not be asked: InvalidRequestError")
         except Exception as error:
             return Unknown(f"the gateway could not be asked: {type(error).__name__}")
 

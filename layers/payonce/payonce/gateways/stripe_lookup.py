@@ -2,7 +2,8 @@
 
 ::
 
-    payment   list by creation time, likely times first ── complete ─▶ found / not found
+    payment   held as pending ─▶ retrieve it by its id
+              list by creation time, likely times first ── complete ─▶ found / not found
                      └── too many ─▶ search ─ found ─▶ retrieve ─▶ found, else unknown
     capture, void    retrieve the payment intent: its state is the answer
     refund           list the payment intent's refunds ── none ─▶ by the amount left: not found, or overtaken
@@ -12,9 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import NotFound, OperationKind, Succeeded, Unknown
+from payonce.domain.gateway import (
+    AwaitsPayer,
+    Declined,
+    NotFound,
+    OperationKind,
+    Succeeded,
+    Unknown,
+)
 from payonce.gateways.stripe_charge import refunded_amount
-from payonce.gateways.stripe_errors import ALREADY_REFUNDED, overtaken
+from payonce.gateways.stripe_errors import ALREADY_REFUNDED, DECLINED, overtaken
 from payonce.gateways.stripe_money import stripe_amount
 from payonce.gateways.stripe_objects import REFERENCE_KEY, choose, metadata_value, read_object
 from payonce.observability import get_logger
@@ -59,14 +67,26 @@ class StripeLookup:
 
     def find(self, instruction: Instruction) -> LookupOutcome:
         """Return the outcome of ``instruction``."""
-        if instruction.kind is OperationKind.PAYMENT:
-            return self._find_payment(instruction)
         charge_id = instruction.gateway_charge_id
+        if instruction.kind is OperationKind.PAYMENT:
+            return self._find_payment(instruction) if charge_id is None else self._find_held(instruction, charge_id)
         if charge_id is None:
             return Unknown("the instruction names no charge")
         if instruction.kind is OperationKind.REFUND:
             return self._find_refund(instruction, charge_id)
         return read_object(instruction, self._client.v1.payment_intents.retrieve(charge_id).to_dict())
+
+    def _find_held(self, instruction: Instruction, intent_id: str) -> LookupOutcome:
+        """Read the intent that Stripe held as pending. It was confirmed, so one that awaits another method has failed.
+
+        Whoever was asked to act may have its client secret, and could still pay with another method. So such an intent
+        awaits the payer, with the decline's code as its reason, and the adapter closes it.
+        """
+        intent = self._client.v1.payment_intents.retrieve(intent_id).to_dict()
+        outcome = read_object(instruction, intent)
+        if intent.get("status") != "requires_payment_method" or isinstance(outcome, Unknown):
+            return outcome
+        return AwaitsPayer(intent_id, outcome.code if isinstance(outcome, Declined) else DECLINED)
 
     def _find_payment(self, instruction: Instruction) -> LookupOutcome:
         found: list[StripeDocument] = []

@@ -9,10 +9,17 @@ A payment intent's states, and what they mean for its payment:
                                 requires_action         canceled: from any state but succeeded, for ever
                                  (awaits the payer)
 
-An intent that awaits the payer can still be completed: by a payer who was asked before, in a bank's app or with a
-voucher, or by anyone with its client secret. payonce gives that to nobody, but must not rely on it: it answers 402 only
-for a canceled intent. ``requires_payment_method`` after a failed attempt awaits nobody: it needs another payment
-method, which only a new request with the secret key or the client secret can supply.
+An intent that awaits the payer can still be completed: by the payer who was asked, in a bank's app or with a voucher,
+or by anyone with its client secret. So payonce calls it declined only once it is canceled. ``requires_payment_method``
+after a failed attempt needs another payment method, which only a request with the secret key or the client secret can
+supply. The merchant gets the client secret with what the payer has to do; until then nobody but payonce can confirm.
+
+What the payer has to do is said for a payer who is there, and where ``stripe_actions`` knows how. Without it (an absent
+payer; a ``requires_confirmation``, which nobody but payonce may confirm) the intent is withdrawn.
+
+The code of a decline tells the caller what became of the intent. ``canceled``: it was canceled before anybody refused
+it (by payonce, at the dashboard, or by Stripe after too many confirmations). ``payment_expired``: the payer did not pay
+in time. Any other: the issuer, the bank or Stripe refused, at once or days later; it may have been canceled since.
 docs.stripe.com/payments/paymentintents/lifecycle, docs.stripe.com/api/payment_intents/cancel.
 """
 
@@ -21,20 +28,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import (
+    CANCELED,
     AwaitsPayer,
     CaptureMethod,
     Declined,
     NotFound,
     OperationKind,
+    Payer,
     Pending,
     Succeeded,
     Unknown,
 )
+from payonce.gateways.stripe_actions import next_action_of
 from payonce.gateways.stripe_errors import (
     ALREADY_CAPTURED,
     AMOUNT_NOT_SUPPORTED,
     AUTHORIZATION_RELEASED,
-    CANCELED,
     REFUND_FAILED,
     decline_of,
     declined,
@@ -103,9 +112,11 @@ def _read_payment(instruction: Instruction, intent: StripeDocument) -> LookupOut
             error = intent.get("last_payment_error")
             return decline_of(error) if isinstance(error, dict) else NotFound()
         case ("requires_action" | "requires_confirmation") as status if _id_of(intent):
-            return AwaitsPayer(str(intent["id"]), status)
+            can_act = status == REQUIRES_ACTION and instruction.payer is Payer.PRESENT
+            return AwaitsPayer(str(intent["id"]), status, action=next_action_of(intent) if can_act else None)
         case "canceled":
-            return declined(CANCELED)
+            error = intent.get("last_payment_error")
+            return decline_of(error) if isinstance(error, dict) else declined(CANCELED)
         case "succeeded":
             return Unknown("another amount was captured")
         case status:
@@ -139,8 +150,8 @@ def _read_void(instruction: Instruction, intent: StripeDocument) -> LookupOutcom
             return _succeeded(intent)
         case "succeeded":
             return overtaken(ALREADY_CAPTURED)
-        case "requires_capture":
-            return NotFound()
+        case "requires_capture" | "requires_action" | "requires_confirmation" | "requires_payment_method":
+            return NotFound()  # each of them can still be canceled
         case status:
             return _pending(intent, f"the payment intent is {status}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.gateways.stripe_methods import method_params
 from payonce.gateways.stripe_money import stripe_amount
 from payonce.gateways.stripe_objects import metadata_of
 
@@ -51,12 +52,8 @@ def _payment_params(instruction: Instruction) -> PaymentIntentCreateParams:
     return {
         "amount": stripe_amount(instruction.money),
         "currency": instruction.money.currency.lower(),
-        "payment_method": instruction.payment_method,
         "capture_method": "manual" if manual else "automatic",
         "confirm": True,
-        # payonce can't authenticate or redirect the payer, so a payment that needs it is declined. It is not declared
-        # off_session, because the payer may well be in the merchant's shop, and Stripe tells the issuer.
-        "error_on_requires_action": True,
-        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         "metadata": metadata_of(instruction),
+        **method_params(instruction),
     }

@@ -1,0 +1,58 @@
+"""Cancels a payment intent that waits for its payer, so that it can never be charged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import stripe
+
+from payonce.domain.gateway import CANCELED, Declined, Pending, Succeeded
+from payonce.gateways.stripe_errors import AUTHENTICATION_REQUIRED, DECLINE_CODES, declined
+from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
+from payonce.observability import get_logger
+
+if TYPE_CHECKING:
+    from payonce.domain.gateway import AwaitsPayer, Instruction, WithdrawOutcome
+
+
+def withdraw(
+    client: stripe.StripeClient, instruction: Instruction, waiting: AwaitsPayer, *, gateway: str
+) -> WithdrawOutcome:
+    """Return what has become of the intent; ``waiting`` itself when there is no answer. Never raises.
+
+    Only a canceled intent is declined: any other could be completed by whoever has its client secret. Sends no
+    idempotency key: a failure stored under it would keep the intent open for a day, and canceling is idempotent anyway.
+    https://docs.stripe.com/api/payment_intents/cancel.
+    """
+    intents = client.v1.payment_intents
+    try:
+        try:
+            intent = intents.cancel(waiting.gateway_object_id).to_dict()
+        except stripe.InvalidRequestError:
+            # Its state no longer allows canceling: perhaps the payer was faster.
+            intent = intents.retrieve(waiting.gateway_object_id).to_dict()
+        outcome = read_object(instruction, intent)
+    except Exception as error:
+        get_logger().warning(
+            "a payment that waits for the payer could not be canceled",
+            extra={
+                "gateway": gateway,
+                "reference": instruction.gateway_reference,
+                "error": type(error).__name__,
+            },
+        )
+        return waiting
+    if isinstance(outcome, Declined):
+        return declined(_code(waiting, outcome)) if intent.get("status") == "canceled" else waiting
+    # One that awaits the payer still is as it was, whatever it says about itself.
+    return outcome if isinstance(outcome, Succeeded) or type(outcome) is Pending else waiting
+
+
+def _code(waiting: AwaitsPayer, canceled: Declined) -> str:
+    """Return why the payment is over: the payer failed, could not be asked, or did nothing wrong."""
+    if canceled.code != CANCELED:
+        return canceled.code
+    if waiting.reason in DECLINE_CODES:
+        return waiting.reason  # as the lookup found, before it was canceled
+    could_not_be_asked = waiting.reason == REQUIRES_ACTION and waiting.action is None
+    return AUTHENTICATION_REQUIRED if could_not_be_asked else CANCELED
