@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from payonce import __version__
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
+from payonce.entrypoints.event_catalogue import webhooks
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.json_body import EXEMPTIBLE_LIST
 from payonce.entrypoints.paths import PATTERNS
@@ -59,6 +60,7 @@ def build_openapi() -> dict[str, Any]:
             "description": "Payments that can't be charged twice. Every unsafe route takes an idempotency key.",
         },
         "paths": paths,
+        "webhooks": webhooks(),
         "security": [{"apiKey": []}],
         "components": {
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},

@@ -1,0 +1,116 @@
+"""Every event with its payload: the ``webhooks`` of openapi.json, and the table of docs/events.md."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.endpoint import EVENT_TYPES, EndpointChange
+from payonce.domain.payment import Change
+from payonce.entrypoints.view_schemas import SCHEMAS
+from payonce.idempotency.json_response import JSON_CONTENT_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_C, _E = Change, EndpointChange
+TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        _C.DOUBTED: "The gateway did not say what became of the payment; payonce asks it.",
+        _C.ACTION_REQUIRED: "The payer has to act: see `next_action`.",
+        _C.PROCESSED: "The gateway has accepted the payment and decides later.",
+        _C.EXPIRED: "The payer did not act in time, and can't pay any more.",
+        _C.AUTHORIZED: "The amount is held, to be captured.",
+        _C.CHARGED: "The payment is captured.",
+        _C.DECLINED: "The gateway or the issuer refused: see `decline_code`.",
+        _C.FAILED: "The payment was in doubt. The gateway certainly did not execute it, and it is not sent again.",
+        _C.CAPTURE_PART: "A part was captured, and more can be.",
+        _C.CAPTURE_REST: "A capture succeeded; nothing more is left to capture.",
+        _C.CAPTURE_DOUBTED: "It is not known whether a capture was executed; payonce asks.",
+        _C.CAPTURE_PROCESSED: "The gateway has received a capture and decides later.",
+        _C.CAPTURE_DECLINED: "A capture was refused. Its amount is free again.",
+        _C.CAPTURE_FAILED: "A capture in doubt was certainly not executed. Its amount is free again.",
+        _C.VOID: "The payment was canceled.",
+        _C.VOID_DOUBTED: "It is not known whether a cancellation was executed; payonce asks.",
+        _C.VOID_PROCESSED: "The gateway has received a cancellation and decides later.",
+        _C.VOID_DECLINED: "A cancellation was refused.",
+        _C.VOID_FAILED: "A cancellation in doubt was certainly not executed.",
+        _C.REFUND_PART: "A part was refunded.",
+        _C.REFUND_ALL: "A refund succeeded; all that was captured is refunded.",
+        _C.REFUND_DOUBTED: "It is not known whether a refund was executed; payonce asks.",
+        _C.REFUND_PROCESSED: "The gateway has received a refund and decides later.",
+        _C.REFUND_DECLINED: "A refund was refused. Its amount can be refunded again.",
+        _C.REFUND_FAILED: "A refund in doubt was certainly not executed. Its amount can be refunded again.",
+        _C.CAPTURED_ELSEWHERE_PART: "Somebody captured a part at the gateway, and not through this API.",
+        _C.CAPTURED_ELSEWHERE: "Somebody captured the payment at the gateway, and not through this API.",
+        _C.VOIDED_ELSEWHERE: "The payment was canceled at the gateway, or its authorization ended there.",
+        _C.REFUNDED_ELSEWHERE_PART: "Somebody refunded a part at the gateway, and not through this API.",
+        _C.REFUNDED_ELSEWHERE: "Somebody refunded all of it at the gateway, and not through this API.",
+        _C.REVERSED_PART: "The payer's bank took a part of a captured payment back.",
+        _C.REVERSED: "The payer's bank took a captured payment back, such as a debit that failed late.",
+        _C.DISPUTE_OPENED: "The payer disputes the payment.",
+        _C.DISPUTE_EVIDENCE_DUE: "Evidence about a dispute is asked for.",
+        _C.DISPUTE_UNDER_REVIEW: "A dispute is being decided.",
+        _C.DISPUTE_WON: "A dispute was decided for you; what was withdrawn comes back.",
+        _C.DISPUTE_LOST: "A dispute was decided against you; what was withdrawn is lost.",
+        _E.CREATED: "An endpoint was made.",
+        _E.UPDATED: "An endpoint was changed.",
+        _E.ENABLED: "An endpoint was enabled.",
+        _E.DISABLED: "An endpoint was disabled, by you or because it failed for too long.",
+        _E.KEY_ROTATED: "An endpoint has a new signing key.",
+        _E.TESTED: "You asked for a test; it goes to that endpoint alone.",
+        _E.DELETED: "An endpoint was deleted.",
+    }
+)
+# By what a type begins with: the schema of the event's ``data``.
+PAYLOADS: Mapping[str, str] = MappingProxyType(
+    {
+        "payment": "Payment",
+        "capture": "Operation",
+        "void": "Operation",
+        "refund": "Operation",
+        "dispute": "Payment",
+        "webhook_endpoint": "WebhookEndpoint",
+    }
+)
+
+
+def payload_of(event_type: str) -> str:
+    """Return the name of the schema of an event's ``data``."""
+    return PAYLOADS[event_type.partition(".")[0]]
+
+
+def webhooks() -> dict[str, Any]:
+    """Return the ``webhooks`` of the OpenAPI document: https://spec.openapis.org/oas/v3.1.0#oas-webhooks."""
+    return {event_type: {"post": _webhook(event_type)} for event_type in EVENT_TYPES}
+
+
+def _webhook(event_type: str) -> dict[str, Any]:
+    data = {"type": {"const": event_type}, "data": {"$ref": SCHEMAS + payload_of(event_type)}}
+    schema = {"allOf": [{"$ref": SCHEMAS + "Event"}, {"type": "object", "properties": data}]}
+    return {
+        "summary": TEXTS[event_type],
+        "requestBody": {"required": True, "content": {JSON_CONTENT_TYPE: {"schema": schema}}},
+        "responses": {"2XX": {"description": "Accepted. Anything else is sent again."}},
+        "security": [],
+    }
+
+
+def page() -> str:
+    """Return docs/events.md."""
+    rows = [f"| `{event_type}` | {payload_of(event_type)} | {TEXTS[event_type]} |" for event_type in EVENT_TYPES]
+    return "\n".join(
+        [
+            "# All events",
+            "",
+            "Generated by `make openapi`. How an event looks and is delivered: [webhooks.md](webhooks.md). The schema",
+            "of each `data`: `webhooks` in [openapi.json](../openapi.json). What happens to a payment is told under",
+            "`payment.*` and, of its operations, under `capture.*`, `void.*`, `refund.*` and `dispute.*`: subscribe to all",
+            "of them, or to `*`.",
+            "",
+            "| `type` | `data` | |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
