@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from payonce.ports import Database, Item, Key, Write
 
 BY_MERCHANT_INDEX = "events-by-merchant"
+BY_REFERENCE_INDEX = "payments-by-reference"
 BY_DAY_INDEX = "events-by-day"
 # One index partition takes about 1,000 writes a second, and each event makes one in the index by day: 32 shards take
 # 10,000 payments a second with two thirds to spare.
@@ -59,15 +60,26 @@ def list_partition(merchant_id: str, listed: str, shard: int) -> str:
     return f"{merchant_id}#{listed}#{shard}"
 
 
+def reference_partition(merchant_id: str, reference: str, shard: int) -> str:
+    """Return the partition of the index by reference that holds this shard of payments with one of your references.
+
+    It has shards because a shop may give all its payments one reference.
+    """
+    return f"{merchant_id}#{reference}#{shard}"
+
+
 def day_partition(at_ms: int, shard: int) -> str:
     """Return the partition of the index by day that a UTC day's events of this shard are in."""
     return f"{at_ms // DAY_MS}#{shard:02d}"
 
 
-def event_item(event: Event, told: Mapping[str, Any] | None = None, *, listed: str = CHANGES) -> Item:
+def event_item(
+    event: Event, told: Mapping[str, Any] | None = None, *, listed: str = CHANGES, reference: str | None = None
+) -> Item:
     """Return the stored form of an event. ``told``: what else is kept of the change, as JSON.
 
-    ``listed``: in which of the merchant's lists it stands, ``FIRSTS`` or ``CHANGES``.
+    ``listed``: in which of the merchant's lists it stands, ``FIRSTS`` or ``CHANGES``. ``reference``: the merchant's
+    own, by which a payment can be looked up.
     """
     kept = json.dumps({"type": event.event_type, **(told or {})}, separators=(",", ":"), ensure_ascii=False)
     item = {
@@ -80,6 +92,9 @@ def event_item(event: Event, told: Mapping[str, Any] | None = None, *, listed: s
         # No line break is in the first part: JSON escapes it.
         "packed": pack(kept.encode() + b"\n" + event.body),
     }
+    if reference is not None:
+        shard = _shard(event.resource_id, LIST_SHARDS)
+        item["reference_shard"] = reference_partition(event.merchant_id, reference, shard)
     if event.only_endpoint_id is not None:
         item["only_endpoint_id"] = event.only_endpoint_id
     return item
@@ -113,9 +128,11 @@ def is_event(item: Item) -> bool:
     return not str(item.get("sk")).startswith(CORRECTION_PREFIX)
 
 
-def event_write(event: Event, told: Mapping[str, Any] | None = None, *, listed: str = CHANGES) -> Write:
+def event_write(
+    event: Event, told: Mapping[str, Any] | None = None, *, listed: str = CHANGES, reference: str | None = None
+) -> Write:
     """Return the write that stores an event with the bytes that every delivery of it carries: see ``event_item``."""
-    return Insert(Table.OUTBOX, event_item(event, told, listed=listed))
+    return Insert(Table.OUTBOX, event_item(event, told, listed=listed, reference=reference))
 
 
 def events_of_day(
@@ -162,21 +179,44 @@ def listed_keys(
     A list is spread over ``LIST_SHARDS`` partitions, so that one merchant may grow. The page's ``next_key`` holds the
     last one's ``created_key``. Eventually consistent.
     """
+    partitions = [list_partition(merchant_id, listed, shard) for listed in lists for shard in range(LIST_SHARDS)]
+    index = (BY_MERCHANT_INDEX, "list_shard")
+    return _merged(database, index, partitions, after, until, limit=limit, descending=descending)
+
+
+def keys_by_reference(
+    database: Database, merchant_id: str, reference: str, *, after: str, until: str, limit: int
+) -> Page:
+    """Return the keys of a page of the merchant's payments with this reference, newest first: see ``listed_keys``."""
+    partitions = [reference_partition(merchant_id, reference, shard) for shard in range(LIST_SHARDS)]
+    index = (BY_REFERENCE_INDEX, "reference_shard")
+    return _merged(database, index, partitions, after, until, limit=limit, descending=True)
+
+
+def _merged(
+    database: Database,
+    index: tuple[str, str],
+    partitions: Sequence[str],
+    after: str,
+    until: str,
+    *,
+    limit: int,
+    descending: bool,
+) -> Page:
     if after + " " > until:
         return Page([], None)
     pages = [
         database.query(
             Table.OUTBOX,
-            index=BY_MERCHANT_INDEX,
-            partition=("list_shard", list_partition(merchant_id, listed, shard)),
+            index=index[0],
+            partition=(index[1], partition),
             # No created_key lies between ``after`` and ``after`` plus a space: ids contain no character that small.
             sort_at_least=("created_key", after + " "),
             sort_at_most=("created_key", until),
             descending=descending,
             limit=limit,
         )
-        for listed in lists
-        for shard in range(LIST_SHARDS)
+        for partition in partitions
     ]
     merged = sorted((item for page in pages for item in page.items), key=_created_key, reverse=descending)
     items = merged[:limit]

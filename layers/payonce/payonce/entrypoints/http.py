@@ -6,10 +6,11 @@ engine executes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from payonce.domain.errors import (
     MisconfiguredError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
+NUMBER = re.compile(r"[0-9]{1,13}", re.ASCII)  # as long as a time in milliseconds
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -193,6 +195,6 @@ def _query_values(model: type[StrictModel], query: Mapping[str, list[str]]) -> d
     for name, texts in query.items():
         text = texts[-1]
         field = model.model_fields.get(name)
-        wants_number = field is not None and field.annotation is int
-        values[name] = int(text) if wants_number and text.isascii() and text.isdecimal() and len(text) < 10 else text
+        wants_number = field is not None and int in (field.annotation, *get_args(field.annotation))
+        values[name] = int(text) if wants_number and NUMBER.fullmatch(text) else text
     return values

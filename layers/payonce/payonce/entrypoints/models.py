@@ -12,6 +12,7 @@ from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import BodyMalformed
 from payonce.domain.gateway import MAX_URL_CHARACTERS, PaymentMethodType
 from payonce.domain.money import MAX_AMOUNT_MINOR, MIN_AMOUNT_MINOR
+from payonce.domain.payment import PaymentStatus  # noqa: TC001 - pydantic evaluates it
 from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
 MAX_REFERENCE_CHARACTERS = 100
@@ -21,6 +22,7 @@ MAX_METADATA_VALUE_CHARACTERS = 500
 # A replay is billed by the stored record's size, so the total size of a merchant's metadata is bounded too.
 MAX_METADATA_BYTES = 4096
 MAX_CURSOR_CHARACTERS = 200
+MAX_EPOCH_MS = 9_999_999_999_999  # 13 digits, as in the sort keys: until the year 2286
 MAX_RESULT_CHARACTERS = 8_000  # Adyen's redirectResult has some thousand; API Gateway takes 10 MB
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -95,6 +97,7 @@ Metadata = Annotated[
     Field(max_length=MAX_METADATA_ENTRIES, description=f"Up to {MAX_METADATA_BYTES} bytes of your own data."),
 ]
 
+EpochMs = Annotated[int, Field(ge=0, le=MAX_EPOCH_MS)]
 PageLimit = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
 Cursor = Annotated[str, Field(min_length=1, max_length=MAX_CURSOR_CHARACTERS)]
 
@@ -145,11 +148,15 @@ class EmptyBody(StrictModel):
     """Body of a request whose path says everything: an empty object, or no body."""
 
 
-class PageQuery(StrictModel):
-    """Query of ``GET /payments``."""
+class PaymentsQuery(StrictModel):
+    """Query of ``GET /payments``. Times are epoch milliseconds, both included."""
 
     limit: PageLimit = DEFAULT_PAGE_SIZE
     cursor: Cursor | None = None
+    reference: Reference | None = None
+    status: Annotated[PaymentStatus | None, Field(strict=False, description="The payments' status now.")] = None
+    created_from_ms: EpochMs | None = None
+    created_until_ms: EpochMs | None = None
 
 
 def validate[M: StrictModel](model: type[M], value: dict[str, Any]) -> M:

@@ -11,7 +11,7 @@ from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
 from payonce.domain.money import Money
 from payonce.domain.payment import PaymentStatus
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
-from payonce.entrypoints.models import AmountBody, ConfirmationBody, EmptyBody, PageQuery, PaymentBody
+from payonce.entrypoints.models import AmountBody, ConfirmationBody, EmptyBody, PaymentBody, PaymentsQuery
 from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
 from payonce.observability import get_logger
@@ -127,9 +127,15 @@ def _confirm(application: Application, request: Request, body: ConfirmationBody)
     return ConfirmPayment(plan, application.gateway, application.services)
 
 
-def _list(application: Application, request: Request, query: PageQuery) -> Mapping[str, object]:
+def _list(application: Application, request: Request, query: PaymentsQuery) -> Mapping[str, object]:
+    wanted = payment_reads.PaymentFilter(
+        reference=query.reference,
+        status=query.status,
+        created_from_ms=query.created_from_ms,
+        created_until_ms=query.created_until_ms,
+    )
     return payment_reads.list_payments(
-        application.services, request.merchant_id, limit=query.limit, cursor=query.cursor
+        application.services, request.merchant_id, limit=query.limit, cursor=query.cursor, wanted=wanted
     )
 
 
@@ -151,10 +157,10 @@ ROUTES: Mapping[str, Route] = by_operation(
         path="/payments",
         operation="list_payments",
         scope="payments:read",
-        summary="List payments, newest first",
+        summary="List payments, newest first, by reference, status or time of creation",
         answers={200: "List"},
         read=_list,
-        query_model=PageQuery,
+        query_model=PaymentsQuery,
     ),
     KeyedRoute(
         method="POST",

@@ -89,7 +89,7 @@ def first_writes(payment: Payment, change: Change, entry: JournalEntry | None) -
     event = payment_event(payment, change, payment_view(payment))
     told = first_version(payment) | _booked(entry)
     balance = [] if entry is None else [balance_write(entry)]
-    return [event_write(event, told, listed=FIRSTS), *balance]
+    return [event_write(event, told, listed=FIRSTS, reference=payment.reference), *balance]
 
 
 def change_write(event: Event, entry: JournalEntry | None) -> Write:

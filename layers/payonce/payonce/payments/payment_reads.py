@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import NotFound
-from payonce.outbox import FIRSTS, is_event, listed_keys, opened
+from payonce.outbox import FIRSTS, is_event, keys_by_reference, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.follow_up import load_payment
 from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, BALANCE_PARTITIONS, balance_partition, entry_of
@@ -17,12 +18,15 @@ from payonce.ports import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from payonce.domain.payment import PaymentStatus
+    from payonce.paging import Listing
     from payonce.payments.payment_work import Services
-    from payonce.ports import Database, Item
+    from payonce.ports import Database, Item, Page
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100  # about 100 KB, far below the limits of a query and of API Gateway
 LAST = "~"  # sorts after every time
+MAX_PAGES_LOOKED_THROUGH = 5  # for a status: up to 500 payments, some 60 ms and 250 read units
 HISTORY_PAGE_SIZE = 1000  # only a bound: a payment has a handful of changes
 
 
@@ -31,29 +35,60 @@ def get_payment(services: Services, merchant_id: str, payment_id: str) -> Paymen
     return payment_view(load_payment(services, merchant_id, payment_id))
 
 
-def list_payments(services: Services, merchant_id: str, *, limit: int, cursor: str | None) -> ListView:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFilter:
+    """Which payments are listed; ``None`` does not restrict. Times are epoch milliseconds, both included."""
+
+    reference: str | None = None
+    status: PaymentStatus | None = None
+    created_from_ms: int | None = None
+    created_until_ms: int | None = None
+
+    def listing(self, merchant_id: str) -> Listing:
+        """Return the name of the list, to which its cursors are bound."""
+        bounds = [None if at_ms is None else str(at_ms) for at_ms in (self.created_from_ms, self.created_until_ms)]
+        return ("payments", merchant_id, self.reference, self.status, *bounds)
+
+
+def list_payments(
+    services: Services,
+    merchant_id: str,
+    *,
+    limit: int,
+    cursor: str | None,
+    wanted: PaymentFilter = PaymentFilter(),
+) -> ListView:
     """Return a page of payments, newest first, and the cursor of the next page.
 
+    A reference and a time are looked up; a status is looked for among the payments of the list, of which one page reads
+    a bounded number. Such a page may have fewer entries than asked for, or none, although a next one has more.
     Eventually consistent: a payment committed a moment ago may be missing. Raises ``BodyMalformed`` for the cursor of
     another list.
     """
-    listing = ("payments", merchant_id)
-    page = listed_keys(
-        services.database,
-        merchant_id,
-        (FIRSTS,),
-        after="",
-        # No key lies between the last one of the page before and that without its last character.
-        until=LAST if cursor is None else read_cursor(cursor, listing)[:-1],
-        descending=True,
-        limit=limit,
+    listing = wanted.listing(merchant_id)
+    last = LAST if wanted.created_until_ms is None else f"{wanted.created_until_ms:013d}{LAST}"
+    # No key lies between the last one of the page before and that without its last character.
+    until = last if cursor is None else read_cursor(cursor, listing)[:-1]
+    after = "" if wanted.created_from_ms is None else f"{wanted.created_from_ms:013d}"
+    data: list[PaymentView] = []
+    for _ in range(1 if wanted.status is None else MAX_PAGES_LOOKED_THROUGH):
+        page = _keys(services, merchant_id, wanted.reference, after=after, until=until, limit=limit - len(data))
+        found = find_payments(services.database, merchant_id, [key["pk"] for key in page.items])
+        payments = [found[key["pk"]] for key in page.items]
+        data += [payment_view(payment) for payment in payments if wanted.status in (None, payment.status)]
+        if page.next_key is None or len(data) == limit:
+            break
+        until = page.next_key["created_key"][:-1]
+    more = None if page.next_key is None else make_cursor(page.next_key["created_key"], listing)
+    return {"object": "list", "data": [*data], "next_cursor": more}
+
+
+def _keys(services: Services, merchant_id: str, reference: str | None, *, after: str, until: str, limit: int) -> Page:
+    if reference is not None:
+        return keys_by_reference(services.database, merchant_id, reference, after=after, until=until, limit=limit)
+    return listed_keys(
+        services.database, merchant_id, (FIRSTS,), after=after, until=until, descending=True, limit=limit
     )
-    found = find_payments(services.database, merchant_id, [key["pk"] for key in page.items])
-    return {
-        "object": "list",
-        "data": [payment_view(found[key["pk"]]) for key in page.items],
-        "next_cursor": None if page.next_key is None else make_cursor(page.next_key["created_key"], listing),
-    }
 
 
 def get_history(services: Services, merchant_id: str, payment_id: str) -> ListView:

@@ -38,6 +38,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             ("pk", "sk"),
             {
                 "events-by-merchant": ("list_shard", "created_key"),
+                "payments-by-reference": ("reference_shard", "created_key"),
                 "events-by-day": ("day_shard", "created_at_ms"),
             },
             frozenset({"created_at_ms"}),
