@@ -82,7 +82,7 @@ def _end_event_fault(services: Services, asked: Asked) -> Reply:
 
 def _send_again(services: Services, asked: Asked) -> Reply:
     with services.books.desk(asked.bank) as desk:
-        events.send_again(desk, asked.parts[1])
+        events.send_again(desk, asked.parts[1], asked.document().get("mode"))
     return Reply.of(201, {"ok": True})
 
 

@@ -70,6 +70,15 @@ def plan(desk: Desk, number: int, event: dict[str, Any]) -> None:
     return _insert(desk, number, event, fault=fault.mode, delay_ms=delay_ms)
 
 
+def plan_again(desk: Desk, number: int, event: dict[str, Any], mode: str | None) -> None:
+    """Plan one delivery: the event, or what ``mode`` makes of it. Raises ``ValueError`` if that is no extra one."""
+    if mode is None:
+        return _insert(desk, number, event)
+    if mode not in EXTRA:
+        raise ValueError(f"the mode is one of {', '.join(sorted(EXTRA))}")
+    return _insert(desk, number, _extra(event, EventFault(mode)), fault=mode)
+
+
 def _insert(desk: Desk, number: int, event: dict[str, Any], *, fault: str | None = None, delay_ms: int = 0) -> None:
     state = "dropped" if fault == "dropped" else "pending"
     body = json.dumps(event).encode()

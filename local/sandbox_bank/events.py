@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from local.sandbox_bank.event_faults import plan
+from local.sandbox_bank.event_faults import plan, plan_again
 from local.sandbox_bank.movements import Refused
 
 if TYPE_CHECKING:
@@ -89,15 +89,14 @@ def listed(connection: sqlite3.Connection, bank: str) -> list[dict[str, Any]]:
     ]
 
 
-def send_again(desk: Desk, event_id: str) -> None:
-    """Plan one more delivery of an event, without a fault. Raises ``Refused`` if there is no such event."""
+def send_again(desk: Desk, event_id: str, mode: str | None = None) -> None:
+    """Plan one more delivery of an event; with ``mode`` what an extra fault makes of it, alone.
+
+    Raises ``Refused`` if there is no such event, and ``ValueError`` for a mode that is no extra delivery.
+    """
     row = desk.connection.execute(
-        "SELECT number FROM events WHERE bank=? AND event_id=?", (desk.bank, event_id)
+        "SELECT number, body FROM events WHERE bank=? AND event_id=?", (desk.bank, event_id)
     ).fetchone()
     if row is None:
         raise Refused(404, "no_such_event", "no such event")
-    desk.connection.execute(
-        "INSERT INTO deliveries (bank,number,webhook_id,body,fault,held,state,due_at_ms,attempts) "
-        "SELECT bank, number, event_id, body, NULL, 0, 'pending', ?, '[]' FROM events WHERE number=?",
-        (desk.at_ms, row["number"]),
-    )
+    plan_again(desk, row["number"], json.loads(row["body"]), mode)

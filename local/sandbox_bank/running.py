@@ -106,6 +106,10 @@ class BankHandle:
         """Let the bank's events have a fault (README.md)."""
         self._call("PUT", f"/banks/{bank}/events/faults", {"mode": mode, **values})
 
+    def send_event_again(self, bank: str, event_id: str, mode: str | None = None) -> None:
+        """Send one event again, or only what ``mode`` (forged, stale, unknown, huge) makes of it."""
+        self._call("POST", f"/banks/{bank}/events/{event_id}/deliveries", {"mode": mode})
+
     def events(self, bank: str) -> list[dict[str, Any]]:
         """Return the bank's events with their deliveries, oldest first."""
         rows: list[dict[str, Any]] = self._call("GET", f"/banks/{bank}/events")["events"]

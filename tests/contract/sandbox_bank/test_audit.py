@@ -97,6 +97,28 @@ def test_a_fault_is_the_break_it_is_meant_to_be(
 
 
 @pytest.mark.parametrize(
+    ("end", "expected"),
+    [(None, [BreakClass.DISPUTE_OPEN]), ("win", []), ("lose", [BreakClass.DISPUTE_OPEN])],
+)
+def test_a_dispute_is_one_break_until_it_is_won(till: Till, end: str | None, expected: list[BreakClass]) -> None:
+    """Fails when the money of a dispute, or that which comes back, is not told from other money."""
+    ledger = a_day(till)
+    dispute = till.handle.dashboard(till.bank, "dispute", reference="pay_2")
+    if end:
+        till.handle.dashboard(till.bank, end, dispute_id=dispute["dispute_id"])
+    assert [each.break_class for each in breaks(till, ledger)] == expected
+
+
+def test_a_reversed_debit_and_a_refund_made_elsewhere_are_seen(till: Till) -> None:
+    """Fails when what the payer's bank took back, or what somebody refunded by hand, passes for the merchant's own."""
+    ledger = [*a_day(till), _entry(till.bank, till.pay("tok_debit_reversed", "pay_3"))]
+    till.handle.advance(till.bank, days=8)
+    till.handle.dashboard(till.bank, "refund", reference="pay_2", amount_minor=500)
+    found = {each.break_class for each in breaks(till, ledger)}
+    assert found == {BreakClass.SETTLEMENT_REVERSED, BreakClass.ORPHAN_REFUND}
+
+
+@pytest.mark.parametrize(
     ("fault", "values", "off_minor"),
     [
         ("wrong_amount", {"reference": "pay_1", "amount_minor": 9_990}, 10),

@@ -102,3 +102,29 @@ def test_huge(till: Till, inbox: Inbox, secret: str) -> None:
     assert len(huge.body) > 3_000_000
     assert genuine(secret, true)["data"]["reference"] == "pay_1"
     assert genuine(secret, next_one)["data"]["reference"] == "pay_2"
+
+
+@pytest.mark.parametrize(
+    ("mode", "refused"), [("forged", "signature"), ("stale", "timestamp"), ("unknown", None), ("huge", None)]
+)
+def test_a_fault_can_come_alone(till: Till, inbox: Inbox, secret: str, mode: str, refused: str | None) -> None:
+    """Fails when a fault needs a change of a payment, or brings the genuine event with it."""
+    till.pay("tok_ok")
+    received(inbox, 1)
+    event_id = till.handle.events(till.bank)[0]["id"]
+    till.handle.send_event_again(till.bank, event_id, mode)
+    received(inbox, 2)
+    (event,) = settled(till)
+    assert [each["fault"] for each in event["deliveries"]] == [None, mode]
+    if refused:
+        with pytest.raises(WebhookVerificationError, match=refused):
+            genuine(secret, inbox.received[1])
+    else:
+        assert genuine(secret, inbox.received[1])["id"] != event_id
+
+
+def test_only_an_extra_delivery_can_come_alone(till: Till, secret: str) -> None:
+    """Fails when a mode that makes no delivery passes for one."""
+    till.pay("tok_ok")
+    event_id = till.handle.events(till.bank)[0]["id"]
+    assert till.ask("POST", f"/events/{event_id}/deliveries", {"mode": "dropped"})[0] == 400

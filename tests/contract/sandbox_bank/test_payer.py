@@ -202,6 +202,16 @@ def test_a_key_is_the_same_by_another_address_of_the_bank(till: Till) -> None:
     assert till.ask("POST", "/charges", asked, **{"Idempotency-Key": "k" * 16}) == first
 
 
+def test_the_issuer_may_decline_at_the_second_step(till: Till) -> None:
+    """Fails when a scenario can't decline what the payer approved, or a retry after it charges."""
+    waiting = till.pay("tok_3ds_confirm", return_url=RETURN_URL)
+    result = result_of(till.press(page_of(waiting), "approve"))
+    with till.handle.misbehaving(till.bank, "decline", times=1, kinds=["confirmation"], code="do_not_honor"):
+        assert confirm(till, waiting["charge_id"], result)[1]["code"] == "do_not_honor"
+    assert confirm(till, waiting["charge_id"], result)[1]["status"] == "declined"
+    assert till.report() == ()
+
+
 def test_a_lost_confirmation_is_asked_again(till: Till) -> None:
     """Fails when the bank's scenarios spare the second step, or a retry after a lost answer charges twice."""
     waiting = till.pay("tok_3ds_confirm", return_url=RETURN_URL)

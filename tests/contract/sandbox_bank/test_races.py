@@ -7,9 +7,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from local.sandbox_bank.running import running_bank
+from local.sandbox_bank.running import BankHandle, running_bank
+from local.sandbox_bank.server import Bank
 from tests.contract.sandbox_bank.conftest import RETURN_URL, Till
-from tests.contract.sandbox_bank.receiving import genuine, received
+from tests.contract.sandbox_bank.receiving import genuine, received, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,3 +91,20 @@ def test_a_bank_that_is_started_again_sends_by_itself(tmp_path: Path, inbox: Inb
         received(inbox, 1)
     with running_bank(tmp_path):
         assert genuine(secret, received(inbox, 2)[1])["type"] == "payment.succeeded"
+
+
+def test_a_bank_that_is_closed_leaves_no_thread(tmp_path: Path) -> None:
+    """Fails when the threads that send events outlive the bank that they send for."""
+    before = set(threading.enumerate())
+    bank = Bank("127.0.0.1", 0, tmp_path / "books.sqlite")
+    serving = threading.Thread(target=bank.serve_forever, kwargs={"poll_interval": 0.01})
+    serving.start()
+    try:
+        handle = BankHandle(f"http://127.0.0.1:{bank.server_address[1]}")
+        handle.send_events("closed", "http://127.0.0.1:9/nobody")
+        Till(handle, "closed").pay("tok_ok")
+    finally:
+        bank.shutdown()
+        serving.join()
+        bank.server_close()
+    wait_for(lambda: set(threading.enumerate()) <= before)

@@ -155,6 +155,16 @@ def test_a_lost_withdrawal_is_found_by_its_reference(till: Till) -> None:
     assert till.status() == ("canceled", None)
 
 
+def test_a_withdrawal_that_is_declined_withdraws_nothing(till: Till) -> None:
+    """Fails when a declined withdrawal ends the payment all the same, or a retry gets the decline again for ever."""
+    waiting = till.pay("tok_3ds")
+    with till.handle.misbehaving(till.bank, "decline", times=1, kinds=["cancellation"]):
+        assert cancel(till, waiting["charge_id"], reference="void_1")[0] == 402
+    assert till.status() == ("requires_action", None)
+    assert cancel(till, waiting["charge_id"], reference="void_1")[0] == 201
+    assert till.status() == ("canceled", None)
+
+
 def test_the_clock_never_goes_back_and_is_the_banks_own(till: Till) -> None:
     """Fails when one bank's time moves another's, or a mistake turns it back."""
     before = till.ask("GET", "/clock")[1]["now_ms"]
