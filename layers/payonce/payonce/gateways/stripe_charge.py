@@ -50,5 +50,9 @@ def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
     if captured_minor is None or refunded_minor is None:
         return Unknown(f"amounts in {currency} can't be read")
     return ChargeState(
-        captured_minor=captured_minor, refunded_minor=refunded_minor, voided=status == "canceled", currency=currency
+        captured_minor=captured_minor,
+        refunded_minor=refunded_minor,
+        voided=status == "canceled",
+        currency=currency,
+        gateway_reference=metadata_value(intent, REFERENCE_KEY),
     )
