@@ -51,6 +51,8 @@ BEHIND_THE_OUTBOX = {
     "dispatch_deliveries",
     "schedule_deliveries",
     "accept_events",
+    "accept_gateway_events",
+    "apply_gateway_events",
     "reconcile",
     "correct_break",
     "observe_claims",
