@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_URL_CHARACTERS = 2_000  # browsers and gateways agree on this much; Stripe's return_url takes no more than 2,048
 CANCELED = "canceled"  # the code of a decline that somebody's cancellation at the gateway caused
+PAYMENT_EXPIRED = "payment_expired"  # the code of a decline because the payer did not act in time
 
 
 class OperationKind(StrEnum):

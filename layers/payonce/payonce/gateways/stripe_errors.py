@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from payonce.domain.gateway import CANCELED, Declined, NeverSent, OperationKind, Overtaken, Unknown
+from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Declined, NeverSent, OperationKind, Overtaken, Unknown
 from payonce.gateways.stripe_http import NothingSentError
 from payonce.observability import get_logger
 
@@ -47,7 +47,6 @@ ALREADY_CAPTURED = "already_captured"
 ALREADY_REFUNDED = "already_refunded"
 AUTHORIZATION_RELEASED = "authorization_released"
 CURRENCY_NOT_SUPPORTED = "currency_not_supported"
-PAYMENT_EXPIRED = "payment_expired"
 REFUND_FAILED = "refund_failed"
 REJECTED = "rejected_by_gateway"
 DECLINED = "declined"
