@@ -96,7 +96,9 @@ class Instruction:
     ``first_submitted_at_ms`` (epoch milliseconds) is no later than the first moment at which it can have been sent.
     ``gateway_charge_id`` is the gateway's id of the charge, present for captures, voids and refunds, and for a payment
     that the gateway holds as pending: such a payment is looked up by it.
-    ``payer`` and ``return_url`` (where the payer is sent back to) matter to payments alone.
+    The following matter to payments alone. ``return_url`` is where the payer is sent back to. ``customer`` is the
+    payer's id at the gateway, to whom saved payment methods belong. ``saves_method``: the method is to be charged
+    later, when the payer is absent. ``statement_descriptor`` is what the payer reads on a bank statement.
     """
 
     kind: OperationKind
@@ -111,6 +113,10 @@ class Instruction:
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     payer: Payer = Payer.PRESENT
     return_url: str | None = None
+    customer: str | None = None
+    saves_method: bool = False
+    description: str | None = None
+    statement_descriptor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,8 @@ class Payment:
     capturable_minor: int = 0
     refundable_minor: int = 0
     reference: str | None = None
+    customer: str | None = None
+    description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     decline_code: str | None = None
     attempts: int = 1

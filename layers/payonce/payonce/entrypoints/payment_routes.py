@@ -44,6 +44,10 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
         priority=parse_priority(request.headers),
         payer=Payer.ABSENT if body.off_session else Payer.PRESENT,
         return_url=body.return_url,
+        customer=body.customer,
+        saves_method=body.save_payment_method,
+        description=body.description,
+        statement_descriptor=body.statement_descriptor,
         reference=body.reference,
         metadata=body.metadata,
     )

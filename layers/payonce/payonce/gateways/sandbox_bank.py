@@ -88,8 +88,8 @@ class SandboxBankGateway:
             body["capture"] = instruction.capture_method.value
             body["method_type"] = instruction.payment_method_type.value
             body["payer"] = instruction.payer.value
-            if instruction.return_url is not None:
-                body["return_url"] = instruction.return_url
+            told = {name: getattr(instruction, name) for name in ("return_url", "customer", "description")}
+            body |= {name: text for name, text in told.items() if text is not None}
         else:
             path = f"/charges/{instruction.gateway_charge_id}/{_PATHS[instruction.kind]}"
         body["amount_minor"] = instruction.money.amount_minor

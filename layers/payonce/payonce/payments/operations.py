@@ -34,6 +34,10 @@ class NewPayment:
     priority: Priority = Priority.AUTHORIZATION
     payer: Payer = Payer.PRESENT
     return_url: str | None = None
+    customer: str | None = None
+    saves_method: bool = False
+    description: str | None = None
+    statement_descriptor: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -97,6 +101,10 @@ class PaymentPlan(AttemptedPlan):
     priority: Priority = Priority.AUTHORIZATION
     payer: Payer = Payer.PRESENT
     return_url: str | None = None
+    customer: str | None = None
+    saves_method: bool = False
+    description: str | None = None
+    statement_descriptor: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 

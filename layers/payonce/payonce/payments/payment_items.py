@@ -32,6 +32,8 @@ _SHOWN_FIELDS = (
     *AMOUNT_FIELDS,
     "payment_method",
     "reference",
+    "customer",
+    "description",
     "metadata",
     "gateway",
     "attempts",

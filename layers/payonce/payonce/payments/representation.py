@@ -47,6 +47,8 @@ class PaymentView(TypedDict):
     payment_method: str
     payment_method_type: PaymentMethodType
     reference: str | None
+    customer: str | None
+    description: str | None
     metadata: dict[str, str]
     gateway: str
     attempts: Attempts
@@ -94,6 +96,8 @@ def payment_view(payment: Payment) -> PaymentView:
         "payment_method": payment.payment_method,
         "payment_method_type": payment.payment_method_type,
         "reference": payment.reference,
+        "customer": payment.customer,
+        "description": payment.description,
         "metadata": dict(payment.metadata),
         "gateway": payment.gateway,
         "attempts": payment.attempts,
