@@ -30,6 +30,7 @@ PATH_IDS = {
     "event_id": f"evt_{PAYMENT_ID}_1",
     "break_id": "brk_" + "b7" * 32,
     "idempotency_key": KEY,
+    "gateway": "bank",
 }
 ENDPOINTS = "/webhook_endpoints"
 ENDPOINT = ENDPOINTS + "/{endpoint_id}"
@@ -109,6 +110,28 @@ def authorizer(token: str) -> dict[str, Any]:
     """Return a TOKEN authorizer event."""
     arn = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/sandbox/POST/payments"
     return {"type": "TOKEN", "authorizationToken": token, "methodArn": arn}
+
+
+def gateway_event(gateway: str, *, signature: str) -> dict[str, Any]:
+    """Return a gateway's post as an API of octets hands it on. No signature here is genuine: a time is part of one."""
+    event = proxy("POST", "/gateway_events/{gateway}", key=None)
+    document = {"id": "evt_1", "type": "payment.succeeded", "created_at_ms": 1795526278524, "data": {}}
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": "evt_1",
+        "webhook-timestamp": "1795526278",
+        **({"webhook-signature": signature} if signature else {}),
+    }
+    del event["requestContext"]["authorizer"]
+    return {
+        **event,
+        "path": f"/gateway_events/{gateway}",
+        "pathParameters": {"gateway": gateway},
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "body": base64.b64encode(json.dumps(document).encode()).decode(),
+        "isBase64Encoded": True,
+    }
 
 
 def stream_record(number: int, event_name: str, image: dict[str, Any]) -> dict[str, Any]:
@@ -533,6 +556,11 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "report": arrived("incoming/proxy/bank/24 November.csv"),
         "wrong_folder": arrived("incoming/notes.txt"),
         "policy": arrived("policy/run.toml"),
+    },
+    "accept_gateway_events": {
+        "forged": gateway_event("bank", signature="v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        "unsigned": gateway_event("bank", signature=""),
+        "unknown_gateway": gateway_event("nobody", signature="v1,AAAA"),
     },
     "accept_events": {
         "copies": queue_records("EventInbox", custom_event(), custom_event(), custom_event(id="order-4711")),

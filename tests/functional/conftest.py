@@ -14,10 +14,12 @@ from moto import mock_aws
 
 from payonce.ports import Table
 from payonce.wiring.delivery import DeliveryApplication
+from payonce.wiring.notices import NoticeApplication
 from payonce.wiring.recovery import RecoveryApplication
 from payonce.wiring.settings import load_settings
 from tests.support.aws import REGION, REPOSITORY, create_tables, dynamo_database, dynamodb_client, load_template
 from tests.support.leaks import Listening, leaks_in, queues_leaks, tables_leaks
+from tests.support.notices import SECRETS
 from tests.support.roles import function_names, grants, recorded
 from tests.support.world import RealClock, ScriptedGateway
 
@@ -64,6 +66,7 @@ def application() -> Iterator[DeliveryApplication]:
                     "PAYONCE_SECRETS_KEY_ARN": key_arn,
                     "PAYONCE_DELIVERY_QUEUE_URL": queue_url,
                     "PAYONCE_RECOVERY_QUEUE_URL": sqs.create_queue(QueueName="recovery")["QueueUrl"],
+                    "PAYONCE_GATEWAY_EVENT_QUEUE_URL": sqs.create_queue(QueueName="gateway-events")["QueueUrl"],
                 }
             ),
             clock=clock,
@@ -100,6 +103,14 @@ def load_handler(function: str, application: DeliveryApplication, monkeypatch: p
         gateways=application._gateways,
     )
     monkeypatch.setattr("payonce.wiring.recovery.bootstrap_recovery", lambda: recovering)
+    taking = NoticeApplication(
+        application.settings,
+        clock=application.clock,
+        database=application.database,
+        gateways=application._gateways,
+    )
+    taking.read_event_secrets = lambda: SECRETS  # type: ignore[method-assign]
+    monkeypatch.setattr("payonce.wiring.notices.bootstrap_notices", lambda: taking)
     spec = importlib.util.spec_from_file_location(f"app_{function}", folder / "app.py")
     assert spec is not None
     assert spec.loader is not None

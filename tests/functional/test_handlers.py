@@ -51,6 +51,7 @@ BEHIND_THE_OUTBOX = {
     "dispatch_deliveries",
     "schedule_deliveries",
     "accept_events",
+    "accept_gateway_events",
     "reconcile",
     "correct_break",
     "observe_claims",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from payonce.entrypoints.api_requests import MAX_BODY_BYTES
+from payonce.entrypoints.gateway_events import PATH
 from payonce.entrypoints.proxy import PREFIX
 from payonce.ports import Table
 from tests.support.aws import REPOSITORY, load_template, table_properties
@@ -117,6 +118,7 @@ def test_the_firewall_stands_before_both_apis_where_it_is_asked_for() -> None:
     assert associated == {
         "Api": ("ApiFirewall", "HasFirewall"),
         "ProxyApi": ("ProxyApiFirewall", "HasFirewallAndProxy"),
+        "GatewayEventsApi": ("GatewayEventsApiFirewall", "HasFirewall"),
     }
     assert RESOURCES["Firewall"]["Condition"] == "HasFirewall"
     for api in APIS:
@@ -143,7 +145,13 @@ def test_the_firewall_limits_an_address_and_a_body() -> None:
     ]
     # Of a path within the API nobody chooses the beginning.
     assert {match["PositionalConstraint"] for match in matches} == {"STARTS_WITH"}
-    assert [match["SearchString"] for match in matches] == [{"Sub": f"/${{Environment}}{PREFIX}/"}, f"{PREFIX}/"]
+    events = PATH.removesuffix("{gateway}")
+    assert [match["SearchString"] for match in matches] == [
+        {"Sub": f"/${{Environment}}{PREFIX}/"},
+        f"{PREFIX}/",
+        {"Sub": f"/${{Environment}}{events}"},
+        events,
+    ]
 
 
 def test_awss_common_rules_refuse_no_payment_for_its_text() -> None:

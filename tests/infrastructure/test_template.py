@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from payonce.corrections.policy import POLICY_FILE
+from payonce.entrypoints.gateway_events import MAX_NOTICE_BYTES, ROUTE
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.proxy import PREFIX
 from payonce.entrypoints.routes import ROUTES
@@ -57,7 +58,7 @@ FUNCTIONS = {
 
 
 def api_events() -> list[tuple[str, str, str]]:
-    """Return (function, method, path) of every route."""
+    """Return (function, method, path) of every route that merchants call."""
     return [
         (name, event["Properties"]["Method"], event["Properties"]["Path"])
         for name, function in FUNCTIONS.items()
@@ -115,8 +116,8 @@ def test_every_table_can_be_restored_and_is_kept(table: Table) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_only_idempotency_records_their_trail_deliveries_and_signals_are_forgotten() -> None:
-    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT, Table.ROUTING}
+def test_only_idempotency_records_their_trail_deliveries_signals_and_notices_are_forgotten() -> None:
+    forgotten = {Table.IDEMPOTENCY, Table.DELIVERIES, Table.AUDIT, Table.ROUTING, Table.NOTICES}
     for table in forgotten:
         assert table_properties(table)["TimeToLiveSpecification"] == {"AttributeName": "purge_at", "Enabled": True}
     for table in set(Table) - forgotten:
@@ -459,6 +460,45 @@ def test_throttling_comes_before_the_functions_and_every_route_is_authorized() -
     for function in FUNCTIONS.values():
         for event in function.get("Events", {}).values():
             assert event.get("Properties", {}).get("Auth", {}).get("Authorizer") != "NONE"
+
+
+def test_of_the_open_api_there_is_one_route_and_its_bodies_come_as_bytes() -> None:
+    """Fails when another function gets a route without an authorizer, or when a body is made a text on its way."""
+    open_routes = [
+        (name, event["Properties"]["Method"], event["Properties"]["Path"])
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Api" and event["Properties"]["RestApiId"] == {"Ref": "GatewayEventsApi"}
+    ]
+    assert open_routes == [("AcceptGatewayEventsFunction", ROUTE.method, ROUTE.path)]
+    api = TEMPLATE["Resources"]["GatewayEventsApi"]["Properties"]
+    assert api["BinaryMediaTypes"] == ["*~1*"]
+    assert api["MethodSettings"][0]["ThrottlingRateLimit"]
+    assert FUNCTIONS["AcceptGatewayEventsFunction"]["Timeout"] < API_GATEWAY_TIMEOUT_SECONDS
+
+
+def test_the_open_route_may_keep_and_queue_an_event_and_nothing_else() -> None:
+    """Fails when what anybody on the internet may call could read a table, or touch another one or another queue."""
+    reach = {
+        (action, json.dumps(statement["Resource"]))
+        for statement in statements("AcceptGatewayEventsFunction")
+        for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+    }
+    assert {action for action, _ in reach} == {
+        "dynamodb:PutItem",
+        "sqs:SendMessage",
+        "sqs:SendMessageBatch",
+        "secretsmanager:GetSecretValue",
+    }
+    assert {resource for action, resource in reach if not action.startswith("secretsmanager")} == {
+        '{"GetAtt": "NoticesTable.Arn"}',
+        '{"GetAtt": "GatewayEventQueue.Arn"}',
+    }
+
+
+def test_an_event_that_is_taken_fits_into_its_item_and_passes_the_firewall() -> None:
+    """Fails when an accepted event could not be stored: an item has 400 KB at most."""
+    assert MAX_NOTICE_BYTES <= 300 * 1024
 
 
 def test_the_off_switch_of_powertools_is_nowhere() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local.cloud import CLOUD_BIN
+from payonce.entrypoints.gateway_events import PATH
 from tests.support.aws import REGION, REPOSITORY
 
 # SAM's translator is installed where sam is, not beside the tests.
@@ -126,3 +127,11 @@ def test_sam_would_publish_no_version_for_new_settings() -> None:
     assert versions('[{"name":"stripe","kind":"stripe"}]', "before") == [version]
     assert versions("[]", "after") == [version]
     assert not [name for name, each in transformed("100").items() if each["Type"] == "AWS::Lambda::Alias"]
+
+
+@pytest.mark.parametrize("requests_per_second", ["100", ""])
+def test_gateways_need_no_key_of_any_kind(requests_per_second: str) -> None:
+    """Fails when SAM puts the authorizer or the usage plan before the route that gateways call."""
+    body = transformed(requests_per_second)["GatewayEventsApi"]["Properties"]["Body"]
+    assert list(body["paths"]) == [PATH]
+    assert "security" not in body["paths"][PATH]["post"]

@@ -39,7 +39,14 @@ PAYERS_DATA = {
     "payer's data": re.compile(f"{MARKED_PAYER}|order-4711"),
 }
 EVERYTHING = {**SECRETS, **PAYERS_DATA}
-WITH_PAYERS_DATA = {Table.IDEMPOTENCY, Table.PAYMENTS, Table.OUTBOX, Table.LEDGER, Table.RECONCILIATION}
+WITH_PAYERS_DATA = {
+    Table.IDEMPOTENCY,
+    Table.PAYMENTS,
+    Table.OUTBOX,
+    Table.LEDGER,
+    Table.RECONCILIATION,
+    Table.NOTICES,
+}
 QUEUE_BATCH = 10
 
 

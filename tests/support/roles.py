@@ -160,7 +160,8 @@ def calls_of(service: str, operation: str, request: Mapping[str, Any]) -> list[C
 
 
 def _queue(url: str) -> str:
-    return {"deliveries": "DeliveryQueue", "recovery": "RecoveryQueue"}[url.rpartition("/")[2]]
+    names = {"deliveries": "DeliveryQueue", "recovery": "RecoveryQueue", "gateway-events": "GatewayEventQueue"}
+    return names[url.rpartition("/")[2]]
 
 
 def _bucket(key: str) -> str:

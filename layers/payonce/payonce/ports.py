@@ -254,6 +254,7 @@ class Table(StrEnum):
     AUDIT = "audit"
     RECONCILIATION = "reconciliation"
     ROUTING = "routing"
+    NOTICES = "notices"
 
 
 type Key = Mapping[str, str]

@@ -19,6 +19,7 @@ _OF_OUTPUT = {
     "SecretsKeyArn": "PAYONCE_SECRETS_KEY_ARN",
     "DeliveryQueueUrl": "PAYONCE_DELIVERY_QUEUE_URL",
     "RecoveryQueueUrl": "PAYONCE_RECOVERY_QUEUE_URL",
+    "GatewayEventQueueUrl": "PAYONCE_GATEWAY_EVENT_QUEUE_URL",
     "CorrectionsArn": "PAYONCE_CORRECTIONS_ARN",
     "GatewaySecretArn": "PAYONCE_GATEWAY_SECRET_ARN",
 }

@@ -17,6 +17,7 @@ VERSION_PATTERN = "[1-9][0-9]{0,9}"  # of a resource: a sort key has room for te
 ID_PATTERN = f"[{CROCKFORD_ALPHABET}]{{{ID_LENGTH}}}"
 EVENT_PREFIX = "evt"
 JOURNAL_NAMESPACE = "payonce/journal/v1"
+_REFERENCE = re.compile(r"([a-z]{1,8}_[A-Za-z0-9]{1,51})-[1-9][0-9]{0,2}", re.ASCII)  # see ``Instruction``
 
 
 def encode_base32(value: int, length: int) -> str:
@@ -90,3 +91,12 @@ def gateway_reference(operation_id: str, attempt: int) -> str:
     It is derived from our ids alone: a client's key is not unique across merchants, and we may not disclose it.
     """
     return f"{operation_id}-{attempt}"
+
+
+def operation_of(reference: str | None) -> str | None:
+    """Return the id of the operation in a ``gateway_reference``; ``None`` for a text that is no reference of ours.
+
+    A gateway hands back whatever was stored with a charge, by whomever: the text may be of any form and length.
+    """
+    found = _REFERENCE.fullmatch(reference or "")
+    return found[1] if found else None

@@ -60,8 +60,8 @@ def parse_event(event: Mapping[str, Any], context: Any, clock: Clock) -> Request
     return Request(
         path_parameters=event.get("pathParameters") or {},
         query=event.get("multiValueQueryStringParameters") or {},
-        headers=_headers(event),
-        body=_body(event),
+        headers=headers_of(event),
+        body=body_of(event),
         merchant_id=merchant_id,
         key_id=str(authorizer.get("principalId") or ""),
         scopes=frozenset(str(authorizer.get("scopes", "")).split()),
@@ -72,7 +72,8 @@ def parse_event(event: Mapping[str, Any], context: Any, clock: Clock) -> Request
     )
 
 
-def _headers(event: Mapping[str, Any]) -> dict[str, list[str]]:
+def headers_of(event: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the headers of a proxy event: lower-case names with all their values, in order."""
     headers: dict[str, list[str]] = {}
     many = event.get("multiValueHeaders") or {}
     for name, values in many.items():
@@ -83,7 +84,8 @@ def _headers(event: Mapping[str, Any]) -> dict[str, list[str]]:
     return headers
 
 
-def _body(event: Mapping[str, Any]) -> bytes:
+def body_of(event: Mapping[str, Any], *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body's exact bytes. Raises ``BodyTooLarge`` and ``BodyMalformed``."""
     text = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -92,6 +94,6 @@ def _body(event: Mapping[str, Any]) -> bytes:
             raise BodyMalformed("The body could not be decoded.") from None
     else:
         body = text.encode("utf-8", "surrogatepass")
-    if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"The body has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken.")
+    if len(body) > max_bytes:
+        raise BodyTooLarge(f"The body has {len(body)} bytes; at most {max_bytes} are taken.")
     return body

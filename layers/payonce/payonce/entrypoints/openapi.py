@@ -11,6 +11,8 @@ from pydantic.json_schema import models_json_schema
 from payonce import __version__
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
 from payonce.entrypoints.event_catalogue import webhooks
+from payonce.entrypoints.gateway_events import MAX_NOTICE_BYTES
+from payonce.entrypoints.gateway_events import ROUTE as GATEWAY_EVENTS
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.json_body import EXEMPTIBLE_LIST
 from payonce.entrypoints.paths import PATTERNS
@@ -52,6 +54,7 @@ def build_openapi() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES.values():
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    paths[GATEWAY_EVENTS.path] = {GATEWAY_EVENTS.method.lower(): _gateway_events()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -99,6 +102,34 @@ def _operation(route: Route) -> dict[str, Any]:
         # API Gateway's own 429 lacks the header.
         operation["responses"]["429"]["headers"] = {"Retry-After": {"schema": INTEGER, "required": False}}
     return operation
+
+
+def _gateway_events() -> dict[str, Any]:
+    """Return the operation that gateways call, at an address of its own and without an API key."""
+    problems = {
+        "400": "The event is not signed by the gateway, is too old, too large or malformed; nothing was stored",
+        "403": "Refused by the firewall",
+        "404": "No gateway of this name sends events here",
+        "429": "Throttled; the gateway sends it again",
+        "500": "Unforeseen; the gateway sends it again",
+        "503": "It can't be verified or stored now; the gateway sends it again",
+        "504": "It may not have been stored; the gateway sends it again",
+    }
+    answered = {"content": {JSON_CONTENT_TYPE: {"schema": {"type": "object"}}}}
+    return {
+        "operationId": GATEWAY_EVENTS.operation,
+        "summary": GATEWAY_EVENTS.summary,
+        "description": "Not for merchants. A payment gateway posts its events here, at the stack's output "
+        "`GatewayEventsUrl`, and proves itself by its signature over the body, such as `Stripe-Signature`. "
+        f"At most {MAX_NOTICE_BYTES} bytes are taken. See docs/gateway-events.md.",
+        "security": [],
+        "parameters": [{"name": "gateway", "in": "path", "required": True, "schema": TEXT}],
+        "requestBody": {"required": True, "content": {JSON_CONTENT_TYPE: {"schema": {"type": "object"}}}},
+        "responses": {
+            "200": {"description": "Kept and queued, now or before", **answered},
+            **{status: {"description": text, "content": _problem_content(status)} for status, text in problems.items()},
+        },
+    }
 
 
 def _successes(route: Route) -> dict[str, Any]:

@@ -56,6 +56,9 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             {"cases-by-status": ("case_status", "due_key"), "cases-by-merchant": ("merchant_id", "opened_key")},
         ),
         Table.ROUTING: TableSchema(("pk", "sk")),
+        Table.NOTICES: TableSchema(
+            ("id",), {"notices-by-state": ("listed_as", "received_at_ms")}, frozenset({"received_at_ms"})
+        ),
     }
 )
 

@@ -58,6 +58,7 @@ class Settings:
     secrets_key_arn: str = ""
     delivery_queue_url: str = ""
     recovery_queue_url: str = ""
+    notice_queue_url: str = ""
     corrections_arn: str = ""
     allow_local_endpoints: bool = False
     audit_retention_seconds: int = DEFAULT_AUDIT_RETENTION_SECONDS
@@ -93,6 +94,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         secrets_key_arn=environment.get("PAYONCE_SECRETS_KEY_ARN", ""),
         delivery_queue_url=environment.get("PAYONCE_DELIVERY_QUEUE_URL", ""),
         recovery_queue_url=environment.get("PAYONCE_RECOVERY_QUEUE_URL", ""),
+        notice_queue_url=environment.get("PAYONCE_GATEWAY_EVENT_QUEUE_URL", ""),
         corrections_arn=environment.get("PAYONCE_CORRECTIONS_ARN", ""),
         # Allows webhooks to loopback over plain HTTP, for a receiver on the developer's machine only.
         allow_local_endpoints=environment.get("PAYONCE_ENVIRONMENT", "") == LOCAL_ENVIRONMENT,

@@ -1,0 +1,142 @@
+"""The stored form of a gateway's event, and what has become of it.
+
+::
+
+    received ──▶ applied     the gateway was asked, and our payment agrees with it
+       │  ▲
+       │  └───── unknown     it is about nothing we know      ┐ both are listed for operators, and go on
+       └───────▶ failed      it could not be applied for hours ┘ when the event comes again
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from payonce.domain.durations import DAY_SECONDS
+from payonce.domain.gateway import Notice
+from payonce.packing import pack, unpack
+from payonce.ports import Adjust, Insert, Table
+
+if TYPE_CHECKING:
+    from payonce.ports import Database, Item, Page, Write
+
+BY_STATE_INDEX = "notices-by-state"
+# Gateways repeat an event for days (Stripe: three, https://docs.stripe.com/webhooks), and a person looks within weeks.
+RETENTION_SECONDS = 90 * DAY_SECONDS
+_HINTS = ("gateway_reference", "payment_id", "merchant_id", "gateway_charge_id")
+
+
+class NoticeState(StrEnum):
+    """What has become of an event."""
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+LISTED = frozenset({NoticeState.UNKNOWN, NoticeState.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptNotice:
+    """An accepted event. Times are epoch milliseconds; ``ended_at_ms`` is 0 until something has become of it.
+
+    ``reason`` says why it is unknown or has failed. ``body``: the bytes as they came, with the gateway's other notices
+    that came in the same request.
+    """
+
+    gateway: str
+    notice: Notice
+    state: NoticeState
+    received_at_ms: int
+    ended_at_ms: int = 0
+    reason: str = ""
+    body: bytes = b""
+
+    @property
+    def notice_key(self) -> str:
+        """The key under which the event is stored."""
+        return key_of(self.gateway, self.notice.notice_id)
+
+
+def key_of(gateway: str, notice_id: str) -> str:
+    """Return the key of a gateway's event. A gateway's name has no ``#``, so two gateways never share a key."""
+    return f"{gateway}#{notice_id}"
+
+
+def insert_notice(gateway: str, notice: Notice, body: bytes, *, now_ms: int) -> Write:
+    """Return the write that keeps an event, on condition that it is not kept yet."""
+    hints = {name: getattr(notice, name) for name in _HINTS}
+    return Insert(
+        Table.NOTICES,
+        {
+            "id": key_of(gateway, notice.notice_id),
+            "gateway": gateway,
+            "notice_id": notice.notice_id,
+            "type": notice.type,
+            "state": NoticeState.RECEIVED.value,
+            "created_at_ms": notice.created_at_ms,
+            "received_at_ms": now_ms,
+            "purge_at": now_ms // 1000 + RETENTION_SECONDS,
+            "hints": {name: value for name, value in hints.items() if value is not None},
+            "packed": pack(body),
+        },
+    )
+
+
+def ended_notice(kept: KeptNotice, state: NoticeState, reason: str, *, now_ms: int) -> Write:
+    """Return the write that says what has become of ``kept``, on condition that it is still in the state it was in."""
+    listed = {"listed_as": listed_as(kept.gateway, state)} if state in LISTED else {}
+    return Adjust(
+        table=Table.NOTICES,
+        key={"id": kept.notice_key},
+        require={"state": kept.state.value},
+        set={"state": state.value, "ended_at_ms": now_ms, "reason": reason, **listed},
+        remove=() if listed else ("listed_as",),
+    )
+
+
+def listed_as(gateway: str, state: NoticeState) -> str:
+    """Return the partition of the index that lists a gateway's events in this state."""
+    return f"{gateway}#{state.value}"
+
+
+def find_notice(database: Database, key: str) -> KeptNotice | None:
+    """Return the kept event, or ``None``. The read is strongly consistent."""
+    item = database.get(Table.NOTICES, {"id": key})
+    return None if item is None else notice_of(item)
+
+
+def listed_notices(
+    database: Database, gateway: str, state: NoticeState, *, limit: int, start: Item | None = None
+) -> Page:
+    """Return a page of a gateway's unknown or failed events, oldest first. Eventually consistent."""
+    return database.query(
+        Table.NOTICES,
+        index=BY_STATE_INDEX,
+        partition=("listed_as", listed_as(gateway, state)),
+        limit=limit,
+        start=start,
+    )
+
+
+def notice_of(item: Item) -> KeptNotice:
+    """Return the event of a stored item. The index's items have no body."""
+    hints = item.get("hints", {})
+    return KeptNotice(
+        gateway=item["gateway"],
+        notice=Notice(
+            notice_id=item["notice_id"],
+            type=item["type"],
+            created_at_ms=item["created_at_ms"],
+            **{name: hints.get(name) for name in _HINTS},
+        ),
+        state=NoticeState(item["state"]),
+        received_at_ms=item["received_at_ms"],
+        ended_at_ms=item.get("ended_at_ms", 0),
+        reason=item.get("reason", ""),
+        body=unpack(item["packed"]) if "packed" in item else b"",
+    )
