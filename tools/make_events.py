@@ -562,6 +562,10 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "unsigned": gateway_event("bank", signature=""),
         "unknown_gateway": gateway_event("nobody", signature="v1,AAAA"),
     },
+    "apply_gateway_events": {
+        "unknown_event": queue_records("GatewayEventQueue", '{"notice_key":"bank#evt_1","tries":0}'),
+        "one_is_no_message": queue_records("GatewayEventQueue", "not JSON", '{"notice_key":"bank#evt_1","tries":0}'),
+    },
     "accept_events": {
         "copies": queue_records("EventInbox", custom_event(), custom_event(), custom_event(id="order-4711")),
         "some_are_refused": queue_records(

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
-from payonce.idempotency.record_items import shard_of
 from payonce.idempotency.record_store import OPEN_LEASES_INDEX
 from payonce.ports import Delete, Insert, Page, Table
 from payonce.recovery.backlog import READING_THREADS
@@ -34,7 +33,7 @@ POLL_SECONDS = 0.020  # long polling: a message is there as soon as a poller is 
 COLD_START_SECONDS = 1.5
 FIRST_POLLERS, POLLERS_PER_MINUTE = 5, 300
 QUERY_BYTES = 1_048_576
-PROJECTED = ("id", "open_shard", "lease_expires_at_ms", "lane", "created_at_ms")
+PROJECTED = ("id", "open_shard", "lease_expires_at_ms", "lane", "created_at_ms", "claim_id")
 
 
 class DrillDatabase(MemoryDatabase):
@@ -48,6 +47,7 @@ class DrillDatabase(MemoryDatabase):
         super().__init__()
         self._scheduler = scheduler
         self.open: dict[str, dict[str, Item]] = {}
+        self._listed_in: dict[str, str] = {}
         self.open_by_lane: Counter[str] = Counter()
 
     def get(self, table: Table, key: Key) -> Item | None:
@@ -93,11 +93,12 @@ class DrillDatabase(MemoryDatabase):
 
     def _index(self, key: tuple[str, ...]) -> None:
         item = self._tables[Table.IDEMPOTENCY].get(key)
-        shard = self.open.setdefault(str(shard_of(key[0])), {})
-        before = shard.pop(key[0], None)
+        before = self.open.get(self._listed_in.pop(key[0], ""), {}).pop(key[0], None)
         if before is not None:
             self.open_by_lane[before["lane"]] -= 1
         if item is not None and "open_shard" in item:
+            self._listed_in[key[0]] = item["open_shard"]
+            shard = self.open.setdefault(item["open_shard"], {})
             shard[key[0]] = {name: item[name] for name in PROJECTED}
             self.open_by_lane[item["lane"]] += 1
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from payonce.domain.gateway import OperationKind
 from payonce.notices.kept import NoticeState, find_notice
+from payonce.payments.payment_reads import get_payment
 from payonce.ports import Table
 from tests.functional.conftest import load_handler
-from tests.functional.test_roles import LOCAL_CLOUD, unused
+from tests.functional.test_roles import GIVEN_BACK, LOCAL_CLOUD, ONLY_LIVE_GATEWAYS, unused
 from tests.support.aws import REGION, REPOSITORY, dump
-from tests.support.events import Context
+from tests.support.events import Context, call
 from tests.support.notices import bank_event, bank_headers, posted
 from tests.support.roles import Call, Grant, recorded
 
@@ -86,3 +88,73 @@ def test_the_samples_are_refused_and_nothing_is_stored(gateways: Gateways, case:
     assert answer["statusCode"] == status
     assert dump(client, names) == before
     assert gateways.taken() == []
+
+
+def doubtful(gateways: Gateways, operation: str, word: str, **options: Any) -> dict[str, Any]:
+    """Ask for something of which the outcome is not known; return the answer."""
+    bank: Any = gateways.application.gateway("bank")
+    bank.script, bank.lookup_fails = [word], True
+    answer: dict[str, Any] = json.loads(call(gateways.application, operation, **options)["body"])
+    bank.lookup_fails = False
+    return answer
+
+
+def test_the_applier_asks_for_what_its_role_allows(gateways: Gateways) -> None:
+    """A payment and a refund in doubt, one that may still arrive, a refund of the dashboard, an event about nothing."""
+    bank: Any = gateways.application.gateway("bank")
+    services, bodies = gateways.application.services, []
+
+    def deliver(reference: str, event_id: str) -> None:
+        assert (
+            gateways.post(bank_event(event_id=event_id, payment_reference=reference, reference=reference), event_id)
+            == 200
+        )
+        batch = gateways.taken()
+        bodies.extend(batch)
+        assert gateways.run("apply_gateway_events", {"Records": batch}) == {"batchItemFailures": []}
+
+    payment_id = doubtful(gateways, "create_payment", "booked_lost", key="k" * 16)["id"]
+    deliver(f"{payment_id}-1", "evt_1")
+    assert get_payment(services, "mer_1", payment_id)["status"] == "captured"
+    doubtful(
+        gateways,
+        "refund_payment",
+        "booked_lost",
+        key="r" * 16,
+        body={"amount_minor": 50},
+        path={"payment_id": payment_id},
+    )
+    deliver(bank.submissions[-1].gateway_reference, "evt_2")
+    assert get_payment(services, "mer_1", payment_id)["refunded_minor"] == 50
+    bank.elsewhere(OperationKind.REFUND, 100)
+    deliver(f"{payment_id}-1", "evt_3")
+    assert get_payment(services, "mer_1", payment_id)["refunded_minor"] == 150
+    held = doubtful(gateways, "create_payment", "lost", key="l" * 16)["id"]
+    deliver(f"{held}-1", "evt_4")
+    deliver("pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S-1", "evt_5")
+    deliver("", "evt_6")
+    states = {
+        number: kept.state.value
+        for number in range(1, 7)
+        if (kept := find_notice(gateways.application.database, f"bank#evt_{number}")) is not None
+    }
+    assert states == {1: "applied", 2: "applied", 3: "applied", 4: "received", 5: "received", 6: "unknown"}
+    assert (
+        unused("apply_gateway_events", gateways.asked["apply_gateway_events"])
+        == {
+            SECRET: ONLY_LIVE_GATEWAYS,
+            Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
+            GIVEN_BACK: "A claim of which the gateway says that it did nothing.",
+            Grant("dynamodb:PutItem", "IdempotencyTable"): "The settlement of what the gateway turns out to hold.",
+        }.keys()
+    )
+
+
+def test_only_what_is_no_message_comes_again(gateways: Gateways) -> None:
+    """Fails when one poisoned message brings its whole batch back, or an event that is gone is one."""
+    assert gateways.run("apply_gateway_events", sample("apply_gateway_events", "unknown_event")) == {
+        "batchItemFailures": []
+    }
+    batch = sample("apply_gateway_events", "one_is_no_message")
+    failures = gateways.run("apply_gateway_events", batch)["batchItemFailures"]
+    assert failures == [{"itemIdentifier": batch["Records"][0]["messageId"]}]

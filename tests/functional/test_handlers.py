@@ -52,6 +52,7 @@ BEHIND_THE_OUTBOX = {
     "schedule_deliveries",
     "accept_events",
     "accept_gateway_events",
+    "apply_gateway_events",
     "reconcile",
     "correct_break",
     "observe_claims",

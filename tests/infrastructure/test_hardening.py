@@ -220,7 +220,7 @@ LAMBDAS_OWN = {
     *(
         Grant(f"sqs:{action}", queue)
         for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
-        for queue in ("DeliveryQueue", "EventInbox", "RecoveryQueue")
+        for queue in ("DeliveryQueue", "EventInbox", "RecoveryQueue", "GatewayEventQueue")
     ),
     Grant("logs:CreateLogStream", "Logs"),
     Grant("logs:PutLogEvents", "Logs"),

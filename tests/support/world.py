@@ -184,6 +184,8 @@ class ScriptedGateway:
                 else:
                     captured = OperationKind.CAPTURE
                 currency = booking.instruction.money.currency
+                if booking.instruction.kind is OperationKind.PAYMENT:
+                    reference = booking.instruction.gateway_reference
         if not amounts[OperationKind.PAYMENT]:
             return NotFound()
         return ChargeState(
@@ -191,6 +193,7 @@ class ScriptedGateway:
             refunded_minor=amounts[OperationKind.REFUND],
             voided=amounts[OperationKind.VOID] > 0,
             currency=currency,
+            gateway_reference=reference,
         )
 
     def elsewhere(self, kind: OperationKind, amount_minor: int) -> None:

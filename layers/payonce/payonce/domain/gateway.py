@@ -234,6 +234,8 @@ class ChargeState:
     ``captured_minor`` is 0 while the charge is only authorized, and stays 0 once it is ``voided``.
     ``reversed_minor``: what the payer's bank has taken back of a captured charge without a dispute, such as a debit
     that failed after it had succeeded. ``disputes``: all that were ever opened, oldest first.
+    ``gateway_reference``: the reference of the payment that the gateway keeps with the charge, ``None`` where it keeps
+    none. It says whose the charge is, and is no part of its state.
     """
 
     captured_minor: int
@@ -242,6 +244,7 @@ class ChargeState:
     currency: str
     reversed_minor: int = 0
     disputes: tuple[DisputeState, ...] = ()
+    gateway_reference: str | None = field(default=None, compare=False)
 
 
 type SubmitOutcome = Succeeded | Declined | Pending | NeverSent | Unknown

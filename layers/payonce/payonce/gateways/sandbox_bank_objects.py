@@ -57,6 +57,7 @@ def charge_at_bank(row: Mapping[str, Any], gateway_charge_id: str) -> ChargeStat
             currency=str(row["currency"]),
             reversed_minor=_whole(row.get("reversed_minor", 0)),
             disputes=tuple(_dispute(dispute) for dispute in row.get("disputes", ())),
+            gateway_reference=str(row["reference"]) if "reference" in row else None,
         )
     except (KeyError, TypeError, ValueError):
         return Unknown("the answer is not usable")

@@ -87,6 +87,7 @@ def read_charge(client: stripe.StripeClient, intent_id: str) -> ChargeOutcome:
         currency=currency,
         reversed_minor=reversed_minor,
         disputes=tuple(dispute for dispute in disputes if dispute is not None),
+        gateway_reference=metadata_value(intent, REFERENCE_KEY),
     )
 
 

@@ -125,20 +125,22 @@ class IdempotencyEngine:
         deadline: Deadline,
         *,
         concerns: Callable[[IdempotencyRecord], bool] = lambda _record: True,
+        early: bool = False,
     ) -> bool:
         """Take over an open claim whose lease has expired and finish it. Return whether this call concluded it.
 
         A claim without ``Work`` is released, because its only effects would have been in the commit that is missing.
         A claim that does not concern the caller stays untouched. Never raises for a claim that somebody else took over
         or finished.
+
+        ``early``: also take over a claim in doubt that is to be asked about later, because there is news of it now.
+        Nobody works on such a claim; one whose owner may still act is left to its owner in any case.
         """
         observed = self._store.get(open_id)
-        if (
-            observed is None
-            or observed.status is RecordStatus.COMPLETED
-            or observed.lease_expires_at_ms >= self._clock.now_ms()
-            or not concerns(observed)
-        ):
+        if observed is None or observed.status is RecordStatus.COMPLETED:
+            return False
+        due = observed.lease_expires_at_ms < self._clock.now_ms()
+        if not (due or (early and observed.status is RecordStatus.IN_DOUBT)) or not concerns(observed):
             return False
         # Called before the takeover: a claim that nothing is known about must not change.
         work = work_for(observed)

@@ -24,9 +24,12 @@ WAITING_SHARDS = range(OPEN_LEASE_SHARDS, OPEN_LEASE_SHARDS + 8)
 DROPPED_AT_COMPLETION = ("plan", "open_shard", "lease_expires_at_ms", "submit_horizon_ms", "owner", "lane")
 
 
-def shard_of(record_id: str) -> int:
-    """Return the shard of the open leases' index that lists this record."""
-    return zlib.crc32(record_id.encode()) % OPEN_LEASE_SHARDS
+def shard_of(identity: str) -> int:
+    """Return the shard of an identity. The open leases' index lists a record in the shard of its ``claim_id``.
+
+    So whoever knows a claim's id finds its record in one shard: see ``DatabaseIdempotencyStore.open_claim``.
+    """
+    return zlib.crc32(identity.encode()) % OPEN_LEASE_SHARDS
 
 
 def waiting_shard_of(record_id: str) -> str:
@@ -65,7 +68,7 @@ def to_item(record: IdempotencyRecord) -> Item:
         "created_at_ms": record.created_at_ms,
         "expires_at_ms": record.expires_at_ms,
         **ownership_attributes(record),
-        "open_shard": str(shard_of(record.record_id)),
+        "open_shard": str(shard_of(record.claim_id)),
         "resource": record.resource,
         "plan": dict(record.plan),
         **({"lane": record.lane} if record.lane else {}),

@@ -70,18 +70,47 @@ def follow_up_writes(
         if effect is own:
             data: Mapping[str, object] = operation_view(plan, own.payment, own.status, code)
             kind, reference = MOVEMENTS[plan.kind], references.moved_as
+            entry = _entry_of_effect(effect, kind, reference=reference, record_id=record_id)
         else:
             data = payment_view(effect.payment)
-            kind, reference = ELSEWHERE_MOVEMENTS[effect.change], after.gateway_reference
-        entry = None
-        if effect.postings:
-            moved = None
-            if kind is not None:
-                moved = payment_movement(effect.payment, kind, reference=reference, record_id=record_id)
-            entry = payment_entry(effect.payment, effect.change, effect.postings, moved)
-            entries.append(entry)
+            entry = _entry_elsewhere(effect, record_id=record_id)
+        entries += [] if entry is None else [entry]
         writes.append(change_write(payment_event(effect.payment, effect.change, data), entry))
     return writes + ([balance_write(*entries)] if entries else [])
+
+
+def elsewhere_writes(before: Payment, effects: Sequence[Effect]) -> list[Write]:
+    """Return the writes of what was done outside payonce, on condition that ``before`` is still stored as the head."""
+    exact = {name for effect in effects for name in effect.exact}
+    # Operations in flight limit how much of it is certain: see ``payments.elsewhere``.
+    exact |= {"capturable_minor", "refundable_minor"}
+    booked = [(effect, _entry_elsewhere(effect, record_id=None)) for effect in effects]
+    entries = [entry for _, entry in booked if entry is not None]
+    return [
+        adjust_payment(before, effects[-1].payment, exact=sorted(exact)),
+        *(
+            change_write(payment_event(effect.payment, effect.change, payment_view(effect.payment)), entry)
+            for effect, entry in booked
+        ),
+        *([balance_write(*entries)] if entries else []),
+    ]
+
+
+def _entry_elsewhere(effect: Effect, *, record_id: str | None) -> JournalEntry | None:
+    # The gateway reports what was done in its dashboard under the payment's reference.
+    reference = effect.payment.gateway_reference
+    return _entry_of_effect(effect, ELSEWHERE_MOVEMENTS[effect.change], reference=reference, record_id=record_id)
+
+
+def _entry_of_effect(
+    effect: Effect, kind: MovementKind | None, *, reference: str, record_id: str | None
+) -> JournalEntry | None:
+    if not effect.postings:
+        return None
+    moved = None
+    if kind is not None:
+        moved = payment_movement(effect.payment, kind, reference=reference, record_id=record_id)
+    return payment_entry(effect.payment, effect.change, effect.postings, moved)
 
 
 def first_writes(payment: Payment, change: Change, entry: JournalEntry | None) -> list[Write]:

@@ -82,9 +82,18 @@ class Recovery:
         self._gateway_named = gateway_named
 
     def recover(
-        self, open_id: str, deadline: Deadline, message: AskMessage = UNKNOWN_LANES, tally: Tally | None = None
+        self,
+        open_id: str,
+        deadline: Deadline,
+        message: AskMessage = UNKNOWN_LANES,
+        tally: Tally | None = None,
+        *,
+        early: bool = False,
     ) -> bool | None:
-        """See ``Recover``. A claim whose gateway is known to be silent is left alone, without a takeover."""
+        """See ``Recover``. A claim whose gateway is known to be silent is left alone, without a takeover.
+
+        ``early``: see ``IdempotencyEngine.recover``.
+        """
         foreign = False
         counted = Tally() if tally is None else tally
 
@@ -99,7 +108,7 @@ class Recovery:
                 work.answering_since_ms = message.answering_since_ms
             return work
 
-        concluded = self._engine.recover(open_id, work_of, deadline, concerns=concerns)
+        concluded = self._engine.recover(open_id, work_of, deadline, concerns=concerns, early=early)
         return None if foreign else concluded
 
     def _asks_one_of(self, silent: AbstractSet[str], record: IdempotencyRecord) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import PayonceError
 from payonce.each import in_turn
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS, WAITING_SHARDS
-from payonce.idempotency.record_store import OPEN_LEASES_INDEX
+from payonce.idempotency.record_store import OPEN_LEASES_INDEX, PAGE_CLAIMS
 from payonce.recovery.book import mark_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from payonce.idempotency.open_claims import OpenClaim, OpenClaims
 
 
-PAGE_CLAIMS = 4_000  # 1 MB, a query's limit, holds about as many
 MAX_CLAIMS_PER_SHARD = 10_000  # of 32 shards: 320,000 claims take some 100 MB here; the next run reads on
 READING_THREADS = 8  # within the ten connections that the SDK keeps open
 # A younger claim is a request that is being answered: it takes 25 s at most, and the lease's margin is 5 s.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.notices.acceptance import Acceptance
+    from payonce.notices.applying import Applier
     from payonce.ports import MessageQueue, NoticeReader
 
 READERS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -32,6 +33,7 @@ READERS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 # A rotated secret is in use everywhere after this time. One read for each process in it costs next to nothing.
 SECRETS_LIFE_MS = 300_000
+STOP_BEFORE_TIMEOUT_MS = 5_000  # of the function that applies events: time to write down what has become of each
 
 
 class NoticeApplication(Application):
@@ -57,6 +59,22 @@ class NoticeApplication(Application):
         from payonce.notices.acceptance import Acceptance
 
         return Acceptance(database=self.database, queue=self.notice_queue, clock=self.clock)
+
+    @cached_property
+    def applier(self) -> Applier:
+        """Return the application of kept events."""
+        # Imported here: who only accepts events needs neither gateways nor payments.
+        from payonce.notices.about import Finder
+        from payonce.notices.applying import Applier
+
+        return Applier(
+            services=self.services,
+            store=self.store,
+            finder=Finder(self.database, self.store),
+            recover=self.recovery.recover,
+            gateway_named=self.gateway,
+            queue=self.notice_queue,
+        )
 
     def notice_reader(self, gateway: str) -> NoticeReader:
         """Return the reader of the gateway's events, with secrets that are at most ``SECRETS_LIFE_MS`` old.

@@ -1,0 +1,105 @@
+"""What an event of a gateway's is about: ids of ours that it names, the payment, and the claims that are open for it.
+
+A gateway hands back what was stored with a charge, by whomever. So the ids are only where to look: whose a payment is,
+and which gateway it is at, is read from what we have stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payonce.domain.gateway import ChargeState, Unknown
+from payonce.domain.ids import operation_of
+from payonce.idempotency.records import RecordStatus
+from payonce.payments.payment_items import BY_REFERENCE_INDEX
+from payonce.payments.stored_payments import find_first, find_head
+from payonce.ports import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.domain.gateway import Notice
+    from payonce.domain.payment import Payment
+    from payonce.idempotency.record_store import DatabaseIdempotencyStore
+    from payonce.idempotency.records import IdempotencyRecord
+    from payonce.ports import Database, Deadline, Gateway
+
+PAYMENT_PREFIX = "pay_"
+
+
+class NotAnswered(Exception):
+    """The gateway did not say whose its charge is. The argument says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """``names``: our ids of operations and payments. ``claims``: the open claims of these, as they are stored now."""
+
+    names: tuple[str, ...] = ()
+    payment: Payment | None = None
+    claims: tuple[IdempotencyRecord, ...] = ()
+
+    def is_at(self, gateway: str) -> bool:
+        """Return whether nothing of it is at another gateway."""
+        places = {claim.lane for claim in self.claims if claim.lane}
+        return (places | ({self.payment.gateway} if self.payment else set())) <= {gateway}
+
+
+class Finder:
+    """Finds what events are about."""
+
+    def __init__(self, database: Database, store: DatabaseIdempotencyStore) -> None:
+        self._database = database
+        self._store = store
+
+    def find(self, notice: Notice, gateway: Callable[[], Gateway], deadline: Deadline) -> About:
+        """Return what the event is about. The gateway is asked only about a charge of which no id of ours is named.
+
+        Raises ``NotAnswered``, ``GatewayUnavailable`` and the errors of ``Database``.
+        """
+        reference = notice.gateway_reference
+        names = _names(reference, notice.payment_id)
+        if not names and notice.gateway_charge_id is not None:
+            reference = _reference_at(gateway(), notice.gateway_charge_id, deadline)
+            names = _names(reference, None)
+        claims = [claim for claim in map(self._open_claim, names) if claim is not None]
+        ids = [*names, *(str(claim.plan.get("payment_id", "")) for claim in claims)]
+        payment_id = next((each for each in ids if each.startswith(PAYMENT_PREFIX)), None)
+        if payment_id is None and names and reference is not None:
+            payment_id = self._payment_of_operation(reference)
+        return About(tuple(names), self._payment(payment_id), tuple(claims))
+
+    def payment_now(self, payment: Payment) -> Payment:
+        """Return the payment as it is stored now."""
+        return self._payment(payment.payment_id) or payment
+
+    def _open_claim(self, claim_id: str) -> IdempotencyRecord | None:
+        record_id = self._store.open_claim(claim_id)
+        record = None if record_id is None else self._store.get(record_id)
+        # The index is a little behind: by now it may be concluded, or another claim may hold the record.
+        if record is None or record.claim_id != claim_id or record.status is RecordStatus.COMPLETED:
+            return None
+        return record
+
+    def _payment_of_operation(self, reference: str) -> str | None:
+        page = self._database.query(
+            Table.PAYMENTS, index=BY_REFERENCE_INDEX, partition=("operation_reference", reference), limit=1
+        )
+        return str(page.items[0]["pk"]).rpartition("#")[2] if page.items else None
+
+    def _payment(self, payment_id: str | None) -> Payment | None:
+        first = None if payment_id is None else find_first(self._database, None, payment_id)
+        return None if first is None else find_head(self._database, first.merchant_id, first.payment_id) or first
+
+
+def _names(reference: str | None, payment_id: str | None) -> list[str]:
+    named = [operation_of(reference), operation_of(f"{payment_id}-1")]
+    return list(dict.fromkeys(name for name in named if name is not None))
+
+
+def _reference_at(gateway: Gateway, charge_id: str, deadline: Deadline) -> str | None:
+    state = gateway.read_charge(charge_id, deadline)
+    if isinstance(state, Unknown):
+        raise NotAnswered(state.reason)
+    return state.gateway_reference if isinstance(state, ChargeState) else None

@@ -1,0 +1,200 @@
+"""Applies a kept event: it is a hint to ask the gateway, and never the truth.
+
+::
+
+    what is it about? ── nothing we know ──────────────────────▶ unknown, listed
+          │
+          ▼ 1. a claim is open        in doubt: recovered now, not when its turn comes
+          │                           being worked on: left to its owner, looked at again
+          ▼ 2. a settlement waits     the same
+          ▼ 3. the charge is read     what was done at the gateway is booked
+          │
+          ├── not (all) answered, or something of ours is in flight ──▶ the event again later, for some hours
+          └── applied
+
+Each step reads the gateway after the event has arrived, commits through the same conditions as every other writer, and
+does nothing where nothing has changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from payonce.domain.errors import GatewayUnavailable, OutcomeUnknown, StoreUnavailable, WriteConflict
+from payonce.domain.payment import WAITING, PaymentStatus
+from payonce.idempotency.records import RecordStatus
+from payonce.notices.about import NotAnswered
+from payonce.notices.kept import NoticeState, ended_notice, find_notice
+from payonce.notices.message import ApplyMessage, parse_apply
+from payonce.observability import get_logger
+from payonce.payments.at_gateway import catch_up
+from payonce.payments.settlement import settlement_id
+from payonce.recovery.asker import Tally
+from payonce.recovery.messages import AskMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payonce.domain.payment import Payment
+    from payonce.idempotency.record_store import DatabaseIdempotencyStore
+    from payonce.idempotency.records import IdempotencyRecord
+    from payonce.notices.about import About, Finder
+    from payonce.notices.kept import KeptNotice
+    from payonce.payments.payment_work import Services
+    from payonce.ports import Deadline, Gateway, MessageQueue
+
+FIRST_PAUSE_SECONDS = 5
+MAX_PAUSE_SECONDS = 900  # the longest delay of a queue's message
+MAX_TRIES = 32  # 6 to 7 hours: an outage of the gateway; the schedule and reconciliation go on after it
+# What an event names may not be in the index yet, which is behind by less than a second: asked again after 5 and 10 s.
+UNSEEN_TRIES = 2
+TIMEOUT_PER_CLAIM_MS = 25_000
+
+
+class RecoverEarly(Protocol):
+    """Settles one open claim, also before it is due: see ``payments.recovery_run.Recovery.recover``."""
+
+    def __call__(
+        self, open_id: str, deadline: Deadline, message: AskMessage, tally: Tally, *, early: bool
+    ) -> bool | None:
+        """See the class."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The event has to be applied again later: after ``delay_seconds``, or after a growing pause."""
+
+    reason: str
+    delay_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The event is done with."""
+
+    state: NoticeState
+    reason: str
+
+
+class Applier:
+    """Applies events. Idempotent, in any order, and safe to run in parallel."""
+
+    def __init__(
+        self,
+        *,
+        services: Services,
+        store: DatabaseIdempotencyStore,
+        finder: Finder,
+        recover: RecoverEarly,
+        gateway_named: Callable[[str], Gateway],
+        queue: MessageQueue,
+    ) -> None:
+        self._services = services
+        self._store = store
+        self._finder = finder
+        self._recover = recover
+        self._gateway_named = gateway_named
+        self._queue = queue
+
+    def handle(self, body: str, deadline: Deadline) -> str:
+        """Apply the event that a message names, and return what has become of it.
+
+        Raises ``BodyMalformed``, and ``StoreUnavailable`` or ``OutcomeUnknown`` when it could not be written down what
+        has become of it: then the message has to come again.
+        """
+        message = parse_apply(body)
+        kept = find_notice(self._services.database, message.notice_key)
+        if kept is None or kept.state is NoticeState.APPLIED:
+            return "nothing to do"
+        try:
+            verdict = self._apply(kept, message.tries, deadline)
+        except NotAnswered as error:
+            verdict = Again(str(error))
+        except (GatewayUnavailable, StoreUnavailable, OutcomeUnknown) as error:
+            verdict = Again(type(error).__name__)
+        if isinstance(verdict, Again):
+            if message.tries < MAX_TRIES:
+                return self._later(message, verdict)
+            verdict = Ended(NoticeState.FAILED, verdict.reason)
+        self._end(kept, verdict)
+        return verdict.state.value
+
+    def _apply(self, kept: KeptNotice, tries: int, deadline: Deadline) -> Again | Ended:
+        notice = kept.notice
+        about = self._finder.find(notice, lambda: self._gateway_named(kept.gateway), deadline)
+        if not about.names:
+            return Ended(NoticeState.UNKNOWN, "it names nothing of ours")
+        if not about.is_at(kept.gateway):
+            return Ended(NoticeState.UNKNOWN, "what it names is at another gateway")
+        if about.payment is None and not about.claims:
+            if tries < UNSEEN_TRIES:
+                return Again("what it names is not stored, or not yet")
+            return Ended(NoticeState.UNKNOWN, "what it names is not stored")
+        for claim in about.claims:
+            if (again := self._settle(claim, deadline)) is not None:
+                return again
+        if about.claims:
+            # The claims are concluded; the payment may be stored only since then.
+            about = self._finder.find(notice, lambda: self._gateway_named(kept.gateway), deadline)
+        payment = about.payment
+        if payment is None:
+            return Ended(NoticeState.APPLIED, "the claim was given back")
+        return self._bring_in(about, payment, deadline)
+
+    def _bring_in(self, about: About, payment: Payment, deadline: Deadline) -> Again | Ended:
+        names = dict.fromkeys((*about.names, payment.payment_id))
+        found = [self._store.get(settlement_id(payment.merchant_id, name)) for name in names]
+        waiting = [each for each in found if each is not None and each.status is not RecordStatus.COMPLETED]
+        for settlement in waiting:
+            if (again := self._settle(settlement, deadline, waits=True)) is not None:
+                return again
+        if waiting:
+            payment = self._finder.payment_now(payment)
+        if payment.status is PaymentStatus.IN_DOUBT:
+            return Again("the payment is in doubt")
+        if payment.status in WAITING:
+            return Ended(NoticeState.APPLIED, "the gateway was asked and holds it")
+        caught = catch_up(self._services, self._gateway_named(payment.gateway), payment, deadline)
+        if caught.open_reason:
+            return Again(caught.open_reason)
+        return Ended(NoticeState.APPLIED, " ".join(caught.changes))
+
+    def _settle(self, claim: IdempotencyRecord, deadline: Deadline, *, waits: bool = False) -> Again | None:
+        """Recover a claim now; return when to come again, ``None`` when the gateway was asked and has answered.
+
+        ``waits``: it may stay open although the gateway has answered.
+        """
+        now_ms = self._services.clock.now_ms()
+        if claim.status is RecordStatus.IN_PROGRESS and claim.lease_expires_at_ms >= now_ms:
+            return Again("somebody is at work on it", (claim.lease_expires_at_ms - now_ms) // 1000 + 1)
+        tally = Tally()
+        own = deadline.earlier(now_ms + TIMEOUT_PER_CLAIM_MS)
+        concluded = self._recover(claim.record_id, own, AskMessage(lane="", claims=()), tally, early=True)
+        if concluded:
+            return None
+        if waits and tally.requests and not tally.unanswered.total():
+            return None
+        return Again("its claim is still open")
+
+    def _later(self, message: ApplyMessage, again: Again) -> str:
+        pause = again.delay_seconds
+        if pause is None:
+            pause = FIRST_PAUSE_SECONDS << min(message.tries, 16)
+        following = replace(message, tries=message.tries + 1)
+        self._queue.send([following.to_queue(delay_seconds=min(pause, MAX_PAUSE_SECONDS))])
+        return f"later: {again.reason}"
+
+    def _end(self, kept: KeptNotice, ended: Ended) -> None:
+        try:
+            self._services.database.write(
+                [ended_notice(kept, ended.state, ended.reason, now_ms=self._services.clock.now_ms())]
+            )
+        except WriteConflict:
+            return  # a copy of the message was faster
+        said = {"gateway": kept.gateway, "notice_id": kept.notice.notice_id, "type": kept.notice.type}
+        if ended.state is NoticeState.UNKNOWN:
+            get_logger().warning("gateway event about nothing known", extra={**said, "reason": ended.reason})
+        elif ended.state is NoticeState.FAILED:
+            get_logger().error("gateway event not applied", extra={**said, "reason": ended.reason})

@@ -1,0 +1,108 @@
+"""Brings what was done to a charge at its gateway into our payment, without a request of the merchant's.
+
+::
+
+    read our payment ─ read the charge ─ read our payment ─ the same? ─ difference? ─ none: done
+            ▲                                                  │             │
+            ├───────────────────── no ─────────────────────────┘             ▼
+            └───────────────────── conflict ───── write: payment (on its version), events, journal entries
+
+Only the difference is booked, and only while the payment is as it was read. So it does not matter how often, how late
+or in which order somebody asks for it: the second time there is no difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from payonce.domain.errors import NotFound, StoreUnavailable, WriteConflict
+from payonce.domain.gateway import ChargeState, Unknown
+from payonce.domain.payment import PaymentStatus
+from payonce.payments.booking import elsewhere_writes
+from payonce.payments.elsewhere import effects_of, unknown_to_us
+from payonce.payments.stored_payments import find_payment, keep_head
+
+if TYPE_CHECKING:
+    from payonce.domain.payment import Change, Payment
+    from payonce.payments.effects import Effect
+    from payonce.payments.payment_work import Services
+    from payonce.ports import Deadline, Gateway
+
+TRIES = 5  # each conflict is another change of this payment, of which there are a few in its life
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaughtUp:
+    """What ``catch_up`` has brought in, in order. ``open_reason`` says why it may not be all, "" when it is."""
+
+    changes: list[Change] = field(default_factory=list)
+    open_reason: str = ""
+
+
+def catch_up(services: Services, gateway: Gateway, payment: Payment, deadline: Deadline) -> CaughtUp:
+    """Read the payment's charge and book what our payment lacks, each change with its event and journal entry.
+
+    Idempotent. Raises ``NotFound`` when the payment is gone, and the errors of ``Database``.
+    """
+    if payment.gateway_charge_id is None:
+        return CaughtUp()
+    for _ in range(TRIES):
+        seen = _payment_now(services, payment)
+        state = gateway.read_charge(payment.gateway_charge_id, deadline)
+        if not isinstance(state, ChargeState):
+            reason = state.reason if isinstance(state, Unknown) else "the gateway knows no such charge"
+            return CaughtUp(open_reason=reason)
+        if state.currency != payment.currency:
+            return CaughtUp(open_reason=f"the gateway's charge is in {state.currency}")
+        before = _payment_now(services, payment)
+        if before.version != seen.version:
+            # Ours has changed while the charge was read: what the charge shows may be older, and would hide a part.
+            continue
+        changes = _book(services, gateway, before, state)
+        if changes is not None:
+            return changes
+    raise StoreUnavailable("The payment changes faster than it can be brought up to date.")
+
+
+def _book(services: Services, gateway: Gateway, before: Payment, state: ChargeState) -> CaughtUp | None:
+    """Book the difference; return ``None`` when the payment has changed meanwhile."""
+    multiple_captures = gateway.capabilities.multiple_captures
+    effects = changes_of(before, state, multiple_captures=multiple_captures, at_ms=services.clock.now_ms())
+    if not effects:
+        return CaughtUp(open_reason=_still_open(before, state))
+    keep_head(services.database, before.merchant_id, before.payment_id)
+    try:
+        services.database.write(elsewhere_writes(before, effects))
+    except WriteConflict:
+        return None
+    return CaughtUp(changes=[effect.change for effect in effects], open_reason=_still_open(effects[-1].payment, state))
+
+
+def changes_of(payment: Payment, state: ChargeState, *, multiple_captures: bool, at_ms: int) -> list[Effect]:
+    """Return what ``payment`` lacks of its charge's state, in order; each effect is one version of the payment.
+
+    This is the one place for whatever a gateway or a payer's bank does to a charge by itself. Here are captures,
+    cancellations and refunds; what is added has a row in ``booking.ELSEWHERE_MOVEMENTS``.
+    """
+    found = unknown_to_us(payment, state, multiple_captures=multiple_captures)
+    return effects_of(payment, found, at_ms=at_ms, multiple_captures=multiple_captures)
+
+
+def _payment_now(services: Services, payment: Payment) -> Payment:
+    found = find_payment(services.database, payment.merchant_id, payment.payment_id)
+    if found is None:
+        raise NotFound(f"There is no payment {payment.payment_id}.")
+    return found
+
+
+def _still_open(payment: Payment, state: ChargeState) -> str:
+    """Return why the gateway shows more than is booked: an operation of ours in flight, which books itself."""
+    authorized = payment.status is PaymentStatus.AUTHORIZED
+    if (
+        state.captured_minor > payment.captured_minor
+        or state.refunded_minor > payment.refunded_minor
+        or (state.voided and authorized)
+    ):
+        return "the gateway shows more than is certainly not ours"
+    return ""
