@@ -165,7 +165,10 @@ def test_a_role_is_denied_everything_that_its_statements_do_not_name(stack: Stac
     assert differences(stack, function) == []
 
 
-@pytest.mark.parametrize("function", ["DispatchDeliveriesFunction", "AcceptEventsFunction", "AskGatewaysFunction"])
+@pytest.mark.parametrize(
+    "function",
+    ["DispatchDeliveriesFunction", "AcceptEventsFunction", "AskGatewaysFunction", "ApplyGatewayEventsFunction"],
+)
 def test_who_reads_one_queue_reads_no_other_of_the_account(stack: Stack, function: str) -> None:
     """Fails without the boundary: AWS's policy for whoever polls a queue names every queue."""
     url = stack.client("sqs").create_queue(QueueName="of-another-service")["QueueUrl"]

@@ -18,6 +18,7 @@ BOUNDARIES = {
     "API to function",
     "Function to DynamoDB, SQS, KMS, SSM and Secrets Manager",
     "Function to gateway",
+    "Gateways' events",
     "Dispatcher to merchants' URLs",
     "Operators and the command",
     "Streams",

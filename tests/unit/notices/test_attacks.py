@@ -256,6 +256,9 @@ MALFORMED = [
     b'{"id": "evt_1", "object": "event", "type": "x", "created": true, "data": {"object": {}}}',
     b'{"id": "evt_1", "object": "event", "type": "x", "created": 1' + b"0" * 5_000 + b', "data": {"object": {}}}',
     b'{"id": "' + b"e" * 300 + b'", "object": "event", "type": "x", "created": 1, "data": {"object": {}}}',
+    # Control characters would be an operator's terminal's.
+    b'{"id": "evt\\u001b[2J", "object": "event", "type": "x", "created": 1, "data": {"object": {}}}',
+    b'{"id": "evt_1", "object": "event", "type": "a b", "created": 1, "data": {"object": {}}}',
     # A thin event names its object, and does not hold it: https://docs.stripe.com/event-destinations#thin-events
     b'{"id": "evt_1", "object": "v2.core.event", "type": "v1.x", "created": "2026-01-01T00:00:00Z"}',
 ]

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import NoticeRefused
 from payonce.domain.gateway import Notice
 from payonce.domain.ids import operation_of
+from payonce.gateways.notice_names import name_of
 from payonce.webhooks.rejections import WebhookRejected
 from payonce.webhooks.verify import DEFAULT_TOLERANCE_SECONDS, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-MAX_NAME_CHARACTERS = 255
 
 
 class SandboxBankNoticeReader:
@@ -38,17 +37,11 @@ class SandboxBankNoticeReader:
         except WebhookRejected as rejected:
             raise NoticeRefused(rejected.detail) from None
         event = verified.event
-        data, kind, created = event.get("data"), event.get("type"), event.get("created_at_ms")
-        if (
-            event.get("id") != verified.id
-            or not isinstance(data, dict)
-            or not isinstance(kind, str)
-            or len(kind) > MAX_NAME_CHARACTERS
-            or type(created) is not int
-        ):
+        data, kind, created = event.get("data"), name_of(event.get("type")), event.get("created_at_ms")
+        if event.get("id") != verified.id or not isinstance(data, dict) or kind is None or type(created) is not int:
             raise NoticeRefused("The body is no event of the bank.")
         # What was done in the bank's dashboard has a reference of the bank's, beside that of our payment.
-        own, payment = _text(data.get("reference")), _text(data.get("payment_reference"))
+        own, payment = name_of(data.get("reference")), name_of(data.get("payment_reference"))
         return [
             Notice(
                 notice_id=verified.id,
@@ -56,10 +49,6 @@ class SandboxBankNoticeReader:
                 created_at_ms=created,
                 gateway_reference=own if operation_of(own) else payment if operation_of(payment) else None,
                 payment_id=operation_of(payment),
-                gateway_charge_id=_text(data.get("charge_id")),
+                gateway_charge_id=name_of(data.get("charge_id")),
             )
         ]
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARACTERS else None

@@ -15,6 +15,7 @@ from stripe import SignatureVerificationError, WebhookSignature
 from payonce.domain.errors import NoticeRefused
 from payonce.domain.gateway import Notice
 from payonce.domain.ids import operation_of
+from payonce.gateways.notice_names import name_of
 from payonce.gateways.stripe_objects import (
     CAPTURE_REFERENCE_KEY,
     MERCHANT_KEY,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 SIGNATURE_HEADER = "stripe-signature"
 TOLERANCE_SECONDS = 300  # Stripe's libraries have the same default
 MAX_HEADER_CHARACTERS = 2_048  # a time and a signature for each of the endpoint's secrets, 70 characters each
-MAX_ID_CHARACTERS = 255  # https://docs.stripe.com/upgrades: ids have at most 255 characters
 PAYMENT_INTENT = "payment_intent"
 
 
@@ -86,14 +86,14 @@ def _notice(body: bytes) -> Notice:
     try:
         event = json.loads(body)
         subject = event["data"]["object"]
-        notice_id, kind, created = event["id"], event["type"], event["created"]
+        notice_id, kind, created = name_of(event["id"]), name_of(event["type"]), event["created"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise NoticeRefused("The body is no snapshot event: choose snapshot payloads for this endpoint.") from None
-    names = (notice_id, kind)
     if (
         event.get("object") != "event"
         or not isinstance(subject, dict)
-        or not all(isinstance(name, str) and 0 < len(name) <= MAX_ID_CHARACTERS for name in names)
+        or notice_id is None
+        or kind is None
         or type(created) is not int
     ):
         raise NoticeRefused("The body is no snapshot event: choose snapshot payloads for this endpoint.")
@@ -104,8 +104,8 @@ def _notice(body: bytes) -> Notice:
         type=kind,
         created_at_ms=created * 1000,
         gateway_reference=reference if operation_of(reference) else None,
-        payment_id=_hint(metadata_value(subject, PAYMENT_KEY)),
-        merchant_id=_hint(metadata_value(subject, MERCHANT_KEY)),
+        payment_id=name_of(metadata_value(subject, PAYMENT_KEY)),
+        merchant_id=name_of(metadata_value(subject, MERCHANT_KEY)),
         gateway_charge_id=_payment_intent(subject),
     )
 
@@ -114,8 +114,4 @@ def _payment_intent(subject: Mapping[str, Any]) -> str | None:
     """Return the id of the payment intent that the object is or belongs to, as charges, refunds and disputes do."""
     found = subject if subject.get("object") == PAYMENT_INTENT else subject.get(PAYMENT_INTENT)
     found = found.get("id") if isinstance(found, dict) else found  # expanded, or its id
-    return _hint(found)
-
-
-def _hint(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS else None
+    return name_of(found)
