@@ -169,6 +169,45 @@ def test_a_refund_in_doubt_ends_with_its_event() -> None:
     assert stage.world.follow_up(REFUND, payment_id, "key-1", 300).response.status == 201
 
 
+def test_an_event_about_a_refund_of_ours_leads_to_its_payment() -> None:
+    """It names the refund and no payment, and no claim is open. Fails when operations are not found by reference."""
+    stage = Stage()
+    payment_id = captured(stage)
+    stage.world.follow_up(REFUND, payment_id, "key-1", 300)
+    stage.world.gateway.elsewhere(REFUND, 200)
+    stage.post(stage.world.gateway.submissions[-1].gateway_reference)
+    assert stage.apply() == ["applied"]
+    assert stage.payment(payment_id).refunded_minor == 500
+
+
+@pytest.mark.parametrize("behind", ["a claim that is concluded", "a claim that is not there yet"])
+def test_the_index_of_open_claims_may_be_behind(behind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a concluded claim is waited for, or when a payment's first moment passes for "nothing we know"."""
+    stage = Stage()
+    store = stage.application.applier._store
+    if behind == "a claim that is concluded":
+        payment_id = captured(stage)
+        monkeypatch.setattr(store, "open_claim", lambda _id: claim(stage).record_id)
+        stage.post(f"{payment_id}-1")
+        assert stage.apply() == ["applied"]
+        return
+    submit = stage.world.gateway.submit
+
+    def dying(instruction: Any, deadline: Any) -> Any:
+        submit(instruction, deadline)
+        stage.post(instruction.gateway_reference)
+        raise Killed
+
+    stage.world.gateway.submit = dying  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        stage.world.create()
+    with monkeypatch.context() as for_a_moment:
+        for_a_moment.setattr(store, "open_claim", lambda _id: None)
+        assert stage.apply() == ["later: what it names is not stored, or not yet"]
+    assert stage.apply_all(stage.world.clock.ms + 60_000)[-1] == "applied"
+    assert len(stage.world.gateway.bookings) == 1
+
+
 def test_an_event_that_names_the_charge_alone_is_traced_by_the_gateway() -> None:
     """As Stripe's disputes. Fails when the gateway is not asked whose the charge is."""
     stage = Stage()
