@@ -55,10 +55,10 @@ class Till:
     application: NoticeApplication
     statuses: list[int] = field(default_factory=list)
 
-    def pay(self, token: str = "pm_visa", **more: Any) -> dict[str, Any]:
+    def pay(self, method: str = "pm_visa", **more: Any) -> dict[str, Any]:
         """Create a payment; return the answer."""
         key = f"key-of-a-till-{next(_numbers):04d}"
-        body = {**PAYMENT, "payment_method": token, **more}
+        body = {**PAYMENT, "payment_method": method, **more}
         answer: dict[str, Any] = json.loads(
             call(self.application, "create_payment", body, key=key, gateway="bank")["body"]
         )
