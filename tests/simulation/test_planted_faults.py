@@ -54,7 +54,7 @@ def takes_unknown_for_never_sent(patch: pytest.MonkeyPatch) -> None:
 
 
 def reserves_nothing(patch: pytest.MonkeyPatch) -> None:
-    plant(patch, FollowUp, "_reservation", _without_amounts)
+    plant(patch, FollowUp, "reservation", _without_amounts)
 
 
 def _without_amounts(original: Any, work: Any) -> Any:

@@ -171,14 +171,14 @@ _TAKEN_BACK: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
         )
     },
 }
-# A second capture may be in flight although the first one releases the remainder; the gateway then declines it.
-_CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, *_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED)
+# A second capture may be in flight although the first one releases the remainder; the gateway then declines it. So it
+# does when the cancellation of a payment that has just been authorized was faster.
+_CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, *_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED, _S.VOIDED)
 _REFUNDS_IN_FLIGHT = (*_CAPTURED_STATES, _S.REVERSED)
 # While a payment that waits is cancelled, the payer may finish it, or the gateway may decide it.
 _VOIDS_IN_FLIGHT = (
     *sorted(WAITING),
     *_CAPTURES_IN_FLIGHT,
-    _S.VOIDED,
     _S.DECLINED,
     _S.EXPIRED,
 )

@@ -81,7 +81,8 @@ class CancelWaiting(FollowUp):
                 return Succeeded(charge_id, charge_id)
             case Succeeded():
                 return Declined(PAYER_WAS_FASTER, "The payer had paid before the payment could be canceled.")
-            case Pending() if outcome is not waiting:
+            # Shown as waiting again, it can be withdrawn again: a challenge that failed may be followed by another.
+            case Pending() if not isinstance(outcome, AwaitsPayer):
                 return Declined(NOT_CANCELABLE, "The gateway processes the payment by now, and can't cancel it.")
             case _:
                 return Unknown("the gateway did not say whether it is canceled", repeatable=True)
