@@ -218,8 +218,9 @@ class DisputeState:
 class NoticeOutcome:
     """What a gateway's signed event says became of an operation, by a gateway that can't be asked about it.
 
-    ``executed`` is false for what was refused, given up, or undone after it had succeeded; ``code`` then says why, in
-    payonce's own words. ``gateway_operation_id`` is the gateway's id of the operation. The amount is in minor units.
+    ``executed`` is false for what was refused, given up, or undone; ``code`` then says why, in payonce's own words.
+    ``undone``: it had succeeded before. ``gateway_operation_id`` is the gateway's id of the operation. The amount is in
+    minor units.
     """
 
     kind: OperationKind
@@ -228,6 +229,7 @@ class NoticeOutcome:
     amount_minor: int
     currency: str
     code: str = ""
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ _ENDS: Mapping[str, tuple[OperationKind, str]] = MappingProxyType(
         "REFUNDED_REVERSED": (OperationKind.REFUND, REFUND_FAILED),
     }
 )
+_UNDONE = frozenset({CAPTURE_FAILED, REFUND_FAILED})
 # The reason is not signed: it chooses between words for a refusal that is.
 _REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -191,6 +192,7 @@ def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
         amount_minor=amount_minor,
         currency=amount["currency"],
         code="" if executed else code,
+        undone=undone in _UNDONE,
     )
 
 
