@@ -486,6 +486,7 @@ def test_the_open_route_may_keep_and_queue_an_event_and_nothing_else() -> None:
     }
     assert {action for action, _ in reach} == {
         "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
         "sqs:SendMessage",
         "sqs:SendMessageBatch",
         "secretsmanager:GetSecretValue",

@@ -38,7 +38,7 @@ def test_all_that_is_left_is_never_one_cent(monkeypatch: pytest.MonkeyPatch, kin
         return plan
 
     monkeypatch.setattr("tests.support.world.plan_follow_up", faster)
-    with pytest.raises(PaymentStateConflict, match="send the .* again"):
+    with pytest.raises(PaymentStateConflict, match=r"send the .* again"):
         world.follow_up(kind, payment_id, "key-2")
     monkeypatch.undo()
     assert told(world.follow_up(kind, payment_id, "key-2"))["amount_minor"] == 1000

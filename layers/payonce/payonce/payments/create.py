@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import MAX_URL_CHARACTERS, Declined, Instruction, OperationKind, Pending
+from payonce.domain.gateway import (
+    MAX_CLIENT_SECRET_CHARACTERS,
+    MAX_URL_CHARACTERS,
+    Declined,
+    Instruction,
+    OperationKind,
+    Pending,
+)
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = "x" * 256  # longer than any code or secret a gateway adapter returns
 LONGEST_URL = "x" * MAX_URL_CHARACTERS
+LONGEST_SECRET = "x" * MAX_CLIENT_SECRET_CHARACTERS
 
 
 def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], str], services: Services) -> PaymentPlan:
@@ -91,7 +99,7 @@ class CreatePayment(GatewayWork):
             decline_code=LONGEST_TEXT,
             captured_minor=MAX_AMOUNT_MINOR,
             refunded_minor=MAX_AMOUNT_MINOR,
-            next_action={"type": LONGEST_TEXT, "url": LONGEST_URL, "client_secret": LONGEST_TEXT},
+            next_action={"type": LONGEST_TEXT, "url": LONGEST_URL, "client_secret": LONGEST_SECRET},
         )
         return payment_response(widest, Declined(LONGEST_TEXT, LONGEST_TEXT))
 

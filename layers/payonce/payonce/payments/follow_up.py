@@ -161,7 +161,8 @@ class FollowUp(GatewayWork):
         code = result.code if isinstance(result, Declined) else None
         writes = self._writes(payment, [effect], code)
         if isinstance(result, Pending):
-            writes.append(operation_settlement_write(plan, payment, self._record_id, at_ms=self._clock.now_ms()))
+            now_ms = self._clock.now_ms()
+            writes.append(operation_settlement_write(plan, payment, result, self._record_id, at_ms=now_ms))
         return Draft(self._response(effect, result, code), writes)
 
     def _settled(

@@ -87,9 +87,16 @@ def settlement_write(payment: Payment, requested_by: str | None, *, at_ms: int) 
     return _claim_write(payment.merchant_id, payment.payment_id, data, payment, at_ms=at_ms)
 
 
-def operation_settlement_write(plan: FollowUpPlan, payment: Payment, requested_by: str | None, *, at_ms: int) -> Write:
-    """Return the write that makes the settlement of a capture, void or refund."""
-    data = {"kind": SETTLEMENT, "operation": plan.to_data(), "requested_by": requested_by}
+def operation_settlement_write(
+    plan: FollowUpPlan, payment: Payment, pending: Pending, requested_by: str | None, *, at_ms: int
+) -> Write:
+    """Return the write that makes the settlement of a capture, void or refund that the gateway holds."""
+    data = {
+        "kind": SETTLEMENT,
+        "operation": plan.to_data(),
+        "requested_by": requested_by,
+        "gateway_operation_id": pending.gateway_object_id,
+    }
     return _claim_write(plan.merchant_id, plan.operation_id, data, payment, at_ms=at_ms)
 
 
