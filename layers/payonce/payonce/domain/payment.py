@@ -225,6 +225,7 @@ class Payment:
     ``capturable_minor`` and ``refundable_minor`` exclude what operations in flight have reserved. ``version`` counts
     committed changes, and is the sequence number of the payment's events. ``attempts`` counts the references under
     which the payment was sent; ``gateway_reference`` is the one that was executed.
+    ``passed_over`` names the gateways that certainly took nothing of it before ``gateway`` was asked.
     ``next_action`` is what the payer has to do, present while the payment requires action.
     """
 
@@ -251,6 +252,7 @@ class Payment:
     metadata: Mapping[str, str] = field(default_factory=dict)
     decline_code: str | None = None
     attempts: int = 1
+    passed_over: tuple[str, ...] = ()
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     next_action: Mapping[str, str | int] | None = None
     reversed_minor: int = 0

@@ -37,10 +37,19 @@ LONGEST_URL = "x" * MAX_URL_CHARACTERS
 LONGEST_SECRET = "x" * MAX_CLIENT_SECRET_CHARACTERS
 
 
-def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], str], services: Services) -> PaymentPlan:
+def plan_payment(
+    new: NewPayment,
+    *,
+    merchant_id: str,
+    route: Callable[[str], str],
+    services: Services,
+    passed_over: tuple[str, ...] = (),
+) -> PaymentPlan:
     """Return the plan of a new payment. Its identity is decided here, once, and survives every takeover.
 
-    ``route`` returns the gateway for the payment's id. The choice is part of that identity and is never made again.
+    ``route`` returns the gateway for the payment's id. The choice is part of that identity and is never made again. A
+    payment that a gateway took nothing of is planned anew, ``passed_over`` naming that gateway: with an identity of its
+    own, because a late repetition of the first claim's release must not match the second claim.
     """
     payment_id = services.ids.new("pay")
     return PaymentPlan(
@@ -62,6 +71,7 @@ def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], st
         priority=new.priority,
         reference=new.reference,
         metadata=new.metadata,
+        passed_over=passed_over,
     )
 
 
@@ -184,6 +194,7 @@ class CreatePayment(GatewayWork):
             customer=plan.customer,
             description=plan.description,
             metadata=plan.metadata,
+            passed_over=plan.passed_over,
             created_at_ms=plan.created_at_ms,
             updated_at_ms=plan.created_at_ms,
             version=version,

@@ -86,6 +86,7 @@ class AttemptedPlan:
 class PaymentPlan(AttemptedPlan):
     """A payment about to be submitted, as the claim stores it.
 
+    ``passed_over``: gateways that certainly took nothing of it before, in order.
     Claims that lack ``payment_method_type`` and ``priority`` are card payments with authorization's priority.
     """
 
@@ -107,6 +108,7 @@ class PaymentPlan(AttemptedPlan):
     statement_descriptor: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -123,6 +125,7 @@ class PaymentPlan(AttemptedPlan):
             "payment_method_type": self.payment_method_type.value,
             "priority": self.priority.value,
             "payer": self.payer.value,
+            "passed_over": list(self.passed_over),
         }
 
     @classmethod
@@ -136,6 +139,7 @@ class PaymentPlan(AttemptedPlan):
                 "payment_method_type": PaymentMethodType(data.get("payment_method_type", PaymentMethodType.CARD)),
                 "priority": Priority(data.get("priority", Priority.AUTHORIZATION)),
                 "payer": Payer(data.get("payer", Payer.PRESENT)),
+                "passed_over": tuple(data.get("passed_over", ())),
             }
         )
 

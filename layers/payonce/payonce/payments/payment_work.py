@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import GatewayUnavailable, NotStarted
+from payonce.domain.errors import GatewayRefused, NotStarted
 from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, NotFound, Payer, Pending, Succeeded, Unknown
 from payonce.idempotency.records import Completed, Draft, InDoubt, Released
 from payonce.observability import get_logger
@@ -157,7 +157,7 @@ class GatewayWork(ABC):
             case Succeeded() | Declined():
                 return self._settled(gateway, instruction, outcome, claim)
             case NeverSent(reason, retry_after_seconds):
-                refused = GatewayUnavailable(
+                refused = GatewayRefused(
                     f"The gateway took no request ({reason}). Nothing was executed; retry with the same key.",
                     retry_after_seconds=retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
                 )

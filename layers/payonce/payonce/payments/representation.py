@@ -51,6 +51,7 @@ class PaymentView(TypedDict):
     description: str | None
     metadata: dict[str, str]
     gateway: str
+    passed_over: Annotated[list[str], "The gateways that were asked before and took nothing."]
     attempts: Attempts
     decline_code: str | None
     next_action: NextActionView | None
@@ -100,6 +101,7 @@ def payment_view(payment: Payment) -> PaymentView:
         "description": payment.description,
         "metadata": dict(payment.metadata),
         "gateway": payment.gateway,
+        "passed_over": list(payment.passed_over),
         "attempts": payment.attempts,
         "decline_code": payment.decline_code,
         "next_action": cast("NextActionView | None", payment.next_action),
