@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from payonce.wiring.delivery import DeliveryApplication
 
 SECRET = Grant("secretsmanager:GetSecretValue", "GatewaySecret")
+CAN_BE_ASKED = "The bank's events tell no end of an operation, since it can be asked; notices/told.py."
 GIVEN = "The tests give the secrets; wiring/notices.py reads them."
 
 
@@ -75,7 +76,11 @@ def test_an_event_is_kept_and_queued(gateways: Gateways) -> None:
     assert [json.loads(message["body"]) for message in gateways.taken()] == [
         {"notice_key": "bank#evt_1", "tries": 0}
     ] * 2
-    explained = {SECRET: GIVEN, Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD}
+    explained = {
+        SECRET: GIVEN,
+        Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
+        Grant("dynamodb:UpdateItem", "NoticesTable", ("told#*",)): CAN_BE_ASKED,
+    }
     assert unused("accept_gateway_events", gateways.asked["accept_gateway_events"]) == explained.keys()
 
 
@@ -144,6 +149,7 @@ def test_the_applier_asks_for_what_its_role_allows(gateways: Gateways) -> None:
         == {
             SECRET: ONLY_LIVE_GATEWAYS,
             Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
+            Grant("dynamodb:BatchGetItem", "NoticesTable", ("told#*",)): CAN_BE_ASKED,
             GIVEN_BACK: "A claim of which the gateway says that it did nothing.",
             Grant("dynamodb:PutItem", "IdempotencyTable"): "The settlement of what the gateway turns out to hold.",
         }.keys()
