@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer, PaymentMethodType
@@ -87,7 +88,8 @@ class PaymentPlan(AttemptedPlan):
     """A payment about to be submitted, as the claim stores it.
 
     ``passed_over``: gateways that certainly took nothing of it before, in order.
-    Claims that lack ``payment_method_type`` and ``priority`` are card payments with authorization's priority.
+    A claim stores what is not as usual: one without ``payment_method_type`` and ``priority`` is a card payment with
+    authorization's priority.
     """
 
     merchant_id: str
@@ -117,16 +119,17 @@ class PaymentPlan(AttemptedPlan):
 
     def to_data(self) -> dict[str, Any]:
         """See ``AttemptedPlan``."""
-        return {
-            "kind": OperationKind.PAYMENT.value,
-            REFERENCES: self.references(),
-            **asdict(self),
+        named = {
             "capture_method": self.capture_method.value,
             "payment_method_type": self.payment_method_type.value,
             "priority": self.priority.value,
             "payer": self.payer.value,
             "passed_over": list(self.passed_over),
         }
+        told = {**asdict(self), **named}
+        # A claim of more than 1 KB costs twice as much, so what is as usual is not stored.
+        unusual = {name: value for name, value in told.items() if value != _USUAL.get(name, told)}
+        return {"kind": OperationKind.PAYMENT.value, REFERENCES: self.references(), **unusual}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> PaymentPlan:
@@ -142,6 +145,24 @@ class PaymentPlan(AttemptedPlan):
                 "passed_over": tuple(data.get("passed_over", ())),
             }
         )
+
+
+_USUAL: Mapping[str, Any] = MappingProxyType(
+    {
+        "submission": 1,
+        "spent": False,
+        "payment_method_type": PaymentMethodType.CARD.value,
+        "priority": Priority.AUTHORIZATION.value,
+        "payer": Payer.PRESENT.value,
+        "return_url": None,
+        "customer": None,
+        "saves_method": False,
+        "description": None,
+        "statement_descriptor": None,
+        "reference": None,
+        "passed_over": [],
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
