@@ -12,11 +12,11 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from payonce.gateways.check import report
-from payonce.gateways.check.catalogue import CHECKS
+from payonce.gateways.check import check_report as report
+from payonce.gateways.check.every_check import CHECKS
 from payonce.gateways.check.fault_proxy import running_fault_proxy
-from payonce.gateways.check.outcome import Check, Result, run_check
 from payonce.gateways.check.stage import Stage
+from payonce.gateways.check.verdicts import Check, Result, run_check
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 UPSTREAM_TIMEOUT_SECONDS = 30
 HELD_SECONDS = 60  # how long a silent or dripping answer goes on: far beyond every deadline of the checks
 DRIP_SECONDS = 0.05
+SLOW_SECONDS = 0.3
 HUGE_BYTES = 64 * 1024 * 1024
 READS = frozenset({"GET", "HEAD"})
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"})
@@ -49,6 +50,7 @@ class Fault(StrEnum):
     HTML_AFTER = "the answer is 200 with a page of HTML"
     HUGE_AFTER = "the answer's body has 64 MiB"
     OTHERS_ANSWER_AFTER = "the answer is the one to another request"
+    SLOW_AFTER = "the answer comes a moment later"
     STATUS_500_AFTER = "500 after the request was executed"
     STATUS_502_AFTER = "502 of an intermediary after the request was executed"
     STATUS_504_AFTER = "504 of an intermediary after the request was executed"
@@ -138,18 +140,14 @@ class FaultProxy:
             connection.close()
 
     def _fail(self, handler: BaseHTTPRequestHandler, fault: Fault, answer: Relayed) -> None:
-        if fault in _STATUSES:
-            self._write(handler, Relayed(_STATUSES[fault], self._headers_of(fault), b"{}"))
-        elif fault in _BODIES:
-            self._write(handler, Relayed(answer.status, _JSON, _BODIES[fault]))
-        elif fault is Fault.HTML_AFTER:
-            self._write(handler, Relayed(200, (("content-type", "text/html"),), b"<html>Welcome</html>"))
-        elif fault is Fault.OTHERS_ANSWER_AFTER and self._other is not None:
-            self._write(handler, self._other)
+        instead = self._instead(fault, answer)
+        if instead is not None:
+            self._write(handler, instead)
         elif fault is Fault.TRUNCATED_AFTER:
             self._write(handler, answer, upto=max(1, len(answer.body) // 2))
-        elif fault is Fault.HUGE_AFTER:
-            self._write(handler, Relayed(answer.status, _JSON, b" " * HUGE_BYTES))
+        elif fault is Fault.SLOW_AFTER:
+            self._released.wait(SLOW_SECONDS)
+            self._write(handler, answer)
         elif fault is Fault.DRIP_AFTER:
             self._drip(handler, answer)
         elif fault in {Fault.SILENT_BEFORE, Fault.SILENT_AFTER}:
@@ -158,6 +156,18 @@ class FaultProxy:
             # SO_LINGER with a time of zero: closing sends a reset.
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.close()
+
+    def _instead(self, fault: Fault, answer: Relayed) -> Relayed | None:
+        """Return the complete answer that a fault gives instead of the server's, or ``None`` for the other faults."""
+        if fault in _STATUSES:
+            return Relayed(_STATUSES[fault], self._headers_of(fault), b"{}")
+        if fault in _BODIES:
+            return Relayed(answer.status, _JSON, _BODIES[fault])
+        if fault is Fault.HTML_AFTER:
+            return Relayed(200, (("content-type", "text/html"),), b"<html>Welcome</html>")
+        if fault is Fault.HUGE_AFTER:
+            return Relayed(answer.status, _JSON, b" " * HUGE_BYTES)
+        return self._other if fault is Fault.OTHERS_ANSWER_AFTER else None
 
     def _headers_of(self, fault: Fault) -> Sequence[tuple[str, str]]:
         if fault is Fault.REDIRECT_BEFORE:

@@ -20,9 +20,9 @@ from payonce.domain.gateway import (
     Unknown,
 )
 from payonce.gateways.check.fault_proxy import Fault
-from payonce.gateways.check.outcome import Check
 from payonce.gateways.check.stage import held, told
 from payonce.gateways.check.vendor import NotBroughtError, Token
+from payonce.gateways.check.verdicts import Check
 
 if TYPE_CHECKING:
     from payonce.gateways.check.stage import Stage

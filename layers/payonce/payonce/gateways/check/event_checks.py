@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import NoticeRefused
-from payonce.gateways.check.outcome import Check
+from payonce.gateways.check.verdicts import Check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,8 +16,8 @@ from payonce.domain.gateway import (
     Unknown,
 )
 from payonce.gateways.check.fault_proxy import ELSEWHERE, Fault
-from payonce.gateways.check.outcome import Check
 from payonce.gateways.check.stage import HASTY_SECONDS, PATIENT_SECONDS, told, unused_url
+from payonce.gateways.check.verdicts import Check
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction
@@ -86,6 +86,14 @@ def _recovered(stage: Stage, instruction: Instruction, outcome: object, *, execu
 def _expect_bounded(stage: Stage) -> None:
     sent = stage.proxy.sent_bytes
     stage.expect(sent <= MOST_SENT_BYTES, f"it read {sent // 2**20} MiB of an answer that has a few KB")
+
+
+def _slow(stage: Stage) -> None:
+    instruction = stage.payment()
+    with stage.proxy.broken(Fault.SLOW_AFTER, reads_too=True):
+        outcome = stage.submit(instruction)
+    stage.expect(not isinstance(outcome, Unknown | NeverSent | Declined), f"the outcome is {told(outcome)}")
+    stage.expect_count(instruction, 1)
 
 
 def _find(stage: Stage, fault: Fault) -> None:
@@ -170,6 +178,14 @@ CHECKS = (
             partial(_submit, fault=fault),
         )
         for fault in Fault
+        if fault is not Fault.SLOW_AFTER
+    ),
+    Check(
+        "fault.submit.slow_after",
+        "P1",
+        "An answer that comes late, but by the deadline, is taken.",
+        "the-deadline",
+        _slow,
     ),
     *(
         Check(

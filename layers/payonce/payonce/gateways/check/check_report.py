@@ -6,12 +6,12 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from payonce.gateways.check.outcome import Verdict
+from payonce.gateways.check.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from payonce.gateways.check.outcome import Result
+    from payonce.gateways.check.verdicts import Result
 
 AGAINST = frozenset({Verdict.BROKEN, Verdict.FAILED})
 EXIT_HELD, EXIT_BROKEN, EXIT_NOT_RUN = 0, 1, 2
