@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,9 @@ from payonce.gateways.check.every_check import CHECKS
 from payonce.gateways.check.fault_proxy import running_fault_proxy
 from payonce.gateways.check.stage import Stage
 from payonce.gateways.check.verdicts import Check, Result, run_check
-from payonce.observability import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from payonce.gateways.check.vendor import Vendor
@@ -36,11 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for check in chosen:
             _say(f"{check.name:<52} {check.expected}")
         return report.EXIT_HELD
-    # The faults that the checks commit are logged by the adapters: they are no news here.
-    get_logger().setLevel(logging.CRITICAL)
     try:
         opened = _vendor(options.module)
-        with opened as vendor, running_fault_proxy(vendor.url) as proxy:
+        with _silence(), opened as vendor, running_fault_proxy(vendor.url) as proxy:
             stage = Stage(vendor, proxy)
             name = stage.gateway.name
             results = _run(chosen, stage, quiet=options.json)
@@ -67,6 +65,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print the results as JSON, at the end")
     parser.add_argument("--list", action="store_true", help="print the checks instead of running them")
     return parser.parse_args(arguments)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Log nothing: the adapters report the faults that the checks commit, and they are no news here."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
 
 
 def _vendor(text: str) -> AbstractContextManager[Vendor]:

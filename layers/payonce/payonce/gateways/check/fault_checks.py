@@ -56,13 +56,13 @@ def _submit(stage: Stage, fault: Fault) -> None:
     seen = len(stage.proxy.seen)
     with stage.proxy.broken(fault):
         outcome = stage.submit(instruction, _patience(fault))
+    requests = stage.proxy.seen[seen:]
+    stage.expect(all(ELSEWHERE not in path for _, path in requests), "it followed the redirect")
     allowed = (Unknown, NeverSent) if fault in REFUSALS else (Unknown,)
     stage.expect(isinstance(outcome, allowed), f"the outcome is {told(outcome)}")
     stage.expect_count(instruction, 1 if fault.forwards else 0)
-    requests = stage.proxy.seen[seen:]
     writes = [path for method, path in requests if method not in {"GET", "HEAD"}]
     stage.expect(len(writes) <= 1, f"one submission sent {len(writes)} requests that change something")
-    stage.expect(all(ELSEWHERE not in path for _, path in requests), "it followed the redirect")
     if fault is Fault.HUGE_AFTER:
         _expect_bounded(stage)
     _recovered(stage, instruction, outcome, executed=fault.forwards)
