@@ -43,13 +43,15 @@ class VendorFault(StrEnum):
 class SignedEvent:
     """An event as the vendor posts it. ``headers`` has lower-case names.
 
-    ``signed``: whether the vendor signs its events at all. ``stale_after_seconds``: after which time the signature has
+    ``signed``: whether the vendor signs its events at all, and ``signs_bytes``: whether the signature covers every byte
+    of the body. ``stale_after_seconds``: after which time the signature has
     to be refused, ``None`` where it has no time.
     """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     signed: bool = True
+    signs_bytes: bool = True
     stale_after_seconds: int | None = None
 
 
@@ -95,6 +97,9 @@ class Vendor:
     def advance(self, seconds: float) -> None:
         """Move the server's clock. What is due by then has happened when this returns."""
         raise NotBroughtError("no server whose clock can be moved")
+
+    def deliver(self) -> None:
+        """Hand what the vendor has sent so far to where the adapter looks. Needed where lookups rest on events."""
 
     def act_by_hand(self, kind: OperationKind, gateway_charge_id: str, amount_minor: int) -> None:
         """Capture, void or refund as somebody does in the vendor's dashboard."""
