@@ -41,7 +41,7 @@ HMAC_KEY = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
 GATEWAY = "adyen"
 SETTLEMENT_SECONDS = 3 * 86_400  # more than the fake's debits take, and less than an authorization lasts
 PATIENCE_SECONDS = 5
-_FAILED = frozenset({"declined", "refused", "canceled", "failed", "expired"})
+_FAILED = frozenset({"failed", "reversed"})
 _FAULTS = {
     VendorFault.THROTTLED: "throttle",
     VendorFault.FAILURE_KEPT: "error_kept",

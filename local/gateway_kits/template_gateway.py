@@ -26,7 +26,6 @@ from payonce.domain.gateway import (
     NextAction,
     NotFound,
     OperationKind,
-    Overtaken,
     PaymentMethodType,
     Pending,
     SubmitOutcome,
@@ -35,6 +34,7 @@ from payonce.domain.gateway import (
     WithdrawOutcome,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.declines import DECLINED, REJECTED, declined, overtaken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,8 @@ TOYPAY_CAPABILITIES = GatewayCapabilities(
     operations=frozenset(OperationKind),
     payment_method_types=frozenset({PaymentMethodType.CARD, PaymentMethodType.BANK_DEBIT}),
 )
-# The vendor's codes become payonce's closed list. What is not listed is a plain "declined": a vendor's own words may
-# tell a thief which card to try next.
+# The vendor's codes become payonce's closed list (``declines``). What is not listed is a plain "declined": a vendor's
+# own words may tell a thief which card to try next.
 DECLINE_CODES: Mapping[object, str] = {"insufficient_funds": "insufficient_funds", "expired_card": "expired_card"}
 _PATHS = {OperationKind.CAPTURE: "captures", OperationKind.VOID: "voids", OperationKind.REFUND: "refunds"}
 _SUCCEEDED = frozenset({"authorized", "paid", "done"})
@@ -103,6 +103,7 @@ class ToypayGateway:
                 "capture": instruction.capture_method.value,
                 "payer": instruction.payer.value,
                 "return_url": instruction.return_url,
+                "description": instruction.description,  # and what else of ``Instruction`` the vendor can use
             }
         else:
             path = f"/payments/{quote(instruction.gateway_charge_id or '', safe='')}/{_PATHS[instruction.kind]}"
@@ -124,7 +125,7 @@ class ToypayGateway:
             case 201, _:
                 return self._outcome(document, instruction)
             case 402, str():
-                return Declined(DECLINE_CODES.get(error, "declined"), "The payment was declined.")
+                return declined(DECLINE_CODES.get(error, DECLINED))
             case 429 | 401 | 403, _:
                 # "Requests over the limit, and without a valid key, are refused before anything is done." The payer is
                 # not told about our credentials: this is no decline.
@@ -132,13 +133,13 @@ class ToypayGateway:
                 return NeverSent(f"HTTP {answer.status}", int(retry_after) if retry_after.isdecimal() else None)
             case 409, "wrong_state":
                 # Our own earlier request would have been answered by its key, so it was somebody else.
-                return Overtaken("rejected_by_gateway", "The charge has been changed at the gateway.")
+                return overtaken(REJECTED)
             case 409, "in_progress":
                 return Unknown("the first request is still being executed", repeatable=True)
             case 422, "key_reused":
                 return Unknown("the gateway knows our key with another request")  # a defect on one of the two sides
             case ((400 | 404), str()):
-                return Declined("rejected_by_gateway", "The gateway rejected the operation; nothing was executed.")
+                return declined(REJECTED)
             case _:
                 # A status that the documents do not explain, or an answer of something between us and the vendor. "What
                 # was answered with Toypay-Kept is answered again": only a new reference can then succeed.
@@ -168,7 +169,7 @@ class ToypayGateway:
         path = f"/payments/{quote(waiting.gateway_object_id, safe='')}/cancel"
         answer = self._send("POST", path, deadline, {})
         if isinstance(answer, Answered) and answer.status == 201 and _document(answer.body).get("status") == "canceled":
-            return Declined(CANCELED, "The payment was canceled.")
+            return declined(CANCELED)
         if isinstance(answer, Answered) and answer.status == 409:  # the payer was faster, or it was declined meanwhile
             found = self.find(instruction, deadline)
             if isinstance(found, Succeeded | Declined) or type(found) is Pending:
@@ -213,11 +214,12 @@ class ToypayGateway:
         if status in _SUCCEEDED:
             return Succeeded(charge_id, identity)
         if status in {"declined", "canceled"}:
-            return Declined(CANCELED if status == "canceled" else "declined", "The payment was declined.")
+            return declined(CANCELED if status == "canceled" else DECLINED)
         if status == "processing":
             return Pending(identity, "processing")
         if status == "open":
-            return AwaitsPayer(identity, "open", _action(row.get("checkout_url")))
+            url = row.get("checkout_url")
+            return AwaitsPayer(identity, "open", NextAction(type=ActionType.REDIRECT, url=url) if url else None)
         return Unknown(f"the status is {status}", repeatable=True)  # the vendor may add one tomorrow
 
     def _send(
@@ -239,10 +241,6 @@ def _is_for(row: object, instruction: Instruction) -> bool:
     ours = (instruction.gateway_reference, instruction.kind.value, instruction.money.amount_minor)
     currency = instruction.money.currency
     return (row.get("reference"), row.get("kind"), row.get("amount_minor")) == ours and row.get("currency") == currency
-
-
-def _action(url: object) -> NextAction | None:
-    return NextAction(type=ActionType.REDIRECT, url=url) if isinstance(url, str) else None
 
 
 def _document(body: bytes) -> dict[str, Any]:

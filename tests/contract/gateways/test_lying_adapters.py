@@ -160,6 +160,55 @@ class ForgetsRefunds(ToypayGateway):
         return replace(state, refunded_minor=0) if isinstance(state, ChargeState) else state
 
 
+class SendsTwice(SendsNoKey):
+    def submit(self, instruction: Instruction, deadline: Deadline) -> Any:
+        super().submit(instruction, deadline)
+        return super().submit(instruction, deadline)
+
+
+class NobodyElseChangesACharge(ToypayGateway):
+    def submit(self, instruction: Instruction, deadline: Deadline) -> Any:
+        outcome = super().submit(instruction, deadline)
+        return Declined(outcome.code, outcome.message) if isinstance(outcome, Declined) else outcome
+
+
+class FindsByTheAmount(ToypayGateway):
+    """It takes the first operation of the kind and the amount for ours."""
+
+    def find(self, instruction: Instruction, deadline: Deadline) -> Any:
+        if instruction.kind is OperationKind.PAYMENT:
+            return super().find(instruction, deadline)
+        answer = self._send("GET", f"/payments/{instruction.gateway_charge_id}", deadline)
+        rows = json.loads(answer.body).get("operations", []) if isinstance(answer, Answered) else []
+        for row in rows:
+            if (row["kind"], row["amount_minor"]) == (instruction.kind, instruction.money.amount_minor):
+                return Succeeded(row["payment_id"], row["id"])
+        return NotFound()
+
+
+class ALimitIsADecline(ToypayGateway):
+    def _judge(self, answer: Answered, instruction: Instruction) -> Any:
+        if answer.status == 429:
+            return Declined("declined", "Too many.")
+        return super()._judge(answer, instruction)
+
+
+class NothingIsEverFinal(ToypayGateway):
+    def find(self, instruction: Instruction, deadline: Deadline) -> Any:
+        found = super().find(instruction, deadline)
+        return Unknown("not there yet") if isinstance(found, NotFound) else found
+
+
+class ADeclineIsADoubt(ToypayGateway):
+    def _judge(self, answer: Answered, instruction: Instruction) -> Any:
+        return Unknown("HTTP 402") if answer.status == 402 else super()._judge(answer, instruction)
+
+
+class ReadsNoCharge(ToypayGateway):
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> Any:
+        return Unknown("not possible")
+
+
 class HasNoVoids(ToypayGateway):
     def submit(self, instruction: Instruction, deadline: Deadline) -> Any:
         if instruction.kind is OperationKind.VOID:
@@ -295,6 +344,20 @@ LIES = {
     "a payment that waits and counts as paid": Lie("payer.asked", "Succeeded", WaitingIsPaid),
     "a debit that is paid at once": Lie("debit.fails", "Succeeded", WaitingIsPaid),
     "refunds that are not read": Lie("read_charge.paid", "refunded_minor=0", ForgetsRefunds),
+    "a payment that is sent twice": Lie("payment.executed", "have 2 executions", SendsTwice),
+    "a decline that is a doubt": Lie("payment.declined", "Unknown", ADeclineIsADoubt),
+    "a capture that is overtaken unseen": Lie("overtaken.capture", "Declined", NobodyElseChangesACharge),
+    "a void that is overtaken unseen": Lie("overtaken.void", "Declined", NobodyElseChangesACharge),
+    "a refund that is overtaken unseen": Lie("overtaken.refund", "Declined", NobodyElseChangesACharge),
+    "refunds that are found by their amount": Lie("refund.told_apart", "Succeeded", FindsByTheAmount),
+    "a capture that is found by its amount": Lie("operations.capture", "Succeeded", FindsByTheAmount),
+    "a limit that is a decline": Lie("fault.vendor.throttled", "Declined", ALimitIsADecline),
+    "a limit in no words that is a decline": Lie("fault.submit.status_429_before", "Declined", ALimitIsADecline),
+    "a lookup that is never final": Lie(
+        "lookup_authoritative_after_seconds.never_arrived", "Unknown", NothingIsEverFinal
+    ),
+    "charges that can't be read": Lie("read_charge.paid", "Unknown", ReadsNoCharge),
+    "charges that nobody has": Lie("read_charge.nobodys", "Unknown", ReadsNoCharge),
     "events without a signature": Lie("events.forged", "taken", reader=ChecksNoSignature),
     "events that were changed": Lie("events.changed", "taken", reader=ChecksNoSignature),
     "events that are old": Lie("events.stale", f"{2 * TOLERANCE_SECONDS + 1} s old", reader=ChecksNoTime),
