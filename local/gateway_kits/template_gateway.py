@@ -75,9 +75,6 @@ class ToypayGateway:
         # whether a byte was sent. An official library is used over it where that library's transport can be replaced.
         self._exchange = DeadlineExchange(clock, max_answer_bytes=MAX_ANSWER_BYTES)
 
-    def __repr__(self) -> str:
-        return f"ToypayGateway(name={self._name!r})"  # and never the key
-
     @property
     def name(self) -> str:
         """See ``Gateway``."""
@@ -141,8 +138,8 @@ class ToypayGateway:
             case ((400 | 404), str()):
                 return declined(REJECTED)
             case _:
-                # A status that the documents do not explain, or an answer of something between us and the vendor. "What
-                # was answered with Toypay-Kept is answered again": only a new reference can then succeed.
+                # The documents do not explain it, or it is an answer of something between. "What was answered with
+                # Toypay-Kept is answered again": only a new reference can then succeed.
                 return Unknown(f"HTTP {answer.status}", repeatable=answer.headers.get("toypay-kept") != "true")
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
