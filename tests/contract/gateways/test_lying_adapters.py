@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from local.gateway_kits import sandbox_bank
 from local.gateway_kits.template import OTHER_SECRET, SECRET, ToypayVendor
 from local.gateway_kits.template_events import SIGNATURE_HEADER, TOLERANCE_SECONDS, ToypayNoticeReader, sign
 from local.gateway_kits.template_gateway import TOYPAY_CAPABILITIES, ToypayGateway
@@ -40,11 +41,13 @@ from payonce.gateways.check.fault_proxy import running_fault_proxy
 from payonce.gateways.check.stage import Stage
 from payonce.gateways.check.verdicts import Verdict, run_check
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.sandbox_bank import SandboxBankGateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from payonce.domain.gateway import AwaitsPayer, GatewayCapabilities, Instruction
+    from payonce.gateways.check.vendor import Vendor
     from payonce.ports import Clock, Deadline
 
 BY_NAME = {check.name: check for check in CHECKS}
@@ -381,3 +384,53 @@ def test_a_lie_is_found_by_its_name(name: str) -> None:
     with lying(lie) as vendor, running_fault_proxy(vendor.url) as proxy:
         result = run_check(BY_NAME[lie.found_by], Stage(vendor, proxy))
     assert (result.verdict, lie.says in result.happened) == (Verdict.BROKEN, True), result.happened
+
+
+def forges(*_: Any) -> Any:
+    return Succeeded("ch_1", "op_1")
+
+
+def loses(honest: Callable[..., Any]) -> Callable[..., Any]:
+    """Take a lost answer for one that says that there is nothing."""
+
+    def call(*arguments: Any) -> Any:
+        outcome = honest(*arguments)
+        return NeverSent("lost") if isinstance(outcome, Unknown) else outcome
+
+    return call
+
+
+def hurries(honest: Callable[..., Any]) -> Callable[..., Any]:
+    """Give up long before the deadline."""
+
+    def call(adapter: Any, instruction: Instruction, deadline: Deadline) -> Any:
+        return honest(adapter, instruction, deadline.earlier(time.time_ns() // 1_000_000 + 100))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("method", "lie", "found_by"),
+    [
+        ("confirm", lambda _: forges, "confirm.forged"),
+        ("confirm", loses, "confirm.twice"),
+        ("find", loses, "payer.find_lost"),
+        ("submit", hurries, "fault.submit.slow_after"),
+    ],
+)
+def test_a_lie_about_a_second_step_is_found(
+    bank: Vendor, monkeypatch: pytest.MonkeyPatch, method: str, lie: Callable[..., Any], found_by: str
+) -> None:
+    """On the sandbox bank, because Toypay needs no confirmation."""
+    with running_fault_proxy(bank.url) as proxy:
+        stage = Stage(bank, proxy)
+        assert run_check(BY_NAME[found_by], stage).verdict is Verdict.HELD
+        monkeypatch.setattr(SandboxBankGateway, method, lie(getattr(SandboxBankGateway, method)))
+        assert run_check(BY_NAME[found_by], stage).verdict is Verdict.BROKEN
+
+
+@pytest.fixture(scope="module")
+def bank() -> Iterator[Vendor]:
+    """The sandbox bank that remembers."""
+    with sandbox_bank.vendor() as vendor:
+        yield vendor
