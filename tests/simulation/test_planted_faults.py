@@ -157,7 +157,7 @@ def asks_for_nobody_else(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("fault", "promise"),
     [
-        (resubmits_without_asking, "P1 P4"),
+        (resubmits_without_asking, "P1 P4 P9"),
         (reserves_nothing, "P0 P1"),
         (makes_a_new_identity_at_takeover, "P1"),
         (says_503_after_a_lost_claim, "P2"),

@@ -51,7 +51,7 @@ def canceled_while_authorized(kind: OperationKind) -> tuple[World, HoldingGatewa
     """
     world, gateway = world_of()
     payment_id = told(world.create(payment_method="pm_3ds", capture=CaptureMethod.MANUAL))["id"]
-    gateway.withdraw = lambda _instruction, waiting, _deadline: waiting  # type: ignore[method-assign]
+    gateway.withdraw = lambda _instruction, waiting, _deadline: waiting  # type: ignore[method-assign, assignment]
     assert world.follow_up(OperationKind.VOID, payment_id, "key-cancel").response.status == 202
     gateway.pay()
     world.clock.ms += 61_000
@@ -94,6 +94,23 @@ def test_a_payment_that_waits_again_is_withdrawn_again() -> None:
     pass_time(world, 2)
     assert world.follow_up(OperationKind.VOID, payment_id, "key-cancel").response.status == 201
     assert stored(world, payment_id).status.value == "voided"
+
+
+def test_a_cancellation_that_is_taken_over_by_its_retry_is_the_same_cancellation() -> None:
+    """The first owner withdraws and dies, the settlement sees it, and the client asks again.
+
+    Fails (402 for what was canceled) when what the payment is by now decides how the retry goes on.
+    """
+    world, gateway = world_of()
+    payment_id = told(world.create(payment_method="pm_3ds"))["id"]
+    gateway.unanswered = 2
+    assert world.follow_up(OperationKind.VOID, payment_id, "key-cancel").response.status == 202
+    world.clock.ms += 61_000
+    world.settle()
+    assert stored(world, payment_id).status.value == "voided"
+    answer = world.follow_up(OperationKind.VOID, payment_id, "key-cancel")
+    assert (answer.response.status, told(answer)["status"]) == (201, "succeeded")
+    assert [asked.kind for asked in gateway.submissions] == [OperationKind.PAYMENT]
 
 
 def test_the_release_of_a_confirmation_in_doubt_leaves_the_payment_alone() -> None:

@@ -16,10 +16,10 @@ from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
 from payonce.observability import get_logger
 from payonce.payments import payment_reads
-from payonce.payments.cancel_waiting import CancelWaiting
+from payonce.payments.cancel_waiting import follow_up_work
 from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import COMMIT_RESERVE_MS, SUBMIT_TIMEOUT_MS
 
@@ -138,9 +138,7 @@ def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Wor
             amount_minor=body.amount_minor if isinstance(body, AmountBody) else None,
             services=application.services,
         )
-        if plan.awaits_payer:
-            return CancelWaiting(plan, application.gateway, application.services)
-        return FollowUp(plan, application.gateway, application.services)
+        return follow_up_work(plan, application.gateway, application.services)
 
     return work
 
