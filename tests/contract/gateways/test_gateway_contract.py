@@ -35,7 +35,7 @@ from payonce.gateways.stripe_gateway import stripe_from_options
 from payonce.notices.told import KeptNoticeBook
 from payonce.ports import Deadline, Gateway
 from payonce.stores.memory import MemoryDatabase
-from tests.support.adyen import RETURN_URL, AdyenStage, adyen_stage
+from tests.support.adyen import RETURN_URL, SHOPPER, AdyenStage, adyen_stage
 from tests.support.adyen import token as adyen_token
 from tests.support.world import RealClock
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 CLOCK = RealClock()
 PATIENCE_SECONDS = 60
+OF_ADYEN = ("pm_token_A", "STORED_")  # whose stored methods are a shopper's
 _numbers = itertools.count(1)
 
 
@@ -126,6 +127,7 @@ def payment(token: str, capture: CaptureMethod = CaptureMethod.AUTOMATIC) -> Ins
         capture_method=capture,
         payment_method=token,
         first_submitted_at_ms=CLOCK.now_ms(),
+        customer=SHOPPER if token.startswith(OF_ADYEN) else None,
     )
 
 
@@ -272,7 +274,7 @@ def test_what_finds_nobody_listening_was_never_sent() -> None:
     book = KeptNoticeBook(MemoryDatabase())
     adyen = adyen_from_options("a", adyen_options, {"adyen_api_key": "x"}, book, CLOCK)
     for gateway in (bank, stripe, adyen):
-        instruction = payment("shopper:pm_token")
+        instruction = replace(payment("pm_token"), customer=SHOPPER if gateway is adyen else None)
         assert isinstance(gateway.submit(instruction, soon()), NeverSent)
         # Adyen's adapter asks its own book, which is there, and never final.
         assert isinstance(gateway.find(instruction, soon()), NotFound if gateway is adyen else Unknown)

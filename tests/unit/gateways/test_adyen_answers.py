@@ -105,8 +105,9 @@ def instruction(kind: OperationKind = OperationKind.PAYMENT, **changes: Any) -> 
         payment_id="pay_1",
         money=Money(1000, "EUR"),
         capture_method=CaptureMethod.AUTOMATIC,
-        payment_method="shopper:8415",
+        payment_method="stored:8415",
         first_submitted_at_ms=1,
+        customer="shopper-1",
         gateway_charge_id=None if kind is OperationKind.PAYMENT else PSP,
     )
     return replace(plain, **changes)
@@ -341,8 +342,7 @@ def test_a_repeated_request_is_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"payment_method": "ideal"}, "rejected_by_gateway"),  # a card has to be stored
-        ({"payment_method_type": PaymentMethodType.VOUCHER}, "rejected_by_gateway"),
+        ({"customer": None}, "rejected_by_gateway"),  # whose card it is
         ({"payment_method_type": PaymentMethodType.BANK_DEBIT, "money": Money(1, "JPY")}, "currency_not_supported"),
         ({"money": Money(105, "CVE")}, "amount_not_supported"),
     ],
@@ -515,3 +515,67 @@ def test_the_library_is_imported_only_where_adyen_is_configured() -> None:
     path = [entry for entry in sys.path if entry]
     check = subprocess.run([sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}; {code}"], check=False)
     assert check.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {},
+            {
+                "paymentMethod": {"type": "scheme", "storedPaymentMethodId": "8415"},
+                "shopperReference": "shopper-1",
+                "shopperInteraction": "Ecommerce",
+                "recurringProcessingModel": "CardOnFile",
+            },
+        ),
+        (
+            {"payer": Payer.ABSENT, "payment_method": "M5N7TQ4TG5PFWR50"},
+            {
+                "paymentMethod": {"type": "scheme", "storedPaymentMethodId": "M5N7TQ4TG5PFWR50"},
+                "shopperReference": "shopper-1",
+                "shopperInteraction": "ContAuth",
+                "recurringProcessingModel": "UnscheduledCardOnFile",
+            },
+        ),
+        (
+            {"payment_method_type": PaymentMethodType.BANK_DEBIT, "money": Money(1, "GBP")},
+            {
+                "paymentMethod": {"type": "directdebit_GB", "storedPaymentMethodId": "8415"},
+                "shopperReference": "shopper-1",
+                "shopperInteraction": "Ecommerce",
+                "recurringProcessingModel": "CardOnFile",
+            },
+        ),
+        (
+            {"payment_method_type": PaymentMethodType.BANK_TRANSFER, "payment_method": "ideal", "customer": None},
+            {"paymentMethod": {"type": "ideal"}, "shopperInteraction": "Ecommerce"},
+        ),
+        (
+            {"payment_method_type": PaymentMethodType.BANK_TRANSFER, "payment_method": "ideal", "saves_method": True},
+            {
+                "paymentMethod": {"type": "ideal"},
+                "shopperReference": "shopper-1",
+                "shopperInteraction": "Ecommerce",
+                "storePaymentMethod": True,
+                "recurringProcessingModel": "UnscheduledCardOnFile",
+            },
+        ),
+    ],
+)
+def test_the_request_says_whose_method_it_is_and_who_is_there(
+    changes: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Fails when an absent payer is not declared as such: the issuer would ask for somebody who is not there."""
+    gateway, paper = gateway_on(WHOLE)
+    gateway.submit(instruction(statement_descriptor="SHOP & CO #1", **changes), SOON)
+    ((*_, body),) = paper.asked
+    about = (
+        "paymentMethod",
+        "shopperReference",
+        "shopperInteraction",
+        "storePaymentMethod",
+        "recurringProcessingModel",
+    )
+    assert {name: body[name] for name in about if name in body} == expected
+    assert body["shopperStatement"] == "SHOP   CO  1"

@@ -57,7 +57,9 @@ class AdyenStage(Stage):
 
     def create(self) -> dict[str, Any]:
         """Create a payment, and return it."""
-        view: dict[str, Any] = json.loads(self.world.create(payment_method="shopper:8415").response.body)
+        view: dict[str, Any] = json.loads(
+            self.world.create(payment_method="stored:8415", customer="shopper-1").response.body
+        )
         return view
 
 
