@@ -34,8 +34,8 @@ _numbers = itertools.count(1)
 
 
 def token(holder: str = "") -> str:
-    """Return a token: of a card of its own, or of the fake's card with this holder."""
-    return f"{SHOPPER}:{f'STORED_{holder}' if holder else f'pm_token_{next(_numbers)}'}"
+    """Return a token of the shopper's: of a card of its own, or of the fake's card with this holder."""
+    return f"STORED_{holder}" if holder else f"pm_token_A{next(_numbers)}"
 
 
 @dataclass
@@ -76,9 +76,10 @@ class AdyenStage:
 
     def charges_of(self, payment_method: str) -> list[dict[str, object]]:
         """Return the executed charges of a stored method, from the fake's books."""
-        stored = payment_method.rpartition(":")[2]
         executed = {row["psp_reference"] for row in self.handle.charges()}
-        return [row for row in self.handle.payments(stored_method_id=stored) if row["psp_reference"] in executed]
+        return [
+            row for row in self.handle.payments(stored_method_id=payment_method) if row["psp_reference"] in executed
+        ]
 
 
 @contextmanager

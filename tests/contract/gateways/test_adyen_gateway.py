@@ -75,6 +75,7 @@ def payment(payment_method: str | None = None, **changes: Any) -> Instruction:
         capture_method=CaptureMethod.AUTOMATIC,
         payment_method=payment_method or token(),
         first_submitted_at_ms=CLOCK.now_ms(),
+        customer=SHOPPER,
     )
     return replace(plain, **changes)
 
@@ -227,7 +228,7 @@ def test_concurrent_duplicates_are_one_charge(stage: AdyenStage) -> None:
 
 def test_what_is_wrong_is_refused_and_the_operators_mistakes_are_told_apart(stage: AdyenStage) -> None:
     """Fails when a wrong key is a decline: the payer would be told of it."""
-    unknown = payment("shopper_1:8NOBODYS")
+    unknown = payment("stored:8NOBODYS")
     refused = stage.gateway().submit(unknown, soon())
     assert isinstance(refused, Declined)
     assert refused.code == "rejected_by_gateway"
@@ -457,7 +458,7 @@ def test_a_payment_with_3d_secure_and_its_refund_end_by_notifications(stage: Ady
     """Through the whole protocol. Fails when a settlement does not know the refund's id at Adyen."""
     stage.handle.configure(modification_reference="payment")
     world = world_at(stage)
-    created = world.create(key=key("a"), payment_method=token("AUTHENTICATE"))
+    created = world.create(key=key("a"), payment_method=token("AUTHENTICATE"), customer=SHOPPER)
     view = json.loads(created.response.body)
     assert (created.response.status, view["status"]) == (201, "requires_action")
     result = result_of(at_the_bank(view["next_action"]["url"], "approved"))
@@ -477,7 +478,7 @@ def test_a_payment_with_3d_secure_and_its_refund_end_by_notifications(stage: Ady
 def test_a_payer_who_does_not_act_in_time_is_given_up_when_adyen_gives_up(stage: AdyenStage) -> None:
     """Fails when the payment expires by our clock alone: the payer could still pay at Adyen."""
     world = world_at(stage)
-    created = world.create(key=key("a"), payment_method=token("AUTHENTICATE"))
+    created = world.create(key=key("a"), payment_method=token("AUTHENTICATE"), customer=SHOPPER)
     payment_id = json.loads(created.response.body)["id"]
     world.clock.ms += 2 * HOUR_MS
     world.settle()
@@ -518,7 +519,7 @@ def test_under_any_faults_there_is_one_charge_and_the_truth_is_told(stage: Adyen
                 stage.handle.scenario(chance.choice(FAULTS), delay_ms=50, times=1)
             # Something else may be under way, or Adyen be out of reach, and the client is told to come again.
             with suppress(PayonceError):
-                world.create(key=f"s{seed}-{number}", payment_method=method)
+                world.create(key=f"s{seed}-{number}", payment_method=method, customer=SHOPPER)
             world.clock.ms += chance.choice([1_000, 60_000])
             if chance.random() < 0.5:
                 world.recover()

@@ -11,13 +11,14 @@
 
 The body depends on the instruction and the gateway's configuration alone, so that a repetition is the same request.
 
-A ``payment_method`` is ``<shopperReference>:<storedPaymentMethodId>``, because Adyen stores a shopper's methods under
-the shop's reference of the shopper, or the type of a method that needs no details, such as ``ideal``.
+The ``payment_method`` of a card or debit is a ``storedPaymentMethodId`` of the shopper whose reference is ``customer``;
+``stored:`` may stand before it. Any other is the type of a method that needs no details, such as ``ideal``.
 https://docs.adyen.com/online-payments/capture, https://docs.adyen.com/online-payments/tokenization.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
 
 ADYEN_METHOD_TYPES = frozenset(PaymentMethodType)
 CARD = "scheme"
+STORED_TYPES = frozenset({PaymentMethodType.CARD, PaymentMethodType.BANK_DEBIT})
+STORED_PREFIX = "stored:"  # of ids that begin with a digit, which no payment_method of payonce's may
 # Adyen's type of a debit, by its currency.
 DEBITS: Mapping[str, str] = MappingProxyType({"EUR": "sepadirectdebit", "USD": "ach", "GBP": "directdebit_GB"})
+_NOT_ON_STATEMENTS = re.compile(r"[^A-Za-z0-9 .,'_?+*/-]")  # of the specification's shopperStatement
 # Adyen requires a returnUrl of every payment. Nobody can be sent to this one: RFC 2606, 2.
 NOWHERE = "https://return.invalid/"
 PAYMENT_KEY, MERCHANT_KEY = "payonce_payment_id", "payonce_merchant_id"  # metadata's names have at most 20 characters
@@ -59,10 +63,8 @@ def refusal_before(instruction: Instruction, account: Account) -> tuple[str, str
     kind, currency = instruction.payment_method_type, instruction.money.currency
     if kind is PaymentMethodType.BANK_DEBIT and currency not in DEBITS:
         return CURRENCY_NOT_SUPPORTED, f"Debits in {currency} are not supported by this gateway."
-    stored = ":" in instruction.payment_method
-    if stored != (kind in {PaymentMethodType.CARD, PaymentMethodType.BANK_DEBIT}):
-        form = "the type of an Adyen method" if stored else "<shopperReference>:<storedPaymentMethodId>"
-        return REJECTED, f"The payment_method of a {kind.value} has to be {form}."
+    if kind in STORED_TYPES and instruction.customer is None:
+        return REJECTED, "At this gateway the payment_method of a card or debit is a customer's: customer is missing."
     if not _return_url(instruction, account):
         return REJECTED, "This gateway needs a return_url for a payer who is present."
     return None
@@ -92,25 +94,41 @@ def submit_details(apis: Apis, details: Mapping[str, str], key: str) -> object:
 
 
 def _payment(instruction: Instruction, account: Account) -> dict[str, Any]:
-    shopper, _, stored_id = instruction.payment_method.rpartition(":")
-    absent = instruction.payer is Payer.ABSENT
     body: dict[str, Any] = {
         "returnUrl": _return_url(instruction, account),
         "channel": "Web",
-        "shopperInteraction": "ContAuth" if absent else "Ecommerce",
         "metadata": {PAYMENT_KEY: instruction.payment_id, MERCHANT_KEY: instruction.merchant_id},
+        **_method(instruction),
     }
-    if shopper:
-        kind = CARD if instruction.payment_method_type is PaymentMethodType.CARD else DEBITS[instruction.money.currency]
-        body["paymentMethod"] = {"type": kind, "storedPaymentMethodId": stored_id}
-        body["shopperReference"] = shopper
-        body["recurringProcessingModel"] = "UnscheduledCardOnFile" if absent else "CardOnFile"
-    else:
-        body["paymentMethod"] = {"type": instruction.payment_method}
+    if instruction.statement_descriptor is not None:
+        body["shopperStatement"] = _NOT_ON_STATEMENTS.sub(" ", instruction.statement_descriptor)
     if instruction.capture_method is CaptureMethod.MANUAL:
         body["additionalData"] = {"manualCapture": "true"}
     else:
         body["captureDelayHours"] = 0
+    return body
+
+
+def _method(instruction: Instruction) -> dict[str, Any]:
+    """Return the members about the method and who pays by it.
+
+    https://docs.adyen.com/api-explorer/Checkout/72/post/payments, ``recurringProcessingModel``: required where details
+    are stored, or stored ones are used.
+    """
+    absent = instruction.payer is Payer.ABSENT
+    body: dict[str, Any] = {"shopperInteraction": "ContAuth" if absent else "Ecommerce"}
+    if instruction.customer is not None:
+        body["shopperReference"] = instruction.customer
+    if instruction.payment_method_type in STORED_TYPES:
+        is_card = instruction.payment_method_type is PaymentMethodType.CARD
+        kind = CARD if is_card else DEBITS[instruction.money.currency]
+        stored_id = instruction.payment_method.removeprefix(STORED_PREFIX)
+        body["paymentMethod"] = {"type": kind, "storedPaymentMethodId": stored_id}
+        body["recurringProcessingModel"] = "UnscheduledCardOnFile" if absent else "CardOnFile"
+    else:
+        body["paymentMethod"] = {"type": instruction.payment_method}
+        if instruction.saves_method and instruction.customer is not None:
+            body |= {"storePaymentMethod": True, "recurringProcessingModel": "UnscheduledCardOnFile"}
     return body
 
 
