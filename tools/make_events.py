@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+from payonce.domain.dispute import dispute_id_of
 from payonce.domain.events import build_event
 from payonce.domain.payment import Change
 from payonce.outbox import event_item
@@ -31,6 +32,7 @@ PATH_IDS = {
     "break_id": "brk_" + "b7" * 32,
     "idempotency_key": KEY,
     "gateway": "bank",
+    "dispute_id": dispute_id_of(PAYMENT_ID, "dp_at_the_gateway"),
 }
 ENDPOINTS = "/webhook_endpoints"
 ENDPOINT = ENDPOINTS + "/{endpoint_id}"
@@ -393,6 +395,13 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "first_page": proxy("GET", "/payments", query={"limit": "10"}),
         "bad_cursor": proxy("GET", "/payments", query={"cursor": "nonsense"}),
     },
+    "list_disputes": {
+        "first_page": proxy("GET", "/disputes", query={"limit": "10"}),
+        "lost": proxy("GET", "/disputes", query={"status": "lost"}),
+        "bad_cursor": proxy("GET", "/disputes", query={"cursor": "nonsense"}),
+    },
+    "get_dispute": {"by_id": proxy("GET", "/disputes/{dispute_id}")},
+    "list_payment_disputes": {"by_id": proxy("GET", "/payments/{payment_id}/disputes")},
     "get_balances": {"all": proxy("GET", "/balances")},
     "create_webhook_endpoint": {
         "all_events": proxy("POST", ENDPOINTS, body={"url": "https://hooks.example.com/payonce"}),

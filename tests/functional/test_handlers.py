@@ -35,6 +35,7 @@ from tests.support.aws import (
     dump,
 )
 from tests.support.breaks import store_break, store_proposal
+from tests.support.disputes import store_dispute
 from tests.support.events import Context
 from tests.support.payments import stored_payment, waiting_payment
 from tests.support.webhook_api import holds_secret, store_event, stored_endpoint
@@ -84,6 +85,11 @@ EXPECTED = {
     "get_payment_history/by_id": 200,
     "list_payments/first_page": 200,
     "list_payments/bad_cursor": 400,
+    "list_disputes/first_page": 200,
+    "list_disputes/lost": 200,
+    "list_disputes/bad_cursor": 400,
+    "get_dispute/by_id": 200,
+    "list_payment_disputes/by_id": 200,
     "get_balances/all": 200,
     "create_webhook_endpoint/all_events": 201,
     "create_webhook_endpoint/ed25519": 201,
@@ -196,20 +202,15 @@ def store_what_is_named(application: Application, function: str, event: dict[str
     named = event.get("pathParameters") or {}
     merchant_id = ((event.get("requestContext") or {}).get("authorizer") or {}).get("merchant_id", "")
     database, now_ms = application.database, application.clock.now_ms()
-    if "payment_id" in named:
+    if "dispute" in function:
+        store_dispute(database, merchant_id)
+    elif "payment_id" in named:
         payment = named_payment(function, merchant_id, named["payment_id"])
         database.write(first_writes(payment, Change.CHARGED, None))
     if "endpoint_id" in named:
         database.write(create_writes(stored_endpoint(merchant_id, named["endpoint_id"])))
         database.write([Insert(Table.ENDPOINTS, {**quota_key(merchant_id), LEFT: 99})])
-    if "delivery_id" in named:
-        outbox_event = store_event(database, 1, created_at_ms=now_ms, merchant_id=merchant_id)
-        delivery = new_delivery(outbox_event, named["endpoint_id"], DeliveryStatus.FAILED, now_ms=now_ms)
-        database.write([insert_write(replace(delivery, delivery_id=named["delivery_id"]))])
-    if "replay_id" in named:
-        endpoint = stored_endpoint(merchant_id, named["endpoint_id"])
-        replay = new_replay(endpoint, named["replay_id"], only=ReplayOnly.ALL, from_ms=0, until_ms=1, now_ms=now_ms)
-        database.write([insert_replay_write(replay)])
+        store_named_delivery(application, merchant_id, named)
     if "idempotency_key" in named:
         one = record_id(merchant_id, "create_payment", named["idempotency_key"])
         database.write([Insert(Table.IDEMPOTENCY, to_item(stored_claim(one, now_ms)))])
@@ -221,16 +222,34 @@ def store_what_is_named(application: Application, function: str, event: dict[str
         listed = stored_payment(merchant_id, LISTED_ID, captured=True)
         database.write(first_writes(replace(listed, updated_at_ms=now_ms - 60_000), Change.CHARGED, None))
     if "event_id" in named:
-        resource_id, version = event_place(named["event_id"])
-        made = build_event(
-            Change.CHARGED,
-            merchant_id=merchant_id,
-            resource_id=resource_id,
-            version=version,
-            created_at_ms=now_ms,
-            data={},
-        )
-        database.write([event_write(made)])
+        store_named_event(application, merchant_id, named["event_id"])
+
+
+def store_named_delivery(application: Application, merchant_id: str, named: dict[str, str]) -> None:
+    """Store the delivery or the replay that the path names."""
+    database, now_ms = application.database, application.clock.now_ms()
+    if "delivery_id" in named:
+        outbox_event = store_event(database, 1, created_at_ms=now_ms, merchant_id=merchant_id)
+        delivery = new_delivery(outbox_event, named["endpoint_id"], DeliveryStatus.FAILED, now_ms=now_ms)
+        database.write([insert_write(replace(delivery, delivery_id=named["delivery_id"]))])
+    if "replay_id" in named:
+        endpoint = stored_endpoint(merchant_id, named["endpoint_id"])
+        replay = new_replay(endpoint, named["replay_id"], only=ReplayOnly.ALL, from_ms=0, until_ms=1, now_ms=now_ms)
+        database.write([insert_replay_write(replay)])
+
+
+def store_named_event(application: Application, merchant_id: str, event_id: str) -> None:
+    """Store an event with this id."""
+    resource_id, version = event_place(event_id)
+    made = build_event(
+        Change.CHARGED,
+        merchant_id=merchant_id,
+        resource_id=resource_id,
+        version=version,
+        created_at_ms=application.clock.now_ms(),
+        data={},
+    )
+    application.database.write([event_write(made)])
 
 
 def named_payment(function: str, merchant_id: str, payment_id: str) -> Payment:

@@ -14,6 +14,7 @@ from payonce.domain.gateway import (
     ChargeOutcome,
     ChargeState,
     Declined,
+    DisputeState,
     GatewayCapabilities,
     Instruction,
     LookupOutcome,
@@ -122,6 +123,9 @@ class ScriptedGateway:
     submissions: list[Instruction] = field(default_factory=list)
     inquiries: list[Instruction] = field(default_factory=list)
     remembered: set[str] = field(default_factory=set)
+    # What the payer's bank has taken back of the first charge.
+    reversed_minor: int = 0
+    disputes: tuple[DisputeState, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -188,13 +192,20 @@ class ScriptedGateway:
                     reference = booking.instruction.gateway_reference
         if not amounts[OperationKind.PAYMENT]:
             return NotFound()
+        first = self._is_first(gateway_charge_id)
         return ChargeState(
             captured_minor=amounts[captured],
             refunded_minor=amounts[OperationKind.REFUND],
             voided=amounts[OperationKind.VOID] > 0,
             currency=currency,
             gateway_reference=reference,
+            reversed_minor=self.reversed_minor if first else 0,
+            disputes=self.disputes if first else (),
         )
+
+    def _is_first(self, gateway_charge_id: str | None) -> bool:
+        outcome = self.succeeded(OperationKind.PAYMENT)[0].outcome
+        return isinstance(outcome, Succeeded) and outcome.gateway_charge_id == gateway_charge_id
 
     def elsewhere(self, kind: OperationKind, amount_minor: int) -> None:
         """Do something to the first charge that payonce has not asked for, as somebody at the bank's dashboard does."""
@@ -226,7 +237,10 @@ class ScriptedGateway:
         if instruction.capture_method is CaptureMethod.AUTOMATIC:
             captured_minor = moved[OperationKind.PAYMENT]
         if instruction.kind is OperationKind.REFUND:
-            return instruction.money.amount_minor <= captured_minor - moved[OperationKind.REFUND]
+            taken_minor = 0
+            if self._is_first(instruction.gateway_charge_id):
+                taken_minor = self.reversed_minor + sum(dispute.withdrawn_minor for dispute in self.disputes)
+            return instruction.money.amount_minor <= captured_minor - moved[OperationKind.REFUND] - taken_minor
         if moved[OperationKind.VOID] or (captured_minor and not self.capabilities.multiple_captures):
             return False
         if instruction.kind is OperationKind.VOID and captured_minor:

@@ -32,6 +32,9 @@ BY_DAY_INDEX = "events-by-day"
 DAY_SHARDS = 32
 # A merchant's lists: the first versions of payments, which is the list of the payments too, and all other events.
 FIRSTS, CHANGES = "P", "E"
+# The list of a merchant's disputes stands in the index by reference, under a reference that no payment can have. Only
+# the event that opens a dispute is in it: an ordinary payment's events cost nothing for this list.
+DISPUTES = ""
 LIST_SHARDS = 4  # of each list: some 4,000 events a second of one merchant
 CORRECTION_PREFIX = "CORRECTION#"  # letters sort after digits: corrections follow the resource's own versions
 KEYS_AT_ONCE = 100  # the most that a batch of keys may have
@@ -79,7 +82,7 @@ def event_item(
     """Return the stored form of an event. ``told``: what else is kept of the change, as JSON.
 
     ``listed``: in which of the merchant's lists it stands, ``FIRSTS`` or ``CHANGES``. ``reference``: the merchant's
-    own, by which a payment can be looked up.
+    own, by which a payment can be looked up, or ``DISPUTES``.
     """
     kept = json.dumps({"type": event.event_type, **(told or {})}, separators=(",", ":"), ensure_ascii=False)
     item = {

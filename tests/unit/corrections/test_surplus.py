@@ -8,7 +8,7 @@ import pytest
 
 from payonce.corrections.policy import Policy
 from payonce.corrections.record import CorrectionStatus
-from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.domain.gateway import ChargeState, DisputeStatus, OperationKind, Succeeded
 from payonce.domain.money import Money
 from payonce.reconciliation.cases.why import Why, WhyReason
 from payonce.reconciliation.model import Break, Evidence, Source
@@ -21,6 +21,7 @@ from tests.support.corrections import (
     payment_id_of,
     with_case,
 )
+from tests.support.disputes import dispute
 from tests.support.world import MERCHANT, World
 
 CHECKER = "key_checker"
@@ -177,3 +178,33 @@ def pair(world: World, why: Why | None = None) -> tuple[str, Break]:
         ),
     )
     return payments[0], with_case(world, found, why)
+
+
+TAKEN = {
+    "disputed": {"disputes": (dispute(DisputeStatus.EVIDENCE_DUE, 1000),)},
+    "already_given_back": {"disputes": (dispute(DisputeStatus.LOST, 1000),)},
+    "reversed": {"reversed_minor": 1000},
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+@pytest.mark.parametrize("when", ["before", "while the approval waits"])
+def test_what_the_payers_bank_took_back_is_not_given_back_by_a_correction(
+    world: World, monkeypatch: pytest.MonkeyPatch, taken: str, when: str
+) -> None:
+    """Fails when only refunds count as given back: the payer would have the surplus twice."""
+    found = duplicate_capture(world)
+    corrections, identity = corrections_in(world, Policy()), identity_of(found)
+    state = ChargeState(captured_minor=1000, refunded_minor=0, voided=False, currency="EUR", **TAKEN[taken])  # type: ignore[arg-type]
+    if when == "before":
+        monkeypatch.setattr(world.gateway, "read_charge", lambda *_: state)
+        after = corrections.advance(found, deadline(world)).correction
+        expected = (_S.MANUAL, "disputed") if taken == "disputed" else (_S.CORRECTED, "already_given_back")
+    else:
+        corrections.advance(found, deadline(world))
+        monkeypatch.setattr(world.gateway, "read_charge", lambda *_: state)
+        corrections.approve(identity, proposal_version=1, actor=CHECKER)
+        after = corrections.execute(identity, deadline(world)).correction
+        expected = (_S.FAILED, "disputed") if taken == "disputed" else (_S.CORRECTED, "already_given_back")
+    assert (after.status, after.outcome) == expected
+    assert world.gateway.succeeded(OperationKind.REFUND) == []

@@ -14,8 +14,9 @@ from payonce.entrypoints.event_catalogue import TEXTS, webhooks
 from payonce.entrypoints.openapi import build_openapi
 from payonce.outbox import opened
 from payonce.ports import Table
+from tests.support.disputes import store_dispute
 from tests.support.holding import HoldingGateway
-from tests.support.world import World
+from tests.support.world import MERCHANT, World
 
 
 def test_every_event_has_a_text_and_a_payload() -> None:
@@ -43,6 +44,7 @@ def sent() -> dict[str, Any]:
     created("key-8")
     created("key-9")
     world.follow_up(OperationKind.VOID, created("key-10", capture=CaptureMethod.MANUAL), "key-11")
+    store_dispute(world.database, MERCHANT)
     events = {}
     for item in world.database._tables[Table.OUTBOX].values():  # type: ignore[attr-defined]
         event = opened(item)
@@ -54,7 +56,7 @@ EVENTS = sent()
 
 
 def test_the_story_has_events_of_every_kind_of_payload() -> None:
-    assert {name.partition(".")[0] for name in EVENTS} == {"payment", "capture", "void", "refund"}
+    assert {name.partition(".")[0] for name in EVENTS} == {"payment", "capture", "void", "refund", "dispute"}
     assert len(EVENTS) >= 10
 
 

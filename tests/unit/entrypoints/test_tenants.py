@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.disputes import store_dispute
 from tests.support.events import PAYMENT, call
+from tools.make_events import PATH_IDS
 
 if TYPE_CHECKING:
     from payonce.wiring.application import Application
@@ -39,6 +41,20 @@ def test_another_merchants_payment_is_not_there(application: Application, operat
     }
     assert found["mer_2"] == 404
     assert found["mer_1"] != 404
+
+
+def test_another_merchants_disputes_are_not_there(application: Application) -> None:
+    """Fails when the merchant is left out of the key of a dispute, or of the partition of their list."""
+    store_dispute(application.database, "mer_1")
+    paths = {
+        "get_dispute": {"dispute_id": PATH_IDS["dispute_id"]},
+        "list_payment_disputes": {"payment_id": PATH_IDS["payment_id"]},
+    }
+    for operation, path in paths.items():
+        assert call(application, operation, None, path=path, merchant_id="mer_2")["statusCode"] == 404
+        assert call(application, operation, None, path=path, merchant_id="mer_1")["statusCode"] == 200
+    assert document(call(application, "list_disputes", None, merchant_id="mer_2"))["data"] == []
+    assert len(document(call(application, "list_disputes", None, merchant_id="mer_1"))["data"]) == 1
 
 
 def test_lists_and_balances_are_ones_own(application: Application) -> None:

@@ -12,7 +12,7 @@ from payonce.corrections.reversal import REVERSAL, find_booked
 from payonce.domain.gateway import ChargeState, OperationKind
 from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
-from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK, left_minor
+from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK, DISPUTED, is_undecided, left_minor
 from payonce.payments.follow_up import load_payment
 
 if TYPE_CHECKING:
@@ -89,7 +89,10 @@ class Rereading(Approvals):
             return Step(correction, retry_later=True)
         if state.currency != correction.currency:
             return Step(self._change(correction, status=_S.MANUAL, outcome="currency_differs"))
-        if state.voided or (state.captured_minor > 0 and left_minor(state) == 0):
+        if left_minor(state) < correction.amount_minor and is_undecided(state):
+            # Whoever decides the dispute may give the money to the payer, and a refund would give it twice.
+            return Step(self._change(correction, status=_S.MANUAL, outcome=DISPUTED))
+        if state.voided or (state.captured_minor > 0 and left_minor(state) <= 0):
             return Step(self._change(correction, status=_S.CORRECTED, outcome=ALREADY_GIVEN_BACK))
         kind = OperationKind.REFUND if state.captured_minor else OperationKind.VOID
         if kind is OperationKind.VOID and correction.action is Action.REFUND_PAYMENT:

@@ -24,6 +24,11 @@ def gateway_receivable(gateway: str) -> str:
     return f"gateway_receivable:{gateway}"
 
 
+def gateway_disputed(gateway: str) -> str:
+    """Return the account that holds what ``gateway`` has withdrawn for disputes that are not lost."""
+    return f"gateway_disputed:{gateway}"
+
+
 @dataclass(frozen=True, slots=True)
 class Posting:
     """One line: a positive amount (debit) or a negative one (credit) in minor units on an account."""
@@ -33,10 +38,16 @@ class Posting:
 
 
 class MovementKind(StrEnum):
-    """The two movements of money that a gateway's report contains too."""
+    """The movements of money that a gateway's report contains too.
+
+    ``CHARGE_REVERSAL``: the payer's bank took a charge back, in whole or in part. ``DISPUTE``: the gateway withdrew
+    money for a dispute, or gave it back.
+    """
 
     CHARGE = "charge"
     REFUND = "refund"
+    CHARGE_REVERSAL = "charge_reversal"
+    DISPUTE = "dispute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +139,30 @@ def charge(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
 def refund(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
     """Return the postings of a refund: the amount went back to the payer."""
     return transfer(MERCHANT_PAYABLE, gateway_receivable(gateway), amount_minor)
+
+
+def charge_reversal(gateway: str, amount_minor: int) -> tuple[Posting, ...]:
+    """Return the postings of a late reversal: the payer's bank took the amount back, and the merchant bears it."""
+    return transfer(MERCHANT_PAYABLE, gateway_receivable(gateway), amount_minor)
+
+
+def dispute_postings(
+    gateway: str, *, before_minor: int, was_lost: bool, after_minor: int, is_lost: bool
+) -> tuple[Posting, ...]:
+    """Return the postings that bring a dispute's money from what was booked of it to what is withdrawn now.
+
+    What is withdrawn is missing at the gateway. It stands as disputed money until the dispute is lost, and is the
+    merchant's loss then. The postings are the difference of the two positions, so that entries add up to the last
+    position by whatever steps it was reached: also where a decision is taken back. Empty when nothing has moved.
+    """
+    totals: dict[str, int] = {}
+    for sign, withdrawn_minor, lost in ((-1, before_minor, was_lost), (1, after_minor, is_lost)):
+        for account, amount_minor in (
+            (MERCHANT_PAYABLE if lost else gateway_disputed(gateway), withdrawn_minor),
+            (gateway_receivable(gateway), -withdrawn_minor),
+        ):
+            totals[account] = totals.get(account, 0) + sign * amount_minor
+    return tuple(Posting(account, amount_minor) for account, amount_minor in sorted(totals.items()) if amount_minor)
 
 
 def recognition(gateway: str, amount_minor: int) -> tuple[Posting, ...]:

@@ -150,18 +150,20 @@ ELSEWHERE: Mapping[Change, Change] = MappingProxyType(
 _MONEY_ELSEWHERE: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (status, ELSEWHERE[change]): after for (status, change), after in _MONEY.items()
 }
-# The payer's bank may take a captured charge back, while operations on it are in flight.
+# The payer's bank may take a captured charge back, while operations on it are in flight, or after it was refunded.
 _CAPTURED_STATES = (_S.PARTIALLY_CAPTURED, _S.CAPTURED, _S.PARTIALLY_REFUNDED)
+_AFTER_CAPTURE = (*_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED)
 _TAKEN_BACK: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
-    **{(status, _C.REVERSED): _S.REVERSED for status in _CAPTURED_STATES},
-    **{(status, _C.REVERSED_PART): status for status in _CAPTURED_STATES},
+    **{(status, _C.REVERSED): _S.REVERSED for status in _AFTER_CAPTURE},
+    **{(status, _C.REVERSED_PART): status for status in _AFTER_CAPTURE},
     **{
-        (_S.REVERSED, change): _S.REVERSED
+        (_S.REVERSED, told): _S.REVERSED
         for change in (_C.CAPTURE_PART, _C.CAPTURE_REST, _C.REFUND_PART, _C.REFUND_ALL)
+        for told in (change, ELSEWHERE[change])
     },
     **{
         (status, change): status
-        for status in (*_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED)
+        for status in _AFTER_CAPTURE
         for change in (
             _C.DISPUTE_OPENED,
             _C.DISPUTE_EVIDENCE_DUE,
@@ -227,6 +229,9 @@ class Payment:
     which the payment was sent; ``gateway_reference`` is the one that was executed.
     ``passed_over`` names the gateways that certainly took nothing of it before ``gateway`` was asked.
     ``next_action`` is what the payer has to do, present while the payment requires action.
+    ``reversed_minor`` is what the payer's bank took back, ``disputed_minor`` what the gateway has withdrawn for
+    disputes, lost ones included. Both are no longer refundable. They may take what was refunded already, or what a
+    refund in flight has reserved: ``refundable_minor`` is below 0 by as much.
     """
 
     payment_id: str
@@ -256,6 +261,12 @@ class Payment:
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     next_action: Mapping[str, str | int] | None = None
     reversed_minor: int = 0
+    disputed_minor: int = 0
+
+    @property
+    def is_open_to_disputes(self) -> bool:
+        """Whether a dispute can be booked: something was captured."""
+        return self.status in _AFTER_CAPTURE
 
     def changed(self, change: Change, *, at_ms: int) -> Payment:
         """Return the next version of the payment, after ``change``, with the same amounts."""

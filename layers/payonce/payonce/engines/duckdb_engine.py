@@ -150,12 +150,12 @@ class DuckDbWorkspace:
         with _translated():
             self._make_inputs()
             self._connection.execute(
-                f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l WHERE "  # noqa: S608
-                f"(l.gateway, l.kind, l.reference) IN (SELECT gateway, {_BASE_KIND}, reference "
+                f"INSERT INTO main.own_ledger SELECT l.* FROM ({source}) AS l WHERE l.kind <> 'dispute' AND "  # noqa: S608
+                f"((l.gateway, l.kind, l.reference) IN (SELECT gateway, {_BASE_KIND}, reference "
                 "FROM main.gateway_row WHERE reference <> '') "
                 f"OR (l.gateway, l.kind, l.gateway_payment_id) IN (SELECT gateway, {_BASE_KIND}, gateway_payment_id "
                 "FROM main.gateway_row WHERE gateway_payment_id IS NOT NULL "
-                "AND (coalesce(reference, '') = '' OR kind NOT IN ('charge', 'refund')))"
+                "AND (coalesce(reference, '') = '' OR kind NOT IN ('charge', 'refund'))))"
             )
 
     def first_reported_ms(self) -> int | None:
@@ -261,7 +261,8 @@ class DuckDbWorkspace:
                 "SELECT DISTINCT g.gateway, g.reference FROM gateway_row AS g "  # noqa: S608
                 "WHERE g.kind IN ('charge', 'uncaptured', 'charge_reversal', 'refund', 'refund_reversal') "
                 "AND g.reference <> '' AND NOT EXISTS (SELECT 1 FROM ledger AS l "
-                "WHERE l.gateway = g.gateway AND l.reference = g.reference) "
+                # A dispute's entry stands under the reference of the charge.
+                "WHERE l.gateway = g.gateway AND l.reference = g.reference AND l.kind <> 'dispute') "
                 f"ORDER BY g.gateway, g.reference LIMIT {UNKNOWN_REFERENCES_LIMIT}"
             )
             return [(row[0], row[1]) for row in rows]

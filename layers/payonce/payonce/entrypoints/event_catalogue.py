@@ -69,7 +69,7 @@ PAYLOADS: Mapping[str, str] = MappingProxyType(
         "capture": "Operation",
         "void": "Operation",
         "refund": "Operation",
-        "dispute": "Payment",
+        "dispute": "Dispute",
         "webhook_endpoint": "WebhookEndpoint",
     }
 )

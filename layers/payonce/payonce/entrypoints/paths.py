@@ -21,6 +21,8 @@ _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 PATTERNS: Mapping[str, str] = MappingProxyType(
     {
         "payment_id": f"pay_{_ULID}",
+        # The id of the payment, and which dispute of it: see domain/dispute.py.
+        "dispute_id": f"dp_{_ULID}_[0-9a-f]{{16}}",
         "endpoint_id": f"we_{_ULID}",
         "delivery_id": f"whd_{_ULID}",
         "replay_id": f"rpl_{_ULID}",
@@ -34,6 +36,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
 _NAMES = MappingProxyType(
     {
         "payment_id": ("payment", "pay_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
+        "dispute_id": ("dispute", "dp_01JD0Z2VJ6K0Q5M8YB3W7T9XRA_ and 16 hexadecimal digits"),
         "endpoint_id": ("webhook endpoint", "we_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "delivery_id": ("delivery", "whd_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "replay_id": ("replay", "rpl_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),

@@ -12,6 +12,7 @@ from payonce.entrypoints import (
     break_routes,
     correction_routes,
     delivery_routes,
+    dispute_routes,
     endpoint_routes,
     match_routes,
     payment_read_routes,
@@ -29,6 +30,7 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
     {
         **payment_routes.ROUTES,
         **payment_read_routes.ROUTES,
+        **dispute_routes.ROUTES,
         **endpoint_routes.ROUTES,
         **delivery_routes.ROUTES,
         **break_routes.ROUTES,

@@ -15,7 +15,7 @@ from payonce.domain.problems import ProblemView
 from payonce.entrypoints import break_routes, key_routes
 from payonce.idempotency.inspect import IdempotencyRecordView
 from payonce.paging import ListView
-from payonce.payments.representation import NextActionView, OperationView, PaymentView
+from payonce.payments.representation import DisputeView, NextActionView, OperationView, PaymentView
 from payonce.reconciliation.cases import case_evidence, match_work, merchant
 from payonce.webhooks import endpoints, manage, views, webhook_reads
 
@@ -34,7 +34,7 @@ class GatewayMessage(TypedDict):
 
 
 VIEWS: tuple[tuple[Any, ...], ...] = (
-    (PaymentView, NextActionView, OperationView),
+    (PaymentView, NextActionView, OperationView, DisputeView),
     (endpoints.WebhookKeyView, endpoints.WebhookEndpointView),
     (webhook_reads.WebhookEndpointHealthView, views.WebhookHealthView),
     (manage.NewWebhookEndpointView, manage.DeletedWebhookEndpointView, manage.TestEventView),

@@ -14,21 +14,30 @@ or in which order somebody asks for it: the second time there is no difference.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import NotFound, StoreUnavailable, WriteConflict
 from payonce.domain.gateway import ChargeState, Unknown
 from payonce.domain.payment import PaymentStatus
 from payonce.payments.booking import elsewhere_writes
+from payonce.payments.dispute_items import known_disputes
 from payonce.payments.elsewhere import effects_of, unknown_to_us
 from payonce.payments.stored_payments import find_payment, keep_head
+from payonce.payments.taken_back import dispute_effects, reversal_effects
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.domain.dispute import Dispute
     from payonce.domain.payment import Change, Payment
     from payonce.payments.effects import Effect
     from payonce.payments.payment_work import Services
     from payonce.ports import Deadline, Gateway
 
+# What one transaction books at most: each change is an event, and a dispute an item more. DynamoDB takes 100 writes:
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+MAX_CHANGES = 20
 TRIES = 5  # each conflict is another change of this payment, of which there are a few in its life
 
 
@@ -67,8 +76,13 @@ def catch_up(services: Services, gateway: Gateway, payment: Payment, deadline: D
 
 def _book(services: Services, gateway: Gateway, before: Payment, state: ChargeState) -> CaughtUp | None:
     """Book the difference; return ``None`` when the payment has changed meanwhile."""
-    multiple_captures = gateway.capabilities.multiple_captures
-    effects = changes_of(before, state, multiple_captures=multiple_captures, at_ms=services.clock.now_ms())
+    effects = changes_of(
+        before,
+        state,
+        known_disputes(services.database, before, state.disputes),
+        multiple_captures=gateway.capabilities.multiple_captures,
+        at_ms=services.clock.now_ms(),
+    )
     if not effects:
         return CaughtUp(open_reason=_still_open(before, state))
     keep_head(services.database, before.merchant_id, before.payment_id)
@@ -76,17 +90,26 @@ def _book(services: Services, gateway: Gateway, before: Payment, state: ChargeSt
         services.database.write(elsewhere_writes(before, effects))
     except WriteConflict:
         return None
-    return CaughtUp(changes=[effect.change for effect in effects], open_reason=_still_open(effects[-1].payment, state))
+    reason = _still_open(effects[-1].payment, state)
+    if len(effects) == MAX_CHANGES:
+        reason = "there may be more than one transaction takes"
+    return CaughtUp(changes=[effect.change for effect in effects], open_reason=reason)
 
 
-def changes_of(payment: Payment, state: ChargeState, *, multiple_captures: bool, at_ms: int) -> list[Effect]:
+def changes_of(
+    payment: Payment, state: ChargeState, known: Mapping[str, Dispute], *, multiple_captures: bool, at_ms: int
+) -> list[Effect]:
     """Return what ``payment`` lacks of its charge's state, in order; each effect is one version of the payment.
 
-    This is the one place for whatever a gateway or a payer's bank does to a charge by itself. Here are captures,
-    cancellations and refunds; what is added has a row in ``booking.ELSEWHERE_MOVEMENTS``.
+    ``known`` are the charge's disputes that are stored, by our id. At most ``MAX_CHANGES`` are returned: who books them
+    and looks again gets the next ones. This is the one place for whatever a gateway or a payer's bank does to a charge
+    by itself; what is added has a row in ``booking.ELSEWHERE_MOVEMENTS``.
     """
     found = unknown_to_us(payment, state, multiple_captures=multiple_captures)
-    return effects_of(payment, found, at_ms=at_ms, multiple_captures=multiple_captures)
+    effects = effects_of(payment, found, at_ms=at_ms, multiple_captures=multiple_captures)
+    for taken_back in (reversal_effects, partial(dispute_effects, known=known)):
+        effects += taken_back(effects[-1].payment if effects else payment, state, at_ms=at_ms)
+    return effects[:MAX_CHANGES]
 
 
 def _payment_now(services: Services, payment: Payment) -> Payment:
@@ -99,9 +122,13 @@ def _payment_now(services: Services, payment: Payment) -> Payment:
 def _still_open(payment: Payment, state: ChargeState) -> str:
     """Return why the gateway shows more than is booked: an operation of ours in flight, which books itself."""
     authorized = payment.status is PaymentStatus.AUTHORIZED
+    if not payment.captured_minor and 0 < state.captured_minor == state.reversed_minor and not authorized:
+        return ""  # a debit that failed before it succeeded: see ``gateways.stripe_charge.read_charge``
     if (
         state.captured_minor > payment.captured_minor
         or state.refunded_minor > payment.refunded_minor
+        or state.reversed_minor > payment.reversed_minor
+        or (state.disputes and not payment.is_open_to_disputes)
         or (state.voided and authorized)
     ):
         return "the gateway shows more than is certainly not ours"

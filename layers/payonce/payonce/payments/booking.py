@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.dispute import CHANGES
 from payonce.domain.events import build_event
 from payonce.domain.gateway import OperationKind
-from payonce.domain.ledger import JournalEntry, Movement, MovementKind
+from payonce.domain.ledger import JournalEntry, Movement, MovementKind, gateway_receivable
 from payonce.domain.payment import Change
-from payonce.outbox import FIRSTS, event_write
+from payonce.outbox import DISPUTES, FIRSTS, event_write
+from payonce.payments.dispute_items import dispute_write
 from payonce.payments.journal import balance_write, told_of
 from payonce.payments.payment_items import adjust_payment, first_version, operation_write
-from payonce.payments.representation import operation_view, payment_view
+from payonce.payments.representation import dispute_view, operation_view, payment_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +37,9 @@ ELSEWHERE_MOVEMENTS: Mapping[Change, MovementKind | None] = MappingProxyType(
         Change.VOIDED_ELSEWHERE: None,
         Change.REFUNDED_ELSEWHERE_PART: MovementKind.REFUND,
         Change.REFUNDED_ELSEWHERE: MovementKind.REFUND,
+        Change.REVERSED_PART: MovementKind.CHARGE_REVERSAL,
+        Change.REVERSED: MovementKind.CHARGE_REVERSAL,
+        **dict.fromkeys(CHANGES.values(), MovementKind.DISPUTE),
     }
 )
 
@@ -68,15 +73,15 @@ def follow_up_writes(
     entries: list[JournalEntry] = []
     for effect in effects:
         if effect is own:
-            data: Mapping[str, object] = operation_view(plan, own.payment, own.status, code)
+            data = operation_view(plan, own.payment, own.status, code)
             kind, reference = MOVEMENTS[plan.kind], references.moved_as
             entry = _entry_of_effect(effect, kind, reference=reference, record_id=record_id)
+            writes.append(change_write(payment_event(own.payment, own.change, data), entry))
         else:
-            data = payment_view(effect.payment)
             entry = _entry_elsewhere(effect, record_id=record_id)
+            writes.append(_change_elsewhere(effect, entry))
         entries += [] if entry is None else [entry]
-        writes.append(change_write(payment_event(effect.payment, effect.change, data), entry))
-    return writes + ([balance_write(*entries)] if entries else [])
+    return writes + _dispute_writes(effects) + ([balance_write(*entries)] if entries else [])
 
 
 def elsewhere_writes(before: Payment, effects: Sequence[Effect]) -> list[Write]:
@@ -88,12 +93,26 @@ def elsewhere_writes(before: Payment, effects: Sequence[Effect]) -> list[Write]:
     entries = [entry for _, entry in booked if entry is not None]
     return [
         adjust_payment(before, effects[-1].payment, exact=sorted(exact)),
-        *(
-            change_write(payment_event(effect.payment, effect.change, payment_view(effect.payment)), entry)
-            for effect, entry in booked
-        ),
+        *(_change_elsewhere(effect, entry) for effect, entry in booked),
+        *_dispute_writes(effects),
         *([balance_write(*entries)] if entries else []),
     ]
+
+
+def _change_elsewhere(effect: Effect, entry: JournalEntry | None) -> Write:
+    """Return the write of a change that was made at the gateway. A dispute's first one puts it into the list."""
+    payment, dispute = effect.payment, effect.dispute
+    if dispute is None:
+        return change_write(payment_event(payment, effect.change, payment_view(payment)), entry)
+    event = payment_event(payment, effect.change, dispute_view(dispute, payment))
+    reference = DISPUTES if effect.is_first_of_dispute else None
+    return event_write(event, _booked(entry), reference=reference)
+
+
+def _dispute_writes(effects: Sequence[Effect]) -> list[Write]:
+    """Return the writes that store the disputes as the last effect of each leaves them."""
+    last = {effect.dispute.dispute_id: effect.dispute for effect in effects if effect.dispute is not None}
+    return [dispute_write(dispute) for dispute in last.values()]
 
 
 def _entry_elsewhere(effect: Effect, *, record_id: str | None) -> JournalEntry | None:
@@ -108,7 +127,9 @@ def _entry_of_effect(
     if not effect.postings:
         return None
     moved = None
-    if kind is not None:
+    at_gateway = gateway_receivable(effect.payment.gateway)
+    # A dispute that is lost moves money between two accounts of ours: the gateway has it already.
+    if kind is not None and any(posting.account == at_gateway for posting in effect.postings):
         moved = payment_movement(effect.payment, kind, reference=reference, record_id=record_id)
     return payment_entry(effect.payment, effect.change, effect.postings, moved)
 

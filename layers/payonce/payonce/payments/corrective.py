@@ -22,9 +22,11 @@ from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, Released, StoredResponse
 from payonce.payments.corrective_plan import (
     ALREADY_GIVEN_BACK,
+    DISPUTED,
     PARTLY_GIVEN_BACK,
     SUBMISSION,
     CorrectivePlan,
+    is_undecided,
     left_minor,
     not_approved,
 )
@@ -125,6 +127,9 @@ class GiveBackSurplus(GatewayWork):
             )
             if not isinstance(state, ChargeState):
                 return Released(GatewayUnavailable("The charge could not be read again. Nothing was executed."))
+            if left_minor(state) < self._plan.amount_minor and is_undecided(state):
+                disputed = Declined(DISPUTED, "The charge is disputed: its money may be the payer's by then.")
+                return Completed(lambda: self.draft(disputed))
             if state.voided or (state.captured_minor > 0 and left_minor(state) <= 0):
                 return Completed(lambda: self._given_back())
             if self._plan.kind is OperationKind.REFUND and left_minor(state) < self._plan.amount_minor:

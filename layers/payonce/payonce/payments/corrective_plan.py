@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from payonce.domain.dispute import DECIDED
 from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.domain.ids import content_id, gateway_reference
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 OPERATION = "correct_break"
 APPROVED, CORRECTED, FAILED = "approved", "corrected", "failed"
 EXECUTED, ALREADY_GIVEN_BACK, PARTLY_GIVEN_BACK = "executed", "already_given_back", "partly_given_back"
+DISPUTED = "disputed"
 FIRST_ATTEMPT = 1
 # The number of the only submission of an operation: another attempt is another operation.
 SUBMISSION = 1
@@ -51,8 +53,19 @@ def corrective_reference(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
 
 
 def left_minor(state: ChargeState) -> int:
-    """Return the amount of a charge that has not been refunded, in minor units."""
-    return 0 if state.voided else state.captured_minor - state.refunded_minor
+    """Return the amount of a charge that the merchant still has, in minor units: neither refunded nor taken back.
+
+    More may be taken back than was left, so it may be negative.
+    """
+    if state.voided:
+        return 0
+    withdrawn_minor = sum(each.withdrawn_minor for each in state.disputes if each.currency == state.currency)
+    return state.captured_minor - state.refunded_minor - state.reversed_minor - withdrawn_minor
+
+
+def is_undecided(state: ChargeState) -> bool:
+    """Return whether a dispute holds money of the charge that may come back: it has not been given back yet."""
+    return any(each.withdrawn_minor and each.status not in DECIDED for each in state.disputes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

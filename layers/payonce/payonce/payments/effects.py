@@ -15,6 +15,7 @@ from payonce.payments.rules import NeverExecuted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.domain.dispute import Dispute
     from payonce.domain.ledger import Posting
     from payonce.payments.payment_work import Result
 
@@ -51,6 +52,8 @@ _UNDER_WAY = frozenset({OperationStatus.IN_DOUBT, OperationStatus.PROCESSING})
 class Effect:
     """The payment after the outcome, the change with its event type, and the postings.
 
+    ``dispute`` is the dispute after a change of one; ``is_first_of_dispute`` where nothing was stored of it before.
+
     ``exact`` names the amounts that are overwritten rather than moved, and that must not have changed meanwhile.
     """
 
@@ -59,6 +62,8 @@ class Effect:
     status: OperationStatus
     postings: tuple[Posting, ...] = ()
     exact: tuple[str, ...] = ()
+    dispute: Dispute | None = None
+    is_first_of_dispute: bool = False
 
 
 def effect_of(

@@ -40,9 +40,11 @@ def unknown_to_us(payment: Payment, state: ChargeState, *, multiple_captures: bo
         found.append((OperationKind.CAPTURE, captured_minor))
     elif state.voided and _is_untouched(payment):
         found.append((OperationKind.VOID, payment.amount_minor))
-    in_flight_minor = payment.captured_minor - payment.refunded_minor - payment.refundable_minor
+    taken_back_minor = payment.reversed_minor + payment.disputed_minor
+    in_flight_minor = payment.captured_minor - payment.refunded_minor - payment.refundable_minor - taken_back_minor
     refunded_minor = state.refunded_minor - payment.refunded_minor - in_flight_minor
-    refunded_minor = max(0, min(refunded_minor, payment.refundable_minor + captured_minor))
+    # What was reversed or is disputed may be refunded at the gateway nevertheless: then it has gone twice.
+    refunded_minor = max(0, min(refunded_minor, payment.refundable_minor + taken_back_minor + captured_minor))
     if refunded_minor:
         found.append((OperationKind.REFUND, refunded_minor))
     return found

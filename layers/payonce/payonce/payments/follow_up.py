@@ -22,9 +22,11 @@ from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
+from payonce.payments.at_gateway import changes_of
 from payonce.payments.booking import References, follow_up_writes
+from payonce.payments.dispute_items import known_disputes
 from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
-from payonce.payments.elsewhere import effects_of, unknown_to_us
+from payonce.payments.elsewhere import unknown_to_us
 from payonce.payments.operations import FollowUpPlan
 from payonce.payments.payment_items import payment_from, payment_key
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
@@ -194,15 +196,25 @@ class FollowUp(GatewayWork):
         if found == [(plan.kind, plan.amount_minor)]:
             self._moved_as = before.gateway_reference  # its own marks are missing: the gateway reports the payment's
             return self.draft(Succeeded(before.gateway_charge_id or "", ""))
-        if not found:
+        elsewhere = changes_of(
+            declined.payment,
+            state,
+            known_disputes(self._database, before, state.disputes),
+            multiple_captures=multiple_captures,
+            at_ms=self._clock.now_ms(),
+        )
+        if not elsewhere:
             return self.draft(refused)
-        elsewhere = effects_of(declined.payment, found, at_ms=self._clock.now_ms(), multiple_captures=multiple_captures)
-        done = " and ".join(f"somebody has {DONE[kind]} {amount_minor}" for kind, amount_minor in found)
         payment = elsewhere[-1].payment
+        done = [f"somebody has {DONE[kind]} {amount_minor} of the payment" for kind, amount_minor in found]
+        if payment.reversed_minor > before.reversed_minor:
+            done.append(f"the payer's bank has taken {payment.reversed_minor - before.reversed_minor} back")
+        if any(effect.dispute is not None for effect in elsewhere):
+            done.append(f"the payment is disputed, and {payment.disputed_minor} of it withdrawn")
         return Draft(
             overtaken_response(
                 payment,
-                f"No {plan.kind.value} was executed: {done} of the payment at the gateway, and not through this API.",
+                f"No {plan.kind.value} was executed: at the gateway, and not through this API, {' and '.join(done)}.",
                 location=payment_path(plan.payment_id),
                 operation=operation_view(plan, payment, declined.status, refused.code),
             ),
@@ -264,7 +276,7 @@ class FollowUp(GatewayWork):
         if conflict.current is None:
             return self._head_unknown or NotFound(f"There is no payment {plan.payment_id}.")
         payment = payment_from(conflict.current)
-        available_minor = getattr(payment, RESERVED_FROM[plan.kind])
+        available_minor = max(0, getattr(payment, RESERVED_FROM[plan.kind]))
         if available_minor > 0 and plan.amount_minor == NOTHING_LEFT_MINOR:
             return PaymentStateConflict(
                 f"The payment has just become {payment.status.value}, with {available_minor} left. Nothing was "

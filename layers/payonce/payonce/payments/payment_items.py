@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 PAYMENT_SORT_KEY = "PAYMENT"
 BY_REFERENCE_INDEX = "operations-by-gateway-reference"
-AMOUNT_FIELDS = ("captured_minor", "refunded_minor", "capturable_minor", "refundable_minor")
+AMOUNT_FIELDS = (
+    "captured_minor",
+    "refunded_minor",
+    "capturable_minor",
+    "refundable_minor",
+    "reversed_minor",
+    "disputed_minor",
+)
 _PAYMENT_FIELDS = tuple(field.name for field in fields(Payment))
 # The fields that a payment's view has under their own names.
 _SHOWN_FIELDS = (
@@ -39,7 +46,6 @@ _SHOWN_FIELDS = (
     "attempts",
     "decline_code",
     "next_action",
-    "reversed_minor",
     "created_at_ms",
     "updated_at_ms",
     "version",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from payonce.domain.errors import PaymentStateConflict
-from payonce.domain.gateway import ActionType, CaptureMethod, Declined, PaymentMethodType
+from payonce.domain.gateway import ActionType, CaptureMethod, Declined, DisputeStatus, PaymentMethodType
 from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.domain.problems import DECLINED, NOT_EXECUTED, PROBLEM_CONTENT_TYPE, PROBLEMS, problem_document
 from payonce.idempotency.json_response import json_response
@@ -13,11 +13,13 @@ from payonce.idempotency.records import StoredResponse
 from payonce.payments.rules import NeverExecuted
 
 if TYPE_CHECKING:
+    from payonce.domain.dispute import Dispute
     from payonce.domain.payment import Payment
     from payonce.payments.operations import FollowUpPlan
     from payonce.payments.payment_work import Result
 
 OperationObject = Literal["capture", "cancellation", "refund"]
+DISPUTE_OBJECT: Literal["dispute"] = "dispute"
 OPERATION_OBJECTS: dict[str, OperationObject] = {"capture": "capture", "void": "cancellation", "refund": "refund"}
 Attempts = Annotated[int, "Under how many references it was sent; one can count."]
 
@@ -56,6 +58,7 @@ class PaymentView(TypedDict):
     decline_code: str | None
     next_action: NextActionView | None
     reversed_minor: int
+    disputed_minor: int
     created_at_ms: int
     updated_at_ms: int
     version: int
@@ -76,6 +79,26 @@ class OperationView(TypedDict):
     payment: PaymentView
 
 
+class DisputeView(TypedDict):
+    """A dispute as merchants see it. Times are epoch milliseconds, amounts minor units of ``currency``."""
+
+    id: str
+    object: Literal["dispute"]
+    status: DisputeStatus
+    payment_id: str
+    amount_minor: int
+    withdrawn_minor: Annotated[int, "What the gateway has taken of the payment for it, and not given back."]
+    fee_minor: Annotated[int, "What the gateway charges for it. It is on the gateway's invoice, not in the balances."]
+    currency: str
+    reason: Annotated[str, "The gateway's own word."]
+    evidence_due_at_ms: Annotated[int | None, "Until when the gateway takes evidence; null when it asks for none."]
+    gateway: str
+    gateway_dispute_id: str
+    opened_at_ms: Annotated[int, "When payonce learned of it."]
+    updated_at_ms: int
+    payment: PaymentView
+
+
 def payment_path(payment_id: str) -> str:
     """Return the path of a payment, to which problem documents link too."""
     return f"/payments/{payment_id}"
@@ -92,7 +115,7 @@ def payment_view(payment: Payment) -> PaymentView:
         "captured_minor": payment.captured_minor,
         "refunded_minor": payment.refunded_minor,
         "capturable_minor": payment.capturable_minor,
-        "refundable_minor": payment.refundable_minor,
+        "refundable_minor": max(0, payment.refundable_minor),
         "capture": payment.capture_method,
         "payment_method": payment.payment_method,
         "payment_method_type": payment.payment_method_type,
@@ -106,6 +129,7 @@ def payment_view(payment: Payment) -> PaymentView:
         "decline_code": payment.decline_code,
         "next_action": cast("NextActionView | None", payment.next_action),
         "reversed_minor": payment.reversed_minor,
+        "disputed_minor": payment.disputed_minor,
         "created_at_ms": payment.created_at_ms,
         "updated_at_ms": payment.updated_at_ms,
         "version": payment.version,
@@ -124,6 +148,28 @@ def operation_view(plan: FollowUpPlan, payment: Payment, status: OperationStatus
         "attempts": plan.submission,
         "decline_code": code,
         "created_at_ms": plan.created_at_ms,
+        "payment": payment_view(payment),
+    }
+
+
+def dispute_view(dispute: Dispute, payment: Payment) -> DisputeView:
+    """Return a dispute as merchants see it, with its payment."""
+    state = dispute.state
+    return {
+        "id": dispute.dispute_id,
+        "object": DISPUTE_OBJECT,
+        "status": state.status,
+        "payment_id": dispute.payment_id,
+        "amount_minor": state.amount_minor,
+        "withdrawn_minor": state.withdrawn_minor,
+        "fee_minor": state.fee_minor,
+        "currency": state.currency,
+        "reason": state.reason,
+        "evidence_due_at_ms": state.evidence_due_at_ms,
+        "gateway": payment.gateway,
+        "gateway_dispute_id": state.gateway_dispute_id,
+        "opened_at_ms": dispute.opened_at_ms,
+        "updated_at_ms": dispute.updated_at_ms,
         "payment": payment_view(payment),
     }
 

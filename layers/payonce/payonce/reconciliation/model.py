@@ -22,6 +22,8 @@ class LedgerKind(StrEnum):
 
     CHARGE = "charge"
     REFUND = "refund"
+    CHARGE_REVERSAL = "charge_reversal"
+    DISPUTE = "dispute"
 
 
 class LedgerState(StrEnum):
@@ -40,7 +42,8 @@ class LedgerRow:
     """One movement as we hold it.
 
     ``entry_id`` is unique. ``amount_minor`` is signed as the merchant's balance at the gateway sees it: a charge is
-    positive, a refund negative; a reversal of either has the other sign and names the entry in ``reverses_entry_id``.
+    positive, a refund or the reversal of a charge negative, and what was withdrawn for a dispute negative until it is
+    given back. A correction that takes an entry back has the other sign and names it in ``reverses_entry_id``.
     ``reference`` is what we gave the gateway. ``payer`` is the payment-method token, never a card number.
     ``idempotency_record_id`` leads to the claim, for the *why*.
     """

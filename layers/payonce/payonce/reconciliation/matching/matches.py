@@ -57,6 +57,8 @@ WITH lead AS (
     SELECT CASE WHEN role = 'entry' THEN 'ledger' ELSE 'gateway' END, row_key,
         gateway || '|' || ref || '|' || currency, 'written_off'
     FROM transactions_written_off
+    UNION ALL
+    SELECT source, row_key, match_key, how FROM transactions_taken_alike WHERE source = 'ledger'
 ),
 chosen AS (
     SELECT source, row_key, min(match_key) AS match_key, min(how) AS how FROM lead GROUP BY source, row_key

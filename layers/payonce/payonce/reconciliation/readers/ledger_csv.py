@@ -112,8 +112,9 @@ def _check_total(record: Record, amount_minor: int, counted: list[int]) -> None:
 def _row(record: Record, currency: str, amount_minor: int) -> LedgerRow:
     kind = LedgerKind(_one_of(record, "kind", LedgerKind))
     reverses = record.optional("reverses_entry_id")
-    # A charge adds to the merchant's balance and a refund takes from it; what reverses one does the opposite.
-    positive = (kind is LedgerKind.CHARGE) == (reverses is None)
+    # A charge adds to the merchant's balance and a refund takes from it; what reverses one does the opposite. A dispute
+    # takes, and gives back.
+    positive = amount_minor > 0 if kind is LedgerKind.DISPUTE else (kind is LedgerKind.CHARGE) == (reverses is None)
     if amount_minor == 0 or (amount_minor > 0) is not positive:
         what = f"a {kind.value}" if reverses is None else f"the reversal of a {kind.value}"
         problem = f"{what} is {'positive' if positive else 'negative'}, not {amount_minor}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_MS
 from payonce.domain.gateway import OperationKind
+from payonce.domain.ledger import MovementKind
 from payonce.domain.payment import OperationStatus, PaymentStatus
 from payonce.outbox import DAY_SHARDS
 from payonce.payments.journal import entries_of, movements
@@ -122,7 +123,10 @@ def _held(database: Database, payment: Payment, held: Mapping[str, Any], referen
     booked = [
         entry
         for entry in entries_of(database, payment.merchant_id, payment.payment_id)
-        if entry.movement is not None and entry.movement.gateway_reference == reference
+        if entry.movement is not None
+        and entry.movement.gateway_reference == reference
+        # Of a dispute the entries of the report's own period count: its rows may be spread over several.
+        and entry.movement.kind is not MovementKind.DISPUTE
     ]
     state = _STATES.get(held["status"])
     if booked:

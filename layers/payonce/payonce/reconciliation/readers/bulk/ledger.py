@@ -63,7 +63,8 @@ def ledger_plan(look: FirstLook) -> BulkPlan:
             f"{cells.text('state')} IN ({', '.join(map(literal, LedgerState))})",
             f"regexp_full_match({amount}, {literal(_INTEGER)})",
             f"{amount_minor} <> 0",
-            f"({amount_minor} > 0) = (({kind} = {literal(LedgerKind.CHARGE)}) = ({reverses} IS NULL))",
+            f"({kind} = {literal(LedgerKind.DISPUTE)} OR "
+            f"({amount_minor} > 0) = (({kind} = {literal(LedgerKind.CHARGE)}) = ({reverses} IS NULL)))",
             f"({is_epoch} OR {is_instant(booked)})",
         ),
         control_records=len(totals),

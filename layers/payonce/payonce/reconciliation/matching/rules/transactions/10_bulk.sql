@@ -1,7 +1,8 @@
 -- Nearly every movement is one ledger row and one gateway row that agree. They are settled here, in one pass over both
 -- tables and without keeping a row of them; whatever is not that plain goes through the finer rules, whole groups at once.
 
--- Kinds that our ledger has too. base: the kind under which our side has it.
+-- Kinds that our ledger has too. base: the kind under which our side has it. What our ledger tells of disputes and of
+-- reversals stands in kinds of its own (see 45_later), which no row of a report has as its base.
 CREATE TABLE transactions_kind AS
 SELECT 'charge' AS kind, 'charge' AS base
 UNION ALL
@@ -217,7 +218,8 @@ FROM (
                 ELSE 0
             END AS hashes
         FROM (SELECT *, row_hash(entry_id) AS id_hash FROM ledger) AS l
-        JOIN transactions_lane AS b ON b.gateway = l.gateway AND b.kind = l.kind AND b.currency = l.currency
+        JOIN transactions_lane AS b
+            ON b.gateway = l.gateway AND b.kind = l.kind AND b.base = l.kind AND b.currency = l.currency
         LEFT JOIN transactions_reversed AS v ON v.entry_id = l.entry_id
         LEFT JOIN transactions_identity AS t ON t.source = 'ledger' AND t.repeated_hash = l.id_hash
         LEFT JOIN transactions_unreferenced AS u
@@ -248,7 +250,9 @@ FROM (
                 ELSE 0
             END AS hashes
         FROM (SELECT *, row_hash(gateway || '|' || transaction_id) AS id_hash FROM gateway_row) AS g
-        JOIN transactions_lane AS b ON b.gateway = g.gateway AND b.kind = g.kind AND b.currency = g.currency
+        JOIN transactions_kind AS n ON n.kind = g.kind
+        JOIN transactions_lane AS b
+            ON b.gateway = g.gateway AND b.kind = g.kind AND b.base = n.base AND b.currency = g.currency
         LEFT JOIN transactions_identity AS t ON t.source = 'gateway' AND t.repeated_hash = g.id_hash
         LEFT JOIN transactions_overpaid AS o
             ON g.kind = 'refund' AND o.gateway = g.gateway AND o.gateway_payment_id = g.gateway_payment_id

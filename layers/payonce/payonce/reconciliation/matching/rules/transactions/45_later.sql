@@ -64,6 +64,108 @@ SELECT
 FROM transactions_dispute_row
 GROUP BY gateway, ref, currency;
 
+-- What our ledger has of a dispute, in order of time: told_minor is the sum up to the entry, before_minor that before it.
+CREATE TABLE transactions_dispute_entry AS
+SELECT
+    gateway, ref, currency, left_minor, entry_id, told_minor, told_minor - amount_minor AS before_minor, ordinal
+FROM (
+    SELECT
+        d.gateway, d.ref, d.currency, d.left_minor, e.entry_id, e.amount_minor,
+        sum(e.amount_minor) OVER (
+            PARTITION BY d.gateway, d.ref, d.currency, d.own_currency ORDER BY e.booked_at_ms, e.entry_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS told_minor,
+        row_number() OVER (
+            PARTITION BY d.gateway, d.ref, d.currency, d.own_currency ORDER BY e.booked_at_ms, e.entry_id
+        ) AS ordinal
+    FROM (
+        SELECT
+            gateway, ref, currency, gateway_payment_id, gateway_charge_id, currency AS own_currency, left_minor
+        FROM transactions_dispute
+        UNION ALL
+        SELECT
+            gateway, ref, currency, gateway_payment_id, gateway_charge_id, presented_currency AS own_currency,
+            presented_minor AS left_minor
+        FROM transactions_dispute
+        WHERE presented_currency <> currency
+    ) AS d
+    JOIN transactions_left_entry AS e
+        ON e.kind = 'dispute' AND e.state = 'booked' AND e.gateway = d.gateway AND e.currency = d.own_currency
+        AND (e.ref = d.ref OR e.gateway_payment_id IN (d.gateway_payment_id, d.gateway_charge_id))
+) AS running;
+
+-- The longest run of entries that adds up to the dispute's rows. What is before it was in earlier reports, and what is
+-- after it will be in later ones.
+CREATE TABLE transactions_dispute_told AS
+SELECT gateway, ref, currency, entry_id
+FROM (
+    SELECT
+        e.gateway, e.ref, e.currency, e.entry_id, e.ordinal, k.first_ordinal, k.last_ordinal
+    FROM transactions_dispute_entry AS e
+    JOIN (
+        SELECT
+            a.gateway, a.ref, a.currency, a.left_minor, a.ordinal AS first_ordinal, b.ordinal AS last_ordinal,
+            row_number() OVER (
+                PARTITION BY a.gateway, a.ref, a.currency ORDER BY b.ordinal - a.ordinal DESC, a.ordinal, a.entry_id
+            ) AS choice
+        FROM transactions_dispute_entry AS a
+        JOIN transactions_dispute_entry AS b
+            ON b.gateway = a.gateway AND b.ref = a.ref AND b.currency = a.currency AND b.left_minor = a.left_minor
+            AND b.ordinal >= a.ordinal AND b.told_minor - a.before_minor = a.left_minor
+    ) AS k
+        ON k.choice = 1 AND k.gateway = e.gateway AND k.ref = e.ref AND k.currency = e.currency
+        AND k.left_minor = e.left_minor
+) AS chosen
+WHERE ordinal BETWEEN first_ordinal AND last_ordinal;
+
+-- Charges that the gateway took back, and entries of our ledger that tell so: they agree by payment, in the names that our
+-- ledger has for it. lead_key: with which row the gateway's one matched.
+CREATE TABLE transactions_reversal AS
+SELECT
+    'gateway' AS source, m.row_key, m.gateway, m.currency, coalesce(e.gateway_payment_id, e.ref) AS name,
+    m.reversed_minor AS amount_minor, p.entry_id AS lead_key
+FROM transactions_pair AS p
+JOIN transactions_movement AS m ON m.row_key = p.row_key
+JOIN transactions_entry AS e ON e.entry_id = p.entry_id
+WHERE m.kind = 'charge' AND m.reversed_minor <> 0 AND p.basis IN ('reversed', 'first') AND e.currency = m.currency
+UNION ALL
+SELECT
+    'gateway' AS source, m.row_key, m.gateway, m.currency, min(t.name) AS name, m.reversed_minor AS amount_minor,
+    m.row_key AS lead_key
+FROM transactions_left_movement AS m
+JOIN (
+    SELECT DISTINCT gateway, currency, ref, gateway_payment_id, coalesce(gateway_payment_id, ref) AS name
+    FROM transactions_left_entry
+    WHERE kind = 'charge_reversal' AND state = 'booked'
+) AS t
+    ON t.gateway = m.gateway AND t.currency = m.currency
+    AND (t.ref = m.ref OR t.gateway_payment_id IN (m.gateway_payment_id, m.gateway_charge_id))
+LEFT JOIN transactions_pair AS p ON p.row_key = m.row_key
+WHERE m.kind = 'charge' AND m.alone = 1 AND m.reversed_minor <> 0 AND p.row_key IS NULL
+GROUP BY m.row_key, m.gateway, m.currency, m.reversed_minor
+UNION ALL
+SELECT
+    'ledger' AS source, entry_id AS row_key, gateway, currency, coalesce(gateway_payment_id, ref) AS name, amount_minor,
+    CAST(NULL AS VARCHAR) AS lead_key
+FROM transactions_left_entry
+WHERE kind = 'charge_reversal' AND state = 'booked';
+
+-- Rows of either side that tell of what was taken back, and agree.
+CREATE TABLE transactions_taken_alike AS
+SELECT r.source, r.row_key, k.match_key, 'reversal' AS how
+FROM transactions_reversal AS r
+JOIN (
+    SELECT gateway, currency, name, min(lead_key) AS match_key
+    FROM transactions_reversal
+    GROUP BY gateway, currency, name
+    HAVING sum(CASE WHEN source = 'ledger' THEN amount_minor ELSE -amount_minor END) = 0
+        AND count(DISTINCT source) = 2
+) AS k ON k.gateway = r.gateway AND k.currency = r.currency AND k.name = r.name
+UNION ALL
+SELECT
+    'ledger' AS source, entry_id AS row_key, gateway || '|' || ref || '|' || currency AS match_key, 'dispute' AS how
+FROM transactions_dispute_told;
+
 -- What our ledger may hold of a dispute: the names of the payment, and the sum in the balance's currency or in the payer's.
 CREATE TABLE transactions_dispute_form AS
 SELECT
@@ -87,7 +189,7 @@ JOIN transactions_left_entry AS e
     ON e.gateway = d.gateway AND e.currency = d.own_currency AND e.amount_minor = d.own_minor AND e.state = 'booked'
     AND (e.ref = d.ref OR e.gateway_payment_id IN (d.gateway_payment_id, d.gateway_charge_id))
 LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
-WHERE p.entry_id IS NULL
+WHERE p.entry_id IS NULL AND e.kind <> 'dispute'
 GROUP BY d.gateway, d.ref, d.currency
 UNION ALL
 SELECT 'charge' AS role, d.gateway, d.ref, d.currency, min(m.row_key) AS row_key

@@ -25,6 +25,7 @@ CREATE TABLE transactions_pair_verdict AS
 SELECT
     p.entry_id, p.row_key,
     CASE
+        WHEN v.row_key IS NOT NULL THEN ''
         WHEN p.basis = 'state' AND m.reversed_minor <> 0 AND (m.amount_minor = 0 OR m.alone = 1) THEN ''
         WHEN p.basis = 'state' THEN 'status_mismatch'
         WHEN (p.basis = 'reversed' OR (p.basis = 'first' AND m.reversed_minor <> 0)) AND m.kind = 'charge'
@@ -63,7 +64,8 @@ CROSS JOIN settings AS s
 LEFT JOIN transactions_fee AS f ON f.row_key = p.row_key
 LEFT JOIN transactions_excess AS x ON x.row_key = p.row_key
 LEFT JOIN transactions_rate_off AS r ON r.row_key = p.row_key
-LEFT JOIN transactions_difference AS d ON d.row_key = p.row_key AND d.other_key = p.entry_id;
+LEFT JOIN transactions_difference AS d ON d.row_key = p.row_key AND d.other_key = p.entry_id
+LEFT JOIN transactions_taken_alike AS v ON v.source = 'gateway' AND v.row_key = p.row_key;
 
 -- Amounts that a group's movement has already, so that another one of them is a copy and anything else is a conflict.
 CREATE TABLE transactions_kept AS
@@ -96,18 +98,22 @@ WHERE p.row_key IS NULL AND c.row_key <> m.row_key
 -- may as well be missing. Where a kind and currency have fewer, it is told by all kinds of the currency together, since
 -- batches are closed by currency, else by all of the gateway's.
 CREATE TABLE transactions_reach AS
-SELECT gateway, kind, currency, 1 AS level, kind || '|' || currency AS scope, last_reported_ms AS reach_ms
-FROM transactions_lane
-UNION ALL
-SELECT
-    gateway, kind, currency, 2 AS level, currency AS scope,
-    max(last_reported_ms) OVER (PARTITION BY gateway, currency) AS reach_ms
-FROM transactions_lane
-UNION ALL
-SELECT
-    gateway, kind, currency, 3 AS level, '' AS scope,
-    max(last_reported_ms) OVER (PARTITION BY gateway, kind) AS reach_ms
-FROM transactions_lane;
+SELECT gateway, kind, currency, level, scope, reach_ms
+FROM (
+    SELECT gateway, base, kind, currency, 1 AS level, kind || '|' || currency AS scope, last_reported_ms AS reach_ms
+    FROM transactions_lane
+    UNION ALL
+    SELECT
+        gateway, base, kind, currency, 2 AS level, currency AS scope,
+        max(last_reported_ms) OVER (PARTITION BY gateway, currency) AS reach_ms
+    FROM transactions_lane
+    UNION ALL
+    SELECT
+        gateway, base, kind, currency, 3 AS level, '' AS scope,
+        max(last_reported_ms) OVER (PARTITION BY gateway, kind) AS reach_ms
+    FROM transactions_lane
+) AS reached
+WHERE kind = base;
 
 CREATE TABLE transactions_beyond AS
 SELECT gateway, kind, currency, reach_ms
@@ -125,7 +131,8 @@ FROM (
             JOIN transactions_reach AS r
                 ON r.gateway = e.gateway AND r.kind = e.kind AND r.currency = e.currency AND e.booked_at_ms > r.reach_ms
             CROSS JOIN settings AS s
-            WHERE e.state = 'booked' AND e.booked_at_ms <= s.as_of_ms - s.in_transit_hours * 3600000
+            WHERE e.state = 'booked' AND e.kind IN ('charge', 'refund')
+                AND e.booked_at_ms <= s.as_of_ms - s.in_transit_hours * 3600000
             GROUP BY e.gateway, e.kind, e.currency, r.level
         ) AS t ON t.gateway = r.gateway AND t.kind = r.kind AND t.currency = r.currency AND t.level = r.level
     ) AS counted
@@ -192,7 +199,7 @@ FROM (
         x.row_key IS NOT NULL AND m.alone = 0 AS excess,
         -- Both sides took it back, or the dispute over it is written off: nothing is left of it.
         (m.alone = 0 AND m.amount_minor = 0) OR (m.alone = 1 AND t.ref IS NOT NULL) OR w.row_key IS NOT NULL
-            AS is_settled,
+            OR v.row_key IS NOT NULL AS is_settled,
         b.row_key IS NOT NULL AND (b.left_minor = 0 OR m.kind = 'refund') AS is_given_back,
         -- Our ledger took it back after what the reports reach to: what the gateway did about it is in none yet.
         coalesce(t.booked_at_ms > z.reach_ms, FALSE) AS is_taken_back_since,
@@ -209,6 +216,7 @@ FROM (
     LEFT JOIN transactions_given_back AS b ON b.row_key = m.row_key
     LEFT JOIN transactions_twin AS d ON d.row_key = m.row_key
     LEFT JOIN transactions_written_off AS w ON w.role = 'charge' AND w.row_key = m.row_key
+    LEFT JOIN transactions_taken_alike AS v ON v.source = 'gateway' AND v.row_key = m.row_key
     LEFT JOIN (
         SELECT l.gateway, l.kind, l.ref, max(l.booked_at_ms) AS booked_at_ms
         FROM transactions_cancelled AS n
@@ -227,15 +235,15 @@ CREATE TABLE transactions_entry_verdict AS
 SELECT
     e.entry_id, e.gateway, e.ref, e.merchant_id, e.payment_id, abs(e.amount_minor) AS stake_minor,
     CASE
-        WHEN e.state <> 'booked' OR w.row_key IS NOT NULL THEN ''
-        WHEN k.agreed > 0 OR k.moved > 0 OR e.ordinal > 1 THEN 'duplicate_posting'
+        WHEN e.state <> 'booked' OR w.row_key IS NOT NULL OR v.row_key IS NOT NULL THEN ''
+        WHEN e.kind IN ('charge', 'refund') AND (k.agreed > 0 OR k.moved > 0 OR e.ordinal > 1) THEN 'duplicate_posting'
         WHEN e.booked_at_ms > s.as_of_ms - s.in_transit_hours * 3600000 THEN ''
         WHEN e.booked_at_ms > z.reach_ms OR y.entry_id IS NOT NULL THEN ''
         ELSE 'missing_in_gateway'
     END AS break_class,
-    CASE WHEN w.row_key IS NOT NULL THEN 'matched' ELSE 'excluded' END AS settled,
+    CASE WHEN w.row_key IS NOT NULL OR v.row_key IS NOT NULL THEN 'matched' ELSE 'excluded' END AS settled,
     CASE
-        WHEN w.row_key IS NOT NULL THEN ''
+        WHEN w.row_key IS NOT NULL OR v.row_key IS NOT NULL THEN ''
         WHEN e.state <> 'booked' THEN 'not_booked'
         WHEN e.booked_at_ms > s.as_of_ms - s.in_transit_hours * 3600000 THEN 'in_transit'
         WHEN e.booked_at_ms > z.reach_ms THEN 'not_reported_yet'
@@ -247,6 +255,7 @@ CROSS JOIN settings AS s
 LEFT JOIN transactions_beyond AS z ON z.gateway = e.gateway AND z.kind = e.kind AND z.currency = e.currency
 LEFT JOIN transactions_before AS y ON y.entry_id = e.entry_id
 LEFT JOIN transactions_written_off AS w ON w.role = 'entry' AND w.row_key = e.entry_id
+LEFT JOIN transactions_taken_alike AS v ON v.source = 'ledger' AND v.row_key = e.entry_id
 LEFT JOIN transactions_pair AS p ON p.entry_id = e.entry_id
 WHERE p.entry_id IS NULL;
 
@@ -254,7 +263,7 @@ CREATE TABLE transactions_dispute_verdict AS
 SELECT
     r.row_key, r.gateway, r.ref,
     CASE
-        WHEN d.left_minor >= 0 OR w.ref IS NOT NULL THEN ''
+        WHEN d.left_minor >= 0 OR w.ref IS NOT NULL OR t.ref IS NOT NULL THEN ''
         WHEN d.is_lost = 1 OR d.taken_at_ms <= s.as_of_ms - s.dispute_days * 86400000 THEN 'dispute_lost'
         ELSE 'dispute_open'
     END AS break_class,
@@ -264,7 +273,9 @@ FROM transactions_dispute_row AS r
 JOIN transactions_dispute AS d ON d.gateway = r.gateway AND d.ref = r.ref AND d.currency = r.currency
 CROSS JOIN settings AS s
 LEFT JOIN (SELECT DISTINCT gateway, ref, currency FROM transactions_written_off) AS w
-    ON w.gateway = d.gateway AND w.ref = d.ref AND w.currency = d.currency;
+    ON w.gateway = d.gateway AND w.ref = d.ref AND w.currency = d.currency
+LEFT JOIN (SELECT DISTINCT gateway, ref, currency FROM transactions_dispute_told) AS t
+    ON t.gateway = d.gateway AND t.ref = d.ref AND t.currency = d.currency;
 
 -- Of every row: what it is, and the subject that its break has. settled: what becomes of the row if it is no break, and
 -- reason why it is then neither matched nor a break.
