@@ -14,9 +14,11 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from payonce.ports import Table
 from tests.contract.test_concurrency import RealWorldClock
 from tests.support.aws import create_tables, dynamo_database, dynamodb_client
 from tests.support.races import ACTORS, Race, Shaken
+from tests.support.traces import check_trace, keep_trace
 from tests.support.world import World
 
 SEEDS = int(os.environ.get("PAYONCE_RACES", "40"))
@@ -40,7 +42,9 @@ ENDS = {
 def test_whoever_is_first_there_is_one_charge_and_a_true_status(dynamodb_local: str) -> None:
     """Prints how the races ended. A failure names its seed."""
     client = dynamodb_client(dynamodb_local)
-    shaken = Shaken(dynamo_database(client, create_tables(client, "races-")))
+    names = create_tables(client, "races-")
+    keep_trace(client, names[Table.IDEMPOTENCY])
+    shaken = Shaken(dynamo_database(client, names))
     world = World(clock=RealWorldClock(), database=shaken)  # type: ignore[arg-type]
     ends: Counter[str] = Counter()
     failed: dict[int, str] = {}
@@ -54,6 +58,7 @@ def test_whoever_is_first_there_is_one_charge_and_a_true_status(dynamodb_local: 
     lines = [f"{count:6d}  {words}" for words, count in ends.most_common()]
     sys.stdout.write("\n".join(["", f"{SEEDS} races", *lines, ""]))
     assert failed == {}
+    check_trace(client, names[Table.IDEMPOTENCY], at_least=4 * SEEDS)
     if FULL:
         assert ENDS - ends.keys() == set()
     else:
