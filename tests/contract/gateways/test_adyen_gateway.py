@@ -13,7 +13,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -40,6 +40,7 @@ from payonce.ports import Deadline
 from tests.contract.adyen.conftest import DAY_SECONDS, at_the_bank, library, result_of
 from tests.support.adyen import CLOCK, SHOPPER, AdyenStage, adyen_stage, token
 from tests.support.world import MERCHANT, World
+from tests.unit.payments.test_attempts import Killed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -487,6 +488,38 @@ def test_a_payer_who_does_not_act_in_time_is_given_up_when_adyen_gives_up(stage:
     world.clock.ms += 13 * HOUR_MS
     world.settle()
     assert status_of(world, payment_id) in {"declined", "expired"}
+
+
+class Dies:
+    """A process that is killed once Adyen has answered, or before it has sent anything."""
+
+    def __init__(self, inner: AdyenGateway, *, sends: bool) -> None:
+        self._inner, self._sends = inner, sends
+        self.name, self.capabilities = inner.name, inner.capabilities
+
+    def submit(self, instruction: Instruction, deadline: Deadline) -> NoReturn:
+        """See ``Gateway``."""
+        if self._sends:
+            self._inner.submit(instruction, deadline)
+        raise Killed
+
+
+@pytest.mark.parametrize("sends", [True, False])
+@pytest.mark.parametrize("told", [True, False])
+def test_an_owner_that_is_killed_leaves_one_charge(stage: AdyenStage, sends: bool, told: bool) -> None:
+    """The next owner finds what was told, or sends the same once more. Fails when that is another request to Adyen."""
+    world = world_at(stage)
+    world.gateway = Dies(stage.gateway(), sends=sends)  # type: ignore[assignment]
+    named, method = key("a"), token()
+    with pytest.raises(Killed):
+        world.create(key=named, payment_method=method, customer=SHOPPER)
+    if told:
+        stage.feed()
+    world.gateway = stage.gateway()  # type: ignore[assignment]
+    world.clock.ms += 120_000
+    world.recover()
+    (row,) = stage.charges_of(method)
+    assert status_of(world, str(row["reference"]).rpartition("-")[0]) == "captured"
 
 
 FAULTS = (

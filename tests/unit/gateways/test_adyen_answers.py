@@ -497,6 +497,7 @@ def test_the_configuration_is_checked_before_anything_is_sent() -> None:
     for options in (
         {},
         {"merchant_account": "Shop", "live_endpoint_prefix": "evil.example/"},
+        {"merchant_account": "Shop", "live_endpoint_prefix": "é"},
         {"merchant_account": "Shop", "url": "http://adyen.example"},
         {"merchant_account": "Shop", "url": "https://checkout-live.example"},
     ):

@@ -176,7 +176,7 @@ def adyen_from_options(
     merchant_account, prefix = str(options.get("merchant_account", "")), str(options.get("live_endpoint_prefix", ""))
     if not merchant_account:
         raise MisconfiguredError(f"PAYONCE_GATEWAYS: {name} needs a merchant_account.")
-    if prefix and not prefix.replace("-", "").isalnum():
+    if prefix and not (prefix.isascii() and prefix.replace("-", "").isalnum()):
         raise MisconfiguredError(f"PAYONCE_GATEWAYS: live_endpoint_prefix of {name} is no part of a host's name.")
     place = Place(url=str(options.get("url", "")), prefix=prefix)
     api_key = secrets.get(SECRET_NAME, "")
