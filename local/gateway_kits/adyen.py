@@ -58,6 +58,8 @@ _numbers = itertools.count(1)
 class AdyenVendor(Vendor):
     """``Vendor`` for a running fake, whose notifications arrive at ``receiver``."""
 
+    customer = "shopper_1"
+
     def __init__(self, handle: AdyenHandle, receiver: ReceiverServer) -> None:
         self.url = handle.api_url
         self._handle = handle
@@ -79,11 +81,11 @@ class AdyenVendor(Vendor):
         return sum(row["status"] not in _FAILED for row in rows)
 
     def token(self, token: Token) -> str:
-        """See ``Vendor``: ``<shopper>:<stored method>``, whose name decides."""
+        """See ``Vendor``: a stored method of the customer's, whose name decides."""
         if token in {Token.DEBIT, Token.DEBIT_FAILS}:
             raise NotBroughtError("the fake's stored methods are cards")
         holder = _HOLDERS.get(token)
-        return f"shopper_1:{f'STORED_{holder}' if holder else f'pm_token_{next(_numbers)}'}"
+        return f"STORED_{holder}" if holder else f"pm_token_{next(_numbers)}"
 
     def method_token(self, method_type: PaymentMethodType) -> str:
         """See ``Vendor``."""

@@ -92,6 +92,7 @@ class Stage:
             money=Money(AMOUNT_MINOR, self.vendor.currency),
             capture_method=capture,
             payment_method=payment_method or self.vendor.token(token),
+            customer=self.vendor.customer,
             first_submitted_at_ms=self.clock.now_ms(),
             payment_method_type=method_type or self.vendor.method_type,
             payer=payer,

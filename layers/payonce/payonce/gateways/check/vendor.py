@@ -58,13 +58,14 @@ class SignedEvent:
 class Vendor:
     """The vendor as the checks need it. An author overrides the first three, and of the rest what the vendor has.
 
-    ``url`` is the base address that the adapter is given, plain HTTP on loopback. ``method_type`` and ``currency`` are
-    those of the ordinary payments, and ``Token.OK`` pays them.
+    ``url`` is the base address that the adapter is given, plain HTTP on loopback. ``method_type``, ``currency`` and
+    ``customer`` (whose the saved payment methods are) are those of the ordinary payments, and ``Token.OK`` pays them.
     """
 
     url: str
     method_type: PaymentMethodType = PaymentMethodType.CARD
     currency: str = "EUR"
+    customer: str | None = None
 
     def make_adapter(self, url: str, clock: Clock) -> Gateway:
         """Return the adapter under test, pointed at ``url``: the vendor's own, or the fault proxy before it."""
