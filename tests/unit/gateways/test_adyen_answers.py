@@ -580,3 +580,21 @@ def test_the_request_says_whose_method_it_is_and_who_is_there(
     )
     assert {name: body[name] for name in about if name in body} == expected
     assert body["shopperStatement"] == "SHOP   CO  1"
+
+
+def test_an_exchange_that_fails_in_an_unknown_way_may_have_sent_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when every exception counts as "nothing was sent": the payment would go to another gateway as well."""
+    gateway, paper = gateway_on(WHOLE)
+
+    def fail(*_: Any, **__: Any) -> Exchange:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(paper, "send", fail)
+    assert gateway.submit(instruction(), SOON) == Unknown("the exchange has failed", repeatable=True)
+
+
+def test_what_the_library_refuses_was_never_sent() -> None:
+    gateway, paper = gateway_on(WHOLE)
+    gateway._api_key = ""
+    assert isinstance(gateway.submit(instruction(), SOON), NeverSent)
+    assert paper.asked == []

@@ -16,7 +16,7 @@ from Adyen import AdyenClient
 from Adyen.services.checkout import ModificationsApi, PaymentsApi
 
 from payonce.domain.errors import MisconfiguredError
-from payonce.domain.exchange import Answered, NotSent
+from payonce.domain.exchange import Answered, Lost, NotSent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +69,8 @@ class _Transport:
         """Send the request once; see the library's ``HTTPClient.request``."""
         body = _encoded(json)
         lines = {**headers, "X-API-Key": xapikey, "Content-Type": "application/json"}
+        # Until it has ended, nobody can say that nothing was sent.
+        self.exchanged = Lost("the exchange has failed")
         self.exchanged = self._exchange.send(method, url, headers=lines, body=body.encode(), deadline=self._deadline)
         if not isinstance(self.exchanged, Answered):
             raise _NotAnsweredError
