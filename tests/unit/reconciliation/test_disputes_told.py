@@ -106,7 +106,7 @@ def test_a_reversal_whose_charge_was_in_the_report_before() -> None:
 
 
 def test_a_reversal_in_a_report_that_names_no_payments() -> None:
-    """Fails when the row is settled in bulk with our entry, and is judged with its charge, too: it would count twice."""
+    """Fails when the row is settled in bulk with our entry and judged with its charge, too: it would count twice."""
     row = shown("y1", RowKind.CHARGE_REVERSAL, -1000, gateway_payment_id=None)
     assert seen(reconcile([charge(), told("v1", -1000, kind=REVERSAL)], [moved(1), row])) == []
 
