@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from local.degradation import ROUTING
+from local.demo_payers import GATEWAY, show_payers
 from local.demo_reconciliation import Audit
 from local.demo_routing import show_routing
 from local.demo_webhooks import show_webhooks
@@ -119,6 +120,8 @@ def demonstrate(cloud: LocalCloud) -> None:
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
     walk(stack, shop)
     books(stack, shop)
+    payers_key = stack.create_merchant("Shop with payers", gateway=GATEWAY)[1]
+    show_payers(stack, replace(shop, api_key=payers_key), console)
     endpoint = show_webhooks(stack, shop, console)
     approvers_key = stack.create_key(merchant_id, scopes=("breaks:read", "breaks:approve"), holder="ben")
     checker = replace(shop, api_key=approvers_key)

@@ -16,7 +16,7 @@ expected() {
     accept_events/* | apply_gateway_events/* | ask_gateways/* | dispatch_deliveries/* | relay_events/*) echo '"batchItemFailures": *\[\{' ;;
     create_webhook_endpoint/all_events | create_webhook_endpoint/ed25519) echo '"statusCode": *201' ;;
     create_webhook_endpoint/* | */nothing | */too_long | */backwards | get_idempotency_key/bad_operation) echo '"statusCode": *400' ;;
-    */unknown_status | comment_on_break/empty | match_breaks/no_reason) echo '"statusCode": *400' ;;
+    */no_result | */unknown_status | comment_on_break/empty | match_breaks/no_reason) echo '"statusCode": *400' ;;
     list_webhook_endpoints/* | list_events/first_page | list_breaks/first_page | list_breaks/one_class) echo '"statusCode": *200' ;;
     list_webhook_deliveries/*) echo '"statusCode": *404' ;;
     create_payment/captured | create_payment/authorized) echo '"statusCode": *201' ;;

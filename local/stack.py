@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -141,6 +142,15 @@ class Stack:
     def operator_environment(self) -> dict[str, str]:
         """Return the environment with which the operator's command uses the local cloud instead of AWS."""
         return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url, "PAYONCE_STACK": STACK_NAME}
+
+    def take_gateway_events(self, gateway: str, bank: str) -> None:
+        """Let ``bank`` post its events to the stack, under a new signing secret that both know."""
+        api = f"{self.endpoint_url}/_aws/execute-api/{self.outputs['GatewayEventsApiId']}/{self.outputs['StageName']}"
+        signing = self.bank.send_events(bank, f"{api}/gateway_events/{gateway}")
+        secrets = self.client("secretsmanager")
+        name = f"{STACK_NAME}-gateways"
+        known = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
+        secrets.put_secret_value(SecretId=name, SecretString=json.dumps({**known, f"{gateway}_events_secret": signing}))
 
     @property
     def table_names(self) -> dict[Table, str]:

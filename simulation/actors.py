@@ -11,6 +11,7 @@ from payonce.domain.gateway import OperationKind, Succeeded
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.routes import ROUTES
 from payonce.idempotency.keys import record_id
+from payonce.payments.cancel_waiting import PAYER_WAS_FASTER
 from payonce.ports import Deadline, Table
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes
@@ -18,6 +19,7 @@ from payonce.reconciliation.model import Break
 from payonce.reconciliation.taxonomy import BreakClass
 from simulation.facts import Answered
 from simulation.goals import Goal
+from simulation.held import GENUINE
 from simulation.workers import Workers
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ OPERATIONS = {
     "capture": "capture_payment",
     "refund": "refund_payment",
     "cancel": "cancel_payment",
+    "confirm": "confirm_payment",
     "stranger": "get_payment",
     "surplus": "correct_break",
     "dashboard": "dashboard",
@@ -125,6 +128,7 @@ class Cast(Workers):
             ("amount-exceeds-available", Goal.RESERVATION_REFUSED),
         ):
             reached[goal] += kind == slug
+        reached[Goal.PAYER_FASTER] += document.get("code") == PAYER_WAS_FASTER
         if status == 500:
             self.world.check_no_defect(AssertionError(str(document)))
 
@@ -211,8 +215,12 @@ def _event(operation: Operation, attempt: Attempt, payment_id: str | None) -> di
             "payment_method": f"pm_{operation.name}",
             "capture": "manual" if operation.manual else "automatic",
         }
+        if operation.hold is not None:
+            body |= {"return_url": "https://shop.example/back"}
     elif operation.kind == "stranger":
         body = None
+    elif operation.kind == "confirm":
+        body = {"payment_result": "forged" if attempt.altered else GENUINE}
     else:
         body = {} if operation.kind == "cancel" else {"amount_minor": operation.amount_minor + altered}
     headers = {"X-Idempotency-Key": operation.key, "Prefer": f"wait={attempt.wait_seconds}"}

@@ -8,28 +8,34 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import (
     AwaitsPayer,
     ChargeOutcome,
+    Declined,
     Instruction,
     LookupOutcome,
     NeverSent,
     NotFound,
+    Pending,
     SubmitOutcome,
     Succeeded,
     Unknown,
     WithdrawOutcome,
 )
-from simulation.gateway_books import LOOKUP_LAGS, UNBOUNDED_LATE_SECONDS, Booking, Books, Sent, shown
+from simulation.gateway_books import LOOKUP_LAGS, UNBOUNDED_LATE_SECONDS, Booking, Sent, shown
+from simulation.goals import Goal
+from simulation.held import HoldingBooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from payonce.ports import Deadline
+    from simulation.held import Hold
     from simulation.wire import Wire
 
 TYPICAL_MS = 120
 LATE_WITH_ITS_SENDER = 0.5
+ANSWER_ALONE_IS_LOST = 0.5
 
 
-class SimulatedGateway(Books):
+class SimulatedGateway(HoldingBooks):
     """The port ``Gateway``, with a network before the books. ``on_sent`` sees every submission that leaves."""
 
     def __init__(
@@ -41,8 +47,10 @@ class SimulatedGateway(Books):
         on_sent: Callable[[Sent], None],
         on_never_sent: Callable[[str, Instruction], None],
         on_booked: Callable[[str, Booking], None],
+        holds: Mapping[str, Hold],
+        receives_seconds: float,
     ) -> None:
-        super().__init__(name, kind, wire, on_booked)
+        super().__init__(name, kind, wire, on_booked, holds, receives_seconds)
         self._on_sent = on_sent
         self._on_never_sent = on_never_sent
         self.asked: set[tuple[str, str]] = set()  # who has asked about which reference
@@ -99,7 +107,7 @@ class SimulatedGateway(Books):
 
         def look() -> LookupOutcome:
             now_us = self._scheduler.now_us
-            found = [booking.outcome for booking in self.booked(reference) if booking.visible_at_us <= now_us]
+            found = [self.now(booking) for booking in self.booked(reference) if booking.visible_at_us <= now_us]
             succeeded = [outcome for outcome in found if isinstance(outcome, Succeeded)]
             outcome: LookupOutcome = (succeeded or found or [NotFound()])[0]
             if isinstance(outcome, NotFound):
@@ -110,12 +118,33 @@ class SimulatedGateway(Books):
         return self._ask(look, named, deadline)
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
-        """See ``Gateway``. This one waits for nobody."""
-        raise AssertionError("nothing was said to wait")
+        """See ``Gateway``."""
+        named = f"{self._name}: withdraw {instruction.gateway_reference}"
+
+        def cancel() -> SubmitOutcome | None:
+            outcome = self.withdrawn(instruction)
+            self._scheduler.record(f"{named} -> {shown(outcome)}")
+            # A cancellation gives a reason of its own: this one's payer was shown as waiting by a lookup.
+            faster = isinstance(outcome, Succeeded) or type(outcome) is Pending
+            if faster and waiting.reason == "requires_action":
+                self._wire.reached[Goal.EXPIRY_MET_PAYMENT] += 1
+            return outcome
+
+        self.hurry(instruction)
+        outcome = self._change(cancel, named, deadline)
+        return outcome if isinstance(outcome, Succeeded | Declined | Pending) else waiting
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
-        """See ``Gateway``. This one waits for nobody."""
-        raise AssertionError("nothing was said to wait")
+        """See ``Gateway``."""
+        named = f"{self._name}: confirm {instruction.gateway_reference}"
+
+        def confirm() -> SubmitOutcome | None:
+            outcome = self.confirmed(instruction, result)
+            self._scheduler.record(f"{named} -> {shown(outcome)}")
+            return outcome
+
+        outcome = self._change(confirm, named, deadline)
+        return Unknown("no answer", repeatable=True) if outcome is None else outcome
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
@@ -127,6 +156,26 @@ class SimulatedGateway(Books):
             return state
 
         return self._ask(look, named, deadline)
+
+    def _change(
+        self, effect: Callable[[], SubmitOutcome | None], named: str, deadline: Deadline
+    ) -> SubmitOutcome | None:
+        """Let ``effect`` happen and return its answer; without an answer it has happened as often as not."""
+        fault = self._wire.begin("ask")
+        remaining_ms = deadline.at_ms - self._scheduler.now_ms()
+        if remaining_ms <= 0 or fault[0] == "unanswered":
+            arrives = remaining_ms > 0 and self._scheduler.alive().latencies.random() < ANSWER_ALONE_IS_LOST
+            nothing: Callable[[], SubmitOutcome | None] = lambda: None  # noqa: E731
+            self._wire.exchange(
+                fault, effect if arrives else nothing, typical_ms=TYPICAL_MS, waits_ms=max(0, remaining_ms)
+            )
+            self._scheduler.record(f"{named} -> no answer")
+            return None
+        slow = "slow", min(fault[1], remaining_ms // 2)
+        done = self._wire.exchange(
+            slow if fault[0] == "slow" else fault, effect, typical_ms=min(TYPICAL_MS, max(1, remaining_ms // 20))
+        )
+        return done.value
 
     def _ask[T](self, look: Callable[[], T], named: str, deadline: Deadline) -> T | Unknown:
         fault = self._wire.begin("ask")

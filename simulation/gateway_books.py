@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import (
+    CANCELED,
     CaptureMethod,
     ChargeState,
     Declined,
@@ -19,6 +20,7 @@ from payonce.domain.gateway import (
     NotFound,
     OperationKind,
     Overtaken,
+    Pending,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -46,7 +48,7 @@ class Booking:
     """One execution. ``surplus``: the gateway made it by itself, nobody has sent it."""
 
     instruction: Instruction
-    outcome: Succeeded | Declined
+    outcome: Succeeded | Declined | Pending
     visible_at_us: int
     surplus: bool = False
 
@@ -77,6 +79,7 @@ class Books:
         self._arrived: dict[str, int] = {}
         self.bookings: list[Booking] = []
         self.on_their_way: dict[str, int] = {}
+        self.canceled: set[str] = set()  # references of payments that were authorized, and then withdrawn
 
     @property
     def capabilities(self) -> GatewayCapabilities:
@@ -100,8 +103,8 @@ class Books:
     def may_be_executed(self, reference: str) -> bool:
         """Return whether the reference was executed, or may still be by what was sent."""
         booked = self.booked(reference)
-        if any(isinstance(booking.outcome, Succeeded) for booking in booked):
-            return True
+        if any(isinstance(booking.outcome, Succeeded | Pending) for booking in booked):
+            return reference not in self.canceled
         # Where keys are honoured, what is on its way is answered with the decline that is there.
         return self.on_their_way.get(reference, 0) > 0 and not (booked and self.capabilities.key_retention_seconds)
 
@@ -163,14 +166,20 @@ class Books:
             return Unknown("500", repeatable=not keeps)
         if self.capabilities.key_retention_seconds:
             for booking in self.booked(reference):
-                return Unknown("500, kept") if keeps else booking.outcome
+                return Unknown("500, kept") if keeps else self.now(booking)
         if instruction.kind is not OperationKind.PAYMENT and not self._is_possible(instruction):
             self._wire.reached[Goal.OVERTAKEN] += 1
             return Overtaken("overtaken", "The charge is in another state.")
         outcome = self._book(instruction, kind, visible_from_us)
         return Unknown("500", repeatable=not keeps) if kind == "booked_kept" else outcome
 
-    def _book(self, instruction: Instruction, kind: str, visible_from_us: int) -> Succeeded | Declined:
+    def now(self, booking: Booking) -> Succeeded | Declined | Pending:
+        """Return what a lookup shows of a booking."""
+        if booking.instruction.gateway_reference in self.canceled:
+            return Declined(CANCELED, "It was canceled.")
+        return booking.outcome
+
+    def _book(self, instruction: Instruction, kind: str, visible_from_us: int) -> Succeeded | Declined | Pending:
         outcome: Succeeded | Declined
         if kind == "declined":
             self._wire.reached[Goal.DECLINED] += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulation.promises import answers, books, charges, claims, events, specification
+from simulation.promises import answers, books, charges, claims, events, specification, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +25,13 @@ ON_COMMIT: tuple[Callable[[Facts, Commit], None], ...] = (
     claims.p5_money_moves_under_a_fence,
     charges.p4_unknown_is_no_failure,
     charges.p2_success_was_executed,
+    waiting.p4_ended_unpaid_is_certain,
     events.p6_one_event_per_change,
     books.p7_ledger_balances,
     books.p8_writes_are_the_merchants_own,
     specification.spec_allows_the_change,
     claims.note_commit,
+    waiting.note_waiting,
 )
 ON_SENT: tuple[Callable[[Facts, Sent], None], ...] = (
     charges.p1_stored_before_sent,
@@ -52,4 +54,8 @@ ON_RECEIVED: tuple[Callable[[Facts, Received], None], ...] = (
     events.p6_every_copy_is_the_same,
     events.p8_webhooks_are_the_merchants_own,
 )
-IN_THE_END: tuple[Callable[[Facts], None], ...] = (books.p9_books_agree, events.p6_every_event_arrived)
+IN_THE_END: tuple[Callable[[Facts], None], ...] = (
+    books.p9_books_agree,
+    events.p6_every_event_arrived,
+    waiting.p4_status_is_true,
+)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from simulation.faults import draw_profile
 from simulation.gateway_books import KINDS
+from simulation.held import Hold
 from simulation.scheduler import Host
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ FAULTS_SECONDS = (300,) * 7 + (4_000,)
 # Endpoints of a merchant. Webhooks take most of a run's time, and each run need not have them.
 ENDPOINTS = (0, 0, 1, 2)
 BUSY_SECONDS = 90  # most operations begin in this time
+HOLDING = 0.6  # of runs: their gateways hold payments
+HELD = 0.8  # of the payments of such a run
+RACING = 0.4  # of their payers
+CANCELED = 0.4  # of them, once more than others
 # Two clocks may differ by as much as a lease's margin takes: five seconds.
 MAX_SKEW_MS = 2_450
 # The clocks of first and of later executions: the extremes are where margins are used up.
@@ -61,6 +66,7 @@ class Operation:
     currency: str = "EUR"
     manual: bool = False
     of: str = ""
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,14 @@ class Plan:
     stream_stalls: float
     faults_seconds: int
     much_later: bool
+    receives_seconds: float
     faults: tuple[tuple[tuple[str, int], tuple[str, int]], ...] | None = None
 
 
 def draw_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
     chance = Random(f"plan/{seed}")
-    drawing = _Drawing(chance, chance.choice(list(SKEWS)), chance.choice((0.0, 0.5, 1.0)))
+    drawing = _Drawing(chance, chance.choice(list(SKEWS)), chance.choice((0.0, 0.5, 1.0)), chance.random() < HOLDING)
     operations = [drawing.create(number) for number in range(1, chance.choice((1, 2, 2, 3)) + 1)]
     for created in list(operations):
         operations += drawing.follow_ups(created)
@@ -102,6 +109,7 @@ def draw_plan(seed: int) -> Plan:
         endpoints=chance.choice(ENDPOINTS),
         stream_stalls=chance.choice((0.0, 0.05, 0.4)),
         much_later=chance.random() < 0.2,
+        receives_seconds=chance.choice((0.0, 0.0, chance.uniform(2, 60))),
     )
 
 
@@ -110,6 +118,7 @@ class _Drawing:
     chance: Random
     skews: str
     containers: float
+    holding: bool
 
     def host(self) -> Host:
         return Host.CONTAINER if self.chance.random() < self.containers else Host.LAMBDA
@@ -129,17 +138,46 @@ class _Drawing:
             currency=chance.choice(CURRENCIES),
             manual=chance.random() < 0.4,
             attempts=self._attempts(chance.randint(0, 5_000)),
+            hold=self._hold() if self.holding and chance.random() < HELD else None,
+        )
+
+    def _hold(self) -> Hold:
+        chance = self.chance
+        racing = chance.random() < RACING
+        expires_seconds = chance.randint(20, 2 * BUSY_SECONDS)
+        return Hold(
+            flow=chance.choice(
+                ("redirect", "process") if racing else ("redirect", "confirm", "confirm", "process", "debit")
+            ),
+            payer=chance.choice(("approves", "approves", "approves", "declines", "leaves")),
+            # One who races acts when the payment is withdrawn, and not before it expires.
+            payer_seconds=chance.uniform(1, BUSY_SECONDS) + (expires_seconds if racing else 0),
+            decision_seconds=chance.uniform(1, 2 * BUSY_SECONDS),
+            expires_seconds=expires_seconds,
+            fails=chance.random() < 0.3,
+            racing=racing,
         )
 
     def follow_ups(self, created: Operation) -> list[Operation]:
         chance = self.chance
+        found: list[Operation] = []
+        kinds: tuple[str, ...]
         kinds = ("capture", "capture", "cancel", "refund") if created.manual else ("refund", "refund", "refund")
-        found = []
+        hold = created.hold
+        if hold is not None:
+            kinds += ("cancel", "cancel")
+            if chance.random() < CANCELED:
+                at_ms = chance.randint(6_000, 1000 * hold.expires_seconds)
+                found.append(self._of(created, "cancel", 9, created.amount_minor, at_ms))
         for number in range(chance.choice((0, 1, 2, 3))):
             kind = chance.choice(kinds)
             # Of two of one kind both want most of it: only one can have it.
             amount = chance.choice((created.amount_minor, created.amount_minor * 3 // 4, created.amount_minor // 4))
             found.append(self._of(created, kind, number, amount, chance.randint(3_000, BUSY_SECONDS * 1000)))
+        if hold is not None and hold.flow == "confirm":
+            for number in range(chance.choice((0, 1, 1, 2))):
+                at_ms = int(hold.payer_seconds * 1000) + chance.randint(-500, 9_000)
+                found.append(self._of(created, "confirm", number, 0, max(at_ms, 1_000)))
         if chance.random() < 0.3:
             found.append(self._of(created, "surplus", 0, created.amount_minor, chance.randint(10_000, 100_000)))
         if chance.random() < 0.25:

@@ -93,5 +93,7 @@ def _with(plan: Plan, parts: Sequence[Part]) -> Plan:
 SIMPLIFICATIONS: tuple[Callable[[Plan], Plan], ...] = (
     lambda plan: replace(plan, much_later=False),
     lambda plan: replace(plan, stream_stalls=0.0),
+    lambda plan: replace(plan, receives_seconds=0.0),
+    lambda plan: replace(plan, operations=tuple(replace(each, hold=None) for each in plan.operations)),
     lambda plan: replace(plan, workers=Host.LAMBDA, worker_skew_ms=0),
 )

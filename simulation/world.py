@@ -83,7 +83,14 @@ class World:
         self.database = SimulatedDatabase(wire, self._committed)
         self.gateways = {
             name: SimulatedGateway(
-                name, kind, wire, on_sent=self._sent, on_never_sent=self._never_sent, on_booked=self._booked
+                name,
+                kind,
+                wire,
+                on_sent=self._sent,
+                on_never_sent=self._never_sent,
+                on_booked=self._booked,
+                holds={f"pm_{each.name}": each.hold for each in plan.operations if each.hold is not None},
+                receives_seconds=plan.receives_seconds,
             )
             for name, kind in plan.gateways
         }

@@ -193,4 +193,5 @@ def _reference_change(was: Item, now: Item, event: str) -> str | None:
 
 
 def _attempt(item: Item) -> tuple[int, bool]:
-    return item["plan"]["submission"], item["plan"]["spent"]
+    plan = item["plan"]
+    return plan.get("submission", 1), plan.get("spent", False)  # a plan stores what is not as usual

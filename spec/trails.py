@@ -59,11 +59,20 @@ def trail_faults(entries: Sequence[AuditEntry], stored: IdempotencyRecord | None
 
 
 def _in_order(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
-    """Return the entries claim by claim: by their times, which are too coarse within a claim, and there by the key."""
-    began_ms: dict[str, int] = {}
-    for entry in entries:
-        began_ms[entry.claim_id] = min(entry.at_ms, began_ms.get(entry.claim_id, entry.at_ms))
-    return sorted(entries, key=lambda entry: (began_ms[entry.claim_id], entry_key(entry)))
+    """Return the entries claim by claim: by their times, which are too coarse within a claim, and there by the key.
+
+    A claim whose put arrives once more after its release begins a second time.
+    """
+    begins_ms: dict[str, list[int]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.at_ms):
+        begins = begins_ms.setdefault(entry.claim_id, [])
+        if not begins or entry.transition is Transition.CLAIMED:
+            begins.append(entry.at_ms)
+
+    def began_ms(entry: AuditEntry) -> int:
+        return max(at_ms for at_ms in begins_ms[entry.claim_id] if at_ms <= entry.at_ms)
+
+    return sorted(entries, key=lambda entry: (began_ms(entry), entry_key(entry)))
 
 
 def _step(last: AuditEntry | None, entry: AuditEntry) -> Step:

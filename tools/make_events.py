@@ -393,6 +393,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "get_payment_history": {"by_id": proxy("GET", "/payments/{payment_id}/history")},
     "list_payments": {
         "first_page": proxy("GET", "/payments", query={"limit": "10"}),
+        "by_reference": proxy("GET", "/payments", query={"reference": "order-1", "status": "captured"}),
         "bad_cursor": proxy("GET", "/payments", query={"cursor": "nonsense"}),
     },
     "list_disputes": {

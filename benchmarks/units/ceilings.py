@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.units.partitions import READ_UNITS_PER_SECOND, WRITE_UNITS_PER_SECOND
+from benchmarks.units.shop import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +49,8 @@ def ceilings(traffic: Traffic) -> dict[Place, Ceiling]:
     merchant = re.compile("|".join(map(re.escape, traffic.names)) or r"(?!)")
     for timed in traffic.sent:
         for charge in timed.request.charges:
-            place = (charge.table, charge.index, _VARIABLE.sub("*", merchant.sub(MERCHANT, charge.partition)))
+            named = merchant.sub(MERCHANT, charge.partition).replace(REFERENCE, "{reference}")
+            place = (charge.table, charge.index, _VARIABLE.sub("*", named))
             write[place][charge.partition] += charge.write
             read[place][charge.partition] += charge.read
     return {

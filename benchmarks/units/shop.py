@@ -65,13 +65,16 @@ class Shop:
         assert status in {200, 201}, answer
 
 
+REFERENCE = "Order 2026-118274: two seats, Thursday evening"
+
+
 def body_of(**changes: Any) -> dict[str, Any]:
     """Return a shop's payment: a token of the gateway, the order's text, and five entries of metadata."""
     return {
         "amount_minor": 12_990,
         "currency": "EUR",
         "payment_method": "pm_1QK7v2Lkdiwhu7ixPz3mTn4a",
-        "reference": "Order 2026-118274: two seats, Thursday evening",
+        "reference": REFERENCE,
         "metadata": {
             "order_id": str(uuid.uuid4()),
             "customer_id": "cus_R4b7dQzX9fWm2K",

@@ -7,7 +7,7 @@ import json
 from payonce.ports import Table
 from simulation.facts import Answered, Facts, Violated
 from simulation.goals import Goal
-from simulation.promises.shared import entry_in, payment_version, told_in
+from simulation.promises.shared import HELD, entry_in, payment_version, told_in
 
 
 def p2_acknowledged_is_stored(facts: Facts, answer: Answered) -> None:
@@ -19,12 +19,21 @@ def p2_acknowledged_is_stored(facts: Facts, answer: Answered) -> None:
     stored = payment_version(facts.database, merchant, identity)
     if stored is None or stored["version"] < seen["version"]:
         raise Violated("P2", f"version {seen['version']} of {identity} was acknowledged and is not stored")
+    if answer.operation.kind == "confirm":
+        return  # it tells the payment as it is, whatever its last change was
     version = f"{seen['version']:010d}"
     event = facts.database.item(Table.OUTBOX, {"pk": identity, "sk": version})
     if event is None or json.loads(told_in(event)[1])["data"] != json.loads(answer.body):
         raise Violated("P2", f"the event of version {seen['version']} of {identity} is missing, or says something else")
-    if answer.status == 201 and entry_in(event) is None:
+    moved = answer.document["status"] not in HELD and not _canceled_without_hold(facts, answer)
+    if answer.status == 201 and moved and entry_in(event) is None:
         raise Violated("P2", f"version {seen['version']} of {identity} was acknowledged and is not in the journal")
+
+
+def _canceled_without_hold(facts: Facts, answer: Answered) -> bool:
+    """Return whether a payment was canceled for which no amount was held: it waited for its payer."""
+    created = facts.operations.get(answer.operation.of)
+    return answer.operation.kind == "cancel" and created is not None and created.hold is not None
 
 
 def p2_refused_is_not_executed(facts: Facts, answer: Answered) -> None:

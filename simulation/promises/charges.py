@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.packing import unpack
+from payonce.payments.operations import REFERENCES
 from payonce.ports import Table
 from simulation.facts import Facts, Violated
 from simulation.goals import Goal
-from simulation.promises.shared import COMPLETED, changes_of, completes, payment_key, payment_of
+from simulation.promises.shared import COMPLETED, HELD, changes_of, completes, payment_key, payment_of
 
 if TYPE_CHECKING:
-    from simulation.database import Commit
+    from simulation.database import Change, Commit
     from simulation.gateway_books import Booking, Sent
 
 
@@ -67,8 +70,39 @@ def p2_success_was_executed(facts: Facts, commit: Commit) -> None:
         if completes(change) and change.after["response_status"] == 201:  # type: ignore[index]
             record_id = change.key[0]
             exempt = "#correct_break#" in record_id or payment_of(change) in facts.touched
-            if not exempt and not facts.executed[record_id]:
+            if not exempt and not facts.executed[record_id] and not _is_held(facts, change):
                 raise Violated("P2", f"{record_id} was recorded as executed, and no gateway has executed it")
+
+
+def _is_held(facts: Facts, change: Change) -> bool:
+    """Return whether a 201 says something else than "executed": the gateway holds it, or nobody can pay it."""
+    assert change.before is not None and change.after is not None  # noqa: S101 - narrows the types
+    if "#confirm_payment#" in change.key[0]:
+        return True  # p4_ended_unpaid_is_certain looks at what it made of the payment
+    plan = change.before["plan"]
+    status = json.loads(unpack(change.after["response_body"]))["status"]
+    if "operation" in plan:  # a settlement's, whose operation another key has sent
+        reference = plan["operation"][REFERENCES][-1]
+        booked = [found for gateway in facts.gateways.values() for found in gateway.booked(reference)]
+        return any(isinstance(found.outcome, Succeeded) for found in booked)
+    references = {found for name in facts.gateways for found in _references(facts, name, plan["payment_id"])}
+    if plan.get("awaits_payer"):
+        return not any(facts.gateways[name].may_be_executed(each) for name, each in references)
+    held = [
+        booking
+        for name, reference in references
+        for booking in facts.gateways[name].booked(reference)
+        if booking.instruction.kind.value == plan["kind"]
+    ]
+    return status in HELD and bool(held)
+
+
+def _references(facts: Facts, name: str, payment_id: str) -> list[tuple[str, str]]:
+    return [
+        (name, booking.instruction.gateway_reference)
+        for booking in facts.gateways[name].bookings
+        if booking.instruction.payment_id == payment_id
+    ]
 
 
 def p4_never_rerouted(facts: Facts, sent: Sent) -> None:

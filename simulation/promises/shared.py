@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from payonce.ports import Item
     from simulation.database import Change, Commit, SimulatedDatabase
 
+HELD = {"requires_action", "processing"}
 COMPLETED, IN_PROGRESS = "COMPLETED", "INPROGRESS"
 
 

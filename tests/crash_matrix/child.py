@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 from payonce.domain.errors import PayonceError
-from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.domain.gateway import CaptureMethod, OperationKind, PaymentMethodType, Pending, Succeeded
 from payonce.domain.money import Money
 from payonce.gateways.sandbox_bank import sandbox_bank_from_options
+from payonce.idempotency.record_items import WAITING_SHARDS
 from payonce.idempotency.records import KeyedRequest
+from payonce.payments.cancel_waiting import follow_up_work
+from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.ports import Deadline, Table
 from payonce.wiring.application import Application
@@ -96,6 +99,36 @@ class StrikingDatabase:
         self._point.around("write", lambda: self._inner.write(writes))
 
 
+class ReceivingGateway:
+    """A gateway that only receives captures, voids and refunds: it tells what became of them once a file is there.
+
+    As Adyen's modifications (https://docs.adyen.com/online-payments/capture), which the sandbox bank does not have.
+    """
+
+    def __init__(self, inner: Gateway, decided: Path) -> None:
+        self._inner = inner
+        self._decided = decided
+        self.name = inner.name
+        self.capabilities = inner.capabilities
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def submit(self, instruction: Any, deadline: Any) -> Any:
+        """See ``Gateway``."""
+        return self._shown(instruction, self._inner.submit(instruction, deadline))
+
+    def find(self, instruction: Any, deadline: Any) -> Any:
+        """See ``Gateway``."""
+        return self._shown(instruction, self._inner.find(instruction, deadline))
+
+    def _shown(self, instruction: Any, outcome: Any) -> Any:
+        received = isinstance(outcome, Succeeded) and instruction.kind is not OperationKind.PAYMENT
+        if received and not self._decided.exists():
+            return Pending(outcome.gateway_operation_id, "received")
+        return outcome
+
+
 class StrikingGateway:
     """The gateway with the point around each call."""
 
@@ -142,6 +175,8 @@ def application(task: dict[str, Any]) -> Application:
         )
     else:
         gateway = sandbox_bank_from_options("bank", task["gateway"], {"sandbox_bank_api_key": "x"}, clock)
+    if "decided_file" in task:
+        gateway = ReceivingGateway(gateway, Path(task["decided_file"]))
     return Application(
         load_settings({}),
         clock=clock,
@@ -156,12 +191,21 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     if task["do"] == "recover":
         report = recover(app, run_ms=300_000)
         return {"concluded": report.concluded, "open": report.still_open, "failed": report.failed}
+    if task["do"] == "settle":
+        return {"asked": settle(app)}
+    if task["do"] == "confirm":
+        confirmation = plan_confirmation(
+            merchant_id=MERCHANT, payment_id=task["payment_id"], result=task["result"], services=app.services
+        )
+        return answered(app, task, "confirm_payment", ConfirmPayment(confirmation, app.gateway, app.services))
     kind = OperationKind(task["do"])
     if kind is OperationKind.PAYMENT:
         new = NewPayment(
             money=Money(task.get("charge_minor", 1000), "EUR"),
             payment_method=task["token"],
             capture_method=CaptureMethod(task.get("capture", "automatic")),
+            payment_method_type=PaymentMethodType(task.get("method_type", "card")),
+            return_url=task.get("return_url"),
         )
         plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: "bank", services=app.services)
         work: Any = CreatePayment(plan, app.gateway, app.services)
@@ -173,10 +217,27 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
             amount_minor=task.get("amount_minor"),
             services=app.services,
         )
-        work = FollowUp(follow_up, app.gateway, app.services)
+        work = follow_up_work(follow_up, app.gateway, app.services)
+    return answered(app, task, kind.value, work)
+
+
+def settle(app: Application) -> int:
+    """Ask about everything that gateways hold and that is due; return how much that was."""
+    due = [
+        open_id
+        for shard in WAITING_SHARDS
+        for open_id in app.store.open_claims(shard, lease_expired_at_ms=app.clock.now_ms(), limit=9)
+    ]
+    for open_id in due:
+        app.recovery.recover(open_id, Deadline(app.clock.now_ms() + REQUEST_MS))
+    return len(due)
+
+
+def answered(app: Application, task: dict[str, Any], operation: str, work: Any) -> dict[str, Any]:
+    """Execute the work under the task's key and return what its client sees."""
     request = KeyedRequest(
         scope=MERCHANT,
-        operation=kind.value,
+        operation=operation,
         key=task["key"],
         fingerprint="f",
         deadline=Deadline(app.clock.now_ms() + REQUEST_MS),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROWS: list[tuple[str, str, str]] = []  # (kill point, gateway behaviour, what was found)
 WEBHOOK_ROWS: list[tuple[str, str, str, str]] = []  # (kill point, copies per endpoint, different copies, statuses)
 CORRECTION_ROWS: list[str] = []
+WAITING_ROWS: list[tuple[str, str, str, str]] = []  # (story, point, exit or freeze, charges / payment)
 
 
 @pytest.fixture(scope="session")
@@ -54,19 +55,21 @@ def stripe_url() -> Iterator[str]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand this worker's rows over."""
-    hand_over(session, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS)
+    hand_over(session, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS, WAITING_ROWS)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take a worker's rows."""
-    take_over(node, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS)
+    take_over(node, "crash_matrix", ROWS, WEBHOOK_ROWS, CORRECTION_ROWS, WAITING_ROWS)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the tables."""
     if ROWS:
         _print_payments(terminalreporter)
+    if WAITING_ROWS:
+        _print_waiting(terminalreporter)
     if CORRECTION_ROWS:
         terminalreporter.write_sep("=", "corrections")
         for row in CORRECTION_ROWS:
@@ -87,6 +90,17 @@ def _print_payments(terminalreporter: pytest.TerminalReporter) -> None:
     for point in points:
         row = "  ".join(cells.get((point, behaviour), "").ljust(column) for behaviour in behaviours)
         terminalreporter.write_line(f"{point.ljust(width)}  {row}")
+
+
+def _print_waiting(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print stories and points down, how they were struck across."""
+    cells = {(story, point, how): found for story, point, how, found in WAITING_ROWS}
+    rows = sorted({(story, point) for story, point, _, _ in WAITING_ROWS})
+    width = max(len(f"{story}, {point}") for story, point in rows)
+    terminalreporter.write_sep("=", "held payments: charges in the bank's books / payment, when killed and when frozen")
+    for story, point in rows:
+        killed, frozen = (cells.get((story, point, how), "") for how in ("exit", "freeze"))
+        terminalreporter.write_line(f"{f'{story}, {point}'.ljust(width)}  {killed.ljust(16)}  {frozen}")
 
 
 def _print_webhooks(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from local.stack import Stack
 
+POLLED = ("DeliveryQueue", "EventInbox", "RecoveryQueue", "GatewayEventQueue")
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
@@ -135,7 +136,7 @@ def lambdas_own(function: str) -> set[Call]:
     """
     properties = load_template()["Resources"][function]["Properties"]
     polls = any(event["Type"] == "SQS" for event in properties.get("Events", {}).values())
-    found = {Call("sqs:ReceiveMessage", queue) for queue in ("DeliveryQueue", "EventInbox", "RecoveryQueue") if polls}
+    found = {Call("sqs:ReceiveMessage", queue) for queue in POLLED if polls}
     if "DeadLetterQueue" in properties:
         found.add(Call("sqs:SendMessage", properties["DeadLetterQueue"]["TargetArn"]["GetAtt"].removesuffix(".Arn")))
     return found

@@ -61,7 +61,8 @@ def application() -> Iterator[DeliveryApplication]:
         yield DeliveryApplication(
             load_settings(
                 {
-                    "PAYONCE_GATEWAYS": '[{"name":"bank","kind":"sandbox_bank","url":"http://127.0.0.1:9"}]',
+                    "PAYONCE_GATEWAYS": '[{"name":"bank","kind":"sandbox_bank","url":"http://127.0.0.1:9"},'
+                    '{"name":"adyen","kind":"adyen","merchant_account":"ShopECOM"}]',
                     "PAYONCE_DEFAULT_GATEWAY": "bank",
                     "PAYONCE_SECRETS_KEY_ARN": key_arn,
                     "PAYONCE_DELIVERY_QUEUE_URL": queue_url,

@@ -10,14 +10,24 @@ import pytest
 
 from payonce.domain.gateway import OperationKind
 from payonce.notices.kept import NoticeState, find_notice
+from payonce.notices.told import KeptNoticeBook
 from payonce.payments.payment_reads import get_payment
 from payonce.ports import Table
 from tests.functional.conftest import load_handler
-from tests.functional.test_roles import GIVEN_BACK, LOCAL_CLOUD, ONLY_LIVE_GATEWAYS, unused
+from tests.functional.test_roles import (
+    GIVEN_BACK,
+    LOCAL_CLOUD,
+    NOT_ASKED_FOR,
+    ONLY_ADYEN,
+    ONLY_LIVE_GATEWAYS,
+    TOLD,
+    unused,
+)
 from tests.support.aws import REGION, REPOSITORY, dump
 from tests.support.events import Context, call
 from tests.support.notices import bank_event, bank_headers, posted
-from tests.support.roles import Call, Grant, recorded
+from tests.support.roles import Call, Grant, function_names, grants, recorded
+from tests.unit.gateways.test_adyen_notices import body_of, item
 
 if TYPE_CHECKING:
     from payonce.wiring.delivery import DeliveryApplication
@@ -75,6 +85,8 @@ def test_an_event_is_kept_and_queued(gateways: Gateways) -> None:
     assert [json.loads(message["body"]) for message in gateways.taken()] == [
         {"notice_key": "bank#evt_1", "tries": 0}
     ] * 2
+    sent = posted(body_of(item()), {}, "adyen")
+    assert gateways.run("accept_gateway_events", sent)["statusCode"] == 200
     explained = {SECRET: GIVEN, Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD}
     assert unused("accept_gateway_events", gateways.asked["accept_gateway_events"]) == explained.keys()
 
@@ -143,11 +155,23 @@ def test_the_applier_asks_for_what_its_role_allows(gateways: Gateways) -> None:
         unused("apply_gateway_events", gateways.asked["apply_gateway_events"])
         == {
             SECRET: ONLY_LIVE_GATEWAYS,
+            TOLD: ONLY_ADYEN,
             Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
             GIVEN_BACK: "A claim of which the gateway says that it did nothing.",
             Grant("dynamodb:PutItem", "IdempotencyTable"): "The settlement of what the gateway turns out to hold.",
         }.keys()
     )
+
+
+@pytest.mark.parametrize(
+    "function", [*(name for name, explained in NOT_ASKED_FOR.items() if TOLD in explained), "apply_gateway_events"]
+)
+def test_whoever_asks_gateways_may_read_what_was_told(gateways: Gateways, function: str) -> None:
+    """Fails when a role could not read the book of gateways that can't be asked: no doubt there would ever end."""
+    with recorded() as calls:
+        KeptNoticeBook(gateways.application.database).outcomes("adyen", ["pay_1-1", "QFQTPCQ8HXSKGK82"])
+    assert {call.action for call in calls} == {"dynamodb:BatchGetItem"}
+    assert all(any(grant.allows(call) for grant in grants(function_names()[function])) for call in calls)
 
 
 def test_only_what_is_no_message_comes_again(gateways: Gateways) -> None:

@@ -84,6 +84,7 @@ EXPECTED = {
     "get_payment/by_id": 200,
     "get_payment_history/by_id": 200,
     "list_payments/first_page": 200,
+    "list_payments/by_reference": 200,
     "list_payments/bad_cursor": 400,
     "list_disputes/first_page": 200,
     "list_disputes/lost": 200,

@@ -486,10 +486,13 @@ def test_the_open_route_may_keep_and_queue_an_event_and_nothing_else() -> None:
     }
     assert {action for action, _ in reach} == {
         "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
         "sqs:SendMessage",
         "sqs:SendMessageBatch",
         "secretsmanager:GetSecretValue",
     }
+    (updates,) = [each for each in statements("AcceptGatewayEventsFunction") if "dynamodb:UpdateItem" in each["Action"]]
+    assert updates["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["told#*"]}}
     assert {resource for action, resource in reach if not action.startswith("secretsmanager")} == {
         '{"GetAtt": "NoticesTable.Arn"}',
         '{"GetAtt": "GatewayEventQueue.Arn"}',

@@ -54,7 +54,7 @@ def takes_unknown_for_never_sent(patch: pytest.MonkeyPatch) -> None:
 
 
 def reserves_nothing(patch: pytest.MonkeyPatch) -> None:
-    plant(patch, FollowUp, "_reservation", _without_amounts)
+    plant(patch, FollowUp, "reservation", _without_amounts)
 
 
 def _without_amounts(original: Any, work: Any) -> Any:
@@ -157,7 +157,7 @@ def asks_for_nobody_else(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("fault", "promise"),
     [
-        (resubmits_without_asking, "P1 P4"),
+        (resubmits_without_asking, "P1 P4 P9"),
         (reserves_nothing, "P0 P1"),
         (makes_a_new_identity_at_takeover, "P1"),
         (says_503_after_a_lost_claim, "P2"),

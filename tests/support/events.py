@@ -24,12 +24,13 @@ ALL_SCOPES = " ".join(SCOPES)
 class Context:
     """What a function gets beside its event. An event that is tried again comes with the same one."""
 
-    def __init__(self) -> None:
+    def __init__(self, remaining_ms: int = 25_000) -> None:
         self.aws_request_id = str(uuid.uuid4())
+        self._remaining_ms = remaining_ms
 
     def get_remaining_time_in_millis(self) -> int:
         """A fresh function's time."""
-        return 25_000
+        return self._remaining_ms
 
 
 def event(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from payonce.ports import Deadline
 
 PAGE = NextAction(type=ActionType.REDIRECT, url="https://bank.example/authenticate/1")
+VOUCHER = NextAction(
+    type=ActionType.DISPLAY, url="https://bank.example/voucher/1", expires_at_ms=1_800_000_000_000 + 14 * 86_400_000
+)
 CODE = NextAction(type=ActionType.CONFIRM)
 
 
@@ -44,7 +47,7 @@ class HoldingGateway(ScriptedGateway):
         """See ``Gateway``."""
         token, reference = instruction.payment_method, instruction.gateway_reference
         if instruction.kind is OperationKind.PAYMENT and token.startswith("pm_3ds"):
-            action = CODE if "confirm" in token else PAGE
+            action = CODE if "confirm" in token else VOUCHER if "voucher" in token else PAGE
             return self._hold(instruction, AwaitsPayer(f"ch_{reference}", "requires_action", action))
         if instruction.kind is OperationKind.PAYMENT and token.startswith("pm_debit"):
             return self._hold(instruction, Pending(f"ch_{reference}", "processing"))

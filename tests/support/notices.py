@@ -31,10 +31,12 @@ GATEWAYS = json.dumps(
 )
 STRIPE_SECRET, OLD_STRIPE_SECRET, US_SECRET = "whsec_present", "whsec_former", "whsec_of_the_other_account"
 BANK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+ADYEN_KEY = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"  # of Adyen's library's own tests
 SECRETS: Mapping[str, Any] = {
     "stripe_events_secret": [STRIPE_SECRET, OLD_STRIPE_SECRET],
     "stripe_us_events_secret": US_SECRET,
     "bank_events_secret": BANK_SECRET,
+    "adyen_events_secret": ADYEN_KEY,
 }
 CHARGE_ID = "pi_3Q"
 

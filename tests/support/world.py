@@ -312,10 +312,15 @@ class World:
         wait_seconds: float = 0,
         payment_method: str = "pm_visa",
         payer: Payer = Payer.PRESENT,
+        customer: str | None = None,
     ) -> KeyedResponse:
         """Create a payment, or replay it."""
         new = NewPayment(
-            money=Money(amount_minor, "EUR"), payment_method=payment_method, capture_method=capture, payer=payer
+            money=Money(amount_minor, "EUR"),
+            payment_method=payment_method,
+            capture_method=capture,
+            payer=payer,
+            customer=customer,
         )
         plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: self.gateway.name, services=self.services)
         work = CreatePayment(plan, lambda _name: self.gateway, self.services)

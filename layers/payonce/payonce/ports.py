@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Instruction,
         LookupOutcome,
         Notice,
+        NoticeOutcome,
         SubmitOutcome,
         WithdrawOutcome,
     )
@@ -118,6 +119,18 @@ class NoticeReader(Protocol):
 
         Raises ``NoticeRefused`` for a signature that is missing, wrong or stale, and for a malformed body. The
         signature is checked over the exact bytes, in constant time, before anything of them is parsed.
+        """
+        ...
+
+
+class NoticeBook(Protocol):
+    """What became of operations, by the verified events that were kept of gateways that can't be asked."""
+
+    def outcomes(self, gateway: str, names: Sequence[str]) -> Sequence[NoticeOutcome]:
+        """Return what the gateway's events have told of operations with one of ``names``, oldest first.
+
+        A name is an operation's ``gateway_reference`` or its id at the gateway. The read is strongly consistent.
+        Raises ``StoreUnavailable``.
         """
         ...
 

@@ -6,6 +6,7 @@ The tables are made once and emptied after each cell, so that a cell can look at
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import logging
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import NeverSent, OperationKind, Succeeded
+from payonce.domain.ids import UlidSource
 from payonce.idempotency.claim_recovery import RUN_INTERVAL_MS
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.observability import get_logger
@@ -39,6 +41,7 @@ LEASE_JUST_OVER_MS = 31_000  # a request's 25 s, the lease's margin of 5 s, and 
 # One recovery run after another, a minute and more apart. The hour in which a payment may still be sent is not over.
 SETTLING_MS = (LEASE_JUST_OVER_MS, 60_000, 120_000, 300_000, 900_000, 900_000)
 ALL_SHARDS_MS = RUN_INTERVAL_MS * OPEN_LEASE_SHARDS
+ID_TIME_MS = 1_800_000_000_000
 SETTLED_TABLES = (Table.IDEMPOTENCY, Table.PAYMENTS, Table.LEDGER, Table.OUTBOX)
 
 
@@ -134,6 +137,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.clock = self.servers.clock
+        numbers = itertools.count(1)
+        # The shard of a claim is a function of its id, and recovery reads the shards in turn: with the same ids a cell
+        # makes the same requests as the run without faults.
+        self.ids = UlidSource(lambda: ID_TIME_MS, lambda size: next(numbers).to_bytes(size, "big"))
         self.bank = Bank(
             self.clock,
             capabilities=CAPABILITIES[self.bank_name],
@@ -143,7 +150,9 @@ class Stage:
     def application(self, database: Any = None) -> Application:
         """Return a fresh process."""
         database = database or (self.servers.hasty if self.hasty else self.servers.patient)
-        return Application(load_settings({}), clock=self.clock, database=database, gateways={"bank": self.bank})
+        application = Application(load_settings({}), clock=self.clock, database=database, gateways={"bank": self.bank})
+        application.ids = self.ids
+        return application
 
     def ask(self, operation: str, body: Any, *, key: str = KEY, application: Application | None = None) -> Answer:
         """Send a client's request to a fresh process."""

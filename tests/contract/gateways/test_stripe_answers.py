@@ -22,7 +22,7 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
-from payonce.gateways.stripe_errors import declined
+from payonce.gateways.declines import declined
 from payonce.gateways.stripe_gateway import STRIPE_CAPABILITIES, StripeGateway
 from payonce.ports import Deadline
 from tests.contract.gateways.stripe_child import payment

@@ -115,6 +115,15 @@ def test_a_gateway_that_can_not_be_asked_is_asked_later(world: World) -> None:
     assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.CORRECTED
 
 
+def test_a_charge_that_can_never_be_read_is_for_a_person(world: World) -> None:
+    """Fails when it is asked about again and again: nobody would ever give the surplus back."""
+    found = duplicate_capture(world)
+    world.gateway.capabilities = replace(world.gateway.capabilities, reads_charges=False)
+    step = corrections_in(world).advance(found, deadline(world))
+    assert (step.correction.status, step.correction.outcome) == (_S.MANUAL, "charge_not_readable")
+    assert world.gateway.succeeded(OperationKind.REFUND) == []
+
+
 def test_a_class_without_an_action_is_for_a_person(world: World) -> None:
     found = replace(duplicate_capture(world), break_class=BreakClass.MISSING_IN_LEDGER)
     assert corrections_in(world).advance(found, deadline(world)).correction.status is _S.MANUAL

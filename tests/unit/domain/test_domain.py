@@ -166,6 +166,7 @@ def test_only_what_a_retry_can_change_is_retryable() -> None:
         errors.LeaseLost,
         errors.Throttled,
         errors.GatewayUnavailable,
+        errors.GatewayRefused,
         errors.StoreUnavailable,
         errors.UpstreamUnavailable,
         errors.UpstreamRefused,

@@ -55,7 +55,16 @@ def test_without_its_key_a_deployment_makes_no_endpoint(application: Application
 
 
 # What a cold start may not load, by the function's folder. The SDK alone takes as long as all else together.
-SDK_AND_ENGINES = ("boto3", "s3transfer", "botocore.session", "botocore.client", "stripe", "requests", "cryptography")
+SDK_AND_ENGINES = (
+    "boto3",
+    "s3transfer",
+    "botocore.session",
+    "botocore.client",
+    "stripe",
+    "Adyen",
+    "requests",
+    "cryptography",
+)
 OTHER_ROOMS = ("payonce.webhooks", "payonce.corrections", "payonce.reconciliation", "payonce.recovery", "payonce.proxy")
 FORBIDDEN = {
     "payments": OTHER_ROOMS,

@@ -183,6 +183,36 @@ def test_the_request_says_who_pays_and_how(
     assert sent["payment_method"] == "pm_token"
 
 
+@pytest.mark.parametrize(
+    ("method_type", "member"),
+    [
+        (PaymentMethodType.CARD, "statement_descriptor_suffix"),
+        (PaymentMethodType.WALLET, "statement_descriptor_suffix"),
+        (PaymentMethodType.BANK_DEBIT, "statement_descriptor"),
+    ],
+)
+def test_the_request_says_whose_method_it_is_and_what_the_payer_reads(
+    method_type: PaymentMethodType, member: str
+) -> None:
+    """Cards take a suffix: https://docs.stripe.com/get-started/account/statement-descriptors#dynamic. Saving a method
+    for absent payers: https://docs.stripe.com/payments/save-during-payment. Fails when a member is not passed on.
+    """
+    gateway, paper = gateway_on(Lost("x"))
+    told = replace(
+        instruction(),
+        payment_method_type=method_type,
+        customer="cus_1",
+        saves_method=True,
+        description="Two cups",
+        statement_descriptor="CUPS 17",
+    )
+    gateway.submit(told, SOON)
+    sent = paper.asked[0].form
+    expected = {"customer": "cus_1", "setup_future_usage": "off_session", "description": "Two cups", member: "CUPS 17"}
+    assert {name: sent.get(name) for name in expected} == expected
+    assert len([name for name in sent if name.startswith("statement_descriptor")]) == 1
+
+
 def test_a_confirmation_token_takes_the_place_of_the_payment_method() -> None:
     """It carries the mandate: https://docs.stripe.com/payments/payment-element/migration-ct. Fails when it is sent as a
     payment method, which Stripe does not know.

@@ -125,6 +125,17 @@ def test_a_payer_who_does_not_act_in_time_can_not_pay_any_more() -> None:
     assert events(world, payment_id) == ["payment.requires_action", "payment.expired"]
 
 
+def test_a_voucher_that_was_paid_on_its_last_day_is_not_withdrawn_before_the_gateway_knows() -> None:
+    """Fails (a paid voucher is withdrawn) when it is given up with the payer's own time."""
+    world, gateway = world_of()
+    payment_id = told(world.create(payment_method="pm_3ds_voucher"))["id"]
+    pass_time(world, 14 * 1440 + 3 * 1440, step_minutes=60)
+    assert stored(world, payment_id).status.value == "requires_action"
+    pass_time(world, 2 * 1440, step_minutes=60)
+    assert stored(world, payment_id).status.value == "expired"
+    assert len(gateway.withdrawn) == 1
+
+
 def test_a_payer_who_was_faster_than_the_expiry_has_paid() -> None:
     world, gateway = world_of()
     payment_id = told(world.create(payment_method="pm_3ds"))["id"]

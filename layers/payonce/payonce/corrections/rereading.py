@@ -80,7 +80,10 @@ class Rereading(Approvals):
         )
 
     def _reread_charge(self, correction: Correction, deadline: Deadline) -> Step:
-        state = self._gateway_named(correction.gateway).read_charge(
+        gateway = self._gateway_named(correction.gateway)
+        if not gateway.capabilities.reads_charges:
+            return Step(self._change(correction, status=_S.MANUAL, outcome="charge_not_readable"))
+        state = gateway.read_charge(
             correction.gateway_charge_id, deadline.earlier(self._clock.now_ms() + READ_TIMEOUT_MS)
         )
         if isinstance(state, ChargeNotFound):

@@ -211,6 +211,10 @@ class GatewayUnavailable(NotStarted):
     """No gateway accepted the request."""
 
 
+class GatewayRefused(GatewayUnavailable):
+    """This gateway certainly executed nothing, now or later, and the claim was given back: another one may be asked."""
+
+
 class UpstreamUnavailable(NotStarted):
     """The upstream did not receive the request."""
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 MAX_URL_CHARACTERS = 2_000  # browsers and gateways agree on this much; Stripe's return_url takes no more than 2,048
+MAX_CLIENT_SECRET_CHARACTERS = 4_000  # of a NextAction: what Adyen's components are given is a document
 CANCELED = "canceled"  # the code of a decline that somebody's cancellation at the gateway caused
+PAYMENT_EXPIRED = "payment_expired"  # the code of a decline because the payer did not act in time
 
 
 class OperationKind(StrEnum):
@@ -95,7 +97,10 @@ class Instruction:
     ``first_submitted_at_ms`` (epoch milliseconds) is no later than the first moment at which it can have been sent.
     ``gateway_charge_id`` is the gateway's id of the charge, present for captures, voids and refunds, and for a payment
     that the gateway holds as pending: such a payment is looked up by it.
-    ``payer`` and ``return_url`` (where the payer is sent back to) matter to payments alone.
+    ``gateway_operation_id`` is the gateway's id of a capture, void or refund that the gateway holds as pending.
+    The following matter to payments alone. ``return_url`` is where the payer is sent back to. ``customer`` is the
+    payer's id at the gateway, to whom saved payment methods belong. ``saves_method``: the method is to be charged
+    later, when the payer is absent. ``statement_descriptor`` is what the payer reads on a bank statement.
     """
 
     kind: OperationKind
@@ -107,9 +112,14 @@ class Instruction:
     payment_method: str
     first_submitted_at_ms: int
     gateway_charge_id: str | None = None
+    gateway_operation_id: str | None = None
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     payer: Payer = Payer.PRESENT
     return_url: str | None = None
+    customer: str | None = None
+    saves_method: bool = False
+    description: str | None = None
+    statement_descriptor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +221,30 @@ class DisputeState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeOutcome:
+    """What a gateway's signed event says became of an operation, by a gateway that can't be asked about it.
+
+    ``executed`` is false for what was refused, given up, or undone; ``code`` then says why, in payonce's own words.
+    ``undone``: it had succeeded before. ``gateway_operation_id`` is the gateway's id of the operation. The amount is in
+    minor units.
+    """
+
+    kind: OperationKind
+    executed: bool
+    gateway_operation_id: str
+    amount_minor: int
+    currency: str
+    code: str = ""
+    undone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """What a gateway's own event names. It is a hint to ask the gateway, and never the truth.
 
     ``notice_id`` is the gateway's id of the event, or is derived from its content. ``gateway_reference``,
     ``payment_id``, ``merchant_id`` and ``gateway_charge_id`` are ``None`` where the event does not name them.
+    ``outcome`` is there only where the gateway offers no way to ask: kept, it is what a lookup reads.
     """
 
     notice_id: str
@@ -225,6 +254,7 @@ class Notice:
     payment_id: str | None = None
     merchant_id: str | None = None
     gateway_charge_id: str | None = None
+    outcome: NoticeOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +294,8 @@ class GatewayCapabilities:
     ``multiple_captures``: whether an authorization may be captured in several parts; if not, a partial capture releases
     the remainder.
     ``payment_method_types``: what the adapter can be paid by; anything else is refused before it is stored.
+    ``reads_charges``: whether the gateway can be asked how a charge stands now. If not, ``read_charge`` is ``Unknown``,
+    and nothing is ever ``Overtaken``: what somebody else does to a charge is not seen.
     """
 
     key_retention_seconds: int
@@ -272,3 +304,4 @@ class GatewayCapabilities:
     multiple_captures: bool
     operations: frozenset[OperationKind]
     payment_method_types: frozenset[PaymentMethodType] = frozenset(PaymentMethodType)
+    reads_charges: bool = True

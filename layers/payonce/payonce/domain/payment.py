@@ -173,14 +173,14 @@ _TAKEN_BACK: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
         )
     },
 }
-# A second capture may be in flight although the first one releases the remainder; the gateway then declines it.
-_CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, *_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED)
+# A second capture may be in flight although the first one releases the remainder; the gateway then declines it. So it
+# does when the cancellation of a payment that has just been authorized was faster.
+_CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, *_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED, _S.VOIDED)
 _REFUNDS_IN_FLIGHT = (*_CAPTURED_STATES, _S.REVERSED)
 # While a payment that waits is cancelled, the payer may finish it, or the gateway may decide it.
 _VOIDS_IN_FLIGHT = (
     *sorted(WAITING),
     *_CAPTURES_IN_FLIGHT,
-    _S.VOIDED,
     _S.DECLINED,
     _S.EXPIRED,
 )
@@ -227,6 +227,7 @@ class Payment:
     ``capturable_minor`` and ``refundable_minor`` exclude what operations in flight have reserved. ``version`` counts
     committed changes, and is the sequence number of the payment's events. ``attempts`` counts the references under
     which the payment was sent; ``gateway_reference`` is the one that was executed.
+    ``passed_over`` names the gateways that certainly took nothing of it before ``gateway`` was asked.
     ``next_action`` is what the payer has to do, present while the payment requires action.
     ``reversed_minor`` is what the payer's bank took back, ``disputed_minor`` what the gateway has withdrawn for
     disputes, lost ones included. Both are no longer refundable. They may take what was refunded already, or what a
@@ -251,9 +252,12 @@ class Payment:
     capturable_minor: int = 0
     refundable_minor: int = 0
     reference: str | None = None
+    customer: str | None = None
+    description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     decline_code: str | None = None
     attempts: int = 1
+    passed_over: tuple[str, ...] = ()
     payment_method_type: PaymentMethodType = PaymentMethodType.CARD
     next_action: Mapping[str, str | int] | None = None
     reversed_minor: int = 0

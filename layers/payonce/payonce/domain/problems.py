@@ -81,6 +81,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         # A guarded function's promise to its guard, inside a program (docs/in-process.md): it never reaches a route.
         errors.NotExecuted: INTERNAL,
         errors.Throttled: ProblemType("throttled", 429, "Too many requests", retryable=True),
+        errors.GatewayRefused: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
         errors.GatewayUnavailable: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
         errors.UpstreamUnavailable: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),
         errors.UpstreamRefused: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
 
 from payonce.domain.errors import (
+    GatewayRefused,
     MisconfiguredError,
     OutcomeUnknown,
     PayonceError,
@@ -77,6 +78,9 @@ class KeyedRoute(Route):
     ``admit`` may refuse the work before its claim, by raising ``Throttled``. It receives a function that tells, at the
     cost of a read, whether the key is known already: work that has begun is never refused, but finished or replayed.
 
+    ``instead`` receives the request, its body and work of which a gateway certainly took nothing, and whose claim is
+    given back. It returns the work that takes its place under the same key, or ``None``.
+
     ``now`` receives a replayed response and returns headers that say where its resource stands now; the response itself
     stays as it was.
 
@@ -87,6 +91,7 @@ class KeyedRoute(Route):
     body_model: type[StrictModel]
     work: Callable[[Application, Request, Any], Work]
     admit: Callable[[Application, Request, Any, Callable[[], bool]], None] | None = None
+    instead: Callable[[Application, Request, Any, Any], Work | None] | None = None
     now: Callable[[Application, Request, StoredResponse], Mapping[str, str]] | None = None
     after: Callable[[Application, Any], None] | None = None
 
@@ -154,7 +159,15 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
     work = route.work(application, request, body)
     if route.admit is not None:
         route.admit(application, request, work, lambda: application.engine.knows(keyed_request))
-    outcome = application.engine.execute(keyed_request, work)
+    while True:
+        try:
+            outcome = application.engine.execute(keyed_request, work)
+            break
+        except GatewayRefused:
+            other = route.instead(application, request, body, work) if route.instead else None
+            if other is None:
+                raise
+            work = other
     if route.after is not None:
         try:
             route.after(application, work)

@@ -21,6 +21,7 @@ MAX_METADATA_NAME_CHARACTERS = 40
 MAX_METADATA_VALUE_CHARACTERS = 500
 # A replay is billed by the stored record's size, so the total size of a merchant's metadata is bounded too.
 MAX_METADATA_BYTES = 4096
+MAX_DESCRIPTION_CHARACTERS = 200
 MAX_CURSOR_CHARACTERS = 200
 MAX_EPOCH_MS = 9_999_999_999_999  # 13 digits, as in the sort keys: until the year 2286
 MAX_RESULT_CHARACTERS = 8_000  # Adyen's redirectResult has some thousand; API Gateway takes 10 MB
@@ -46,6 +47,12 @@ def _web_address(url: str) -> str:
     if not (parts.scheme == "https" or local) or not parts.hostname or parts.username or " " in url:
         raise ValueError("not an https:// address without a user name (http:// only for localhost)")
     return url
+
+
+def _with_a_letter(text: str) -> str:
+    if not any(character.isalpha() for character in text):
+        raise ValueError("at least one letter is needed")
+    return text
 
 
 def _bounded(metadata: dict[str, str]) -> dict[str, str]:
@@ -82,6 +89,29 @@ Reference = Annotated[
 ]
 MetadataName = Annotated[str, AfterValidator(printable), Field(min_length=1, max_length=MAX_METADATA_NAME_CHARACTERS)]
 MetadataValue = Annotated[str, AfterValidator(printable), Field(max_length=MAX_METADATA_VALUE_CHARACTERS)]
+Customer = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{2,254}$",
+        description="The payer's id at the gateway, to whom saved payment methods belong.",
+    ),
+]
+Description = Annotated[
+    str,
+    AfterValidator(printable),
+    Field(
+        min_length=1, max_length=MAX_DESCRIPTION_CHARACTERS, description="What is paid for, as the gateway shows it."
+    ),
+]
+StatementDescriptor = Annotated[
+    str,
+    # docs.stripe.com/get-started/account/statement-descriptors; Adyen's shopperStatement takes 22 characters, too.
+    Field(
+        pattern=r"^[A-Za-z0-9 .,/&#+-]{5,22}$",
+        description="What the payer reads on a bank statement: 5 to 22 characters, and at least one letter.",
+    ),
+    AfterValidator(_with_a_letter),
+]
 ReturnUrl = Annotated[
     str,
     AfterValidator(_web_address),
@@ -120,6 +150,12 @@ class PaymentBody(StrictModel):
     off_session: Annotated[
         bool, Field(description="The payer is absent: a payment that needs the payer is declined.")
     ] = False
+    customer: Customer | None = None
+    save_payment_method: Annotated[
+        bool, Field(description="The method is to be charged later, off_session: the payer agrees to that now.")
+    ] = False
+    description: Description | None = None
+    statement_descriptor: StatementDescriptor | None = None
     reference: Reference | None = None
     metadata: Metadata = Field(default_factory=dict)
 

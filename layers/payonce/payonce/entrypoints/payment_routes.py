@@ -16,11 +16,12 @@ from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
 from payonce.observability import get_logger
 from payonce.payments import payment_reads
-from payonce.payments.cancel_waiting import CancelWaiting
+from payonce.payments.cancel_waiting import follow_up_work
 from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import FollowUp, plan_follow_up
+from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
+from payonce.payments.payment_work import COMMIT_RESERVE_MS, SUBMIT_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
     from payonce.idempotency.work import Work
     from payonce.wiring.application import Application
 
+# The next gateway gets its usual time, and the commit its own, or it is not asked.
+ANOTHER_GATEWAY_SECONDS = (SUBMIT_TIMEOUT_MS + COMMIT_RESERVE_MS) / 1000
 STATUS_HEADER = "payment-status"
 UNDECIDED = frozenset({PaymentStatus.REQUIRES_ACTION.value, PaymentStatus.PROCESSING.value})
 _OPERATION: Mapping[int, str] = MappingProxyType({201: "Operation", 202: "Operation"})
 
 
-def _create(application: Application, request: Request, body: PaymentBody) -> Work:
+def _create(
+    application: Application, request: Request, body: PaymentBody, passed_over: tuple[str, ...] = ()
+) -> CreatePayment:
     new = NewPayment(
         money=Money(body.amount_minor, body.currency),
         payment_method=body.payment_method,
@@ -44,16 +49,39 @@ def _create(application: Application, request: Request, body: PaymentBody) -> Wo
         priority=parse_priority(request.headers),
         payer=Payer.ABSENT if body.off_session else Payer.PRESENT,
         return_url=body.return_url,
+        customer=body.customer,
+        saves_method=body.save_payment_method,
+        description=body.description,
+        statement_descriptor=body.statement_descriptor,
         reference=body.reference,
         metadata=body.metadata,
     )
     plan = plan_payment(
         new,
         merchant_id=request.merchant_id,
-        route=lambda payment_id: application.route(payment_id, new.payment_method_type, request.gateway),
+        route=lambda payment_id: application.route(
+            payment_id, new.payment_method_type, request.gateway, frozenset(passed_over)
+        ),
         services=application.services,
+        passed_over=passed_over,
     )
     return CreatePayment(plan, application.gateway, application.services)
+
+
+def _instead(
+    application: Application, request: Request, body: PaymentBody, refused: CreatePayment
+) -> CreatePayment | None:
+    """Return the payment for the next gateway, after one that took nothing; ``None`` without another one, or time."""
+    if request.deadline.remaining_seconds(application.clock) < ANOTHER_GATEWAY_SECONDS:
+        return None
+    before = refused.payment_plan
+    work = _create(application, request, body, (*before.passed_over, before.gateway))
+    plan = work.payment_plan
+    if not plan.gateway:
+        return None
+    extra = {"payment_id": plan.payment_id, "gateway": plan.gateway, "passed_over": list(plan.passed_over)}
+    get_logger().warning("the next gateway is asked", extra=extra)
+    return work
 
 
 def _admit(application: Application, request: Request, work: CreatePayment, is_known: Callable[[], bool]) -> None:
@@ -110,9 +138,7 @@ def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Wor
             amount_minor=body.amount_minor if isinstance(body, AmountBody) else None,
             services=application.services,
         )
-        if plan.awaits_payer:
-            return CancelWaiting(plan, application.gateway, application.services)
-        return FollowUp(plan, application.gateway, application.services)
+        return follow_up_work(plan, application.gateway, application.services)
 
     return work
 
@@ -150,6 +176,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         body_model=PaymentBody,
         work=_create,
         admit=_admit,
+        instead=_instead,
         now=_standing,
     ),
     ReadRoute(

@@ -17,7 +17,7 @@ import ssl
 from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import SplitResult, urlsplit
 
 from payonce.domain.exchange import Answered, Exchange, Lost, NotSent, Oversized
@@ -33,6 +33,16 @@ if TYPE_CHECKING:
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 type Lines = tuple[tuple[str, str], ...]
+
+
+class HttpExchange(Protocol):
+    """Sends one request; see ``DeadlineExchange``."""
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
+    ) -> Exchange:
+        """Return the outcome of one request, by ``deadline`` at the latest."""
+        ...
 
 
 class DeadlineExchange:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
     CANCELED,
+    PAYMENT_EXPIRED,
     AwaitsPayer,
     ChargeOutcome,
     Declined,
@@ -45,7 +46,7 @@ DECLINE_CODES = frozenset(
         "fraud_suspected",
         "authentication_required",
         "authentication_failed",
-        "expired",
+        PAYMENT_EXPIRED,
     }
 )
 DECIDED_AGAINST = frozenset({"declined", "canceled", "expired"})
@@ -87,8 +88,8 @@ class SandboxBankGateway:
             body["capture"] = instruction.capture_method.value
             body["method_type"] = instruction.payment_method_type.value
             body["payer"] = instruction.payer.value
-            if instruction.return_url is not None:
-                body["return_url"] = instruction.return_url
+            told = {name: getattr(instruction, name) for name in ("return_url", "customer", "description")}
+            body |= {name: text for name, text in told.items() if text is not None}
         else:
             path = f"/charges/{instruction.gateway_charge_id}/{_PATHS[instruction.kind]}"
         body["amount_minor"] = instruction.money.amount_minor
@@ -220,7 +221,8 @@ class SandboxBankGateway:
             )
             return Unknown("the answer is for another operation")
         if row.get("status") in DECIDED_AGAINST:
-            return _declined({"code": row.get("code") or row.get("status")})
+            code = PAYMENT_EXPIRED if row["status"] == "expired" else row.get("code") or row["status"]
+            return _declined({"code": code})
         charge_id, operation_id = row.get("charge_id"), row.get("operation_id")
         if row.get("status") in HELD and isinstance(charge_id, str):
             return held_by_bank(charge_id, row)

@@ -34,23 +34,24 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from payonce.domain.gateway import CANCELED, Declined, NeverSent, OperationKind, Overtaken, Unknown
+from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Declined, NeverSent, OperationKind, Unknown
+from payonce.gateways.declines import (
+    ALREADY_CAPTURED,
+    ALREADY_REFUNDED,
+    AMOUNT_NOT_SUPPORTED,
+    AUTHENTICATION_REQUIRED,
+    AUTHORIZATION_RELEASED,
+    CURRENCY_NOT_SUPPORTED,
+    DECLINED,
+    REFUND_FAILED,
+    REJECTED,
+    declined,
+)
 from payonce.gateways.stripe_http import NothingSentError
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-AUTHENTICATION_REQUIRED = "authentication_required"
-AMOUNT_NOT_SUPPORTED = "amount_not_supported"
-ALREADY_CAPTURED = "already_captured"
-ALREADY_REFUNDED = "already_refunded"
-AUTHORIZATION_RELEASED = "authorization_released"
-CURRENCY_NOT_SUPPORTED = "currency_not_supported"
-PAYMENT_EXPIRED = "payment_expired"
-REFUND_FAILED = "refund_failed"
-REJECTED = "rejected_by_gateway"
-DECLINED = "declined"
 
 # Stripe's decline codes (and, for cards that Stripe itself refuses, its error codes) → payonce's closed list. All
 # others become "declined". This includes, on purpose, lost_card, stolen_card, pickup_card, restricted_card, fraudulent
@@ -119,29 +120,6 @@ _AMOUNT_PARAMETERS = frozenset({"amount", "amount_to_capture"})
 _LIMITER_CODES = frozenset({"rate_limit", ""})
 FIRST_SERVER_ERROR = 500
 MAX_RETRY_AFTER_SECONDS = 3600  # a longer wait is no answer for a waiting payer
-MESSAGES = MappingProxyType(
-    {
-        AUTHENTICATION_REQUIRED: "The issuer asks for the payer's authentication, which this payment can't offer.",
-        AMOUNT_NOT_SUPPORTED: "The gateway does not take this amount.",
-        REJECTED: "The gateway rejected the operation; nothing was executed.",
-        ALREADY_CAPTURED: "The payment was captured before, and can't be captured or voided any more.",
-        ALREADY_REFUNDED: "Less than this is left of the payment: it was refunded before.",
-        AUTHORIZATION_RELEASED: "The authorization was released; nothing can be captured any more.",
-        CANCELED: "The payment was canceled at the gateway.",
-        PAYMENT_EXPIRED: "The payer did not pay in time.",
-        REFUND_FAILED: "The refund failed; the money was not given back.",
-    }
-)
-
-
-def declined(code: str) -> Declined:
-    """Return the decline with payonce's message. Stripe's own messages are free text and are never passed on."""
-    return Declined(code, MESSAGES.get(code, "The payment was declined."))
-
-
-def overtaken(code: str) -> Overtaken:
-    """Return the refusal of an operation whose charge was changed outside payonce."""
-    return Overtaken(code, MESSAGES[code])
 
 
 def decline_of(error: Mapping[str, Any]) -> Declined:

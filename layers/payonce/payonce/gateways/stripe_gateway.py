@@ -26,15 +26,9 @@ from payonce.domain.gateway import (
     Unknown,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, DECLINED, declined
 from payonce.gateways.stripe_charge import read_charge
-from payonce.gateways.stripe_errors import (
-    AMOUNT_NOT_SUPPORTED,
-    CURRENCY_NOT_SUPPORTED,
-    DECLINE_CODES,
-    DECLINED,
-    declined,
-    outcome_of_error,
-)
+from payonce.gateways.stripe_errors import DECLINE_CODES, outcome_of_error
 from payonce.gateways.stripe_http import MAX_ANSWER_BYTES, BoundHttpClient
 from payonce.gateways.stripe_lookup import StripeLookup
 from payonce.gateways.stripe_methods import STRIPE_METHOD_TYPES, check_method
@@ -48,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome, WithdrawOutcome
-    from payonce.gateways.stripe_http import HttpExchange
+    from payonce.gateways.deadline_exchange import HttpExchange
     from payonce.gateways.stripe_objects import StripeDocument
     from payonce.ports import Clock, Deadline
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import stripe
 
@@ -11,20 +11,10 @@ from payonce.domain.exchange import Answered, Lost, NotSent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payonce.domain.exchange import Exchange
+    from payonce.gateways.deadline_exchange import HttpExchange
     from payonce.ports import Deadline
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # a page of 100 payment intents has about 400 KB, including other users' metadata
-
-
-class HttpExchange(Protocol):
-    """Sends one request; see ``DeadlineExchange``."""
-
-    def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
-    ) -> Exchange:
-        """Return the outcome of one request, by ``deadline`` at the latest."""
-        ...
 
 
 class NothingSentError(stripe.APIConnectionError):

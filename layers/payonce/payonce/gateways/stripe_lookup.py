@@ -21,8 +21,8 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
+from payonce.gateways.declines import ALREADY_REFUNDED, DECLINED, overtaken
 from payonce.gateways.stripe_charge import refunded_amount
-from payonce.gateways.stripe_errors import ALREADY_REFUNDED, DECLINED, overtaken
 from payonce.gateways.stripe_money import stripe_amount
 from payonce.gateways.stripe_objects import REFERENCE_KEY, choose, metadata_value, read_object
 from payonce.observability import get_logger

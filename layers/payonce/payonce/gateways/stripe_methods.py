@@ -72,6 +72,7 @@ def method_params(instruction: Instruction) -> PaymentIntentCreateParams:
         params["confirmation_token"] = instruction.payment_method
     else:
         params["payment_method"] = instruction.payment_method
+    _tell_of_the_customer(params, instruction)
     if instruction.payer is Payer.ABSENT:
         params["off_session"] = True
         params["error_on_requires_action"] = True
@@ -81,6 +82,26 @@ def method_params(instruction: Instruction) -> PaymentIntentCreateParams:
     if return_url is not None:
         params["return_url"] = return_url
     return params
+
+
+def _tell_of_the_customer(params: PaymentIntentCreateParams, instruction: Instruction) -> None:
+    """Add whose method it is, whether it is kept, and what the payer reads.
+
+    A card's descriptor is the account's own prefix and this suffix; other methods take a whole one:
+    https://docs.stripe.com/get-started/account/statement-descriptors. What keeps a method for absent payers:
+    https://docs.stripe.com/payments/save-during-payment.
+    """
+    if instruction.customer is not None:
+        params["customer"] = instruction.customer
+    if instruction.saves_method:
+        params["setup_future_usage"] = "off_session"
+    if instruction.description is not None:
+        params["description"] = instruction.description
+    if instruction.statement_descriptor is not None:
+        if instruction.payment_method_type in {PaymentMethodType.CARD, PaymentMethodType.WALLET}:
+            params["statement_descriptor_suffix"] = instruction.statement_descriptor
+        else:
+            params["statement_descriptor"] = instruction.statement_descriptor
 
 
 def _method(instruction: Instruction, *, may_redirect: bool) -> PaymentIntentCreateParams:

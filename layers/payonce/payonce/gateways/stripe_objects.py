@@ -39,16 +39,16 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
-from payonce.gateways.stripe_actions import next_action_of
-from payonce.gateways.stripe_errors import (
+from payonce.gateways.declines import (
     ALREADY_CAPTURED,
     AMOUNT_NOT_SUPPORTED,
     AUTHORIZATION_RELEASED,
     REFUND_FAILED,
-    decline_of,
     declined,
     overtaken,
 )
+from payonce.gateways.stripe_actions import next_action_of
+from payonce.gateways.stripe_errors import decline_of
 from payonce.gateways.stripe_money import stripe_amount
 from payonce.observability import get_logger
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import stripe
 
 from payonce.domain.gateway import CANCELED, Declined, Pending, Succeeded
-from payonce.gateways.stripe_errors import AUTHENTICATION_REQUIRED, DECLINE_CODES, declined
+from payonce.gateways.declines import AUTHENTICATION_REQUIRED, declined
+from payonce.gateways.stripe_errors import DECLINE_CODES
 from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
 from payonce.observability import get_logger
 

@@ -60,7 +60,7 @@ class Finder:
         """
         reference = notice.gateway_reference
         names = _names(reference, notice.payment_id)
-        if not names and notice.gateway_charge_id is not None:
+        if not names and notice.gateway_charge_id is not None and gateway().capabilities.reads_charges:
             reference = _reference_at(gateway(), notice.gateway_charge_id, deadline)
             names = _names(reference, None)
         claims = [claim for claim in map(self._open_claim, names) if claim is not None]

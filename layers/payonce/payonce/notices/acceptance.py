@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import WriteConflict
 from payonce.notices.kept import NoticeState, insert_notice, key_of
 from payonce.notices.message import ApplyMessage
+from payonce.notices.told import told_writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,9 @@ class Acceptance:
 
     def _is_applied(self, gateway: str, notice: Notice, body: bytes) -> bool:
         try:
-            self._database.write([insert_notice(gateway, notice, body, now_ms=self._clock.now_ms())])
+            now_ms = self._clock.now_ms()
+            kept = insert_notice(gateway, notice, body, now_ms=now_ms)
+            self._database.write([kept, *told_writes(gateway, notice, now_ms=now_ms)])
         except WriteConflict as conflict:
             return conflict.current is not None and conflict.current["state"] == NoticeState.APPLIED.value
         return False

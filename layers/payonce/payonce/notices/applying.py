@@ -36,6 +36,7 @@ from payonce.recovery.messages import AskMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.domain.gateway import Notice
     from payonce.domain.payment import Payment
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
@@ -141,9 +142,9 @@ class Applier:
         payment = about.payment
         if payment is None:
             return Ended(NoticeState.APPLIED, "the claim was given back")
-        return self._bring_in(about, payment, deadline)
+        return self._bring_in(notice, about, payment, deadline)
 
-    def _bring_in(self, about: About, payment: Payment, deadline: Deadline) -> Again | Ended:
+    def _bring_in(self, notice: Notice, about: About, payment: Payment, deadline: Deadline) -> Again | Ended:
         names = dict.fromkeys((*about.names, payment.payment_id))
         found = [self._store.get(settlement_id(payment.merchant_id, name)) for name in names]
         waiting = [each for each in found if each is not None and each.status is not RecordStatus.COMPLETED]
@@ -156,7 +157,10 @@ class Applier:
             return Again("the payment is in doubt")
         if payment.status in WAITING:
             return Ended(NoticeState.APPLIED, "the gateway was asked and holds it")
-        caught = catch_up(self._services, self._gateway_named(payment.gateway), payment, deadline)
+        gateway = self._gateway_named(payment.gateway)
+        if not gateway.capabilities.reads_charges:
+            return _unread(notice, settled=bool(about.claims or waiting))
+        caught = catch_up(self._services, gateway, payment, deadline)
         if caught.open_reason:
             return Again(caught.open_reason)
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
@@ -198,3 +202,13 @@ class Applier:
             get_logger().warning("gateway event about nothing known", extra={**said, "reason": ended.reason})
         elif ended.state is NoticeState.FAILED:
             get_logger().error("gateway event not applied", extra={**said, "reason": ended.reason})
+
+
+def _unread(notice: Notice, *, settled: bool) -> Ended:
+    """Return what becomes of an event about a charge that the gateway can't be asked about.
+
+    It tells the end of an operation of ours, or it is shown to people: nothing can be booked by a hint alone.
+    """
+    if settled or (notice.outcome is not None and not notice.outcome.undone):
+        return Ended(NoticeState.APPLIED, "")
+    return Ended(NoticeState.UNKNOWN, "what was done to the charge can't be asked at this gateway")

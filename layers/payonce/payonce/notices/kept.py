@@ -12,19 +12,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_SECONDS
-from payonce.domain.gateway import Notice
+from payonce.domain.gateway import Notice, NoticeOutcome, OperationKind
 from payonce.packing import pack, unpack
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payonce.ports import Database, Item, Page, Write
 
 BY_STATE_INDEX = "notices-by-state"
 # Gateways repeat an event for days (Stripe: three, https://docs.stripe.com/webhooks), and a person looks within weeks.
 RETENTION_SECONDS = 90 * DAY_SECONDS
+_OUTCOME_FIELDS = frozenset({"executed", "undone", "gateway_operation_id", "amount_minor", "currency", "code"})
 _HINTS = ("gateway_reference", "payment_id", "merchant_id", "gateway_charge_id")
 
 
@@ -82,6 +85,7 @@ def insert_notice(gateway: str, notice: Notice, body: bytes, *, now_ms: int) -> 
             "received_at_ms": now_ms,
             "purge_at": now_ms // 1000 + RETENTION_SECONDS,
             "hints": {name: value for name, value in hints.items() if value is not None},
+            **({} if notice.outcome is None else {"outcome": outcome_to_data(notice.outcome)}),
             "packed": pack(body),
         },
     )
@@ -133,6 +137,7 @@ def notice_of(item: Item) -> KeptNotice:
             type=item["type"],
             created_at_ms=item["created_at_ms"],
             **{name: hints.get(name) for name in _HINTS},
+            outcome=outcome_of(item["outcome"]) if "outcome" in item else None,
         ),
         state=NoticeState(item["state"]),
         received_at_ms=item["received_at_ms"],
@@ -140,3 +145,22 @@ def notice_of(item: Item) -> KeptNotice:
         reason=item.get("reason", ""),
         body=unpack(item["packed"]) if "packed" in item else b"",
     )
+
+
+def outcome_to_data(outcome: NoticeOutcome) -> dict[str, Any]:
+    """Return the storable form."""
+    return {
+        "kind": outcome.kind.value,
+        "executed": outcome.executed,
+        "undone": outcome.undone,
+        "gateway_operation_id": outcome.gateway_operation_id,
+        "amount_minor": outcome.amount_minor,
+        "currency": outcome.currency,
+        "code": outcome.code,
+    }
+
+
+def outcome_of(data: Mapping[str, Any]) -> NoticeOutcome:
+    """Return the outcome of its storable form."""
+    fields = {name: value for name, value in data.items() if name in _OUTCOME_FIELDS}
+    return NoticeOutcome(kind=OperationKind(data["kind"]), **fields)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, Pending, Succeeded, Unknown
+from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, OperationKind, Pending, Succeeded, Unknown
 from payonce.domain.payment import PaymentStatus
 from payonce.payments.follow_up import FollowUp, load_payment
 from payonce.payments.operations import FollowUpPlan
@@ -36,16 +36,21 @@ NOT_CANCELABLE = "not_cancelable"
 
 def follow_up_work(plan: FollowUpPlan, gateway_named: Callable[[str], Gateway], services: Services) -> FollowUp:
     """Return the work of a capture, void or refund."""
-    kind = CancelWaiting if plan.awaits_payer else FollowUp
-    return kind(plan, gateway_named, services)
+    if plan.kind is not OperationKind.VOID:
+        return FollowUp(plan, gateway_named, services)
+    return (CancelWaiting if plan.awaits_payer else Cancel)(plan, gateway_named, services)
 
 
-class CancelWaiting(FollowUp):
-    """The work of ``POST /payments/{id}/cancellations`` while the payment requires action."""
+class Cancel(FollowUp):
+    """The work of ``POST /payments/{id}/cancellations``."""
 
     def adopt(self, record: IdempotencyRecord) -> FollowUp:
         """See ``Work``. What the payment was when it was claimed decides, and not what it is now."""
         return follow_up_work(FollowUpPlan.from_data(record.plan), self._gateway_named, self._services)
+
+
+class CancelWaiting(Cancel):
+    """The work of ``POST /payments/{id}/cancellations`` while the payment requires action."""
 
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``. The instruction is the payment's own: that is what is withdrawn."""
@@ -81,7 +86,8 @@ class CancelWaiting(FollowUp):
                 return Succeeded(charge_id, charge_id)
             case Succeeded():
                 return Declined(PAYER_WAS_FASTER, "The payer had paid before the payment could be canceled.")
-            case Pending() if outcome is not waiting:
+            # Shown as waiting again, it can be withdrawn again: a challenge that failed may be followed by another.
+            case Pending() if not isinstance(outcome, AwaitsPayer):
                 return Declined(NOT_CANCELABLE, "The gateway processes the payment by now, and can't cancel it.")
             case _:
                 return Unknown("the gateway did not say whether it is canceled", repeatable=True)

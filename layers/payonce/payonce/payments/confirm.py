@@ -31,13 +31,13 @@ from payonce.payments.stored_payments import keep_head
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from payonce.domain.errors import PayonceError, WriteConflict
     from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, StoredResponse
     from payonce.payments.payment_work import Result, Services
-    from payonce.ports import Gateway
+    from payonce.ports import Gateway, Write
 
 LONGEST_TEXT = "x" * 256
 NOTHING_TO_CONFIRM = "Only a payment that requires action can be confirmed."
@@ -101,6 +101,7 @@ class ConfirmPayment(GatewayWork):
         if self._started:
             return self._later(claim)
         self._started = True
+        self._record_id = claim.record.record_id
         try:
             gateway, instruction = self.prepare()
         except NotStarted as error:
@@ -125,6 +126,7 @@ class ConfirmPayment(GatewayWork):
 
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``. Asks first, and confirms again what still waits."""
+        self._record_id = claim.record.record_id
         payment = self._held().payment
         if payment.status is not PaymentStatus.REQUIRES_ACTION:
             return Completed(lambda: self._as_it_is())
@@ -147,6 +149,11 @@ class ConfirmPayment(GatewayWork):
         if not writes:
             return self._as_it_is()
         return Draft(payment_response(payment, result), writes)
+
+    def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
+        """See ``GatewayWork``. A confirmation has reserved nothing, and the settlement goes on asking."""
+        del record
+        return ()
 
     def _confirm(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> SubmitOutcome:
         waiting = AwaitsPayer(instruction.gateway_charge_id or "", "the payer has come back")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import GatewayUnavailable
-from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Succeeded
+from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Pending, Succeeded
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, recognition, reversed_postings
 from payonce.domain.money import Money
 from payonce.idempotency.json_response import json_response
@@ -137,6 +137,11 @@ class GiveBackSurplus(GatewayWork):
                 partly = Declined(PARTLY_GIVEN_BACK, f"Only {left_minor(state)} of the charge are left.")
                 return Completed(lambda: self.draft(partly))
         return super().start(claim)
+
+    def follows(self, pending: Pending, instruction: Instruction) -> bool:
+        """See ``GatewayWork``. A correction ends once: one that is only received is asked about until it is decided."""
+        del pending, instruction
+        return False
 
     def draft(self, result: Result) -> Draft:
         """See ``GatewayWork``. A doubt writes nothing: the correction stays approved until the doubt is resolved."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from payonce.domain.errors import PayonceError, WriteConflict
-    from payonce.domain.gateway import Instruction
+    from payonce.domain.gateway import Instruction, Pending
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.payments.operations import AttemptedPlan
     from payonce.payments.payment_work import Result, Services
@@ -77,6 +77,11 @@ class CorrectiveRefund(FollowUp):
 
     def _stored_form(self, plan: AttemptedPlan) -> Mapping[str, Any]:
         return replace(self._corrective, submission=plan.submission, spent=plan.spent).to_data()
+
+    def follows(self, pending: Pending, instruction: Instruction) -> bool:
+        """See ``GatewayWork``. A correction ends once: one that is only received is asked about until it is decided."""
+        del pending, instruction
+        return False
 
     def draft(self, result: Result) -> Draft:
         """See ``FollowUp``."""

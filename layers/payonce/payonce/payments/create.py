@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import MAX_URL_CHARACTERS, Declined, Instruction, OperationKind, Pending
+from payonce.domain.gateway import (
+    MAX_CLIENT_SECRET_CHARACTERS,
+    MAX_URL_CHARACTERS,
+    Declined,
+    Instruction,
+    OperationKind,
+    Pending,
+)
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
@@ -27,12 +34,22 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = "x" * 256  # longer than any code or secret a gateway adapter returns
 LONGEST_URL = "x" * MAX_URL_CHARACTERS
+LONGEST_SECRET = "x" * MAX_CLIENT_SECRET_CHARACTERS
 
 
-def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], str], services: Services) -> PaymentPlan:
+def plan_payment(
+    new: NewPayment,
+    *,
+    merchant_id: str,
+    route: Callable[[str], str],
+    services: Services,
+    passed_over: tuple[str, ...] = (),
+) -> PaymentPlan:
     """Return the plan of a new payment. Its identity is decided here, once, and survives every takeover.
 
-    ``route`` returns the gateway for the payment's id. The choice is part of that identity and is never made again.
+    ``route`` returns the gateway for the payment's id. The choice is part of that identity and is never made again. A
+    payment that a gateway took nothing of is planned anew, ``passed_over`` naming that gateway: with an identity of its
+    own, because a late repetition of the first claim's release must not match the second claim.
     """
     payment_id = services.ids.new("pay")
     return PaymentPlan(
@@ -47,9 +64,14 @@ def plan_payment(new: NewPayment, *, merchant_id: str, route: Callable[[str], st
         payment_method_type=new.payment_method_type,
         payer=new.payer,
         return_url=new.return_url,
+        customer=new.customer,
+        saves_method=new.saves_method,
+        description=new.description,
+        statement_descriptor=new.statement_descriptor,
         priority=new.priority,
         reference=new.reference,
         metadata=new.metadata,
+        passed_over=passed_over,
     )
 
 
@@ -87,7 +109,7 @@ class CreatePayment(GatewayWork):
             decline_code=LONGEST_TEXT,
             captured_minor=MAX_AMOUNT_MINOR,
             refunded_minor=MAX_AMOUNT_MINOR,
-            next_action={"type": LONGEST_TEXT, "url": LONGEST_URL, "client_secret": LONGEST_TEXT},
+            next_action={"type": LONGEST_TEXT, "url": LONGEST_URL, "client_secret": LONGEST_SECRET},
         )
         return payment_response(widest, Declined(LONGEST_TEXT, LONGEST_TEXT))
 
@@ -105,6 +127,10 @@ class CreatePayment(GatewayWork):
             payment_method_type=plan.payment_method_type,
             payer=plan.payer,
             return_url=plan.return_url,
+            customer=plan.customer,
+            saves_method=plan.saves_method,
+            description=plan.description,
+            statement_descriptor=plan.statement_descriptor,
             first_submitted_at_ms=plan.created_at_ms,
         )
 
@@ -165,7 +191,10 @@ class CreatePayment(GatewayWork):
             gateway_reference=self.reference,
             attempts=plan.submission,
             reference=plan.reference,
+            customer=plan.customer,
+            description=plan.description,
             metadata=plan.metadata,
+            passed_over=plan.passed_over,
             created_at_ms=plan.created_at_ms,
             updated_at_ms=plan.created_at_ms,
             version=version,

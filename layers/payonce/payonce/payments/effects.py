@@ -89,9 +89,10 @@ def _without_money(
 ) -> Effect:
     change, status = _WITHOUT_MONEY[kind, next(kind_of for kind_of in _WITHOUT if isinstance(result, kind_of))]
     changed = payment.changed(change, at_ms=at_ms)
-    # When the first capture has released the remainder, there is no hold left to return to.
+    # When the first capture has released the remainder, or a void all of it, there is no hold left to return to.
     remainder_freed = kind is OperationKind.CAPTURE and not multiple_captures and payment.captured_minor > 0
-    if status not in _UNDER_WAY and not remainder_freed:
+    hold_freed = remainder_freed or (payment.status is PaymentStatus.VOIDED and kind is not OperationKind.REFUND)
+    if status not in _UNDER_WAY and not hold_freed:
         attribute = RESERVED_FROM[kind]
         changed = replace(changed, **{attribute: getattr(payment, attribute) + amount_minor})
     return Effect(payment=changed, change=change, status=status)

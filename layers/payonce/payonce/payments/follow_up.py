@@ -18,7 +18,7 @@ from payonce.domain.errors import (
     WriteConflict,
 )
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Pending, Succeeded
-from payonce.domain.money import Money
+from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 ID_PREFIXES = {OperationKind.CAPTURE: "cap", OperationKind.VOID: "void", OperationKind.REFUND: "re"}
 DONE = {OperationKind.CAPTURE: "captured", OperationKind.VOID: "voided", OperationKind.REFUND: "refunded"}
 LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
+# No payment has as much, so no reservation takes it, whatever the payment becomes before its claim.
+NOTHING_LEFT_MINOR = MAX_AMOUNT_MINOR + 1
 
 
 def load_payment(services: Services, merchant_id: str, payment_id: str) -> Payment:
@@ -72,8 +74,9 @@ def plan_follow_up(
     if amount_minor is None:
         payment = load_payment(services, merchant_id, payment_id)
         awaits_payer = kind is OperationKind.VOID and payment.status is PaymentStatus.REQUIRES_ACTION
-        # With nothing left, the reservation refuses an amount of 1; a finished operation is replayed before that.
-        amount_minor = payment.amount_minor if awaits_payer else max(1, getattr(payment, RESERVED_FROM[kind]))
+        # With nothing left, the reservation refuses; a finished operation is replayed before that.
+        left_minor = getattr(payment, RESERVED_FROM[kind]) or NOTHING_LEFT_MINOR
+        amount_minor = payment.amount_minor if awaits_payer else left_minor
     operation_id = services.ids.new(ID_PREFIXES[kind])
     return FollowUpPlan(
         kind=kind,
@@ -160,7 +163,8 @@ class FollowUp(GatewayWork):
         code = result.code if isinstance(result, Declined) else None
         writes = self._writes(payment, [effect], code)
         if isinstance(result, Pending):
-            writes.append(operation_settlement_write(plan, payment, self._record_id, at_ms=self._clock.now_ms()))
+            now_ms = self._clock.now_ms()
+            writes.append(operation_settlement_write(plan, payment, result, self._record_id, at_ms=now_ms))
         return Draft(self._response(effect, result, code), writes)
 
     def _settled(
@@ -273,6 +277,13 @@ class FollowUp(GatewayWork):
             return self._head_unknown or NotFound(f"There is no payment {plan.payment_id}.")
         payment = payment_from(conflict.current)
         available_minor = max(0, getattr(payment, RESERVED_FROM[plan.kind]))
+        if available_minor > 0 and plan.amount_minor == NOTHING_LEFT_MINOR:
+            return PaymentStateConflict(
+                f"The payment has just become {payment.status.value}, with {available_minor} left. Nothing was "
+                f"executed; send the {plan.kind.value} again.",
+                payment_status=payment.status.value,
+                resource=payment_path(payment.payment_id),
+            )
         if available_minor > 0 and plan.kind is not OperationKind.VOID:
             return AmountExceedsAvailable(
                 f"{plan.amount_minor} is more than the {available_minor} left for a {plan.kind.value}.",

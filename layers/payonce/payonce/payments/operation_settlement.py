@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import PaymentStateConflict
@@ -13,6 +14,7 @@ from payonce.payments.settlement import next_look_ms, parked
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from payonce.domain.gateway import Instruction
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, InDoubt
     from payonce.payments.operations import AttemptedPlan
     from payonce.payments.payment_work import Services
@@ -25,6 +27,12 @@ class OperationSettlement(FollowUp):
     def __init__(self, data: Mapping[str, Any], gateway_named: Callable[[str], Gateway], services: Services) -> None:
         super().__init__(FollowUpPlan.from_data(data["operation"]), gateway_named, services)
         self._requested_by = data.get("requested_by")
+        self._gateway_operation_id = data.get("gateway_operation_id")
+
+    def prepare(self) -> tuple[Gateway, Instruction]:
+        """See ``GatewayWork``."""
+        gateway, instruction = super().prepare()
+        return gateway, replace(instruction, gateway_operation_id=self._gateway_operation_id)
 
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``."""

@@ -39,6 +39,8 @@ _SHOWN_FIELDS = (
     *AMOUNT_FIELDS,
     "payment_method",
     "reference",
+    "customer",
+    "description",
     "metadata",
     "gateway",
     "attempts",
@@ -61,6 +63,7 @@ def payment_item(payment: Payment) -> Item:
     item["status"] = payment.status.value
     item["capture_method"] = payment.capture_method.value
     item["metadata"] = dict(payment.metadata)
+    item["passed_over"] = list(payment.passed_over)
     item["payment_method_type"] = payment.payment_method_type.value
     item["next_action"] = None if payment.next_action is None else dict(payment.next_action)
     return {**payment_key(payment.merchant_id, payment.payment_id), **item}
@@ -71,6 +74,7 @@ def payment_from(item: Item) -> Payment:
     values = {name: item[name] for name in _PAYMENT_FIELDS}
     values["status"] = PaymentStatus(values["status"])
     values["capture_method"] = CaptureMethod(values["capture_method"])
+    values["passed_over"] = tuple(values["passed_over"])
     values["payment_method_type"] = PaymentMethodType(values["payment_method_type"])
     return Payment(**values)
 
@@ -93,6 +97,7 @@ def payment_of_first(item: Item) -> Payment:
         status=PaymentStatus(view["status"]),
         capture_method=CaptureMethod(view["capture"]),
         payment_method_type=PaymentMethodType(view["payment_method_type"]),
+        passed_over=tuple(view["passed_over"]),
         **{name: view[name] for name in _SHOWN_FIELDS},
     )
 

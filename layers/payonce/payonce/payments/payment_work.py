@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import GatewayUnavailable, NotStarted
+from payonce.domain.errors import GatewayRefused, NotStarted
 from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, NotFound, Payer, Pending, Succeeded, Unknown
 from payonce.idempotency.records import Completed, Draft, InDoubt, Released
 from payonce.observability import get_logger
@@ -124,6 +124,10 @@ class GatewayWork(ABC):
     def draft(self, result: Result) -> Draft:
         """Return the response and the writes for ``result``, based on the payment as it is stored now."""
 
+    def follows(self, pending: Pending, instruction: Instruction) -> bool:
+        """Return whether a settlement follows what is pending, so that the claim can be concluded."""
+        return may_wait(pending, instruction)
+
     def undo_writes(self) -> Sequence[Write]:
         """Return the writes that return what the claim has reserved, for a release."""
         return ()
@@ -157,18 +161,18 @@ class GatewayWork(ABC):
             case Succeeded() | Declined():
                 return self._settled(gateway, instruction, outcome, claim)
             case NeverSent(reason, retry_after_seconds):
-                refused = GatewayUnavailable(
+                refused = GatewayRefused(
                     f"The gateway took no request ({reason}). Nothing was executed; retry with the same key.",
                     retry_after_seconds=retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
                 )
                 return Released(refused, self.undo_writes())
-            case Pending() if may_wait(outcome, instruction):
+            case Pending() if self.follows(outcome, instruction):
                 return self._completed(outcome)
             case Unknown():
                 found = self._find(gateway, instruction, claim)
                 if isinstance(found, Succeeded | Declined):
                     return self._settled(gateway, instruction, found, claim)
-                if isinstance(found, Pending) and may_wait(found, instruction):
+                if isinstance(found, Pending) and self.follows(found, instruction):
                     return self._completed(found)
         return self._doubted(claim, submitted=True, plan=self._plan_after(outcome))
 
@@ -178,7 +182,7 @@ class GatewayWork(ABC):
         gateway, instruction = self.prepare()
         record = claim.record
         found = self._find(gateway, instruction, claim, withdrawing=True)
-        if isinstance(found, Pending) and may_wait(found, instruction):
+        if isinstance(found, Pending) and self.follows(found, instruction):
             return self._completed(found)
         now_ms = self._clock.now_ms()
         decision = decide(
@@ -202,7 +206,7 @@ class GatewayWork(ABC):
                 outcome = self._submit(gateway, instruction, claim)
                 if isinstance(outcome, Succeeded | Declined):
                     return self._settled(gateway, instruction, outcome, claim)
-                if isinstance(outcome, Pending) and may_wait(outcome, instruction):
+                if isinstance(outcome, Pending) and self.follows(outcome, instruction):
                     return self._completed(outcome)
                 # "Never sent" is true of this submission alone, not of an earlier owner's.
                 return self._doubted(claim, submitted=True, plan=self._plan_after(outcome))

@@ -49,8 +49,11 @@ class PaymentView(TypedDict):
     payment_method: str
     payment_method_type: PaymentMethodType
     reference: str | None
+    customer: str | None
+    description: str | None
     metadata: dict[str, str]
     gateway: str
+    passed_over: Annotated[list[str], "The gateways that were asked before and took nothing."]
     attempts: Attempts
     decline_code: str | None
     next_action: NextActionView | None
@@ -117,8 +120,11 @@ def payment_view(payment: Payment) -> PaymentView:
         "payment_method": payment.payment_method,
         "payment_method_type": payment.payment_method_type,
         "reference": payment.reference,
+        "customer": payment.customer,
+        "description": payment.description,
         "metadata": dict(payment.metadata),
         "gateway": payment.gateway,
+        "passed_over": list(payment.passed_over),
         "attempts": payment.attempts,
         "decline_code": payment.decline_code,
         "next_action": cast("NextActionView | None", payment.next_action),

@@ -23,7 +23,17 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import NotFound, PaymentStateConflict
-from payonce.domain.gateway import CANCELED, AwaitsPayer, Declined, Instruction, OperationKind, Pending, Succeeded
+from payonce.domain.gateway import (
+    CANCELED,
+    PAYMENT_EXPIRED,
+    ActionType,
+    AwaitsPayer,
+    Declined,
+    Instruction,
+    OperationKind,
+    Pending,
+    Succeeded,
+)
 from payonce.domain.money import Money
 from payonce.domain.payment import WAITING, Change, Payment, PaymentStatus
 from payonce.idempotency.json_response import json_response
@@ -55,6 +65,9 @@ OPERATION = "settle_payment"
 PAUSE_SHARE = 4
 MIN_PAUSE_MS = 5_000
 MAX_PAUSE_MS = DAY_MS // 4
+# What is paid in time at a counter or by a transfer reaches the gateway a business day later, over a long weekend four
+# days: a voucher of Boleto's "can take up to 1 business day" (https://docs.stripe.com/payments/boleto).
+PAID_ELSEWHERE_MS = 4 * DAY_MS
 _NOBODY_READS_IT = json_response(200, {}, location="/")
 
 
@@ -74,9 +87,16 @@ def settlement_write(payment: Payment, requested_by: str | None, *, at_ms: int) 
     return _claim_write(payment.merchant_id, payment.payment_id, data, payment, at_ms=at_ms)
 
 
-def operation_settlement_write(plan: FollowUpPlan, payment: Payment, requested_by: str | None, *, at_ms: int) -> Write:
-    """Return the write that makes the settlement of a capture, void or refund."""
-    data = {"kind": SETTLEMENT, "operation": plan.to_data(), "requested_by": requested_by}
+def operation_settlement_write(
+    plan: FollowUpPlan, payment: Payment, pending: Pending, requested_by: str | None, *, at_ms: int
+) -> Write:
+    """Return the write that makes the settlement of a capture, void or refund that the gateway holds."""
+    data = {
+        "kind": SETTLEMENT,
+        "operation": plan.to_data(),
+        "requested_by": requested_by,
+        "gateway_operation_id": pending.gateway_object_id,
+    }
     return _claim_write(plan.merchant_id, plan.operation_id, data, payment, at_ms=at_ms)
 
 
@@ -131,10 +151,10 @@ class Held:
             return [], before  # a lookup need not repeat what the payer has to do
         expires_at_ms = action_expires_at_ms(before.payment_method_type, at_ms)
         charged = charged_by(result, before, action_expires_at_ms=expires_at_ms)
-        if charged.change is Change.DECLINED and charged.code == CANCELED:
+        if charged.change is Change.DECLINED and charged.code in {CANCELED, PAYMENT_EXPIRED}:
             # After its time it was we who canceled it, perhaps an owner that could not tell of it any more.
-            late = at_ms >= expiry_of(before)
-            charged = replace(charged, change=Change.EXPIRED if late else Change.VOIDED_ELSEWHERE)
+            expired = charged.code == PAYMENT_EXPIRED or at_ms >= expiry_of(before)
+            charged = replace(charged, change=Change.EXPIRED if expired else Change.VOIDED_ELSEWHERE)
         if _says_nothing_new(before, charged):
             return [], before
         payment = after(before, charged, at_ms=at_ms)
@@ -163,8 +183,11 @@ def instruction_of(payment: Payment) -> Instruction:
 
 
 def expiry_of(payment: Payment) -> int:
-    """Return until when the payer may act, epoch milliseconds; what is being processed does not expire."""
-    return sys.maxsize if payment.next_action is None else int(payment.next_action["expires_at_ms"])
+    """Return when a payment is withdrawn, epoch milliseconds; what is being processed does not expire."""
+    if payment.next_action is None:
+        return sys.maxsize
+    paid_elsewhere = payment.next_action["type"] == ActionType.DISPLAY
+    return int(payment.next_action["expires_at_ms"]) + (PAID_ELSEWHERE_MS if paid_elsewhere else 0)
 
 
 def _says_nothing_new(before: Payment, charged: Charged) -> bool:

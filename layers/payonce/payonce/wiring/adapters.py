@@ -130,7 +130,9 @@ class Adapters:
         if name not in self._gateways:
             from payonce.wiring.gateways import make_gateway
 
-            self._gateways[name] = make_gateway(self.settings, name, lambda: self._secrets, self.clock)
+            self._gateways[name] = make_gateway(
+                self.settings, name, lambda: self._secrets, self.clock, lambda: self.database
+            )
         return self._gateways[name]
 
     @cached_property

@@ -163,9 +163,11 @@ class Application(Adapters):
 
         return make_router(self.settings, lambda: self.database, self.clock)
 
-    def route(self, payment_id: str, method: str, merchant_gateway: str) -> str:
-        """Return the gateway of a new payment; see ``require_gateway``."""
-        return self.router.route(payment_id, method, merchant_gateway)
+    def route(
+        self, payment_id: str, method: str, merchant_gateway: str, passed_over: frozenset[str] = frozenset()
+    ) -> str:
+        """Return the gateway of a new payment; see ``require_gateway`` and ``Router.route``."""
+        return self.router.route(payment_id, method, merchant_gateway, passed_over)
 
 
 def bootstrap() -> Application:

@@ -33,8 +33,17 @@ def make_router(settings: Settings, database: Callable[[], Database], clock: Clo
     return Router(settings.routing, cache, now_ms=clock.now_ms, draw=draw)
 
 
-def make_gateway(settings: Settings, name: str, secrets: Callable[[], Mapping[str, str]], clock: Clock) -> Gateway:
-    """Return the adapter of the gateway ``name``. Raises ``GatewayUnavailable`` unless it is configured."""
+def make_gateway(
+    settings: Settings,
+    name: str,
+    secrets: Callable[[], Mapping[str, str]],
+    clock: Clock,
+    database: Callable[[], Database],
+) -> Gateway:
+    """Return the adapter of the gateway ``name``. Raises ``GatewayUnavailable`` unless it is configured.
+
+    ``database`` is opened for gateways that can't be asked: what became of their operations is kept there.
+    """
     configured = settings.gateways.get(name)
     if configured is None:
         raise GatewayUnavailable(f"The gateway {name!r} is not configured.")
@@ -43,6 +52,11 @@ def make_gateway(settings: Settings, name: str, secrets: Callable[[], Mapping[st
         from payonce.gateways.stripe_gateway import stripe_from_options
 
         return stripe_from_options(name, configured.options, secrets(), clock)
+    if configured.kind == "adyen":
+        from payonce.gateways.adyen_gateway import adyen_from_options
+        from payonce.notices.told import KeptNoticeBook
+
+        return adyen_from_options(name, configured.options, secrets(), KeptNoticeBook(database()), clock)
     from payonce.gateways.sandbox_bank import sandbox_bank_from_options
 
     return sandbox_bank_from_options(name, configured.options, secrets(), clock)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 READERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "stripe": ("payonce.gateways.stripe_notices", "StripeNoticeReader"),
+        "adyen": ("payonce.gateways.adyen_notices", "AdyenNoticeReader"),
         "sandbox_bank": ("payonce.gateways.sandbox_bank_notices", "SandboxBankNoticeReader"),
     }
 )
@@ -102,10 +103,10 @@ class NoticeApplication(Application):
             self._event_secrets = self.read_event_secrets()
         try:
             secrets = events_secrets(self._event_secrets, gateway)
+            reader: NoticeReader = getattr(import_module(module), name)(secrets)
         except MisconfiguredError as error:
             get_logger().error("gateway events can not be verified", extra={"gateway": gateway, "error": error.detail})
             raise GatewayUnavailable("Events of this gateway can't be verified now. Send it again.") from None
-        reader: NoticeReader = getattr(import_module(module), name)(secrets)
         return reader
 
     def read_event_secrets(self) -> Mapping[str, object]:

@@ -39,17 +39,22 @@ class Router:
         self._now_ms = now_ms
         self._draw = draw
 
-    def route(self, payment_id: str, method: str, own_gateway: str = "") -> str:
+    def route(
+        self, payment_id: str, method: str, own_gateway: str = "", passed_over: frozenset[str] = frozenset()
+    ) -> str:
         """Return the gateway of a new payment: the merchant's ``own_gateway`` if it has one, else by the weights.
 
-        In modes off and shadow these are the static weights. Never raises.
+        In modes off and shadow these are the static weights. ``passed_over``: gateways that took nothing of this
+        payment; with all of them passed over, the answer is "". Never raises.
         """
         if own_gateway:
-            return own_gateway
+            return "" if own_gateway in passed_over else own_gateway
         now_ms, held, settings = self._look()
         weights = overridden(weights_for(held.document, payment_id, method, settings), held.override, now_ms)
+        if passed_over:  # a gateway that gets nothing, by an operator's word or a forecast, is no way out
+            weights = {name: weight for name, weight in weights.items() if weight > 0}
         # There always is a gateway: neither settings nor document nor override may leave a payment without a route.
-        return choose_route(weights, payment_id) or ""
+        return choose_route(weights, payment_id, passed_over) or ""
 
     def admit(self, payment_id: str, merchant_id: str, priority: Priority) -> None:
         """Return if the payment is admitted, else raise ``Throttled`` with the wait. To be called before the claim."""

@@ -1,0 +1,211 @@
+"""Reads Adyen's standard notifications: items that are signed one by one, with the HMAC key of the webhook.
+
+The signature covers eight fields, and not the bytes: ``reason``, ``eventDate`` and ``additionalData`` are not covered.
+So what became of an operation is read from the signed fields alone. They are joined by colons without escaping, and
+only a merchant reference may contain one, so that no other item has the same signed text.
+
+The official library checks the signature, in constant time. It looks at one item at a time, and fails on malformed
+ones, which are refused before. Adyen signs no time, and repeats an item for 30 days; what comes again is kept once.
+https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from Adyen.util import is_valid_hmac_notification
+
+from payonce.domain.errors import MisconfiguredError, NoticeRefused
+from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Notice, NoticeOutcome, OperationKind
+from payonce.domain.ids import operation_of
+from payonce.gateways.adyen_money import amount_from_adyen
+from payonce.gateways.declines import (
+    AUTHENTICATION_REQUIRED,
+    CAPTURE_FAILED,
+    DECLINED,
+    REFUND_FAILED,
+    VOID_FAILED,
+)
+from payonce.gateways.notice_names import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+BASIC_PREFIX = "basic:"
+MAX_ITEMS = 100  # "JSON and HTTP POST webhooks contain only one", SOAP up to six
+_FAILED: Mapping[OperationKind, str] = MappingProxyType(
+    {
+        OperationKind.PAYMENT: DECLINED,
+        OperationKind.CAPTURE: CAPTURE_FAILED,
+        OperationKind.VOID: VOID_FAILED,
+        OperationKind.REFUND: REFUND_FAILED,
+    }
+)
+# Of which operation an event tells the end, and why it is not executed although the event itself succeeded. All other
+# events are hints. https://docs.adyen.com/development-resources/webhooks/webhook-types
+_ENDS: Mapping[str, tuple[OperationKind, str]] = MappingProxyType(
+    {
+        "AUTHORISATION": (OperationKind.PAYMENT, ""),
+        "OFFER_CLOSED": (OperationKind.PAYMENT, PAYMENT_EXPIRED),
+        "CAPTURE": (OperationKind.CAPTURE, ""),
+        "CAPTURE_FAILED": (OperationKind.CAPTURE, CAPTURE_FAILED),
+        "CANCELLATION": (OperationKind.VOID, ""),
+        "REFUND": (OperationKind.REFUND, ""),
+        "REFUND_FAILED": (OperationKind.REFUND, REFUND_FAILED),
+        "REFUNDED_REVERSED": (OperationKind.REFUND, REFUND_FAILED),
+    }
+)
+_UNDONE = frozenset({CAPTURE_FAILED, REFUND_FAILED})
+# The reason is not signed: it chooses between words for a refusal that is.
+_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "3d not authenticated": AUTHENTICATION_REQUIRED,
+        "authentication required": AUTHENTICATION_REQUIRED,
+        "cancelled": CANCELED,
+        "shopper cancelled": CANCELED,
+        "expired card": "expired_card",
+        "not enough balance": "insufficient_funds",
+    }
+)
+
+
+class AdyenNoticeReader:
+    """``NoticeReader`` for Adyen.
+
+    ``secrets``: the webhook's HMAC keys in hexadecimal, both while one is replaced; and ``basic:user:password`` for
+    each pair of which one has to be presented, if the webhook has basic authentication. Raises
+    ``MisconfiguredError`` for other texts, and where there is no key.
+    """
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._pairs = [text.removeprefix(BASIC_PREFIX) for text in secrets if text.startswith(BASIC_PREFIX)]
+        self._keys = [text.strip() for text in secrets if not text.startswith(BASIC_PREFIX)]
+        if not self._keys or not all(_is_key(key) for key in self._keys):
+            raise MisconfiguredError("An Adyen webhook's secret is its HMAC key: 64 hexadecimal digits.")
+
+    def __repr__(self) -> str:
+        return "AdyenNoticeReader()"
+
+    def read(self, body: bytes, headers: Mapping[str, str], *, now_ms: int) -> Sequence[Notice]:
+        """See ``NoticeReader``. All items of a body have to be signed, or none is taken."""
+        if self._pairs and not _is_presented(headers.get("authorization", ""), self._pairs):
+            raise NoticeRefused("The webhook's user name and password are missing or wrong.")
+        items = _items(body)
+        # All keys are tried for all items, so that the time does not tell which of them is in use.
+        signed = [[is_valid_hmac_notification(item, key) for key in self._keys] for item in items]
+        if not all(any(tried) for tried in signed):
+            raise NoticeRefused("No signature is by the HMAC key of this gateway. Check that it is this webhook's.")
+        return [_notice(item, now_ms) for item in items]
+
+
+def _is_key(text: str) -> bool:
+    return re.fullmatch(r"[0-9A-Fa-f]{64}", text) is not None
+
+
+def _is_presented(header: str, pairs: Sequence[str]) -> bool:
+    scheme, _, encoded = header.partition(" ")
+    try:
+        presented = base64.b64decode(encoded, validate=True) if scheme.lower() == "basic" else b""
+    except (binascii.Error, ValueError):
+        presented = b""
+    matches = [hmac.compare_digest(presented, pair.encode()) for pair in pairs]
+    return any(matches)
+
+
+def _items(body: bytes) -> list[dict[str, Any]]:
+    """Return the items of a message, each with all that is signed in its one form."""
+    try:
+        found = json.loads(body)["notificationItems"]
+        items = [entry["NotificationRequestItem"] for entry in found]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise NoticeRefused("The body is no standard notification in JSON.") from None
+    if not 0 < len(items) <= MAX_ITEMS or not all(_is_item(item) for item in items):
+        raise NoticeRefused("The body is no standard notification in JSON, or is not signed.")
+    return items
+
+
+def _is_item(item: Any) -> bool:
+    if not isinstance(item, dict) or not isinstance(item.get("additionalData"), dict):
+        return False
+    amount, signature = item.get("amount"), item["additionalData"].get("hmacSignature")
+    if not isinstance(amount, dict) or type(amount.get("value")) is not int:
+        return False
+    if not isinstance(signature, str) or not signature or not signature.isascii():
+        return False
+    texts = [item.get(name) for name in ("pspReference", "merchantAccountCode", "eventCode", "success")]
+    texts += [item.get("originalReference", ""), amount.get("currency")]
+    unambiguous = all(isinstance(text, str) and ":" not in text for text in texts)
+    reference = item.get("merchantReference", "")
+    return unambiguous and isinstance(reference, str) and item["success"] in {"true", "false"} and _is_text(reference)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, on which the library would fail
+        return False
+    return True
+
+
+def _notice(item: Mapping[str, Any], now_ms: int) -> Notice:
+    event, psp_reference, success = item["eventCode"], item["pspReference"], item["success"]
+    reference = item.get("merchantReference")
+    original = item.get("originalReference") or None
+    charge_id = original or (psp_reference if event in {"AUTHORISATION", "OFFER_CLOSED", "EXPIRE"} else None)
+    return Notice(
+        # "Duplicate events have the same eventCode and pspReference"; a refusal may be followed by a success.
+        notice_id=_identity(f"{psp_reference}.{event}.{success}"),
+        type=_identity(event),
+        created_at_ms=_epoch_ms(item.get("eventDate"), now_ms),
+        gateway_reference=reference if operation_of(reference) else None,
+        gateway_charge_id=name_of(charge_id),
+        outcome=_outcome(item),
+    )
+
+
+def _outcome(item: Mapping[str, Any]) -> NoticeOutcome | None:
+    """Return what became of the operation that the item is about; ``None`` if it tells of none's end."""
+    kind, undone = _ENDS.get(item["eventCode"], (None, ""))
+    amount = item["amount"]
+    amount_minor = amount_from_adyen(amount["value"], amount["currency"])
+    if kind is None or amount_minor is None or name_of(item["pspReference"]) is None:
+        return None
+    success = item["success"] == "true"
+    if undone and not success:
+        return None  # the failure itself has failed: whatever that means, it is no end
+    code = undone or _FAILED[kind]
+    if kind is OperationKind.PAYMENT and not success:
+        code = _REASONS.get(str(item.get("reason", "")).strip().lower(), code)
+    executed = success and not undone
+    return NoticeOutcome(
+        kind=kind,
+        executed=executed,
+        gateway_operation_id=item["pspReference"],
+        amount_minor=amount_minor,
+        currency=amount["currency"],
+        code="" if executed else code,
+        undone=undone in _UNDONE,
+    )
+
+
+def _identity(text: str) -> str:
+    """Return ``text`` if it is a name, else a digest of it. Reports are named by their files."""
+    if name_of(text) is not None:
+        return text
+    return "sha256." + hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _epoch_ms(value: Any, now_ms: int) -> int:
+    try:
+        at = datetime.fromisoformat(value)
+        return int(at.timestamp() * 1000) if at.tzinfo else now_ms
+    except (TypeError, ValueError, OverflowError):
+        return now_ms
