@@ -274,10 +274,13 @@ def test_a_debit_that_fails_after_it_has_succeeded_is_reversed_by_an_entry_of_it
 
 
 def test_reversals_of_parts_and_after_a_refund() -> None:
+    """Fails when all that the gateway shows as reversed is booked again with each further part."""
     world, payment_id = captured()
     assert world.follow_up(REFUND, payment_id, "key-1", 400).response.status == 201
     world.gateway.reversed_minor = 100
     assert look(world, payment_id).changes == ["payment.reversed_in_part"]
+    assert look(world, payment_id) == CaughtUp()
+    assert stored(world, payment_id).reversed_minor == 100
     world.gateway.reversed_minor = 600
     assert look(world, payment_id).changes == ["payment.reversed"]
     # The bank may even take back what was refunded.

@@ -105,6 +105,12 @@ def test_a_reversal_whose_charge_was_in_the_report_before() -> None:
     assert [found[0] for found in seen(unknown)] == ["settlement_reversed"]
 
 
+def test_a_reversal_in_a_report_that_names_no_payments() -> None:
+    """Fails when the row is settled in bulk with our entry and judged with its charge, too: it would count twice."""
+    row = shown("y1", RowKind.CHARGE_REVERSAL, -1000, gateway_payment_id=None)
+    assert seen(reconcile([charge(), told("v1", -1000, kind=REVERSAL)], [moved(1), row])) == []
+
+
 def test_a_dispute_in_the_payers_currency_agrees_with_what_the_payer_saw() -> None:
     """The balance is in another currency, at another rate when the money comes back. Fails when only it is compared."""
     sees = {"currency": "USD", "presented_currency": "EUR"}
