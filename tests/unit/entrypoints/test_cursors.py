@@ -21,6 +21,7 @@ from payonce.entrypoints.routes import ROUTES
 from payonce.outbox import SETTLING_MS
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.breaks import store_break
+from tests.support.disputes import store_dispute
 from tests.support.events import call
 from tests.support.webhook_api import new_endpoint, store_delivery, store_event
 
@@ -33,6 +34,7 @@ CURSORS = {
     "list_events": "after",
     "list_webhook_deliveries": "cursor",
     "list_breaks": "cursor",
+    "list_disputes": "cursor",
 }
 FILTERS: dict[str, list[dict[str, str]]] = {
     "list_payments": [{}],
@@ -45,6 +47,7 @@ FILTERS: dict[str, list[dict[str, str]]] = {
         {"class": "status_mismatch"},
         {"status": "open", "class": "duplicate_capture"},
     ],
+    "list_disputes": [{}, {"status": "lost"}],
 }
 
 
@@ -85,6 +88,9 @@ def lists(application: Application) -> list[List]:
     for merchant_id, endpoint_names in MERCHANTS.items():
         for key in ("payment-1", "payment-2"):
             call(application, "create_payment", key=key.ljust(16, "-"), merchant_id=merchant_id)
+        for number in range(2):
+            payment_id = f"pay_{zlib.crc32(merchant_id.encode()) * 1000 + 700 + number:026d}"
+            store_dispute(database, merchant_id, payment_id=payment_id)
         endpoints = [new_endpoint(application, name, merchant_id=merchant_id)["id"] for name in endpoint_names]
         for number in range(4):
             declined = number % 2 == 0
@@ -123,8 +129,9 @@ def test_a_cursor_goes_on_in_its_own_list_alone(application: Application, lists:
     cursor is a bare position, or its merchant, its route, its endpoint or one of its filters is not bound to it.
     """
     cursors = {given: given.cursor(application) for given in lists}
-    # 2 merchants' 1 + 3 + 5 lists of payments, events and breaks, and 3 of deliveries for each of 3 endpoints.
-    assert len(lists) == 2 * 9 + 3 * 3
+    # 2 merchants' 1 + 3 + 5 + 2 lists of payments, events, breaks and disputes, and 3 of deliveries for each of 3
+    # endpoints.
+    assert len(lists) == 2 * 11 + 3 * 3
     for asked in lists:
         for given, cursor in cursors.items():
             answer = asked.page(application, cursor)
