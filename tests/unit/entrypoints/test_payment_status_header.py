@@ -53,3 +53,19 @@ def test_a_final_answer_needs_no_second_look(application: Application) -> None:
     for _ in range(2):
         answer = call(application, "create_payment", body, "a-key-of-its-own-1")
         assert "Payment-Status" not in answer["headers"]
+
+
+@pytest.mark.parametrize("faster", [False, True])
+def test_a_payment_whose_cancellation_is_answered_is_shown_as_it_is(faster: bool, application: Application) -> None:
+    """Fails (``requires_action``, for hours) when the settlement looks only at its own time."""
+    gateway = application._gateways["bank"] = HoldingGateway(application.clock)
+    body = {"amount_minor": 1000, "currency": "EUR", "payment_method": "pm_3ds"}
+    first = call(application, "create_payment", body, "a-key-of-its-own-1")
+    payment_id = json.loads(first["body"])["id"]
+    application.clock.ms += 1_000  # type: ignore[attr-defined]
+    if faster:
+        gateway.pay()
+    canceled = call(application, "cancel_payment", {}, "a-key-of-its-own-2", payment_id=payment_id)
+    assert canceled["statusCode"] == (402 if faster else 201)
+    again = call(application, "create_payment", body, "a-key-of-its-own-1")
+    assert again["headers"]["Payment-Status"] == ("captured" if faster else "voided")

@@ -134,14 +134,3 @@ def test_the_journal_names_the_key_of_a_confirmation() -> None:
     [entry] = entries_of(world.database, MERCHANT, payment_id)
     assert entry.movement is not None
     assert entry.movement.idempotency_record_id == claim_of(world, "confirm_payment", "key-confirm").record_id
-
-
-@pytest.mark.xfail(strict=True, reason="the settlement books it when it asks next, which may be hours later")
-def test_a_payment_whose_payer_was_faster_is_captured_when_that_is_said() -> None:
-    """The merchant is told 402, ``payer_was_faster``, and reads at once what the payment is by now."""
-    world, gateway = world_of()
-    payment_id = told(world.create(payment_method="pm_3ds"))["id"]
-    gateway.pay()
-    answer = world.follow_up(OperationKind.VOID, payment_id, "key-cancel")
-    assert told(answer)["code"] == "payer_was_faster"
-    assert stored(world, payment_id).status.value == "captured"

@@ -16,12 +16,13 @@ from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
 from payonce.observability import get_logger
 from payonce.payments import payment_reads
-from payonce.payments.cancel_waiting import follow_up_work
+from payonce.payments.cancel_waiting import CancelWaiting, follow_up_work
 from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
 from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import COMMIT_RESERVE_MS, SUBMIT_TIMEOUT_MS
+from payonce.ports import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 # The next gateway gets its usual time, and the commit its own, or it is not asked.
 ANOTHER_GATEWAY_SECONDS = (SUBMIT_TIMEOUT_MS + COMMIT_RESERVE_MS) / 1000
+LOOK_TIMEOUT_MS = 8_000  # one question to the gateway and a commit
 STATUS_HEADER = "payment-status"
 UNDECIDED = frozenset({PaymentStatus.REQUIRES_ACTION.value, PaymentStatus.PROCESSING.value})
 _OPERATION: Mapping[int, str] = MappingProxyType({201: "Operation", 202: "Operation"})
@@ -143,6 +145,16 @@ def _follow_up(kind: OperationKind) -> Callable[[Application, Request, Any], Wor
     return work
 
 
+def _look_now(application: Application, work: Work) -> None:
+    """Let the settlement look, once a payment that waited is canceled, or its payer was faster.
+
+    It would look anyway, but perhaps hours later, and the merchant has just been told that the payer has paid.
+    """
+    if isinstance(work, CancelWaiting):
+        deadline = Deadline(application.clock.now_ms() + LOOK_TIMEOUT_MS)
+        application.recovery.recover(work.settlement_id, deadline, early=True)
+
+
 def _confirm(application: Application, request: Request, body: ConfirmationBody) -> Work:
     plan = plan_confirmation(
         merchant_id=request.merchant_id,
@@ -221,6 +233,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         body_model=EmptyBody,
         work=_follow_up(OperationKind.VOID),
         now=_standing,
+        after=_look_now,
     ),
     KeyedRoute(
         method="POST",

@@ -19,7 +19,7 @@ from payonce.payments.follow_up import FollowUp, load_payment
 from payonce.payments.operations import FollowUpPlan
 from payonce.payments.payment_items import payment_key
 from payonce.payments.payment_work import COMMIT_RESERVE_MS, MIN_SUBMIT_MS
-from payonce.payments.settlement import instruction_of
+from payonce.payments.settlement import instruction_of, settlement_id
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def follow_up_work(plan: FollowUpPlan, gateway_named: Callable[[str], Gateway], 
 
 class Cancel(FollowUp):
     """The work of ``POST /payments/{id}/cancellations``."""
+
+    @property
+    def settlement_id(self) -> str:
+        """The record id of the payment's settlement."""
+        return settlement_id(self._plan.merchant_id, self._plan.payment_id)
 
     def adopt(self, record: IdempotencyRecord) -> FollowUp:
         """See ``Work``. What the payment was when it was claimed decides, and not what it is now."""
