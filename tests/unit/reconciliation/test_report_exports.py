@@ -60,7 +60,7 @@ class Exported:
             return list(csv.DictReader(opened))
 
     def of_workbook(self, name: str, file: str = "one.xlsx") -> list[dict[str, Any]]:
-        head, *rows = load_workbook(self.folder / file, read_only=True)[name].iter_rows(values_only=True)
+        head, *rows = load_workbook(self.folder / file)[name].iter_rows(values_only=True)
         return [dict(zip(map(str, head), row, strict=True)) for row in rows]
 
 
