@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SOON_SECONDS = 5  # captures and releases
 DEBIT_SECONDS = 2 * 86_400
 REFUND_SECONDS = 86_400
-EXPIRY_SECONDS = {"creditcard": 1_800}
+EXPIRY_SECONDS = {"creditcard": 900}  # the "session timeout" of https://docs.mollie.com/docs/cards
 OTHER_EXPIRY_SECONDS = 12 * 86_400
 KEY_SECONDS = 3_600
 CHECKOUT = "https://www.mollie.com/checkout/select-method/"
@@ -26,9 +26,9 @@ NO_CENTS = frozenset({"ISK", "JPY"})
 METHODS = frozenset(
     {
         "alma", "applepay", "bacs", "bancomatpay", "bancontact", "banktransfer", "belfius", "billie", "billink",
-        "bizum", "blik", "creditcard", "directdebit", "eps", "giftcard", "ideal", "in3", "kbc", "klarna", "mbway", "mobilepay",
-        "multibanco", "mybank", "paybybank", "paypal", "paysafecard", "pointofsale", "przelewy24", "riverty",
-        "satispay", "swish", "trustly", "twint", "vipps", "voucher",
+        "bizum", "blik", "creditcard", "directdebit", "eps", "giftcard", "ideal", "in3", "kbc", "klarna", "mbway",
+        "mobilepay", "multibanco", "mybank", "paybybank", "paypal", "paysafecard", "pointofsale", "przelewy24",
+        "riverty", "satispay", "swish", "trustly", "twint", "vipps", "voucher",
     }
 )
 # fmt: on

@@ -86,6 +86,9 @@ class MollieApi:
             return status, _error(status, detail, name)
 
     def _do(self, method: str, parts: list[str], query: dict[str, str], text: str) -> Reply:
+        if method == "GET" and parts[0] == "customers" and parts[2:] == ["payments"]:
+            theirs = [row for row in self.books.payments.values() if row.get("customerId") == parts[1]]
+            return 200, self._page("/".join(parts), list(reversed(theirs)), query, "payments")
         if parts[0] != "payments":
             raise refuse(404, "The resource does not exist")
         if len(parts) == 1 and method == "POST":

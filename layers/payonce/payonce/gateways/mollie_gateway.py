@@ -45,15 +45,15 @@ if TYPE_CHECKING:
 
 URL = "https://api.mollie.com/v2"
 MOLLIE_CAPABILITIES = GatewayCapabilities(
-    # https://docs.mollie.com/reference/api-idempotency. Its source of 2023 says 24 hours (mollie/api-documentation); one
-    # hour is the shortest that has been told of the page since. The shortest is relied on.
+    # https://docs.mollie.com/reference/api-idempotency. Its source of 2023 (mollie/api-documentation) says 24 hours, and
+    # one hour has been told since. The shorter is relied on.
     key_retention_seconds=3_600,
     lookup_by_reference=True,  # by the metadata of the listed objects
     # Of a request that has lost its connection the same page says that it "may still arrive at the API eventually and
     # get executed", and of a listing nowhere how late it may be.
     lookup_authoritative_after_seconds=None,
-    # "Releases the full remaining authorized amount. Call this endpoint when you will not be making any additional
-    # captures": https://docs.mollie.com/reference/release-authorization.
+    # "The payment will have this status", authorized, "for as long as new captures can be created":
+    # https://docs.mollie.com/docs/handling-payment-status. What is left is freed by a release, and by nothing else.
     multiple_captures=True,
     operations=frozenset(OperationKind),
     payment_method_types=frozenset(METHODS),

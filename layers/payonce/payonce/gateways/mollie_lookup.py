@@ -2,7 +2,8 @@
 
 Nothing is listed by metadata. ``GET /payments`` lists a profile's payments "from newest to oldest", at most 250 a page,
 with no filter (https://docs.mollie.com/reference/list-payments), so that a payment is looked for from now back to the
-moment of its submission. Captures and refunds are listed by payment, which is short.
+moment of its submission; of a known customer, whose payments are listed apart, that is short
+(https://docs.mollie.com/reference/list-customer-payments). Captures and refunds are listed by payment.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def find(http: MollieHttp, instruction: Instruction, deadline: Deadline) -> Look
         row = http.read(f"/payments/{charge_id}", deadline)
         return _UNASKED if row is None else released(row, instruction)
     if instruction.kind is OperationKind.PAYMENT and not charge_id:
-        return _listed(http, "/payments", "payments", instruction, deadline)
+        whose = f"/customers/{part(instruction.customer)}" if instruction.customer else ""
+        return _listed(http, f"{whose}/payments", "payments", instruction, deadline)
     if instruction.kind is OperationKind.PAYMENT:
         row = http.read(f"/payments/{charge_id}", deadline)
         return _UNASKED if row is None else outcome_of(row, instruction)
