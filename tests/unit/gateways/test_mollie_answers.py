@@ -1,4 +1,4 @@
-"""What Mollie's objects, errors, amounts and requests mean: https://docs.mollie.com/reference/get-payment, get-refund."""
+"""What Mollie's objects, errors, amounts and requests mean: https://docs.mollie.com/reference/get-payment and more."""
 
 from __future__ import annotations
 
@@ -169,7 +169,8 @@ def test_a_payments_status_is_an_outcome(changed: dict[str, Any], manual: bool, 
         ({"status": "failed", "details": {"failureReason": "insufficient_funds"}}, "insufficient_funds"),
         ({"status": "failed", "details": {"failureReason": "possible_fraud"}}, "declined"),
         ({"status": "failed", "details": {"failureReason": "card_expired"}}, "expired_card"),
-        ({"status": "failed", "details": {"failureReason": "authentication_failed"}}, "authentication_required"),
+        ({"status": "failed", "details": {"failureReason": "authentication_failed"}}, "authentication_failed"),
+        ({"status": "failed", "details": {"failureReason": "invalid_cvv"}}, "invalid_card_details"),
         ({"status": "failed", "details": {"bankReasonCode": "AM04"}}, "insufficient_funds"),
         ({"status": "failed", "statusReason": {"code": "insufficient_funds"}}, "insufficient_funds"),
         ({"status": "failed", "details": {"failureReason": ["insufficient_funds"]}}, "declined"),

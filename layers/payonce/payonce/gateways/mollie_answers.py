@@ -45,13 +45,17 @@ if TYPE_CHECKING:
 
 DECLINE_CODES: Mapping[object, str] = MappingProxyType(
     {
-        "authentication_abandoned": AUTHENTICATION_REQUIRED,
-        "authentication_failed": AUTHENTICATION_REQUIRED,
+        "authentication_abandoned": "authentication_failed",
+        "authentication_failed": "authentication_failed",
         "authentication_required": AUTHENTICATION_REQUIRED,
-        "authentication_unavailable_acs": AUTHENTICATION_REQUIRED,
+        "authentication_unavailable_acs": "try_again_later",
         "card_expired": "expired_card",
         "insufficient_funds": "insufficient_funds",
-        "AM04": "insufficient_funds",  # the reason of a failed SEPA debit, of the European Payments Council
+        "invalid_card_holder_name": "invalid_card_details",
+        "invalid_card_number": "invalid_card_details",
+        "invalid_card_type": "card_not_supported",
+        "invalid_cvv": "invalid_card_details",
+        "AM04": "insufficient_funds",  # of a failed SEPA debit, in the words of the European Payments Council
     }
 )
 DUPLICATE_REFUND = "A duplicate refund has been detected"

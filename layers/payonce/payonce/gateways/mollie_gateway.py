@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 URL = "https://api.mollie.com/v2"
 MOLLIE_CAPABILITIES = GatewayCapabilities(
-    # https://docs.mollie.com/reference/api-idempotency. Its source of 2023 (mollie/api-documentation) says 24 hours, and
-    # one hour has been told since. The shorter is relied on.
+    # https://docs.mollie.com/reference/api-idempotency. Its source of 2023 (mollie/api-documentation) says 24 hours, one
+    # hour has been told since. The shorter is relied on.
     key_retention_seconds=3_600,
     lookup_by_reference=True,  # by the metadata of the listed objects
     # Of a request that has lost its connection the same page says that it "may still arrive at the API eventually and
