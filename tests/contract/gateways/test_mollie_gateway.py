@@ -165,12 +165,13 @@ def test_two_payments_under_one_reference_are_an_error(shop: Shop, monkeypatch: 
     assert log.error.call_args.kwargs["extra"]["objects"] == [again["id"], "tr_0000000001"]
 
 
-class _Elsewhere(MollieHttp):
-    """Answers a page whose next page is at another address."""
+class _Answers(MollieHttp):
+    """Answers each request with the next of ``documents``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *documents: object) -> None:
         super().__init__(URL, "key", CLOCK)
         self.asked: list[str] = []
+        self._documents = documents
 
     def send(
         self, method: str, path: str, deadline: Deadline, body: Mapping[str, Any] | None = None, *, key: str = ""
@@ -178,17 +179,38 @@ class _Elsewhere(MollieHttp):
         """See ``MollieHttp``."""
         del method, deadline, body, key
         self.asked.append(path)
-        following = {"href": "https://thief.example/v2/payments?from=tr_9&limit=1"} if len(self.asked) == 1 else None
-        document = {"_embedded": {"payments": []}, "_links": {"next": following}}
-        return Answered(200, {}, json.dumps(document).encode())
+        return Answered(200, {}, json.dumps(self._documents[len(self.asked) - 1]).encode())
+
+
+def _page(following: object) -> dict[str, object]:
+    return {"_embedded": {"payments": []}, "_links": {"next": following}}
 
 
 def test_the_key_follows_no_link() -> None:
     """Of the address of the next page only the id is used."""
-    http = _Elsewhere()
+    http = _Answers(_page({"href": "https://thief.example/v2/payments?from=tr_9&limit=1"}), _page(None))
     pages = list(http.pages("/payments", "payments", Deadline(0)))
     assert pages == [[], []]
     assert http.asked == ["/payments?limit=250", "/payments?limit=250&from=tr_9"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        [],
+        {"_embedded": {"payments": []}},
+        {"_embedded": {"payments": []}, "_links": {}},
+        {"_embedded": {"payments": {}}, "_links": {"next": None}},
+        {"_embedded": [], "_links": {"next": None}},
+        _page("https://api.mollie.com/v2/payments?from=tr_9"),
+        _page({"href": "https://api.mollie.com/v2/payments"}),
+        _page({"href": 1}),
+    ],
+)
+def test_a_page_that_does_not_say_whether_it_is_the_last_is_not_the_last(document: object) -> None:
+    """What was not read whole has not said that a payment is not there."""
+    assert list(_Answers(document).pages("/payments", "payments", Deadline(0)))[-1] is None
 
 
 def test_a_release_after_a_part_was_captured_frees_the_rest(shop: Shop) -> None:
@@ -243,6 +265,19 @@ def test_what_mollie_does_not_let_be_canceled_waits_until_it_expires(shop: Shop)
     found = shop.gateway.withdraw(instruction, waiting, shop.by)
     assert isinstance(found, Declined)
     assert found.code == "payment_expired"
+
+
+def test_the_cancellation_of_another_payment_leaves_this_one_waiting(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer can belong to another request, and a payer who was told "declined" could still pay."""
+    instruction = shop.payment()
+    waiting = shop.waiting(instruction)
+    row = shop.books.shown(shop.books.payments[waiting.gateway_object_id])
+    for changed in ({"id": "tr_9"}, {"metadata": {"reference": "pay_9-1"}}):
+        answer = Answered(200, {}, json.dumps({**row, "status": "canceled", **changed}).encode())
+        monkeypatch.setattr(MollieHttp, "send", lambda *_, answer=answer, **__: answer)
+        assert shop.gateway.withdraw(instruction, waiting, shop.by) == waiting
 
 
 def test_the_payer_is_told_until_when(shop: Shop) -> None:

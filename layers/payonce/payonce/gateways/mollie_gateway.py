@@ -33,7 +33,7 @@ from payonce.domain.gateway import (
     WithdrawOutcome,
 )
 from payonce.gateways import mollie_lookup
-from payonce.gateways.mollie_answers import document_of, is_error, is_for, outcome_of, refused
+from payonce.gateways.mollie_answers import document_of, is_error, outcome_of, refused
 from payonce.gateways.mollie_charge import charge_state
 from payonce.gateways.mollie_http import MollieHttp, part
 from payonce.gateways.mollie_requests import METHODS, follow_up_body, payment_body, refusal
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 URL = "https://api.mollie.com/v2"
 MOLLIE_CAPABILITIES = GatewayCapabilities(
-    # https://docs.mollie.com/reference/api-idempotency. Its source of 2023 (mollie/api-documentation) says 24 hours, one
-    # hour has been told since. The shorter is relied on.
+    # https://docs.mollie.com/reference/api-idempotency: 24 hours in its source of 2023 (mollie/api-documentation), one
+    # hour as it has been told since. The shorter is relied on.
     key_retention_seconds=3_600,
     lookup_by_reference=True,  # by the metadata of the listed objects
     # Of a request that has lost its connection the same page says that it "may still arrive at the API eventually and
@@ -124,7 +124,7 @@ class MollieGateway:
         row: Mapping[str, Any] | None = document_of(answer.body)
         if answer.status != 200:
             row = self._http.read(path, deadline) if answer.status == 422 and is_error(answer) else None
-        if row is None or row.get("id") != waiting.gateway_object_id or not is_for(row, instruction):
+        if row is None or row.get("id") != waiting.gateway_object_id:
             return waiting
         outcome = outcome_of(row, instruction)
         return outcome if isinstance(outcome, Succeeded | Declined) or type(outcome) is Pending else waiting
