@@ -59,7 +59,7 @@ def test_an_event_names_the_payment() -> None:
     reference = gateway_reference(payment_id, 1)
     (found,) = _read(_event("payment.paid", "tr_1", {"metadata": {"reference": reference}}))
     assert (found.gateway_reference, found.payment_id) == (reference, payment_id)
-    (foreign,) = _read(_event("payment.paid", "tr_1", {"metadata": {"reference": "order 12"}}))
+    (foreign,) = _read(_event("payment.paid", "tr_1", {"metadata": {"reference": "order-12"}}))
     assert (foreign.gateway_reference, foreign.payment_id) == (None, None)
 
 
