@@ -61,6 +61,15 @@ NOT_TRIED = {
             "events.stale",
         }
     ),
+    # Mollie promises no time after which a listing is complete, needs no confirmation, and signs without a time.
+    "mollie:vendor": CONFIRMATIONS
+    | {
+        "lookup_authoritative_after_seconds.executed",
+        "lookup_authoritative_after_seconds.late",
+        "lookup_authoritative_after_seconds.never_arrived",
+        "payment_method_types.pay_later",
+        "events.stale",
+    },
     "template:vendor": CONFIRMATIONS
     | {
         "payment_method_types.wallet",

@@ -57,6 +57,10 @@ def make_gateway(
         from payonce.notices.told import KeptNoticeBook
 
         return adyen_from_options(name, configured.options, secrets(), KeptNoticeBook(database()), clock)
+    if configured.kind == "mollie":
+        from payonce.gateways.mollie_gateway import mollie_from_options
+
+        return mollie_from_options(name, configured.options, secrets(), clock)
     from payonce.gateways.sandbox_bank import sandbox_bank_from_options
 
     return sandbox_bank_from_options(name, configured.options, secrets(), clock)

@@ -29,6 +29,7 @@ READERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "stripe": ("payonce.gateways.stripe_notices", "StripeNoticeReader"),
         "adyen": ("payonce.gateways.adyen_notices", "AdyenNoticeReader"),
+        "mollie": ("payonce.gateways.mollie_notices", "MollieNoticeReader"),
         "sandbox_bank": ("payonce.gateways.sandbox_bank_notices", "SandboxBankNoticeReader"),
     }
 )

@@ -28,7 +28,7 @@ _PAGE = re.compile(r"https?://[A-Za-z0-9][!\"$-~]{0,500}", re.ASCII)
 DEFAULT_RECOVERY_REQUESTS_PER_SECOND = 25.0
 RECOVERY_OPTION = "recovery_requests_per_second"
 MAX_RECOVERY_REQUESTS_PER_SECOND = 10_000.0
-GATEWAY_KINDS = frozenset({"adyen", "stripe", "sandbox_bank"})
+GATEWAY_KINDS = frozenset({"adyen", "mollie", "stripe", "sandbox_bank"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ def _recovered(stage: Stage, instruction: Instruction, outcome: object, *, execu
         stage.expect(not isinstance(again, Declined), f"sent again, as it said it can be, it ended as {told(again)}")
         stage.expect_count(instruction, 1)
     elif executed and stage.capabilities.lookup_by_reference:
-        found = stage.decided(instruction)
+        found = stage.seen(instruction)  # who waits for its payer waits on
         stage.expect(
             isinstance(found, Succeeded | Pending), f"it was executed, and find by its reference said {told(found)}"
         )
@@ -124,7 +124,7 @@ def _refund(stage: Stage, fault: Fault) -> None:
         outcome = stage.submit(refund, _patience(fault))
     stage.expect(isinstance(outcome, Unknown), f"the outcome is {told(outcome)}")
     stage.expect_count(refund, 1 if fault.forwards else 0)
-    found = stage.decided(refund) if fault.forwards else stage.find(refund)
+    found = stage.seen(refund) if fault.forwards else stage.find(refund)
     expected: tuple[type, ...] = (Succeeded, Pending) if fault.forwards else (NotFound,)
     if not stage.capabilities.lookup_by_reference:
         expected = (*expected, Unknown)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import Declined, OperationKind, Pending, Succeeded, Unknown
+from payonce.domain.gateway import AwaitsPayer, Declined, OperationKind, Pending, Succeeded, Unknown
 from payonce.domain.money import Money
 from payonce.gateways.check.stage import AMOUNT_MINOR, told
 from payonce.gateways.check.vendor import VendorFault
@@ -54,7 +54,9 @@ def _keys_at_once(stage: Stage) -> None:
 def _keys_until_the_end(stage: Stage) -> None:
     _need_keys(stage)
     instruction = stage.payment()
-    stage.submit(instruction)
+    outcome = stage.submit(instruction)
+    if isinstance(outcome, AwaitsPayer):  # who may be given up before the key is
+        stage.payer_acts(instruction, outcome, approve=True)
     stage.vendor.advance(stage.capabilities.key_retention_seconds - BEFORE_THE_END_SECONDS)
     stage.submit(instruction)
     stage.expect_count(instruction, 1)

@@ -1,0 +1,159 @@
+"""The Gateway port over Mollie's Payments API v2: https://docs.mollie.com/reference/payments-api.
+
+::
+
+    payment  POST /payments ─▶ open (the payer goes to _links.checkout) ─▶ pending ─▶ paid, authorized
+                                 └─▶ canceled, expired, failed
+    capture  POST /payments/{id}/captures              ─▶ pending ─▶ succeeded, failed
+    void     POST /payments/{id}/release-authorization ─▶ the payment is canceled, or paid if some of it was captured
+    refund   POST /payments/{id}/refunds               ─▶ queued, pending, processing ─▶ refunded, failed, canceled
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.errors import MisconfiguredError
+from payonce.domain.exchange import Answered, Lost, NotSent
+from payonce.domain.gateway import (
+    AwaitsPayer,
+    ChargeOutcome,
+    Declined,
+    GatewayCapabilities,
+    Instruction,
+    LookupOutcome,
+    NeverSent,
+    NotFound,
+    OperationKind,
+    Pending,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+    WithdrawOutcome,
+)
+from payonce.gateways import mollie_lookup
+from payonce.gateways.mollie_answers import document_of, is_error, outcome_of, refused
+from payonce.gateways.mollie_charge import charge_state
+from payonce.gateways.mollie_http import MollieHttp, part
+from payonce.gateways.mollie_requests import METHODS, follow_up_body, payment_body, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.ports import Clock, Deadline
+
+URL = "https://api.mollie.com/v2"
+MOLLIE_CAPABILITIES = GatewayCapabilities(
+    # https://docs.mollie.com/reference/api-idempotency: 24 hours in its source of 2023 (mollie/api-documentation), one
+    # hour as it has been told since. The shorter is relied on.
+    key_retention_seconds=3_600,
+    lookup_by_reference=True,  # by the metadata of the listed objects
+    # Of a request that has lost its connection the same page says that it "may still arrive at the API eventually and
+    # get executed", and of a listing nowhere how late it may be.
+    lookup_authoritative_after_seconds=None,
+    # "The payment will have this status", authorized, "for as long as new captures can be created":
+    # https://docs.mollie.com/docs/handling-payment-status. What is left is freed by a release, and by nothing else.
+    multiple_captures=True,
+    operations=frozenset(OperationKind),
+    payment_method_types=frozenset(METHODS),
+)
+_PATHS: Mapping[OperationKind, str] = MappingProxyType(
+    {
+        OperationKind.CAPTURE: "captures",
+        OperationKind.VOID: "release-authorization",
+        OperationKind.REFUND: "refunds",
+    }
+)
+
+
+class MollieGateway:
+    """The Gateway port. Thread-safe: it keeps no state of a call."""
+
+    def __init__(self, name: str, url: str, api_key: str, clock: Clock) -> None:
+        self._name = name
+        self._http = MollieHttp(url, api_key, clock)
+
+    @property
+    def name(self) -> str:
+        """See ``Gateway``."""
+        return self._name
+
+    @property
+    def capabilities(self) -> GatewayCapabilities:
+        """See ``Gateway``."""
+        return MOLLIE_CAPABILITIES
+
+    def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``."""
+        if instruction.kind is OperationKind.PAYMENT:
+            no = refusal(instruction)
+            if no is not None:
+                return no
+            path, body = "/payments", payment_body(instruction)
+        else:
+            path = f"/payments/{part(instruction.gateway_charge_id)}/{_PATHS[instruction.kind]}"
+            body = follow_up_body(instruction)
+        answer = self._http.send("POST", path, deadline, body, key=instruction.gateway_reference)
+        match answer:
+            case NotSent(reason):
+                return NeverSent(reason)
+            case Lost(reason):
+                return Unknown(reason, repeatable=True)
+        if instruction.kind is OperationKind.VOID and answer.status == 202:
+            # "The request was accepted and will be processed asynchronously." It has no id: the payment's tells.
+            return Pending(instruction.gateway_charge_id or "", "the release was accepted")
+        if instruction.kind is not OperationKind.VOID and answer.status == 201:
+            return outcome_of(document_of(answer.body), instruction)
+        return refused(answer, instruction)
+
+    def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
+        """See ``Gateway``."""
+        return mollie_lookup.find(self._http, instruction, deadline)
+
+    def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
+        """See ``Gateway``. What Mollie does not let be canceled waits until it expires.
+
+        https://docs.mollie.com/reference/cancel-payment: "Depending on the payment method, you may be able to cancel a
+        payment". A second cancellation is refused, so that the payment is read after every refusal.
+        """
+        path = f"/payments/{part(waiting.gateway_object_id)}"
+        answer = self._http.send("DELETE", path, deadline)
+        if not isinstance(answer, Answered):
+            return waiting
+        row: Mapping[str, Any] | None = document_of(answer.body)
+        if answer.status != 200:
+            row = self._http.read(path, deadline) if answer.status == 422 and is_error(answer) else None
+        if row is None or row.get("id") != waiting.gateway_object_id:
+            return waiting
+        outcome = outcome_of(row, instruction)
+        return outcome if isinstance(outcome, Succeeded | Declined) or type(outcome) is Pending else waiting
+
+    def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
+        """See ``Gateway``. Mollie goes on by itself: "redirectUrl" brings the payer back with nothing."""
+        del instruction, result, deadline
+        return waiting
+
+    def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
+        """See ``Gateway``."""
+        answer = self._http.send("GET", f"/payments/{part(gateway_charge_id)}?embed=chargebacks", deadline)
+        if not isinstance(answer, Answered):
+            return Unknown(answer.reason)
+        if answer.status == 404 and is_error(answer):
+            return NotFound()
+        if answer.status != 200:
+            return Unknown(f"HTTP {answer.status}")
+        return charge_state(document_of(answer.body), gateway_charge_id)
+
+
+def mollie_from_options(
+    name: str, options: Mapping[str, Any], secrets: Mapping[str, str], clock: Clock
+) -> MollieGateway:
+    """Return the adapter. ``secrets`` has ``<name>_api_key``, ``options`` may have ``url``.
+
+    Raises ``MisconfiguredError`` when the key is missing.
+    """
+    key = secrets.get(f"{name}_api_key")
+    if not isinstance(key, str) or not key.isascii() or not key.strip():
+        raise MisconfiguredError(f"The gateways' secret lacks {name}_api_key.")
+    return MollieGateway(name, str(options.get("url") or URL), key.strip(), clock)

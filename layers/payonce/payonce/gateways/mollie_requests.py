@@ -1,0 +1,110 @@
+"""What Mollie is sent: https://docs.mollie.com/reference/create-payment, create-capture, create-refund.
+
+How the payer pays is ``payment_method``, in one of three forms:
+
+==================  ==================================================================================================
+a method's name     ``creditcard``, ``ideal``, …: the payer goes to Mollie's page of this method
+``tkn_…``           a card token of Mollie Components
+``mdt_…``           a mandate of ``customer``: charged at once, by card or direct debit
+==================  ==================================================================================================
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from payonce.domain.gateway import CaptureMethod, Declined, OperationKind, Payer, PaymentMethodType
+from payonce.gateways.declines import AUTHENTICATION_REQUIRED, CURRENCY_NOT_SUPPORTED, REJECTED, declined
+from payonce.gateways.mollie_money import CURRENCIES, amount_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payonce.domain.gateway import Instruction
+
+MAX_DESCRIPTION_CHARACTERS = 255
+CARD_TOKEN, MANDATE = "tkn_", "mdt_"
+# klarna, billie, billink, in3, riverty and voucher need order lines, and alma an address, which payonce does not have:
+# nothing of "pay_later" is offered. A bacs or SEPA debit is made by a mandate.
+METHODS: Mapping[PaymentMethodType, frozenset[str]] = MappingProxyType(
+    {
+        PaymentMethodType.CARD: frozenset({"creditcard", "bancontact"}),
+        PaymentMethodType.WALLET: frozenset(
+            {"paypal", "applepay", "satispay", "twint", "vipps", "mobilepay", "swish", "mbway", "bizum", "bancomatpay"}
+        ),
+        PaymentMethodType.BANK_DEBIT: frozenset(),
+        PaymentMethodType.BANK_TRANSFER: frozenset(
+            {"banktransfer", "ideal", "eps", "kbc", "belfius", "przelewy24", "trustly", "paybybank", "mybank", "blik"}
+        ),
+        PaymentMethodType.VOUCHER: frozenset({"multibanco", "paysafecard"}),
+    }
+)
+_MANDATE_METHODS = MappingProxyType(
+    {
+        PaymentMethodType.CARD: "creditcard",
+        PaymentMethodType.BANK_DEBIT: "directdebit",
+        PaymentMethodType.WALLET: "paypal",
+    }
+)
+
+
+def refusal(instruction: Instruction) -> Declined | None:
+    """Return why this payment can't be asked of Mollie at all, so that nothing is sent; ``None`` where it can."""
+    method, kind = instruction.payment_method, instruction.payment_method_type
+    by_mandate = method.startswith(MANDATE)
+    if instruction.money.currency not in CURRENCIES:
+        return declined(CURRENCY_NOT_SUPPORTED)
+    if instruction.payer is Payer.ABSENT and not by_mandate:
+        return declined(AUTHENTICATION_REQUIRED)  # every other way leads the payer to a page
+    if by_mandate:
+        known = kind in _MANDATE_METHODS
+    else:
+        known = method in METHODS.get(kind, ()) or (method.startswith(CARD_TOKEN) and kind is PaymentMethodType.CARD)
+    # "If sequenceType is set to recurring, this field is required", and a first payment is what makes a mandate.
+    lacks_customer = (by_mandate or instruction.saves_method) and not instruction.customer
+    return declined(REJECTED) if lacks_customer or not known else None
+
+
+def payment_body(instruction: Instruction) -> dict[str, Any]:
+    """Return the body of a new payment. ``refusal`` has let it pass."""
+    method = instruction.payment_method
+    text = instruction.description or instruction.statement_descriptor or instruction.gateway_reference
+    body: dict[str, Any] = {
+        "amount": amount_of(instruction.money),
+        "description": text[:MAX_DESCRIPTION_CHARACTERS],  # "shown on their card or bank statement when possible"
+        "metadata": _metadata(instruction),
+    }
+    if instruction.capture_method is CaptureMethod.MANUAL:
+        body["captureMode"] = "manual"
+    if instruction.customer:
+        body["customerId"] = instruction.customer
+    if instruction.return_url:
+        body["redirectUrl"] = instruction.return_url
+    if method.startswith(MANDATE):
+        body |= {"method": _MANDATE_METHODS[instruction.payment_method_type], "mandateId": method}
+        # A debit has no page on which a present payer could do anything.
+        alone = instruction.payer is Payer.ABSENT or instruction.payment_method_type is PaymentMethodType.BANK_DEBIT
+        return body | ({"sequenceType": "recurring"} if alone else {})
+    body |= {"method": "creditcard", "cardToken": method} if method.startswith(CARD_TOKEN) else {"method": method}
+    return body | ({"sequenceType": "first"} if instruction.saves_method else {})
+
+
+def follow_up_body(instruction: Instruction) -> dict[str, Any]:
+    """Return the body of a capture or a refund. A release has no amount: it frees all that is left."""
+    if instruction.kind is OperationKind.VOID:
+        return {}
+    return {
+        "amount": amount_of(instruction.money),
+        "description": (instruction.description or instruction.gateway_reference)[:MAX_DESCRIPTION_CHARACTERS],
+        "metadata": _metadata(instruction),
+    }
+
+
+def _metadata(instruction: Instruction) -> dict[str, str]:
+    """Return what finds the operation again: "whenever you fetch the entity, we will also include the metadata"."""
+    return {
+        "reference": instruction.gateway_reference,
+        "payment_id": instruction.payment_id,
+        "merchant_id": instruction.merchant_id,
+    }

@@ -1,0 +1,1 @@
+"""A fake of Mollie's Payments API v2, from its public documents. See README.md."""
