@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/v2"
 LATE_SECONDS = 0.6
+_UUID4 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 type Reply = tuple[int, Any]
 
@@ -53,6 +55,8 @@ class MollieApi:
 
     def _keyed(self, target: str, text: str, key: str) -> tuple[int, Any, bool]:
         """Answer a POST under its key: "a cached version of the initial response", 400 for another request, 409."""
+        if key and not _UUID4.fullmatch(key):
+            return 400, _error(400, "The idempotency key is not a UUID v4", None), False
         with self.books.lock:
             until, asked, reply = self._kept.get(key, (0.0, "", None))
             if key and until > self.books.now():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from payonce.domain.money import Money
 from payonce.gateways.mollie_answers import milliseconds_of, outcome_of, refused
 from payonce.gateways.mollie_charge import charge_state
 from payonce.gateways.mollie_money import amount_of, minor_of
-from payonce.gateways.mollie_requests import follow_up_body, payment_body, refusal
+from payonce.gateways.mollie_requests import follow_up_body, key_of, payment_body, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,6 +132,14 @@ def test_how_the_payer_pays_decides_the_request() -> None:
     assert payment_body(replace(PAYMENT, description="x" * 300))["description"] == "x" * 255
     assert follow_up_body(VOID) == {}
     assert follow_up_body(REFUND)["metadata"]["reference"] == "ref_1-1"
+
+
+def test_the_key_is_a_uuid_of_the_reference_alone() -> None:
+    """Mollie's OpenAPI document: it "should be a UUID v4 string". The body does not change it."""
+    key = key_of(PAYMENT)
+    assert uuid.UUID(key).version == 4
+    assert key == key_of(replace(PAYMENT, money=Money(1, "USD"), description="x"))
+    assert key != key_of(REFUND)
 
 
 def _outcome(changed: Mapping[str, Any], *, manual: bool = False) -> object:

@@ -36,7 +36,7 @@ from payonce.gateways import mollie_lookup
 from payonce.gateways.mollie_answers import document_of, is_error, outcome_of, refused
 from payonce.gateways.mollie_charge import charge_state
 from payonce.gateways.mollie_http import MollieHttp, part
-from payonce.gateways.mollie_requests import METHODS, follow_up_body, payment_body, refusal
+from payonce.gateways.mollie_requests import METHODS, follow_up_body, key_of, payment_body, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,7 @@ class MollieGateway:
         else:
             path = f"/payments/{part(instruction.gateway_charge_id)}/{_PATHS[instruction.kind]}"
             body = follow_up_body(instruction)
-        answer = self._http.send("POST", path, deadline, body, key=instruction.gateway_reference)
+        answer = self._http.send("POST", path, deadline, body, key=key_of(instruction))
         match answer:
             case NotSent(reason):
                 return NeverSent(reason)

@@ -11,6 +11,8 @@ a method's name     ``creditcard``, ``ideal``, …: the payer goes to Mollie's p
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +90,16 @@ def payment_body(instruction: Instruction) -> dict[str, Any]:
         return body | ({"sequenceType": "recurring"} if alone else {})
     body |= {"method": "creditcard", "cardToken": method} if method.startswith(CARD_TOKEN) else {"method": method}
     return body | ({"sequenceType": "first"} if instruction.saves_method else {})
+
+
+def key_of(instruction: Instruction) -> str:
+    """Return the idempotency key, a function of the reference alone.
+
+    "This key should be a UUID v4 string" (the parameter ``idempotency-key`` of Mollie's OpenAPI document): 122 bits of
+    the reference's SHA-256 in that form.
+    """
+    digest = hashlib.sha256(instruction.gateway_reference.encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 def follow_up_body(instruction: Instruction) -> dict[str, Any]:
