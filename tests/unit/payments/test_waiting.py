@@ -15,7 +15,10 @@ import pytest
 
 from payonce.domain.errors import KeyExpired, PaymentStateConflict
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
+from payonce.domain.payment import TransitionError
+from payonce.idempotency.records import RecordStatus
 from payonce.payments.payment_reads import get_balances, get_history
+from payonce.payments.settlement import settlement_id
 from payonce.payments.stored_payments import find_payment
 from payonce.stores.memory import MemoryDatabase
 from tests.support.holding import PAGE, HoldingGateway
@@ -156,7 +159,8 @@ def test_a_payer_who_is_absent_is_not_asked() -> None:
     """Fails (a payment that nobody can finish) when the gateway's question is passed on."""
     world, gateway = world_of()
     answer = world.create(payment_method="pm_3ds", payer=Payer.ABSENT)
-    assert (answer.response.status, told(answer)["payment"]["status"]) == (402, "declined")
+    assert answer.response.status == 402
+    assert told(answer)["payment"]["status"] == "declined"
     assert len(gateway.withdrawn) == 1
 
 
@@ -229,6 +233,29 @@ def test_a_confirmation_without_an_answer_is_asked_about() -> None:
     final = world.confirm(payment_id, "key-confirm")
     assert (final.response.status, told(final)["status"]) == (201, "captured")
     assert len(gateway.succeeded()) == 1
+
+
+def test_a_settlement_that_comes_second_writes_nothing_and_ends() -> None:
+    """The payment is confirmed while the settlement asks. Fails (it stays open, and fails for ever) without a second
+    look at the payment's status.
+    """
+    world, gateway = world_of()
+    payment_id = told(world.create(payment_method="pm_3ds_confirm"))["id"]
+    find = gateway.find
+
+    def confirmed_meanwhile(*arguments: Any) -> Any:
+        gateway.find = find  # type: ignore[method-assign]
+        world.confirm(payment_id, "key-confirm")
+        return find(*arguments)
+
+    gateway.find = confirmed_meanwhile  # type: ignore[method-assign]
+    world.clock.ms += MINUTE_MS
+    with suppress(TransitionError):
+        world.settle()
+    settlement = world.store.get(settlement_id(MERCHANT, payment_id))
+    assert settlement is not None
+    assert settlement.status is RecordStatus.COMPLETED
+    assert events(world, payment_id) == ["payment.requires_action", "payment.captured"]
 
 
 @pytest.mark.parametrize("unanswered", [0, 1, 2, 3])
