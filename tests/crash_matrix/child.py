@@ -23,8 +23,8 @@ from payonce.idempotency.records import KeyedRequest
 from payonce.payments.cancel_waiting import follow_up_work
 from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
+from payonce.payments.planning import plan_follow_up
 from payonce.ports import Deadline, Table
 from payonce.wiring.application import Application
 from payonce.wiring.settings import load_settings

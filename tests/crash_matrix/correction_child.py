@@ -18,8 +18,8 @@ from payonce.domain.errors import PayonceError
 from payonce.domain.ledger import JournalEntry, Movement, MovementKind, charge
 from payonce.entrypoints.corrections import correct
 from payonce.gateways.sandbox_bank import sandbox_bank_from_options
-from payonce.payments.follow_up import load_payment
 from payonce.payments.journal import correction_writes
+from payonce.payments.planning import load_payment
 from payonce.ports import Deadline, Table
 from payonce.reconciliation.cases.case import CaseChange, opened
 from payonce.reconciliation.cases.case_items import case_writes

@@ -10,9 +10,9 @@ import pytest
 from payonce.domain.gateway import AwaitsPayer, Declined, Pending, Succeeded
 from payonce.domain.payment import PaymentStatus
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
-from payonce.payments import cancel_waiting, corrective, corrective_refund, create, settlement
+from payonce.payments import cancel_waiting, corrective, corrective_refund, create, held, settlement
 from payonce.payments.confirm import ConfirmPayment
-from payonce.payments.settlement import Held, PaymentSettlement
+from payonce.payments.settlement import PaymentSettlement
 from payonce.ports import Adjust
 from payonce.recovery import backlog
 from simulation.gateway import SimulatedGateway
@@ -22,6 +22,8 @@ from tests.simulation.test_planted_faults import plant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from payonce.payments.held import Held
 
 MOST_SEEDS = 250
 
@@ -47,17 +49,18 @@ def takes_silence_for_a_withdrawal(patch: pytest.MonkeyPatch) -> None:
 
 def decides_what_is_decided(patch: pytest.MonkeyPatch) -> None:
     """The status that was read is not looked at, neither before the question nor before the write."""
-    patch.setattr(settlement, "WAITING", frozenset(PaymentStatus))
+    for module in (settlement, held):
+        patch.setattr(module, "WAITING", frozenset(PaymentStatus))
 
 
 def decides_by_an_old_reading(patch: pytest.MonkeyPatch) -> None:
     """The payment is read once, and its version is not required."""
     kept: dict[str, Held] = {}
 
-    def held(original: Any, work: Any) -> Held:
+    def read_once(original: Any, work: Any) -> Held:
         return kept.setdefault(work._payment_id, original(work))
 
-    plant(patch, PaymentSettlement, "_held", held)
+    plant(patch, PaymentSettlement, "_held", read_once)
 
 
 def drops_the_fence_of_settlements(patch: pytest.MonkeyPatch) -> None:
@@ -106,7 +109,7 @@ def charges_what_is_processing(patch: pytest.MonkeyPatch) -> None:
             result = Succeeded(result.gateway_object_id, "")
         return original(result, payment, **more)
 
-    for module in (create, settlement):
+    for module in (create, held):
         plant(patch, module, "charged_by", charged_by)
 
 

@@ -39,9 +39,9 @@ from payonce.idempotency.window import IdempotencySettings
 from payonce.payments.cancel_waiting import follow_up_work
 from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import Services
+from payonce.payments.planning import plan_follow_up
 from payonce.payments.recovery_run import Recovery
 from payonce.ports import Deadline
 from payonce.stores.memory import MemoryDatabase

@@ -22,7 +22,7 @@ from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.release import MAX_ATTEMPTS, ReleaseOrder
 from payonce.idempotency.window import LEASE_MARGIN_MS
-from payonce.payments.follow_up import load_payment
+from payonce.payments.planning import load_payment
 from payonce.payments.recovery_run import release_desk
 from payonce.ports import Adjust, Table
 from payonce.stores.memory import MemoryDatabase

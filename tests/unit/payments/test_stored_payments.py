@@ -13,9 +13,10 @@ import pytest
 
 from payonce.domain.errors import NotFound, OutcomeUnknown, PaymentStateConflict, StoreUnavailable
 from payonce.domain.gateway import CaptureMethod, OperationKind
-from payonce.payments.follow_up import FollowUp, load_payment, plan_follow_up
+from payonce.payments.follow_up import FollowUp
 from payonce.payments.payment_items import payment_key
 from payonce.payments.payment_reads import get_history, get_payment, list_payments
+from payonce.payments.planning import load_payment, plan_follow_up
 from payonce.payments.stored_payments import find_first, find_head, find_payment, find_payments, keep_head
 from payonce.ports import Table
 from payonce.stores.memory import MemoryDatabase

@@ -8,8 +8,8 @@ import pytest
 
 from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import AwaitsPayer, CaptureMethod, Declined, OperationKind, Overtaken
-from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.journal import entries_of
+from payonce.payments.planning import plan_follow_up
 from tests.support.world import MERCHANT
 from tests.unit.payments.test_release import release
 from tests.unit.payments.test_release import stored as claim_of

@@ -27,8 +27,8 @@ from payonce.idempotency.fingerprint import canonical_json, fingerprint
 from payonce.idempotency.records import KeyedRequest
 from payonce.payments.corrective import corrective_work
 from payonce.payments.corrective_plan import EXECUTED, OPERATION, PARTLY_GIVEN_BACK, CorrectivePlan, case_key
-from payonce.payments.follow_up import load_payment
 from payonce.payments.payment_items import payment_key
+from payonce.payments.planning import load_payment
 from payonce.payments.stored_payments import keep_head
 from payonce.ports import Adjust, Table
 from payonce.reconciliation.cases.case import CaseStatus

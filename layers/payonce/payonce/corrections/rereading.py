@@ -13,7 +13,7 @@ from payonce.domain.gateway import ChargeState, OperationKind
 from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
 from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK, DISPUTED, is_undecided, left_minor
-from payonce.payments.follow_up import load_payment
+from payonce.payments.planning import load_payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

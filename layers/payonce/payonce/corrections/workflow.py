@@ -23,7 +23,7 @@ from payonce.corrections.record import (
 )
 from payonce.corrections.rereading import Rereading, Step
 from payonce.domain.errors import CorrectionStateConflict, MisconfiguredError, StoreUnavailable
-from payonce.payments.follow_up import load_payment
+from payonce.payments.planning import load_payment
 from payonce.reconciliation.cases.case_store import CaseStore
 from payonce.reconciliation.cases.why import WhyReason
 

@@ -19,9 +19,9 @@ from payonce.payments import payment_reads
 from payonce.payments.cancel_waiting import CancelWaiting, follow_up_work
 from payonce.payments.confirm import ConfirmPayment, plan_confirmation
 from payonce.payments.create import CreatePayment, plan_payment
-from payonce.payments.follow_up import plan_follow_up
 from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import COMMIT_RESERVE_MS, SUBMIT_TIMEOUT_MS
+from payonce.payments.planning import plan_follow_up
 from payonce.ports import Deadline
 
 if TYPE_CHECKING:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, OperationKind, Pending, Succeeded, Unknown
 from payonce.domain.payment import PaymentStatus
-from payonce.payments.follow_up import FollowUp, load_payment
+from payonce.payments.follow_up import FollowUp
+from payonce.payments.held import instruction_of
 from payonce.payments.operations import FollowUpPlan
 from payonce.payments.payment_items import payment_key
 from payonce.payments.payment_work import COMMIT_RESERVE_MS, MIN_SUBMIT_MS
-from payonce.payments.settlement import instruction_of, settlement_id
+from payonce.payments.planning import load_payment
+from payonce.payments.settlement import settlement_id
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, Pending, Re
 from payonce.domain.payment import PaymentStatus
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released
+from payonce.payments.held import Held, instruction_of
 from payonce.payments.operations import ConfirmationPlan
 from payonce.payments.payment_items import payment_from, payment_key
 from payonce.payments.payment_work import DEFAULT_RETRY_AFTER_SECONDS, GatewayWork
 from payonce.payments.representation import declined_response, payment_path, payment_response, payment_view
 from payonce.payments.rules import MAX_RESUBMIT_AGE_MS, next_inquiry_ms
-from payonce.payments.settlement import Held, instruction_of
 from payonce.payments.stored_payments import keep_head
 from payonce.ports import Adjust, Table
 

@@ -31,9 +31,9 @@ from payonce.payments.corrective_plan import (
     not_approved,
 )
 from payonce.payments.corrective_refund import CorrectiveRefund
-from payonce.payments.follow_up import load_payment
 from payonce.payments.journal import correction_writes
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
+from payonce.payments.planning import load_payment
 from payonce.payments.representation import payment_path
 from payonce.ports import Adjust
 

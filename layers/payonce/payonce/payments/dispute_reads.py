@@ -10,8 +10,8 @@ from payonce.domain.errors import NotFound
 from payonce.outbox import DISPUTES, keys_by_reference, opened, partition_of
 from payonce.paging import every_item, make_cursor, read_cursor
 from payonce.payments.dispute_items import DISPUTE_PREFIX, dispute_from, dispute_key
-from payonce.payments.follow_up import load_payment
 from payonce.payments.payment_reads import LAST, MAX_PAGES_LOOKED_THROUGH
+from payonce.payments.planning import load_payment
 from payonce.payments.representation import DisputeView, dispute_view
 from payonce.payments.stored_payments import find_payments
 from payonce.ports import Table

@@ -18,7 +18,7 @@ from payonce.domain.errors import (
     WriteConflict,
 )
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Pending, Succeeded
-from payonce.domain.money import MAX_AMOUNT_MINOR, Money
+from payonce.domain.money import Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
@@ -30,6 +30,7 @@ from payonce.payments.elsewhere import unknown_to_us
 from payonce.payments.operations import FollowUpPlan
 from payonce.payments.payment_items import payment_from, payment_key
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
+from payonce.payments.planning import NOTHING_LEFT_MINOR, load_payment
 from payonce.payments.representation import (
     declined_response,
     not_executed_response,
@@ -39,7 +40,7 @@ from payonce.payments.representation import (
 )
 from payonce.payments.rules import NeverExecuted
 from payonce.payments.settlement import operation_settlement_write
-from payonce.payments.stored_payments import find_payment, keep_head
+from payonce.payments.stored_payments import keep_head
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
@@ -48,45 +49,8 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
-ID_PREFIXES = {OperationKind.CAPTURE: "cap", OperationKind.VOID: "void", OperationKind.REFUND: "re"}
 DONE = {OperationKind.CAPTURE: "captured", OperationKind.VOID: "voided", OperationKind.REFUND: "refunded"}
 LONGEST_TEXT = "x" * 256  # longer than any code a gateway adapter returns
-# No payment has as much, so no reservation takes it, whatever the payment becomes before its claim.
-NOTHING_LEFT_MINOR = MAX_AMOUNT_MINOR + 1
-
-
-def load_payment(services: Services, merchant_id: str, payment_id: str) -> Payment:
-    """Return the merchant's payment as it is stored now. Raises ``NotFound``."""
-    payment = find_payment(services.database, merchant_id, payment_id)
-    if payment is None:
-        raise NotFound(f"There is no payment {payment_id}.")
-    return payment
-
-
-def plan_follow_up(
-    kind: OperationKind, *, merchant_id: str, payment_id: str, amount_minor: int | None, services: Services
-) -> FollowUpPlan:
-    """Return the plan of a capture, void or refund. Without an amount, it covers all that is left.
-
-    Raises ``NotFound`` when the amount has to be read and the payment does not exist.
-    """
-    awaits_payer = False
-    if amount_minor is None:
-        payment = load_payment(services, merchant_id, payment_id)
-        awaits_payer = kind is OperationKind.VOID and payment.status is PaymentStatus.REQUIRES_ACTION
-        # With nothing left, the reservation refuses; a finished operation is replayed before that.
-        left_minor = getattr(payment, RESERVED_FROM[kind]) or NOTHING_LEFT_MINOR
-        amount_minor = payment.amount_minor if awaits_payer else left_minor
-    operation_id = services.ids.new(ID_PREFIXES[kind])
-    return FollowUpPlan(
-        kind=kind,
-        merchant_id=merchant_id,
-        payment_id=payment_id,
-        operation_id=operation_id,
-        amount_minor=amount_minor,
-        created_at_ms=services.clock.now_ms(),
-        awaits_payer=awaits_payer,
-    )
 
 
 class FollowUp(GatewayWork):

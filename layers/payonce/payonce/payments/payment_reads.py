@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import NotFound
 from payonce.outbox import FIRSTS, is_event, keys_by_reference, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
-from payonce.payments.follow_up import load_payment
 from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, BALANCE_PARTITIONS, balance_partition, entry_of
+from payonce.payments.planning import load_payment
 from payonce.payments.representation import PaymentView, payment_view
 from payonce.payments.stored_payments import find_payments
 from payonce.ports import Table

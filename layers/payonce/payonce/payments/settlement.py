@@ -16,37 +16,27 @@ A payment whose payer does not act in time is withdrawn at the gateway first, an
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_MS
-from payonce.domain.errors import NotFound, PaymentStateConflict
+from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import (
-    CANCELED,
-    PAYMENT_EXPIRED,
-    ActionType,
     AwaitsPayer,
     Declined,
     Instruction,
-    OperationKind,
     Pending,
     Succeeded,
 )
-from payonce.domain.money import Money
-from payonce.domain.payment import WAITING, Change, Payment, PaymentStatus
+from payonce.domain.payment import WAITING, Payment
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import to_item, waiting_shard_of
 from payonce.idempotency.records import Completed, Draft, IdempotencyRecord, InDoubt, RecordStatus
-from payonce.payments.booking import change_write, payment_event
-from payonce.payments.charging import Charged, Expired, action_expires_at_ms, after, charged_by, entry_of_charge
-from payonce.payments.journal import balance_write
-from payonce.payments.payment_items import head_insert, replace_payment
+from payonce.payments.charging import Expired
+from payonce.payments.held import Held, expiry_of, instruction_of
 from payonce.payments.payment_work import GatewayWork
-from payonce.payments.representation import payment_path, payment_view
-from payonce.payments.stored_payments import find_first, find_head
+from payonce.payments.representation import payment_path
 from payonce.ports import Insert, Table
 
 if TYPE_CHECKING:
@@ -56,7 +46,7 @@ if TYPE_CHECKING:
     from payonce.idempotency.records import Claim, Conclusion, Plan, StoredResponse
     from payonce.payments.operations import FollowUpPlan
     from payonce.payments.payment_work import Result, Services
-    from payonce.ports import Database, Gateway, Write
+    from payonce.ports import Gateway, Write
 
 SETTLEMENT = "settlement"  # the kind of the claim's plan
 OPERATION = "settle_payment"
@@ -65,9 +55,6 @@ OPERATION = "settle_payment"
 PAUSE_SHARE = 4
 MIN_PAUSE_MS = 5_000
 MAX_PAUSE_MS = DAY_MS // 4
-# What is paid in time at a counter or by a transfer reaches the gateway a business day later, over a long weekend four
-# days: a voucher of Boleto's "can take up to 1 business day" (https://docs.stripe.com/payments/boleto).
-PAID_ELSEWHERE_MS = 4 * DAY_MS
 _NOBODY_READS_IT = json_response(200, {}, location="/")
 
 
@@ -126,77 +113,6 @@ def next_look_ms(now_ms: int, since_ms: int) -> int:
 def parked(at_ms: int, draft: Callable[[], Draft] | None = None) -> InDoubt:
     """Return the conclusion of a settlement that is not decided yet."""
     return InDoubt(draft or (lambda: Draft(_NOBODY_READS_IT, ())), at_ms, submitted=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A payment that a gateway may hold, as it is stored now. ``head`` is ``None`` while only the first version is."""
-
-    payment: Payment
-    head: Payment | None
-
-    @classmethod
-    def read(cls, database: Database, merchant_id: str, payment_id: str) -> Held:
-        """Return the payment. Raises ``NotFound``."""
-        head = find_head(database, merchant_id, payment_id)
-        payment = head or find_first(database, merchant_id, payment_id)
-        if payment is None:
-            raise NotFound(f"There is no payment {payment_id}.")
-        return cls(payment, head)
-
-    def decided(self, result: Result | Expired, requested_by: str | None, *, at_ms: int) -> tuple[list[Write], Payment]:
-        """Return the writes of ``result`` and the payment after them; none when it is decided, or does not change."""
-        before = self.payment
-        if before.status not in WAITING or (isinstance(result, AwaitsPayer) and result.action is None):
-            return [], before  # a lookup need not repeat what the payer has to do
-        expires_at_ms = action_expires_at_ms(before.payment_method_type, at_ms)
-        charged = charged_by(result, before, action_expires_at_ms=expires_at_ms)
-        if charged.change is Change.DECLINED and charged.code in {CANCELED, PAYMENT_EXPIRED}:
-            # After its time it was we who canceled it, perhaps an owner that could not tell of it any more.
-            expired = charged.code == PAYMENT_EXPIRED or at_ms >= expiry_of(before)
-            charged = replace(charged, change=Change.EXPIRED if expired else Change.VOIDED_ELSEWHERE)
-        if _says_nothing_new(before, charged):
-            return [], before
-        payment = after(before, charged, at_ms=at_ms)
-        entry = entry_of_charge(payment, charged, requested_by)
-        writes = [
-            head_insert(payment) if self.head is None else replace_payment(payment, expected=self.head),
-            change_write(payment_event(payment, charged.change, payment_view(payment)), entry),
-        ]
-        return (writes if entry is None else [*writes, balance_write(entry)]), payment
-
-
-def instruction_of(payment: Payment) -> Instruction:
-    """Return the instruction with which a held payment is looked up, confirmed and withdrawn."""
-    return Instruction(
-        kind=OperationKind.PAYMENT,
-        gateway_reference=payment.gateway_reference,
-        merchant_id=payment.merchant_id,
-        payment_id=payment.payment_id,
-        money=Money(payment.amount_minor, payment.currency),
-        capture_method=payment.capture_method,
-        payment_method=payment.payment_method,
-        payment_method_type=payment.payment_method_type,
-        gateway_charge_id=payment.gateway_charge_id,
-        first_submitted_at_ms=payment.created_at_ms,
-    )
-
-
-def expiry_of(payment: Payment) -> int:
-    """Return when a payment is withdrawn, epoch milliseconds; what is being processed does not expire."""
-    if payment.next_action is None:
-        return sys.maxsize
-    paid_elsewhere = payment.next_action["type"] == ActionType.DISPLAY
-    return int(payment.next_action["expires_at_ms"]) + (PAID_ELSEWHERE_MS if paid_elsewhere else 0)
-
-
-def _says_nothing_new(before: Payment, charged: Charged) -> bool:
-    """Return whether the gateway holds the payment as it did. Its action is compared without our own deadline of it."""
-    if charged.change is Change.PROCESSED:
-        return before.status is PaymentStatus.PROCESSING
-    if charged.change is not Change.ACTION_REQUIRED or before.next_action is None or charged.next_action is None:
-        return False
-    return {**charged.next_action, "expires_at_ms": 0} == {**before.next_action, "expires_at_ms": 0}
 
 
 class PaymentSettlement(GatewayWork):
