@@ -107,14 +107,15 @@ Observe(o, k, b) ==
     LET r == rec[k] IN
     /\ own[o].pc = "idle"
     /\ r.st \in Open
-    /\ r.lease < ClockOf(o)                           \* lease over: _may_take_over, engine.recover
+    /\ IF r.lease < ClockOf(o) THEN UNCHANGED faults  \* lease over: _may_take_over, engine.recover
+       ELSE r.st = "IN_DOUBT" /\ b = Recovery /\ Fault \* or news of a doubt; counted among the faults, so that it is not without end
     /\ b = Recovery \/ b = r.body                     \* fingerprint check: another body is answered with 422
     /\ own' = [own EXCEPT ![o] = [Idle EXCEPT
                  !.pc = "take", !.key = k, !.body = b, !.gen = r.gen, !.fence = r.fence, !.st = r.st, !.att = r.att,
                  !.spent = r.spent, !.born = r.born, !.dl = Time,
                  \* A cut-off owner may have sent until its lease ended; one that parked had stopped: transitions.taken_over
                  !.hor = IF r.st = "INPROGRESS" THEN Max(r.hor, r.lease) ELSE r.hor]]
-    /\ UNCHANGED <<rec, net, done, kept, skew, faults>>
+    /\ UNCHANGED <<rec, net, done, kept, skew>>
 
 (* TAKEOVER: conditional on what was observed; the fence grows by one (DatabaseIdempotencyStore.take_over).           *)
 TakeOver(o) ==

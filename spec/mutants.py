@@ -87,8 +87,8 @@ MUTANTS = (
     Mutant(
         "takeover: only when the lease is over",
         "SendersOwn",
-        "/\\ r.lease < ClockOf(o)                           \\* lease over: _may_take_over, engine.recover",
-        '/\\ r.st = "IN_DOUBT" => r.lease < ClockOf(o)',
+        'ELSE r.st = "IN_DOUBT" /\\ b = Recovery /\\ Fault',
+        "ELSE b = Recovery /\\ Fault",
         LATE_ONE_FAULT,
     ),
     Mutant(
