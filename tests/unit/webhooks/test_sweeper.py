@@ -15,6 +15,7 @@ from payonce.domain.endpoint import EndpointChange, EndpointStatus
 from payonce.domain.errors import StoreUnavailable
 from payonce.domain.webhooks import DeliveryStatus
 from payonce.each import InThreads
+from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.outbox import DAY_SHARDS
 from payonce.ports import Deadline, Insert, Table
 from payonce.stores.memory import MemoryDatabase
@@ -107,11 +108,24 @@ def test_events_of_a_merchant_without_endpoints_cost_no_further_read(world: Webh
 def test_an_endpoint_is_not_owed_what_was_before_it(world: WebhookWorld) -> None:
     """Fails when the endpoints of today are asked about the events of yesterday."""
     world.event()
-    world.clock.ms += 1
+    world.clock.ms += LEASE_MARGIN_MS + 1
     endpoint = world.endpoint("one")
     world.clock.ms += LATER_MS
     assert sweep(world).swept == 0
     assert world.deliveries(endpoint) == []
+
+
+def test_an_event_of_a_machine_whose_clock_is_behind_is_owed_to_a_new_endpoint(world: WebhookWorld) -> None:
+    """Found by an interleaving: the event came after the endpoint and bears a time before it. Fails (it is never sent
+    where the stream has lost it) when the two times are compared as if one clock had made them.
+    """
+    endpoint = world.endpoint("one")
+    world.clock.ms -= LEASE_MARGIN_MS
+    world.event()
+    world.clock.ms += LEASE_MARGIN_MS + LATER_MS
+    assert sweep(world).swept == 1
+    world.dispatch()
+    assert world.statuses(endpoint) == [DeliveryStatus.DELIVERED]
 
 
 def test_what_an_endpoint_has_not_subscribed_to_is_not_missing(world: WebhookWorld) -> None:

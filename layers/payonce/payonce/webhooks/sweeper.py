@@ -23,6 +23,7 @@ from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import PayonceError, WriteConflict
 from payonce.domain.webhooks import delivery_id
 from payonce.each import in_turn
+from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.outbox import BY_DAY_INDEX, DAY_SHARDS, events_of_day, is_event, opened
 from payonce.ports import Adjust, Insert, Table
 from payonce.webhooks.deliveries import delivery_key
@@ -225,8 +226,8 @@ class _Run:
                 delivery_id(event["event_id"], endpoint.endpoint_id, event["created_at_ms"]),
             )
             for endpoint in self.endpoints[merchant_id]
-            # An endpoint is not owed what was before it.
-            if endpoint.created_at_ms <= event["created_at_ms"] and is_for(event, endpoint)
+            # An endpoint is not owed what was before it. Two machines' clocks wrote these times.
+            if endpoint.created_at_ms - LEASE_MARGIN_MS <= event["created_at_ms"] and is_for(event, endpoint)
         ]
 
     def _failed(self, shard: _Shard, name: str, error: Exception) -> None:
