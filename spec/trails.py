@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 AT_MS_PRECISION_MS = 1_000 + LEASE_MARGIN_MS
 _ACTS = frozenset({Transition.ACTED, Transition.REFUSED})  # of persons, about no claim
 
+SECOND_MS = 1_000  # what the times of DynamoDB's streams are rounded to
+
 
 def trail_faults(entries: Sequence[AuditEntry], stored: IdempotencyRecord | None) -> list[str]:
     """Return what the specification does not allow in the trail of one key, in order; nothing when all is well.
@@ -63,16 +65,19 @@ def _in_order(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
 
     A claim whose put arrives once more after its release begins a second time.
     """
-    begins_ms: dict[str, list[int]] = {}
+    claimed_ms: dict[str, list[int]] = {}
+    began_ms: dict[str, int] = {}
     for entry in sorted(entries, key=lambda entry: entry.at_ms):
-        begins = begins_ms.setdefault(entry.claim_id, [])
-        if not begins or entry.transition is Transition.CLAIMED:
-            begins.append(entry.at_ms)
+        began_ms.setdefault(entry.claim_id, entry.at_ms)
+        if entry.transition is Transition.CLAIMED:
+            claimed_ms.setdefault(entry.claim_id, []).append(entry.at_ms)
 
-    def began_ms(entry: AuditEntry) -> int:
-        return max(at_ms for at_ms in begins_ms[entry.claim_id] if at_ms <= entry.at_ms)
+    def begins_ms(entry: AuditEntry) -> int:
+        # A claim's time is exact, and that of its release is a second's: the release may seem to be the earlier one.
+        again = [at_ms // SECOND_MS * SECOND_MS for at_ms in claimed_ms.get(entry.claim_id, [])[1:]]
+        return max((at_ms for at_ms in again if at_ms <= entry.at_ms), default=began_ms[entry.claim_id])
 
-    return sorted(entries, key=lambda entry: (began_ms(entry), entry_key(entry)))
+    return sorted(entries, key=lambda entry: (begins_ms(entry), entry_key(entry)))
 
 
 def _step(last: AuditEntry | None, entry: AuditEntry) -> Step:
