@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.exchange import Answered, NotSent
 from payonce.domain.gateway import Declined, NeverSent, Unknown
-from payonce.gateways.adyen_http import document_of
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, REJECTED, declined
+from payonce.gateways.json_answers import document_of
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ def is_transient(answer: Answered) -> bool:
 
 def error_code_of(answer: Answered) -> str:
     """Return Adyen's code of the error, "" where the answer has none. The text beside it may quote the request."""
-    code: Any = document_of(answer).get("errorCode")
+    code: Any = document_of(answer.body).get("errorCode")
     return code[:20] if isinstance(code, str) and code.isascii() else ""

@@ -36,10 +36,11 @@ from payonce.gateways.adyen_errors import (
     is_transient,
     outcome_of_failure,
 )
-from payonce.gateways.adyen_http import MAX_ANSWER_BYTES, Place, document_of, exchange_by_library
+from payonce.gateways.adyen_http import MAX_ANSWER_BYTES, Place, exchange_by_library
 from payonce.gateways.adyen_lookup import found_among, names_of
 from payonce.gateways.adyen_requests import ADYEN_METHOD_TYPES, Account, execute, refusal_before, submit_details
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.json_answers import document_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +108,7 @@ class AdyenGateway:
         call = partial(execute, instruction=instruction, account=self._account)
         exchanged = self._ask(call, deadline)
         if isinstance(exchanged, Answered) and is_success(exchanged):
-            return read_answer(instruction, document_of(exchanged))
+            return read_answer(instruction, document_of(exchanged.body))
         return outcome_of_failure(exchanged, gateway=self._name, reference=instruction.gateway_reference)
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
@@ -138,7 +139,7 @@ class AdyenGateway:
         if not isinstance(exchanged, Answered):
             return outcome_of_failure(exchanged, gateway=self._name, reference=reference)
         if is_success(exchanged):
-            document = document_of(exchanged)
+            document = document_of(exchanged.body)
             if names_the_payment(instruction, document):
                 return read_result(instruction, document)
             return _not_of_this_payment()

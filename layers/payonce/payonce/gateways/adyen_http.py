@@ -109,15 +109,6 @@ def exchange_by_library(
     return transport.exchanged or NotSent("no request was made")
 
 
-def document_of(answer: Answered) -> dict[str, Any]:
-    """Return the JSON object of an answer, and an empty one where the answer is none."""
-    try:
-        found = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _encoded(document: object) -> str:
     # Sorted, so that a repeated request is the same bytes.
     return json.dumps(document, sort_keys=True, separators=(",", ":"))

@@ -5,7 +5,6 @@ The statuses: https://docs.mollie.com/docs/handling-payment-status. Errors: http
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,7 @@ from payonce.gateways.declines import (
     declined,
     overtaken,
 )
+from payonce.gateways.json_answers import document_of
 from payonce.gateways.mollie_money import minor_of
 
 if TYPE_CHECKING:
@@ -62,15 +62,6 @@ DUPLICATE_REFUND = "A duplicate refund has been detected"
 _RESOURCES = {OperationKind.PAYMENT: "payment", OperationKind.CAPTURE: "capture", OperationKind.REFUND: "refund"}
 
 type Outcome = Succeeded | Declined | Pending | Unknown
-
-
-def document_of(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in ``body``; an empty one for anything else."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def is_error(answer: Answered) -> bool:

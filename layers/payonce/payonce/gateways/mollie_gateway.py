@@ -33,7 +33,8 @@ from payonce.domain.gateway import (
     WithdrawOutcome,
 )
 from payonce.gateways import mollie_lookup
-from payonce.gateways.mollie_answers import document_of, is_error, outcome_of, refused
+from payonce.gateways.json_answers import document_of
+from payonce.gateways.mollie_answers import is_error, outcome_of, refused
 from payonce.gateways.mollie_charge import charge_state
 from payonce.gateways.mollie_http import MollieHttp, part
 from payonce.gateways.mollie_requests import METHODS, follow_up_body, key_of, payment_body, refusal

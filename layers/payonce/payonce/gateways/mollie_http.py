@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from payonce.domain.exchange import Answered
 from payonce.gateways.deadline_exchange import DeadlineExchange
-from payonce.gateways.mollie_answers import document_of
+from payonce.gateways.json_answers import document_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.exchange import Answered
 from payonce.domain.gateway import CANCELED, Declined, NotFound, OperationKind, Pending, Succeeded, Unknown
 from payonce.gateways.declines import ALREADY_CAPTURED, declined, overtaken
-from payonce.gateways.mollie_answers import document_of, is_error, milliseconds_of, outcome_of, reference_of
+from payonce.gateways.json_answers import document_of
+from payonce.gateways.mollie_answers import is_error, milliseconds_of, outcome_of, reference_of
 from payonce.gateways.mollie_http import part
 from payonce.gateways.mollie_money import minor_of
 from payonce.observability import get_logger

@@ -28,6 +28,7 @@ from payonce.domain.gateway import (
     WithdrawOutcome,
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
+from payonce.gateways.json_answers import document_of, object_of
 from payonce.gateways.sandbox_bank_objects import charge_at_bank, held_by_bank
 from payonce.observability import get_logger
 
@@ -113,12 +114,12 @@ class SandboxBankGateway:
         )
         if not isinstance(outcome, Answered) or outcome.status != 200:
             return Unknown("the bank could not be asked")
-        operations = _json(outcome.body).get("operations")
+        operations = document_of(outcome.body).get("operations")
         if not isinstance(operations, list):
             return Unknown("the bank's answer is not usable")
         if not operations:
             return NotFound()
-        operations = [row for row in operations if _dict(row).get("kind") == instruction.kind.value] or operations
+        operations = [row for row in operations if object_of(row).get("kind") == instruction.kind.value] or operations
         succeeded = [row for row in operations if isinstance(row, dict) and row.get("status") == "succeeded"]
         if len(succeeded) > 1:
             get_logger().error(
@@ -146,10 +147,10 @@ class SandboxBankGateway:
             return NeverSent(answer.reason)
         if not isinstance(answer, Answered):
             return Unknown(answer.reason, repeatable=True)
-        document = _json(answer.body)
+        document = document_of(answer.body)
         if answer.status == 200:
             return self._outcome(document, instruction)
-        if answer.status == 400 and _dict(document.get("error")).get("code") == "forged_result":
+        if answer.status == 400 and object_of(document.get("error")).get("code") == "forged_result":
             return ResultRefused("forged_result", "The gateway did not issue this result.")
         return Unknown(f"HTTP {answer.status}", repeatable=True)
 
@@ -163,11 +164,11 @@ class SandboxBankGateway:
             deadline=deadline,
         )
         if isinstance(outcome, Answered) and outcome.status == 404:
-            error = _dict(_json(outcome.body).get("error"))
+            error = object_of(document_of(outcome.body).get("error"))
             return NotFound() if error.get("code") == "no_such_charge" else Unknown("HTTP 404")
         if not isinstance(outcome, Answered) or outcome.status != 200:
             return Unknown("the bank could not be asked")
-        return charge_at_bank(_json(outcome.body), gateway_charge_id)
+        return charge_at_bank(document_of(outcome.body), gateway_charge_id)
 
     def _post(self, path: str, body: dict[str, Any], deadline: Deadline, *, key: str = "") -> Exchange:
         return self._exchange.send(
@@ -183,11 +184,11 @@ class SandboxBankGateway:
 
     def _judge(self, answer: Answered, instruction: Instruction) -> SubmitOutcome:
         """Map an answer to an outcome. The bank promises that its 429 and 503 come before booking, no other 5xx."""
-        document = _json(answer.body)
+        document = document_of(answer.body)
         if answer.status == 201:
             return self._outcome(document, instruction)
         if answer.status == 402:
-            return _declined(_dict(document.get("error")))
+            return _declined(object_of(document.get("error")))
         if answer.status in {429, 503}:
             retry_after = answer.headers.get("retry-after", "")
             return NeverSent(f"HTTP {answer.status}", int(retry_after) if retry_after.isdecimal() else None)
@@ -200,14 +201,14 @@ class SandboxBankGateway:
                 get_logger().error("the gateway knows our key with another request", extra={"gateway": self._name})
                 return Unknown("HTTP 422")
             # Final also for a resubmission, which is made only if nothing was executed or the key is remembered.
-            kind = Overtaken if _dict(document.get("error")).get("code") == "not_possible" else Declined
+            kind = Overtaken if object_of(document.get("error")).get("code") == "not_possible" else Declined
             return kind("rejected_by_gateway", "The gateway rejected the operation; nothing was executed.")
         # The bank stores what it booked under the key, and marks any other answer that it stores.
         kept = answer.headers.get(KEPT_HEADER, "") == "true"
         return Unknown(f"HTTP {answer.status}", repeatable=not kept)
 
     def _outcome(self, row: Any, instruction: Instruction) -> Succeeded | Declined | Pending | Unknown:
-        row = _dict(row)
+        row = object_of(row)
         expected = (
             instruction.gateway_reference,
             instruction.kind.value,
@@ -252,17 +253,6 @@ def sandbox_bank_from_options(
         ),
         exchange=DeadlineExchange(clock, max_answer_bytes=MAX_ANSWER_BYTES),
     )
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        return _dict(json.loads(body))
-    except ValueError:
-        return {}
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _declined(error: Mapping[str, Any]) -> Declined:
