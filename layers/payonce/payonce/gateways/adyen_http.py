@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from Adyen import AdyenClient
 from Adyen.services.checkout import ModificationsApi, PaymentsApi
 
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.exchange import Answered, Lost, NotSent
+from payonce.gateways.base_urls import is_in_the_clear, is_web_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 TEST, LIVE = "test", "live"
 MAX_ANSWER_BYTES = 256 * 1024  # an answer has some KB, most of them the payer's action
 USER_AGENT = "payonce"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,7 @@ class Place:
 
     def __post_init__(self) -> None:
         """Raise ``MisconfiguredError`` for an address to which the API key would travel in the clear, or not at all."""
-        target = urlsplit(self.url)
-        in_the_clear = target.scheme == "http" and target.hostname not in LOOPBACK_HOSTS
-        if self.url and (target.scheme not in {"http", "https"} or in_the_clear or "-live" in self.url):
+        if self.url and (not is_web_address(self.url) or is_in_the_clear(self.url) or "-live" in self.url):
             raise MisconfiguredError(
                 "The url of an Adyen gateway must be an https URL, or a http one on this machine, without '-live', "
                 "which Adyen's library would change."

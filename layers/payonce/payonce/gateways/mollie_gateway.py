@@ -33,6 +33,7 @@ from payonce.domain.gateway import (
     WithdrawOutcome,
 )
 from payonce.gateways import mollie_lookup
+from payonce.gateways.base_urls import is_in_the_clear, is_web_address
 from payonce.gateways.json_answers import document_of
 from payonce.gateways.mollie_answers import is_error, outcome_of, refused
 from payonce.gateways.mollie_charge import charge_state
@@ -152,9 +153,12 @@ def mollie_from_options(
 ) -> MollieGateway:
     """Return the adapter. ``secrets`` has ``<name>_api_key``, ``options`` may have ``url``.
 
-    Raises ``MisconfiguredError`` when the key is missing.
+    Raises ``MisconfiguredError`` when the key is missing, or would travel unencrypted.
     """
     key = secrets.get(f"{name}_api_key")
     if not isinstance(key, str) or not key.isascii() or not key.strip():
         raise MisconfiguredError(f"The gateways' secret lacks {name}_api_key.")
-    return MollieGateway(name, str(options.get("url") or URL), key.strip(), clock)
+    url = str(options.get("url") or URL)
+    if is_in_the_clear(url) or not is_web_address(url):
+        raise MisconfiguredError("The url of a Mollie gateway must be an https URL, or a http one on this machine.")
+    return MollieGateway(name, url, key.strip(), clock)

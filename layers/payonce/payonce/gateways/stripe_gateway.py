@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import stripe
 
@@ -25,6 +24,7 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
+from payonce.gateways.base_urls import is_in_the_clear, is_web_address
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, DECLINED, declined
 from payonce.gateways.stripe_charge import read_charge
@@ -65,7 +65,6 @@ KEYLESS_STRIPE_CAPABILITIES = replace(
     STRIPE_CAPABILITIES, key_retention_seconds=0, lookup_authoritative_after_seconds=2
 )
 SECRET_NAME = "stripe_api_key"  # noqa: S105 - the name of the secret, not the secret
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 TEST_KEY_PREFIX = "sk_test_"
 
 
@@ -230,7 +229,6 @@ def stripe_from_options(
 
 
 def _check_api_base(api_base: str, api_key: str) -> None:
-    target = urlsplit(api_base)
-    in_the_clear = target.scheme == "http" and target.hostname not in LOOPBACK_HOSTS
-    if target.scheme not in {"http", "https"} or (in_the_clear and not api_key.startswith(TEST_KEY_PREFIX)):
+    exposed = is_in_the_clear(api_base) and not api_key.startswith(TEST_KEY_PREFIX)
+    if exposed or not is_web_address(api_base):
         raise MisconfiguredError("The url of a Stripe gateway must be an https URL, or a http one on this machine.")
