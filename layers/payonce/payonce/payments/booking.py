@@ -14,7 +14,13 @@ from payonce.domain.payment import Change
 from payonce.outbox import DISPUTES, FIRSTS, event_write
 from payonce.payments.dispute_items import dispute_write
 from payonce.payments.journal import balance_write, told_of
-from payonce.payments.payment_items import adjust_payment, first_version, operation_write
+from payonce.payments.payment_items import (
+    adjust_payment,
+    first_version,
+    head_insert,
+    operation_write,
+    replace_payment,
+)
 from payonce.payments.representation import dispute_view, operation_view, payment_view
 
 if TYPE_CHECKING:
@@ -140,6 +146,18 @@ def first_writes(payment: Payment, change: Change, entry: JournalEntry | None) -
     told = first_version(payment) | _booked(entry)
     balance = [] if entry is None else [balance_write(entry)]
     return [event_write(event, told, listed=FIRSTS, reference=payment.reference), *balance]
+
+
+def next_writes(payment: Payment, change: Change, entry: JournalEntry | None, *, head: Payment | None) -> list[Write]:
+    """Return the writes of a later version of a payment that no operation made.
+
+    ``head`` is what has to be stored as the head until then; ``None`` where the payment has only its first version.
+    """
+    writes: list[Write] = [
+        head_insert(payment) if head is None else replace_payment(payment, expected=head),
+        change_write(payment_event(payment, change, payment_view(payment)), entry),
+    ]
+    return writes if entry is None else [*writes, balance_write(entry)]
 
 
 def change_write(event: Event, entry: JournalEntry | None) -> Write:

@@ -14,15 +14,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, OperationKind, Pending, Succeeded, Unknown
-from payonce.domain.payment import PaymentStatus
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.held import instruction_of
 from payonce.payments.operations import FollowUpPlan
-from payonce.payments.payment_items import payment_key
+from payonce.payments.payment_items import still_waits
 from payonce.payments.payment_work import COMMIT_RESERVE_MS, MIN_SUBMIT_MS
 from payonce.payments.planning import load_payment
 from payonce.payments.settlement import settlement_id
-from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,9 +68,7 @@ class CancelWaiting(Cancel):
 
     def reservation(self) -> Write:
         """Return the condition that the payment still waits for its payer."""
-        status = {"status": PaymentStatus.REQUIRES_ACTION.value}
-        key = payment_key(self._plan.merchant_id, self._plan.payment_id)
-        return Adjust(table=Table.PAYMENTS, key=key, require=status, set=status)
+        return still_waits(self._plan.merchant_id, self._plan.payment_id)
 
     def _submit(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> SubmitOutcome:
         if claim.deadline.at_ms - COMMIT_RESERVE_MS - self._clock.now_ms() < MIN_SUBMIT_MS:

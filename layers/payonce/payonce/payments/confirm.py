@@ -23,12 +23,11 @@ from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released
 from payonce.payments.held import Held, instruction_of
 from payonce.payments.operations import ConfirmationPlan
-from payonce.payments.payment_items import payment_from, payment_key
+from payonce.payments.payment_items import payment_from, still_waits
 from payonce.payments.payment_work import DEFAULT_RETRY_AFTER_SECONDS, GatewayWork
 from payonce.payments.representation import declined_response, payment_path, payment_response, payment_view
 from payonce.payments.rules import MAX_RESUBMIT_AGE_MS, next_inquiry_ms
 from payonce.payments.stored_payments import keep_head
-from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,13 +72,11 @@ class ConfirmPayment(GatewayWork):
             keep_head(self._database, plan.merchant_id, plan.payment_id)
         except StoreUnavailable as error:
             self._head_unknown = error  # only the claim can tell whether the key is known
-        waits = {"status": PaymentStatus.REQUIRES_ACTION.value}
-        key = payment_key(plan.merchant_id, plan.payment_id)
         return Plan(
             claim_id=plan.confirmation_id,
             resource=payment_path(plan.payment_id),
             data=plan.to_data(),
-            writes=[Adjust(table=Table.PAYMENTS, key=key, require=waits, set=waits)],
+            writes=[still_waits(plan.merchant_id, plan.payment_id)],
             on_conflict=self._refusal,
         )
 

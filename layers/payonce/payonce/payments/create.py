@@ -16,13 +16,11 @@ from payonce.domain.gateway import (
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
-from payonce.payments.booking import change_write, first_writes, payment_event
+from payonce.payments.booking import first_writes, next_writes
 from payonce.payments.charging import action_expires_at_ms, after, charged_by, entry_of_charge
-from payonce.payments.journal import balance_write
 from payonce.payments.operations import NewPayment, PaymentPlan
-from payonce.payments.payment_items import head_insert, replace_payment
 from payonce.payments.payment_work import GatewayWork, Result, Services
-from payonce.payments.representation import payment_path, payment_response, payment_view
+from payonce.payments.representation import payment_path, payment_response
 from payonce.payments.settlement import settlement_write
 from payonce.payments.stored_payments import find_first, find_head
 
@@ -167,13 +165,7 @@ class CreatePayment(GatewayWork):
         settled = [] if not isinstance(result, Pending) else [settlement_write(payment, self._record_id, at_ms=now_ms)]
         if stored is None:
             return Draft(response, [*first_writes(payment, charged.change, entry), *settled])
-        event = payment_event(payment, charged.change, payment_view(payment))
-        writes: list[Write] = [
-            head_insert(payment) if head is None else replace_payment(payment, expected=head),
-            change_write(event, entry),
-            *settled,
-        ]
-        return Draft(response, writes if entry is None else [*writes, balance_write(entry)])
+        return Draft(response, [*next_writes(payment, charged.change, entry, head=head), *settled])
 
     def _payment(self, version: int) -> Payment:
         """Return the payment as the plan describes it, before any answer."""

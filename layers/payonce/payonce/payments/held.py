@@ -11,11 +11,8 @@ from payonce.domain.errors import NotFound
 from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, ActionType, AwaitsPayer, Instruction, OperationKind
 from payonce.domain.money import Money
 from payonce.domain.payment import WAITING, Change, Payment, PaymentStatus
-from payonce.payments.booking import change_write, payment_event
+from payonce.payments.booking import next_writes
 from payonce.payments.charging import Charged, Expired, action_expires_at_ms, after, charged_by, entry_of_charge
-from payonce.payments.journal import balance_write
-from payonce.payments.payment_items import head_insert, replace_payment
-from payonce.payments.representation import payment_view
 from payonce.payments.stored_payments import find_first, find_head
 
 if TYPE_CHECKING:
@@ -58,11 +55,7 @@ class Held:
             return [], before
         payment = after(before, charged, at_ms=at_ms)
         entry = entry_of_charge(payment, charged, requested_by)
-        writes = [
-            head_insert(payment) if self.head is None else replace_payment(payment, expected=self.head),
-            change_write(payment_event(payment, charged.change, payment_view(payment)), entry),
-        ]
-        return (writes if entry is None else [*writes, balance_write(entry)]), payment
+        return next_writes(payment, charged.change, entry, head=self.head), payment
 
 
 def instruction_of(payment: Payment) -> Instruction:

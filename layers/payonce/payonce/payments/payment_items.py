@@ -57,6 +57,12 @@ def payment_key(merchant_id: str, payment_id: str) -> Key:
     return {"pk": partition_of(merchant_id, payment_id), "sk": PAYMENT_SORT_KEY}
 
 
+def still_waits(merchant_id: str, payment_id: str) -> Write:
+    """Return the condition that the payment waits for its payer, as a write that changes nothing."""
+    waits = {"status": PaymentStatus.REQUIRES_ACTION.value}
+    return Adjust(table=Table.PAYMENTS, key=payment_key(merchant_id, payment_id), require=waits, set=waits)
+
+
 def payment_item(payment: Payment) -> Item:
     """Return the stored form of a payment."""
     item: Item = {name: getattr(payment, name) for name in _PAYMENT_FIELDS}
