@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from local.own_process import PYTHONPATH
 from local.processes import Processes
 from local.receiver import ReceiverHandle
-from local.sandbox_bank.running import BANK_PYTHONPATH, BankHandle
+from local.sandbox_bank.running import BankHandle
 from local.stack import CREDENTIALS, REPOSITORY, STACK_NAME, CannotStart, Ports, Stack
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class LocalCloud:
         for kept in self.folder.glob(f"{books.name}*"):  # the cloud starts with an empty ledger, so the bank must, too
             kept.unlink()
         bank = [sys.executable, "-m", "local.sandbox_bank", "--port", str(self.ports.bank), "--books", str(books)]
-        path = {**os.environ, "PYTHONPATH": BANK_PYTHONPATH}
+        path = {**os.environ, "PYTHONPATH": PYTHONPATH}
         self._spawn("bank", bank, path)
         receiver = [sys.executable, "-m", "local.receiver", "--port", str(self.ports.receiver)]
         self._spawn("receiver", receiver, path)

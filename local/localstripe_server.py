@@ -13,18 +13,16 @@ import functools
 import json
 import operator
 import socket
-import subprocess
-import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from local.own_process import running_module
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
 TEST_KEY = "sk_test_12345"
 OPERATOR_TIMEOUT_SECONDS = 10
@@ -207,22 +205,8 @@ def serve(port: int) -> None:
 @contextmanager
 def running_localstripe(port: int = 0) -> Iterator[str]:
     """Run localstripe in its own process and yield its URL; stop it and drop its data at the end in any case."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.localstripe_server", "--port", str(port)],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if "http://" not in line:
-            raise RuntimeError("localstripe did not start")
-        yield line.strip()
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+    with running_module("local.localstripe_server", "--port", str(port)) as url:
+        yield url
 
 
 def call(url: str, method: str, path: str, data: dict[str, Any] | None = None) -> Any:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from local.own_process import running_module
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ADYEN_PYTHONPATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")))
 API_VERSION = 72
 COMPANY = "Shop"
 API_KEY = f"fake_key_of_{COMPANY}"
@@ -112,20 +109,6 @@ class AdyenHandle:
 @contextmanager
 def running_adyen(folder: Path, port: int = 0) -> Iterator[AdyenHandle]:
     """Run a fake with its books in ``folder`` and yield its client; stop it at the end in any case."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.adyen", "--port", str(port), "--books", str(folder / "adyen.sqlite")],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": ADYEN_PYTHONPATH},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if "http://" not in line:
-            raise RuntimeError("the fake of Adyen did not start")
-        yield AdyenHandle(line.split()[-1])
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+    books = str(folder / "adyen.sqlite")
+    with running_module("local.adyen", "--port", str(port), "--books", books) as url:
+        yield AdyenHandle(url)

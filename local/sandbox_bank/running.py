@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from local.own_process import running_module
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-BANK_PYTHONPATH = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "layers" / "payonce")))
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +131,6 @@ def _query(from_ms: int | None, to_ms: int | None, account: str | None = None) -
 @contextmanager
 def running_bank(folder: Path, port: int = 0) -> Iterator[BankHandle]:
     """Run a bank with its books in ``folder`` and yield its client; stop it at the end in any case."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.sandbox_bank", "--port", str(port), "--books", str(folder / "books.sqlite")],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": BANK_PYTHONPATH},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if "http://" not in line:
-            raise RuntimeError("the sandbox bank did not start")
-        yield BankHandle(line.split()[-1])
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+    books = str(folder / "books.sqlite")
+    with running_module("local.sandbox_bank", "--port", str(port), "--books", books) as url:
+        yield BankHandle(url)
