@@ -129,10 +129,8 @@ def books_half(patch: pytest.MonkeyPatch) -> None:
         return replace(write, add={name: amount // 2 for name, amount in write.add.items()})
 
     import payonce.payments.booking as booking
-    import payonce.payments.create as create
 
-    for module in (create, booking):
-        plant(patch, module, "balance_write", balance_write)
+    plant(patch, booking, "balance_write", balance_write)
 
 
 def forgets_whose_key_it_is(patch: pytest.MonkeyPatch) -> None:
