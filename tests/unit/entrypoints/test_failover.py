@@ -7,10 +7,12 @@ sent elsewhere is how shops charge twice: https://github.com/woocommerce/woocomm
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payonce.domain.errors import MisconfiguredError
 from payonce.entrypoints.http import serve
 from payonce.entrypoints.payment_routes import ROUTES
 from payonce.ports import Table
@@ -21,7 +23,7 @@ from tests.support.events import Context
 from tests.support.world import ManualClock, ScriptedGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 BODY = {"amount_minor": 1000, "currency": "EUR", "payment_method": "pm_visa"}
 NAMES = ("bank_a", "bank_b", "bank_c")
@@ -30,9 +32,18 @@ NAMES = ("bank_a", "bank_b", "bank_c")
 class Shop:
     """Three banks behind the router, each as scripted."""
 
-    def __init__(self, weights: Sequence[float] = (1, 0.0, 0.0), own_gateway: str = "") -> None:
+    def __init__(
+        self,
+        weights: Sequence[float] = (1, 0.0, 0.0),
+        own_gateway: str = "",
+        method_types: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self.clock = ManualClock()
-        kinds = [{"name": name, "kind": "sandbox_bank", "url": "http://127.0.0.1:1"} for name in NAMES]
+        kinds: list[dict[str, Any]] = [
+            {"name": name, "kind": "sandbox_bank", "url": "http://127.0.0.1:1"}
+            | ({"payment_method_types": method_types[name]} if name in method_types else {})
+            for name in NAMES
+        ]
         settings = load_settings(
             {
                 "PAYONCE_GATEWAYS": json.dumps(kinds),
@@ -50,12 +61,14 @@ class Shop:
         )
         self.own_gateway = own_gateway
 
-    def pay(self, key: str = "a-key-of-its-own-1", milliseconds: int = 25_000) -> dict[str, Any]:
+    def pay(
+        self, key: str = "a-key-of-its-own-1", milliseconds: int = 25_000, method_type: str = "card"
+    ) -> dict[str, Any]:
         event = {
             "httpMethod": "POST",
             "pathParameters": None,
             "multiValueHeaders": {"X-Idempotency-Key": [key], "Content-Type": ["application/json"]},
-            "body": json.dumps(BODY),
+            "body": json.dumps(BODY | {"payment_method_type": method_type}),
             "requestContext": {
                 "authorizer": {"merchant_id": "mer_1", "scopes": "payments:write", "gateway": self.own_gateway},
                 "requestId": "r",
@@ -150,3 +163,45 @@ def test_the_second_claim_is_another_claim() -> None:
     shop.database.write = watched  # type: ignore[method-assign]
     shop.pay()
     assert len(claims) == len(set(claims)) == 2
+
+
+def test_a_method_type_goes_to_the_gateways_that_take_it_alone() -> None:
+    """Fails (a voucher sent to a bank of cards) when a gateway's types are not looked at by the router."""
+    shop = Shop((0.5, 0.3, 0.2), method_types={"bank_a": ["card"], "bank_b": ["card", "wallet"]})
+    for number in range(20):
+        assert shop.pay(f"a-voucher-of-its-own-{number}", method_type="voucher")["statusCode"] == 201
+    assert set(shop.sent()) == {"bank_c"}
+
+
+@pytest.mark.parametrize("own_gateway", ["", "bank_a"])
+def test_a_method_type_that_no_gateway_takes_is_refused_before_anything_is_stored(own_gateway: str) -> None:
+    """Fails (503, or a claim) when the refusal is left to the gateway's adapter."""
+    shop = Shop((1.0, 0.0, 0.0), own_gateway, {name: ["card"] for name in NAMES})
+    answer = shop.pay(method_type="voucher")
+    problem = json.loads(answer["body"])
+    assert (answer["statusCode"], problem["type"]) == (400, "urn:payonce:problem:invalid-request")
+    assert problem["errors"][0]["pointer"] == "/payment_method_type"
+    assert not shop.sent()
+    assert not shop.database._tables[Table.IDEMPOTENCY]
+    assert shop.pay()["statusCode"] == 201  # the key is free
+
+
+def test_a_key_that_began_is_answered_after_its_method_type_was_taken_away() -> None:
+    """Fails (400 for a payment that was made) when the refusal comes before the replay."""
+    shop = Shop()
+    first = shop.pay(method_type="voucher")
+    assert first["statusCode"] == 201
+    fewer = Shop(method_types={name: ["card"] for name in NAMES})
+    fewer.application = Application(
+        fewer.application.settings, clock=shop.clock, database=shop.database, gateways=shop.banks
+    )
+    again = fewer.pay(method_type="voucher")
+    assert (again["body"], again["headers"]["Idempotency-Replayed"]) == (first["body"], "true")
+    assert fewer.pay("a-key-of-its-own-2", method_type="voucher")["statusCode"] == 400
+
+
+@pytest.mark.parametrize("listed", [[], ["cards"], "card", ["pay_later"]])
+def test_types_that_a_gateway_can_not_do_are_named_at_start_up(listed: object) -> None:
+    entry = {"name": "nl", "kind": "mollie", "payment_method_types": listed}
+    with pytest.raises(MisconfiguredError, match="payment_method_types of nl must be a list of some of bank_debit"):
+        load_settings({"PAYONCE_GATEWAYS": json.dumps([entry])})

@@ -6,7 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import GatewayUnavailable, PayonceError, Throttled
+from payonce.domain.errors import BodyMalformed, GatewayUnavailable, PayonceError, Throttled
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
 from payonce.domain.money import Money
 from payonce.domain.payment import PaymentStatus
@@ -89,16 +89,16 @@ def _instead(
 def _admit(application: Application, request: Request, work: CreatePayment, is_known: Callable[[], bool]) -> None:
     """Refuse a payment that the gateways can't take now, or that has no gateway, unless its key has begun already.
 
-    Raises ``Throttled`` and ``GatewayUnavailable``.
+    Raises ``Throttled``, ``GatewayUnavailable``, and ``BodyMalformed`` for a type of method that no gateway takes.
     """
     plan = work.payment_plan
     try:
-        application.require_gateway(plan.gateway)
+        application.require_gateway(plan.gateway, plan.payment_method_type, request.gateway)
         application.router.admit(plan.payment_id, plan.merchant_id, plan.priority)
-    except (Throttled, GatewayUnavailable) as refused:
+    except (Throttled, GatewayUnavailable, BodyMalformed) as refused:
         if is_known():
             return
-        if isinstance(refused, GatewayUnavailable):
+        if not isinstance(refused, Throttled):
             raise
         # A refused payment makes no claim, so this line is how routing learns of the demand.
         get_logger().info(

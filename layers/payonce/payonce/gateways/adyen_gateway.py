@@ -38,9 +38,10 @@ from payonce.gateways.adyen_errors import (
 )
 from payonce.gateways.adyen_http import MAX_ANSWER_BYTES, Place, exchange_by_library
 from payonce.gateways.adyen_lookup import found_among, names_of
-from payonce.gateways.adyen_requests import ADYEN_METHOD_TYPES, Account, execute, refusal_before, submit_details
+from payonce.gateways.adyen_requests import Account, execute, refusal_before, submit_details
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.json_answers import document_of
+from payonce.gateways.method_types import METHOD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ ADYEN_CAPABILITIES = GatewayCapabilities(
     lookup_authoritative_after_seconds=None,  # that none has come proves nothing
     multiple_captures=False,  # for some accounts only; elsewhere the first capture releases the rest
     operations=frozenset(OperationKind),
-    payment_method_types=ADYEN_METHOD_TYPES,
+    payment_method_types=METHOD_TYPES["adyen"],
     reads_charges=False,
 )
 SECRET_NAME = "adyen_api_key"  # noqa: S105 - the name of the secret, not the secret

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction
     from payonce.gateways.adyen_http import Apis
 
-ADYEN_METHOD_TYPES = frozenset(PaymentMethodType)
 CARD = "scheme"
 STORED_TYPES = frozenset({PaymentMethodType.CARD, PaymentMethodType.BANK_DEBIT})
 STORED_PREFIX = "stored:"  # of ids that begin with a digit, which no payment_method of payonce's may

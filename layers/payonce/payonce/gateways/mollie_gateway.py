@@ -35,10 +35,11 @@ from payonce.domain.gateway import (
 from payonce.gateways import mollie_lookup
 from payonce.gateways.base_urls import is_in_the_clear, is_web_address
 from payonce.gateways.json_answers import document_of
+from payonce.gateways.method_types import METHOD_TYPES
 from payonce.gateways.mollie_answers import is_error, outcome_of, refused
 from payonce.gateways.mollie_charge import charge_state
 from payonce.gateways.mollie_http import MollieHttp, part
-from payonce.gateways.mollie_requests import METHODS, follow_up_body, key_of, payment_body, refusal
+from payonce.gateways.mollie_requests import follow_up_body, key_of, payment_body, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ MOLLIE_CAPABILITIES = GatewayCapabilities(
     # https://docs.mollie.com/docs/handling-payment-status. What is left is freed by a release, and by nothing else.
     multiple_captures=True,
     operations=frozenset(OperationKind),
-    payment_method_types=frozenset(METHODS),
+    payment_method_types=METHOD_TYPES["mollie"],
 )
 _PATHS: Mapping[OperationKind, str] = MappingProxyType(
     {

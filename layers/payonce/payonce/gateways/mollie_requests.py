@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION_CHARACTERS = 255
 CARD_TOKEN, MANDATE = "tkn_", "mdt_"
 # klarna, billie, billink, in3, riverty and voucher need order lines, and alma an address, which payonce does not have:
-# nothing of "pay_later" is offered. A bacs or SEPA debit is made by a mandate.
+# there is no "pay_later" (gateways.method_types). A bacs or SEPA debit is made by a mandate.
 METHODS: Mapping[PaymentMethodType, frozenset[str]] = MappingProxyType(
     {
         PaymentMethodType.CARD: frozenset({"creditcard", "bancontact"}),

@@ -27,11 +27,12 @@ from payonce.domain.gateway import (
 from payonce.gateways.base_urls import is_in_the_clear, is_web_address
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, DECLINED, declined
+from payonce.gateways.method_types import METHOD_TYPES
 from payonce.gateways.stripe_charge import read_charge
 from payonce.gateways.stripe_errors import DECLINE_CODES, outcome_of_error
 from payonce.gateways.stripe_http import MAX_ANSWER_BYTES, BoundHttpClient
 from payonce.gateways.stripe_lookup import StripeLookup
-from payonce.gateways.stripe_methods import STRIPE_METHOD_TYPES, check_method
+from payonce.gateways.stripe_methods import check_method
 from payonce.gateways.stripe_money import check_money
 from payonce.gateways.stripe_objects import read_object
 from payonce.gateways.stripe_requests import execute
@@ -58,7 +59,7 @@ STRIPE_CAPABILITIES = GatewayCapabilities(
     lookup_authoritative_after_seconds=300,
     multiple_captures=False,  # multicapture is available for some accounts and cards only
     operations=frozenset(OperationKind),
-    payment_method_types=STRIPE_METHOD_TYPES,
+    payment_method_types=METHOD_TYPES["stripe"],
 )
 # For servers that ignore idempotency keys, such as localstripe. It answers from memory, one request at a time.
 KEYLESS_STRIPE_CAPABILITIES = replace(

@@ -45,8 +45,6 @@ _DEBITS: Mapping[str, str] = MappingProxyType(
 )
 _VOUCHERS: Mapping[str, str] = MappingProxyType({"EUR": "multibanco", "BRL": "boleto", "MXN": "oxxo", "JPY": "konbini"})
 _BY_CURRENCY = MappingProxyType({PaymentMethodType.BANK_DEBIT: _DEBITS, PaymentMethodType.VOUCHER: _VOUCHERS})
-_BY_DASHBOARD = frozenset({PaymentMethodType.WALLET, PaymentMethodType.PAY_LATER, PaymentMethodType.BANK_TRANSFER})
-STRIPE_METHOD_TYPES = frozenset({PaymentMethodType.CARD, *_BY_CURRENCY, *_BY_DASHBOARD})
 
 
 def check_method(instruction: Instruction) -> str | None:
@@ -106,9 +104,10 @@ def _tell_of_the_customer(params: PaymentIntentCreateParams, instruction: Instru
 
 def _method(instruction: Instruction, *, may_redirect: bool) -> PaymentIntentCreateParams:
     method_type = instruction.payment_method_type
-    if method_type in _BY_DASHBOARD:
-        redirects = "always" if may_redirect else "never"
-        return {"automatic_payment_methods": {"enabled": True, "allow_redirects": redirects}}  # type: ignore[typeddict-item]
     if method_type is PaymentMethodType.CARD:
         return {"payment_method_types": ["card"]}  # type: ignore[typeddict-item]
-    return {"payment_method_types": [_BY_CURRENCY[method_type][instruction.money.currency]]}  # type: ignore[typeddict-item]
+    if method_type in _BY_CURRENCY:
+        return {"payment_method_types": [_BY_CURRENCY[method_type][instruction.money.currency]]}  # type: ignore[typeddict-item]
+    # Which wallets, transfers and pay-later methods there are is set in Stripe's dashboard.
+    redirects = "always" if may_redirect else "never"
+    return {"automatic_payment_methods": {"enabled": True, "allow_redirects": redirects}}  # type: ignore[typeddict-item]

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from payonce.clock import SystemClock
-from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
+from payonce.domain.errors import BodyMalformed, GatewayUnavailable, MisconfiguredError
 from payonce.domain.ids import UlidSource
 from payonce.wiring.aws_clients import client_config, dynamodb_client, secret_reader
 
@@ -120,10 +120,23 @@ class Adapters:
 
         return boto3.client("sqs", config=client_config(), endpoint_url=self.settings.endpoint_url)
 
-    def require_gateway(self, name: str) -> None:
-        """Raise ``GatewayUnavailable`` unless the gateway of a new payment is configured."""
-        if name not in self.settings.gateways and name not in self._gateways:
-            raise GatewayUnavailable("No payment gateway is configured for this merchant. Nothing was executed.")
+    def without_method(self, method: str) -> frozenset[str]:
+        """Return the configured gateways that can't be paid by payment methods of this type."""
+        gateways = self.settings.gateways.values()
+        return frozenset(gateway.name for gateway in gateways if method not in gateway.payment_method_types)
+
+    def require_gateway(self, name: str, method: str, merchant_gateway: str) -> None:
+        """Refuse a new payment that has no gateway ``name``; ``merchant_gateway`` is the merchant's own one, if any.
+
+        Raises ``BodyMalformed`` where only its payment method's type is in the way, else ``GatewayUnavailable``.
+        """
+        if name in self.settings.gateways or name in self._gateways:
+            return
+        routes = {merchant_gateway} if merchant_gateway else {name for name in self.settings.routing.neutral if name}
+        if routes and routes <= self.without_method(method):
+            detail = f"No gateway of this merchant takes the payment_method_type {method}. Nothing was executed."
+            raise BodyMalformed(detail, errors=[{"pointer": "/payment_method_type", "detail": detail}])
+        raise GatewayUnavailable("No payment gateway is configured for this merchant. Nothing was executed.")
 
     def gateway(self, name: str) -> Gateway:
         """Return the adapter of the gateway ``name``. Raises ``GatewayUnavailable`` unless it is configured."""

@@ -166,8 +166,11 @@ class Application(Adapters):
     def route(
         self, payment_id: str, method: str, merchant_gateway: str, passed_over: frozenset[str] = frozenset()
     ) -> str:
-        """Return the gateway of a new payment; see ``require_gateway`` and ``Router.route``."""
-        return self.router.route(payment_id, method, merchant_gateway, passed_over)
+        """Return the gateway of a new payment, one that takes its ``method``; see ``Router.route``.
+
+        What comes of it may be no gateway at all: ``require_gateway`` refuses such a payment.
+        """
+        return self.router.route(payment_id, method, merchant_gateway, passed_over | self.without_method(method))
 
 
 def bootstrap() -> Application:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_SECONDS
 from payonce.domain.errors import MisconfiguredError
+from payonce.gateways.method_types import EVERY_METHOD_TYPE, METHOD_TYPES
 from payonce.idempotency.window import DEFAULT_AUDIT_RETENTION_SECONDS, MIN_AUDIT_RETENTION_SECONDS, IdempotencySettings
 from payonce.ports import Table
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE, configured_routing
@@ -17,6 +18,7 @@ from payonce.routing.control.routing_settings import Mode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.domain.gateway import PaymentMethodType
     from payonce.routing.control.routing_settings import RoutingSettings
 
 POWERTOOLS_OFF_SWITCH = "POWERTOOLS_IDEMPOTENCY_DISABLED"
@@ -28,7 +30,8 @@ _PAGE = re.compile(r"https?://[A-Za-z0-9][!\"$-~]{0,500}", re.ASCII)
 DEFAULT_RECOVERY_REQUESTS_PER_SECOND = 25.0
 RECOVERY_OPTION = "recovery_requests_per_second"
 MAX_RECOVERY_REQUESTS_PER_SECOND = 10_000.0
-GATEWAY_KINDS = frozenset({"adyen", "mollie", "stripe", "sandbox_bank"})
+METHODS_OPTION = "payment_method_types"
+OWN_OPTIONS = frozenset({"name", "kind", RECOVERY_OPTION, METHODS_OPTION})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +39,14 @@ class GatewaySettings:
     """A configured gateway: its ``name`` in records and ledgers, its ``kind`` (adapter), and the adapter's options.
 
     ``recovery_requests_per_second``: the most that recovery asks of it and sends to it, beside new payments.
+    ``payment_method_types``: what new payments at this gateway can be paid by; at most what its adapter can do.
     """
 
     name: str
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
     recovery_requests_per_second: float = DEFAULT_RECOVERY_REQUESTS_PER_SECOND
+    payment_method_types: frozenset[PaymentMethodType] = EVERY_METHOD_TYPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +159,9 @@ def _gateways(text: str) -> dict[str, GatewaySettings]:
             GatewaySettings(
                 name=entry["name"],
                 kind=entry["kind"],
-                options={name: value for name, value in entry.items() if name not in {"name", "kind", RECOVERY_OPTION}},
+                options={name: value for name, value in entry.items() if name not in OWN_OPTIONS},
                 recovery_requests_per_second=float(entry.get(RECOVERY_OPTION, DEFAULT_RECOVERY_REQUESTS_PER_SECOND)),
+                payment_method_types=_method_types(entry),
             )
             for entry in entries
         ]
@@ -164,9 +170,9 @@ def _gateways(text: str) -> dict[str, GatewaySettings]:
             'PAYONCE_GATEWAYS must be a JSON list such as [{"name":"stripe","kind":"stripe"}].'
         ) from error
     for gateway in found:
-        if gateway.kind not in GATEWAY_KINDS:
+        if gateway.kind not in METHOD_TYPES:
             raise MisconfiguredError(
-                f"PAYONCE_GATEWAYS names the kind {gateway.kind!r}; known are {', '.join(sorted(GATEWAY_KINDS))}."
+                f"PAYONCE_GATEWAYS names the kind {gateway.kind!r}; known are {', '.join(sorted(METHOD_TYPES))}."
             )
         if not 0 < gateway.recovery_requests_per_second <= MAX_RECOVERY_REQUESTS_PER_SECOND:
             raise MisconfiguredError(
@@ -174,3 +180,16 @@ def _gateways(text: str) -> dict[str, GatewaySettings]:
                 f"{MAX_RECOVERY_REQUESTS_PER_SECOND:.0f}."
             )
     return {gateway.name: gateway for gateway in found}
+
+
+def _method_types(entry: Mapping[str, Any]) -> frozenset[PaymentMethodType]:
+    """Return the types that a gateway's entry allows, or all of its kind. An unknown kind is refused by the caller."""
+    possible = METHOD_TYPES.get(entry["kind"], EVERY_METHOD_TYPE)
+    listed = entry.get(METHODS_OPTION, possible)
+    wrong = sorted({str(each) for each in listed} - possible) if not isinstance(listed, str) else [listed]
+    if wrong or not listed:
+        raise MisconfiguredError(
+            f"PAYONCE_GATEWAYS: {METHODS_OPTION} of {entry['name']} must be a list of some of "
+            f"{', '.join(sorted(possible))}{'; it has ' + ', '.join(wrong) if wrong else ''}."
+        )
+    return frozenset(each for each in possible if each in listed)
