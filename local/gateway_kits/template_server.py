@@ -39,6 +39,7 @@ class ToypayBooks:
 
     keys_seconds: int = 86_400
     several_captures: bool = True
+    keeps_the_rest: bool = False  # a void after a capture is answered, and nothing is released
     fault: str = ""
     payments: dict[str, Row] = field(default_factory=dict)
     ahead_seconds: float = 0
@@ -131,13 +132,15 @@ class ToypayBooks:
         captures = sum(one["kind"] == "capture" for one in row["operations"])
         left = {
             "capture": row["amount_minor"] - row["captured_minor"] if row["status"] == "authorized" else 0,
-            "void": amount if row["status"] == "authorized" and not captures else 0,
+            "void": row["amount_minor"] - row["captured_minor"] if row["status"] == "authorized" else 0,
             "refund": row["captured_minor"] - row["refunded_minor"],
         }[kind]
         if amount > left or (kind == "capture" and captures and not self.several_captures):
             return 409, {"error": "wrong_state"}
-        if kind == "void":
+        if kind == "void" and not captures:
             row["status"] = "voided"
+        elif kind == "void":
+            row["status"] = "authorized" if self.keeps_the_rest else "paid"
         else:
             row[f"{kind}d_minor" if kind == "capture" else "refunded_minor"] += amount
         operation: Row = {"id": f"op_{next(self._numbers)}", "payment_id": row["id"], "kind": kind, "status": "done"}

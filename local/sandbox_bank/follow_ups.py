@@ -27,8 +27,8 @@ def follow_up(desk: Desk, charge_id: str, operation: dict[str, Any]) -> Answer:
         raise Refused(404, "no_such_charge", "no such charge")
     kind, declined = operation["kind"], operation.get("decline_code")
     left = left_minor(desk, charge_id)[kind]
-    amount_minor = operation.get("amount_minor") or charge["amount_minor"]
-    if amount_minor > left:
+    amount_minor = operation.get("amount_minor") or (left if kind == "void" else charge["amount_minor"])
+    if amount_minor > left or not left:
         raise Refused(409, "not_possible", f"only {left} left to {kind}")
     named = {**operation, "amount_minor": amount_minor}
     of_charge = {name: charge[name] for name in ("currency", "payment_method")}
@@ -39,6 +39,8 @@ def follow_up(desk: Desk, charge_id: str, operation: dict[str, Any]) -> Answer:
         return 402, {"error": {"code": declined, "message": "the issuer declined"}, "operation": row}
     column = {"capture": "captured_minor", "refund": "refunded_minor"}.get(kind)
     change = f"{column}={column}+{amount_minor}" if column else "voided=1"
+    if kind == "void" and charge["captured_minor"]:
+        change = f"released_minor={amount_minor}"
     desk.connection.execute(f"UPDATE charges SET {change} WHERE charge_id=?", (charge_id,))  # noqa: S608
     if column:
         move(desk.connection, row, desk.terms)
@@ -54,8 +56,9 @@ def left_minor(desk: Desk, charge_id: str) -> dict[str, int]:
     ).fetchone()
     if charge["voided"] or (payment is not None and payment["status"] != "succeeded"):
         return {"capture": 0, "void": 0, "refund": 0}
+    not_captured_minor = charge["amount_minor"] - charge["captured_minor"] - charge["released_minor"]
     return {
-        "capture": charge["amount_minor"] - charge["captured_minor"],
-        "void": 0 if charge["captured_minor"] else charge["amount_minor"],
+        "capture": not_captured_minor,
+        "void": not_captured_minor,
         "refund": refundable_minor(desk, charge_id),
     }

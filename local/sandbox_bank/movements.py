@@ -52,7 +52,7 @@ def insert_charge(
 ) -> None:
     """Insert a charge with the ``amount_minor``, ``currency`` and ``payment_method`` of ``charge``."""
     connection.execute(
-        "INSERT INTO charges VALUES (?,?,?,?,?,?,0,0,0)",
+        "INSERT INTO charges VALUES (?,?,?,?,?,?,0,0,0,0)",
         (charge_id, bank, charge["amount_minor"], charge["currency"], charge["payment_method"], captured_minor),
     )
 

@@ -16,7 +16,7 @@ CREATE INDEX IF NOT EXISTS by_reference ON operations (bank, reference);
 CREATE TABLE IF NOT EXISTS charges (
     charge_id TEXT PRIMARY KEY, bank TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
     payment_method TEXT NOT NULL, captured_minor INTEGER NOT NULL, refunded_minor INTEGER NOT NULL,
-    voided INTEGER NOT NULL, reversed_minor INTEGER NOT NULL DEFAULT 0);
+    voided INTEGER NOT NULL, reversed_minor INTEGER NOT NULL DEFAULT 0, released_minor INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS answers (
     bank TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
     body TEXT NOT NULL, kept_until_ms INTEGER NOT NULL, PRIMARY KEY (bank, idempotency_key));
@@ -92,8 +92,10 @@ def prepare(connection: sqlite3.Connection) -> None:
     """
     connection.executescript(SCHEMA)
     connection.execute("BEGIN IMMEDIATE")
-    if not any(column["name"] == "reversed_minor" for column in connection.execute("PRAGMA table_info(charges)")):
-        connection.execute("ALTER TABLE charges ADD COLUMN reversed_minor INTEGER NOT NULL DEFAULT 0")
+    there = {column["name"] for column in connection.execute("PRAGMA table_info(charges)")}
+    for name in ("reversed_minor", "released_minor"):
+        if name not in there:
+            connection.execute(f"ALTER TABLE charges ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'movements'").fetchone()
     if known is None:
         connection.execute(MOVEMENTS)

@@ -196,7 +196,7 @@ class ScriptedGateway:
         return ChargeState(
             captured_minor=amounts[captured],
             refunded_minor=amounts[OperationKind.REFUND],
-            voided=amounts[OperationKind.VOID] > 0,
+            voided=amounts[OperationKind.VOID] > 0 and not amounts[captured],
             currency=currency,
             gateway_reference=reference,
             reversed_minor=self.reversed_minor if first else 0,
@@ -242,8 +242,6 @@ class ScriptedGateway:
                 taken_minor = self.reversed_minor + sum(dispute.withdrawn_minor for dispute in self.disputes)
             return instruction.money.amount_minor <= captured_minor - moved[OperationKind.REFUND] - taken_minor
         if moved[OperationKind.VOID] or (captured_minor and not self.capabilities.multiple_captures):
-            return False
-        if instruction.kind is OperationKind.VOID and captured_minor:
             return False
         return instruction.money.amount_minor <= moved[OperationKind.PAYMENT] - captured_minor
 

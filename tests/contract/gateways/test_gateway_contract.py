@@ -32,6 +32,7 @@ NOT_TRIED = {
     "stripe:vendor": KEYS
     | CONFIRMATIONS
     | {
+        "void.rest",
         "fault.vendor.throttled",
         "lookup_authoritative_after_seconds.late",
         "payment_method_types.wallet",
@@ -42,6 +43,7 @@ NOT_TRIED = {
     # Adyen can't be asked how a charge stands, cancels nothing that waits, and signs eight fields without a time.
     "adyen:vendor": frozenset(
         {
+            "void.rest",
             "overtaken.capture",
             "overtaken.void",
             "overtaken.refund",

@@ -321,6 +321,7 @@ LIES = {
     "one capture of several": Lie(
         "multiple_captures", "multiple_captures is False", capabilities=claim(multiple_captures=False)
     ),
+    "a rest that is not released": Lie("void.rest", "could be captured nevertheless", books=claim(keeps_the_rest=True)),
     "voids that the vendor has not": Lie("operations.void", "ended as Declined", HasNoVoids),
     "no payments": Lie("operations", "lacks payment", capabilities=claim(operations=frozenset())),
     "vouchers that the vendor has not": Lie(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,35 +15,9 @@ from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import OPEN_LEASE_SHARDS
 from payonce.idempotency.records import IdempotencyRecord, RecordStatus
 from payonce.idempotency.window import IdempotencySettings
-from payonce.payments import payment_reads
 from payonce.ports import Table
+from tests.support.told import MINUTE_MS, balances, body, history, payment_id
 from tests.support.world import CAPABILITIES, MERCHANT, VISIBLE_AFTER_MS, World
-
-if TYPE_CHECKING:
-    from payonce.idempotency.records import KeyedResponse
-
-MINUTE_MS = 60_000
-
-
-def body(answer: KeyedResponse) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(answer.response.body)
-    return document
-
-
-def payment_id(answer: KeyedResponse) -> str:
-    return answer.response.headers["location"].split("/")[-1]
-
-
-def history(world: World, identity: str) -> list[str]:
-    entries = payment_reads.get_history(world.services, MERCHANT, identity)["data"]
-    assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
-    return [entry["type"] for entry in entries]
-
-
-def balances(world: World) -> dict[str, int]:
-    found = payment_reads.get_balances(world.services, MERCHANT)["data"]
-    assert sum(line["balance_minor"] for line in found) == 0
-    return {line["account"]: line["balance_minor"] for line in found if line["balance_minor"]}
 
 
 def test_a_captured_payment() -> None:

@@ -55,6 +55,7 @@ class Change(StrEnum):
     CAPTURE_PROCESSED = "capture.processing"
     CAPTURE_DECLINED = "capture.declined"
     CAPTURE_FAILED = "capture.failed"
+    VOID_REST = "void.succeeded_in_part"
     VOID = "void.succeeded"
     VOID_DOUBTED = "void.in_doubt"
     VOID_PROCESSED = "void.processing"
@@ -173,6 +174,11 @@ _TAKEN_BACK: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
         )
     },
 }
+# What is not captured is released, while refunds may be in flight: no more can be captured.
+_RELEASED: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
+    **{(status, _C.VOID_REST): status for status in _AFTER_CAPTURE},
+    (_S.PARTIALLY_CAPTURED, _C.VOID_REST): _S.CAPTURED,
+}
 # A second capture may be in flight although the first one releases the remainder; the gateway then declines it. So it
 # does when the cancellation of a payment that has just been authorized was faster.
 _CAPTURES_IN_FLIGHT = (_S.AUTHORIZED, *_CAPTURED_STATES, _S.REFUNDED, _S.REVERSED, _S.VOIDED)
@@ -204,7 +210,7 @@ _WITHOUT_MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     for status in statuses
 }
 TRANSITIONS: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = MappingProxyType(
-    {**_CREATION, **_DECIDED, **_MONEY, **_MONEY_ELSEWHERE, **_TAKEN_BACK, **_WITHOUT_MONEY}
+    {**_CREATION, **_DECIDED, **_MONEY, **_MONEY_ELSEWHERE, **_TAKEN_BACK, **_RELEASED, **_WITHOUT_MONEY}
 )
 
 

@@ -30,6 +30,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         _C.CAPTURE_PROCESSED: "The gateway has received a capture and decides later.",
         _C.CAPTURE_DECLINED: "A capture was refused. Its amount is free again.",
         _C.CAPTURE_FAILED: "A capture in doubt was certainly not executed. Its amount is free again.",
+        _C.VOID_REST: "What was not captured was released; no more can be captured.",
         _C.VOID: "The payment was canceled.",
         _C.VOID_DOUBTED: "It is not known whether a cancellation was executed; payonce asks.",
         _C.VOID_PROCESSED: "The gateway has received a cancellation and decides later.",

@@ -99,6 +99,13 @@ def _without_money(
 
 
 def _voided(payment: Payment, amount_minor: int, at_ms: int) -> Effect:
+    if payment.captured_minor:
+        return Effect(
+            payment=payment.changed(Change.VOID_REST, at_ms=at_ms),
+            change=Change.VOID_REST,
+            status=OperationStatus.SUCCEEDED,
+            postings=release_hold(amount_minor),
+        )
     held = payment.status is PaymentStatus.AUTHORIZED
     voided = payment.changed(Change.VOID, at_ms=at_ms)
     if held and not amount_minor:

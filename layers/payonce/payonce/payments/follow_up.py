@@ -221,12 +221,14 @@ class FollowUp(GatewayWork):
         attribute = RESERVED_FROM[plan.kind]
         require: dict[str, str | int] = {}
         if plan.kind is OperationKind.VOID:
-            # A void covers the whole amount: a capture in flight has reserved a part, so the amount would not match.
+            # A void covers all that is not captured: a capture in flight has reserved a part, so it would not match.
             require = {
-                "status": PaymentStatus.AUTHORIZED.value,
                 "capturable_minor": plan.amount_minor,
-                "amount_minor": plan.amount_minor,
+                "captured_minor": plan.captured_minor,
+                "amount_minor": plan.amount_minor + plan.captured_minor,
             }
+            if not plan.captured_minor:
+                require["status"] = PaymentStatus.AUTHORIZED.value
         return Adjust(
             table=Table.PAYMENTS,
             key=payment_key(plan.merchant_id, plan.payment_id),

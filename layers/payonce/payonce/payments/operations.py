@@ -170,6 +170,7 @@ class FollowUpPlan(AttemptedPlan):
     """A capture, void or refund about to be submitted, as the claim stores it.
 
     ``awaits_payer``: a void of a payment that waits for its payer, on which no amount can be reserved.
+    ``captured_minor``: what is captured already of a payment of which a void releases the rest.
     """
 
     kind: OperationKind
@@ -179,6 +180,7 @@ class FollowUpPlan(AttemptedPlan):
     amount_minor: int
     created_at_ms: int
     awaits_payer: bool = False
+    captured_minor: int = 0
 
     @property
     def reserved_minor(self) -> int:

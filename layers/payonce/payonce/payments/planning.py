@@ -36,13 +36,14 @@ def plan_follow_up(
 
     Raises ``NotFound`` when the amount has to be read and the payment does not exist.
     """
-    awaits_payer = False
+    awaits_payer, captured_minor = False, 0
     if amount_minor is None:
         payment = load_payment(services, merchant_id, payment_id)
         awaits_payer = kind is OperationKind.VOID and payment.status is PaymentStatus.REQUIRES_ACTION
         # With nothing left, the reservation refuses; a finished operation is replayed before that.
         left_minor = getattr(payment, RESERVED_FROM[kind]) or NOTHING_LEFT_MINOR
         amount_minor = payment.amount_minor if awaits_payer else left_minor
+        captured_minor = payment.captured_minor if kind is OperationKind.VOID else 0
     operation_id = services.ids.new(ID_PREFIXES[kind])
     return FollowUpPlan(
         kind=kind,
@@ -52,4 +53,5 @@ def plan_follow_up(
         amount_minor=amount_minor,
         created_at_ms=services.clock.now_ms(),
         awaits_payer=awaits_payer,
+        captured_minor=captured_minor,
     )

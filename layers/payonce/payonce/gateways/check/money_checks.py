@@ -155,6 +155,22 @@ def _read_held(stage: Stage) -> None:
     _expect_state(stage, charge_id, _read(stage, captured_minor=0, voided=True), first)
 
 
+def _void_of_the_rest(stage: Stage) -> None:
+    stage.need(
+        stage.capabilities.multiple_captures,
+        "multiple_captures is False, so a capture of a part leaves nothing to void",
+    )
+    first, charge_id = _charged(stage, OperationKind.VOID)
+    stage.succeed(stage.follow_up(OperationKind.CAPTURE, first, charge_id, PART_MINOR))
+    rest_minor = AMOUNT_MINOR - PART_MINOR
+    stage.succeed(stage.follow_up(OperationKind.VOID, first, charge_id, rest_minor))
+    late = stage.follow_up(OperationKind.CAPTURE, first, charge_id, rest_minor)
+    outcome = stage.drive(late, stage.submit(late))
+    stage.expect(not isinstance(outcome, Succeeded), "the rest was voided, and could be captured nevertheless")
+    _need_reads(stage)
+    _expect_state(stage, charge_id, _read(stage, captured_minor=PART_MINOR), first)
+
+
 def _expect_state(stage: Stage, charge_id: str, expected: ChargeState, first: Instruction) -> None:
     state = stage.read_charge(charge_id)
     stage.expect(state == expected, f"the charge is {told(expected)}, and was read as {told(state)}")
@@ -197,6 +213,13 @@ CHECKS = (
     *(
         Check(f"overtaken.{kind}", "P9", _OVERTAKEN, "overtaken", partial(_overtaken, kind=kind))
         for kind in _OPERATIONS
+    ),
+    Check(
+        "void.rest",
+        "P9",
+        "Where an authorization is captured in parts, a void releases the rest, and what was captured stays.",
+        "what-is-declared",
+        _void_of_the_rest,
     ),
     Check(
         "refund.told_apart",
