@@ -13,12 +13,12 @@ from stripe import WebhookSignature
 from payonce.domain.errors import OutcomeUnknown, StoreUnavailable
 from payonce.domain.gateway import Notice
 from payonce.entrypoints.gateway_events import accept_event
+from payonce.gateways.method_types import METHOD_TYPES
 from payonce.gateways.stripe_notices import StripeNoticeReader
 from payonce.notices.kept import RETENTION_SECONDS, NoticeState, ended_notice, find_notice
 from payonce.notices.message import parse_apply
 from payonce.ports import Table
 from payonce.wiring.notices import READERS, SECRETS_LIFE_MS, NoticeApplication
-from payonce.wiring.settings import GATEWAY_KINDS
 from tests.support.aws import REPOSITORY
 from tests.support.notices import (
     BANK_SECRET,
@@ -256,7 +256,7 @@ def test_a_rotated_secret_is_in_use_after_five_minutes(application: NoticeApplic
 
 def test_a_reader_is_there_for_each_kind_that_sends_events() -> None:
     """Fails when a kind is configured that no reader is for."""
-    assert READERS.keys() <= GATEWAY_KINDS
+    assert READERS.keys() <= METHOD_TYPES.keys()
 
 
 def test_a_function_imports_what_its_gateways_need_and_no_more() -> None:

@@ -688,3 +688,44 @@ def test_early_takes_a_doubt_and_no_running_lease(early: bool) -> None:
     assert claim(stage).status is (RecordStatus.COMPLETED if early else RecordStatus.IN_DOUBT)
     assert recover(record.record_id, deadline, early=True) is not early
     assert recover(record.record_id, deadline, early=True) is False
+
+
+# ---------------------------------------------------------------- what was not executed, as far as was known
+
+
+@pytest.mark.parametrize("word", ["declined", "failed"])
+def test_a_late_success_is_told_to_people_and_not_booked(word: str) -> None:
+    """The gateway has executed what it declined, or what it did not know. Fails ("applied") when nobody looks."""
+    stage = Stage()
+    gateway = stage.world.gateway
+    if word == "declined":
+        gateway.script = ["decline"]
+        payment_id = told(stage.world.create())["payment"]["id"]
+        [booking] = gateway.bookings
+        gateway.bookings[:] = []
+        gateway._book(booking.instruction, "ok")
+    else:
+        gateway.script, gateway.lookup_fails = ["lost"], True
+        payment_id = told(stage.world.create())["id"]
+        gateway.lookup_fails = False
+        stage.world.clock.ms += 2 * HOUR_MS
+        stage.world.recover()
+        gateway._book(gateway.submissions[0], "ok")
+    assert stage.payment(payment_id).status.value == word
+    key = stage.post(f"{payment_id}-1")
+    assert stage.apply() == ["failed"]
+    found = find_notice(stage.world.database, key)
+    assert found is not None
+    assert found.reason == f"the gateway has executed a payment that is {word} here"
+    assert (stage.payment(payment_id).status.value, stage.balances()) == (word, {})
+
+
+def test_an_event_about_a_decline_is_applied_once_the_gateway_says_so_too() -> None:
+    stage = Stage()
+    stage.world.gateway.script = ["decline"]
+    payment_id = told(stage.world.create())["payment"]["id"]
+    stage.world.gateway.lookup_fails = True
+    stage.post(f"{payment_id}-1")
+    assert stage.apply() == ["later: the lookup failed"]
+    stage.world.gateway.lookup_fails = False
+    assert stage.apply_all(stage.world.clock.ms + 60_000) == ["applied"]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.gateway import Notice, NoticeOutcome, OperationKind
+from payonce.gateways.method_types import METHOD_TYPES
 from payonce.notices.kept import NoticeState
 from payonce.notices.told import KeptNoticeBook
 from payonce.ports import Deadline
 from payonce.wiring.gateways import make_gateway
 from payonce.wiring.notices import READERS
-from payonce.wiring.settings import GATEWAY_KINDS, load_settings
+from payonce.wiring.settings import load_settings
 from tests.support.notice_stage import Stage
 from tests.unit.gateways.test_adyen_answers import PSP, answered, gateway_on, result
 
@@ -134,7 +135,7 @@ def test_a_settlement_of_a_modification_goes_by_the_gateways_id() -> None:
 
 
 def test_adyen_is_wired_with_its_reader_and_its_book() -> None:
-    assert READERS.keys() == GATEWAY_KINDS
+    assert READERS.keys() == METHOD_TYPES.keys()
     world = Stage().world
     settings = load_settings({"PAYONCE_GATEWAYS": '[{"name":"a","kind":"adyen","merchant_account":"Shop"}]'})
     made = make_gateway(settings, "a", lambda: {"adyen_api_key": "k"}, world.clock, lambda: world.database)

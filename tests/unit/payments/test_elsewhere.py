@@ -184,6 +184,34 @@ def test_a_refund_of_ours_that_is_in_doubt_is_not_taken_for_somebody_elses() -> 
     assert balances(world) == {"gateway_receivable:bank": 100, "merchant_payable": -100}
 
 
+def test_a_state_that_is_older_than_our_own_refund_hides_no_part_of_what_was_done_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is concluded from it. Fails (300 booked of 600, and nobody looks again) when it is used nevertheless.
+
+    ::
+
+        dashboard   refunds 600
+        B           refund of 500 refused ── charge read: 600 ─────────────── payment read: 300 are ours; 300 booked
+        A                                              refund of 300 commits
+    """
+    world, payment_id = captured()
+    world.gateway.elsewhere(REFUND, 600)
+    read = world.gateway.read_charge
+
+    def then_a_commits(*named: Any) -> Any:
+        state = read(*named)
+        monkeypatch.undo()
+        assert world.follow_up(REFUND, payment_id, "key-a", 300).response.status == 201
+        return state
+
+    monkeypatch.setattr(world.gateway, "read_charge", then_a_commits)
+    assert world.follow_up(REFUND, payment_id, "key-b", 500).response.status == 402
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 1000, 300, 0, 700)
+    assert world.follow_up(REFUND, payment_id, "key-c", 500).response.status == 409
+    assert amounts(stored(world, payment_id)) == ("partially_refunded", 1000, 900, 0, 100)
+
+
 def test_another_capture_of_ours_in_doubt_makes_it_a_plain_decline() -> None:
     """Where an authorization is captured once. Fails when our own first capture is booked as somebody else's."""
     world, payment_id = authorized()

@@ -35,8 +35,8 @@ def changed(world: World, key: Key, **attributes: Any) -> None:
 
 
 @pytest.mark.parametrize("state", ["after a capture of a part", "with a capture of a part in flight"])
-def test_a_void_is_of_the_whole_or_not_at_all(state: str) -> None:
-    """Fails when a void requires less than that all of the payment is there still.
+def test_a_void_is_of_all_that_is_not_captured_or_not_at_all(state: str) -> None:
+    """Fails when a void requires less than that all of the payment, or of what was not captured, is there still.
 
     The gateway would free the hold under a captured part; the books would say "voided" of money that was taken.
     """
@@ -45,7 +45,8 @@ def test_a_void_is_of_the_whole_or_not_at_all(state: str) -> None:
     if state == "with a capture of a part in flight":
         world.gateway.script, world.gateway.lookup_fails = ["lost"], True
     world.follow_up(OperationKind.CAPTURE, identity, "capture", 400)
-    for amount_minor in (None, 600, 400, 1000):
+    in_flight = state == "with a capture of a part in flight"
+    for amount_minor in (*([None] if in_flight else []), 600, 400, 1000):
         with pytest.raises(PaymentStateConflict):
             world.follow_up(OperationKind.VOID, identity, f"void-{amount_minor}", amount_minor)
     assert world.gateway.succeeded(OperationKind.VOID) == []

@@ -112,6 +112,7 @@ _DECIDED: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
         _C.CHARGED: _S.CAPTURED,
         _C.DECLINED: _S.DECLINED,
         _C.EXPIRED: _S.EXPIRED,
+        _C.FAILED: _S.FAILED,  # by people: the gateway knows nothing of it any more
         _C.VOID: _S.VOIDED,
         _C.VOIDED_ELSEWHERE: _S.VOIDED,
     }.items()
@@ -138,6 +139,8 @@ _MONEY: Mapping[tuple[PaymentStatus | None, Change], PaymentStatus] = {
     (_S.PARTIALLY_REFUNDED, _C.REFUND_PART): _S.PARTIALLY_REFUNDED,
     (_S.PARTIALLY_REFUNDED, _C.REFUND_ALL): _S.REFUNDED,
 }
+# Nothing was taken of the payer, as far as is known here.
+NOT_EXECUTED = frozenset({_S.DECLINED, _S.FAILED, _S.EXPIRED})
 # The same movements of money, initiated outside payonce.
 ELSEWHERE: Mapping[Change, Change] = MappingProxyType(
     {

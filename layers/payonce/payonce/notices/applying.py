@@ -22,13 +22,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.errors import GatewayUnavailable, OutcomeUnknown, StoreUnavailable, WriteConflict
-from payonce.domain.payment import WAITING, PaymentStatus
+from payonce.domain.gateway import Pending, Succeeded, Unknown
+from payonce.domain.ids import operation_of
+from payonce.domain.payment import NOT_EXECUTED, WAITING, PaymentStatus
 from payonce.idempotency.records import RecordStatus
 from payonce.notices.about import NotAnswered
 from payonce.notices.kept import NoticeState, ended_notice, find_notice
 from payonce.notices.message import ApplyMessage, parse_apply
 from payonce.observability import get_logger
 from payonce.payments.at_gateway import catch_up
+from payonce.payments.held import instruction_of
 from payonce.payments.settlement import settlement_id
 from payonce.recovery.asker import Tally
 from payonce.recovery.messages import AskMessage
@@ -158,6 +161,8 @@ class Applier:
         if payment.status in WAITING:
             return Ended(NoticeState.APPLIED, "the gateway was asked and holds it")
         gateway = self._gateway_named(payment.gateway)
+        if payment.status in NOT_EXECUTED:
+            return _not_executed(gateway, payment, notice, deadline)
         if not gateway.capabilities.reads_charges:
             return _unread(notice, settled=bool(about.claims or waiting))
         caught = catch_up(self._services, gateway, payment, deadline)
@@ -202,6 +207,25 @@ class Applier:
             get_logger().warning("gateway event about nothing known", extra={**said, "reason": ended.reason})
         elif ended.state is NoticeState.FAILED:
             get_logger().error("gateway event not applied", extra={**said, "reason": ended.reason})
+
+
+def _not_executed(gateway: Gateway, payment: Payment, notice: Notice, deadline: Deadline) -> Again | Ended:
+    """Return what becomes of an event about a payment of which nothing was taken, as far as is known here.
+
+    A gateway that has executed it nevertheless has broken its word, or somebody has in its dashboard. People have to
+    know, because a payer has paid for what a merchant was told has failed. It is not booked: see ``reconciliation``.
+    """
+    instruction = instruction_of(payment)
+    if notice.gateway_reference is not None and operation_of(notice.gateway_reference) == payment.payment_id:
+        instruction = replace(instruction, gateway_reference=notice.gateway_reference)
+    found = gateway.find(instruction, deadline)
+    match found:
+        case Succeeded():
+            reason = f"the gateway has executed a payment that is {payment.status} here"
+            return Ended(NoticeState.FAILED, reason)
+        case Pending() | Unknown():
+            return Again(found.reason)
+    return Ended(NoticeState.APPLIED, "")
 
 
 def _unread(notice: Notice, *, settled: bool) -> Ended:

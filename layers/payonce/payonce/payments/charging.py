@@ -66,7 +66,7 @@ def charged_by(result: Result | Expired, payment: Payment, *, action_expires_at_
         case Expired():
             return Charged(Change.EXPIRED, payment.gateway_charge_id)
         case NeverExecuted():
-            return Charged(Change.FAILED, code="not_executed")
+            return Charged(Change.FAILED, payment.gateway_charge_id, code="not_executed")
         case AwaitsPayer(object_id, _, action) if action is not None:
             next_action = _shown(action, action_expires_at_ms)
             return Charged(Change.ACTION_REQUIRED, object_id, next_action=next_action)

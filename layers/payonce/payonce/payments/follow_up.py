@@ -10,27 +10,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import (
-    AmountExceedsAvailable,
     NotFound,
-    PaymentStateConflict,
     PayonceError,
     StoreUnavailable,
     WriteConflict,
 )
 from payonce.domain.gateway import ChargeState, Declined, Instruction, OperationKind, Overtaken, Pending, Succeeded
 from payonce.domain.money import Money
-from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, Plan, StoredResponse
 from payonce.payments.at_gateway import changes_of
 from payonce.payments.booking import References, follow_up_writes
 from payonce.payments.dispute_items import known_disputes
-from payonce.payments.effects import RESERVED_FROM, Effect, effect_of
+from payonce.payments.effects import Effect, effect_of
 from payonce.payments.elsewhere import unknown_to_us
 from payonce.payments.operations import FollowUpPlan
-from payonce.payments.payment_items import payment_from, payment_key
+from payonce.payments.payment_items import payment_from
 from payonce.payments.payment_work import Doubted, GatewayWork, Result, Services
-from payonce.payments.planning import NOTHING_LEFT_MINOR, load_payment
+from payonce.payments.planning import load_payment
 from payonce.payments.representation import (
     declined_response,
     not_executed_response,
@@ -38,14 +35,15 @@ from payonce.payments.representation import (
     overtaken_response,
     payment_path,
 )
+from payonce.payments.reservation import nothing_reserved, reserved, returned
 from payonce.payments.rules import NeverExecuted
 from payonce.payments.settlement import operation_settlement_write
 from payonce.payments.stored_payments import keep_head
-from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.domain.payment import Payment
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
@@ -109,14 +107,7 @@ class FollowUp(GatewayWork):
 
     def undo_writes(self) -> Sequence[Write]:
         """See ``GatewayWork``."""
-        plan = self._plan
-        return [
-            Adjust(
-                table=Table.PAYMENTS,
-                key=payment_key(plan.merchant_id, plan.payment_id),
-                add={RESERVED_FROM[plan.kind]: plan.amount_minor},
-            )
-        ]
+        return [returned(self._plan)]
 
     def draft(self, result: Result) -> Draft:
         """See ``GatewayWork``. The first draft uses the payment that ``prepare`` read; later ones read it again."""
@@ -138,21 +129,24 @@ class FollowUp(GatewayWork):
         charge_id = instruction.gateway_charge_id
         if not isinstance(result, Overtaken) or charge_id is None:
             return self._completed(result)
+        seen = load_payment(self._services, self._plan.merchant_id, self._plan.payment_id)
         state = gateway.read_charge(charge_id, self._inquiry_deadline(claim))
         if not isinstance(state, ChargeState):
             return self._doubted(claim, submitted=True)
         if state.currency != instruction.money.currency:
             return self._completed(result)
-        return Completed(partial(self._draft_overtaken, result, state))
+        return Completed(partial(self._draft_overtaken, result, state, seen.version))
 
-    def _draft_overtaken(self, refused: Overtaken, state: ChargeState) -> Draft:
+    def _draft_overtaken(self, refused: Overtaken, state: ChargeState, seen_version: int) -> Draft:
         """Return the answer to a request that came too late, together with what was done to the charge outside payonce.
 
-        If what was done is what the request asks for, the answer is a success. The payment is read after ``state``, so
-        that commits of our own operations in between count as ours and not as made elsewhere.
+        If what was done is what the request asks for, the answer is a success. The payment is read before ``state`` and
+        after it: where it has changed meanwhile, what the charge showed may be older, so nothing is concluded from it.
         """
         plan = self._plan
         before = load_payment(self._services, plan.merchant_id, plan.payment_id)
+        if before.version != seen_version:
+            return self.draft(refused)
         multiple_captures = self._gateway_named(before.gateway).capabilities.multiple_captures
         declined = self._effect(before, refused)
         found = unknown_to_us(declined.payment, state, multiple_captures=multiple_captures)
@@ -217,47 +211,9 @@ class FollowUp(GatewayWork):
 
     def reservation(self) -> Write:
         """Return the write that takes the operation's amount off what is left on the payment."""
-        plan = self._plan
-        attribute = RESERVED_FROM[plan.kind]
-        require: dict[str, str | int] = {}
-        if plan.kind is OperationKind.VOID:
-            # A void covers all that is not captured: a capture in flight has reserved a part, so it would not match.
-            require = {
-                "capturable_minor": plan.amount_minor,
-                "captured_minor": plan.captured_minor,
-                "amount_minor": plan.amount_minor + plan.captured_minor,
-            }
-            if not plan.captured_minor:
-                require["status"] = PaymentStatus.AUTHORIZED.value
-        return Adjust(
-            table=Table.PAYMENTS,
-            key=payment_key(plan.merchant_id, plan.payment_id),
-            require=require,
-            minimum={attribute: plan.amount_minor},
-            add={attribute: -plan.amount_minor},
-        )
+        return reserved(self._plan)
 
     def _refusal(self, conflict: WriteConflict) -> PayonceError:
-        plan = self._plan
         if conflict.current is None:
-            return self._head_unknown or NotFound(f"There is no payment {plan.payment_id}.")
-        payment = payment_from(conflict.current)
-        available_minor = max(0, getattr(payment, RESERVED_FROM[plan.kind]))
-        if available_minor > 0 and plan.amount_minor == NOTHING_LEFT_MINOR:
-            return PaymentStateConflict(
-                f"The payment has just become {payment.status.value}, with {available_minor} left. Nothing was "
-                f"executed; send the {plan.kind.value} again.",
-                payment_status=payment.status.value,
-                resource=payment_path(payment.payment_id),
-            )
-        if available_minor > 0 and plan.kind is not OperationKind.VOID:
-            return AmountExceedsAvailable(
-                f"{plan.amount_minor} is more than the {available_minor} left for a {plan.kind.value}.",
-                available_minor=available_minor,
-                resource=payment_path(plan.payment_id),
-            )
-        return PaymentStateConflict(
-            f"The payment is {payment.status.value}, with {available_minor} left: no {plan.kind.value} is possible.",
-            payment_status=payment.status.value,
-            resource=payment_path(plan.payment_id),
-        )
+            return self._head_unknown or NotFound(f"There is no payment {self._plan.payment_id}.")
+        return nothing_reserved(self._plan, payment_from(conflict.current))

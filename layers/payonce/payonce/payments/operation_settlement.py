@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import Declined, Succeeded
 from payonce.payments.follow_up import FollowUp
 from payonce.payments.operations import FollowUpPlan
-from payonce.payments.settlement import next_look_ms, parked
+from payonce.payments.rules import NeverExecuted
+from payonce.payments.settlement import next_look_ms, parked, report_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,14 +41,13 @@ class OperationSettlement(FollowUp):
         found = self._find(gateway, instruction, claim)
         if isinstance(found, Succeeded | Declined):
             return self._settled(gateway, instruction, found, claim)
+        plan, now_ms = self._plan, self._clock.now_ms()
+        report_lost(found, plan.payment_id, gateway.name, since_ms=plan.created_at_ms, now_ms=now_ms)
         return self._doubted(claim, submitted=False)
 
     def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
-        """Refuse an operator's release: the gateway holds the operation."""
-        raise PaymentStateConflict(
-            "The gateway has received this operation and will decide it. Wait for the gateway.",
-            resource=record.resource,
-        )
+        """Return the writes that end the operation as failed: people have found that the gateway does not know it."""
+        return self.draft(NeverExecuted()).writes
 
     def _doubted(
         self, claim: Claim, *, submitted: bool, at_ms: int | None = None, plan: AttemptedPlan | None = None

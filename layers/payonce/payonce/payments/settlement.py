@@ -12,6 +12,7 @@ fencing token, as recovery does with any claim. Nothing is ever sent again::
                      decided and write nothing
 
 A payment whose payer does not act in time is withdrawn at the gateway first, and is expired only once that is certain.
+A gateway that does not know any more what it has held is named to people: they ask it, and release the claim.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_MS
-from payonce.domain.errors import PaymentStateConflict
 from payonce.domain.gateway import (
     AwaitsPayer,
     Declined,
     Instruction,
+    NotFound,
     Pending,
     Succeeded,
 )
@@ -33,10 +34,12 @@ from payonce.idempotency.json_response import json_response
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import to_item, waiting_shard_of
 from payonce.idempotency.records import Completed, Draft, IdempotencyRecord, InDoubt, RecordStatus
+from payonce.observability import get_logger
 from payonce.payments.charging import Expired
 from payonce.payments.held import Held, expiry_of, instruction_of
 from payonce.payments.payment_work import GatewayWork
 from payonce.payments.representation import payment_path
+from payonce.payments.rules import NeverExecuted
 from payonce.ports import Insert, Table
 
 if TYPE_CHECKING:
@@ -55,6 +58,8 @@ OPERATION = "settle_payment"
 PAUSE_SHARE = 4
 MIN_PAUSE_MS = 5_000
 MAX_PAUSE_MS = DAY_MS // 4
+# A gateway shows what it holds within seconds or minutes; what is not there after a day was lost, or never was.
+LOST_AFTER_MS = DAY_MS
 _NOBODY_READS_IT = json_response(200, {}, location="/")
 
 
@@ -110,6 +115,12 @@ def next_look_ms(now_ms: int, since_ms: int) -> int:
     return now_ms + min(max((now_ms - since_ms) // PAUSE_SHARE, MIN_PAUSE_MS), MAX_PAUSE_MS)
 
 
+def report_lost(found: LookupOutcome, payment_id: str, gateway: str, *, since_ms: int, now_ms: int) -> None:
+    """Name to people what the gateway has held since ``since_ms`` and does not know any more: there is an alarm."""
+    if isinstance(found, NotFound) and now_ms - since_ms >= LOST_AFTER_MS:
+        get_logger().error("gateway lost what it held", extra={"payment_id": payment_id, "gateway": gateway})
+
+
 def parked(at_ms: int, draft: Callable[[], Draft] | None = None) -> InDoubt:
     """Return the conclusion of a settlement that is not decided yet."""
     return InDoubt(draft or (lambda: Draft(_NOBODY_READS_IT, ())), at_ms, submitted=False)
@@ -155,6 +166,7 @@ class PaymentSettlement(GatewayWork):
                 return Completed(partial(self.draft, Expired()))
         if isinstance(outcome, Succeeded | Declined):
             return Completed(partial(self.draft, outcome))
+        report_lost(outcome, payment.payment_id, gateway.name, since_ms=payment.created_at_ms, now_ms=now_ms)
         at_ms = next_look_ms(now_ms, payment.created_at_ms)
         if now_ms < expires_at_ms:
             at_ms = min(at_ms, expires_at_ms)
@@ -167,11 +179,8 @@ class PaymentSettlement(GatewayWork):
         return Draft(_NOBODY_READS_IT, writes)
 
     def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
-        """Refuse an operator's release: the gateway holds the payment, so nobody can say that it was not executed."""
-        raise PaymentStateConflict(
-            "The gateway holds this payment and will decide it. Cancel the payment, or wait for the gateway.",
-            resource=record.resource,
-        )
+        """Return the writes that end the payment as failed: people have found that the gateway does not know it."""
+        return self.draft(NeverExecuted()).writes
 
     def _held(self) -> Held:
         return Held.read(self._database, self._merchant_id, self._payment_id)
