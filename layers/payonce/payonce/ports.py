@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import (
         AwaitsPayer,
         ChargeOutcome,
+        ChargeTold,
         GatewayCapabilities,
         Instruction,
         LookupOutcome,
@@ -132,6 +133,10 @@ class NoticeBook(Protocol):
         A name is an operation's ``gateway_reference`` or its id at the gateway. The read is strongly consistent.
         Raises ``StoreUnavailable``.
         """
+        ...
+
+    def charge(self, gateway: str, gateway_charge_id: str) -> ChargeTold:
+        """Return what the gateway's events have told of the charge, strongly consistent. See ``outcomes``."""
         ...
 
 

@@ -95,8 +95,8 @@ def test_what_waits_is_declined_by_a_notification_at_once() -> None:
     ("event", "told", "state"),
     [
         ("AUTHORISATION", outcome(), NoticeState.APPLIED),  # what the answer has said before
-        ("CAPTURE_FAILED", outcome(OperationKind.CAPTURE, executed=False, undone=True), NoticeState.UNKNOWN),
-        ("CHARGEBACK", None, NoticeState.UNKNOWN),
+        ("REFUND_FAILED", outcome(OperationKind.REFUND, executed=False, undone=True), NoticeState.UNKNOWN),
+        ("NOTIFICATION_OF_FRAUD", None, NoticeState.UNKNOWN),
     ],
 )
 def test_what_can_not_be_booked_is_shown_and_not_tried_for_hours(

@@ -239,12 +239,30 @@ class NoticeOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeNotice:
+    """What a gateway's signed event says of a dispute, by a gateway that can't be asked about it.
+
+    ``stage`` orders a dispute's events, whenever they arrive: the highest tells how it stands. ``taken``: whether the
+    gateway has taken the amount for it (True), given it back (False), or says nothing of the money (``None``).
+    """
+
+    gateway_dispute_id: str
+    stage: int
+    status: DisputeStatus
+    taken: bool | None
+    amount_minor: int
+    currency: str
+    reason: str = ""
+    evidence_due_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """What a gateway's own event names. It is a hint to ask the gateway, and never the truth.
 
     ``notice_id`` is the gateway's id of the event, or is derived from its content. ``gateway_reference``,
     ``payment_id``, ``merchant_id`` and ``gateway_charge_id`` are ``None`` where the event does not name them.
-    ``outcome`` is there only where the gateway offers no way to ask: kept, it is what a lookup reads.
+    ``outcome`` and ``dispute`` are there only where the gateway offers no way to ask: kept, they are what is read.
     """
 
     notice_id: str
@@ -255,6 +273,19 @@ class Notice:
     merchant_id: str | None = None
     gateway_charge_id: str | None = None
     outcome: NoticeOutcome | None = None
+    dispute: DisputeNotice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeTold:
+    """What a gateway's events have told of a charge, oldest first; events may be missing.
+
+    ``gateway_reference``: the reference of its payment, ``None`` where none was told.
+    """
+
+    gateway_reference: str | None = None
+    outcomes: tuple[NoticeOutcome, ...] = ()
+    disputes: tuple[DisputeNotice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

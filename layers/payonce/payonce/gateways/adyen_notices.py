@@ -26,6 +26,7 @@ from Adyen.util import is_valid_hmac_notification
 from payonce.domain.errors import MisconfiguredError, NoticeRefused
 from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Notice, NoticeOutcome, OperationKind
 from payonce.domain.ids import operation_of
+from payonce.gateways.adyen_disputes import dispute_told
 from payonce.gateways.adyen_money import amount_from_adyen
 from payonce.gateways.declines import (
     AUTHENTICATION_REQUIRED,
@@ -168,6 +169,7 @@ def _notice(item: Mapping[str, Any], now_ms: int) -> Notice:
         gateway_reference=reference if operation_of(reference) else None,
         gateway_charge_id=name_of(charge_id),
         outcome=_outcome(item),
+        dispute=dispute_told(item),
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from payonce.domain.payment import Payment
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
-    from payonce.ports import Database, Deadline, Gateway
+    from payonce.ports import Database, Deadline, Gateway, NoticeBook
 
 PAYMENT_PREFIX = "pay_"
 
@@ -49,9 +49,10 @@ class About:
 class Finder:
     """Finds what events are about."""
 
-    def __init__(self, database: Database, store: DatabaseIdempotencyStore) -> None:
+    def __init__(self, database: Database, store: DatabaseIdempotencyStore, book: NoticeBook) -> None:
         self._database = database
         self._store = store
+        self._book = book
 
     def find(self, notice: Notice, gateway: Callable[[], Gateway], deadline: Deadline) -> About:
         """Return what the event is about. The gateway is asked only about a charge of which no id of ours is named.
@@ -60,8 +61,8 @@ class Finder:
         """
         reference = notice.gateway_reference
         names = _names(reference, notice.payment_id)
-        if not names and notice.gateway_charge_id is not None and gateway().capabilities.reads_charges:
-            reference = _reference_at(gateway(), notice.gateway_charge_id, deadline)
+        if not names and notice.gateway_charge_id is not None:
+            reference = self._reference_of(gateway(), notice.gateway_charge_id, deadline)
             names = _names(reference, None)
         claims = [claim for claim in map(self._open_claim, names) if claim is not None]
         ids = [*names, *(str(claim.plan.get("payment_id", "")) for claim in claims)]
@@ -73,6 +74,15 @@ class Finder:
     def payment_now(self, payment: Payment) -> Payment:
         """Return the payment as it is stored now."""
         return self._payment(payment.payment_id) or payment
+
+    def _reference_of(self, gateway: Gateway, charge_id: str, deadline: Deadline) -> str | None:
+        """Return the payment's reference that the gateway keeps with a charge, or has told with it."""
+        if not gateway.capabilities.reads_charges:
+            return self._book.charge(gateway.name, charge_id).gateway_reference
+        state = gateway.read_charge(charge_id, deadline)
+        if isinstance(state, Unknown):
+            raise NotAnswered(state.reason)
+        return state.gateway_reference if isinstance(state, ChargeState) else None
 
     def _open_claim(self, claim_id: str) -> IdempotencyRecord | None:
         record_id = self._store.open_claim(claim_id)
@@ -96,10 +106,3 @@ class Finder:
 def _names(reference: str | None, payment_id: str | None) -> list[str]:
     named = [operation_of(reference), operation_of(f"{payment_id}-1")]
     return list(dict.fromkeys(name for name in named if name is not None))
-
-
-def _reference_at(gateway: Gateway, charge_id: str, deadline: Deadline) -> str | None:
-    state = gateway.read_charge(charge_id, deadline)
-    if isinstance(state, Unknown):
-        raise NotAnswered(state.reason)
-    return state.gateway_reference if isinstance(state, ChargeState) else None

@@ -33,20 +33,21 @@ from payonce.observability import get_logger
 from payonce.payments.at_gateway import catch_up
 from payonce.payments.held import instruction_of
 from payonce.payments.settlement import settlement_id
+from payonce.payments.told_charge import state_told
 from payonce.recovery.asker import Tally
 from payonce.recovery.messages import AskMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.domain.gateway import Notice
+    from payonce.domain.gateway import ChargeState, Notice
     from payonce.domain.payment import Payment
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
     from payonce.notices.about import About, Finder
     from payonce.notices.kept import KeptNotice
     from payonce.payments.payment_work import Services
-    from payonce.ports import Deadline, Gateway, MessageQueue
+    from payonce.ports import Deadline, Gateway, MessageQueue, NoticeBook
 
 FIRST_PAUSE_SECONDS = 5
 MAX_PAUSE_SECONDS = 900  # the longest delay of a queue's message
@@ -94,6 +95,7 @@ class Applier:
         recover: RecoverEarly,
         gateway_named: Callable[[str], Gateway],
         queue: MessageQueue,
+        book: NoticeBook,
     ) -> None:
         self._services = services
         self._store = store
@@ -101,6 +103,7 @@ class Applier:
         self._recover = recover
         self._gateway_named = gateway_named
         self._queue = queue
+        self._book = book
 
     def handle(self, body: str, deadline: Deadline) -> str:
         """Apply the event that a message names, and return what has become of it.
@@ -163,12 +166,16 @@ class Applier:
         gateway = self._gateway_named(payment.gateway)
         if payment.status in NOT_EXECUTED:
             return _not_executed(gateway, payment, notice, deadline)
-        if not gateway.capabilities.reads_charges:
-            return _unread(notice, settled=bool(about.claims or waiting))
-        caught = catch_up(self._services, gateway, payment, deadline)
+        asked = gateway.capabilities.reads_charges
+        caught = catch_up(self._services, gateway, payment, deadline, told=None if asked else self._told)
         if caught.open_reason:
             return Again(caught.open_reason)
+        if not asked and not caught.changes:
+            return _unread(notice, settled=bool(about.claims or waiting))
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
+
+    def _told(self, payment: Payment) -> ChargeState:
+        return state_told(payment, self._book.charge(payment.gateway, payment.gateway_charge_id or ""))
 
     def _settle(self, claim: IdempotencyRecord, deadline: Deadline, *, waits: bool = False) -> Again | None:
         """Recover a claim now; return when to come again, ``None`` when the gateway was asked and has answered.
@@ -231,8 +238,8 @@ def _not_executed(gateway: Gateway, payment: Payment, notice: Notice, deadline: 
 def _unread(notice: Notice, *, settled: bool) -> Ended:
     """Return what becomes of an event about a charge that the gateway can't be asked about.
 
-    It tells the end of an operation of ours, or it is shown to people: nothing can be booked by a hint alone.
+    It tells the end of an operation of ours, or of a dispute what is booked already; or it is shown to people.
     """
-    if settled or (notice.outcome is not None and not notice.outcome.undone):
+    if settled or notice.dispute is not None or (notice.outcome is not None and not notice.outcome.undone):
         return Ended(NoticeState.APPLIED, "")
     return Ended(NoticeState.UNKNOWN, "what was done to the charge can't be asked at this gateway")

@@ -10,12 +10,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.durations import DAY_SECONDS
-from payonce.domain.gateway import Notice, NoticeOutcome, OperationKind
+from payonce.domain.gateway import DisputeNotice, DisputeStatus, Notice, NoticeOutcome, OperationKind
 from payonce.packing import pack, unpack
 from payonce.ports import Adjust, Insert, Table
 
@@ -86,6 +86,7 @@ def insert_notice(gateway: str, notice: Notice, body: bytes, *, now_ms: int) -> 
             "purge_at": now_ms // 1000 + RETENTION_SECONDS,
             "hints": {name: value for name, value in hints.items() if value is not None},
             **({} if notice.outcome is None else {"outcome": outcome_to_data(notice.outcome)}),
+            **({} if notice.dispute is None else {"dispute": asdict(notice.dispute)}),
             "packed": pack(body),
         },
     )
@@ -138,6 +139,7 @@ def notice_of(item: Item) -> KeptNotice:
             created_at_ms=item["created_at_ms"],
             **{name: hints.get(name) for name in _HINTS},
             outcome=outcome_of(item["outcome"]) if "outcome" in item else None,
+            dispute=dispute_of(item["dispute"]) if "dispute" in item else None,
         ),
         state=NoticeState(item["state"]),
         received_at_ms=item["received_at_ms"],
@@ -164,3 +166,8 @@ def outcome_of(data: Mapping[str, Any]) -> NoticeOutcome:
     """Return the outcome of its storable form."""
     fields = {name: value for name, value in data.items() if name in _OUTCOME_FIELDS}
     return NoticeOutcome(kind=OperationKind(data["kind"]), **fields)
+
+
+def dispute_of(data: Mapping[str, Any]) -> DisputeNotice:
+    """Return what an event says of a dispute from its storable form, ``asdict``."""
+    return DisputeNotice(**{**data, "status": DisputeStatus(data["status"])})

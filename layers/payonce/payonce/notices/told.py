@@ -1,46 +1,50 @@
-"""What gateways' events have told of the end of operations, kept for gateways that can't be asked (``NoticeBook``).
+"""What gateways' events have told, kept for gateways that can't be asked (``NoticeBook``).
 
-An event that tells of an end is kept in one transaction with what it tells, under each name of the operation. A lookup
-reads these by their keys, strongly consistent: an index could be behind the event that has caused the lookup.
+An event that tells of an end is kept in one transaction with what it tells, under each name of the operation, and under
+its charge. A lookup reads these by their keys, strongly consistent: an index could be behind the event that has caused
+the lookup.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from payonce.notices.kept import RETENTION_SECONDS, outcome_of, outcome_to_data
+from payonce.domain.gateway import ChargeTold, OperationKind
+from payonce.notices.kept import RETENTION_SECONDS, dispute_of, outcome_of, outcome_to_data
 from payonce.ports import Adjust, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payonce.domain.gateway import Notice, NoticeOutcome
-    from payonce.ports import Database, Write
+    from payonce.ports import Database, Item, Write
 
-_TOLD = "told_"  # begins the name of each attribute that holds one outcome
+_TOLD, _DISPUTED = "told_", "disputed_"  # each begins the names of attributes that hold one outcome, or one dispute's
+_REFERENCE = "payment_reference"
 
 
 def told_writes(gateway: str, notice: Notice, *, now_ms: int) -> list[Write]:
-    """Return the writes that keep what ``notice`` tells; none where it tells of no end.
+    """Return the writes that keep what ``notice`` tells; none where it tells of no end and no dispute.
 
     They belong into the transaction that keeps the notice for the first time.
     """
-    outcome = notice.outcome
-    if outcome is None:
-        return []
-    attribute = _TOLD + hashlib.sha256(notice.notice_id.encode()).hexdigest()[:16]
-    told = {**outcome_to_data(outcome), "told_at_ms": now_ms}
-    return [
-        Adjust(
-            table=Table.NOTICES,
-            key={"id": _key(gateway, name)},
-            set={attribute: told, "purge_at": now_ms // 1000 + RETENTION_SECONDS},
-            upsert=True,
-        )
-        for name in dict.fromkeys((notice.gateway_reference, outcome.gateway_operation_id))
-        if name is not None
-    ]
+    suffix = hashlib.sha256(notice.notice_id.encode()).hexdigest()[:16]
+    outcome, dispute, charge_id = notice.outcome, notice.dispute, notice.gateway_charge_id
+    writes: list[Write] = []
+    if outcome is not None:
+        told = {_TOLD + suffix: {**outcome_to_data(outcome), "told_at_ms": now_ms}}
+        names = dict.fromkeys((notice.gateway_reference, outcome.gateway_operation_id))
+        writes += [_kept(_key(gateway, name), told, now_ms) for name in names if name is not None]
+        if charge_id is not None:
+            of_payment = outcome.kind is OperationKind.PAYMENT
+            of_charge = {_REFERENCE: notice.gateway_reference} if of_payment and notice.gateway_reference else told
+            writes.append(_kept(_charge_key(gateway, charge_id), of_charge, now_ms))
+    if dispute is not None and charge_id is not None:
+        said = {_DISPUTED + suffix: {**asdict(dispute), "told_at_ms": now_ms}}
+        writes.append(_kept(_charge_key(gateway, charge_id), said, now_ms))
+    return writes
 
 
 class KeptNoticeBook:
@@ -53,12 +57,42 @@ class KeptNoticeBook:
         """See ``NoticeBook``. It costs one round trip."""
         keys = [{"id": _key(gateway, name)} for name in dict.fromkeys(names)]
         items = self._database.get_many(Table.NOTICES, keys) if keys else []
-        # An outcome is kept under two names, but once for each event.
-        told = {name: value for item in items for name, value in item.items() if name.startswith(_TOLD)}
-        by_age = sorted(told.items(), key=lambda entry: (entry[1]["told_at_ms"], entry[0]))
-        return [outcome_of(value) for _, value in by_age]
+        return [outcome_of(told) for told in _by_age(items, _TOLD)]
+
+    def charge(self, gateway: str, gateway_charge_id: str) -> ChargeTold:
+        """See ``NoticeBook``. It costs one round trip."""
+        item = self._database.get(Table.NOTICES, {"id": _charge_key(gateway, gateway_charge_id)})
+        if item is None:
+            return ChargeTold()
+        return ChargeTold(
+            gateway_reference=item.get(_REFERENCE),
+            outcomes=tuple(outcome_of(told) for told in _by_age([item], _TOLD)),
+            disputes=tuple(
+                dispute_of({name: value for name, value in said.items() if name != "told_at_ms"})
+                for said in _by_age([item], _DISPUTED)
+            ),
+        )
+
+
+def _kept(key: str, told: dict[str, Any], now_ms: int) -> Write:
+    return Adjust(
+        table=Table.NOTICES,
+        key={"id": key},
+        set={**told, "purge_at": now_ms // 1000 + RETENTION_SECONDS},
+        upsert=True,
+    )
+
+
+def _by_age(items: Sequence[Item], prefix: str) -> list[Any]:
+    # An outcome is kept under several names, but once for each event.
+    told = {name: value for item in items for name, value in item.items() if name.startswith(prefix)}
+    return [value for _, value in sorted(told.items(), key=lambda entry: (entry[1]["told_at_ms"], entry[0]))]
 
 
 def _key(gateway: str, name: str) -> str:
     # No key of an event begins so, because no gateway is called "told".
     return f"told#{gateway}#{name}"
+
+
+def _charge_key(gateway: str, charge_id: str) -> str:
+    return f"charge_told#{gateway}#{charge_id}"

@@ -27,7 +27,7 @@ from payonce.payments.stored_payments import find_payment, keep_head
 from payonce.payments.taken_back import dispute_effects, reversal_effects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from payonce.domain.dispute import Dispute
     from payonce.domain.payment import Change, Payment
@@ -49,16 +49,20 @@ class CaughtUp:
     open_reason: str = ""
 
 
-def catch_up(services: Services, gateway: Gateway, payment: Payment, deadline: Deadline) -> CaughtUp:
-    """Read the payment's charge and book what our payment lacks, each change with its event and journal entry.
-
-    Idempotent. Raises ``NotFound`` when the payment is gone, and the errors of ``Database``.
-    """
+def catch_up(
+    services: Services,
+    gateway: Gateway,
+    payment: Payment,
+    deadline: Deadline,
+    *,
+    told: Callable[[Payment], ChargeState] | None = None,
+) -> CaughtUp:
+    """Read the payment's charge and book what our payment lacks, each change with its event and journal entry."""
     if payment.gateway_charge_id is None:
         return CaughtUp()
     for _ in range(TRIES):
         seen = _payment_now(services, payment)
-        state = gateway.read_charge(payment.gateway_charge_id, deadline)
+        state = told(seen) if told is not None else gateway.read_charge(payment.gateway_charge_id, deadline)
         if not isinstance(state, ChargeState):
             reason = state.reason if isinstance(state, Unknown) else "the gateway knows no such charge"
             return CaughtUp(open_reason=reason)

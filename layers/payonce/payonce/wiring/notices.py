@@ -68,14 +68,17 @@ class NoticeApplication(Application):
         # Imported here: who only accepts events needs neither gateways nor payments.
         from payonce.notices.about import Finder
         from payonce.notices.applying import Applier
+        from payonce.notices.told import KeptNoticeBook
 
+        book = KeptNoticeBook(self.database)
         return Applier(
             services=self.services,
             store=self.store,
-            finder=Finder(self.database, self.store),
+            finder=Finder(self.database, self.store, book),
             recover=self.recovery.recover,
             gateway_named=self.gateway,
             queue=self.notice_queue,
+            book=book,
         )
 
     def notice_reader(self, gateway: str) -> NoticeReader:
