@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix waiting-races correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults faults-slice outage-drill mechanisms mutants capacity-page
+.PHONY: acceptance site help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix waiting-races correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults faults-slice outage-drill mechanisms mutants capacity-page
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -230,6 +230,9 @@ bench-spark: .venv-spark/.ready ## 5 million rows a side on DuckDB and on Spark:
 
 route-watch: setup ## the route watch on public and drawn series: PAYONCE_NAB_DATA and PAYONCE_LATENCY_DATA name them (docs/route-watch.md)
 	nice -n 10 $(PY) -m benchmarks.route_watch
+
+site: setup ## the documentation as a site with search, in .local/site/html
+	$(PY) -m tools.site
 
 openapi: setup ## write openapi.json from the routes
 	$(PY) tools/openapi.py
