@@ -123,7 +123,7 @@ def test_arguments_are_those_of_the_schema(name: str, client: type) -> None:
     """A new member of a body, a path or a query is a new argument, and what must be given has no default."""
     _, path, operation = OPERATIONS[name]
     schema = body_schema(operation)
-    expected = {each: True for each in re.findall(r"\{(\w+)\}", path)}
+    expected = dict.fromkeys(re.findall(r"\{(\w+)\}", path), True)
     expected |= {python_name(member): member in schema.get("required", ()) for member in schema.get("properties", {})}
     for parameter in operation.get("parameters", []):
         if parameter["in"] != "path" and parameter["name"] not in OF_OPTIONS:
