@@ -29,7 +29,7 @@ CALLS = int(os.environ.get("PAYONCE_CLIENT_CALLS", "1000"))
 THREADS = 8
 SHARE = 0.5
 SEED = 20_261_129
-IMPATIENT = {"attempt_timeout_seconds": 0.4, "backoff": Backoff(base_seconds=0.01, max_seconds=0.1)}
+IMPATIENT: dict[str, Any] = {"attempt_timeout_seconds": 0.4, "backoff": Backoff(base_seconds=0.01, max_seconds=0.1)}
 
 
 @pytest.fixture
@@ -108,10 +108,9 @@ def test_a_key_for_each_attempt_is_what_this_would_see(api: ApiServer, monkeypat
         return {**kept(attempts), "X-Idempotency-Key": f"a-key-an-attempt-{next(numbers)}"}
 
     monkeypatch.setattr(Attempts, "headers", headers)
-    with faulty_network(api.url, share=SHARE, seed=SEED) as network:
-        with Client(network.url, API_KEY, **IMPATIENT) as client:
-            for number in range(25):
-                pay(client, number)
+    with faulty_network(api.url, share=SHARE, seed=SEED) as net, Client(net.url, API_KEY, **IMPATIENT) as client:
+        for number in range(25):
+            pay(client, number)
     assert max(Counter(api.charges()).values()) > 1
 
 

@@ -27,6 +27,7 @@ from payonce.client import (
     AlreadyExecuted,
     ClientError,
     Declined,
+    DerivedKeys,
     KeyReused,
     Misused,
     NotBegun,
@@ -44,6 +45,7 @@ IN_PROGRESS = problem("key-in-progress", 409, retryable=True)
 STORE_DOWN = problem("store-unavailable", 503, retryable=True)
 UNKNOWN = problem("outcome-unknown", 504, retryable=True)
 INTERNAL = problem("internal", 500, retryable=True)
+FORBIDDEN = problem("forbidden", 403, retryable=False)
 THROTTLED = problem("throttled", 429, retryable=True)
 
 WORTH_ANOTHER_ATTEMPT: list[Any] = [
@@ -95,7 +97,6 @@ NO_EFFECT: list[tuple[Any, type[ClientError]]] = [
     (problem("forbidden", 403, retryable=False), Refused),
     (problem("not-found", 404, retryable=False), NotFound),
     (problem("payment-state", 409, retryable=False), Refused),  # a 409 that stripe-python would repeat
-    (problem("key-reused", 422, retryable=False), KeyReused),
     (problem("a-type-of-tomorrow", 451, retryable=False), Refused),
     (answer(401, {"message": "Unauthorized"}), Refused),
     (answer(403, {"Message": "User is not authorized"}), Refused),
@@ -174,6 +175,25 @@ def test_without_any_attempt_that_had_an_effect_the_end_is_certain(step: Any) ->
     with pytest.raises(NotBegun):
         pay(stage.client(), timeout_seconds=30)
     assert len(stage.sent) > 3
+
+
+@pytest.mark.parametrize("step", [FORBIDDEN, STORE_DOWN, httpx.ConnectError("refused")], ids=lambda s: repr(s)[:30])
+@pytest.mark.parametrize("own", [{"idempotency_key": "a-key-of-mine-000"}, {"intent": "order-17"}], ids=str)
+def test_what_other_processes_did_with_a_key_is_not_known_here(own: dict[str, str], step: Any) -> None:
+    """Fails ("nothing was executed") when only this process counts: the one before it may have been killed."""
+    client = Stage([step]).client(intents=DerivedKeys("shop"))
+    with pytest.raises(OutcomeUnknown):
+        pay(client, timeout_seconds=5, **own)
+
+
+@pytest.mark.parametrize("before", [[], [LOST]], ids=len)
+def test_a_key_of_another_request_is_no_proof_that_nothing_was_executed(before: list[Any]) -> None:
+    """A page was loaded again and has a new token: who takes this for "not executed" and names a new key pays twice."""
+    stage = Stage([*before, problem("key-reused", 422, retryable=False, resource="/payments/pay_1")])
+    with pytest.raises(KeyReused) as caught:
+        pay(stage.client())
+    assert not isinstance(caught.value, NothingExecuted)
+    assert caught.value.resource == "/payments/pay_1"
 
 
 @pytest.mark.parametrize("step", [LOST, IN_PROGRESS, INTERNAL, UNKNOWN, answer(202, IN_DOUBT, Location="/payments/p")])

@@ -156,15 +156,15 @@ class Attempts:
         slug = str(problem.get("type", "")).removeprefix(answers.PROBLEM_PREFIX)
         self._problem = problem
         detail = str(problem.get("detail", slug))
-        if self._unknown and self.key:
-            # An earlier attempt's answer was lost. That this one is refused says nothing about it.
-            return self._error(
-                errors.OutcomeUnknown,
-                f"An earlier attempt of {self.call.operation.name} may have been executed; this one was refused:"
-                f" {detail} Mend that, then go on. {self._go_on()}",
-            )
         if slug == "key-reused":
             return self._error(errors.KeyReused, detail)
+        if self._unknown and self.key:
+            # An earlier attempt's answer was lost, or not seen here. This refusal says nothing about it.
+            return self._error(
+                errors.OutcomeUnknown,
+                f"An earlier {self.call.operation.name} with this key may have been executed; this attempt was refused:"
+                f" {detail} Mend that, then go on. {self._go_on()}",
+            )
         return self._error(errors.NotFound if problem.get("status") == 404 else errors.Refused, detail)
 
     def _error(self, cls: type[errors.KeyedError], detail: str) -> errors.KeyedError:

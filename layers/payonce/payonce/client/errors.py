@@ -11,10 +11,10 @@
     │   ├── Declined             402: final; a new attempt is a new intent
     │   ├── NotExecuted          402: the gateway did not execute it, and it is not sent again
     │   ├── Refused              the API refuses the request; it says why
-    │   │   ├── NotFound
-    │   │   └── KeyReused        the key belongs to another request
+    │   │   └── NotFound
     │   └── NotBegun             time is up, and no attempt was begun; the same call may be repeated
     ├── AlreadyExecuted          executed earlier; its answer is no longer kept; ``resource`` is what it made
+    ├── KeyReused                the key belongs to another request, which may have been executed
     ├── OutcomeUnknown           it may have been executed, or may be yet: repeat with the same key
     └── ReadFailed               a read got no usable answer in time
 """
@@ -92,8 +92,10 @@ class KeyedError(ClientError):
 class NothingExecuted(KeyedError):
     """The call had no effect, and never will have.
 
-    This speaks of all attempts of this call and, with a journal, of all earlier calls with its intent. Without one it
-    says nothing about calls that another process has made with the same key.
+    This speaks of all attempts of this call and of all earlier calls with its intent. It therefore needs a journal, or
+    a key that the call has made for itself: what other processes have done with a key of the caller's, or a derived
+    one, is not known here, so that a refusal of such a call is ``OutcomeUnknown``. ``Declined`` and ``NotExecuted`` are
+    what the API has concluded the key with, and certain in any case.
     """
 
 
@@ -119,8 +121,12 @@ class NotFound(Refused):
     """There is no such resource (404)."""
 
 
-class KeyReused(Refused):
-    """The key belongs to another request (422). ``resource`` leads to what that one made, where it is known."""
+class KeyReused(KeyedError):
+    """The key belongs to a request with other arguments (422), which was or may have been executed. This one was not.
+
+    ``resource`` leads to what that one made, where it is known. Look at it before you name a new intent or key: it may
+    be the same purchase, with a fresh payment method token.
+    """
 
 
 class NotBegun(NothingExecuted):

@@ -82,7 +82,8 @@ class DerivedKeys:
         del digest
         parts = (self._namespace, operation, intent)
         named = "".join(f"{len(part)}:{part}" for part in parts)  # lengths: ("a", "bc") differs from ("ab", "c")
-        return IntentKey(f"intent-{hashlib.sha256(named.encode()).hexdigest()}")
+        # Nobody knows here what other processes have sent with it.
+        return IntentKey(f"intent-{hashlib.sha256(named.encode()).hexdigest()}", may_be_executed=True)
 
     def conclude(self, operation: str, intent: str, key: str, resource: str | None) -> None:
         """See ``IntentKeys``: there is nothing to record."""

@@ -73,7 +73,7 @@ class Settings:
         if intent is not None and key is not None:
             raise errors.Misused("A call has an intent or a key of your own, not both.", operation=call.operation.name)
         if key is not None:
-            return IntentKey(checked_key(key))
+            return IntentKey(checked_key(key), may_be_executed=True)  # by an earlier process: nobody knows here
         if intent is None:
             return IntentKey(random_key())
         if self.intents is None:
