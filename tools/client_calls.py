@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-FOLDER = Path("layers/payonce/payonce/client/generated")
+FOLDER = Path("layers/payonce/payonce/client/api")
 SCHEMAS = "#/components/schemas/"
 HEAD = "Made from openapi.json by tools/client_calls.py."
 COMMON_HEADERS = {"X-Idempotency-Key", "Prefer", "Payonce-Not-Card-Numbers"}
@@ -195,7 +195,7 @@ def calls(document: dict[str, Any], *, is_async: bool) -> str:
     definitions = "" if is_async else _definitions(document)
     own = "from payonce.client.call import given, make_call"
     if is_async:
-        own += "\nfrom payonce.client.generated import calls as operations"
+        own += "\nfrom payonce.client.api import calls as operations"
     else:
         own = "from payonce.client.call import Route, given, make_call"
     return f'''"""The {kind} methods, one an operation of the API. {HEAD}"""
@@ -211,7 +211,7 @@ if TYPE_CHECKING:
     from collections.abc import {iterator}, Mapping
 
     from payonce.client.call import Answer, Call, ReadOptions, WriteOptions
-    from payonce.client.generated.models import {", ".join(used)}
+    from payonce.client.api.models import {", ".join(used)}
 
 {definitions}
 

@@ -19,7 +19,7 @@ import jsonschema
 import pytest
 
 from payonce.client import AsyncClient, Client
-from payonce.client.generated import models
+from payonce.client.api import models
 from tests.support.aws import REPOSITORY
 from tests.support.client import Stage, answer
 from tools.client_calls import FOLDER, made
@@ -186,7 +186,7 @@ def test_the_result_has_the_schemas_type(name: str) -> None:
     _, _, operation = OPERATIONS[name]
     expected = answer_schema(operation)["$ref"].rpartition("/")[2]
     for module, client in (("calls", "Calls"), ("async_calls", "AsyncCalls")):
-        calls = getattr(importlib.import_module(f"payonce.client.generated.{module}"), client)
+        calls = getattr(importlib.import_module(f"payonce.client.api.{module}"), client)
         returned = str(inspect.signature(getattr(calls, name)).return_annotation)
         assert returned == (f"Answer[{expected}]" if is_keyed(operation) else expected)
 

@@ -11,7 +11,7 @@ import httpx
 from payonce.client import errors
 from payonce.client.backoff import Backoff
 from payonce.client.call import Answer
-from payonce.client.generated.async_calls import AsyncCalls
+from payonce.client.api.async_calls import AsyncCalls
 from payonce.client.intents import IntentKey
 from payonce.client.settings import (
     DEFAULT_ATTEMPT_TIMEOUT_SECONDS,

@@ -1,18 +1,16 @@
-"""The async methods, one an operation of the API. Made from openapi.json by tools/client_calls.py."""
+"""The sync methods, one an operation of the API. Made from openapi.json by tools/client_calls.py."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
-from payonce.client.call import given, make_call
-from payonce.client.generated import calls as operations
+from payonce.client.call import Route, given, make_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from payonce.client.call import Answer, Call, ReadOptions, WriteOptions
-    from payonce.client.generated.models import (
+    from payonce.client.api.models import (
         Break,
         BreakComment,
         BreakHistory,
@@ -37,18 +35,119 @@ if TYPE_CHECKING:
         WebhookEndpointHealth,
         WebhookReplay,
     )
+    from payonce.client.call import Answer, Call, ReadOptions, WriteOptions
+
+LIST_PAYMENTS = Route("list_payments", "GET", "/payments", False, frozenset({"list"}))
+CREATE_PAYMENT = Route("create_payment", "POST", "/payments", True, frozenset({"payment"}))
+CAPTURE_PAYMENT = Route(
+    "capture_payment", "POST", "/payments/{payment_id}/captures", True, frozenset({"capture", "cancellation", "refund"})
+)
+CONFIRM_PAYMENT = Route("confirm_payment", "POST", "/payments/{payment_id}/confirmations", True, frozenset({"payment"}))
+CANCEL_PAYMENT = Route(
+    "cancel_payment",
+    "POST",
+    "/payments/{payment_id}/cancellations",
+    True,
+    frozenset({"capture", "cancellation", "refund"}),
+)
+REFUND_PAYMENT = Route(
+    "refund_payment", "POST", "/payments/{payment_id}/refunds", True, frozenset({"capture", "cancellation", "refund"})
+)
+GET_PAYMENT = Route("get_payment", "GET", "/payments/{payment_id}", False, frozenset({"payment"}))
+GET_PAYMENT_HISTORY = Route("get_payment_history", "GET", "/payments/{payment_id}/history", False, frozenset({"list"}))
+GET_BALANCES = Route("get_balances", "GET", "/balances", False, frozenset({"list"}))
+LIST_DISPUTES = Route("list_disputes", "GET", "/disputes", False, frozenset({"list"}))
+GET_DISPUTE = Route("get_dispute", "GET", "/disputes/{dispute_id}", False, frozenset({"dispute"}))
+LIST_PAYMENT_DISPUTES = Route(
+    "list_payment_disputes", "GET", "/payments/{payment_id}/disputes", False, frozenset({"list"})
+)
+LIST_WEBHOOK_ENDPOINTS = Route("list_webhook_endpoints", "GET", "/webhook_endpoints", False, frozenset({"list"}))
+CREATE_WEBHOOK_ENDPOINT = Route(
+    "create_webhook_endpoint", "POST", "/webhook_endpoints", True, frozenset({"webhook_endpoint"})
+)
+GET_WEBHOOK_ENDPOINT = Route(
+    "get_webhook_endpoint", "GET", "/webhook_endpoints/{endpoint_id}", False, frozenset({"webhook_endpoint"})
+)
+UPDATE_WEBHOOK_ENDPOINT = Route(
+    "update_webhook_endpoint", "PATCH", "/webhook_endpoints/{endpoint_id}", True, frozenset({"webhook_endpoint"})
+)
+DELETE_WEBHOOK_ENDPOINT = Route(
+    "delete_webhook_endpoint", "DELETE", "/webhook_endpoints/{endpoint_id}", True, frozenset({"webhook_endpoint"})
+)
+ROTATE_WEBHOOK_SECRET = Route(
+    "rotate_webhook_secret",
+    "POST",
+    "/webhook_endpoints/{endpoint_id}/secret_rotations",
+    True,
+    frozenset({"webhook_endpoint"}),
+)
+TEST_WEBHOOK_ENDPOINT = Route(
+    "test_webhook_endpoint", "POST", "/webhook_endpoints/{endpoint_id}/test_events", True, frozenset({"test_event"})
+)
+LIST_WEBHOOK_DELIVERIES = Route(
+    "list_webhook_deliveries", "GET", "/webhook_endpoints/{endpoint_id}/deliveries", False, frozenset({"list"})
+)
+GET_WEBHOOK_DELIVERY = Route(
+    "get_webhook_delivery",
+    "GET",
+    "/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}",
+    False,
+    frozenset({"webhook_delivery"}),
+)
+REDELIVER_WEBHOOK = Route(
+    "redeliver_webhook",
+    "POST",
+    "/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliveries",
+    True,
+    frozenset({"webhook_delivery"}),
+)
+REPLAY_WEBHOOKS = Route(
+    "replay_webhooks", "POST", "/webhook_endpoints/{endpoint_id}/replays", True, frozenset({"webhook_replay"})
+)
+GET_WEBHOOK_REPLAY = Route(
+    "get_webhook_replay",
+    "GET",
+    "/webhook_endpoints/{endpoint_id}/replays/{replay_id}",
+    False,
+    frozenset({"webhook_replay"}),
+)
+LIST_EVENTS = Route("list_events", "GET", "/events", False, frozenset({"list"}))
+GET_EVENT = Route("get_event", "GET", "/events/{event_id}", False)
+LIST_BREAKS = Route("list_breaks", "GET", "/breaks", False, frozenset({"list"}))
+GET_BREAK = Route("get_break", "GET", "/breaks/{break_id}", False, frozenset({"break"}))
+GET_BREAK_HISTORY = Route("get_break_history", "GET", "/breaks/{break_id}/history", False, frozenset({"list"}))
+COMMENT_ON_BREAK = Route("comment_on_break", "POST", "/breaks/{break_id}/comments", True, frozenset({"comment"}))
+ASSIGN_BREAK = Route("assign_break", "POST", "/breaks/{break_id}/assignments", True, frozenset({"break"}))
+GET_CORRECTION = Route("get_correction", "GET", "/breaks/{break_id}/correction", False, frozenset({"correction"}))
+PROPOSE_CORRECTION = Route(
+    "propose_correction", "POST", "/breaks/{break_id}/correction/proposals", True, frozenset({"correction"})
+)
+APPROVE_CORRECTION = Route(
+    "approve_correction", "POST", "/breaks/{break_id}/correction/approvals", True, frozenset({"correction"})
+)
+REJECT_CORRECTION = Route(
+    "reject_correction", "POST", "/breaks/{break_id}/correction/rejections", True, frozenset({"correction"})
+)
+LIST_BREAK_MATCHES = Route("list_break_matches", "GET", "/breaks/{break_id}/matches", False, frozenset({"list"}))
+MATCH_BREAKS = Route("match_breaks", "POST", "/breaks/{break_id}/matches", True, frozenset({"match"}))
+UNMATCH_BREAKS = Route(
+    "unmatch_breaks", "POST", "/breaks/{break_id}/matches/{match_id}/reversals", True, frozenset({"match"})
+)
+GET_IDEMPOTENCY_KEY = Route(
+    "get_idempotency_key", "GET", "/idempotency-keys/{idempotency_key}", False, frozenset({"list"})
+)
 
 
-class AsyncCalls(ABC):
-    """The async methods. Each raises a ``ClientError`` (payonce.client.errors)."""
+class Calls(ABC):
+    """The sync methods. Each raises a ``ClientError`` (payonce.client.errors)."""
 
     @abstractmethod
-    async def _read(self, call: Call, options: Mapping[str, Any]) -> Any: ...
+    def _read(self, call: Call, options: Mapping[str, Any]) -> Any: ...
 
     @abstractmethod
-    async def _write(self, call: Call, options: Mapping[str, Any]) -> Answer[Any]: ...
+    def _write(self, call: Call, options: Mapping[str, Any]) -> Answer[Any]: ...
 
-    async def list_payments(
+    def list_payments(
         self,
         *,
         limit: int | None = None,
@@ -65,9 +164,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "List",
-            await self._read(
+            self._read(
                 make_call(
-                    operations.LIST_PAYMENTS,
+                    LIST_PAYMENTS,
                     query={
                         "limit": limit,
                         "cursor": cursor,
@@ -81,7 +180,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def each_payments(
+    def each_payments(
         self,
         *,
         limit: int | None = None,
@@ -91,10 +190,10 @@ class AsyncCalls(ABC):
         created_from_ms: int | None = None,
         created_until_ms: int | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any]]:
         """Yield every item of ``list_payments``, from ``cursor`` on. A page is read when it is needed."""
         while True:
-            page = await self.list_payments(
+            page = self.list_payments(
                 limit=limit,
                 cursor=cursor,
                 reference=reference,
@@ -103,13 +202,12 @@ class AsyncCalls(ABC):
                 created_until_ms=created_until_ms,
                 **options,
             )
-            for item in page["data"]:
-                yield item
+            yield from page["data"]
             cursor = page.get("next_cursor")
             if not cursor:
                 return
 
-    async def create_payment(
+    def create_payment(
         self,
         *,
         amount_minor: int,
@@ -135,9 +233,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Payment]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.CREATE_PAYMENT,
+                    CREATE_PAYMENT,
                     body=given(
                         {"amount_minor": amount_minor, "currency": currency, "payment_method": payment_method},
                         {
@@ -159,7 +257,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def capture_payment(
+    def capture_payment(
         self, payment_id: str, *, amount_minor: int | None = None, **options: Unpack[WriteOptions]
     ) -> Answer[Operation]:
         """Capture an authorized payment, in whole or in part.
@@ -168,17 +266,15 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Operation]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.CAPTURE_PAYMENT,
-                    path={"payment_id": payment_id},
-                    body=given({}, {"amount_minor": amount_minor}),
+                    CAPTURE_PAYMENT, path={"payment_id": payment_id}, body=given({}, {"amount_minor": amount_minor})
                 ),
                 options,
             ),
         )
 
-    async def confirm_payment(
+    def confirm_payment(
         self, payment_id: str, *, payment_result: str, **options: Unpack[WriteOptions]
     ) -> Answer[Payment]:
         """Confirm a payment with what its payer came back with.
@@ -187,27 +283,25 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Payment]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.CONFIRM_PAYMENT,
-                    path={"payment_id": payment_id},
-                    body=given({"payment_result": payment_result}, {}),
+                    CONFIRM_PAYMENT, path={"payment_id": payment_id}, body=given({"payment_result": payment_result}, {})
                 ),
                 options,
             ),
         )
 
-    async def cancel_payment(self, payment_id: str, **options: Unpack[WriteOptions]) -> Answer[Operation]:
+    def cancel_payment(self, payment_id: str, **options: Unpack[WriteOptions]) -> Answer[Operation]:
         """Cancel (void) what is not captured of a payment, or a payment that waits for its payer.
 
         Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
         """
         return cast(
             "Answer[Operation]",
-            await self._write(make_call(operations.CANCEL_PAYMENT, path={"payment_id": payment_id}, body={}), options),
+            self._write(make_call(CANCEL_PAYMENT, path={"payment_id": payment_id}, body={}), options),
         )
 
-    async def refund_payment(
+    def refund_payment(
         self, payment_id: str, *, amount_minor: int | None = None, **options: Unpack[WriteOptions]
     ) -> Answer[Operation]:
         """Refund a captured payment, in whole or in part.
@@ -216,43 +310,36 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Operation]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.REFUND_PAYMENT,
-                    path={"payment_id": payment_id},
-                    body=given({}, {"amount_minor": amount_minor}),
+                    REFUND_PAYMENT, path={"payment_id": payment_id}, body=given({}, {"amount_minor": amount_minor})
                 ),
                 options,
             ),
         )
 
-    async def get_payment(self, payment_id: str, **options: Unpack[ReadOptions]) -> Payment:
+    def get_payment(self, payment_id: str, **options: Unpack[ReadOptions]) -> Payment:
         """Read a payment.
 
         Needs the scope `payments:read`.
         """
-        return cast(
-            "Payment", await self._read(make_call(operations.GET_PAYMENT, path={"payment_id": payment_id}), options)
-        )
+        return cast("Payment", self._read(make_call(GET_PAYMENT, path={"payment_id": payment_id}), options))
 
-    async def get_payment_history(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
+    def get_payment_history(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
         """Read every change of a payment.
 
         Needs the scope `payments:read`.
         """
-        return cast(
-            "List",
-            await self._read(make_call(operations.GET_PAYMENT_HISTORY, path={"payment_id": payment_id}), options),
-        )
+        return cast("List", self._read(make_call(GET_PAYMENT_HISTORY, path={"payment_id": payment_id}), options))
 
-    async def get_balances(self, **options: Unpack[ReadOptions]) -> List:
+    def get_balances(self, **options: Unpack[ReadOptions]) -> List:
         """Read balances by currency and account.
 
         Needs the scope `balances:read`.
         """
-        return cast("List", await self._read(make_call(operations.GET_BALANCES), options))
+        return cast("List", self._read(make_call(GET_BALANCES), options))
 
-    async def list_disputes(
+    def list_disputes(
         self,
         *,
         limit: int | None = None,
@@ -266,55 +353,47 @@ class AsyncCalls(ABC):
         """
         return cast(
             "List",
-            await self._read(
-                make_call(operations.LIST_DISPUTES, query={"limit": limit, "cursor": cursor, "status": status}), options
-            ),
+            self._read(make_call(LIST_DISPUTES, query={"limit": limit, "cursor": cursor, "status": status}), options),
         )
 
-    async def each_disputes(
+    def each_disputes(
         self,
         *,
         limit: int | None = None,
         cursor: str | None = None,
         status: str | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any]]:
         """Yield every item of ``list_disputes``, from ``cursor`` on. A page is read when it is needed."""
         while True:
-            page = await self.list_disputes(limit=limit, cursor=cursor, status=status, **options)
-            for item in page["data"]:
-                yield item
+            page = self.list_disputes(limit=limit, cursor=cursor, status=status, **options)
+            yield from page["data"]
             cursor = page.get("next_cursor")
             if not cursor:
                 return
 
-    async def get_dispute(self, dispute_id: str, **options: Unpack[ReadOptions]) -> Dispute:
+    def get_dispute(self, dispute_id: str, **options: Unpack[ReadOptions]) -> Dispute:
         """Read a dispute.
 
         Needs the scope `payments:read`.
         """
-        return cast(
-            "Dispute", await self._read(make_call(operations.GET_DISPUTE, path={"dispute_id": dispute_id}), options)
-        )
+        return cast("Dispute", self._read(make_call(GET_DISPUTE, path={"dispute_id": dispute_id}), options))
 
-    async def list_payment_disputes(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
+    def list_payment_disputes(self, payment_id: str, **options: Unpack[ReadOptions]) -> List:
         """Read all disputes of a payment.
 
         Needs the scope `payments:read`.
         """
-        return cast(
-            "List",
-            await self._read(make_call(operations.LIST_PAYMENT_DISPUTES, path={"payment_id": payment_id}), options),
-        )
+        return cast("List", self._read(make_call(LIST_PAYMENT_DISPUTES, path={"payment_id": payment_id}), options))
 
-    async def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> List:
+    def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> List:
         """List webhook endpoints, oldest first.
 
         Needs the scope `webhooks:read`.
         """
-        return cast("List", await self._read(make_call(operations.LIST_WEBHOOK_ENDPOINTS), options))
+        return cast("List", self._read(make_call(LIST_WEBHOOK_ENDPOINTS), options))
 
-    async def create_webhook_endpoint(
+    def create_webhook_endpoint(
         self,
         *,
         url: str,
@@ -329,9 +408,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[NewWebhookEndpoint]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.CREATE_WEBHOOK_ENDPOINT,
+                    CREATE_WEBHOOK_ENDPOINT,
                     body=given(
                         {"url": url}, {"event_types": event_types, "description": description, "key_kind": key_kind}
                     ),
@@ -340,17 +419,17 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def get_webhook_endpoint(self, endpoint_id: str, **options: Unpack[ReadOptions]) -> WebhookEndpointHealth:
+    def get_webhook_endpoint(self, endpoint_id: str, **options: Unpack[ReadOptions]) -> WebhookEndpointHealth:
         """Read a webhook endpoint and the health of its receiver.
 
         Needs the scope `webhooks:read`.
         """
         return cast(
             "WebhookEndpointHealth",
-            await self._read(make_call(operations.GET_WEBHOOK_ENDPOINT, path={"endpoint_id": endpoint_id}), options),
+            self._read(make_call(GET_WEBHOOK_ENDPOINT, path={"endpoint_id": endpoint_id}), options),
         )
 
-    async def update_webhook_endpoint(
+    def update_webhook_endpoint(
         self,
         endpoint_id: str,
         *,
@@ -366,9 +445,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[WebhookEndpoint]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.UPDATE_WEBHOOK_ENDPOINT,
+                    UPDATE_WEBHOOK_ENDPOINT,
                     path={"endpoint_id": endpoint_id},
                     body=given(
                         {}, {"url": url, "event_types": event_types, "description": description, "status": status}
@@ -378,7 +457,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def delete_webhook_endpoint(
+    def delete_webhook_endpoint(
         self, endpoint_id: str, **options: Unpack[WriteOptions]
     ) -> Answer[DeletedWebhookEndpoint]:
         """Delete a webhook endpoint; what is still to be delivered to it is canceled.
@@ -387,12 +466,10 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[DeletedWebhookEndpoint]",
-            await self._write(
-                make_call(operations.DELETE_WEBHOOK_ENDPOINT, path={"endpoint_id": endpoint_id}), options
-            ),
+            self._write(make_call(DELETE_WEBHOOK_ENDPOINT, path={"endpoint_id": endpoint_id}), options),
         )
 
-    async def rotate_webhook_secret(
+    def rotate_webhook_secret(
         self,
         endpoint_id: str,
         *,
@@ -406,9 +483,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[NewWebhookEndpoint]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.ROTATE_WEBHOOK_SECRET,
+                    ROTATE_WEBHOOK_SECRET,
                     path={"endpoint_id": endpoint_id},
                     body=given({}, {"overlap_seconds": overlap_seconds, "key_kind": key_kind}),
                 ),
@@ -416,19 +493,17 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def test_webhook_endpoint(self, endpoint_id: str, **options: Unpack[WriteOptions]) -> Answer[TestEvent]:
+    def test_webhook_endpoint(self, endpoint_id: str, **options: Unpack[WriteOptions]) -> Answer[TestEvent]:
         """Send a test event to this endpoint alone.
 
         Needs the scope `webhooks:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
         """
         return cast(
             "Answer[TestEvent]",
-            await self._write(
-                make_call(operations.TEST_WEBHOOK_ENDPOINT, path={"endpoint_id": endpoint_id}, body={}), options
-            ),
+            self._write(make_call(TEST_WEBHOOK_ENDPOINT, path={"endpoint_id": endpoint_id}, body={}), options),
         )
 
-    async def list_webhook_deliveries(
+    def list_webhook_deliveries(
         self,
         endpoint_id: str,
         *,
@@ -443,9 +518,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "List",
-            await self._read(
+            self._read(
                 make_call(
-                    operations.LIST_WEBHOOK_DELIVERIES,
+                    LIST_WEBHOOK_DELIVERIES,
                     path={"endpoint_id": endpoint_id},
                     query={"limit": limit, "cursor": cursor, "status": status},
                 ),
@@ -453,7 +528,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def each_webhook_deliveries(
+    def each_webhook_deliveries(
         self,
         endpoint_id: str,
         *,
@@ -461,17 +536,16 @@ class AsyncCalls(ABC):
         cursor: str | None = None,
         status: Literal["pending", "delivered", "failed", "held", "canceled"] | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any]]:
         """Yield every item of ``list_webhook_deliveries``, from ``cursor`` on. A page is read when it is needed."""
         while True:
-            page = await self.list_webhook_deliveries(endpoint_id, limit=limit, cursor=cursor, status=status, **options)
-            for item in page["data"]:
-                yield item
+            page = self.list_webhook_deliveries(endpoint_id, limit=limit, cursor=cursor, status=status, **options)
+            yield from page["data"]
             cursor = page.get("next_cursor")
             if not cursor:
                 return
 
-    async def get_webhook_delivery(
+    def get_webhook_delivery(
         self, endpoint_id: str, delivery_id: str, **options: Unpack[ReadOptions]
     ) -> WebhookDelivery:
         """Read a delivery and its attempts.
@@ -480,15 +554,12 @@ class AsyncCalls(ABC):
         """
         return cast(
             "WebhookDelivery",
-            await self._read(
-                make_call(
-                    operations.GET_WEBHOOK_DELIVERY, path={"endpoint_id": endpoint_id, "delivery_id": delivery_id}
-                ),
-                options,
+            self._read(
+                make_call(GET_WEBHOOK_DELIVERY, path={"endpoint_id": endpoint_id, "delivery_id": delivery_id}), options
             ),
         )
 
-    async def redeliver_webhook(
+    def redeliver_webhook(
         self, endpoint_id: str, delivery_id: str, **options: Unpack[WriteOptions]
     ) -> Answer[WebhookDeliverySummary]:
         """Deliver again, with the same event id and bytes.
@@ -497,15 +568,13 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[WebhookDeliverySummary]",
-            await self._write(
-                make_call(
-                    operations.REDELIVER_WEBHOOK, path={"endpoint_id": endpoint_id, "delivery_id": delivery_id}, body={}
-                ),
+            self._write(
+                make_call(REDELIVER_WEBHOOK, path={"endpoint_id": endpoint_id, "delivery_id": delivery_id}, body={}),
                 options,
             ),
         )
 
-    async def replay_webhooks(
+    def replay_webhooks(
         self,
         endpoint_id: str,
         *,
@@ -520,9 +589,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[WebhookReplay]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.REPLAY_WEBHOOKS,
+                    REPLAY_WEBHOOKS,
                     path={"endpoint_id": endpoint_id},
                     body=given({"from_ms": from_ms, "until_ms": until_ms}, {"only": only}),
                 ),
@@ -530,22 +599,19 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def get_webhook_replay(
-        self, endpoint_id: str, replay_id: str, **options: Unpack[ReadOptions]
-    ) -> WebhookReplay:
+    def get_webhook_replay(self, endpoint_id: str, replay_id: str, **options: Unpack[ReadOptions]) -> WebhookReplay:
         """Read a replay and how far it is.
 
         Needs the scope `webhooks:read`.
         """
         return cast(
             "WebhookReplay",
-            await self._read(
-                make_call(operations.GET_WEBHOOK_REPLAY, path={"endpoint_id": endpoint_id, "replay_id": replay_id}),
-                options,
+            self._read(
+                make_call(GET_WEBHOOK_REPLAY, path={"endpoint_id": endpoint_id, "replay_id": replay_id}), options
             ),
         )
 
-    async def list_events(
+    def list_events(
         self,
         *,
         limit: int | None = None,
@@ -559,36 +625,33 @@ class AsyncCalls(ABC):
         """
         return cast(
             "EventList",
-            await self._read(
-                make_call(operations.LIST_EVENTS, query={"limit": limit, "after": after, "type": type}), options
-            ),
+            self._read(make_call(LIST_EVENTS, query={"limit": limit, "after": after, "type": type}), options),
         )
 
-    async def each_events(
+    def each_events(
         self,
         *,
         limit: int | None = None,
         after: str | None = None,
         type: str | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[Event]:
+    ) -> Iterator[Event]:
         """Yield every item of ``list_events``, from ``after`` on. A page is read when it is needed."""
         while True:
-            page = await self.list_events(limit=limit, after=after, type=type, **options)
-            for item in page["data"]:
-                yield item
+            page = self.list_events(limit=limit, after=after, type=type, **options)
+            yield from page["data"]
             after = page.get("next_after")
             if not after or not page["has_more"]:
                 return
 
-    async def get_event(self, event_id: str, **options: Unpack[ReadOptions]) -> Event:
+    def get_event(self, event_id: str, **options: Unpack[ReadOptions]) -> Event:
         """Read an event, byte for byte as it is delivered.
 
         Needs the scope `events:read`.
         """
-        return cast("Event", await self._read(make_call(operations.GET_EVENT, path={"event_id": event_id}), options))
+        return cast("Event", self._read(make_call(GET_EVENT, path={"event_id": event_id}), options))
 
-    async def list_breaks(
+    def list_breaks(
         self,
         *,
         limit: int | None = None,
@@ -603,15 +666,13 @@ class AsyncCalls(ABC):
         """
         return cast(
             "BreakList",
-            await self._read(
-                make_call(
-                    operations.LIST_BREAKS, query={"limit": limit, "cursor": cursor, "status": status, "class": class_}
-                ),
+            self._read(
+                make_call(LIST_BREAKS, query={"limit": limit, "cursor": cursor, "status": status, "class": class_}),
                 options,
             ),
         )
 
-    async def each_breaks(
+    def each_breaks(
         self,
         *,
         limit: int | None = None,
@@ -619,49 +680,42 @@ class AsyncCalls(ABC):
         status: str | None = None,
         class_: str | None = None,
         **options: Unpack[ReadOptions],
-    ) -> AsyncIterator[BreakSummary]:
+    ) -> Iterator[BreakSummary]:
         """Yield every item of ``list_breaks``, from ``cursor`` on. A page is read when it is needed."""
         while True:
-            page = await self.list_breaks(limit=limit, cursor=cursor, status=status, class_=class_, **options)
-            for item in page["data"]:
-                yield item
+            page = self.list_breaks(limit=limit, cursor=cursor, status=status, class_=class_, **options)
+            yield from page["data"]
             cursor = page.get("next_cursor")
             if not cursor:
                 return
 
-    async def get_break(self, break_id: str, **options: Unpack[ReadOptions]) -> Break:
+    def get_break(self, break_id: str, **options: Unpack[ReadOptions]) -> Break:
         """Read a break, its evidence, why it arose and its correction.
 
         Needs the scope `breaks:read`.
         """
-        return cast("Break", await self._read(make_call(operations.GET_BREAK, path={"break_id": break_id}), options))
+        return cast("Break", self._read(make_call(GET_BREAK, path={"break_id": break_id}), options))
 
-    async def get_break_history(self, break_id: str, **options: Unpack[ReadOptions]) -> BreakHistory:
+    def get_break_history(self, break_id: str, **options: Unpack[ReadOptions]) -> BreakHistory:
         """Read the changes of a break, the steps of its correction and the comments on it, oldest first.
 
         Needs the scope `breaks:read`.
         """
-        return cast(
-            "BreakHistory",
-            await self._read(make_call(operations.GET_BREAK_HISTORY, path={"break_id": break_id}), options),
-        )
+        return cast("BreakHistory", self._read(make_call(GET_BREAK_HISTORY, path={"break_id": break_id}), options))
 
-    async def comment_on_break(
-        self, break_id: str, *, text: str, **options: Unpack[WriteOptions]
-    ) -> Answer[BreakComment]:
+    def comment_on_break(self, break_id: str, *, text: str, **options: Unpack[WriteOptions]) -> Answer[BreakComment]:
         """Comment on a break.
 
         Needs the scope `breaks:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
         """
         return cast(
             "Answer[BreakComment]",
-            await self._write(
-                make_call(operations.COMMENT_ON_BREAK, path={"break_id": break_id}, body=given({"text": text}, {})),
-                options,
+            self._write(
+                make_call(COMMENT_ON_BREAK, path={"break_id": break_id}, body=given({"text": text}, {})), options
             ),
         )
 
-    async def assign_break(
+    def assign_break(
         self, break_id: str, *, assignee: str | None, **options: Unpack[WriteOptions]
     ) -> Answer[BreakSummary]:
         """Hand a break to somebody of yours, or to nobody.
@@ -670,22 +724,19 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[BreakSummary]",
-            await self._write(
-                make_call(operations.ASSIGN_BREAK, path={"break_id": break_id}, body=given({"assignee": assignee}, {})),
-                options,
+            self._write(
+                make_call(ASSIGN_BREAK, path={"break_id": break_id}, body=given({"assignee": assignee}, {})), options
             ),
         )
 
-    async def get_correction(self, break_id: str, **options: Unpack[ReadOptions]) -> Correction:
+    def get_correction(self, break_id: str, **options: Unpack[ReadOptions]) -> Correction:
         """Read the correction of a break.
 
         Needs the scope `breaks:read`.
         """
-        return cast(
-            "Correction", await self._read(make_call(operations.GET_CORRECTION, path={"break_id": break_id}), options)
-        )
+        return cast("Correction", self._read(make_call(GET_CORRECTION, path={"break_id": break_id}), options))
 
-    async def propose_correction(
+    def propose_correction(
         self, break_id: str, *, amount_minor: int, proposal_version: int, **options: Unpack[WriteOptions]
     ) -> Answer[Correction]:
         """Change what is proposed; whoever does can't decide about it.
@@ -694,9 +745,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Correction]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.PROPOSE_CORRECTION,
+                    PROPOSE_CORRECTION,
                     path={"break_id": break_id},
                     body=given({"amount_minor": amount_minor, "proposal_version": proposal_version}, {}),
                 ),
@@ -704,7 +755,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def approve_correction(
+    def approve_correction(
         self, break_id: str, *, proposal_version: int, **options: Unpack[WriteOptions]
     ) -> Answer[Correction]:
         """Approve the proposal as it was read; it is carried out soon.
@@ -713,9 +764,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Correction]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.APPROVE_CORRECTION,
+                    APPROVE_CORRECTION,
                     path={"break_id": break_id},
                     body=given({"proposal_version": proposal_version}, {}),
                 ),
@@ -723,7 +774,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def reject_correction(
+    def reject_correction(
         self, break_id: str, *, proposal_version: int, **options: Unpack[WriteOptions]
     ) -> Answer[Correction]:
         """Reject the proposal as it was read.
@@ -732,9 +783,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Correction]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.REJECT_CORRECTION,
+                    REJECT_CORRECTION,
                     path={"break_id": break_id},
                     body=given({"proposal_version": proposal_version}, {}),
                 ),
@@ -742,17 +793,14 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def list_break_matches(self, break_id: str, **options: Unpack[ReadOptions]) -> MatchList:
+    def list_break_matches(self, break_id: str, **options: Unpack[ReadOptions]) -> MatchList:
         """List the matches by hand that a break is in, oldest first.
 
         Needs the scope `breaks:read`.
         """
-        return cast(
-            "MatchList",
-            await self._read(make_call(operations.LIST_BREAK_MATCHES, path={"break_id": break_id}), options),
-        )
+        return cast("MatchList", self._read(make_call(LIST_BREAK_MATCHES, path={"break_id": break_id}), options))
 
-    async def match_breaks(
+    def match_breaks(
         self,
         break_id: str,
         *,
@@ -767,9 +815,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Match]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.MATCH_BREAKS,
+                    MATCH_BREAKS,
                     path={"break_id": break_id},
                     body=given({"reason": reason}, {"break_ids": break_ids, "accept_difference": accept_difference}),
                 ),
@@ -777,7 +825,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def unmatch_breaks(
+    def unmatch_breaks(
         self, break_id: str, match_id: str, *, reason: str, **options: Unpack[WriteOptions]
     ) -> Answer[Match]:
         """Take a match back; the next run finds its rows again.
@@ -786,9 +834,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "Answer[Match]",
-            await self._write(
+            self._write(
                 make_call(
-                    operations.UNMATCH_BREAKS,
+                    UNMATCH_BREAKS,
                     path={"break_id": break_id, "match_id": match_id},
                     body=given({"reason": reason}, {}),
                 ),
@@ -796,7 +844,7 @@ class AsyncCalls(ABC):
             ),
         )
 
-    async def get_idempotency_key(
+    def get_idempotency_key(
         self, idempotency_key: str, *, operation: str | None = None, **options: Unpack[ReadOptions]
     ) -> IdempotencyRecordList:
         """Read what became of an idempotency key, by operation.
@@ -805,11 +853,9 @@ class AsyncCalls(ABC):
         """
         return cast(
             "IdempotencyRecordList",
-            await self._read(
+            self._read(
                 make_call(
-                    operations.GET_IDEMPOTENCY_KEY,
-                    path={"idempotency_key": idempotency_key},
-                    query={"operation": operation},
+                    GET_IDEMPOTENCY_KEY, path={"idempotency_key": idempotency_key}, query={"operation": operation}
                 ),
                 options,
             ),
