@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from payonce.client import errors
+from payonce.client.api.calls import Calls
 from payonce.client.backoff import Backoff
 from payonce.client.call import Answer
-from payonce.client.api.calls import Calls
 from payonce.client.intents import IntentKey
 from payonce.client.settings import (
     DEFAULT_ATTEMPT_TIMEOUT_SECONDS,
