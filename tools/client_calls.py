@@ -42,11 +42,28 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     Those that need no API key are called by gateways, which sign their requests instead.
     """
     return [
-        (method.upper(), path, item[method])
+        (method.upper(), path, _inlined(item[method], document))
         for path, item in document["paths"].items()
         for method in METHODS
         if method in item and item[method].get("security") != []
     ]
+
+
+def _inlined(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Return the operation with its parameters and answers themselves, where it refers to shared ones."""
+
+    def target(part: dict[str, Any]) -> dict[str, Any]:
+        while "$ref" in part:
+            _, kind, name = part["$ref"].removeprefix("#/").split("/")
+            part = document["components"][kind][name]
+        return part
+
+    return {
+        **operation,
+        "parameters": [target(parameter) for parameter in operation.get("parameters", [])],
+        "responses": {status: target(answer) for status, answer in operation["responses"].items()},
+        "requestBody": target(operation.get("requestBody", {})),
+    }
 
 
 def python_name(name: str) -> str:
@@ -81,7 +98,12 @@ def _named(reference: str, document: dict[str, Any]) -> str:
     if not reference.startswith(SCHEMAS):
         return "str"  # a query's own definition, an enumeration of texts
     target = document["components"]["schemas"][reference.removeprefix(SCHEMAS)]
-    return reference.removeprefix(SCHEMAS) if "properties" in target else kind_of(target, document)
+    return reference.removeprefix(SCHEMAS) if _has_name(target) else kind_of(target, document)
+
+
+def _has_name(schema: dict[str, Any]) -> bool:
+    """Return whether the schema becomes a type with a name: a document, or one of several documents."""
+    return "properties" in schema or "oneOf" in schema or "anyOf" in schema
 
 
 def models(document: dict[str, Any]) -> str:
@@ -100,13 +122,15 @@ def models(document: dict[str, Any]) -> str:
         "",
     ]
     for name, schema in document["components"]["schemas"].items():
-        if name.endswith("Body") or "properties" not in schema:
+        if name.endswith("Body") or not _has_name(schema):
             continue
         lines += ["", *_model(name, schema, document), ""]
     return "\n".join(lines)
 
 
 def _model(name: str, schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    if "properties" not in schema:
+        return [f"type {name} = {kind_of(schema, document)}"]
     required = set(schema.get("required", ()))
     members = {
         member: kind if member in required else f"NotRequired[{kind}]"
@@ -132,7 +156,7 @@ def arguments(operation: dict[str, Any], path: str, document: dict[str, Any]) ->
         if parameter["in"] == "header" and name in COMMON_HEADERS:
             continue
         kind = kind_of(parameter["schema"], document)
-        required = parameter["in"] == "path"
+        required = parameter["in"] == "path" or parameter.get("required", False)
         found[parameter["in"]].append(Argument(python_name(name), name, kind, required))
     found["path"].sort(key=lambda argument: path.index(f"{{{argument.sent}}}"))
     body = _resolved(operation.get("requestBody", {}).get("content", {}).get("application/json", {}), document)
@@ -318,7 +342,8 @@ def _iterator(
     item = kind_of(schema["properties"]["data"].get("items", {}), document)
     await_, async_, iterator = ("await ", "async ", "AsyncIterator") if is_async else ("", "", "Iterator")
     signature = "self" + "".join(f", {each.name}: {each.kind}" for each in found["path"]) + ", *"
-    signature += "".join(f", {each.name}: {_optional(each)}" for each in found["query"])
+    named = sorted(found["query"], key=lambda argument: not argument.required)
+    signature += "".join(f", {each.name}: {_optional(each)}" for each in named)
     handed = ", ".join([*(a.name for a in found["path"]), *(f"{a.name}={a.name}" for a in found["query"])])
     more = ' or not page["has_more"]' if "has_more" in schema["properties"] else ""
     loop = ['            yield from page["data"]']

@@ -26,8 +26,25 @@ from tools.client_calls import FOLDER, made
 
 DOCUMENT = json.loads((REPOSITORY / "openapi.json").read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def whole(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return the operation with its parameters and answers themselves, where it refers to shared ones."""
+
+    def read(part: Any) -> Any:
+        reference = part.get("$ref", "") if isinstance(part, dict) else ""
+        if reference and not reference.startswith("#/components/schemas/"):
+            _, _, kind, name = reference.split("/")
+            return DOCUMENT["components"][kind][name]
+        return part
+
+    parameters = [read(parameter) for parameter in operation.get("parameters", [])]
+    responses = {status: read(response) for status, response in operation["responses"].items()}
+    return {**operation, "parameters": parameters, "responses": responses}
+
+
 OPERATIONS = {
-    operation["operationId"]: (method.upper(), path, operation)
+    operation["operationId"]: (method.upper(), path, whole(operation))
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
     if isinstance(operation, dict) and operation.get("security") != []
@@ -127,7 +144,7 @@ def test_arguments_are_those_of_the_schema(name: str, client: type) -> None:
     expected |= {python_name(member): member in schema.get("required", ()) for member in schema.get("properties", {})}
     for parameter in operation.get("parameters", []):
         if parameter["in"] != "path" and parameter["name"] not in OF_OPTIONS:
-            expected[python_name(parameter["name"])] = False
+            expected[python_name(parameter["name"])] = parameter.get("required", False)
     signature = inspect.signature(getattr(client, name))
     found = {
         parameter.name: parameter.default is inspect.Parameter.empty
@@ -174,10 +191,12 @@ def test_only_what_must_be_given_is_sent_otherwise(name: str) -> None:
     _, path, operation = OPERATIONS[name]
     positional, _, body = arguments_of(operation, path)
     required = {member: body[member] for member in body_schema(operation).get("required", ())}
+    asked = {p["name"]: "x" for p in operation.get("parameters", []) if p["in"] == "query" and p.get("required")}
     stage = Stage([answer(200, example(answer_schema(operation)))])
-    getattr(stage.client(), name)(*positional, **{python_name(member): value for member, value in required.items()})
+    named = {python_name(member): value for member, value in {**required, **asked}.items()}
+    getattr(stage.client(), name)(*positional, **named)
     [request] = stage.sent
-    assert not request.url.params
+    assert dict(request.url.params) == asked
     assert json.loads(request.content or b"{}") == required
 
 
@@ -214,9 +233,10 @@ def _agrees(kind: Any, schema: dict[str, Any], where: str) -> None:
     if "const" in schema or "enum" in schema:
         values = [schema["const"]] if "const" in schema else schema["enum"]
         assert kind is str if len(values) > 20 else list(get_args(kind)) == values, where
-    elif "anyOf" in schema and "properties" not in schema:
-        assert len(get_args(kind)) == len(schema["anyOf"]), where
-        for part, each in zip(get_args(kind), schema["anyOf"], strict=True):
+    elif ("anyOf" in schema or "oneOf" in schema) and "properties" not in schema:
+        parts = schema.get("anyOf") or schema["oneOf"]
+        assert len(get_args(kind)) == len(parts), where
+        for part, each in zip(get_args(kind), parts, strict=True):
             _agrees(part, each, where)
     elif schema.get("type") == "array":
         assert get_origin(kind) is list, where
@@ -259,12 +279,12 @@ def test_iterators_read_page_after_page_when_needed(name: str) -> None:
 
     pages = [page([1, 2], "c1"), httpx.ReadTimeout("lost"), page([], "c2"), page([3], None)]
     stage = Stage(list(pages))
-    iterated = getattr(stage.client(), f"each_{name.removeprefix('list_')}")(*positional, limit=2)
+    asked = {p["name"]: "x" for p in operation.get("parameters", []) if p["in"] == "query" and p.get("required")}
+    iterated = getattr(stage.client(), f"each_{name.removeprefix('list_')}")(*positional, limit=2, **asked)
     assert stage.sent == []
     assert [next(iterated)["id"], len(stage.sent)] == [1, 1]
     assert [item["id"] for item in iterated] == [2, 3]
-    asked = [request.url.params.get(cursor) for request in stage.sent]
-    assert asked == [None, "c1", "c1", "c2"]
+    assert [request.url.params.get(cursor) for request in stage.sent] == [None, "c1", "c1", "c2"]
     assert {request.url.params["limit"] for request in stage.sent} == {"2"}
 
     later = Stage(list(pages))
@@ -272,7 +292,7 @@ def test_iterators_read_page_after_page_when_needed(name: str) -> None:
     async def ask() -> list[Any]:
         async with later.async_client() as client:
             each = getattr(client, f"each_{name.removeprefix('list_')}")
-            return [item["id"] async for item in each(*positional, limit=2)]
+            return [item["id"] async for item in each(*positional, limit=2, **asked)]
 
     assert asyncio.run(ask()) == [1, 2, 3]
 
