@@ -222,11 +222,20 @@ def test_models_have_the_schemas_members_and_values(name: str) -> None:
         _agrees(inner, schema["properties"][member], f"{name}.{member}")
 
 
+UNIONS = [n for n, s in SCHEMAS.items() if {"anyOf", "oneOf"} & set(s) and "properties" not in s]
+
+
+def test_one_of_several_documents_is_one_of_several_models() -> None:
+    for name in UNIONS:
+        parts = [part["$ref"].rpartition("/")[2] for part in SCHEMAS[name].get("oneOf", SCHEMAS[name].get("anyOf"))]
+        assert get_args(getattr(models, name).__value__) == tuple(getattr(models, part) for part in parts)
+
+
 def _agrees(kind: Any, schema: dict[str, Any], where: str) -> None:
     """Fails when a Python type and a schema differ."""
     if "$ref" in schema:
         target = resolved(schema)
-        if "properties" in target:
+        if {"properties", "anyOf", "oneOf"} & set(target):
             assert kind is getattr(models, schema["$ref"].rpartition("/")[2]), where
             return
         schema = target
