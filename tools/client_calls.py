@@ -207,9 +207,7 @@ def paging(operation: dict[str, Any], schema: dict[str, Any]) -> tuple[str, str]
 def calls(document: dict[str, Any], *, is_async: bool) -> str:
     """Return the module of the methods, sync or async."""
     name, kind = ("AsyncCalls", "async") if is_async else ("Calls", "sync")
-    types = sorted(
-        n for n, s in document["components"]["schemas"].items() if "properties" in s and not n.endswith("Body")
-    )
+    types = sorted(n for n, s in document["components"]["schemas"].items() if _has_name(s) and not n.endswith("Body"))
     iterator = "AsyncIterator" if is_async else "Iterator"
     methods: list[str] = []
     for method, path, operation in operations(document):
