@@ -10,6 +10,7 @@ import itertools
 import os
 import socket
 import tempfile
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from payonce.client import Answer, AsyncClient, Backoff, Client, Declined, Journ
 from payonce.client.attempts import Attempts
 from tests.support.api_server import API_KEY, ApiServer, running_api
 from tests.support.faulty_network import Fault, faulty_network
+from tests.support.tcp_faults import read_request, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,6 +163,34 @@ def test_nobody_there_is_certainly_nothing() -> None:
         port = listener.getsockname()[1]
     with Client(f"http://127.0.0.1:{port}", API_KEY, **IMPATIENT) as client, pytest.raises(NothingExecuted):
         pay(client, 1, timeout_seconds=1.5)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_answer_that_drips_in_does_not_outlast_its_attempt(kind: str) -> None:
+    """httpx limits each read alone: a byte every 50 ms would hold a caller without a deadline for ever."""
+    asked: list[float] = []
+
+    def drip(connection: socket.socket) -> None:
+        read_request(connection)
+        asked.append(time.monotonic())
+        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
+        while time.monotonic() < asked[-1] + 10:
+            connection.sendall(b" ")
+            time.sleep(0.05)
+
+    def wait(url: str) -> None:
+        with Client(url, API_KEY, **IMPATIENT) as client:
+            pay(client, 1, timeout_seconds=2)
+
+    async def wait_async(url: str) -> None:
+        async with AsyncClient(url, API_KEY, **IMPATIENT) as client:
+            await client.create_payment(amount_minor=1, currency="EUR", payment_method="pm_x", timeout_seconds=2)
+
+    with serving(drip) as port, pytest.raises(OutcomeUnknown):
+        url = f"http://127.0.0.1:{port}"
+        wait(url) if kind == "sync" else asyncio.run(wait_async(url))
+    assert len(asked) >= 2
+    assert time.monotonic() < asked[0] + 30
 
 
 def test_what_the_operator_sees_of_a_key(api: ApiServer) -> None:

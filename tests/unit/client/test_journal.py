@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import sqlite3
@@ -175,6 +176,23 @@ def test_a_call_that_was_cut_off_stays_open(path: Path) -> None:
         pay(stage.client(intents=journal), intent="order-17")
     [left] = journal.open_intents()
     assert (left.operation, left.intent, left.idempotency_key) == ("create_payment", "order-17", stage.sent_keys()[0])
+
+
+def test_a_cancelled_task_leaves_its_intent_open(path: Path) -> None:
+    """Fails when a task that is cancelled while it waits for the answer counts as one that did nothing."""
+    journal = Journal(path)
+    stage = Stage([FORBIDDEN])
+
+    async def main() -> None:
+        async with stage.async_client(intents=journal) as client:
+            task: asyncio.Task[Any] = asyncio.ensure_future(pay(client, intent="order-17"))
+            stage.on_send = task.cancel
+            with pytest.raises(asyncio.CancelledError):
+                await task
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert [each.intent for each in journal.open_intents()] == ["order-17"]
 
 
 def test_an_intent_older_than_the_apis_memory_is_not_sent(path: Path) -> None:
