@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from payonce.client import (
+    AsyncClient,
     Declined,
     DerivedKeys,
     IntentReused,
@@ -27,7 +28,7 @@ from payonce.client import (
     Refused,
 )
 from payonce.client.journal import DAY_SECONDS, DEFAULT_KEEP_SECONDS, DEFAULT_KEY_LIFETIME_SECONDS, HOUR_SECONDS
-from tests.support.client import Stage, created, pay, problem
+from tests.support.client import API_KEY, URL, Stage, created, pay, problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,15 +182,22 @@ def test_a_call_that_was_cut_off_stays_open(path: Path) -> None:
 def test_a_cancelled_task_leaves_its_intent_open(path: Path) -> None:
     """Fails when a task that is cancelled while it waits for the answer counts as one that did nothing."""
     journal = Journal(path)
-    stage = Stage([FORBIDDEN])
 
     async def main() -> None:
-        async with stage.async_client(intents=journal) as client:
-            task: asyncio.Task[Any] = asyncio.ensure_future(pay(client, intent="order-17"))
-            stage.on_send = task.cancel
+        arrived = asyncio.Event()
+
+        async def handle(_request: httpx.Request) -> httpx.Response:
+            arrived.set()
+            await asyncio.Event().wait()
+            raise AssertionError("nobody answers")
+
+        http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
+        async with http, AsyncClient(URL, API_KEY, intents=journal, http=http) as client:
+            task = asyncio.ensure_future(pay(client, intent="order-17"))  # type: ignore[arg-type]
+            await arrived.wait()
+            task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-                await asyncio.sleep(0)
 
     asyncio.run(main())
     assert [each.intent for each in journal.open_intents()] == ["order-17"]
