@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: acceptance site help setup test suites e2e-beside quick lint unit contract functional infrastructure simulation simulate simulate-page crash-matrix crash-slice fault-matrix waiting-races correction-kills recall recall-slice outside-month e2e demo up down down-all sam-local bench bench-card-numbers bench-reconciliation report-page spark bench-spark openapi openapi-check lock clean lab lab-slice route-watch security audit evidence spec spec-page specification histories histories-slice histories-page histories-planted load kept-keys restarts soak faults faults-slice outage-drill mechanisms mutants capacity-page
+.PHONY: $(shell sed -nE 's/^([a-z0-9-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -51,6 +51,7 @@ lint: setup ## ruff, mypy, dependency rule, template and security checks
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m bandit -q -r layers/payonce functions -ll -s B608 # ruff's S608 looks at the same, line by line
 	$(PY) tools/openapi.py --check
+	$(PY) tools/client_calls.py --check
 	$(PY) tools/bank_acceptance.py --check
 
 security: setup .venv-security/.ready ## Checkov on the template, bandit, licences of every locked package, bills of materials in .local/sbom
@@ -73,6 +74,9 @@ unit: setup ## pure and moto tests, no sockets
 
 contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB Local, Valkey, sandbox bank, localstripe, the fake of Adyen)
 	$(PYTEST) tests/contract $(PARALLEL)
+
+client-kills: setup ## the Python client killed between any two of its steps, and started again: minutes
+	PAYONCE_CLIENT_KILL_STRIDE=1 $(PYTEST) tests/contract/client/test_kills.py
 
 waiting-races: setup ## 1,000 races about payments that the bank holds, on DynamoDB Local: prints how they ended
 	PAYONCE_RACES=1000 $(PYTEST) tests/contract/test_waiting_races.py -s --timeout=1800
@@ -234,8 +238,9 @@ route-watch: setup ## the route watch on public and drawn series: PAYONCE_NAB_DA
 site: setup ## the documentation as a site with search, in .local/site/html
 	$(PY) -m tools.site
 
-openapi: setup ## write openapi.json from the routes
+openapi: setup ## write openapi.json from the routes, and the Python client's methods from it
 	$(PY) tools/openapi.py
+	$(PY) tools/client_calls.py
 
 lock: setup ## renew the lock files from the .in files
 	tools/lock.sh
