@@ -10,7 +10,7 @@
     ├── RateLimitError (429)                NeverSent       the limiter runs before anything else, except:
     │     any other code, as lock_timeout   Unknown, r      the lock may be requested in the middle of the work
     ├── AuthenticationError (401),
-    │   PermissionError (403)               NeverSent       refused at once; the operator is told, the payer is not
+    │   PermissionError (403)               NeverSent       CredentialsRefused: the operator is told, the payer is not
     ├── NothingSentError                    NeverSent       our own: no byte was sent
     ├── APIConnectionError                  Unknown, r      the request may have arrived
     ├── IdempotencyError                    Unknown         our key with another request: a defect on one side
@@ -34,7 +34,15 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Declined, NeverSent, OperationKind, Unknown
+from payonce.domain.gateway import (
+    CANCELED,
+    PAYMENT_EXPIRED,
+    CredentialsRefused,
+    Declined,
+    NeverSent,
+    OperationKind,
+    Unknown,
+)
 from payonce.gateways.declines import (
     ALREADY_CAPTURED,
     ALREADY_REFUNDED,
@@ -144,7 +152,7 @@ def outcome_of_error(
             return NeverSent("HTTP 429", _retry_after_seconds(error))
         case stripe.AuthenticationError() | stripe.PermissionError():
             _log("the gateway refuses our credentials", error, gateway, reference)
-            return NeverSent("the gateway refuses our credentials")
+            return CredentialsRefused("the gateway refuses our credentials")
         case stripe.InvalidRequestError():
             return _outcome_of_invalid_request(error, gateway, reference, kind)
         case stripe.IdempotencyError():

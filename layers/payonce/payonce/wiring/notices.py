@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError, NotFound
+from payonce.domain.gateway_address import parts_of
 from payonce.observability import get_logger
 from payonce.wiring.application import Application
 from payonce.wiring.aws_clients import secret_reader
@@ -70,15 +71,14 @@ class NoticeApplication(Application):
         from payonce.notices.applying import Applier
         from payonce.notices.told import KeptNoticeBook
 
-        book = KeptNoticeBook(self.database)
         return Applier(
             services=self.services,
             store=self.store,
-            finder=Finder(self.database, self.store, book),
+            finder=Finder(self.database, self.store),
             recover=self.recovery.recover,
             gateway_named=self.gateway,
             queue=self.notice_queue,
-            book=book,
+            book_at=lambda address: KeptNoticeBook(self.database, parts_of(address)),
         )
 
     def notice_reader(self, gateway: str) -> NoticeReader:
