@@ -167,6 +167,12 @@ def outcome_of_error(
             return Unknown(f"unreadable answer: {type(error).__name__}", repeatable=True)
 
 
+def not_asked(error: Exception) -> Unknown:
+    """Return the outcome for an exception of a question. It proves nothing about what was asked."""
+    refused = isinstance(error, stripe.AuthenticationError | stripe.PermissionError)
+    return (NotAllowed if refused else Unknown)(f"the gateway could not be asked: {type(error).__name__}")
+
+
 def _is_repeatable(error: stripe.StripeError) -> bool:
     advice = (error.headers or {}).get("stripe-should-retry")
     if advice in {"true", "false"}:

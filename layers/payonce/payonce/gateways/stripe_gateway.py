@@ -19,7 +19,6 @@ from payonce.domain.gateway import (
     Declined,
     GatewayCapabilities,
     NeverSent,
-    NotAllowed,
     OperationKind,
     Pending,
     Succeeded,
@@ -30,7 +29,7 @@ from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, DECLINED, declined
 from payonce.gateways.method_types import METHOD_TYPES
 from payonce.gateways.stripe_charge import read_charge
-from payonce.gateways.stripe_errors import DECLINE_CODES, outcome_of_error
+from payonce.gateways.stripe_errors import DECLINE_CODES, not_asked, outcome_of_error
 from payonce.gateways.stripe_http import MAX_ANSWER_BYTES, BoundHttpClient
 from payonce.gateways.stripe_lookup import StripeLookup
 from payonce.gateways.stripe_methods import check_method
@@ -154,7 +153,7 @@ class StripeGateway:
                     "request_id": getattr(error, "request_id", None),
                 },
             )
-            return _not_asked(error)
+            return not_asked(error)
         if isinstance(found, AwaitsPayer) and found.reason in DECLINE_CODES:
             return withdraw(client, instruction, found, gateway=self._name)
         return found
@@ -180,7 +179,7 @@ class StripeGateway:
         try:
             return read_charge(self._client(deadline), gateway_charge_id)
         except Exception as error:
-            return _not_asked(error)
+            return not_asked(error)
 
     def account_of_key(self, deadline: Deadline) -> str:
         """See ``TellsAccount``: https://docs.stripe.com/api/accounts/retrieve, without an id."""
@@ -199,11 +198,6 @@ class StripeGateway:
             max_network_retries=0,  # payonce controls the retries: it asks before it sends again
             http_client=BoundHttpClient(self._exchange, deadline),
         )
-
-
-def _not_asked(error: Exception) -> Unknown:
-    refused = isinstance(error, stripe.AuthenticationError | stripe.PermissionError)
-    return (NotAllowed if refused else Unknown)(f"the gateway could not be asked: {type(error).__name__}")
 
 
 def _judge(instruction: Instruction, document: StripeDocument) -> SubmitOutcome:

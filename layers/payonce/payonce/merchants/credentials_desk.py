@@ -31,16 +31,21 @@ from payonce.merchants.gateway_accounts import (
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from payonce.merchants.gateway_accounts import MerchantAccounts
-    from payonce.ports import Cipher, Clock, Database
+    from payonce.ports import Cipher, Clock, Database, Write
 
 MAX_ACCOUNTS = 20  # of a merchant at a gateway, retired ones included: some 1 KB each in one item
 
 
 class CredentialsDesk:
-    """Changes the accounts of merchants at gateways. ``cipher`` seals their secrets."""
+    """Changes the accounts of merchants at gateways. ``cipher`` returns what seals their secrets.
 
-    def __init__(self, *, database: Database, cipher: Cipher, clock: Clock) -> None:
+    ``beside``: writes of the same transaction, such as an entry of the audit trail.
+    """
+
+    def __init__(self, *, database: Database, cipher: Callable[[], Cipher], clock: Clock) -> None:
         self._database = database
         self._cipher = cipher
         self._clock = clock
@@ -50,7 +55,14 @@ class CredentialsDesk:
         return read_accounts(self._database, merchant_id, gateway)
 
     def set(
-        self, merchant_id: str, gateway: str, account: str, kind: AccountKind, secrets: AccountSecrets | None
+        self,
+        merchant_id: str,
+        gateway: str,
+        account: str,
+        kind: AccountKind,
+        secrets: AccountSecrets | None,
+        *,
+        beside: Sequence[Write] = (),
     ) -> StoredAccount:
         """Put ``account`` into use for new payments, and return it. An account that was retired comes back.
 
@@ -63,9 +75,6 @@ class CredentialsDesk:
             raise CredentialsRejected("An account's id has 1 to 80 characters of A-Z, a-z, 0-9, _, . and -.")
         before = self.accounts(merchant_id, gateway)
         known = before.accounts.get(account)
-        if known is not None and known.kind is not kind and known.sealed is not None:
-            # Its payments' events would be looked for in another place than those that were kept.
-            raise CredentialsRejected(f"{account} is stored as {known.kind.value}; forget it first.")
         if known is None and len(before.accounts) >= MAX_ACCOUNTS:
             raise CredentialsRejected(f"A merchant has at most {MAX_ACCOUNTS} accounts at a gateway.")
         now_ms = self._clock.now_ms()
@@ -76,7 +85,7 @@ class CredentialsDesk:
         in_use = before.accounts.get(before.current)
         if in_use is not None and in_use.account != account:
             after = after.with_account(replace(in_use, retired_at_ms=now_ms))
-        self._write(before, replace(after, current=account))
+        self._write(before, replace(after, current=account), beside)
         return stored
 
     def rotate(
@@ -87,6 +96,7 @@ class CredentialsDesk:
         *,
         api_key: str | None,
         events_secrets: tuple[str, ...] | None,
+        beside: Sequence[Write] = (),
     ) -> StoredAccount:
         """Replace secrets of ``account`` ("" for the one in use), and return it. What is ``None`` stays as it was.
 
@@ -96,26 +106,26 @@ class CredentialsDesk:
         known = before.accounts.get(account or before.current)
         if known is None or known.sealed is None:
             raise CredentialsRejected("There is no account here that has secrets of its own.")
-        held = open_secrets(self._cipher, before, known.account)
+        held = open_secrets(self._cipher(), before, known.account)
         secrets = AccountSecrets(
             held.api_key if api_key is None else api_key,
             held.events_secrets if events_secrets is None else events_secrets,
         )
         stored = self._with_secrets(before, known, secrets)
-        self._write(before, before.with_account(stored))
+        self._write(before, before.with_account(stored), beside)
         return stored
 
-    def retire(self, merchant_id: str, gateway: str) -> StoredAccount:
+    def retire(self, merchant_id: str, gateway: str, *, beside: Sequence[Write] = ()) -> StoredAccount:
         """Let new payments go to the platform's account again. Raises ``CredentialsRejected`` where they do already."""
         before = self.accounts(merchant_id, gateway)
         known = before.accounts.get(before.current)
         if known is None:
             raise CredentialsRejected("The merchant has no account of its own in use here.")
         stored = replace(known, retired_at_ms=self._clock.now_ms())
-        self._write(before, replace(before.with_account(stored), current=PLATFORM))
+        self._write(before, replace(before.with_account(stored), current=PLATFORM), beside)
         return stored
 
-    def forget(self, merchant_id: str, gateway: str, account: str) -> StoredAccount:
+    def forget(self, merchant_id: str, gateway: str, account: str, *, beside: Sequence[Write] = ()) -> StoredAccount:
         """Delete a retired account's secrets for good. That it was the merchant's stays known.
 
         Raises ``CredentialsRejected`` for the account in use, and for an unknown one.
@@ -127,7 +137,7 @@ class CredentialsDesk:
         forgotten = replace(known, fingerprint="", events_secret_count=0, changed_at_ms=self._clock.now_ms())
         # A new version, so that no process goes on with what it has opened.
         stored = replace(forgotten, sealed=None, version=known.version + 1)
-        self._write(before, before.with_account(stored))
+        self._write(before, before.with_account(stored), beside)
         return stored
 
     def _with_secrets(
@@ -138,12 +148,12 @@ class CredentialsDesk:
             return replace(following, sealed=None, fingerprint="", events_secret_count=0)
         return replace(
             following,
-            sealed=seal_secrets(self._cipher, where, account.account, secrets),
+            sealed=seal_secrets(self._cipher(), where, account.account, secrets),
             fingerprint=fingerprint_of(secrets.api_key),
             events_secret_count=len(secrets.events_secrets),
         )
 
-    def _write(self, before: MerchantAccounts, after: MerchantAccounts) -> None:
+    def _write(self, before: MerchantAccounts, after: MerchantAccounts, beside: Sequence[Write]) -> None:
         key = accounts_key(before.merchant_id, before.gateway)
         item = to_item(replace(after, revision=before.revision + 1))
         write = (
@@ -157,8 +167,6 @@ class CredentialsDesk:
             )
         )
         try:
-            self._database.write([write])
+            self._database.write([write, *beside])
         except WriteConflict:
-            raise CredentialsRejected(
-                "Another operator has changed these accounts meanwhile. Look, and repeat."
-            ) from None
+            raise CredentialsRejected("Another operator has changed these accounts. Look, and repeat.") from None

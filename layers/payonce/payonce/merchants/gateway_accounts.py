@@ -29,15 +29,17 @@ if TYPE_CHECKING:
 
     from payonce.ports import Cipher, Database, Item, Key
 
+# A part of KMS's encryption context: by it a role opens these secrets and no others (template.yaml).
+PURPOSE = "gateway_credentials"
 FINGERPRINT_CHARACTERS = 12  # of SHA-256: enough to tell two keys apart, and of no use to find one that is random
 
 
 class AccountKind(StrEnum):
     """By whose key an account is used.
 
-    ``OWN``: by its own, and its events are signed with its own secrets. ``CONNECTED``: by the platform's, whose requests
-    name the account (Stripe Connect, a merchant account of the platform's Adyen company); the platform's secret signs
-    its events, which name the account too.
+    ``OWN``: by its own, and its events are signed with its own secrets. ``CONNECTED``: by the platform's, whose
+    requests name the account (Stripe Connect, a merchant account of the platform's Adyen company); the platform's
+    secret signs its events, which name the account too.
     """
 
     OWN = "own"
@@ -142,7 +144,7 @@ def open_secrets(cipher: Cipher, where: MerchantAccounts, account: str) -> Accou
 
 
 def _context(where: MerchantAccounts, account: str) -> dict[str, str]:
-    return {"merchant_id": where.merchant_id, "gateway": where.gateway, "account": account}
+    return {"purpose": PURPOSE, "merchant_id": where.merchant_id, "gateway": where.gateway, "account": account}
 
 
 def _to_data(account: StoredAccount) -> dict[str, Any]:

@@ -47,10 +47,10 @@ LISTED = frozenset({NoticeState.UNKNOWN, NoticeState.FAILED})
 class KeptNotice:
     """An accepted event. Times are epoch milliseconds; ``ended_at_ms`` is 0 until something has become of it.
 
-    ``reason`` says why it is unknown or has failed. ``signed_by``: the merchant whose own secret has signed it, "" for the
-    platform's; it proves nothing about what is not that merchant's. The notice's ``account`` is ``None`` for the
-    platform's own account. ``body``: the bytes as they came, with the gateway's other notices
-    that came in the same request.
+    ``reason`` says why it is unknown or has failed. ``signed_by``: the merchant whose own secret has signed it, "" for
+    the platform's; it proves nothing about what is not that merchant's. The notice's ``account`` is ``None`` for the
+    platform's own account. ``body``: the bytes as they came, with the gateway's other notices that came in the same
+    request.
     """
 
     gateway: str

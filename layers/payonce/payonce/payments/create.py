@@ -59,7 +59,7 @@ def plan_payment(
         merchant_id=merchant_id,
         payment_id=payment_id,
         gateway=gateway,
-        account=account_at(gateway),
+        account=account_at(gateway) if gateway else PLATFORM,
         amount_minor=new.money.amount_minor,
         currency=new.money.currency,
         payment_method=new.payment_method,

@@ -20,7 +20,7 @@ from payonce.wiring.gateways import at_account, make_gateway, secret_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.merchants.gateway_accounts import StoredAccount
+    from payonce.merchants.gateway_accounts import AccountSecrets
     from payonce.ports import Cipher, Clock, Database, Gateway
     from payonce.wiring.settings import Settings
 
@@ -80,13 +80,20 @@ class MerchantGateways:
         """
         if not where.merchant_id:
             # An event named a connected account and nothing of ours: the platform's key is asked about that account.
-            return self._make(where, None, None)
+            return self._make(where, None)
         held = self._credentials().accounts(where.merchant_id, where.gateway)
         if where.account not in held.accounts:
             # Perhaps another process has read them later, and has made the claim.
             held = self._credentials().accounts(where.merchant_id, where.gateway, past_the_cache=True)
         gateway, version = self._at(where, held)
         return RenewedGateway(gateway, partial(self._renewed, where, version))
+
+    def candidate(self, gateway: str, account: str, secrets: AccountSecrets | None) -> Gateway:
+        """Return the gateway at an account that is not stored yet, for the operator's command to ask whose its key is.
+
+        Raises ``CredentialsUnavailable`` and ``GatewayUnavailable``.
+        """
+        return self._make(Whereabouts(gateway, account=account), secrets)
 
     def _renewed(self, where: Whereabouts, version: int) -> Gateway | None:
         try:
@@ -106,7 +113,8 @@ class MerchantGateways:
         with self._lock:
             version, gateway = self._built.get(where, (0, None))
         if gateway is None or version != stored.version:
-            gateway = self._make(where, stored, held)
+            own = open_secrets(self._cipher(), held, where.account) if stored.kind is AccountKind.OWN else None
+            gateway = self._make(where, own)
             with self._lock:
                 self._built[where] = (stored.version, gateway)
                 self._built.move_to_end(where)
@@ -114,18 +122,17 @@ class MerchantGateways:
                     self._built.popitem(last=False)
         return gateway, stored.version
 
-    def _make(self, where: Whereabouts, stored: StoredAccount | None, held: MerchantAccounts | None) -> Gateway:
+    def _make(self, where: Whereabouts, own: AccountSecrets | None) -> Gateway:
+        """Return the adapter with the account's ``own`` secrets, or with the platform's for a connected account."""
         configured = self._settings.gateways.get(where.gateway)
         if configured is None:
             raise GatewayUnavailable(f"The gateway {where.gateway!r} is not configured.")
-        own = stored is not None and held is not None and stored.kind is AccountKind.OWN
-        secrets = self._platform_secrets
-        if own:
-            assert held is not None  # noqa: S101 - narrows the type
-            opened = {secret_name(configured): open_secrets(self._cipher(), held, where.account).api_key}
-            secrets = lambda: opened  # noqa: E731 - the same form as the platform's
-        there = at_account(configured, where.account, connected=not own)
+        there = at_account(configured, where.account, connected=own is None)
         settings = replace(self._settings, gateways={**self._settings.gateways, where.gateway: there})
+
+        def secrets() -> Mapping[str, str]:
+            return self._platform_secrets() if own is None else {secret_name(configured): own.api_key}
+
         try:
             return make_gateway(settings, where.gateway, secrets, self._clock, self._database, where)
         except MisconfiguredError as error:
