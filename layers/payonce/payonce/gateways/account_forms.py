@@ -39,7 +39,7 @@ class AccountForm:
     account_is: str
     api_key: str
     api_key_is: str
-    events_secret: str
+    events_form: str
     connects: bool
 
 
@@ -50,7 +50,7 @@ FORMS: Mapping[str, AccountForm] = MappingProxyType(
             account_is="acct_…",
             api_key=r"(sk|rk)_(test|live)_\w+",
             api_key_is="a secret or restricted key",
-            events_secret=r"whsec_\w+",
+            events_form=r"whsec_\w+",
             connects=True,
         ),
         "adyen": AccountForm(
@@ -58,7 +58,7 @@ FORMS: Mapping[str, AccountForm] = MappingProxyType(
             account_is="the name of a merchant account",
             api_key=r"[!-~]+",
             api_key_is="an API key",
-            events_secret=r"[0-9A-Fa-f]{64}|basic:[!-~]+",
+            events_form=r"[0-9A-Fa-f]{64}|basic:[!-~]+",
             connects=True,
         ),
         "mollie": AccountForm(
@@ -66,7 +66,7 @@ FORMS: Mapping[str, AccountForm] = MappingProxyType(
             account_is="pfl_…, a profile",
             api_key=r"(live|test)_\w+",
             api_key_is="a live or test key",
-            events_secret=r"[!-~]+",
+            events_form=r"[!-~]+",
             connects=False,
         ),
         "sandbox_bank": AccountForm(
@@ -74,7 +74,7 @@ FORMS: Mapping[str, AccountForm] = MappingProxyType(
             account_is="the bank's name",
             api_key=r"[!-~]+",
             api_key_is="a token",
-            events_secret=r"whsec_[A-Za-z0-9+/]+=*",
+            events_form=r"whsec_[A-Za-z0-9+/]+=*",
             connects=False,
         ),
     }
@@ -101,6 +101,6 @@ def check_events_secrets(kind: str, secrets: Sequence[str]) -> None:
     """Raise ``CredentialsRejected``, which quotes none, unless these can be secrets of this kind's events."""
     if len(secrets) > MAX_EVENTS_SECRETS or len(set(secrets)) < len(secrets):
         raise CredentialsRejected(f"There are at most {MAX_EVENTS_SECRETS} events_secrets, no two alike.")
-    pattern = FORMS[kind].events_secret
+    pattern = FORMS[kind].events_form
     if not all(_VISIBLE.fullmatch(secret) and re.fullmatch(pattern, secret, re.ASCII) for secret in secrets):
         raise CredentialsRejected("An events_secret has not the form of this gateway's.")

@@ -40,6 +40,7 @@ from payonce.domain.gateway import (
     CredentialsRefused,
     Declined,
     NeverSent,
+    NotAllowed,
     OperationKind,
     Unknown,
 )
