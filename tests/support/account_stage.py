@@ -6,13 +6,14 @@ account's key is answered from that account's books.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.gateway import CredentialsRefused, NotAllowed, Unknown
+from payonce.domain.gateway import CredentialsRefused, NotAllowed
 from payonce.idempotency.claim_recovery import RecoveryReport, Sweep
 from payonce.merchants.credentials_desk import CredentialsDesk
 from payonce.merchants.gateway_accounts import AccountKind, AccountSecrets
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 GATEWAYS = [{"name": "bank", "kind": "sandbox_bank", "url": "http://127.0.0.1:9/banks/platform"}]
 PLATFORM_KEY = "key-of-platform"
+EVENTS_SECRETS = tuple("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 MERCHANT_A, MERCHANT_B = "mer_01JD0Z2VJ6K0Q5M8YB3W7T9XRA", "mer_01JD0Z2VJ6K0Q5M8YB3W7T9XRB"
 
 
@@ -52,8 +54,8 @@ class Bank:
 
     clock: Clock
     accounts: dict[str, ScriptedGateway] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    refused: list[str] = field(default_factory=list, repr=False)
 
     def open(self, account: str) -> ScriptedGateway:
         """Open an account, with the first of its keys."""
@@ -107,7 +109,7 @@ class KeyedAdapter:
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
         books = self._books()
-        return Unknown("refused") if books is None else books.read_charge(gateway_charge_id, deadline)
+        return NotAllowed("refused") if books is None else books.read_charge(gateway_charge_id, deadline)
 
     def _books(self) -> ScriptedGateway | None:
         account = self.bank.keys.get(self.key)
