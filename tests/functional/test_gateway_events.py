@@ -15,11 +15,12 @@ from payonce.payments.payment_reads import get_payment
 from payonce.ports import Table
 from tests.functional.conftest import load_handler
 from tests.functional.test_roles import (
+    ACCOUNTS,
     GIVEN_BACK,
     LOCAL_CLOUD,
     NOT_ASKED_FOR,
-    ONLY_ADYEN,
-    ONLY_LIVE_GATEWAYS,
+    ON_GATEWAYS,
+    ONLY_OWN_ACCOUNTS,
     TOLD,
     unused,
 )
@@ -87,7 +88,12 @@ def test_an_event_is_kept_and_queued(gateways: Gateways) -> None:
     ] * 2
     sent = posted(body_of(item()), {}, "adyen")
     assert gateways.run("accept_gateway_events", sent)["statusCode"] == 200
-    explained = {SECRET: GIVEN, Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD}
+    explained = {
+        SECRET: GIVEN,
+        Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
+        ACCOUNTS: ONLY_OWN_ACCOUNTS,
+        Grant("kms:Decrypt", "SecretsKey", ("gateway_events",)): ONLY_OWN_ACCOUNTS,
+    }
     assert unused("accept_gateway_events", gateways.asked["accept_gateway_events"]) == explained.keys()
 
 
@@ -154,8 +160,7 @@ def test_the_applier_asks_for_what_its_role_allows(gateways: Gateways) -> None:
     assert (
         unused("apply_gateway_events", gateways.asked["apply_gateway_events"])
         == {
-            SECRET: ONLY_LIVE_GATEWAYS,
-            TOLD: ONLY_ADYEN,
+            **ON_GATEWAYS,
             Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
             GIVEN_BACK: "A claim of which the gateway says that it did nothing.",
             Grant("dynamodb:PutItem", "IdempotencyTable"): "The settlement of what the gateway turns out to hold.",

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.cli import gateway_credentials, main
-from payonce.merchants.gateway_accounts import AccountKind, AccountSecrets, fingerprint_of, open_secrets, read_accounts
+from payonce.merchants.gateway_accounts import (
+    AccountKind,
+    AccountSecrets,
+    fingerprint_of,
+    open_events_secrets,
+    open_key,
+    read_accounts,
+)
 from payonce.ports import Table
 from tests.support.account_stage import EVENTS_SECRETS, MERCHANT_A, MERCHANT_B, AccountStage
 
@@ -44,13 +51,14 @@ def test_an_account_is_set_listed_rotated_removed_and_forgotten(
     first = {"api_key": f"{MARKED}-1", "events_secrets": [EVENTS_SECRETS[0]]}
     assert run(monkeypatch, "set", *where, "--account", "a", *OPERATOR, given=first) == 0
     held = read_accounts(stage.database, *where)
-    assert open_secrets(stage.cipher, held, "a") == AccountSecrets(f"{MARKED}-1", EVENTS_SECRETS[:1])
+    assert open_key(stage.cipher, held, "a") == f"{MARKED}-1"
     assert held.accounts["a"].kind is AccountKind.OWN
     file = tmp_path / "secrets.json"
     file.write_text(json.dumps({"api_key": f"{MARKED}-2", "events_secrets": list(EVENTS_SECRETS)}))
     assert run(monkeypatch, "rotate", *where, "--from", str(file), *OPERATOR) == 0
     held = read_accounts(stage.database, *where)
-    assert open_secrets(stage.cipher, held, "a") == AccountSecrets(f"{MARKED}-2", EVENTS_SECRETS)
+    assert open_key(stage.cipher, held, "a") == f"{MARKED}-2"
+    assert open_events_secrets(stage.cipher, held, "a") == list(EVENTS_SECRETS)
     assert run(monkeypatch, "list", *where) == 0
     listed = capsys.readouterr().out
     assert f"key {fingerprint_of(f'{MARKED}-2')}" in listed
@@ -60,7 +68,7 @@ def test_an_account_is_set_listed_rotated_removed_and_forgotten(
     assert run(monkeypatch, "list", *where) == 0
     assert "new payments go to the platform's account" in capsys.readouterr().out
     assert run(monkeypatch, "remove", *where, "--forget", "a", *OPERATOR) == 0
-    assert read_accounts(stage.database, *where).accounts["a"].sealed is None
+    assert read_accounts(stage.database, *where).accounts["a"].sealed_key is None
     said = capsys.readouterr()
     for secret in (MARKED, *EVENTS_SECRETS):
         assert secret not in listed + said.out + said.err
@@ -138,7 +146,7 @@ def test_a_key_of_another_account_is_refused(
         assert run(monkeypatch, name, MERCHANT_A, "bank", *rest, *OPERATOR, given={"api_key": MARKED}) == 2
         assert "is of b, not of a" in capsys.readouterr().err
     held = read_accounts(stage.database, MERCHANT_A, "bank")
-    assert open_secrets(stage.cipher, held, "a").api_key == "key-of-a"
+    assert open_key(stage.cipher, held, "a") == "key-of-a"
 
 
 def test_no_argument_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:

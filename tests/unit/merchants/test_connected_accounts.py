@@ -191,7 +191,7 @@ def test_a_refusal_of_the_credentials_is_told_from_all_else(
 )
 def test_a_key_tells_whose_it_is(application: Application, wire: Wire, gateway: str, body: dict[str, str]) -> None:
     wire.answer = Answered(200, {}, json.dumps(body).encode())
-    candidate = application.merchant_gateways.candidate(gateway, body["id"], AccountSecrets("sk_test_own"))
+    candidate = application.merchant_gateways.candidate(gateway, body["id"], "sk_test_own")
     assert isinstance(candidate, TellsAccount)
     assert candidate.account_of_key(SOON) == body["id"]
     assert [(each.method, each.url.rpartition("/v")[2]) for each in wire.sent] == [

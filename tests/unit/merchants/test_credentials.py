@@ -17,6 +17,7 @@ from payonce.domain.errors import (
 )
 from payonce.domain.gateway_address import address_of, parts_of
 from payonce.gateways.account_forms import FORMS, check_account, check_api_key, check_events_secrets
+from payonce.gateways.method_types import METHOD_TYPES
 from payonce.merchants import credential_cache
 from payonce.merchants.credential_cache import CREDENTIALS_LIFE_SECONDS, REREAD_PAUSE_SECONDS, CredentialCache
 from payonce.merchants.credentials_desk import MAX_ACCOUNTS
@@ -24,16 +25,18 @@ from payonce.merchants.gateway_accounts import (
     AccountKind,
     AccountSecrets,
     fingerprint_of,
-    open_secrets,
+    open_events_secrets,
+    open_key,
     read_accounts,
 )
 from payonce.ports import Table
 from payonce.wiring.notices import READERS
-from payonce.wiring.settings import GATEWAY_KINDS
 from tests.support.account_stage import EVENTS_SECRETS, MERCHANT_A, MERCHANT_B, AccountStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from payonce.merchants.gateway_accounts import MerchantAccounts
 
 LEASE_IS_OVER_MS = 120_000
 
@@ -141,17 +144,28 @@ def test_nothing_takes_the_place_of_missing_credentials(stage: AccountStage) -> 
 @pytest.mark.parametrize("part", ["merchant_id", "gateway", "account"])
 def test_secrets_open_at_their_place_alone(stage: AccountStage, part: str) -> None:
     """Fails where the seal is not for this merchant, gateway and account: a moved item would open elsewhere."""
-    stage.give("a")
+    stage.give("a", events_secrets=EVENTS_SECRETS)
     held = read_accounts(stage.database, MERCHANT_A, "bank")
-    assert open_secrets(stage.cipher, held, "a").api_key == "key-of-a"
+    assert open_key(stage.cipher, held, "a") == "key-of-a"
+    assert open_events_secrets(stage.cipher, held, "a") == list(EVENTS_SECRETS)
     moved = replace(held.accounts["a"], account="b")
     elsewhere = {
         "merchant_id": replace(held, merchant_id=MERCHANT_B),
         "gateway": replace(held, gateway="other"),
         "account": replace(held, accounts={"b": moved}),
     }[part]
+    for opening in (open_key, open_events_secrets):
+        with pytest.raises(CredentialsUnavailable):
+            opening(stage.cipher, elsewhere, "b" if part == "account" else "a")
+
+
+def test_a_key_does_not_open_as_a_secret_of_events(stage: AccountStage) -> None:
+    """Fails where both have one purpose: what anybody may call could then open the keys."""
+    stage.give("a", events_secrets=EVENTS_SECRETS)
+    held = read_accounts(stage.database, MERCHANT_A, "bank")
+    swapped = replace(held.accounts["a"], sealed_events=held.accounts["a"].sealed_key)
     with pytest.raises(CredentialsUnavailable):
-        open_secrets(stage.cipher, elsewhere, "b" if part == "account" else "a")
+        open_events_secrets(stage.cipher, replace(held, accounts={"a": swapped}), "a")
 
 
 def test_the_cache_is_bounded_and_survives_a_clock_that_is_set_back(
@@ -174,7 +188,7 @@ def test_accounts_are_retired_come_back_and_are_forgotten(stage: AccountStage) -
     stage.give("b")
     held = stage.desk.accounts(MERCHANT_A, "bank")
     assert (held.current, held.accounts["a"].retired_at_ms) == ("b", stage.clock.ms)
-    assert held.accounts["a"].sealed is not None
+    assert held.accounts["a"].sealed_key is not None
     stage.give("a")
     held = stage.desk.accounts(MERCHANT_A, "bank")
     assert (held.current, held.accounts["a"].retired_at_ms, held.accounts["a"].version) == ("a", 0, 2)
@@ -182,7 +196,7 @@ def test_accounts_are_retired_come_back_and_are_forgotten(stage: AccountStage) -
         stage.desk.forget(MERCHANT_A, "bank", "a")  # in use
     stage.desk.forget(MERCHANT_A, "bank", "b")
     forgotten = stage.desk.accounts(MERCHANT_A, "bank").accounts["b"]
-    assert (forgotten.sealed, forgotten.fingerprint) == (None, "")
+    assert (forgotten.sealed_key, forgotten.sealed_events, forgotten.fingerprint) == (None, None, "")
     stage.desk.retire(MERCHANT_A, "bank")
     assert stage.desk.accounts(MERCHANT_A, "bank").current == ""
     assert stage.process().account_in_use(MERCHANT_A, "bank") == ""
@@ -223,15 +237,19 @@ def test_accounts_are_bounded(stage: AccountStage) -> None:
         stage.give("one-more")
 
 
+def opened(stage: AccountStage, held: MerchantAccounts) -> tuple[str, list[str]]:
+    return open_key(stage.cipher, held, "a"), open_events_secrets(stage.cipher, held, "a")
+
+
 def test_a_rotation_keeps_what_it_is_not_given(stage: AccountStage) -> None:
     stage.give("a", events_secrets=EVENTS_SECRETS[:1])
     stage.desk.rotate(MERCHANT_A, "bank", "", api_key=None, events_secrets=EVENTS_SECRETS)
     held = stage.desk.accounts(MERCHANT_A, "bank")
-    assert open_secrets(stage.cipher, held, "a") == AccountSecrets("key-of-a", EVENTS_SECRETS)
+    assert opened(stage, held) == ("key-of-a", list(EVENTS_SECRETS))
     assert (held.accounts["a"].fingerprint, held.accounts["a"].events_secret_count) == (fingerprint_of("key-of-a"), 2)
     stage.desk.rotate(MERCHANT_A, "bank", "a", api_key="another-key", events_secrets=None)
     held = stage.desk.accounts(MERCHANT_A, "bank")
-    assert open_secrets(stage.cipher, held, "a") == AccountSecrets("another-key", EVENTS_SECRETS)
+    assert opened(stage, held) == ("another-key", list(EVENTS_SECRETS))
 
 
 GOOD = {
@@ -248,13 +266,13 @@ SLIPS = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(GATEWAY_KINDS))
+@pytest.mark.parametrize("kind", sorted(METHOD_TYPES))
 def test_slips_are_found_before_anything_is_stored(kind: str) -> None:
     account, api_key, events_secret = GOOD[kind]
     check_account(kind, account, connected=False)
     check_api_key(kind, api_key)
     check_events_secrets(kind, [events_secret])
-    assert FORMS.keys() == GATEWAY_KINDS == READERS.keys()
+    assert FORMS.keys() == METHOD_TYPES.keys() == READERS.keys()
     wrong_account, wrong_key, wrong_secret = SLIPS[kind]
     for slip in (
         lambda: check_account(kind, wrong_account, connected=False),

@@ -98,7 +98,7 @@ def _set(application: Application, desk: CredentialsDesk, options: argparse.Name
         if given.get("api_key") is None:
             raise CredentialsRejected("The secrets have no api_key.")
         secrets = AccountSecrets(given["api_key"], given.get("events_secrets") or ())
-    _check_whose(application, options.gateway, options.account, secrets)
+    _check_whose(application, options.gateway, options.account, None if secrets is None else secrets.api_key)
     stored = desk.set(
         options.merchant_id,
         options.gateway,
@@ -117,7 +117,7 @@ def _rotate(application: Application, desk: CredentialsDesk, options: argparse.N
     if not given:
         raise CredentialsRejected("Neither an api_key nor events_secrets are given.")
     if given.get("api_key") is not None:
-        _check_whose(application, options.gateway, account, AccountSecrets(given["api_key"]))
+        _check_whose(application, options.gateway, account, given["api_key"])
     stored = desk.rotate(
         options.merchant_id,
         options.gateway,
@@ -156,12 +156,12 @@ def _audited(application: Application, options: argparse.Namespace, account: str
     )
 
 
-def _check_whose(application: Application, gateway: str, account: str, secrets: AccountSecrets | None) -> None:
+def _check_whose(application: Application, gateway: str, account: str, api_key: str | None) -> None:
     """Ask the gateway whose its key is, where no request names the account. Raises ``CredentialsRejected``.
 
     A key of another account would be asked about what was sent to this one, and find nothing.
     """
-    adapter = application.merchant_gateways.candidate(gateway, account, secrets)
+    adapter = application.merchant_gateways.candidate(gateway, account, api_key)
     if not isinstance(adapter, TellsAccount):
         return
     found = adapter.account_of_key(Deadline(application.clock.now_ms() + ASK_TIMEOUT_MS))

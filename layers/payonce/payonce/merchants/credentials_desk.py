@@ -18,22 +18,19 @@ from typing import TYPE_CHECKING
 from payonce.domain.errors import CredentialsRejected, NotFound, WriteConflict
 from payonce.domain.gateway_address import ACCOUNT_FORM, PLATFORM
 from payonce.merchants.gateway_accounts import (
-    AccountKind,
-    AccountSecrets,
     StoredAccount,
     accounts_key,
-    fingerprint_of,
-    open_secrets,
     read_accounts,
-    seal_secrets,
     to_item,
+    with_events,
+    with_key,
 )
 from payonce.ports import Adjust, Insert, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from payonce.merchants.gateway_accounts import MerchantAccounts
+    from payonce.merchants.gateway_accounts import AccountKind, AccountSecrets, MerchantAccounts
     from payonce.ports import Cipher, Clock, Database, Write
 
 MAX_ACCOUNTS = 20  # of a merchant at a gateway, retired ones included: some 1 KB each in one item
@@ -80,7 +77,10 @@ class CredentialsDesk:
         now_ms = self._clock.now_ms()
         base = StoredAccount(account=account, kind=kind, version=0, created_at_ms=now_ms, changed_at_ms=now_ms)
         base = base if known is None else replace(known, kind=kind, retired_at_ms=0)
-        stored = self._with_secrets(before, base, secrets)
+        stored = self._without_secrets(base)
+        if secrets is not None:
+            stored = with_key(self._cipher(), before, stored, secrets.api_key)
+            stored = with_events(self._cipher(), before, stored, secrets.events_secrets)
         after = before.with_account(stored)
         in_use = before.accounts.get(before.current)
         if in_use is not None and in_use.account != account:
@@ -104,14 +104,13 @@ class CredentialsDesk:
         """
         before = self.accounts(merchant_id, gateway)
         known = before.accounts.get(account or before.current)
-        if known is None or known.sealed is None:
+        if known is None or known.sealed_key is None:
             raise CredentialsRejected("There is no account here that has secrets of its own.")
-        held = open_secrets(self._cipher(), before, known.account)
-        secrets = AccountSecrets(
-            held.api_key if api_key is None else api_key,
-            held.events_secrets if events_secrets is None else events_secrets,
-        )
-        stored = self._with_secrets(before, known, secrets)
+        stored = self._changed(known)
+        if api_key is not None:
+            stored = with_key(self._cipher(), before, stored, api_key)
+        if events_secrets is not None:
+            stored = with_events(self._cipher(), before, stored, events_secrets)
         self._write(before, before.with_account(stored), beside)
         return stored
 
@@ -134,24 +133,17 @@ class CredentialsDesk:
         known = before.accounts.get(account)
         if known is None or account == before.current:
             raise CredentialsRejected("Only an account that was retired can be forgotten.")
-        forgotten = replace(known, fingerprint="", events_secret_count=0, changed_at_ms=self._clock.now_ms())
-        # A new version, so that no process goes on with what it has opened.
-        stored = replace(forgotten, sealed=None, version=known.version + 1)
+        # It is a new version, so that no process goes on with what it has opened.
+        stored = self._without_secrets(known)
         self._write(before, before.with_account(stored), beside)
         return stored
 
-    def _with_secrets(
-        self, where: MerchantAccounts, account: StoredAccount, secrets: AccountSecrets | None
-    ) -> StoredAccount:
-        following = replace(account, version=account.version + 1, changed_at_ms=self._clock.now_ms())
-        if secrets is None:
-            return replace(following, sealed=None, fingerprint="", events_secret_count=0)
-        return replace(
-            following,
-            sealed=seal_secrets(self._cipher(), where, account.account, secrets),
-            fingerprint=fingerprint_of(secrets.api_key),
-            events_secret_count=len(secrets.events_secrets),
-        )
+    def _changed(self, account: StoredAccount) -> StoredAccount:
+        return replace(account, version=account.version + 1, changed_at_ms=self._clock.now_ms())
+
+    def _without_secrets(self, account: StoredAccount) -> StoredAccount:
+        bare = replace(account, sealed_key=None, sealed_events=None, fingerprint="", events_secret_count=0)
+        return self._changed(bare)
 
     def _write(self, before: MerchantAccounts, after: MerchantAccounts, beside: Sequence[Write]) -> None:
         key = accounts_key(before.merchant_id, before.gateway)

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from payonce.ports import Cipher, Database, Item, Key
 
-# A part of KMS's encryption context: by it a role opens these secrets and no others (template.yaml).
-PURPOSE = "gateway_credentials"
+# A part of KMS's encryption context, by which a role opens secrets of one kind and no others (template.yaml): who sends
+# payments opens keys, and who takes events opens what they are signed with.
+KEY_PURPOSE, EVENTS_PURPOSE = "gateway_credentials", "gateway_events"
 FINGERPRINT_CHARACTERS = 12  # of SHA-256: enough to tell two keys apart, and of no use to find one that is random
 
 
@@ -53,17 +54,13 @@ class AccountSecrets:
     api_key: str = field(repr=False)
     events_secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    def sealable(self) -> bytes:
-        """Return the form in which they are sealed."""
-        return json.dumps({"api_key": self.api_key, "events_secrets": list(self.events_secrets)}).encode()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAccount:
     """An account as it is stored. Times are epoch milliseconds; ``retired_at_ms`` is 0 while it is in use.
 
-    ``version`` counts the changes of its secrets. ``sealed`` is ``None`` for a connected account, and once the secrets
-    were forgotten. ``fingerprint``: see ``fingerprint_of``.
+    ``version`` counts the changes of its secrets. ``sealed_key`` and ``sealed_events`` are ``None`` for a connected
+    account, and once the secrets were forgotten. ``fingerprint`` is of the key: see ``fingerprint_of``.
     """
 
     account: str
@@ -72,7 +69,8 @@ class StoredAccount:
     created_at_ms: int
     changed_at_ms: int
     retired_at_ms: int = 0
-    sealed: bytes | None = field(default=None, repr=False)
+    sealed_key: bytes | None = field(default=None, repr=False)
+    sealed_events: bytes | None = field(default=None, repr=False)
     fingerprint: str = ""
     events_secret_count: int = 0
 
@@ -126,25 +124,48 @@ def to_item(accounts: MerchantAccounts) -> Item:
     }
 
 
-def seal_secrets(cipher: Cipher, where: MerchantAccounts, account: str, secrets: AccountSecrets) -> bytes:
-    """Return the secrets sealed for this merchant, gateway and account. Raises ``StoreUnavailable``."""
-    return cipher.seal(secrets.sealable(), _context(where, account))
+def with_key(cipher: Cipher, where: MerchantAccounts, account: StoredAccount, api_key: str) -> StoredAccount:
+    """Return ``account`` with the key sealed for this merchant, gateway and account. Raises ``StoreUnavailable``."""
+    sealed = cipher.seal(api_key.encode(), _context(where, account.account, KEY_PURPOSE))
+    return replace(account, sealed_key=sealed, fingerprint=fingerprint_of(api_key))
 
 
-def open_secrets(cipher: Cipher, where: MerchantAccounts, account: str) -> AccountSecrets:
-    """Return the account's secrets. Raises ``CredentialsUnavailable`` and ``StoreUnavailable``."""
+def with_events(
+    cipher: Cipher, where: MerchantAccounts, account: StoredAccount, secrets: tuple[str, ...]
+) -> StoredAccount:
+    """Return ``account`` with the secrets of its events sealed likewise. Raises ``StoreUnavailable``."""
+    context = _context(where, account.account, EVENTS_PURPOSE)
+    sealed = cipher.seal(json.dumps(secrets).encode(), context) if secrets else None
+    return replace(account, sealed_events=sealed, events_secret_count=len(secrets))
+
+
+def open_key(cipher: Cipher, where: MerchantAccounts, account: str) -> str:
+    """Return the account's API key. Raises ``CredentialsUnavailable`` and ``StoreUnavailable``."""
     stored = where.accounts.get(account)
-    if stored is None or stored.sealed is None:
+    return _opened(
+        cipher, None if stored is None else stored.sealed_key, _context(where, account, KEY_PURPOSE)
+    ).decode()
+
+
+def open_events_secrets(cipher: Cipher, where: MerchantAccounts, account: str) -> list[str]:
+    """Return the secrets of the account's events. Raises ``CredentialsUnavailable`` and ``StoreUnavailable``."""
+    stored = where.accounts.get(account)
+    sealed = None if stored is None else stored.sealed_events
+    found: list[str] = json.loads(_opened(cipher, sealed, _context(where, account, EVENTS_PURPOSE)))
+    return found
+
+
+def _opened(cipher: Cipher, sealed: bytes | None, context: Mapping[str, str]) -> bytes:
+    if sealed is None:
         raise CredentialsUnavailable("There are no credentials for this payment's account. Nothing was sent.")
     try:
-        found = json.loads(cipher.open(stored.sealed, _context(where, account)))
+        return cipher.open(sealed, context)
     except SecretNotOpened:
         raise CredentialsUnavailable("The credentials of this payment's account can't be opened.") from None
-    return AccountSecrets(found["api_key"], tuple(found["events_secrets"]))
 
 
-def _context(where: MerchantAccounts, account: str) -> dict[str, str]:
-    return {"purpose": PURPOSE, "merchant_id": where.merchant_id, "gateway": where.gateway, "account": account}
+def _context(where: MerchantAccounts, account: str, purpose: str) -> dict[str, str]:
+    return {"purpose": purpose, "merchant_id": where.merchant_id, "gateway": where.gateway, "account": account}
 
 
 def _to_data(account: StoredAccount) -> dict[str, Any]:
@@ -154,7 +175,8 @@ def _to_data(account: StoredAccount) -> dict[str, Any]:
         "created_at_ms": account.created_at_ms,
         "changed_at_ms": account.changed_at_ms,
         "retired_at_ms": account.retired_at_ms,
-        "sealed": account.sealed,
+        "sealed_key": account.sealed_key,
+        "sealed_events": account.sealed_events,
         "fingerprint": account.fingerprint,
         "events_secret_count": account.events_secret_count,
     }

@@ -12,7 +12,7 @@ from payonce.domain.errors import CredentialsUnavailable, GatewayUnavailable, Mi
 from payonce.domain.gateway_address import PLATFORM, Whereabouts
 from payonce.gateways.renewed import RenewedGateway
 from payonce.merchants.credential_cache import CredentialCache
-from payonce.merchants.gateway_accounts import AccountKind, MerchantAccounts, open_secrets
+from payonce.merchants.gateway_accounts import AccountKind, MerchantAccounts, open_events_secrets, open_key
 from payonce.observability import get_logger
 from payonce.ports import Table
 from payonce.wiring.gateways import at_account, make_gateway, secret_name
@@ -20,7 +20,6 @@ from payonce.wiring.gateways import at_account, make_gateway, secret_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payonce.merchants.gateway_accounts import AccountSecrets
     from payonce.ports import Cipher, Clock, Database, Gateway
     from payonce.wiring.settings import Settings
 
@@ -69,8 +68,8 @@ class MerchantGateways:
         if Table.CREDENTIALS not in self._settings.table_names:
             return {}
         held = self._credentials().accounts(merchant_id, gateway)
-        sealed = [account for account, stored in held.accounts.items() if stored.events_secret_count]
-        return {account: list(open_secrets(self._cipher(), held, account).events_secrets) for account in sealed}
+        sealed = [account for account, stored in held.accounts.items() if stored.sealed_events is not None]
+        return {account: open_events_secrets(self._cipher(), held, account) for account in sealed}
 
     def gateway(self, where: Whereabouts) -> Gateway:
         """Return the gateway at a merchant's account. Nothing else takes its place.
@@ -88,12 +87,12 @@ class MerchantGateways:
         gateway, version = self._at(where, held)
         return RenewedGateway(gateway, partial(self._renewed, where, version))
 
-    def candidate(self, gateway: str, account: str, secrets: AccountSecrets | None) -> Gateway:
+    def candidate(self, gateway: str, account: str, api_key: str | None) -> Gateway:
         """Return the gateway at an account that is not stored yet, for the operator's command to ask whose its key is.
 
         Raises ``CredentialsUnavailable`` and ``GatewayUnavailable``.
         """
-        return self._make(Whereabouts(gateway, account=account), secrets)
+        return self._make(Whereabouts(gateway, account=account), api_key)
 
     def _renewed(self, where: Whereabouts, version: int) -> Gateway | None:
         try:
@@ -113,7 +112,7 @@ class MerchantGateways:
         with self._lock:
             version, gateway = self._built.get(where, (0, None))
         if gateway is None or version != stored.version:
-            own = open_secrets(self._cipher(), held, where.account) if stored.kind is AccountKind.OWN else None
+            own = open_key(self._cipher(), held, where.account) if stored.kind is AccountKind.OWN else None
             gateway = self._make(where, own)
             with self._lock:
                 self._built[where] = (stored.version, gateway)
@@ -122,8 +121,8 @@ class MerchantGateways:
                     self._built.popitem(last=False)
         return gateway, stored.version
 
-    def _make(self, where: Whereabouts, own: AccountSecrets | None) -> Gateway:
-        """Return the adapter with the account's ``own`` secrets, or with the platform's for a connected account."""
+    def _make(self, where: Whereabouts, own: str | None) -> Gateway:
+        """Return the adapter with the account's ``own`` key, or with the platform's for a connected account."""
         configured = self._settings.gateways.get(where.gateway)
         if configured is None:
             raise GatewayUnavailable(f"The gateway {where.gateway!r} is not configured.")
@@ -131,7 +130,7 @@ class MerchantGateways:
         settings = replace(self._settings, gateways={**self._settings.gateways, where.gateway: there})
 
         def secrets() -> Mapping[str, str]:
-            return self._platform_secrets() if own is None else {secret_name(configured): own.api_key}
+            return self._platform_secrets() if own is None else {secret_name(configured): own}
 
         try:
             return make_gateway(settings, where.gateway, secrets, self._clock, self._database, where)
