@@ -97,7 +97,9 @@ def test_an_event_is_kept_and_queued(gateways: Gateways) -> None:
     assert unused("accept_gateway_events", gateways.asked["accept_gateway_events"]) == explained.keys()
 
 
-@pytest.mark.parametrize(("case", "status"), [("forged", 400), ("unsigned", 400), ("unknown_gateway", 404)])
+@pytest.mark.parametrize(
+    ("case", "status"), [("forged", 400), ("unsigned", 400), ("unknown_gateway", 404), ("no_own_account", 404)]
+)
 def test_the_samples_are_refused_and_nothing_is_stored(gateways: Gateways, case: str, status: int) -> None:
     names = {table: table.value for table in Table}
     client = gateways.application.database._client  # type: ignore[attr-defined]

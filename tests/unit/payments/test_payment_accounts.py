@@ -10,21 +10,25 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.units.shop import body_of
 from payonce.domain.gateway import OperationKind
 from payonce.merchants.credential_cache import CREDENTIALS_LIFE_SECONDS
 from payonce.payments.stored_payments import find_payment
-from payonce.ports import Table
+from payonce.ports import Insert, Table
+from payonce.stores.limits import item_bytes
 from payonce.stores.memory import MemoryDatabase
 from tests.support.account_stage import MERCHANT_A, MERCHANT_B, AccountStage
 from tests.support.events import call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from payonce.ports import Write
     from payonce.wiring.notices import NoticeApplication
 
 LEASE_IS_OVER_MS = 120_000
@@ -199,3 +203,26 @@ def test_a_payment_at_the_platforms_account_is_stored_as_ever(stage: AccountStag
     assert len(stage.bank.accounts["platform"].succeeded(OperationKind.CAPTURE)) == 1
     heads = [item for item in stage.database._tables[Table.PAYMENTS].values() if item["sk"] == "PAYMENT"]  # type: ignore[attr-defined]
     assert [("account" in item) for item in heads] == [False]
+
+
+def test_an_account_costs_a_fresh_payment_no_unit(stage: AccountStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where what an account adds makes an item a kilobyte larger: each costs a unit (docs/capacity.md)."""
+    written: list[list[int]] = []
+    write = stage.database.write
+
+    def noting(writes: Sequence[Write]) -> None:
+        units = [math.ceil(item_bytes(each.item) / 1024) for each in writes if isinstance(each, Insert)]
+        written.append(units + [0 for each in writes if not isinstance(each, Insert)])
+        write(writes)
+
+    told = body_of()
+    process = stage.process()
+    monkeypatch.setattr(stage.database, "write", noting)
+    stage.pay(process, merchant_id=MERCHANT_A, **told)
+    at_the_platform, written = list(written), []
+    monkeypatch.setattr(stage.database, "write", write)
+    stage.give("acct_1032D82eZvKYlo2C", MERCHANT_B)
+    monkeypatch.setattr(stage.database, "write", noting)
+    stage.pay(stage.process(), merchant_id=MERCHANT_B, **told)
+    assert written == at_the_platform
+    assert written[0] == [1]  # the claim

@@ -95,15 +95,17 @@ class MerchantGateways:
         return self._make(Whereabouts(gateway, account=account), api_key)
 
     def _renewed(self, where: Whereabouts, version: int) -> Gateway | None:
+        said = {"gateway": where.gateway, "merchant_id": where.merchant_id, "account": where.account}
         try:
             held = self._credentials().accounts(where.merchant_id, where.gateway, past_the_cache=True)
             stored = held.accounts.get(where.account)
-            if stored is None or stored.version == version:
-                return None
-            return self._at(where, held)[0]
+            renewed = None if stored is None or stored.version == version else self._at(where, held)[0]
         except PayonceError as error:
-            get_logger().warning("credentials not read again", extra={"error": type(error).__name__})
+            get_logger().warning("credentials not read again", extra={**said, "error": type(error).__name__})
             return None
+        # The adapter's own line, which raises the alarm, does not know whose credentials they are.
+        get_logger().warning("credentials refused", extra={**said, "version": version, "renewed": renewed is not None})
+        return renewed
 
     def _at(self, where: Whereabouts, held: MerchantAccounts) -> tuple[Gateway, int]:
         stored = held.accounts.get(where.account)
