@@ -15,7 +15,9 @@ from payonce.domain.errors import (
     NotFound,
     StoreUnavailable,
 )
+from payonce.domain.gateway import CaptureMethod, Instruction, OperationKind
 from payonce.domain.gateway_address import address_of, parts_of
+from payonce.domain.money import Money
 from payonce.gateways.account_forms import FORMS, check_account, check_api_key, check_events_secrets
 from payonce.gateways.method_types import METHOD_TYPES
 from payonce.merchants import credential_cache
@@ -29,7 +31,9 @@ from payonce.merchants.gateway_accounts import (
     open_key,
     read_accounts,
 )
-from payonce.ports import Table
+from payonce.payments.counted_gateway import CountedGateway
+from payonce.ports import Deadline, Table
+from payonce.recovery.asker import Tally
 from payonce.wiring.notices import READERS
 from tests.support.account_stage import EVENTS_SECRETS, MERCHANT_A, MERCHANT_B, AccountStage
 
@@ -44,6 +48,19 @@ LEASE_IS_OVER_MS = 120_000
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> AccountStage:
     return AccountStage(monkeypatch)
+
+
+def instruction() -> Instruction:
+    return Instruction(
+        kind=OperationKind.PAYMENT,
+        gateway_reference="pay_1-1",
+        merchant_id=MERCHANT_A,
+        payment_id="pay_1",
+        money=Money(1000, "EUR"),
+        capture_method=CaptureMethod.AUTOMATIC,
+        payment_method="pm_visa",
+        first_submitted_at_ms=1,
+    )
 
 
 def rotated(stage: AccountStage, key: str = "another-key-of-a") -> None:
@@ -311,3 +328,20 @@ def test_an_adapter_that_can_not_be_made_is_missing_credentials(
     monkeypatch.setattr("payonce.gateways.sandbox_bank.sandbox_bank_from_options", refuse)
     with pytest.raises(CredentialsUnavailable):
         stage.process().gateway(address_of("bank", MERCHANT_A, "a"))
+
+
+def test_one_merchants_refused_key_does_not_make_the_gateway_look_silent(stage: AccountStage) -> None:
+    """Fails where such refusals count as unanswered: the claims of all merchants there would wait for a probe."""
+    stage.give("a")
+    process = stage.process()
+    gateway = process.gateway(address_of("bank", MERCHANT_A, "a"))
+    stage.bank.keys = {}
+    tally, deadline = Tally(), Deadline(stage.clock.now_ms() + 8_000)
+    counted = CountedGateway(gateway, tally)
+    counted.submit(instruction(), deadline)
+    counted.find(instruction(), deadline)
+    counted.read_charge("ch_1", deadline)
+    assert (tally.requests["bank"], tally.unanswered["bank"]) == (3, 0)
+    stage.bank.open("a").script = ["lost"]
+    counted.submit(instruction(), deadline)
+    assert tally.unanswered["bank"] == 1
