@@ -502,7 +502,7 @@ def test_the_open_route_may_keep_and_queue_an_event_and_nothing_else() -> None:
     (reads,) = [each for each in statements("AcceptGatewayEventsFunction") if each["Action"] == "dynamodb:GetItem"]
     assert reads["Resource"] == {"GetAtt": "CredentialsTable.Arn"}
     (updates,) = [each for each in statements("AcceptGatewayEventsFunction") if "dynamodb:UpdateItem" in each["Action"]]
-    assert updates["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["told#*"]}}
+    assert updates["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["told#*", "charge_told#*"]}}
     assert {resource for action, resource in reach if not action.startswith("secretsmanager")} == {
         '{"GetAtt": "NoticesTable.Arn"}',
         '{"GetAtt": "GatewayEventQueue.Arn"}',

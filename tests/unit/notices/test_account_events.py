@@ -216,6 +216,7 @@ def told(account: str | None, signed_by: str) -> MemoryDatabase:
         type="AUTHORISATION",
         created_at_ms=1,
         gateway_reference="pay_1-1",
+        gateway_charge_id="PSP1",
         account=account,
         outcome=OUTCOME,
     )
@@ -242,6 +243,7 @@ def test_what_one_signer_has_told_decides_nothing_of_anothers(
     """Fails with a payment that counts as paid because another merchant's key says so."""
     book = KeptNoticeBook(told(account, signed_by), asking)
     assert list(book.outcomes("adyen", ["pay_1-1"])) == ([OUTCOME] if heard else [])
+    assert book.charge("adyen", "PSP1").gateway_reference == ("pay_1-1" if heard else None)
 
 
 def test_an_item_about_another_merchant_account_is_refused_at_a_merchants_address() -> None:

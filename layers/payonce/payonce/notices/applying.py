@@ -184,7 +184,9 @@ class Applier:
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
 
     def _told(self, payment: Payment) -> ChargeState:
-        return state_told(payment, self._book_at(payment.address).charge(payment.gateway, payment.gateway_charge_id or ""))
+        return state_told(
+            payment, self._book_at(payment.address).charge(payment.gateway, payment.gateway_charge_id or "")
+        )
 
     def _settle(self, claim: IdempotencyRecord, deadline: Deadline, *, waits: bool = False) -> Again | None:
         """Recover a claim now; return when to come again, ``None`` when the gateway was asked and has answered.
