@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from payonce.wiring.settings import GatewaySettings, Settings
 
 
+# The adapters whose key has one name, whatever the gateway is called; of the others it is the gateway's name.
+NAMED_BY_KIND = frozenset({"stripe", "adyen", "sandbox_bank"})
+
+
 def make_router(settings: Settings, database: Callable[[], Database], clock: Clock) -> Router:
     """Return the router of new payments. In mode off it does not open the database."""
     # Imported here, because the functions of captures and refunds use this module too and choose no route.
@@ -72,7 +76,8 @@ def make_gateway(
 
 def secret_name(configured: GatewaySettings) -> str:
     """Return the name under which the adapter of this kind finds its API key among the secrets."""
-    return f"{configured.name if configured.kind == 'mollie' else configured.kind}_api_key"
+    named = configured.kind if configured.kind in NAMED_BY_KIND else configured.name
+    return f"{named}_api_key"
 
 
 def at_account(configured: GatewaySettings, account: str, *, connected: bool) -> GatewaySettings:
