@@ -32,6 +32,7 @@ PATH_IDS = {
     "break_id": "brk_" + "b7" * 32,
     "idempotency_key": KEY,
     "gateway": "bank",
+    "merchant_id": MERCHANT_ID,
     "dispute_id": dispute_id_of(PAYMENT_ID, "dp_at_the_gateway"),
 }
 ENDPOINTS = "/webhook_endpoints"
@@ -114,9 +115,10 @@ def authorizer(token: str) -> dict[str, Any]:
     return {"type": "TOKEN", "authorizationToken": token, "methodArn": arn}
 
 
-def gateway_event(gateway: str, *, signature: str) -> dict[str, Any]:
+def gateway_event(gateway: str, *, signature: str, merchant_id: str = "") -> dict[str, Any]:
     """Return a gateway's post as an API of octets hands it on. No signature here is genuine: a time is part of one."""
-    event = proxy("POST", "/gateway_events/{gateway}", key=None)
+    own = {"merchant_id": merchant_id} if merchant_id else {}
+    event = proxy("POST", "/gateway_events/{gateway}" + ("/{merchant_id}" if own else ""), key=None)
     document = {"id": "evt_1", "type": "payment.succeeded", "created_at_ms": 1795526278524, "data": {}}
     headers = {
         "Content-Type": "application/json",
@@ -127,8 +129,8 @@ def gateway_event(gateway: str, *, signature: str) -> dict[str, Any]:
     del event["requestContext"]["authorizer"]
     return {
         **event,
-        "path": f"/gateway_events/{gateway}",
-        "pathParameters": {"gateway": gateway},
+        "path": "/".join(("/gateway_events", gateway, *own.values())),
+        "pathParameters": {"gateway": gateway, **own},
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "body": base64.b64encode(json.dumps(document).encode()).decode(),
@@ -571,6 +573,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "forged": gateway_event("bank", signature="v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         "unsigned": gateway_event("bank", signature=""),
         "unknown_gateway": gateway_event("nobody", signature="v1,AAAA"),
+        "no_own_account": gateway_event("bank", signature="v1,AAAA", merchant_id=MERCHANT_ID),
     },
     "apply_gateway_events": {
         "unknown_event": queue_records("GatewayEventQueue", '{"notice_key":"bank#evt_1","tries":0}'),

@@ -19,6 +19,7 @@ from local.adyen.running import API_KEY, MERCHANT_ACCOUNT, running_adyen
 from local.receiver import running_receiver
 from payonce.clock import SystemClock
 from payonce.domain.gateway import PaymentMethodType
+from payonce.gateways.account_notices import PlatformNotices
 from payonce.gateways.adyen_gateway import adyen_from_options
 from payonce.gateways.adyen_notices import AdyenNoticeReader
 from payonce.gateways.check.vendor import NotBroughtError, SignedEvent, Token, Vendor, VendorFault
@@ -66,7 +67,7 @@ class AdyenVendor(Vendor):
         self._receiver = receiver
         self._taken = 0
         self._database, self._queue = MemoryDatabase(), MemoryQueue()
-        self._reader = AdyenNoticeReader([HMAC_KEY])
+        self._reader = PlatformNotices(AdyenNoticeReader([HMAC_KEY]), MERCHANT_ACCOUNT)
 
     def make_adapter(self, url: str, clock: Clock) -> Gateway:
         """See ``Vendor``."""

@@ -15,7 +15,8 @@ class BankSettings:
 
     Lookups find a booking only after ``visible_after_ms``. The fee of a charge is ``fee_fixed_minor`` plus
     ``fee_basis_points`` of the amount; the rest is available after ``settlement_delay_hours``. A change applies to
-    later bookings. What the other settings delay is in README.md; days may be fractions.
+    later bookings. ``token`` is the only one that is taken, any where it is empty. What the other settings delay is in
+    README.md; days may be fractions.
     """
 
     key_retention_seconds: int = 0
@@ -34,6 +35,7 @@ class BankSettings:
     evidence_days: float = 7
     event_retry_ms: int = 1_000
     event_timeout_ms: int = 5_000
+    token: str = ""
 
 
 PREDEFINED_BANKS = {

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from local.sandbox_bank.disputes import dispute_of, disputes_of
-from local.sandbox_bank.services import Asked, Reply, Services, route
+from local.sandbox_bank.services import Asked, Reply, Services, is_authenticated, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 UNAVAILABLE = Reply.of(503, {"error": {"code": "unavailable"}})
+
+
+def _asked_by_its_merchant(serve: Callable[[Services, Asked], Reply]) -> Callable[[Services, Asked], Reply]:
+    """Refuse whoever has not the token that the bank is configured with. Without one, anybody may look things up."""
+
+    def guarded(services: Services, asked: Asked) -> Reply:
+        if services.behaviours.settings(asked.bank).token and not is_authenticated(services, asked.bank, asked.headers):
+            return Reply.of(401, {"error": {"code": "unauthenticated"}})
+        return serve(services, asked)
+
+    return guarded
 
 
 def _find(services: Services, asked: Asked) -> Reply:
@@ -43,8 +58,8 @@ def _dispute(services: Services, asked: Asked) -> Reply:
 
 
 ROUTES = (
-    route("GET", "{bank}/operations", _find),
-    route("GET", "{bank}/{charge}", _charge),
-    route("GET", "{bank}/disputes", _disputes),
-    route("GET", "{bank}/disputes/(dp_[0-9a-f]+)", _dispute),
+    route("GET", "{bank}/operations", _asked_by_its_merchant(_find)),
+    route("GET", "{bank}/{charge}", _asked_by_its_merchant(_charge)),
+    route("GET", "{bank}/disputes", _asked_by_its_merchant(_disputes)),
+    route("GET", "{bank}/disputes/(dp_[0-9a-f]+)", _asked_by_its_merchant(_dispute)),
 )

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from local.sandbox_bank import admin_routes, lookup_routes, page_routes
 from local.sandbox_bank.books import KINDS
 from local.sandbox_bank.movements import Refused
-from local.sandbox_bank.services import Asked, Reply, Services, json_object
+from local.sandbox_bank.services import Asked, Reply, Services, is_authenticated, json_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,9 +96,9 @@ class Handler(BaseHTTPRequestHandler):
         return self._send_bytes(reply.status, reply.body, reply.headers)
 
     def _merchant(self, path: str, raw: bytes) -> None:
-        if not self.headers.get("Authorization", "").startswith("Bearer "):
-            return self._send(401, {"error": {"code": "unauthenticated"}})
         match = _CREATE.fullmatch(path) or _FOLLOW_UP.fullmatch(path)
+        if not is_authenticated(self.server.services, "" if match is None else match[1], self.headers):
+            return self._send(401, {"error": {"code": "unauthenticated"}})
         if match is None:
             return self._send(404, {"error": {"code": "no_such_path"}})
         try:

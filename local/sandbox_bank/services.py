@@ -89,6 +89,13 @@ class Reply:
         return cls(status, json.dumps(document).encode())
 
 
+def is_authenticated(services: Services, bank: str, headers: Message) -> bool:
+    """Return whether a merchant's request has a token, and the one that ``bank`` is configured with, if any."""
+    token = services.behaviours.settings(bank).token
+    given = str(headers.get("Authorization", ""))
+    return given == f"Bearer {token}" if token else given.startswith("Bearer ")
+
+
 type Route = tuple[str, re.Pattern[str], Callable[[Services, Asked], Reply]]
 
 

@@ -27,7 +27,7 @@ from payonce.webhooks.replay_items import ReplayOnly, held_replay, insert_replay
 from tests.functional import test_correct_break, test_predict_routes, test_reconcile
 from tests.functional.conftest import load_handler
 from tests.functional.test_background import MERCHANT, event, queued
-from tests.functional.test_roles import GIVEN_BACK, LOCAL_CLOUD, ONLY_ADYEN, ONLY_LIVE_GATEWAYS, SECRET, TOLD, unused
+from tests.functional.test_roles import GIVEN_BACK, LOCAL_CLOUD, ON_GATEWAYS, unused
 from tests.support.aws import REGION
 from tests.support.corrections import double_charge, duplicate_capture
 from tests.support.events import Context
@@ -168,8 +168,7 @@ def test_corrections_ask_for_what_their_role_allows(
     assert (
         unused("correct_break", calls)
         == {
-            SECRET: ONLY_LIVE_GATEWAYS,
-            TOLD: ONLY_ADYEN,
+            **ON_GATEWAYS,
             MAY_BE_MISSING: ONLY_TO_BE_TOLD,
             GIVEN_BACK: "A step that fails before it sends gives its claim back, as every keyed operation.",
             Grant("dynamodb:GetItem", "IdempotencyTable"): "What another execution of the step has claimed.",

@@ -15,11 +15,12 @@ from payonce.payments.payment_reads import get_payment
 from payonce.ports import Table
 from tests.functional.conftest import load_handler
 from tests.functional.test_roles import (
+    ACCOUNTS,
     GIVEN_BACK,
     LOCAL_CLOUD,
     NOT_ASKED_FOR,
-    ONLY_ADYEN,
-    ONLY_LIVE_GATEWAYS,
+    ON_GATEWAYS,
+    ONLY_OWN_ACCOUNTS,
     TOLD,
     unused,
 )
@@ -87,11 +88,18 @@ def test_an_event_is_kept_and_queued(gateways: Gateways) -> None:
     ] * 2
     sent = posted(body_of(item()), {}, "adyen")
     assert gateways.run("accept_gateway_events", sent)["statusCode"] == 200
-    explained = {SECRET: GIVEN, Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD}
+    explained = {
+        SECRET: GIVEN,
+        Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
+        ACCOUNTS: ONLY_OWN_ACCOUNTS,
+        Grant("kms:Decrypt", "SecretsKey", ("gateway_events",)): ONLY_OWN_ACCOUNTS,
+    }
     assert unused("accept_gateway_events", gateways.asked["accept_gateway_events"]) == explained.keys()
 
 
-@pytest.mark.parametrize(("case", "status"), [("forged", 400), ("unsigned", 400), ("unknown_gateway", 404)])
+@pytest.mark.parametrize(
+    ("case", "status"), [("forged", 400), ("unsigned", 400), ("unknown_gateway", 404), ("no_own_account", 404)]
+)
 def test_the_samples_are_refused_and_nothing_is_stored(gateways: Gateways, case: str, status: int) -> None:
     names = {table: table.value for table in Table}
     client = gateways.application.database._client  # type: ignore[attr-defined]
@@ -154,8 +162,7 @@ def test_the_applier_asks_for_what_its_role_allows(gateways: Gateways) -> None:
     assert (
         unused("apply_gateway_events", gateways.asked["apply_gateway_events"])
         == {
-            SECRET: ONLY_LIVE_GATEWAYS,
-            TOLD: ONLY_ADYEN,
+            **ON_GATEWAYS,
             Grant("sqs:SendMessageBatch", "GatewayEventQueue"): LOCAL_CLOUD,
             GIVEN_BACK: "A claim of which the gateway says that it did nothing.",
             Grant("dynamodb:PutItem", "IdempotencyTable"): "The settlement of what the gateway turns out to hold.",

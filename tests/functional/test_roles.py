@@ -36,27 +36,29 @@ PARAMETER = Grant("ssm:GetParameter", "parameter/proxy")
 ONLY_LIVE_GATEWAYS = "The tests' gateway needs no credentials; gateways/secrets.py reads those of the others."
 TOLD = Grant("dynamodb:BatchGetItem", "NoticesTable", ("told#*",))
 ONLY_ADYEN = "A gateway that can be asked needs no book; see test_gateway_events.py for the one that can't."
+ACCOUNTS = Grant("dynamodb:GetItem", "CredentialsTable")
+OPENS_KEYS = Grant("kms:Decrypt", "SecretsKey", ("gateway_credentials",))
+ONLY_OWN_ACCOUNTS = "The tests' merchants are at the platform's account; see test_account_roles.py for the others."
+ON_GATEWAYS = {SECRET: ONLY_LIVE_GATEWAYS, TOLD: ONLY_ADYEN, ACCOUNTS: ONLY_OWN_ACCOUNTS, OPENS_KEYS: ONLY_OWN_ACCOUNTS}
 AS_A_PARAMETER = "The tests give the proxy's configuration as text; wiring/proxy_function.py reads the parameter."
 GIVEN_BACK = Grant("dynamodb:DeleteItem", "IdempotencyTable")
 LOCAL_CLOUD = "AWS asks for SendMessage for a batch, too; the local cloud for the name of the call."
 NOT_ASKED_FOR = {
     "create_payment": {
-        SECRET: ONLY_LIVE_GATEWAYS,
-        TOLD: ONLY_ADYEN,
+        **ON_GATEWAYS,
         Grant("dynamodb:GetItem", "RoutingTable", ("CONTROL",)): "Routing is off here; see test_routing.py.",
         Grant("dynamodb:UpdateItem", "PaymentsTable"): "A payment that was in doubt, as recovery's below.",
         Grant("dynamodb:PutItem", "PaymentsTable"): "The same: its second version makes its head.",
         Grant("dynamodb:GetItem", "PaymentsTable"): "The same.",
         Grant("dynamodb:GetItem", "OutboxTable"): "The same.",
     },
-    "confirm_payment": {SECRET: ONLY_LIVE_GATEWAYS, TOLD: ONLY_ADYEN},
-    "capture_payment": {SECRET: ONLY_LIVE_GATEWAYS, TOLD: ONLY_ADYEN},
-    "cancel_payment": {SECRET: ONLY_LIVE_GATEWAYS, TOLD: ONLY_ADYEN},
-    "refund_payment": {SECRET: ONLY_LIVE_GATEWAYS, TOLD: ONLY_ADYEN},
+    "confirm_payment": ON_GATEWAYS,
+    "capture_payment": ON_GATEWAYS,
+    "cancel_payment": ON_GATEWAYS,
+    "refund_payment": ON_GATEWAYS,
     "recover_payments": {Grant("sqs:SendMessageBatch", "RecoveryQueue"): LOCAL_CLOUD},
     "ask_gateways": {
-        SECRET: ONLY_LIVE_GATEWAYS,
-        TOLD: ONLY_ADYEN,
+        **ON_GATEWAYS,
         PARAMETER: AS_A_PARAMETER,
         Grant("dynamodb:PutItem", "IdempotencyTable"): "A doubt about what a gateway holds makes a settlement's claim.",
         Grant("dynamodb:UpdateItem", "PaymentsTable"): "A payment in doubt of which somebody has asked for a refund.",

@@ -14,7 +14,7 @@ from payonce.entrypoints.gateway_events import PATH
 from payonce.entrypoints.proxy import PREFIX
 from payonce.ports import Table
 from tests.support.aws import REPOSITORY, load_template, table_properties
-from tests.support.roles import KEYS_CONDITION, Grant, function_names, grants, listed, resource_name
+from tests.support.roles import KEYS_CONDITION, PURPOSE_CONDITION, Grant, function_names, grants, listed, resource_name
 
 TEMPLATE = load_template()
 RESOURCES = TEMPLATE["Resources"]
@@ -268,7 +268,14 @@ def test_a_condition_of_a_role_is_no_operator_that_passes_without_its_key() -> N
         f"dynamodb:{action}" for action in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
     }
     for name in function_names().values():
-        assert {grant.action for grant in grants(name) if grant.keys} <= always
+        # KMS's are by StringEquals, which holds for no request without its key.
+        limited = {grant.action for grant in grants(name) if grant.keys and not grant.action.startswith("kms:")}
+        assert limited <= always
+    assert all(
+        "StringEquals" in statement["Condition"]
+        for statement in every_statement(RESOURCES)
+        if PURPOSE_CONDITION in json.dumps(statement.get("Condition", {}))
+    )
     assert KEYS_CONDITION == "dynamodb:LeadingKeys"
 
 

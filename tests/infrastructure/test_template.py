@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from payonce.corrections.policy import POLICY_FILE
-from payonce.entrypoints.gateway_events import MAX_NOTICE_BYTES, ROUTE
+from payonce.entrypoints.gateway_events import MAX_NOTICE_BYTES
+from payonce.entrypoints.gateway_events import ROUTES as OPEN_ROUTES
 from payonce.entrypoints.http import UNSAFE_METHODS, KeyedRoute
 from payonce.entrypoints.proxy import PREFIX
 from payonce.entrypoints.routes import ROUTES
@@ -25,6 +26,7 @@ from payonce.idempotency.window import (
     MAX_WINDOW_SECONDS,
     MIN_AUDIT_RETENTION_SECONDS,
 )
+from payonce.merchants.gateway_accounts import EVENTS_PURPOSE, KEY_PURPOSE
 from payonce.ports import Table
 from payonce.proxy.config import SAFE_METHODS
 from payonce.recovery.book import FEEDER_KEY
@@ -462,7 +464,7 @@ def test_throttling_comes_before_the_functions_and_every_route_is_authorized() -
             assert event.get("Properties", {}).get("Auth", {}).get("Authorizer") != "NONE"
 
 
-def test_of_the_open_api_there_is_one_route_and_its_bodies_come_as_bytes() -> None:
+def test_of_the_open_api_one_function_has_the_routes_and_their_bodies_come_as_bytes() -> None:
     """Fails when another function gets a route without an authorizer, or when a body is made a text on its way."""
     open_routes = [
         (name, event["Properties"]["Method"], event["Properties"]["Path"])
@@ -470,7 +472,7 @@ def test_of_the_open_api_there_is_one_route_and_its_bodies_come_as_bytes() -> No
         for event in function.get("Events", {}).values()
         if event["Type"] == "Api" and event["Properties"]["RestApiId"] == {"Ref": "GatewayEventsApi"}
     ]
-    assert open_routes == [("AcceptGatewayEventsFunction", ROUTE.method, ROUTE.path)]
+    assert open_routes == [("AcceptGatewayEventsFunction", route.method, route.path) for route in OPEN_ROUTES]
     api = TEMPLATE["Resources"]["GatewayEventsApi"]["Properties"]
     assert api["BinaryMediaTypes"] == ["*~1*"]
     assert api["MethodSettings"][0]["ThrottlingRateLimit"]
@@ -478,7 +480,9 @@ def test_of_the_open_api_there_is_one_route_and_its_bodies_come_as_bytes() -> No
 
 
 def test_the_open_route_may_keep_and_queue_an_event_and_nothing_else() -> None:
-    """Fails when what anybody on the internet may call could read a table, or touch another one or another queue."""
+    """Fails when what anybody on the internet may call could read another table than that of the sealed credentials,
+    open an API key there, or touch another table or queue.
+    """
     reach = {
         (action, json.dumps(statement["Resource"]))
         for statement in statements("AcceptGatewayEventsFunction")
@@ -490,12 +494,20 @@ def test_the_open_route_may_keep_and_queue_an_event_and_nothing_else() -> None:
         "sqs:SendMessage",
         "sqs:SendMessageBatch",
         "secretsmanager:GetSecretValue",
+        "dynamodb:GetItem",
+        "kms:Decrypt",
     }
+    (opens,) = [each for each in statements("AcceptGatewayEventsFunction") if each["Action"] == "kms:Decrypt"]
+    assert opens["Condition"] == {"StringEquals": {"kms:EncryptionContext:purpose": EVENTS_PURPOSE}}
+    (reads,) = [each for each in statements("AcceptGatewayEventsFunction") if each["Action"] == "dynamodb:GetItem"]
+    assert reads["Resource"] == {"GetAtt": "CredentialsTable.Arn"}
     (updates,) = [each for each in statements("AcceptGatewayEventsFunction") if "dynamodb:UpdateItem" in each["Action"]]
-    assert updates["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["told#*"]}}
+    assert updates["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["told#*", "charge_told#*"]}}
     assert {resource for action, resource in reach if not action.startswith("secretsmanager")} == {
         '{"GetAtt": "NoticesTable.Arn"}',
         '{"GetAtt": "GatewayEventQueue.Arn"}',
+        '{"GetAtt": "CredentialsTable.Arn"}',
+        '{"GetAtt": "SecretsKey.Arn"}',
     }
 
 
@@ -548,7 +560,24 @@ def test_the_secrets_key_rotates_is_kept_and_serves_few() -> None:
     key = TEMPLATE["Resources"]["SecretsKey"]
     assert key["Properties"]["EnableKeyRotation"] is True
     assert key["DeletionPolicy"].startswith("Retain")
-    users = {name for name in FUNCTIONS if "SecretsKey" in json.dumps(FUNCTIONS[name]["Policies"])}
+    limited = {"StringEquals": {"kms:EncryptionContext:purpose": KEY_PURPOSE}}
+    opening = {
+        name
+        for name in FUNCTIONS
+        for each in statements(name)
+        if each["Action"] == "kms:Decrypt" and each.get("Condition") == limited
+    }
+    # Whoever asks a gateway opens the keys of merchants' accounts, and nothing else.
+    assert opening == {
+        name
+        for name in FUNCTIONS
+        if "GatewaySecret" in json.dumps(statements(name)) or "-gateways-" in json.dumps(statements(name))
+    } - {"AcceptGatewayEventsFunction"}
+    users = {
+        name
+        for name in FUNCTIONS
+        if any("SecretsKey" in json.dumps(each) and "Condition" not in each for each in statements(name))
+    }
     assert {"CreateWebhookEndpointFunction", "RotateWebhookSecretFunction"} <= users
     unsafe_routes = {name for name, method, _ in api_events() if method in UNSAFE_METHODS}
     reads = {name for name, _, _ in api_events()} - unsafe_routes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from local.adyen.running import API_KEY, MERCHANT_ACCOUNT, AdyenHandle, running_adyen
 from local.receiver import running_receiver
+from payonce.gateways.account_notices import PlatformNotices
 from payonce.gateways.adyen_gateway import AdyenGateway, adyen_from_options
 from payonce.gateways.adyen_notices import AdyenNoticeReader
 from payonce.notices.acceptance import Acceptance
@@ -50,7 +51,7 @@ class AdyenStage:
 
     def __post_init__(self) -> None:
         self.queue = MemoryQueue()
-        self.reader = AdyenNoticeReader([HMAC_KEY])
+        self.reader = PlatformNotices(AdyenNoticeReader([HMAC_KEY]), MERCHANT_ACCOUNT)
 
     def gateway(self, url: str | None = None) -> AdyenGateway:
         """Return the adapter, at the fake unless ``url`` says otherwise."""

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 KEYS_CONDITION, ATTRIBUTES_CONDITION = "dynamodb:LeadingKeys", "dynamodb:Attributes"
-OPERATORS = {"ForAllValues:StringEquals", "ForAllValues:StringLike"}
+PURPOSE_CONDITION = "kms:EncryptionContext:purpose"  # a call without a purpose is not allowed by it
+OPERATORS = {"ForAllValues:StringEquals", "ForAllValues:StringLike", "StringEquals"}
 WRITES = {"Put": "dynamodb:PutItem", "Update": "dynamodb:UpdateItem", "Delete": "dynamodb:DeleteItem"}
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One action on one resource. ``keys`` and ``attributes`` are patterns; empty for any.
+    """One action on one resource. ``keys`` and ``attributes`` are patterns; empty for any. KMS's key is the purpose.
 
     ``resource`` is the logical name, with what follows its ARN: ``OutboxTable/index/events-by-merchant``.
     """
@@ -105,12 +106,13 @@ def grants(function: str) -> frozenset[Grant]:
         if statement.keys() - {"Effect", "Action", "Resource", "Condition"} or statement["Effect"] != "Allow":
             raise ValueError(f"the statement has another form: {statement}")
         condition = statement.get("Condition", {})
-        known = {KEYS_CONDITION, ATTRIBUTES_CONDITION}
+        known = {KEYS_CONDITION, ATTRIBUTES_CONDITION, PURPOSE_CONDITION}
         if condition.keys() - OPERATORS or any(names.keys() - known for names in condition.values()):
             raise ValueError(f"the condition has another form: {condition}")
-        limits = {name: tuple(values) for names in condition.values() for name, values in names.items()}
+        limits = {name: tuple(listed(values)) for names in condition.values() for name, values in names.items()}
+        keys = limits.get(KEYS_CONDITION, limits.get(PURPOSE_CONDITION, ()))
         found |= {
-            Grant(action, resource_name(resource), limits.get(KEYS_CONDITION, ()), limits.get(ATTRIBUTES_CONDITION, ()))
+            Grant(action, resource_name(resource), keys, limits.get(ATTRIBUTES_CONDITION, ()))
             for action in listed(statement["Action"])
             for resource in listed(statement["Resource"])
         }
@@ -151,7 +153,7 @@ def calls_of(service: str, operation: str, request: Mapping[str, Any]) -> list[C
         case "sqs", "SendMessage" | "SendMessageBatch":
             return [Call("sqs:SendMessage", _queue(request["QueueUrl"]))]
         case "kms", _:
-            return [Call(f"kms:{operation}", "SecretsKey")]
+            return [Call(f"kms:{operation}", "SecretsKey", request["EncryptionContext"].get("purpose", ""))]
         case "secretsmanager", _:
             return [Call(f"secretsmanager:{operation}", "GatewaySecret")]
         case "stepfunctions", _:

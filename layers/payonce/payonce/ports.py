@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,6 +109,15 @@ class Gateway(Protocol):
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """Return the charge's state at the gateway, whoever made it; ``NotFound`` when the gateway does not know it."""
+        ...
+
+
+@runtime_checkable
+class TellsAccount(Protocol):
+    """A gateway that can be asked whose its key is. Its requests do not name their account, so that the key decides."""
+
+    def account_of_key(self, deadline: Deadline) -> str:
+        """Return the id of the account that the requests are made for. Raises ``GatewayUnavailable``."""
         ...
 
 
@@ -273,6 +282,7 @@ class Table(StrEnum):
     RECONCILIATION = "reconciliation"
     ROUTING = "routing"
     NOTICES = "notices"
+    CREDENTIALS = "credentials"
 
 
 type Key = Mapping[str, str]

@@ -17,6 +17,7 @@ import pytest
 from local.adyen.notifications import envelope
 from local.adyen.running import API_KEY, MERCHANT_ACCOUNT
 from payonce.domain.gateway import CaptureMethod, OperationKind
+from payonce.gateways.account_notices import PlatformNotices
 from payonce.gateways.adyen_gateway import adyen_from_options
 from payonce.gateways.adyen_notices import AdyenNoticeReader
 from payonce.notices.told import KeptNoticeBook
@@ -49,7 +50,7 @@ class AdyenShop(Stage):
         book = KeptNoticeBook(self.world.database)
         adapter = adyen_from_options("bank", options, {"adyen_api_key": API_KEY}, book, self.world.clock)
         self.world.gateway = adapter  # type: ignore[assignment]
-        self.reader = AdyenNoticeReader([HMAC_KEY])
+        self.reader = PlatformNotices(AdyenNoticeReader([HMAC_KEY]), MERCHANT_ACCOUNT)
         self.given = 0
         super().restart()
 

@@ -22,6 +22,7 @@ from payonce.domain.gateway import (
     ActionType,
     AwaitsPayer,
     CaptureMethod,
+    CredentialsRefused,
     Declined,
     Instruction,
     NeverSent,
@@ -235,7 +236,7 @@ def test_what_is_wrong_is_refused_and_the_operators_mistakes_are_told_apart(stag
     assert refused.code == "rejected_by_gateway"
     stranger = stage.gateway()
     stranger._api_key = "nonsense"
-    assert stranger.submit(payment(), soon()) == NeverSent("the gateway refuses our credentials")
+    assert stranger.submit(payment(), soon()) == CredentialsRefused("the gateway refuses our credentials")
     assert stage.gateway(f"{stage.handle.url}/v12").submit(payment(), soon()) == NeverSent(
         "the gateway has no such address"
     )

@@ -16,6 +16,7 @@ import pytest
 from payonce.domain.gateway import (
     ActionType,
     AwaitsPayer,
+    CredentialsRefused,
     NeverSent,
     NextAction,
     Pending,
@@ -266,10 +267,16 @@ ROWS: dict[str, Row] = {
     "500, without advice": Row(500, SERVER_ERROR, Unknown("APIError, 500"), KEYS),
     "503, from before the API": Row(503, b"<html>", Unknown("APIError, 503"), SDK, headers=(("Retry-After", "1"),)),
     "401": Row(
-        401, refusal("invalid_request_error", None), NeverSent("the gateway refuses our credentials"), LOW_LEVEL
+        401,
+        refusal("invalid_request_error", None),
+        CredentialsRefused("the gateway refuses our credentials"),
+        LOW_LEVEL,
     ),
     "403": Row(
-        403, refusal("invalid_request_error", None), NeverSent("the gateway refuses our credentials"), LOW_LEVEL
+        403,
+        refusal("invalid_request_error", None),
+        CredentialsRefused("the gateway refuses our credentials"),
+        LOW_LEVEL,
     ),
     # What is not an answer
     "truncated, and the connection ends": Row(

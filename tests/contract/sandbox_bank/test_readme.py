@@ -34,7 +34,7 @@ def test_the_tokens_are_those_that_the_bank_knows() -> None:
 def test_the_settings_are_stated_with_their_defaults() -> None:
     """Fails when a delay is another one than the contract says."""
     stated = dict(re.findall(r"`([a-z_]+)` \((\d+)\)", README.split("## Time", 1)[1].split("\n## ", 1)[0]))
-    defaults = {each.name: f"{each.default:g}" for each in fields(BankSettings)}
+    defaults = {each.name: f"{each.default:g}" for each in fields(BankSettings) if each.name != "token"}
     assert len(stated) == 10
     assert stated == {name: defaults[name] for name in stated}
 

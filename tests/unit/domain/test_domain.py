@@ -167,6 +167,7 @@ def test_only_what_a_retry_can_change_is_retryable() -> None:
         errors.Throttled,
         errors.GatewayUnavailable,
         errors.GatewayRefused,
+        errors.CredentialsUnavailable,
         errors.StoreUnavailable,
         errors.UpstreamUnavailable,
         errors.UpstreamRefused,

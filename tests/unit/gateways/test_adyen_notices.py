@@ -87,6 +87,7 @@ def test_an_authorisation_names_its_payment_and_tells_its_end() -> None:
         created_at_ms=1_609_459_200_000,
         gateway_reference=REFERENCE,
         gateway_charge_id=PSP,
+        account="ShopECOM",
         outcome=NoticeOutcome(kind=PAYMENT, executed=True, gateway_operation_id=PSP, amount_minor=1000, currency="EUR"),
     )
 

@@ -14,6 +14,7 @@ from payonce.domain.gateway import (
     AwaitsPayer,
     CaptureMethod,
     ChargeState,
+    CredentialsRefused,
     Declined,
     DisputeState,
     DisputeStatus,
@@ -240,7 +241,7 @@ def _error(status: int, detail: str = "", **more: object) -> Answered:
 @pytest.mark.parametrize(
     ("answer", "instruction", "expected"),
     [
-        (_error(401), PAYMENT, NeverSent("HTTP 401", 7)),
+        (_error(401), PAYMENT, CredentialsRefused("HTTP 401", 7)),
         (_error(429), PAYMENT, NeverSent("HTTP 429", 7)),
         (_error(400), PAYMENT, Unknown("HTTP 400")),
         (_error(500), PAYMENT, Unknown("HTTP 500")),

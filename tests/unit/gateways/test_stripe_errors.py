@@ -9,7 +9,7 @@ import stripe
 import stripe.oauth_error  # imported lazily by the SDK
 
 from payonce.domain.exchange import Answered, Lost, NotSent
-from payonce.domain.gateway import Declined, NeverSent, OperationKind, Unknown
+from payonce.domain.gateway import CredentialsRefused, Declined, NeverSent, OperationKind, Unknown
 from payonce.gateways.stripe_errors import DECLINE_CODES, decline_of, outcome_of_error
 from payonce.gateways.stripe_http import NothingSentError
 from tests.unit.gateways.stripe_world import SOON, answer, error, gateway_on, instruction
@@ -27,8 +27,8 @@ EXPECTED: dict[str, type] = {
     "CardError": Declined,
     "InvalidRequestError": Declined,
     "IdempotencyError": Unknown,
-    "AuthenticationError": NeverSent,
-    "PermissionError": NeverSent,
+    "AuthenticationError": CredentialsRefused,
+    "PermissionError": CredentialsRefused,
     "RateLimitError": NeverSent,
     "SignatureVerificationError": Unknown,
     "AlreadyCanceledError": Unknown,
@@ -107,8 +107,8 @@ ANSWERS: list[tuple[str, Any, Any]] = [
     ("500", error(500), Unknown("APIError, 500")),
     ("502", error(502), Unknown("APIError, 502")),
     ("503 that is not JSON", Answered(503, {}, b"<html>busy"), None),
-    ("wrong key", error(401), NeverSent("the gateway refuses our credentials")),
-    ("not allowed", error(403), NeverSent("the gateway refuses our credentials")),
+    ("wrong key", error(401), CredentialsRefused("the gateway refuses our credentials")),
+    ("not allowed", error(403), CredentialsRefused("the gateway refuses our credentials")),
     (
         "key with another request",
         error(400, type="idempotency_error"),

@@ -76,7 +76,9 @@ def test_stripes_own_vector() -> None:
     (notice,) = StripeNoticeReader([STRIPES_SECRET]).read(
         STRIPES_BODY, {"stripe-signature": f"{header},v0={STRIPES_SIGNATURE[::-1]}"}, now_ms=1_533_204_720_000
     )
-    assert notice == Notice(notice_id="evt_123", type="customer.created", created_at_ms=1_533_204_620_000)
+    assert notice == Notice(
+        notice_id="evt_123", type="customer.created", created_at_ms=1_533_204_620_000, account="acct_123"
+    )
 
 
 def test_an_event_is_kept_as_it_came(application: NoticeApplication) -> None:

@@ -35,7 +35,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     show.add_argument("--body", action="store_true", help="write the bytes as they came, and nothing else")
     retry = actions.add_parser("retry", help="apply an event again, which changes nothing twice")
     for action in (show, retry):
-        action.add_argument("gateway", metavar="GATEWAY", help="the gateway's name in the setting Gateways")
+        action.add_argument("gateway", metavar="GATEWAY", help="the name in the setting Gateways, or NAME@MERCHANT")
         action.add_argument("event_id", metavar="ID", help="the gateway's id of the event")
     for action in (listing, show, retry):
         add_table_options(action, TABLES)
@@ -64,7 +64,7 @@ def _list(application: Application, options: argparse.Namespace) -> int:
         for kept in _listed(application, gateway, state):
             count += 1
             sys.stdout.write(
-                f"{shown(kept.received_at_ms)}  {kept.state:<7}  {gateway}  {kept.notice.notice_id}  "
+                f"{shown(kept.received_at_ms)}  {kept.state:<7}  {kept.posted_to}  {kept.notice.notice_id}  "
                 f"{kept.notice.type}  {kept.reason}\n"
             )
     sys.stderr.write(f"{count} event{'' if count == 1 else 's'}\n")
@@ -84,7 +84,8 @@ def _show(kept: KeptNotice, *, body: bool) -> int:
         return 0
     notice = kept.notice
     lines = [
-        f"gateway    {kept.gateway}",
+        f"gateway    {kept.posted_to}",
+        f"account    {notice.account or '-'}",
         f"event      {notice.notice_id}",
         f"type       {notice.type}",
         f"created    {shown(notice.created_at_ms)}",

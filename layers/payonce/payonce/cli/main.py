@@ -1,8 +1,8 @@
 """The operator's command: ``payonce --help``.
 
 It creates merchants and API keys, redrives dead letters, shows and releases idempotency keys, exports the audit trail
-and the ledger, reconciles files, handles breaks and corrections, shows gateways' events, shows and overrides routing,
-and runs the sidecar.
+and the ledger, reconciles files, handles breaks and corrections, keeps merchants' accounts at gateways, shows gateways'
+events, shows and overrides routing, and runs the sidecar.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from payonce.cli import (
     audit,
     breaks,
     corrections,
+    gateway_credentials,
     gateway_events,
     keys,
     ledger,
@@ -44,6 +45,7 @@ FAMILIES: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] =
     "audit": audit.run,
     "breaks": breaks.run,
     "corrections": corrections.run,
+    "gateway-credentials": gateway_credentials.run,
     "gateway-events": gateway_events.run,
     "ledger": ledger.run,
     "reconcile": reconcile.run,
@@ -92,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_commands(commands)
     breaks.add_commands(commands)
     corrections.add_commands(commands)
+    gateway_credentials.add_commands(commands)
     gateway_events.add_commands(commands)
     ledger.add_commands(commands)
     reconcile.add_commands(commands)

@@ -40,6 +40,7 @@ from payonce.reconciliation.cases.charge_proof import nothing_left
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.domain.payment import Payment
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.payments.payment_work import Services
@@ -52,7 +53,9 @@ _S = CorrectionStatus
 class Execution:
     """Executes corrections, one at a time."""
 
-    def __init__(self, services: Services, engine: IdempotencyEngine, gateway_named: Callable[[str], Gateway]) -> None:
+    def __init__(
+        self, services: Services, engine: IdempotencyEngine, gateway_named: Callable[[GatewayAddress], Gateway]
+    ) -> None:
         self._services = services
         self._database = services.database
         self._clock = services.clock

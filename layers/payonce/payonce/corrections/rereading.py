@@ -12,12 +12,13 @@ from payonce.corrections.reversal import REVERSAL, find_booked
 from payonce.domain.gateway import ChargeState, OperationKind
 from payonce.domain.gateway import NotFound as ChargeNotFound
 from payonce.domain.payment import PaymentStatus
-from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK, DISPUTED, is_undecided, left_minor
+from payonce.payments.corrective_plan import ALREADY_GIVEN_BACK, DISPUTED, address_beside, is_undecided, left_minor
 from payonce.payments.planning import load_payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.audit import AuditEntry
     from payonce.payments.payment_work import Services
     from payonce.ports import ApprovalNotifier, Deadline, Gateway, Write
@@ -40,7 +41,7 @@ class Rereading(Approvals):
     def __init__(
         self,
         services: Services,
-        gateway_named: Callable[[str], Gateway],
+        gateway_named: Callable[[GatewayAddress], Gateway],
         notifier: ApprovalNotifier,
         audited: Callable[[AuditEntry], Sequence[Write]],
     ) -> None:
@@ -80,7 +81,8 @@ class Rereading(Approvals):
         )
 
     def _reread_charge(self, correction: Correction, deadline: Deadline) -> Step:
-        gateway = self._gateway_named(correction.gateway)
+        payment = load_payment(self._services, correction.merchant_id, correction.payment_id)
+        gateway = self._gateway_named(address_beside(payment, correction.gateway))
         if not gateway.capabilities.reads_charges:
             return Step(self._change(correction, status=_S.MANUAL, outcome="charge_not_readable"))
         state = gateway.read_charge(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from payonce.corrections.policy import Policy
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.audit import AuditEntry
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.payments.payment_work import Services
@@ -68,7 +69,7 @@ class Corrections(Rereading):
         *,
         services: Services,
         engine: IdempotencyEngine,
-        gateway_named: Callable[[str], Gateway],
+        gateway_named: Callable[[GatewayAddress], Gateway],
         policy: Callable[[], Policy],
         notifier: ApprovalNotifier,
         reads_policy: Callable[[], bool] = lambda: True,

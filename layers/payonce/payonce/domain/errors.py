@@ -21,6 +21,7 @@
     │   ├── DeliveryStateConflict       the delivery's state does not allow it
     │   ├── ReleaseRefused              an operator may not release the claim, or not with these arguments
     │   ├── OverrideRefused             routing may not be overridden like this; nothing was changed
+    │   ├── CredentialsRejected         credentials can't be stored like this; nothing was changed
     │   ├── OverrideConflict            another operator changed the override first; nothing was changed
     │   └── FileRejected                a report or statement is malformed or contradicts itself; none of it was loaded
     ├── IdempotencyRejected             the idempotency contract was not met; nothing was executed
@@ -33,6 +34,8 @@
     ├── NotStarted                      this request was not begun, so a retry is safe; it says nothing about its caller
     │   ├── Throttled
     │   ├── GatewayUnavailable
+    │   │   ├── GatewayRefused          it certainly executed nothing, and another one may be asked
+    │   │   └── CredentialsUnavailable  the merchant's credentials are missing or can't be opened; nothing was sent
     │   ├── UpstreamUnavailable         no byte of the request reached the upstream
     │   │   └── UpstreamRefused         the upstream answered that it did nothing; its answer is passed on
     │   ├── Overloaded                  the sidecar is at its limit of requests
@@ -143,6 +146,10 @@ class OverrideRefused(RequestRejected):
     """Routing may not be overridden like this: no end, no reason, or no gateway left. Nothing was changed."""
 
 
+class CredentialsRejected(RequestRejected):
+    """A merchant's credentials can't be stored like this, or not changed like this. Nothing was changed."""
+
+
 class OverrideConflict(RequestRejected):
     """Another operator changed the override after it was read; nothing was changed."""
 
@@ -213,6 +220,10 @@ class GatewayUnavailable(NotStarted):
 
 class GatewayRefused(GatewayUnavailable):
     """This gateway certainly executed nothing, now or later, and the claim was given back: another one may be asked."""
+
+
+class CredentialsUnavailable(GatewayUnavailable):
+    """The credentials of a merchant's account at a gateway are missing, or can't be opened. Nothing was sent."""
 
 
 class UpstreamUnavailable(NotStarted):

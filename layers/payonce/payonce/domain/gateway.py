@@ -6,9 +6,11 @@
     Declined       refused for good
       Overtaken      because somebody else has changed the charge: its state has to be read
     NeverSent      this submission executes nothing, now or later
+      CredentialsRefused  because the gateway refuses our credentials
     Pending        the gateway accepted it and has not decided yet: never send it again, only look it up
       AwaitsPayer    undecided until the payer acts, who is told how; it can be withdrawn
     Unknown        it may or may not have been executed; ``repeatable`` says whether sending it again can help
+      NotAllowed     of a question that the gateway refuses for our credentials
     NotFound       the gateway does not know it at the moment
 """
 
@@ -157,6 +159,11 @@ class NeverSent:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialsRefused(NeverSent):
+    """The gateway refuses who we say to be, before it looks at anything else: the credentials are old or wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """The gateway may or may not have executed the instruction.
 
@@ -167,6 +174,11 @@ class Unknown:
 
     reason: str
     repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotAllowed(Unknown):
+    """A question was refused for our credentials. It proves nothing about what was asked, but the gateway answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +274,8 @@ class Notice:
 
     ``notice_id`` is the gateway's id of the event, or is derived from its content. ``gateway_reference``,
     ``payment_id``, ``merchant_id`` and ``gateway_charge_id`` are ``None`` where the event does not name them.
+    ``account`` is the account at the gateway that the event is about, ``None`` where it is the one whose secret has
+    signed it.
     ``outcome`` and ``dispute`` are there only where the gateway offers no way to ask: kept, they are what is read.
     """
 
@@ -272,6 +286,7 @@ class Notice:
     payment_id: str | None = None
     merchant_id: str | None = None
     gateway_charge_id: str | None = None
+    account: str | None = None
     outcome: NoticeOutcome | None = None
     dispute: DisputeNotice | None = None
 

@@ -8,11 +8,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import PaymentMethodType
+from payonce.domain.gateway_address import PLATFORM, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payonce.domain.gateway import CaptureMethod
+    from payonce.domain.gateway_address import GatewayAddress
 
 
 class PaymentStatus(StrEnum):
@@ -236,7 +238,8 @@ class Payment:
     ``capturable_minor`` and ``refundable_minor`` exclude what operations in flight have reserved. ``version`` counts
     committed changes, and is the sequence number of the payment's events. ``attempts`` counts the references under
     which the payment was sent; ``gateway_reference`` is the one that was executed.
-    ``passed_over`` names the gateways that certainly took nothing of it before ``gateway`` was asked.
+    ``passed_over`` names the gateways that certainly took nothing of it before ``gateway`` was asked. ``account`` is
+    the account at the gateway to which it was sent, the platform's where it is empty; it never changes.
     ``next_action`` is what the payer has to do, present while the payment requires action.
     ``reversed_minor`` is what the payer's bank took back, ``disputed_minor`` what the gateway has withdrawn for
     disputes, lost ones included. Both are no longer refundable. They may take what was refunded already, or what a
@@ -271,6 +274,12 @@ class Payment:
     next_action: Mapping[str, str | int] | None = None
     reversed_minor: int = 0
     disputed_minor: int = 0
+    account: str = PLATFORM
+
+    @property
+    def address(self) -> GatewayAddress:
+        """Where the payment is: whoever asks the gateway about it asks there."""
+        return address_of(self.gateway, self.merchant_id, self.account)
 
     @property
     def is_open_to_disputes(self) -> bool:

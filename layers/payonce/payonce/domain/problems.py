@@ -70,6 +70,7 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.DeliveryStateConflict: ProblemType("delivery-state", 409, "The delivery's state does not allow this"),
         errors.ReleaseRefused: ProblemType("release-refused", 409, "The claim can't be released"),
         errors.OverrideRefused: ProblemType("override-refused", 409, "Routing can't be overridden like this"),
+        errors.CredentialsRejected: ProblemType("credentials-rejected", 409, "The credentials were not stored"),
         errors.OverrideConflict: ProblemType("override-conflict", 409, "Another operator was faster"),
         errors.FileRejected: ProblemType("file-rejected", 422, "The file was not accepted"),
         errors.NoticeRefused: ProblemType("gateway-event-refused", 400, "The gateway's event was not accepted"),
@@ -83,6 +84,9 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.Throttled: ProblemType("throttled", 429, "Too many requests", retryable=True),
         errors.GatewayRefused: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
         errors.GatewayUnavailable: ProblemType("gateway-unavailable", 503, "No gateway is available", retryable=True),
+        errors.CredentialsUnavailable: ProblemType(
+            "gateway-unavailable", 503, "No gateway is available", retryable=True
+        ),
         errors.UpstreamUnavailable: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),
         errors.UpstreamRefused: ProblemType("upstream-unavailable", 503, "The upstream is not available", True),
         errors.Overloaded: ProblemType("overloaded", 503, "There is too much to do", retryable=True),

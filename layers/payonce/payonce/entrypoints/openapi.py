@@ -11,8 +11,8 @@ from pydantic.json_schema import models_json_schema
 from payonce import __version__
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
 from payonce.entrypoints.event_catalogue import webhooks
-from payonce.entrypoints.gateway_events import MAX_NOTICE_BYTES
-from payonce.entrypoints.gateway_events import ROUTE as GATEWAY_EVENTS
+from payonce.entrypoints.gateway_events import MAX_NOTICE_BYTES, GatewayRoute
+from payonce.entrypoints.gateway_events import ROUTES as GATEWAY_EVENTS
 from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route
 from payonce.entrypoints.json_body import EXEMPTIBLE_LIST
 from payonce.entrypoints.paths import PATTERNS
@@ -54,7 +54,8 @@ def build_openapi() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES.values():
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    paths[GATEWAY_EVENTS.path] = {GATEWAY_EVENTS.method.lower(): _gateway_events()}
+    for gateway_route in GATEWAY_EVENTS:
+        paths[gateway_route.path] = {gateway_route.method.lower(): _gateway_events(gateway_route)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -104,8 +105,8 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _gateway_events() -> dict[str, Any]:
-    """Return the operation that gateways call, at an address of its own and without an API key."""
+def _gateway_events(route: GatewayRoute) -> dict[str, Any]:
+    """Return an operation that gateways call, at an address of its own and without an API key."""
     problems = {
         "400": "The event is not signed by the gateway, is too old, too large or malformed; nothing was stored",
         "403": "Refused by the firewall",
@@ -117,13 +118,17 @@ def _gateway_events() -> dict[str, Any]:
     }
     answered = {"content": {JSON_CONTENT_TYPE: {"schema": {"type": "object"}}}}
     return {
-        "operationId": GATEWAY_EVENTS.operation,
-        "summary": GATEWAY_EVENTS.summary,
+        "operationId": route.operation,
+        "summary": route.summary,
         "description": "Not for merchants. A payment gateway posts its events here, at the stack's output "
         "`GatewayEventsUrl`, and proves itself by its signature over the body, such as `Stripe-Signature`. "
         f"At most {MAX_NOTICE_BYTES} bytes are taken. See docs/gateway-events.md.",
         "security": [],
-        "parameters": [{"name": "gateway", "in": "path", "required": True, "schema": TEXT}],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": TEXT}
+            for name in ("gateway", "merchant_id")
+            if f"{{{name}}}" in route.path
+        ],
         "requestBody": {"required": True, "content": {JSON_CONTENT_TYPE: {"schema": {"type": "object"}}}},
         "responses": {
             "200": {"description": "Kept and queued, now or before", **answered},

@@ -21,6 +21,7 @@ _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 PATTERNS: Mapping[str, str] = MappingProxyType(
     {
         "payment_id": f"pay_{_ULID}",
+        "merchant_id": f"mer_{_ULID}",
         # The id of the payment, and which dispute of it: see domain/dispute.py.
         "dispute_id": f"dp_{_ULID}_[0-9a-f]{{16}}",
         "endpoint_id": f"we_{_ULID}",

@@ -66,6 +66,7 @@ def _create(
         ),
         services=application.services,
         passed_over=passed_over,
+        account_at=lambda gateway: application.account_in_use(request.merchant_id, gateway),
     )
     return CreatePayment(plan, application.gateway, application.services)
 

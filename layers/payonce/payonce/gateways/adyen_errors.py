@@ -5,7 +5,8 @@
     no byte was sent                      NeverSent
     no answer, or no whole one            Unknown, r      "you can safely retry the request with the same header"
     transient-error: true, 429            Unknown, r      the same key is executed, or answered with the first result
-    401, 403, 404                         NeverSent       refused at once; the operator is told, the payer is not
+    401, 403                              NeverSent       CredentialsRefused: the operator is told, the payer is not
+    404                                   NeverSent       refused at once, and told likewise
     400, 422                              Declined        refused by validation, before anything was done, except:
       704 without transient-error         Unknown         our key with another request: a defect on one side
     500 with 905                          Declined        the account is not configured for this payment method
@@ -23,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.exchange import Answered, NotSent
-from payonce.domain.gateway import Declined, NeverSent, Unknown
+from payonce.domain.gateway import CredentialsRefused, Declined, NeverSent, Unknown
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, REJECTED, declined
 from payonce.gateways.json_answers import document_of
 from payonce.observability import get_logger
@@ -57,7 +58,7 @@ def outcome_of_failure(exchanged: Exchange, *, gateway: str, reference: str) -> 
         return Unknown(said, repeatable=True)
     if status in _CREDENTIALS:
         get_logger().error("the gateway refuses our credentials", extra=fields)
-        return NeverSent("the gateway refuses our credentials")
+        return CredentialsRefused("the gateway refuses our credentials")
     if status == 404:
         get_logger().error("the gateway has no such address", extra=fields)
         return NeverSent("the gateway has no such address")

@@ -168,6 +168,7 @@ def _notice(item: Mapping[str, Any], now_ms: int) -> Notice:
         created_at_ms=_epoch_ms(item.get("eventDate"), now_ms),
         gateway_reference=reference if operation_of(reference) else None,
         gateway_charge_id=name_of(charge_id),
+        account=name_of(item["merchantAccountCode"]),
         outcome=_outcome(item),
         dispute=dispute_told(item),
     )

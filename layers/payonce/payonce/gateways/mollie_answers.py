@@ -15,6 +15,7 @@ from payonce.domain.gateway import (
     ActionType,
     AwaitsPayer,
     CaptureMethod,
+    CredentialsRefused,
     Declined,
     NeverSent,
     NextAction,
@@ -171,7 +172,8 @@ def refused(answer: Answered, instruction: Instruction) -> Declined | NeverSent 
     document = document_of(answer.body)
     if status in {401, 403, 429}:  # "your request wasn't executed due to" failed authentication, or rate limiting
         retry_after = answer.headers.get("retry-after", "")
-        return NeverSent(f"HTTP {status}", int(retry_after) if retry_after.isdecimal() else None)
+        kind = NeverSent if status == 429 else CredentialsRefused
+        return kind(f"HTTP {status}", int(retry_after) if retry_after.isdecimal() else None)
     if status == 409 and document.get("detail") == DUPLICATE_REFUND and instruction.kind is OperationKind.REFUND:
         return declined(REJECTED)  # our own request would have been answered by its key: it is another refund
     if status == 409:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from payonce.domain.errors import MisconfiguredError
+from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
     AwaitsPayer,
@@ -24,6 +24,7 @@ from payonce.domain.gateway import (
     Instruction,
     LookupOutcome,
     NeverSent,
+    NotAllowed,
     NotFound,
     OperationKind,
     Pending,
@@ -145,8 +146,15 @@ class MollieGateway:
         if answer.status == 404 and is_error(answer):
             return NotFound()
         if answer.status != 200:
-            return Unknown(f"HTTP {answer.status}")
+            return (NotAllowed if answer.status in {401, 403} else Unknown)(f"HTTP {answer.status}")
         return charge_state(document_of(answer.body), gateway_charge_id)
+
+    def account_of_key(self, deadline: Deadline) -> str:
+        """See ``TellsAccount``: a key is of one profile, https://docs.mollie.com/reference/get-current-profile."""
+        row = self._http.read("/profiles/me", deadline) or {}
+        if not isinstance(row.get("id"), str):
+            raise GatewayUnavailable("Mollie did not say whose key it is.")
+        return str(row["id"])
 
 
 def mollie_from_options(

@@ -12,11 +12,13 @@ from payonce.domain.gateway import (
     PAYMENT_EXPIRED,
     AwaitsPayer,
     ChargeOutcome,
+    CredentialsRefused,
     Declined,
     GatewayCapabilities,
     Instruction,
     LookupOutcome,
     NeverSent,
+    NotAllowed,
     NotFound,
     OperationKind,
     Overtaken,
@@ -113,7 +115,7 @@ class SandboxBankGateway:
             deadline=deadline,
         )
         if not isinstance(outcome, Answered) or outcome.status != 200:
-            return Unknown("the bank could not be asked")
+            return _not_asked(outcome)
         operations = document_of(outcome.body).get("operations")
         if not isinstance(operations, list):
             return Unknown("the bank's answer is not usable")
@@ -167,7 +169,7 @@ class SandboxBankGateway:
             error = object_of(document_of(outcome.body).get("error"))
             return NotFound() if error.get("code") == "no_such_charge" else Unknown("HTTP 404")
         if not isinstance(outcome, Answered) or outcome.status != 200:
-            return Unknown("the bank could not be asked")
+            return _not_asked(outcome)
         return charge_at_bank(document_of(outcome.body), gateway_charge_id)
 
     def _post(self, path: str, body: dict[str, Any], deadline: Deadline, *, key: str = "") -> Exchange:
@@ -194,7 +196,7 @@ class SandboxBankGateway:
             return NeverSent(f"HTTP {answer.status}", int(retry_after) if retry_after.isdecimal() else None)
         if answer.status == 401:
             get_logger().error("the gateway refuses our credentials", extra={"gateway": self._name})
-            return NeverSent("the gateway refuses our credentials")
+            return CredentialsRefused("the gateway refuses our credentials")
         if 400 <= answer.status < 500:
             if answer.status == 422:
                 # Our own key with another body: a defect on one side. Only a lookup can tell what was executed.
@@ -253,6 +255,11 @@ def sandbox_bank_from_options(
         ),
         exchange=DeadlineExchange(clock, max_answer_bytes=MAX_ANSWER_BYTES),
     )
+
+
+def _not_asked(outcome: Exchange) -> Unknown:
+    refused = isinstance(outcome, Answered) and outcome.status == 401
+    return (NotAllowed if refused else Unknown)("the bank could not be asked")
 
 
 def _declined(error: Mapping[str, Any]) -> Declined:

@@ -10,7 +10,7 @@
     ├── RateLimitError (429)                NeverSent       the limiter runs before anything else, except:
     │     any other code, as lock_timeout   Unknown, r      the lock may be requested in the middle of the work
     ├── AuthenticationError (401),
-    │   PermissionError (403)               NeverSent       refused at once; the operator is told, the payer is not
+    │   PermissionError (403)               NeverSent       CredentialsRefused: the operator is told, the payer is not
     ├── NothingSentError                    NeverSent       our own: no byte was sent
     ├── APIConnectionError                  Unknown, r      the request may have arrived
     ├── IdempotencyError                    Unknown         our key with another request: a defect on one side
@@ -34,7 +34,16 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Declined, NeverSent, OperationKind, Unknown
+from payonce.domain.gateway import (
+    CANCELED,
+    PAYMENT_EXPIRED,
+    CredentialsRefused,
+    Declined,
+    NeverSent,
+    NotAllowed,
+    OperationKind,
+    Unknown,
+)
 from payonce.gateways.declines import (
     ALREADY_CAPTURED,
     ALREADY_REFUNDED,
@@ -144,7 +153,7 @@ def outcome_of_error(
             return NeverSent("HTTP 429", _retry_after_seconds(error))
         case stripe.AuthenticationError() | stripe.PermissionError():
             _log("the gateway refuses our credentials", error, gateway, reference)
-            return NeverSent("the gateway refuses our credentials")
+            return CredentialsRefused("the gateway refuses our credentials")
         case stripe.InvalidRequestError():
             return _outcome_of_invalid_request(error, gateway, reference, kind)
         case stripe.IdempotencyError():
@@ -157,6 +166,12 @@ def outcome_of_error(
             # The SDK failed to parse an answer that is not Stripe's. The request was sent.
             _log("the gateway's answer could not be read", error, gateway, reference)
             return Unknown(f"unreadable answer: {type(error).__name__}", repeatable=True)
+
+
+def not_asked(error: Exception) -> Unknown:
+    """Return the outcome for an exception of a question. It proves nothing about what was asked."""
+    refused = isinstance(error, stripe.AuthenticationError | stripe.PermissionError)
+    return (NotAllowed if refused else Unknown)(f"the gateway could not be asked: {type(error).__name__}")
 
 
 def _is_repeatable(error: stripe.StripeError) -> bool:

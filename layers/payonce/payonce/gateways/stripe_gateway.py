@@ -29,7 +29,7 @@ from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, DECLINED, declined
 from payonce.gateways.method_types import METHOD_TYPES
 from payonce.gateways.stripe_charge import read_charge
-from payonce.gateways.stripe_errors import DECLINE_CODES, outcome_of_error
+from payonce.gateways.stripe_errors import DECLINE_CODES, not_asked, outcome_of_error
 from payonce.gateways.stripe_http import MAX_ANSWER_BYTES, BoundHttpClient
 from payonce.gateways.stripe_lookup import StripeLookup
 from payonce.gateways.stripe_methods import check_method
@@ -81,9 +81,13 @@ class StripeGateway:
         *,
         clock: Clock,
         exchange: HttpExchange | None = None,
+        stripe_account: str | None = None,
     ) -> None:
         self._name = name
         self._api_key = api_key
+        # Of a connected account: sent with every request, so that all of them, and their keys, are that account's.
+        # https://docs.stripe.com/connect/authentication
+        self._stripe_account = stripe_account
         self._api_base = (api_base or stripe.DEFAULT_API_BASE).rstrip("/")
         self._capabilities = capabilities
         self._clock = clock
@@ -149,7 +153,7 @@ class StripeGateway:
                     "request_id": getattr(error, "request_id", None),
                 },
             )
-            return Unknown(f"the gateway could not be asked: {type(error).__name__}")
+            return not_asked(error)
         if isinstance(found, AwaitsPayer) and found.reason in DECLINE_CODES:
             return withdraw(client, instruction, found, gateway=self._name)
         return found
@@ -175,12 +179,21 @@ class StripeGateway:
         try:
             return read_charge(self._client(deadline), gateway_charge_id)
         except Exception as error:
-            return Unknown(f"the gateway could not be asked: {type(error).__name__}")
+            return not_asked(error)
+
+    def account_of_key(self, deadline: Deadline) -> str:
+        """See ``TellsAccount``: https://docs.stripe.com/api/accounts/retrieve, without an id."""
+        try:
+            return str(self._client(deadline).v1.accounts.retrieve_current().id)
+        except Exception as error:
+            # Only the type: the text of an error may quote the key.
+            raise GatewayUnavailable(f"Stripe could not be asked whose key it is: {type(error).__name__}.") from None
 
     def _client(self, deadline: Deadline) -> stripe.StripeClient:
         # A client per operation costs 0.2 ms, and binds its calls to the deadline without shared state.
         return stripe.StripeClient(
             self._api_key,
+            stripe_account=self._stripe_account,
             base_addresses={"api": self._api_base},
             max_network_retries=0,  # payonce controls the retries: it asks before it sends again
             http_client=BoundHttpClient(self._exchange, deadline),
@@ -208,7 +221,8 @@ def stripe_from_options(
     """Return the adapter configured by one entry of PAYONCE_GATEWAYS.
 
     All options may be omitted. ``url`` is for a Stripe look-alike; ``key_retention_seconds`` and
-    ``lookup_authoritative_after_seconds`` must then match the server at that address. Raises ``GatewayUnavailable``
+    ``lookup_authoritative_after_seconds`` must then match the server at that address. ``stripe_account`` is the id of a
+    connected account, for which the key is the platform's. Raises ``GatewayUnavailable``
     when there is no API key, and ``MisconfiguredError`` when the key would travel unencrypted.
     """
     api_key = secrets.get(SECRET_NAME, "")
@@ -226,7 +240,9 @@ def stripe_from_options(
         key_retention_seconds=int(retention),
         lookup_authoritative_after_seconds=None if authoritative is None else float(authoritative),
     )
-    return StripeGateway(name, api_key, api_base, capabilities, clock=clock)
+    return StripeGateway(
+        name, api_key, api_base, capabilities, clock=clock, stripe_account=options.get("stripe_account")
+    )
 
 
 def _check_api_base(api_base: str, api_key: str) -> None:

@@ -107,7 +107,17 @@ def _notice(body: bytes) -> Notice:
         payment_id=name_of(metadata_value(subject, PAYMENT_KEY)),
         merchant_id=name_of(metadata_value(subject, MERCHANT_KEY)),
         gateway_charge_id=_payment_intent(subject),
+        # "each event for a connected account also contains a top-level account property":
+        # https://docs.stripe.com/connect/webhooks
+        account=_account(event),
     )
+
+
+def _account(event: Mapping[str, Any]) -> str | None:
+    named = event.get("account")
+    if named is not None and name_of(named) is None:
+        raise NoticeRefused("The event's account is no name.")
+    return name_of(named)
 
 
 def _payment_intent(subject: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import ChargeState, Unknown
+from payonce.domain.gateway_address import PLATFORM
 from payonce.domain.ids import operation_of
 from payonce.idempotency.records import RecordStatus
 from payonce.payments.payment_items import BY_REFERENCE_INDEX
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from payonce.domain.payment import Payment
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
+    from payonce.notices.kept import KeptNotice
     from payonce.ports import Database, Deadline, Gateway, NoticeBook
 
 PAYMENT_PREFIX = "pay_"
@@ -40,29 +42,44 @@ class About:
     payment: Payment | None = None
     claims: tuple[IdempotencyRecord, ...] = ()
 
-    def is_at(self, gateway: str) -> bool:
-        """Return whether nothing of it is at another gateway."""
-        places = {claim.lane for claim in self.claims if claim.lane}
-        return (places | ({self.payment.gateway} if self.payment else set())) <= {gateway}
+    def is_within(self, kept: KeptNotice) -> bool:
+        """Return whether nothing of it is beyond what the event's signature can speak of.
+
+        That is one gateway, there one account, and, if a merchant's own secret has signed it, that merchant's payments.
+        """
+        lanes = {claim.lane for claim in self.claims if claim.lane}
+        if not lanes <= {kept.gateway}:
+            return False
+        if self.payment is not None:
+            places = [(self.payment.gateway, self.payment.account, self.payment.merchant_id)]
+        else:
+            # Only a payment's own claim is open before its payment is stored, and that names all three.
+            places = [_place_of(claim) for claim in self.claims]
+        account = kept.notice.account or PLATFORM
+        return all(
+            (gateway, at) == (kept.gateway, account) and kept.signed_by in {"", merchant_id}
+            for gateway, at, merchant_id in places
+        )
 
 
 class Finder:
     """Finds what events are about."""
 
-    def __init__(self, database: Database, store: DatabaseIdempotencyStore, book: NoticeBook) -> None:
+    def __init__(self, database: Database, store: DatabaseIdempotencyStore) -> None:
         self._database = database
         self._store = store
-        self._book = book
 
-    def find(self, notice: Notice, gateway: Callable[[], Gateway], deadline: Deadline) -> About:
+    def find(self, notice: Notice, gateway: Callable[[], Gateway], book: NoticeBook, deadline: Deadline) -> About:
         """Return what the event is about. The gateway is asked only about a charge of which no id of ours is named.
+
+        ``gateway`` and ``book`` are those of the account that the event is about.
 
         Raises ``NotAnswered``, ``GatewayUnavailable`` and the errors of ``Database``.
         """
         reference = notice.gateway_reference
         names = _names(reference, notice.payment_id)
         if not names and notice.gateway_charge_id is not None:
-            reference = self._reference_of(gateway(), notice.gateway_charge_id, deadline)
+            reference = _reference_of(gateway(), book, notice.gateway_charge_id, deadline)
             names = _names(reference, None)
         claims = [claim for claim in map(self._open_claim, names) if claim is not None]
         ids = [*names, *(str(claim.plan.get("payment_id", "")) for claim in claims)]
@@ -74,15 +91,6 @@ class Finder:
     def payment_now(self, payment: Payment) -> Payment:
         """Return the payment as it is stored now."""
         return self._payment(payment.payment_id) or payment
-
-    def _reference_of(self, gateway: Gateway, charge_id: str, deadline: Deadline) -> str | None:
-        """Return the payment's reference that the gateway keeps with a charge, or has told with it."""
-        if not gateway.capabilities.reads_charges:
-            return self._book.charge(gateway.name, charge_id).gateway_reference
-        state = gateway.read_charge(charge_id, deadline)
-        if isinstance(state, Unknown):
-            raise NotAnswered(state.reason)
-        return state.gateway_reference if isinstance(state, ChargeState) else None
 
     def _open_claim(self, claim_id: str) -> IdempotencyRecord | None:
         record_id = self._store.open_claim(claim_id)
@@ -101,6 +109,21 @@ class Finder:
     def _payment(self, payment_id: str | None) -> Payment | None:
         first = None if payment_id is None else find_first(self._database, None, payment_id)
         return None if first is None else find_head(self._database, first.merchant_id, first.payment_id) or first
+
+
+def _reference_of(gateway: Gateway, book: NoticeBook, charge_id: str, deadline: Deadline) -> str | None:
+    """Return the payment's reference that the gateway keeps with a charge, or has told with it."""
+    if not gateway.capabilities.reads_charges:
+        return book.charge(gateway.name, charge_id).gateway_reference
+    state = gateway.read_charge(charge_id, deadline)
+    if isinstance(state, Unknown):
+        raise NotAnswered(state.reason)
+    return state.gateway_reference if isinstance(state, ChargeState) else None
+
+
+def _place_of(claim: IdempotencyRecord) -> tuple[str, str, str]:
+    plan = claim.plan
+    return claim.lane or "", str(plan.get("account", PLATFORM)), str(plan.get("merchant_id", ""))
 
 
 def _names(reference: str | None, payment_id: str | None) -> list[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import WriteConflict
-from payonce.notices.kept import NoticeState, insert_notice, key_of
+from payonce.notices.kept import NoticeState, insert_notice, key_of, place_of
 from payonce.notices.message import ApplyMessage
 from payonce.notices.told import told_writes
 
@@ -34,21 +34,25 @@ class Acceptance:
         self._queue = queue
         self._clock = clock
 
-    def accept(self, gateway: str, notices: Sequence[Notice], body: bytes) -> int:
+    def accept(self, gateway: str, notices: Sequence[Notice], body: bytes, *, signed_by: str = "") -> int:
         """Keep the notices of one request and queue those that are not applied yet; return how many were queued.
+
+        ``signed_by`` is the merchant whose own secret has signed them, "" for the platform's.
 
         Idempotent. Raises ``StoreUnavailable`` and ``OutcomeUnknown``: the gateway has to send the event again.
         """
-        waiting = [notice for notice in notices if not self._is_applied(gateway, notice, body)]
+        waiting = [notice for notice in notices if not self._is_applied(gateway, notice, body, signed_by)]
         if waiting:
-            self._queue.send([ApplyMessage(key_of(gateway, notice.notice_id)).to_queue() for notice in waiting])
+            place = place_of(gateway, signed_by)
+            self._queue.send([ApplyMessage(key_of(place, notice.notice_id)).to_queue() for notice in waiting])
         return len(waiting)
 
-    def _is_applied(self, gateway: str, notice: Notice, body: bytes) -> bool:
+    def _is_applied(self, gateway: str, notice: Notice, body: bytes, signed_by: str) -> bool:
         try:
             now_ms = self._clock.now_ms()
-            kept = insert_notice(gateway, notice, body, now_ms=now_ms)
-            self._database.write([kept, *told_writes(gateway, notice, now_ms=now_ms)])
+            kept = insert_notice(gateway, notice, body, now_ms=now_ms, signed_by=signed_by)
+            told = told_writes(gateway, notice, now_ms=now_ms, signed_by=signed_by)
+            self._database.write([kept, *told])
         except WriteConflict as conflict:
             return conflict.current is not None and conflict.current["state"] == NoticeState.APPLIED.value
         return False

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.errors import GatewayUnavailable, OutcomeUnknown, StoreUnavailable, WriteConflict
 from payonce.domain.gateway import Pending, Succeeded, Unknown
+from payonce.domain.gateway_address import PLATFORM, address_of
 from payonce.domain.ids import operation_of
 from payonce.domain.payment import NOT_EXECUTED, WAITING, PaymentStatus
 from payonce.idempotency.records import RecordStatus
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payonce.domain.gateway import ChargeState, Notice
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.domain.payment import Payment
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
@@ -93,9 +95,9 @@ class Applier:
         store: DatabaseIdempotencyStore,
         finder: Finder,
         recover: RecoverEarly,
-        gateway_named: Callable[[str], Gateway],
+        gateway_named: Callable[[GatewayAddress], Gateway],
         queue: MessageQueue,
-        book: NoticeBook,
+        book_at: Callable[[GatewayAddress], NoticeBook],
     ) -> None:
         self._services = services
         self._store = store
@@ -103,7 +105,7 @@ class Applier:
         self._recover = recover
         self._gateway_named = gateway_named
         self._queue = queue
-        self._book = book
+        self._book_at = book_at
 
     def handle(self, body: str, deadline: Deadline) -> str:
         """Apply the event that a message names, and return what has become of it.
@@ -130,11 +132,11 @@ class Applier:
 
     def _apply(self, kept: KeptNotice, tries: int, deadline: Deadline) -> Again | Ended:
         notice = kept.notice
-        about = self._finder.find(notice, lambda: self._gateway_named(kept.gateway), deadline)
+        about = self._about(kept, deadline)
         if not about.names:
             return Ended(NoticeState.UNKNOWN, "it names nothing of ours")
-        if not about.is_at(kept.gateway):
-            return Ended(NoticeState.UNKNOWN, "what it names is at another gateway")
+        if not about.is_within(kept):
+            return Ended(NoticeState.UNKNOWN, "what it names is at another gateway or account")
         if about.payment is None and not about.claims:
             if tries < UNSEEN_TRIES:
                 return Again("what it names is not stored, or not yet")
@@ -144,11 +146,18 @@ class Applier:
                 return again
         if about.claims:
             # The claims are concluded; the payment may be stored only since then.
-            about = self._finder.find(notice, lambda: self._gateway_named(kept.gateway), deadline)
+            about = self._about(kept, deadline)
+            if not about.is_within(kept):
+                return Ended(NoticeState.UNKNOWN, "what it names is at another gateway or account")
         payment = about.payment
         if payment is None:
             return Ended(NoticeState.APPLIED, "the claim was given back")
         return self._bring_in(notice, about, payment, deadline)
+
+    def _about(self, kept: KeptNotice, deadline: Deadline) -> About:
+        """Return what the event is about, by what its account at the gateway says."""
+        at = address_of(kept.gateway, kept.signed_by, kept.notice.account or PLATFORM)
+        return self._finder.find(kept.notice, lambda: self._gateway_named(at), self._book_at(at), deadline)
 
     def _bring_in(self, notice: Notice, about: About, payment: Payment, deadline: Deadline) -> Again | Ended:
         names = dict.fromkeys((*about.names, payment.payment_id))
@@ -163,7 +172,7 @@ class Applier:
             return Again("the payment is in doubt")
         if payment.status in WAITING:
             return Ended(NoticeState.APPLIED, "the gateway was asked and holds it")
-        gateway = self._gateway_named(payment.gateway)
+        gateway = self._gateway_named(payment.address)
         if payment.status in NOT_EXECUTED:
             return _not_executed(gateway, payment, notice, deadline)
         asked = gateway.capabilities.reads_charges
@@ -175,7 +184,9 @@ class Applier:
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
 
     def _told(self, payment: Payment) -> ChargeState:
-        return state_told(payment, self._book.charge(payment.gateway, payment.gateway_charge_id or ""))
+        return state_told(
+            payment, self._book_at(payment.address).charge(payment.gateway, payment.gateway_charge_id or "")
+        )
 
     def _settle(self, claim: IdempotencyRecord, deadline: Deadline, *, waits: bool = False) -> Again | None:
         """Recover a claim now; return when to come again, ``None`` when the gateway was asked and has answered.

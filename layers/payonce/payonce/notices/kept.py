@@ -28,7 +28,7 @@ BY_STATE_INDEX = "notices-by-state"
 # Gateways repeat an event for days (Stripe: three, https://docs.stripe.com/webhooks), and a person looks within weeks.
 RETENTION_SECONDS = 90 * DAY_SECONDS
 _OUTCOME_FIELDS = frozenset({"executed", "undone", "gateway_operation_id", "amount_minor", "currency", "code"})
-_HINTS = ("gateway_reference", "payment_id", "merchant_id", "gateway_charge_id")
+_HINTS = ("gateway_reference", "payment_id", "merchant_id", "gateway_charge_id", "account")
 
 
 class NoticeState(StrEnum):
@@ -47,8 +47,10 @@ LISTED = frozenset({NoticeState.UNKNOWN, NoticeState.FAILED})
 class KeptNotice:
     """An accepted event. Times are epoch milliseconds; ``ended_at_ms`` is 0 until something has become of it.
 
-    ``reason`` says why it is unknown or has failed. ``body``: the bytes as they came, with the gateway's other notices
-    that came in the same request.
+    ``reason`` says why it is unknown or has failed. ``signed_by``: the merchant whose own secret has signed it, "" for
+    the platform's; it proves nothing about what is not that merchant's. The notice's ``account`` is ``None`` for the
+    platform's own account. ``body``: the bytes as they came, with the gateway's other notices that came in the same
+    request.
     """
 
     gateway: str
@@ -58,26 +60,42 @@ class KeptNotice:
     ended_at_ms: int = 0
     reason: str = ""
     body: bytes = b""
+    signed_by: str = ""
 
     @property
     def notice_key(self) -> str:
         """The key under which the event is stored."""
-        return key_of(self.gateway, self.notice.notice_id)
+        return key_of(self.posted_to, self.notice.notice_id)
+
+    @property
+    def posted_to(self) -> str:
+        """Where the event was posted: see ``place_of``."""
+        return place_of(self.gateway, self.signed_by)
 
 
-def key_of(gateway: str, notice_id: str) -> str:
-    """Return the key of a gateway's event. A gateway's name has no ``#``, so two gateways never share a key."""
-    return f"{gateway}#{notice_id}"
+def place_of(gateway: str, signed_by: str) -> str:
+    """Return the name under which a gateway's events are kept: of each merchant with secrets of its own apart."""
+    return f"{gateway}@{signed_by}" if signed_by else gateway
 
 
-def insert_notice(gateway: str, notice: Notice, body: bytes, *, now_ms: int) -> Write:
+def key_of(place: str, notice_id: str) -> str:
+    """Return the key of an event at ``place``, a gateway's name or what ``place_of`` returns.
+
+    Neither a gateway's name nor a merchant's id has ``#`` or ``@``, so two places never share a key: what one merchant
+    signs can't take the place of another's event.
+    """
+    return f"{place}#{notice_id}"
+
+
+def insert_notice(gateway: str, notice: Notice, body: bytes, *, now_ms: int, signed_by: str = "") -> Write:
     """Return the write that keeps an event, on condition that it is not kept yet."""
     hints = {name: getattr(notice, name) for name in _HINTS}
     return Insert(
         Table.NOTICES,
         {
-            "id": key_of(gateway, notice.notice_id),
+            "id": key_of(place_of(gateway, signed_by), notice.notice_id),
             "gateway": gateway,
+            **({"signed_by": signed_by} if signed_by else {}),
             "notice_id": notice.notice_id,
             "type": notice.type,
             "state": NoticeState.RECEIVED.value,
@@ -145,6 +163,7 @@ def notice_of(item: Item) -> KeptNotice:
         received_at_ms=item["received_at_ms"],
         ended_at_ms=item.get("ended_at_ms", 0),
         reason=item.get("reason", ""),
+        signed_by=item.get("signed_by", ""),
         body=unpack(item["packed"]) if "packed" in item else b"",
     )
 

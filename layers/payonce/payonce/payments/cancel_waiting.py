@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, IdempotencyRecord
     from payonce.payments.payment_work import Services
     from payonce.ports import Gateway, Write
@@ -34,7 +35,9 @@ PAYER_WAS_FASTER = "payer_was_faster"
 NOT_CANCELABLE = "not_cancelable"
 
 
-def follow_up_work(plan: FollowUpPlan, gateway_named: Callable[[str], Gateway], services: Services) -> FollowUp:
+def follow_up_work(
+    plan: FollowUpPlan, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+) -> FollowUp:
     """Return the work of a capture, void or refund."""
     if plan.kind is not OperationKind.VOID:
         return FollowUp(plan, gateway_named, services)
@@ -60,7 +63,7 @@ class CancelWaiting(Cancel):
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``. The instruction is the payment's own: that is what is withdrawn."""
         self._payment = payment = load_payment(self._services, self._plan.merchant_id, self._plan.payment_id)
-        return self._gateway_named(payment.gateway), instruction_of(payment)
+        return self._gateway_named(payment.address), instruction_of(payment)
 
     def undo_writes(self) -> Sequence[Write]:
         """See ``GatewayWork``."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from payonce.domain.errors import PayonceError, WriteConflict
     from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, StoredResponse
     from payonce.payments.payment_work import Result, Services
     from payonce.ports import Gateway, Write
@@ -58,7 +59,9 @@ class ConfirmPayment(GatewayWork):
 
     _plan: ConfirmationPlan
 
-    def __init__(self, plan: ConfirmationPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+    def __init__(
+        self, plan: ConfirmationPlan, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+    ) -> None:
         super().__init__(services)
         self._plan = plan
         self._services = services
@@ -91,7 +94,7 @@ class ConfirmPayment(GatewayWork):
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``."""
         payment = self._held().payment
-        return self._gateway_named(payment.gateway), instruction_of(payment)
+        return self._gateway_named(payment.address), instruction_of(payment)
 
     def start(self, claim: Claim) -> Conclusion:
         """See ``Work``."""
@@ -127,7 +130,7 @@ class ConfirmPayment(GatewayWork):
         payment = self._held().payment
         if payment.status is not PaymentStatus.REQUIRES_ACTION:
             return Completed(lambda: self._as_it_is())
-        gateway, instruction = self._gateway_named(payment.gateway), instruction_of(payment)
+        gateway, instruction = self._gateway_named(payment.address), instruction_of(payment)
         outcome: LookupOutcome | SubmitOutcome = gateway.find(instruction, self._inquiry_deadline(claim))
         if _waits(outcome):
             outcome = self._confirm(gateway, instruction, claim)

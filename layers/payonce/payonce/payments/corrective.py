@@ -26,6 +26,7 @@ from payonce.payments.corrective_plan import (
     PARTLY_GIVEN_BACK,
     SUBMISSION,
     CorrectivePlan,
+    address_beside,
     is_undecided,
     left_minor,
     not_approved,
@@ -40,6 +41,8 @@ from payonce.ports import Adjust
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.domain.gateway_address import GatewayAddress
+    from payonce.domain.payment import Payment
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
@@ -48,7 +51,10 @@ RECOGNISED_VERSION = 1  # version of the entry that books a surplus charge; the 
 
 
 def corrective_work(
-    plan: CorrectivePlan, gateway_named: Callable[[str], Gateway], services: Services, guards: Sequence[Write] = ()
+    plan: CorrectivePlan,
+    gateway_named: Callable[[GatewayAddress], Gateway],
+    services: Services,
+    guards: Sequence[Write] = (),
 ) -> GatewayWork:
     """Return the work of a correction. ``guards``: more writes of its claim, for instance that the break is still open.
 
@@ -67,7 +73,7 @@ class GiveBackSurplus(GatewayWork):
     def __init__(
         self,
         plan: CorrectivePlan,
-        gateway_named: Callable[[str], Gateway],
+        gateway_named: Callable[[GatewayAddress], Gateway],
         services: Services,
         guards: Sequence[Write] = (),
     ) -> None:
@@ -104,7 +110,7 @@ class GiveBackSurplus(GatewayWork):
         """See ``GatewayWork``."""
         plan = self._plan
         payment = load_payment(self._services, plan.merchant_id, plan.payment_id)
-        return self._gateway_named(plan.gateway), Instruction(
+        return self._gateway_of(payment), Instruction(
             kind=plan.kind,
             gateway_reference=plan.gateway_reference,
             merchant_id=plan.merchant_id,
@@ -122,9 +128,8 @@ class GiveBackSurplus(GatewayWork):
         Only before the first submission: afterwards a refund may be our own, and only the reference can tell.
         """
         if not self._started:
-            state = self._gateway_named(self._plan.gateway).read_charge(
-                self._plan.gateway_charge_id, self._inquiry_deadline(claim)
-            )
+            payment = load_payment(self._services, self._plan.merchant_id, self._plan.payment_id)
+            state = self._gateway_of(payment).read_charge(self._plan.gateway_charge_id, self._inquiry_deadline(claim))
             if not isinstance(state, ChargeState):
                 return Released(GatewayUnavailable("The charge could not be read again. Nothing was executed."))
             if left_minor(state) < self._plan.amount_minor and is_undecided(state):
@@ -154,6 +159,9 @@ class GiveBackSurplus(GatewayWork):
         if isinstance(result, Succeeded) and self._plan.kind is OperationKind.REFUND:
             writes += correction_writes(*self._entries(now_ms))
         return Draft(self._response(result), writes)
+
+    def _gateway_of(self, payment: Payment) -> Gateway:
+        return self._gateway_named(address_beside(payment, self._plan.gateway))
 
     def _given_back(self) -> Draft:
         now_ms = self._clock.now_ms()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.dispute import DECIDED
 from payonce.domain.errors import CorrectionStateConflict
 from payonce.domain.gateway import OperationKind, Succeeded
+from payonce.domain.gateway_address import PLATFORM, address_of
 from payonce.domain.ids import content_id, gateway_reference
 from payonce.outbox import partition_of
 from payonce.payments.operations import REFERENCES, AttemptedPlan
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from payonce.domain.errors import PayonceError
     from payonce.domain.gateway import ChargeState
+    from payonce.domain.gateway_address import GatewayAddress
+    from payonce.domain.payment import Payment
     from payonce.payments.payment_work import Result
     from payonce.ports import Key, Write
 
@@ -50,6 +53,15 @@ def operation_id_of(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
 def corrective_reference(break_id: str, attempt: int = FIRST_ATTEMPT) -> str:
     """Return the reference under which the gateway reports an attempt's refund."""
     return gateway_reference(operation_id_of(break_id, attempt), SUBMISSION)
+
+
+def address_beside(payment: Payment, gateway: str) -> GatewayAddress:
+    """Return where a charge of ``payment`` at ``gateway`` is: with the payment itself, where that is its gateway.
+
+    A surplus charge at another gateway is looked for in the platform's account, since no report names another one. If
+    it is not there it is not known, and people decide.
+    """
+    return payment.address if payment.gateway == gateway else address_of(gateway, payment.merchant_id, PLATFORM)
 
 
 def left_minor(state: ChargeState) -> int:

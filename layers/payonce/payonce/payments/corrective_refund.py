@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from payonce.domain.errors import PayonceError, WriteConflict
     from payonce.domain.gateway import Instruction, Pending
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.payments.operations import AttemptedPlan
     from payonce.payments.payment_work import Result, Services
@@ -31,7 +32,7 @@ class CorrectiveRefund(FollowUp):
     def __init__(
         self,
         plan: CorrectivePlan,
-        gateway_named: Callable[[str], Gateway],
+        gateway_named: Callable[[GatewayAddress], Gateway],
         services: Services,
         guards: Sequence[Write] = (),
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import AwaitsPayer, NeverSent, Unknown
+from payonce.domain.gateway import AwaitsPayer, CredentialsRefused, NeverSent, NotAllowed, Unknown
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import (
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class CountedGateway:
-    """Passes every call on. An outcome that is not known, or was never sent, counts as unanswered."""
+    """Passes every call on. An outcome that is not known, or was never sent, counts as unanswered.
+
+    A gateway that refuses credentials does answer: one merchant's old key must not hold back everybody's claims.
+    """
 
     def __init__(self, inner: Gateway, tally: Tally) -> None:
         self._inner = inner
@@ -51,5 +54,6 @@ class CountedGateway:
         return self._counted(self._inner.read_charge(gateway_charge_id, deadline))
 
     def _counted[Outcome](self, outcome: Outcome) -> Outcome:
-        self._tally.count(self.name, answered=not isinstance(outcome, Unknown | NeverSent))
+        silent = isinstance(outcome, Unknown | NeverSent) and not isinstance(outcome, CredentialsRefused | NotAllowed)
+        self._tally.count(self.name, answered=not silent)
         return outcome

@@ -13,6 +13,7 @@ from payonce.domain.gateway import (
     OperationKind,
     Pending,
 )
+from payonce.domain.gateway_address import PLATFORM
 from payonce.domain.money import MAX_AMOUNT_MINOR, Money
 from payonce.domain.payment import Payment, PaymentStatus
 from payonce.idempotency.records import Draft, Plan, StoredResponse
@@ -27,6 +28,7 @@ from payonce.payments.stored_payments import find_first, find_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
 
@@ -42,18 +44,22 @@ def plan_payment(
     route: Callable[[str], str],
     services: Services,
     passed_over: tuple[str, ...] = (),
+    account_at: Callable[[str], str] = lambda _gateway: PLATFORM,
 ) -> PaymentPlan:
     """Return the plan of a new payment. Its identity is decided here, once, and survives every takeover.
 
     ``route`` returns the gateway for the payment's id. The choice is part of that identity and is never made again. A
     payment that a gateway took nothing of is planned anew, ``passed_over`` naming that gateway: with an identity of its
-    own, because a late repetition of the first claim's release must not match the second claim.
+    own, because a late repetition of the first claim's release must not match the second claim. ``account_at`` returns
+    the merchant's account at that gateway, which becomes a part of the identity too.
     """
     payment_id = services.ids.new("pay")
+    gateway = route(payment_id)
     return PaymentPlan(
         merchant_id=merchant_id,
         payment_id=payment_id,
-        gateway=route(payment_id),
+        gateway=gateway,
+        account=account_at(gateway) if gateway else PLATFORM,
         amount_minor=new.money.amount_minor,
         currency=new.money.currency,
         payment_method=new.payment_method,
@@ -78,7 +84,9 @@ class CreatePayment(GatewayWork):
 
     _plan: PaymentPlan
 
-    def __init__(self, plan: PaymentPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+    def __init__(
+        self, plan: PaymentPlan, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+    ) -> None:
         super().__init__(services)
         self._plan = plan
         self._services = services
@@ -114,7 +122,7 @@ class CreatePayment(GatewayWork):
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``. The plan has everything, so nothing is read."""
         plan = self._plan
-        return self._gateway_named(plan.gateway), Instruction(
+        return self._gateway_named(plan.address), Instruction(
             kind=OperationKind.PAYMENT,
             gateway_reference=plan.gateway_reference,
             merchant_id=plan.merchant_id,
@@ -180,6 +188,7 @@ class CreatePayment(GatewayWork):
             payment_method=plan.payment_method,
             payment_method_type=plan.payment_method_type,
             gateway=plan.gateway,
+            account=plan.account,
             gateway_reference=self.reference,
             attempts=plan.submission,
             reference=plan.reference,

@@ -43,6 +43,7 @@ from payonce.payments.stored_payments import keep_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.domain.payment import Payment
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
@@ -56,7 +57,9 @@ class FollowUp(GatewayWork):
 
     _plan: FollowUpPlan
 
-    def __init__(self, plan: FollowUpPlan, gateway_named: Callable[[str], Gateway], services: Services) -> None:
+    def __init__(
+        self, plan: FollowUpPlan, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+    ) -> None:
         super().__init__(services)
         self._plan = plan
         self._services = services
@@ -103,7 +106,7 @@ class FollowUp(GatewayWork):
             gateway_charge_id=payment.gateway_charge_id,
             first_submitted_at_ms=plan.created_at_ms,
         )
-        return self._gateway_named(payment.gateway), instruction
+        return self._gateway_named(payment.address), instruction
 
     def undo_writes(self) -> Sequence[Write]:
         """See ``GatewayWork``."""
@@ -147,7 +150,7 @@ class FollowUp(GatewayWork):
         before = load_payment(self._services, plan.merchant_id, plan.payment_id)
         if before.version != seen_version:
             return self.draft(refused)
-        multiple_captures = self._gateway_named(before.gateway).capabilities.multiple_captures
+        multiple_captures = self._gateway_named(before.address).capabilities.multiple_captures
         declined = self._effect(before, refused)
         found = unknown_to_us(declined.payment, state, multiple_captures=multiple_captures)
         self._payment = before  # the findings hold for this version alone
@@ -189,7 +192,7 @@ class FollowUp(GatewayWork):
             at_ms=self._clock.now_ms(),
             # Evaluated for captures only: an operator may release a refund without its gateway being configured.
             multiple_captures=plan.kind is OperationKind.CAPTURE
-            and self._gateway_named(payment.gateway).capabilities.multiple_captures,
+            and self._gateway_named(payment.address).capabilities.multiple_captures,
         )
 
     def _writes(self, before: Payment, effects: Sequence[Effect], code: str | None) -> list[Write]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from payonce.domain.gateway import Instruction
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, InDoubt
     from payonce.payments.operations import AttemptedPlan
     from payonce.payments.payment_work import Services
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 class OperationSettlement(FollowUp):
     """The work of an operation's settlement. It asks, and sends nothing again."""
 
-    def __init__(self, data: Mapping[str, Any], gateway_named: Callable[[str], Gateway], services: Services) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+    ) -> None:
         super().__init__(FollowUpPlan.from_data(data["operation"]), gateway_named, services)
         self._requested_by = data.get("requested_by")
         self._gateway_operation_id = data.get("gateway_operation_id")

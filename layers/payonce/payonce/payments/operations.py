@@ -7,12 +7,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer, PaymentMethodType
+from payonce.domain.gateway_address import PLATFORM, address_of
 from payonce.domain.ids import gateway_reference
 from payonce.routing.control.admission import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.domain.money import Money
 
 
@@ -87,7 +89,8 @@ class AttemptedPlan:
 class PaymentPlan(AttemptedPlan):
     """A payment about to be submitted, as the claim stores it.
 
-    ``passed_over``: gateways that certainly took nothing of it before, in order.
+    ``passed_over``: gateways that certainly took nothing of it before, in order. ``account``: the account at the
+    gateway that it is sent to, the platform's where it is empty; decided before the claim, it survives every takeover.
     A claim stores what is not as usual: one without ``payment_method_type`` and ``priority`` is a card payment with
     authorization's priority.
     """
@@ -111,6 +114,12 @@ class PaymentPlan(AttemptedPlan):
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
+    account: str = PLATFORM
+
+    @property
+    def address(self) -> GatewayAddress:
+        """Where the payment is sent, and where every later owner of the claim asks about it."""
+        return address_of(self.gateway, self.merchant_id, self.account)
 
     @property
     def identity(self) -> str:
@@ -161,6 +170,7 @@ _USUAL: Mapping[str, Any] = MappingProxyType(
         "statement_descriptor": None,
         "reference": None,
         "passed_over": [],
+        "account": PLATFORM,
     }
 )
 

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import CaptureMethod, PaymentMethodType
+from payonce.domain.gateway_address import PLATFORM
 from payonce.domain.payment import OperationStatus, Payment, PaymentStatus
 from payonce.outbox import opened, partition_of
 from payonce.ports import Adjust, Insert, Table
@@ -72,34 +73,38 @@ def payment_item(payment: Payment) -> Item:
     item["passed_over"] = list(payment.passed_over)
     item["payment_method_type"] = payment.payment_method_type.value
     item["next_action"] = None if payment.next_action is None else dict(payment.next_action)
+    if payment.account == PLATFORM:
+        del item["account"]  # what is as usual is not stored
     return {**payment_key(payment.merchant_id, payment.payment_id), **item}
 
 
 def payment_from(item: Item) -> Payment:
     """Return the payment of a stored item."""
-    values = {name: item[name] for name in _PAYMENT_FIELDS}
+    values = {name: item[name] for name in _PAYMENT_FIELDS if name != "account"}
     values["status"] = PaymentStatus(values["status"])
     values["capture_method"] = CaptureMethod(values["capture_method"])
     values["passed_over"] = tuple(values["passed_over"])
     values["payment_method_type"] = PaymentMethodType(values["payment_method_type"])
-    return Payment(**values)
+    return Payment(**values, account=item.get("account", PLATFORM))
 
 
 def first_version(payment: Payment) -> dict[str, Any]:
     """Return what is stored of a payment's first version beside its event, whose data is the payment's view."""
-    return {"payment": [payment.gateway_reference, payment.gateway_charge_id]}
+    account = [] if payment.account == PLATFORM else [payment.account]
+    return {"payment": [payment.gateway_reference, payment.gateway_charge_id, *account]}
 
 
 def payment_of_first(item: Item) -> Payment:
     """Return the first version of a payment from the item of its first change. Raises ``KeyError`` for another item."""
     event = opened(item)
-    gateway_reference, gateway_charge_id = event["told"]["payment"]
+    gateway_reference, gateway_charge_id, *account = event["told"]["payment"]
     view = json.loads(event["body"])["data"]
     return Payment(
         payment_id=view["id"],
         merchant_id=event["merchant_id"],
         gateway_reference=gateway_reference,
         gateway_charge_id=gateway_charge_id,
+        account=account[0] if account else PLATFORM,
         status=PaymentStatus(view["status"]),
         capture_method=CaptureMethod(view["capture"]),
         payment_method_type=PaymentMethodType(view["payment_method_type"]),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.engine import IdempotencyEngine
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
@@ -41,7 +42,7 @@ COMMIT_ONLY_PREFIXES = ("webhook_endpoint.", "webhook_delivery.", "webhook_repla
 
 
 def work_for(
-    record: IdempotencyRecord, gateway_named: Callable[[str], Gateway], services: Services
+    record: IdempotencyRecord, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
 ) -> GatewayWork | None:
     """Return the work that a stored claim describes, or ``None`` when its whole effect is in its commit.
 
@@ -75,7 +76,7 @@ class Recovery:
         *,
         engine: IdempotencyEngine,
         services: Services,
-        gateway_named: Callable[[str], Gateway],
+        gateway_named: Callable[[GatewayAddress], Gateway],
     ) -> None:
         self._engine = engine
         self._services = services
@@ -103,7 +104,7 @@ class Recovery:
             return not foreign and not (message.silent and self._asks_one_of(message.silent, record))
 
         def work_of(record: IdempotencyRecord) -> GatewayWork | None:
-            work = work_for(record, lambda name: CountedGateway(self._gateway_named(name), counted), self._services)
+            work = work_for(record, lambda at: CountedGateway(self._gateway_named(at), counted), self._services)
             if work is not None:
                 work.answering_since_ms = message.answering_since_ms
             return work
@@ -119,7 +120,9 @@ class Recovery:
         return work is not None and work.prepare()[0].name in silent
 
 
-def release_desk(store: IdempotencyStore, gateway_named: Callable[[str], Gateway], services: Services) -> ReleaseDesk:
+def release_desk(
+    store: IdempotencyStore, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+) -> ReleaseDesk:
     """Return the desk at which operators release this API's claims."""
 
     def undo(record: IdempotencyRecord) -> Sequence[Write]:

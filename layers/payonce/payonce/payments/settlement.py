@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from payonce.domain.gateway import LookupOutcome
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, Conclusion, Plan, StoredResponse
     from payonce.payments.operations import FollowUpPlan
     from payonce.payments.payment_work import Result, Services
@@ -129,7 +130,9 @@ def parked(at_ms: int, draft: Callable[[], Draft] | None = None) -> InDoubt:
 class PaymentSettlement(GatewayWork):
     """The work of a payment's settlement."""
 
-    def __init__(self, data: Mapping[str, Any], gateway_named: Callable[[str], Gateway], services: Services) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+    ) -> None:
         super().__init__(services)
         self._merchant_id, self._payment_id = str(data["merchant_id"]), str(data["payment_id"])
         self._requested_by = data.get("requested_by")
@@ -150,14 +153,14 @@ class PaymentSettlement(GatewayWork):
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``."""
         payment = self._held().payment
-        return self._gateway_named(payment.gateway), instruction_of(payment)
+        return self._gateway_named(payment.address), instruction_of(payment)
 
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``. Asks, withdraws what the payer has let expire, and sends nothing again."""
         payment = self._held().payment
         if payment.status not in WAITING:
             return Completed(lambda: Draft(_NOBODY_READS_IT, ()))
-        gateway, instruction = self._gateway_named(payment.gateway), instruction_of(payment)
+        gateway, instruction = self._gateway_named(payment.address), instruction_of(payment)
         outcome: LookupOutcome = gateway.find(instruction, self._inquiry_deadline(claim))
         now_ms, expires_at_ms = self._clock.now_ms(), expiry_of(payment)
         if isinstance(outcome, AwaitsPayer) and now_ms >= expires_at_ms:

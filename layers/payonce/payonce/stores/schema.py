@@ -60,6 +60,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
         Table.NOTICES: TableSchema(
             ("id",), {"notices-by-state": ("listed_as", "received_at_ms")}, frozenset({"received_at_ms"})
         ),
+        Table.CREDENTIALS: TableSchema(("id",)),
     }
 )
 

@@ -33,10 +33,11 @@ MAX_WRAPPED_BYTES = 1024  # KMS's have about 200 bytes; a longer one is not wort
 MAX_PLAINTEXT_BYTES = 64 * 1024  # it is stored in a DynamoDB item of at most 400 KB
 AAD_DOMAIN = b"payonce/sealed/v1"  # separates this use of a key from any other
 
-# The part of the context for which data keys are made, and which CloudTrail shows. Only our format binds the rest, so
-# that a merchant's endpoints share a data key, while merchants never do.
+# The part of the context for which data keys are made, which CloudTrail shows, and by which a role can be limited:
+# ``purpose`` names what is no webhook endpoint's. Only our format binds the rest, so that a merchant's endpoints share
+# a data key, while merchants never do.
 APPLICATION = ("application", "payonce")
-AUDITED_NAMES = ("merchant_id",)
+AUDITED_NAMES = ("merchant_id", "purpose")
 
 # How long a plaintext key stays in memory, and so how long a disabled KMS key still opens. One call per merchant in
 # five minutes is cheap: $0.03 per 10,000.

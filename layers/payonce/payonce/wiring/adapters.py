@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from payonce.clock import SystemClock
 from payonce.domain.errors import BodyMalformed, GatewayUnavailable, MisconfiguredError
+from payonce.domain.gateway_address import PLATFORM, parts_of
 from payonce.domain.ids import UlidSource
 from payonce.wiring.aws_clients import client_config, dynamodb_client, secret_reader
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs.client import SQSClient
 
+    from payonce.domain.gateway_address import GatewayAddress
     from payonce.ports import Cipher, Clock, Database, FileStore, Gateway, MessageQueue, Workflows
+    from payonce.wiring.merchant_gateways import MerchantGateways
     from payonce.wiring.settings import Settings
 
 DRAWS = random.SystemRandom()  # has no state that a snapshot of the process could copy
@@ -90,7 +93,7 @@ class Adapters:
 
     @cached_property
     def cipher(self) -> Cipher:
-        """Return the cipher of the webhooks' secrets. Raises ``MisconfiguredError``."""
+        """Return the cipher of the webhooks' and gateways' secrets. Raises ``MisconfiguredError``."""
         if self._cipher is not None:
             return self._cipher
         if not self.settings.secrets_key_arn:
@@ -138,15 +141,38 @@ class Adapters:
             raise BodyMalformed(detail, errors=[{"pointer": "/payment_method_type", "detail": detail}])
         raise GatewayUnavailable("No payment gateway is configured for this merchant. Nothing was executed.")
 
-    def gateway(self, name: str) -> Gateway:
-        """Return the adapter of the gateway ``name``. Raises ``GatewayUnavailable`` unless it is configured."""
-        if name not in self._gateways:
+    def gateway(self, address: GatewayAddress) -> Gateway:
+        """Return the gateway at ``address``. Raises ``GatewayUnavailable`` unless it is configured.
+
+        At a merchant's account see ``MerchantGateways.gateway``.
+        """
+        if address not in self._gateways:
+            where = parts_of(address)
+            if where.account != PLATFORM:
+                return self.merchant_gateways.gateway(where)
             from payonce.wiring.gateways import make_gateway
 
-            self._gateways[name] = make_gateway(
-                self.settings, name, lambda: self._secrets, self.clock, lambda: self.database
+            self._gateways[address] = make_gateway(
+                self.settings, where.gateway, lambda: self._secrets, self.clock, lambda: self.database
             )
-        return self._gateways[name]
+        return self._gateways[address]
+
+    def account_in_use(self, merchant_id: str, gateway: str) -> str:
+        """Return the account at ``gateway`` to which the merchant's new payments go: see ``MerchantGateways``."""
+        return self.merchant_gateways.account_in_use(merchant_id, gateway)
+
+    @cached_property
+    def merchant_gateways(self) -> MerchantGateways:
+        """Return the gateways at the accounts of merchants."""
+        from payonce.wiring.merchant_gateways import MerchantGateways
+
+        return MerchantGateways(
+            self.settings,
+            database=lambda: self.database,
+            cipher=lambda: self.cipher,
+            platform_secrets=lambda: self._secrets,
+            clock=self.clock,
+        )
 
     @cached_property
     def _secrets(self) -> Mapping[str, str]:

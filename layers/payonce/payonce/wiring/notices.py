@@ -13,17 +13,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError, NotFound
+from payonce.domain.gateway_address import parts_of
 from payonce.observability import get_logger
 from payonce.wiring.application import Application
 from payonce.wiring.aws_clients import secret_reader
 from payonce.wiring.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from payonce.notices.acceptance import Acceptance
     from payonce.notices.applying import Applier
     from payonce.ports import MessageQueue, NoticeReader
+    from payonce.wiring.settings import GatewaySettings
 
 READERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -36,6 +38,13 @@ READERS: Mapping[str, tuple[str, str]] = MappingProxyType(
 # A rotated secret is in use everywhere after this time. One read for each process in it costs next to nothing.
 SECRETS_LIFE_MS = 300_000
 STOP_BEFORE_TIMEOUT_MS = 5_000  # of the function that applies events: time to write down what has become of each
+
+
+def reader_of(kind: str, secrets: Sequence[str]) -> NoticeReader:
+    """Return the reader of events that are signed with ``secrets``. Raises ``MisconfiguredError`` for other texts."""
+    module, name = READERS[kind]
+    reader: NoticeReader = getattr(import_module(module), name)(secrets)
+    return reader
 
 
 class NoticeApplication(Application):
@@ -70,15 +79,14 @@ class NoticeApplication(Application):
         from payonce.notices.applying import Applier
         from payonce.notices.told import KeptNoticeBook
 
-        book = KeptNoticeBook(self.database)
         return Applier(
             services=self.services,
             store=self.store,
-            finder=Finder(self.database, self.store, book),
+            finder=Finder(self.database, self.store),
             recover=self.recovery.recover,
             gateway_named=self.gateway,
             queue=self.notice_queue,
-            book=book,
+            book_at=lambda address: KeptNoticeBook(self.database, parts_of(address)),
         )
 
     def notice_reader(self, gateway: str) -> NoticeReader:
@@ -96,22 +104,47 @@ class NoticeApplication(Application):
             self._readers[gateway] = self._reader(gateway)
         return self._readers[gateway]
 
+    def merchant_notice_reader(self, gateway: str, merchant_id: str) -> NoticeReader:
+        """Return the reader of the events of the merchant's own accounts at the gateway.
+
+        Its secrets are as old as ``CREDENTIALS_LIFE_SECONDS`` allows. Raises ``NotFound`` where the merchant has none,
+        and ``GatewayUnavailable`` or ``StoreUnavailable`` when they can't be read: the gateway has to send it again.
+        """
+        from payonce.gateways.account_notices import MerchantNotices
+
+        configured = self._sender(gateway)
+        secrets = self.merchant_gateways.own_secrets(merchant_id, gateway)
+        if not secrets:
+            raise NotFound("There is no gateway of this name that sends events.")
+        try:
+            return MerchantNotices({account: reader_of(configured.kind, own) for account, own in secrets.items()})
+        except MisconfiguredError as error:
+            raise self._unverifiable(gateway, error) from None
+
     def _reader(self, gateway: str) -> NoticeReader:
+        from payonce.gateways.account_notices import PlatformNotices
         from payonce.gateways.secrets import events_secrets
 
-        configured = self.settings.gateways.get(gateway)
-        if configured is None or configured.kind not in READERS:
-            raise NotFound("There is no gateway of this name that sends events.")
-        module, name = READERS[configured.kind]
+        configured = self._sender(gateway)
         if self._event_secrets is None:
             self._event_secrets = self.read_event_secrets()
         try:
-            secrets = events_secrets(self._event_secrets, gateway)
-            reader: NoticeReader = getattr(import_module(module), name)(secrets)
+            reader = reader_of(configured.kind, events_secrets(self._event_secrets, gateway))
         except MisconfiguredError as error:
-            get_logger().error("gateway events can not be verified", extra={"gateway": gateway, "error": error.detail})
-            raise GatewayUnavailable("Events of this gateway can't be verified now. Send it again.") from None
-        return reader
+            raise self._unverifiable(gateway, error) from None
+        own_account = str(configured.options.get("merchant_account", ""))  # Adyen's events name it
+        return PlatformNotices(reader, own_account) if own_account else reader
+
+    def _sender(self, gateway: str) -> GatewaySettings:
+        configured = self.settings.gateways.get(gateway)
+        if configured is None or configured.kind not in READERS:
+            raise NotFound("There is no gateway of this name that sends events.")
+        return configured
+
+    @staticmethod
+    def _unverifiable(gateway: str, error: MisconfiguredError) -> GatewayUnavailable:
+        get_logger().error("gateway events can not be verified", extra={"gateway": gateway, "error": error.detail})
+        return GatewayUnavailable("Events of this gateway can't be verified now. Send it again.")
 
     def read_event_secrets(self) -> Mapping[str, object]:
         """Return the members of the gateways' secret. Raises ``GatewayUnavailable``."""
