@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import MisconfiguredError
+from payonce.extras import needs
 from payonce.ports import Table
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.wiring.settings import DOCUMENTATION_VARIABLE
@@ -42,8 +43,9 @@ def environment_of_stack(name: str, environment: Mapping[str, str], client: Any 
     It makes one DescribeStacks call to CloudFormation, which the caller's credentials must allow. Raises
     ``MisconfiguredError`` if there is no such stack or it can't be read.
     """
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+    with needs("dynamodb"):
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         cloudformation = client or boto3.client("cloudformation")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.domain.endpoint import KeyKind
 from payonce.domain.errors import MisconfiguredError
+from payonce.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,7 +204,8 @@ def webhook_headers(message_id: str, timestamp_seconds: int, body: bytes, keys: 
 def ed25519() -> Any:
     """Return the Ed25519 module. Raises ``MisconfiguredError`` when ``cryptography`` is not installed."""
     try:
-        from cryptography.hazmat.primitives.asymmetric import ed25519 as module
+        with needs("ed25519"):
+            from cryptography.hazmat.primitives.asymmetric import ed25519 as module
     except ImportError as error:
         raise MisconfiguredError(
             "ed25519 signatures (v1a) need the package cryptography. Install it, or use a whsec_ secret."

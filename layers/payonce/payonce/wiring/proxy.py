@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from payonce.clock import SystemClock
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.ids import UlidSource
+from payonce.extras import needs
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Table
 from payonce.proxy.config import MAX_ANSWER_BYTES
@@ -153,7 +154,8 @@ def make_blobs(settings: Overflow | None, *, endpoint_url: str | None = None) ->
         from payonce.stores.folder_blobs import FolderBlobs
 
         return FolderBlobs(settings.folder)
-    import boto3
+    with needs("dynamodb"):
+        import boto3
 
     from payonce.aws.s3_blobs import S3Blobs
 

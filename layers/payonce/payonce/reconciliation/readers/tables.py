@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from payonce.domain.errors import FileRejected
+from payonce.extras import needs
 from payonce.reconciliation.readers.limits import MAX_CSV_COLUMNS, MAX_FILE_BYTES, MAX_LINE_CHARACTERS, MAX_ROWS
 from payonce.reconciliation.readers.qif import COLUMNS as QIF_COLUMNS
 from payonce.reconciliation.readers.qif import qif_records
@@ -74,8 +75,9 @@ def _bounded(text: str) -> Iterator[str]:
 def sheet_rows(data: bytes, *, sheet: str | None) -> Iterator[Row]:
     """Yield the rows of a workbook's sheet, the first one unless it is named. Raises ``FileRejected``."""
     try:
-        from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
+        with needs("reconcile"):
+            from openpyxl import load_workbook
+            from openpyxl.utils.exceptions import InvalidFileException
     except ImportError as error:
         raise FileRejected(f"a workbook needs the packages of requirements/reconcile.txt ({error})") from None
 
