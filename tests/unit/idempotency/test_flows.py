@@ -95,7 +95,9 @@ class Told:
 
     def plan(self) -> Plan:
         """See ``Work``."""
-        return Plan(claim_id=self.claim_id, resource="/x", data={"kind": "told"}, on_conflict=lambda _: LeaseLost("reserved"))
+        return Plan(
+            claim_id=self.claim_id, resource="/x", data={"kind": "told"}, on_conflict=lambda _: LeaseLost("reserved")
+        )
 
     def largest_response(self) -> StoredResponse:
         """See ``Work``."""

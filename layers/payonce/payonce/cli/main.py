@@ -27,6 +27,7 @@ from payonce.cli import (
     stack,
 )
 from payonce.domain.errors import PayonceError, StoreUnavailable
+from payonce.extras import needs
 from payonce.merchants.api_keys import SCOPES, hash_api_key
 from payonce.ports import Table
 from payonce.wiring.application import Application
@@ -154,8 +155,9 @@ def _operate(options: argparse.Namespace, environment: dict[str, str]) -> int:
 
 def _share_requests(merchants: Merchants, merchant_id: str, plan_id: str, endpoint_url: str | None) -> None:
     """Give the merchant its own bucket in the usage plan, unless it has one. A failure is only reported."""
-    import boto3
-    from botocore.exceptions import BotoCoreError
+    with needs("dynamodb"):
+        import boto3
+        from botocore.exceptions import BotoCoreError
 
     from payonce.aws.usage_plan import UsagePlan
 
@@ -172,11 +174,8 @@ def _share_requests(merchants: Merchants, merchant_id: str, plan_id: str, endpoi
 
 
 def _sidecar(config_file: str) -> int:
-    try:
+    with needs("sidecar"):
         from payonce.wiring.sidecar import run
-    except ImportError as error:
-        sys.stderr.write(f"The sidecar's packages are not installed ({error}). They are in requirements/sidecar.txt.\n")
-        return 2
     return run(config_file)
 
 

@@ -15,18 +15,11 @@ from payonce.domain.principals import operator_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.manual_match import new_match, row_ref, rows_of_break
 from payonce.reconciliation.readers.values import plain
-from payonce.reconciliation.runs.match_log import (
-    MatchLog,
-    add_to_match_log,
-    match_line,
-    read_match_log,
-    unmatch_line,
-)
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from payonce.reconciliation.manual import Match, RowRef
 
@@ -73,7 +66,10 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
+# The log of matches is imported where a command needs it: it needs the packages of reconcile.
 def _match_in_file(options: argparse.Namespace) -> None:
+    from payonce.reconciliation.runs.match_log import add_to_match_log, match_line, read_match_log
+
     log = read_match_log(options.decisions, may_lack=True)
     rows_of = _of_no_run if options.run is None else _Run(options.run).rows_of
     rows: list[RowRef] = []
@@ -92,6 +88,8 @@ def _match_in_file(options: argparse.Namespace) -> None:
 
 
 def _unmatch_in_file(options: argparse.Namespace) -> None:
+    from payonce.reconciliation.runs.match_log import add_to_match_log, read_match_log, unmatch_line
+
     log = read_match_log(options.decisions)
     at_ms = SystemClock().now_ms()
     line = unmatch_line(log, options.match_id, reason=options.reason, by=options.operator, at_ms=at_ms)
@@ -100,13 +98,15 @@ def _unmatch_in_file(options: argparse.Namespace) -> None:
 
 
 def _list_file(options: argparse.Namespace) -> None:
-    _list(read_match_log(options.decisions))
+    from payonce.reconciliation.runs.match_log import read_match_log
+
+    _list(read_match_log(options.decisions).in_force)
 
 
-def _list(log: MatchLog) -> None:
-    for match in log.in_force:
+def _list(in_force: Sequence[Match]) -> None:
+    for match in in_force:
         _say(line_of(match))
-    if not log.in_force:
+    if not in_force:
         _say("no match is in force")
 
 
@@ -174,7 +174,7 @@ def _unmatch_on_stack(options: argparse.Namespace, environment: Mapping[str, str
 
 
 def _list_stack(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
-    _list(MatchLog(application_of(options, environment, TABLES).matches.in_force()))
+    _list(application_of(options, environment, TABLES).matches.in_force())
 
 
 _in_file: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {

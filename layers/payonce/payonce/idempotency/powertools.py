@@ -27,7 +27,8 @@ def load_without_the_layer() -> None:
     setattr(stand_in, LAYER, object)
     sys.modules[LAYER_MODULE] = stand_in
     try:
-        package = importlib.import_module(PACKAGE)
+        with needs("functions"):
+            package = importlib.import_module(PACKAGE)
     finally:
         del sys.modules[LAYER_MODULE]
     delattr(package, LAYER)

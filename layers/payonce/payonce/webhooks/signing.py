@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.endpoint import KeyKind
-from payonce.domain.errors import MisconfiguredError
+from payonce.domain.errors import MisconfiguredError, PackageMissing
 from payonce.extras import needs
 
 if TYPE_CHECKING:
@@ -206,10 +206,10 @@ def ed25519() -> Any:
     try:
         with needs("ed25519"):
             from cryptography.hazmat.primitives.asymmetric import ed25519 as module
-    except ImportError as error:
+    except PackageMissing as missing:
         raise MisconfiguredError(
-            "ed25519 signatures (v1a) need the package cryptography. Install it, or use a whsec_ secret."
-        ) from error
+            f"ed25519 signatures (v1a) need one more package: {missing.detail}. Or use a whsec_ secret."
+        ) from None
     return module
 
 

@@ -40,8 +40,8 @@ MAX_STORE_CONNECTIONS = 128  # threads of the sidecar that may use the store con
 def make_store(settings: Store | None, *, clock: Clock | None = None) -> IdempotencyStore:
     """Return the configured store.
 
-    Raises ``MisconfiguredError`` if none is configured, its package is missing, or its setup is unsafe for claims, and
-    ``StoreUnavailable`` if it does not answer.
+    Raises ``MisconfiguredError`` if none is configured or its setup is unsafe for claims, ``PackageMissing`` if its
+    package is not installed, and ``StoreUnavailable`` if it does not answer.
     """
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
 
@@ -66,12 +66,10 @@ def redis_store(
     settings: Store, clock: Clock, *, calls: Callable[[Redis, ServerCheck], RedisCalls] | None = None
 ) -> IdempotencyStore:
     """Return the store on a Redis server; ``calls`` are how it is talked to. Raises as ``make_store`` does."""
-    try:
-        from payonce.stores.redis_calls import RedisCalls, check_redis, redis_client
-        from payonce.stores.redis_checks import Durability
-        from payonce.stores.redis_idempotency import RedisIdempotencyStore
-    except ImportError as error:
-        raise MisconfiguredError(f"store.kind redis: {error}. Install requirements/redis.txt.") from error
+    from payonce.stores.redis_calls import RedisCalls, check_redis, redis_client
+    from payonce.stores.redis_checks import Durability
+    from payonce.stores.redis_idempotency import RedisIdempotencyStore
+
     client = redis_client(str(settings.url))
     at_least = Durability[settings.durability.upper()]
     check_redis(client, clock, at_least=at_least)
@@ -81,10 +79,8 @@ def redis_store(
 
 
 def _locked(store: IdempotencyStore, settings: Store, clock: Clock) -> IdempotencyStore:
-    try:
-        from payonce.stores.redlock import RedlockIdempotencyStore, lock_node
-    except ImportError as error:
-        raise MisconfiguredError(f"store.lock_nodes: {error}. Install requirements/redis.txt.") from error
+    from payonce.stores.redlock import RedlockIdempotencyStore, lock_node
+
     nodes = [lock_node(url) for url in settings.lock_nodes]
     return RedlockIdempotencyStore(store, nodes, prefix=settings.prefix, clock=clock)
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from payonce.domain.errors import FileRejected
+from payonce.domain.errors import FileRejected, PackageMissing
 from payonce.extras import needs
 from payonce.reconciliation.readers.limits import MAX_CSV_COLUMNS, MAX_FILE_BYTES, MAX_LINE_CHARACTERS, MAX_ROWS
 from payonce.reconciliation.readers.qif import COLUMNS as QIF_COLUMNS
@@ -78,8 +78,8 @@ def sheet_rows(data: bytes, *, sheet: str | None) -> Iterator[Row]:
         with needs("reconcile"):
             from openpyxl import load_workbook
             from openpyxl.utils.exceptions import InvalidFileException
-    except ImportError as error:
-        raise FileRejected(f"a workbook needs the packages of requirements/reconcile.txt ({error})") from None
+    except PackageMissing as missing:
+        raise FileRejected(f"a workbook can't be read here: {missing.detail}") from None
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = archive.infolist()
