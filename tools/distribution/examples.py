@@ -55,6 +55,7 @@ def examples() -> dict[str, Example]:
 def running_servers() -> Iterator[Mapping[str, str]]:
     """Run what the examples need on loopback: yield the environment variables that name it."""
     import boto3
+
     from local.dynamodb_local import running_dynamodb_local
     from local.redis_servers import running_redis
 
