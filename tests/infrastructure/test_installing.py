@@ -130,9 +130,7 @@ def test_an_extra_runs_its_example(extra: str, wheel: Path, servers: Mapping[str
     run_example(EXAMPLES[extra], python, folder, servers)
 
 
-@pytest.mark.parametrize(
-    ("version", "interpreter"), [pytest.param(*one, id=one[0]) for one in sorted(pythons().items())]
-)
+@pytest.mark.parametrize("version", sorted(FOUND))
 @pytest.mark.parametrize("extra", ON_EVERY_PYTHON, ids=["alone", "redis"])
 def test_the_library_runs_on(extra: str, version: str, wheel: Path, servers: Mapping[str, str], tmp_path: Path) -> None:
     """Fails when the library, the command or the verification needs another Python than the metadata says."""
@@ -162,6 +160,13 @@ def test_the_library_alone_is_small(alone: Path) -> None:
     output(alone, "import compileall, payonce; compileall.compile_dir(payonce.__path__[0], quiet=1)")
     files = (path for path in site_packages(alone).rglob("*") if path.is_file())
     assert sum(path.stat().st_size for path in files) < LIMIT_BYTES
+
+
+def test_the_readme_runs(alone: Path) -> None:
+    """Fails when the README's first program needs more than the README says, or does not do what it asserts."""
+    [program] = re.findall(r"^```python\n(.*?)^```$", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert program.count("\n") < 12
+    output(alone, program)
 
 
 def test_what_is_missing_is_named_with_its_extra(alone: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tools.distribution.wheelhouse import NAME, REPOSITORY
@@ -21,6 +22,16 @@ FILES = REPOSITORY / "docs" / "examples" / "reconciliation"
 CONFIGURATION = REPOSITORY / "docs" / "proxy.toml"
 TABLE_NAME = "idempotency"
 LOCK_NODES = 3
+# What the example loads at its first call, and not by its import statements.
+_AT_THE_CALL: Mapping[str, str] = MappingProxyType(
+    {
+        "": "import payonce.idempotency.record_store, payonce.stores.memory",
+        "redis": "import payonce.stores.redis_calls, payonce.stores.redis_idempotency",
+        "redlock": "import payonce.idempotency.record_store, payonce.stores.memory, pottery",
+        "dynamodb": "import boto3, payonce.idempotency.record_store, payonce.stores.dynamodb",
+        "ed25519": "from cryptography.hazmat.primitives.asymmetric import ed25519",
+    }
+)
 _EXAMPLE = re.compile(rf"^### `{NAME}(?:\[(\w+)\])?`$(.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(r"^(?:from [\w.]+ import .+|import .+)$", re.MULTILINE)
@@ -36,8 +47,9 @@ class Example:
 
     @property
     def imports(self) -> str:
-        """Its import statements, or those of the command."""
-        return "\n".join(_IMPORT.findall(self.text)) if self.language == "python" else "import payonce.cli.main"
+        """Statements that load what the example does, without what it does: of a command its module."""
+        written = _IMPORT.findall(self.text) if self.language == "python" else ["import payonce.cli.main"]
+        return "\n".join([*written, _AT_THE_CALL.get(self.extra, "")])
 
 
 def examples() -> dict[str, Example]:

@@ -21,7 +21,7 @@ from payonce.domain.errors import KeyInProgress, LeaseLost, MisconfiguredError, 
 from payonce.extras import needs
 from payonce.idempotency.transitions import own_or_taken
 
-with needs("redis"):
+with needs("redlock"):
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
@@ -208,7 +208,7 @@ def redlock_class() -> Callable[..., Any]:
     # restore json.dumps for everybody else.
     dumps = json.dumps
     try:
-        with needs("redis"):
+        with needs("redlock"):
             from pottery import Redlock
     finally:
         json.dumps = dumps
