@@ -28,6 +28,7 @@ class needs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         """Say what to install instead of what was not found."""
-        if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("payonce"):
-            raise PackageMissing(self._extra, error.name) from None
+        package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if package not in {"", "payonce"}:
+            raise PackageMissing(self._extra, package) from None
         return False

@@ -208,7 +208,7 @@ def ed25519() -> Any:
             from cryptography.hazmat.primitives.asymmetric import ed25519 as module
     except PackageMissing as missing:
         raise MisconfiguredError(
-            f"ed25519 signatures (v1a) need one more package: {missing.detail}. Or use a whsec_ secret."
+            f"ed25519 signatures (v1a) can not be used: {missing.detail}. Or use a whsec_ secret."
         ) from None
     return module
 
