@@ -32,7 +32,7 @@ class SqsQueue:
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
         """See ``MessageQueue``. A delay above SQS's limit is shortened: the message is then early, not lost."""
-        for batch in itertools.batched(messages, BATCH_MESSAGES, strict=False):
+        for batch in itertools.batched(messages, BATCH_MESSAGES):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {
                     "Id": str(number),
