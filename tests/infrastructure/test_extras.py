@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-import tokenize
+import tomllib
 from importlib.metadata import packages_distributions
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,7 @@ if TYPE_CHECKING:
 
 PACKAGE = REPOSITORY / "layers" / "payonce" / "payonce"
 OUR_OWN = sys.stdlib_module_names | {"payonce"}
-OLDEST = (3, 12)
-# What Python 3.13 and 3.14 have added to modules that payonce uses, by "module.name". From the "What's New" pages:
-# https://docs.python.org/3/whatsnew/3.13.html and https://docs.python.org/3/whatsnew/3.14.html
-NEWER_NAMES = {
-    "annotationlib", "compression", "concurrent.interpreters", "string.templatelib",
-    "argparse.ArgumentParser.suggest_on_error", "asyncio.QueueShutDown", "asyncio.capture_call_graph",
-    "base64.z85decode", "base64.z85encode", "copy.replace", "dbm.sqlite3", "functools.Placeholder",
-    "heapq.heapify_max", "heapq.heappop_max", "heapq.heappush_max", "os.process_cpu_count", "os.readinto",
-    "os.reload_environ", "pathlib.UnsupportedOperation", "pathlib.types", "queue.ShutDown", "typing.NoDefault",
-    "typing.ReadOnly", "typing.TypeIs", "typing.evaluate_forward_ref", "typing.get_protocol_members",
-    "typing.is_protocol", "uuid.MAX", "uuid.NIL", "uuid.uuid6", "uuid.uuid7", "uuid.uuid8", "warnings.deprecated",
-}  # fmt: skip
-NEWER_BUILTINS = {"PythonFinalizationError", "_IncompleteInputError"}
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
 
 def imports(tree: ast.AST, under: tuple[str, ...] = ()) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -56,12 +44,8 @@ def imports(tree: ast.AST, under: tuple[str, ...] = ()) -> Iterator[tuple[str, s
 
 
 def modules() -> list[tuple[Path, ast.Module]]:
-    """Return every module of the package, parsed as the oldest supported Python does."""
-    found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        with tokenize.open(path) as opened:
-            found.append((path, ast.parse(opened.read(), str(path), feature_version=OLDEST)))
-    return found
+    """Return every module of the package, parsed."""
+    return [(path, ast.parse(path.read_text("utf-8"), str(path))) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
 def test_each_package_is_brought_by_the_extra_that_its_import_names() -> None:
@@ -84,23 +68,16 @@ def test_each_package_is_brought_by_the_extra_that_its_import_names() -> None:
     assert {"dynamodb", "redis", "stripe", "adyen", "reconcile", "sidecar", "functions"} <= seen
 
 
-def test_no_module_needs_a_newer_python_than_the_oldest() -> None:
-    """Fails for syntax after 3.12 (``modules`` parses by it), and for what the standard library has gained since.
+def test_every_line_is_checked_as_of_the_oldest_python() -> None:
+    """Fails when the linters look at a newer Python: itertools.batched(strict=), of 3.13, would pass them again.
 
-    test_installing.py runs the library on the Pythons that the machine has; this looks at every line.
+    test_installing.py runs the library on the Pythons that the machine has; `make lint` looks at what it does not run.
     """
-    for path, tree in modules():
-        for module, name, under in imports(tree):
-            if "types" not in under:
-                assert not {module, f"{module}.{name}"} & NEWER_NAMES, f"{path}: {module}.{name}"
-        for node in ast.walk(tree):
-            match node:
-                case ast.Attribute(value=ast.Name(id=module), attr=name):
-                    assert f"{module}.{name}" not in NEWER_NAMES, f"{path}:{node.lineno}"
-                case ast.Name(id=name):
-                    assert name not in NEWER_BUILTINS, f"{path}:{node.lineno}"
-                case ast.TypeVar(name=name) | ast.ParamSpec(name=name) | ast.TypeVarTuple(name=name):
-                    assert getattr(node, "default_value", None) is None, f"{path}:{node.lineno}: a default is of 3.13"
+    pythons = [line.rpartition(" :: ")[2] for line in PROJECT["project"]["classifiers"] if ":: Python :: 3." in line]
+    oldest = min(pythons, key=lambda version: int(version.partition(".")[2]))
+    assert PROJECT["project"]["requires-python"] == f">={oldest}"
+    assert PROJECT["tool"]["mypy"]["python_version"] == oldest
+    assert PROJECT["tool"]["ruff"]["per-file-target-version"] == {"layers/**": f"py{oldest.replace('.', '')}"}
 
 
 def test_a_missing_package_is_an_error_of_both_families() -> None:
