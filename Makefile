@@ -12,7 +12,7 @@ PYTEST = $(PY) -m pytest --durations=10 --junitxml=.local/results/$@.xml
 PARALLEL = -n $(WORKERS) --dist worksteal
 # The slow suites print what they do; a failing one stops the run.
 
-.PHONY: $(shell sed -nE 's/^([a-z0-9-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST))) package-page
+.PHONY: $(shell sed -nE 's/^([a-z0-9-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
@@ -240,17 +240,13 @@ bench-spark: .venv-spark/.ready ## 5 million rows a side on DuckDB and on Spark:
 route-watch: setup ## the route watch on public and drawn series: PAYONCE_NAB_DATA and PAYONCE_LATENCY_DATA name them (docs/route-watch.md)
 	nice -n 10 $(PY) -m benchmarks.route_watch
 
-<<<<<<< HEAD
 site: setup ## the documentation as a site with search, in .local/site/html
 	$(PY) -m tools.site
 
-openapi: setup ## write openapi.json from the routes, and the Python client's methods from it
-=======
 package-page: setup ## install each extra into an empty environment: megabytes and import time, written into docs/installing.md
 	nice -n 5 $(PY) -m tools.distribution
 
-openapi: setup ## write openapi.json from the routes
->>>>>>> 0e5ae393 (The wheel is installed with each extra into an empty environment, and runs the page's example there)
+openapi: setup ## write openapi.json from the routes, and the Python client's methods from it
 	$(PY) tools/openapi.py
 	$(PY) tools/client_calls.py
 
