@@ -1,4 +1,4 @@
-"""Payments that the bank holds, raced for on DynamoDB Local: the payer, cancellations, confirmations, settlements.
+"""Payments that the bank holds, raced for on DynamoDB Local: payer, cancellations, confirmations, settlements, events.
 
 What goes wrong elsewhere: a return page and a notification that both charge
 (https://github.com/woocommerce/woocommerce-gateway-stripe/issues/683), a payment that is canceled and paid
