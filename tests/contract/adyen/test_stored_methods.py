@@ -55,6 +55,7 @@ def delete(shop: Shop, token: str, **query: str) -> None:
 
 def test_a_payment_of_nothing_stores_the_card(shop: Shop) -> None:
     """Fails when a zero-value authorisation is refused, captures something, or stores what can't be charged."""
+    shop.handle.configure(notify_automatic_capture=True)
     answer = set_up(shop)
     assert (answer["resultCode"], answer["amount"]["value"]) == ("Authorised", 0)
     assert answer["additionalData"]["tokenization.store.operationType"] == "created"
