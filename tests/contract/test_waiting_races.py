@@ -33,6 +33,8 @@ ENDS = {
     "payment.declined by settlement",
     "payment.declined by confirmation",
     "payment.expired by settlement",
+    "payment.captured by event",
+    "payment.declined by event",
     "payment.voided_at_gateway by settlement",
     "void.succeeded by cancellation",
     "payment.captured by settlement, and the payer was faster than a cancellation",
