@@ -12,6 +12,7 @@ from payonce.notices.about import Finder
 from payonce.notices.acceptance import Acceptance
 from payonce.notices.applying import Applier
 from payonce.notices.kept import NoticeState, find_notice, key_of
+from payonce.notices.told import KeptNoticeBook
 from payonce.payments.recovery_run import Recovery
 from payonce.ports import Deadline
 
@@ -38,17 +39,18 @@ class RacingEvents:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self.keys: list[str] = []
-        world = race.world
+        world, book = race.world, KeptNoticeBook(race.world.database)
         self._acceptance = Acceptance(database=world.database, queue=self, clock=world.clock)
         self._applier = Applier(
             services=world.services,
             store=world.store,
-            finder=Finder(world.database, world.store),
+            finder=Finder(world.database, world.store, book),
             recover=Recovery(
                 engine=world.engine, services=world.services, gateway_named=lambda _name: race.bank
             ).recover,
             gateway_named=lambda _name: race.bank,
             queue=self,
+            book=book,
         )
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
