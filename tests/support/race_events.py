@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import PayonceError
 from payonce.domain.gateway import Notice
+from payonce.domain.gateway_address import parts_of
 from payonce.notices.about import Finder
 from payonce.notices.acceptance import Acceptance
 from payonce.notices.applying import Applier
@@ -39,18 +40,18 @@ class RacingEvents:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self.keys: list[str] = []
-        world, book = race.world, KeptNoticeBook(race.world.database)
+        world = race.world
         self._acceptance = Acceptance(database=world.database, queue=self, clock=world.clock)
         self._applier = Applier(
             services=world.services,
             store=world.store,
-            finder=Finder(world.database, world.store, book),
+            finder=Finder(world.database, world.store),
             recover=Recovery(
                 engine=world.engine, services=world.services, gateway_named=lambda _name: race.bank
             ).recover,
             gateway_named=lambda _name: race.bank,
             queue=self,
-            book=book,
+            book_at=lambda address: KeptNoticeBook(world.database, parts_of(address)),
         )
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
