@@ -252,3 +252,14 @@ def test_lookups_of_set_ups_can_fail(till: Till) -> None:
     mandate = f"/mandates/{made['mandate']['mandate_id']}"
     with till.handle.misbehaving(till.bank, "unavailable", kinds=["find"]):
         assert [till.ask("GET", path)[0] for path in (*paths, mandate)] == [503] * 4
+
+
+def test_only_the_banks_merchant_asks(till: Till) -> None:
+    """Fails when a bank with a token of its own shows set-ups, methods or mandates to anybody, or makes some."""
+    made = set_up(till, "tok_ok")[1]
+    till.handle.configure(till.bank, token="its-own")
+    paths = ("/setups?reference=set_1", f"/setups/{made['setup_id']}", f"/customers/{CUSTOMER}/saved_methods")
+    mandate = f"/mandates/{made['mandate']['mandate_id']}"
+    assert [till.ask("GET", path)[0] for path in (*paths, mandate)] == [401] * 4
+    assert set_up(till, "tok_ok", "set_2")[0] == 401
+    assert till.ask("GET", paths[0], Authorization="Bearer its-own")[0] == 200
