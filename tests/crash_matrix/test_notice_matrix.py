@@ -33,6 +33,8 @@ SIDES, HOWS = ("before", "after"), ("exit", "freeze", "nap")
 ACCEPTED = ("accept write:1", "accept send:1")
 # The first event that changes a payment makes its head, then it is booked, and then the event is ended.
 APPLIED = ("apply read:1", "apply write:1", "apply write:2", "apply write:3")
+# A refund of ours has made the head already, where its events come late.
+AFTER_OURS = APPLIED[:-1]
 # A debit's success is read by its settlement: taken over, asked, committed; then the charge is read, and it ends.
 SETTLED = ("apply find:1", "apply read:1", "apply write:1", "apply write:2", "apply write:3")
 
@@ -69,8 +71,12 @@ STORIES: dict[str, Story] = {
         ("days 3", "days 6"), "reversed", "tok_debit_reversed", method_type="bank_debit", steps=(*ACCEPTED, *SETTLED)
     ),
     "captured in the dashboard, then disputed": Story(("capture", "dispute"), "captured", capture="manual"),
-    "refunded by us and in the dashboard": Story(("refund 300", "ours 200", "refund 100"), "partially_refunded"),
-    "refunded by us while disputed": Story(("dispute 500", "ours 400", "win"), "partially_refunded"),
+    "refunded by us and in the dashboard": Story(
+        ("refund 300", "ours 200", "refund 100"), "partially_refunded", steps=(*ACCEPTED, *AFTER_OURS)
+    ),
+    "refunded by us while disputed": Story(
+        ("dispute 500", "ours 400", "win"), "partially_refunded", steps=(*ACCEPTED, *AFTER_OURS)
+    ),
     "our refund is in doubt": Story(("lost 400",), "partially_refunded", steps=(*ACCEPTED, *SETTLED)),
     "our refund is in doubt, then disputed": Story(
         ("lost 400", "dispute 500", "lose"), "partially_refunded", steps=(*ACCEPTED, *SETTLED)
