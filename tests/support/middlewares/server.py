@@ -85,7 +85,27 @@ class _ThreadingWsgi(ThreadingMixIn, WSGIServer):
         """Say nothing of connections that clients have cut."""
 
 
+class _Whole:
+    """A stream that ends within no line. To Python's ``http.server`` a head that is cut off is a whole request."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readline(self, *limit: int) -> bytes:
+        line: bytes = self._stream.readline(*limit)
+        if not line.endswith(b"\n"):
+            raise ConnectionResetError("the connection was cut within the head")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _Silent(WSGIRequestHandler):
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = _Whole(self.rfile)  # type: ignore[assignment]
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -102,6 +122,10 @@ def _front(handler: Callable[[dict[str, Any], Any], Any], *, second: bool) -> ty
     """Return what API Gateway is to a function: it makes events of requests, and answers of what is returned."""
 
     class Front(BaseHTTPRequestHandler):
+        def setup(self) -> None:
+            super().setup()
+            self.rfile = _Whole(self.rfile)  # type: ignore[assignment]
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 

@@ -174,7 +174,7 @@ class _Application:
 
     async def rest(self) -> None:
         """Wait for what the application does after its answer, and raise what that raises."""
-        if self._task is not None:
+        if self._is_complete and self._task is not None:
             await self._task
 
     async def _run(self) -> None:

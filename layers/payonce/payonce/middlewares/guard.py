@@ -22,6 +22,7 @@ from payonce.domain.errors import (
     KeyInProgress,
     LeaseLost,
     NotExecuted,
+    OutcomeUnknown,
     Overloaded,
     PayonceError,
     Unauthenticated,
@@ -176,6 +177,10 @@ class Guard:
         except (KeyInProgress, Superseded) as in_the_way:
             if work.ran:
                 raise _late() from in_the_way
+            raise
+        except OutcomeUnknown:
+            if work.error is not None:  # the caller gets the state of the key instead
+                _LOG.error("a request failed, and that was not recorded yet: %r", work.error, exc_info=work.error)
             raise
 
     def _concluded(self, outcome: KeyedResponse | Exception, work: AnswerWork) -> ProxyResponse:
