@@ -21,7 +21,7 @@ from payonce.proxy.config_process import Store
 from payonce.wiring.proxy import make_store
 from tests.support.middlewares import applications
 from tests.support.middlewares.orders import Orders
-from tests.support.proxy import TENANT
+from tests.support.proxy import TENANT, function_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,53 +135,52 @@ def _front(handler: Callable[[dict[str, Any], Any], Any], *, second: bool) -> ty
             body = self.rfile.read(length)
             if len(body) < length:
                 return  # API Gateway calls no function for half a request
-            made = self._second(body) if second else self._first(body)
-            returned = handler(made, applications.context())
-            text = returned["body"]
-            raw = base64.b64decode(text) if returned.get("isBase64Encoded") else text.encode()
-            self.send_response(returned["statusCode"])
-            many = returned.get("multiValueHeaders") or {n: [v] for n, v in returned.get("headers", {}).items()}
-            lines = [(name, value) for name, values in many.items() for value in values]
-            for name, value in (*lines, *(("Set-Cookie", cookie) for cookie in returned.get("cookies", ()))):
+            made = (_second_event if second else _first_event)(self, body)
+            answer = function_answer(handler(made, applications.context()))
+            self.send_response(answer.status)
+            for name, value in answer.lines:
                 self.send_header(name, value)
-            if returned["statusCode"] != 204:
-                self.send_header("Content-Length", str(len(raw)))
+            if answer.status != 204:
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(raw)
+                self.wfile.write(answer.body)
 
         do_GET = do_HEAD = do_POST
 
-        def _caller(self) -> dict[str, Any]:
-            return {"authorizer": {"tenant": self.headers.get(TENANT)}, "identity": {"sourceIp": "192.0.2.7"}}
-
-        def _first(self, body: bytes) -> dict[str, Any]:
-            url = urlsplit(self.path)
-            return {
-                "httpMethod": self.command,
-                "path": unquote(url.path),
-                "headers": dict(self.headers.items()),
-                "multiValueHeaders": {name: self.headers.get_all(name) for name in self.headers},
-                "multiValueQueryStringParameters": parse_qs(url.query) or None,
-                "queryStringParameters": {name: values[-1] for name, values in parse_qs(url.query).items()} or None,
-                "body": base64.b64encode(body).decode(),
-                "isBase64Encoded": True,
-                "requestContext": {**self._caller(), "stage": "prod", "requestId": "request-1"},
-            }
-
-        def _second(self, body: bytes) -> dict[str, Any]:
-            url = urlsplit(self.path)
-            return {
-                "version": "2.0",
-                "rawPath": unquote(url.path),
-                "rawQueryString": url.query,
-                "headers": {name.lower(): ",".join(self.headers.get_all(name) or ()) for name in self.headers},
-                "body": base64.b64encode(body).decode(),
-                "isBase64Encoded": True,
-                "requestContext": {**self._caller(), "http": {"method": self.command, "path": url.path}},
-            }
-
     return Front
+
+
+def _caller(request: BaseHTTPRequestHandler) -> dict[str, Any]:
+    return {"authorizer": {"tenant": request.headers.get(TENANT)}, "identity": {"sourceIp": "192.0.2.7"}}
+
+
+def _first_event(request: BaseHTTPRequestHandler, body: bytes) -> dict[str, Any]:
+    url = urlsplit(request.path)
+    return {
+        "httpMethod": request.command,
+        "path": unquote(url.path),
+        "headers": dict(request.headers.items()),
+        "multiValueHeaders": {name: request.headers.get_all(name) for name in request.headers},
+        "multiValueQueryStringParameters": parse_qs(url.query) or None,
+        "queryStringParameters": {name: values[-1] for name, values in parse_qs(url.query).items()} or None,
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+        "requestContext": {**_caller(request), "stage": "prod", "requestId": "request-1"},
+    }
+
+
+def _second_event(request: BaseHTTPRequestHandler, body: bytes) -> dict[str, Any]:
+    url = urlsplit(request.path)
+    return {
+        "version": "2.0",
+        "rawPath": unquote(url.path),
+        "rawQueryString": url.query,
+        "headers": {name.lower(): ",".join(request.headers.get_all(name) or ()) for name in request.headers},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+        "requestContext": {**_caller(request), "http": {"method": request.command, "path": url.path}},
+    }
 
 
 if __name__ == "__main__":

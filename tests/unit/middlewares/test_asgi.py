@@ -114,7 +114,7 @@ def test_nobody_shares_a_scope_with_nobody() -> None:
 
 
 def test_users_keys_are_their_own() -> None:
-    """Ids as numbers, texts and addresses, from plain functions and coroutines; the same key is another key for each."""
+    """Ids as numbers and texts, from plain functions and coroutines; one key is another key for each user."""
 
     async def later(scope: Any) -> Any:
         return user_of(scope)
@@ -276,7 +276,7 @@ def test_a_status_in_release_frees_the_key() -> None:
 
 
 def test_a_promise_frees_the_key() -> None:
-    """``NotExecuted`` is 503, which promises that nothing was done; an exception in ``releases_on`` goes to the server."""
+    """``NotExecuted`` is 503, which says that nothing was done; one in ``releases_on`` goes to the server."""
 
     async def promising(*_: Any) -> None:
         raise NotExecuted("the bank took no connection")
@@ -391,7 +391,7 @@ def test_an_answer_over_the_limit_was_executed_all_the_same(tmp_path: Path) -> N
 
 
 def test_a_file_that_the_server_would_send_itself(tmp_path: Path) -> None:
-    """Starlette gives a path to servers that offer ``http.response.pathsend``: a middleware would never see the body."""
+    """Starlette gives a path to servers that offer ``http.response.pathsend``: the body would not be seen here."""
     file = tmp_path / "receipt"
     file.write_bytes(b"a receipt")
     app = guarded(Shop(act=lambda *asgi: FileResponse(file)(*asgi)))

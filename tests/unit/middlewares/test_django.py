@@ -190,6 +190,15 @@ def test_bodies_over_a_limit_and_nobody() -> None:
     assert shop.executed == 1
 
 
+def test_half_a_body_is_none() -> None:
+    """Django gives a view what came before the client went away: its retry would be another request under the key."""
+    shop = Shop(lambda made: HttpResponse(made.body))
+    cut = request(b'{"amount": 10')
+    cut.META["CONTENT_LENGTH"] = "16"
+    assert (shop.ask(cut).status_code, shop.executed) == (400, 0)
+    assert shop.ask(request(b'{"amount": 1000}')).content == b'{"amount": 1000}'
+
+
 def test_what_is_not_keyed_passes() -> None:
     """A read, and a request without a key where none is required."""
     shop = Shop(lambda _: HttpResponse(b"read"))

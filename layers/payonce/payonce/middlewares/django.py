@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 
-from payonce.domain.errors import BodyTooLarge, NotExecuted, PayonceError
+from payonce.domain.errors import BodyMalformed, BodyTooLarge, NotExecuted, PayonceError
 from payonce.idempotency.handoff import execute_async
 from payonce.middlewares.answer import Answer, Collected
 from payonce.middlewares.guard import AppFailed, Guard, scope_text
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     type Identity = str | int | None
 
+_CUT = "The body ended before its length."
 _LOG = logging.getLogger("payonce.middlewares")
 
 
@@ -135,7 +136,12 @@ class DjangoIdempotency:
             body = request.body
         except RequestDataTooBig:
             raise BodyTooLarge("The body is over DATA_UPLOAD_MAX_MEMORY_SIZE.") from None
+        except UnreadablePostError:
+            raise BodyMalformed(_CUT) from None
         self._guard.check_length(len(body))
+        if declared.isdecimal() and len(body) < int(declared):
+            # Django takes what came before the client went away for the body. It must not stand for the key.
+            raise BodyMalformed(_CUT)
         return ProxyRequest(
             method=str(request.method),
             target=request.get_full_path(),
