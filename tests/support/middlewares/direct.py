@@ -98,5 +98,6 @@ def user_of(scope: Any) -> str | None:
 
 
 def slug(answer: Answer) -> str:
-    """Return the problem type of an answer."""
+    """Return the problem type of an answer, which is a problem."""
+    assert answer.header("content-type") == "application/problem+json", answer
     return str(answer.json()["type"]).removeprefix("urn:payonce:problem:")
