@@ -329,6 +329,71 @@ def test_run_again_keeps_the_reference() -> None:
     assert len(references) == 2
 
 
+def test_a_later_owners_promise_keeps_the_doubt() -> None:
+    """It has done nothing, but the first may have: the key stays, with its reference, and is asked about at once."""
+    references: list[str] = []
+
+    async def act(scope: Any, receive: Any, send: Any) -> None:
+        references.append(current_attempt().reference)
+        if len(references) == 2:
+            raise NotExecuted("the bank took no connection")
+        await Response(b"", (500, 0, 429, 201)[len(references) - 1])(scope, receive, send)
+
+    clock = RealClock()
+    app = guarded(Shop(act=act), resolve=run_again, clock=clock)
+    statuses = []
+    for _ in range(4):
+        statuses.append(asked(app).status)
+        clock.offset_ms += LEASE_MS
+    assert statuses == [500, 409, 429, 201]
+    assert len(set(references)) == 1
+
+
+def test_a_resolve_that_fails_settles_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is asked again; the client is told that the outcome is not known, and the log why."""
+
+    def failing(_: Any) -> Any:
+        raise OSError("the database is away")
+
+    clock = RealClock()
+    shop = Shop(Response(b"oops", 500))
+    app = guarded(shop, resolve=failing, clock=clock)
+    asked(app)
+    clock.offset_ms += LEASE_MS
+    assert (slug(asked(app)), shop.executed) == ("outcome-unknown", 1)
+    assert "the database is away" in caplog.text
+
+
+def test_an_application_that_outlives_its_lease_has_no_say() -> None:
+    """Another owner took the key over and has answered: its answer stands, and the late one is not told."""
+    clock = RealClock()
+
+    async def run() -> tuple[Any, Any, Any]:
+        may_end, began = asyncio.Event(), asyncio.Event()
+        answers = iter((b"late", b"in time"))
+
+        async def act(scope: Any, receive: Any, send: Any) -> None:
+            body = next(answers)
+            if body == b"late":
+                began.set()
+                await may_end.wait()
+            await Response(body, 201)(scope, receive, send)
+
+        app = guarded(Shop(act=act), resolve=run_again, clock=clock)
+        first = asyncio.create_task(Connection().ask(app))
+        await began.wait()
+        clock.offset_ms += LEASE_MS
+        second = await Connection().ask(app)
+        clock.offset_ms += LEASE_MS
+        second = second if second.status == 201 else await Connection().ask(app)
+        may_end.set()
+        return await first, second, await Connection().ask(app)
+
+    late, second, third = asyncio.run(run())
+    assert (late.status, slug(late)) == (409, "key-in-progress")
+    assert (second.status, second.body) == (third.status, third.body) == (201, b"in time")
+
+
 def test_background_tasks_run_once_and_after_the_answer() -> None:
     """The key is concluded by the answer. A replay starts no task.
 

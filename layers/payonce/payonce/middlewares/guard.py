@@ -196,7 +196,8 @@ class Guard:
             raise _late()
         if isinstance(work.error, AppAnswered):
             return self._own(work.error.answer)
-        if work.error is not None and work.ran and not isinstance(work.error, (CutOff, GivenUp)):
+        # A promise that comes here is a later owner's: what an earlier one has done is as unknown as before.
+        if work.error is not None and work.ran and not isinstance(work.error, (CutOff, GivenUp, NotExecuted)):
             raise AppFailed(work.error)
         if work.error is not None:
             _LOG.error("the outcome of a request is in doubt: %r", work.error, exc_info=work.error)
