@@ -184,6 +184,13 @@ def test_with_no_time_left_nothing_is_begun() -> None:
     assert (shop.ask(first())["statusCode"], shop.executed) == (200, 1)
 
 
+def test_a_test_may_pass_any_context() -> None:
+    """Only the contract's own time counts then."""
+    shop = Shop({"statusCode": 200, "body": ""})
+    assert [shop.handler(first(), context)["statusCode"] for context in (None, {})] == [200, 200]
+    assert shop.executed == 1
+
+
 def test_a_body_that_is_no_base64_and_nobody() -> None:
     """400 and 401, before any claim."""
     shop = Shop({"statusCode": 200, "body": ""})
