@@ -10,7 +10,7 @@ import pytest
 
 from payonce.domain.errors import MisconfiguredError
 from payonce.idempotency.window import IdempotencySettings
-from payonce.middlewares.guard import scope_text
+from payonce.middlewares.scopes import scope_text
 from tests.support.aws import REPOSITORY
 from tests.support.middlewares.direct import contract
 from tests.support.upstreams.running import ENVIRONMENT

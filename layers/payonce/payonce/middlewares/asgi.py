@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import PayonceError
 from payonce.idempotency.handoff import execute_async
 from payonce.middlewares.answer import Answer, Collected
-from payonce.middlewares.guard import AppFailed, Guard, scope_text
+from payonce.middlewares.guard import AppFailed, Guard
+from payonce.middlewares.scopes import scope_text
 from payonce.proxy.messages import ProxyRequest
 
 if TYPE_CHECKING:

@@ -19,14 +19,16 @@ from django.http.response import HttpResponseBase, StreamingHttpResponse
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, NotExecuted, PayonceError
 from payonce.idempotency.handoff import execute_async
 from payonce.middlewares.answer import Answer, Collected
-from payonce.middlewares.guard import AppFailed, Guard, scope_text
+from payonce.middlewares.django_responses import lines_of, response_of, set_length
+from payonce.middlewares.guard import AppFailed, Guard
+from payonce.middlewares.scopes import scope_text
 from payonce.proxy.messages import ProxyRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from payonce.middlewares.contract import Contract
-    from payonce.proxy.messages import Lines, ProxyResponse
+    from payonce.proxy.messages import ProxyResponse
 
     type Identity = str | int | None
 
@@ -82,7 +84,7 @@ class DjangoIdempotency:
             owner = scope_text(self._scope(request))
             keyed = self._request(request)
         except PayonceError as error:
-            return _response(self._guard.problem(error))
+            return response_of(self._guard.problem(error))
         run = _View(self._guard)
 
         def answer() -> Answer:
@@ -103,7 +105,7 @@ class DjangoIdempotency:
             owner = scope_text(await identity if inspect.isawaitable(identity) else identity)
             keyed = self._request(request)
         except PayonceError as error:
-            return _response(self._guard.problem(error))
+            return response_of(self._guard.problem(error))
         run = _View(self._guard)
 
         async def answer() -> Answer:
@@ -187,9 +189,9 @@ class _View:
                 value = next((value for found, value in served.lines if found == name), None)
                 if value is not None:
                     own[name] = value
-            _set_length(own)
+            set_length(own)
             return own
-        response = _response(served)
+        response = response_of(served)
         if own is not None:  # what is closed with the response: files, and what the view has registered
             response._resource_closers.extend(own._resource_closers)
         return response
@@ -198,7 +200,7 @@ class _View:
         """Return whether the view's own response is, line by line, what a replay is."""
         if self._own is None or (self._own.status_code, self._body) != (served.status, served.body):
             return False
-        own = [line for line in _lines(self._own) if line[0].lower() != "content-length"]
+        own = [line for line in lines_of(self._own) if line[0].lower() != "content-length"]
         return own == list(served.lines)[: len(own)] and len(served.lines) - len(own) in {1, 2}
 
     def _collecting(self) -> Collected:
@@ -206,47 +208,10 @@ class _View:
 
     def _answer(self, response: HttpResponseBase, collected: Collected) -> Answer:
         self._own, self._body = response, collected.body()
-        return Answer(response.status_code, _lines(response), self._body)
+        return Answer(response.status_code, lines_of(response), self._body)
 
 
 def _raise_promise(request: HttpRequest, guard: Guard) -> None:
     raised: Exception | None = getattr(request, "_payonce_raised", None)
     if raised is not None and isinstance(raised, (NotExecuted, *guard.contract.releases_on)):
         raise raised
-
-
-def _lines(response: HttpResponseBase) -> Lines:
-    cookies = [("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()]
-    return (*((str(name), str(value)) for name, value in response.items()), *cookies)
-
-
-class _KeptCookie:
-    """A cookie as it was stored. Django asks a response's cookies for nothing but this."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def OutputString(self, *_: Any) -> str:
-        return self._text
-
-    def output(self, *_: Any, header: str = "Set-Cookie:", **__: Any) -> str:
-        return f"{header} {self._text}".strip()
-
-
-def _response(served: ProxyResponse) -> HttpResponse:
-    response = HttpResponse(served.body, status=served.status)
-    del response["Content-Type"]
-    for name, value in served.lines:
-        if name.lower() == "set-cookie":
-            cookie_name = value.partition("=")[0].strip()
-            dict.__setitem__(response.cookies, cookie_name, _KeptCookie(value))
-        else:
-            response[name] = value
-    _set_length(response)
-    return response
-
-
-def _set_length(response: HttpResponse) -> None:
-    del response["Content-Length"]
-    if response.status_code not in {204, 304}:
-        response["Content-Length"] = str(len(response.content))

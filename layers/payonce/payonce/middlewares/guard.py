@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ from payonce.domain.errors import (
     OutcomeUnknown,
     Overloaded,
     PayonceError,
-    Unauthenticated,
     UpstreamUnavailable,
 )
 from payonce.domain.ids import UlidSource
@@ -42,7 +40,6 @@ from payonce.ports import Deadline
 from payonce.proxy import answers
 from payonce.proxy.bodies import meaning_of
 from payonce.proxy.headers import answer_lines
-from payonce.proxy.identity import hashed_scope
 from payonce.proxy.messages import ProxyResponse
 from payonce.proxy.overflow import Keeper, Limits
 from payonce.proxy.patterns import MAX_INLINE_BYTES, status_in
@@ -55,9 +52,6 @@ if TYPE_CHECKING:
     from payonce.proxy.messages import ProxyRequest
 
 _LOG = logging.getLogger("payonce.middlewares")
-_PLAIN_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-# What str() makes of an identity that is not there: every anonymous caller would share one scope.
-_NOBODY = frozenset({"", "None", "null", "undefined", "AnonymousUser"})
 IN_DOUBT = answers.in_doubt(409)
 
 
@@ -227,20 +221,6 @@ class Guard:
             deadline=own if hard is None else own.earlier(hard.at_ms),
             wait_seconds=wait_seconds,
         )
-
-
-def scope_text(identity: object) -> str:
-    """Return the scope of a key from what a program's ``scope`` function returned: a text or a number.
-
-    Raises ``Unauthenticated`` for nobody (``None``, "" and what ``str`` makes of them): callers who are not known would
-    share one scope, and get each other's answers.
-    """
-    text = str(identity)
-    if identity is None or isinstance(identity, bool) or text in _NOBODY:
-        raise Unauthenticated("The request carries no identity to keep its key under. Authenticate.")
-    if not isinstance(identity, str | int):
-        raise TypeError(f"scope returned a {type(identity).__name__}; return the caller's id, a str or an int.")
-    return text if _PLAIN_SCOPE.fullmatch(text) else hashed_scope("scope", "", text)
 
 
 def _late() -> LeaseLost:

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlencode
 
 from payonce.domain.errors import PayonceError
 from payonce.middlewares.answer import Answer
-from payonce.middlewares.guard import AppFailed, Guard, scope_text
+from payonce.middlewares.guard import AppFailed, Guard
+from payonce.middlewares.scopes import scope_text
 from payonce.ports import Deadline
 from payonce.proxy.function_events import body_of, lines_of, to_event
 from payonce.proxy.messages import ProxyRequest

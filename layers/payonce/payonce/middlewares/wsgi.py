@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from payonce.domain.errors import BodyMalformed, PayonceError
 from payonce.middlewares.answer import Answer, Collected
-from payonce.middlewares.guard import AppFailed, Guard, scope_text
+from payonce.middlewares.guard import AppFailed, Guard
+from payonce.middlewares.scopes import scope_text
 from payonce.proxy.messages import ProxyRequest
 
 if TYPE_CHECKING:
