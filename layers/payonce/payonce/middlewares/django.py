@@ -11,18 +11,20 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
-from django.http.response import HttpResponseBase, StreamingHttpResponse
-
 from payonce.domain.errors import BodyMalformed, BodyTooLarge, NotExecuted, PayonceError
+from payonce.extras import needs
 from payonce.idempotency.handoff import execute_async
 from payonce.middlewares.answer import Answer, Collected
 from payonce.middlewares.django_responses import lines_of, response_of, set_length
 from payonce.middlewares.guard import AppFailed, Guard
 from payonce.middlewares.scopes import scope_text
 from payonce.proxy.messages import ProxyRequest
+
+with needs("django"):
+    from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+    from django.core.exceptions import RequestDataTooBig
+    from django.http import HttpRequest, HttpResponse, UnreadablePostError
+    from django.http.response import HttpResponseBase, StreamingHttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpResponse
+from payonce.extras import needs
+
+with needs("django"):
+    from django.http import HttpResponse
 
 if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
