@@ -83,6 +83,9 @@ contract: setup ## one suite per port, on every adapter (memory, moto, DynamoDB 
 client-kills: setup ## the Python client killed between any two of its steps, and started again: minutes
 	PAYONCE_CLIENT_KILL_STRIDE=1 $(PYTEST) tests/contract/client/test_kills.py
 
+dropped-connections: setup ## 1,000 tries with cut connections for each middleware, on two processes and a Valkey server: prints what was cut
+	PAYONCE_DROPS=1000 $(PYTEST) tests/contract/middlewares -s --timeout=1800
+
 waiting-races: setup ## 1,000 races about payments that the bank holds, on DynamoDB Local: prints how they ended
 	PAYONCE_RACES=1000 $(PYTEST) tests/contract/test_waiting_races.py -s --timeout=1800
 
