@@ -1,7 +1,7 @@
 """The API's own handlers behind HTTP on loopback, in memory: for clients in other languages, and generated ones.
 
-``python -m tests.support.api_in_memory`` prints a line of JSON with ``url``, ``api_key`` and ``merchant_id``, and serves
-until its standard input ends. What stands between a client and the API is part of it:
+``python -m tests.support.api_in_memory`` prints a line of JSON with ``url``, ``api_key`` and ``merchant_id``, and
+serves until its standard input ends. What stands between a client and the API is part of it:
 
 - ``POST /_faults`` with a list of words, one for each of the next requests to a route: ``ok``, ``lose-request``,
   ``lose-answer``, ``cut-answer``, ``hold-answer`` (for the seconds after a colon), ``status:503`` (a page of a
