@@ -235,5 +235,6 @@ def _query_parameters(route: ReadRoute) -> list[dict[str, Any]]:
     for name, field in schema.get("properties", {}).items():
         # A query parameter is omitted, never null.
         plain = next((part for part in field.get("anyOf", []) if part.get("type") != "null"), field)
-        parameters.append({"name": name, "in": "query", "required": False, "schema": plain})
+        required = name in schema.get("required", ())
+        parameters.append({"name": name, "in": "query", "required": required, "schema": plain})
     return parameters

@@ -16,6 +16,7 @@ from payonce.entrypoints import break_routes, key_routes
 from payonce.idempotency.inspect import IdempotencyRecordView
 from payonce.paging import ListView
 from payonce.payments.representation import DisputeView, NextActionView, OperationView, PaymentView
+from payonce.payments.setups.views import MandateView, PaymentMethodView, SetupView
 from payonce.reconciliation.cases import case_evidence, match_work, merchant
 from payonce.webhooks import endpoints, manage, views, webhook_reads
 
@@ -35,6 +36,7 @@ class GatewayMessage(TypedDict):
 
 VIEWS: tuple[tuple[Any, ...], ...] = (
     (PaymentView, NextActionView, OperationView, DisputeView),
+    (SetupView, MandateView, PaymentMethodView),
     (endpoints.WebhookKeyView, endpoints.WebhookEndpointView),
     (webhook_reads.WebhookEndpointHealthView, views.WebhookHealthView),
     (manage.NewWebhookEndpointView, manage.DeletedWebhookEndpointView, manage.TestEventView),
