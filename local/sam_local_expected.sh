@@ -19,15 +19,15 @@ expected() {
     */no_result | */unknown_status | comment_on_break/empty | match_breaks/no_reason) echo '"statusCode": *400' ;;
     list_webhook_endpoints/* | list_events/first_page | list_breaks/first_page | list_breaks/one_class) echo '"statusCode": *200' ;;
     list_webhook_deliveries/*) echo '"statusCode": *404' ;;
-    create_payment/captured | create_payment/authorized) echo '"statusCode": *201' ;;
-    create_payment/declined) echo '"statusCode": *402' ;;
+    create_payment/captured | create_payment/authorized | create_setup/succeeded) echo '"statusCode": *201' ;;
+    create_payment/declined | create_setup/declined) echo '"statusCode": *402' ;;
     # The containers reach the local cloud and the bank, but not the proxy's upstream: certainly nothing is sent.
     idempotency_proxy/upstream_down | idempotency_proxy/no_route) echo '"statusCode": *503' ;;
     */no_scope) echo '"statusCode": *403' ;;
-    create_payment/* | */no_key | */bad_cursor) echo '"statusCode": *400' ;;
+    create_payment/* | */no_key | */bad_cursor | */no_customer | */nobody) echo '"statusCode": *400' ;;
     # create_payment/captured comes before them, and uses their key.
     get_idempotency_key/any_operation | get_idempotency_key/one_operation) echo '"statusCode": *200' ;;
-    list_payments/* | list_disputes/* | get_balances/*) echo '"statusCode": *200' ;;
+    list_payments/* | list_setups/* | list_payment_methods/* | list_disputes/* | get_balances/*) echo '"statusCode": *200' ;;
     *) echo '"statusCode": *404' ;;
   esac
 }

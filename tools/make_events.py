@@ -22,9 +22,12 @@ PAYMENT_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 MERCHANT_ID = "mer_01K8X3Q5ZC4T9V7W2M6N8P0R1S"
 KEY = "7f9c24e8-3b12-4fef-91e0-5c1f0c2b7a55"
 PAYMENT = {"amount_minor": 1050, "currency": "EUR", "payment_method": "pm_sandbox_visa", "reference": "order-4711"}
+SETUP = {"customer": "customer-7", "currency": "EUR", "payment_method": "pm_sandbox_visa"}
 SCOPES = "payments:read payments:write refunds:write balances:read events:read webhooks:read webhooks:write"
 PATH_IDS = {
     "payment_id": PAYMENT_ID,
+    "setup_id": "setup_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
+    "payment_method_id": "method_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "endpoint_id": "we_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "delivery_id": "whd_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
     "replay_id": "rpl_01K8X3Q5ZC4T9V7W2M6N8P0R1S",
@@ -396,8 +399,39 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "list_payments": {
         "first_page": proxy("GET", "/payments", query={"limit": "10"}),
         "by_reference": proxy("GET", "/payments", query={"reference": "order-1", "status": "captured"}),
+        "by_customer": proxy("GET", "/payments", query={"customer": "customer-7"}),
         "bad_cursor": proxy("GET", "/payments", query={"cursor": "nonsense"}),
     },
+    "create_setup": {
+        "succeeded": proxy("POST", "/setups", body=SETUP),
+        "declined": proxy(
+            "POST", "/setups", body={**SETUP, "payment_method": "pm_sandbox_declined"}, key=f"{KEY}-declined"
+        ),
+        "no_customer": proxy("POST", "/setups", body={**SETUP, "customer": "c"}),
+        "no_key": proxy("POST", "/setups", body=SETUP, key=None),
+    },
+    "confirm_setup": {
+        "came_back": proxy("POST", "/setups/{setup_id}/confirmations", body={"payment_result": "res_1"}),
+        "no_key": proxy("POST", "/setups/{setup_id}/confirmations", body={"payment_result": "res_1"}, key=None),
+    },
+    "cancel_setup": {
+        "whole": proxy("POST", "/setups/{setup_id}/cancellations", body={}),
+        "no_key": proxy("POST", "/setups/{setup_id}/cancellations", key=None),
+    },
+    "revoke_payment_method": {
+        "by_id": proxy("POST", "/payment_methods/{payment_method_id}/revocations", body={}),
+        "no_key": proxy("POST", "/payment_methods/{payment_method_id}/revocations", key=None),
+    },
+    "list_setups": {
+        "first_page": proxy("GET", "/setups", query={"customer": "customer-7", "limit": "10"}),
+        "nobody": proxy("GET", "/setups"),
+    },
+    "get_setup": {"by_id": proxy("GET", "/setups/{setup_id}")},
+    "list_payment_methods": {
+        "first_page": proxy("GET", "/payment_methods", query={"customer": "customer-7"}),
+        "bad_cursor": proxy("GET", "/payment_methods", query={"customer": "customer-7", "cursor": "nonsense"}),
+    },
+    "get_payment_method": {"by_id": proxy("GET", "/payment_methods/{payment_method_id}")},
     "list_disputes": {
         "first_page": proxy("GET", "/disputes", query={"limit": "10"}),
         "lost": proxy("GET", "/disputes", query={"status": "lost"}),

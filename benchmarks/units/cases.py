@@ -57,6 +57,7 @@ class Cases:
         """Run and yield every case."""
         fresh = self.fresh()
         yield fresh
+        yield self.of_a_customer()
         yield self.authorized_and_captured()
         yield self.refunded()
         yield self.declined()
@@ -74,6 +75,14 @@ class Cases:
             payment = self.shop.pay(merchant)
             self.stage.drain(self.batch)
         return Case("fresh payment", ours, self._stock(payment), goal=14)
+
+    def of_a_customer(self) -> Case:
+        """A payment that names a customer: it is in the customer's list too, and its claim is larger."""
+        merchant = self._merchant()
+        with self._metered() as ours:
+            payment = self.shop.pay(merchant, customer="cus_R4b7dQzX9fWm2K")
+            self.stage.drain(self.batch)
+        return Case("payment of a customer", ours, self._stock(payment))
 
     def authorized_and_captured(self) -> Case:
         """An authorization and its capture."""

@@ -87,7 +87,7 @@ def rows(one: Traffic, many: Traffic, schemas: Mapping[str, Schema]) -> list[tup
             )
         )
     untouched = sorted(_untouched({place[:2] for place in {*alone, *together}}, schemas))
-    return [*made, *((name, "", "0", "-", "-", "No payment writes or reads it.") for name in untouched)]
+    return [*made, *((name, "", "0", "-", "-", "Not written or read by these payments.") for name in untouched)]
 
 
 def _untouched(touched: set[tuple[str, str]], schemas: Mapping[str, Schema]) -> Iterable[str]:

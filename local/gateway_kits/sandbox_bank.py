@@ -40,6 +40,7 @@ _LIVE = frozenset({"succeeded", "requires_action", "processing"})
 _numbers = itertools.count(1)
 _TOKENS = {
     Token.DECLINED: "tok_declined",
+    Token.DECLINED_AT_SETUP: "tok_declined",
     Token.NEEDS_PAYER: "tok_3ds",
     Token.NEEDS_CONFIRMATION: "tok_3ds_confirm",
     Token.DEBIT: "tok_debit",

@@ -23,7 +23,9 @@ from local.localstripe_server import (
     all_intents,
     all_refunds,
     authenticate,
+    call,
     make_bank_account,
+    make_customer,
     make_payment_method,
     running_localstripe,
 )
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 SECRET, OTHER_SECRET = "whsec_present", "whsec_other"
 _LIVE = frozenset({"succeeded", "requires_capture", "requires_action", "processing"})
+# Refused as soon as it is used: https://docs.stripe.com/testing#declined-payments
+DECLINED_AT_SETUP_CARD = "4000000000000002"
 _numbers = itertools.count(1)
 
 
@@ -49,6 +53,7 @@ class StripeVendor(Vendor):
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.customer = make_customer(url)
 
     def make_adapter(self, url: str, clock: Clock) -> Gateway:
         """See ``Vendor``."""
@@ -59,6 +64,9 @@ class StripeVendor(Vendor):
         reference, kind = instruction.gateway_reference, instruction.kind
         if kind is OperationKind.REFUND:
             return sum(row["metadata"].get(REFERENCE_KEY) == reference for row in all_refunds(self.url))
+        if kind is OperationKind.SETUP:
+            setups = call(self.url, "GET", "/v1/setup_intents?limit=100")["data"]
+            return sum(row["metadata"].get(REFERENCE_KEY) == reference and row["status"] in _LIVE for row in setups)
         intents = all_intents(self.url)
         if kind is OperationKind.VOID:
             return sum(row["id"] == instruction.gateway_charge_id and row["status"] == "canceled" for row in intents)
@@ -72,6 +80,8 @@ class StripeVendor(Vendor):
                 return make_payment_method(self.url)
             case Token.DECLINED:
                 return make_payment_method(self.url, DECLINED_CARD)
+            case Token.DECLINED_AT_SETUP:
+                return make_payment_method(self.url, DECLINED_AT_SETUP_CARD)
             case Token.NEEDS_PAYER:
                 return make_payment_method(self.url, AUTHENTICATION_CARD)
             case Token.DEBIT:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
     CANCELED,
+    MONEY_OPERATIONS,
     ActionType,
     AwaitsPayer,
     ChargeOutcome,
@@ -51,7 +52,7 @@ TOYPAY_CAPABILITIES = GatewayCapabilities(
     # executed later; Toypay ends every request after 10 seconds, and this is three times as long.
     lookup_authoritative_after_seconds=30,
     multiple_captures=True,  # "An authorization can be captured in several parts."
-    operations=frozenset(OperationKind),
+    operations=MONEY_OPERATIONS,
     payment_method_types=frozenset({PaymentMethodType.CARD, PaymentMethodType.BANK_DEBIT}),
 )
 # The vendor's codes become payonce's closed list (``declines``). What is not listed is a plain "declined": a vendor's

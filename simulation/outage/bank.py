@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import (
+    MONEY_OPERATIONS,
     AwaitsPayer,
     ChargeOutcome,
     GatewayCapabilities,
     Instruction,
     LookupOutcome,
     NotFound,
-    OperationKind,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -38,7 +38,7 @@ IGNORES_KEYS = GatewayCapabilities(
     lookup_by_reference=True,
     lookup_authoritative_after_seconds=30,
     multiple_captures=True,
-    operations=frozenset(OperationKind),
+    operations=MONEY_OPERATIONS,
 )
 
 

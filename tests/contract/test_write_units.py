@@ -42,9 +42,9 @@ def on_the_page(name: str) -> tuple[float, float]:
 
 def test_a_payment_and_its_webhook_cost_what_the_page_says(cases: Cases) -> None:
     """Fails when a payment or a delivery costs other units than the page says, or a function is left out."""
-    fresh = cases.fresh()
+    fresh, of_a_customer = cases.fresh(), cases.of_a_customer()
     delivery = cases.delivered([], fresh)
-    for case in (fresh, delivery):
+    for case in (fresh, of_a_customer, delivery):
         assert (case.ours.write_units, case.ours.read_units) == on_the_page(case.name), case.name
     ran = set(fresh.ours.invocations)
     followers = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payonce.gateways import stripe_gateway  # noqa: F401  read before the forks, as the tasks take it late
-from tests.crash_matrix import child, correction_child, notice_child, webhook_child
+from tests.crash_matrix import child, correction_child, notice_child, setup_child, webhook_child
 from tests.support.aws import REPOSITORY, http_client
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "notice": notice_child.run,
     "webhook": webhook_child.run,
     "correction": correction_child.run,
+    "setup": setup_child.run,
 }
 
 

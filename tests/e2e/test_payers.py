@@ -149,3 +149,34 @@ def test_payments_are_found_by_their_reference(payers_client: Client) -> None:
     pay(payers_client, "tok_ok", reference=f"{reference}-other")
     found = call(payers_client, "GET", f"/payments?reference={reference}&status=captured").json()
     assert [payment["id"] for payment in found["data"]] == [made["id"]]
+
+
+def test_a_method_is_set_up_charged_while_nobody_is_there_and_revoked(payers_client: Client, stack: Stack) -> None:
+    """The payer agrees on the bank's page; the bank's event, and no schedule, tells of it. Nobody pays anything."""
+    key, customer = str(uuid.uuid4()), f"customer-{uuid.uuid4().hex[:8]}"
+    body = {"customer": customer, "currency": "EUR", "payment_method": "tok_3ds", "return_url": RETURN_URL}
+    first = call(payers_client, "POST", "/setups", body, key)
+    setup = first.json()
+    assert (first.status, setup["status"]) == (201, "requires_action")
+    answer_page(payers_client, setup["next_action"]["url"], "approve")
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while (now := call(payers_client, "GET", f"/setups/{setup['id']}").json())["status"] != "succeeded":
+        assert time.monotonic() < give_up, now
+        time.sleep(0.5)
+    again = call(payers_client, "POST", "/setups", body, key)
+    assert (again.body, again.headers["payment-status"]) == (first.body, "succeeded")
+    method_id = now["saved_payment_method"]
+    listed = call(payers_client, "GET", f"/payment_methods?customer={customer}").json()["data"]
+    assert [(method["id"], method["status"]) for method in listed] == [(method_id, "active")]
+
+    paid = pay(payers_client, method_id, off_session=True)
+    assert (paid.status, paid.json()["status"], paid.json()["customer"]) == (201, "captured", customer)
+    assert len(stack.bank.charges(bank=BANK, reference=f"{paid.json()['id']}-1")) == 1
+    payments = call(payers_client, "GET", f"/payments?customer={customer}").json()["data"]
+    assert [payment["id"] for payment in payments] == [paid.json()["id"]]
+
+    path = f"/payment_methods/{method_id}/revocations"
+    revoked = call(payers_client, "POST", path, {}, str(uuid.uuid4()))
+    assert (revoked.status, revoked.json()["status"]) == (201, "revoked")
+    refused = pay(payers_client, method_id, off_session=True)
+    assert (refused.status, refused.json()["payment_method_status"]) == (409, "revoked")

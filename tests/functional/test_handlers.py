@@ -39,6 +39,7 @@ from tests.support.breaks import store_break, store_proposal
 from tests.support.disputes import store_dispute
 from tests.support.events import Context
 from tests.support.payments import stored_payment, waiting_payment
+from tests.support.setups import saved_method, store_method, store_setup, waiting_setup
 from tests.support.webhook_api import holds_secret, store_event, stored_endpoint
 
 if TYPE_CHECKING:
@@ -87,6 +88,23 @@ EXPECTED = {
     "list_payments/first_page": 200,
     "list_payments/by_reference": 200,
     "list_payments/bad_cursor": 400,
+    "list_payments/by_customer": 200,
+    "create_setup/succeeded": 201,
+    "create_setup/declined": 201,  # the scripted gateway knows no magic tokens
+    "create_setup/no_customer": 400,
+    "create_setup/no_key": 400,
+    "confirm_setup/came_back": 201,
+    "confirm_setup/no_key": 400,
+    "cancel_setup/whole": 201,
+    "cancel_setup/no_key": 400,
+    "revoke_payment_method/by_id": 201,
+    "revoke_payment_method/no_key": 400,
+    "list_setups/first_page": 200,
+    "list_setups/nobody": 400,
+    "get_setup/by_id": 200,
+    "list_payment_methods/first_page": 200,
+    "list_payment_methods/bad_cursor": 400,
+    "get_payment_method/by_id": 200,
     "list_disputes/first_page": 200,
     "list_disputes/lost": 200,
     "list_disputes/bad_cursor": 400,
@@ -165,6 +183,8 @@ EXPECTED = {
     "idempotency_proxy/no_route": 404,
 }
 
+SETUP_ID = "setup_01K8X3Q5ZC4T9V7W2M6N8P0R1T"
+METHOD_ID = "method_01K8X3Q5ZC4T9V7W2M6N8P0R1T"
 LISTED_ID = "pay_01K8X3Q5ZC4T9V7W2M6N8P0R1T"
 
 
@@ -209,6 +229,7 @@ def store_what_is_named(application: Application, function: str, event: dict[str
     elif "payment_id" in named:
         payment = named_payment(function, merchant_id, named["payment_id"])
         database.write(first_writes(payment, Change.CHARGED, None))
+    store_named_setup(application, function, merchant_id, named)
     if "endpoint_id" in named:
         database.write(create_writes(stored_endpoint(merchant_id, named["endpoint_id"])))
         database.write([Insert(Table.ENDPOINTS, {**quota_key(merchant_id), LEFT: 99})])
@@ -225,6 +246,15 @@ def store_what_is_named(application: Application, function: str, event: dict[str
         database.write(first_writes(replace(listed, updated_at_ms=now_ms - 60_000), Change.CHARGED, None))
     if "event_id" in named:
         store_named_event(application, merchant_id, named["event_id"])
+
+
+def store_named_setup(application: Application, function: str, merchant_id: str, named: dict[str, str]) -> None:
+    """Store the set-up, or the saved payment method, that the function reads or changes."""
+    if "setup" in function and function != "create_setup":
+        store_setup(application.database, waiting_setup(merchant_id, named.get("setup_id", SETUP_ID)))
+    if "payment_method" in function:
+        method_id = named.get("payment_method_id", METHOD_ID)
+        store_method(application.database, saved_method(merchant_id, method_id))
 
 
 def store_named_delivery(application: Application, merchant_id: str, named: dict[str, str]) -> None:

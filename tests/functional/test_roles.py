@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 IN_THE_REQUEST = sorted(
     {path.parent.name for path in EVENTS} - {"recover_payments", "ask_gateways", "audit_idempotency", "authorize"}
 )
-ON_THE_GATEWAY = {"confirm_payment", "create_payment", "capture_payment", "cancel_payment", "refund_payment"}
+ON_THE_GATEWAY = {
+    "confirm_payment",
+    "create_payment",
+    "capture_payment",
+    "cancel_payment",
+    "refund_payment",
+    "create_setup",
+    "confirm_setup",
+    "cancel_setup",
+    "revoke_payment_method",
+}
 CLAIM = ("dynamodb:PutItem", "IdempotencyTable")
 SECRET = Grant("secretsmanager:GetSecretValue", "GatewaySecret")
 PARAMETER = Grant("ssm:GetParameter", "parameter/proxy")
@@ -56,6 +66,22 @@ NOT_ASKED_FOR = {
     "capture_payment": ON_GATEWAYS,
     "cancel_payment": ON_GATEWAYS,
     "refund_payment": ON_GATEWAYS,
+    "create_setup": {
+        **ON_GATEWAYS,
+        Grant("dynamodb:GetItem", "RoutingTable", ("CONTROL",)): "Routing is off here; see test_routing.py.",
+        Grant("dynamodb:UpdateItem", "PaymentsTable"): "A set-up that was in doubt, by a second commit of its owner.",
+        Grant("dynamodb:GetItem", "PaymentsTable"): "The same.",
+    },
+    "confirm_setup": ON_GATEWAYS,
+    "cancel_setup": {
+        **ON_GATEWAYS,
+        Grant("dynamodb:PutItem", "PaymentsTable"): "A payer who was faster than the cancellation: a method is saved.",
+        Grant("dynamodb:DeleteItem", "IdempotencyTable"): "The gateway has no credentials: the claim is given back.",
+    },
+    "revoke_payment_method": {
+        **ON_GATEWAYS,
+        Grant("dynamodb:PutItem", "PaymentsTable"): "Its role is the one of set-ups.",
+    },
     "recover_payments": {Grant("sqs:SendMessageBatch", "RecoveryQueue"): LOCAL_CLOUD},
     "ask_gateways": {
         **ON_GATEWAYS,

@@ -435,9 +435,9 @@ def test_journal_entries_and_events_are_only_ever_added(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_of_routing_a_payment_reads_the_one_item_and_no_other_request_anything(name: str) -> None:
-    """Fails when create_payment may write there, or read what decisions are made from; or a capture may read at all."""
+    """Fails when a payment or set-up may write there, or read what decisions are made from; or a capture may read."""
     reach = [statement for statement in statements(name) if "RoutingTable" in json.dumps(statement["Resource"])]
-    if name == "CreatePaymentFunction":
+    if name in {"CreatePaymentFunction", "CreateSetupFunction"}:
         (statement,) = reach
         assert statement["Action"] == "dynamodb:GetItem"
         assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [CONTROL_KEY["pk"]]}}

@@ -16,7 +16,7 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
-from tests.support.world import Booking, ScriptedGateway
+from tests.support.world import Booking, ScriptedGateway, saved_by
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome, WithdrawOutcome
@@ -46,12 +46,13 @@ class HoldingGateway(ScriptedGateway):
     def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
         token, reference = instruction.payment_method, instruction.gateway_reference
-        if instruction.kind is OperationKind.PAYMENT and token.startswith("pm_3ds"):
+        begins = instruction.kind in {OperationKind.PAYMENT, OperationKind.SETUP}
+        if begins and token.startswith("pm_3ds"):
             action = CODE if "confirm" in token else VOUCHER if "voucher" in token else PAGE
             return self._hold(instruction, AwaitsPayer(f"ch_{reference}", "requires_action", action))
-        if instruction.kind is OperationKind.PAYMENT and token.startswith("pm_debit"):
+        if begins and token.startswith("pm_debit"):
             return self._hold(instruction, Pending(f"ch_{reference}", "processing"))
-        if instruction.kind is not OperationKind.PAYMENT and self.receives:
+        if not begins and self.receives:
             return self._hold(instruction, Pending(f"op_{reference}", "received"))
         return super().submit(instruction, deadline)
 
@@ -106,6 +107,8 @@ class HoldingGateway(ScriptedGateway):
         instruction = self._instructions[reference]
         charge_id = instruction.gateway_charge_id or f"ch_{reference}"
         outcome = Succeeded(charge_id, f"op_{reference}")
+        if instruction.kind is OperationKind.SETUP or instruction.saves_method:
+            outcome = saved_by(replace(instruction, gateway_charge_id=charge_id), reference)
         self.held[reference] = outcome
         self.bookings.append(Booking(replace(instruction, gateway_charge_id=charge_id), outcome, 0))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from payonce.domain.gateway import (
+    MONEY_OPERATIONS,
     AwaitsPayer,
     CaptureMethod,
     ChargeOutcome,
@@ -18,11 +19,13 @@ from payonce.domain.gateway import (
     GatewayCapabilities,
     Instruction,
     LookupOutcome,
+    MethodSaved,
     NeverSent,
     NotFound,
     OperationKind,
     Overtaken,
     Payer,
+    PaymentMethodType,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -44,10 +47,15 @@ from payonce.payments.operations import NewPayment
 from payonce.payments.payment_work import Services
 from payonce.payments.planning import plan_follow_up
 from payonce.payments.recovery_run import Recovery
+from payonce.payments.setups.create_setup import CreateSetup, plan_setup
+from payonce.payments.setups.plans import NewSetup
+from payonce.payments.setups.revoke import RevokeMethod, plan_revocation
+from payonce.payments.setups.steps import plan_setup_step, setup_step_work
 from payonce.ports import Deadline
 from payonce.stores.memory import MemoryDatabase
 
 if TYPE_CHECKING:
+    from payonce.domain.setup import SavedMethod
     from payonce.ports import Clock, Database
 
 MERCHANT = "mer_1"
@@ -97,6 +105,12 @@ LATE_VISIBLE_MS = 20_000
 VISIBLE_AFTER_MS = {"honouring": 0, "forgetful": 0, "late": LATE_VISIBLE_MS, "remembering": 25_000}
 
 
+def saved_by(instruction: Instruction, number: int | str) -> MethodSaved:
+    """Return what a set-up saves: a token and a mandate that nothing else has."""
+    setup_id = instruction.gateway_charge_id or f"seti_{number}"
+    return MethodSaved(setup_id, setup_id, f"tok_{number}", f"mandate_{number}")
+
+
 @dataclass(slots=True)
 class Booking:
     """One execution at the gateway."""
@@ -124,6 +138,7 @@ class ScriptedGateway:
     submissions: list[Instruction] = field(default_factory=list)
     inquiries: list[Instruction] = field(default_factory=list)
     remembered: set[str] = field(default_factory=set)
+    revoked_elsewhere: set[str] = field(default_factory=set)
     # What the payer's bank has taken back of the first charge.
     reversed_minor: int = 0
     disputes: tuple[DisputeState, ...] = ()
@@ -145,7 +160,8 @@ class ScriptedGateway:
                 self.remembered.add(instruction.gateway_reference)
             if word in {"lost", "remembered"}:
                 return Unknown("no answer", repeatable=not keeps)
-            if instruction.kind is not OperationKind.PAYMENT and not self._is_possible(instruction):
+            needs_charge = instruction.kind in MONEY_OPERATIONS - {OperationKind.PAYMENT}
+            if needs_charge and not self._is_possible(instruction):
                 return Overtaken("overtaken", "The charge is in another state.")
             outcome = self._book(instruction, word)
             failed = word.startswith("booked")
@@ -157,6 +173,9 @@ class ScriptedGateway:
         if self.lookup_fails:
             return Unknown("the lookup failed")
         now_ms = self.clock.now_ms()
+        if instruction.kind is OperationKind.REVOCATION:
+            token = instruction.payment_method
+            return Succeeded(token, token) if token in self.revoked_tokens() else NotFound()
         with self.lock:
             for booking in self.bookings:
                 if (
@@ -167,8 +186,11 @@ class ScriptedGateway:
         return NotFound()
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
-        """See ``Gateway``. This one waits for nobody."""
-        raise AssertionError("nothing was said to wait")
+        """See ``Gateway``. This one waits for nobody, except for the payer of a set-up that a test has stored."""
+        assert instruction.kind is OperationKind.SETUP, "nothing was said to wait"
+        if self.script and self.script.pop(0) == "never":
+            return waiting
+        return Declined("canceled", "It was canceled.")
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``. Whoever comes back with a result has paid."""
@@ -246,6 +268,14 @@ class ScriptedGateway:
             return False
         return instruction.money.amount_minor <= moved[OperationKind.PAYMENT] - captured_minor
 
+    def revoked_tokens(self) -> set[str]:
+        """Return the tokens whose revocation shows by now, and those that somebody has revoked at the dashboard."""
+        revoked = [each for each in self.bookings if each.instruction.kind is OperationKind.REVOCATION]
+        shown = [each for each in revoked if each.visible_at_ms <= self.clock.now_ms()]
+        return self.revoked_elsewhere | {
+            each.instruction.payment_method for each in shown if isinstance(each.outcome, Succeeded)
+        }
+
     def succeeded(self, kind: OperationKind | None = None) -> list[Booking]:
         """Return what was really executed."""
         return [
@@ -262,6 +292,8 @@ class ScriptedGateway:
         outcome: Succeeded | Declined = (
             Declined("declined", "The payment was declined.")
             if word == "decline"
+            else saved_by(instruction, next(self._numbers))
+            if instruction.kind is OperationKind.SETUP or instruction.saves_method
             else Succeeded(instruction.gateway_charge_id or f"ch_{next(self._numbers)}", f"op_{next(self._numbers)}")
         )
         self.bookings.append(Booking(instruction, outcome, self.clock.now_ms() + self.visible_after_ms))
@@ -316,6 +348,7 @@ class World:
         payment_method: str = "pm_visa",
         payer: Payer = Payer.PRESENT,
         customer: str | None = None,
+        saves: bool = False,
     ) -> KeyedResponse:
         """Create a payment, or replay it."""
         new = NewPayment(
@@ -324,6 +357,7 @@ class World:
             capture_method=capture,
             payer=payer,
             customer=customer,
+            saves_method=saves,
         )
         plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: self.gateway.name, services=self.services)
         work = CreatePayment(plan, lambda _name: self.gateway, self.services)
@@ -344,6 +378,48 @@ class World:
         plan = plan_confirmation(merchant_id=MERCHANT, payment_id=payment_id, result=result, services=self.services)
         work = ConfirmPayment(plan, lambda _name: self.gateway, self.services)
         return self.engine.execute(self.request(key, "confirm_payment"), work)
+
+    def set_up(
+        self, key: str = "key-setup", *, payment_method: str = "pm_visa", customer: str = "cus_1"
+    ) -> KeyedResponse:
+        """Set a payment method up, or replay it."""
+        new = NewSetup(
+            customer=customer,
+            payment_method=payment_method,
+            payment_method_type=PaymentMethodType.CARD,
+            currency="EUR",
+        )
+        plan = plan_setup(new, merchant_id=MERCHANT, route=lambda _id: self.gateway.name, services=self.services)
+        work = CreateSetup(plan, lambda _name: self.gateway, self.services)
+        return self.engine.execute(self.request(key, "create_setup"), work)
+
+    def setup_step(self, setup_id: str, key: str, result: str = "ok", *, cancels: bool = False) -> KeyedResponse:
+        """Confirm a set-up with what its payer came back with, or cancel it."""
+        plan = plan_setup_step(
+            merchant_id=MERCHANT, setup_id=setup_id, services=self.services, result=result, cancels=cancels
+        )
+        work = setup_step_work(plan, lambda _name: self.gateway, self.services)
+        return self.engine.execute(self.request(key, "cancel_setup" if cancels else "confirm_setup"), work)
+
+    def revoke(self, method_id: str, key: str = "key-revoke") -> KeyedResponse:
+        """Revoke a saved payment method."""
+        plan = plan_revocation(merchant_id=MERCHANT, method_id=method_id, services=self.services)
+        work = RevokeMethod(plan, lambda _name: self.gateway, self.services)
+        return self.engine.execute(self.request(key, "revoke_payment_method"), work)
+
+    def charge_saved(self, method: SavedMethod, key: str = "key-saved") -> KeyedResponse:
+        """Charge a saved payment method while the payer is absent."""
+        new = NewPayment(
+            money=Money(1000, "EUR"),
+            payment_method=method.method_id,
+            token=method.token,
+            capture_method=CaptureMethod.AUTOMATIC,
+            payer=Payer.ABSENT,
+            customer=method.customer,
+        )
+        plan = plan_payment(new, merchant_id=MERCHANT, route=lambda _id: method.gateway, services=self.services)
+        work = CreatePayment(plan, lambda _name: self.gateway, self.services)
+        return self.engine.execute(self.request(key, "create_payment"), work)
 
     def settle(self) -> None:
         """Ask about everything that gateways hold and that is due."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BY_MERCHANT_INDEX = "events-by-merchant"
 BY_REFERENCE_INDEX = "payments-by-reference"
+BY_CUSTOMER_INDEX = "payments-by-customer"
 BY_DAY_INDEX = "events-by-day"
 # One index partition takes about 1,000 writes a second, and each event makes one in the index by day: 32 shards take
 # 10,000 payments a second with two thirds to spare.
@@ -71,18 +72,28 @@ def reference_partition(merchant_id: str, reference: str, shard: int) -> str:
     return f"{merchant_id}#{reference}#{shard}"
 
 
+def customer_partition(merchant_id: str, customer: str, shard: int) -> str:
+    """Return the partition of the index by customer that holds this shard of a customer's payments."""
+    return f"{merchant_id}#{customer}#{shard}"
+
+
 def day_partition(at_ms: int, shard: int) -> str:
     """Return the partition of the index by day that a UTC day's events of this shard are in."""
     return f"{at_ms // DAY_MS}#{shard:02d}"
 
 
 def event_item(
-    event: Event, told: Mapping[str, Any] | None = None, *, listed: str = CHANGES, reference: str | None = None
+    event: Event,
+    told: Mapping[str, Any] | None = None,
+    *,
+    listed: str = CHANGES,
+    reference: str | None = None,
+    customer: str | None = None,
 ) -> Item:
     """Return the stored form of an event. ``told``: what else is kept of the change, as JSON.
 
     ``listed``: in which of the merchant's lists it stands, ``FIRSTS`` or ``CHANGES``. ``reference``: the merchant's
-    own, by which a payment can be looked up, or ``DISPUTES``.
+    own, by which a payment can be looked up, or ``DISPUTES``. ``customer``: whose payment's first version it is.
     """
     kept = json.dumps({"type": event.event_type, **(told or {})}, separators=(",", ":"), ensure_ascii=False)
     item = {
@@ -98,6 +109,9 @@ def event_item(
     if reference is not None:
         shard = _shard(event.resource_id, LIST_SHARDS)
         item["reference_shard"] = reference_partition(event.merchant_id, reference, shard)
+    if customer is not None:
+        shard = _shard(event.resource_id, LIST_SHARDS)
+        item["customer_shard"] = customer_partition(event.merchant_id, customer, shard)
     if event.only_endpoint_id is not None:
         item["only_endpoint_id"] = event.only_endpoint_id
     return item
@@ -132,10 +146,15 @@ def is_event(item: Item) -> bool:
 
 
 def event_write(
-    event: Event, told: Mapping[str, Any] | None = None, *, listed: str = CHANGES, reference: str | None = None
+    event: Event,
+    told: Mapping[str, Any] | None = None,
+    *,
+    listed: str = CHANGES,
+    reference: str | None = None,
+    customer: str | None = None,
 ) -> Write:
     """Return the write that stores an event with the bytes that every delivery of it carries: see ``event_item``."""
-    return Insert(Table.OUTBOX, event_item(event, told, listed=listed, reference=reference))
+    return Insert(Table.OUTBOX, event_item(event, told, listed=listed, reference=reference, customer=customer))
 
 
 def events_of_day(
@@ -193,6 +212,15 @@ def keys_by_reference(
     """Return the keys of a page of the merchant's payments with this reference, newest first: see ``listed_keys``."""
     partitions = [reference_partition(merchant_id, reference, shard) for shard in range(LIST_SHARDS)]
     index = (BY_REFERENCE_INDEX, "reference_shard")
+    return _merged(database, index, partitions, after, until, limit=limit, descending=True)
+
+
+def keys_by_customer(
+    database: Database, merchant_id: str, customer: str, *, after: str, until: str, limit: int
+) -> Page:
+    """Return the keys of a page of the payments of the merchant's customer, newest first: see ``listed_keys``."""
+    partitions = [customer_partition(merchant_id, customer, shard) for shard in range(LIST_SHARDS)]
+    index = (BY_CUSTOMER_INDEX, "customer_shard")
     return _merged(database, index, partitions, after, until, limit=limit, descending=True)
 
 

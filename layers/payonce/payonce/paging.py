@@ -27,7 +27,7 @@ type Listing = tuple[str | None, ...]  # None stands for a filter that is not gi
 CHECK_CHARACTERS = 8
 # Our own id (an event's contains a resource's, and a version), or a time and an id. A forged checksum can still only
 # yield a key at which a query may start.
-_POSITION = re.compile(r"(?:[0-9]{13}#)?(?:evt_)?[a-z]{2,3}_[0-9A-Za-z]{26,64}(?:_[0-9]{1,10})?", re.ASCII)
+_POSITION = re.compile(r"(?:[0-9]{13}#)?(?:evt_)?[a-z]{2,6}_[0-9A-Za-z]{26,64}(?:_[0-9]{1,10})?", re.ASCII)
 
 
 class ListView(TypedDict):

@@ -47,4 +47,4 @@ def test_the_page_says_whose_ceiling_it_is() -> None:
     assert cells["T", "`SUM#{merchant}`"] == merchants
     assert cells["i", "`*-*-*#*`"] == ("1.0", "4,000", "4,000", "More shards, for all merchants.")
     assert cells["i", "`seldom`"][-1] == "Nothing has to: far from a limit."
-    assert cells["Other", ""] == ("0", "-", "-", "No payment writes or reads it.")
+    assert cells["Other", ""] == ("0", "-", "-", "Not written or read by these payments.")

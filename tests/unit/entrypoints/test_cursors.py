@@ -22,7 +22,8 @@ from payonce.outbox import SETTLING_MS
 from payonce.reconciliation.taxonomy import BreakClass
 from tests.support.breaks import store_break
 from tests.support.disputes import store_dispute
-from tests.support.events import call
+from tests.support.events import PAYMENT, call
+from tests.support.setups import saved_method, store_method, store_setup, waiting_setup
 from tests.support.webhook_api import new_endpoint, store_delivery, store_event
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ CURSORS = {
     "list_webhook_deliveries": "cursor",
     "list_breaks": "cursor",
     "list_disputes": "cursor",
+    "list_setups": "cursor",
+    "list_payment_methods": "cursor",
 }
 FILTERS: dict[str, list[dict[str, str]]] = {
-    "list_payments": [{}],
+    "list_payments": [{}, {"customer": "customer-1"}],
     "list_events": [{}, {"type": "payment.captured"}, {"type": "payment.declined"}],
     "list_webhook_deliveries": [{}, {"status": "delivered"}, {"status": "failed"}],
     "list_breaks": [
@@ -48,6 +51,8 @@ FILTERS: dict[str, list[dict[str, str]]] = {
         {"status": "open", "class": "duplicate_capture"},
     ],
     "list_disputes": [{}, {"status": "lost"}],
+    "list_setups": [{"customer": "customer-1"}, {"customer": "customer-2"}],
+    "list_payment_methods": [{"customer": "customer-1"}, {"customer": "customer-2"}],
 }
 
 
@@ -87,10 +92,16 @@ def lists(application: Application) -> list[List]:
     found = []
     for merchant_id, endpoint_names in MERCHANTS.items():
         for key in ("payment-1", "payment-2"):
-            call(application, "create_payment", key=key.ljust(16, "-"), merchant_id=merchant_id)
+            body = {**PAYMENT, "customer": "customer-1"}
+            call(application, "create_payment", body, key=key.ljust(16, "-"), merchant_id=merchant_id)
         for number in range(2):
             payment_id = f"pay_{zlib.crc32(merchant_id.encode()) * 1000 + 700 + number:026d}"
             store_dispute(database, merchant_id, payment_id=payment_id)
+        for number in range(4):
+            one = f"{zlib.crc32(merchant_id.encode()) * 1000 + 800 + number:026d}"
+            customer = f"customer-{1 + number % 2}"
+            store_setup(database, waiting_setup(merchant_id, f"setup_{one}", customer=customer))
+            store_method(database, saved_method(merchant_id, f"method_{one}", customer=customer))
         endpoints = [new_endpoint(application, name, merchant_id=merchant_id)["id"] for name in endpoint_names]
         for number in range(4):
             declined = number % 2 == 0
@@ -129,9 +140,9 @@ def test_a_cursor_goes_on_in_its_own_list_alone(application: Application, lists:
     cursor is a bare position, or its merchant, its route, its endpoint or one of its filters is not bound to it.
     """
     cursors = {given: given.cursor(application) for given in lists}
-    # 2 merchants' 1 + 3 + 5 + 2 lists of payments, events, breaks and disputes, and 3 of deliveries for each of 3
-    # endpoints.
-    assert len(lists) == 2 * 11 + 3 * 3
+    # 2 merchants' 2 + 3 + 5 + 2 + 2 + 2 lists of payments, events, breaks, disputes, set-ups and saved methods, and 3
+    # of deliveries for each of 3 endpoints.
+    assert len(lists) == 2 * 16 + 3 * 3
     for asked in lists:
         for given, cursor in cursors.items():
             answer = asked.page(application, cursor)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from payonce.gateways import adyen_answers, declines, mollie_answers, sandbox_bank, stripe_errors
+from payonce.gateways import adyen_answers, declines, mollie_answers, sandbox_bank_answers, stripe_errors
 from payonce.payments.cancel_waiting import NOT_CANCELABLE, PAYER_WAS_FASTER
 from tests.support.aws import REPOSITORY
 
@@ -16,7 +16,7 @@ CODES = {
     *stripe_errors.DECLINE_CODES,
     *adyen_answers.DECLINE_CODES,
     *mollie_answers.DECLINE_CODES.values(),
-    *sandbox_bank.DECLINE_CODES,
+    *sandbox_bank_answers.DECLINE_CODES,
     *declines.MESSAGES,
     *OWN,
 }

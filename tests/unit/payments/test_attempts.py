@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payonce.domain.gateway import (
+    MONEY_OPERATIONS,
     AwaitsPayer,
     CaptureMethod,
     Declined,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from payonce.ports import Deadline
 
 MINUTE_MS = 60_000
-FOLLOW_UPS = [kind for kind in OperationKind if kind is not OperationKind.PAYMENT]
+FOLLOW_UPS = sorted(MONEY_OPERATIONS - {OperationKind.PAYMENT})
 
 
 class Killed(BaseException):

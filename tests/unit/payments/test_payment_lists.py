@@ -1,4 +1,4 @@
-"""Lists that support needs: by reference, status and time; every payment once, and nobody else's."""
+"""Lists that support needs: by reference, customer, status and time; every payment once, and nobody else's."""
 
 from __future__ import annotations
 
@@ -28,10 +28,19 @@ def identity(number: int) -> str:
     return "pay_" + digits.rjust(ID_LENGTH, "0")
 
 
-def store(world: World, number: int, *, at_ms: int, reference: str | None, waits: bool, merchant: str) -> Payment:
+def store(
+    world: World,
+    number: int,
+    *,
+    at_ms: int,
+    reference: str | None,
+    waits: bool,
+    merchant: str,
+    customer: str | None = None,
+) -> Payment:
     made = waiting_payment if waits else stored_payment
     payment = made(merchant, identity(number), **({} if waits else {"captured": True}))
-    payment = replace(payment, created_at_ms=at_ms, updated_at_ms=at_ms, reference=reference)
+    payment = replace(payment, created_at_ms=at_ms, updated_at_ms=at_ms, reference=reference, customer=customer)
     world.database.write(first_writes(payment, Change.ACTION_REQUIRED if waits else Change.CHARGED, None))
     return payment
 
@@ -55,6 +64,7 @@ ROWS = st.lists(
         st.sampled_from(["order-1", "order-2", "order-1#0", None]),
         st.booleans(),
         st.sampled_from([MERCHANT, STRANGER]),
+        st.sampled_from(["cus_1", "cus_2", None]),
     ),
     max_size=25,
 )
@@ -64,31 +74,40 @@ ROWS = st.lists(
     ROWS,
     st.integers(1, 4),
     st.sampled_from(["order-1", "order-1#0", None]),
+    st.sampled_from(["cus_1", None]),
     st.sampled_from([PaymentStatus.CAPTURED, PaymentStatus.REQUIRES_ACTION, PaymentStatus.VOIDED, None]),
     st.none() | st.integers(1_700_000_000_000, 1_700_000_000_009),
     st.none() | st.integers(1_700_000_000_000, 1_700_000_000_009),
 )
 def test_every_page_together_is_what_a_plain_filter_gives(
-    rows: list[tuple[int, str | None, bool, str]],
+    rows: list[tuple[int, str | None, bool, str, str | None]],
     limit: int,
     reference: str | None,
+    customer: str | None,
     status: PaymentStatus | None,
     from_ms: int | None,
     until_ms: int | None,
 ) -> None:
     world = World()
     expected = []
-    for number, (at_ms, named, waits, merchant) in enumerate(rows):
-        payment = store(world, number, at_ms=at_ms, reference=named, waits=waits, merchant=merchant)
+    for number, (at_ms, named, waits, merchant, payer) in enumerate(rows):
+        payment = store(world, number, at_ms=at_ms, reference=named, waits=waits, merchant=merchant, customer=payer)
         if (
             merchant == MERCHANT
             and reference in (None, named)
+            and customer in (None, payer)
             and status in (None, payment.status)
             and (from_ms is None or at_ms >= from_ms)
             and (until_ms is None or at_ms <= until_ms)
         ):
             expected.append((at_ms, payment.payment_id))
-    wanted = PaymentFilter(reference=reference, status=status, created_from_ms=from_ms, created_until_ms=until_ms)
+    wanted = PaymentFilter(
+        reference=reference,
+        customer=customer,
+        status=status,
+        created_from_ms=from_ms,
+        created_until_ms=until_ms,
+    )
     found = [(view["created_at_ms"], view["id"]) for view in whole(world, wanted, limit)]
     assert found == sorted(expected, reverse=True)
 

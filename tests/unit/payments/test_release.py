@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from payonce.domain.errors import (
 )
 from payonce.domain.gateway import CaptureMethod, OperationKind
 from payonce.domain.payment import PaymentStatus
+from payonce.domain.setup import MethodStatus
 from payonce.idempotency.audit_items import DatabaseAuditTrail
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.records import RecordStatus
@@ -24,8 +26,10 @@ from payonce.idempotency.release import MAX_ATTEMPTS, ReleaseOrder
 from payonce.idempotency.window import LEASE_MARGIN_MS
 from payonce.payments.planning import load_payment
 from payonce.payments.recovery_run import release_desk
+from payonce.payments.setups.load import load_method
 from payonce.ports import Adjust, Table
 from payonce.stores.memory import MemoryDatabase
+from tests.support.setups import events_of
 from tests.support.stored import events_in
 from tests.support.world import HONOURING, LATE, LATE_VISIBLE_MS, MERCHANT, World
 
@@ -412,3 +416,28 @@ def _by() -> ReleasedBy:
     from payonce.idempotency.audit import ReleasedBy as By
 
     return By(operator="a", reason="r", at_ms=1)
+
+
+def test_a_set_up_in_doubt_that_is_released_has_failed_and_its_key_is_free() -> None:
+    """Fails (a doubt that is shown for ever) when a set-up's doubt is given back without a word."""
+    world = World()
+    world.gateway.script, world.gateway.lookup_fails = ["lost"], True
+    doubted = json.loads(world.set_up().response.body)
+    assert doubted["status"] == "in_doubt"
+    world.clock.ms += 60 * LEASE_MS
+    release(world, stored(world, "create_setup", "key-setup"))
+    assert events_of(world.database, doubted["id"]) == ["setup.in_doubt", "setup.failed"]
+    world.gateway.lookup_fails = False
+    again = json.loads(world.set_up().response.body)
+    assert (again["status"], again["id"] != doubted["id"]) == ("succeeded", True)
+
+
+def test_a_revocation_in_doubt_that_is_released_leaves_the_method_active() -> None:
+    """Fails (a method that nobody can charge or revoke) when the release does not take back what the claim did."""
+    world = World()
+    method_id = json.loads(world.set_up().response.body)["saved_payment_method"]
+    world.gateway.script, world.gateway.lookup_fails = ["lost"], True
+    world.revoke(method_id)
+    world.clock.ms += 60 * LEASE_MS
+    release(world, stored(world, "revoke_payment_method", "key-revoke"))
+    assert load_method(world.database, MERCHANT, method_id).status is MethodStatus.ACTIVE

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from payonce.domain.errors import EndpointStateConflict
 from payonce.domain.payment import Change
+from payonce.domain.setup import MethodChange, SetupChange
 
 # A relay writes one delivery per endpoint of an event, so this bounds the cost of an event.
 MAX_ENDPOINTS_PER_MERCHANT = 100
@@ -53,7 +55,7 @@ class EndpointChange(StrEnum):
     DELETED = "webhook_endpoint.deleted"
 
 
-EVENT_TYPES: tuple[str, ...] = tuple(sorted([*(change.value for change in Change), *EndpointChange]))
+EVENT_TYPES: tuple[str, ...] = tuple(sorted(chain(Change, SetupChange, MethodChange, EndpointChange)))
 
 
 class KeyKind(StrEnum):

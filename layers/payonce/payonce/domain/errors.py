@@ -107,8 +107,16 @@ class MethodNotAllowed(RequestRejected):
     """The proxy's route takes this path with other methods."""
 
 
+class OperationNotSupported(RequestRejected):
+    """No gateway that may be asked can do this at all; nothing was sent to any."""
+
+
 class PaymentStateConflict(RequestRejected):
     """The payment's state does not allow the operation."""
+
+
+class SetupStateConflict(RequestRejected):
+    """The state of the set-up, or of the saved payment method, does not allow the operation."""
 
 
 class CorrectionStateConflict(RequestRejected):

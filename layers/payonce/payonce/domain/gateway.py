@@ -3,6 +3,7 @@
 ::
 
     Succeeded      executed
+      MethodSaved    and a payment method is saved, by a set-up or a payment
     Declined       refused for good
       Overtaken      because somebody else has changed the charge: its state has to be read
     NeverSent      this submission executes nothing, now or later
@@ -31,12 +32,20 @@ PAYMENT_EXPIRED = "payment_expired"  # the code of a decline because the payer d
 
 
 class OperationKind(StrEnum):
-    """The four operations that move or free money at a gateway."""
+    """The operations at a gateway: four that move or free money, and two that move none.
+
+    ``SETUP`` saves a payment method for later, by the payer's mandate, and ``REVOCATION`` ends that.
+    """
 
     PAYMENT = "payment"
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    SETUP = "setup"
+    REVOCATION = "revocation"
+
+
+MONEY_OPERATIONS = frozenset({OperationKind.PAYMENT, OperationKind.CAPTURE, OperationKind.VOID, OperationKind.REFUND})
 
 
 class CaptureMethod(StrEnum):
@@ -103,6 +112,10 @@ class Instruction:
     The following matter to payments alone. ``return_url`` is where the payer is sent back to. ``customer`` is the
     payer's id at the gateway, to whom saved payment methods belong. ``saves_method``: the method is to be charged
     later, when the payer is absent. ``statement_descriptor`` is what the payer reads on a bank statement.
+    A set-up has the ``customer``, and money of zero in the currency that is to be charged later; ``payment_id`` is the
+    set-up's id, and ``gateway_charge_id`` the gateway's id of a set-up that it holds.
+    A revocation's ``payment_method`` is the saved method's token at the gateway, and ``gateway_charge_id`` the
+    gateway's id of its mandate, ``None`` where the gateway keeps none.
     """
 
     kind: OperationKind
@@ -130,6 +143,19 @@ class Succeeded:
 
     gateway_charge_id: str
     gateway_operation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSaved(Succeeded):
+    """Executed, and a payment method was saved: ``token`` is what can be charged from now on, with the payer absent.
+
+    Every set-up that succeeds is this, and so is a payment with ``saves_method`` where the gateway names a token.
+
+    ``mandate_id`` is the gateway's id of the payer's mandate, ``None`` where the gateway keeps none for this method.
+    """
+
+    token: str
+    mandate_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +303,7 @@ class Notice:
     ``account`` is the account at the gateway that the event is about, ``None`` where it is the one whose secret has
     signed it.
     ``outcome`` and ``dispute`` are there only where the gateway offers no way to ask: kept, they are what is read.
+    ``saved_method``: the gateway's token of a saved payment method, where the event is about one or its mandate.
     """
 
     notice_id: str
@@ -289,6 +316,7 @@ class Notice:
     account: str | None = None
     outcome: NoticeOutcome | None = None
     dispute: DisputeNotice | None = None
+    saved_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +367,7 @@ class GatewayCapabilities:
     "not found" becomes final; ``None`` when it never does, or when the gateway has no lookup.
     ``multiple_captures``: whether an authorization may be captured in several parts; if not, a partial capture releases
     the remainder.
+    ``operations``: what the adapter can do; a set-up or revocation that is not among them is refused before its claim.
     ``payment_method_types``: what the adapter can be paid by; anything else is refused before it is stored.
     ``reads_charges``: whether the gateway can be asked how a charge stands now. If not, ``read_charge`` is ``Unknown``,
     and nothing is ever ``Overtaken``: what somebody else does to a charge is not seen.

@@ -27,3 +27,17 @@ class Money:
             raise ValueError(f"amount_minor must be from {MIN_AMOUNT_MINOR} to {MAX_AMOUNT_MINOR}")
         if self.currency not in MINOR_UNIT_EXPONENTS:
             raise ValueError(f"{self.currency!r} is not an ISO 4217 currency code in use")
+
+
+@dataclass(frozen=True, slots=True)
+class Zero(Money):
+    """No money, in a currency: what a payment method is set up with. ``amount_minor`` is 0.
+
+    Raises ``ValueError`` when it is not, or when the currency is unknown.
+    """
+
+    def __post_init__(self) -> None:
+        if type(self.amount_minor) is not int or self.amount_minor != 0:
+            raise ValueError("amount_minor must be 0")
+        if self.currency not in MINOR_UNIT_EXPONENTS:
+            raise ValueError(f"{self.currency!r} is not an ISO 4217 currency code in use")

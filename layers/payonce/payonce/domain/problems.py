@@ -58,7 +58,11 @@ PROBLEMS: Mapping[type[errors.PayonceError], ProblemType] = MappingProxyType(
         errors.Forbidden: ProblemType("forbidden", 403, "The API key may not do this"),
         errors.NotFound: ProblemType("not-found", 404, "There is no such resource"),
         errors.MethodNotAllowed: ProblemType("method-not-allowed", 405, "The route does not take this method"),
+        errors.OperationNotSupported: ProblemType("not-supported", 400, "No gateway of yours can do this"),
         errors.PaymentStateConflict: ProblemType("payment-state", 409, "The payment's state does not allow this"),
+        errors.SetupStateConflict: ProblemType(
+            "setup-state", 409, "The state of the setup or payment method does not allow this"
+        ),
         errors.CorrectionStateConflict: ProblemType(
             "correction-state", 409, "The correction can't be decided like this"
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.endpoint import CUSTOM_PREFIX, EVENT_TYPES, EndpointChange
 from payonce.domain.events import EventView
 from payonce.domain.payment import Change
+from payonce.domain.setup import MethodChange, SetupChange
 from payonce.entrypoints.view_schemas import SCHEMAS, object_schema
 from payonce.idempotency.json_response import JSON_CONTENT_TYPE
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WEBHOOKS_TAG = "Events sent to you"
-_C, _E = Change, EndpointChange
+_C, _E, _S, _M = Change, EndpointChange, SetupChange, MethodChange
 TEXTS: Mapping[str, str] = MappingProxyType(
     {
         _C.DOUBTED: "The gateway did not say what became of the payment; payonce asks it.",
@@ -57,6 +58,17 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         _C.DISPUTE_UNDER_REVIEW: "A dispute is being decided.",
         _C.DISPUTE_WON: "A dispute was decided for you; what was withdrawn comes back.",
         _C.DISPUTE_LOST: "A dispute was decided against you; what was withdrawn is lost.",
+        _S.DOUBTED: "The gateway did not say what became of the setup; payonce asks it.",
+        _S.ACTION_REQUIRED: "The payer has to agree: see `next_action`.",
+        _S.PROCESSED: "The gateway has accepted the setup and decides later.",
+        _S.SUCCEEDED: "The payment method is saved: see `saved_payment_method`.",
+        _S.DECLINED: "The gateway or the issuer refused: see `decline_code`.",
+        _S.FAILED: "The setup was in doubt. The gateway certainly did not make it, and it is not sent again.",
+        _S.CANCELED: "The setup was canceled, by you or at the gateway. Nothing was saved.",
+        _S.EXPIRED: "The payer did not act in time. Nothing was saved.",
+        _M.SAVED: "A payment method can be charged from now on, with the payer absent.",
+        _M.REVOKED: "A payment method is charged no more: you have revoked it.",
+        _M.REVOKED_ELSEWHERE: "A payment method is charged no more: it was revoked at the gateway.",
         _E.CREATED: "An endpoint was made.",
         _E.UPDATED: "An endpoint was changed.",
         _E.ENABLED: "An endpoint was enabled.",
@@ -70,6 +82,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
 PAYLOADS: Mapping[str, str] = MappingProxyType(
     {
         "payment": "Payment",
+        "setup": "Setup",
+        "payment_method": "PaymentMethod",
         "capture": "Operation",
         "void": "Operation",
         "refund": "Operation",

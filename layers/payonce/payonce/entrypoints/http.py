@@ -80,6 +80,8 @@ class KeyedRoute(Route):
     ``admit`` may refuse the work before its claim, by raising ``Throttled``. It receives a function that tells, at the
     cost of a read, whether the key is known already: work that has begun is never refused, but finished or replayed.
 
+    ``check`` may refuse it in the same way for another reason than the load, such as that no gateway can do it.
+
     ``instead`` receives the request, its body and work of which a gateway certainly took nothing, and whose claim is
     given back. It returns the work that takes its place under the same key, or ``None``.
 
@@ -93,6 +95,7 @@ class KeyedRoute(Route):
     body_model: type[StrictModel]
     work: Callable[[Application, Request, Any], Work]
     admit: Callable[[Application, Request, Any, Callable[[], bool]], None] | None = None
+    check: Callable[[Application, Request, Any, Callable[[], bool]], None] | None = None
     instead: Callable[[Application, Request, Any, Any], Work | None] | None = None
     now: Callable[[Application, Request, StoredResponse], Mapping[str, str]] | None = None
     after: Callable[[Application, Any], None] | None = None
@@ -159,8 +162,9 @@ def _serve_keyed(route: KeyedRoute, application: Application, request: Request) 
         wait_seconds=wait_seconds,
     )
     work = route.work(application, request, body)
-    if route.admit is not None:
-        route.admit(application, request, work, lambda: application.engine.knows(keyed_request))
+    for may_refuse in (route.admit, route.check):
+        if may_refuse is not None:
+            may_refuse(application, request, work, lambda: application.engine.knows(keyed_request))
     while True:
         try:
             outcome = application.engine.execute(keyed_request, work)

@@ -11,6 +11,7 @@ from payonce.domain.errors import BodyMalformed
 from payonce.domain.gateway import MAX_URL_CHARACTERS, PaymentMethodType
 from payonce.domain.money import MAX_AMOUNT_MINOR, MIN_AMOUNT_MINOR
 from payonce.domain.payment import PaymentStatus  # noqa: TC001 - pydantic evaluates it
+from payonce.domain.setup import SAVABLE_TYPES
 from payonce.extras import needs
 from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
@@ -163,7 +164,7 @@ class PaymentBody(StrictModel):
 
 
 class ConfirmationBody(StrictModel):
-    """Body of ``POST /payments/{payment_id}/confirmations``."""
+    """Body of ``POST /payments/{payment_id}/confirmations``, and of a set-up's."""
 
     payment_result: Annotated[
         str,
@@ -174,6 +175,26 @@ class ConfirmationBody(StrictModel):
             description="What the payer came back with: the query parameter that the gateway put into the return_url.",
         ),
     ]
+
+
+def _savable(method_type: PaymentMethodType) -> PaymentMethodType:
+    if method_type not in SAVABLE_TYPES:
+        raise ValueError(f"a {method_type} is paid once and can't be saved")
+    return method_type
+
+
+class SetupBody(StrictModel):
+    """Body of ``POST /setups``."""
+
+    customer: Customer
+    payment_method: PaymentMethod
+    payment_method_type: Annotated[MethodType, AfterValidator(_savable)] = PaymentMethodType.CARD
+    currency: Annotated[
+        Currency, Field(description="ISO 4217 code: what the method is to be charged in. Some gateways check it so.")
+    ]
+    return_url: ReturnUrl | None = None
+    reference: Reference | None = None
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class AmountBody(StrictModel):
@@ -192,9 +213,18 @@ class PaymentsQuery(StrictModel):
     limit: PageLimit = DEFAULT_PAGE_SIZE
     cursor: Cursor | None = None
     reference: Reference | None = None
+    customer: Customer | None = None
     status: Annotated[PaymentStatus | None, Field(strict=False, description="The payments' status now.")] = None
     created_from_ms: EpochMs | None = None
     created_until_ms: EpochMs | None = None
+
+
+class CustomerQuery(StrictModel):
+    """Query of a customer's lists."""
+
+    customer: Customer
+    limit: PageLimit = DEFAULT_PAGE_SIZE
+    cursor: Cursor | None = None
 
 
 def validate[M: StrictModel](model: type[M], value: dict[str, Any]) -> M:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from payonce.domain.errors import NotFound
 from payonce.domain.ids import VERSION_PATTERN
+from payonce.domain.setup import METHOD_PREFIX, SETUP_PREFIX
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         "merchant_id": f"mer_{_ULID}",
         # The id of the payment, and which dispute of it: see domain/dispute.py.
         "dispute_id": f"dp_{_ULID}_[0-9a-f]{{16}}",
+        "setup_id": f"{SETUP_PREFIX}_{_ULID}",
+        "payment_method_id": f"{METHOD_PREFIX}_{_ULID}",
         "endpoint_id": f"we_{_ULID}",
         "delivery_id": f"whd_{_ULID}",
         "replay_id": f"rpl_{_ULID}",
         # The id of the resource that changed, and which change of it.
-        "event_id": f"evt_((pay|we)_{_ULID}|ext_[0-9a-f]{{64}})_{VERSION_PATTERN}",
+        "event_id": f"evt_((pay|{SETUP_PREFIX}|{METHOD_PREFIX}|we)_{_ULID}|ext_[0-9a-f]{{64}})_{VERSION_PATTERN}",
         "break_id": "brk_[0-9a-f]{64}",
         "match_id": "mat_[0-9a-f]{64}",
         "idempotency_key": f"[!-~]{{{MIN_KEY_CHARACTERS},{MAX_KEY_CHARACTERS}}}",
@@ -38,6 +41,8 @@ _NAMES = MappingProxyType(
     {
         "payment_id": ("payment", "pay_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "dispute_id": ("dispute", "dp_01JD0Z2VJ6K0Q5M8YB3W7T9XRA_ and 16 hexadecimal digits"),
+        "setup_id": ("setup", "setup_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
+        "payment_method_id": ("payment method", "method_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "endpoint_id": ("webhook endpoint", "we_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "delivery_id": ("delivery", "whd_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),
         "replay_id": ("replay", "rpl_01JD0Z2VJ6K0Q5M8YB3W7T9XRA"),

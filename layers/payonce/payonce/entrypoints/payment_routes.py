@@ -12,6 +12,7 @@ from payonce.domain.errors import (
     GatewayUnavailable,
     PaymentStateConflict,
     PayonceError,
+    SetupStateConflict,
     Throttled,
 )
 from payonce.domain.gateway import CaptureMethod, OperationKind, Payer
@@ -21,6 +22,7 @@ from payonce.entrypoints.http import KeyedRoute, ReadRoute, Route, by_operation
 from payonce.entrypoints.models import AmountBody, ConfirmationBody, EmptyBody, PaymentBody, PaymentsQuery
 from payonce.entrypoints.paths import path_id
 from payonce.entrypoints.priority import parse_priority
+from payonce.entrypoints.saved_methods import charged_to
 from payonce.observability import get_logger
 from payonce.payments import payment_reads
 from payonce.payments.cancel_waiting import CancelWaiting, follow_up_work
@@ -65,12 +67,11 @@ def _create(
         reference=body.reference,
         metadata=body.metadata,
     )
+    new, gateway = charged_to(application.database, request, body, new)
     plan = plan_payment(
         new,
         merchant_id=request.merchant_id,
-        route=lambda payment_id: application.route(
-            payment_id, new.payment_method_type, request.gateway, frozenset(passed_over)
-        ),
+        route=lambda made: application.route(made, new.payment_method_type, gateway, frozenset(passed_over)),
         services=application.services,
         passed_over=passed_over,
         account_at=lambda gateway: application.account_in_use(request.merchant_id, gateway),
@@ -176,6 +177,7 @@ def _confirm(application: Application, request: Request, body: ConfirmationBody)
 def _list(application: Application, request: Request, query: PaymentsQuery) -> Mapping[str, object]:
     wanted = payment_reads.PaymentFilter(
         reference=query.reference,
+        customer=query.customer,
         status=query.status,
         created_from_ms=query.created_from_ms,
         created_until_ms=query.created_until_ms,
@@ -193,6 +195,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         scope="payments:write",
         summary="Create a payment",
         answers={201: "Payment", 202: "Payment"},
+        refusals=(SetupStateConflict,),
         body_model=PaymentBody,
         work=_create,
         admit=_admit,
@@ -204,7 +207,7 @@ ROUTES: Mapping[str, Route] = by_operation(
         path="/payments",
         operation="list_payments",
         scope="payments:read",
-        summary="List payments, newest first, by reference, status or time of creation",
+        summary="List payments, newest first, by reference, customer, status or time of creation",
         answers={200: "PaymentList"},
         read=_list,
         query_model=PaymentsQuery,

@@ -17,6 +17,8 @@ from payonce.entrypoints import (
     match_routes,
     payment_read_routes,
     payment_routes,
+    setup_reads_routes,
+    setup_routes,
 )
 from payonce.entrypoints.http import KeyedRoute, by_operation
 from payonce.entrypoints.key_routes import key_routes
@@ -31,6 +33,8 @@ ROUTES: Mapping[str, Route] = MappingProxyType(
         **payment_routes.ROUTES,
         **payment_read_routes.ROUTES,
         **dispute_routes.ROUTES,
+        **setup_routes.ROUTES,
+        **setup_reads_routes.ROUTES,
         **endpoint_routes.ROUTES,
         **delivery_routes.ROUTES,
         **break_routes.ROUTES,

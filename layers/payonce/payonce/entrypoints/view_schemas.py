@@ -16,6 +16,7 @@ from payonce.idempotency.inspect import IdempotencyRecordView
 from payonce.paging import ListView
 from payonce.payments import payment_reads
 from payonce.payments.representation import DisputeView, NextActionView, OperationView, PaymentView
+from payonce.payments.setups.views import MandateView, PaymentMethodView, SetupView
 from payonce.reconciliation.cases import case_evidence, match_work, merchant
 from payonce.webhooks import endpoints, manage, views, webhook_reads
 
@@ -39,6 +40,7 @@ VIEWS: tuple[tuple[Any, ...], ...] = (
     (PaymentView, NextActionView, OperationView, DisputeView),
     (payment_reads.PaymentChangeView, payment_reads.JournalEntryView, payment_reads.PostingView),
     (payment_reads.BalanceView,),
+    (SetupView, MandateView, PaymentMethodView),
     (endpoints.WebhookKeyView, endpoints.WebhookEndpointView),
     (webhook_reads.WebhookEndpointHealthView, views.WebhookHealthView),
     (manage.NewWebhookEndpointView, manage.DeletedWebhookEndpointView, manage.TestEventView),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError, StoreUnavailable
 from payonce.domain.exchange import Answered
 from payonce.domain.gateway import (
+    MONEY_OPERATIONS,
     AwaitsPayer,
     ChargeOutcome,
     Declined,
@@ -57,7 +58,7 @@ ADYEN_CAPABILITIES = GatewayCapabilities(
     lookup_by_reference=True,  # in the kept notifications
     lookup_authoritative_after_seconds=None,  # that none has come proves nothing
     multiple_captures=False,  # for some accounts only; elsewhere the first capture releases the rest
-    operations=frozenset(OperationKind),
+    operations=MONEY_OPERATIONS,
     payment_method_types=METHOD_TYPES["adyen"],
     reads_charges=False,
 )

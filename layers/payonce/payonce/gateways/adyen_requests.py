@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from payonce.domain.gateway import CaptureMethod, OperationKind, Payer, PaymentMethodType
+from payonce.domain.gateway import MONEY_OPERATIONS, CaptureMethod, OperationKind, Payer, PaymentMethodType
 from payonce.gateways.adyen_money import adyen_amount, check_money
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, REJECTED
 
@@ -55,6 +55,8 @@ class Account:
 
 def refusal_before(instruction: Instruction, account: Account) -> tuple[str, str] | None:
     """Return why nothing may be sent, as a code and a sentence, or ``None``."""
+    if instruction.kind not in MONEY_OPERATIONS:
+        return REJECTED, f"This adapter has no {instruction.kind}."
     if instruction.kind is not OperationKind.VOID and (problem := check_money(instruction.money)) is not None:
         return AMOUNT_NOT_SUPPORTED, problem
     if instruction.kind is not OperationKind.PAYMENT:
@@ -85,6 +87,8 @@ def execute(apis: Apis, instruction: Instruction, account: Account) -> object:
             return modifications.cancel_authorised_payment_by_psp_reference(body, charge_id, idempotency_key=key)
         case OperationKind.REFUND:
             return modifications.refund_captured_payment(body, charge_id, idempotency_key=key)
+        case OperationKind.SETUP | OperationKind.REVOCATION:
+            raise ValueError("refusal_before refuses it")
 
 
 def submit_details(apis: Apis, details: Mapping[str, str], key: str) -> object:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
+    MONEY_OPERATIONS,
     AwaitsPayer,
     ChargeOutcome,
     Declined,
@@ -35,6 +36,7 @@ from payonce.domain.gateway import (
 )
 from payonce.gateways import mollie_lookup
 from payonce.gateways.base_urls import is_in_the_clear, is_web_address
+from payonce.gateways.declines import REJECTED, declined
 from payonce.gateways.json_answers import document_of
 from payonce.gateways.method_types import METHOD_TYPES
 from payonce.gateways.mollie_answers import is_error, outcome_of, refused
@@ -59,7 +61,7 @@ MOLLIE_CAPABILITIES = GatewayCapabilities(
     # "The payment will have this status", authorized, "for as long as new captures can be created":
     # https://docs.mollie.com/docs/handling-payment-status. What is left is freed by a release, and by nothing else.
     multiple_captures=True,
-    operations=frozenset(OperationKind),
+    operations=MONEY_OPERATIONS,
     payment_method_types=METHOD_TYPES["mollie"],
 )
 _PATHS: Mapping[OperationKind, str] = MappingProxyType(
@@ -90,6 +92,8 @@ class MollieGateway:
 
     def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
+        if instruction.kind not in MONEY_OPERATIONS:
+            return declined(REJECTED)
         if instruction.kind is OperationKind.PAYMENT:
             no = refusal(instruction)
             if no is not None:

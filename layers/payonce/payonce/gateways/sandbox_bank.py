@@ -9,10 +9,8 @@ from urllib.parse import quote
 from payonce.domain.exchange import Answered, Lost, NotSent
 from payonce.domain.gateway import (
     CANCELED,
-    PAYMENT_EXPIRED,
     AwaitsPayer,
     ChargeOutcome,
-    CredentialsRefused,
     Declined,
     GatewayCapabilities,
     Instruction,
@@ -21,7 +19,6 @@ from payonce.domain.gateway import (
     NotAllowed,
     NotFound,
     OperationKind,
-    Overtaken,
     Pending,
     ResultRefused,
     SubmitOutcome,
@@ -31,7 +28,14 @@ from payonce.domain.gateway import (
 )
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.json_answers import document_of, object_of
-from payonce.gateways.sandbox_bank_objects import charge_at_bank, held_by_bank
+from payonce.gateways.sandbox_bank_answers import judge, outcome_of
+from payonce.gateways.sandbox_bank_objects import charge_at_bank
+from payonce.gateways.sandbox_bank_setups import (
+    SAVING,
+    mandate_path,
+    request_of,
+    state_of_mandate,
+)
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -40,21 +44,6 @@ if TYPE_CHECKING:
     from payonce.domain.exchange import Exchange
     from payonce.ports import Clock, Deadline
 
-DECLINE_CODES = frozenset(
-    {
-        CANCELED,
-        "declined",
-        "insufficient_funds",
-        "expired_card",
-        "fraud_suspected",
-        "authentication_required",
-        "authentication_failed",
-        PAYMENT_EXPIRED,
-    }
-)
-DECIDED_AGAINST = frozenset({"declined", "canceled", "expired"})
-HELD = frozenset({"requires_action", "processing"})
-KEPT_HEADER = "idempotency-kept"
 MAX_ANSWER_BYTES = 256 * 1024  # an answer has a few KB; anything near this limit is not one
 _PATHS = {OperationKind.CAPTURE: "captures", OperationKind.VOID: "voids", OperationKind.REFUND: "refunds"}
 
@@ -84,7 +73,10 @@ class SandboxBankGateway:
     def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
         body: dict[str, Any] = {"reference": instruction.gateway_reference}
-        if instruction.kind is OperationKind.PAYMENT:
+        if instruction.kind in SAVING:
+            path, more = request_of(instruction)
+            body |= more
+        elif instruction.kind is OperationKind.PAYMENT:
             path = "/charges"
             body["currency"] = instruction.money.currency
             body["payment_method"] = instruction.payment_method
@@ -93,9 +85,11 @@ class SandboxBankGateway:
             body["payer"] = instruction.payer.value
             told = {name: getattr(instruction, name) for name in ("return_url", "customer", "description")}
             body |= {name: text for name, text in told.items() if text is not None}
+            body |= {"save_method": True} if instruction.saves_method and instruction.customer is not None else {}
         else:
             path = f"/charges/{instruction.gateway_charge_id}/{_PATHS[instruction.kind]}"
-        body["amount_minor"] = instruction.money.amount_minor
+        if instruction.kind not in SAVING:
+            body["amount_minor"] = instruction.money.amount_minor
         outcome = self._post(path, body, deadline, key=instruction.gateway_reference)
         match outcome:
             case NotSent(reason):
@@ -103,36 +97,45 @@ class SandboxBankGateway:
             case Lost(reason):
                 return Unknown(reason, repeatable=True)
             case Answered():
-                return self._judge(outcome, instruction)
+                return judge(outcome, instruction, self._name)
 
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
-        """See ``Gateway``. Several bookings under one reference are the bank's error, and are logged as such."""
-        outcome = self._exchange.send(
-            "GET",
-            f"{self._base_url}/operations?reference={instruction.gateway_reference}",
-            headers=self._headers(),
-            body=None,
-            deadline=deadline,
-        )
+        """See ``Gateway``. Several bookings under one reference are the bank's error, and are logged as such.
+
+        A revocation is found by its effect: the mandate is revoked, whoever has revoked it.
+        """
+        if instruction.kind is OperationKind.REVOCATION:
+            return self._find_revocation(instruction, deadline)
+        listed = "setups" if instruction.kind is OperationKind.SETUP else "operations"
+        outcome = self._get(f"/{listed}?reference={instruction.gateway_reference}", deadline)
         if not isinstance(outcome, Answered) or outcome.status != 200:
             return _not_asked(outcome)
-        operations = document_of(outcome.body).get("operations")
+        operations = document_of(outcome.body).get(listed)
         if not isinstance(operations, list):
             return Unknown("the bank's answer is not usable")
         if not operations:
             return NotFound()
-        operations = [row for row in operations if object_of(row).get("kind") == instruction.kind.value] or operations
+        if instruction.kind is not OperationKind.SETUP:
+            of_kind = [row for row in operations if object_of(row).get("kind") == instruction.kind.value]
+            operations = of_kind or operations
         succeeded = [row for row in operations if isinstance(row, dict) and row.get("status") == "succeeded"]
         if len(succeeded) > 1:
             get_logger().error(
                 "duplicate booking at gateway",
                 extra={"gateway": self._name, "reference": instruction.gateway_reference, "count": len(succeeded)},
             )
-        return self._outcome((succeeded or operations)[0], instruction)
+        return outcome_of((succeeded or operations)[0], instruction, self._name)
 
     def withdraw(self, instruction: Instruction, waiting: AwaitsPayer, deadline: Deadline) -> WithdrawOutcome:
         """See ``Gateway``. A payment that can't be canceled any more is looked up."""
-        answer = self._post(f"/charges/{waiting.gateway_object_id}/cancellations", {}, deadline)
+        if instruction.kind is OperationKind.SETUP:
+            path, body = (
+                f"/setups/{waiting.gateway_object_id}/cancellations",
+                {"reference": instruction.gateway_reference},
+            )
+        else:
+            path, body = f"/charges/{waiting.gateway_object_id}/cancellations", {}
+        answer = self._post(path, body, deadline)
         if isinstance(answer, Answered) and answer.status == 201:
             return Declined(CANCELED, "The payment was canceled.")
         if isinstance(answer, Answered) and answer.status == 409:
@@ -143,7 +146,8 @@ class SandboxBankGateway:
 
     def confirm(self, instruction: Instruction, waiting: AwaitsPayer, result: str, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
-        path = f"/charges/{waiting.gateway_object_id}/confirmations"
+        held = "setups" if instruction.kind is OperationKind.SETUP else "charges"
+        path = f"/{held}/{waiting.gateway_object_id}/confirmations"
         answer = self._post(path, {"payment_result": result}, deadline)
         if isinstance(answer, NotSent):
             return NeverSent(answer.reason)
@@ -151,26 +155,32 @@ class SandboxBankGateway:
             return Unknown(answer.reason, repeatable=True)
         document = document_of(answer.body)
         if answer.status == 200:
-            return self._outcome(document, instruction)
+            return outcome_of(document, instruction, self._name)
         if answer.status == 400 and object_of(document.get("error")).get("code") == "forged_result":
             return ResultRefused("forged_result", "The gateway did not issue this result.")
         return Unknown(f"HTTP {answer.status}", repeatable=True)
 
     def read_charge(self, gateway_charge_id: str, deadline: Deadline) -> ChargeOutcome:
         """See ``Gateway``."""
-        outcome = self._exchange.send(
-            "GET",
-            f"{self._base_url}/charges/{quote(gateway_charge_id, safe='')}",
-            headers=self._headers(),
-            body=None,
-            deadline=deadline,
-        )
+        outcome = self._get(f"/charges/{quote(gateway_charge_id, safe='')}", deadline)
         if isinstance(outcome, Answered) and outcome.status == 404:
             error = object_of(document_of(outcome.body).get("error"))
             return NotFound() if error.get("code") == "no_such_charge" else Unknown("HTTP 404")
         if not isinstance(outcome, Answered) or outcome.status != 200:
             return _not_asked(outcome)
         return charge_at_bank(document_of(outcome.body), gateway_charge_id)
+
+    def _find_revocation(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
+        path = mandate_path(instruction)
+        if path is None:
+            return Unknown("the bank keeps no mandate of this method")
+        outcome = self._get(path, deadline)
+        if not isinstance(outcome, Answered) or outcome.status != 200:
+            return _not_asked(outcome)
+        return state_of_mandate(document_of(outcome.body), instruction)
+
+    def _get(self, path: str, deadline: Deadline) -> Exchange:
+        return self._exchange.send("GET", self._base_url + path, headers=self._headers(), body=None, deadline=deadline)
 
     def _post(self, path: str, body: dict[str, Any], deadline: Deadline, *, key: str = "") -> Exchange:
         return self._exchange.send(
@@ -183,55 +193,6 @@ class SandboxBankGateway:
 
     def _headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self._token}", "content-type": "application/json"}
-
-    def _judge(self, answer: Answered, instruction: Instruction) -> SubmitOutcome:
-        """Map an answer to an outcome. The bank promises that its 429 and 503 come before booking, no other 5xx."""
-        document = document_of(answer.body)
-        if answer.status == 201:
-            return self._outcome(document, instruction)
-        if answer.status == 402:
-            return _declined(object_of(document.get("error")))
-        if answer.status in {429, 503}:
-            retry_after = answer.headers.get("retry-after", "")
-            return NeverSent(f"HTTP {answer.status}", int(retry_after) if retry_after.isdecimal() else None)
-        if answer.status == 401:
-            get_logger().error("the gateway refuses our credentials", extra={"gateway": self._name})
-            return CredentialsRefused("the gateway refuses our credentials")
-        if 400 <= answer.status < 500:
-            if answer.status == 422:
-                # Our own key with another body: a defect on one side. Only a lookup can tell what was executed.
-                get_logger().error("the gateway knows our key with another request", extra={"gateway": self._name})
-                return Unknown("HTTP 422")
-            # Final also for a resubmission, which is made only if nothing was executed or the key is remembered.
-            kind = Overtaken if object_of(document.get("error")).get("code") == "not_possible" else Declined
-            return kind("rejected_by_gateway", "The gateway rejected the operation; nothing was executed.")
-        # The bank stores what it booked under the key, and marks any other answer that it stores.
-        kept = answer.headers.get(KEPT_HEADER, "") == "true"
-        return Unknown(f"HTTP {answer.status}", repeatable=not kept)
-
-    def _outcome(self, row: Any, instruction: Instruction) -> Succeeded | Declined | Pending | Unknown:
-        row = object_of(row)
-        expected = (
-            instruction.gateway_reference,
-            instruction.kind.value,
-            instruction.money.amount_minor,
-            instruction.money.currency,
-        )
-        if (row.get("reference"), row.get("kind"), row.get("amount_minor"), row.get("currency")) != expected:
-            get_logger().error(
-                "gateway answered for another operation",
-                extra={"gateway": self._name, "reference": instruction.gateway_reference},
-            )
-            return Unknown("the answer is for another operation")
-        if row.get("status") in DECIDED_AGAINST:
-            code = PAYMENT_EXPIRED if row["status"] == "expired" else row.get("code") or row["status"]
-            return _declined({"code": code})
-        charge_id, operation_id = row.get("charge_id"), row.get("operation_id")
-        if row.get("status") in HELD and isinstance(charge_id, str):
-            return held_by_bank(charge_id, row)
-        if row.get("status") != "succeeded" or not isinstance(charge_id, str) or not isinstance(operation_id, str):
-            return Unknown("the answer is not usable", repeatable=True)
-        return Succeeded(charge_id, operation_id)
 
 
 def sandbox_bank_from_options(
@@ -260,8 +221,3 @@ def sandbox_bank_from_options(
 def _not_asked(outcome: Exchange) -> Unknown:
     refused = isinstance(outcome, Answered) and outcome.status == 401
     return (NotAllowed if refused else Unknown)("the bank could not be asked")
-
-
-def _declined(error: Mapping[str, Any]) -> Declined:
-    code = error.get("code")
-    return Declined(code if code in DECLINE_CODES else "declined", "The payment was declined.")

@@ -50,5 +50,6 @@ class SandboxBankNoticeReader:
                 gateway_reference=own if operation_of(own) else payment if operation_of(payment) else None,
                 payment_id=operation_of(payment),
                 gateway_charge_id=name_of(data.get("charge_id")),
+                saved_method=name_of(data.get("saved_method")),
             )
         ]

@@ -35,6 +35,7 @@ from payonce.gateways.stripe_methods import check_method
 from payonce.gateways.stripe_money import check_money
 from payonce.gateways.stripe_objects import read_object
 from payonce.gateways.stripe_requests import execute
+from payonce.gateways.stripe_setups import SAVING, save
 from payonce.gateways.stripe_withdrawal import withdraw
 from payonce.observability import get_logger
 
@@ -112,6 +113,8 @@ class StripeGateway:
 
     def submit(self, instruction: Instruction, deadline: Deadline) -> SubmitOutcome:
         """See ``Gateway``."""
+        if instruction.kind in SAVING:
+            return save(self._client(deadline), instruction, gateway=self._name)
         problem = None if instruction.kind is OperationKind.VOID else check_money(instruction.money)
         if problem is not None:
             return Declined(AMOUNT_NOT_SUPPORTED, problem)
@@ -132,8 +135,8 @@ class StripeGateway:
     def find(self, instruction: Instruction, deadline: Deadline) -> LookupOutcome:
         """See ``Gateway``. Several bookings under one reference are logged as errors; the first of them counts.
 
-        A payment whose payer was asked and failed is canceled before it counts as declined. Otherwise whoever has its
-        client secret could pay with another method after the decline.
+        What its payer was asked about and failed is canceled before it counts as declined. Otherwise whoever has its
+        client secret could pay, or set up, with another method after the decline.
         """
         client = self._client(deadline)
         lookup = StripeLookup(

@@ -5,6 +5,7 @@
     payment   held as pending ─▶ retrieve it by its id
               list by creation time, likely times first ── complete ─▶ found / not found
                      └── too many ─▶ search ─ found ─▶ retrieve ─▶ found, else unknown
+    set-up    the same, among the customer's setup intents
     capture, void    retrieve the payment intent: its state is the answer
     refund           list the payment intent's refunds ── none ─▶ by the amount left: not found, or overtaken
 """
@@ -25,6 +26,7 @@ from payonce.gateways.declines import ALREADY_REFUNDED, DECLINED, overtaken
 from payonce.gateways.stripe_charge import refunded_amount
 from payonce.gateways.stripe_money import stripe_amount
 from payonce.gateways.stripe_objects import REFERENCE_KEY, choose, metadata_value, read_object
+from payonce.gateways.stripe_setups import find_held_setup, find_revocation, read_setup
 from payonce.observability import get_logger
 
 if TYPE_CHECKING:
@@ -68,6 +70,10 @@ class StripeLookup:
     def find(self, instruction: Instruction) -> LookupOutcome:
         """Return the outcome of ``instruction``."""
         charge_id = instruction.gateway_charge_id
+        if instruction.kind is OperationKind.REVOCATION:
+            return find_revocation(self._client, instruction)
+        if instruction.kind is OperationKind.SETUP:
+            return self._find_setup(instruction)
         if instruction.kind is OperationKind.PAYMENT:
             return self._find_payment(instruction) if charge_id is None else self._find_held(instruction, charge_id)
         if charge_id is None:
@@ -75,6 +81,19 @@ class StripeLookup:
         if instruction.kind is OperationKind.REFUND:
             return self._find_refund(instruction, charge_id)
         return read_object(instruction, self._client.v1.payment_intents.retrieve(charge_id).to_dict())
+
+    def _find_setup(self, instruction: Instruction) -> LookupOutcome:
+        """List the customer's setup intents of the time in which it can have been made: a customer has a few."""
+        if instruction.gateway_charge_id is not None:
+            return find_held_setup(self._client, instruction, instruction.gateway_charge_id)
+        try:
+            found: list[StripeDocument] = []
+            for slice_filter in self._slices(instruction):
+                filters = {"customer": instruction.customer, "created": slice_filter}
+                found += _marked(instruction, self._scan(self._list_setups, filters))
+        except _TooManyError:
+            return Unknown(f"more than {MAX_PAGES} pages of the customer's setup intents")
+        return self._judge(instruction, found)
 
     def _find_held(self, instruction: Instruction, intent_id: str) -> LookupOutcome:
         """Read the intent that Stripe held as pending. It was confirmed, so one that awaits another method has failed.
@@ -144,6 +163,9 @@ class StripeLookup:
     def _list_intents(self, params: Any) -> Mapping[str, Any]:
         return self._client.v1.payment_intents.list(params).to_dict()
 
+    def _list_setups(self, params: Any) -> Mapping[str, Any]:
+        return self._client.v1.setup_intents.list(params).to_dict()
+
     def _list_refunds(self, params: Any) -> Mapping[str, Any]:
         return self._client.v1.refunds.list(params).to_dict()
 
@@ -166,7 +188,8 @@ class StripeLookup:
         # Listings are newest first, with creation times in whole seconds: reversed, a stable sort keeps ties in order.
         by_age = found[::-1]
         by_age.sort(key=lambda row: int(row["created"]))
-        outcomes = [read_object(instruction, row) for row in by_age]
+        read = read_setup if instruction.kind is OperationKind.SETUP else read_object
+        outcomes = [read(instruction, row) for row in by_age]
         succeeded = [row for row, outcome in zip(by_age, outcomes, strict=True) if isinstance(outcome, Succeeded)]
         if len(succeeded) > 1:
             get_logger().error(

@@ -18,7 +18,7 @@ https://docs.stripe.com/api/payment_intents/create, https://docs.stripe.com/upgr
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payonce.domain.gateway import Payer, PaymentMethodType
 
@@ -76,6 +76,21 @@ def method_params(instruction: Instruction) -> PaymentIntentCreateParams:
         params["error_on_requires_action"] = True
         return params
     # Confirmation tokens ask for the SDK by themselves, unless the request says otherwise.
+    params["use_stripe_sdk"] = return_url is None
+    if return_url is not None:
+        params["return_url"] = return_url
+    return params
+
+
+def setup_method_params(instruction: Instruction) -> dict[str, Any]:
+    """Return the part of a set-up's request about the payment method and the payer, who is present.
+
+    https://docs.stripe.com/api/setup_intents/create. Raises ``KeyError`` where ``check_method`` objects.
+    """
+    return_url = instruction.return_url
+    params: dict[str, Any] = {**_method(instruction, may_redirect=return_url is not None)}
+    carries_mandate = instruction.payment_method.startswith(CONFIRMATION_TOKEN_PREFIX)
+    params["confirmation_token" if carries_mandate else "payment_method"] = instruction.payment_method
     params["use_stripe_sdk"] = return_url is None
     if return_url is not None:
         params["return_url"] = return_url

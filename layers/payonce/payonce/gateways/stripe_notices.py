@@ -112,6 +112,7 @@ def _notice(body: bytes) -> Notice:
         # "each event for a connected account also contains a top-level account property":
         # https://docs.stripe.com/connect/webhooks
         account=_account(event),
+        saved_method=_saved_method(subject),
     )
 
 
@@ -120,6 +121,17 @@ def _account(event: Mapping[str, Any]) -> str | None:
     if named is not None and name_of(named) is None:
         raise NoticeRefused("The event's account is no name.")
     return name_of(named)
+
+
+def _saved_method(subject: Mapping[str, Any]) -> str | None:
+    """Return the payment method that the event is about, or whose mandate it is about."""
+    match subject.get("object"):
+        case "payment_method":
+            return name_of(subject.get("id"))
+        case "mandate":
+            found = subject.get("payment_method")
+            return name_of(found.get("id") if isinstance(found, dict) else found)
+    return None
 
 
 def _payment_intent(subject: Mapping[str, Any]) -> str | None:

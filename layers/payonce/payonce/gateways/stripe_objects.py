@@ -32,6 +32,7 @@ from payonce.domain.gateway import (
     AwaitsPayer,
     CaptureMethod,
     Declined,
+    MethodSaved,
     NotFound,
     OperationKind,
     Payer,
@@ -96,6 +97,9 @@ def read_object(instruction: Instruction, document: StripeDocument) -> LookupOut
             return _read_void(instruction, document)
         case OperationKind.REFUND:
             return _read_refund(instruction, document)
+        case OperationKind.SETUP | OperationKind.REVOCATION:
+            # They are read in ``stripe_setups``: their objects are no payment intents.
+            return Unknown("a payment intent says nothing about it")
 
 
 def _read_payment(instruction: Instruction, intent: StripeDocument) -> LookupOutcome:
@@ -111,7 +115,7 @@ def _read_payment(instruction: Instruction, intent: StripeDocument) -> LookupOut
         case "requires_payment_method":
             error = intent.get("last_payment_error")
             return decline_of(error) if isinstance(error, dict) else NotFound()
-        case ("requires_action" | "requires_confirmation") as status if _id_of(intent):
+        case ("requires_action" | "requires_confirmation") as status if id_of(intent):
             can_act = status == REQUIRES_ACTION and instruction.payer is Payer.PRESENT
             return AwaitsPayer(str(intent["id"]), status, action=next_action_of(intent) if can_act else None)
         case "canceled":
@@ -120,7 +124,7 @@ def _read_payment(instruction: Instruction, intent: StripeDocument) -> LookupOut
         case "succeeded":
             return Unknown("another amount was captured")
         case status:
-            return _pending(intent, f"the payment intent is {status}")
+            return pending(intent, f"the payment intent is {status}")
 
 
 def _read_capture(instruction: Instruction, intent: StripeDocument) -> LookupOutcome:
@@ -138,7 +142,7 @@ def _read_capture(instruction: Instruction, intent: StripeDocument) -> LookupOut
             too_large = isinstance(capturable, int) and capturable < stripe_amount(instruction.money)
             return declined(AMOUNT_NOT_SUPPORTED) if too_large else NotFound()
         case status:
-            return _pending(intent, f"the payment intent is {status}")
+            return pending(intent, f"the payment intent is {status}")
 
 
 def _read_void(instruction: Instruction, intent: StripeDocument) -> LookupOutcome:
@@ -153,7 +157,7 @@ def _read_void(instruction: Instruction, intent: StripeDocument) -> LookupOutcom
         case "requires_capture" | "requires_action" | "requires_confirmation" | "requires_payment_method":
             return NotFound()  # each of them can still be canceled
         case status:
-            return _pending(intent, f"the payment intent is {status}")
+            return pending(intent, f"the payment intent is {status}")
 
 
 def _read_refund(instruction: Instruction, refund: StripeDocument) -> LookupOutcome:
@@ -161,14 +165,14 @@ def _read_refund(instruction: Instruction, refund: StripeDocument) -> LookupOutc
         return Unknown("the refund is for another operation")
     match refund.get("status"):
         case "succeeded":
-            charge_id, refund_id = instruction.gateway_charge_id, _id_of(refund)
+            charge_id, refund_id = instruction.gateway_charge_id, id_of(refund)
             if charge_id is None or refund_id is None:
                 return Unknown("the refund has no id")
             return Succeeded(charge_id, refund_id)
         case "failed" | "canceled":
             return declined(REFUND_FAILED)
         case status:
-            return _pending(refund, f"the refund is {status}")
+            return pending(refund, f"the refund is {status}")
 
 
 def _agrees(instruction: Instruction, document: StripeDocument, *, amount_of: str, reference_key: str) -> bool:
@@ -184,19 +188,23 @@ def _agrees(instruction: Instruction, document: StripeDocument, *, amount_of: st
 
 
 def _succeeded(intent: StripeDocument) -> Succeeded | Unknown:
-    intent_id = _id_of(intent)
+    intent_id = id_of(intent)
     if intent_id is None:
         return Unknown("the payment intent has no id")
-    return Succeeded(intent_id, _id_of(intent.get("latest_charge")) or intent_id)
+    charge_id, token = id_of(intent.get("latest_charge")) or intent_id, id_of(intent.get("payment_method"))
+    if intent.get("setup_future_usage") == "off_session" and id_of(intent.get("customer")) and token is not None:
+        # It is the customer's from now on: https://docs.stripe.com/payments/save-during-payment.
+        return MethodSaved(intent_id, charge_id, token)
+    return Succeeded(intent_id, charge_id)
 
 
-def _pending(document: StripeDocument, reason: str) -> Pending | Unknown:
+def pending(document: StripeDocument, reason: str) -> Pending | Unknown:
     """Return that Stripe holds it undecided, as far as we can tell."""
-    object_id = _id_of(document)
+    object_id = id_of(document)
     return Unknown(reason) if object_id is None else Pending(object_id, reason)
 
 
-def _id_of(value: Any) -> str | None:
+def id_of(value: Any) -> str | None:
     """Return the id of an object, which Stripe gives as an id or, expanded, as the object."""
     found = value.get("id") if isinstance(value, dict) else value
     return found if isinstance(found, str) and found else None
@@ -215,4 +223,5 @@ def choose(outcomes: list[LookupOutcome]) -> LookupOutcome:
 
 def _rank(ranks: tuple[type, ...], outcome: LookupOutcome) -> int:
     # By exact type first, because what awaits the payer is a Pending too.
-    return ranks.index(type(outcome) if type(outcome) in ranks else Declined)
+    kind = Succeeded if isinstance(outcome, Succeeded) else type(outcome)
+    return ranks.index(kind if kind in ranks else Declined)

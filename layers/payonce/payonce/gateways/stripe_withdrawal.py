@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payonce.domain.gateway import CANCELED, Declined, Pending, Succeeded
+from payonce.domain.gateway import CANCELED, Declined, OperationKind, Pending, Succeeded
 from payonce.extras import needs
 from payonce.gateways.declines import AUTHENTICATION_REQUIRED, declined
 from payonce.gateways.stripe_errors import DECLINE_CODES
 from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
+from payonce.gateways.stripe_setups import read_setup
 from payonce.observability import get_logger
 
 with needs("stripe"):
@@ -21,20 +22,22 @@ if TYPE_CHECKING:
 def withdraw(
     client: stripe.StripeClient, instruction: Instruction, waiting: AwaitsPayer, *, gateway: str
 ) -> WithdrawOutcome:
-    """Return what has become of the intent; ``waiting`` itself when there is no answer. Never raises.
+    """Return what has become of the payment or setup intent; ``waiting`` itself without an answer. Never raises.
 
     Only a canceled intent is declined: any other could be completed by whoever has its client secret. Sends no
     idempotency key: a failure stored under it would keep the intent open for a day, and canceling is idempotent anyway.
-    https://docs.stripe.com/api/payment_intents/cancel.
+    https://docs.stripe.com/api/payment_intents/cancel, https://docs.stripe.com/api/setup_intents/cancel.
     """
-    intents = client.v1.payment_intents
+    is_setup = instruction.kind is OperationKind.SETUP
+    intents: stripe.PaymentIntentService | stripe.SetupIntentService
+    intents = client.v1.setup_intents if is_setup else client.v1.payment_intents
     try:
         try:
             intent = intents.cancel(waiting.gateway_object_id).to_dict()
         except stripe.InvalidRequestError:
             # Its state no longer allows canceling: perhaps the payer was faster.
             intent = intents.retrieve(waiting.gateway_object_id).to_dict()
-        outcome = read_object(instruction, intent)
+        outcome = (read_setup if is_setup else read_object)(instruction, intent)
     except Exception as error:
         get_logger().warning(
             "a payment that waits for the payer could not be canceled",

@@ -1,4 +1,4 @@
-"""What an event of a gateway's is about: ids of ours that it names, the payment, and the claims that are open for it.
+"""What an event of a gateway's is about: ids of ours that it names, what they are, and the claims open for it.
 
 A gateway hands back what was stored with a charge, by whomever. So the ids are only where to look: whose a payment is,
 and which gateway it is at, is read from what we have stored.
@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING
 from payonce.domain.gateway import ChargeState, Unknown
 from payonce.domain.gateway_address import PLATFORM
 from payonce.domain.ids import operation_of
+from payonce.domain.setup import SETUP_PREFIX
 from payonce.idempotency.records import RecordStatus
+from payonce.outbox import event_key
 from payonce.payments.payment_items import BY_REFERENCE_INDEX
-from payonce.payments.stored_payments import find_first, find_head
+from payonce.payments.setups.items import find_method, find_setup, methods_at_gateway
+from payonce.payments.stored_payments import FIRST_VERSION, find_first, find_head
 from payonce.ports import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from payonce.domain.gateway import Notice
     from payonce.domain.payment import Payment
+    from payonce.domain.setup import SavedMethod, Setup
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
     from payonce.idempotency.records import IdempotencyRecord
     from payonce.notices.kept import KeptNotice
@@ -36,11 +39,22 @@ class NotAnswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """``names``: our ids of operations and payments. ``claims``: the open claims of these, as they are stored now."""
+    """``names``: our ids of operations, payments, set-ups and saved methods. ``claims``: the open ones of these.
+
+    All of it is as it is stored now. ``methods`` are the saved payment methods that the gateway's token names, which
+    are several where merchants share the gateway's account.
+    """
 
     names: tuple[str, ...] = ()
     payment: Payment | None = None
     claims: tuple[IdempotencyRecord, ...] = ()
+    setup: Setup | None = None
+    methods: tuple[SavedMethod, ...] = ()
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether anything of it is stored beside claims."""
+        return self.payment is not None or self.setup is not None or bool(self.methods)
 
     def is_within(self, kept: KeptNotice) -> bool:
         """Return whether nothing of it is beyond what the event's signature can speak of.
@@ -52,8 +66,10 @@ class About:
             return False
         if self.payment is not None:
             places = [(self.payment.gateway, self.payment.account, self.payment.merchant_id)]
+        elif self.setup is not None:
+            places = [(self.setup.gateway, self.setup.account, self.setup.merchant_id)]
         else:
-            # Only a payment's own claim is open before its payment is stored, and that names all three.
+            # Only the own claim of a payment or set-up is open before it is stored, or a revocation's: each names all.
             places = [_place_of(claim) for claim in self.claims]
         account = kept.notice.account or PLATFORM
         return all(
@@ -69,24 +85,28 @@ class Finder:
         self._database = database
         self._store = store
 
-    def find(self, notice: Notice, gateway: Callable[[], Gateway], book: NoticeBook, deadline: Deadline) -> About:
+    def find(self, kept: KeptNotice, gateway: Callable[[], Gateway], book: NoticeBook, deadline: Deadline) -> About:
         """Return what the event is about. The gateway is asked only about a charge of which no id of ours is named.
 
         ``gateway`` and ``book`` are those of the account that the event is about.
 
         Raises ``NotAnswered``, ``GatewayUnavailable`` and the errors of ``Database``.
         """
+        notice = kept.notice
         reference = notice.gateway_reference
         names = _names(reference, notice.payment_id)
         if not names and notice.gateway_charge_id is not None:
             reference = _reference_of(gateway(), book, notice.gateway_charge_id, deadline)
             names = _names(reference, None)
+        methods = self._methods(kept, names)
+        names += [each for method in methods for each in (method.method_id, method.revocation_id) if each is not None]
         claims = [claim for claim in map(self._open_claim, names) if claim is not None]
         ids = [*names, *(str(claim.plan.get("payment_id", "")) for claim in claims)]
         payment_id = next((each for each in ids if each.startswith(PAYMENT_PREFIX)), None)
         if payment_id is None and names and reference is not None:
             payment_id = self._payment_of_operation(reference)
-        return About(tuple(names), self._payment(payment_id), tuple(claims))
+        setup_id = next((each for each in names if each.startswith(f"{SETUP_PREFIX}_")), None)
+        return About(tuple(names), self._payment(payment_id), tuple(claims), self._setup(setup_id), tuple(methods))
 
     def payment_now(self, payment: Payment) -> Payment:
         """Return the payment as it is stored now."""
@@ -99,6 +119,29 @@ class Finder:
         if record is None or record.claim_id != claim_id or record.status is RecordStatus.COMPLETED:
             return None
         return record
+
+    def _methods(self, kept: KeptNotice, names: Sequence[str]) -> list[SavedMethod]:
+        """Return the saved methods that the event names by the gateway's token, or by the set-up that saved them."""
+        found: list[SavedMethod] = []
+        if kept.notice.saved_method is not None:
+            found = methods_at_gateway(self._database, kept.gateway, kept.notice.saved_method)
+        for setup_id in (each for each in names if each.startswith(f"{SETUP_PREFIX}_")):
+            setup = self._setup(setup_id)
+            if setup is not None and setup.saved_method_id not in (None, *(method.method_id for method in found)):
+                saved = find_method(self._database, setup.merchant_id, str(setup.saved_method_id))
+                found += [] if saved is None else [saved]
+        account = kept.notice.account or PLATFORM
+        return [
+            method
+            for method in found
+            if (method.gateway, method.account) == (kept.gateway, account)
+            and kept.signed_by in {"", method.merchant_id}
+        ]
+
+    def _setup(self, setup_id: str | None) -> Setup | None:
+        """Return the set-up, whoever's it is: its first event names its merchant."""
+        item = None if setup_id is None else self._database.get(Table.OUTBOX, event_key(setup_id, FIRST_VERSION))
+        return None if item is None or setup_id is None else find_setup(self._database, item["merchant_id"], setup_id)
 
     def _payment_of_operation(self, reference: str) -> str | None:
         page = self._database.query(

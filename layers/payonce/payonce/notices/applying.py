@@ -34,12 +34,13 @@ from payonce.observability import get_logger
 from payonce.payments.at_gateway import catch_up
 from payonce.payments.held import instruction_of
 from payonce.payments.settlement import settlement_id
+from payonce.payments.setups.revoked_elsewhere import end_revoked
 from payonce.payments.told_charge import state_told
 from payonce.recovery.asker import Tally
 from payonce.recovery.messages import AskMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from payonce.domain.gateway import ChargeState, Notice
     from payonce.domain.gateway_address import GatewayAddress
@@ -137,7 +138,7 @@ class Applier:
             return Ended(NoticeState.UNKNOWN, "it names nothing of ours")
         if not about.is_within(kept):
             return Ended(NoticeState.UNKNOWN, "what it names is at another gateway or account")
-        if about.payment is None and not about.claims:
+        if not about.is_stored and not about.claims:
             if tries < UNSEEN_TRIES:
                 return Again("what it names is not stored, or not yet")
             return Ended(NoticeState.UNKNOWN, "what it names is not stored")
@@ -149,24 +150,40 @@ class Applier:
             about = self._about(kept, deadline)
             if not about.is_within(kept):
                 return Ended(NoticeState.UNKNOWN, "what it names is at another gateway or account")
-        payment = about.payment
-        if payment is None:
-            return Ended(NoticeState.APPLIED, "the claim was given back")
-        return self._bring_in(notice, about, payment, deadline)
+        return self._ask_about(notice, about, deadline)
+
+    def _ask_about(self, notice: Notice, about: About, deadline: Deadline) -> Again | Ended:
+        """Let the gateway say what has become of the set-up, the saved methods and the payment."""
+        if about.setup is not None:
+            settled = self._settle_held(about.setup.merchant_id, about.names, deadline)
+            if isinstance(settled, Again):
+                return settled
+        ended = end_revoked(self._services, self._gateway_named, about.methods, deadline)
+        if ended is None:
+            return Again("the gateway did not say whether a method is revoked, or it has changed meanwhile")
+        if about.payment is not None:
+            return self._bring_in(notice, about, about.payment, deadline)
+        return Ended(NoticeState.APPLIED, ended or "the claim was given back, or nothing is open")
 
     def _about(self, kept: KeptNotice, deadline: Deadline) -> About:
         """Return what the event is about, by what its account at the gateway says."""
         at = address_of(kept.gateway, kept.signed_by, kept.notice.account or PLATFORM)
-        return self._finder.find(kept.notice, lambda: self._gateway_named(at), self._book_at(at), deadline)
+        return self._finder.find(kept, lambda: self._gateway_named(at), self._book_at(at), deadline)
 
-    def _bring_in(self, notice: Notice, about: About, payment: Payment, deadline: Deadline) -> Again | Ended:
-        names = dict.fromkeys((*about.names, payment.payment_id))
-        found = [self._store.get(settlement_id(payment.merchant_id, name)) for name in names]
+    def _settle_held(self, merchant_id: str, names: Iterable[str], deadline: Deadline) -> Again | bool:
+        """Let the settlements of ``names`` look now; return whether there are any, or when to come again."""
+        found = [self._store.get(settlement_id(merchant_id, name)) for name in dict.fromkeys(names)]
         waiting = [each for each in found if each is not None and each.status is not RecordStatus.COMPLETED]
         for settlement in waiting:
             if (again := self._settle(settlement, deadline, waits=True)) is not None:
                 return again
-        if waiting:
+        return bool(waiting)
+
+    def _bring_in(self, notice: Notice, about: About, payment: Payment, deadline: Deadline) -> Again | Ended:
+        waited = self._settle_held(payment.merchant_id, (*about.names, payment.payment_id), deadline)
+        if isinstance(waited, Again):
+            return waited
+        if waited:
             payment = self._finder.payment_now(payment)
         if payment.status is PaymentStatus.IN_DOUBT:
             return Again("the payment is in doubt")
@@ -180,7 +197,7 @@ class Applier:
         if caught.open_reason:
             return Again(caught.open_reason)
         if not asked and not caught.changes:
-            return _unread(notice, settled=bool(about.claims or waiting))
+            return _unread(notice, settled=bool(about.claims or waited))
         return Ended(NoticeState.APPLIED, " ".join(caught.changes))
 
     def _told(self, payment: Payment) -> ChargeState:

@@ -28,7 +28,7 @@ BY_STATE_INDEX = "notices-by-state"
 # Gateways repeat an event for days (Stripe: three, https://docs.stripe.com/webhooks), and a person looks within weeks.
 RETENTION_SECONDS = 90 * DAY_SECONDS
 _OUTCOME_FIELDS = frozenset({"executed", "undone", "gateway_operation_id", "amount_minor", "currency", "code"})
-_HINTS = ("gateway_reference", "payment_id", "merchant_id", "gateway_charge_id", "account")
+_HINTS = ("gateway_reference", "payment_id", "merchant_id", "gateway_charge_id", "account", "saved_method")
 
 
 class NoticeState(StrEnum):

@@ -145,7 +145,8 @@ def first_writes(payment: Payment, change: Change, entry: JournalEntry | None) -
     event = payment_event(payment, change, payment_view(payment))
     told = first_version(payment) | _booked(entry)
     balance = [] if entry is None else [balance_write(entry)]
-    return [event_write(event, told, listed=FIRSTS, reference=payment.reference), *balance]
+    first = event_write(event, told, listed=FIRSTS, reference=payment.reference, customer=payment.customer)
+    return [first, *balance]
 
 
 def next_writes(payment: Payment, change: Change, entry: JournalEntry | None, *, head: Payment | None) -> list[Write]:

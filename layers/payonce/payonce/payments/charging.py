@@ -68,7 +68,7 @@ def charged_by(result: Result | Expired, payment: Payment, *, action_expires_at_
         case NeverExecuted():
             return Charged(Change.FAILED, payment.gateway_charge_id, code="not_executed")
         case AwaitsPayer(object_id, _, action) if action is not None:
-            next_action = _shown(action, action_expires_at_ms)
+            next_action = shown_action(action, action_expires_at_ms)
             return Charged(Change.ACTION_REQUIRED, object_id, next_action=next_action)
         case Pending(object_id, _):
             return Charged(Change.PROCESSED, object_id)
@@ -76,7 +76,8 @@ def charged_by(result: Result | Expired, payment: Payment, *, action_expires_at_
             return Charged(Change.DOUBTED)
 
 
-def _shown(action: NextAction, expires_at_ms: int) -> dict[str, str | int]:
+def shown_action(action: NextAction, expires_at_ms: int) -> dict[str, str | int]:
+    """Return the action as it is stored and shown. ``expires_at_ms``: where the gateway names no time."""
     told = {"url": action.url, "client_secret": action.client_secret}
     return {
         "type": action.type.value,

@@ -7,6 +7,7 @@ while the gateway still waits. Whichever commits first decides the payment: this
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import (
@@ -18,14 +19,12 @@ from payonce.domain.errors import (
     StoreUnavailable,
 )
 from payonce.domain.gateway import AwaitsPayer, Declined, NeverSent, Pending, ResultRefused, Succeeded
-from payonce.domain.payment import PaymentStatus
-from payonce.idempotency.json_response import json_response
 from payonce.idempotency.records import Completed, Draft, InDoubt, Plan, Released
-from payonce.payments.held import Held, instruction_of
+from payonce.payments.held import Held
 from payonce.payments.operations import ConfirmationPlan
 from payonce.payments.payment_items import payment_from, still_waits
 from payonce.payments.payment_work import DEFAULT_RETRY_AFTER_SECONDS, GatewayWork
-from payonce.payments.representation import declined_response, payment_path, payment_response, payment_view
+from payonce.payments.representation import declined_response, payment_path
 from payonce.payments.rules import MAX_RESUBMIT_AGE_MS, next_inquiry_ms
 from payonce.payments.stored_payments import keep_head
 
@@ -36,7 +35,9 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import Instruction, LookupOutcome, SubmitOutcome
     from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord, StoredResponse
+    from payonce.payments.held import HeldAtGateway
     from payonce.payments.payment_work import Result, Services
+    from payonce.payments.setups.plans import SetupStepPlan
     from payonce.ports import Gateway, Write
 
 LONGEST_TEXT = "x" * 256
@@ -54,7 +55,105 @@ def plan_confirmation(*, merchant_id: str, payment_id: str, result: str, service
     )
 
 
-class ConfirmPayment(GatewayWork):
+class Confirmation(GatewayWork):
+    """The work of a confirmation, of a payment or of a set-up."""
+
+    _plan: ConfirmationPlan | SetupStepPlan
+
+    def __init__(
+        self,
+        plan: ConfirmationPlan | SetupStepPlan,
+        gateway_named: Callable[[GatewayAddress], Gateway],
+        services: Services,
+    ) -> None:
+        super().__init__(services)
+        self._plan = plan
+        self._services = services
+        self._gateway_named = gateway_named
+
+    def prepare(self) -> tuple[Gateway, Instruction]:
+        """See ``GatewayWork``."""
+        held = self._held()
+        return self._gateway_named(held.address), held.instruction
+
+    def start(self, claim: Claim) -> Conclusion:
+        """See ``Work``."""
+        if self._started:
+            return self._later(claim)
+        self._started = True
+        self._record_id = claim.record.record_id
+        try:
+            gateway, instruction = self.prepare()
+        except NotStarted as error:
+            return Released(error)
+        outcome = self._confirm(gateway, instruction, claim)
+        if isinstance(outcome, NeverSent):
+            return Released(
+                GatewayUnavailable(
+                    f"The gateway took no request ({outcome.reason}). Retry with the same key.",
+                    retry_after_seconds=outcome.retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
+                )
+            )
+        if isinstance(outcome, ResultRefused):
+            return Released(BodyMalformed(f"/payment_result: {outcome.message}"))
+        if isinstance(outcome, Succeeded | Declined | Pending):
+            return Completed(lambda: self.draft(outcome))
+        found = self._look(gateway, instruction, claim)
+        # What still waits may be about to be executed: the confirmation was sent a moment ago.
+        if isinstance(found, Succeeded | Declined) or (isinstance(found, Pending) and not _waits(found)):
+            return Completed(lambda: self.draft(found))
+        return self._later(claim)
+
+    def resume(self, claim: Claim) -> Conclusion:
+        """See ``Work``. Asks first, and confirms again what still waits."""
+        self._record_id = claim.record.record_id
+        held = self._held()
+        if not held.awaits_payer:
+            return Completed(lambda: self._as_it_is())
+        gateway, instruction = self._gateway_named(held.address), held.instruction
+        outcome: LookupOutcome | SubmitOutcome = self._look(gateway, instruction, claim)
+        if _waits(outcome):
+            outcome = self._confirm(gateway, instruction, claim)
+        if isinstance(outcome, ResultRefused):
+            return Completed(lambda: self._as_it_is())  # an earlier owner may have handed in the payer's genuine one
+        if isinstance(outcome, Succeeded | Declined | Pending):
+            decided = outcome
+            return Completed(lambda: self.draft(decided))
+        if self._clock.now_ms() - self._plan.created_at_ms >= MAX_RESUBMIT_AGE_MS:
+            return Completed(lambda: self._as_it_is())  # the settlement goes on asking
+        return self._later(claim)
+
+    def draft(self, result: Result) -> Draft:
+        """See ``GatewayWork``. What was decided meanwhile is answered as it is."""
+        writes, answer = self._held().decided(result, self._record_id, at_ms=self._clock.now_ms())
+        return Draft(answer, writes)
+
+    def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
+        """See ``GatewayWork``. A confirmation has reserved nothing, and the settlement goes on asking."""
+        del record
+        return ()
+
+    def _confirm(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> SubmitOutcome:
+        waiting = AwaitsPayer(instruction.gateway_charge_id or "", "the payer has come back")
+        return gateway.confirm(instruction, waiting, self._plan.result, self._inquiry_deadline(claim))
+
+    def _look(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> LookupOutcome:
+        return gateway.find(instruction, self._inquiry_deadline(claim))
+
+    def _as_it_is(self) -> Draft:
+        return Draft(self._held().answer(201), ())
+
+    def _later(self, claim: Claim) -> InDoubt:
+        at_ms = next_inquiry_ms(self._clock.now_ms(), claim.record.fence)
+        answer = self._held().answer(202)
+        return InDoubt(lambda: Draft(claim.record.response or answer, ()), at_ms, submitted=True)
+
+    @abstractmethod
+    def _held(self) -> HeldAtGateway:
+        """Return what is confirmed, as it is stored now."""
+
+
+class ConfirmPayment(Confirmation):
     """The work of ``POST /payments/{id}/confirmations``."""
 
     _plan: ConfirmationPlan
@@ -62,10 +161,7 @@ class ConfirmPayment(GatewayWork):
     def __init__(
         self, plan: ConfirmationPlan, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
     ) -> None:
-        super().__init__(services)
-        self._plan = plan
-        self._services = services
-        self._gateway_named = gateway_named
+        super().__init__(plan, gateway_named, services)
         self._head_unknown: StoreUnavailable | None = None
 
     def plan(self) -> Plan:
@@ -90,89 +186,6 @@ class ConfirmPayment(GatewayWork):
     def adopt(self, record: IdempotencyRecord) -> ConfirmPayment:
         """See ``Work``."""
         return ConfirmPayment(ConfirmationPlan.from_data(record.plan), self._gateway_named, self._services)
-
-    def prepare(self) -> tuple[Gateway, Instruction]:
-        """See ``GatewayWork``."""
-        payment = self._held().payment
-        return self._gateway_named(payment.address), instruction_of(payment)
-
-    def start(self, claim: Claim) -> Conclusion:
-        """See ``Work``."""
-        if self._started:
-            return self._later(claim)
-        self._started = True
-        self._record_id = claim.record.record_id
-        try:
-            gateway, instruction = self.prepare()
-        except NotStarted as error:
-            return Released(error)
-        outcome = self._confirm(gateway, instruction, claim)
-        if isinstance(outcome, NeverSent):
-            return Released(
-                GatewayUnavailable(
-                    f"The gateway took no request ({outcome.reason}). Retry with the same key.",
-                    retry_after_seconds=outcome.retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS,
-                )
-            )
-        if isinstance(outcome, ResultRefused):
-            return Released(BodyMalformed(f"/payment_result: {outcome.message}"))
-        if isinstance(outcome, Succeeded | Declined | Pending):
-            return Completed(lambda: self.draft(outcome))
-        found = gateway.find(instruction, self._inquiry_deadline(claim))
-        # What still waits may be about to be executed: the confirmation was sent a moment ago.
-        if isinstance(found, Succeeded | Declined) or (isinstance(found, Pending) and not _waits(found)):
-            return Completed(lambda: self.draft(found))
-        return self._later(claim)
-
-    def resume(self, claim: Claim) -> Conclusion:
-        """See ``Work``. Asks first, and confirms again what still waits."""
-        self._record_id = claim.record.record_id
-        payment = self._held().payment
-        if payment.status is not PaymentStatus.REQUIRES_ACTION:
-            return Completed(lambda: self._as_it_is())
-        gateway, instruction = self._gateway_named(payment.address), instruction_of(payment)
-        outcome: LookupOutcome | SubmitOutcome = gateway.find(instruction, self._inquiry_deadline(claim))
-        if _waits(outcome):
-            outcome = self._confirm(gateway, instruction, claim)
-        if isinstance(outcome, ResultRefused):
-            return Completed(lambda: self._as_it_is())  # an earlier owner may have handed in the payer's genuine one
-        if isinstance(outcome, Succeeded | Declined | Pending):
-            decided = outcome
-            return Completed(lambda: self.draft(decided))
-        if self._clock.now_ms() - self._plan.created_at_ms >= MAX_RESUBMIT_AGE_MS:
-            return Completed(lambda: self._as_it_is())  # the settlement goes on asking
-        return self._later(claim)
-
-    def draft(self, result: Result) -> Draft:
-        """See ``GatewayWork``. What was decided meanwhile is answered as it is."""
-        writes, payment = self._held().decided(result, self._record_id, at_ms=self._clock.now_ms())
-        if not writes:
-            return self._as_it_is()
-        return Draft(payment_response(payment, result), writes)
-
-    def abandon_writes(self, record: IdempotencyRecord) -> Sequence[Write]:
-        """See ``GatewayWork``. A confirmation has reserved nothing, and the settlement goes on asking."""
-        del record
-        return ()
-
-    def _confirm(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> SubmitOutcome:
-        waiting = AwaitsPayer(instruction.gateway_charge_id or "", "the payer has come back")
-        return gateway.confirm(instruction, waiting, self._plan.result, self._inquiry_deadline(claim))
-
-    def _as_it_is(self) -> Draft:
-        payment = self._held().payment
-        location = payment_path(payment.payment_id)
-        if payment.status is PaymentStatus.DECLINED:
-            code = payment.decline_code or "declined"
-            text = "The payment was declined."
-            return Draft(declined_response(text, location=location, code=code, payment=payment_view(payment)), ())
-        return Draft(json_response(201, payment_view(payment), location=location), ())
-
-    def _later(self, claim: Claim) -> InDoubt:
-        at_ms = next_inquiry_ms(self._clock.now_ms(), claim.record.fence)
-        payment = self._held().payment
-        answer = json_response(202, payment_view(payment), location=payment_path(payment.payment_id))
-        return InDoubt(lambda: Draft(claim.record.response or answer, ()), at_ms, submitted=True)
 
     def _held(self) -> Held:
         return Held.read(self._database, self._plan.merchant_id, self._plan.payment_id)

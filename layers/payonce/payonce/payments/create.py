@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from payonce.domain.errors import NotFound
 from payonce.domain.gateway import (
     MAX_CLIENT_SECRET_CHARACTERS,
     MAX_URL_CHARACTERS,
@@ -23,11 +24,14 @@ from payonce.payments.operations import NewPayment, PaymentPlan
 from payonce.payments.payment_work import GatewayWork, Result, Services
 from payonce.payments.representation import payment_path, payment_response
 from payonce.payments.settlement import settlement_write
+from payonce.payments.setups.items import is_active, method_from, saved_by_payment
+from payonce.payments.setups.views import method_conflict
 from payonce.payments.stored_payments import find_first, find_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from payonce.domain.errors import PayonceError, WriteConflict
     from payonce.domain.gateway_address import GatewayAddress
     from payonce.idempotency.records import Claim, Conclusion, IdempotencyRecord
     from payonce.ports import Gateway, Write
@@ -59,7 +63,7 @@ def plan_payment(
         merchant_id=merchant_id,
         payment_id=payment_id,
         gateway=gateway,
-        account=account_at(gateway) if gateway else PLATFORM,
+        account=new.account if new.account is not None else account_at(gateway) if gateway else PLATFORM,
         amount_minor=new.money.amount_minor,
         currency=new.money.currency,
         payment_method=new.payment_method,
@@ -76,6 +80,7 @@ def plan_payment(
         reference=new.reference,
         metadata=new.metadata,
         passed_over=passed_over,
+        token=new.token,
     )
 
 
@@ -100,12 +105,16 @@ class CreatePayment(GatewayWork):
         return self._plan
 
     def plan(self) -> Plan:
-        """See ``Work``. It writes only the claim: one conditional put."""
+        """See ``Work``. It writes only the claim: one conditional put, and a transaction for a saved payment method."""
+        plan = self._plan
+        saved = plan.token is not None
         return Plan(
-            claim_id=self._plan.payment_id,
-            resource=payment_path(self._plan.payment_id),
-            data=self._plan.to_data(),
-            lane=self._plan.gateway,
+            claim_id=plan.payment_id,
+            resource=payment_path(plan.payment_id),
+            data=plan.to_data(),
+            writes=[is_active(plan.merchant_id, plan.payment_method)] if saved else (),
+            on_conflict=self._not_active if saved else None,
+            lane=plan.gateway,
         )
 
     def largest_response(self) -> StoredResponse:
@@ -129,7 +138,7 @@ class CreatePayment(GatewayWork):
             payment_id=plan.payment_id,
             money=Money(plan.amount_minor, plan.currency),
             capture_method=plan.capture_method,
-            payment_method=plan.payment_method,
+            payment_method=plan.token or plan.payment_method,
             payment_method_type=plan.payment_method_type,
             payer=plan.payer,
             return_url=plan.return_url,
@@ -170,10 +179,17 @@ class CreatePayment(GatewayWork):
         payment = after(base, charged, first=stored is None, at_ms=now_ms)
         entry = entry_of_charge(payment, charged, self._record_id)
         response = payment_response(payment, result)
-        settled = [] if not isinstance(result, Pending) else [settlement_write(payment, self._record_id, at_ms=now_ms)]
+        more = saved_by_payment(result, payment, at_ms=now_ms)
+        if isinstance(result, Pending):
+            more.append(settlement_write(payment, self._record_id, at_ms=now_ms))
         if stored is None:
-            return Draft(response, [*first_writes(payment, charged.change, entry), *settled])
-        return Draft(response, [*next_writes(payment, charged.change, entry, head=head), *settled])
+            return Draft(response, [*first_writes(payment, charged.change, entry), *more])
+        return Draft(response, [*next_writes(payment, charged.change, entry, head=head), *more])
+
+    def _not_active(self, conflict: WriteConflict) -> PayonceError:
+        if conflict.current is None:
+            return NotFound(f"There is no payment method {self._plan.payment_method}.")
+        return method_conflict(method_from(conflict.current), "Nothing was charged.")
 
     def _payment(self, version: int) -> Payment:
         """Return the payment as the plan describes it, before any answer."""

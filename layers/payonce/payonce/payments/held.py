@@ -4,24 +4,73 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import NotFound
 from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, ActionType, AwaitsPayer, Instruction, OperationKind
 from payonce.domain.money import Money
 from payonce.domain.payment import WAITING, Change, Payment, PaymentStatus
+from payonce.idempotency.json_response import json_response
 from payonce.payments.booking import next_writes
 from payonce.payments.charging import Charged, Expired, action_expires_at_ms, after, charged_by, entry_of_charge
+from payonce.payments.representation import declined_response, payment_path, payment_response, payment_view
+from payonce.payments.setups.items import saved_by_payment
 from payonce.payments.stored_payments import find_first, find_head
 
 if TYPE_CHECKING:
+    from payonce.domain.gateway_address import GatewayAddress
+    from payonce.idempotency.records import StoredResponse
     from payonce.payments.payment_work import Result
     from payonce.ports import Database, Write
 
 # What is paid in time at a counter or by a transfer reaches the gateway a business day later, over a long weekend four
 # days: a voucher of Boleto's "can take up to 1 business day" (https://docs.stripe.com/payments/boleto).
 PAID_ELSEWHERE_MS = 4 * DAY_MS
+
+
+class HeldAtGateway(Protocol):
+    """What a gateway may hold, as it is stored now: a payment, or a set-up."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the gateway holds it."""
+        ...
+
+    @property
+    def awaits_payer(self) -> bool:
+        """Whether its payer has to act."""
+        ...
+
+    @property
+    def address(self) -> GatewayAddress:
+        """The account at the gateway that holds it."""
+        ...
+
+    @property
+    def created_at_ms(self) -> int:
+        """When it was made, epoch milliseconds."""
+        ...
+
+    @property
+    def instruction(self) -> Instruction:
+        """The instruction with which it is looked up, confirmed and withdrawn."""
+        ...
+
+    @property
+    def expires_at_ms(self) -> int:
+        """When it is withdrawn, epoch milliseconds; what is being processed does not expire."""
+        ...
+
+    def answer(self, status: int) -> StoredResponse:
+        """Return the answer that shows it as it is: a decline, or ``status``."""
+        ...
+
+    def decided(
+        self, result: Result | Expired, requested_by: str | None, *, at_ms: int
+    ) -> tuple[list[Write], StoredResponse]:
+        """Return the writes of ``result`` and the answer after them; none when it is decided, or does not change."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +89,52 @@ class Held:
             raise NotFound(f"There is no payment {payment_id}.")
         return cls(payment, head)
 
-    def decided(self, result: Result | Expired, requested_by: str | None, *, at_ms: int) -> tuple[list[Write], Payment]:
-        """Return the writes of ``result`` and the payment after them; none when it is decided, or does not change."""
+    @property
+    def waits(self) -> bool:
+        """See ``HeldAtGateway``."""
+        return self.payment.status in WAITING
+
+    @property
+    def awaits_payer(self) -> bool:
+        """See ``HeldAtGateway``."""
+        return self.payment.status is PaymentStatus.REQUIRES_ACTION
+
+    @property
+    def address(self) -> GatewayAddress:
+        """See ``HeldAtGateway``."""
+        return self.payment.address
+
+    @property
+    def created_at_ms(self) -> int:
+        """See ``HeldAtGateway``."""
+        return self.payment.created_at_ms
+
+    @property
+    def instruction(self) -> Instruction:
+        """See ``HeldAtGateway``."""
+        return instruction_of(self.payment)
+
+    @property
+    def expires_at_ms(self) -> int:
+        """See ``HeldAtGateway``."""
+        return expiry_of(self.payment)
+
+    def answer(self, status: int) -> StoredResponse:
+        """See ``HeldAtGateway``."""
+        location = payment_path(self.payment.payment_id)
+        view = payment_view(self.payment)
+        if self.payment.status is PaymentStatus.DECLINED:
+            code = self.payment.decline_code or "declined"
+            return declined_response("The payment was declined.", location=location, code=code, payment=view)
+        return json_response(status, view, location=location)
+
+    def decided(
+        self, result: Result | Expired, requested_by: str | None, *, at_ms: int
+    ) -> tuple[list[Write], StoredResponse]:
+        """See ``HeldAtGateway``."""
         before = self.payment
         if before.status not in WAITING or (isinstance(result, AwaitsPayer) and result.action is None):
-            return [], before  # a lookup need not repeat what the payer has to do
+            return [], self.answer(201)  # a lookup need not repeat what the payer has to do
         expires_at_ms = action_expires_at_ms(before.payment_method_type, at_ms)
         charged = charged_by(result, before, action_expires_at_ms=expires_at_ms)
         if charged.change is Change.DECLINED and charged.code in {CANCELED, PAYMENT_EXPIRED}:
@@ -52,10 +142,14 @@ class Held:
             expired = charged.code == PAYMENT_EXPIRED or at_ms >= expiry_of(before)
             charged = replace(charged, change=Change.EXPIRED if expired else Change.VOIDED_ELSEWHERE)
         if _says_nothing_new(before, charged):
-            return [], before
+            return [], self.answer(201)
         payment = after(before, charged, at_ms=at_ms)
         entry = entry_of_charge(payment, charged, requested_by)
-        return next_writes(payment, charged.change, entry, head=self.head), payment
+        writes = next_writes(payment, charged.change, entry, head=self.head)
+        writes += saved_by_payment(result, payment, at_ms=at_ms)
+        if isinstance(result, Expired):
+            return writes, Held(payment, payment).answer(201)
+        return writes, payment_response(payment, result)
 
 
 def instruction_of(payment: Payment) -> Instruction:

@@ -27,7 +27,8 @@ CONFIRMATION = "confirmation"  # the kind of a confirmation's plan
 class NewPayment:
     """A merchant's request to create a payment. ``priority`` is authorization, or batch when the payment can wait.
 
-    ``return_url`` is where a payer who had to act elsewhere is sent back to.
+    ``return_url`` is where a payer who had to act elsewhere is sent back to. ``token`` is the gateway's name of a
+    saved payment method, whose id ``payment_method`` then is, and ``account`` where it was saved.
     """
 
     money: Money
@@ -43,6 +44,8 @@ class NewPayment:
     statement_descriptor: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    token: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ class PaymentPlan(AttemptedPlan):
 
     ``passed_over``: gateways that certainly took nothing of it before, in order. ``account``: the account at the
     gateway that it is sent to, the platform's where it is empty; decided before the claim, it survives every takeover.
+    ``token``: see ``NewPayment``.
     A claim stores what is not as usual: one without ``payment_method_type`` and ``priority`` is a card payment with
     authorization's priority.
     """
@@ -115,6 +119,7 @@ class PaymentPlan(AttemptedPlan):
     metadata: Mapping[str, str] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
     account: str = PLATFORM
+    token: str | None = None
 
     @property
     def address(self) -> GatewayAddress:
@@ -171,6 +176,7 @@ _USUAL: Mapping[str, Any] = MappingProxyType(
         "reference": None,
         "passed_over": [],
         "account": PLATFORM,
+        "token": None,
     }
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from payonce.domain.errors import NotFound
-from payonce.outbox import FIRSTS, is_event, keys_by_reference, listed_keys, opened
+from payonce.outbox import FIRSTS, is_event, keys_by_customer, keys_by_reference, listed_keys, opened
 from payonce.paging import ListView, every_item, make_cursor, read_cursor
 from payonce.payments.journal import ACCOUNT_PREFIX, BALANCE_COUNTERS, BALANCE_PARTITIONS, balance_partition, entry_of
 from payonce.payments.planning import load_payment
@@ -18,7 +18,7 @@ from payonce.ports import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payonce.domain.payment import PaymentStatus
+    from payonce.domain.payment import Payment, PaymentStatus
     from payonce.paging import Listing
     from payonce.payments.payment_work import Services
     from payonce.ports import Database, Item, Page
@@ -73,6 +73,7 @@ class PaymentFilter:
     """Which payments are listed; ``None`` does not restrict. Times are epoch milliseconds, both included."""
 
     reference: str | None = None
+    customer: str | None = None
     status: PaymentStatus | None = None
     created_from_ms: int | None = None
     created_until_ms: int | None = None
@@ -80,7 +81,17 @@ class PaymentFilter:
     def listing(self, merchant_id: str) -> Listing:
         """Return the name of the list, to which its cursors are bound."""
         bounds = [None if at_ms is None else str(at_ms) for at_ms in (self.created_from_ms, self.created_until_ms)]
-        return ("payments", merchant_id, self.reference, self.status, *bounds)
+        return ("payments", merchant_id, self.reference, self.customer, self.status, *bounds)
+
+    @property
+    def is_looked_for(self) -> bool:
+        """Whether payments of the list have to be read to know whether they are wanted."""
+        return self.status is not None or (self.reference is not None and self.customer is not None)
+
+    def takes(self, payment: Payment) -> bool:
+        """Return whether a payment of the list is wanted."""
+        named = self.reference in (None, payment.reference) and self.customer in (None, payment.customer)
+        return named and self.status in (None, payment.status)
 
 
 def list_payments(
@@ -93,8 +104,9 @@ def list_payments(
 ) -> ListView:
     """Return a page of payments, newest first, and the cursor of the next page.
 
-    A reference and a time are looked up; a status is looked for among the payments of the list, of which one page reads
-    a bounded number. Such a page may have fewer entries than asked for, or none, although a next one has more.
+    A reference, a customer and a time are looked up; a status is looked for among the payments of the list, and so is a
+    customer among those with the reference. One page reads a bounded number of them. Such a page may have fewer entries
+    than asked for, or none, although a next one has more.
     Eventually consistent: a payment committed a moment ago may be missing. Raises ``BodyMalformed`` for the cursor of
     another list.
     """
@@ -104,11 +116,11 @@ def list_payments(
     until = last if cursor is None else read_cursor(cursor, listing)[:-1]
     after = "" if wanted.created_from_ms is None else f"{wanted.created_from_ms:013d}"
     data: list[PaymentView] = []
-    for _ in range(1 if wanted.status is None else MAX_PAGES_LOOKED_THROUGH):
-        page = _keys(services, merchant_id, wanted.reference, after=after, until=until, limit=limit - len(data))
+    for _ in range(MAX_PAGES_LOOKED_THROUGH if wanted.is_looked_for else 1):
+        page = _keys(services, merchant_id, wanted, after=after, until=until, limit=limit - len(data))
         found = find_payments(services.database, merchant_id, [key["pk"] for key in page.items])
         payments = [found[key["pk"]] for key in page.items]
-        data += [payment_view(payment) for payment in payments if wanted.status in (None, payment.status)]
+        data += [payment_view(payment) for payment in payments if wanted.takes(payment)]
         if page.next_key is None or len(data) == limit:
             break
         until = page.next_key["created_key"][:-1]
@@ -116,9 +128,12 @@ def list_payments(
     return {"object": "list", "data": [*data], "next_cursor": more}
 
 
-def _keys(services: Services, merchant_id: str, reference: str | None, *, after: str, until: str, limit: int) -> Page:
-    if reference is not None:
-        return keys_by_reference(services.database, merchant_id, reference, after=after, until=until, limit=limit)
+def _keys(services: Services, merchant_id: str, wanted: PaymentFilter, *, after: str, until: str, limit: int) -> Page:
+    database = services.database
+    if wanted.reference is not None:
+        return keys_by_reference(database, merchant_id, wanted.reference, after=after, until=until, limit=limit)
+    if wanted.customer is not None:
+        return keys_by_customer(database, merchant_id, wanted.customer, after=after, until=until, limit=limit)
     return listed_keys(
         services.database, merchant_id, (FIRSTS,), after=after, until=until, descending=True, limit=limit
     )

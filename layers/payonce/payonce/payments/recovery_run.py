@@ -20,6 +20,11 @@ from payonce.payments.create import CreatePayment
 from payonce.payments.operation_settlement import OperationSettlement
 from payonce.payments.operations import CONFIRMATION, ConfirmationPlan, FollowUpPlan, PaymentPlan
 from payonce.payments.settlement import SETTLEMENT, PaymentSettlement
+from payonce.payments.setups.create_setup import CreateSetup
+from payonce.payments.setups.plans import SETUP_STEP, RevocationPlan, SetupPlan, SetupStepPlan
+from payonce.payments.setups.revoke import RevokeMethod
+from payonce.payments.setups.settlement import SetupSettlement
+from payonce.payments.setups.steps import setup_step_work
 from payonce.recovery.asker import Tally
 from payonce.recovery.messages import AskMessage
 
@@ -55,16 +60,40 @@ def work_for(
     if kind.startswith(COMMIT_ONLY_PREFIXES):
         return None
     if kind == SETTLEMENT:
-        settlement = OperationSettlement if "operation" in record.plan else PaymentSettlement
-        return settlement(record.plan, gateway_named, services)
+        return _settlement_of(record, gateway_named, services)
     if kind == CONFIRMATION:
         return ConfirmPayment(ConfirmationPlan.from_data(record.plan), gateway_named, services)
+    if kind == SETUP_STEP:
+        return setup_step_work(SetupStepPlan.from_data(record.plan), gateway_named, services)
     if kind not in OperationKind:
         raise MisconfiguredError(
             f"The claim is of the kind {kind!r}, unknown to this API. Other programs need a table of their own."
         )
-    if record.plan["kind"] == OperationKind.PAYMENT.value:
-        return CreatePayment(PaymentPlan.from_data(record.plan), gateway_named, services)
+    return _operation_of(OperationKind(kind), record, gateway_named, services)
+
+
+def _settlement_of(
+    record: IdempotencyRecord, gateway_named: Callable[[GatewayAddress], Gateway], services: Services
+) -> GatewayWork:
+    if "setup_id" in record.plan:
+        return SetupSettlement(record.plan, gateway_named, services)
+    settlement = OperationSettlement if "operation" in record.plan else PaymentSettlement
+    return settlement(record.plan, gateway_named, services)
+
+
+def _operation_of(
+    kind: OperationKind,
+    record: IdempotencyRecord,
+    gateway_named: Callable[[GatewayAddress], Gateway],
+    services: Services,
+) -> GatewayWork:
+    match kind:
+        case OperationKind.PAYMENT:
+            return CreatePayment(PaymentPlan.from_data(record.plan), gateway_named, services)
+        case OperationKind.SETUP:
+            return CreateSetup(SetupPlan.from_data(record.plan), gateway_named, services)
+        case OperationKind.REVOCATION:
+            return RevokeMethod(RevocationPlan.from_data(record.plan), gateway_named, services)
     return follow_up_work(FollowUpPlan.from_data(record.plan), gateway_named, services)
 
 

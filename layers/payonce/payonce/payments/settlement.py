@@ -29,14 +29,13 @@ from payonce.domain.gateway import (
     Pending,
     Succeeded,
 )
-from payonce.domain.payment import WAITING, Payment
 from payonce.idempotency.json_response import json_response
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.record_items import to_item, waiting_shard_of
 from payonce.idempotency.records import Completed, Draft, IdempotencyRecord, InDoubt, RecordStatus
 from payonce.observability import get_logger
 from payonce.payments.charging import Expired
-from payonce.payments.held import Held, expiry_of, instruction_of
+from payonce.payments.held import Held
 from payonce.payments.payment_work import GatewayWork
 from payonce.payments.representation import payment_path
 from payonce.payments.rules import NeverExecuted
@@ -45,9 +44,11 @@ from payonce.ports import Insert, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from payonce.domain.gateway import LookupOutcome
+    from payonce.domain.gateway import LookupOutcome, Unknown, WithdrawOutcome
     from payonce.domain.gateway_address import GatewayAddress
+    from payonce.domain.payment import Payment
     from payonce.idempotency.records import Claim, Conclusion, Plan, StoredResponse
+    from payonce.payments.held import HeldAtGateway
     from payonce.payments.operations import FollowUpPlan
     from payonce.payments.payment_work import Result, Services
     from payonce.ports import Gateway, Write
@@ -77,7 +78,14 @@ def settlement_write(payment: Payment, requested_by: str | None, *, at_ms: int) 
         "payment_id": payment.payment_id,
         "requested_by": requested_by,
     }
-    return _claim_write(payment.merchant_id, payment.payment_id, data, payment, at_ms=at_ms)
+    return settlement_claim_write(
+        payment.merchant_id,
+        payment.payment_id,
+        data,
+        resource=payment_path(payment.payment_id),
+        gateway=payment.gateway,
+        at_ms=at_ms,
+    )
 
 
 def operation_settlement_write(
@@ -90,10 +98,19 @@ def operation_settlement_write(
         "requested_by": requested_by,
         "gateway_operation_id": pending.gateway_object_id,
     }
-    return _claim_write(plan.merchant_id, plan.operation_id, data, payment, at_ms=at_ms)
+    return settlement_claim_write(
+        plan.merchant_id,
+        plan.operation_id,
+        data,
+        resource=payment_path(payment.payment_id),
+        gateway=payment.gateway,
+        at_ms=at_ms,
+    )
 
 
-def _claim_write(merchant_id: str, identity: str, data: Mapping[str, Any], payment: Payment, *, at_ms: int) -> Write:
+def settlement_claim_write(
+    merchant_id: str, identity: str, data: Mapping[str, Any], *, resource: str, gateway: str, at_ms: int
+) -> Write:
     """Return the write of a settlement's claim. Its lease is over already, so that anybody may take it over."""
     record = IdempotencyRecord(
         record_id=settlement_id(merchant_id, identity),
@@ -104,9 +121,9 @@ def _claim_write(merchant_id: str, identity: str, data: Mapping[str, Any], payme
         created_at_ms=at_ms,
         expires_at_ms=at_ms,
         lease_expires_at_ms=at_ms,
-        resource=payment_path(payment.payment_id),
+        resource=resource,
         plan=data,
-        lane=payment.gateway,
+        lane=gateway,
     )
     return Insert(Table.IDEMPOTENCY, {**to_item(record), "open_shard": waiting_shard_of(record.record_id)})
 
@@ -128,7 +145,7 @@ def parked(at_ms: int, draft: Callable[[], Draft] | None = None) -> InDoubt:
 
 
 class PaymentSettlement(GatewayWork):
-    """The work of a payment's settlement."""
+    """The work of a payment's settlement. A set-up's overrides what is read, and how an answer is understood."""
 
     def __init__(
         self, data: Mapping[str, Any], gateway_named: Callable[[GatewayAddress], Gateway], services: Services
@@ -152,25 +169,25 @@ class PaymentSettlement(GatewayWork):
 
     def prepare(self) -> tuple[Gateway, Instruction]:
         """See ``GatewayWork``."""
-        payment = self._held().payment
-        return self._gateway_named(payment.address), instruction_of(payment)
+        held = self._held()
+        return self._gateway_named(held.address), held.instruction
 
     def resume(self, claim: Claim) -> Conclusion:
         """See ``Work``. Asks, withdraws what the payer has let expire, and sends nothing again."""
-        payment = self._held().payment
-        if payment.status not in WAITING:
+        held = self._held()
+        if not held.waits:
             return Completed(lambda: Draft(_NOBODY_READS_IT, ()))
-        gateway, instruction = self._gateway_named(payment.address), instruction_of(payment)
-        outcome: LookupOutcome = gateway.find(instruction, self._inquiry_deadline(claim))
-        now_ms, expires_at_ms = self._clock.now_ms(), expiry_of(payment)
+        gateway, instruction = self._gateway_named(held.address), held.instruction
+        outcome = self._ask(gateway, instruction, claim)
+        now_ms, expires_at_ms = self._clock.now_ms(), held.expires_at_ms
         if isinstance(outcome, AwaitsPayer) and now_ms >= expires_at_ms:
-            outcome = gateway.withdraw(instruction, outcome, self._inquiry_deadline(claim))
+            outcome = self._withdraw(gateway, instruction, outcome, claim)
             if isinstance(outcome, Declined):
                 return Completed(partial(self.draft, Expired()))
         if isinstance(outcome, Succeeded | Declined):
             return Completed(partial(self.draft, outcome))
-        report_lost(outcome, payment.payment_id, gateway.name, since_ms=payment.created_at_ms, now_ms=now_ms)
-        at_ms = next_look_ms(now_ms, payment.created_at_ms)
+        report_lost(outcome, self._payment_id, gateway.name, since_ms=held.created_at_ms, now_ms=now_ms)
+        at_ms = next_look_ms(now_ms, held.created_at_ms)
         if now_ms < expires_at_ms:
             at_ms = min(at_ms, expires_at_ms)
         changed = partial(self.draft, outcome) if isinstance(outcome, Pending) else None
@@ -185,5 +202,13 @@ class PaymentSettlement(GatewayWork):
         """Return the writes that end the payment as failed: people have found that the gateway does not know it."""
         return self.draft(NeverExecuted()).writes
 
-    def _held(self) -> Held:
+    def _ask(self, gateway: Gateway, instruction: Instruction, claim: Claim) -> LookupOutcome:
+        return gateway.find(instruction, self._inquiry_deadline(claim))
+
+    def _withdraw(
+        self, gateway: Gateway, instruction: Instruction, waiting: AwaitsPayer, claim: Claim
+    ) -> WithdrawOutcome | Unknown:
+        return gateway.withdraw(instruction, waiting, self._inquiry_deadline(claim))
+
+    def _held(self) -> HeldAtGateway:
         return Held.read(self._database, self._merchant_id, self._payment_id)

@@ -39,6 +39,7 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
             {
                 "events-by-merchant": ("list_shard", "created_key"),
                 "payments-by-reference": ("reference_shard", "created_key"),
+                "payments-by-customer": ("customer_shard", "created_key"),
                 "events-by-day": ("day_shard", "created_at_ms"),
             },
             frozenset({"created_at_ms"}),

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
         Payment,
         PaymentChangeList,
         PaymentList,
+        PaymentMethod,
+        PaymentMethodList,
+        Setup,
+        SetupList,
         TestEvent,
         WebhookDelivery,
         WebhookDeliverySummary,
@@ -59,6 +63,7 @@ class AsyncCalls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
+        customer: str | None = None,
         status: Literal[
             "in_doubt",
             "requires_action",
@@ -79,7 +84,7 @@ class AsyncCalls(ABC):
         created_until_ms: int | None = None,
         **options: Unpack[ReadOptions],
     ) -> PaymentList:
-        """List payments, newest first, by reference, status or time of creation.
+        """List payments, newest first, by reference, customer, status or time of creation.
 
         Needs the scope `payments:read`.
         """
@@ -92,6 +97,7 @@ class AsyncCalls(ABC):
                         "limit": limit,
                         "cursor": cursor,
                         "reference": reference,
+                        "customer": customer,
                         "status": status,
                         "created_from_ms": created_from_ms,
                         "created_until_ms": created_until_ms,
@@ -107,6 +113,7 @@ class AsyncCalls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
+        customer: str | None = None,
         status: Literal[
             "in_doubt",
             "requires_action",
@@ -133,6 +140,7 @@ class AsyncCalls(ABC):
                 limit=limit,
                 cursor=cursor,
                 reference=reference,
+                customer=customer,
                 status=status,
                 created_from_ms=created_from_ms,
                 created_until_ms=created_until_ms,
@@ -340,6 +348,161 @@ class AsyncCalls(ABC):
         return cast(
             "DisputeList",
             await self._read(make_call(operations.LIST_PAYMENT_DISPUTES, path={"payment_id": payment_id}), options),
+        )
+
+    async def list_setups(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> SetupList:
+        """List a customer's setups, newest first.
+
+        Needs the scope `payments:read`.
+        """
+        return cast(
+            "SetupList",
+            await self._read(
+                make_call(operations.LIST_SETUPS, query={"customer": customer, "limit": limit, "cursor": cursor}),
+                options,
+            ),
+        )
+
+    async def each_setups(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> AsyncIterator[Setup]:
+        """Yield every item of ``list_setups``, from ``cursor`` on. A page is read when it is needed."""
+        while True:
+            page = await self.list_setups(customer=customer, limit=limit, cursor=cursor, **options)
+            for item in page["data"]:
+                yield item
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    async def create_setup(
+        self,
+        *,
+        customer: str,
+        payment_method: str,
+        currency: str,
+        payment_method_type: Literal["card", "wallet", "bank_debit", "bank_transfer", "pay_later", "voucher"]
+        | None = None,
+        return_url: str | None = None,
+        reference: str | None = None,
+        metadata: dict[str, str] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Answer[Setup]:
+        """Set a payment method up to be charged later, without a payment.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[Setup]",
+            await self._write(
+                make_call(
+                    operations.CREATE_SETUP,
+                    body=given(
+                        {"customer": customer, "payment_method": payment_method, "currency": currency},
+                        {
+                            "payment_method_type": payment_method_type,
+                            "return_url": return_url,
+                            "reference": reference,
+                            "metadata": metadata,
+                        },
+                    ),
+                ),
+                options,
+            ),
+        )
+
+    async def confirm_setup(
+        self, setup_id: str, *, payment_result: str, **options: Unpack[WriteOptions]
+    ) -> Answer[Setup]:
+        """Confirm a setup with what its payer came back with.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[Setup]",
+            await self._write(
+                make_call(
+                    operations.CONFIRM_SETUP,
+                    path={"setup_id": setup_id},
+                    body=given({"payment_result": payment_result}, {}),
+                ),
+                options,
+            ),
+        )
+
+    async def cancel_setup(self, setup_id: str, **options: Unpack[WriteOptions]) -> Answer[Setup]:
+        """Cancel a setup that waits for its payer.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[Setup]",
+            await self._write(make_call(operations.CANCEL_SETUP, path={"setup_id": setup_id}, body={}), options),
+        )
+
+    async def revoke_payment_method(
+        self, payment_method_id: str, **options: Unpack[WriteOptions]
+    ) -> Answer[PaymentMethod]:
+        """Revoke a saved payment method, so that it is charged no more.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[PaymentMethod]",
+            await self._write(
+                make_call(operations.REVOKE_PAYMENT_METHOD, path={"payment_method_id": payment_method_id}, body={}),
+                options,
+            ),
+        )
+
+    async def get_setup(self, setup_id: str, **options: Unpack[ReadOptions]) -> Setup:
+        """Read a setup.
+
+        Needs the scope `payments:read`.
+        """
+        return cast("Setup", await self._read(make_call(operations.GET_SETUP, path={"setup_id": setup_id}), options))
+
+    async def list_payment_methods(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> PaymentMethodList:
+        """List a customer's saved payment methods, newest first.
+
+        Needs the scope `payments:read`.
+        """
+        return cast(
+            "PaymentMethodList",
+            await self._read(
+                make_call(
+                    operations.LIST_PAYMENT_METHODS, query={"customer": customer, "limit": limit, "cursor": cursor}
+                ),
+                options,
+            ),
+        )
+
+    async def each_payment_methods(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> AsyncIterator[PaymentMethod]:
+        """Yield every item of ``list_payment_methods``, from ``cursor`` on. A page is read when it is needed."""
+        while True:
+            page = await self.list_payment_methods(customer=customer, limit=limit, cursor=cursor, **options)
+            for item in page["data"]:
+                yield item
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    async def get_payment_method(self, payment_method_id: str, **options: Unpack[ReadOptions]) -> PaymentMethod:
+        """Read a saved payment method.
+
+        Needs the scope `payments:read`.
+        """
+        return cast(
+            "PaymentMethod",
+            await self._read(
+                make_call(operations.GET_PAYMENT_METHOD, path={"payment_method_id": payment_method_id}), options
+            ),
         )
 
     async def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> WebhookEndpointList:

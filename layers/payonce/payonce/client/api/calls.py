@@ -31,6 +31,10 @@ if TYPE_CHECKING:
         Payment,
         PaymentChangeList,
         PaymentList,
+        PaymentMethod,
+        PaymentMethodList,
+        Setup,
+        SetupList,
         TestEvent,
         WebhookDelivery,
         WebhookDeliverySummary,
@@ -65,6 +69,22 @@ LIST_DISPUTES = Route("list_disputes", "GET", "/disputes", False, frozenset({"li
 GET_DISPUTE = Route("get_dispute", "GET", "/disputes/{dispute_id}", False, frozenset({"dispute"}))
 LIST_PAYMENT_DISPUTES = Route(
     "list_payment_disputes", "GET", "/payments/{payment_id}/disputes", False, frozenset({"list"})
+)
+LIST_SETUPS = Route("list_setups", "GET", "/setups", False, frozenset({"list"}))
+CREATE_SETUP = Route("create_setup", "POST", "/setups", True, frozenset({"setup"}))
+CONFIRM_SETUP = Route("confirm_setup", "POST", "/setups/{setup_id}/confirmations", True, frozenset({"setup"}))
+CANCEL_SETUP = Route("cancel_setup", "POST", "/setups/{setup_id}/cancellations", True, frozenset({"setup"}))
+REVOKE_PAYMENT_METHOD = Route(
+    "revoke_payment_method",
+    "POST",
+    "/payment_methods/{payment_method_id}/revocations",
+    True,
+    frozenset({"payment_method"}),
+)
+GET_SETUP = Route("get_setup", "GET", "/setups/{setup_id}", False, frozenset({"setup"}))
+LIST_PAYMENT_METHODS = Route("list_payment_methods", "GET", "/payment_methods", False, frozenset({"list"}))
+GET_PAYMENT_METHOD = Route(
+    "get_payment_method", "GET", "/payment_methods/{payment_method_id}", False, frozenset({"payment_method"})
 )
 LIST_WEBHOOK_ENDPOINTS = Route("list_webhook_endpoints", "GET", "/webhook_endpoints", False, frozenset({"list"}))
 CREATE_WEBHOOK_ENDPOINT = Route(
@@ -158,6 +178,7 @@ class Calls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
+        customer: str | None = None,
         status: Literal[
             "in_doubt",
             "requires_action",
@@ -178,7 +199,7 @@ class Calls(ABC):
         created_until_ms: int | None = None,
         **options: Unpack[ReadOptions],
     ) -> PaymentList:
-        """List payments, newest first, by reference, status or time of creation.
+        """List payments, newest first, by reference, customer, status or time of creation.
 
         Needs the scope `payments:read`.
         """
@@ -191,6 +212,7 @@ class Calls(ABC):
                         "limit": limit,
                         "cursor": cursor,
                         "reference": reference,
+                        "customer": customer,
                         "status": status,
                         "created_from_ms": created_from_ms,
                         "created_until_ms": created_until_ms,
@@ -206,6 +228,7 @@ class Calls(ABC):
         limit: int | None = None,
         cursor: str | None = None,
         reference: str | None = None,
+        customer: str | None = None,
         status: Literal[
             "in_doubt",
             "requires_action",
@@ -232,6 +255,7 @@ class Calls(ABC):
                 limit=limit,
                 cursor=cursor,
                 reference=reference,
+                customer=customer,
                 status=status,
                 created_from_ms=created_from_ms,
                 created_until_ms=created_until_ms,
@@ -423,6 +447,143 @@ class Calls(ABC):
         """
         return cast(
             "DisputeList", self._read(make_call(LIST_PAYMENT_DISPUTES, path={"payment_id": payment_id}), options)
+        )
+
+    def list_setups(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> SetupList:
+        """List a customer's setups, newest first.
+
+        Needs the scope `payments:read`.
+        """
+        return cast(
+            "SetupList",
+            self._read(make_call(LIST_SETUPS, query={"customer": customer, "limit": limit, "cursor": cursor}), options),
+        )
+
+    def each_setups(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> Iterator[Setup]:
+        """Yield every item of ``list_setups``, from ``cursor`` on. A page is read when it is needed."""
+        while True:
+            page = self.list_setups(customer=customer, limit=limit, cursor=cursor, **options)
+            yield from page["data"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def create_setup(
+        self,
+        *,
+        customer: str,
+        payment_method: str,
+        currency: str,
+        payment_method_type: Literal["card", "wallet", "bank_debit", "bank_transfer", "pay_later", "voucher"]
+        | None = None,
+        return_url: str | None = None,
+        reference: str | None = None,
+        metadata: dict[str, str] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Answer[Setup]:
+        """Set a payment method up to be charged later, without a payment.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[Setup]",
+            self._write(
+                make_call(
+                    CREATE_SETUP,
+                    body=given(
+                        {"customer": customer, "payment_method": payment_method, "currency": currency},
+                        {
+                            "payment_method_type": payment_method_type,
+                            "return_url": return_url,
+                            "reference": reference,
+                            "metadata": metadata,
+                        },
+                    ),
+                ),
+                options,
+            ),
+        )
+
+    def confirm_setup(self, setup_id: str, *, payment_result: str, **options: Unpack[WriteOptions]) -> Answer[Setup]:
+        """Confirm a setup with what its payer came back with.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[Setup]",
+            self._write(
+                make_call(
+                    CONFIRM_SETUP, path={"setup_id": setup_id}, body=given({"payment_result": payment_result}, {})
+                ),
+                options,
+            ),
+        )
+
+    def cancel_setup(self, setup_id: str, **options: Unpack[WriteOptions]) -> Answer[Setup]:
+        """Cancel a setup that waits for its payer.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[Setup]", self._write(make_call(CANCEL_SETUP, path={"setup_id": setup_id}, body={}), options)
+        )
+
+    def revoke_payment_method(self, payment_method_id: str, **options: Unpack[WriteOptions]) -> Answer[PaymentMethod]:
+        """Revoke a saved payment method, so that it is charged no more.
+
+        Needs the scope `payments:write`. Raises ``Declined`` and the other ends of payonce.client.errors.
+        """
+        return cast(
+            "Answer[PaymentMethod]",
+            self._write(
+                make_call(REVOKE_PAYMENT_METHOD, path={"payment_method_id": payment_method_id}, body={}), options
+            ),
+        )
+
+    def get_setup(self, setup_id: str, **options: Unpack[ReadOptions]) -> Setup:
+        """Read a setup.
+
+        Needs the scope `payments:read`.
+        """
+        return cast("Setup", self._read(make_call(GET_SETUP, path={"setup_id": setup_id}), options))
+
+    def list_payment_methods(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> PaymentMethodList:
+        """List a customer's saved payment methods, newest first.
+
+        Needs the scope `payments:read`.
+        """
+        return cast(
+            "PaymentMethodList",
+            self._read(
+                make_call(LIST_PAYMENT_METHODS, query={"customer": customer, "limit": limit, "cursor": cursor}), options
+            ),
+        )
+
+    def each_payment_methods(
+        self, *, customer: str, limit: int | None = None, cursor: str | None = None, **options: Unpack[ReadOptions]
+    ) -> Iterator[PaymentMethod]:
+        """Yield every item of ``list_payment_methods``, from ``cursor`` on. A page is read when it is needed."""
+        while True:
+            page = self.list_payment_methods(customer=customer, limit=limit, cursor=cursor, **options)
+            yield from page["data"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def get_payment_method(self, payment_method_id: str, **options: Unpack[ReadOptions]) -> PaymentMethod:
+        """Read a saved payment method.
+
+        Needs the scope `payments:read`.
+        """
+        return cast(
+            "PaymentMethod",
+            self._read(make_call(GET_PAYMENT_METHOD, path={"payment_method_id": payment_method_id}), options),
         )
 
     def list_webhook_endpoints(self, **options: Unpack[ReadOptions]) -> WebhookEndpointList:

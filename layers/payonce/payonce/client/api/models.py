@@ -130,6 +130,53 @@ class Balance(TypedDict):
     balance_minor: int
 
 
+class Setup(TypedDict):
+    """What the API calls Setup."""
+
+    id: str
+    object: Literal["setup"]
+    status: Literal[
+        "in_doubt", "requires_action", "processing", "succeeded", "declined", "failed", "canceled", "expired"
+    ]
+    customer: str
+    payment_method: str
+    payment_method_type: Literal["card", "wallet", "bank_debit", "bank_transfer", "pay_later", "voucher"]
+    currency: str
+    saved_payment_method: str | None
+    reference: str | None
+    metadata: dict[str, str]
+    gateway: str
+    attempts: int
+    decline_code: str | None
+    next_action: NextAction | None
+    created_at_ms: int
+    updated_at_ms: int
+    version: int
+
+
+class Mandate(TypedDict):
+    """What the API calls Mandate."""
+
+    id: str
+    status: Literal["active", "revoked"]
+
+
+class PaymentMethod(TypedDict):
+    """What the API calls PaymentMethod."""
+
+    id: str
+    object: Literal["payment_method"]
+    status: Literal["active", "revoking", "revoked"]
+    customer: str
+    type: Literal["card", "wallet", "bank_debit", "bank_transfer", "pay_later", "voucher"]
+    gateway: str
+    mandate: Mandate | None
+    made_by: str
+    created_at_ms: int
+    updated_at_ms: int
+    version: int
+
+
 class WebhookKey(TypedDict):
     """What the API calls WebhookKey."""
 
@@ -581,6 +628,22 @@ class DisputeList(TypedDict):
     next_cursor: NotRequired[str | None]
 
 
+class SetupList(TypedDict):
+    """What the API calls SetupList."""
+
+    object: Literal["list"]
+    data: list[Setup]
+    next_cursor: NotRequired[str | None]
+
+
+class PaymentMethodList(TypedDict):
+    """What the API calls PaymentMethodList."""
+
+    object: Literal["list"]
+    data: list[PaymentMethod]
+    next_cursor: NotRequired[str | None]
+
+
 class WebhookEndpointList(TypedDict):
     """What the API calls WebhookEndpointList."""
 
@@ -665,6 +728,37 @@ class PaymentEvent(TypedDict):
     data: Payment
 
 
+class PaymentMethodEvent(TypedDict):
+    """An event with such `data`."""
+
+    id: str
+    type: Literal["payment_method.revoked", "payment_method.revoked_at_gateway", "payment_method.saved"]
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: PaymentMethod
+
+
+class SetupEvent(TypedDict):
+    """An event with such `data`."""
+
+    id: str
+    type: Literal[
+        "setup.canceled",
+        "setup.declined",
+        "setup.expired",
+        "setup.failed",
+        "setup.in_doubt",
+        "setup.processing",
+        "setup.requires_action",
+        "setup.succeeded",
+    ]
+    api_version: str
+    created_at_ms: int
+    sequence: int
+    data: Setup
+
+
 class WebhookEndpointEvent(TypedDict):
     """An event with such `data`."""
 
@@ -695,7 +789,9 @@ class CustomEvent(TypedDict):
     data: dict[str, Any]
 
 
-type Event = OperationEvent | DisputeEvent | PaymentEvent | WebhookEndpointEvent | CustomEvent
+type Event = (
+    OperationEvent | DisputeEvent | PaymentEvent | PaymentMethodEvent | SetupEvent | WebhookEndpointEvent | CustomEvent
+)
 
 
 class FieldError(TypedDict):
@@ -950,6 +1046,17 @@ class NotFoundProblem(TypedDict):
     documentation: NotRequired[str]
 
 
+class NotSupportedProblem(TypedDict):
+    """No gateway of yours can do this. What to do: docs/problems.md#not-supported"""
+
+    type: Literal["urn:payonce:problem:not-supported"]
+    title: Literal["No gateway of yours can do this"]
+    status: Literal[400]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
 class OutcomeUnknownProblem(TypedDict):
     """It may have been executed, or may be yet. What to do: docs/problems.md#outcome-unknown"""
 
@@ -1006,6 +1113,17 @@ class SelfApprovalProblem(TypedDict):
     type: Literal["urn:payonce:problem:self-approval"]
     title: Literal["A second person has to decide"]
     status: Literal[403]
+    detail: str
+    retryable: Literal[False]
+    documentation: NotRequired[str]
+
+
+class SetupStateProblem(TypedDict):
+    """The state of the setup or payment method does not allow this. What to do: docs/problems.md#setup-state"""
+
+    type: Literal["urn:payonce:problem:setup-state"]
+    title: Literal["The state of the setup or payment method does not allow this"]
+    status: Literal[409]
     detail: str
     retryable: Literal[False]
     documentation: NotRequired[str]

@@ -11,6 +11,7 @@ from payonce.gateways.check import (
     key_checks,
     money_checks,
     payer_checks,
+    setup_checks,
 )
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     *key_checks.CHECKS,
     *capability_checks.CHECKS,
     *payer_checks.CHECKS,
+    *setup_checks.CHECKS,
     *event_checks.CHECKS,
     *fault_checks.CHECKS,
 )

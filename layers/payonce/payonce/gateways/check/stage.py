@@ -21,7 +21,7 @@ from payonce.domain.gateway import (
     Unknown,
 )
 from payonce.domain.ids import UlidSource, gateway_reference
-from payonce.domain.money import Money
+from payonce.domain.money import Money, Zero
 from payonce.gateways.check.vendor import NotBroughtError, Token
 from payonce.ports import Deadline
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from payonce.domain.gateway import (
         ChargeOutcome,
         LookupOutcome,
+        MethodSaved,
         PaymentMethodType,
         SubmitOutcome,
         WithdrawOutcome,
@@ -48,6 +49,7 @@ ASKS = 40
 PAUSE_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 45
 RETURN_URL = "https://shop.example/back"
+CUSTOMER = "customer-7"  # of set-ups, where the vendor needs no customer that it knows
 
 
 class BrokenError(Exception):
@@ -112,6 +114,32 @@ class Stage:
             money=Money(amount_minor, self.vendor.currency),
             first_submitted_at_ms=self.clock.now_ms(),
             gateway_charge_id=charge_id,
+        )
+
+    def setup(self, token: Token = Token.OK) -> Instruction:
+        """Return a new set-up of the vendor's ordinary method. ``NotClaimedError`` if the adapter has no set-ups."""
+        self.need(OperationKind.SETUP in self.capabilities.operations, f"operations lacks {OperationKind.SETUP}")
+        identity = self._ids.new("setup")
+        return replace(
+            self.payment(token),
+            kind=OperationKind.SETUP,
+            gateway_reference=gateway_reference(identity, 1),
+            payment_id=identity,
+            money=Zero(0, self.vendor.currency),
+            customer=self.vendor.customer or CUSTOMER,
+        )
+
+    def revocation(self, setup: Instruction, saved: MethodSaved) -> Instruction:
+        """Return a new revocation of what a set-up has saved. ``NotClaimedError`` if the adapter has none."""
+        kind = OperationKind.REVOCATION
+        self.need(kind in self.capabilities.operations, f"operations lacks {kind}")
+        return replace(
+            setup,
+            kind=kind,
+            gateway_reference=gateway_reference(self._ids.new("rev"), 1),
+            payment_method=saved.token,
+            gateway_charge_id=saved.mandate_id,
+            first_submitted_at_ms=self.clock.now_ms(),
         )
 
     def soon(self, seconds: float = PATIENT_SECONDS) -> Deadline:
@@ -227,7 +255,7 @@ class Stage:
 
 def held(instruction: Instruction, pending: Pending) -> Instruction:
     """Return the instruction as it is looked up while the gateway holds it: by its own object's id."""
-    if instruction.kind is not OperationKind.PAYMENT:
+    if instruction.kind not in {OperationKind.PAYMENT, OperationKind.SETUP}:
         return replace(instruction, gateway_operation_id=pending.gateway_object_id)
     return replace(instruction, gateway_charge_id=pending.gateway_object_id)
 

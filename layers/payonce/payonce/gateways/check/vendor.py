@@ -29,6 +29,7 @@ class Token(StrEnum):
     NEEDS_CONFIRMATION = "needs_confirmation"  # the payer is asked, and what comes back has to be confirmed
     DEBIT = "debit"  # succeeds days later
     DEBIT_FAILS = "debit_fails"  # fails days later
+    DECLINED_AT_SETUP = "declined_at_setup"  # can't be saved: elsewhere a method may be saved and declined later
 
 
 class VendorFault(StrEnum):
@@ -74,8 +75,9 @@ class Vendor:
     def count(self, instruction: Instruction) -> int:
         """Return how often the instruction was executed, from the server's books and never through the adapter.
 
-        What took, holds or gave back money counts, and so does a payment that its payer can still pay. What was
-        declined or canceled does not. Two for one instruction are a double charge.
+        What took, holds or gave back money counts, and so does a payment that its payer can still pay, and a set-up
+        that has saved a method or still may. What was declined or canceled does not. Two for one instruction are a
+        double charge.
         """
         raise NotImplementedError
 
