@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payonce.cli import audit, breaks, keys
+from payonce.cli import audit, breaks, idempotency_keys
 from payonce.cli import main as cli
 from payonce.cli.support import shown, time_of
 from payonce.idempotency.audit import AuditEntry, Transition
@@ -35,7 +35,7 @@ EXPORT = ("audit", "export", "--audit-table", "a")
 @pytest.fixture
 def run(application: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command on the application in memory; return (exit code, standard output, standard error)."""
-    for module in (keys, audit, breaks):
+    for module in (idempotency_keys, audit, breaks):
         monkeypatch.setattr(module, "application_of", lambda *_: application)
 
     def command(*arguments: str) -> tuple[int, str, str]:
