@@ -54,9 +54,9 @@ def started(application: Application) -> list[tuple[str, int]]:
 def test_what_awaits_approval_is_listed_and_shown_with_what_comes_next(application: Application, run: Any) -> None:
     a_proposal(application)
     code, out, _ = run("list")
-    assert (code, out.count(ID), "1050 EUR" in out, "next: corrections show" in out) == (0, 1, True, True)
+    assert (code, out.count(ID), "1050 EUR" in out, "next: payonce corrections show" in out) == (0, 1, True, True)
     code, out, _ = run("show", ID)
-    assert f"corrections approve {ID} --version 1 --operator NAME" in out
+    assert f"payonce corrections approve {ID} --version 1 --operator NAME" in out
     assert "somebody else than reconciliation" in out
     assert run("list", "--status", "approved")[1] == "no correction is approved\n"
 
@@ -143,7 +143,7 @@ def test_what_failed_and_the_rest_of_what_was_given_back_in_part_are_resumed(
 
 def test_what_the_gateway_declined_is_resumed_by_people(application: Application, run: Any) -> None:
     a_proposal(application, status=CorrectionStatus.FAILED, outcome="declined")
-    assert f"corrections resume {ID} begins attempt 2" in run("show", ID)[1]
+    assert f"payonce corrections resume {ID} begins attempt 2" in run("show", ID)[1]
     assert (run("resume", ID)[0], started(application)) == (0, [(ID, 2)])
 
 

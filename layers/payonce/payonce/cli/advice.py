@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from payonce.cli.output import Exit
-from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, PayonceError, StoreUnavailable, UpstreamUnavailable
+from payonce.domain.errors import (
+    MisconfiguredError,
+    OutcomeUnknown,
+    PayonceError,
+    StoreUnavailable,
+    UpstreamUnavailable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # The extra that brings a package, where a family needs another than the one named after it.
 EXTRA_OF_PACKAGE: Final = {"boto3": "dynamodb", "botocore": "dynamodb", "redis": "redis", "stripe": "stripe"}
@@ -44,7 +50,9 @@ NOT_ALLOWED: Final = frozenset({"AccessDenied", "AccessDeniedException", "Unauth
 CLOCK: Final = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
 # A signature's time is off: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 _CLOCK_WORDS: Final = re.compile(r"Signature (expired|not yet current)")
-MISSING: Final = frozenset({"ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+MISSING: Final = frozenset(
+    {"ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ def advice_of(error: BaseException, command: str = "") -> Advice | None:
     if isinstance(error, StoreUnavailable):
         return Advice("store_unavailable", _RETRY.sub("", error.detail), "Run the command again.")
     if isinstance(error, UpstreamUnavailable):
-        return Advice("dead_endpoint", error.detail, "payonce doctor looks at the stack; payonce up starts the local one.")
+        return Advice("dead_endpoint", error.detail, "payonce doctor looks at it; payonce up starts the local one.")
     if isinstance(error, MisconfiguredError):
         return Advice("misconfigured", error.detail, code=Exit.REFUSED)
     if isinstance(error, PayonceError):
@@ -83,7 +91,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while following is not None and following not in seen:
         seen.append(following)
         yield following
-        following = following.__cause__ or following.__context__
+        # `from None` says that the cause is no news, except for a package that is not installed.
+        context = following.__context__
+        hidden = following.__suppress_context__ and not isinstance(context, ImportError)
+        following = following.__cause__ or (None if hidden else context)
 
 
 def _words(name: str) -> str:
@@ -110,7 +121,7 @@ def _of_aws(error: BaseException) -> Advice | None:
         case sdk.NoRegionError():
             return Advice("no_region", "No region is named.", "export AWS_REGION=eu-central-1, or the stack's region")
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError() | sdk.CredentialRetrievalError():
-            cure = "Sign in, as with `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            cure = "Sign in (`aws sso login`), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             return Advice("no_credentials", f"There are no AWS credentials here: {_one_line(error)}", cure)
         case sdk.ProfileNotFound():
             return Advice("no_profile", _one_line(error), "aws configure list-profiles shows the profiles there are.")
@@ -134,7 +145,7 @@ def _unreachable(error: BaseException) -> Advice:
     return Advice("dead_endpoint", f"{url or 'The service'} can't be reached.", cure)
 
 
-def refusal(error: dict[str, Any], operation: str) -> Advice | None:
+def refusal(error: Mapping[str, Any], operation: str) -> Advice | None:
     """Return what to say about a service's refusal, or ``None`` for one that means something to the command itself."""
     code, message = str(error.get("Code", "")), str(error.get("Message", "")).strip()
     if code in CLOCK or _CLOCK_WORDS.search(message):

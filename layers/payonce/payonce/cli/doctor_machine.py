@@ -140,7 +140,9 @@ def _docker(*, needed: bool) -> Finding:
         return note("docker", "not looked at: only `make sam-local` needs it (--sam-local)")
     command = shutil.which("docker")
     if command is None:
-        return problem("docker", "is not installed; `make sam-local` needs it", "https://docs.docker.com/engine/install")
+        return problem(
+            "docker", "is not installed; `make sam-local` needs it", "https://docs.docker.com/engine/install"
+        )
     try:
         done = subprocess.run(  # noqa: S603 - the command is the one that `make sam-local` runs
             [command, "info"], capture_output=True, text=True, timeout=DOCKER_TIMEOUT_SECONDS, check=False

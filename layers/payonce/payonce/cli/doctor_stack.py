@@ -1,4 +1,4 @@
-"""What ``doctor`` looks at beyond this machine: region, credentials, clock, the stack, its tables, its API and a key."""
+"""What ``doctor`` looks at beyond this machine: region, clock, credentials, the stack, its tables, API and key."""
 
 from __future__ import annotations
 

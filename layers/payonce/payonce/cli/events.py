@@ -28,7 +28,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the parser of ``events tail``."""
     events = commands.add_parser("events").add_subparsers(dest="action", required=True, metavar="COMMAND")
     tail = events.add_parser("tail", help="print the last events, and then each new one")
-    tail.add_argument("--after", metavar="CURSOR", help="begin after this one, as an earlier tail printed it at its end")
+    tail.add_argument(
+        "--after", metavar="CURSOR", help="begin after this one, which an earlier tail printed at its end"
+    )
     tail.add_argument(
         "--last",
         type=int,

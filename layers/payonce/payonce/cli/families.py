@@ -106,8 +106,8 @@ def _at(words: Sequence[str]) -> int:
 class Parser(argparse.ArgumentParser):
     """A parser that takes no shortened options, and says which word was probably meant."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, allow_abbrev=False, **options)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words and leave with 2; as a JSON document if ``--json`` is among them."""
@@ -139,7 +139,7 @@ def make_parser(chosen: Family | None = None, *, whole: bool = False) -> Parser:
     Raises ``ModuleNotFoundError`` if a package that the family needs is not installed.
     """
     parser = Parser(prog="payonce", description="Take payments once, and operate what takes them.", epilog=_EPILOG)
-    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("--version", action="store_true", dest="tell_version", help="print the version")
     parser.add_argument(
         "--stack", metavar="STACK", help="the deployed stack (default: $PAYONCE_STACK); also after the command"
     )

@@ -77,7 +77,9 @@ def _show(application: Application | SidecarDesk, options: argparse.Namespace, k
         history = list(application.audit_trail.history(stored_id))
         for entry in history:
             why = f": {entry.reason}" if entry.reason else ""
-            text += f"  {shown(entry.at_ms)}  {entry.transition.value:<10}  fence {entry.fence}  {entry.principal}{why}\n"
+            text += (
+                f"  {shown(entry.at_ms)}  {entry.transition.value:<10}  fence {entry.fence}  {entry.principal}{why}\n"
+            )
         text += "\n"
         data.append({**view, "gateway_reference": reference, "next": next_step(view, now_ms), "history": history})
     tell(options, listed(data), text)

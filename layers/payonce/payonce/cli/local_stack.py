@@ -26,7 +26,7 @@ _OTHER_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FIL
 
 
 def checkout(start: Path | None = None) -> Path | None:
-    """Return the checkout that this package is of, else the one around ``start`` (the present folder), else ``None``."""
+    """Return the checkout that this package is of, else that around ``start`` (the present folder), else ``None``."""
     package = Path(payonce.__file__).resolve()
     here = (start or Path.cwd()).resolve()
     for folder in (*package.parents, here, *here.parents):

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _told(error, "--json" in words, chosen.name if chosen else "")
     options = parser.parse_args(words)
-    if options.version:
+    if options.tell_version:
         from payonce import __version__
 
         sys.stdout.write(f"payonce {__version__}\n")

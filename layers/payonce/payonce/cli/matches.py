@@ -168,7 +168,11 @@ def _match_on_stack(options: argparse.Namespace, environment: Mapping[str, str])
     made = desk.match(
         options.rows, reason=options.reason, by=options.operator, accept_difference=options.accept_difference
     )
-    tell(options, made, f"matched {len(made.rows)} rows: {made.match_id}\nnext: the next run closes what it no longer finds")
+    tell(
+        options,
+        made,
+        f"matched {len(made.rows)} rows: {made.match_id}\nnext: the next run closes what it no longer finds",
+    )
 
 
 def _unmatch_on_stack(options: argparse.Namespace, environment: Mapping[str, str]) -> None:

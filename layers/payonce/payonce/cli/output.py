@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Exit(IntEnum):
     """The exit codes of every command; docs/command.md has them for people.
 
-    The kinds are those of the AWS CLI (https://docs.aws.amazon.com/cli/latest/topic/return-codes.html), which also tells
-    a wrong word from a missing environment, with small numbers as of gh
+    The kinds are those of the AWS CLI (https://docs.aws.amazon.com/cli/latest/topic/return-codes.html), which tells a
+    wrong word from a missing environment, with small numbers as of gh
     (https://cli.github.com/manual/gh_help_exit-codes), and one more for what only payments have: not known.
     """
 

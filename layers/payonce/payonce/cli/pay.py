@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import uuid
@@ -13,6 +12,7 @@ from payonce.cli.output import Exit, tell
 from payonce.domain.errors import OutcomeUnknown, UpstreamUnavailable
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
 
 DEFAULT_PATIENCE_SECONDS: Final = 60

@@ -73,7 +73,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument("--as-of", metavar="ISO", help="judge as of this time (default: the latest time in the files)")
     command.add_argument("--report", type=Path, metavar="out.html", help="write the report, one HTML file")
-    command.add_argument("--json", type=Path, metavar="out.json", help="write every break with its evidence (-: to standard output)")
+    command.add_argument(
+        "--json", type=Path, metavar="out.json", help="write every break with its evidence (-: to standard output)"
+    )
     reconcile_exports.add_options(command)
     command.add_argument("--manifest", type=Path, metavar="chain.jsonl", help="add the run to this chain")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from payonce.cli.output import Exit, listed, tell
 from payonce.cli.routing_decisions import explain_decision, list_decisions, replay_decision
-from payonce.cli.routing_options import TABLES, add_commands
 from payonce.cli.routing_documents import entry_document, show_document
+from payonce.cli.routing_options import TABLES, add_commands
 from payonce.cli.routing_views import (
     Configured,
     entry_line,

@@ -76,8 +76,7 @@ def describe(name: str, client: Any = None) -> dict[str, Any]:
 
     try:
         cloudformation = client or boto3.client("cloudformation")
-        found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        return found
+        return dict(cloudformation.describe_stacks(StackName=name)["Stacks"][0])
     except ClientError as error:
         raise MisconfiguredError(f"The stack {name} can't be read: {error.response['Error']['Message']}") from error
     except BotoCoreError as error:

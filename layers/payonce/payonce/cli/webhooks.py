@@ -28,12 +28,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     webhooks = commands.add_parser("webhooks").add_subparsers(dest="action", required=True, metavar="COMMAND")
     listen = webhooks.add_parser("listen", help="receive on loopback, verify, print, and forward to a local port")
     listen.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"to listen on (default {DEFAULT_PORT}; 0: any)")
-    listen.add_argument("--forward-to", metavar="PORT_OR_URL", help="a service of yours, such as 3000/hooks; it answers")
+    listen.add_argument(
+        "--forward-to", metavar="PORT_OR_URL", help="a service of yours, such as 3000/hooks; it answers"
+    )
     listen.add_argument(
         "--register", action="store_true", help="create an endpoint on the stack for this, and delete it at the end"
     )
     listen.add_argument("--url", help="with --register: how the stack reaches this machine (default: its loopback)")
-    listen.add_argument("--type", action="append", metavar="TYPE", help="with --register: such as payment.* (default: *)")
+    listen.add_argument(
+        "--type", action="append", metavar="TYPE", help="with --register: such as payment.* (default: *)"
+    )
     listen.add_argument("--count", type=int, metavar="N", help="end after so many")
     add_api_option(listen)
     verify = webhooks.add_parser("verify", help="check one webhook; the body is read from a file or standard input")
@@ -41,7 +45,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verify.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="repeat for all three")
     for command in (listen, verify):
         command.add_argument(
-            "--secret-file", type=Path, metavar="FILE", help=f"whsec_... or whpk_..., one a line (or ${SECRET_VARIABLE})"
+            "--secret-file",
+            type=Path,
+            metavar="FILE",
+            help=f"whsec_... or whpk_..., one a line (or ${SECRET_VARIABLE})",
         )
         command.add_argument(
             "--tolerance",
