@@ -116,7 +116,7 @@ def demonstrate(cloud: LocalCloud) -> None:
     stack = deploy(cloud)
     # Only the last shop is routed: the others demonstrate a single bank.
     merchant_id, api_key = stack.create_merchant("Demo shop", gateway="sandbox_bank", holder="ann")
-    console.print(f"created merchant {merchant_id} (payonce create-merchant)")
+    console.print(f"created merchant {merchant_id} (payonce merchants create)")
     shop = Shop(stack.api_url, api_key, urllib3.PoolManager(maxsize=BURST, retries=False))
     walk(stack, shop)
     books(stack, shop)

@@ -114,13 +114,13 @@ class Stack:
     ) -> tuple[str, str]:
         """Create a merchant with the operator's command; return (merchant id, API key)."""
         words = self.operator(
-            "create-merchant", name, "--gateway", gateway, "--holder", holder, *_scoped(scopes)
+            "merchants", "create", name, "--gateway", gateway, "--holder", holder, *_scoped(scopes)
         ).stdout.split()
         return words[1], words[5]
 
     def create_key(self, merchant_id: str, *, scopes: Sequence[str] = (), holder: str = "") -> str:
         """Create a further API key of the merchant with the operator's command; return it."""
-        return self.operator("create-key", merchant_id, "--holder", holder, *_scoped(scopes)).stdout.split()[5]
+        return self.operator("keys", "create", merchant_id, "--holder", holder, *_scoped(scopes)).stdout.split()[5]
 
     def operator(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the operator's command with the stack's tables. Raises ``CalledProcessError`` with ``check``."""

@@ -28,16 +28,21 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     keys = commands.add_parser("keys").add_subparsers(dest="action", required=True, metavar="COMMAND")
     merchant = merchants.add_parser("create", help="create a merchant and a first API key")
     merchant.add_argument("name", metavar="NAME")
-    merchant.add_argument("--gateway", default="", help="route its payments to this gateway, not the default")
+    merchant.add_argument(
+        "--gateway", metavar="GATEWAY", default="", help="route its payments to this gateway, not the default"
+    )
     key = keys.add_parser("create", help="create a further API key of a merchant")
     key.add_argument("merchant_id", metavar="MERCHANT")
     for command in (merchant, key):
         command.add_argument(
             "--holder",
+            metavar="PERSON",
             default="",
             help="whose key it is: where two persons have to decide, both keys must name theirs, and two of them",
         )
-        command.add_argument("--scope", action="append", choices=SCOPES, help="repeat for several (default: all)")
+        command.add_argument(
+            "--scope", action="append", choices=SCOPES, metavar="SCOPE", help=f"of {', '.join(SCOPES)} (default: all)"
+        )
     revoke = keys.add_parser("revoke", help="revoke an API key, read from standard input")
     for command in (merchant, key, revoke):
         add_table_options(command, TABLES)

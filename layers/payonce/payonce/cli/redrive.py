@@ -25,7 +25,9 @@ QUEUES: Final = {
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of ``redrive``."""
     command = commands.add_parser("redrive")
-    command.add_argument("queue", nargs="?", choices=QUEUES, metavar="QUEUE", help=f"of the stack: {', '.join(QUEUES)}")
+    command.add_argument(
+        "queue", nargs="?", choices=tuple(QUEUES), metavar="QUEUE", help=f"of the stack: {', '.join(QUEUES)}"
+    )
     command.add_argument("--from", dest="source", metavar="URL", help="of a dead-letter queue, instead of QUEUE")
     command.add_argument("--to", dest="target", metavar="URL", help="of the queue, with --from")
     command.add_argument("--at-most", type=int, metavar="N", help="stop after so many (default: as many as are there)")
