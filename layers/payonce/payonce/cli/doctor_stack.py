@@ -39,7 +39,7 @@ def look(stack: str | None, environment: Mapping[str, str]) -> Iterator[Finding]
 
     try:
         session = boto3.session.Session()
-        region = _region(session, environment)
+        region = _region(session)
     except BotoCoreError as error:
         yield _advised("profile", error)
         return
@@ -65,19 +65,15 @@ def look(stack: str | None, environment: Mapping[str, str]) -> Iterator[Finding]
         yield from _api(found, environment)
 
 
-def _region(session: Any, environment: Mapping[str, str]) -> Finding:
+def _region(session: Any) -> Finding:
     region = session.region_name
     if not region:
         return problem("region", "none is named", "export AWS_REGION=eu-central-1, or the stack's region")
-    both = {environment[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if environment.get(name)}
     known = {each for part in session.get_available_partitions() for each in session.get_available_regions("sts", part)}
     if region not in known:
         near = difflib.get_close_matches(region, sorted(known), n=1)
         cure = f"export AWS_REGION={near[0] if near else 'eu-central-1'}"
         return problem("region", f"{region!r} is no region of AWS", cure)
-    if len(both) > 1:
-        cure = f"export AWS_REGION={region} AWS_DEFAULT_REGION={region}"
-        return problem("region", f"AWS_REGION and AWS_DEFAULT_REGION differ: {', '.join(sorted(both))}", cure)
     return good("region", region)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping, Sequence
 
+    from payonce.cli.families import Family
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: one of ``Exit``."""
@@ -46,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     family = BY_NAME[options.command]
+    with _variables(_one_region()):
+        return _with_stack(family, options)
+
+
+def _with_stack(family: Family, options: argparse.Namespace) -> int:
     name = options.stack or os.environ.get("PAYONCE_STACK")
     environment = dict(os.environ)
     if options.table:
@@ -62,6 +69,16 @@ def _run(options: argparse.Namespace) -> int:
         if not getattr(family.load(), "LOOKS_ITSELF", False):
             environment = stack.environment_of_stack(name, environment)
         return family.load().run(options, environment)  # type: ignore[no-any-return]
+
+
+def _one_region() -> dict[str, str | None]:
+    """Return the variable by which boto3 uses AWS_REGION, too.
+
+    The AWS CLI and the other SDKs read AWS_REGION, and so does payonce; boto3 alone reads AWS_DEFAULT_REGION only:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    """
+    region = os.environ.get("AWS_REGION")
+    return {"AWS_DEFAULT_REGION": region} if region else {}
 
 
 @contextmanager
