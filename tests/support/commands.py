@@ -14,15 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What stands for a value in a page, where the parser wants a number or one of a few words.
-PLACEHOLDERS = {
-    "EPOCH": "1",
-    "…": "1",
-    "N": "1",
-    "QUEUE": "deliveries",
-    "SCOPE": "payments:read",
-    "AMOUNT": "1",
-    "CLASS": "duplicate_capture",
-}
+PLACEHOLDERS = {"EPOCH": "1", "…": "1", "SCOPE": "payments:read", "CLASS": "duplicate_capture"}
 _OPENING = re.compile(r"\[(?=[-A-Za-z])|(?<=\S)\](?=\s|$)|(?<=\s)\]")
 _INLINE = re.compile(r"`(payonce [^`]+)`")
 _NAMED = re.compile(r"\bpayonce ((?:--stack \S+ )?[a-z][a-z-]+)((?: [^\s`;,:()]+)*)")

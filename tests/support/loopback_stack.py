@@ -98,12 +98,8 @@ class LoopbackStack:
     def environment(self) -> dict[str, str]:
         """Return what a person exports to use the stack, and nothing else that leads anywhere."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PAYONCE_"))}
-        return {
-            **kept,
-            "PAYONCE_CLOUD_PORT": str(self.port),
-            "PAYONCE_STACK": STACK,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        kept["AWS_EC2_METADATA_DISABLED"] = "true"
+        return {**kept, "PAYONCE_CLOUD_PORT": str(self.port), "PAYONCE_STACK": STACK}
 
     def client(self, service: str) -> Any:
         """Return the SDK's client of a service."""
@@ -121,14 +117,12 @@ class LoopbackStack:
         outputs = {name: name for name in sorted(EXPECTED_OUTPUTS)}
         outputs |= {f"{table.value.capitalize()}TableName": name for table, name in names.items()}
         outputs |= {"ApiId": "api1", "StageName": "local", "ApiUrl": "https://api1.execute-api.invalid/local"}
+        parameters = {"Gateways": json.dumps(GATEWAYS), "DefaultGateway": "bank", "RoutingMode": "shadow"}
         template = {
-            "Parameters": {
-                name: {"Type": "String", "Default": ""} for name in ("Gateways", "DefaultGateway", "RoutingMode")
-            },
+            "Parameters": {name: {"Type": "String"} for name in parameters},
             "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
             "Outputs": {name: {"Value": value} for name, value in outputs.items() if name not in without},
         }
-        parameters = {"Gateways": json.dumps(GATEWAYS), "DefaultGateway": "bank", "RoutingMode": "shadow"}
         self.client("cloudformation").create_stack(
             StackName=STACK,
             TemplateBody=json.dumps(template),
@@ -164,7 +158,8 @@ class LoopbackStack:
             status, code, message = self.refusals[service]
             if service == "dynamodb":
                 return Response(json.dumps({"__type": f"com.amazon#{code}", "message": message}), status)
-            xml = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+            error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            xml = f"<ErrorResponse>{error}</ErrorResponse>"
             return Response(xml, status, content_type="text/xml")
         status, headers, body = SERVICES[service].dispatch(request, request.url, dict(request.headers))
         return Response(body, status, headers)

@@ -38,7 +38,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--from", dest="since", required=True, help="ISO 8601 date or time, included; UTC")
     export.add_argument("--to", dest="until", required=True, help="ISO 8601 date or time, not included; UTC")
     export.add_argument("--merchant", help="only this merchant (default: all)")
-    export.add_argument("--format", choices=sorted(EXPORTS), default="jsonl")
+    export.add_argument("--format", choices=sorted(EXPORTS), default="jsonl", help="default: jsonl")
     export.add_argument(
         "--json", action="store_true", help="with --output: write how many entries it has, as one JSON document"
     )

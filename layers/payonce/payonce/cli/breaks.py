@@ -40,8 +40,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     breaks = commands.add_parser("breaks")
     actions = breaks.add_subparsers(dest="breaks_command", required=True)
     listing = actions.add_parser("list", help="list breaks, most urgent first")
-    listing.add_argument("--status", choices=[status.value for status in CaseStatus], default=CaseStatus.OPEN.value)
-    listing.add_argument("--class", dest="break_class", choices=[each.value for each in BreakClass])
+    listing.add_argument(
+        "--status",
+        choices=[status.value for status in CaseStatus],
+        default=CaseStatus.OPEN.value,
+        help=f"default: {CaseStatus.OPEN.value}",
+    )
+    listing.add_argument(
+        "--class",
+        dest="break_class",
+        metavar="CLASS",
+        choices=[each.value for each in BreakClass],
+        help="only this class, of docs/reconciliation.md",
+    )
     listing.add_argument("--merchant", help="only this merchant's")
     listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT})")
     show = actions.add_parser("show", help="show one with its evidence, history and comments")

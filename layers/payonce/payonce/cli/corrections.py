@@ -38,7 +38,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     corrections = commands.add_parser("corrections")
     actions = corrections.add_subparsers(dest="corrections_command", required=True)
     listing = actions.add_parser("list", help="list corrections, what expires first ahead")
-    listing.add_argument("--status", choices=[each.value for each in _S], default=_S.AWAITING_APPROVAL.value)
+    listing.add_argument(
+        "--status",
+        choices=[each.value for each in _S],
+        default=_S.AWAITING_APPROVAL.value,
+        help=f"default: {_S.AWAITING_APPROVAL.value}",
+    )
     listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"at most so many (default {DEFAULT_LIMIT})")
     show = actions.add_parser("show", help="show one, what happened to it, and what comes next")
     propose = actions.add_parser("propose", help="propose another amount; whoever does can't decide about it")

@@ -12,7 +12,9 @@ from urllib.parse import urlencode
 from payonce.cli.http_api import Api, Patience, add_api_option, api_of, call_until_answered
 from payonce.cli.output import Exit, wants_json
 from payonce.cli.support import shown
+from payonce.domain.durations import SECOND_MS
 from payonce.domain.errors import BodyMalformed, Forbidden, UpstreamUnavailable
+from payonce.outbox import SETTLING_MS
 
 if TYPE_CHECKING:
     import argparse
@@ -20,14 +22,19 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 100
 DEFAULT_LAST: Final = 10
-DEFAULT_EVERY_SECONDS: Final = 2.0  # an event is listed about two seconds after it was written
+DEFAULT_EVERY_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 60.0
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of ``events tail``."""
     events = commands.add_parser("events").add_subparsers(dest="action", required=True, metavar="COMMAND")
-    tail = events.add_parser("tail", help="print the last events, and then each new one")
+    tail = events.add_parser(
+        "tail",
+        help="print the last events, and then each new one",
+        description=f"Print the last events, and then each new one: {SETTLING_MS // SECOND_MS} s after it was written, when "
+        "no earlier one can appear any more.",
+    )
     tail.add_argument(
         "--after", metavar="CURSOR", help="begin after this one, which an earlier tail printed at its end"
     )

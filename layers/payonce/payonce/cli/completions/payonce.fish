@@ -106,7 +106,7 @@ complete -c payonce -n '_shtab_payonce_using pay' -s h -l help -d 'show this hel
 complete -c payonce -n '_shtab_payonce_using pay' -l method -x -d 'default: pm_sandbox_visa'
 complete -c payonce -n '_shtab_payonce_using pay' -l capture -xka "automatic manual" -d 'default: automatic'
 complete -c payonce -n '_shtab_payonce_using pay' -l reference -x -d 'your order'"'"'s number'
-complete -c payonce -n '_shtab_payonce_using pay' -l description -x -d description
+complete -c payonce -n '_shtab_payonce_using pay' -l description -x -d 'what it is for, for you to read'
 complete -c payonce -n '_shtab_payonce_using pay' -l key -x -d 'the idempotency key of an earlier try (default: a new one)'
 complete -c payonce -n '_shtab_payonce_using pay' -l patience -x -d 'how long to go on with the same key (default 60)'
 complete -c payonce -n '_shtab_payonce_using pay' -l api -x -d 'the API'"'"'s base URL (default: the stack'"'"'s, or $PAYONCE_API_URL)'
@@ -122,7 +122,7 @@ complete -c payonce -n '_shtab_payonce_using refund' -l stack -x -d 'the deploye
 complete -c payonce -n '_shtab_payonce_using refund' -l json -d 'write one JSON document instead of text'
 complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a events -d 'Follow a merchant'"'"'s events.'
 complete -c payonce -n '_shtab_payonce_using events' -s h -l help -d 'show this help message and exit'
-complete -c payonce -n '_shtab_payonce_using events; and test $_shtab_payonce_npos -eq 0' -a tail -d 'print the last events, and then each new one'
+complete -c payonce -n '_shtab_payonce_using events; and test $_shtab_payonce_npos -eq 0' -a tail -d 'Print the last events, and then each new one: 15 s after it was written, when no earlier one can appear any more.'
 complete -c payonce -n '_shtab_payonce_using events tail' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using events tail' -l after -x -d 'begin after this one, which an earlier tail printed at its end'
 complete -c payonce -n '_shtab_payonce_using events tail' -l last -x -d 'so many of the events that there are (default 10); the list is read to its end first'
@@ -216,7 +216,7 @@ complete -c payonce -n '_shtab_payonce_using audit export' -s h -l help -d 'show
 complete -c payonce -n '_shtab_payonce_using audit export' -l from -x -d 'ISO 8601 date or time, included; UTC'
 complete -c payonce -n '_shtab_payonce_using audit export' -l to -x -d 'ISO 8601 date or time, not included; UTC'
 complete -c payonce -n '_shtab_payonce_using audit export' -l merchant -x -d 'only this merchant (default: all)'
-complete -c payonce -n '_shtab_payonce_using audit export' -l format -xka "csv jsonl" -d format
+complete -c payonce -n '_shtab_payonce_using audit export' -l format -xka "csv jsonl" -d 'default: jsonl'
 complete -c payonce -n '_shtab_payonce_using audit export' -l json -d 'with --output: write how many entries it has, as one JSON document'
 complete -c payonce -n '_shtab_payonce_using audit export' -l output -xka "(__fish_complete_path (commandline -ct))" -d 'a new file (default: standard output)'
 complete -c payonce -n '_shtab_payonce_using audit export' -l audit-table -x -d 'default: $PAYONCE_AUDIT_TABLE (an output of the stack)'
@@ -249,8 +249,8 @@ complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 
 complete -c payonce -n '_shtab_payonce_using breaks' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using breaks; and test $_shtab_payonce_npos -eq 0' -a list -d 'list breaks, most urgent first'
 complete -c payonce -n '_shtab_payonce_using breaks list' -s h -l help -d 'show this help message and exit'
-complete -c payonce -n '_shtab_payonce_using breaks list' -l status -xka "open closed dismissed" -d status
-complete -c payonce -n '_shtab_payonce_using breaks list' -l class -xka "missing_in_gateway missing_in_ledger orphan_refund late_settlement duplicate_capture double_charge duplicate_posting payload_conflict duplicate_row amount_mismatch currency_mismatch fee_mismatch fx_mismatch status_mismatch refund_exceeds_capture refund_failed settlement_reversed dispute_open dispute_lost payout_missing payout_different duplicate_credit payout_returned statement_gap balance_break statement_conflict ambiguous" -d break_class
+complete -c payonce -n '_shtab_payonce_using breaks list' -l status -xka "open closed dismissed" -d 'default: open'
+complete -c payonce -n '_shtab_payonce_using breaks list' -l class -xka "missing_in_gateway missing_in_ledger orphan_refund late_settlement duplicate_capture double_charge duplicate_posting payload_conflict duplicate_row amount_mismatch currency_mismatch fee_mismatch fx_mismatch status_mismatch refund_exceeds_capture refund_failed settlement_reversed dispute_open dispute_lost payout_missing payout_different duplicate_credit payout_returned statement_gap balance_break statement_conflict ambiguous" -d 'only this class, of docs/reconciliation.md'
 complete -c payonce -n '_shtab_payonce_using breaks list' -l merchant -x -d 'only this merchant'"'"'s'
 complete -c payonce -n '_shtab_payonce_using breaks list' -l limit -x -d 'at most so many (default 50)'
 complete -c payonce -n '_shtab_payonce_using breaks list' -l reconciliation-table -x -d 'default: $PAYONCE_RECONCILIATION_TABLE (an output of the stack)'
@@ -321,7 +321,7 @@ complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 
 complete -c payonce -n '_shtab_payonce_using corrections' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using corrections; and test $_shtab_payonce_npos -eq 0' -a list -d 'list corrections, what expires first ahead'
 complete -c payonce -n '_shtab_payonce_using corrections list' -s h -l help -d 'show this help message and exit'
-complete -c payonce -n '_shtab_payonce_using corrections list' -l status -xka "open checked awaiting_approval approved corrected rejected expired failed manual" -d status
+complete -c payonce -n '_shtab_payonce_using corrections list' -l status -xka "open checked awaiting_approval approved corrected rejected expired failed manual" -d 'default: awaiting_approval'
 complete -c payonce -n '_shtab_payonce_using corrections list' -l limit -x -d 'at most so many (default 50)'
 complete -c payonce -n '_shtab_payonce_using corrections list' -l reconciliation-table -x -d 'default: $PAYONCE_RECONCILIATION_TABLE (an output of the stack)'
 complete -c payonce -n '_shtab_payonce_using corrections list' -l payments-table -x -d 'default: $PAYONCE_PAYMENTS_TABLE (an output of the stack)'

@@ -74,7 +74,7 @@ _shtab_payonce_corrections_commands() {
 
 _shtab_payonce_events_commands() {
   local _commands=(
-    tail:'print the last events, and then each new one'
+    tail:'Print the last events, and then each new one: 15 s after it was written, when no earlier one can appear any more.'
   )
   _describe 'payonce events commands' _commands
 }
@@ -169,7 +169,7 @@ _shtab_payonce_audit_export_options=(
   "--from[ISO 8601 date or time, included\; UTC]:since:"
   "--to[ISO 8601 date or time, not included\; UTC]:until:"
   "--merchant[only this merchant (default\: all)]:merchant:"
-  "--format[format]:format:(csv jsonl)"
+  "--format[default\: jsonl]:format:(csv jsonl)"
   "--json[with --output\: write how many entries it has, as one JSON document]"
   "--output[a new file (default\: standard output)]:output:_files"
   "--audit-table[default\: \$PAYONCE_AUDIT_TABLE (an output of the stack)]:TABLE:"
@@ -232,8 +232,8 @@ _shtab_payonce_breaks_dismiss_defaults_added=0
 
 _shtab_payonce_breaks_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--status[status]:status:(open closed dismissed)"
-  "--class[break_class]:break_class:(missing_in_gateway missing_in_ledger orphan_refund late_settlement duplicate_capture double_charge duplicate_posting payload_conflict duplicate_row amount_mismatch currency_mismatch fee_mismatch fx_mismatch status_mismatch refund_exceeds_capture refund_failed settlement_reversed dispute_open dispute_lost payout_missing payout_different duplicate_credit payout_returned statement_gap balance_break statement_conflict ambiguous)"
+  "--status[default\: open]:status:(open closed dismissed)"
+  "--class[only this class, of docs\/reconciliation.md]:CLASS:(missing_in_gateway missing_in_ledger orphan_refund late_settlement duplicate_capture double_charge duplicate_posting payload_conflict duplicate_row amount_mismatch currency_mismatch fee_mismatch fx_mismatch status_mismatch refund_exceeds_capture refund_failed settlement_reversed dispute_open dispute_lost payout_missing payout_different duplicate_credit payout_returned statement_gap balance_break statement_conflict ambiguous)"
   "--merchant[only this merchant\'s]:merchant:"
   "--limit[at most so many (default 50)]:limit:"
   "--reconciliation-table[default\: \$PAYONCE_RECONCILIATION_TABLE (an output of the stack)]:TABLE:"
@@ -338,7 +338,7 @@ _shtab_payonce_corrections_approve_defaults_added=0
 
 _shtab_payonce_corrections_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--status[status]:status:(open checked awaiting_approval approved corrected rejected expired failed manual)"
+  "--status[default\: awaiting_approval]:status:(open checked awaiting_approval approved corrected rejected expired failed manual)"
   "--limit[at most so many (default 50)]:limit:"
   "--reconciliation-table[default\: \$PAYONCE_RECONCILIATION_TABLE (an output of the stack)]:TABLE:"
   "--payments-table[default\: \$PAYONCE_PAYMENTS_TABLE (an output of the stack)]:TABLE:"
@@ -638,7 +638,7 @@ _shtab_payonce_pay_options=(
   "--method[default\: pm_sandbox_visa]:TOKEN:"
   "--capture[default\: automatic]:capture:(automatic manual)"
   "--reference[your order\'s number]:reference:"
-  "--description[description]:description:"
+  "--description[what it is for, for you to read]:TEXT:"
   "--key[the idempotency key of an earlier try (default\: a new one)]:key:"
   "--patience[how long to go on with the same key (default 60)]:SECONDS:"
   "--api[the API\'s base URL (default\: the stack\'s, or \$PAYONCE_API_URL)]:URL:"
