@@ -138,6 +138,12 @@ class LoopbackStack:
         )
         return self._application
 
+    @property
+    def application(self) -> Application:
+        """The application behind the API, once it is deployed."""
+        assert self._application is not None, "the stack is not deployed"
+        return self._application
+
     def stop(self) -> None:
         """Stop listening."""
         self._server.shutdown()
@@ -175,9 +181,8 @@ class LoopbackStack:
         return Response(answer.get("body") or "", answer["statusCode"], headers | dict(answer.get("headers") or {}))
 
     def _answer(self, request: Request, path: str, body: str | None) -> Mapping[str, Any]:
-        assert self._application is not None, "the stack is not deployed"
         try:
-            who = self._application.merchants.authenticate(request.headers.get("Authorization", ""))
+            who = self.application.merchants.authenticate(request.headers.get("Authorization", ""))
         except Unauthenticated as refused:
             return {"statusCode": 401, "body": json.dumps({"detail": refused.detail})}
         for route in ROUTES.values():
@@ -194,7 +199,7 @@ class LoopbackStack:
                     gateway=who.gateway or "bank",
                     key_id=who.key_id,
                 )
-                return serve(route, self._application, asked, Context())
+                return serve(route, self.application, asked, Context())
         return {"statusCode": 404, "body": "{}"}
 
 

@@ -142,9 +142,9 @@ def test_a_release_says_what_it_did_and_shows_in_the_history(application: Applic
     code, out, error = run(*release)
     assert (code, out) == (2, "")
     assert "--checked-at-gateway" in error
-    code, out, _ = run(*release, "--checked-at-gateway", "nothing")
+    code, out, _ = run(*release, "--checked-at-gateway", "nothing", "--json")
     assert code == 0
-    assert "released by ada" in out
+    assert json.loads(out) == {"released": True, "operator": "ada", "at_ms": application.clock.now_ms()}
     assert application.store.get(record_id("mer_1", "create_payment", KEY)) is None
     code, out, _ = run("key", "show", "--merchant", "mer_1", "--operation", "create_payment", KEY)
     assert "state          released" in out

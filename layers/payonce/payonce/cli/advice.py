@@ -30,7 +30,7 @@ EXTRA_OF_COMMAND: Final = {
     "ledger": "reconcile",
     "sidecar": "sidecar",
 }
-_RETRY: Final = re.compile(r"\s*Retry with the same key[^.]*\.")
+_RETRY: Final = re.compile(r"\s*(?:Retry|Repeat it) with the same key[^.]*\.")
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html, and of single services
 UNKNOWN_CREDENTIALS: Final = frozenset(
     {
