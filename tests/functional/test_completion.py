@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from payonce.cli.families import SHELLS, leaves, make_parser
 from tests.support.aws import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCRIPTS = REPOSITORY / "layers" / "payonce" / "payonce" / "cli" / "completions"
 LEAVES = [path for path, _ in leaves(make_parser(whole=True))]

@@ -1,4 +1,4 @@
-"""What `payonce up` and `payonce demo` print at their end, copied into a shell in another folder; and these themselves."""
+"""What `payonce up` and `payonce demo` print at their end, copied into a shell elsewhere; and these themselves."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_line_works_when_it_is_copied(stack: LoopbackStack, tmp_path: Path
         }
         script = "\n".join(["set -e", *(line.replace("curl ", "curl -sS --fail ") for line in lines)])
         done = subprocess.run(
-            ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180
+            ["/bin/bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "payonce-local CREATE_COMPLETE" in done.stdout
@@ -121,7 +121,7 @@ def test_without_a_checkout_it_is_said_what_is_needed(tmp_path: Path) -> None:
 
 def test_only_what_lives_is_running(tmp_path: Path) -> None:
     """Fails when a pid file that a reboot left behind is called a running cloud."""
-    with subprocess.Popen(["sleep", "60"]) as process:
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
         (tmp_path / "cloud.pid").write_text(f"{process.pid} x")
         assert local.running(tmp_path) == ["cloud"]
         process.kill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from payonce.cli.families import spelled
 from tests.support.aws import REPOSITORY
 from tests.support.commands import WrongWords, blocks_of, check_named, inline_in, named_in, parse, words_of
 from tools.command_page import main as command_page
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGES = sorted([REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").rglob("*.md")])
 SOURCES = sorted(

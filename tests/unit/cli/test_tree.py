@@ -48,7 +48,7 @@ def test_help_says_what_a_command_is_for(path: tuple[str, ...], capsys: pytest.C
     ]
     assert unexplained == []
     known = BY_NAME[path[0]].help
-    assert known and known[0].islower() or known.startswith("`")
+    assert (known and known[0].islower()) or known.startswith("`")
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=name_of)

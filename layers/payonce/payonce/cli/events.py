@@ -32,8 +32,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     tail = events.add_parser(
         "tail",
         help="print the last events, and then each new one",
-        description=f"Print the last events, and then each new one: {SETTLING_MS // SECOND_MS} s after it was written, when "
-        "no earlier one can appear any more.",
+        description=f"Print the last events, and then each new one, {SETTLING_MS // SECOND_MS} s after it was written: "
+        "then no earlier one can appear any more.",
     )
     tail.add_argument(
         "--after", metavar="CURSOR", help="begin after this one, which an earlier tail printed at its end"

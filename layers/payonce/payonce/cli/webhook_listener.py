@@ -12,27 +12,41 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from payonce.cli.http_api import Api, Patience, api_of, call_until_answered
 from payonce.cli.output import Exit, wants_json
 from payonce.cli.support import shown
-from payonce.cli.webhooks import DEFAULT_TYPES, forward_url, verifier_of
 from payonce.domain.errors import BodyMalformed, MisconfiguredError
 from payonce.webhooks.rejections import WebhookRejected
-from payonce.webhooks.verify import DEFAULT_MAX_BODY_BYTES
+from payonce.webhooks.verify import DEFAULT_MAX_BODY_BYTES, Verifier
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from payonce.webhooks.verify import Verifier
-
 FORWARD_TIMEOUT_SECONDS: Final = 10  # a consumer has fifteen to answer in all
 PATIENCE_SECONDS: Final = 60.0
 REFUSED, BAD_GATEWAY = 400, 502
+DEFAULT_TYPES: Final = ("*",)
 # What belongs to one connection, and is not handed on: RFC 9110, section 7.6.1.
 _OF_THE_CONNECTION: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive"})
+
+
+def forward_url(text: str) -> str:
+    """Return the URL of ``3000``, ``3000/hooks``, ``localhost:3000/hooks`` or a whole one. Raises ``BodyMalformed``."""
+    port, slash, path = text.partition("/")
+    url = f"http://127.0.0.1:{port}{slash}{path}" if port.isdecimal() else text
+    url = url if "://" in url else f"http://{url}"
+    parts = urlsplit(url)
+    try:
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise BodyMalformed(f"{text!r} is no port and no URL. Write 3000, 3000/hooks or http://127.0.0.1:3000/hooks.")
+    return url
 
 
 class Listener(ThreadingHTTPServer):
@@ -150,7 +164,7 @@ def listen(options: argparse.Namespace, environment: Mapping[str, str], verifier
         try:
             if verifier is None:
                 registered = _Registered(api_of(options, environment), options.url or server.url, options.type)
-                server.verifier = verifier_of(options, [registered.secret])
+                server.verifier = Verifier([registered.secret], options.tolerance)
                 sys.stderr.write(f"registered {registered.endpoint_id}; it is deleted at the end\n")
             sys.stderr.write(f"listening on {server.url}{f', to {server.forward_to}' if server.forward_to else ''}\n")
             server.done.wait()

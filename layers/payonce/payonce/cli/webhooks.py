@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from payonce.cli.http_api import add_api_option
 from payonce.cli.output import Exit, tell
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 SECRET_VARIABLE: Final = "PAYONCE_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
 DEFAULT_PORT: Final = 4810
-DEFAULT_TYPES: Final = ("*",)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -108,18 +106,3 @@ def _verify(options: argparse.Namespace) -> int:
     document: dict[str, Any] = {"valid": True, "id": webhook.id, "timestamp": webhook.timestamp, "event": webhook.event}
     tell(options, document, f"valid: {webhook.id} {webhook.event.get('type', '')}".rstrip())
     return Exit.DONE
-
-
-def forward_url(text: str) -> str:
-    """Return the URL of ``3000``, ``3000/hooks``, ``localhost:3000/hooks`` or a whole one. Raises ``BodyMalformed``."""
-    port, slash, path = text.partition("/")
-    url = f"http://127.0.0.1:{port}{slash}{path}" if port.isdecimal() else text
-    url = url if "://" in url else f"http://{url}"
-    parts = urlsplit(url)
-    try:
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise BodyMalformed(f"{text!r} is no port and no URL. Write 3000, 3000/hooks or http://127.0.0.1:3000/hooks.")
-    return url

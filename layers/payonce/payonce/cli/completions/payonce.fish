@@ -122,7 +122,7 @@ complete -c payonce -n '_shtab_payonce_using refund' -l stack -x -d 'the deploye
 complete -c payonce -n '_shtab_payonce_using refund' -l json -d 'write one JSON document instead of text'
 complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a events -d 'Follow a merchant'"'"'s events.'
 complete -c payonce -n '_shtab_payonce_using events' -s h -l help -d 'show this help message and exit'
-complete -c payonce -n '_shtab_payonce_using events; and test $_shtab_payonce_npos -eq 0' -a tail -d 'Print the last events, and then each new one: 15 s after it was written, when no earlier one can appear any more.'
+complete -c payonce -n '_shtab_payonce_using events; and test $_shtab_payonce_npos -eq 0' -a tail -d 'Print the last events, and then each new one, 15 s after it was written: then no earlier one can appear any more.'
 complete -c payonce -n '_shtab_payonce_using events tail' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using events tail' -l after -x -d 'begin after this one, which an earlier tail printed at its end'
 complete -c payonce -n '_shtab_payonce_using events tail' -l last -x -d 'so many of the events that there are (default 10); the list is read to its end first'

@@ -74,7 +74,7 @@ _shtab_payonce_corrections_commands() {
 
 _shtab_payonce_events_commands() {
   local _commands=(
-    tail:'Print the last events, and then each new one: 15 s after it was written, when no earlier one can appear any more.'
+    tail:'Print the last events, and then each new one, 15 s after it was written: then no earlier one can appear any more.'
   )
   _describe 'payonce events commands' _commands
 }
