@@ -1,7 +1,7 @@
 """``payonce doctor`` in each situation, really made: it names what is wrong, and its cure.
 
-That everything is said at once, each with its cure, is what ``brew doctor`` (https://docs.brew.sh/Manpage) and
-``flyctl doctor`` (https://fly.io/docs/flyctl/doctor/) do.
+``--json`` as flyctl's has it (https://fly.io/docs/flyctl/doctor/), and exit code 1 if a check fails, which was added to
+WP-CLI's when scripts asked for it (https://github.com/wp-cli/doctor-command/pull/125).
 """
 
 from __future__ import annotations

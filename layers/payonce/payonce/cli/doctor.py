@@ -1,7 +1,7 @@
 """``doctor``: looks at this machine, the checkout, the credentials and the stack, and names each cure.
 
-It needs no package beyond Python's own, so that it works where nothing is installed. As ``brew doctor`` and ``flutter
-doctor`` do, it says everything at once, and its exit code is for scripts.
+It needs no package beyond Python's own, so that it works where nothing is installed. It says everything at once, and
+its exit code is for scripts.
 """
 
 from __future__ import annotations
