@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from payonce.cli.families import spelled
+from payonce.cli.output import Exit
 from tests.support.aws import REPOSITORY
 from tests.support.commands import WrongWords, blocks_of, check_named, inline_in, named_in, parse, words_of
 from tools.command_page import main as command_page
@@ -76,3 +78,13 @@ def test_every_hint_names_a_command(source: Path) -> None:
 def test_the_reference_and_the_completions_are_as_the_parser_has_them(capsys: pytest.CaptureFixture[str]) -> None:
     """Fails when a command or a help text changes, and the page or a completion does not."""
     assert command_page(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_the_page_has_every_exit_code_and_every_problem() -> None:
+    """Fails when a script meets a code or a problem that the page does not explain."""
+    page = (REPOSITORY / "docs" / "command.md").read_text()
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)] == [*Exit]
+    source = (REPOSITORY / "layers" / "payonce" / "payonce" / "cli" / "advice.py").read_text()
+    problems = set(re.findall(r'Advice\(\s*"(\w+)"', source))
+    assert {"no_region", "clock_off", "outcome_unknown"} <= problems
+    assert {word for word in problems if f"`{word}`" not in page} == set()
