@@ -42,6 +42,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        monkeypatch.setattr("payonce.wiring.aws_clients.AWS_READ_TIMEOUT_SECONDS", 30)  # moto on a busy machine
         code = cli.main([*arguments, "--json"])
         error = capsys.readouterr().err
         assert "same key" not in error, error
