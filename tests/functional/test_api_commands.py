@@ -99,7 +99,8 @@ def test_a_decline_and_a_payment_in_doubt_have_codes_of_their_own(stack: Loopbac
 
 
 def test_nothing_listens_and_no_key_is_named(stack: LoopbackStack) -> None:
-    dead = run(stack, "pay", "1", "EUR", "--api", "http://127.0.0.1:9", "--patience", "0", PAYONCE_API_KEY="po_x")
+    away = {"PAYONCE_STACK": "nowhere", "PAYONCE_API_KEY": "po_x"}
+    dead = run(stack, "pay", "1", "EUR", "--api", "http://127.0.0.1:9", "--patience", "0", **away)
     assert (dead.returncode, "nothing was sent" in dead.stderr) == (3, True)
     nowhere = {"PAYONCE_STACK": "", "PAYONCE_API_URL": ""}
     unnamed = run(stack, "pay", "1", "EUR", **nowhere)
@@ -248,7 +249,9 @@ def test_one_webhook_is_verified_from_a_file(stack: LoopbackStack, tmp_path: Pat
     secret.write_text(SECRET + "\n")
     headers = headers_of(BODY, SECRET, int(time.time()))
     words = [word for name, value in headers.items() for word in ("--header", f"{name}: {value}")]
-    good = run(stack, "webhooks", "verify", str(body), "--secret-file", str(secret), *words, "--json")
+    # No stack is asked, although one is named that is not there.
+    away = {"PAYONCE_STACK": "nowhere", "AWS_REGION": "eu-central-1"}
+    good = run(stack, "webhooks", "verify", str(body), "--secret-file", str(secret), *words, "--json", **away)
     assert (good.returncode, json.loads(good.stdout)["event"]["type"]) == (0, "payment.captured")
     body.write_bytes(BODY.replace(b"pay_1", b"pay_2"))
     forged = run(stack, "webhooks", "verify", str(body), "--secret-file", str(secret), *words, "--json")

@@ -104,6 +104,8 @@ def _words(name: str) -> str:
 def _of_package(error: BaseException, command: str) -> Advice | None:
     if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.startswith("payonce"):
         return None
+    if isinstance(error, PayonceError):  # raised on purpose, it says itself what brings the package
+        return Advice("extra_missing", error.detail)
     package = error.name.partition(".")[0]
     extra = EXTRA_OF_COMMAND.get(command) or EXTRA_OF_PACKAGE.get(package, "all")
     return Advice("extra_missing", f"The package {package} is not installed.", f"pip install 'payonce[{extra}]'")

@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from payonce.cli.http_api import Api, Patience, add_api_option, api_of, call_until_answered
+from payonce.cli.http_api import Api, Patience, add_api_option, api_of, call_until_answered, needs_stack
 from payonce.cli.output import Exit, wants_json
 from payonce.cli.support import shown
 from payonce.domain.durations import SECOND_MS
@@ -19,6 +19,8 @@ from payonce.outbox import SETTLING_MS
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
+
+__all__ = ["add_commands", "needs_stack", "run"]
 
 PAGE_SIZE: Final = 100
 DEFAULT_LAST: Final = 10

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -136,6 +137,11 @@ def call_until_answered(api: Api, method: str, path: str, body: Any, key: str | 
         except (UpstreamUnavailable, OutcomeUnknown):
             if not wait(None):
                 raise
+
+
+def needs_stack(options: argparse.Namespace) -> bool:
+    """Return whether the stack has to be asked: not where both the API and an API key are named."""
+    return not (options.api and os.environ.get(KEY_VARIABLE))
 
 
 def api_of(options: argparse.Namespace, environment: Mapping[str, str]) -> Api:

@@ -57,18 +57,19 @@ def _with_stack(family: Family, options: argparse.Namespace) -> int:
     environment = dict(os.environ)
     if options.table:
         environment["PAYONCE_MERCHANTS_TABLE"] = options.table
+    module = family.load()
     on_files = not family.stack or getattr(options, "decisions", None) is not None or getattr(options, "config", None)
-    if not name or on_files:
-        return family.load().run(options, environment)  # type: ignore[no-any-return]
+    if not name or on_files or not getattr(module, "needs_stack", lambda _: True)(options):
+        return module.run(options, environment)  # type: ignore[no-any-return]
     from payonce.cli import stack
 
     options.stack = name
     with _variables(stack.way_to(name, environment)) as environment:
         if options.table:
             environment["PAYONCE_MERCHANTS_TABLE"] = options.table
-        if not getattr(family.load(), "LOOKS_ITSELF", False):
+        if not getattr(module, "LOOKS_ITSELF", False):
             environment = stack.environment_of_stack(name, environment)
-        return family.load().run(options, environment)  # type: ignore[no-any-return]
+        return module.run(options, environment)  # type: ignore[no-any-return]
 
 
 def _one_region() -> dict[str, str | None]:

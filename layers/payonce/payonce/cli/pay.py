@@ -7,13 +7,24 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from payonce.cli.http_api import Answer, Api, Patience, add_api_option, api_of, call, call_until_answered
+from payonce.cli.http_api import (
+    Answer,
+    Api,
+    Patience,
+    add_api_option,
+    api_of,
+    call,
+    call_until_answered,
+    needs_stack,
+)
 from payonce.cli.output import Exit, tell
 from payonce.domain.errors import OutcomeUnknown, UpstreamUnavailable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+
+__all__ = ["add_commands", "needs_stack", "run"]
 
 DEFAULT_PATIENCE_SECONDS: Final = 60
 ACCEPTED, DECLINED, TOO_MANY = 202, 402, 429

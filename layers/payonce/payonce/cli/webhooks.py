@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from payonce.cli import http_api
 from payonce.cli.http_api import add_api_option
 from payonce.cli.output import Exit, tell
 from payonce.domain.errors import BodyMalformed, MisconfiguredError
@@ -64,6 +65,11 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from payonce.cli.webhook_listener import listen
 
     return listen(options, environment, None if options.register else verifier_of(options, secrets_of(options)))
+
+
+def needs_stack(options: argparse.Namespace) -> bool:
+    """Return whether the stack has to be asked: only to register an endpoint there."""
+    return options.action == "listen" and options.register and http_api.needs_stack(options)
 
 
 def secrets_of(options: argparse.Namespace) -> list[str]:
