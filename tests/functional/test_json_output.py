@@ -34,6 +34,7 @@ ELSEWHERE = {
     "webhooks listen": "test_api_commands", "webhooks verify": "test_api_commands", "up": "test_demo_hints",
     "down": "test_demo_hints", "demo": "test_demo_hints", "gateway-events list": "test_gateway_events",
     "gateway-events show": "test_gateway_events", "gateway-events retry": "test_gateway_events",
+    **{f"gateway-credentials {each}": "test_gateway_credentials" for each in ("set", "rotate", "list", "remove")},
     "corrections resume": "test_corrections", "corrections approve": "test_corrections",
     "corrections reject": "test_corrections", "idempotency-keys release": "test_main",
     "routing replay": "test_routing", "routing explain": "test_routing",

@@ -54,6 +54,7 @@ FAMILIES: Final = (
     Family("events", "events", "follow a merchant's events"),
     Family("webhooks", "webhooks", "receive, verify and forward webhooks on this machine"),
     Family("gateways", "gateways", "list the configured gateways"),
+    Family("gateway-credentials", "gateway_credentials", "merchants' own accounts at gateways"),
     Family("gateway-events", "gateway_events", "the events that gateways posted"),
     Family("idempotency-keys", "idempotency_keys", "show an idempotency key, or release its claim"),
     Family("audit", "audit", "the audit trail of idempotency keys"),

@@ -50,8 +50,8 @@ function _shtab_payonce_using
   test "$_shtab_payonce_cmdpath" = "$argv"
 end
 
-set -g _shtab_payonce_commands up down status demo doctor merchants 'merchants create' keys 'keys create' 'keys revoke' pay refund events 'events tail' webhooks 'webhooks listen' 'webhooks verify' gateways 'gateways list' gateway-events 'gateway-events list' 'gateway-events show' 'gateway-events retry' idempotency-keys 'idempotency-keys show' 'idempotency-keys release' audit 'audit export' reconcile reconcile-map breaks 'breaks list' 'breaks show' 'breaks comment' 'breaks assign' 'breaks dismiss' 'breaks match' 'breaks unmatch' 'breaks matches' corrections 'corrections list' 'corrections show' 'corrections propose' 'corrections approve' 'corrections reject' 'corrections resume' ledger 'ledger export' verify-manifests routing 'routing show' 'routing drain' 'routing weights' 'routing mode' 'routing release' 'routing history' 'routing decisions' 'routing replay' 'routing explain' redrive sidecar completion
-set -g _shtab_payonce_opts_with_value --account --after --amount --api --as-of --at-most --audit-table --by --capture --checked-at-gateway --claim-id --class --config --count --csv --currency --decisions --description --every --fence --format --forward-to --from --gateway --header --holder --hour --idempotency-table --json --key --last --ledger --limit --manifest --mapping --merchant --merchants-table --method --minutes --notices-table --operation --operator --outbox-table --output --patience --payments-table --policy --port --reason --reconciliation-table --reference --report --routing-table --run --scope --secret-file --share --stack --state --status --time-zone --to --tolerance --type --url --version --workflow --xlsx
+set -g _shtab_payonce_commands up down status demo doctor merchants 'merchants create' keys 'keys create' 'keys revoke' pay refund events 'events tail' webhooks 'webhooks listen' 'webhooks verify' gateways 'gateways list' gateway-credentials 'gateway-credentials set' 'gateway-credentials rotate' 'gateway-credentials list' 'gateway-credentials remove' gateway-events 'gateway-events list' 'gateway-events show' 'gateway-events retry' idempotency-keys 'idempotency-keys show' 'idempotency-keys release' audit 'audit export' reconcile reconcile-map breaks 'breaks list' 'breaks show' 'breaks comment' 'breaks assign' 'breaks dismiss' 'breaks match' 'breaks unmatch' 'breaks matches' corrections 'corrections list' 'corrections show' 'corrections propose' 'corrections approve' 'corrections reject' 'corrections resume' ledger 'ledger export' verify-manifests routing 'routing show' 'routing drain' 'routing weights' 'routing mode' 'routing release' 'routing history' 'routing decisions' 'routing replay' 'routing explain' redrive sidecar completion
+set -g _shtab_payonce_opts_with_value --account --after --amount --api --as-of --at-most --audit-table --by --capture --checked-at-gateway --claim-id --class --config --count --credentials-table --csv --currency --decisions --description --every --fence --forget --format --forward-to --from --gateway --header --holder --hour --idempotency-table --json --key --last --ledger --limit --manifest --mapping --merchant --merchants-table --method --minutes --notices-table --operation --operator --outbox-table --output --patience --payments-table --policy --port --reason --reconciliation-table --reference --report --routing-table --run --scope --secret-file --share --stack --state --status --time-zone --to --tolerance --type --url --version --workflow --xlsx
 
 complete -c payonce -e
 complete -c payonce -f
@@ -161,6 +161,43 @@ complete -c payonce -n '_shtab_payonce_using gateways; and test $_shtab_payonce_
 complete -c payonce -n '_shtab_payonce_using gateways list' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using gateways list' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
 complete -c payonce -n '_shtab_payonce_using gateways list' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a gateway-credentials -d 'Merchants'"'"' own accounts at gateways.'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials; and test $_shtab_payonce_npos -eq 0' -a set -d 'put an account into use for a merchant'"'"'s new payments'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l account -x -d 'the account'"'"'s id at the gateway, such as acct_…'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l connected -d 'it is used by the platform'"'"'s key (Stripe Connect)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l credentials-table -x -d 'default: $PAYONCE_CREDENTIALS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l audit-table -x -d 'default: $PAYONCE_AUDIT_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l from -x -d 'a file with the secrets (default: standard input)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l operator -x -d 'who you are'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials set' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials; and test $_shtab_payonce_npos -eq 0' -a rotate -d 'replace an account'"'"'s key or the secrets of its events'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l account -x -d 'default: the one in use'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l credentials-table -x -d 'default: $PAYONCE_CREDENTIALS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l audit-table -x -d 'default: $PAYONCE_AUDIT_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l from -x -d 'a file with the secrets (default: standard input)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l operator -x -d 'who you are'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials rotate' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials; and test $_shtab_payonce_npos -eq 0' -a list -d 'show the accounts, a fingerprint of each key, and since when'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials list' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials list' -l credentials-table -x -d 'default: $PAYONCE_CREDENTIALS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials list' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials list' -l json -d 'write one JSON document instead of text'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials; and test $_shtab_payonce_npos -eq 0' -a remove -d 'let new payments go to the platform'"'"'s account again'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -s h -l help -d 'show this help message and exit'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -l forget -x -d 'delete the secrets of an account that was retired'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -l credentials-table -x -d 'default: $PAYONCE_CREDENTIALS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -l merchants-table -x -d 'default: $PAYONCE_MERCHANTS_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -l audit-table -x -d 'default: $PAYONCE_AUDIT_TABLE (an output of the stack)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -l operator -x -d 'who you are'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -l stack -x -d 'the deployed stack (default: $PAYONCE_STACK)'
+complete -c payonce -n '_shtab_payonce_using gateway-credentials remove' -l json -d 'write one JSON document instead of text'
 complete -c payonce -n '_shtab_payonce_using; and test $_shtab_payonce_npos -eq 0' -a gateway-events -d 'The events that gateways posted.'
 complete -c payonce -n '_shtab_payonce_using gateway-events' -s h -l help -d 'show this help message and exit'
 complete -c payonce -n '_shtab_payonce_using gateway-events; and test $_shtab_payonce_npos -eq 0' -a list -d 'list those about nothing we know, or that could not be applied'

@@ -18,6 +18,7 @@ _shtab_payonce_commands() {
     doctor:'Say what is missing and how to mend it.'
     down:'Stop the local cloud.'
     events:'Follow a merchant'"'"'s events.'
+    gateway-credentials:'Merchants'"'"' own accounts at gateways.'
     gateway-events:'The events that gateways posted.'
     gateways:'List the configured gateways.'
     idempotency-keys:'Show an idempotency key, or release its claim.'
@@ -77,6 +78,16 @@ _shtab_payonce_events_commands() {
     tail:'Print the last events, and then each new one, 15 s after it was written: then no earlier one can appear any more.'
   )
   _describe 'payonce events commands' _commands
+}
+
+_shtab_payonce_gateway_credentials_commands() {
+  local _commands=(
+    list:'show the accounts, a fingerprint of each key, and since when'
+    remove:'let new payments go to the platform'"'"'s account again'
+    rotate:'replace an account'"'"'s key or the secrets of its events'
+    set:'put an account into use for a merchant'"'"'s new payments'
+  )
+  _describe 'payonce gateway-credentials commands' _commands
 }
 
 _shtab_payonce_gateway_events_commands() {
@@ -455,6 +466,76 @@ _shtab_payonce_events_tail_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_payonce_events_tail_defaults_added=0
 
+_shtab_payonce_gateway_credentials_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_gateway_credentials_defaults_added=0
+
+_shtab_payonce_gateway_credentials_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--credentials-table[default\: \$PAYONCE_CREDENTIALS_TABLE (an output of the stack)]:TABLE:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+  ":MERCHANT:"
+  ":the gateway\'s name in the setting Gateways:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_gateway_credentials_list_defaults_added=0
+
+_shtab_payonce_gateway_credentials_remove_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--forget[delete the secrets of an account that was retired]:ACCOUNT:"
+  "--credentials-table[default\: \$PAYONCE_CREDENTIALS_TABLE (an output of the stack)]:TABLE:"
+  "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
+  "--audit-table[default\: \$PAYONCE_AUDIT_TABLE (an output of the stack)]:TABLE:"
+  "--operator[who you are]:operator:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+  ":MERCHANT:"
+  ":the gateway\'s name in the setting Gateways:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_gateway_credentials_remove_defaults_added=0
+
+_shtab_payonce_gateway_credentials_rotate_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--account[default\: the one in use]:account:"
+  "--credentials-table[default\: \$PAYONCE_CREDENTIALS_TABLE (an output of the stack)]:TABLE:"
+  "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
+  "--audit-table[default\: \$PAYONCE_AUDIT_TABLE (an output of the stack)]:TABLE:"
+  "--from[a file with the secrets (default\: standard input)]:source:"
+  "--operator[who you are]:operator:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+  ":MERCHANT:"
+  ":the gateway\'s name in the setting Gateways:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_gateway_credentials_rotate_defaults_added=0
+
+_shtab_payonce_gateway_credentials_set_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--account[the account\'s id at the gateway, such as acct_\…]:account:"
+  "--connected[it is used by the platform\'s key (Stripe Connect)]"
+  "--credentials-table[default\: \$PAYONCE_CREDENTIALS_TABLE (an output of the stack)]:TABLE:"
+  "--merchants-table[default\: \$PAYONCE_MERCHANTS_TABLE (an output of the stack)]:TABLE:"
+  "--audit-table[default\: \$PAYONCE_AUDIT_TABLE (an output of the stack)]:TABLE:"
+  "--from[a file with the secrets (default\: standard input)]:source:"
+  "--operator[who you are]:operator:"
+  "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
+  "--json[write one JSON document instead of text]"
+  ":MERCHANT:"
+  ":the gateway\'s name in the setting Gateways:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_payonce_gateway_credentials_set_defaults_added=0
+
 _shtab_payonce_gateway_events_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
 )
@@ -479,7 +560,7 @@ _shtab_payonce_gateway_events_retry_options=(
   "--notices-table[default\: \$PAYONCE_NOTICES_TABLE (an output of the stack)]:TABLE:"
   "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
   "--json[write one JSON document instead of text]"
-  ":the gateway\'s name in the setting Gateways:"
+  ":the name in the setting Gateways, or NAME\@MERCHANT:"
   ":the gateway\'s id of the event:"
 )
 
@@ -492,7 +573,7 @@ _shtab_payonce_gateway_events_show_options=(
   "--notices-table[default\: \$PAYONCE_NOTICES_TABLE (an output of the stack)]:TABLE:"
   "--stack[the deployed stack (default\: \$PAYONCE_STACK)]:STACK:"
   "--json[write one JSON document instead of text]"
-  ":the gateway\'s name in the setting Gateways:"
+  ":the name in the setting Gateways, or NAME\@MERCHANT:"
   ":the gateway\'s id of the event:"
 )
 
@@ -933,6 +1014,7 @@ _shtab_payonce() {
         doctor) _arguments -C -s $_shtab_payonce_doctor_options ;;
         down) _arguments -C -s $_shtab_payonce_down_options ;;
         events) _shtab_payonce_events ;;
+        gateway-credentials) _shtab_payonce_gateway_credentials ;;
         gateway-events) _shtab_payonce_gateway_events ;;
         gateways) _shtab_payonce_gateways ;;
         idempotency-keys) _shtab_payonce_idempotency_keys ;;
@@ -1054,6 +1136,32 @@ _shtab_payonce_events() {
       curcontext="${curcontext%:*:*}:_shtab_payonce_events-$line[1]:"
       case $line[1] in
         tail) _arguments -C -s $_shtab_payonce_events_tail_options ;;
+      esac
+  esac
+}
+
+_shtab_payonce_gateway_credentials() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->gateway-credentials'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_payonce_gateway_credentials_defaults_added )); then
+    if (( ${_shtab_payonce_gateway_credentials_options[(I)${(q)one_or_more}*]} +          ${_shtab_payonce_gateway_credentials_options[(I)${(q)remainder}*]} +          ${_shtab_payonce_gateway_credentials_options[(I)${(q)default}]} == 0 )); then
+      _shtab_payonce_gateway_credentials_options+=(': :_shtab_payonce_gateway_credentials_commands' '*::: :->gateway-credentials')
+    fi
+    _shtab_payonce_gateway_credentials_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_payonce_gateway_credentials_options
+
+  case $state in
+    gateway-credentials)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_payonce_gateway_credentials-$line[1]:"
+      case $line[1] in
+        list) _arguments -C -s $_shtab_payonce_gateway_credentials_list_options ;;
+        remove) _arguments -C -s $_shtab_payonce_gateway_credentials_remove_options ;;
+        rotate) _arguments -C -s $_shtab_payonce_gateway_credentials_rotate_options ;;
+        set) _arguments -C -s $_shtab_payonce_gateway_credentials_set_options ;;
       esac
   esac
 }
