@@ -17,13 +17,18 @@ PARALLEL = -n $(WORKERS) --dist worksteal
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/ \t/' | column -t -s $$'\t'
 
-setup: .venv/.ready .venv-cloud/.ready ## install everything (a no-op when it is up to date)
+setup: .venv/.ready .venv-cloud/.ready .cache/wheelhouse/.ready ## install everything (a no-op when it is up to date)
 
 .venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
 	@tools/make_venv.sh .venv requirements/dev.txt
 
 .venv-cloud/.ready: requirements/cloud.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-cloud requirements/cloud.txt
+
+# The wheels that the tests of the distribution install, so that no test needs a network.
+.cache/wheelhouse/.ready: .venv/.ready requirements/dev.txt pyproject.toml tools/distribution/wheelhouse.py
+	@$(PY) -m tools.distribution.wheelhouse
+	@touch $@
 
 # The end-to-end suite waits more than it computes, so that it runs beside the others; what it says comes at its end.
 SUITES := unit contract functional simulation specification histories-slice infrastructure crash-slice recall-slice lab-slice
@@ -238,6 +243,9 @@ route-watch: setup ## the route watch on public and drawn series: PAYONCE_NAB_DA
 
 site: setup ## the documentation as a site with search, in .local/site/html
 	$(PY) -m tools.site
+
+package-page: setup ## install each extra into an empty environment: megabytes and import time, written into docs/installing.md
+	nice -n 5 $(PY) -m tools.distribution
 
 openapi: setup ## write openapi.json from the routes, and the Python client's methods from it
 	$(PY) tools/openapi.py

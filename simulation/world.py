@@ -14,6 +14,7 @@ from payonce.domain.ids import UlidSource
 from payonce.domain.webhooks import delivery_id
 from payonce.each import in_turn
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.persistence import with_powertools
 from payonce.outbox import is_event
 from payonce.payments.recovery_run import Recovery
 from payonce.ports import Table
@@ -133,7 +134,11 @@ class World:
         # Of the actor's own stream, as its latencies: an actor that is left out changes no other's ids.
         application.ids = UlidSource(scheduler.now_ms, lambda size: scheduler.alive().latencies.randbytes(size))
         application.engine = IdempotencyEngine(
-            store=application.store, settings=settings.idempotency, clock=scheduler, sleep=wire.sleep
+            store=application.store,
+            settings=settings.idempotency,
+            clock=scheduler,
+            sleep=wire.sleep,
+            flow=with_powertools,  # what the functions use
         )
         self._wire_recovery()
         limits = {(BreakClass.DUPLICATE_CAPTURE, currency): AUTOMATIC_MINOR for currency in CURRENCIES}

@@ -20,6 +20,7 @@ from payonce.domain.money import Money
 from payonce.domain.payment import PaymentStatus
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.persistence import with_powertools
 from payonce.idempotency.records import KeyedRequest
 from payonce.idempotency.window import IdempotencySettings
 from payonce.payments.create import CreatePayment, plan_payment
@@ -117,7 +118,11 @@ class Drill:
         )
         application.ids = UlidSource(scheduler.now_ms, self._bytes)
         application.engine = IdempotencyEngine(
-            store=application.store, settings=IdempotencySettings(), clock=scheduler, sleep=scheduler.sleep
+            store=application.store,
+            settings=IdempotencySettings(),
+            clock=scheduler,
+            sleep=scheduler.sleep,
+            flow=with_powertools,  # what the functions use
         )
         self.application = application
         environment = load_template()["Mappings"]["Environments"]["production"]

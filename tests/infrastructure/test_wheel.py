@@ -110,8 +110,12 @@ def test_the_wheel_has_every_file_of_the_package_and_the_rules_for_spark(built: 
     assert names == expected | {name for name in compiled if name.endswith(".sql")}
     made = [name for name in names if "/generated/spark/" in name]
     assert len(made) == len([name for name in expected if name.endswith(".sql")]) > 0
-    [licence] = [name for name in wheel.namelist() if name.endswith("licenses/LICENSE")]
-    assert wheel.read(licence) == (REPOSITORY / "LICENSE").read_bytes()
+    for text in ("LICENSE", "NOTICE"):
+        [licence] = [name for name in wheel.namelist() if name.endswith(f"licenses/{text}")]
+        assert wheel.read(licence) == (REPOSITORY / text).read_bytes()
+    [metadata] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    head = wheel.read(metadata).decode().partition("\n\n")[0].splitlines()
+    assert {"License-Expression: Apache-2.0", "License-File: LICENSE", "License-File: NOTICE"} <= set(head)
 
 
 def test_the_command_and_the_public_names_work_without_the_checkout(scripts: Path, tmp_path: Path) -> None:
@@ -142,19 +146,33 @@ def names_of(requirements: list[str]) -> set[str]:
     return {one[0].lower() for one in found if one}
 
 
+def brought(extra: str) -> set[str]:
+    """Return the packages that the extra and those within it name."""
+    found = set[str]()
+    for line in PROJECT["optional-dependencies"][extra]:
+        within = re.fullmatch(r"payonce\[(.*)\]", line)
+        found |= set().union(*map(brought, within[1].split(","))) if within else names_of([line])
+    return found
+
+
 def test_the_packages_are_those_of_the_layers_and_lock_files() -> None:
     """Fails when a package is added to a layer or an environment, and ``pip install`` does not bring it."""
 
     def lines(file: str) -> list[str]:
         return (REPOSITORY / file).read_text().splitlines()
 
-    extras = PROJECT["optional-dependencies"]
-    assert names_of(PROJECT["dependencies"]) == names_of(lines("layers/dependencies/requirements.in")) | {"boto3"}
+    assert PROJECT["dependencies"] == []
+    functions = names_of(lines("layers/dependencies/requirements.in"))
+    assert brought("functions") == functions | {"boto3"}
     engine = names_of(lines("layers/reconciliation/requirements.in"))
-    assert names_of(extras["reconcile"]) | {"boto3"} == names_of(lines("requirements/reconcile.in")) | engine
-    assert names_of(extras["redis"]) == names_of(lines("requirements/redis.in"))
-    assert names_of(extras["sidecar"]) == names_of(lines("requirements/sidecar.in")) - {"boto3"} | {"payonce"}
-    assert names_of(extras["spark"]) < names_of(lines("requirements/spark.in"))
+    assert brought("reconcile") <= names_of(lines("requirements/reconcile.in")) | engine | functions
+    assert names_of(lines("requirements/reconcile.in")) | engine <= brought("reconcile") | {"boto3"}
+    assert brought("redlock") == names_of(lines("requirements/redis.in"))
+    assert names_of(lines("requirements/sidecar.in")) - {"boto3"} <= brought("sidecar")
+    assert brought("sidecar") <= names_of(lines("requirements/sidecar.in")) | brought("redlock") | functions
+    assert brought("spark") < names_of(lines("requirements/spark.in")) | functions
+    every = set(PROJECT["optional-dependencies"]) - {"all", "spark"}
+    assert brought("all") == set().union(*map(brought, every))
 
 
 def test_the_lambda_layer_has_the_package_and_nothing_generated(tmp_path: Path) -> None:

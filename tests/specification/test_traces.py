@@ -85,7 +85,7 @@ def takes_over_with_the_same_fence(patch: pytest.MonkeyPatch) -> None:
 
 def takes_over_what_is_leased(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "payonce.idempotency.persistence.FencedPersistence._may_take_over",
+        "payonce.idempotency.execution.Execution._may_take_over",
         lambda _self, existing: existing.status != "COMPLETED",
     )
 

@@ -60,6 +60,8 @@ def parse(line: str) -> None:
     """Parse the line as the command does. Raises ``WrongWords``; a line with ``...`` may lack what is required."""
     try:
         whole_parser().parse_args(families.spelled(words_of(line)))
+    except SystemExit as left:  # --help
+        assert not left.code
     except WrongWords as error:
         if "the following arguments are required" not in str(error) or not re.search(r"\.\.\.|…", line):
             raise

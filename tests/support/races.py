@@ -18,6 +18,7 @@ from payonce.domain.errors import PayonceError
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.engine import IdempotencyEngine
 from payonce.idempotency.keys import record_id
+from payonce.idempotency.persistence import with_powertools
 from payonce.idempotency.records import RecordStatus
 from payonce.idempotency.window import IdempotencySettings
 from payonce.payments.recovery_run import Recovery
@@ -74,7 +75,7 @@ class Race:
         self._plain = self.world.database
         early = _Ahead(self.world.clock, EARLY_MS)
         self._early = IdempotencyEngine(
-            store=self.world.store, settings=IdempotencySettings(), clock=early, sleep=time.sleep
+            store=self.world.store, settings=IdempotencySettings(), clock=early, sleep=time.sleep, flow=with_powertools
         )
         self._early_clock = early
 

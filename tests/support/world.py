@@ -32,6 +32,7 @@ from payonce.domain.ids import UlidSource
 from payonce.domain.money import Money
 from payonce.idempotency.claim_recovery import RecoveryReport, Sweep
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.persistence import with_powertools
 from payonce.idempotency.record_items import WAITING_SHARDS
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import KeyedRequest, KeyedResponse
@@ -286,7 +287,11 @@ class World:
         self.services = Services(database=self.database, clock=self.clock, ids=ids)
         self.store = DatabaseIdempotencyStore(self.database)
         self.engine = IdempotencyEngine(
-            store=self.store, settings=IdempotencySettings(), clock=self.clock, sleep=self.clock.sleep
+            store=self.store,
+            settings=IdempotencySettings(),
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            flow=with_powertools,  # what the functions use
         )
 
     def request(self, key: str, operation: str, fingerprint: str = "f", wait_seconds: float = 0) -> KeyedRequest:

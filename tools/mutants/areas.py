@@ -40,7 +40,8 @@ AREAS: Final = (
     Area(
         folder="idempotency",
         names=(
-            *("conclude", "engine", "persistence", "transitions", "ownership", "record_store", "claim_recovery"),
+            *("conclude", "engine", "execution", "persistence", "transitions", "ownership", "record_store"),
+            "claim_recovery",
             *("record_items", "fingerprint", "keys", "release", "window", "waiting", "attempt", "nested", "handoff"),
         ),
         suites=_PROTOCOL,

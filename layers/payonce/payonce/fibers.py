@@ -18,7 +18,10 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from greenlet import getcurrent, greenlet
+from payonce.extras import needs
+
+with needs("sidecar"):
+    from greenlet import getcurrent, greenlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -244,7 +244,7 @@ def find_events(database: Database, event_ids: Sequence[str]) -> dict[tuple[str,
 
 
 def _items_of(database: Database, keys: Sequence[Item]) -> Iterator[Item]:
-    for some in batched(keys, KEYS_AT_ONCE, strict=False):
+    for some in batched(keys, KEYS_AT_ONCE):
         yield from database.get_many(Table.OUTBOX, [{"pk": key["pk"], "sk": key["sk"]} for key in some])
 
 

@@ -12,6 +12,7 @@ import pytest
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
 from payonce.domain.gateway import OperationKind
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.persistence import with_powertools
 from payonce.ports import Table
 from payonce.stores.memory_cipher import MemoryCipher
 from payonce.stores.memory_workflows import MemoryWorkflows
@@ -52,6 +53,7 @@ class Shop:
             settings=self.application.settings.idempotency,
             clock=self.clock,
             sleep=self.clock.sleep,
+            flow=with_powertools,
         )
 
 

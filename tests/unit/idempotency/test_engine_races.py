@@ -18,9 +18,10 @@ from payonce.domain.errors import (
     WriteConflict,
 )
 from payonce.idempotency.engine import IdempotencyEngine
+from payonce.idempotency.execution import Flow, directly
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.ownership import LAST_TRY_MS
-from payonce.idempotency.persistence import FencedPersistence
+from payonce.idempotency.persistence import FencedPersistence, with_powertools
 from payonce.idempotency.record_store import DatabaseIdempotencyStore
 from payonce.idempotency.records import (
     Claim,
@@ -108,10 +109,10 @@ class Job:
 class Place:
     """An engine, its store, and another owner of the same key."""
 
-    def __init__(self) -> None:
+    def __init__(self, flow: Flow) -> None:
         self.clock, self.store, self.job = ManualClock(), Steps(), Job()
         self.engine = IdempotencyEngine(
-            store=self.store, settings=IdempotencySettings(), clock=self.clock, sleep=self.clock.sleep
+            store=self.store, settings=IdempotencySettings(), clock=self.clock, sleep=self.clock.sleep, flow=flow
         )
         self.id = record_id("m", "op", "k")
 
@@ -154,10 +155,10 @@ class Place:
         return self.engine.recover(self.id, lambda _record: self.job, Deadline(self.clock.ms + 20_000))
 
 
-@pytest.fixture
-def place() -> Place:
-    """A key that nobody has."""
-    return Place()
+@pytest.fixture(params=[directly, with_powertools])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A key that nobody has, under each flow."""
+    return Place(request.param)
 
 
 def test_a_store_that_fails_at_once_has_executed_nothing(place: Place) -> None:

@@ -382,7 +382,8 @@ def test_a_consumer_needs_nothing_but_the_standard_library() -> None:
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first == "evt_1"
-    assert "need the package cryptography" in second
+    assert "cryptography is not installed" in second
+    assert "pip install 'payonce[ed25519]'" in second
 
 
 LAZY = """

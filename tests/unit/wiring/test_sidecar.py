@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from payonce.domain.errors import MisconfiguredError
+from payonce.domain.errors import PackageMissing
 from payonce.wiring.sidecar import sidecar_of
 from tests.support.proxy import configuration, parsed
 
@@ -17,5 +17,5 @@ def test_a_missing_package_is_named_with_where_it_is(package: str, monkeypatch: 
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "payonce.stores.redis_pipeline", raising=False)
     config = parsed(configuration("http://127.0.0.1:1", store={"kind": "redis", "url": "redis://127.0.0.1:1"}))
-    with pytest.raises(MisconfiguredError, match=rf"{package}.*requirements/sidecar\.txt"):
+    with pytest.raises(PackageMissing, match=rf"{package} is not installed.*payonce\[sidecar\]"):
         sidecar_of(config, {})

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from payonce.domain.errors import SecretNotOpened, StoreUnavailable
+from payonce.extras import needs
 from payonce.stores.sealing import DATA_KEY_BYTES, DataKeys, EnvelopeSealing
+
+with needs("dynamodb"):
+    from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
-
 from payonce.domain.errors import FileRejected, StoreUnavailable
+from payonce.extras import needs
+
+with needs("dynamodb"):
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from pathlib import Path

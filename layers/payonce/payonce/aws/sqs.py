@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from payonce.domain.errors import StoreUnavailable
+from payonce.extras import needs
+
+with needs("dynamodb"):
+    from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,7 @@ class SqsQueue:
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
         """See ``MessageQueue``. A delay above SQS's limit is shortened: the message is then early, not lost."""
-        for batch in itertools.batched(messages, BATCH_MESSAGES, strict=False):
+        for batch in itertools.batched(messages, BATCH_MESSAGES):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {
                     "Id": str(number),

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from payonce.domain.errors import StoreUnavailable
+from payonce.extras import needs
+
+with needs("dynamodb"):
+    from botocore.exceptions import BotoCoreError, ClientError
 
 
 class UsagePlan:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from payonce.cli.output import Exit, listed, tell
 from payonce.cli.support import add_config_option, add_table_options, application_of, desk_of_config, shown
 from payonce.domain.errors import NotFound
-from payonce.entrypoints.routes import KEYED_OPERATIONS
 from payonce.idempotency.inspect import IdempotencyRecordView, KeyState, inspect_keys
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.release import ReleaseOrder
@@ -56,6 +55,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         desk = desk_of_config(options.config, environment)
         return _show(desk, options, desk.operations) if options.key_command == "show" else _release(desk, options)
     if options.key_command == "show":
+        # Imported here: the routes need packages that only this command does.
+        from payonce.entrypoints.routes import KEYED_OPERATIONS
+
         return _show(application_of(options, environment, SHOW_TABLES), options, KEYED_OPERATIONS)
     return _release(application_of(options, environment, RELEASE_TABLES), options)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from payonce.cli.output import Exit, tell
 from payonce.cli.support import add_table_options, application_of, shown, time_of
 from payonce.domain.durations import SECOND_MS
-from payonce.domain.errors import BodyMalformed, MisconfiguredError
+from payonce.domain.errors import BodyMalformed
+from payonce.extras import needs
 from payonce.ports import Table
 from payonce.reconciliation.runs.ledger_export import export_ledger
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TABLES = (Table.OUTBOX,)  # an entry lies in the item of its change
-PACKAGES = (
-    "The packages of ledger export are not installed ({}). pip install 'payonce[reconcile]', or "
-    "requirements/reconcile.txt in a checkout."
-)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,11 +37,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the export and return the exit code. Raises ``PayonceError``, and then writes no file."""
-    try:
+    with needs("reconcile"):
         from rich.console import Console
         from rich.progress import Progress
-    except ImportError as error:
-        raise MisconfiguredError(PACKAGES.format(error)) from None
     since_ms, until_ms = time_of(options.since), time_of(options.until)
     if since_ms >= until_ms:
         raise BodyMalformed("--to must be later than --from.")

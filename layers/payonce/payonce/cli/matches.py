@@ -15,18 +15,11 @@ from payonce.domain.principals import operator_of
 from payonce.ports import Table
 from payonce.reconciliation.cases.manual_match import new_match, row_ref, rows_of_break
 from payonce.reconciliation.readers.values import plain
-from payonce.reconciliation.runs.match_log import (
-    MatchLog,
-    add_to_match_log,
-    match_line,
-    read_match_log,
-    unmatch_line,
-)
 from payonce.reconciliation.taxonomy import BreakClass
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from payonce.reconciliation.manual import Match, RowRef
 
@@ -73,7 +66,10 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return Exit.DONE
 
 
+# The log of matches is imported where a command needs it: it needs the packages of reconcile.
 def _match_in_file(options: argparse.Namespace) -> None:
+    from payonce.reconciliation.runs.match_log import add_to_match_log, match_line, read_match_log
+
     log = read_match_log(options.decisions, may_lack=True)
     rows_of = _of_no_run if options.run is None else _Run(options.run).rows_of
     rows: list[RowRef] = []
@@ -93,6 +89,8 @@ def _match_in_file(options: argparse.Namespace) -> None:
 
 
 def _unmatch_in_file(options: argparse.Namespace) -> None:
+    from payonce.reconciliation.runs.match_log import add_to_match_log, read_match_log, unmatch_line
+
     log = read_match_log(options.decisions)
     at_ms = SystemClock().now_ms()
     line = unmatch_line(log, options.match_id, reason=options.reason, by=options.operator, at_ms=at_ms)
@@ -106,12 +104,14 @@ def _taken_back(options: argparse.Namespace) -> None:
 
 
 def _list_file(options: argparse.Namespace) -> None:
-    _list(options, read_match_log(options.decisions))
+    from payonce.reconciliation.runs.match_log import read_match_log
+
+    _list(options, read_match_log(options.decisions).in_force)
 
 
-def _list(options: argparse.Namespace, log: MatchLog) -> None:
-    text = "".join(f"{line_of(match)}\n" for match in log.in_force)
-    tell(options, listed(log.in_force), text or "no match is in force")
+def _list(options: argparse.Namespace, in_force: Sequence[Match]) -> None:
+    text = "".join(f"{line_of(match)}\n" for match in in_force)
+    tell(options, listed(in_force), text or "no match is in force")
 
 
 def line_of(match: Match) -> str:
@@ -182,7 +182,7 @@ def _unmatch_on_stack(options: argparse.Namespace, environment: Mapping[str, str
 
 
 def _list_stack(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
-    _list(options, MatchLog(application_of(options, environment, TABLES).matches.in_force()))
+    _list(options, application_of(options, environment, TABLES).matches.in_force())
 
 
 _in_file: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from payonce.cli import reconcile_exports
 from payonce.cli.reconcile_intake import NamedFile, Reading, take_in
 from payonce.cli.support import time_of
-from payonce.domain.errors import BodyMalformed, ConservationViolated, MisconfiguredError
+from payonce.domain.errors import BodyMalformed, ConservationViolated
+from payonce.extras import needs
 from payonce.reconciliation.matching.run_result import with_anomalies
 from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.readers.zones import known_zone
 from payonce.reconciliation.runs.intake import Intake
-from payonce.reconciliation.runs.match_log import read_match_log
-from payonce.reconciliation.runs.run_policy import RunPolicy, load_mapping, load_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 
 NO_BREAKS, BREAKS_FOUND, REFUSED = 0, 1, 2
 STANDARD_OUTPUT = Path("-")
-PACKAGES = (
-    "The packages of reconcile are not installed ({}). pip install 'payonce[reconcile]', or requirements/reconcile.txt "
-    "in a checkout."
-)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -92,19 +87,18 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
     Raises ``PayonceError``.
     """
-    try:
+    with needs("reconcile"):  # imported first, so that a missing package is reported before the run
         from rich.console import Console
         from rich.progress import Progress
 
-        # Imported first, so that a missing package is reported before the run.
         from payonce.engines.duckdb_engine import DuckDbWorkspace
+        from payonce.reconciliation.runs.match_log import read_match_log
+        from payonce.reconciliation.runs.run_policy import RunPolicy, load_mapping, load_policy
 
         if options.report is not None:
             from payonce.reconciliation.report import html  # noqa: F401
         if options.xlsx is not None:
             import xlsxwriter  # noqa: F401
-    except ImportError as error:
-        raise MisconfiguredError(PACKAGES.format(error)) from None
     policy = load_policy(options.policy) if options.policy else RunPolicy()
     reading = Reading(
         (*map(load_mapping, options.mapping), *policy.mappings),

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from payonce.cli.output import Exit, tell
 from payonce.domain.errors import BodyMalformed, FileRejected
 from payonce.reconciliation.readers.limits import MAX_FILE_BYTES
-from payonce.reconciliation.readers.mapping import ColumnMapping
-from payonce.reconciliation.readers.propose import propose
 from payonce.reconciliation.readers.read import read_file
 from payonce.reconciliation.readers.values import decimal_text, plain
 
@@ -38,6 +36,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Write the mapping to standard output and the rows beside it: 0 read, 2 no mapping reads it."""
+    from payonce.reconciliation.readers.mapping import ColumnMapping
+    from payonce.reconciliation.readers.propose import propose
+
     try:
         with options.file.open("rb") as opened:
             data = opened.read(MAX_FILE_BYTES + 1)

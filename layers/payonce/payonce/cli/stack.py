@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from payonce.cli import local_stack
 from payonce.domain.errors import MisconfiguredError
+from payonce.extras import needs
 from payonce.ports import Table
 from payonce.routing.control.configured import MODE_VARIABLE, SETTINGS_VARIABLE
 from payonce.wiring.settings import DOCUMENTATION_VARIABLE
@@ -71,8 +72,9 @@ def way_to(name: str, environment: Mapping[str, str]) -> dict[str, str | None]:
 
 def describe(name: str, client: Any = None) -> dict[str, Any]:
     """Return CloudFormation's description of the stack. Raises ``MisconfiguredError`` if it can't be read."""
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+    with needs("dynamodb"):
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         cloudformation = client or boto3.client("cloudformation")

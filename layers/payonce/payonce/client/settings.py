@@ -9,12 +9,14 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from payonce.client import errors
 from payonce.client.answers import Raw
 from payonce.client.attempts import Attempts, Timing
 from payonce.client.intents import IntentKey, checked_intent, checked_key, random_key
+from payonce.extras import needs
+
+with needs("client"):
+    import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx
-
 from payonce.client import errors
 from payonce.client.api.calls import Calls
 from payonce.client.backoff import Backoff
@@ -25,6 +23,10 @@ from payonce.client.settings import (
     raw_answer,
     reason_of,
 )
+from payonce.extras import needs
+
+with needs("client"):
+    import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -49,7 +49,8 @@
     ├── ConservationViolated            a reconciliation run lost a row or counted one twice: a defect, result withheld
     ├── CaseTransitionError             a change of a break case that its table does not allow: a defect
     ├── WriteConflict                   a business condition of a transaction failed; read again and rebuild it
-    └── MisconfiguredError              found at start-up; the process must not serve
+    ├── MisconfiguredError              found at start-up; the process must not serve
+    └── PackageMissing                  an extra of the distribution is not installed; a ModuleNotFoundError, too
 """
 
 from __future__ import annotations
@@ -295,3 +296,12 @@ class WriteConflict(PayonceError):
 
 class MisconfiguredError(PayonceError):
     """A setting is missing or outside its allowed range. This is found at start-up."""
+
+
+class PackageMissing(PayonceError, ModuleNotFoundError):
+    """A module needs a package of an extra that is not installed. ``detail`` says what to install."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"{package} is not installed. It comes with: pip install 'payonce[{extra}]'")
+        self.extra = extra
+        self.name = package

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
-
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.durations import HOUR_MS
+from payonce.extras import needs
 from payonce.reconciliation.matching.tables import TABLES
 from payonce.reconciliation.readers.bulk.facts import BulkFacts
 from payonce.reconciliation.readers.bulk.plan import literal, stripped
 from payonce.reconciliation.readers.limits import MAX_LINE_CHARACTERS
+
+with needs("reconcile"):
+    import duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

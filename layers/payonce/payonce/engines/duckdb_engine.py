@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
-
 from payonce.domain.errors import BodyMalformed, FileRejected, StoreUnavailable
 from payonce.engines.duckdb_bulk import load_in_bulk
 from payonce.engines.own_rules import label_rows
+from payonce.extras import needs
 from payonce.reconciliation.anomalies.find import find_anomalies
 from payonce.reconciliation.anomalies.findings import judged_from_ms
 from payonce.reconciliation.matching.matches import matches_of
@@ -20,6 +19,9 @@ from payonce.reconciliation.matching.open_items import open_items_of
 from payonce.reconciliation.matching.results import read_result
 from payonce.reconciliation.matching.rules import FAMILIES, rule_files
 from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES, settings_rows
+
+with needs("reconcile"):
+    import duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

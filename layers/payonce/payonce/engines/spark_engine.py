@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from payonce.domain.errors import BodyMalformed, StoreUnavailable
+from payonce.extras import needs
 from payonce.reconciliation.matching.results import read_result
 from payonce.reconciliation.matching.rules import FAMILIES, rule_files
 from payonce.reconciliation.matching.tables import INPUT_TABLES, TABLES, settings_rows
@@ -35,7 +36,8 @@ def local_session(folder: Path, *, memory_mb: int, partitions: int, cores: int =
 
     A Java process has one session: the first session's memory setting stays in force.
     """
-    from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
+    with needs("spark"):
+        from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
 
     # Spark's workers take python3 from the PATH. If its version differs, they refuse to work.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -76,7 +78,8 @@ class SparkEngine:
         if settings.rules:
             # Spark's regular expressions backtrack, and would do so over texts that strangers write.
             raise BodyMalformed("Rules of one's own ([[rules]]) run on one machine only: leave them out of the policy.")
-        from pyspark.errors import PySparkException  # type: ignore[import-not-found,unused-ignore]
+        with needs("spark"):
+            from pyspark.errors import PySparkException  # type: ignore[import-not-found,unused-ignore]
 
         steps = [file for family in FAMILIES for file in rule_files(family, compiled=True)]
         try:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
 from payonce.entrypoints.models import AmountMinor, Cursor, PageLimit, StrictModel, printable
 from payonce.entrypoints.paths import PATTERNS
+from payonce.extras import needs
 from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE
 from payonce.reconciliation.cases.case import CaseStatus
 from payonce.reconciliation.cases.match_store import MAX_MATCH_BREAKS
 from payonce.reconciliation.manual import MAX_REASON_CHARACTERS
 from payonce.reconciliation.taxonomy import BreakClass
+
+with needs("functions"):
+    from pydantic import AfterValidator, Field
 
 MAX_COMMENT_CHARACTERS = 1000  # a paragraph, like an operator's notes in the audit trail
 MAX_ASSIGNEE_CHARACTERS = 100

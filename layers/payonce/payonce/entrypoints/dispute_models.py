@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from payonce.domain.gateway import DisputeStatus  # noqa: TC001 - pydantic evaluates it
 from payonce.entrypoints.models import Cursor, PageLimit, StrictModel
+from payonce.extras import needs
 from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE
+
+with needs("functions"):
+    from pydantic import Field
 
 
 class DisputesQuery(StrictModel):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from payonce.domain.errors import BodyTooLarge
 from payonce.entrypoints.json_body import parse_json_object
 from payonce.entrypoints.models import StrictModel, validate
+from payonce.extras import needs
 from payonce.webhooks.inbox import InboxMessage
+
+with needs("functions"):
+    from pydantic import Field
 
 # An event is stored twice (table and index) and sent to every endpoint; receivers commonly accept about 100 KB.
 MAX_INBOX_BYTES = 64 * 1024

@@ -6,13 +6,15 @@ import re
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 from urllib.parse import unquote
 
-from pydantic import Field
-
 from payonce.domain.errors import NotFound
 from payonce.entrypoints.http import ReadRoute, Route
 from payonce.entrypoints.models import StrictModel
 from payonce.entrypoints.paths import PATTERNS
+from payonce.extras import needs
 from payonce.idempotency.inspect import IdempotencyRecordView, inspect_keys
+
+with needs("functions"):
+    from pydantic import Field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,14 +6,16 @@ import unicodedata
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import BodyMalformed
 from payonce.domain.gateway import MAX_URL_CHARACTERS, PaymentMethodType
 from payonce.domain.money import MAX_AMOUNT_MINOR, MIN_AMOUNT_MINOR
 from payonce.domain.payment import PaymentStatus  # noqa: TC001 - pydantic evaluates it
+from payonce.extras import needs
 from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+
+with needs("functions"):
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 MAX_REFERENCE_CHARACTERS = 100
 MAX_METADATA_ENTRIES = 20

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic.json_schema import models_json_schema
-
 from payonce import __version__
 from payonce.domain.problems import PROBLEM_CONTENT_TYPE
 from payonce.entrypoints.event_catalogue import webhooks
@@ -18,8 +15,13 @@ from payonce.entrypoints.json_body import EXEMPTIBLE_LIST
 from payonce.entrypoints.paths import PATTERNS
 from payonce.entrypoints.routes import ROUTES
 from payonce.entrypoints.view_schemas import INTEGER, SCHEMAS, TEXT, view_schemas
+from payonce.extras import needs
 from payonce.idempotency.json_response import JSON_CONTENT_TYPE
 from payonce.idempotency.keys import MAX_KEY_CHARACTERS, MIN_KEY_CHARACTERS
+
+with needs("functions"):
+    from pydantic import TypeAdapter
+    from pydantic.json_schema import models_json_schema
 
 PROBLEM_STATUSES = {
     "400": "The request or its idempotency key is not valid; nothing was stored",

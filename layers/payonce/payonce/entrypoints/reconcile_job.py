@@ -13,13 +13,15 @@ import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from payonce.domain.errors import MisconfiguredError
 from payonce.engines.spark_engine import SparkEngine
+from payonce.extras import needs
 from payonce.reconciliation.matching.digest import canonical_json
 from payonce.reconciliation.matching.tables import INPUT_TABLES
 from payonce.reconciliation.runs.run_policy import RunPolicy
+
+with needs("spark"):
+    from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +40,8 @@ def main(arguments: Sequence[str]) -> None:
     except ValidationError as error:
         raise MisconfiguredError(f"--policy: {error}") from None
     settings = policy.settings(options.as_of_ms)
-    from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
+    with needs("spark"):
+        from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
 
     session = SparkSession.builder.appName("payonce").getOrCreate()
     result = run(session, options.input.rstrip("/"), settings)

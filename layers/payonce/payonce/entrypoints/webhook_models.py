@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
-
 from payonce.domain.endpoint import (
     DEFAULT_KEY_OVERLAP_SECONDS,
     EVENT_TYPES,
@@ -17,7 +15,11 @@ from payonce.domain.endpoint import (
     is_subscribable,
 )
 from payonce.entrypoints.models import Cursor, PageLimit, StrictModel, printable
+from payonce.extras import needs
 from payonce.payments.payment_reads import DEFAULT_PAGE_SIZE
+
+with needs("functions"):
+    from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 MAX_TIME_MS = 9_999_999_999_999  # the year 2286; a created_key has thirteen digits
 

@@ -11,12 +11,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from Adyen import AdyenClient
-from Adyen.services.checkout import ModificationsApi, PaymentsApi
-
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.exchange import Answered, Lost, NotSent
+from payonce.extras import needs
 from payonce.gateways.base_urls import is_in_the_clear, is_web_address
+
+with needs("adyen"):
+    from Adyen import AdyenClient
+    from Adyen.services.checkout import ModificationsApi, PaymentsApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -21,11 +21,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from Adyen.util import is_valid_hmac_notification
-
 from payonce.domain.errors import MisconfiguredError, NoticeRefused
 from payonce.domain.gateway import CANCELED, PAYMENT_EXPIRED, Notice, NoticeOutcome, OperationKind
 from payonce.domain.ids import operation_of
+from payonce.extras import needs
 from payonce.gateways.adyen_disputes import dispute_told
 from payonce.gateways.adyen_money import amount_from_adyen
 from payonce.gateways.declines import (
@@ -36,6 +35,9 @@ from payonce.gateways.declines import (
     VOID_FAILED,
 )
 from payonce.gateways.notice_names import name_of
+
+with needs("adyen"):
+    from Adyen.util import is_valid_hmac_notification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

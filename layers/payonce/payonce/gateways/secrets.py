@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
+from payonce.extras import needs
+
+with needs("dynamodb"):
+    from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

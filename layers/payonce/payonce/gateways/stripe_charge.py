@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import stripe
-
 from payonce.domain.gateway import ChargeOutcome, ChargeState, NotFound, Unknown
+from payonce.extras import needs
 from payonce.gateways.stripe_disputes import read_dispute
 from payonce.gateways.stripe_money import amount_from_stripe
 from payonce.gateways.stripe_objects import REFERENCE_KEY, metadata_value
+
+with needs("stripe"):
+    import stripe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

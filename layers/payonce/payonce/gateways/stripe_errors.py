@@ -32,8 +32,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import stripe
-
 from payonce.domain.gateway import (
     CANCELED,
     PAYMENT_EXPIRED,
@@ -44,6 +42,7 @@ from payonce.domain.gateway import (
     OperationKind,
     Unknown,
 )
+from payonce.extras import needs
 from payonce.gateways.declines import (
     ALREADY_CAPTURED,
     ALREADY_REFUNDED,
@@ -58,6 +57,9 @@ from payonce.gateways.declines import (
 )
 from payonce.gateways.stripe_http import NothingSentError
 from payonce.observability import get_logger
+
+with needs("stripe"):
+    import stripe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,6 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import stripe
-
 from payonce.domain.errors import GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway import (
     AwaitsPayer,
@@ -24,6 +22,7 @@ from payonce.domain.gateway import (
     Succeeded,
     Unknown,
 )
+from payonce.extras import needs
 from payonce.gateways.base_urls import is_in_the_clear, is_web_address
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.gateways.declines import AMOUNT_NOT_SUPPORTED, CURRENCY_NOT_SUPPORTED, DECLINED, declined
@@ -38,6 +37,9 @@ from payonce.gateways.stripe_objects import read_object
 from payonce.gateways.stripe_requests import execute
 from payonce.gateways.stripe_withdrawal import withdraw
 from payonce.observability import get_logger
+
+with needs("stripe"):
+    import stripe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

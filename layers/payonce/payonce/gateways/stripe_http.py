@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import stripe
-
 from payonce.domain.exchange import Answered, Lost, NotSent
+from payonce.extras import needs
+
+with needs("stripe"):
+    import stripe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from stripe import SignatureVerificationError, WebhookSignature
-
 from payonce.domain.errors import NoticeRefused
 from payonce.domain.gateway import Notice
 from payonce.domain.ids import operation_of
+from payonce.extras import needs
 from payonce.gateways.notice_names import name_of
 from payonce.gateways.stripe_objects import (
     CAPTURE_REFERENCE_KEY,
@@ -23,6 +22,9 @@ from payonce.gateways.stripe_objects import (
     REFERENCE_KEY,
     metadata_value,
 )
+
+with needs("stripe"):
+    from stripe import SignatureVerificationError, WebhookSignature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import stripe
-
 from payonce.domain.gateway import CANCELED, Declined, Pending, Succeeded
+from payonce.extras import needs
 from payonce.gateways.declines import AUTHENTICATION_REQUIRED, declined
 from payonce.gateways.stripe_errors import DECLINE_CODES
 from payonce.gateways.stripe_objects import REQUIRES_ACTION, read_object
 from payonce.observability import get_logger
+
+with needs("stripe"):
+    import stripe
 
 if TYPE_CHECKING:
     from payonce.domain.gateway import AwaitsPayer, Instruction, WithdrawOutcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from payonce.domain.errors import (
     KeyExpired,
@@ -10,21 +10,14 @@ from payonce.domain.errors import (
     LeaseLost,
     NotStarted,
     OutcomeUnknown,
-    PayonceError,
     ResponseNotStorable,
     StoreUnavailable,
     WriteConflict,
 )
 from payonce.idempotency.conclude import Concluder
+from payonce.idempotency.execution import Execution, HeldByAnother, directly
 from payonce.idempotency.keys import record_id
 from payonce.idempotency.ownership import UNKNOWN, Ownership
-from payonce.idempotency.persistence import FencedPersistence
-from payonce.idempotency.powertools import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyConfig,
-    IdempotencyPersistenceLayerError,
-    idempotent_function,
-)
 from payonce.idempotency.records import (
     Claim,
     Conclusion,
@@ -41,10 +34,7 @@ from payonce.idempotency.window import LEASE_MARGIN_MS, MAX_RESPONSE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
-    from payonce.idempotency.persistence import FencedDataRecord
-    from payonce.idempotency.powertools import DataRecord
+    from payonce.idempotency.execution import Flow
     from payonce.idempotency.record_store import IdempotencyStore
     from payonce.idempotency.records import KeyedRequest, Plan
     from payonce.idempotency.window import IdempotencySettings
@@ -56,7 +46,7 @@ WAIT_RESERVE_MS = 1_500  # the time that the function needs after waiting, to an
 
 
 class IdempotencyEngine:
-    """Runs ``Work`` under Powertools' idempotency utility, with the fenced persistence layer."""
+    """Runs ``Work`` at most once per key. ``flow`` runs its steps: see execution.py."""
 
     def __init__(
         self,
@@ -66,8 +56,10 @@ class IdempotencyEngine:
         clock: Clock,
         sleep: Callable[[float], None],
         max_response_bytes: int = MAX_RESPONSE_BYTES,
+        flow: Flow = directly,
     ) -> None:
         self._max_response_bytes = max_response_bytes
+        self._flow = flow
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -90,26 +82,26 @@ class IdempotencyEngine:
         while True:
             # Made anew after every wait: a claim's time starts when it is made, and excludes waiting for another owner.
             record = self._new_record(request, plan)
-            persistence = FencedPersistence(
+            execution = Execution(
                 ownership=self._ownership,
                 clock=self._clock,
                 new_record=record,
-                writes=list(plan.writes),
+                writes=plan.writes,
                 deadline=request.deadline,
                 contested=contested,
                 conclude=self._conclude.write,
             )
             try:
-                return self._run(persistence, request, plan, work)
+                return self._run(execution, plan, work)
             except StoreUnavailable as unavailable:
                 if others_seen:  # this try did nothing, but the owner seen before it may have
                     raise OutcomeUnknown(UNKNOWN) from unavailable
                 raise
-            except IdempotencyAlreadyInProgressError:
-                others_seen, contested = True, persistence.contested
+            except HeldByAnother:
+                others_seen, contested = True, execution.contested
                 self._waiting.for_change(record.record_id, give_up_at_ms)
             except LeaseLost:
-                others_seen, contested = True, persistence.contested
+                others_seen, contested = True, execution.contested
                 # Another owner took over or concluded between our read and our write: look at once, then wait.
                 if not self._waiting.has_changed(record.record_id):
                     self._waiting.for_change(record.record_id, give_up_at_ms)
@@ -162,9 +154,9 @@ class IdempotencyEngine:
             return False
         return not isinstance(conclusion, InDoubt)
 
-    def _run(self, persistence: FencedPersistence, request: KeyedRequest, plan: Plan, work: Work) -> KeyedResponse:
-        def once(*, request: str) -> Conclusion:
-            claim = persistence.claim
+    def _run(self, execution: Execution, plan: Plan, work: Work) -> KeyedResponse:
+        def execute() -> Conclusion:
+            claim = execution.claim
             try:
                 if claim.record.fence == 1:
                     return work.start(claim)
@@ -173,30 +165,12 @@ class IdempotencyEngine:
                 # An exception is not a Released conclusion: the claim stays open, and recovery may still execute it.
                 raise OutcomeUnknown(UNKNOWN) from error
 
-        def replay(response: Any, idempotent_data: DataRecord) -> KeyedResponse:
-            del response  # Powertools' rendering; ours is stored in the record, as bytes
-            return self._replay(cast("FencedDataRecord", idempotent_data).record)
-
-        config = IdempotencyConfig(
-            lambda_context=cast("LambdaContext", _NoContext()),
-            response_hook=replay,
-        )
-        guarded = idempotent_function(
-            once,
-            data_keyword_argument="request",
-            persistence_store=persistence,
-            config=config,
-        )
         try:
-            replayed = guarded(request=request.fingerprint)
-        except IdempotencyPersistenceLayerError as wrapped:
-            cause = wrapped.__cause__
-            if isinstance(cause, WriteConflict) and plan.on_conflict is not None and persistence.claimed is None:
-                raise plan.on_conflict(cause) from cause
-            if isinstance(cause, PayonceError):
-                raise cause from None
+            return self._flow(execution, execute, self._replay)
+        except WriteConflict as conflict:
+            if plan.on_conflict is not None and execution.claimed is None:
+                raise plan.on_conflict(conflict) from conflict
             raise
-        return replayed if isinstance(replayed, KeyedResponse) else _present(persistence.concluded)
 
     def _replay(self, record: IdempotencyRecord) -> KeyedResponse:
         if record.status is RecordStatus.COMPLETED and record.replayed_until_ms < self._clock.now_ms():
@@ -205,7 +179,7 @@ class IdempotencyEngine:
                 "resource, and use a new key only for a new operation.",
                 resource=record.resource,
             )
-        if record.response is None:  # pragma: no cover - Powertools asks only for records with a response
+        if record.response is None:  # pragma: no cover - a flow asks only for records with a response
             raise KeyInProgress("The same request is still in progress.", retry_after_seconds=1)
         return KeyedResponse(
             record.response, replayed=record.status is RecordStatus.COMPLETED, expires_at_ms=record.replayed_until_ms
@@ -233,17 +207,3 @@ class IdempotencyEngine:
                 f"The response would be {len(response.body)} bytes; at most {self._max_response_bytes} can be stored "
                 "for replay. Nothing was executed. Shorten the metadata."
             )
-
-
-class _NoContext:
-    """Stands in for a Lambda context: Powertools warns without one. The lease takes the place of its expiry."""
-
-    @staticmethod
-    def get_remaining_time_in_millis() -> int:
-        return 0
-
-
-def _present(concluded: KeyedResponse | None) -> KeyedResponse:
-    if concluded is None:  # pragma: no cover - Powertools stores every result
-        raise OutcomeUnknown("a result was not recorded")
-    return concluded

@@ -1,31 +1,34 @@
-"""Powertools' idempotency utility over our fenced store.
+"""The flow of an execution under Powertools' idempotency utility, over our fenced store.
 
-Powertools decides when to act: claim before the function, replay what is stored, store the result afterwards. This
-layer decides how each of those is written. Every request gets a new one, so that nested calls can't complete under each
-other's key and no configuration of an earlier call remains.
+Powertools decides when to act: claim before the function, replay what is stored, store the result afterwards. The
+execution decides how each of those is written. Every request gets a new layer, so that no configuration of an earlier
+call remains.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from payonce.domain.errors import KeyReused, OutcomeUnknown
-from payonce.idempotency.ownership import LAST_TRY_MS, Owned
+from payonce.domain.errors import OutcomeUnknown, PayonceError
+from payonce.idempotency.execution import Execution, HeldByAnother
 from payonce.idempotency.powertools import (
     STATUS_CONSTANTS,
     BasePersistenceLayer,
     DataRecord,
+    IdempotencyAlreadyInProgressError,
+    IdempotencyConfig,
     IdempotencyItemAlreadyExistsError,
+    IdempotencyPersistenceLayerError,
+    idempotent_function,
 )
-from payonce.idempotency.record_store import ClaimTaken
-from payonce.idempotency.records import Claim, IdempotencyRecord, RecordStatus
+from payonce.idempotency.records import KeyedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payonce.idempotency.ownership import Ownership
-    from payonce.idempotency.records import Conclusion, KeyedResponse
-    from payonce.ports import Clock, Deadline, Write
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from payonce.idempotency.records import Conclusion, IdempotencyRecord
 
 
 class FencedDataRecord(DataRecord):
@@ -41,89 +44,39 @@ class FencedDataRecord(DataRecord):
 
 
 class FencedPersistence(BasePersistenceLayer):
-    """One request's persistence layer.
+    """One request's persistence layer: each of Powertools' steps is a step of the execution.
 
-    It adds fencing, a lease margin, takeovers that keep the claim's identity, a fingerprint check even on a claim whose
-    owner is dead, completion in one transaction with the business writes, and an outcome policy in place of "any
-    exception deletes the record".
+    An outcome policy takes the place of "any exception deletes the record".
     """
 
-    def __init__(
-        self,
-        *,
-        ownership: Ownership,
-        clock: Clock,
-        new_record: IdempotencyRecord,
-        writes: list[Write],
-        deadline: Deadline,
-        contested: bool,
-        conclude: Callable[[Claim, Conclusion], KeyedResponse],
-    ) -> None:
+    def __init__(self, execution: Execution) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._ownership = ownership
-        self._clock = clock
-        self._new_record = new_record
-        self._writes = writes
-        self._deadline = deadline
-        self.contested = contested
-        self._conclude = conclude
-        self.claimed: Owned | None = None
-        self.concluded: KeyedResponse | None = None
+        self._execution = execution
+        self.held: HeldByAnother | None = None
 
     def _get_hashed_idempotency_key(self, data: Any) -> str:
         # idempotency.keys makes the record id: no function name, SHA-256, and never missing.
-        return self._new_record.record_id
+        return self._execution.new_record.record_id
 
     def _get_hashed_payload(self, data: Any) -> str:
-        return self._new_record.fingerprint
+        return self._execution.new_record.fingerprint
 
     def _put_record(self, data_record: DataRecord) -> None:
-        # owner A   claim f=1 ─────▶ (frozen or dead) . . . . . . . . . . . .▶ any write: requires f=1, refused
-        # lease     |── A may run ──|─ margin ─|
-        # owner B                              take over f=2 ─▶ ask gateway ─▶ complete: requires f=2, done
-        #
-        # Only an expired lease is taken over, and only by an execution that still sees the fence it observed.
         try:
-            self.claimed = self._ownership.claim(
-                self._new_record, self._writes, self._deadline, contested=self.contested
-            )
-            self.contested = self.claimed.contested
-        except ClaimTaken as taken:
-            existing, self.contested = taken.record, taken.contested
-            if existing.fingerprint != self._new_record.fingerprint:
-                raise KeyReused(
-                    "This idempotency key was used before with a different request. Retry with the first body, or use "
-                    "a new key for a new request.",
-                    resource=existing.resource,
-                ) from None
-            if self._may_take_over(existing):
-                give_up_at_ms = self._deadline.at_ms - LAST_TRY_MS
-                taken_over = self._ownership.take_over(existing, self._deadline, give_up_at_ms=give_up_at_ms)
-                self.claimed = Owned(taken_over)
-                return
-            raise IdempotencyItemAlreadyExistsError(old_data_record=FencedDataRecord(existing)) from None
-
-    def _may_take_over(self, existing: IdempotencyRecord) -> bool:
-        return existing.status is not RecordStatus.COMPLETED and existing.lease_expires_at_ms < self._clock.now_ms()
+            self._execution.claim_key()
+        except HeldByAnother as held:
+            self.held = held
+            raise IdempotencyItemAlreadyExistsError(old_data_record=FencedDataRecord(held.record)) from None
 
     def save_success(self, data: dict[Any, Any], result: Any) -> None:
         """Write the conclusion (``result`` is a ``Conclusion``) under the claim's fence."""
-        if self.claimed is None:  # pragma: no cover - Powertools claims first
-            raise OutcomeUnknown("a result without a claim")
-        self.concluded = self._conclude(self.claim, result)
+        self._execution.conclude(result)
 
     def delete_record(self, data: Any, exception: Exception) -> None:
         """Keep the claim. An exception proves nothing about the gateway, so recovery will ask the gateway.
 
         An effect that certainly did not happen is reported by a ``Released`` conclusion, never by an exception.
         """
-
-    @property
-    def claim(self) -> Claim:
-        """The claim owned by this request. Raises ``OutcomeUnknown`` when there is none."""
-        if self.claimed is None:  # pragma: no cover - Powertools claims first
-            raise OutcomeUnknown("this request owns no claim")
-        return Claim(self.claimed.record, self._deadline, self.contested)
 
     def _get_record(self, idempotency_key: str) -> NoReturn:
         raise NotImplementedError("a read: a refused claim has shown what is stored")
@@ -133,3 +86,51 @@ class FencedPersistence(BasePersistenceLayer):
 
     def _delete_record(self, data_record: DataRecord) -> NoReturn:
         raise NotImplementedError("a delete that is not conditional on the fence")
+
+
+def with_powertools(
+    execution: Execution,
+    execute: Callable[[], Conclusion],
+    replay: Callable[[IdempotencyRecord], KeyedResponse],
+) -> KeyedResponse:
+    """The flow under Powertools' ``idempotent_function``. See ``Flow``.
+
+    An error of payonce's is raised as it is, without Powertools' wrapping. Any other error of a store or a conclusion
+    is raised in Powertools' ``IdempotencyPersistenceLayerError``.
+    """
+
+    def once(*, request: str) -> Conclusion:
+        return execute()
+
+    def stored(response: Any, idempotent_data: DataRecord) -> KeyedResponse:
+        del response  # Powertools' rendering; ours is stored in the record, as bytes
+        return replay(cast("FencedDataRecord", idempotent_data).record)
+
+    layer = FencedPersistence(execution)
+    guarded = idempotent_function(
+        once,
+        data_keyword_argument="request",
+        persistence_store=layer,
+        config=IdempotencyConfig(lambda_context=cast("LambdaContext", _NoContext()), response_hook=stored),
+    )
+    try:
+        replayed = guarded(request=execution.new_record.fingerprint)
+    except IdempotencyAlreadyInProgressError as in_progress:
+        raise (layer.held or in_progress) from None
+    except IdempotencyPersistenceLayerError as wrapped:
+        if isinstance(wrapped.__cause__, PayonceError):
+            raise wrapped.__cause__ from None
+        raise
+    if isinstance(replayed, KeyedResponse):
+        return replayed
+    if execution.concluded is None:  # pragma: no cover - Powertools stores every result
+        raise OutcomeUnknown("a result was not recorded")
+    return execution.concluded
+
+
+class _NoContext:
+    """Stands in for a Lambda context: Powertools warns without one. The lease takes the place of its expiry."""
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 0

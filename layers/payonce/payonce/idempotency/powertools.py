@@ -12,6 +12,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from payonce.extras import needs
+
 PACKAGE = "aws_lambda_powertools.utilities.idempotency"
 LAYER_MODULE = f"{PACKAGE}.persistence.dynamodb"
 LAYER = "DynamoDBPersistenceLayer"
@@ -25,7 +27,8 @@ def load_without_the_layer() -> None:
     setattr(stand_in, LAYER, object)
     sys.modules[LAYER_MODULE] = stand_in
     try:
-        package = importlib.import_module(PACKAGE)
+        with needs("functions"):
+            package = importlib.import_module(PACKAGE)
     finally:
         del sys.modules[LAYER_MODULE]
     delattr(package, LAYER)
@@ -40,21 +43,23 @@ def _load(name: str) -> Any:
 
 load_without_the_layer()
 
-from aws_lambda_powertools.utilities.idempotency import (  # noqa: E402 - after what it must be loaded without
-    BasePersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
-from aws_lambda_powertools.utilities.idempotency.exceptions import (  # noqa: E402
-    IdempotencyAlreadyInProgressError,
-    IdempotencyItemAlreadyExistsError,
-    IdempotencyItemNotFoundError,
-    IdempotencyPersistenceLayerError,
-)
-from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import (  # noqa: E402
-    STATUS_CONSTANTS,
-    DataRecord,
-)
+
+with needs("functions"):
+    from aws_lambda_powertools.utilities.idempotency import (
+        BasePersistenceLayer,
+        IdempotencyConfig,
+        idempotent_function,
+    )
+    from aws_lambda_powertools.utilities.idempotency.exceptions import (
+        IdempotencyAlreadyInProgressError,
+        IdempotencyItemAlreadyExistsError,
+        IdempotencyItemNotFoundError,
+        IdempotencyPersistenceLayerError,
+    )
+    from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import (
+        STATUS_CONSTANTS,
+        DataRecord,
+    )
 
 __all__ = [
     "STATUS_CONSTANTS",

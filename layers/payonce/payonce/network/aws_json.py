@@ -13,15 +13,17 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
-
+from payonce.extras import needs
 from payonce.network.kept_connections import Lost, NotSent
+
+with needs("dynamodb"):
+    from botocore.exceptions import (
+        ClientError,
+        ConnectionClosedError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        ReadTimeoutError,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Callable

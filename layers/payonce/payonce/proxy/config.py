@@ -9,8 +9,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
-
+from payonce.extras import needs
 from payonce.idempotency.keys import DEFAULT_WAIT_SECONDS, IETF_KEY_HEADER, KEY_HEADER, MAX_WAIT_SECONDS
 from payonce.idempotency.window import DEFAULT_GUARD_SECONDS, MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from payonce.proxy.config_process import (
@@ -24,6 +23,9 @@ from payonce.proxy.config_process import (
     Store,
     Strict,
 )
+
+with needs("sidecar"):
+    from pydantic import Field, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,12 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from payonce.domain.errors import MisconfiguredError
+from payonce.extras import needs
 from payonce.proxy.config import ProxyConfig
+
+with needs("sidecar"):
+    from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from payonce.extras import needs
+
+with needs("sidecar"):
+    from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2
 type HeaderName = Annotated[str, Field(pattern=rf"^{_HEADER}$")]

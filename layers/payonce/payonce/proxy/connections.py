@@ -15,8 +15,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from payonce.extras import needs
+
+with needs("sidecar"):
+    import h11
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     import asyncio

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import uvicorn
-
+from payonce.extras import needs
 from payonce.proxy.connections import IDLE_SECONDS, connection_class
+
+with needs("sidecar"):
+    import uvicorn
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -186,7 +186,7 @@ class _Term:
         lanes = self._lanes or {}
         since = {other: at_ms for other, lane in lanes.items() if (at_ms := lane.known_since_ms(now_ms))}
         messages = []
-        for some in batched(claims, CLAIMS_PER_MESSAGE, strict=False):
+        for some in batched(claims, CLAIMS_PER_MESSAGE):
             silent = frozenset[str]() if lanes[name].is_judged else self._silent(now_ms)
             message = AskMessage(lane=name, claims=some, silent=silent, answering_since_ms=since)
             messages.append(QueueMessage(message.to_text()))

@@ -7,14 +7,16 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable
+from payonce.extras import needs
 from payonce.ports import Item, Key, Page, Table, Write
 from payonce.stores.dynamodb_client import HttpDynamoDB
 from payonce.stores.dynamodb_errors import BrokenAnswerError, is_busy, read_error, watch_attempts, write_error
 from payonce.stores.dynamodb_requests import from_attributes, key_condition, to_attributes, write_request
 from payonce.stores.limits import check_targets
+
+with needs("dynamodb"):
+    from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,20 +17,22 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ProxyConnectionError,
-)
-
 from payonce.domain.errors import OutcomeUnknown, StoreRequestInvalid, StoreUnavailable, WriteConflict
+from payonce.extras import needs
 from payonce.stores.dynamodb_requests import from_attributes
+
+with needs("dynamodb"):
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectTimeoutError,
+        CredentialRetrievalError,
+        EndpointConnectionError,
+        NoCredentialsError,
+        ParamValidationError,
+        PartialCredentialsError,
+        ProxyConnectionError,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import SecretNotOpened, StoreUnavailable
+from payonce.extras import needs
 from payonce.stores.sealing import DATA_KEY_BYTES, NONCE_BYTES, DataKeys, EnvelopeSealing, aes_gcm, canonical
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class LocalDataKeys(DataKeys):
 
     def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
         """See ``DataKeys``."""
-        from cryptography.exceptions import InvalidTag
+        with needs("functions"):
+            from cryptography.exceptions import InvalidTag
 
         self.calls += 1
         if self.disabled:

@@ -19,13 +19,15 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from redis import Redis, exceptions
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
-
 from payonce.domain.errors import MisconfiguredError, OutcomeUnknown, StoreUnavailable
+from payonce.extras import needs
 from payonce.stores.redis_checks import Durability, ServerCheck
 from payonce.stores.redis_scripts import UNTRUSTED
+
+with needs("redis"):
+    from redis import Redis, exceptions
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,14 +17,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import hiredis
-from redis import asyncio as redis_asyncio
-from redis import exceptions
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.connection import DefaultParser
-
 from payonce import fibers
+from payonce.extras import needs
 from payonce.stores.redis_calls import (
     CONNECT_PAUSE_SECONDS,
     CONNECT_RETRIES,
@@ -35,6 +29,14 @@ from payonce.stores.redis_calls import (
     NotSentError,
     RedisCalls,
 )
+
+with needs("sidecar"):
+    import hiredis
+    from redis import asyncio as redis_asyncio
+    from redis import exceptions
+    from redis.asyncio.retry import Retry
+    from redis.backoff import ExponentialBackoff
+    from redis.connection import DefaultParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,13 +17,15 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
-
 from payonce.domain.errors import KeyInProgress, LeaseLost, MisconfiguredError, StoreUnavailable
+from payonce.extras import needs
 from payonce.idempotency.transitions import own_or_taken
+
+with needs("redlock"):
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -206,7 +208,8 @@ def redlock_class() -> Callable[..., Any]:
     # restore json.dumps for everybody else.
     dumps = json.dumps
     try:
-        from pottery import Redlock
+        with needs("redlock"):
+            from pottery import Redlock
     finally:
         json.dumps = dumps
     return Redlock

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payonce.domain.errors import SecretNotOpened
+from payonce.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,7 +167,8 @@ def _additional_data(header: bytes, context: Context) -> bytes:
 
 
 def _decrypt(key: bytes, nonce: bytes, ciphertext: bytes, additional_data: bytes) -> bytes:
-    from cryptography.exceptions import InvalidTag
+    with needs("functions"):
+        from cryptography.exceptions import InvalidTag
 
     try:
         plaintext: bytes = aes_gcm(key).decrypt(nonce, ciphertext, additional_data)
@@ -176,6 +178,7 @@ def _decrypt(key: bytes, nonce: bytes, ciphertext: bytes, additional_data: bytes
 
 
 def aes_gcm(key: bytes) -> Any:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    with needs("functions"):
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)

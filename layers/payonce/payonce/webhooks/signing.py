@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.endpoint import KeyKind
-from payonce.domain.errors import MisconfiguredError
+from payonce.domain.errors import MisconfiguredError, PackageMissing
+from payonce.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,11 +204,12 @@ def webhook_headers(message_id: str, timestamp_seconds: int, body: bytes, keys: 
 def ed25519() -> Any:
     """Return the Ed25519 module. Raises ``MisconfiguredError`` when ``cryptography`` is not installed."""
     try:
-        from cryptography.hazmat.primitives.asymmetric import ed25519 as module
-    except ImportError as error:
+        with needs("ed25519"):
+            from cryptography.hazmat.primitives.asymmetric import ed25519 as module
+    except PackageMissing as missing:
         raise MisconfiguredError(
-            "ed25519 signatures (v1a) need the package cryptography. Install it, or use a whsec_ secret."
-        ) from error
+            f"ed25519 signatures (v1a) can not be used: {missing.detail}. Or use a whsec_ secret."
+        ) from None
     return module
 
 

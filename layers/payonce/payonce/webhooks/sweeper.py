@@ -198,7 +198,7 @@ class _Run:
         keys = [key for keys in owed.values() for key in keys]
         found = {
             tuple(_key_of(item).values())
-            for some in batched(keys, PAGE_SIZE, strict=False)
+            for some in batched(keys, PAGE_SIZE)
             for item in self.database.get_many(Table.DELIVERIES, some)
         }
         missing = [

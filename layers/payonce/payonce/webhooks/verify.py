@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payonce.domain.errors import MisconfiguredError
+from payonce.extras import needs
 from payonce.webhooks.rejections import (
     BodyMalformed,
     BodyTooLarge,
@@ -152,7 +153,8 @@ def _loaded(raw: bytes) -> Any:
 
 
 def _is_by(key: Any, signature: bytes, content: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
+    with needs("ed25519"):
+        from cryptography.exceptions import InvalidSignature
 
     try:
         key.verify(signature, content)

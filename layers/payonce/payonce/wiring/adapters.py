@@ -14,6 +14,7 @@ from payonce.clock import SystemClock
 from payonce.domain.errors import BodyMalformed, GatewayUnavailable, MisconfiguredError
 from payonce.domain.gateway_address import PLATFORM, parts_of
 from payonce.domain.ids import UlidSource
+from payonce.extras import needs
 from payonce.wiring.aws_clients import client_config, dynamodb_client, secret_reader
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Adapters:
         """Return the workflows of corrections: Step Functions, unless a test passed others."""
         if self._workflows is not None:
             return self._workflows
-        import boto3
+        with needs("dynamodb"):
+            import boto3
 
         from payonce.aws.step_functions import StepFunctionsWorkflows
 
@@ -85,7 +87,8 @@ class Adapters:
         bucket = os.environ.get(BUCKET_VARIABLE, "")
         if not bucket:
             raise MisconfiguredError(f"{BUCKET_VARIABLE} is not set: there is no place for reports and statements.")
-        import boto3
+        with needs("dynamodb"):
+            import boto3
 
         from payonce.aws.s3_files import S3Files
 
@@ -98,7 +101,8 @@ class Adapters:
             return self._cipher
         if not self.settings.secrets_key_arn:
             raise MisconfiguredError("PAYONCE_SECRETS_KEY_ARN is not set: no secret can be sealed or opened.")
-        import boto3
+        with needs("dynamodb"):
+            import boto3
 
         from payonce.aws.envelope import EnvelopeCipher
 
@@ -119,7 +123,8 @@ class Adapters:
     @cached_property
     def sqs_client(self) -> SQSClient:
         """Return the SQS client."""
-        import boto3
+        with needs("dynamodb"):
+            import boto3
 
         return boto3.client("sqs", config=client_config(), endpoint_url=self.settings.endpoint_url)
 

@@ -59,9 +59,14 @@ class Application(Adapters):
     def engine(self) -> IdempotencyEngine:
         """Return the idempotency engine."""
         from payonce.idempotency.engine import IdempotencyEngine
+        from payonce.idempotency.persistence import with_powertools
 
         return IdempotencyEngine(
-            store=self.store, settings=self.settings.idempotency, clock=self.clock, sleep=time.sleep
+            store=self.store,
+            settings=self.settings.idempotency,
+            clock=self.clock,
+            sleep=time.sleep,
+            flow=with_powertools,
         )
 
     @cached_property

@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from payonce.extras import needs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -51,7 +53,8 @@ USUAL_REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:gov-)?[a-z]+-[0-9]
 
 def client_config(max_connections: int = AWS_MAX_CONNECTIONS) -> Config:
     """Return the configuration of every client of the SDK: timeouts, retries and connections."""
-    from botocore.config import Config
+    with needs("dynamodb"):
+        from botocore.config import Config
 
     return Config(
         connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
@@ -66,7 +69,8 @@ def dynamodb_config(max_connections: int = AWS_MAX_CONNECTIONS) -> Config:
 
     What may be stored is checked once, in ``stores.limits``, and the contract suites run without the SDK's check.
     """
-    from botocore.config import Config
+    with needs("dynamodb"):
+        from botocore.config import Config
 
     return client_config(max_connections).merge(Config(parameter_validation=False))
 
@@ -80,7 +84,8 @@ def dynamodb_client(
     """Return a client for DynamoDB, at ``endpoint_url`` or at the region's endpoint."""
     parts = _parts("dynamodb", endpoint_url, max_connections, os.environ if environment is None else environment)
     if parts is None:
-        import boto3
+        with needs("dynamodb"):
+            import boto3
 
         return boto3.client("dynamodb", config=dynamodb_config(max_connections), endpoint_url=endpoint_url)
     from payonce.stores.dynamodb_client import HttpDynamoDB
@@ -94,7 +99,8 @@ def secret_reader(
     """Return a function from a secret's id to Secrets Manager's answer. It raises the SDK's exceptions."""
     parts = _parts("secretsmanager", endpoint_url, 1, os.environ if environment is None else environment)
     if parts is None:
-        import boto3
+        with needs("dynamodb"):
+            import boto3
 
         client = boto3.client("secretsmanager", config=client_config(), endpoint_url=endpoint_url)
         return lambda secret_id: client.get_secret_value(SecretId=secret_id)
@@ -140,7 +146,8 @@ def _credentials(environment: Mapping[str, str]) -> Callable[[], Credentials] | 
         return lambda: found
     if not any(environment.get(name) for name in CONTAINER_VARIABLES):
         return None
-    from botocore.credentials import ContainerProvider
+    with needs("dynamodb"):
+        from botocore.credentials import ContainerProvider
 
     provider = ContainerProvider(environ=dict(environment))
     loaded: list[Any] = []
@@ -156,7 +163,8 @@ def _credentials(environment: Mapping[str, str]) -> Callable[[], Credentials] | 
 
 def _ca_file() -> str | None:
     """Return the SDK's certificate authorities, which it trusts for AWS on every system."""
-    import botocore
+    with needs("dynamodb"):
+        import botocore
 
     found = Path(botocore.__file__).with_name("cacert.pem")
     return str(found) if found.is_file() else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from payonce.clock import SystemClock
 from payonce.domain.errors import MisconfiguredError
 from payonce.domain.ids import UlidSource
+from payonce.extras import needs
 from payonce.gateways.deadline_exchange import DeadlineExchange
 from payonce.ports import Table
 from payonce.proxy.config import MAX_ANSWER_BYTES
@@ -39,8 +40,8 @@ MAX_STORE_CONNECTIONS = 128  # threads of the sidecar that may use the store con
 def make_store(settings: Store | None, *, clock: Clock | None = None) -> IdempotencyStore:
     """Return the configured store.
 
-    Raises ``MisconfiguredError`` if none is configured, its package is missing, or its setup is unsafe for claims, and
-    ``StoreUnavailable`` if it does not answer.
+    Raises ``MisconfiguredError`` if none is configured or its setup is unsafe for claims, ``PackageMissing`` if its
+    package is not installed, and ``StoreUnavailable`` if it does not answer.
     """
     from payonce.idempotency.record_store import DatabaseIdempotencyStore
 
@@ -65,12 +66,10 @@ def redis_store(
     settings: Store, clock: Clock, *, calls: Callable[[Redis, ServerCheck], RedisCalls] | None = None
 ) -> IdempotencyStore:
     """Return the store on a Redis server; ``calls`` are how it is talked to. Raises as ``make_store`` does."""
-    try:
-        from payonce.stores.redis_calls import RedisCalls, check_redis, redis_client
-        from payonce.stores.redis_checks import Durability
-        from payonce.stores.redis_idempotency import RedisIdempotencyStore
-    except ImportError as error:
-        raise MisconfiguredError(f"store.kind redis: {error}. Install requirements/redis.txt.") from error
+    from payonce.stores.redis_calls import RedisCalls, check_redis, redis_client
+    from payonce.stores.redis_checks import Durability
+    from payonce.stores.redis_idempotency import RedisIdempotencyStore
+
     client = redis_client(str(settings.url))
     at_least = Durability[settings.durability.upper()]
     check_redis(client, clock, at_least=at_least)
@@ -80,10 +79,8 @@ def redis_store(
 
 
 def _locked(store: IdempotencyStore, settings: Store, clock: Clock) -> IdempotencyStore:
-    try:
-        from payonce.stores.redlock import RedlockIdempotencyStore, lock_node
-    except ImportError as error:
-        raise MisconfiguredError(f"store.lock_nodes: {error}. Install requirements/redis.txt.") from error
+    from payonce.stores.redlock import RedlockIdempotencyStore, lock_node
+
     nodes = [lock_node(url) for url in settings.lock_nodes]
     return RedlockIdempotencyStore(store, nodes, prefix=settings.prefix, clock=clock)
 
@@ -153,7 +150,8 @@ def make_blobs(settings: Overflow | None, *, endpoint_url: str | None = None) ->
         from payonce.stores.folder_blobs import FolderBlobs
 
         return FolderBlobs(settings.folder)
-    import boto3
+    with needs("dynamodb"):
+        import boto3
 
     from payonce.aws.s3_blobs import S3Blobs
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payonce.domain.errors import MisconfiguredError
+from payonce.extras import needs
 from payonce.proxy.config import CLAIM_HEADROOM_SECONDS, Ask
 from payonce.proxy.config_load import parse
 from payonce.proxy.config_process import Overflow
@@ -90,8 +91,9 @@ def _fitting(config: ProxyConfig, source: str, bucket: str) -> ProxyConfig:
 
 
 def _read_parameter(name: str, endpoint_url: str | None) -> str:
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+    with needs("dynamodb"):
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
 
     client = boto3.client("ssm", config=client_config(), endpoint_url=endpoint_url)
     try:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from payonce import fibers
 from payonce.clock import SystemClock
-from payonce.domain.errors import MisconfiguredError
 from payonce.domain.ids import UlidSource
 from payonce.network.kept_exchange import KeptExchange
 from payonce.proxy.asgi import Sidecar
@@ -69,10 +68,7 @@ def _store(settings: Store | None, clock: Clock, threads: Executor, ends: ExitSt
     if settings is None or (settings.kind == "memory" and not settings.lock_nodes):
         return make_store(settings, clock=clock)
     if settings.kind == "redis" and not settings.lock_nodes:
-        try:
-            from payonce.stores.redis_pipeline import FiberRedisCalls
-        except ImportError as error:
-            raise MisconfiguredError(f"store.kind redis: {error}. Install requirements/sidecar.txt.") from error
+        from payonce.stores.redis_pipeline import FiberRedisCalls
 
         def calls(client: Redis, check: ServerCheck) -> RedisCalls:
             made = FiberRedisCalls(str(settings.url), client, check)

@@ -11,11 +11,13 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.errors import FileRejected
+from payonce.extras import needs
 from payonce.reconciliation.readers.values import shown
+
+with needs("reconcile"):
+    from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from payonce.domain.errors import FileRejected
+from payonce.domain.errors import FileRejected, PackageMissing
+from payonce.extras import needs
 from payonce.reconciliation.readers.limits import MAX_CSV_COLUMNS, MAX_FILE_BYTES, MAX_LINE_CHARACTERS, MAX_ROWS
 from payonce.reconciliation.readers.qif import COLUMNS as QIF_COLUMNS
 from payonce.reconciliation.readers.qif import qif_records
@@ -74,10 +75,11 @@ def _bounded(text: str) -> Iterator[str]:
 def sheet_rows(data: bytes, *, sheet: str | None) -> Iterator[Row]:
     """Yield the rows of a workbook's sheet, the first one unless it is named. Raises ``FileRejected``."""
     try:
-        from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
-    except ImportError as error:
-        raise FileRejected(f"a workbook needs the packages of requirements/reconcile.txt ({error})") from None
+        with needs("reconcile"):
+            from openpyxl import load_workbook
+            from openpyxl.utils.exceptions import InvalidFileException
+    except PackageMissing as missing:
+        raise FileRejected(f"a workbook can't be read here: {missing.detail}") from None
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = archive.infolist()

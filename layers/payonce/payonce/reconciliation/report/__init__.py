@@ -1,1 +1,1 @@
-"""The report of a run as one HTML file and as JSON. It needs the packages of requirements/reconcile.txt."""
+"""The report of a run as one HTML file and as JSON. It needs the extra reconcile."""

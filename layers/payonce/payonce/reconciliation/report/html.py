@@ -7,9 +7,7 @@ from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
+from payonce.extras import needs
 from payonce.reconciliation.matching.comparison import compared
 from payonce.reconciliation.matching.contract_fee import rule_text
 from payonce.reconciliation.matching.summary import age_hours, is_overdue, verdict
@@ -25,6 +23,10 @@ from payonce.reconciliation.report.shown import age_text, money, time_text
 from payonce.reconciliation.report.table_data import data_blocks
 from payonce.reconciliation.report.unusual import TARGET, findings_of, found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import CLASSES, SLA_HOURS, TO_DO
+
+with needs("reconcile"):
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
 if TYPE_CHECKING:
     from payonce.reconciliation.anomalies.findings import Finding

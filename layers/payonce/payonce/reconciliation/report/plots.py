@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
 from payonce.domain.durations import DAY_MS
+from payonce.extras import needs
 from payonce.reconciliation.matching.summary import SEVERITIES
 from payonce.reconciliation.model import Outcome, Source
 from payonce.reconciliation.readers.values import grouped, plain
 from payonce.reconciliation.report.drawing import ROW_INCHES, STYLE, WIDTH_INCHES, Plot, day_text, label, svg_of, words
 from payonce.reconciliation.report.windows_plot import windows_plot
 from payonce.reconciliation.taxonomy import CLASSES, Severity
+
+with needs("reconcile"):
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
+from payonce.extras import needs
 from payonce.reconciliation.matching.summary import verdict
 from payonce.reconciliation.model import Outcome
 from payonce.reconciliation.readers.values import grouped, plain
@@ -14,6 +12,10 @@ from payonce.reconciliation.report.contents import SHOWN_KINDS, UNPROVED, refusa
 from payonce.reconciliation.report.decided import NUMBERS, tables_of
 from payonce.reconciliation.report.unusual import found_text, more_merchants, window_lines
 from payonce.reconciliation.taxonomy import Severity
+
+with needs("reconcile"):
+    from rich.table import Table
+    from rich.text import Text
 
 if TYPE_CHECKING:
     from rich.console import Console

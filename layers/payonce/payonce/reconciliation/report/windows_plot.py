@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
+from payonce.extras import needs
 from payonce.reconciliation.anomalies.calibration import TARGET_PER_10_000, hundredths
 from payonce.reconciliation.readers.values import plain
 from payonce.reconciliation.report.drawing import ROW_INCHES, WIDTH_INCHES, Plot, label, svg_of
 from payonce.reconciliation.report.unusual import largest, window_text
+
+with needs("reconcile"):
+    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from payonce.reconciliation.report.contents import Contents

@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import xlsxwriter
-
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
+from payonce.extras import needs
 from payonce.reconciliation.readers.values import decimal_text, plain
 from payonce.reconciliation.report.export_rows import Amount, Day, Instant
+
+with needs("reconcile"):
+    import xlsxwriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,12 +11,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
-
 from payonce.domain.errors import BodyMalformed, NotFound
+from payonce.extras import needs
 from payonce.reconciliation.cases.manual_match import MATCH_ID_PATTERN, check_reason, row_ref
 from payonce.reconciliation.manual import MAX_MATCH_ROWS, MAX_MATCHES, Match, RowRef
 from payonce.reconciliation.matching.digest import canonical_json
+
+with needs("reconcile"):
+    from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,12 @@ import re
 import warnings
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
+from payonce.extras import needs
 from payonce.reconciliation.manual import OwnRule, RowSource, Tolerance
+
+with needs("reconcile"):
+    from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MAX_TOLERANCES: Final = 200  # some gateways in some currencies, twice
 MAX_RULES: Final = 200  # each is one look at every row of its source

@@ -8,17 +8,19 @@ from datetime import date  # noqa: TC003 - pydantic reads the annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
 from payonce.domain.currencies import MINOR_UNIT_EXPONENTS
 from payonce.domain.durations import DAY_MS
 from payonce.domain.errors import MisconfiguredError
+from payonce.extras import needs
 from payonce.reconciliation.matching.normalise import day_number
 from payonce.reconciliation.model import FeeRule, FxRate, LedgerKind, RunSettings
 from payonce.reconciliation.readers.mapping import ColumnMapping
 from payonce.reconciliation.readers.values import minor_rate_millionths
 from payonce.reconciliation.readers.zones import known_zone
 from payonce.reconciliation.runs.rule_policy import MAX_RULES, MAX_TOLERANCES, OwnRulePolicy, TolerancePolicy
+
+with needs("reconcile"):
+    from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 if TYPE_CHECKING:
     from pathlib import Path
