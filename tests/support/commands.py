@@ -46,7 +46,7 @@ def words_of(line: str) -> list[str]:
     text = _OPENING.sub("", re.sub(r"\s#\s.*$", "", line)).replace('"..."', "text")
     words = []
     for word in shlex.split(re.sub(r"<[^<>]+>", "VALUE", text))[1:]:
-        if word in {"...", "&&", "|", ">", ">>", "<", ";"}:
+        if word in {"...", "&&", "||", "|", ">", ">>", "<", ";"}:
             if word != "...":
                 break
             continue
